@@ -1,0 +1,59 @@
+# Every target sets up what it needs: a Python >= 3.12 is all that must be there beforehand.
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+BIN := .venv/bin
+STAMP := .venv/.installed
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command 'make lock'
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo migrate test lint format lock fuzz bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): requirements.txt .python-version | $(filter .tools/bin/uv,$(UV))
+	$(UV) venv --quiet --seed --allow-existing .venv
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
+	@touch $@
+
+run: $(STAMP) ## Start the API on http://localhost:8000 (SQLite unless DATABASE_URL says otherwise)
+	$(BIN)/uvicorn app.main:app --reload --reload-dir app
+
+demo: $(STAMP) ## Fill the database with a believable clinic and print log-ins to try
+	$(BIN)/python -m app.cli demo
+
+migrate: $(STAMP) ## Bring the database of DATABASE_URL to the newest schema
+	$(BIN)/python -m app.cli migrate
+
+test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+
+format: $(STAMP) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(filter .tools/bin/uv,$(UV)) ## Compile the locks from pyproject.toml
+	$(COMPILE) --group dev pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --output-file requirements-runtime.txt
+
+fuzz: $(STAMP) ## Throw a long run of generated requests at the API (FUZZ_EXAMPLES per operation)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/fuzz -n 2
+
+bench: $(STAMP) ## Race 50 clients for one slot, against a plain unique index
+	$(BIN)/python -m benchmarks.race
+
+clean: ## Remove everything that make has made
+	rm -rf .venv .tools .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

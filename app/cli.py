@@ -1,0 +1,110 @@
+"""The command line: ``python -m app.cli --help``."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core import clock
+from app.core.errors import DomainError
+from app.core.permissions import Role
+from app.core.security import Passwords
+from app.core.settings import Settings
+from app.db.engine import create_engine
+from app.db.schema import UnknownSchemaError, ensure_newest, newest_revision, upgrade
+from app.db.session import Sessions
+from app.demo import fill
+from app.schemas.fields import Email, Name, NewPassword
+from app.services import accounts
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; the exit status is 0 if it did what it was asked for."""
+    options = _parser().parse_args(arguments)
+    settings = Settings()
+    try:
+        asyncio.run(options.command(settings, options))
+    except (DomainError, UnknownSchemaError) as error:
+        fields = "".join(f"\n  {each.field} {each.message}" for each in getattr(error, "errors", ()))
+        print(f"{error.detail if isinstance(error, DomainError) else error}{fields}", file=sys.stderr)
+        return 1
+    except ValidationError as error:
+        for each in error.errors(include_input=False):
+            print(f"{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app.cli", description="Looks after an appointment system.")
+    commands = parser.add_subparsers(required=True)
+
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.set_defaults(command=_migrate)
+
+    admin = commands.add_parser("create-admin", help="make an administrator; asks for the password")
+    admin.add_argument("--email", required=True)
+    admin.add_argument("--name", required=True)
+    admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    admin.set_defaults(command=_create_admin)
+
+    demo = commands.add_parser("demo", help="fill the database with a believable clinic")
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+async def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
+    async with _engine(settings) as engine:
+        await upgrade(engine)
+    print(f"The database has the newest schema, {newest_revision()}.")
+
+
+async def _create_admin(settings: Settings, options: argparse.Namespace) -> None:
+    email: str = TypeAdapter(Email).validate_python(options.email)
+    name: str = TypeAdapter(Name).validate_python(options.name)
+    typed = sys.stdin.readline().rstrip("\n") if options.password_stdin else getpass.getpass("Password: ")
+    password = TypeAdapter(NewPassword).validate_python(typed)
+    passwords = Passwords(settings.password_workers, settings.password_queue)
+    try:
+        async with _engine(settings) as engine:
+            await ensure_newest(engine)
+            async with Sessions(engine).write() as session:
+                await accounts.register(
+                    session,
+                    passwords,
+                    email=email,
+                    password=password.get_secret_value(),
+                    name=name,
+                    role=Role.ADMIN,
+                    now=clock.now(),
+                    refuse_weak=True,
+                )
+    finally:
+        passwords.close()
+    print(f"{email} is an administrator now.")
+
+
+async def _demo(settings: Settings, _options: argparse.Namespace) -> None:
+    async with _engine(settings) as engine:
+        await ensure_newest(engine)
+        await fill(Sessions(engine), settings, clock.now())
+
+
+@asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(
+        settings.database_url, pool_size=settings.database_pool_size, timeout=settings.database_timeout_seconds
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The errors of the domain: a stable code each, and the kind that every edge translates into its own protocol."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The family of an error; for HTTP it decides the status."""
+
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request; never holds the value that was sent."""
+
+    field: str
+    message: str
+
+
+ERRORS: dict[str, tuple[Kind, str]] = {
+    "not_authenticated": (
+        Kind.UNAUTHENTICATED,
+        "Log in first: the access token is missing, expired or not valid.",
+    ),
+    "invalid_credentials": (Kind.UNAUTHENTICATED, "The e-mail address or the password is wrong."),
+    "wrong_role": (Kind.FORBIDDEN, "Your role does not allow this."),
+    "not_found": (Kind.NOT_FOUND, "There is no such thing, or it is not yours."),
+    "email_taken": (Kind.CONFLICT, "An account with this e-mail address exists already."),
+    "availability_overlaps": (Kind.CONFLICT, "This overlaps another availability of yours."),
+    "slot_taken": (Kind.CONFLICT, "Somebody else has booked this time. Choose another one."),
+    "outside_availability": (Kind.CONFLICT, "The doctor is not available for all of this time."),
+    "in_the_past": (Kind.CONFLICT, "This time has passed."),
+    "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),
+    "already_started": (Kind.CONFLICT, "The appointment has started; please call the practice."),
+    "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
+    "invalid_request": (Kind.INVALID, "The request is not valid; see the fields named in errors."),
+    "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
+    "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),
+}
+"""Every code there is, with its kind and its sentence. Codes are never renamed and never change their meaning."""
+
+
+class DomainError(Exception):
+    """A use case could not do what was asked; the transaction is rolled back.
+
+    ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any.
+    """
+
+    def __init__(self, code: str, *, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
+
+    @property
+    def kind(self) -> Kind:
+        """The family of the error."""
+        return ERRORS[self.code][0]
+
+    @property
+    def detail(self) -> str:
+        """One sentence for a person."""
+        return ERRORS[self.code][1]
+
+
+def invalid_field(field: str, message: str) -> DomainError:
+    """The error for one field whose value cannot be accepted."""
+    return DomainError("invalid_request", errors=(FieldError(field, message),))

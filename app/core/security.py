@@ -1,0 +1,155 @@
+"""Passwords, access tokens and reset tokens."""
+
+import asyncio
+import hashlib
+import secrets
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+from pwdlib.hashers.argon2 import Argon2Hasher
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from app.core.errors import DomainError
+from app.core.permissions import Role
+from app.core.text import canonical_email, search_key
+
+ALGORITHM = "HS256"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, RFC 9068 section 2.1
+ISSUER = AUDIENCE = "doctor-appointments"
+RESET_TOKEN_LIFETIME = timedelta(minutes=30)
+CLOCK_SKEW = 30  # seconds by which the clocks of two servers may differ
+
+_CLAIMS = frozenset({"iss", "aud", "sub", "role", "ver", "iat", "exp"})
+_COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
+
+
+class Passwords:
+    """Argon2id in a few threads of its own, behind a queue that has an end.
+
+    Hashing is made to be expensive: unbounded, forty log-ins at once took 2.6 GB and 40 s. Work that finds the queue
+    full is refused as ``busy``. Close it when done.
+    """
+
+    def __init__(self, workers: int, queue: int) -> None:
+        # The first choice of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
+        self._hasher = Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
+        self._room = workers + queue
+        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+
+    def close(self) -> None:
+        """Lets running work finish and drops what waits."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        """The encoded hash (PHC string) of a password."""
+        return await self._run(self._hasher.hash, _normalize(password))
+
+    async def matches(self, password: str, encoded: str | None) -> bool:
+        """Whether the password is the one. Without an encoded hash it takes the same time, and the answer is no."""
+        matches = await self._run(self._hasher.verify, _normalize(password), encoded or self._nobody)
+        return matches and encoded is not None
+
+    async def _run[*Args, Result](self, work: Callable[[*Args], Result], *args: *Args) -> Result:
+        if self._room == 0:
+            raise DomainError("busy")
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        finally:
+            self._room += 1
+
+
+def _normalize(password: str) -> str:
+    # Keyboards differ in how they compose an accent (NIST SP 800-63B-4 section 3.1.1.2).
+    return unicodedata.normalize("NFC", password)
+
+
+def find_weakness(password: str, *, email: str, name: str) -> str | None:
+    """Why a password is easy to guess, as a sentence, or ``None`` (NIST SP 800-63B-4 section 3.1.1.2)."""
+    folded = password.casefold()
+    if folded in _COMMON_PASSWORDS:
+        return "This password is one of the most common ones."
+    if search_key(password) == search_key(name) or canonical_email(password) in {
+        canonical_email(email),
+        canonical_email(email).partition("@")[0],
+    }:
+        return "The password must differ from your name and your e-mail address."
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a valid access token says. Whether it still holds is for the users table to say."""
+
+    user_id: UUID
+    role: Role
+    credentials_version: int
+
+
+def issue_access_token(claims: AccessClaims, *, key: str, now: datetime, lifetime: timedelta) -> str:
+    """A signed JWT (RFC 9068) that is valid from ``now`` for ``lifetime``."""
+    issued = int(now.timestamp())
+    payload = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(claims.user_id),
+        "role": claims.role.value,
+        "ver": claims.credentials_version,
+        "iat": issued,
+        "exp": issued + int(lifetime.total_seconds()),
+    }
+    return jwt.encode(payload, key, algorithm=ALGORITHM, headers={"typ": TOKEN_TYPE})
+
+
+def read_access_token(token: str, *, key: str, now: datetime, lifetime: timedelta) -> AccessClaims:
+    """The claims of an access token that we issued, that has not expired and lives no longer than ``lifetime``.
+
+    Raises ``DomainError`` ``not_authenticated`` for anything else, whatever is wrong with it.
+    """
+    try:
+        decoded = jwt.decode_complete(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=ISSUER,
+            # Times are checked below, against the clock that the application was given.
+            options={
+                "require": sorted(_CLAIMS),
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+        if decoded["header"] != {"alg": ALGORITHM, "typ": TOKEN_TYPE} or decoded["payload"].keys() != _CLAIMS:
+            raise DomainError("not_authenticated")
+        return _claims(decoded["payload"], int(now.timestamp()), int(lifetime.total_seconds()))
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise DomainError("not_authenticated") from error
+
+
+def _claims(payload: dict[str, Any], now: int, lifetime: int) -> AccessClaims:
+    issued, expires, version = payload["iat"], payload["exp"], payload["ver"]
+    if not (type(issued) is type(expires) is type(version) is int):
+        raise TypeError("iat, exp and ver are whole numbers")
+    # Issued in the future or living longer than ours do: signed with our key, but not by this code.
+    if not (issued - CLOCK_SKEW <= now < expires <= issued + lifetime):
+        raise ValueError("outside its time of validity")
+    return AccessClaims(UUID(payload["sub"]), Role(payload["role"]), version)
+
+
+def new_reset_token() -> str:
+    """256 random bits, safe in a URL. Store ``hash_token`` of it, never the token."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """SHA-256 in hexadecimal; enough for a secret that nobody can guess, where a password needs argon2."""
+    return hashlib.sha256(token.encode()).hexdigest()

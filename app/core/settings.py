@@ -1,0 +1,59 @@
+"""The settings, from the environment or a ``.env`` file; docs/running.md describes each."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
+SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
+
+_DRIVERS = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+
+class Settings(BaseSettings):
+    """What an operator decides. Unsafe values stop the start in production."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    environment: Literal["development", "production"] = "development"
+    database_url: str = "sqlite+aiosqlite:///./appointments.db"
+    secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    access_token_minutes: Annotated[PositiveInt, Field(le=24 * 60)] = 30
+    database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
+    database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
+    password_workers: Annotated[PositiveInt, Field(le=64)] = 2
+    password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_driver(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError("not a database URL; try sqlite:///./appointments.db") from None
+        if url.drivername not in _DRIVERS:
+            raise ValueError("must start with postgresql:// or sqlite://")
+        if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
+            raise ValueError("an SQLite database must be a file: every connection would see a memory of its own")
+        return url.set(drivername=_DRIVERS[url.drivername]).render_as_string(hide_password=False)
+
+    @model_validator(mode="after")
+    def _refuse_unsafe_production(self) -> Self:
+        if self.environment == "production":
+            secret = self.secret_key.get_secret_value()
+            if secret == DEVELOPMENT_SECRET:
+                raise ValueError("SECRET_KEY must be set in production; try: openssl rand -hex 32")
+            if len(secret.encode()) < SHORTEST_SECRET:
+                raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
+        return self

@@ -1,0 +1,42 @@
+"""Inserting where a constraint of the database has the last word."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Select, literal_column
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.base import Base
+
+_INSERT: dict[str, Callable[[type[Base]], postgresql.Insert | sqlite.Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
+
+
+async def insert_unless_taken(
+    session: AsyncSession, table: type[Base], source: Mapping[str, Any] | Select[*tuple[Any, ...]]
+) -> bool:
+    """Inserts one row, or nothing if a unique or exclusion constraint or a guard trigger is against it.
+
+    ``source`` is the row's values, or a query that selects them under the names of the columns (and may find no row).
+    Says whether there is a new row. The transaction stays usable either way.
+
+    One statement: a plain INSERT against an exclusion constraint deadlocks under contention (docs/booking.md).
+    """
+    insert = _INSERT[session.get_bind().dialect.name](table)
+    if isinstance(source, Mapping):
+        insert = insert.values(**source)
+    else:
+        insert = insert.from_select(source.selected_columns.keys(), source, include_defaults=False)
+    try:
+        inserted = await session.scalar(insert.on_conflict_do_nothing().returning(literal_column("1")))
+    except IntegrityError as error:
+        # ON CONFLICT does not reach into triggers.
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            return False
+        raise
+    return inserted is not None

@@ -1,0 +1,77 @@
+"""Which schema the database has, and bringing it to the newest."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.db.engine import for_writing, is_postgresql
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+class UnknownSchemaError(Exception):
+    """The database has a schema that this version of the application is not written for."""
+
+
+@cache
+def newest_revision() -> str | None:
+    """The revision that this version of the application is written for."""
+    return ScriptDirectory(MIGRATIONS).get_current_head()
+
+
+async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
+    """Migrates the database up to ``revision``, in one transaction; others who try meanwhile wait."""
+    await _migrate(engine, lambda config: command.upgrade(config, revision))
+
+
+async def downgrade(engine: AsyncEngine, revision: str) -> None:
+    """Migrates the database down to ``revision``, in one transaction."""
+    await _migrate(engine, lambda config: command.downgrade(config, revision))
+
+
+async def ensure_newest(engine: AsyncEngine) -> None:
+    """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then."""
+    async with engine.connect() as connection:
+        revision = await connection.run_sync(_revision)
+    if not is_postgresql(engine) and revision in _known_revisions() | {None}:
+        await upgrade(engine)
+        return
+    if revision != newest_revision():
+        raise UnknownSchemaError(
+            f"the database has schema {revision or 'none'}, this version needs {newest_revision()}: "
+            "bring it up to date with 'make migrate', or run the version that fits"
+        )
+
+
+async def check_writable(session: AsyncSession) -> bool:
+    """Whether the database takes writes and has the newest schema. Only sure if the session is a writing one."""
+    revision = await session.scalar(text("UPDATE alembic_version SET version_num = version_num RETURNING version_num"))
+    return bool(revision == newest_revision())
+
+
+async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
+    def run(connection: Connection) -> None:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        step(config)
+
+    async with for_writing(engine).begin() as connection:
+        if is_postgresql(engine):
+            # SQLite has taken its one write lock already; this is the same for PostgreSQL.
+            await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
+        await connection.run_sync(run)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known_revisions() -> set[str | None]:
+    return {script.revision for script in ScriptDirectory(MIGRATIONS).walk_revisions()}

@@ -1,0 +1,73 @@
+"""The application: settings, routers, error handlers. No logic."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.adapters.mail import Mailer, print_mail
+from app.core import clock as system_clock
+from app.core.clock import Clock
+from app.core.dependencies import Resources
+from app.core.security import Passwords
+from app.core.settings import Settings
+from app.db.engine import create_engine
+from app.db.schema import ensure_newest
+from app.db.session import Sessions
+from app.routers import appointments, auth, docs, doctors, health, problems
+from app.routers.requests import BodyLimit
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(
+    settings: Settings | None = None, *, clock: Clock = system_clock.now, mailer: Mailer = print_mail
+) -> FastAPI:
+    """The application; it connects, and migrates an SQLite database, when it starts, and not before."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = create_engine(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            timeout=settings.database_timeout_seconds,
+        )
+        passwords = Passwords(settings.password_workers, settings.password_queue)
+        try:
+            await ensure_newest(engine)
+            app.state.resources = Resources(settings, Sessions(engine), passwords, clock, mailer)
+            yield
+        finally:
+            passwords.close()
+            await engine.dispose()
+
+    app = FastAPI(
+        title="Doctor Appointment API",
+        summary="A patient finds a doctor's free time and books it; a doctor runs her day.",
+        description=DESCRIPTION,
+        version="0.1.0",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would be built from the Host header, which is the client's word.
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
+    problems.add_handlers(app)
+    docs.mount_assets(app)
+    for router in (health.router, auth.router, appointments.router, doctors.router, docs.router):
+        app.include_router(router)
+    return app
+
+
+DESCRIPTION = """
+- Instants are RFC 3339 with an offset, and always UTC in answers. Beside them stands the doctor's `time_zone`.
+- Errors are `application/problem+json` (RFC 9457); programs should look at their `code`.
+- Lists are arrays; the next page is in the `Link` header.
+- `503` means that nothing was changed and the same request may succeed after `Retry-After` seconds.
+"""
+
+app = create_app()

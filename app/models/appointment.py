@@ -1,0 +1,96 @@
+"""Appointments, and the guard that makes a double booking impossible (docs/booking.md)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DDL, CheckConstraint, Enum, ForeignKey, Index, String, Table, event, func, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base
+from app.db.types import UtcDateTime
+from app.scheduling.status import AppointmentStatus
+
+_FREE = ", ".join(f"'{status.value}'" for status in AppointmentStatus if not status.occupies_time)
+OCCUPIES_TIME = f"status NOT IN ({_FREE})"
+_TIMES = ("start_time", "end_time", "busy_start", "busy_end")
+_STORED_TIME = (
+    "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]"
+)
+
+
+class Appointment(Base):
+    """A commitment between a doctor and a patient, for ``[start_time, end_time)``.
+
+    ``[busy_start, busy_end)`` is what it takes of the doctor's time: the visit and what she needs around it.
+    """
+
+    __tablename__ = "appointments"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id"))
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    start_time: Mapped[datetime] = mapped_column(UtcDateTime)
+    end_time: Mapped[datetime] = mapped_column(UtcDateTime)
+    busy_start: Mapped[datetime] = mapped_column(UtcDateTime)
+    busy_end: Mapped[datetime] = mapped_column(UtcDateTime)
+    status: Mapped[AppointmentStatus] = mapped_column(
+        Enum(
+            AppointmentStatus,
+            native_enum=False,
+            length=16,
+            name="status",
+            values_callable=lambda statuses: [s.value for s in statuses],
+        )
+    )
+    reason: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancelled_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+    __table_args__ = (
+        CheckConstraint(
+            "start_time < end_time AND busy_start <= start_time AND end_time <= busy_end",
+            name="times_in_order",
+        ),
+        CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at"),
+        # SQLite compares the text; another spelling of the same time would slip past the guard.
+        CheckConstraint(
+            " AND ".join(f"{column} GLOB '{_STORED_TIME}'" for column in _TIMES), name="times_as_stored"
+        ).ddl_if(dialect="sqlite"),
+        Index(None, "doctor_id", "start_time", "id"),
+        Index(None, "patient_id", "start_time", "id"),
+    )
+
+
+# One guard for the doctor's time and one for the patient's. PostgreSQL holds them as exclusion constraints, SQLite as
+# triggers of the same names, on insert and on update; neither can be passed by, whoever writes.
+GUARDS = {
+    "appointments_doctor_busy": ("doctor_id", "busy_start", "busy_end"),
+    "appointments_patient_busy": ("patient_id", "start_time", "end_time"),
+}
+
+
+def _guard(table: Table, name: str, whose: str, start: str, end: str) -> None:
+    c = table.c
+    period = func.tstzrange(c[start], c[end], text("'[)'"))
+    ExcludeConstraint((c[whose], "="), (period, "&&"), where=text(OCCUPIES_TIME), name=name).ddl_if(
+        dialect="postgresql"
+    )
+    # The triggers look along this index, from the wanted time on.
+    Index(f"{name}_idx", c[whose], c[end], sqlite_where=text(OCCUPIES_TIME)).ddl_if(dialect="sqlite")
+    for change, itself in (("INSERT", "NEW.id"), ("UPDATE", "OLD.id")):
+        trigger = f"""
+CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {table.name}
+WHEN NEW.{OCCUPIES_TIME}
+BEGIN
+    SELECT RAISE(ABORT, '{name}') FROM {table.name}
+    WHERE {whose} = NEW.{whose} AND {OCCUPIES_TIME}
+      AND {end} > NEW.{start} AND {start} < NEW.{end} AND id IS NOT {itself};
+END"""  # noqa: S608 - made of constants
+        ddl = DDL(trigger)  # type: ignore[no-untyped-call] # so in SQLAlchemy
+        event.listen(table, "after_create", ddl.execute_if(dialect="sqlite"))
+
+
+for _name, _columns in GUARDS.items():
+    _guard(Base.metadata.tables["appointments"], _name, *_columns)

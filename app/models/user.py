@@ -1,0 +1,51 @@
+"""Accounts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Enum, ForeignKey, String, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.permissions import Role
+from app.db.base import Base
+from app.db.types import UtcDateTime
+
+
+class User(Base):
+    """A person who can log in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(254))
+    """As it was registered; mail goes here."""
+    email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
+    """See ``core.text.canonical_email``; only for comparing."""
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[Role] = mapped_column(
+        Enum(
+            Role,
+            native_enum=False,
+            length=16,
+            name="role",
+            values_callable=lambda roles: [r.value for r in roles],
+        )
+    )
+    password_hash: Mapped[str] = mapped_column(String(255))
+    credentials_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Access tokens carry it; raising it ends them all."""
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PasswordReset(Base):
+    """A request to choose a new password.
+
+    Asking for an unknown address leaves a row without a user, so that both take the same time.
+    """
+
+    __tablename__ = "password_resets"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

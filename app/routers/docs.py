@@ -1,0 +1,28 @@
+"""The API's own documentation page, without anything from another host."""
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from app.core.dependencies import Public
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+async def docs(_: Public) -> HTMLResponse:
+    """The page; its addresses are relative, for the Host header is the client's word."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="Doctor Appointment API",
+        swagger_js_url="docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="docs/assets/swagger-ui.css",
+        swagger_favicon_url="docs/assets/favicon-32x32.png",
+        swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+    )
+
+
+def mount_assets(app: FastAPI) -> None:
+    """Serves Swagger UI from the wheel that carries it; FastAPI's own page would load it from a CDN."""
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))

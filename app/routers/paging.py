@@ -1,0 +1,46 @@
+"""Pages of a list: an opaque cursor, and a ``Link`` header to the next page (RFC 8288)."""
+
+import base64
+from collections.abc import Callable, Sequence
+from urllib.parse import quote, urlencode
+
+from fastapi import Request, Response
+from pydantic import TypeAdapter
+
+from app.core.errors import invalid_field
+
+LINK_HEADER = {
+    "Link": {
+        "description": 'The next page, if there is one: `<…>; rel="next"`.',
+        "schema": {"type": "string"},
+    }
+}
+
+
+def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | None:
+    """The key in a cursor; ``invalid_request`` for one that we did not make."""
+    if cursor is None:
+        return None
+    try:
+        return key_type.validate_json(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+    except ValueError:  # pydantic's is one too
+        raise invalid_field("cursor", "must be the cursor of a Link header") from None
+
+
+def cut_page[Record, Key](
+    request: Request,
+    response: Response,
+    records: Sequence[Record],
+    *,
+    limit: int,
+    key_type: TypeAdapter[Key],
+    key: Callable[[Record], Key],
+) -> Sequence[Record]:
+    """The first ``limit`` of the records; if there are more, the response links to the page after them."""
+    if len(records) > limit:
+        cursor = base64.urlsafe_b64encode(key_type.dump_json(key(records[limit - 1]))).decode().rstrip("=")
+        query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        # A reference within this host: the Host header is the client's word, not ours.
+        path = quote(request.scope["path"])
+        response.headers["Link"] = f'<{path}?{urlencode([*query, ("cursor", cursor)])}>; rel="next"'
+    return records[:limit]

@@ -1,0 +1,67 @@
+"""Half-open intervals of instants, and the few operations that scheduling is made of.
+
+An instant is an integer: microseconds since 1970-01-01T00:00:00Z. Integers compare and subtract exactly,
+where two aware datetimes of one zone are subtracted as wall clocks and are an hour wrong across a change of
+daylight saving time.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+type Interval = tuple[int, int]
+"""``[start, end)``: intervals that touch do not overlap."""
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_instant(moment: datetime) -> int:
+    """The instant of an aware datetime."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_instant(instant: int) -> datetime:
+    """The same moment as a datetime in UTC."""
+    return _EPOCH + instant * _MICROSECOND
+
+
+def merge(intervals: Iterable[Interval]) -> list[Interval]:
+    """The union, sorted, with overlapping and touching intervals joined and empty ones dropped."""
+    merged: list[Interval] = []
+    for start, end in sorted(intervals):
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def clip(intervals: Iterable[Interval], span: Interval) -> list[Interval]:
+    """The parts that lie inside ``span``, in the given order."""
+    first, last = span
+    return [(max(start, first), min(end, last)) for start, end in intervals if max(start, first) < min(end, last)]
+
+
+def subtract(intervals: Sequence[Interval], holes: Sequence[Interval]) -> list[Interval]:
+    """What is left of ``intervals`` without ``holes``. Both must be as ``merge`` returns them; so is the answer."""
+    left: list[Interval] = []
+    position = 0
+    for start, end in intervals:
+        while position < len(holes) and holes[position][1] <= start:
+            position += 1
+        cursor = start
+        for hole_start, hole_end in holes[position:]:
+            if hole_start >= end:
+                break
+            if cursor < hole_start:
+                left.append((cursor, hole_start))
+            cursor = max(cursor, hole_end)
+        if cursor < end:
+            left.append((cursor, end))
+    return left

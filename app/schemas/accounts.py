@@ -1,0 +1,105 @@
+"""Accounts on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+from app.core.permissions import Role
+from app.schemas.fields import (
+    EMAIL_LENGTH,
+    PASSWORD_LENGTH,
+    Answer,
+    Body,
+    Email,
+    Name,
+    NewPassword,
+    SelfChosenRole,
+    TimeZone,
+)
+
+
+class Registration(Body):
+    """A new account."""
+
+    email: Email
+    password: NewPassword
+    name: Name = Field(examples=["Ann Lee"])
+    role: SelfChosenRole
+    specialty: Name | None = Field(None, description="For doctors.", examples=["Dermatology"])
+    time_zone: TimeZone | None = Field(None, description="For doctors; `UTC` unless given.")
+
+    @model_validator(mode="after")
+    def _keep_doctors_fields_for_doctors(self) -> Self:
+        if self.role != "doctor" and (self.specialty is not None or self.time_zone is not None):
+            raise ValueError("specialty and time_zone are for doctors only")
+        return self
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "email": "amara.okafor@example.com",
+                    "password": "correct horse battery",
+                    "name": "Dr Amara Okafor",
+                    "role": "doctor",
+                    "specialty": "Dermatology",
+                    "time_zone": "America/New_York",
+                },
+                {
+                    "email": "ann@example.com",
+                    "password": "correct horse battery",
+                    "name": "Ann Lee",
+                    "role": "patient",
+                },
+            ]
+        }
+    )
+
+
+class User(Answer):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+class LoginForm(Answer):
+    """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
+
+    grant_type: Literal["password"] | None = None
+    username: Annotated[str, StringConstraints(max_length=EMAIL_LENGTH)] = Field(
+        description="The e-mail address.", examples=["ann@example.com"]
+    )
+    password: Annotated[SecretStr, Field(max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
+
+
+class Token(Answer):
+    """An access token, to be sent as `Authorization: Bearer …`."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a word of the protocol
+    expires_in: int = Field(description="Seconds.", examples=[1800])
+
+
+class ForgottenPassword(Body):
+    """Whose password is forgotten."""
+
+    email: Email
+
+
+class Message(Answer):
+    """A sentence for a person."""
+
+    message: str
+
+
+class PasswordReset(Body):
+    """A new password, by a reset token."""
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=200)]
+    new_password: NewPassword

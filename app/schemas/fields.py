@@ -1,0 +1,181 @@
+"""The types of single fields: what is accepted is stated once, for every body and query."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from app.core.text import canonical_email, find_unsafe_character
+
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less its angle brackets
+PASSWORD_LENGTH = 128
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-8]):[0-5]\d)", re.ASCII)
+TIME_ZONES = frozenset(available_timezones())
+
+
+class Body(BaseModel):
+    """A request body: a field that is not known is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Query(BaseModel):
+    """The query of a list: a parameter that is not known is an error, so that a misspelt filter is noticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Answer(BaseModel):
+    """A response body, read from a record's attributes."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+def _read_instant(value: Any) -> datetime:
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        hint = " (send the + of an offset as %2B)" if isinstance(value, str) and _lost_plus(value) else ""
+        raise ValueError(f"must be a time with an offset, like 2026-12-08T10:30:00Z (RFC 3339){hint}")
+    try:
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError:  # 30 February, 25 o'clock
+        raise ValueError("is not a time that exists") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment.astimezone(UTC)
+
+
+def _lost_plus(value: str) -> bool:
+    return re.fullmatch(r"[^ ]*T[^ ]* \d\d:\d\d", value) is not None
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_read_instant),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "description": "RFC 3339 with an offset, from 1900 to 2999.",
+            "examples": ["2026-12-08T10:30:00Z"],
+        },
+        mode="validation",
+    ),
+]
+"""A moment; only RFC 3339 with an offset is accepted, and it is handed on in UTC."""
+
+
+def _refuse_unsafe(text: str) -> str:
+    if unsafe := find_unsafe_character(text):
+        raise ValueError(f"must not contain {unsafe}")
+    return text
+
+
+def _refuse_unsafe_lines(text: str) -> str:
+    if unsafe := find_unsafe_character(text, multiline=True):
+        raise ValueError(f"must not contain {unsafe}")
+    return text
+
+
+def _refuse_unsafe_secret(secret: SecretStr) -> SecretStr:
+    _refuse_unsafe(secret.get_secret_value())
+    return secret
+
+
+def _refuse_invisible(text: str) -> str:
+    if not any(character.isalnum() for character in text):
+        raise ValueError("must contain a letter or a digit")
+    return text
+
+
+def _compose(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _read_email(text: str) -> str:
+    try:
+        # Domains under .test cannot receive mail, but development and tests need addresses too.
+        address = validate_email(text, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:  # its sentence would quote the address
+        raise ValueError("must be an e-mail address, like ann@example.com") from None
+    if len(canonical_email(address)) > EMAIL_LENGTH:
+        raise ValueError(f"must have at most {EMAIL_LENGTH} characters")
+    return address
+
+
+def _find_zone(name: str) -> str:
+    if name not in TIME_ZONES:
+        raise ValueError("must be the name of an IANA time zone, like America/New_York")
+    return name
+
+
+def _fold_case(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_refuse_unsafe),
+    AfterValidator(_refuse_invisible),
+    AfterValidator(_compose),
+]
+"""A person's name, or a specialty."""
+
+SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_refuse_unsafe)]
+"""What somebody looks for."""
+
+Note = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=500),
+    AfterValidator(_refuse_unsafe_lines),
+    AfterValidator(_compose),
+]
+"""A few lines from one person to another."""
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=EMAIL_LENGTH),
+    AfterValidator(_refuse_unsafe),
+    AfterValidator(_read_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH, "examples": ["ann@example.com"]}),
+]
+"""An address that mail could be sent to, as it was typed."""
+
+NewPassword = Annotated[
+    SecretStr,
+    Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"]),
+    AfterValidator(_refuse_unsafe_secret),
+]
+
+TimeZone = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    AfterValidator(_find_zone),
+    WithJsonSchema({"type": "string", "maxLength": 64, "examples": ["America/New_York"]}),
+]
+"""The name of an IANA time zone."""
+
+SelfChosenRole = Annotated[Literal["doctor", "patient"], BeforeValidator(_fold_case)]
+"""A role that anybody may take, in any letter case."""
+
+Limit = Annotated[int, Field(ge=1, le=100, description="How many to return at most.")]
+Cursor = Annotated[
+    str,
+    StringConstraints(max_length=1000),
+    Field(description="Where to go on, from the `Link` header of the page before."),
+]

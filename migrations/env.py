@@ -1,0 +1,36 @@
+"""Runs the migrations on a connection handed over by ``app.db.schema``, or, for ``alembic`` itself, on a new one."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+
+from app import models
+from app.core.settings import Settings
+from app.db.engine import create_engine, for_writing
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=models.User.metadata,
+        render_as_batch=True,
+        compare_server_default=True,
+        transaction_per_migration=False,
+    )
+    # The caller owns the transaction: all of an upgrade is committed, or nothing.
+    context.run_migrations()
+
+
+async def connect_and_run() -> None:
+    settings = Settings()
+    engine = create_engine(settings.database_url, pool_size=1, timeout=settings.database_timeout_seconds)
+    async with for_writing(engine).begin() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+if (connection := context.config.attributes.get("connection")) is not None:
+    run(connection)
+else:
+    asyncio.run(connect_and_run())

@@ -1,0 +1,269 @@
+import base64
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+
+from tests.conftest import Join, SetClock
+from tests.people import Person, free, next_page, problem
+
+TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
+
+
+async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
+    appointment = await patient.book(doctor, "2026-12-08T10:00:00-05:00", reason="A mole")
+    assert appointment == {
+        "id": appointment["id"],
+        "doctor_id": doctor.id,
+        "patient_id": patient.id,
+        "start_time": TEN,
+        "end_time": HALF_PAST,
+        "time_zone": "America/New_York",
+        "status": "booked",
+        "reason": "A mole",
+        "doctor": {"id": doctor.id, "name": "Dr Amara Okafor"},
+        "patient": {"id": patient.id, "name": "Ann Lee"},
+        "created_at": "2026-12-01T08:00:00Z",
+        "cancelled_at": None,
+        "cancelled_by": None,
+    }
+    assert (await patient.get(f"/appointments/{appointment['id']}")).json() == appointment
+    assert (await doctor.get(f"/appointments/{appointment['id']}")).json() == appointment
+    assert (await patient.get("/appointments")).json() == [appointment]
+    assert (await doctor.get("/appointments")).json() == [appointment]
+    assert (await doctor.get("/doctors/me/appointments")).json() == [appointment]
+
+
+async def test_what_is_booked_is_no_longer_free(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, TEN, ELEVEN)
+    assert await free(client, doctor) == [("2026-12-08T14:00:00Z", TEN), (ELEVEN, "2026-12-08T22:00:00Z")]
+
+
+async def test_an_offset_is_read_and_utc_is_answered(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
+    appointment = await patient.book(doctor, "2026-12-08T20:30:00+05:30", "2026-12-08T16:00:00.000Z")
+    assert (appointment["start_time"], appointment["end_time"]) == (TEN, ELEVEN)
+
+
+async def test_microseconds_are_kept(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T15:00:00.123456Z", "2026-12-08T16:00:00.654321Z")
+    appointment = await patient.book(doctor, "2026-12-08T15:00:00.123456Z", "2026-12-08T15:30:00.000001Z")
+    assert appointment["start_time"] == "2026-12-08T15:00:00.123456Z"
+    assert await free(client, doctor) == [("2026-12-08T15:30:00.000001Z", "2026-12-08T16:00:00.654321Z")]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(TEN, HALF_PAST), ("2026-12-08T15:15:00Z", "2026-12-08T15:45:00Z"), ("2026-12-08T14:45:00Z", ELEVEN)],
+)
+async def test_taken_time_is_refused(doctor: Person, patient: Person, join: Join, start: str, end: str) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, TEN, HALF_PAST)
+    other = await join()
+    problem(await other.ask(doctor, start, end), 409, "slot_taken")
+    assert (await other.get("/appointments")).json() == []
+
+
+async def test_touching_is_free_and_what_covers_both_is_taken(doctor: Person, patient: Person, join: Join) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, TEN, HALF_PAST)
+    await patient.book(doctor, HALF_PAST, ELEVEN)
+    problem(await (await join()).ask(doctor, TEN, ELEVEN), 409, "slot_taken")
+
+
+async def test_a_patient_cannot_be_in_two_places(doctor: Person, patient: Person, join: Join) -> None:
+    other = await join("doctor")
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await other.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, TEN, ELEVEN)
+    problem(await patient.ask(other, HALF_PAST), 409, "patient_busy")
+    problem(await patient.ask(doctor, HALF_PAST), 409, "slot_taken")
+    await patient.book(other, ELEVEN)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "code"),
+    [
+        ("2026-12-08T13:45:00Z", None, "outside_availability"),
+        ("2026-12-08T21:45:00Z", None, "outside_availability"),
+        ("2026-12-09T15:00:00Z", None, "outside_availability"),
+        ("2026-12-08T10:00:00Z", "2026-12-08T22:00:00Z", "outside_availability"),
+        ("2999-12-31T23:59:59Z", None, "outside_availability"),
+        ("2026-12-01T07:59:59Z", None, "in_the_past"),
+        ("1900-01-01T00:00:00Z", None, "in_the_past"),
+    ],
+)
+async def test_time_that_is_not_open(doctor: Person, patient: Person, start: str, end: str | None, code: str) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    problem(await patient.ask(doctor, start, end), 409, code)
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("2026-12-08T15:04:59.999999Z", 422),
+        ("2026-12-08T15:05:00Z", 201),
+        ("2026-12-09T03:00:00Z", 201),
+        ("2026-12-09T03:00:00.000001Z", 422),
+        (TEN, 422),
+        ("2026-12-08T14:00:00Z", 422),
+    ],
+)
+async def test_a_visit_takes_five_minutes_to_twelve_hours(
+    doctor: Person, patient: Person, end: str, status: int
+) -> None:
+    await doctor.open("2026-12-08T00:00:00Z", "2026-12-10T00:00:00Z")
+    answer = await patient.ask(doctor, TEN, end)
+    assert answer.status_code == status
+    if status == 422:
+        assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "end_time"
+
+
+async def test_an_unknown_doctor(patient: Person, join: Join) -> None:
+    answer = await patient.post(
+        "/appointments", {"doctor_id": "019abcde-f012-7345-8678-9abcdef01234", "start_time": TEN}
+    )
+    unknown = problem(answer, 404, "not_found")
+    other_patient = await join()
+    assert problem(await patient.ask(other_patient, TEN), 404, "not_found") == unknown
+
+
+async def test_cancelling_frees_the_time(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock, join: Join
+) -> None:
+    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    booked = await patient.book(doctor, TEN)
+    clock.advance(minutes=5)
+    answer = await patient.delete(f"/appointments/{booked['id']}")
+    assert answer.status_code == 200
+    cancelled = booked | {"status": "cancelled", "cancelled_at": "2026-12-01T08:05:00Z", "cancelled_by": patient.id}
+    assert answer.json() == cancelled
+    clock.advance(minutes=5)
+    assert (await patient.delete(f"/appointments/{booked['id']}")).json() == cancelled
+    assert (await doctor.delete(f"/appointments/{booked['id']}")).json() == cancelled
+    assert (await doctor.get("/appointments")).json() == [cancelled]
+    assert await free(client, doctor) == [(TEN, ELEVEN)]
+    await (await join()).book(doctor, TEN)
+
+
+async def test_a_doctor_cancels(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    booked = await patient.book(doctor, TEN)
+    answer = await doctor.delete(f"/appointments/{booked['id']}")
+    assert answer.json()["cancelled_by"] == doctor.id
+
+
+async def test_a_started_visit_is_cancelled_by_the_doctor_only(
+    doctor: Person, patient: Person, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    booked = await patient.book(doctor, TEN)
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    doctor, patient = await doctor.again(), await patient.again()
+    problem(await patient.delete(f"/appointments/{booked['id']}"), 409, "already_started")
+    assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
+    assert (await doctor.delete(f"/appointments/{booked['id']}")).json()["status"] == "cancelled"
+
+
+async def test_what_is_not_yours_is_not_there(doctor: Person, patient: Person, join: Join) -> None:
+    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    booked = await patient.book(doctor, TEN)
+    for stranger in (await join("patient"), await join("doctor")):
+        for call in (stranger.get, stranger.delete):
+            hidden = problem(await call(f"/appointments/{booked['id']}"), 404, "not_found")
+            assert hidden == problem(await call("/appointments/019abcde-f012-7345-8678-9abcdef01234"), 404, "not_found")
+        assert (await stranger.get("/appointments")).json() == []
+    assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
+
+
+async def test_roles(doctor: Person, patient: Person) -> None:
+    window = {"start_time": "2026-12-08T15:00:00Z", "end_time": "2026-12-08T16:00:00Z"}
+    problem(await patient.post("/doctors/availability", window), 403, "wrong_role")
+    problem(await patient.get("/doctors/me/availability"), 403, "wrong_role")
+    problem(await patient.get("/doctors/me/appointments"), 403, "wrong_role")
+    problem(await patient.delete("/doctors/availability/019abcde-f012-7345-8678-9abcdef01234"), 403, "wrong_role")
+    problem(await doctor.ask(doctor, TEN), 403, "wrong_role")
+
+
+async def book_a_week(doctor: Person, patient: Person) -> list[str]:
+    """Five visits, at 15:00 UTC from 7 to 11 December; the ids in that order."""
+    await doctor.open("2026-12-07T00:00:00Z", "2026-12-12T00:00:00Z")
+    booked = {day: await patient.book(doctor, f"2026-12-{day:02}T15:00:00Z") for day in (9, 7, 11, 8, 10)}
+    return [booked[day]["id"] for day in sorted(booked)]
+
+
+async def test_the_upcoming_come_first_and_then_the_past_backwards(
+    doctor: Person, patient: Person, clock: SetClock
+) -> None:
+    mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
+    clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)  # Wednesday's is under way
+    doctor, patient = await doctor.again(), await patient.again()
+    for person, path in ((doctor, "/doctors/me/appointments"), (doctor, "/appointments"), (patient, "/appointments")):
+        listed = [appointment["id"] for appointment in (await person.get(path)).json()]
+        assert listed == [wed, thu, fri, tue, mon]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
+async def test_pages_of_appointments(doctor: Person, patient: Person, clock: SetClock, limit: int) -> None:
+    mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
+    clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)
+    patient = await patient.again()
+    seen: list[str] = []
+    path: str | None = f"/appointments?limit={limit}"
+    while path:
+        answer = await patient.get(path)
+        assert len(answer.json()) <= limit
+        seen += [appointment["id"] for appointment in answer.json()]
+        path = next_page(answer)
+        clock.advance(minutes=5)  # time passes while somebody pages, and Wednesday's comes to its end
+    assert seen == [wed, thu, fri, tue, mon]
+
+
+async def test_filters(doctor: Person, patient: Person) -> None:
+    mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
+    await patient.delete(f"/appointments/{tue}")
+    await doctor.delete(f"/appointments/{fri}")
+
+    async def listed(**query: object) -> list[str]:
+        answer = await doctor.get("/doctors/me/appointments", params=query)
+        assert answer.status_code == 200, answer.text
+        return [appointment["id"] for appointment in answer.json()]
+
+    assert await listed(status="booked") == [mon, wed, thu]
+    assert await listed(status=["booked", "cancelled"]) == [mon, tue, wed, thu, fri]
+    assert await listed(status="cancelled", limit=1) == [tue]
+    assert await listed(**{"from": "2026-12-08T15:30:00Z"}) == [wed, thu, fri]
+    assert await listed(**{"from": "2026-12-08T15:29:59Z"}) == [tue, wed, thu, fri]
+    assert await listed(to="2026-12-08T15:00:00Z") == [mon]
+    assert await listed(to="2026-12-08T15:00:01Z") == [mon, tue]
+    assert await listed(**{"from": "2026-12-08T00:00:00Z", "to": "2026-12-10T00:00:00Z", "status": "booked"}) == [wed]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=-1", "limit=101", "limit=x", "limit=1e2", "cursor=x", "cursor=", "cursor=bnVsbA", "status=x",
+     "status=", "from=2026-12-08", "from=1796724000", "from=2026-12-08T10:00:00", "to=yesterday", "sort=id",
+     "patient_id=1", "limit=9999999999999999999999999"],
+)  # fmt: skip
+async def test_bad_queries(patient: Person, query: str) -> None:
+    answer = await patient.get(f"/appointments?{query}")
+    body = problem(answer, 422, "invalid_request")
+    assert body["errors"][0]["field"].startswith(query.partition("=")[0])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        '["0001-01-01T00:00:00Z",false,"2026-12-08T15:00:00Z","019abcde-f012-7345-8678-9abcdef01234"]',
+        '["2026-12-08T15:00:00Z",false,1796724000,"019abcde-f012-7345-8678-9abcdef01234"]',
+        '["2026-12-08T15:00:00Z",false,"2026-12-08T15:00:00Z","x"]',
+        '["2026-12-08T15:00:00Z"]',
+        "{}",
+        "[" * 300,
+    ],
+)
+async def test_a_cursor_that_we_did_not_make(patient: Person, key: str) -> None:
+    cursor = base64.urlsafe_b64encode(key.encode()).decode()
+    problem(await patient.get(f"/appointments?cursor={cursor}"), 422, "invalid_request")

@@ -1,0 +1,184 @@
+"""What holds for every route: the shape of errors, strict reading, limits, health, the documentation page."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from app.core.dependencies import Resources
+from app.db.session import Sessions
+from tests.conftest import Join
+from tests.people import PASSWORD, Person, problem
+
+REGISTRATION = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
+JSON = {"Content-Type": "application/json"}
+
+
+async def accounts(sessions: Sessions) -> int:
+    async with sessions.read() as session:
+        counted: int = await session.scalar(text("SELECT count(*) FROM users"))
+        return counted
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", ""),
+        (b"{", "is not valid JSON"),
+        (b"[]", ""),
+        (b"null", ""),
+        (b'"text"', ""),
+        (b"NaN", "NaN and Infinity are not JSON"),
+        (b'{"email": Infinity}', "NaN and Infinity are not JSON"),
+        (b'{"email": 1e999}', "a number is out of range"),
+        (b'{"email": ' + b"1" * 5000 + b"}", "a number is too long"),
+        (b'{"email": "a@example.com", "email": "b@example.com"}', "a name stands twice in an object"),
+        (b"[" * 30_000, "nested too deeply"),
+        (b'{"a":' * 10_000, "nested too deeply"),
+        (json.dumps(REGISTRATION).encode("utf-16"), "not UTF-8"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"\xef\xbb\xbf{}", "is not valid JSON"),
+        (b'{"email": "\\ud800@example.com"}', ""),
+        (b'{"\\ud800": 1}', ""),
+        (json.dumps(REGISTRATION).encode()[:-1] + b', "x": {}}', "is not known here"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_a_body_that_is_not_strict_json(
+    client: httpx2.AsyncClient, sessions: Sessions, body: bytes, message: str
+) -> None:
+    answer = await client.post("/auth/register", content=body, headers=JSON)
+    assert message in str(problem(answer, 422, "invalid_request")["errors"])
+    assert await accounts(sessions) == 0
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
+async def test_json_must_be_called_json(client: httpx2.AsyncClient, sessions: Sessions, media_type: str) -> None:
+    headers = {"Content-Type": media_type} if media_type else {}
+    answer = await client.post("/auth/register", content=json.dumps(REGISTRATION), headers=headers)
+    problem(answer, 422, "invalid_request")
+    assert PASSWORD not in answer.text
+    assert await accounts(sessions) == 0
+
+
+async def test_unknown_fields_are_named_but_never_quoted(client: httpx2.AsyncClient) -> None:
+    names = {"is_admin": 1, "x" * 5000: 1, "<script>": 1, "a b": 1}
+    answer = await client.post("/auth/register", json=REGISTRATION | names)
+    fields = [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]]
+    assert fields == ["is_admin", "body", "body", "body"]
+
+
+async def test_the_list_of_errors_has_an_end(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/auth/register", json={f"f{number}": 1 for number in range(3000)})
+    assert len(problem(answer, 422, "invalid_request")["errors"]) == 20
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 10 * 1024 * 1024])
+async def test_a_large_body_is_refused(client: httpx2.AsyncClient, size: int) -> None:
+    body = json.dumps(REGISTRATION | {"password": "x" * size})
+    problem(await client.post("/auth/register", content=body, headers=JSON), 413, "body_too_large")
+    problem(await client.post("/auth/login", data={"username": "a", "password": "x" * size}), 413, "body_too_large")
+
+
+async def test_a_large_body_without_a_length_is_refused(client: httpx2.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1024
+
+    answer = await client.post("/auth/register", content=chunks(), headers=JSON)
+    problem(answer, 413, "body_too_large")
+
+
+@pytest.mark.parametrize("fields", ["&".join(f"f{n}=1" for n in range(5000)), "a&" * 20_000, "=" * 60_000])
+async def test_a_form_of_thousands_of_fields(client: httpx2.AsyncClient, fields: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    problem(await client.post("/auth/login", content=fields, headers=headers), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("media_type", ["multipart/form-data; boundary=x", "multipart/form-data", "text/plain"])
+async def test_a_form_that_cannot_be_read(client: httpx2.AsyncClient, media_type: str) -> None:
+    answer = await client.post("/auth/login", content=b"--x\r\n\x00", headers={"Content-Type": media_type})
+    problem(answer, 422, "invalid_request")
+
+
+async def test_there_is_nothing_at_other_paths(client: httpx2.AsyncClient) -> None:
+    problem(await client.get("/nothing"), 404, "no_such_path")
+    problem(await client.get("/doctors/"), 404, "no_such_path")
+    answer = await client.put("/doctors")
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+async def test_a_header_does_not_change_the_method(doctor: Person, patient: Person, header: str) -> None:
+    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
+    path = f"/appointments/{booked['id']}"
+    await patient.client.get(path, headers=patient.headers | {header: "DELETE"}, params={"_method": "DELETE"})
+    await patient.client.post(path, headers=patient.headers | {header: "DELETE"})
+    assert (await patient.get(path)).json() == booked
+
+
+@pytest.mark.parametrize("host", ["x/docs?", "evil.example", "localhost:8000@evil.example", "", "[::1"])
+async def test_the_host_header_decides_nothing(client: httpx2.AsyncClient, join: Join, host: str) -> None:
+    for _ in range(2):
+        await join("doctor")
+    answer = await client.get("/doctors?limit=1", headers={"Host": host})
+    assert answer.status_code == 200
+    assert answer.headers["link"].startswith("</doctors?limit=1&cursor=")
+    page = await client.get("/docs", headers={"Host": host})
+    assert page.status_code == 200
+    assert host not in page.text or not host
+
+
+async def test_livez_asks_nobody(client: httpx2.AsyncClient, statements: list[str]) -> None:
+    answer = await client.get("/livez")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert statements == []
+
+
+async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions) -> None:
+    assert (await client.get("/readyz")).json() == {"status": "ok"}
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        answer = await client.get("/readyz")
+        problem(answer, 503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+    finally:
+        async with sessions.write() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text) + re.findall(r"url: '([^']+)'", page.text)
+    assert len(addresses) == 4
+    for address in addresses:
+        assert "//" not in address
+        assert (await client.get("/" + address)).status_code == 200
+
+
+async def test_the_authorize_button_logs_in_where_the_log_in_is(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    [scheme] = document["components"]["securitySchemes"].values()
+    assert scheme["flows"]["password"]["tokenUrl"] == "auth/login"  # relative to the page, wherever it is mounted
+    assert "post" in document["paths"]["/auth/login"]
+
+
+async def test_a_bug_is_a_problem_that_tells_nothing(app: FastAPI, client: httpx2.AsyncClient) -> None:
+    resources: Resources = app.state.resources
+
+    def broken_clock() -> None:
+        raise RuntimeError("a secret thing")
+
+    object.__setattr__(resources, "clock", broken_clock)
+    answer = await client.post("/auth/register", json=REGISTRATION)
+    assert answer.json()["code"] == "internal_error"
+    assert "secret" not in answer.text
+    assert answer.status_code == 500

@@ -1,0 +1,263 @@
+import base64
+
+import httpx2
+import pytest
+
+from tests.conftest import Join, SetClock
+from tests.people import Person, free, next_page, problem
+
+NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
+
+
+async def test_publishing_availability(client: httpx2.AsyncClient, doctor: Person) -> None:
+    published = await doctor.open("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
+    assert published == {
+        "id": published["id"],
+        "doctor_id": doctor.id,
+        "start_time": NINE,
+        "end_time": FIVE,
+        "time_zone": "America/New_York",
+    }
+    assert (await doctor.get("/doctors/me/availability")).json() == [published]
+    assert await free(client, doctor) == [(NINE, FIVE)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (NINE, FIVE),
+        ("2026-12-08T13:00:00Z", "2026-12-08T14:00:01Z"),
+        ("2026-12-08T21:59:59Z", "2026-12-09T00:00:00Z"),
+        ("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z"),
+        ("2026-12-05T00:00:00Z", "2026-12-12T00:00:00Z"),
+    ],
+)
+async def test_overlapping_availability_is_refused(doctor: Person, join: Join, start: str, end: str) -> None:
+    published = await doctor.open(NINE, FIVE)
+    answer = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
+    problem(answer, 409, "availability_overlaps")
+    assert (await doctor.get("/doctors/me/availability")).json() == [published]
+    await (await join("doctor")).open(start, end)  # another doctor's is another matter
+
+
+async def test_availability_that_touches_is_one_window(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    await doctor.open(NINE, "2026-12-08T18:00:00Z")
+    await doctor.open("2026-12-08T18:00:00Z", FIVE)
+    assert await free(client, doctor) == [(NINE, FIVE)]
+    await patient.book(doctor, "2026-12-08T17:45:00Z", "2026-12-08T18:15:00Z")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "field"),
+    [
+        ("2026-12-01T07:59:59Z", "2026-12-01T09:00:00Z", "start_time"),
+        ("2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z", "start_time"),
+        (NINE, NINE, "end_time"),
+        (FIVE, NINE, "end_time"),
+        (NINE, "2026-12-15T14:00:00.000001Z", "end_time"),
+        ("2026-12-08T09:00:00", FIVE, "start_time"),
+        (NINE, "2026-12-08", "end_time"),
+        (1796724000, FIVE, "start_time"),
+        ("1796724000.0", FIVE, "start_time"),
+        (NINE, "9999-12-31T23:59:59Z", "end_time"),
+        ("0001-01-01T00:00:00+14:00", FIVE, "start_time"),
+        ("2026-12-08T09:00:00+23:59", FIVE, "start_time"),
+        ("2026-02-30T09:00:00Z", FIVE, "start_time"),
+        ("2026-12-08T25:00:00Z", FIVE, "start_time"),
+        ("2026-12-08T09:00:60Z", FIVE, "start_time"),
+        ("２０２６-12-08T09:00:00Z", FIVE, "start_time"),
+        (None, FIVE, "start_time"),
+        ({"$gt": ""}, FIVE, "start_time"),
+        (True, FIVE, "start_time"),
+    ],
+)
+async def test_availability_that_cannot_be(doctor: Person, start: object, end: object, field: str) -> None:
+    answer = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
+    body = problem(answer, 422, "invalid_request")
+    assert [error["field"] for error in body["errors"]] == [field]
+    assert (await doctor.get("/doctors/me/availability")).json() == []
+
+
+async def test_a_week_may_be_opened_at_once(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.open(NINE, "2026-12-15T14:00:00Z")
+    assert await free(client, doctor, to="2026-12-31T00:00:00Z") == [(NINE, "2026-12-15T14:00:00Z")]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2027-11-07T05:30:00Z", "2027-11-07T06:30:00Z"),  # 01:30 to 01:30, an hour later
+        ("2027-11-07T06:30:00Z", "2027-11-07T07:00:00Z"),  # the second 01:30
+        ("2027-11-07T05:00:00Z", "2027-11-07T08:00:00Z"),
+        ("2027-03-14T06:00:00Z", "2027-03-14T08:00:00Z"),  # 01:00 to 04:00
+    ],
+)
+async def test_the_days_when_clocks_change(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, start: str, end: str
+) -> None:
+    published = await doctor.open(start, end)
+    assert (published["start_time"], published["end_time"]) == (start, end)
+    assert await free(client, doctor, **{"from": start, "to": end}) == [(start, end)]
+    assert (await patient.book(doctor, start))["start_time"] == start
+
+
+async def test_withdrawing_availability_leaves_what_is_booked(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    published = await doctor.open(NINE, FIVE)
+    booked = await patient.book(doctor, NINE)
+    answer = await doctor.delete(f"/doctors/availability/{published['id']}")
+    assert answer.status_code == 204
+    assert answer.content == b""
+    assert await free(client, doctor) == []
+    assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
+    problem(await patient.ask(doctor, "2026-12-08T16:00:00Z"), 409, "outside_availability")
+    problem(await doctor.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
+
+
+async def test_another_doctors_availability_is_not_there(doctor: Person, join: Join) -> None:
+    published = await doctor.open(NINE, FIVE)
+    other = await join("doctor")
+    problem(await other.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
+    assert (await doctor.get("/doctors/me/availability")).json() == [published]
+
+
+async def test_free_windows_are_clipped_to_what_was_asked(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    await doctor.open(NINE, FIVE)
+    await patient.book(doctor, "2026-12-08T16:00:00Z", "2026-12-08T17:00:00Z")
+    asked = {"from": "2026-12-08T16:30:00Z", "to": "2026-12-08T18:00:00Z"}
+    assert await free(client, doctor, **asked) == [("2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z")]
+    assert await free(client, doctor, **asked | {"to": "2026-12-08T17:00:00Z"}) == []
+
+
+async def test_free_windows_of_the_next_two_weeks_unless_asked(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.open("2026-12-14T08:00:00Z", "2026-12-16T08:00:00Z")
+    assert await free(client, doctor) == [("2026-12-14T08:00:00Z", "2026-12-15T08:00:00Z")]
+    later = {"from": "2026-12-15T08:00:00Z"}
+    assert await free(client, doctor, **later) == [("2026-12-15T08:00:00Z", "2026-12-16T08:00:00Z")]
+
+
+async def test_what_has_passed_is_not_free(client: httpx2.AsyncClient, doctor: Person, clock: SetClock) -> None:
+    await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
+    clock.advance(hours=1)
+    asked = {"from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
+    assert await free(client, doctor, **asked) == [("2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z")]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"from": NINE, "to": NINE}, 422),
+        ({"from": FIVE, "to": NINE}, 422),
+        ({"from": "2026-12-08T00:00:00Z", "to": "2027-02-08T00:00:00Z"}, 200),
+        ({"from": "2026-12-08T00:00:00Z", "to": "2027-02-08T00:00:00.000001Z"}, 422),
+        ({"from": "2999-12-31T00:00:00Z"}, 200),
+        ({"to": "2999-12-31T00:00:00Z"}, 422),
+        ({"from": "2026-12-08T00:00:00"}, 422),
+        ({"zone": "UTC"}, 422),
+    ],
+)
+async def test_how_far_one_can_look(
+    client: httpx2.AsyncClient, doctor: Person, query: dict[str, str], status: int
+) -> None:
+    answer = await client.get(f"/doctors/{doctor.id}/availability", params=query)
+    assert answer.status_code == status, answer.text
+
+
+async def test_a_lost_plus_is_explained(client: httpx2.AsyncClient, doctor: Person) -> None:
+    answer = await client.get(f"/doctors/{doctor.id}/availability?from=2026-12-08T10:00:00+01:00")
+    assert "%2B" in problem(answer, 422, "invalid_request")["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("path", ["/doctors/019abcde-f012-7345-8678-9abcdef01234", "/doctors/{patient}"])
+@pytest.mark.parametrize("rest", ["", "/availability"])
+async def test_who_is_no_doctor_is_not_found(client: httpx2.AsyncClient, patient: Person, path: str, rest: str) -> None:
+    problem(await client.get(path.replace("{patient}", patient.id) + rest), 404, "not_found")
+
+
+async def names(client: httpx2.AsyncClient, **query: str) -> list[str]:
+    answer = await client.get("/doctors", params=query)
+    assert answer.status_code == 200, answer.text
+    return [doctor["name"] for doctor in answer.json()]
+
+
+async def test_finding_doctors(client: httpx2.AsyncClient, join: Join) -> None:
+    await join("doctor", name="Dr José Ångström", specialty="Cardiology")
+    await join("doctor", name="Dr Amara Okafor", specialty="Dermatology")
+    await join("doctor", name="dr beatriz 100% Lima_", specialty="dermatology")
+    await join("doctor", name="Dr 安娜 李")
+    await join("patient", name="Dr Who")
+    everybody = ["Dr Amara Okafor", "dr beatriz 100% Lima_", "Dr José Ångström", "Dr 安娜 李"]
+    assert await names(client) == everybody
+    assert await names(client, specialty="DERMATOLOGY") == everybody[:2]
+    assert await names(client, q="angstrom") == ["Dr José Ångström"]
+    assert await names(client, q="JOSÉ ån") == ["Dr José Ångström"]
+    assert await names(client, q="安娜") == ["Dr 安娜 李"]
+    assert await names(client, q="okafor", specialty="Dermatology") == ["Dr Amara Okafor"]
+    assert await names(client, q="okafor", specialty="Cardiology") == []
+    assert await names(client, specialty="Derm") == []
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [("%", 1), ("_", 1), ("100%", 1), ("'; DROP TABLE users; --", 0), ("\\", 0), ("/", 0), ("", 3), ("a%o", 0)],
+)
+async def test_a_pattern_is_a_plain_text(client: httpx2.AsyncClient, join: Join, q: str, found: int) -> None:
+    for name in ("Amara Okafor", "Beatriz 100% Lima_", "Carl Olsen"):
+        await join("doctor", name=name)
+    assert len(await names(client, q=q)) == found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_pages_of_doctors(client: httpx2.AsyncClient, join: Join, limit: int) -> None:
+    for name in ("Same Name", "Same Name", "Ångström", "Zoë", "Okafor & Sons <rel>"):
+        await join("doctor", name=name, specialty="A & B")
+    whole = (await client.get("/doctors")).json()
+    seen: list[object] = []
+    path: str | None = f"/doctors?limit={limit}&specialty=a%20%26%20b"
+    while path:
+        answer = await client.get(path)
+        seen += answer.json()
+        path = next_page(answer)
+    assert seen == whole
+    assert len(seen) == 5
+
+
+async def test_pages_of_availability(doctor: Person) -> None:
+    opened = [await doctor.open(f"2026-12-{day:02}T09:00:00Z", f"2026-12-{day:02}T10:00:00Z") for day in range(8, 13)]
+    seen: list[object] = []
+    path: str | None = "/doctors/me/availability?limit=2"
+    while path:
+        answer = await doctor.get(path)
+        seen += answer.json()
+        path = next_page(answer)
+    assert seen == opened
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=-1", "cursor=x", "sort=name", "q=%00", "q=" + "x" * 101, "q=%E2%80%AE"]
+)
+async def test_bad_queries(client: httpx2.AsyncClient, query: str) -> None:
+    problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["\\u0000", "\\ud800", "x" * 300, "\\u202e"])
+async def test_a_cursor_that_we_did_not_make(client: httpx2.AsyncClient, name: str) -> None:
+    key = f'["{name}","019abcde-f012-7345-8678-9abcdef01234"]'
+    cursor = base64.urlsafe_b64encode(key.encode()).decode()
+    problem(await client.get(f"/doctors?cursor={cursor}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("id_", ["2147483648", "9223372036854775808", "1" * 23, "me", "null", "..", "%00", "x" * 5000])
+async def test_an_id_that_is_none(client: httpx2.AsyncClient, patient: Person, id_: str) -> None:
+    for answer in (
+        await client.get(f"/doctors/{id_}"),
+        await patient.get(f"/appointments/{id_}"),
+        await patient.delete(f"/appointments/{id_}"),
+    ):
+        assert answer.status_code in {404, 405, 422}
+        assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,181 @@
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine, event
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from app.db.engine import create_engine
+from app.db.session import Sessions
+from app.main import create_app
+from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate
+from tests.people import Person
+from tests.postgres import PostgresServer
+
+SERVER = pytest.StashKey[PostgresServer]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Only once, before the workers start: they would trip over each other while unpacking.
+    if hasattr(config, "workerinput") or os.environ.get("TEST_DATABASE_URL"):
+        return
+    try:
+        config.stash[SERVER] = PostgresServer()
+    except (ImportError, OSError, subprocess.CalledProcessError) as error:
+        if os.environ.get("CI"):
+            raise
+        os.environ[NO_POSTGRESQL] = f"no PostgreSQL here: {error}"
+    else:
+        os.environ["TEST_DATABASE_URL"] = config.stash[SERVER].url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(SERVER, None):
+        server.stop()
+        del os.environ["TEST_DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    await migrate(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest) -> str:
+    name: str = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    return name
+
+
+@pytest.fixture(scope="session")
+async def postgresql_url(worker: str) -> str:
+    return await migrate(await create_postgresql(f"tests_{worker}"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Every test that touches a database runs on both."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def schema_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with the newest schema; what an earlier test left in it may still be there."""
+    if backend == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
+        return f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+async def database_url(schema_url: str, backend: str) -> str:
+    """An empty database with the newest schema."""
+    if backend == "postgresql":
+        await empty(schema_url)
+    return schema_url
+
+
+class SetClock:
+    """A clock that shows what it is told to."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 12, 1, 8, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **duration: float) -> None:
+        self.time += timedelta(**duration)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(_env_file=None, database_url=database_url)
+
+
+@pytest.fixture
+def mails() -> list[Mail]:
+    """What the application has sent."""
+    return []
+
+
+@pytest.fixture
+async def app(settings: Settings, clock: SetClock, mails: list[Mail]) -> AsyncIterator[FastAPI]:
+    async def deliver(mail: Mail) -> None:
+        mails.append(mail)
+
+    app = create_app(settings, clock=clock, mailer=deliver)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    # An unexpected exception must come out as an answer, as it would for a real client.
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        yield client
+
+
+@pytest.fixture
+async def sessions(database_url: str) -> AsyncIterator[Sessions]:
+    """Transactions beside the application's."""
+    engine = create_engine(database_url, pool_size=5, timeout=10)
+    yield Sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The SQL of every statement, on whatever engine, in order."""
+    seen: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", listen)
+
+
+type Join = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture
+def join(client: httpx2.AsyncClient) -> Join:
+    """Registers somebody and logs in."""
+
+    async def join(role: str = "patient", **fields: str) -> Person:
+        return await Person.join(client, role, **fields)
+
+    return join
+
+
+@pytest.fixture
+async def doctor(join: Join) -> Person:
+    return await join("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
+
+
+@pytest.fixture
+async def patient(join: Join) -> Person:
+    return await join("patient", name="Ann Lee")

@@ -1,0 +1,190 @@
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+
+from app.core.errors import DomainError
+from app.core.permissions import Role
+from app.core.security import (
+    AccessClaims,
+    Passwords,
+    find_weakness,
+    hash_token,
+    issue_access_token,
+    new_reset_token,
+    read_access_token,
+)
+
+KEY = "0123456789abcdef0123456789abcdef"
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+LIFETIME = timedelta(minutes=30)
+CLAIMS = AccessClaims(UUID("019abcde-f012-7345-8678-9abcdef01234"), Role.PATIENT, 3)
+ISSUED = int(NOW.timestamp())
+PAYLOAD: dict[str, Any] = {
+    "iss": "doctor-appointments",
+    "aud": "doctor-appointments",
+    "sub": str(CLAIMS.user_id),
+    "role": "patient",
+    "ver": 3,
+    "iat": ISSUED,
+    "exp": ISSUED + 1800,
+}
+HEADER: dict[str, Any] = {"typ": "at+jwt"}
+
+
+def read(token: str, now: datetime = NOW) -> AccessClaims:
+    return read_access_token(token, key=KEY, now=now, lifetime=LIFETIME)
+
+
+def sign(payload: dict[str, Any] = PAYLOAD, header: dict[str, Any] = HEADER, key: str = KEY, **change: Any) -> str:
+    return jwt.encode(payload | change, key, algorithm="HS256", headers=header)
+
+
+def test_a_token_says_what_was_put_in() -> None:
+    assert read(issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)) == CLAIMS
+
+
+def test_a_token_made_by_hand_passes_so_that_the_refusals_below_mean_something() -> None:
+    assert read(sign()) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "valid"), [(0, True), (1799, True), (1800, False), (-29, True), (-30, True), (-31, False)]
+)
+def test_a_token_is_valid_for_its_lifetime(seconds: int, valid: bool) -> None:
+    token = issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)
+    if valid:
+        assert read(token, NOW + timedelta(seconds=seconds)) == CLAIMS
+    else:
+        with pytest.raises(DomainError, match="not_authenticated"):
+            read(token, NOW + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("claim", sorted(PAYLOAD))
+def test_every_claim_is_required(claim: str) -> None:
+    with pytest.raises(DomainError, match="not_authenticated"):
+        read(sign({name: value for name, value in PAYLOAD.items() if name != claim}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exp": ISSUED + 10**9},
+        {"exp": ISSUED + 1801},
+        {"exp": 10**30},
+        {"exp": "1e999"},
+        {"iat": ISSUED + 3600, "exp": ISSUED + 5400},
+        {"iat": float(ISSUED)},
+        {"iat": True},
+        {"sub": "abc"},
+        {"sub": 12},
+        {"sub": ""},
+        {"role": "superuser"},
+        {"role": ["patient"]},
+        {"ver": "3"},
+        {"iss": "somebody"},
+        {"aud": "somebody"},
+        {"nbf": ISSUED},
+        {"admin": True},
+    ],
+    ids=str,
+)
+def test_a_claim_that_we_would_not_make_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(DomainError, match="not_authenticated"):
+        read(sign(**change))
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"typ": "JWT"}, {"typ": "at+jwt", "crit": ["b64"]}, {"typ": "at+jwt", "kid": "1"}]
+)
+def test_a_header_that_we_would_not_make_is_refused(header: dict[str, Any]) -> None:
+    with pytest.raises(DomainError, match="not_authenticated"):
+        read(sign(header=header))
+
+
+def _part(data: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "abc",
+        "a.b.c",
+        "é.é.é",
+        "\ud800",
+        f"{_part({'alg': 'none', 'typ': 'at+jwt'})}.{_part(PAYLOAD)}.",
+        f"{_part({'alg': 'None', 'typ': 'at+jwt'})}.{_part(PAYLOAD)}.",
+        jwt.encode(PAYLOAD, "another key, which is just as long", algorithm="HS256", headers=HEADER),
+        jwt.encode(PAYLOAD, KEY * 2, algorithm="HS512", headers=HEADER),
+        "x" * 43,  # a reset token is not of this kind
+    ],
+)
+def test_what_we_did_not_sign_is_refused(token: str) -> None:
+    with pytest.raises(DomainError, match="not_authenticated"):
+        read(token)
+
+
+def test_reset_tokens_are_long_and_different_and_stored_as_a_hash() -> None:
+    tokens = {new_reset_token() for _ in range(100)}
+    assert len(tokens) == 100
+    assert all(len(token) >= 43 for token in tokens)  # 256 bits in base 64
+    assert {len(hash_token(token)) for token in tokens} == {64}
+
+
+@pytest.mark.parametrize(
+    ("password", "weak"),
+    [
+        ("password1", True),
+        ("PassWord1", True),
+        ("ann@example.com", True),
+        ("ANN@example.com", True),
+        ("Ann  Marie Lee", True),
+        ("annmarie", False),
+        ("correct horse battery", False),
+    ],
+)
+def test_passwords_that_everybody_would_try(password: str, weak: bool) -> None:
+    assert (find_weakness(password, email="ann@example.com", name="Ann Marie Lee") is not None) == weak
+
+
+def test_the_local_part_of_an_address_is_no_password() -> None:
+    assert find_weakness("annmarie", email="annmarie@example.com", name="X")
+
+
+@pytest.fixture
+async def passwords() -> AsyncIterator[Passwords]:
+    passwords = Passwords(workers=2, queue=2)
+    yield passwords
+    passwords.close()
+
+
+async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) -> None:
+    encoded = await passwords.hash("correct horse")
+    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await passwords.matches("correct horse", encoded)
+    assert not await passwords.matches("correct horsf", encoded)
+    assert not await passwords.matches("correct horse", None)
+
+
+async def test_an_accent_may_be_typed_in_two_ways(passwords: Passwords) -> None:
+    assert await passwords.matches("cafe\u0301 crème", await passwords.hash("caf\u00e9 crème"))
+
+
+async def test_every_byte_of_a_long_password_counts(passwords: Passwords) -> None:
+    encoded = await passwords.hash("x" * 73)
+    assert not await passwords.matches("x" * 72 + "y", encoded)
+
+
+async def test_a_full_queue_sheds_and_recovers(passwords: Passwords) -> None:
+    outcomes = await asyncio.gather(*(passwords.hash("correct horse") for _ in range(10)), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
+    assert [error.code for error in refused] == ["busy"] * 6  # two at work and two waiting
+    assert await passwords.hash("correct horse")

@@ -1,0 +1,53 @@
+import pytest
+from pydantic import ValidationError
+
+from app.core.settings import DEVELOPMENT_SECRET, Settings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def settings(**values: str) -> Settings:
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type] # as strings, as from the environment
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("postgresql://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
+        ("postgres://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
+        ("postgresql+asyncpg://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
+        ("sqlite:///./x.db", "sqlite+aiosqlite:///./x.db"),
+    ],
+)
+def test_a_database_url_is_given_its_driver(url: str, named: str) -> None:
+    assert settings(database_url=url).database_url == named
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://x", "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql+psycopg://db/x"]
+)
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="database_url"):
+        settings(database_url=url)
+
+
+@pytest.mark.parametrize("secret", [DEVELOPMENT_SECRET, "short", ""])
+def test_production_refuses_an_unsafe_secret(secret: str) -> None:
+    with pytest.raises(ValidationError, match="SECRET_KEY") as caught:
+        settings(environment="production", secret_key=secret)
+    assert f"'{secret}'" not in str(caught.value)
+
+
+def test_production_starts_with_a_good_secret() -> None:
+    assert settings(environment="production", secret_key=SECRET).environment == "production"
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert SECRET not in repr(settings(secret_key=SECRET))
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/clinic")
+    monkeypatch.setenv("ACCESS_TOKEN_MINUTES", "5")
+    assert settings().database_url == "postgresql+asyncpg://db/clinic"
+    assert settings().access_token_minutes == 5

@@ -1,0 +1,66 @@
+"""Databases with the newest schema, empty, as many as there are tests that want one."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db import schema
+from app.db.engine import create_engine
+
+NO_POSTGRESQL = "TEST_NO_POSTGRESQL"
+"""Holds the reason why there is no server, where there is none."""
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(url, pool_size=5, timeout=10)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def migrate(url: str) -> str:
+    async with connected(url) as engine:
+        await schema.upgrade(engine)
+    return url
+
+
+async def create_postgresql(name: str) -> str:
+    """A new database of the test server, with nothing in it."""
+    await _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    return _server().set(database=name).render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def temporary_postgresql() -> AsyncIterator[str]:
+    """A new database of the test server, with nothing in it, that is dropped in the end."""
+    name = f"tests_{uuid4().hex}"
+    try:
+        yield await create_postgresql(name)
+    finally:
+        await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _server() -> URL:
+    if reason := os.environ.get(NO_POSTGRESQL):
+        pytest.skip(reason)
+    return make_url(os.environ["TEST_DATABASE_URL"])
+
+
+async def _administer(*statements: str) -> None:
+    async with connected(_server().render_as_string(hide_password=False)) as engine, engine.connect() as connection:
+        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in statements:
+            await autocommit.execute(text(statement))
+
+
+async def empty(url: str) -> None:
+    async with connected(url) as engine, engine.begin() as connection:
+        await connection.execute(text("TRUNCATE users, password_resets CASCADE"))

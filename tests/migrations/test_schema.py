@@ -1,0 +1,112 @@
+"""One Alembic tree for both databases: up, equal to the models, down, and up again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db import schema
+from app.models import User
+from tests.databases import connected, temporary_postgresql
+
+# What autogenerate does not compare: exclusion constraints, checks, triggers, index conditions, defaults.
+POSTGRESQL = """
+SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+  WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL SELECT concat_ws(
+    ' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default)
+  FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+"""
+SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+
+
+async def describe(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        rows = await connection.scalars(text(POSTGRESQL if engine.dialect.name == "postgresql" else SQLITE))
+        return {line for row in rows for line in definition(row) if "alembic_version" not in line}
+
+
+def definition(sql: str) -> list[str]:
+    """A line for each part of a table, under the name of the table, for the order of parts says nothing."""
+    first, *parts = [" ".join(line.split()).rstrip(",") for line in sql.splitlines() if line.strip()]
+    return [first, *(f"{first} {part}" for part in parts)]
+
+
+@pytest.fixture
+async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """A database with nothing in it."""
+    if backend == "sqlite":
+        async with connected(f"sqlite+aiosqlite:///{tmp_path}/bare.db") as engine:
+            yield engine
+    else:
+        async with temporary_postgresql() as url, connected(url) as engine:
+            yield engine
+
+
+async def create_from_models(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("CREATE EXTENSION btree_gist"))
+        await connection.run_sync(User.metadata.create_all)
+
+
+async def test_the_migrations_make_what_the_models_say(engine: AsyncEngine) -> None:
+    await create_from_models(engine)
+    models = await describe(engine)
+    assert any("appointments_doctor_busy" in line for line in models)
+    async with engine.begin() as connection:
+        await connection.run_sync(User.metadata.drop_all)
+    await schema.upgrade(engine)
+    assert await describe(engine) == models
+
+
+async def test_up_and_down_and_up_again(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine)
+    first = await describe(engine)
+    await schema.downgrade(engine, "base")
+    assert await describe(engine) == set()
+    await schema.upgrade(engine)
+    assert await describe(engine) == first
+
+
+async def test_two_who_migrate_at_once_do_not_disturb_each_other(engine: AsyncEngine) -> None:
+    await asyncio.gather(*(schema.upgrade(engine) for _ in range(3)))
+    assert any("appointments_doctor_busy" in line for line in await describe(engine))
+
+
+async def test_a_failed_migration_leaves_nothing(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        # The last table of the first migration is there already.
+        await connection.execute(text("CREATE TABLE appointments (id INTEGER)"))
+    before = await describe(engine)
+    with pytest.raises(DBAPIError):
+        await schema.upgrade(engine)
+    assert await describe(engine) == before
+
+
+async def test_an_embedded_database_is_brought_up_to_date_and_a_server_is_not(
+    engine: AsyncEngine, backend: str
+) -> None:
+    if backend == "sqlite":
+        await schema.ensure_newest(engine)
+        assert await describe(engine)
+    else:
+        with pytest.raises(schema.UnknownSchemaError, match="make migrate"):
+            await schema.ensure_newest(engine)
+        assert await describe(engine) == set()
+        await schema.upgrade(engine)
+    await schema.ensure_newest(engine)
+
+
+async def test_a_schema_from_the_future_is_refused(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(schema.UnknownSchemaError, match="9999"):
+        await schema.ensure_newest(engine)

@@ -1,0 +1,99 @@
+"""People who use the API."""
+
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import httpx2
+
+PASSWORD = "correct horse battery"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account and a token."""
+
+    client: httpx2.AsyncClient
+    id: str
+    email: str
+    name: str
+    token: str
+
+    @classmethod
+    async def join(cls, client: httpx2.AsyncClient, role: str, **fields: str) -> "Person":
+        email = f"{role}{next(_numbers)}@example.com"
+        body = {"email": email, "password": PASSWORD, "name": f"A {role}", "role": role} | fields
+        answer = await client.post("/auth/register", json=body)
+        assert answer.status_code == 201, answer.text
+        user = answer.json()
+        return cls(client, user["id"], body["email"], user["name"], await log_in(client, body["email"]))
+
+    async def again(self) -> "Person":
+        """The same person after another log-in, when the token has ended."""
+        return replace(self, token=await log_in(self.client, self.email))
+
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.client.get(path, headers=self.headers, **options)
+
+    async def post(self, path: str, json: Any) -> httpx2.Response:
+        return await self.client.post(path, headers=self.headers, json=json)
+
+    async def delete(self, path: str) -> httpx2.Response:
+        return await self.client.delete(path, headers=self.headers)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def open(self, start: str, end: str) -> dict[str, Any]:
+        """As a doctor: publishes availability."""
+        answer = await self.post("/doctors/availability", {"start_time": start, "end_time": end})
+        assert answer.status_code == 201, answer.text
+        availability: dict[str, Any] = answer.json()
+        return availability
+
+    async def ask(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> httpx2.Response:
+        """As a patient: tries to book."""
+        body = {"doctor_id": doctor.id, "start_time": start} | ({"end_time": end} if end else {}) | fields
+        return await self.post("/appointments", body)
+
+    async def book(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> dict[str, Any]:
+        """As a patient: books."""
+        answer = await self.ask(doctor, start, end, **fields)
+        assert answer.status_code == 201, answer.text
+        appointment: dict[str, Any] = answer.json()
+        return appointment
+
+
+async def log_in(client: httpx2.AsyncClient, email: str, password: str = PASSWORD) -> str:
+    answer = await client.post("/auth/login", data={"username": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    token: str = answer.json()["access_token"]
+    return token
+
+
+async def free(client: httpx2.AsyncClient, doctor: Person, **query: str) -> list[tuple[str, str]]:
+    """The doctor's free windows, as everybody sees them."""
+    answer = await client.get(f"/doctors/{doctor.id}/availability", params=query)
+    assert answer.status_code == 200, answer.text
+    return [(window["start_time"], window["end_time"]) for window in answer.json()]
+
+
+def next_page(answer: httpx2.Response) -> str | None:
+    """Where the ``Link`` header leads."""
+    url: str | None = answer.links.get("next", {}).get("url")
+    return url
+
+
+def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    """The answer must be this problem; returns it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["code"] == code, body
+    assert body["status"] == status
+    assert body["type"] == "about:blank"
+    assert body["title"]
+    assert body["detail"]
+    return body
