@@ -30,7 +30,7 @@ migrate: $(STAMP) ## Bring the database of DATABASE_URL to the newest schema
 	$(BIN)/python -m app.cli migrate
 
 test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile
 	$(BIN)/ruff check .

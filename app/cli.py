@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         fields = "".join(f"\n  {each.field} {each.message}" for each in getattr(error, "errors", ()))
         print(f"{error.detail if isinstance(error, DomainError) else error}{fields}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     except ValidationError as error:
         for each in error.errors(include_input=False):
             print(f"{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
@@ -69,7 +71,7 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
     name: str = TypeAdapter(Name).validate_python(options.name)
     typed = sys.stdin.readline().rstrip("\n") if options.password_stdin else getpass.getpass("Password: ")
     password = TypeAdapter(NewPassword).validate_python(typed)
-    passwords = Passwords(settings.password_workers, settings.password_queue)
+    passwords = Passwords(settings)
     try:
         async with _engine(settings) as engine:
             await ensure_newest(engine)

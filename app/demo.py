@@ -155,7 +155,7 @@ async def fill(sessions: Sessions, settings: Settings, now: datetime) -> None:
     if settings.environment == "production":
         raise invalid_field("ENVIRONMENT", "must not be production: everybody knows the password of the demo")
     if missing := [doctor for doctor in _DOCTORS if await _find(sessions, doctor.name) is None]:
-        passwords = Passwords(settings.password_workers, settings.password_queue)
+        passwords = Passwords(settings)
         try:
             patients = await _register_patients(sessions, passwords, settings, now)
             booked = [await _open_practice(sessions, passwords, doctor, patients, now) for doctor in missing]

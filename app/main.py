@@ -33,7 +33,7 @@ def create_app(
             pool_size=settings.database_pool_size,
             timeout=settings.database_timeout_seconds,
         )
-        passwords = Passwords(settings.password_workers, settings.password_queue)
+        passwords = Passwords(settings)
         try:
             await ensure_newest(engine)
             app.state.resources = Resources(settings, Sessions(engine), passwords, clock, mailer)

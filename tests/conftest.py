@@ -15,7 +15,7 @@ from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.session import Sessions
 from app.main import create_app
-from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate
+from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
 from tests.people import Person
 from tests.postgres import PostgresServer
 
@@ -110,7 +110,7 @@ def clock() -> SetClock:
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    return Settings(_env_file=None, database_url=database_url)
+    return settings_for(database_url)
 
 
 @pytest.fixture

@@ -10,8 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.settings import Settings
 from app.db import schema
 from app.db.engine import create_engine
+
+
+def settings_for(url: str) -> Settings:
+    """The default settings, but for cheap hashing, which would otherwise be most of what the suite does."""
+    return Settings(_env_file=None, database_url=url, password_memory_kib=8, password_passes=1)
+
 
 NO_POSTGRESQL = "TEST_NO_POSTGRESQL"
 """Holds the reason why there is no server, where there is none."""

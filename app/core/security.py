@@ -17,6 +17,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
+from app.core.settings import Settings
 from app.core.text import canonical_email, search_key
 
 ALGORITHM = "HS256"
@@ -36,11 +37,10 @@ class Passwords:
     full is refused as ``busy``. Close it when done.
     """
 
-    def __init__(self, workers: int, queue: int) -> None:
-        # The first choice of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
-        self._hasher = Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
-        self._room = workers + queue
+    def __init__(self, settings: Settings) -> None:
+        self._hasher = Argon2Hasher(settings.password_passes, settings.password_memory_kib, parallelism=1)
+        self._threads = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="passwords")
+        self._room = settings.password_workers + settings.password_queue
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
     def close(self) -> None:

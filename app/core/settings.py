@@ -9,6 +9,9 @@ from sqlalchemy.exc import ArgumentError
 
 DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
 SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
+# The first choice of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
+SAFE_MEMORY_KIB = 19_456
+SAFE_PASSES = 2
 
 _DRIVERS = {
     "postgres": "postgresql+asyncpg",
@@ -34,6 +37,8 @@ class Settings(BaseSettings):
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
     password_workers: Annotated[PositiveInt, Field(le=64)] = 2
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
+    password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
+    password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
 
     @field_validator("database_url")
     @classmethod
@@ -56,4 +61,8 @@ class Settings(BaseSettings):
                 raise ValueError("SECRET_KEY must be set in production; try: openssl rand -hex 32")
             if len(secret.encode()) < SHORTEST_SECRET:
                 raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
+            if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
+                raise ValueError(
+                    f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
+                )
         return self

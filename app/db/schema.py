@@ -40,10 +40,11 @@ async def ensure_newest(engine: AsyncEngine) -> None:
     """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then."""
     async with engine.connect() as connection:
         revision = await connection.run_sync(_revision)
+    if revision == newest_revision():
+        return
     if not is_postgresql(engine) and revision in _known_revisions() | {None}:
         await upgrade(engine)
-        return
-    if revision != newest_revision():
+    else:
         raise UnknownSchemaError(
             f"the database has schema {revision or 'none'}, this version needs {newest_revision()}: "
             "bring it up to date with 'make migrate', or run the version that fits"

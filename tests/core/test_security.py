@@ -20,6 +20,7 @@ from app.core.security import (
     new_reset_token,
     read_access_token,
 )
+from app.core.settings import Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -161,7 +162,7 @@ def test_the_local_part_of_an_address_is_no_password() -> None:
 
 @pytest.fixture
 async def passwords() -> AsyncIterator[Passwords]:
-    passwords = Passwords(workers=2, queue=2)
+    passwords = Passwords(Settings(_env_file=None, password_workers=2, password_queue=2))
     yield passwords
     passwords.close()
 

@@ -38,6 +38,12 @@ def test_production_refuses_an_unsafe_secret(secret: str) -> None:
     assert f"'{secret}'" not in str(caught.value)
 
 
+@pytest.mark.parametrize("weaker", [{"password_memory_kib": "19455"}, {"password_passes": "1"}])
+def test_production_refuses_cheap_passwords(weaker: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="PASSWORD_MEMORY_KIB"):
+        settings(environment="production", secret_key=SECRET, **weaker)
+
+
 def test_production_starts_with_a_good_secret() -> None:
     assert settings(environment="production", secret_key=SECRET).environment == "production"
 
