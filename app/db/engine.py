@@ -36,6 +36,8 @@ def create_engine(url: str, *, pool_size: int, timeout: int) -> AsyncEngine:
                 "lock_timeout": milliseconds,
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": str(timeout * 4000),
+                # Whatever the server's default: under REPEATABLE READ a lost race is an error, not an answer.
+                "default_transaction_isolation": "read committed",
                 "jit": "off",  # statements here take less time than compiling one
             },
         },

@@ -1,0 +1,178 @@
+"""Races, on committed data, between two server processes that share a SQLite file or a PostgreSQL database.
+
+Each case has a control twin: the same race on a database from which the guard was taken away. If the twin did not
+double-book, the race would prove nothing.
+"""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import cycle, pairwise
+
+import pytest
+
+from tests.concurrency.arena import RUNNERS, Arena, Attempt, at, open_arena, outcomes, race
+from tests.people import PASSWORD, Person
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+async def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
+    async with open_arena(request.param, tmp_path_factory.mktemp("arena"), guarded=True) as arena:
+        yield arena
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+async def unguarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
+    async with open_arena(request.param, tmp_path_factory.mktemp("unguarded"), guarded=False) as arena:
+        yield arena
+
+
+@pytest.mark.parametrize("stagger", [0, 0.2])
+async def test_fifty_want_one_slot_and_one_gets_it(arena: Arena, stagger: float) -> None:
+    doctor = await arena.doctor()
+    answers = await race([partial(patient.ask, doctor, at("10:00")) for patient in arena.patients], stagger=stagger)
+    assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): RUNNERS - 1}
+    assert len(await arena.booked(doctor)) == 1
+    assert await arena.overlaps() == 0
+
+
+async def test_without_the_guard_more_than_one_gets_it(unguarded: Arena) -> None:
+    doctor = await unguarded.doctor()
+    answers = await race([partial(patient.ask, doctor, at("10:00")) for patient in unguarded.patients])
+    assert outcomes(answers)[201, "booked"] > 1
+    assert await unguarded.overlaps() > 0
+
+
+OVERLAPPING = [("10:00", "10:30"), ("10:15", "10:45"), ("09:45", "11:00")]
+
+
+def overlapping_attempts(arena: Arena, doctor: Person) -> list[Attempt]:
+    return [
+        partial(patient.ask, doctor, at(start), at(end))
+        for patient, (start, end) in zip(arena.patients[:30], cycle(OVERLAPPING), strict=False)
+    ]
+
+
+async def test_of_overlapping_visits_one_wins(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    answers = await race(overlapping_attempts(arena, doctor))
+    assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): 29}
+    assert await arena.overlaps() == 0
+
+
+async def test_without_the_guard_overlapping_visits_win_together(unguarded: Arena) -> None:
+    doctor = await unguarded.doctor()
+    assert outcomes(await race(overlapping_attempts(unguarded, doctor)))[201, "booked"] > 1
+
+
+async def test_many_visits_of_all_lengths_never_overlap(arena: Arena) -> None:
+    """Everybody wants something on one morning; what is left at the end fits, and nobody is told a wrong thing."""
+    doctor = await arena.doctor()
+    chance = random.Random(1)
+    starts = [f"{chance.randrange(8, 12)}:{chance.randrange(0, 60, 5):02}" for _ in arena.patients]
+    answers = await race(
+        [
+            partial(patient.ask, doctor, at(start, day=5), plus(at(start, day=5), chance.randrange(5, 120, 5)))
+            for patient, start in zip(arena.patients, starts, strict=True)
+        ]
+    )
+    assert set(outcomes(answers)) <= {(201, "booked"), (409, "slot_taken")}
+    won = sorted((a.json()["start_time"], a.json()["end_time"]) for a in answers if a.status_code == 201)
+    assert won == await arena.booked(doctor)
+    assert all(before[1] <= after[0] for before, after in pairwise(won))
+
+
+def plus(start: str, minutes: int) -> str:
+    return (datetime.fromisoformat(start) + timedelta(minutes=minutes)).isoformat()
+
+
+async def test_touching_visits_both_win_and_what_covers_them_does_not(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    ann, ben, cem, *_ = arena.patients
+    both = await race(
+        [
+            partial(ann.ask, doctor, at("10:00", day=1), at("10:30", day=1)),
+            partial(ben.ask, doctor, at("10:30", day=1), at("11:00", day=1)),
+        ]
+    )
+    assert outcomes(both) == {(201, "booked"): 2}
+    covering = await race([partial(cem.ask, doctor, at("10:00", day=1), at("11:00", day=1))])
+    assert outcomes(covering) == {(409, "slot_taken"): 1}
+
+
+async def test_one_patient_cannot_win_at_two_doctors(arena: Arena) -> None:
+    doctors = [await arena.doctor() for _ in range(6)]
+    patient = arena.patients[0]
+    answers = await race([partial(patient.ask, doctor, at("15:00", day=2)) for doctor in doctors])
+    assert outcomes(answers) == {(201, "booked"): 1, (409, "patient_busy"): 5}
+    assert await arena.overlaps() == 0
+
+
+async def test_without_the_guard_one_patient_wins_at_two_doctors(unguarded: Arena) -> None:
+    doctors = [await unguarded.doctor() for _ in range(6)]
+    answers = await race([partial(unguarded.patients[0].ask, doctor, at("15:00", day=2)) for doctor in doctors])
+    assert outcomes(answers)[201, "booked"] > 1
+
+
+async def test_cancelling_at_once_and_booking_again_three_times_over(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    patient, *others = arena.patients[:6]
+    for _ in range(3):
+        appointment = await patient.book(doctor, at("12:00", day=3))
+        path = f"/appointments/{appointment['id']}"
+        cancelled = await race([partial(patient.delete, path), partial(doctor.delete, path)] * 3)
+        assert outcomes(cancelled) == {(200, "cancelled"): 6}
+        assert len({answer.text for answer in cancelled}) == 1
+        again = await race([partial(other.ask, doctor, at("12:00", day=3)) for other in others])
+        assert outcomes(again) == {(201, "booked"): 1, (409, "slot_taken"): 4}
+        [winner] = [answer.json() for answer in again if answer.status_code == 201]
+        assert (await doctor.delete(f"/appointments/{winner['id']}")).status_code == 200
+    assert await arena.booked(doctor) == []
+
+
+async def test_cancelling_races_booking(arena: Arena) -> None:
+    """The time is either still taken or free again; it is never lost and never had twice."""
+    doctor = await arena.doctor()
+    patient, *others = arena.patients[:11]
+    appointment = await patient.book(doctor, at("13:00", day=4))
+    answers = await race(
+        [
+            partial(patient.delete, f"/appointments/{appointment['id']}"),
+            *(partial(other.ask, doctor, at("13:00", day=4)) for other in others),
+        ]
+    )
+    assert set(outcomes(answers)) <= {(200, "cancelled"), (201, "booked"), (409, "slot_taken")}
+    assert outcomes(answers)[201, "booked"] == len(await arena.booked(doctor)) <= 1
+    assert await arena.overlaps() == 0
+
+
+async def test_of_equal_availabilities_one_is_published(arena: Arena) -> None:
+    doctor = await Person.join(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
+    window = {"start_time": at("9:00"), "end_time": at("17:00")}
+    answers = await race([partial(doctor.post, "/doctors/availability", window)] * 10)
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
+    assert len((await doctor.get("/doctors/me/availability")).json()) == 1
+
+
+async def test_of_equal_registrations_one_is_made(arena: Arena) -> None:
+    body = {"email": f"{random.random()}@example.com", "password": PASSWORD, "name": "Ann", "role": "doctor"}
+    answers = await race([partial(client.post, "/auth/register", json=body) for client in arena.clients * 5])
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
+
+
+async def test_withdrawing_races_booking(arena: Arena) -> None:
+    """Whoever is told that a visit is booked has it, and nobody books what was withdrawn before."""
+    doctor = await Person.join(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
+    for day in range(5):
+        window = await doctor.open(at("9:00", day), at("12:00", day))
+        asked = [
+            partial(patient.ask, doctor, at(f"{9 + number // 2}:{number % 2 * 30:02}", day))
+            for number, patient in enumerate(arena.patients[10:16])
+        ]
+        *answers, withdrawn = await race([*asked, partial(doctor.delete, f"/doctors/availability/{window['id']}")])
+        assert withdrawn.status_code == 204
+        assert set(outcomes(answers)) <= {(201, "booked"), (409, "outside_availability"), (409, "patient_busy")}
+    assert len(await arena.booked(doctor)) <= 30
+    assert await arena.overlaps() == 0

@@ -1,0 +1,250 @@
+"""Who commits, and what becomes of a database that is away."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import event, insert, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.core.dependencies import Resources
+from app.core.errors import DomainError
+from app.db.engine import create_engine
+from app.db.session import Sessions
+from app.models import PasswordReset
+from tests.databases import connected
+from tests.people import PASSWORD, Person, problem
+
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def a_row() -> PasswordReset:
+    return PasswordReset(token_hash=uuid4().hex, user_id=None, expires_at=LATER)
+
+
+async def count(sessions: Sessions) -> int:
+    async with sessions.read() as session:
+        counted: int = await session.scalar(text("SELECT count(*) FROM password_resets"))
+        return counted
+
+
+async def test_a_write_is_committed_at_the_end(sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        session.add(a_row())
+    assert await count(sessions) == 1
+
+
+async def test_a_write_that_raises_leaves_nothing(sessions: Sessions) -> None:
+    async def write_and_fail() -> None:
+        async with sessions.write() as session:
+            session.add(a_row())
+            await session.flush()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await write_and_fail()
+    assert await count(sessions) == 0
+
+
+async def test_a_read_refuses_to_flush(sessions: Sessions) -> None:
+    async with sessions.read() as session:
+        session.add(a_row())
+        with pytest.raises(RuntimeError, match="cannot write"):
+            await session.flush()
+    assert await count(sessions) == 0
+
+
+async def test_a_read_leaves_nothing_whatever_it_does(sessions: Sessions) -> None:
+    with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
+        async with sessions.read() as session:
+            await session.execute(insert(PasswordReset).values(token_hash="x", expires_at=LATER))
+    assert await count(sessions) == 0
+
+
+async def test_a_naive_time_is_refused(sessions: Sessions) -> None:
+    with pytest.raises(Exception, match="an instant needs a time zone"):
+        async with sessions.write() as session:
+            await session.execute(insert(PasswordReset).values(token_hash="x", expires_at=LATER.replace(tzinfo=None)))
+
+
+async def test_times_come_back_in_utc(sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        session.add(a_row())
+    async with sessions.read() as session:
+        row = (await session.execute(PasswordReset.__table__.select())).one()
+        assert row.expires_at == LATER
+        assert row.expires_at.utcoffset() == timedelta()
+
+
+async def test_a_mistake_of_ours_is_not_called_busy(sessions: Sessions) -> None:
+    with pytest.raises(Exception, match="nonsense"):
+        async with sessions.write() as session:
+            await session.execute(text("SELECT nonsense FROM nowhere"))
+    with pytest.raises(IntegrityError):
+        async with sessions.write() as session:
+            session.add_all([PasswordReset(token_hash="x", user_id=uuid4(), expires_at=LATER)])
+
+
+@pytest.fixture
+async def impatient(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_size=1, timeout=1)
+    yield engine
+    await engine.dispose()
+
+
+async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, sessions: Sessions) -> None:
+    async with sessions.write() as holder:
+        holder.add(row := a_row())
+        await holder.flush()
+        with pytest.raises(DomainError, match="busy"):
+            async with Sessions(impatient).write() as session:
+                await session.execute(
+                    insert(PasswordReset).values(token_hash=row.token_hash, expires_at=LATER)  # waits for the holder
+                )
+
+
+async def test_a_pool_that_stays_empty(impatient: AsyncEngine) -> None:
+    sessions = Sessions(impatient)
+    async with sessions.read() as holder:
+        await holder.execute(text("SELECT 1"))
+        with pytest.raises(DomainError, match="busy"):
+            await count(sessions)
+    assert await count(sessions) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_connection_that_was_cut_is_replaced(impatient: AsyncEngine, sessions: Sessions) -> None:
+    cut = Sessions(impatient)
+    async with cut.read() as session:
+        pid = await session.scalar(text("SELECT pg_backend_pid()"))
+    async with sessions.write() as session:
+        await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    await asyncio.sleep(0.2)
+    with pytest.raises(DomainError, match="busy"):
+        await count(cut)
+    assert await count(cut) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_statement_that_takes_too_long(impatient: AsyncEngine) -> None:
+    with pytest.raises(DomainError, match="busy"):
+        async with Sessions(impatient).read() as session:
+            await session.execute(text("SELECT pg_sleep(5)"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://nobody@127.0.0.1:1/nowhere",
+        "postgresql+asyncpg://nobody@/nowhere?host=/tmp/there-is-no-such-folder",
+        "sqlite+aiosqlite:////there-is-no-such-folder/x.db",
+    ],
+)
+async def test_a_database_that_is_not_there(url: str) -> None:
+    async with connected(url) as engine:
+        with pytest.raises(DomainError, match="busy"):
+            await count(Sessions(engine))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_database_that_was_dropped(database_url: str) -> None:
+    async with connected(database_url.replace("/tests_", "/no_tests_")) as engine:
+        with pytest.raises(Exception, match="does not exist"):
+            await count(Sessions(engine))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_isolation_is_ours_to_choose(sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        assert await session.scalar(text("SHOW transaction_isolation")) == "read committed"
+        assert await session.scalar(text("SHOW transaction_read_only")) == "off"
+    async with sessions.read() as session:
+        assert await session.scalar(text("SHOW transaction_read_only")) == "on"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_how_sqlite_is_opened(sessions: Sessions, database_url: str) -> None:
+    async with sessions.read() as session:
+        assert await session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await session.scalar(text("PRAGMA foreign_keys")) == 1
+        assert await session.scalar(text("PRAGMA synchronous")) == 2  # FULL: a commit survives a power cut
+    async with sessions.write() as session:
+        await session.execute(text("SELECT 1"))
+        with (
+            sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")  # a writer has the lock from its first statement on
+        other.close()
+
+
+async def test_the_commit_comes_before_the_response(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the commit fails, nobody is told that it worked."""
+
+    async def fail(_session: AsyncSession) -> None:
+        raise ConnectionResetError
+
+    body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "role": "patient"}
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncSession, "commit", fail)
+        answer = await client.post("/auth/register", json=body)
+        problem(answer, 503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+    assert (await client.post("/auth/register", json=body)).status_code == 201
+
+
+async def test_an_error_leaves_nothing(doctor: Person, sessions: Sessions) -> None:
+    problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT schedule_version FROM doctors")) == 1
+
+
+async def test_a_request_holds_one_connection(doctor: Person, app: FastAPI) -> None:
+    resources: Resources = app.state.resources
+    engine: AsyncEngine = resources.sessions._writing
+    taken = 0
+    most = 0
+
+    def take(*_: object) -> None:
+        nonlocal taken, most
+        taken += 1
+        most = max(most, taken)
+
+    def give_back(*_: object) -> None:
+        nonlocal taken
+        taken -= 1
+
+    event.listen(engine.sync_engine.pool, "checkout", take)
+    event.listen(engine.sync_engine.pool, "checkin", give_back)
+    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T10:00:00Z")
+    await doctor.get("/doctors/me/appointments")
+    assert (most, taken) == (1, 0)
+
+
+async def test_no_connection_is_held_while_a_password_is_hashed(
+    app: FastAPI, client: httpx2.AsyncClient, patient: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources: Resources = app.state.resources
+    pool = resources.sessions._writing.sync_engine.pool
+    held: list[int] = []
+    verify = type(resources.passwords)._run
+
+    async def watch(*arguments: object) -> object:
+        held.append(pool.checkedout())  # type: ignore[attr-defined] # it is a queue pool
+        return await verify(*arguments)  # type: ignore[arg-type] # as it came
+
+    monkeypatch.setattr(type(resources.passwords), "_run", watch)
+    await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD})
+    body = {"email": "ben@example.com", "password": PASSWORD, "name": "Ben", "role": "patient"}
+    await client.post("/auth/register", json=body)
+    await client.post("/auth/reset-password", json={"token": "x", "new_password": PASSWORD})
+    assert held == [0, 0, 0]

@@ -1,0 +1,79 @@
+"""Real server processes, on loopback, that end with the test."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import httpx2
+
+ROOT = Path(__file__).parents[1]
+
+
+class Server:
+    """One uvicorn process."""
+
+    def __init__(self, database_url: str, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port), "--log-level", "warning"],
+            cwd=ROOT,
+            env=os.environ
+            | {"DATABASE_URL": database_url, "PASSWORD_MEMORY_KIB": "8", "PASSWORD_PASSES": "1"}
+            | environment,
+        )
+
+    async def ready(self, client: httpx2.AsyncClient) -> Self:
+        async with asyncio.timeout(60):
+            while True:
+                assert self.process.poll() is None, "the server has ended"
+                try:
+                    answer = await client.get(f"{self.url}/readyz")
+                except httpx2.TransportError:
+                    await asyncio.sleep(0.1)
+                else:
+                    assert answer.status_code == 200, answer.text
+                    return self
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out: without a word."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    async def stop(self) -> None:
+        self.process.terminate()
+        await asyncio.to_thread(self.process.wait, 30)
+
+
+@asynccontextmanager
+async def serve(database_url: str, processes: int, **environment: str) -> AsyncIterator[list[Server]]:
+    """Server processes on one database, all of them ready."""
+    servers = [Server(database_url, **environment) for _ in range(processes)]
+    try:
+        async with httpx2.AsyncClient() as client:
+            yield [await server.ready(client) for server in servers]
+    finally:
+        for server in servers:
+            if server.process.poll() is None:
+                await server.stop()
+
+
+@asynccontextmanager
+async def clients(servers: list[Server]) -> AsyncIterator[list[httpx2.AsyncClient]]:
+    """A client for each server, with room for as many connections as a race has runners."""
+    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=100)
+    opened = [httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60) for server in servers]
+    try:
+        yield opened
+    finally:
+        for client in opened:
+            await client.aclose()
