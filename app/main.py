@@ -51,13 +51,14 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         # A redirect would be built from the Host header, which is the client's word.
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     problems.add_handlers(app)
-    docs.mount_assets(app)
+    docs.add_documentation(app)
     for router in (health.router, auth.router, appointments.router, doctors.router, docs.router):
         app.include_router(router)
     return app

@@ -57,6 +57,7 @@ async def list_doctors_appointments(
         "outside_availability",
         "in_the_past",
         "patient_busy",
+        "body_too_large",
         "invalid_request",
         "busy",
     ),

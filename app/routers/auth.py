@@ -24,7 +24,7 @@ FORGOT_PASSWORD = "If there is an account with this address, a message with a re
     "/register",
     status_code=status.HTTP_201_CREATED,
     response_model=wire.User,
-    responses=responses("email_taken", "invalid_request", "busy"),
+    responses=responses("email_taken", "body_too_large", "invalid_request", "busy"),
 )
 async def register(
     body: wire.Registration, resources: AppResources, session: DbSession, now: Now, _: Public
@@ -48,7 +48,11 @@ async def register(
     )
 
 
-@router.post("/login", response_model=wire.Token, responses=responses("invalid_credentials", "invalid_request", "busy"))
+@router.post(
+    "/login",
+    response_model=wire.Token,
+    responses=responses("invalid_credentials", "body_too_large", "invalid_request", "busy"),
+)
 async def login(form: Annotated[wire.LoginForm, Form()], resources: AppResources, now: Now, _: Public) -> wire.Token:
     """Obtain an access token (OAuth2 password grant).
 
@@ -65,7 +69,9 @@ async def login(form: Annotated[wire.LoginForm, Form()], resources: AppResources
     return wire.Token(access_token=token, expires_in=int(resources.token_lifetime.total_seconds()))
 
 
-@router.post("/forgot-password", response_model=wire.Message, responses=responses("invalid_request", "busy"))
+@router.post(
+    "/forgot-password", response_model=wire.Message, responses=responses("body_too_large", "invalid_request", "busy")
+)
 async def forgot_password(
     body: wire.ForgottenPassword,
     resources: AppResources,
@@ -88,7 +94,7 @@ async def forgot_password(
 @router.post(
     "/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses("invalid_reset_token", "invalid_request", "busy"),
+    responses=responses("invalid_reset_token", "body_too_large", "invalid_request", "busy"),
 )
 async def reset_password(
     body: wire.PasswordReset, resources: AppResources, session: DbSession, now: Now, _: Public

@@ -1,11 +1,14 @@
 """The API's own documentation page, without anything from another host."""
 
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from app.core.dependencies import Public
+from app.schemas.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,6 +26,15 @@ async def docs(_: Public) -> HTMLResponse:
     )
 
 
-def mount_assets(app: FastAPI) -> None:
+def add_documentation(app: FastAPI) -> None:
     """Serves Swagger UI from the wheel that carries it; FastAPI's own page would load it from a CDN."""
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        # FastAPI would describe the model of an error as application/json.
+        document = generate()
+        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it

@@ -54,7 +54,9 @@ async def list_doctors(
     "/availability",
     status_code=status.HTTP_201_CREATED,
     response_model=wire.Availability,
-    responses=responses("not_authenticated", "wrong_role", "availability_overlaps", "invalid_request", "busy"),
+    responses=responses(
+        "not_authenticated", "wrong_role", "availability_overlaps", "body_too_large", "invalid_request", "busy"
+    ),
 )
 async def publish_availability(
     body: wire.NewAvailability, actor: DoctorActor, session: DbSession, now: Now

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.core.errors import ERRORS, DomainError, FieldError, Kind
-from app.schemas.problems import Problem
 
 MEDIA_TYPE = "application/problem+json"
 STATUS = {
@@ -23,19 +22,22 @@ STATUS = {
     Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-_HEADERS = {
-    Kind.UNAUTHENTICATED: {"WWW-Authenticate": "Bearer"},
-    Kind.BUSY: {"Retry-After": "1"},
+HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
-# What the framework itself refuses, beyond the errors of the domain.
-_FRAMEWORK = {
-    HTTPStatus.NOT_FOUND: ("no_such_path", "There is nothing at this path."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
-        "method_not_allowed",
-        "This path does not take this method; see the Allow header.",
-    ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("body_too_large", "The body of a request may have at most 64 KiB."),
+PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
+    code: (STATUS[kind], detail) for code, (kind, detail) in ERRORS.items()
+} | {
+    # What the framework itself refuses, beyond the errors of the domain.
+    "no_such_path": (HTTPStatus.NOT_FOUND, "There is nothing at this path."),
+    "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take this method; see the Allow header."),
+    "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of a request may have at most 64 KiB."),
+    "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."),
 }
+"""Every code that an answer of the API can carry, with its status and its sentence."""
+
+_OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "method_not_allowed", "body_too_large")}
 _MOST_ERRORS = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
@@ -46,17 +48,12 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of the errors that a route may answer, by their codes."""
     described: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        kind, detail = ERRORS[code]
-        example = _body(STATUS[kind], code, detail)
-        answer = described.setdefault(
-            STATUS[kind].value,
-            {
-                "description": STATUS[kind].phrase,
-                "model": Problem,
-                "content": {MEDIA_TYPE: {"examples": {}}},
-            },
-        )
-        answer["content"][MEDIA_TYPE]["examples"][code] = {"summary": code, "value": example}
+        status, _ = PROBLEMS[code]
+        content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
+        answer = described.setdefault(status.value, {"description": status.phrase, "content": {MEDIA_TYPE: content}})
+        if header := HEADERS.get(status):
+            answer["headers"] = {name: {"schema": {"type": "string"}} for name in header}
+        answer["content"][MEDIA_TYPE]["examples"][code] = {"value": _body(code)}
     return described
 
 
@@ -68,7 +65,8 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(Exception)(_on_bug)
 
 
-def _body(status: HTTPStatus, code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
+def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
+    status, detail = PROBLEMS[code]
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,
@@ -81,29 +79,19 @@ def _body(status: HTTPStatus, code: str, detail: str, errors: tuple[FieldError, 
     return body
 
 
-def _problem(
-    status: HTTPStatus,
-    code: str,
-    detail: str,
-    errors: tuple[FieldError, ...] = (),
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    return JSONResponse(_body(status, code, detail, errors), status, headers, media_type=MEDIA_TYPE)
+def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[str, str] | None = None) -> Response:
+    status, _ = PROBLEMS[code]
+    return JSONResponse(_body(code, errors), status, headers or HEADERS.get(status), media_type=MEDIA_TYPE)
 
 
 async def _on_domain_error(_request: Request, error: DomainError) -> Response:
     if error.kind is Kind.BUSY:
         log.warning("busy: %r", error.__cause__)
-    return _problem(STATUS[error.kind], error.code, error.detail, error.errors, _HEADERS.get(error.kind))
+    return _problem(error.code, error.errors)
 
 
 async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
-    return _invalid(tuple(_field_error(each) for each in error.errors()[:_MOST_ERRORS]))
-
-
-def _invalid(errors: tuple[FieldError, ...]) -> Response:
-    kind, detail = ERRORS["invalid_request"]
-    return _problem(STATUS[kind], "invalid_request", detail, errors)
+    return _problem("invalid_request", tuple(_field_error(each) for each in error.errors()[:_MOST_ERRORS]))
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
@@ -122,14 +110,12 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 
 
 async def _on_framework_error(_request: Request, error: HTTPException) -> Response:
-    status = HTTPStatus(error.status_code)
-    if status is HTTPStatus.BAD_REQUEST:  # a form that cannot be read
-        return _invalid((FieldError("body", "cannot be read"),))
-    code, detail = _FRAMEWORK.get(status, (status.phrase.lower().replace(" ", "_"), status.phrase))
-    return _problem(status, code, detail, headers=error.headers)
+    if code := _OF_THE_FRAMEWORK.get(HTTPStatus(error.status_code)):
+        return _problem(code, headers=error.headers)
+    # The one thing left that the framework refuses is a form that cannot be read.
+    return _problem("invalid_request", (FieldError("body", "cannot be read"),))
 
 
 async def _on_bug(_request: Request, _error: Exception) -> Response:
     # The server logs the traceback; the client learns nothing of it.
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return _problem(status, "internal_error", "Something went wrong on our side.")
+    return _problem("internal_error")

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
 
 from app.core.permissions import Role
 from app.schemas.fields import (
+    ANN,
     EMAIL_LENGTH,
     PASSWORD_LENGTH,
     Answer,
@@ -17,6 +18,7 @@ from app.schemas.fields import (
     NewPassword,
     SelfChosenRole,
     TimeZone,
+    example,
 )
 
 
@@ -36,25 +38,13 @@ class Registration(Body):
             raise ValueError("specialty and time_zone are for doctors only")
         return self
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "email": "amara.okafor@example.com",
-                    "password": "correct horse battery",
-                    "name": "Dr Amara Okafor",
-                    "role": "doctor",
-                    "specialty": "Dermatology",
-                    "time_zone": "America/New_York",
-                },
-                {
-                    "email": "ann@example.com",
-                    "password": "correct horse battery",
-                    "name": "Ann Lee",
-                    "role": "patient",
-                },
-            ]
-        }
+    model_config = example(
+        email="amara.okafor@example.com",
+        password="correct horse battery",
+        name="Dr Amara Okafor",
+        role="doctor",
+        specialty="Dermatology",
+        time_zone="America/New_York",
     )
 
 
@@ -67,8 +57,12 @@ class User(Answer):
     role: Role
     created_at: datetime
 
+    model_config = example(
+        id=ANN, email="ann@example.com", name="Ann Lee", role="patient", created_at="2026-12-01T08:00:00Z"
+    )
 
-class LoginForm(Answer):
+
+class LoginForm(BaseModel):
     """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
 
     grant_type: Literal["password"] | None = None
@@ -83,7 +77,11 @@ class Token(Answer):
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a word of the protocol
-    expires_in: int = Field(description="Seconds.", examples=[1800])
+    expires_in: int = Field(description="Seconds.")
+
+    model_config = example(
+        access_token="eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…", token_type="bearer", expires_in=1800
+    )
 
 
 class ForgottenPassword(Body):
@@ -95,11 +93,11 @@ class ForgottenPassword(Body):
 class Message(Answer):
     """A sentence for a person."""
 
-    message: str
+    message: str = Field(examples=["A message is on its way."])
 
 
 class PasswordReset(Body):
     """A new password, by a reset token."""
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=200)]
+    token: Annotated[SecretStr, Field(min_length=1, max_length=200, examples=["Zm9yIGV4YW1wbGUgb25seQ"])]
     new_password: NewPassword

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from app.scheduling.status import AppointmentStatus
-from app.schemas.fields import Answer, Body, Cursor, Instant, Limit, Note, Query
+from app.schemas.fields import AMARA, ANN, Answer, Body, Cursor, Instant, Limit, Note, Query, example
 
 
 class NewAppointment(Body):
@@ -20,17 +20,7 @@ class NewAppointment(Body):
     )
     reason: Note | None = Field(None, description="What the visit is about, for the doctor.", examples=["A mole"])
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "doctor_id": "019abcde-f012-7345-8678-9abcdef01234",
-                    "start_time": "2026-12-08T10:30:00-05:00",
-                    "reason": "A mole",
-                }
-            ]
-        }
-    )
+    model_config = example(doctor_id=AMARA, start_time="2026-12-08T10:30:00-05:00", reason="A mole")
 
 
 class Party(Answer):
@@ -56,6 +46,22 @@ class Appointment(Answer):
     created_at: datetime
     cancelled_at: datetime | None
     cancelled_by: UUID | None = Field(description="Who cancelled it: the id of the doctor or of the patient.")
+
+    model_config = example(
+        id="019abcde-f012-7678-89ab-cdef01234567",
+        doctor_id=AMARA,
+        patient_id=ANN,
+        start_time="2026-12-08T15:30:00Z",
+        end_time="2026-12-08T16:00:00Z",
+        time_zone="America/New_York",
+        status="booked",
+        reason="A mole",
+        doctor={"id": AMARA, "name": "Dr Amara Okafor"},
+        patient={"id": ANN, "name": "Ann Lee"},
+        created_at="2026-12-01T08:00:00Z",
+        cancelled_at=None,
+        cancelled_by=None,
+    )
 
 
 class AppointmentsQuery(Query):

@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from app.schemas.fields import Answer, Body, Cursor, Instant, Limit, Query, SearchText
+from app.schemas.fields import AMARA, Answer, Body, Cursor, Instant, Limit, Query, SearchText, example
 
 
 class Doctor(Answer):
@@ -15,6 +15,8 @@ class Doctor(Answer):
     name: str
     specialty: str | None
     time_zone: str
+
+    model_config = example(id=AMARA, name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
 
 
 class DoctorsQuery(Query):
@@ -32,6 +34,8 @@ class Window(Answer):
     start_time: datetime
     end_time: datetime
 
+    model_config = example(start_time="2026-12-08T14:00:00Z", end_time="2026-12-08T22:00:00Z")
+
 
 class FreeWindowsQuery(Query):
     """The stretch of time to look at."""
@@ -46,11 +50,7 @@ class NewAvailability(Body):
     start_time: Instant
     end_time: Instant
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"start_time": "2026-12-08T09:00:00-05:00", "end_time": "2026-12-08T17:00:00-05:00"}]
-        }
-    )
+    model_config = example(start_time="2026-12-08T09:00:00-05:00", end_time="2026-12-08T17:00:00-05:00")
 
 
 class Availability(Window):
@@ -59,6 +59,14 @@ class Availability(Window):
     id: UUID
     doctor_id: UUID
     time_zone: str
+
+    model_config = example(
+        id="019abcde-f012-7567-889a-bcdef0123456",
+        doctor_id=AMARA,
+        start_time="2026-12-08T14:00:00Z",
+        end_time="2026-12-08T22:00:00Z",
+        time_zone="America/New_York",
+    )
 
 
 class AvailabilitiesQuery(Query):

@@ -46,6 +46,15 @@ class Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
+AMARA, ANN = "019abcde-f012-7345-8678-9abcdef01234", "019abcde-f012-7456-8789-abcdef012345"
+"""Ids for examples."""
+
+
+def example(**members: Any) -> ConfigDict:
+    """The configuration of a schema that shows this example in the documentation."""
+    return ConfigDict(json_schema_extra={"examples": [members]})
+
+
 def _read_instant(value: Any) -> datetime:
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         hint = " (send the + of an offset as %2B)" if isinstance(value, str) and _lost_plus(value) else ""

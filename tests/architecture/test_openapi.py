@@ -1,0 +1,75 @@
+"""The OpenAPI document is a promise: a change of it is seen in a review, and every operation is explained."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.settings import Settings
+from app.main import create_app
+from app.routers.problems import PROBLEMS
+
+SNAPSHOT = Path(__file__).with_name("openapi.json")
+DOCUMENT: dict[str, Any] = create_app(Settings(_env_file=None)).openapi()
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def test_the_document_is_as_it_was_promised() -> None:
+    """After a wanted change: UPDATE_SNAPSHOT=1 pytest tests/architecture/test_openapi.py"""
+    if os.environ.get("UPDATE_SNAPSHOT"):
+        SNAPSHOT.write_text(json.dumps(DOCUMENT, indent=1, ensure_ascii=False) + "\n")
+    assert json.loads(SNAPSHOT.read_text()) == DOCUMENT
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_operation_is_explained(operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_operation_has_examples(operation: dict[str, Any]) -> None:
+    contents = [operation["requestBody"]] if "requestBody" in operation else []
+    contents += operation["responses"].values()
+    for content in contents:
+        for media_type in content.get("content", {}).values():
+            assert "example" in media_type or "examples" in media_type or has_examples(media_type["schema"]), content
+
+
+def has_examples(schema: dict[str, Any]) -> bool:
+    if "$ref" in schema:
+        return has_examples(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if schema.get("type") == "array":
+        return has_examples(schema["items"])
+    if "examples" in schema or "const" in schema:
+        return True
+    required = [schema["properties"][name] for name in schema.get("required", ())]
+    return bool(required) and all(has_examples(each) for each in required)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_error_is_a_problem_with_a_known_code(operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            assert list(response["content"]) == ["application/problem+json"]
+            assert set(response["content"]["application/problem+json"]["examples"]) <= set(PROBLEMS)
+
+
+@pytest.mark.parametrize(
+    "operation", [o for o in OPERATIONS.values() if "security" in o], ids=lambda operation: operation["operationId"]
+)
+def test_a_protected_operation_tells_of_401(operation: dict[str, Any]) -> None:
+    assert "401" in operation["responses"]
+
+
+def test_no_body_takes_unknown_fields() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        if name in {"Registration", "ForgottenPassword", "PasswordReset", "NewAvailability", "NewAppointment"}:
+            assert schema["additionalProperties"] is False, name

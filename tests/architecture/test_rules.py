@@ -1,0 +1,166 @@
+"""The rules of the house (docs/architecture.md) that import-linter cannot see."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from app.core import dependencies
+from app.core.settings import Settings
+from app.main import create_app
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "app"
+SOURCES = sorted(APP.rglob("*.py"))
+LONGEST_FILE = 400
+MOST_USE_CASES = 10
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def name_of(node: ast.expr) -> str:
+    return ast.unparse(node)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(APP).as_posix()
+
+
+def test_only_the_sessions_commit() -> None:
+    committing = {
+        room(path)
+        for path in SOURCES
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"commit", "rollback", "begin_nested"}
+    }
+    assert committing == {"db/session.py"}
+
+
+def test_only_the_clock_reads_the_clock() -> None:
+    clocks = (
+        "datetime.now",
+        "datetime.utcnow",
+        "datetime.today",
+        "date.today",
+        "time.time",
+        "time.time_ns",
+        "func.now",
+    )
+    reading = {room(path) for path in SOURCES for call in calls(path) if name_of(call.func) in clocks}
+    assert reading == {"core/clock.py"}
+
+
+def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
+    words = ("postgresql", "sqlite", "asyncpg")
+    naming = set()
+    for path in SOURCES:
+        code = ast.parse(path.read_text())
+        for node in ast.walk(code):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not docstring(node, code):
+                said = node.value
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                said = ast.unparse(node)
+            else:
+                continue
+            if any(word in said.lower() for word in words):
+                naming.add(room(path))
+    # The settings know the URLs that an operator may write.
+    assert {name for name in naming if not name.startswith("db/")} == {"core/settings.py", "models/appointment.py"}
+
+
+def docstring(constant: ast.Constant, code: ast.Module) -> bool:
+    return any(isinstance(node, ast.Expr) and node.value is constant for node in ast.walk(code))
+
+
+def test_routers_write_no_sql_and_services_neither() -> None:
+    for layer in ("routers", "services", "schemas"):
+        for path in (APP / layer).glob("*.py"):
+            called = {name_of(call.func) for call in calls(path)}
+            assert not called & {"select", "insert", "update", "delete", "text"}, path
+
+
+def test_only_repositories_and_the_database_layer_execute() -> None:
+    executing = {
+        path.relative_to(APP).parts[0]
+        for path in SOURCES
+        for call in calls(path)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"execute", "scalar", "scalars"}
+    }
+    assert executing == {"repositories", "db"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=room)
+def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("path", sorted((APP / "services").glob("*.py")), ids=room)
+def test_a_service_has_few_use_cases(path: Path) -> None:
+    functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.AsyncFunctionDef)]
+    assert len([function for function in functions if not function.name.startswith("_")]) <= MOST_USE_CASES
+
+
+def test_there_is_no_room_for_odds_and_ends() -> None:
+    assert not [
+        path for path in SOURCES if path.stem in {"utils", "helpers", "common", "misc", "manager", "base_repository"}
+    ]
+
+
+SETTINGS = Settings(_env_file=None)
+MARKERS = {
+    marker.__metadata__[0].dependency: name
+    for name in ("Public", "PatientActor", "DoctorActor", "AnyActor")
+    for marker in [getattr(dependencies, name)]
+}
+
+
+def dependants(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for each in dependant.dependencies:
+        yield from dependants(each)
+
+
+def routes() -> list[APIRoute]:
+    found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
+    return [route for route in found if isinstance(route, APIRoute)]
+
+
+def test_every_route_names_who_may_call_it() -> None:
+    named: dict[str, str] = {}
+    for route in routes():
+        markers = {MARKERS[each.call] for each in dependants(route.dependant) if each.call in MARKERS}
+        assert len(markers) == 1, f"{route.methods} {route.path} names {markers or 'nobody'}"
+        named |= {f"{method} {route.path}": markers.pop() for method in route.methods or ()}
+    assert named == {
+        "GET /livez": "Public",
+        "GET /readyz": "Public",
+        "GET /docs": "Public",
+        "POST /auth/register": "Public",
+        "POST /auth/login": "Public",
+        "POST /auth/forgot-password": "Public",
+        "POST /auth/reset-password": "Public",
+        "GET /auth/me": "AnyActor",
+        "GET /doctors": "Public",
+        "GET /doctors/{doctor_id}": "Public",
+        "GET /doctors/{doctor_id}/availability": "Public",
+        "POST /doctors/availability": "DoctorActor",
+        "GET /doctors/me/availability": "DoctorActor",
+        "DELETE /doctors/availability/{availability_id}": "DoctorActor",
+        "GET /doctors/me/appointments": "DoctorActor",
+        "POST /appointments": "PatientActor",
+        "GET /appointments": "AnyActor",
+        "GET /appointments/{appointment_id}": "AnyActor",
+        "DELETE /appointments/{appointment_id}": "AnyActor",
+    }
+
+
+def test_every_route_with_a_transaction_ends_it_before_the_response() -> None:
+    for route in routes():
+        for each in dependants(route.dependant):
+            if each.call is dependencies.open_session:
+                assert each.scope == "function", route.path
