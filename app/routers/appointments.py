@@ -102,7 +102,7 @@ async def list_appointments(
 
 
 @router.get(
-    "/appointments/{appointment_id}",
+    "/appointments/{appointment_id:uuid}",
     response_model=wire.Appointment,
     responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
 )
@@ -112,7 +112,7 @@ async def get_appointment(appointment_id: UUID, actor: AnyActor, session: DbSess
 
 
 @router.delete(
-    "/appointments/{appointment_id}",
+    "/appointments/{appointment_id:uuid}",
     response_model=wire.Appointment,
     responses=responses("not_authenticated", "not_found", "already_started", "wrong_status", "invalid_request", "busy"),
 )

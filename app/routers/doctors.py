@@ -98,7 +98,7 @@ async def list_own_availability(
 
 
 @router.delete(
-    "/availability/{availability_id}",
+    "/availability/{availability_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
@@ -108,7 +108,7 @@ async def withdraw_availability(availability_id: UUID, actor: DoctorActor, sessi
 
 
 @router.get(
-    "/{doctor_id}",
+    "/{doctor_id:uuid}",
     response_model=wire.Doctor,
     responses=responses("not_found", "invalid_request", "busy"),
 )
@@ -118,7 +118,7 @@ async def get_doctor(doctor_id: UUID, session: DbSession, _: Public) -> DoctorRe
 
 
 @router.get(
-    "/{doctor_id}/availability",
+    "/{doctor_id:uuid}/availability",
     response_model=list[wire.Window],
     responses=responses("not_found", "invalid_request", "busy"),
 )

@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app.core.errors import ERRORS, DomainError, FieldError, Kind
 
@@ -37,7 +39,7 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
 }
 """Every code that an answer of the API can carry, with its status and its sentence."""
 
-_OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "method_not_allowed", "body_too_large")}
+_OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_large")}
 _MOST_ERRORS = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
@@ -109,11 +111,25 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             return FieldError(field, error["msg"])
 
 
-async def _on_framework_error(_request: Request, error: HTTPException) -> Response:
-    if code := _OF_THE_FRAMEWORK.get(HTTPStatus(error.status_code)):
-        return _problem(code, headers=error.headers)
+async def _on_framework_error(request: Request, error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        return _problem("method_not_allowed", headers={"Allow": ", ".join(_methods(request))})
+    if code := _OF_THE_FRAMEWORK.get(status):
+        return _problem(code)
     # The one thing left that the framework refuses is a form that cannot be read.
     return _problem("invalid_request", (FieldError("body", "cannot be read"),))
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods that the path takes; the framework names those of the first route alone."""
+    routes = [context.original_route for context in iter_route_contexts(request.app.routes)]
+    return sorted(
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    )
 
 
 async def _on_bug(_request: Request, _error: Exception) -> Response:

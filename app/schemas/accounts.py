@@ -65,7 +65,7 @@ class User(Answer):
 class LoginForm(BaseModel):
     """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
 
-    grant_type: Literal["password"] | None = None
+    grant_type: Literal["password"] = "password"
     username: Annotated[str, StringConstraints(max_length=EMAIL_LENGTH)] = Field(
         description="The e-mail address.", examples=["ann@example.com"]
     )

@@ -111,6 +111,8 @@ async def test_there_is_nothing_at_other_paths(client: httpx2.AsyncClient) -> No
     answer = await client.put("/doctors")
     problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "GET"
+    answer = await client.put("/appointments/019abcde-f012-7345-8678-9abcdef01234")
+    assert answer.headers["allow"] == "DELETE, GET"
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])

@@ -146,16 +146,16 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /auth/reset-password": "Public",
         "GET /auth/me": "AnyActor",
         "GET /doctors": "Public",
-        "GET /doctors/{doctor_id}": "Public",
-        "GET /doctors/{doctor_id}/availability": "Public",
+        "GET /doctors/{doctor_id:uuid}": "Public",
+        "GET /doctors/{doctor_id:uuid}/availability": "Public",
         "POST /doctors/availability": "DoctorActor",
         "GET /doctors/me/availability": "DoctorActor",
-        "DELETE /doctors/availability/{availability_id}": "DoctorActor",
+        "DELETE /doctors/availability/{availability_id:uuid}": "DoctorActor",
         "GET /doctors/me/appointments": "DoctorActor",
         "POST /appointments": "PatientActor",
         "GET /appointments": "AnyActor",
-        "GET /appointments/{appointment_id}": "AnyActor",
-        "DELETE /appointments/{appointment_id}": "AnyActor",
+        "GET /appointments/{appointment_id:uuid}": "AnyActor",
+        "DELETE /appointments/{appointment_id:uuid}": "AnyActor",
     }
 
 

@@ -1,0 +1,58 @@
+"""Schemathesis over the OpenAPI document, against a real server: every check it has, as three kinds of callers.
+
+``FUZZ_EXAMPLES`` (per operation and phase) makes it longer; ``make fuzz`` does.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.databases import migrate, temporary_postgresql
+from tests.people import Person
+from tests.servers import Server, clients, serve
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+TOMORROW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    if request.param == "sqlite":
+        url = await migrate(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('fuzz')}/fuzz.db")
+        async with serve(url, processes=1) as [server]:
+            yield server
+    else:
+        async with temporary_postgresql() as url:
+            await migrate(url)
+            async with serve(url, processes=1) as [server]:
+                yield server
+
+
+@pytest.mark.parametrize("role", ["patient", "doctor", "nobody"])
+async def test_no_request_finds_a_hole(server: Server, role: str, tmp_path: Path) -> None:
+    headers: list[str] = []
+    async with clients([server]) as [client]:
+        doctor = await Person.join(client, "doctor", email=f"doctor-of-{role}@example.com")
+        patient = await Person.join(client, "patient", email=f"patient-of-{role}@example.com")
+        # Something to find: a week of open time and a visit in it.
+        await doctor.open(TOMORROW.isoformat(), (TOMORROW + timedelta(days=7)).isoformat())
+        await patient.book(doctor, (TOMORROW + timedelta(hours=10)).isoformat())
+        if role != "nobody":
+            actor = doctor if role == "doctor" else patient
+            headers = ["--header", f"Authorization: Bearer {actor.token}"]
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", f"{server.url}/openapi.json",
+        "--checks", "all", "--max-examples", str(EXAMPLES), "--max-failures", "20", "--no-color", *headers,
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    assert server.process.poll() is None
