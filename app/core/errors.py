@@ -33,7 +33,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "not_found": (Kind.NOT_FOUND, "There is no such thing, or it is not yours."),
     "email_taken": (Kind.CONFLICT, "An account with this e-mail address exists already."),
     "availability_overlaps": (Kind.CONFLICT, "This overlaps another availability of yours."),
-    "slot_taken": (Kind.CONFLICT, "Somebody else has booked this time. Choose another one."),
+    "slot_taken": (Kind.CONFLICT, "This time has just been taken. Choose another one."),
     "outside_availability": (Kind.CONFLICT, "The doctor is not available for all of this time."),
     "in_the_past": (Kind.CONFLICT, "This time has passed."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),

@@ -66,10 +66,10 @@ class LoginForm(BaseModel):
     """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
 
     grant_type: Literal["password"] = "password"
-    username: Annotated[str, StringConstraints(max_length=EMAIL_LENGTH)] = Field(
+    username: Annotated[str, StringConstraints(min_length=1, max_length=EMAIL_LENGTH)] = Field(
         description="The e-mail address.", examples=["ann@example.com"]
     )
-    password: Annotated[SecretStr, Field(max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
+    password: Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
 
 
 class Token(Answer):

@@ -46,7 +46,7 @@ async def test_no_request_finds_a_hole(server: Server, role: str, tmp_path: Path
         if role != "nobody":
             actor = doctor if role == "doctor" else patient
             headers = ["--header", f"Authorization: Bearer {actor.token}"]
-    command = [
+    command: list[str | Path] = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", f"{server.url}/openapi.json",
         "--checks", "all", "--max-examples", str(EXAMPLES), "--max-failures", "20", "--no-color", *headers,
     ]  # fmt: skip
