@@ -26,19 +26,22 @@ from app.services import accounts
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit status is 0 if it did what it was asked for."""
     options = _parser().parse_args(arguments)
-    settings = Settings()
     try:
-        asyncio.run(options.command(settings, options))
-    except (DomainError, UnknownSchemaError) as error:
-        fields = "".join(f"\n  {each.field} {each.message}" for each in getattr(error, "errors", ()))
-        print(f"{error.detail if isinstance(error, DomainError) else error}{fields}", file=sys.stderr)
+        asyncio.run(options.command(Settings(), options))
+    except DomainError as error:
+        reasons = [f"{each.field} {each.message}" for each in error.errors] or [str(error.__cause__ or "")]
+        print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)
+        return 1
+    except UnknownSchemaError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except ValidationError as error:
+        for each in error.errors(include_input=False):
+            field = "".join(f"{part}: ".upper() for part in each["loc"])
+            print(f"{field}{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except ValidationError as error:
-        for each in error.errors(include_input=False):
-            print(f"{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
-        return 1
     return 0
 
 

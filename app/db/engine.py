@@ -12,6 +12,7 @@ def create_engine(url: str, *, pool_size: int, timeout: int) -> AsyncEngine:
     """An engine for ``url``; nothing is connected yet.
 
     ``timeout`` (seconds) bounds every wait: for a connection of the pool, to connect, for a lock, and for a statement.
+    A server that no longer answers at all is given up after twice that.
     """
     options: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,

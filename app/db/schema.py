@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db.engine import for_writing, is_postgresql
+from app.db.session import busy_if_away
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -27,7 +28,10 @@ def newest_revision() -> str | None:
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
-    """Migrates the database up to ``revision``, in one transaction; others who try meanwhile wait."""
+    """Migrates the database up to ``revision``, in one transaction; others who try meanwhile wait.
+
+    ``DomainError`` ``busy`` if the database cannot be reached.
+    """
     await _migrate(engine, lambda config: command.upgrade(config, revision))
 
 
@@ -38,7 +42,7 @@ async def downgrade(engine: AsyncEngine, revision: str) -> None:
 
 async def ensure_newest(engine: AsyncEngine) -> None:
     """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then."""
-    async with engine.connect() as connection:
+    async with busy_if_away(), engine.connect() as connection:
         revision = await connection.run_sync(_revision)
     if revision == newest_revision():
         return
@@ -47,7 +51,7 @@ async def ensure_newest(engine: AsyncEngine) -> None:
     else:
         raise UnknownSchemaError(
             f"the database has schema {revision or 'none'}, this version needs {newest_revision()}: "
-            "bring it up to date with 'make migrate', or run the version that fits"
+            "bring it up to date with 'python -m app.cli migrate' (make migrate), or run the version that fits"
         )
 
 
@@ -63,7 +67,7 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         step(config)
 
-    async with for_writing(engine).begin() as connection:
+    async with busy_if_away(), for_writing(engine).begin() as connection:
         if is_postgresql(engine):
             # SQLite has taken its one write lock already; this is the same for PostgreSQL.
             await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))

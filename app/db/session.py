@@ -31,7 +31,7 @@ class Sessions:
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A transaction that cannot change anything; always rolled back."""
         async with (
-            _busy_if_away(),
+            busy_if_away(),
             AsyncSession(self._reading, autoflush=False, sync_session_class=_ReadSession) as session,
         ):
             yield session
@@ -39,7 +39,7 @@ class Sessions:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A transaction that is committed at the end, and rolled back if anything is raised."""
-        async with _busy_if_away(), AsyncSession(self._writing, expire_on_commit=False) as session:
+        async with busy_if_away(), AsyncSession(self._writing, expire_on_commit=False) as session:
             yield session
             await session.commit()
 
@@ -54,7 +54,8 @@ def _refuse_flush(_session: Session, _context: object, _instances: object) -> No
 
 
 @asynccontextmanager
-async def _busy_if_away() -> AsyncIterator[None]:
+async def busy_if_away() -> AsyncIterator[None]:
+    """Makes ``DomainError`` ``busy`` of every error that says that the database cannot be had for the moment."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError, PostgresError, InterfaceError, OSError) as error:

@@ -77,6 +77,38 @@ async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str
     assert "The database has the newest schema, 0001." in capsys.readouterr().out
 
 
+async def test_a_database_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    for command in ("migrate", "demo"):
+        assert await run(command) == 1
+        assert "Connect call failed" in capsys.readouterr().err
+
+
+async def test_settings_that_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    assert await run("migrate") == 1
+    assert "SECRET_KEY must be set in production" in capsys.readouterr().err
+    monkeypatch.setenv("ENVIRONMENT", "elsewhere")
+    assert await run("migrate") == 1
+    assert "ENVIRONMENT: Input should be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_schema_that_is_not_known(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        assert await create_admin("correct horse battery", monkeypatch) == 1
+        assert "9999" in capsys.readouterr().err
+    finally:
+        async with sessions.write() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
 async def test_no_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         await run()

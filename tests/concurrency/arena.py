@@ -55,6 +55,11 @@ class Arena:
         listed = await doctor.get("/doctors/me/appointments", params={"status": "booked", "limit": 100})
         return [(each["start_time"], each["end_time"]) for each in listed.json()]
 
+    async def clear(self) -> None:
+        """Forgets everything that was booked."""
+        async with self.sessions.write() as session:
+            await session.execute(text("DELETE FROM appointments"))
+
     async def overlaps(self) -> int:
         """Pairs of appointments that should not be, in the whole database."""
         async with self.sessions.read() as session:

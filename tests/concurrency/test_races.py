@@ -18,8 +18,8 @@ from tests.people import PASSWORD, Person
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-async def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
-    async with open_arena(request.param, tmp_path_factory.mktemp("arena"), guarded=True) as arena:
+async def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
+    async with open_arena(request.param, tmp_path_factory.mktemp("guarded"), guarded=True) as arena:
         yield arena
 
 
@@ -27,6 +27,20 @@ async def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 async def unguarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("unguarded"), guarded=False) as arena:
         yield arena
+
+
+@pytest.fixture
+async def arena(guarded: Arena) -> AsyncIterator[Arena]:
+    """Nobody is busy with what was booked in an earlier test."""
+    yield guarded
+    await guarded.clear()
+
+
+@pytest.fixture
+async def twin(unguarded: Arena) -> AsyncIterator[Arena]:
+    """The arena without the guard."""
+    yield unguarded
+    await unguarded.clear()
 
 
 @pytest.mark.parametrize("stagger", [0, 0.2])
@@ -38,11 +52,11 @@ async def test_fifty_want_one_slot_and_one_gets_it(arena: Arena, stagger: float)
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_more_than_one_gets_it(unguarded: Arena) -> None:
-    doctor = await unguarded.doctor()
-    answers = await race([partial(patient.ask, doctor, at("10:00")) for patient in unguarded.patients])
+async def test_without_the_guard_more_than_one_gets_it(twin: Arena) -> None:
+    doctor = await twin.doctor()
+    answers = await race([partial(patient.ask, doctor, at("10:00")) for patient in twin.patients])
     assert outcomes(answers)[201, "booked"] > 1
-    assert await unguarded.overlaps() > 0
+    assert await twin.overlaps() > 0
 
 
 OVERLAPPING = [("10:00", "10:30"), ("10:15", "10:45"), ("09:45", "11:00")]
@@ -62,9 +76,9 @@ async def test_of_overlapping_visits_one_wins(arena: Arena) -> None:
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_overlapping_visits_win_together(unguarded: Arena) -> None:
-    doctor = await unguarded.doctor()
-    assert outcomes(await race(overlapping_attempts(unguarded, doctor)))[201, "booked"] > 1
+async def test_without_the_guard_overlapping_visits_win_together(twin: Arena) -> None:
+    doctor = await twin.doctor()
+    assert outcomes(await race(overlapping_attempts(twin, doctor)))[201, "booked"] > 1
 
 
 async def test_many_visits_of_all_lengths_never_overlap(arena: Arena) -> None:
@@ -110,9 +124,9 @@ async def test_one_patient_cannot_win_at_two_doctors(arena: Arena) -> None:
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_one_patient_wins_at_two_doctors(unguarded: Arena) -> None:
-    doctors = [await unguarded.doctor() for _ in range(6)]
-    answers = await race([partial(unguarded.patients[0].ask, doctor, at("15:00", day=2)) for doctor in doctors])
+async def test_without_the_guard_one_patient_wins_at_two_doctors(twin: Arena) -> None:
+    doctors = [await twin.doctor() for _ in range(6)]
+    answers = await race([partial(twin.patients[0].ask, doctor, at("15:00", day=2)) for doctor in doctors])
     assert outcomes(answers)[201, "booked"] > 1
 
 
