@@ -6,7 +6,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generat
 	--no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test lint format lock fuzz bench clean
+.PHONY: help run demo migrate test coverage lint format lock fuzz bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -31,6 +31,10 @@ migrate: $(STAMP) ## Bring the database of DATABASE_URL to the newest schema
 
 test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+coverage: $(STAMP) ## Run the suite and demand every branch of scheduling and services
+	$(BIN)/python -m pytest -n auto --dist loadfile -q --ignore=tests/fuzz --cov --cov-report=
+	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if server := config.stash.get(SERVER, None):
-        server.stop()
+        server.close()
         del os.environ["TEST_DATABASE_URL"]
 
 

@@ -39,7 +39,7 @@ class PostgresServer:
         )
         self._run("pg_ctl", "start", "--wait", "--silent", "--log", str(self._folder / "log"), "--options", options)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._run("pg_ctl", "stop", "--mode=immediate", "--silent")
         shutil.rmtree(self._folder)
 

@@ -88,7 +88,7 @@ def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[st
 
 async def _on_domain_error(_request: Request, error: DomainError) -> Response:
     if error.kind is Kind.BUSY:
-        log.warning("busy: %r", error.__cause__)
+        log.warning("busy: %r", error.__cause__ or "no room")
     return _problem(error.code, error.errors)
 
 

@@ -48,7 +48,9 @@ async def test_no_request_finds_a_hole(server: Server, role: str, tmp_path: Path
             headers = ["--header", f"Authorization: Bearer {actor.token}"]
     command: list[str | Path] = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", f"{server.url}/openapi.json",
-        "--checks", "all", "--max-examples", str(EXAMPLES), "--max-failures", "20", "--no-color", *headers,
+        # Cancelling with DELETE keeps the appointment, as cancelled; the check would call that a mistake.
+        "--checks", "all", "--exclude-checks", "use_after_free",
+        "--max-examples", str(EXAMPLES), "--max-failures", "20", "--no-color", *headers,
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

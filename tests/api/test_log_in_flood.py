@@ -1,0 +1,36 @@
+"""Forty log-ins at once do not stop bookings."""
+
+import asyncio
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from tests.people import PASSWORD, Person
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections.
+    return Settings(_env_file=None, database_url=database_url, database_pool_size=2, password_queue=38)
+
+
+async def test_bookings_go_on_while_forty_log_in(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z")
+    form = {"username": patient.email, "password": PASSWORD}
+    async with asyncio.TaskGroup() as group:
+        log_ins = [group.create_task(client.post("/auth/login", data=form)) for _ in range(40)]
+        await asyncio.sleep(0)
+        for hour in range(5):
+            await patient.book(doctor, f"2026-12-08T{hour:02}:00:00Z")
+        waiting = [log_in for log_in in log_ins if not log_in.done()]
+        assert len(waiting) > 10, "the bookings did not wait for the hashing"
+    assert {log_in.result().status_code for log_in in log_ins} == {200}
+
+
+async def test_what_the_queue_cannot_hold_is_shed(client: httpx2.AsyncClient, patient: Person) -> None:
+    form = {"username": patient.email, "password": PASSWORD}
+    answers = await asyncio.gather(*(client.post("/auth/login", data=form) for _ in range(120)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert sum(answer.status_code == 200 for answer in answers) >= 40  # two at work and 38 waiting
+    assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 503)

@@ -1,0 +1,102 @@
+"""Documents that have gone stale fail here."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from app.core.settings import Settings
+from app.routers.problems import PROBLEMS
+from tests.databases import migrate
+from tests.servers import serve
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("setting", Settings.model_fields)
+def test_every_setting_is_described(setting: str) -> None:
+    name = setting.upper()
+    assert f"| `{name}` |" in (ROOT / "docs/running.md").read_text()
+    assert f"{name}=" in (ROOT / ".env.example").read_text()
+    assert f"{name}: ${{{name}:-" in (ROOT / "docker-compose.yml").read_text()
+
+
+@pytest.mark.parametrize("setting", sorted(set(Settings.model_fields) - {"secret_key"}))
+def test_the_defaults_in_the_documents_are_the_defaults(setting: str) -> None:
+    default = str(Settings.model_fields[setting].default)
+    assert f"# {setting.upper()}={default}" in (ROOT / ".env.example").read_text().splitlines()
+    rows = (ROOT / "docs/running.md").read_text().splitlines()
+    [row] = [line for line in rows if line.startswith(f"| `{setting.upper()}`")]
+    assert row.split("|")[2].strip().strip("`") == default
+
+
+def test_every_error_code_is_described() -> None:
+    described = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
+    assert dict(described) == {code: str(status.value) for code, (status, _) in PROBLEMS.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_are_named_are_there(page: Path) -> None:
+    for name in re.findall(r"`((?:app|tests|docs|migrations|benchmarks)/[\w/.]+)`", page.read_text()):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_decision_is_listed() -> None:
+    listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", (ROOT / "docs/adr/README.md").read_text())
+    assert listed == sorted(path.name for path in ROOT.glob("docs/adr/0*.md"))
+
+
+def test_every_make_target_is_explained_and_those_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    explained = set(re.findall(r"^(\w+):.*## ", makefile, re.MULTILINE))
+    assert phony
+    assert explained == set(phony[1].split())
+    for page in PAGES:
+        assert set(re.findall(r"make (\w+)`", page.read_text())) <= explained, page
+
+
+async def test_the_tour_of_the_readme(tmp_path: Path) -> None:
+    """As it stands, on a server that is as new as the reader's; the answers must have the members that are shown."""
+    tour = (ROOT / "README.md").read_text().partition("## A five-minute tour")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```(bash|json)\n(.*?)```", tour, re.DOTALL)
+    script = "set -eu\n" + "".join(f"{text}\necho '---'\n" for kind, text in blocks if kind == "bash")
+    async with serve(await migrate(f"sqlite+aiosqlite:///{tmp_path}/tour.db"), processes=1) as [server]:
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-c", script.replace("http://localhost:8000", server.url), stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+    assert process.returncode == 0
+    answers = [shape(part) for part in output.decode().split("---\n")[:-1]]
+    shown = [shape(text) for kind, text in blocks if kind == "json"]
+    assert answers == shown
+
+
+def shape(text: str) -> list[object]:
+    """The answers that stand in a text, with what differs from run to run taken out."""
+    decoder = json.JSONDecoder()
+    found = []
+    while text := text.lstrip():
+        answer, end = decoder.raw_decode(text)
+        found.append(strip(answer))
+        text = text[end:]
+    return found
+
+
+def strip(answer: object) -> object:
+    if isinstance(answer, dict):
+        return {name: strip(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return [strip(value) for value in answer]
+    if isinstance(answer, str) and re.search(r"…|\d{4}-\d\d|[0-9a-f]{8}-", answer):
+        return "*"
+    return answer
