@@ -1,10 +1,16 @@
 """Column types that mean the same on both databases."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import DateTime, Dialect, Enum
 from sqlalchemy.types import TypeDecorator
+
+
+def stored_enum(values: type[StrEnum]) -> Enum:
+    """An enum by its values, as text."""
+    return Enum(values, native_enum=False, length=16, values_callable=lambda each: [member.value for member in each])
 
 
 class UtcDateTime(TypeDecorator[datetime]):

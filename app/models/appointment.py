@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DDL, CheckConstraint, Enum, ForeignKey, Index, String, Table, event, func, text
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, String, Table, event, func, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
-from app.db.types import UtcDateTime
+from app.db.types import UtcDateTime, stored_enum
 from app.scheduling.status import AppointmentStatus
 
 _FREE = ", ".join(f"'{status.value}'" for status in AppointmentStatus if not status.occupies_time)
@@ -34,15 +34,7 @@ class Appointment(Base):
     end_time: Mapped[datetime] = mapped_column(UtcDateTime)
     busy_start: Mapped[datetime] = mapped_column(UtcDateTime)
     busy_end: Mapped[datetime] = mapped_column(UtcDateTime)
-    status: Mapped[AppointmentStatus] = mapped_column(
-        Enum(
-            AppointmentStatus,
-            native_enum=False,
-            length=16,
-            name="status",
-            values_callable=lambda statuses: [s.value for s in statuses],
-        )
-    )
+    status: Mapped[AppointmentStatus] = mapped_column(stored_enum(AppointmentStatus))
     reason: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

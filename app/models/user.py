@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Enum, ForeignKey, String, true
+from sqlalchemy import ForeignKey, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.permissions import Role
 from app.db.base import Base
-from app.db.types import UtcDateTime
+from app.db.types import UtcDateTime, stored_enum
 
 
 class User(Base):
@@ -22,15 +22,7 @@ class User(Base):
     email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
     """See ``core.text.canonical_email``; only for comparing."""
     name: Mapped[str] = mapped_column(String(100))
-    role: Mapped[Role] = mapped_column(
-        Enum(
-            Role,
-            native_enum=False,
-            length=16,
-            name="role",
-            values_callable=lambda roles: [r.value for r in roles],
-        )
-    )
+    role: Mapped[Role] = mapped_column(stored_enum(Role))
     password_hash: Mapped[str] = mapped_column(String(255))
     credentials_version: Mapped[int] = mapped_column(default=1, server_default="1")
     """Access tokens carry it; raising it ends them all."""

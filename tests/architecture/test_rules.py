@@ -136,6 +136,7 @@ def test_every_route_names_who_may_call_it() -> None:
     assert named == {
         "GET /livez": "Public",
         "GET /readyz": "Public",
+        "GET /": "Public",
         "GET /docs": "Public",
         "POST /auth/register": "Public",
         "POST /auth/login": "Public",
