@@ -59,7 +59,7 @@ def create_app(
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     problems.add_handlers(app)
     docs.add_documentation(app)
-    for router in (health.router, auth.router, appointments.router, doctors.router, docs.router):
+    for router in (auth.router, doctors.router, appointments.router, health.router, docs.router):
         app.include_router(router)
     return app
 

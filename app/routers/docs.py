@@ -41,6 +41,9 @@ def add_documentation(app: FastAPI) -> None:
         # FastAPI would describe the model of an error as application/json.
         document = generate()
         document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it
