@@ -30,10 +30,10 @@ migrate: $(STAMP) ## Bring the database of DATABASE_URL to the newest schema
 	$(BIN)/python -m app.cli migrate
 
 test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 coverage: $(STAMP) ## Run the suite and demand every branch of scheduling and services
-	$(BIN)/python -m pytest -n auto --dist loadfile -q --ignore=tests/fuzz --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --dist loadgroup -q --ignore=tests/fuzz --cov --cov-report=
 	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile

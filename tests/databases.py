@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
+from _pytest.mark import ParameterSet
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,6 +19,14 @@ from app.db.engine import create_engine
 def settings_for(url: str) -> Settings:
     """The default settings, but for cheap hashing, which would otherwise be most of what the suite does."""
     return Settings(_env_file=None, database_url=url, password_memory_kib=8, password_passes=1)
+
+
+def both(kept_together: str) -> list[ParameterSet]:
+    """Both databases, for a fixture of a whole module; the tests on one of them run in one worker."""
+    return [
+        pytest.param(backend, marks=pytest.mark.xdist_group(f"{kept_together} on {backend}"))
+        for backend in ("sqlite", "postgresql")
+    ]
 
 
 NO_POSTGRESQL = "TEST_NO_POSTGRESQL"

@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from app.core.permissions import Role
 from app.schemas.fields import (
     ANN,
-    EMAIL_LENGTH,
     PASSWORD_LENGTH,
     Answer,
     Body,
     Email,
+    LoginName,
     Name,
     NewPassword,
     SelfChosenRole,
@@ -66,9 +66,7 @@ class LoginForm(BaseModel):
     """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
 
     grant_type: Literal["password"] = "password"
-    username: Annotated[str, StringConstraints(min_length=1, max_length=EMAIL_LENGTH)] = Field(
-        description="The e-mail address.", examples=["ann@example.com"]
-    )
+    username: LoginName = Field(description="The e-mail address.", examples=["ann@example.com"])
     password: Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
 
 

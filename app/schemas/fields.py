@@ -165,6 +165,9 @@ Email = Annotated[
 ]
 """An address that mail could be sent to, as it was typed."""
 
+LoginName = Annotated[str, StringConstraints(min_length=1, max_length=EMAIL_LENGTH), AfterValidator(_refuse_unsafe)]
+"""What is typed at a log-in; whether it is an address at all is not told."""
+
 NewPassword = Annotated[
     SecretStr,
     Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"]),

@@ -151,6 +151,19 @@ async def test_oauth2_clients_may_send_what_the_standard_has(client: httpx2.Asyn
     problem(await client.post("/auth/login", json=form), 422, "invalid_request")
 
 
+@pytest.mark.parametrize("username", ["", "a\x00b", "a\u202eb", "\x7f", "x" * 255])
+@pytest.mark.parametrize("password", ["", "x" * 129])
+async def test_a_log_in_that_cannot_be(client: httpx2.AsyncClient, username: str, password: str) -> None:
+    for form in ({"username": username, "password": PASSWORD}, {"username": "ann@example.com", "password": password}):
+        problem(await client.post("/auth/login", data=form), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("password", ["a\x00b", "\u202e", "\ufffd"])
+async def test_a_password_may_be_tried_whatever_it_is(client: httpx2.AsyncClient, password: str) -> None:
+    answer = await client.post("/auth/login", data={"username": "ann@example.com", "password": password})
+    problem(answer, 401, "invalid_credentials")
+
+
 async def reset_token(client: httpx2.AsyncClient, mails: list[Mail], email: str) -> str:
     answer = await client.post("/auth/forgot-password", json={"email": email})
     assert answer.status_code == 200, answer.text

@@ -252,7 +252,9 @@ async def test_a_cursor_that_we_did_not_make(client: httpx2.AsyncClient, name: s
     problem(await client.get(f"/doctors?cursor={cursor}"), 422, "invalid_request")
 
 
-@pytest.mark.parametrize("id_", ["2147483648", "9223372036854775808", "1" * 23, "me", "null", "%2e%2e", "%00", "x" * 5000])
+@pytest.mark.parametrize(
+    "id_", ["2147483648", "9223372036854775808", "1" * 23, "me", "null", "%2e%2e", "%00", "x" * 5000]
+)
 async def test_an_id_that_is_none(client: httpx2.AsyncClient, patient: Person, id_: str) -> None:
     for answer in (
         await client.get(f"/doctors/{id_}"),

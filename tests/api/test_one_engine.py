@@ -18,7 +18,7 @@ def at(quarter: int) -> str:
     return (START + timedelta(minutes=15 * quarter)).isoformat().replace("+00:00", "Z")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_listed_means_bookable(client: httpx2.AsyncClient, doctor: Person, join: Join, seed: int) -> None:
     chance = random.Random(seed)
     patients = [await join() for _ in range(4)]

@@ -26,7 +26,7 @@ from app.scheduling.status import AppointmentStatus
 from app.schemas.fields import Email, Name, NewPassword, Note, TimeZone
 from app.services.accounts import log_in
 from app.services.availability import list_free_windows
-from tests.databases import connected, migrate, settings_for, temporary_postgresql
+from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
 
 # Europe and America change their clocks in the four weeks that follow.
 NOW = datetime(2026, 10, 19, 10, tzinfo=UTC)
@@ -84,7 +84,7 @@ async def new_database(backend: str, folder: Path) -> AsyncIterator[str]:
             yield await migrate(url)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=both("demo"))
 async def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clinic]:
     """Filled once: it takes its time, and the tests leave it as it is."""
     async with new_database(request.param, tmp_path_factory.mktemp("demo")) as url, connected(url) as engine:

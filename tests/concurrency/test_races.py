@@ -14,16 +14,17 @@ from itertools import cycle, pairwise
 import pytest
 
 from tests.concurrency.arena import RUNNERS, Arena, Attempt, at, open_arena, outcomes, race
+from tests.databases import both
 from tests.people import PASSWORD, Person
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=both("races"))
 async def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("guarded"), guarded=True) as arena:
         yield arena
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=both("races"))
 async def unguarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("unguarded"), guarded=False) as arena:
         yield arena
