@@ -22,6 +22,8 @@ from app.demo import fill
 from app.schemas.fields import Email, Name, NewPassword
 from app.services import accounts
 
+LONGEST_MIGRATION = 3600  # seconds
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit status is 0 if it did what it was asked for."""
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
-    async with _engine(settings) as engine:
+    async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
         await upgrade(engine)
     print(f"The database has the newest schema, {newest_revision()}.")
 
@@ -101,9 +103,12 @@ async def _demo(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 @asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+async def _engine(settings: Settings, statement_timeout: int | None = None) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(
-        settings.database_url, pool_size=settings.database_pool_size, timeout=settings.database_timeout_seconds
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        timeout=settings.database_timeout_seconds,
+        statement_timeout=statement_timeout,
     )
     try:
         yield engine

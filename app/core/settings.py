@@ -20,6 +20,7 @@ _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
+_OPTIONS = {"host", "port", "ssl"}
 
 
 class Settings(BaseSettings):
@@ -51,7 +52,11 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql:// or sqlite://")
         if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
             raise ValueError("an SQLite database must be a file: every connection would see a memory of its own")
-        return url.set(drivername=_DRIVERS[url.drivername]).render_as_string(hide_password=False)
+        # libpq's name for what asyncpg calls ssl; hosted databases write it into the URL.
+        query = {"ssl" if name == "sslmode" else name: option for name, option in url.query.items()}
+        if unknown := query.keys() - _OPTIONS:
+            raise ValueError(f"has options that are not known here: {', '.join(sorted(unknown))}")
+        return url.set(drivername=_DRIVERS[url.drivername], query=query).render_as_string(hide_password=False)
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:

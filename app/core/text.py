@@ -35,7 +35,9 @@ def _latin_look_alikes() -> Mapping[int, str]:
         if len(character) == 1 and not character.isascii():
             latin = [look["c"] for look in looks if len(look["c"]) == 1 and look["c"].isascii() and look["c"].isalpha()]
             if latin:
-                found[ord(character)] = min(latin).casefold()
+                # The data calls every upright stroke an l; as a capital it is read as an I.
+                found[ord(character)] = "i" if character.isupper() and "l" in latin else min(latin).casefold()
+    found[ord("\N{CYRILLIC SMALL LETTER PALOCHKA}")] = "l"  # an i in the data, but it has no dot
     return MappingProxyType(found)
 
 
@@ -48,8 +50,11 @@ def canonical_email(address: str) -> str:
     ASCII letters and digits are never confused with each other: ``ann1`` and ``annl`` are two people. Only for
     comparing; mail goes to the address as it was registered, or a twin could receive somebody's reset token.
     """
-    folded = unicodedata.normalize("NFKC", address.strip()).casefold().translate(_LOOK_ALIKES)
-    return unicodedata.normalize("NFKC", folded).casefold().rstrip(".")
+    # Folding one thing can uncover another, so until nothing changes. Look-alikes before the case: some capitals look
+    # like Latin ones while their small letters do not.
+    while (form := unicodedata.normalize("NFKC", address).translate(_LOOK_ALIKES).casefold().strip(" .")) != address:
+        address = form
+    return address
 
 
 def search_key(text: str) -> str:

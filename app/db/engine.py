@@ -8,35 +8,38 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 
-def create_engine(url: str, *, pool_size: int, timeout: int) -> AsyncEngine:
+def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: int | None = None) -> AsyncEngine:
     """An engine for ``url``; nothing is connected yet.
 
     ``timeout`` (seconds) bounds every wait: for a connection of the pool, to connect, for a lock, and for a statement.
-    A server that no longer answers at all is given up after twice that.
+    A server that no longer answers at all is given up after twice that. ``statement_timeout``, where it is given, holds
+    for locks and statements instead.
     """
     options: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": timeout,
+        "hide_parameters": True,  # they are names, addresses and hashes, and errors are logged
     }
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": timeout}, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
-    milliseconds = str(timeout * 1000)
+    statement_timeout = statement_timeout or timeout
+    milliseconds = str(statement_timeout * 1000)
     return create_async_engine(
         url,
         connect_args={
             "timeout": timeout,
-            "command_timeout": timeout * 2,
+            "command_timeout": statement_timeout * 2,
             "server_settings": {
                 "application_name": "doctor-appointments",
                 "timezone": "UTC",
                 "lock_timeout": milliseconds,
                 "statement_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": str(timeout * 4000),
+                "idle_in_transaction_session_timeout": str(statement_timeout * 4000),
                 # Whatever the server's default: under REPEATABLE READ a lost race is an error, not an answer.
                 "default_transaction_isolation": "read committed",
                 "jit": "off",  # statements here take less time than compiling one

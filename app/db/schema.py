@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db.engine import for_writing, is_postgresql
@@ -57,8 +58,11 @@ async def ensure_newest(engine: AsyncEngine) -> None:
 
 async def check_writable(session: AsyncSession) -> bool:
     """Whether the database takes writes and has the newest schema. Only sure if the session is a writing one."""
-    revision = await session.scalar(text("UPDATE alembic_version SET version_num = version_num RETURNING version_num"))
-    return bool(revision == newest_revision())
+    update = text("UPDATE alembic_version SET version_num = version_num RETURNING version_num")
+    try:
+        return bool(await session.scalar(update) == newest_revision())
+    except DBAPIError:  # away, without such a table, or not to be written
+        return False
 
 
 async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:

@@ -85,9 +85,12 @@ async def find_conflict(
     """Which guard stands against a visit, if any does; the doctor's comes first."""
     start, end = map(from_instant, visit)
     busy_start, busy_end = map(from_instant, busy)
+    # Says nothing new, but lets the index skip the past.
+    not_long_ago = Appointment.start_time > busy_start - 2 * _LONGEST_VISIT
     doctors = await session.scalars(
         select(Appointment.doctor_id).where(
             _OCCUPIES_TIME,
+            not_long_ago,
             or_(
                 and_(
                     Appointment.doctor_id == doctor_id,

@@ -106,12 +106,11 @@ async def get_plan(session: AsyncSession, doctor_id: UUID, span: Interval) -> Pl
     )
 
 
-async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
+async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
     """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail."""
     await session.execute(
         update(Doctor).where(Doctor.id == doctor_id).values(schedule_version=Doctor.schedule_version + 1)
     )
-    return await get_doctor(session, doctor_id)
 
 
 def _active[*Columns](found: Select[*Columns]) -> Select[*Columns]:

@@ -113,15 +113,16 @@ async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: 
 
     Every other token of the account is used up with it.
     """
-    user_id = await session.scalar(
-        delete(PasswordReset)
-        .where(PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now)
-        .returning(PasswordReset.user_id)
-    )
+    usable = select(PasswordReset.user_id).where(PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now)
+    user_id = await session.scalar(usable)
     if user_id is None:
         return None
-    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
-    return await get_user(session, user_id)
+    # Whoever redeems another token of this account waits here: deleting each other's tokens would be a deadlock.
+    await session.execute(select(User.id).where(User.id == user_id).with_for_update())
+    redeemed = await session.scalars(
+        delete(PasswordReset).where(PasswordReset.user_id == user_id).returning(PasswordReset.token_hash)
+    )
+    return await get_user(session, user_id) if token_hash in redeemed.all() else None
 
 
 async def update_password(session: AsyncSession, user_id: UUID, password_hash: str) -> None:

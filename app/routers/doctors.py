@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import NaiveDatetime, StringConstraints, TypeAdapter
+from pydantic import NaiveDatetime, TypeAdapter
 
 from app.core.dependencies import DbSession, DoctorActor, Now, Public
 from app.repositories import availabilities, doctors
@@ -18,12 +18,12 @@ from app.routers.requests import StrictRoute
 from app.scheduling.availability import window
 from app.scheduling.intervals import from_instant
 from app.schemas import doctors as wire
-from app.schemas.fields import SearchText
+from app.schemas.fields import SortKey
 from app.services import availability
 
 router = APIRouter(prefix="/doctors", tags=["Doctors"], route_class=StrictRoute)
 
-_DOCTORS_KEY = TypeAdapter(tuple[Annotated[SearchText, StringConstraints(max_length=200)], UUID])
+_DOCTORS_KEY = TypeAdapter(tuple[SortKey, UUID])
 _AVAILABILITIES_KEY = TypeAdapter(tuple[NaiveDatetime, UUID])
 
 

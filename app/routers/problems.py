@@ -24,6 +24,11 @@ STATUS = {
     Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+# As in RFC 9110; older releases of Python have older words.
+TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
 HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
@@ -41,6 +46,12 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
 
 _OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_large")}
 _MOST_ERRORS = 20
+# Where pydantic's own sentence would quote the value, or is not one for a person.
+_SENTENCES = {
+    "uuid_parsing": "must be a UUID",
+    "too_short": "is too short",
+    "too_long": "is too long",
+}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 log = logging.getLogger(__name__)
@@ -52,11 +63,15 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     for code in codes:
         status, _ = PROBLEMS[code]
         content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
-        answer = described.setdefault(status.value, {"description": status.phrase, "content": {MEDIA_TYPE: content}})
+        answer = described.setdefault(status.value, {"description": _title(status), "content": {MEDIA_TYPE: content}})
         if header := HEADERS.get(status):
             answer["headers"] = {name: {"schema": {"type": "string"}} for name in header}
         answer["content"][MEDIA_TYPE]["examples"][code] = {"value": _body(code)}
     return described
+
+
+def _title(status: HTTPStatus) -> str:
+    return TITLES.get(status, status.phrase)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -71,7 +86,7 @@ def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
     status, detail = PROBLEMS[code]
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": status.phrase,
+        "title": _title(status),
         "status": status.value,
         "detail": detail,
         "code": code,
@@ -97,7 +112,7 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    # Neither the value nor an unknown name of any length goes back: the request may hold a secret, or an attack.
+    # The value never goes back, and an unknown name only if it is a plain one: it may be a secret, or an attack.
     names = [str(part) for part in error["loc"][1:] if isinstance(part, int) or _PLAIN_NAME.fullmatch(part)]
     field = ".".join(names) or str(error["loc"][0])
     match error["type"]:
@@ -107,8 +122,8 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             return FieldError(field, "is not known here")
         case "value_error":
             return FieldError(field, str(error["ctx"]["error"]))
-        case _:
-            return FieldError(field, error["msg"])
+        case kind:
+            return FieldError(field, _SENTENCES.get(kind, error["msg"]))
 
 
 async def _on_framework_error(request: Request, error: HTTPException) -> Response:
@@ -124,12 +139,13 @@ async def _on_framework_error(request: Request, error: HTTPException) -> Respons
 def _methods(request: Request) -> list[str]:
     """All methods that the path takes; the framework names those of the first route alone."""
     routes = [context.original_route for context in iter_route_contexts(request.app.routes)]
-    return sorted(
+    methods = {
         method
         for route in routes
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
-    )
+    }
+    return sorted(methods or {"GET", "HEAD"})  # nothing but files, otherwise
 
 
 async def _on_bug(_request: Request, _error: Exception) -> Response:

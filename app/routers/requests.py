@@ -7,8 +7,9 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers
+from starlette.datastructures import FormData, Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -33,6 +34,13 @@ class StrictRequest(Request):
             raise _bad("nested too deeply") from None
         except ValueError:  # an integer of thousands of digits
             raise _bad("a number is too long") from None
+
+    async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # it is awaited, and nothing else
+        """The form; refused if a field stands twice in it (RFC 6749 section 3.2)."""
+        form = await super().form(**limits)
+        if len(form.keys()) != len(form.multi_items()):
+            raise HTTPException(HTTPStatus.BAD_REQUEST)
+        return form
 
 
 class BodyLimit:
@@ -62,6 +70,9 @@ class BodyLimit:
         await self.app(scope, receive_within_limit, send)
 
 
+_MAY_REPEAT = {"status"}
+
+
 def _declared_length(scope: Scope) -> int:
     declared = Headers(scope=scope).get("content-length", "")
     return int(declared) if declared.isdecimal() else 0
@@ -75,6 +86,11 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            names = [name for name, _ in request.query_params.multi_items() if name not in _MAY_REPEAT]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise RequestValidationError(
+                    [{"type": "value_error", "loc": ("query", twice[0]), "ctx": {"error": "stands there twice"}}]
+                )
             return await handle(StrictRequest(request.scope, request.receive))
 
         return handle_strictly

@@ -56,12 +56,12 @@ def subtract(intervals: Sequence[Interval], holes: Sequence[Interval]) -> list[I
         while position < len(holes) and holes[position][1] <= start:
             position += 1
         cursor = start
-        for hole_start, hole_end in holes[position:]:
-            if hole_start >= end:
-                break
-            if cursor < hole_start:
-                left.append((cursor, hole_start))
-            cursor = max(cursor, hole_end)
+        at = position
+        while at < len(holes) and holes[at][0] < end:
+            if cursor < holes[at][0]:
+                left.append((cursor, holes[at][0]))
+            cursor = holes[at][1]
+            at += 1
         if cursor < end:
             left.append((cursor, end))
     return left

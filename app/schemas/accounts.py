@@ -1,10 +1,10 @@
 """Accounts on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from app.core.permissions import Role
 from app.schemas.fields import (
@@ -16,6 +16,7 @@ from app.schemas.fields import (
     LoginName,
     Name,
     NewPassword,
+    Secret,
     SelfChosenRole,
     TimeZone,
     example,
@@ -67,7 +68,7 @@ class LoginForm(BaseModel):
 
     grant_type: Literal["password"] = "password"
     username: LoginName = Field(description="The e-mail address.", examples=["ann@example.com"])
-    password: Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
+    password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
 
 
 class Token(Answer):
@@ -97,5 +98,5 @@ class Message(Answer):
 class PasswordReset(Body):
     """A new password, by a reset token."""
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=200, examples=["Zm9yIGV4YW1wbGUgb25seQ"])]
+    token: Secret = Field(min_length=1, max_length=200, examples=["Zm9yIGV4YW1wbGUgb25seQ"])
     new_password: NewPassword

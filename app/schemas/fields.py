@@ -25,7 +25,8 @@ EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less its angle brackets
 PASSWORD_LENGTH = 128
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-8]):[0-5]\d)", re.ASCII)
-TIME_ZONES = frozenset(available_timezones())
+# Two of the names mean whatever the machine is set to.
+TIME_ZONES = frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 class Body(BaseModel):
@@ -37,7 +38,7 @@ class Body(BaseModel):
 class Query(BaseModel):
     """The query of a list: a parameter that is not known is an error, so that a misspelt filter is noticed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Answer(BaseModel):
@@ -126,6 +127,13 @@ def _read_email(text: str) -> str:
     return address
 
 
+def _read_email_if_it_is_one(text: str) -> str:
+    try:
+        return _read_email(text)
+    except ValueError:
+        return text
+
+
 def _find_zone(name: str) -> str:
     if name not in TIME_ZONES:
         raise ValueError("must be the name of an IANA time zone, like America/New_York")
@@ -144,6 +152,9 @@ Name = Annotated[
     AfterValidator(_compose),
 ]
 """A person's name, or a specialty."""
+
+SortKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_refuse_unsafe)]
+"""What ``core.text.search_key`` makes, when it comes back in a cursor."""
 
 SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_refuse_unsafe)]
 """What somebody looks for."""
@@ -165,14 +176,18 @@ Email = Annotated[
 ]
 """An address that mail could be sent to, as it was typed."""
 
-LoginName = Annotated[str, StringConstraints(min_length=1, max_length=EMAIL_LENGTH), AfterValidator(_refuse_unsafe)]
-"""What is typed at a log-in; whether it is an address at all is not told."""
-
-NewPassword = Annotated[
-    SecretStr,
-    Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"]),
-    AfterValidator(_refuse_unsafe_secret),
+LoginName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=EMAIL_LENGTH),
+    AfterValidator(_refuse_unsafe),
+    AfterValidator(_read_email_if_it_is_one),
 ]
+"""What is typed at a log-in: read as at the registration, but whether it is an address at all is not told."""
+
+Secret = Annotated[SecretStr, AfterValidator(_refuse_unsafe_secret)]
+"""A password or a token; pydantic lets lone surrogates through here."""
+
+NewPassword = Annotated[Secret, Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
 
 TimeZone = Annotated[
     str,
@@ -188,6 +203,6 @@ SelfChosenRole = Annotated[Literal["doctor", "patient"], BeforeValidator(_fold_c
 Limit = Annotated[int, Field(ge=1, le=100, description="How many to return at most.")]
 Cursor = Annotated[
     str,
-    StringConstraints(max_length=1000),
+    StringConstraints(max_length=2000),
     Field(description="Where to go on, from the `Link` header of the page before."),
 ]

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -32,14 +31,14 @@ async def publish_availability(
         raise invalid_field("end_time", "must be after start_time")
     if wanted[1] - wanted[0] > LONGEST_AVAILABILITY:
         raise invalid_field("end_time", "must be at most 7 days after start_time")
-    doctor = await doctors.begin_rule_change(session, actor.id)
+    await doctors.begin_rule_change(session, actor.id)
     plan = await doctors.get_plan(session, actor.id, wanted)
     if open_windows(plan.rules, wanted):
         raise DomainError("availability_overlaps")
-    zone = ZoneInfo(doctor.time_zone)
-    availability = AvailabilityRecord(uuid7(), Availability(wall_time(wanted[0], zone), wall_time(wanted[1], zone)))
+    starts, ends = (wall_time(instant, plan.rules.zone) for instant in wanted)
+    availability = AvailabilityRecord(uuid7(), Availability(starts, ends))
     await availabilities.insert_availability(session, actor.id, availability, now)
-    return doctor, availability
+    return plan.doctor, availability
 
 
 async def withdraw_availability(session: AsyncSession, actor: Actor, availability_id: UUID) -> None:

@@ -72,6 +72,13 @@ async def test_unknown_fields_are_named_but_never_quoted(client: httpx2.AsyncCli
     assert fields == ["is_admin", "body", "body", "body"]
 
 
+async def test_a_bad_value_is_never_quoted(patient: Person) -> None:
+    answer = await patient.post("/appointments", {"doctor_id": "ÿ-secret", "start_time": "ÿ-secret", "end_time": []})
+    assert len(problem(answer, 422, "invalid_request")["errors"]) == 3
+    assert "ÿ" not in answer.text
+    assert "secret" not in answer.text
+
+
 async def test_the_list_of_errors_has_an_end(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/auth/register", json={f"f{number}": 1 for number in range(3000)})
     assert len(problem(answer, 422, "invalid_request")["errors"]) == 20
@@ -113,6 +120,8 @@ async def test_there_is_nothing_at_other_paths(client: httpx2.AsyncClient) -> No
     assert answer.headers["allow"] == "GET"
     answer = await client.put("/appointments/019abcde-f012-7345-8678-9abcdef01234")
     assert answer.headers["allow"] == "DELETE, GET"
+    answer = await client.post("/docs/assets/swagger-ui.css")
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
@@ -154,6 +163,16 @@ async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions) -> None:
     finally:
         async with sessions.write() as session:
             await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+async def test_readyz_without_a_schema(client: httpx2.AsyncClient, sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        await session.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
+    try:
+        problem(await client.get("/readyz"), 503, "busy")
+    finally:
+        async with sessions.write() as session:
+            await session.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
 
 
 async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncClient) -> None:

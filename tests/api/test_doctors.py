@@ -238,8 +238,33 @@ async def test_pages_of_availability(doctor: Person) -> None:
     assert seen == opened
 
 
+@pytest.mark.parametrize("name", ["ß" * 100, "Dr " + "ﬃ" * 60, "ﷺ" * 99 + "a", "\U0001112e" * 99 + "a"])
+async def test_no_name_ends_the_list(client: httpx2.AsyncClient, join: Join, name: str) -> None:
+    for each in ("Amara", name, name, "Zoë"):
+        await join("doctor", name=each)
+    seen: list[str] = []
+    path: str | None = "/doctors?limit=1"
+    while path:
+        answer = await client.get(path)
+        assert answer.status_code == 200, answer.text
+        seen += [doctor["name"] for doctor in answer.json()]
+        path = next_page(answer)
+    assert len(seen) == 4
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=-1", "cursor=x", "sort=name", "q=%00", "q=" + "x" * 101, "q=%E2%80%AE"]
+    "query",
+    [
+        "limit=0",
+        "limit=1&limit=2",
+        "q=a&q=b",
+        "limit=-1",
+        "cursor=x",
+        "sort=name",
+        "q=%00",
+        "q=" + "x" * 101,
+        "q=%E2%80%AE",
+    ],
 )
 async def test_bad_queries(client: httpx2.AsyncClient, query: str) -> None:
     problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")

@@ -47,6 +47,23 @@ async def test_statements(
     assert len(counted) == most, counted
 
 
+async def test_statements_of_a_doctor(doctor: Person, statements: list[str]) -> None:
+    def counted() -> int:
+        number = len([each for each in statements if not each.startswith("BEGIN")])
+        statements.clear()
+        return number
+
+    statements.clear()
+    window = await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    assert counted() == 4
+    await doctor.get("/doctors/me/availability")
+    assert counted() == 3
+    await doctor.get("/doctors/me/appointments")
+    assert counted() == 3
+    await doctor.delete(f"/doctors/availability/{window['id']}")
+    assert counted() == 3
+
+
 @pytest.mark.parametrize(("path", "most"), [("/auth/login", 1), ("/auth/forgot-password", 3)])
 async def test_statements_of_the_public(
     client: httpx2.AsyncClient, patient: Person, statements: list[str], path: str, most: int

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,7 +100,7 @@ async def database(backend: str, folder: Path) -> AsyncIterator[str]:
 type Attempt = Callable[[], Awaitable[httpx2.Response]]
 
 
-async def race(attempts: list[Attempt], *, stagger: float = 0) -> list[httpx2.Response]:
+async def race(attempts: Sequence[Attempt], *, stagger: float = 0) -> list[httpx2.Response]:
     """Starts all attempts at once, or spread over ``stagger`` seconds."""
     start = asyncio.Event()
 

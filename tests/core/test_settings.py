@@ -17,10 +17,17 @@ def settings(**values: str) -> Settings:
         ("postgres://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
         ("postgresql+asyncpg://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
         ("sqlite:///./x.db", "sqlite+aiosqlite:///./x.db"),
+        ("postgresql://u:p@db/x?sslmode=require", "postgresql+asyncpg://u:p@db/x?ssl=require"),
+        ("postgresql://u@/x?host=/run/postgresql", "postgresql+asyncpg://u@/x?host=%2Frun%2Fpostgresql"),
     ],
 )
 def test_a_database_url_is_given_its_driver(url: str, named: str) -> None:
     assert settings(database_url=url).database_url == named
+
+
+def test_an_option_that_the_driver_does_not_know_is_named() -> None:
+    with pytest.raises(ValidationError, match="channel_binding"):
+        settings(database_url="postgresql://db/x?channel_binding=require")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.core.text import canonical_email, find_unsafe_character, search_key
 
@@ -13,10 +15,26 @@ from app.core.text import canonical_email, find_unsafe_character, search_key
         "ann@exаmple.com",
         "ann@example.com.",
         " ann@example.com ",
+        "ΑNN@example.com",  # a Greek capital alpha
+        "aΝn@example.com",  # a Greek capital nu, whose small letter looks like a v
     ],
 )
 def test_addresses_that_look_the_same_are_the_same(twin: str) -> None:
     assert canonical_email(twin) == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("twin", "latin"),
+    [("Вob", "bob"), ("Нenry", "henry"), ("Мike", "mike"), ("Тom", "tom"), ("paypaӏ", "paypal"), ("Іvan", "ivan")],
+)
+def test_capitals_and_strokes_that_look_latin_are_latin(twin: str, latin: str) -> None:
+    assert canonical_email(f"{twin}@example.com") == f"{latin}@example.com"
+
+
+@given(st.text(max_size=20))
+def test_the_canonical_form_of_a_canonical_form_is_itself(text: str) -> None:
+    once = canonical_email(text)
+    assert canonical_email(once) == once
 
 
 @pytest.mark.parametrize("other", ["ann1@example.com", "annl@example.com", "änn@example.com", "ann@example.org"])
