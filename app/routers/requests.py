@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -86,8 +87,8 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            names = [name for name, _ in request.query_params.multi_items() if name not in _MAY_REPEAT]
-            if twice := [name for name in names if names.count(name) > 1]:
+            counted = Counter(name for name, _ in request.query_params.multi_items() if name not in _MAY_REPEAT)
+            if twice := [name for name, count in counted.items() if count > 1]:
                 raise RequestValidationError(
                     [{"type": "value_error", "loc": ("query", twice[0]), "ctx": {"error": "stands there twice"}}]
                 )

@@ -106,6 +106,13 @@ async def test_a_form_of_thousands_of_fields(client: httpx2.AsyncClient, fields:
     problem(await client.post("/auth/login", content=fields, headers=headers), 422, "invalid_request")
 
 
+async def test_a_query_of_thousands_of_parameters(client: httpx2.AsyncClient) -> None:
+    query = "&".join(f"p{number}=" for number in range(9000))
+    assert len(problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")["errors"]) == 20
+    body = problem(await client.get(f"/doctors?{query}&limit=1&limit=1"), 422, "invalid_request")
+    assert body["errors"] == [{"field": "limit", "message": "stands there twice"}]
+
+
 @pytest.mark.parametrize("media_type", ["multipart/form-data; boundary=x", "multipart/form-data", "text/plain"])
 async def test_a_form_that_cannot_be_read(client: httpx2.AsyncClient, media_type: str) -> None:
     answer = await client.post("/auth/login", content=b"--x\r\n\x00", headers={"Content-Type": media_type})
