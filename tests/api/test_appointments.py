@@ -1,11 +1,18 @@
 import base64
+import json
 from datetime import UTC, datetime
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
+from app.core.permissions import Role
+from app.core.security import Passwords
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.services.accounts import register
 from tests.conftest import Join, SetClock
-from tests.people import Person, free, next_page, problem
+from tests.people import PASSWORD, Person, free, log_in, next_page, problem
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 
@@ -267,3 +274,84 @@ async def test_bad_queries(patient: Person, query: str) -> None:
 async def test_a_cursor_that_we_did_not_make(patient: Person, key: str) -> None:
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
     problem(await patient.get(f"/appointments?cursor={cursor}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"patient_id": "019abcde-f012-7345-8678-9abcdef01234"}, "patient_id"),
+        ({"status": "fulfilled"}, "status"),
+        ({"id": "019abcde-f012-7345-8678-9abcdef01234"}, "id"),
+        ({"reason": "a\x00b"}, "reason"),
+        ({"reason": "a\u202eb"}, "reason"),
+        ({"reason": "a\ud800b"}, "reason"),
+        ({"reason": "x" * 501}, "reason"),
+        ({"reason": ["a"]}, "reason"),
+        ({"doctor_id": "2147483648"}, "doctor_id"),
+        ({"doctor_id": 9223372036854775808}, "doctor_id"),
+        ({"doctor_id": None}, "doctor_id"),
+        ({"start_time": "2026-12-08T15:00:00"}, "start_time"),
+        ({"start_time": "2026-12-08"}, "start_time"),
+        ({"start_time": 1796742000}, "start_time"),
+        ({"start_time": "9999-12-31T23:59:59Z"}, "start_time"),
+        ({"start_time": "0001-01-01T00:00:00+14:00"}, "start_time"),
+        ({"start_time": "2026-12-08T15:00:00+23:59"}, "start_time"),
+        ({"end_time": "9999-12-31T23:59:59Z"}, "end_time"),
+    ],
+    ids=str,
+)
+async def test_a_booking_that_cannot_be(doctor: Person, patient: Person, change: dict[str, object], field: str) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    body = json.dumps({"doctor_id": doctor.id, "start_time": TEN} | change)
+    headers = patient.headers | {"Content-Type": "application/json"}
+    answer = await patient.client.post("/appointments", content=body, headers=headers)
+    assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field]
+    assert (await doctor.get("/appointments")).json() == []
+
+
+@pytest.mark.parametrize(("reason", "kept"), [("  A mole\n", "A mole"), ("", None), (None, None), ("李 🙂", "李 🙂")])
+async def test_reasons(doctor: Person, patient: Person, reason: str | None, kept: str | None) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    assert (await patient.book(doctor, TEN, reason=reason))["reason"] == kept
+
+
+async def test_an_administrator_has_no_appointments(
+    client: httpx2.AsyncClient, sessions: Sessions, settings: Settings, doctor: Person, patient: Person, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, TEN)
+    passwords = Passwords(settings)
+    async with sessions.write() as session:
+        await register(
+            session, passwords, email="root@example.com", password=PASSWORD, name="Root", role=Role.ADMIN,
+            now=clock(), refuse_weak=False,
+        )  # fmt: skip
+    passwords.close()
+    root = Person(client, "", "root@example.com", "Root", await log_in(client, "root@example.com"))
+    assert (await root.get("/auth/me")).json()["role"] == "admin"
+    assert (await root.get("/appointments")).json() == []
+    problem(await root.get(f"/appointments/{booked['id']}"), 404, "not_found")
+    problem(await root.delete(f"/appointments/{booked['id']}"), 404, "not_found")
+    problem(await root.ask(doctor, HALF_PAST), 403, "wrong_role")
+
+
+@pytest.mark.parametrize(
+    "change", ["role = 'doctor'", "is_active = false", "credentials_version = 2", "id = NULL"], ids=str
+)
+async def test_a_token_of_somebody_who_has_changed(patient: Person, sessions: Sessions, change: str) -> None:
+    assert (await patient.get("/appointments")).status_code == 200
+    async with sessions.write() as session:
+        await session.execute(text("DELETE FROM users" if "NULL" in change else f"UPDATE users SET {change}"))
+    problem(await patient.get("/appointments"), 401, "not_authenticated")
+
+
+async def test_a_doctor_who_is_not_active_is_not_there(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, sessions: Sessions
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE users SET is_active = false WHERE role = 'doctor'"))
+    assert (await client.get("/doctors")).json() == []
+    problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+    problem(await client.get(f"/doctors/{doctor.id}/availability"), 404, "not_found")
+    problem(await patient.ask(doctor, TEN), 404, "not_found")
