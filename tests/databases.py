@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.core.settings import Settings
 from app.db import schema
 from app.db.engine import create_engine
+from app.models import User
 
 
 def settings_for(url: str) -> Settings:
@@ -78,5 +79,7 @@ async def _administer(*statements: str) -> None:
 
 
 async def empty(url: str) -> None:
+    """Deletes all rows, which for a few is quicker than TRUNCATE."""
     async with connected(url) as engine, engine.begin() as connection:
-        await connection.execute(text("TRUNCATE users, password_resets CASCADE"))
+        for table in reversed(User.metadata.sorted_tables):
+            await connection.execute(table.delete())
