@@ -105,22 +105,25 @@ async def insert_password_reset(
 
 async def delete_expired_password_resets(session: AsyncSession, now: datetime) -> None:
     """Forgets the reset tokens that can no longer be used."""
-    await session.execute(delete(PasswordReset).where(PasswordReset.expires_at <= now))
+    # Two who sweep at once take different rows; waiting for each other's could be a deadlock.
+    expired = select(PasswordReset.token_hash).where(PasswordReset.expires_at <= now).with_for_update(skip_locked=True)
+    await session.execute(delete(PasswordReset).where(PasswordReset.token_hash.in_(expired)))
 
 
 async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: datetime) -> UserRecord | None:
     """Uses up a reset token: of two who try at once, one gets the account and the other nothing.
 
-    Every other token of the account is used up with it.
+    Every other token of the account is used up with it; those that have expired are left to be swept away.
     """
-    usable = select(PasswordReset.user_id).where(PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now)
-    user_id = await session.scalar(usable)
+    usable = PasswordReset.expires_at > now
+    user_id = await session.scalar(select(PasswordReset.user_id).where(PasswordReset.token_hash == token_hash, usable))
     if user_id is None:
         return None
     # Whoever redeems another token of this account waits here: deleting each other's tokens would be a deadlock.
-    await session.execute(select(User.id).where(User.id == user_id).with_for_update())
+    # Whoever asks for a new one does not wait, for its row only needs the key of the account.
+    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     redeemed = await session.scalars(
-        delete(PasswordReset).where(PasswordReset.user_id == user_id).returning(PasswordReset.token_hash)
+        delete(PasswordReset).where(PasswordReset.user_id == user_id, usable).returning(PasswordReset.token_hash)
     )
     return await get_user(session, user_id) if token_hash in redeemed.all() else None
 

@@ -17,7 +17,7 @@ from app.services import accounts
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
 
-FORGOT_PASSWORD = "If there is an account with this address, a message with a reset token is on its way."  # noqa: S105
+ON_ITS_WAY = "If there is an account with this address, a message with a reset token is on its way."
 
 
 @router.post(
@@ -91,7 +91,7 @@ async def forgot_password(
     if mail:
         # After the commit and after the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
-    return wire.Message(message=FORGOT_PASSWORD)
+    return wire.Message(message=ON_ITS_WAY)
 
 
 @router.post(
