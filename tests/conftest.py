@@ -158,6 +158,21 @@ def statements() -> Iterator[list[str]]:
     event.remove(Engine, "before_cursor_execute", listen)
 
 
+type Counted = Callable[[], int]
+
+
+@pytest.fixture
+def counted(statements: list[str]) -> Counted:
+    """How many statements there were since it was asked before."""
+
+    def count() -> int:
+        number = len([each for each in statements if not each.startswith("BEGIN")])
+        statements.clear()
+        return number
+
+    return count
+
+
 type Join = Callable[..., Awaitable[Person]]
 
 

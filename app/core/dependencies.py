@@ -79,25 +79,34 @@ async def public() -> None:
     """Lets everybody in; a route says so in its signature."""
 
 
+async def find_viewer(
+    resources: AppResources, session: DbSession, now: Now, token: Annotated[str | None, Depends(_bearer)]
+) -> Actor | None:
+    """The caller, or nobody if no token was sent; a token that is not valid is an error."""
+    if token is None:
+        return None
+    claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
+    actor = await users.find_actor(session, claims)
+    if actor is None:
+        raise DomainError("not_authenticated")
+    return actor
+
+
 def _require(*roles: Role) -> Callable[..., Awaitable[Actor]]:
-    async def authenticate(
-        resources: AppResources, session: DbSession, now: Now, token: Annotated[str | None, Depends(_bearer)]
-    ) -> Actor:
-        if token is None:
+    async def authenticate(caller: Annotated[Actor | None, Depends(find_viewer)]) -> Actor:
+        if caller is None:
             raise DomainError("not_authenticated")
-        claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
-        actor = await users.find_actor(session, claims)
-        if actor is None:
-            raise DomainError("not_authenticated")
-        if actor.role not in roles:
+        if caller.role not in roles:
             raise DomainError("wrong_role")
-        return actor
+        return caller
 
     return authenticate
 
 
 # Every route names one of these; a test fails the one that does not.
 Public = Annotated[None, Depends(public)]
+Viewer = Annotated[Actor | None, Depends(find_viewer)]
+"""Everybody; who has logged in may see a little more."""
 PatientActor = Annotated[Actor, Depends(_require(Role.PATIENT))]
 DoctorActor = Annotated[Actor, Depends(_require(Role.DOCTOR))]
 AnyActor = Annotated[Actor, Depends(_require(*Role))]

@@ -11,6 +11,7 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
+    OUTDATED = "outdated"
     INVALID = "invalid"
     BUSY = "busy"
 
@@ -35,10 +36,23 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "availability_overlaps": (Kind.CONFLICT, "This overlaps another availability of yours."),
     "slot_taken": (Kind.CONFLICT, "This time has just been taken. Choose another one."),
     "outside_availability": (Kind.CONFLICT, "The doctor is not available for all of this time."),
+    "time_off": (Kind.CONFLICT, "The doctor is away at this time."),
     "in_the_past": (Kind.CONFLICT, "This time has passed."),
+    "too_soon": (Kind.CONFLICT, "The doctor needs more notice than this."),
+    "too_far_ahead": (Kind.CONFLICT, "The doctor cannot be booked so far ahead yet."),
+    "off_grid": (Kind.CONFLICT, "Visits of this type do not start at this time. Choose one of the doctor's slots."),
+    "day_full": (Kind.CONFLICT, "The doctor takes no more visits on this day."),
+    "visit_type_required": (Kind.CONFLICT, "This doctor is booked by visit type. Choose one of hers."),
+    "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),
     "already_started": (Kind.CONFLICT, "The appointment has started; please call the practice."),
+    "too_late": (Kind.CONFLICT, "It is too late to change this online; please call the practice."),
+    "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
+    "too_many": (Kind.CONFLICT, "There are as many of these as there may be. Remove some first."),
+    "request_in_flight": (Kind.CONFLICT, "The first request with this key is still being worked on. Try again."),
+    "version_mismatch": (Kind.OUTDATED, "It has changed since you read it. Read it again and decide anew."),
+    "key_reused": (Kind.INVALID, "This Idempotency-Key was sent before, with another request. Choose a new one."),
     "invalid_request": (Kind.INVALID, "The request is not valid; see the fields named in errors."),
     "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
     "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),

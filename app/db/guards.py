@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import Base
 
+_EXCLUSION_VIOLATION = "23P01"  # SQLSTATE, appendix A of PostgreSQL's manual
 _INSERT: dict[str, Callable[[type[Base]], postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
@@ -40,3 +41,12 @@ async def insert_unless_taken(
             return False
         raise
     return inserted is not None
+
+
+def violated_guard(error: IntegrityError) -> str | None:
+    """The name of the exclusion constraint, or of the guard trigger of the same name, that has refused a statement."""
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return str(error.orig)
+    if getattr(error.orig, "sqlstate", None) == _EXCLUSION_VIOLATION:
+        return getattr(error.orig.__cause__, "constraint_name", None) if error.orig else None
+    return None

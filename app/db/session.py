@@ -68,6 +68,7 @@ async def busy_if_away() -> AsyncIterator[None]:
 # rollback (deadlock), insufficient resources, object in use (lock time-out), operator intervention (statement time-out
 # and shutdown), system error.
 _PASSING_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+_WAITED_TOO_LONG = frozenset({"55P03", "57014"})  # lock time-out, statement time-out
 # The same for SQLite: busy, locked, read-only file, input/output error, full disk, file that cannot be opened.
 _PASSING_CODES = frozenset(
     {
@@ -79,6 +80,11 @@ _PASSING_CODES = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
+
+
+def has_waited_too_long(error: DBAPIError) -> bool:
+    """Whether a statement was given up because somebody else held for too long what it wanted."""
+    return getattr(error.orig, "sqlstate", None) in _WAITED_TOO_LONG
 
 
 def _may_succeed_later(error: Exception) -> bool:

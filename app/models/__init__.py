@@ -1,5 +1,16 @@
-from app.models.appointment import Appointment
-from app.models.doctor import Availability, Doctor
+from app.models.appointment import Appointment, AppointmentVersion
+from app.models.doctor import Availability, Doctor, TimeOff, VisitType
+from app.models.idempotency import IdempotencyKey
 from app.models.user import PasswordReset, User
 
-__all__ = ["Appointment", "Availability", "Doctor", "PasswordReset", "User"]
+__all__ = [
+    "Appointment",
+    "AppointmentVersion",
+    "Availability",
+    "Doctor",
+    "IdempotencyKey",
+    "PasswordReset",
+    "TimeOff",
+    "User",
+    "VisitType",
+]

@@ -13,6 +13,7 @@ from app.scheduling.status import AppointmentStatus
 
 _FREE = ", ".join(f"'{status.value}'" for status in AppointmentStatus if not status.occupies_time)
 OCCUPIES_TIME = f"status NOT IN ({_FREE})"
+PENDING = text("status = 'pending'")
 _TIMES = ("start_time", "end_time", "busy_start", "busy_end")
 _STORED_TIME = (
     "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]"
@@ -36,23 +37,53 @@ class Appointment(Base):
     busy_end: Mapped[datetime] = mapped_column(UtcDateTime)
     status: Mapped[AppointmentStatus] = mapped_column(stored_enum(AppointmentStatus))
     reason: Mapped[str | None] = mapped_column(String(500))
+    visit_type_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit_types.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    cancel_reason: Mapped[str | None] = mapped_column(String(500))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a hold (``pending``) ends. Nothing else ends."""
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Raised by every change; what it was before is an ``AppointmentVersion``."""
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    """When this version came to be, and by whom; none for the first, which the patient made at ``created_at``."""
 
     __table_args__ = (
         CheckConstraint(
             "start_time < end_time AND busy_start <= start_time AND end_time <= busy_end",
             name="times_in_order",
         ),
+        CheckConstraint(f"status IN ({', '.join(repr(status.value) for status in AppointmentStatus)})", name="status"),
         CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at"),
+        CheckConstraint("(status = 'pending') = (expires_at IS NOT NULL)", name="expires_at"),
         # SQLite compares the text; another spelling of the same time would slip past the guard.
         CheckConstraint(
             " AND ".join(f"{column} GLOB '{_STORED_TIME}'" for column in _TIMES), name="times_as_stored"
         ).ddl_if(dialect="sqlite"),
         Index(None, "doctor_id", "start_time", "id"),
         Index(None, "patient_id", "start_time", "id"),
+        *(
+            Index(f"appointments_pending_{column}_idx", column, postgresql_where=PENDING, sqlite_where=PENDING)
+            for column in ("doctor_id", "patient_id")
+        ),
     )
+
+
+class AppointmentVersion(Base):
+    """What an appointment was before a change. The newest version is the appointment itself."""
+
+    __tablename__ = "appointment_versions"
+
+    appointment_id: Mapped[UUID] = mapped_column(ForeignKey("appointments.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    status: Mapped[AppointmentStatus] = mapped_column(stored_enum(AppointmentStatus))
+    start_time: Mapped[datetime] = mapped_column(UtcDateTime)
+    end_time: Mapped[datetime] = mapped_column(UtcDateTime)
+    visit_type_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit_types.id"))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
 
 
 # One guard for the doctor's time and one for the patient's. PostgreSQL holds them as exclusion constraints, SQLite as

@@ -1,4 +1,4 @@
-"""Appointments. Who asks sees her own, and nothing else."""
+"""Appointments, as their two sides see them. Who asks sees her own, and nothing else."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,25 +6,23 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, false, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
-from app.db.guards import insert_unless_taken
-from app.models import Appointment, Doctor, User
-from app.scheduling.decisions import LONGEST_VISIT, Refusal
-from app.scheduling.intervals import Interval, from_instant, to_instant
+from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
+from app.scheduling.decisions import LONGEST_VISIT
+from app.scheduling.intervals import Interval, to_instant
 from app.scheduling.status import AppointmentStatus
 
 _LONGEST_VISIT = timedelta(microseconds=LONGEST_VISIT)
-_OCCUPIES_TIME = Appointment.status.not_in([status for status in AppointmentStatus if not status.occupies_time])
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
-    """One side of an appointment."""
+class Reference:
+    """Something else, by its id and the name that people know it by."""
 
     id: UUID
     name: str
@@ -35,8 +33,9 @@ class AppointmentRecord:
     """An appointment as both sides see it."""
 
     id: UUID
-    doctor: Party
-    patient: Party
+    doctor: Reference
+    patient: Reference
+    visit_type: Reference | None
     start_time: datetime
     end_time: datetime
     time_zone: str
@@ -45,6 +44,12 @@ class AppointmentRecord:
     created_at: datetime
     cancelled_at: datetime | None = None
     cancelled_by: UUID | None = None
+    cancel_reason: str | None = None
+    version: int = 1
+    changed_at: datetime | None = None
+    changed_by: UUID | None = None
+    cancel_cutoff_minutes: int = 0
+    """The doctor's: how long before the start a patient can still cancel or move it."""
 
     @property
     def doctor_id(self) -> UUID:
@@ -56,75 +61,10 @@ class AppointmentRecord:
         """Whose visit it is."""
         return self.patient.id
 
-
-async def insert_if_free(
-    session: AsyncSession, appointment: AppointmentRecord, *, busy: Interval, version: int
-) -> bool:
-    """Books, if both sides are free and the doctor's rules still have ``version``; one statement.
-
-    The constraints of the table decide, so of any number who try at once exactly one is told ``True``.
-    """
-    row = select(
-        literal(appointment.id, Appointment.id.type).label("id"),
-        Doctor.id.label("doctor_id"),
-        literal(appointment.patient.id, Appointment.patient_id.type).label("patient_id"),
-        literal(appointment.start_time, Appointment.start_time.type).label("start_time"),
-        literal(appointment.end_time, Appointment.end_time.type).label("end_time"),
-        literal(from_instant(busy[0]), Appointment.busy_start.type).label("busy_start"),
-        literal(from_instant(busy[1]), Appointment.busy_end.type).label("busy_end"),
-        literal(appointment.status, Appointment.status.type).label("status"),
-        literal(appointment.reason, Appointment.reason.type).label("reason"),
-        literal(appointment.created_at, Appointment.created_at.type).label("created_at"),
-    ).where(Doctor.id == appointment.doctor.id, Doctor.schedule_version == version)
-    return await insert_unless_taken(session, Appointment, row)
-
-
-async def find_conflict(
-    session: AsyncSession, *, doctor_id: UUID, patient_id: UUID, visit: Interval, busy: Interval
-) -> Refusal | None:
-    """Which guard stands against a visit, if any does; the doctor's comes first."""
-    start, end = map(from_instant, visit)
-    busy_start, busy_end = map(from_instant, busy)
-    # Says nothing new, but lets the index skip the past.
-    not_long_ago = Appointment.start_time > busy_start - 2 * _LONGEST_VISIT
-    doctors = await session.scalars(
-        select(Appointment.doctor_id).where(
-            _OCCUPIES_TIME,
-            not_long_ago,
-            or_(
-                and_(
-                    Appointment.doctor_id == doctor_id,
-                    Appointment.busy_end > busy_start,
-                    Appointment.busy_start < busy_end,
-                ),
-                and_(
-                    Appointment.patient_id == patient_id,
-                    Appointment.end_time > start,
-                    Appointment.start_time < end,
-                ),
-            ),
-        )
-    )
-    found = set(doctors)
-    if doctor_id in found:
-        return Refusal.SLOT_TAKEN
-    return Refusal.PATIENT_BUSY if found else None
-
-
-async def list_busy(session: AsyncSession, doctor_id: UUID, span: Interval) -> Sequence[Interval]:
-    """The doctor's time that is taken inside ``span``."""
-    first, last = map(from_instant, span)
-    rows = await session.execute(
-        select(Appointment.busy_start, Appointment.busy_end).where(
-            Appointment.doctor_id == doctor_id,
-            _OCCUPIES_TIME,
-            Appointment.busy_end > first,
-            Appointment.busy_start < last,
-            # Says nothing new, but lets the index skip the past.
-            Appointment.start_time > first - 2 * _LONGEST_VISIT,
-        )
-    )
-    return [(to_instant(start), to_instant(end)) for start, end in rows]
+    @property
+    def visit_type_id(self) -> UUID | None:
+        """What kind of visit it is, if the doctor has kinds."""
+        return self.visit_type.id if self.visit_type else None
 
 
 _DOCTOR = aliased(User, name="doctor")
@@ -136,6 +76,8 @@ _RECORD = (
         _DOCTOR.name.label("doctor_name"),
         _PATIENT.id.label("patient_id"),
         _PATIENT.name.label("patient_name"),
+        VisitType.id.label("visit_type_id"),
+        VisitType.name.label("visit_type_name"),
         Appointment.start_time,
         Appointment.end_time,
         Doctor.time_zone,
@@ -144,16 +86,29 @@ _RECORD = (
         Appointment.created_at,
         Appointment.cancelled_at,
         Appointment.cancelled_by,
+        Appointment.cancel_reason,
+        Appointment.version,
+        Appointment.changed_at,
+        Appointment.changed_by,
+        Doctor.cancel_cutoff_minutes,
     )
     .join(Doctor, Doctor.id == Appointment.doctor_id)
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)
     .join(_PATIENT, _PATIENT.id == Appointment.patient_id)
+    .outerjoin(VisitType, VisitType.id == Appointment.visit_type_id)
+    .where(Appointment.status != AppointmentStatus.PENDING)
 )
 
 
 def _record(row: Sequence[Any]) -> AppointmentRecord:
-    appointment_id, doctor_id, doctor_name, patient_id, patient_name, *rest = row
-    return AppointmentRecord(appointment_id, Party(doctor_id, doctor_name), Party(patient_id, patient_name), *rest)
+    appointment_id, doctor_id, doctor_name, patient_id, patient_name, visit_type_id, visit_type_name, *rest = row
+    return AppointmentRecord(
+        appointment_id,
+        Reference(doctor_id, doctor_name),
+        Reference(patient_id, patient_name),
+        Reference(visit_type_id, visit_type_name) if visit_type_id else None,
+        *rest,
+    )
 
 
 def _own(actor: Actor) -> ColumnElement[bool]:
@@ -179,13 +134,105 @@ async def get_appointment(
     return _record(row)
 
 
-async def update_cancelled(session: AsyncSession, appointment_id: UUID, *, by: UUID, at: datetime) -> None:
-    """Marks a booked appointment as cancelled; its time is free from the commit on."""
-    await session.execute(
+async def change_appointment(
+    session: AsyncSession,
+    before: AppointmentRecord,
+    *,
+    by: UUID,
+    at: datetime,
+    only_if: ColumnElement[bool] | None = None,
+    **values: Any,
+) -> bool:
+    """Makes a new version of an appointment, and keeps what it was ``before``; one statement decides.
+
+    Says whether there was anything to change: the version as it was read, and what ``only_if`` demands.
+    """
+    changed = (
         update(Appointment)
-        .where(Appointment.id == appointment_id)
-        .values(status=AppointmentStatus.CANCELLED, cancelled_at=at, cancelled_by=by)
+        .where(Appointment.id == before.id, Appointment.version == before.version)
+        .values(version=before.version + 1, changed_at=at, changed_by=by, **values)
+        .returning(Appointment.id)
     )
+    if only_if is not None:
+        changed = changed.where(only_if)
+    if await session.scalar(changed) is None:
+        return False
+    await session.execute(
+        insert(AppointmentVersion).values(
+            appointment_id=before.id,
+            version=before.version,
+            status=before.status,
+            start_time=before.start_time,
+            end_time=before.end_time,
+            visit_type_id=before.visit_type_id,
+            changed_at=before.changed_at or before.created_at,
+            changed_by=before.changed_by or before.patient_id,
+        )
+    )
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """What an appointment was from one change to the next."""
+
+    version: int
+    status: AppointmentStatus
+    start_time: datetime
+    end_time: datetime
+    visit_type_id: UUID | None
+    changed_at: datetime
+    changed_by: UUID
+
+
+async def page_versions(
+    session: AsyncSession, appointment: AppointmentRecord, *, after: int | None, limit: int
+) -> Sequence[VersionRecord]:
+    """The history of an appointment, oldest first; the last one is the appointment as it is."""
+    kept = (
+        select(
+            AppointmentVersion.version,
+            AppointmentVersion.status,
+            AppointmentVersion.start_time,
+            AppointmentVersion.end_time,
+            AppointmentVersion.visit_type_id,
+            AppointmentVersion.changed_at,
+            AppointmentVersion.changed_by,
+        )
+        .where(AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version > (after or 0))
+        .order_by(AppointmentVersion.version)
+        .limit(limit)
+    )
+    found = [VersionRecord(*row) for row in await session.execute(kept)]
+    if len(found) < limit and (after or 0) < appointment.version:
+        found.append(
+            VersionRecord(
+                appointment.version,
+                appointment.status,
+                appointment.start_time,
+                appointment.end_time,
+                appointment.visit_type_id,
+                appointment.changed_at or appointment.created_at,
+                appointment.changed_by or appointment.patient_id,
+            )
+        )
+    return found
+
+
+async def list_upcoming(
+    session: AsyncSession, doctor_id: UUID, *, since: datetime, until: datetime | None = None
+) -> Sequence[tuple[UUID, Interval]]:
+    """The id and the time of what is booked with a doctor and touches ``[since, until)``, by time."""
+    found = select(Appointment.id, Appointment.start_time, Appointment.end_time).where(
+        Appointment.doctor_id == doctor_id,
+        Appointment.status == AppointmentStatus.BOOKED,
+        Appointment.end_time > since,
+        Appointment.start_time > since - _LONGEST_VISIT,
+    )
+    if until is not None:
+        found = found.where(Appointment.start_time < until)
+    rows = await session.execute(found.order_by(Appointment.start_time, Appointment.id))
+    return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
 
 
 class PageKey(NamedTuple):
@@ -212,8 +259,9 @@ async def page_appointments(
     statuses: Collection[AppointmentStatus],
     after: PageKey | None,
     limit: int,
+    among: Collection[UUID] | None = None,
 ) -> Sequence[AppointmentRecord]:
-    """The actor's own appointments that touch ``[since, until)``.
+    """The actor's own appointments that touch ``[since, until)``, all or only those ``among`` some.
 
     First those that are not over at ``as_of``, the next one first; then those that are, the last one first.
     """
@@ -224,6 +272,8 @@ async def page_appointments(
         own = own.where(Appointment.start_time < until)
     if statuses:
         own = own.where(Appointment.status.in_(statuses))
+    if among is not None:
+        own = own.where(Appointment.id.in_(among))
     place = tuple_(Appointment.start_time, Appointment.id)
 
     found: list[AppointmentRecord] = []

@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, tuple_
+from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
 
 from app.models import Availability
 from app.scheduling.availability import Availability as Rule
-from app.scheduling.decisions import LONGEST_AVAILABILITY
-from app.scheduling.intervals import Interval, from_instant
 
-# No wall clock on earth is further from UTC than this.
-_CLOCKS_APART = timedelta(days=1)
-
-RULE_COLUMNS = (Availability.starts, Availability.starts_fold, Availability.ends, Availability.ends_fold)
+_RECORD = select(
+    Availability.id,
+    Availability.weekly_hours,
+    Availability.starts,
+    Availability.starts_fold,
+    Availability.ends,
+    Availability.ends_fold,
+    Availability.recurrence,
+    Availability.last_ends,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,41 +31,41 @@ class AvailabilityRecord:
 
     id: UUID
     rule: Rule
+    weekly_hours: bool = False
+    """Whether it is part of the weekly plan."""
 
 
 def to_rule(columns: Sequence[Any]) -> Rule:
-    """The rule in a row of ``RULE_COLUMNS``."""
-    starts, starts_fold, ends, ends_fold = columns
-    return Rule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
+    """The rule in a row of its columns: starts, its fold, ends, its fold, recurrence, last_ends."""
+    starts, starts_fold, ends, ends_fold, recurrence, last_ends = columns
+    return Rule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold), recurrence, last_ends)
 
 
-def near(span: Interval) -> ColumnElement[bool]:
-    """Whether an availability may touch ``span``: never too narrow, for wall times are compared with instants."""
-    first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
-    longest = timedelta(microseconds=LONGEST_AVAILABILITY)
-    return and_(
-        Availability.starts > first - longest - 2 * _CLOCKS_APART,
-        Availability.starts < last + _CLOCKS_APART,
-        Availability.ends > first - _CLOCKS_APART,
-    )
-
-
-async def insert_availability(
-    session: AsyncSession, doctor_id: UUID, availability: AvailabilityRecord, now: datetime
-) -> None:
-    """Adds a rule to a doctor's; to be called inside ``begin_rule_change``."""
-    rule = availability.rule
-    await session.execute(
-        insert(Availability).values(
-            id=availability.id,
-            doctor_id=doctor_id,
-            starts=rule.starts.replace(fold=0),
-            starts_fold=rule.starts.fold,
-            ends=rule.ends.replace(fold=0),
-            ends_fold=rule.ends.fold,
-            created_at=now,
+async def insert_availabilities(
+    session: AsyncSession, doctor_id: UUID, rules: Sequence[Rule], now: datetime, *, weekly_hours: bool = False
+) -> Sequence[AvailabilityRecord]:
+    """Adds rules to a doctor's; to be called inside ``begin_rule_change``."""
+    records = [AvailabilityRecord(uuid7(), rule, weekly_hours) for rule in rules]
+    if records:
+        await session.execute(
+            insert(Availability),
+            [
+                {
+                    "id": record.id,
+                    "doctor_id": doctor_id,
+                    "starts": record.rule.starts.replace(fold=0),
+                    "starts_fold": record.rule.starts.fold,
+                    "ends": record.rule.ends.replace(fold=0),
+                    "ends_fold": record.rule.ends.fold,
+                    "recurrence": record.rule.recurrence,
+                    "last_ends": record.rule.last_ends if record.rule.recurrence else record.rule.ends.replace(fold=0),
+                    "weekly_hours": record.weekly_hours,
+                    "created_at": now,
+                }
+                for record in records
+            ],
         )
-    )
+    return records
 
 
 async def delete_availability(session: AsyncSession, doctor_id: UUID, availability_id: UUID) -> bool:
@@ -71,6 +76,28 @@ async def delete_availability(session: AsyncSession, doctor_id: UUID, availabili
         .returning(Availability.id)
     )
     return removed is not None
+
+
+async def count_availabilities(session: AsyncSession, doctor_id: UUID, since: datetime) -> int:
+    """How many rules of this doctor may still open something after ``since``."""
+    counted = select(func.count()).where(
+        Availability.doctor_id == doctor_id, Availability.last_ends > since.replace(tzinfo=None)
+    )
+    return await session.scalar(counted) or 0
+
+
+async def list_weekly_hours(session: AsyncSession, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:
+    """The parts of a doctor's weekly plan that are not over at the wall time ``since``."""
+    rows = await session.execute(
+        _RECORD.where(Availability.doctor_id == doctor_id, Availability.weekly_hours, Availability.last_ends > since)
+    )
+    return [AvailabilityRecord(row.id, to_rule(row[2:]), row.weekly_hours) for row in rows]
+
+
+async def delete_availabilities(session: AsyncSession, ids: Sequence[UUID]) -> None:
+    """Removes rules; to be called inside ``begin_rule_change``."""
+    if ids:
+        await session.execute(delete(Availability).where(Availability.id.in_(ids)))
 
 
 type PageKey = tuple[datetime, UUID]
@@ -84,9 +111,9 @@ def page_key(availability: AvailabilityRecord) -> PageKey:
 async def page_availabilities(
     session: AsyncSession, doctor_id: UUID, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
-    """A doctor's availabilities, by their start on her clock."""
-    found = select(Availability.id, *RULE_COLUMNS).where(Availability.doctor_id == doctor_id)
+    """A doctor's availabilities, by their (first) start on her clock."""
+    found = _RECORD.where(Availability.doctor_id == doctor_id)
     if after is not None:
         found = found.where(tuple_(Availability.starts, Availability.id) > after)
     rows = await session.execute(found.order_by(Availability.starts, Availability.id).limit(limit))
-    return [AvailabilityRecord(row.id, to_rule(row[1:])) for row in rows]
+    return [AvailabilityRecord(row.id, to_rule(row[2:]), row.weekly_hours) for row in rows]

@@ -1,19 +1,16 @@
-"""Doctors: the public list, and the rules by which they may be booked."""
+"""Doctors: the public list, and what a doctor says of herself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, and_, insert, select, tuple_, update
+from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.core.text import search_key
-from app.models import Availability, Doctor, User
-from app.repositories.availabilities import RULE_COLUMNS, near, to_rule
-from app.scheduling.availability import Rules
-from app.scheduling.intervals import MINUTE, Interval
+from app.models import Doctor, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +21,28 @@ class DoctorRecord:
     name: str
     specialty: str | None
     time_zone: str
+    languages: Sequence[str] = ()
+    bio: str | None = None
+    default_visit_minutes: int = 30
+    min_notice_minutes: int = 0
+    max_advance_days: int | None = None
+    daily_limit: int | None = None
+    cancel_cutoff_minutes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a booking is checked against: the doctor's rules around some span, and their version."""
-
-    doctor: DoctorRecord
-    rules: Rules
-    default_visit: int
-    """Microseconds."""
-    version: int
-
-
-_RECORD = select(Doctor.id, User.name, Doctor.specialty, Doctor.time_zone).join(User, User.id == Doctor.id)
+_OWN = (
+    Doctor.specialty,
+    Doctor.time_zone,
+    Doctor.languages,
+    Doctor.bio,
+    Doctor.default_visit_minutes,
+    Doctor.min_notice_minutes,
+    Doctor.max_advance_days,
+    Doctor.daily_limit,
+    Doctor.cancel_cutoff_minutes,
+)
+RECORD = select(Doctor.id, User.name, *_OWN).join(User, User.id == Doctor.id).where(User.is_active)
+"""The columns of a ``DoctorRecord``, of those who can be booked."""
 
 
 async def insert_doctor(session: AsyncSession, doctor: DoctorRecord) -> None:
@@ -55,7 +60,7 @@ async def insert_doctor(session: AsyncSession, doctor: DoctorRecord) -> None:
 
 async def get_doctor(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
     """One doctor, or ``not_found``."""
-    row = (await session.execute(_active(_RECORD).where(Doctor.id == doctor_id))).one_or_none()
+    row = (await session.execute(RECORD.where(Doctor.id == doctor_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return DoctorRecord(*row)
@@ -73,7 +78,7 @@ async def page_doctors(
     session: AsyncSession, *, q: str | None, specialty: str | None, after: PageKey | None, limit: int
 ) -> Sequence[DoctorRecord]:
     """Doctors by name; ``q`` is part of a name, ``specialty`` a whole one, both without case and accents."""
-    found = _active(_RECORD)
+    found = RECORD
     if q is not None:
         found = found.where(Doctor.name_key.contains(search_key(q), autoescape=True))
     if specialty is not None:
@@ -84,28 +89,6 @@ async def page_doctors(
     return [DoctorRecord(*row) for row in rows]
 
 
-async def get_plan(session: AsyncSession, doctor_id: UUID, span: Interval) -> Plan:
-    """The doctor's rules for all that may happen inside ``span``, or ``not_found``; one statement."""
-    rows = (
-        await session.execute(
-            _active(_RECORD)
-            .add_columns(Doctor.default_visit_minutes, Doctor.schedule_version, *RULE_COLUMNS)
-            .outerjoin(Availability, and_(Availability.doctor_id == Doctor.id, near(span)))
-            .where(Doctor.id == doctor_id)
-        )
-    ).all()
-    if not rows:
-        raise DomainError("not_found")
-    *record, default_visit_minutes, version, _starts, _starts_fold, _ends, _ends_fold = rows[0]
-    rules = tuple(to_rule(row[-4:]) for row in rows if row.starts is not None)
-    return Plan(
-        DoctorRecord(*record),
-        Rules(ZoneInfo(rows[0].time_zone), rules),
-        default_visit_minutes * MINUTE,
-        version,
-    )
-
-
 async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
     """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail."""
     await session.execute(
@@ -113,5 +96,14 @@ async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
     )
 
 
-def _active[*Columns](found: Select[*Columns]) -> Select[*Columns]:
-    return found.where(User.is_active)
+async def update_doctor(session: AsyncSession, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
+    """Changes fields of a ``DoctorRecord``; to be called inside ``begin_rule_change``."""
+    columns = dict(changes)
+    if "name" in columns:
+        name = columns.pop("name")
+        await session.execute(update(User).where(User.id == doctor_id).values(name=name))
+        columns["name_key"] = search_key(name)
+    if "specialty" in columns:
+        columns["specialty_key"] = columns["specialty"] and search_key(columns["specialty"])
+    if columns:
+        await session.execute(update(Doctor).where(Doctor.id == doctor_id).values(columns))

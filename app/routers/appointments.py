@@ -1,8 +1,8 @@
-"""Booking, listing and cancelling appointments."""
+"""Appointments: booking, listing, moving, cancelling, and how they went."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -11,17 +11,46 @@ from pydantic import TypeAdapter
 from app.core.dependencies import AnyActor, DbSession, DoctorActor, Now, PatientActor
 from app.core.permissions import Actor
 from app.repositories import appointments
-from app.repositories.appointments import AppointmentRecord, PageKey
+from app.repositories.appointments import AppointmentRecord, PageKey, VersionRecord
+from app.routers.idempotency import Idempotent
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.versions import ETAG_HEADER, IfMatch, tagged
+from app.scheduling.status import Action
 from app.schemas import appointments as wire
-from app.schemas.fields import Instant
-from app.services import booking
+from app.schemas.fields import Instant, PageQuery
+from app.services import booking, conflicts, lifecycle
+from app.services.booking import Wanted
 
 router = APIRouter(tags=["Appointments"], route_class=StrictRoute)
 
+REFUSALS = (
+    "in_the_past",
+    "too_soon",
+    "too_far_ahead",
+    "outside_availability",
+    "time_off",
+    "off_grid",
+    "day_full",
+    "slot_taken",
+    "patient_busy",
+    "visit_type_required",
+)
+"""What may speak against a time."""
+CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
+ADVANCE_REFUSALS = ("wrong_role", "wrong_status", "too_early")
+
 _KEY = TypeAdapter(tuple[Instant, bool, Instant, UUID])
+_VERSION = TypeAdapter(int)
+
+
+def _changing(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """What a change of an appointment answers, beside these errors."""
+    return {
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "not_found", *codes, "version_mismatch", "invalid_request", "busy"),
+    }
 
 
 @router.get(
@@ -31,54 +60,62 @@ _KEY = TypeAdapter(tuple[Instant, bool, Instant, UUID])
         200: {"headers": LINK_HEADER},
         **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
     },
-    tags=["Doctors"],
 )
 async def list_doctors_appointments(
-    query: Annotated[wire.AppointmentsQuery, Query()],
+    query: Annotated[wire.DoctorsAppointmentsQuery, Query()],
     request: Request,
     response: Response,
     actor: DoctorActor,
     session: DbSession,
     now: Now,
 ) -> Sequence[AppointmentRecord]:
-    """List your appointments as a doctor: the upcoming ones first, the next at the top; then the past, backwards."""
-    return await _list_own(query, request, response, actor, session, now)
+    """List your appointments as a doctor: the upcoming ones first, the next at the top; then the past, backwards.
+
+    With `conflicting=true` only those that are booked and not over, and lie outside of your hours as they are now:
+    after a change of hours, or in time off. It is worked out when you ask.
+    """
+    page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
+    return await _list_own(page, query, request, response, actor, session, now)
 
 
 @router.post(
     "/appointments",
     status_code=status.HTTP_201_CREATED,
     response_model=wire.Appointment,
-    responses=responses(
-        "not_authenticated",
-        "wrong_role",
-        "not_found",
-        "slot_taken",
-        "outside_availability",
-        "in_the_past",
-        "patient_busy",
-        "body_too_large",
-        "invalid_request",
-        "busy",
-    ),
+    responses={
+        201: {"headers": ETAG_HEADER},
+        **responses(
+            "not_authenticated",
+            "wrong_role",
+            "not_found",
+            *REFUSALS,
+            "wrong_length",
+            "request_in_flight",
+            "body_too_large",
+            "key_reused",
+            "invalid_request",
+            "busy",
+        ),
+    },
 )
 async def book_appointment(
-    body: wire.NewAppointment, actor: PatientActor, session: DbSession, now: Now
+    body: wire.NewAppointment, response: Response, actor: PatientActor, session: DbSession, now: Now, _: Idempotent
 ) -> AppointmentRecord:
     """Book a visit for yourself.
 
-    Whatever lies within a free window of the doctor can be booked. If several patients want the same time at once,
-    exactly one of them gets it; the others are told `slot_taken`.
+    With a doctor who has visit types, one of her slots, by its `visit_type_id`; with another, whatever lies within one
+    of her free windows. If several patients want the same time at once, exactly one of them gets it; the others are
+    told `slot_taken`.
     """
-    return await booking.book_appointment(
+    booked = await booking.book_appointment(
         session,
         actor,
-        doctor_id=body.doctor_id,
-        start=body.start_time,
-        end=body.end_time,
+        Wanted(body.doctor_id, body.start_time, body.end_time, body.visit_type_id),
         reason=body.reason or None,
+        hold_id=body.hold_id,
         now=now,
     )
+    return tagged(response, booked)
 
 
 @router.get(
@@ -98,33 +135,186 @@ async def list_appointments(
 
     The upcoming ones first, the next at the top; then the past, backwards.
     """
-    return await _list_own(query, request, response, actor, session, now)
+    return await _list_own(appointments.page_appointments, query, request, response, actor, session, now)
 
 
 @router.get(
     "/appointments/{appointment_id:uuid}",
     response_model=wire.Appointment,
-    responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "not_found", "invalid_request", "busy"),
+    },
 )
-async def get_appointment(appointment_id: UUID, actor: AnyActor, session: DbSession) -> AppointmentRecord:
+async def get_appointment(
+    appointment_id: UUID, response: Response, actor: AnyActor, session: DbSession
+) -> AppointmentRecord:
     """One of your appointments."""
-    return await appointments.get_appointment(session, actor, appointment_id)
+    return tagged(response, await appointments.get_appointment(session, actor, appointment_id))
+
+
+@router.get(
+    "/appointments/{appointment_id:uuid}/history",
+    response_model=list[wire.Version],
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "not_found", "invalid_request", "busy"),
+    },
+)
+async def list_versions(
+    appointment_id: UUID,
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    actor: AnyActor,
+    session: DbSession,
+) -> Sequence[VersionRecord]:
+    """The history of one of your appointments: every version it had, the oldest first, and who made it so."""
+    appointment = await appointments.get_appointment(session, actor, appointment_id)
+    after = read_cursor(query.cursor, _VERSION)
+    found = await appointments.page_versions(session, appointment, after=after, limit=query.limit + 1)
+    return cut_page(request, response, found, limit=query.limit, key_type=_VERSION, key=lambda version: version.version)
 
 
 @router.delete(
     "/appointments/{appointment_id:uuid}",
     response_model=wire.Appointment,
-    responses=responses("not_authenticated", "not_found", "already_started", "wrong_status", "invalid_request", "busy"),
+    responses=_changing(*CANCEL_REFUSALS),
 )
-async def cancel_appointment(appointment_id: UUID, actor: AnyActor, session: DbSession, now: Now) -> AppointmentRecord:
+async def cancel_appointment(
+    appointment_id: UUID, response: Response, actor: AnyActor, session: DbSession, now: Now, versions: IfMatch
+) -> AppointmentRecord:
     """Cancel one of your appointments; its time is free again at once.
 
-    Cancelling again answers the same. A patient can cancel until the visit starts.
+    Cancelling again answers the same. A patient can cancel until the visit starts, or until the doctor's cut-off
+    before that. To give a reason, use `POST /appointments/{appointment_id}/cancel`.
     """
-    return await booking.cancel_appointment(session, actor, appointment_id, now)
+    cancelled = await lifecycle.cancel_appointment(session, actor, appointment_id, versions=versions, now=now)
+    return tagged(response, cancelled)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/cancel",
+    response_model=wire.Appointment,
+    responses=_changing(*CANCEL_REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
+)
+async def cancel_appointment_with_reason(
+    appointment_id: UUID,
+    body: wire.Cancellation,
+    response: Response,
+    actor: AnyActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Cancel one of your appointments, and say why. Otherwise as `DELETE /appointments/{appointment_id}`."""
+    cancelled = await lifecycle.cancel_appointment(
+        session, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
+    )
+    return tagged(response, cancelled)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/reschedule",
+    response_model=wire.Appointment,
+    responses=_changing(*CANCEL_REFUSALS, *REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
+)
+async def reschedule_appointment(
+    appointment_id: UUID,
+    body: wire.Move,
+    response: Response,
+    actor: AnyActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Move one of your appointments. It keeps its id; if the new time is not to be had, it stays where it is.
+
+    What holds for booking holds for the new time; and a patient can move a visit as long as it can be cancelled.
+    """
+    moved = await booking.reschedule_appointment(
+        session,
+        actor,
+        appointment_id,
+        start=body.start_time,
+        visit_type_id=body.visit_type_id,
+        versions=versions,
+        now=now,
+    )
+    return tagged(response, moved)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/arrive",
+    response_model=wire.Appointment,
+    responses=_changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def arrive(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Note that the patient is there; from 12 hours before the start on."""
+    return await _advance(Action.ARRIVE, appointment_id, response, actor, session, now, versions)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/complete",
+    response_model=wire.Appointment,
+    responses=_changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def complete(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Note that the visit has taken place; from its start on, whether or not the arrival was noted."""
+    return await _advance(Action.COMPLETE, appointment_id, response, actor, session, now, versions)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/no-show",
+    response_model=wire.Appointment,
+    responses=_changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def no_show(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
+    return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions)
+
+
+async def _advance(
+    action: Action,
+    appointment_id: UUID,
+    response: Response,
+    actor: Actor,
+    session: DbSession,
+    now: Now,
+    versions: frozenset[int] | None,
+) -> AppointmentRecord:
+    advanced = await lifecycle.advance_appointment(session, actor, appointment_id, action, versions=versions, now=now)
+    return tagged(response, advanced)
 
 
 async def _list_own(
+    page: Callable[..., Awaitable[Sequence[AppointmentRecord]]],
     query: wire.AppointmentsQuery,
     request: Request,
     response: Response,
@@ -136,7 +326,7 @@ async def _list_own(
     after = PageKey(*cursor) if cursor else None
     # What is upcoming is decided on the first page; otherwise the border would move while somebody pages.
     as_of = after.as_of if after else now
-    found = await appointments.page_appointments(
+    found = await page(
         session,
         actor,
         as_of=as_of,

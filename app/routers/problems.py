@@ -21,6 +21,7 @@ STATUS = {
     Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.OUTDATED: HTTPStatus.PRECONDITION_FAILED,
     Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -33,6 +34,7 @@ HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
+RETRY = {"request_in_flight": {"Retry-After": "1"}}
 PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     code: (STATUS[kind], detail) for code, (kind, detail) in ERRORS.items()
 } | {
@@ -64,10 +66,14 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
         status, _ = PROBLEMS[code]
         content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         answer = described.setdefault(status.value, {"description": _title(status), "content": {MEDIA_TYPE: content}})
-        if header := HEADERS.get(status):
-            answer["headers"] = {name: {"schema": {"type": "string"}} for name in header}
+        if headers := _headers(code):
+            answer["headers"] = {name: {"schema": {"type": "string"}} for name in headers}
         answer["content"][MEDIA_TYPE]["examples"][code] = {"value": _body(code)}
     return described
+
+
+def _headers(code: str) -> Mapping[str, str]:
+    return HEADERS.get(PROBLEMS[code][0], {}) | RETRY.get(code, {})
 
 
 def _title(status: HTTPStatus) -> str:
@@ -98,7 +104,7 @@ def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
 
 def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[str, str] | None = None) -> Response:
     status, _ = PROBLEMS[code]
-    return JSONResponse(_body(code, errors), status, headers or HEADERS.get(status), media_type=MEDIA_TYPE)
+    return JSONResponse(_body(code, errors), status, headers or _headers(code), media_type=MEDIA_TYPE)
 
 
 async def _on_domain_error(_request: Request, error: DomainError) -> Response:

@@ -79,8 +79,16 @@ def _declared_length(scope: Scope) -> int:
     return int(declared) if declared.isdecimal() else 0
 
 
+class Replay(Exception):  # noqa: N818 - not an error: the request has been answered before
+    """Raised by a dependency that knows the answer already."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
 class StrictRoute(APIRoute):
-    """A route that reads its requests strictly."""
+    """A route that reads its requests strictly, and answers again what it has answered before."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, on a strict request."""
@@ -92,7 +100,14 @@ class StrictRoute(APIRoute):
                 raise RequestValidationError(
                     [{"type": "value_error", "loc": ("query", twice[0]), "ctx": {"error": "stands there twice"}}]
                 )
-            return await handle(StrictRequest(request.scope, request.receive))
+            try:
+                response = await handle(StrictRequest(request.scope, request.receive))
+            except Replay as replay:
+                return replay.response
+            if keep := getattr(request.state, "keep_answer", None):
+                # The transaction is still open: what is kept is committed with what it answers for, or neither is.
+                await keep(response)
+            return response
 
         return handle_strictly
 

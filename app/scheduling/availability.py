@@ -1,16 +1,39 @@
 """A doctor's rules for being open, and the windows that follow from them."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from app.scheduling.intervals import Interval, clip, merge
-from app.scheduling.zones import resolve
+from app.scheduling.recurrence import starts_between
+from app.scheduling.visits import NO_LIMITS, Limits
+from app.scheduling.zones import midnight, resolve, wall_time
+
+FOR_EVER = midnight(date.max)
+_DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
+_BLOCK = 28 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """One stretch of being open, in wall time of the doctor's zone (see ``zones``)."""
+    """A stretch of being open, in wall time of the doctor's zone (see ``zones``), once or again and again."""
+
+    starts: datetime
+    ends: datetime
+    """Of the first occurrence. Every other has the same length on the clock, whatever clocks do meanwhile."""
+    recurrence: str | None = None
+    """An RFC 5545 rule, as ``recurrence.read_recurrence`` returns it; none is a single stretch."""
+    last_ends: datetime = FOR_EVER
+    """No occurrence ends later, on the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOff:
+    """A stretch of being away, in wall time of the doctor's zone. It closes what is open."""
 
     starts: datetime
     ends: datetime
@@ -22,13 +45,61 @@ class Rules:
 
     zone: ZoneInfo
     availabilities: tuple[Availability, ...]
+    time_off: tuple[TimeOff, ...] = ()
+    limits: Limits = NO_LIMITS
 
 
-def window(availability: Availability, zone: ZoneInfo) -> Interval:
-    """The stretch of time that an availability opens."""
-    return resolve(availability.starts, zone), resolve(availability.ends, zone)
+def window(stretch: Availability | TimeOff, zone: ZoneInfo) -> Interval:
+    """The (first) stretch of time that a rule opens or closes."""
+    return resolve(stretch.starts, zone), resolve(stretch.ends, zone)
+
+
+def opened(rules: Rules, span: Interval) -> list[Interval]:
+    """Every occurrence of every availability that touches ``span``, whole, whether or not the doctor is away then."""
+    return [
+        (start, end)
+        for availability in rules.availabilities
+        for start, end in _windows(availability, rules.zone, span)
+        if start < span[1] and end > span[0]
+    ]
 
 
 def open_windows(rules: Rules, span: Interval) -> list[Interval]:
     """When the doctor is open inside ``span``: merged and sorted, so a day's end at midnight runs into the next."""
-    return merge(clip((window(each, rules.zone) for each in rules.availabilities), span))
+    return merge(clip(opened(rules, span), span))
+
+
+def away_windows(rules: Rules, span: Interval) -> list[Interval]:
+    """When the doctor is away inside ``span``: merged and sorted."""
+    return merge(clip((window(each, rules.zone) for each in rules.time_off), span))
+
+
+def _windows(availability: Availability, zone: ZoneInfo, span: Interval) -> Iterable[Interval]:
+    """All that touch ``span``, and more."""
+    if availability.recurrence is None:
+        return [window(availability, zone)]
+    length = availability.ends - availability.starts
+    # No clock is put forward or back by more than a day.
+    first = max(availability.starts, wall_time(span[0], zone) - length - _DAY)
+    last = min(availability.last_ends - length, wall_time(span[1], zone) + _DAY)
+    blocks = range(_block(first.date()), _block(last.date()) + 1)
+    return chain.from_iterable(_windows_of_block(availability, zone, block) for block in blocks)
+
+
+def _block(day: date) -> int:
+    return day.toordinal() // _BLOCK.days
+
+
+# Rules change seldom and are asked for all the time, so the calendar arithmetic of some weeks is kept.
+@lru_cache(maxsize=4096)
+def _windows_of_block(availability: Availability, zone: ZoneInfo, block: int) -> tuple[Interval, ...]:
+    return tuple((resolve(starts, zone), resolve(ends, zone)) for starts, ends in _occurrences(availability, block))
+
+
+def _occurrences(availability: Availability, block: int) -> Iterator[tuple[datetime, datetime]]:
+    assert availability.recurrence is not None  # noqa: S101 - single ones have no blocks
+    length = availability.ends - availability.starts
+    begins = midnight(date.fromordinal(block * _BLOCK.days))
+    last = min(begins + _BLOCK - _MICROSECOND, availability.last_ends - length)
+    for starts in starts_between(availability.recurrence, availability.starts, begins, last):
+        yield starts, starts + length

@@ -31,21 +31,30 @@ def from_instant(instant: int) -> datetime:
 
 def merge(intervals: Iterable[Interval]) -> list[Interval]:
     """The union, sorted, with overlapping and touching intervals joined and empty ones dropped."""
+    ordered = sorted([each for each in intervals if each[0] < each[1]])
+    if not ordered:
+        return []
     merged: list[Interval] = []
-    for start, end in sorted(intervals):
-        if start >= end:
-            continue
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+    begin, last = ordered[0]
+    for start, end in ordered:
+        if start > last:
+            merged.append((begin, last))
+            begin, last = start, end
+        elif end > last:
+            last = end
+    return [*merged, (begin, last)]
+
+
+def overlaps(interval: Interval, others: Iterable[Interval]) -> bool:
+    """Whether ``interval`` shares time with any of the others. Empty ones share none."""
+    first, last = interval
+    return any(max(start, first) < min(end, last) for start, end in others)
 
 
 def clip(intervals: Iterable[Interval], span: Interval) -> list[Interval]:
     """The parts that lie inside ``span``, in the given order."""
     first, last = span
-    return [(max(start, first), min(end, last)) for start, end in intervals if max(start, first) < min(end, last)]
+    return [(begin, stop) for start, end in intervals if (begin := max(start, first)) < (stop := min(end, last))]
 
 
 def subtract(intervals: Sequence[Interval], holes: Sequence[Interval]) -> list[Interval]:

@@ -1,11 +1,16 @@
-"""The states of an appointment, in the words of FHIR R5 ``AppointmentStatus``."""
+"""The states of an appointment, in the words of FHIR R5 ``AppointmentStatus``, and how it goes from one to another."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+from app.scheduling.intervals import HOUR
 
 
 class AppointmentStatus(StrEnum):
     """Where an appointment stands."""
 
+    PENDING = "pending"
+    """A hold: time that is kept for a patient who is about to book."""
     BOOKED = "booked"
     ARRIVED = "arrived"
     FULFILLED = "fulfilled"
@@ -16,3 +21,36 @@ class AppointmentStatus(StrEnum):
     def occupies_time(self) -> bool:
         """Whether nobody else can have the time. The guard in the database is built from this."""
         return self not in {AppointmentStatus.CANCELLED, AppointmentStatus.NOSHOW}
+
+
+class Action(StrEnum):
+    """What is done with an appointment."""
+
+    RESCHEDULE = "reschedule"
+    CANCEL = "cancel"
+    ARRIVE = "arrive"
+    COMPLETE = "complete"
+    NO_SHOW = "no-show"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Which states an action takes an appointment from, and to which."""
+
+    sources: frozenset[AppointmentStatus]
+    target: AppointmentStatus
+    earliest: int | None = None
+    """Microseconds after the start of the visit, from which on it makes sense; at any time unless given."""
+
+
+EARLIEST_ARRIVAL = 12 * HOUR
+
+_BOOKED = frozenset({AppointmentStatus.BOOKED})
+TRANSITIONS = {
+    Action.RESCHEDULE: Transition(_BOOKED, AppointmentStatus.BOOKED),
+    Action.CANCEL: Transition(_BOOKED, AppointmentStatus.CANCELLED),
+    Action.ARRIVE: Transition(_BOOKED, AppointmentStatus.ARRIVED, earliest=-EARLIEST_ARRIVAL),
+    Action.COMPLETE: Transition(_BOOKED | {AppointmentStatus.ARRIVED}, AppointmentStatus.FULFILLED, earliest=0),
+    Action.NO_SHOW: Transition(_BOOKED, AppointmentStatus.NOSHOW, earliest=0),
+}
+"""The state machine. What is not in it cannot be done."""

@@ -3,10 +3,10 @@
 A wall time is a naive datetime with its ``fold`` (PEP 495): what the clock in a doctor's room shows.
 """
 
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.intervals import Interval, from_instant, to_instant
 
 
 def resolve(wall: datetime, zone: ZoneInfo) -> int:
@@ -22,3 +22,20 @@ def resolve(wall: datetime, zone: ZoneInfo) -> int:
 def wall_time(instant: int, zone: ZoneInfo) -> datetime:
     """What the clock in ``zone`` shows at ``instant``; ``fold`` tells the second occurrence from the first."""
     return from_instant(instant).astimezone(zone).replace(tzinfo=None)
+
+
+def midnight(day: date) -> datetime:
+    """The wall time at which a day begins."""
+    return datetime.combine(day, time())
+
+
+def day_span(day: date, zone: ZoneInfo) -> Interval:
+    """From the first midnight that begins ``day`` to the first that ends it: 23, 24 or 25 hours, as clocks go."""
+    return resolve(midnight(day), zone), resolve(midnight(day + timedelta(days=1)), zone)
+
+
+def day_of(instant: int, zone: ZoneInfo) -> date:
+    """The day in whose span an instant lies."""
+    shown = wall_time(instant, zone).date()
+    # Clocks that go back across midnight show the old date again when the new day has begun.
+    return shown if instant < day_span(shown, zone)[1] else shown + timedelta(days=1)

@@ -1,11 +1,42 @@
-"""Doctors and their availability on the wire."""
+"""Doctors on the wire."""
 
-from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from app.schemas.fields import AMARA, Answer, Body, Cursor, Instant, Limit, Query, SearchText, example
+from app.schemas.appointments import Affected
+from app.schemas.fields import (
+    AMARA,
+    AdvanceDays,
+    Answer,
+    Changes,
+    DailyLimit,
+    Language,
+    Name,
+    Notice,
+    PageQuery,
+    SearchText,
+    Text,
+    TimeZone,
+    VisitMinutes,
+    absent,
+    example,
+)
+
+_AMARA = {
+    "id": AMARA,
+    "name": "Dr Amara Okafor",
+    "specialty": "Dermatology",
+    "time_zone": "America/New_York",
+    "languages": ["en", "ig"],
+    "bio": "Skin, hair and nails, for children too.",
+    "default_visit_minutes": 30,
+    "min_notice_minutes": 240,
+    "max_advance_days": 90,
+    "daily_limit": 14,
+    "cancel_cutoff_minutes": 1440,
+}
 
 
 class Doctor(Answer):
@@ -15,62 +46,42 @@ class Doctor(Answer):
     name: str
     specialty: str | None
     time_zone: str
+    languages: list[str]
+    bio: str | None
+    default_visit_minutes: int = Field(description="The length of a visit, unless she has visit types.")
+    min_notice_minutes: int = Field(description="How long before its start a visit must be booked.")
+    max_advance_days: int | None = Field(description="The last day that can be booked is so many days after today.")
+    daily_limit: int | None = Field(description="How many visits she takes on one day.")
+    cancel_cutoff_minutes: int = Field(description="Until how long before its start a patient can cancel or move it.")
 
-    model_config = example(id=AMARA, name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
+    model_config = example(**_AMARA)
 
 
-class DoctorsQuery(Query):
+class ChangedDoctor(Doctor, Affected):
+    """The doctor after a change, and the appointments that another time zone has left outside of her hours."""
+
+    model_config = example(**_AMARA, affected_count=0, affected=[])
+
+
+class DoctorChanges(Changes):
+    """What a doctor changes of herself."""
+
+    name: Name = absent()
+    specialty: Name | None = None
+    time_zone: TimeZone = absent(description="Your rules keep their wall times; what is booked keeps its instants.")
+    languages: Annotated[list[Language], Field(max_length=20)] = absent()
+    bio: Text | None = None
+    default_visit_minutes: VisitMinutes = absent()
+    min_notice_minutes: Notice = absent()
+    max_advance_days: AdvanceDays | None = Field(None, description="0 is today; null is for ever.")
+    daily_limit: DailyLimit | None = Field(None, description="Null is none.")
+    cancel_cutoff_minutes: Notice = absent()
+
+    model_config = example(min_notice_minutes=240, max_advance_days=90, daily_limit=14)
+
+
+class DoctorsQuery(PageQuery):
     """Which doctors to list."""
 
     specialty: SearchText | None = Field(None, description="The whole specialty, in any letter case.")
     q: SearchText | None = Field(None, description="Part of the name, in any letter case, with or without accents.")
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
-class Window(Answer):
-    """A stretch of time, `[start_time, end_time)`."""
-
-    start_time: datetime
-    end_time: datetime
-
-    model_config = example(start_time="2026-12-08T14:00:00Z", end_time="2026-12-08T22:00:00Z")
-
-
-class FreeWindowsQuery(Query):
-    """The stretch of time to look at."""
-
-    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
-    to: Instant | None = Field(None, description="14 days after `from`, unless given; at most 62.")
-
-
-class NewAvailability(Body):
-    """When a doctor is open: at most 7 days, in the future."""
-
-    start_time: Instant
-    end_time: Instant
-
-    model_config = example(start_time="2026-12-08T09:00:00-05:00", end_time="2026-12-08T17:00:00-05:00")
-
-
-class Availability(Window):
-    """When a doctor is open."""
-
-    id: UUID
-    doctor_id: UUID
-    time_zone: str
-
-    model_config = example(
-        id="019abcde-f012-7567-889a-bcdef0123456",
-        doctor_id=AMARA,
-        start_time="2026-12-08T14:00:00Z",
-        end_time="2026-12-08T22:00:00Z",
-        time_zone="America/New_York",
-    )
-
-
-class AvailabilitiesQuery(Query):
-    """Which page of a doctor's availabilities to list."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from app.core.text import canonical_email, find_unsafe_character
+from app.scheduling.recurrence import read_recurrence
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less its angle brackets
@@ -48,6 +49,7 @@ class Answer(BaseModel):
 
 
 AMARA, ANN = "019abcde-f012-7345-8678-9abcdef01234", "019abcde-f012-7456-8789-abcdef012345"
+CHECK_UP = "019abcde-f012-7789-89ab-def012345678"
 """Ids for examples."""
 
 
@@ -206,3 +208,90 @@ Cursor = Annotated[
     StringConstraints(max_length=2000),
     Field(description="Where to go on, from the `Link` header of the page before."),
 ]
+
+
+class PageQuery(Query):
+    """Which page to list."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+def absent(**options: Any) -> Any:
+    """The default of a field that may be left out, but not be null."""
+    return Field(default_factory=lambda: None, **options)
+
+
+class Changes(Body):
+    """A change of some fields (RFC 7396): what is left out stays as it is, and null empties what may be empty."""
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _read_date(value: Any) -> date:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("must be a date, like 2026-12-08")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not a date that exists") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
+LocalDate = Annotated[
+    date,
+    BeforeValidator(_read_date),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-12-08"]}, mode="validation"),
+]
+"""A day of the doctor's calendar."""
+
+Recurrence = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200),
+    AfterValidator(read_recurrence),
+    WithJsonSchema({"type": "string", "maxLength": 200, "examples": ["FREQ=WEEKLY;INTERVAL=2;BYDAY=SA"]}),
+]
+"""An RFC 5545 recurrence rule."""
+
+_ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+_ClockEnd = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+
+
+def _refuse_empty(window: tuple[str, str]) -> tuple[str, str]:
+    if window[0] == window[1]:
+        raise ValueError("must not end when it starts; a whole day is 00:00 to 24:00")
+    return window
+
+
+ClockWindow = Annotated[tuple[_ClockTime, _ClockEnd], AfterValidator(_refuse_empty)]
+"""From and to, on the clock; one that ends before it starts goes on into the next day."""
+
+Language = Annotated[
+    str,
+    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
+    WithJsonSchema({"type": "string", "maxLength": 35, "examples": ["en", "pt-BR"]}),
+]
+"""A language tag of BCP 47."""
+
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=2000),
+    AfterValidator(_refuse_unsafe_lines),
+    AfterValidator(_compose),
+]
+"""A few paragraphs."""
+
+Notice = Annotated[int, Field(strict=True, ge=0, le=60 * 24 * 60)]
+"""Minutes; at most 60 days."""
+AdvanceDays = Annotated[int, Field(strict=True, ge=0, le=3650)]
+DailyLimit = Annotated[int, Field(strict=True, ge=1, le=500)]
+VisitMinutes = Annotated[int, Field(strict=True, ge=5, le=720)]
+BufferMinutes = Annotated[int, Field(strict=True, ge=0, le=240)]
+StepMinutes = Annotated[int, Field(strict=True, ge=5, le=1440)]

@@ -1,80 +1,260 @@
-"""Booking and cancelling."""
+"""Taking time: booking, holding, moving."""
 
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
-from app.core.permissions import Actor, Role
-from app.repositories import appointments, doctors
-from app.repositories.appointments import AppointmentRecord, Party
-from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, check_booking, check_cancel
-from app.scheduling.intervals import from_instant, to_instant
-from app.scheduling.status import AppointmentStatus
+from app.core.permissions import Actor
+from app.db.locks import lock_calendars
+from app.repositories import appointments, calendar
+from app.repositories.appointments import AppointmentRecord, Reference
+from app.repositories.calendar import HoldRecord
+from app.repositories.plans import Plan, get_plan
+from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, check_booking, is_counted, reach
+from app.scheduling.intervals import Interval, from_instant, to_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.visits import Taken
+from app.services.lifecycle import check_change
+from app.services.offers import choose_visit_type, usual_visit
+
+HOLD = timedelta(minutes=5)
 
 _TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A visit that somebody wants."""
+
+    doctor_id: UUID
+    start: datetime
+    end: datetime | None = None
+    """Where it is not given, the visit type decides, or the doctor's usual length."""
+    visit_type_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A visit that the rules accept; whether the time is free is for the database to say."""
+
+    plan: Plan
+    visit: Interval
+    busy: Interval
 
 
 async def book_appointment(
     session: AsyncSession,
     actor: Actor,
+    wanted: Wanted,
     *,
-    doctor_id: UUID,
-    start: datetime,
-    end: datetime | None,
     reason: str | None,
+    hold_id: UUID | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Books ``[start, end)`` for the actor; without ``end``, the doctor's usual length.
+    """Books a visit for the actor.
 
-    Raises the codes of ``scheduling.Refusal``, ``not_found`` for an unknown doctor, ``invalid_request`` for a length
-    outside 5 minutes to 12 hours, and ``busy`` in the rare case that her rules change faster than they can be checked.
+    A hold of hers is used up by it, and its notice counts from when she asked for the hold; one that is over, or is
+    none of hers, does not help and does not harm. Raises the codes of ``scheduling.Refusal``, ``not_found`` for an
+    unknown doctor or visit type, ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5
+    minutes to 12 hours, and ``busy`` in the rare case that the rules change faster than they can be checked.
     """
-    first = to_instant(start)
-    if end and not SHORTEST_VISIT <= to_instant(end) - first <= LONGEST_VISIT:
-        raise invalid_field("end_time", "must be 5 minutes to 12 hours after start_time")
+    held = await calendar.find_hold(session, hold_id, actor.id) if hold_id else None
+    keeps = held is not None and _keeps(held, wanted, now)
     for _ in range(_TRIES):
-        plan = await doctors.get_plan(session, doctor_id, (first, first + LONGEST_VISIT))
-        visit = first, (to_instant(end) if end else first + plan.default_visit)
-        if refusal := check_booking(plan.rules, visit, to_instant(now)):
-            raise DomainError(refusal)
-        appointment = AppointmentRecord(
-            id=uuid7(),
-            doctor=Party(plan.doctor.id, plan.doctor.name),
-            patient=Party(actor.id, actor.name),
-            start_time=start,
-            end_time=from_instant(visit[1]),
-            time_zone=plan.doctor.time_zone,
-            status=AppointmentStatus.BOOKED,
-            reason=reason,
-            created_at=now,
+        accepted = await _accept(
+            session, wanted, viewer=actor.id, asked_at=held.created_at if held and keeps else now, now=now
         )
-        if await appointments.insert_if_free(session, appointment, busy=visit, version=plan.version):
+        appointment = _appointment(accepted, actor, reason=reason, now=now)
+        if held is None and await _insert(session, appointment, accepted):
             return appointment
-        if refusal := await appointments.find_conflict(
-            session, doctor_id=doctor_id, patient_id=actor.id, visit=visit, busy=visit
-        ):
-            raise DomainError(refusal)
-        # Nothing in the way: the rules have changed since they were read, or what was in the way has just gone.
+        await _raise_conflict(session, appointment, accepted, now)
+        # Only holds that give way are left, if anything is.
+        released = await calendar.release_holds(
+            session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, within=accepted.busy
+        )
+        if (released or held) and await _insert(session, appointment, accepted):
+            return appointment
     raise DomainError("busy")
 
 
-async def cancel_appointment(
-    session: AsyncSession, actor: Actor, appointment_id: UUID, now: datetime
+async def hold_time(session: AsyncSession, actor: Actor, wanted: Wanted, *, now: datetime) -> HoldRecord:
+    """Keeps a time for the actor for 5 minutes, in which nobody else can have it. Ends her earlier hold, if any.
+
+    Raises what ``book_appointment`` raises.
+    """
+    for _ in range(_TRIES):
+        accepted = await _accept(session, wanted, viewer=actor.id, asked_at=now, now=now)
+        appointment = replace(_appointment(accepted, actor, reason=None, now=now), status=AppointmentStatus.PENDING)
+        # A visit that has begun cannot be booked any more, held or not.
+        expires_at = min(now + HOLD, appointment.start_time)
+        await calendar.release_holds(session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, within=None)
+        if await _insert(session, appointment, accepted, expires_at):
+            return HoldRecord(
+                appointment.id,
+                wanted.doctor_id,
+                appointment.visit_type_id,
+                appointment.start_time,
+                appointment.end_time,
+                now,
+                expires_at,
+            )
+        await _raise_conflict(session, appointment, accepted, now)
+    raise DomainError("busy")
+
+
+async def release_hold(session: AsyncSession, actor: Actor, hold_id: UUID) -> None:
+    """Gives a held time back; ``not_found`` if it is not the actor's or not there any more."""
+    if not await calendar.delete_hold(session, hold_id, actor.id):
+        raise DomainError("not_found")
+
+
+async def reschedule_appointment(
+    session: AsyncSession,
+    actor: Actor,
+    appointment_id: UUID,
+    *,
+    start: datetime,
+    visit_type_id: UUID | None,
+    versions: frozenset[int] | None,
+    now: datetime,
 ) -> AppointmentRecord:
-    """Cancels one of the actor's own appointments; cancelling again changes nothing and answers the same."""
-    appointment = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
-    if appointment.status is AppointmentStatus.CANCELLED:
-        return appointment
-    if refusal := check_cancel(
-        appointment.status,
-        to_instant(appointment.start_time),
-        to_instant(now),
-        by_patient=actor.role is Role.PATIENT,
+    """Moves one of the actor's own appointments, which keeps its id; to where it is already changes nothing.
+
+    Without ``visit_type_id`` it stays the kind of visit that it is. If the new time is not to be had, the old one is
+    still held. Raises what ``book_appointment`` raises, ``version_mismatch``, and what speaks against changing it.
+    """
+    seen = await appointments.get_appointment(session, actor, appointment_id)
+    await lock_calendars(session, seen.doctor_id, seen.patient_id)
+    before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
+    check_change(Action.RESCHEDULE, before, actor, versions, now)
+    wanted = Wanted(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
+    if wanted.visit_type_id is None:
+        wanted = replace(wanted, end=start + (before.end_time - before.start_time))
+    for _ in range(_TRIES):
+        accepted = await _accept(
+            session, wanted, viewer=before.patient_id, asked_at=now, now=now, moving=before, kept=visit_type_id is None
+        )
+        after = replace(
+            before,
+            start_time=from_instant(accepted.visit[0]),
+            end_time=from_instant(accepted.visit[1]),
+            visit_type=_visit_type(accepted.plan),
+            version=before.version + 1,
+            changed_at=now,
+            changed_by=actor.id,
+        )
+        if (after.start_time, after.end_time, after.visit_type_id) == (
+            before.start_time,
+            before.end_time,
+            before.visit_type_id,
+        ):
+            return before
+        await calendar.release_holds(
+            session, doctor_id=before.doctor_id, patient_id=before.patient_id, now=now, within=accepted.busy
+        )
+        if await calendar.move_if_free(
+            session, before, after, busy=accepted.busy, version=accepted.plan.version, by=actor.id, at=now
+        ):
+            return after
+    raise DomainError("busy")
+
+
+async def _accept(
+    session: AsyncSession,
+    wanted: Wanted,
+    *,
+    viewer: UUID,
+    asked_at: datetime,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
+    kept: bool = False,
+) -> _Accepted:
+    """Checks a visit against the rules, or raises what is against it.
+
+    ``moving`` is the appointment that does not count, for it is to be moved; ``kept`` says that its kind stays, even
+    if that is no longer offered.
+    """
+    first = to_instant(wanted.start)
+    length = to_instant(wanted.end) - first if wanted.end else None
+    if length is not None and not SHORTEST_VISIT <= length <= LONGEST_VISIT:
+        raise invalid_field("end_time", "must be 5 minutes to 12 hours after start_time")
+    plan = await get_plan(
+        session, wanted.doctor_id, (first, first + LONGEST_VISIT), wanted.visit_type_id, withdrawn=kept
+    )
+    visit_type = usual_visit(plan) if kept and wanted.visit_type_id is None else choose_visit_type(plan)
+    if length is not None and visit_type.id is None:
+        visit_type = replace(visit_type, duration=length)
+    elif length is not None and length != visit_type.duration:
+        raise DomainError("wrong_length")
+    visit = first, first + visit_type.duration
+    taken: tuple[Taken, ...] = ()
+    if is_counted(plan.rules, visit_type):
+        # Two who each see room for one more must not both take it.
+        await lock_calendars(session, wanted.doctor_id)
+        reached = reach(plan.rules, visit_type, visit)
+        without = moving.id if moving else None
+        taken = tuple(
+            await calendar.list_taken(session, wanted.doctor_id, reached, now, viewer=viewer, without=without)
+        )
+    if refusal := check_booking(plan.rules, visit_type, visit, taken, to_instant(asked_at)):
+        raise DomainError(refusal)
+    return _Accepted(plan, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after))
+
+
+def _keeps(held: HoldRecord, wanted: Wanted, now: datetime) -> bool:
+    """Whether a hold is for this visit, and is not over."""
+    return now < held.expires_at and (held.doctor_id, held.start_time, held.visit_type_id) == (
+        wanted.doctor_id,
+        wanted.start,
+        wanted.visit_type_id,
+    )
+
+
+def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now: datetime) -> AppointmentRecord:
+    doctor = accepted.plan.doctor
+    return AppointmentRecord(
+        id=uuid7(),
+        doctor=Reference(doctor.id, doctor.name),
+        patient=Reference(patient.id, patient.name),
+        visit_type=_visit_type(accepted.plan),
+        start_time=from_instant(accepted.visit[0]),
+        end_time=from_instant(accepted.visit[1]),
+        time_zone=doctor.time_zone,
+        status=AppointmentStatus.BOOKED,
+        reason=reason,
+        created_at=now,
+    )
+
+
+def _visit_type(plan: Plan) -> Reference | None:
+    return Reference(plan.visit_type.id, plan.visit_type.name) if plan.visit_type else None
+
+
+async def _insert(
+    session: AsyncSession, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
+) -> bool:
+    return await calendar.insert_if_free(
+        session, appointment, busy=accepted.busy, version=accepted.plan.version, expires_at=expires_at
+    )
+
+
+async def _raise_conflict(
+    session: AsyncSession, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
+) -> None:
+    """Raises what stands against a visit that could not be inserted.
+
+    If nothing does, a hold that gives way was in the way, or something that has just gone, or the rules have changed.
+    """
+    if refusal := await calendar.find_conflict(
+        session,
+        doctor_id=appointment.doctor_id,
+        patient_id=appointment.patient_id,
+        visit=accepted.visit,
+        busy=accepted.busy,
+        now=now,
     ):
         raise DomainError(refusal)
-    await appointments.update_cancelled(session, appointment.id, by=actor.id, at=now)
-    return replace(appointment, status=AppointmentStatus.CANCELLED, cancelled_at=now, cancelled_by=actor.id)

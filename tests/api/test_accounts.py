@@ -45,6 +45,13 @@ async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, j
         "name": "Dr Amara Okafor",
         "specialty": "Dermatology",
         "time_zone": "America/New_York",
+        "languages": [],
+        "bio": None,
+        "default_visit_minutes": 30,
+        "min_notice_minutes": 0,
+        "max_advance_days": None,
+        "daily_limit": None,
+        "cancel_cutoff_minutes": 0,
     }
     plain = await join("doctor")
     assert (await client.get(f"/doctors/{plain.id}")).json() | {"name": ""} == {
@@ -52,6 +59,13 @@ async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, j
         "name": "",
         "specialty": None,
         "time_zone": "UTC",
+        "languages": [],
+        "bio": None,
+        "default_visit_minutes": 30,
+        "min_notice_minutes": 0,
+        "max_advance_days": None,
+        "daily_limit": None,
+        "cancel_cutoff_minutes": 0,
     }
 
 

@@ -24,6 +24,7 @@ async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient:
         "id": appointment["id"],
         "doctor_id": doctor.id,
         "patient_id": patient.id,
+        "visit_type_id": None,
         "start_time": TEN,
         "end_time": HALF_PAST,
         "time_zone": "America/New_York",
@@ -31,9 +32,12 @@ async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient:
         "reason": "A mole",
         "doctor": {"id": doctor.id, "name": "Dr Amara Okafor"},
         "patient": {"id": patient.id, "name": "Ann Lee"},
+        "visit_type": None,
         "created_at": "2026-12-01T08:00:00Z",
         "cancelled_at": None,
         "cancelled_by": None,
+        "cancel_reason": None,
+        "version": 1,
     }
     assert (await patient.get(f"/appointments/{appointment['id']}")).json() == appointment
     assert (await doctor.get(f"/appointments/{appointment['id']}")).json() == appointment
@@ -145,7 +149,12 @@ async def test_cancelling_frees_the_time(
     clock.advance(minutes=5)
     answer = await patient.delete(f"/appointments/{booked['id']}")
     assert answer.status_code == 200
-    cancelled = booked | {"status": "cancelled", "cancelled_at": "2026-12-01T08:05:00Z", "cancelled_by": patient.id}
+    cancelled = booked | {
+        "status": "cancelled",
+        "cancelled_at": "2026-12-01T08:05:00Z",
+        "cancelled_by": patient.id,
+        "version": 2,
+    }
     assert answer.json() == cancelled
     clock.advance(minutes=5)
     assert (await patient.delete(f"/appointments/{booked['id']}")).json() == cancelled

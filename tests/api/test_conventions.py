@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.core.dependencies import Resources
+from app.db.schema import newest_revision
 from app.db.session import Sessions
 from tests.conftest import Join
 from tests.people import PASSWORD, Person, problem
@@ -169,7 +170,9 @@ async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions) -> None:
         assert int(answer.headers["retry-after"]) > 0
     finally:
         async with sessions.write() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            await session.execute(
+                text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest_revision()}
+            )
 
 
 async def test_readyz_without_a_schema(client: httpx2.AsyncClient, sessions: Sessions) -> None:

@@ -1,8 +1,11 @@
 """How many statements a request takes; a number here may go down, and is not to creep up."""
 
+from typing import Any
+
 import httpx2
 import pytest
 
+from tests.conftest import Counted
 from tests.people import PASSWORD, Person
 
 TEN = "2026-12-08T15:00:00Z"
@@ -25,61 +28,117 @@ async def appointment(doctor: Person, patient: Person) -> str:
         ("GET /auth/me", 2),
         ("GET /doctors", 1),
         ("GET /doctors/{doctor}", 1),
-        ("GET /doctors/{doctor}/availability", 2),
-        ("GET /appointments", 2),
+        ("GET /doctors/{doctor}/availability", 3),
+        ("GET /doctors/{doctor}/slots", 3),
+        ("GET /doctors/{doctor}/next-slot", 3),
+        ("GET /doctors/{doctor}/explain?start_time=2026-12-08T16:00:00Z", 3),
+        ("GET /doctors/{doctor}/visit-types", 2),
+        ("GET /appointments?limit=4", 2),
         ("GET /appointments?limit=100", 3),
         ("GET /appointments/{appointment}", 2),
+        ("GET /appointments/{appointment}/history", 3),
         ("POST /appointments", 3),
-        ("DELETE /appointments/{appointment}", 3),
+        ("POST /holds", 4),
+        ("POST /appointments/{appointment}/reschedule", 7),
+        ("POST /appointments/{appointment}/cancel", 4),
+        ("DELETE /appointments/{appointment}", 4),
     ],
 )
-async def test_statements(
-    doctor: Person, patient: Person, appointment: str, statements: list[str], request_: str, most: int
+async def test_statements_of_a_patient(
+    doctor: Person, patient: Person, appointment: str, backend: str, counted: Counted, request_: str, most: int
 ) -> None:
     method, path = request_.replace("{doctor}", doctor.id).replace("{appointment}", appointment).split()
-    body = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"} if method == "POST" else None
-    if path == "/appointments" and method == "GET":
-        path += "?limit=4"
-    statements.clear()
+    body = None
+    if path in {"/appointments", "/holds"}:
+        body = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
+    elif method == "POST":
+        body = {} if path.endswith("cancel") else {"start_time": "2026-12-08T16:00:00Z"}
+    if path.endswith("reschedule") and backend == "postgresql":
+        most += 1  # the lock on both calendars
+    counted()
     answer = await patient.client.request(method, path, headers=patient.headers, json=body)
     assert answer.status_code < 300, answer.text
-    counted = [each for each in statements if not each.startswith("BEGIN")]
-    assert len(counted) == most, counted
+    assert counted() == most
 
 
-async def test_statements_of_a_doctor(doctor: Person, statements: list[str]) -> None:
-    def counted() -> int:
-        number = len([each for each in statements if not each.startswith("BEGIN")])
-        statements.clear()
-        return number
+async def test_who_does_not_log_in_takes_one_less(
+    client: httpx2.AsyncClient, doctor: Person, appointment: str, counted: Counted
+) -> None:
+    assert appointment
+    for path in ("availability", "slots", "next-slot", "explain?start_time=2026-12-08T16:00:00Z"):
+        counted()
+        assert (await client.get(f"/doctors/{doctor.id}/{path}")).status_code == 200
+        assert counted() == 2
 
-    statements.clear()
-    window = await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+
+async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
+    async def take(method: str, path: str, **options: Any) -> httpx2.Response:
+        counted()
+        answer = await doctor.client.request(method, path, headers=doctor.headers, **options)
+        assert answer.status_code < 300, answer.text
+        return answer
+
+    window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
+    published = await take("POST", "/doctors/availability", json=window)
+    assert counted() == 5
+    await take("GET", "/doctors/me/availability")
+    assert counted() == 3
+    await take("GET", "/doctors/me/appointments")
+    assert counted() == 3
+    await take("GET", "/doctors/me/appointments?conflicting=true")
+    assert counted() == 2
+    await take("DELETE", f"/doctors/availability/{published.json()['id']}")
+    assert counted() == 3
+    await take("PUT", "/doctors/me/hours", json={"monday": [["09:00", "12:00"], ["13:00", "17:00"]]})
+    assert counted() == 7
+    await take("GET", "/doctors/me/hours")
+    assert counted() == 3
+    time_off = await take("POST", "/doctors/me/time-off", json=window)
+    assert counted() == 6
+    await take("DELETE", f"/doctors/me/time-off/{time_off.json()['id']}")
+    assert counted() == 3
+    await take("PATCH", "/doctors/me", json={"min_notice_minutes": 5})
     assert counted() == 4
-    await doctor.get("/doctors/me/availability")
-    assert counted() == 3
-    await doctor.get("/doctors/me/appointments")
-    assert counted() == 3
-    await doctor.delete(f"/doctors/availability/{window['id']}")
-    assert counted() == 3
+    await take("POST", "/doctors/me/visit-types", json={"name": "Check-up", "duration_minutes": 20})
+    assert counted() == 4
 
 
 @pytest.mark.parametrize(("path", "most"), [("/auth/login", 1), ("/auth/forgot-password", 3)])
 async def test_statements_of_the_public(
-    client: httpx2.AsyncClient, patient: Person, statements: list[str], path: str, most: int
+    client: httpx2.AsyncClient, patient: Person, counted: Counted, path: str, most: int
 ) -> None:
-    statements.clear()
+    counted()
     if path == "/auth/login":
         await client.post(path, data={"username": patient.email, "password": PASSWORD})
     else:
         await client.post(path, json={"email": patient.email})
-    assert len([each for each in statements if not each.startswith("BEGIN")]) == most
+    assert counted() == most
 
 
-async def test_a_refusal_takes_one_more(
-    doctor: Person, patient: Person, appointment: str, statements: list[str]
-) -> None:
-    statements.clear()
-    assert (await patient.ask(doctor, TEN)).status_code == 409
+async def test_a_refusal_takes_one_more(doctor: Person, patient: Person, appointment: str, counted: Counted) -> None:
     assert appointment
-    assert len([each for each in statements if not each.startswith("BEGIN")]) == 4
+    counted()
+    assert (await patient.ask(doctor, TEN)).status_code == 409
+    assert counted() == 4
+
+
+async def test_a_key_takes_three_more_and_the_answer_to_it_four(
+    doctor: Person, patient: Person, appointment: str, counted: Counted
+) -> None:
+    assert appointment
+    body = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
+    for most in (6, 4):
+        counted()
+        headers = patient.headers | {"Idempotency-Key": "k"}
+        assert (await patient.client.post("/appointments", headers=headers, json=body)).status_code == 201
+        assert counted() == most
+
+
+async def test_a_limit_for_the_day_takes_one_more(
+    doctor: Person, patient: Person, appointment: str, backend: str, counted: Counted
+) -> None:
+    assert appointment
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 5})
+    counted()
+    await patient.book(doctor, "2026-12-08T16:00:00Z")
+    assert counted() == (5 if backend == "postgresql" else 4), "on PostgreSQL there is a lock, too"

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.cli import main
+from app.db.schema import newest_revision
 from app.db.session import Sessions
 
 
@@ -74,7 +75,7 @@ async def test_the_password_is_asked_for(sessions: Sessions, monkeypatch: pytest
 
 async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("migrate") == 0
-    assert "The database has the newest schema, 0001." in capsys.readouterr().out
+    assert f"The database has the newest schema, {newest_revision()}." in capsys.readouterr().out
 
 
 async def test_a_database_that_is_not_there(
@@ -106,7 +107,9 @@ async def test_a_schema_that_is_not_known(
         assert "9999" in capsys.readouterr().err
     finally:
         async with sessions.write() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            await session.execute(
+                text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest_revision()}
+            )
 
 
 async def test_no_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,8 +34,18 @@ async def describe(engine: AsyncEngine) -> set[str]:
 
 def definition(sql: str) -> list[str]:
     """A line for each part of a table, under the name of the table, for the order of parts says nothing."""
-    first, *parts = [" ".join(line.split()).rstrip(",") for line in sql.splitlines() if line.strip()]
-    return [first, *(f"{first} {part}" for part in parts)]
+    sql = " ".join(sql.split())
+    if not sql.startswith("CREATE TABLE"):
+        return [sql]
+    head, _, body = sql.partition("(")
+    parts, depth = [""], 0
+    for character in body.strip().removesuffix(")"):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [f"{head.strip()}: {part.strip()}" for part in parts]
 
 
 @pytest.fixture

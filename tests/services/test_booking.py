@@ -14,8 +14,8 @@ from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.db.session import Sessions
 from app.repositories.appointments import AppointmentRecord
-from app.services.availability import publish_availability, withdraw_availability
-from app.services.booking import book_appointment
+from app.services.booking import Wanted, book_appointment
+from app.services.schedule import publish_availability, withdraw_availability
 from tests.conftest import Join
 from tests.databases import connected
 from tests.people import Person
@@ -58,7 +58,7 @@ def actor(person: Person, role: Role) -> Actor:
 async def book(sessions: Sessions, doctor: Person, patient: Person) -> AppointmentRecord:
     async with sessions.write() as session:
         return await book_appointment(
-            session, actor(patient, Role.PATIENT), doctor_id=UUID(doctor.id), start=TEN, end=None, reason=None, now=NOW
+            session, actor(patient, Role.PATIENT), Wanted(UUID(doctor.id), TEN), reason=None, now=NOW
         )
 
 

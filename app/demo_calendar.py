@@ -1,0 +1,281 @@
+"""A doctor's calendar in the demo: what she enters, who books with her, and what becomes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from operator import attrgetter, itemgetter
+from random import Random
+from statistics import mode
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError
+from app.core.permissions import Actor
+from app.demo_people import DOCTOR_CANCELS, PATIENT_CANCELS, DemoDoctor, Kind
+from app.repositories import calendar
+from app.repositories.appointments import AppointmentRecord
+from app.repositories.plans import get_plan
+from app.scheduling.decisions import Refusal, slots
+from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, from_instant, overlaps, to_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.visits import NO_LIMITS, VisitMode, VisitType
+from app.scheduling.zones import day_of, day_span, midnight, resolve
+from app.services import booking, lifecycle, practice, schedule
+from app.services.booking import Wanted
+from app.services.offers import choose_visit_type
+
+OPENED = timedelta(days=15)
+"""How long she has been there: longer than the first visit is ago."""
+
+_BEFORE, _AFTER = 14 * DAY, 28 * DAY
+_VISITS = 40  # that she is asked for
+_MOVED = 4  # of them, at most
+_CANCELLED, _BY_DOCTOR = 0.08, 0.3
+_MISSED = 0.07
+_ARRIVAL_NOTED = 0.7
+_ABOUT_NOW = 10 * HOUR
+_LEAVES = 5 * DAY, 21 * DAY  # from now, for a conference
+_LEFT_IN_CONFLICT = 2
+_TURNED_AWAY = {Refusal.PATIENT_BUSY, Refusal.DAY_FULL}  # as happens to people
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A doctor in the transaction that makes her calendar; times are instants."""
+
+    session: AsyncSession
+    actor: Actor
+    about: DemoDoctor
+    zone: ZoneInfo
+    opened: int
+    now: int
+    rng: Random
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A visit that could take place, and when somebody could ask for it."""
+
+    kind: Kind
+    type: VisitType
+    start: int
+    earliest: int
+    latest: int
+    booked_at_first: int | None = None
+    """The start that it had before it was moved."""
+
+    @property
+    def busy(self) -> Interval:
+        """What it takes of the doctor's time."""
+        return self.start - self.type.buffer_before, self.start + self.type.duration + self.type.buffer_after
+
+
+async def make_calendar(
+    session: AsyncSession, actor: Actor, about: DemoDoctor, patients: Sequence[Actor], now: datetime
+) -> Sequence[AppointmentRecord]:
+    """Makes all that a new doctor has, in the order in which it would have happened; what ``patients`` have booked.
+
+    They come in turn and in order of time: who comes twice comes some weeks later.
+    """
+    # Seeded by her name, a doctor's calendar is the same whichever other doctors there are.
+    rng = Random(about.name)
+    room = _Room(session, actor, about, ZoneInfo(about.time_zone), to_instant(now - OPENED), to_instant(now), rng)
+    await _move_in(room)
+    visits = _choose([await _offer(room, kind) for kind in about.kinds], room)
+    turns = rng.sample(patients, len(patients))
+    booked = [await _live_through(room, turns[turn % len(turns)], visit) for turn, visit in enumerate(visits)]
+    made = {each.id: each for each in booked if each}
+    made |= {each.id: each for each in await _leave_late(room, list(made.values()))}
+    return list(made.values())
+
+
+async def _move_in(room: _Room) -> None:
+    session, actor, about, opened = room.session, room.actor, room.about, from_instant(room.opened)
+    said = {"languages": list(about.languages), "bio": about.bio, **about.practice}
+    await practice.change_practice(session, actor, said, opened)
+    await schedule.set_weekly_hours(session, actor, about.hours, valid_from=None, valid_to=None, now=opened)
+    if about.saturdays:
+        tomorrow = day_of(room.opened, room.zone) + timedelta(days=1)
+        saturday = midnight(tomorrow + timedelta(days=(5 - tomorrow.weekday()) % 7))
+        start, end = (resolve(saturday + timedelta(minutes=minutes), room.zone) for minutes in about.saturdays)
+        await schedule.publish_availability(
+            session,
+            actor,
+            start=from_instant(start),
+            end=from_instant(end),
+            recurrence="FREQ=WEEKLY;INTERVAL=2;BYDAY=SA",
+            now=opened,
+        )
+    if about.holiday:
+        today = day_of(room.now, room.zone)
+        first, last = (day_span(today + timedelta(days=ahead), room.zone) for ahead in about.holiday)
+        await schedule.take_time_off(
+            session, actor, start=from_instant(first[0]), end=from_instant(last[1]), reason="Holiday", now=opened
+        )
+
+
+async def _offer(room: _Room, kind: Kind) -> Sequence[_Visit]:
+    """Offers a kind of visit; the visits that her hours have room for."""
+    opened, now = room.opened, room.now
+    offered = kind.fields and await practice.offer_visit_type(
+        room.session, room.actor, kind.fields, from_instant(opened)
+    )
+    span = now - _BEFORE, now + _AFTER
+    plan = await get_plan(room.session, room.actor.id, span, offered.id if offered else None)
+    visit_type = choose_visit_type(plan)
+    limits = plan.rules.limits, visit_type.limits
+    # Whoever books has time to cancel or to move it.
+    notice = max(HOUR, plan.doctor.cancel_cutoff_minutes * MINUTE, *(each.min_notice for each in limits))
+    # A day less than allowed, for the days on which clocks change.
+    advance = min(
+        [(each.max_advance_days - 1) * DAY for each in limits if each.max_advance_days], default=_AFTER + _BEFORE
+    )
+    # The limits are about when one asks; here is asked for all of it at once.
+    rules, unlimited = replace(plan.rules, limits=NO_LIMITS), replace(visit_type, limits=NO_LIMITS)
+    possible = (
+        _Visit(kind, visit_type, start, max(opened, start - advance), min(now, start - notice))
+        for start, _ in slots(rules, unlimited, (), span, span[0])
+    )
+    return [visit for visit in possible if visit.earliest < visit.latest]
+
+
+def _choose(possible: Sequence[Sequence[_Visit]], room: _Room) -> Sequence[_Visit]:
+    """Those that do take place: of each kind about as many, and the days around now are the fullest."""
+    # A race of exponential clocks is a weighted choice without replacement.
+    race = [
+        (room.rng.expovariate(1 / (len(visits) * _rarity(visit.start - room.now))), visit)
+        for visits in possible
+        for visit in visits
+    ]
+    chosen: list[_Visit] = []
+    for _, visit in sorted(race, key=itemgetter(0)):
+        if not overlaps(visit.busy, (each.busy for each in chosen)):
+            chosen.append(visit)
+        if len(chosen) == _VISITS + _MOVED:
+            break
+    visits = chosen[:_VISITS]
+    for origin in chosen[_VISITS:]:
+        moved = min(
+            (each for each in visits if _could_be_moved(origin, each)),
+            key=lambda each: abs(each.start - origin.start),
+            default=None,
+        )
+        if moved:
+            visits[visits.index(moved)] = replace(
+                moved,
+                booked_at_first=origin.start,
+                earliest=max(origin.earliest, moved.earliest),
+                latest=min(origin.latest, moved.latest),
+            )
+    return sorted(visits, key=attrgetter("start"))
+
+
+def _rarity(distance: int) -> int:
+    return DAY if abs(distance) < _ABOUT_NOW else 7 * DAY + abs(distance)
+
+
+def _could_be_moved(origin: _Visit, visit: _Visit) -> bool:
+    at_some_time = max(origin.earliest, visit.earliest) < min(origin.latest, visit.latest)
+    return visit.booked_at_first is None and visit.kind is origin.kind and at_some_time
+
+
+async def _live_through(room: _Room, patient: Actor, visit: _Visit) -> AppointmentRecord | None:
+    """Everything that happens to a visit, up to now; nothing at all if it cannot be booked."""
+    rng = room.rng
+    at = rng.randint(visit.earliest, visit.latest)
+    appointment = await _book(room, patient, visit, at)
+    if appointment is None:
+        return None
+    if visit.booked_at_first is not None:
+        at = rng.randint(at, visit.latest)
+        appointment = await _move(room, _either(room, patient), appointment, visit, at)
+    if rng.random() >= _CANCELLED:
+        return await _come(room, appointment, visit.kind)
+    by = _either(room, patient)
+    reason = rng.choice(DOCTOR_CANCELS if by is room.actor else PATIENT_CANCELS)
+    at = rng.randint(at, visit.latest)
+    return await lifecycle.cancel_appointment(room.session, by, appointment.id, reason=reason, now=from_instant(at))
+
+
+def _either(room: _Room, patient: Actor) -> Actor:
+    return room.actor if room.rng.random() < _BY_DOCTOR else patient
+
+
+async def _book(room: _Room, patient: Actor, visit: _Visit, at: int) -> AppointmentRecord | None:
+    start = visit.booked_at_first or visit.start
+    wanted = Wanted(room.actor.id, from_instant(start), from_instant(start + visit.type.duration), visit.type.id)
+    reason = room.rng.choice(visit.kind.reasons)
+    try:
+        return await booking.book_appointment(room.session, patient, wanted, reason=reason, now=from_instant(at))
+    except DomainError as error:
+        if error.code in _TURNED_AWAY:
+            return None
+        raise
+
+
+async def _move(room: _Room, by: Actor, appointment: AppointmentRecord, visit: _Visit, at: int) -> AppointmentRecord:
+    # Unlike a booking, a move that the database refuses would be the end of the transaction.
+    if await calendar.find_conflict(
+        room.session,
+        doctor_id=appointment.doctor_id,
+        patient_id=appointment.patient_id,
+        visit=(visit.start, visit.start + visit.type.duration),
+        busy=visit.busy,
+        now=from_instant(at),
+    ):
+        return appointment
+    start = from_instant(visit.start)
+    try:
+        return await booking.reschedule_appointment(
+            room.session, by, appointment.id, start=start, visit_type_id=None, versions=None, now=from_instant(at)
+        )
+    except DomainError as error:
+        if error.code in _TURNED_AWAY:
+            return appointment
+        raise
+
+
+async def _come(room: _Room, appointment: AppointmentRecord, kind: Kind) -> AppointmentRecord:
+    """What the doctor notes of a visit, as far as it is noted by now."""
+    rng = room.rng
+    start, end = to_instant(appointment.start_time), to_instant(appointment.end_time)
+    if rng.random() < _MISSED:
+        noted = [(Action.NO_SHOW, start + 20 * MINUTE)]
+    else:
+        noted = [(Action.COMPLETE, end + rng.randint(-5 * MINUTE, 10 * MINUTE))]
+        if kind.mode is VisitMode.IN_PERSON and rng.random() < _ARRIVAL_NOTED:
+            noted.insert(0, (Action.ARRIVE, start - rng.randint(0, 20 * MINUTE)))
+    for action, at in noted:
+        if at <= room.now:
+            appointment = await lifecycle.advance_appointment(
+                room.session, room.actor, appointment.id, action, now=from_instant(at)
+            )
+    return appointment
+
+
+async def _leave_late(room: _Room, booked: Sequence[AppointmentRecord]) -> Sequence[AppointmentRecord]:
+    """Goes to a conference, on days that patients have booked; those whom she has told are returned."""
+    earliest, latest = (from_instant(room.now + distance) for distance in _LEAVES)
+    days = [
+        day_of(to_instant(each.start_time), room.zone)
+        for each in booked
+        if each.status is AppointmentStatus.BOOKED and earliest < each.start_time < latest
+    ]
+    if room.about.conference is None or not days:
+        return ()
+    first = mode(days)
+    (start, _), (_, end) = day_span(first, room.zone), day_span(first + timedelta(days=1), room.zone)
+    now = from_instant(room.now)
+    *_, affected = await schedule.take_time_off(
+        room.session,
+        room.actor,
+        start=from_instant(start),
+        end=from_instant(end),
+        reason=room.about.conference,
+        now=now,
+    )
+    return [
+        await lifecycle.cancel_appointment(room.session, room.actor, each.id, reason="I am at a conference", now=now)
+        for each in affected.appointments[_LEFT_IN_CONFLICT:]
+    ]

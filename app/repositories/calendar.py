@@ -1,0 +1,237 @@
+"""The guarded calendar: whatever takes a doctor's and a patient's time goes through here.
+
+The constraints of the table decide (docs/booking.md). A hold is a row like any other under the same guard; the only
+thing that sets it apart is that it ends by itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError
+from app.db.guards import insert_unless_taken, violated_guard
+from app.models import Appointment, Doctor
+from app.repositories.appointments import AppointmentRecord, change_appointment
+from app.scheduling.decisions import LONGEST_BUFFER, LONGEST_VISIT, Refusal
+from app.scheduling.intervals import Interval, from_instant, to_instant
+from app.scheduling.status import AppointmentStatus
+from app.scheduling.visits import Taken
+
+_LONGEST_BUSY = timedelta(microseconds=LONGEST_BUFFER + LONGEST_VISIT + LONGEST_BUFFER)
+_OCCUPIES_TIME = Appointment.status.not_in([status for status in AppointmentStatus if not status.occupies_time])
+# Spelt as in the index of the holds, which a parameter would hide from.
+_IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
+
+_GUARDS = {
+    "appointments_doctor_busy": Refusal.SLOT_TAKEN,
+    "appointments_patient_busy": Refusal.PATIENT_BUSY,
+}
+
+
+async def insert_if_free(
+    session: AsyncSession,
+    appointment: AppointmentRecord,
+    *,
+    busy: Interval,
+    version: int,
+    expires_at: datetime | None = None,
+) -> bool:
+    """Books, or holds until ``expires_at``, if both sides are free and the rules still have ``version``; one statement.
+
+    The constraints of the table decide, so of any number who try at once exactly one is told ``True``.
+    """
+    row = select(
+        literal(appointment.id, Appointment.id.type).label("id"),
+        Doctor.id.label("doctor_id"),
+        literal(appointment.patient.id, Appointment.patient_id.type).label("patient_id"),
+        literal(appointment.start_time, Appointment.start_time.type).label("start_time"),
+        literal(appointment.end_time, Appointment.end_time.type).label("end_time"),
+        literal(from_instant(busy[0]), Appointment.busy_start.type).label("busy_start"),
+        literal(from_instant(busy[1]), Appointment.busy_end.type).label("busy_end"),
+        literal(appointment.status, Appointment.status.type).label("status"),
+        literal(appointment.reason, Appointment.reason.type).label("reason"),
+        literal(appointment.visit_type_id, Appointment.visit_type_id.type).label("visit_type_id"),
+        literal(appointment.created_at, Appointment.created_at.type).label("created_at"),
+        literal(expires_at, Appointment.expires_at.type).label("expires_at"),
+    ).where(Doctor.id == appointment.doctor.id, Doctor.schedule_version == version)
+    return await insert_unless_taken(session, Appointment, row)
+
+
+async def move_if_free(
+    session: AsyncSession,
+    before: AppointmentRecord,
+    after: AppointmentRecord,
+    *,
+    busy: Interval,
+    version: int,
+    by: UUID,
+    at: datetime,
+) -> bool:
+    """Moves an appointment, if the doctor's rules still have ``version``; says whether they had.
+
+    ``slot_taken`` or ``patient_busy`` if the time is not free; then the transaction is of no more use, and the old
+    time is still held. An UPDATE cannot give way as an INSERT can, so both calendars must be locked.
+    """
+    unchanged = exists().where(Doctor.id == before.doctor_id, Doctor.schedule_version == version)
+    try:
+        return await change_appointment(
+            session,
+            before,
+            by=by,
+            at=at,
+            only_if=unchanged,
+            start_time=after.start_time,
+            end_time=after.end_time,
+            busy_start=from_instant(busy[0]),
+            busy_end=from_instant(busy[1]),
+            visit_type_id=after.visit_type_id,
+        )
+    except IntegrityError as error:
+        if refusal := _GUARDS.get(violated_guard(error) or ""):
+            raise DomainError(refusal) from error
+        raise
+
+
+async def find_conflict(
+    session: AsyncSession, *, doctor_id: UUID, patient_id: UUID, visit: Interval, busy: Interval, now: datetime
+) -> Refusal | None:
+    """Which guard stands against a visit, if any does; the doctor's comes first. Holds that give way do not count."""
+    doctors = await session.scalars(
+        select(Appointment.doctor_id).where(
+            _OCCUPIES_TIME,
+            _stands(now, patient_id),
+            or_(
+                and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy)),
+                and_(Appointment.patient_id == patient_id, _takes_place_in(visit)),
+            ),
+        )
+    )
+    found = set(doctors)
+    if doctor_id in found:
+        return Refusal.SLOT_TAKEN
+    return Refusal.PATIENT_BUSY if found else None
+
+
+async def list_taken(
+    session: AsyncSession,
+    doctor_id: UUID,
+    span: Interval,
+    now: datetime,
+    *,
+    viewer: UUID | None = None,
+    without: UUID | None = None,
+) -> Sequence[Taken]:
+    """What takes the doctor's time inside ``span``.
+
+    Leaves out holds that are over, the ``viewer``'s own holds, which are not in her own way, and the appointment that
+    is to be moved.
+    """
+    rows = await session.execute(
+        select(Appointment.busy_start, Appointment.busy_end, Appointment.start_time, Appointment.visit_type_id).where(
+            Appointment.doctor_id == doctor_id,
+            _OCCUPIES_TIME,
+            _is_busy_in(span),
+            _stands(now, viewer),
+            Appointment.id != without if without else true(),
+        )
+    )
+    return [
+        Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
+        for busy_start, busy_end, start, visit_type_id in rows
+    ]
+
+
+async def release_holds(
+    session: AsyncSession, *, doctor_id: UUID, patient_id: UUID, now: datetime, within: Interval | None
+) -> bool:
+    """Ends the doctor's holds that are over, and the patient's own ``within`` some span (all, if there is none).
+
+    Says whether there were any. Nobody who keeps to this order can wait for another in a circle.
+    """
+    own = Appointment.patient_id == patient_id
+    if within is not None:
+        own = and_(own, _is_busy_in(within))
+    ending = or_(own, and_(Appointment.doctor_id == doctor_id, Appointment.expires_at <= now))
+    locked = select(Appointment.id).where(_IS_HOLD, ending).order_by(Appointment.id).with_for_update()
+    ended = await session.scalars(delete(Appointment).where(Appointment.id.in_(locked)).returning(Appointment.id))
+    return bool(ended.all())
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """Time that is kept for a patient until ``expires_at``."""
+
+    id: UUID
+    doctor_id: UUID
+    visit_type_id: UUID | None
+    start_time: datetime
+    end_time: datetime
+    created_at: datetime
+    expires_at: datetime
+
+
+async def find_hold(session: AsyncSession, hold_id: UUID, patient_id: UUID) -> HoldRecord | None:
+    """One of a patient's holds, whether or not it is over; there may be none any more."""
+    row = (
+        await session.execute(
+            select(
+                Appointment.id,
+                Appointment.doctor_id,
+                Appointment.visit_type_id,
+                Appointment.start_time,
+                Appointment.end_time,
+                Appointment.created_at,
+                type_coerce(Appointment.expires_at, Appointment.created_at.type),
+            ).where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
+        )
+    ).one_or_none()
+    return HoldRecord(*row) if row else None
+
+
+async def delete_hold(session: AsyncSession, hold_id: UUID, patient_id: UUID) -> bool:
+    """Ends one of a patient's holds; says whether there was one."""
+    ended = await session.scalar(
+        delete(Appointment)
+        .where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
+        .returning(Appointment.id)
+    )
+    return ended is not None
+
+
+def _stands(now: datetime, viewer: UUID | None) -> ColumnElement[bool]:
+    """Whether it is in the way of this patient: holds are not, when they are over or her own."""
+    return not_(and_(_IS_HOLD, or_(Appointment.expires_at <= now, Appointment.patient_id == viewer)))
+
+
+def _is_busy_in(span: Interval) -> ColumnElement[bool]:
+    first, last = map(from_instant, span)
+    return and_(
+        Appointment.busy_end > first,
+        Appointment.busy_start < last,
+        # Says nothing new, but lets the index skip the past.
+        Appointment.start_time > first - _LONGEST_BUSY,
+    )
+
+
+def _takes_place_in(span: Interval) -> ColumnElement[bool]:
+    first, last = map(from_instant, span)
+    return and_(
+        Appointment.end_time > first, Appointment.start_time < last, Appointment.start_time > first - _LONGEST_BUSY
+    )

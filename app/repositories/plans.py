@@ -1,0 +1,116 @@
+"""What a decision is made from: a doctor's rules around some span of time, in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Subquery, and_, exists, literal, null, select, true, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError
+from app.models import Availability, Doctor, TimeOff, VisitType
+from app.repositories.availabilities import to_rule
+from app.repositories.doctors import RECORD, DoctorRecord
+from app.repositories.visit_types import COLUMNS, VisitTypeRecord
+from app.scheduling.availability import Rules
+from app.scheduling.availability import TimeOff as Away
+from app.scheduling.intervals import MINUTE, Interval, from_instant
+from app.scheduling.visits import Limits
+
+# No wall clock on earth is further from UTC than this.
+_CLOCKS_APART = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A doctor's rules around some span, and their version."""
+
+    doctor: DoctorRecord
+    rules: Rules
+    version: int
+    visit_type: VisitTypeRecord | None
+    """The one that was asked for."""
+    has_visit_types: bool
+
+
+async def get_plan(
+    session: AsyncSession,
+    doctor_id: UUID,
+    span: Interval,
+    visit_type_id: UUID | None = None,
+    *,
+    withdrawn: bool = False,
+) -> Plan:
+    """The doctor's rules for all that may happen inside ``span``, and one of her visit types if it is asked for.
+
+    ``not_found`` for an unknown doctor, and for a visit type that is not hers or (unless ``withdrawn``) no longer
+    offered.
+    """
+    rules = _rules_near(doctor_id, span)
+    offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
+    has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    rows = (
+        await session.execute(
+            RECORD.add_columns(
+                Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *rules.columns
+            )
+            .outerjoin(VisitType, and_(VisitType.id == visit_type_id, VisitType.doctor_id == Doctor.id, offered))
+            .outerjoin(rules, true())
+            .where(Doctor.id == doctor_id)
+        )
+    ).all()
+    if not rows:
+        raise DomainError("not_found")
+    row: Sequence[Any] = rows[0]
+    length = len(RECORD.selected_columns)
+    doctor, (version, has_types), row = DoctorRecord(*row[:length]), row[length : length + 2], row[length + 2 :]
+    visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
+    if visit_type_id is not None and visit_type is None:
+        raise DomainError("not_found")
+    found = [each[-len(rules.columns) :] for each in rows if each.opens is not None]
+    return Plan(
+        doctor,
+        Rules(
+            ZoneInfo(doctor.time_zone),
+            tuple(to_rule(rule) for opens, *rule in found if opens),
+            tuple(
+                Away(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
+                for opens, starts, starts_fold, ends, ends_fold, *_ in found
+                if not opens
+            ),
+            Limits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
+        ),
+        version,
+        visit_type,
+        has_types,
+    )
+
+
+def _rules_near(doctor_id: UUID, span: Interval) -> Subquery:
+    """What may touch ``span``: never too narrow, for wall times are compared with instants."""
+    first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
+    return union_all(
+        select(
+            literal(1).label("opens"),
+            Availability.starts,
+            Availability.starts_fold,
+            Availability.ends,
+            Availability.ends_fold,
+            Availability.recurrence,
+            Availability.last_ends,
+        ).where(
+            Availability.doctor_id == doctor_id,
+            Availability.last_ends > first - _CLOCKS_APART,
+            Availability.starts < last + _CLOCKS_APART,
+        ),
+        select(
+            literal(0), TimeOff.starts, TimeOff.starts_fold, TimeOff.ends, TimeOff.ends_fold, null(), TimeOff.ends
+        ).where(
+            TimeOff.doctor_id == doctor_id,
+            TimeOff.ends > first - _CLOCKS_APART,
+            TimeOff.starts < last + _CLOCKS_APART,
+        ),
+    ).subquery("rules")

@@ -1,0 +1,89 @@
+"""The kinds of visits that doctors offer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.errors import DomainError
+from app.models import VisitType
+from app.scheduling.visits import VisitMode
+
+COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
+    VisitType.id,
+    VisitType.name,
+    VisitType.duration_minutes,
+    VisitType.mode,
+    VisitType.buffer_before_minutes,
+    VisitType.buffer_after_minutes,
+    VisitType.slot_step_minutes,
+    VisitType.min_notice_minutes,
+    VisitType.max_advance_days,
+    VisitType.daily_limit,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VisitTypeRecord:
+    """One kind of visit."""
+
+    id: UUID
+    name: str
+    duration_minutes: int
+    mode: VisitMode = VisitMode.IN_PERSON
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    slot_step_minutes: int | None = None
+    min_notice_minutes: int = 0
+    max_advance_days: int | None = None
+    daily_limit: int | None = None
+
+
+async def insert_visit_type(
+    session: AsyncSession, doctor_id: UUID, visit_type_id: UUID, fields: Mapping[str, Any], now: datetime
+) -> VisitTypeRecord:
+    """Adds a visit type to a doctor's; to be called inside ``begin_rule_change``."""
+    record = VisitTypeRecord(visit_type_id, **fields)
+    values = {column.key: getattr(record, column.key) for column in COLUMNS}
+    await session.execute(insert(VisitType).values(values | {"doctor_id": doctor_id, "created_at": now}))
+    return record
+
+
+async def update_visit_type(
+    session: AsyncSession, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
+) -> VisitTypeRecord:
+    """Changes one of a doctor's visit types, or ``not_found``; to be called inside ``begin_rule_change``."""
+    # Without a change there is still something to find.
+    values = dict(changes) or {"doctor_id": doctor_id}
+    row = (
+        await session.execute(
+            update(VisitType)
+            .where(VisitType.id == visit_type_id, VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+            .values(values)
+            .returning(*COLUMNS)
+        )
+    ).one_or_none()
+    if row is None:
+        raise DomainError("not_found")
+    return VisitTypeRecord(*row)
+
+
+async def count_visit_types(session: AsyncSession, doctor_id: UUID) -> int:
+    """How many kinds of visits this doctor offers."""
+    offered = select(func.count()).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    return await session.scalar(offered) or 0
+
+
+async def page_visit_types(
+    session: AsyncSession, doctor_id: UUID, *, after: UUID | None, limit: int
+) -> Sequence[VisitTypeRecord]:
+    """What a doctor offers, in the order in which she has added it."""
+    found = select(*COLUMNS).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    if after is not None:
+        found = found.where(VisitType.id > after)
+    return [VisitTypeRecord(*row) for row in await session.execute(found.order_by(VisitType.id).limit(limit))]

@@ -1,0 +1,54 @@
+"""Holds: time that is kept for a patient who is about to book."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from app.core.dependencies import DbSession, Now, PatientActor
+from app.repositories.calendar import HoldRecord
+from app.routers.appointments import REFUSALS
+from app.routers.idempotency import Idempotent
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.schemas import appointments as wire
+from app.services import booking
+from app.services.booking import Wanted
+
+router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=wire.Hold,
+    responses=responses(
+        "not_authenticated",
+        "wrong_role",
+        "not_found",
+        *REFUSALS,
+        "request_in_flight",
+        "body_too_large",
+        "key_reused",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def hold_time(body: wire.NewHold, actor: PatientActor, session: DbSession, now: Now, _: Idempotent) -> HoldRecord:
+    """Keep a slot for 5 minutes, while you fill in a form or make up your mind.
+
+    Nobody else can have it meanwhile; you book it with its `hold_id`. It ends by itself, when you take it back, or
+    when you hold another one.
+    """
+    return await booking.hold_time(
+        session, actor, Wanted(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id), now=now
+    )
+
+
+@router.delete(
+    "/{hold_id:uuid}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+)
+async def release_hold(hold_id: UUID, actor: PatientActor, session: DbSession) -> None:
+    """Give a slot back that you hold."""
+    await booking.release_hold(session, actor, hold_id)

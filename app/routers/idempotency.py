@@ -1,0 +1,61 @@
+"""``Idempotency-Key``: a request that is sent again is answered again, and not done again."""
+
+import json
+from datetime import timedelta
+from functools import partial
+from hashlib import sha256
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Header, Request, Response
+
+from app.core.dependencies import DbSession, Now, Viewer
+from app.repositories import idempotency
+from app.repositories.idempotency import Answer
+from app.routers.requests import Replay
+
+KEPT = timedelta(hours=24)
+
+
+async def reserve_key(
+    request: Request,
+    caller: Viewer,
+    session: DbSession,
+    now: Now,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Any string of yours, new for every request: if the answer is lost, send the same request "
+            "with the same key again. It is done once, and answered the same, for 24 hours.",
+            examples=["6f1c1b8e-2b0e-4d8c-9d25-3f6f0a4f7c1b"],
+        ),
+    ] = None,
+) -> None:
+    """Lets a request through once; the next time it is answered from what was kept.
+
+    Only what succeeded is kept, in the transaction that it was done in: an error has changed nothing, and the same
+    key can try again. Keys are the caller's own.
+    """
+    if key is None or caller is None:
+        return
+    # The body by its meaning: who sends it again may write it in another order.
+    body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
+    request_hash = sha256(f"{request.method} {request.scope['path']}\n{body}".encode()).hexdigest()
+    answer = await idempotency.reserve_key(session, caller.id, key, request_hash, now=now, forgotten=now - KEPT)
+    if answer:
+        headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
+        raise Replay(Response(answer.body, answer.status, headers, media_type="application/json"))
+    request.state.keep_answer = partial(_keep, session, caller.id, key)
+
+
+async def _keep(session: DbSession, caller: UUID, key: str, response: Response) -> None:
+    answer = Answer(response.status_code, response.headers.get("ETag"), bytes(response.body).decode())
+    await idempotency.keep_answer(session, caller, key, answer)
+
+
+Idempotent = Annotated[None, Depends(reserve_key)]
+"""What a route with an effect names in its signature."""

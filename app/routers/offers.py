@@ -1,0 +1,159 @@
+"""What can be booked: free time, slots, and why a time can or cannot be booked."""
+
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
+
+from app.core.dependencies import DbSession, Now, Public, Viewer
+from app.core.errors import ERRORS
+from app.core.permissions import Actor
+from app.repositories import doctors, visit_types
+from app.repositories.doctors import DoctorRecord
+from app.repositories.visit_types import VisitTypeRecord
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.scheduling.decisions import Refusal
+from app.scheduling.intervals import Interval, from_instant
+from app.schemas import offers as wire
+from app.schemas.fields import PageQuery
+from app.services import offers
+
+router = APIRouter(prefix="/doctors/{doctor_id:uuid}", tags=["Booking"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(UUID)
+
+
+@router.get(
+    "/availability",
+    responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
+)
+async def list_free_windows(
+    doctor_id: UUID, query: Annotated[wire.FreeWindowsQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+) -> list[wire.Window]:
+    """List when a doctor is free: open time less booked time, merged and sorted.
+
+    If the doctor has no visit types, any visit of 5 minutes to 12 hours that lies within one of these windows can be
+    booked. Time that you hold yourself counts as free for you, if you send your token.
+    """
+    free = await offers.list_free_windows(
+        session, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
+    )
+    return [wire.Window(start_time=from_instant(start), end_time=from_instant(end)) for start, end in free]
+
+
+@router.get(
+    "/visit-types", responses={200: {"headers": LINK_HEADER}, **responses("not_found", "invalid_request", "busy")}
+)
+async def list_visit_types(
+    doctor_id: UUID,
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    session: DbSession,
+    _: Public,
+) -> list[wire.VisitType]:
+    """List the kinds of visits that a doctor offers, in her order.
+
+    A doctor who has any is booked by visit type; one who has none is booked for as long as you like.
+    """
+    await doctors.get_doctor(session, doctor_id)
+    found = await visit_types.page_visit_types(
+        session, doctor_id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+    )
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
+    return [visit_type_of(doctor_id, each) for each in page]
+
+
+@router.get(
+    "/slots",
+    responses=responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+)
+async def list_slots(
+    doctor_id: UUID, query: Annotated[wire.SlotsQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+) -> list[wire.Slot]:
+    """List the visits that can be booked with a doctor: exactly those that booking accepts.
+
+    Those that start in `[from, to)`. For a doctor without visit types they have her usual length, and one can book
+    at other times too (see her free windows). A slot that you hold yourself is still yours, if you send your token.
+    """
+    doctor, found = await offers.list_slots(
+        session,
+        doctor_id,
+        visit_type_id=query.visit_type_id,
+        start=query.from_,
+        end=query.to,
+        viewer=_id(viewer),
+        now=now,
+    )
+    return [_slot(doctor, each) for each in found]
+
+
+@router.get(
+    "/next-slot",
+    responses=responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+)
+async def find_next_slot(
+    doctor_id: UUID, query: Annotated[wire.NextSlotQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+) -> wire.NextSlot:
+    """The next visit that can be booked with a doctor, up to a year from `from`.
+
+    If there is none, the answer says how far was looked, and whether everything is booked (`slot_taken`) or the doctor
+    is not open (`outside_availability`).
+    """
+    found = await offers.find_next_slot(
+        session, doctor_id, visit_type_id=query.visit_type_id, start=query.from_, viewer=_id(viewer), now=now
+    )
+    return wire.NextSlot(
+        slot=_slot(found.doctor, found.slot) if found.slot else None,
+        searched_until=from_instant(found.searched_until),
+        reason=_reason(found.reason) if found.reason else None,
+    )
+
+
+@router.get(
+    "/explain",
+    responses=responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+)
+async def explain_time(
+    doctor_id: UUID, query: Annotated[wire.ExplainQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+) -> wire.Explanation:
+    """Why a visit that starts at this time can or cannot be booked.
+
+    It is the decision that booking makes, with all its reasons instead of the first. It looks at the doctor's calendar,
+    not at yours: that you have another appointment then (`patient_busy`) is said when you book.
+    """
+    found = await offers.explain_time(
+        session, doctor_id, visit_type_id=query.visit_type_id, start=query.start_time, viewer=_id(viewer), now=now
+    )
+    return wire.Explanation(
+        **_slot(found.doctor, found.visit).model_dump(),
+        bookable=not found.reasons,
+        reasons=[_reason(each) for each in found.reasons],
+    )
+
+
+def visit_type_of(doctor_id: UUID, record: VisitTypeRecord) -> wire.VisitType:
+    """A visit type, as it is answered."""
+    return wire.VisitType.model_validate({"doctor_id": doctor_id} | _fields(record))
+
+
+def _fields(record: VisitTypeRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _id(viewer: Actor | None) -> UUID | None:
+    return viewer.id if viewer else None
+
+
+def _slot(doctor: DoctorRecord, visit: Interval) -> wire.Slot:
+    start, end = map(from_instant, visit)
+    return wire.Slot(start_time=start, end_time=end, local_start=start.astimezone(ZoneInfo(doctor.time_zone)))
+
+
+def _reason(refusal: Refusal) -> wire.Reason:
+    _, detail = ERRORS[refusal]
+    return wire.Reason(code=refusal, detail=detail)

@@ -1,0 +1,236 @@
+"""When a doctor is open and when she is away, as she says it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import NaiveDatetime, TypeAdapter
+
+from app.core.dependencies import DbSession, DoctorActor, Now
+from app.repositories import availabilities, doctors, time_off
+from app.repositories.availabilities import AvailabilityRecord
+from app.repositories.doctors import DoctorRecord
+from app.repositories.time_off import TimeOffRecord
+from app.routers.idempotency import Idempotent
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.scheduling.availability import Availability, TimeOff, window
+from app.scheduling.intervals import from_instant
+from app.schemas import schedule as wire
+from app.schemas.appointments import Appointment
+from app.schemas.fields import PageQuery
+from app.services import schedule
+from app.services.conflicts import Affected
+
+router = APIRouter(prefix="/doctors", tags=["Hours"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(tuple[NaiveDatetime, UUID])
+_CONFLICTING = '</doctors/me/appointments?conflicting=true>; rel="related"'
+
+
+@router.post(
+    "/availability",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(
+        "not_authenticated",
+        "wrong_role",
+        "availability_overlaps",
+        "too_many",
+        "request_in_flight",
+        "body_too_large",
+        "key_reused",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def publish_availability(
+    body: wire.NewAvailability, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+) -> wire.Availability:
+    """Open a stretch of your time for booking, once or again and again.
+
+    It may touch another of yours, but not overlap it within a year; it must begin in the future and be at most 7 days
+    long.
+    """
+    doctor, published = await schedule.publish_availability(
+        session, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
+    )
+    return _availability(doctor, published)
+
+
+@router.get(
+    "/me/availability",
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_own_availability(
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+) -> list[wire.Availability]:
+    """List your availabilities, those of the weekly plan too, by their (first) start."""
+    doctor = await doctors.get_doctor(session, actor.id)
+    found = await availabilities.page_availabilities(
+        session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+    )
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=availabilities.page_key)
+    return [_availability(doctor, each) for each in page]
+
+
+@router.delete(
+    "/availability/{availability_id:uuid}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses={
+        204: {
+            "headers": {
+                "Link": {
+                    "description": 'Where to see what is booked outside of your hours: `<…>; rel="related"`.',
+                    "schema": {"type": "string"},
+                }
+            }
+        },
+        **responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+    },
+)
+async def withdraw_availability(
+    availability_id: UUID, response: Response, actor: DoctorActor, session: DbSession
+) -> None:
+    """Close a stretch of your time, with all its recurrences.
+
+    Appointments that are booked in it stay; the `Link` leads to those that are outside of your hours now.
+    """
+    await schedule.withdraw_availability(session, actor, availability_id)
+    response.headers["Link"] = _CONFLICTING
+
+
+@router.put(
+    "/me/hours",
+    responses=responses("not_authenticated", "wrong_role", "too_many", "body_too_large", "invalid_request", "busy"),
+)
+async def set_weekly_hours(body: wire.NewHours, actor: DoctorActor, session: DbSession, now: Now) -> wire.ChangedHours:
+    """Replace your weekly plan, from one day on or for some time.
+
+    Wall times of your zone, several windows a day; one that ends before it starts goes on over midnight, and 24:00 is
+    the end of a day. Before `valid_from` and after `valid_to` the plan goes on as it was. Availability that you have
+    published by itself stays. The answer lists what is booked outside of your hours then; it stays booked.
+    """
+    plan, affected = await schedule.set_weekly_hours(
+        session, actor, body.hours, valid_from=body.valid_from, valid_to=body.valid_to, now=now
+    )
+    return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **_affected(affected))
+
+
+@router.get("/me/hours", responses=responses("not_authenticated", "wrong_role", "invalid_request", "busy"))
+async def get_weekly_hours(
+    query: Annotated[wire.HoursQuery, Query()], actor: DoctorActor, session: DbSession, now: Now
+) -> wire.Hours:
+    """Your weekly plan, as it stands in the seven days from `from` on."""
+    return wire.Hours(**_hours(await schedule.get_weekly_hours(session, actor, first=query.from_, now=now)))
+
+
+@router.post(
+    "/me/time-off",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(
+        "not_authenticated",
+        "wrong_role",
+        "too_many",
+        "request_in_flight",
+        "body_too_large",
+        "key_reused",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def take_time_off(
+    body: wire.NewTimeOff, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+) -> wire.TakenTimeOff:
+    """Close a stretch of your time, whatever is open then.
+
+    The answer lists what is booked in it; it stays booked until you cancel or move it.
+    """
+    doctor, taken, affected = await schedule.take_time_off(
+        session, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
+    )
+    return wire.TakenTimeOff(**_time_off(doctor, taken).model_dump(), **_affected(affected))
+
+
+@router.get(
+    "/me/time-off",
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_time_off(
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+) -> list[wire.TimeOff]:
+    """List your time off, by its start."""
+    doctor = await doctors.get_doctor(session, actor.id)
+    found = await time_off.page_time_off(
+        session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+    )
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=time_off.page_key)
+    return [_time_off(doctor, each) for each in page]
+
+
+@router.delete(
+    "/me/time-off/{time_off_id:uuid}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+)
+async def end_time_off(time_off_id: UUID, actor: DoctorActor, session: DbSession) -> None:
+    """Take time off back; what was open is open again."""
+    await schedule.end_time_off(session, actor, time_off_id)
+
+
+def _availability(doctor: DoctorRecord, record: AvailabilityRecord) -> wire.Availability:
+    return wire.Availability(
+        id=record.id,
+        doctor_id=doctor.id,
+        time_zone=doctor.time_zone,
+        recurrence=record.rule.recurrence,
+        weekly_hours=record.weekly_hours,
+        **_window(doctor, record.rule),
+    )
+
+
+def _time_off(doctor: DoctorRecord, record: TimeOffRecord) -> wire.TimeOff:
+    return wire.TimeOff(
+        id=record.id,
+        doctor_id=doctor.id,
+        time_zone=doctor.time_zone,
+        reason=record.reason,
+        **_window(doctor, record.rule),
+    )
+
+
+def _window(doctor: DoctorRecord, rule: Availability | TimeOff) -> dict[str, datetime]:
+    start, end = window(rule, ZoneInfo(doctor.time_zone))
+    return {"start_time": from_instant(start), "end_time": from_instant(end)}
+
+
+def _hours(plan: schedule.WeeklyPlan) -> dict[str, Any]:
+    return {
+        "doctor_id": plan.doctor.id,
+        "time_zone": plan.doctor.time_zone,
+        "valid_from": plan.first,
+        **wire.to_clock(plan.hours),
+    }
+
+
+def _affected(affected: Affected) -> dict[str, Any]:
+    return {
+        "affected_count": affected.count,
+        "affected": [Appointment.model_validate(each) for each in affected.appointments],
+    }

@@ -1,0 +1,88 @@
+"""The kinds of visits that a doctor offers, as she keeps them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import TypeAdapter
+
+from app.core.dependencies import DbSession, DoctorActor, Now
+from app.repositories import visit_types
+from app.routers.idempotency import Idempotent
+from app.routers.offers import visit_type_of
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.schemas import offers as wire
+from app.schemas.fields import PageQuery
+from app.services import practice
+
+router = APIRouter(prefix="/doctors/me/visit-types", tags=["Visit types"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(UUID)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(
+        "not_authenticated",
+        "wrong_role",
+        "too_many",
+        "request_in_flight",
+        "body_too_large",
+        "key_reused",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def offer_visit_type(
+    body: wire.NewVisitType, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+) -> wire.VisitType:
+    """Offer a kind of visit. From the first one on, patients book you by visit type."""
+    offered = await practice.offer_visit_type(session, actor, body.model_dump(), now)
+    return visit_type_of(actor.id, offered)
+
+
+@router.get(
+    "",
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_own_visit_types(
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+) -> list[wire.VisitType]:
+    """List the kinds of visits that you offer."""
+    found = await visit_types.page_visit_types(
+        session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+    )
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
+    return [visit_type_of(actor.id, each) for each in page]
+
+
+@router.patch(
+    "/{visit_type_id:uuid}",
+    responses=responses("not_authenticated", "wrong_role", "not_found", "body_too_large", "invalid_request", "busy"),
+)
+async def change_visit_type(
+    visit_type_id: UUID, body: wire.VisitTypeChanges, actor: DoctorActor, session: DbSession
+) -> wire.VisitType:
+    """Change a kind of visit. Appointments that are booked keep their times and buffers."""
+    changed = await practice.change_visit_type(session, actor, visit_type_id, body.changes())
+    return visit_type_of(actor.id, changed)
+
+
+@router.delete(
+    "/{visit_type_id:uuid}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+)
+async def withdraw_visit_type(visit_type_id: UUID, actor: DoctorActor, session: DbSession, now: Now) -> None:
+    """Offer a kind of visit no longer. Appointments that are booked stay."""
+    await practice.withdraw_visit_type(session, actor, visit_type_id, now)

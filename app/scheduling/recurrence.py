@@ -1,0 +1,160 @@
+"""Recurrence rules (RFC 5545 section 3.3.10) over wall times, expanded by python-dateutil.
+
+A rule is a string like ``FREQ=WEEKLY;INTERVAL=2;BYDAY=SA``. How long it goes on (COUNT, UNTIL) is worked out once,
+when the rule is made: an expansion can then begin anywhere, instead of counting from the first occurrence.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+from app.scheduling.intervals import to_instant
+from app.scheduling.zones import midnight, resolve, wall_time
+
+MOST_OCCURRENCES = 1000
+LONGEST_PAUSE = timedelta(days=5 * 366)
+"""Between two occurrences; looking for the next one has to come to an end."""
+
+_DAY = timedelta(days=1)
+_SAMPLE = 10
+_LAST_CENTURY = 9900
+
+_NUMBER = r"[1-9]\d{0,3}"
+_WEEKDAY = "(?:MO|TU|WE|TH|FR|SA|SU)"
+_UNTIL = re.compile(r"((?:19|2\d)\d{6})(?:T(\d{6})(Z?))?")
+_COMMON = {
+    "INTERVAL": _NUMBER,
+    "COUNT": _NUMBER,
+    "UNTIL": _UNTIL.pattern,
+    "WKST": _WEEKDAY,
+    "BYMONTH": r"(?:[1-9]|1[0-2])",
+}
+_PARTS = {
+    "DAILY": _COMMON | {"BYDAY": _WEEKDAY},
+    "WEEKLY": _COMMON | {"BYDAY": _WEEKDAY},
+    "MONTHLY": _COMMON
+    | {
+        "BYDAY": rf"(?:[+-]?[1-5])?{_WEEKDAY}",
+        "BYMONTHDAY": r"[+-]?(?:[1-9]|[12]\d|3[01])",
+        "BYSETPOS": r"[+-]?(?:[1-9]|[12]\d|3[01])",
+    },
+}
+_LISTS = {"BYMONTH", "BYDAY", "BYMONTHDAY", "BYSETPOS"}
+_LONGEST_INTERVAL = {"DAILY": 31, "WEEKLY": 52, "MONTHLY": 24}
+
+
+def read_recurrence(text: str) -> str:
+    """The rule in its canonical spelling; ``ValueError``, with a sentence, for one that is not supported."""
+    found: dict[str, str] = {}
+    for part in text.upper().removeprefix("RRULE:").split(";"):
+        name, _, value = part.partition("=")
+        if name in found:
+            raise ValueError("must not name a part twice")
+        found[name] = value
+    allowed = _PARTS.get(found.pop("FREQ", ""))
+    if allowed is None:
+        raise ValueError("must be an RFC 5545 rule with FREQ=DAILY, WEEKLY or MONTHLY, like FREQ=WEEKLY;BYDAY=MO,FR")
+    frequency = next(frequency for frequency, parts in _PARTS.items() if parts is allowed)
+    if not found.keys() <= allowed.keys():
+        raise ValueError(f"may have, with FREQ={frequency}, {', '.join(allowed)}")
+    for name, value in found.items():
+        values = value.split(",") if name in _LISTS else [value]
+        if not all(re.fullmatch(allowed[name], each, re.ASCII) for each in values):
+            raise ValueError(f"has a value that {name} does not take")
+    if "COUNT" in found and "UNTIL" in found:
+        raise ValueError("may have COUNT or UNTIL, not both")
+    if int(found.get("COUNT", 1)) > MOST_OCCURRENCES:
+        raise ValueError(f"may have a COUNT of at most {MOST_OCCURRENCES}; leave it out for ever")
+    if int(found.get("INTERVAL", 1)) > _LONGEST_INTERVAL[frequency]:
+        raise ValueError(f"may have, with FREQ={frequency}, an INTERVAL of at most {_LONGEST_INTERVAL[frequency]}")
+    if "UNTIL" in found:
+        _until(found["UNTIL"])
+    if "BYSETPOS" in found and not {"BYDAY", "BYMONTHDAY"} & found.keys():
+        raise ValueError("needs BYDAY or BYMONTHDAY beside BYSETPOS")
+    return ";".join([f"FREQ={frequency}", *(f"{name}={value}" for name, value in found.items())])
+
+
+def find_last(recurrence: str, starts: datetime, zone: ZoneInfo) -> datetime | None:
+    """No occurrence starts later than this, on the clock of ``zone``; ``None`` if the rule goes on for ever."""
+    parts = _parts(recurrence)
+    if "UNTIL" in parts:
+        until, in_utc = _until(parts["UNTIL"])
+        if not in_utc:
+            return until
+        instant = to_instant(until.replace(tzinfo=UTC))
+        shown = wall_time(instant, zone)
+        # On a day when clocks change, what the clock shows later may have been earlier.
+        near = starts_between(recurrence, starts, shown - _DAY, shown + _DAY)
+        return max((each for each in near if resolve(each, zone) <= instant), default=shown - _DAY)
+    if "COUNT" in parts:
+        *_, last = islice(_expand(parts, starts), int(parts["COUNT"]))
+        return last
+    return None
+
+
+def find_fault(recurrence: str, starts: datetime) -> str | None:
+    """What is wrong with a rule that is to begin at the wall time ``starts``, as a sentence; ``None`` if nothing is."""
+    if starts.microsecond:
+        return "needs a start_time in whole seconds"
+    # The Gregorian calendar repeats itself every 400 years. Near its end in Python, a rule that never recurs is found
+    # out soon, where looking for its next occurrence from today on would take a second.
+    late = starts.replace(year=starts.year + (_LAST_CENTURY - starts.year) // 400 * 400)
+    first = list(islice(_expand(_parts(recurrence), late), _SAMPLE))
+    if not first or first[0] != late or starts.fold:
+        return "must have start_time as its first occurrence"
+    if len(first) < _SAMPLE or any(later - earlier > LONGEST_PAUSE for earlier, later in pairwise(first)):
+        return "must recur at least once in five years"
+    return None
+
+
+def starts_between(recurrence: str, starts: datetime, first: datetime, last: datetime) -> Iterator[datetime]:
+    """The wall times in ``[first, last]`` at which the rule that began at ``starts`` recurs, for ever."""
+    parts = _parts(recurrence)
+    for occurrence in _expand(*_forward(parts, starts, first)):
+        if occurrence > last:
+            return
+        if occurrence >= first:
+            yield occurrence
+
+
+def _parts(recurrence: str) -> Mapping[str, str]:
+    return {name: value for name, _, value in (part.partition("=") for part in recurrence.split(";"))}
+
+
+def _expand(parts: Mapping[str, str], starts: datetime) -> Iterator[datetime]:
+    rule = ";".join(f"{name}={value}" for name, value in parts.items() if name not in {"COUNT", "UNTIL"})
+    return iter(rrulestr(rule, dtstart=starts))
+
+
+def _forward(parts: Mapping[str, str], starts: datetime, first: datetime) -> tuple[Mapping[str, str], datetime]:
+    """The same rule, begun later: at the last step of its interval before ``first``, so that nothing is counted off."""
+    interval = int(parts.get("INTERVAL", 1))
+    if parts["FREQ"] == "MONTHLY":
+        months = (first.year - starts.year) * 12 + first.month - starts.month
+        steps = max(0, months // interval)
+        if steps == 0:
+            return parts, starts
+        if not {"BYDAY", "BYMONTHDAY"} & parts.keys():
+            parts = {**parts, "BYMONTHDAY": str(starts.day)}
+        month = starts.year * 12 + starts.month - 1 + steps * interval
+        return parts, starts.replace(year=month // 12, month=month % 12 + 1, day=1)
+    step = timedelta(days=interval) if parts["FREQ"] == "DAILY" else timedelta(weeks=interval)
+    return parts, starts + max(0, (first - starts) // step) * step
+
+
+def _until(value: str) -> tuple[datetime, bool]:
+    """The last moment that UNTIL includes, and whether it is in UTC; a day without a time is included whole."""
+    match = _UNTIL.fullmatch(value)
+    assert match is not None  # noqa: S101 - read_recurrence has seen to it
+    day, clock, utc = match.groups()
+    try:
+        until = datetime.strptime(day + (clock or "000000"), "%Y%m%d%H%M%S")  # noqa: DTZ007 - a wall time
+    except ValueError:
+        raise ValueError("has an UNTIL that does not exist") from None
+    if clock is None:
+        until = midnight(until.date() + _DAY) - timedelta(microseconds=1)
+    return until, bool(utc)

@@ -1,0 +1,92 @@
+"""What is booked outside of a doctor's rules, as they are now. It is worked out whenever it is asked for."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.permissions import Actor
+from app.repositories import appointments
+from app.repositories.appointments import AppointmentRecord, PageKey
+from app.repositories.plans import get_plan
+from app.scheduling.decisions import find_conflicting
+from app.scheduling.intervals import DAY, from_instant, to_instant
+from app.scheduling.status import AppointmentStatus
+
+MOST_AFFECTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """The appointments that a change of rules leaves outside of them: how many, and the first hundred."""
+
+    count: int
+    appointments: Sequence[AppointmentRecord]
+
+
+async def find_affected(
+    session: AsyncSession, actor: Actor, *, since: datetime, until: datetime | None = None
+) -> Affected:
+    """What is booked with the doctor in ``[since, until)``, outside of her rules as they are now."""
+    found = await _list_conflicting(session, actor.id, since, until)
+    listed = await _page(session, actor, found, as_of=since, statuses=(), after=None, limit=MOST_AFFECTED)
+    return Affected(len(found), listed)
+
+
+async def page_conflicting(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    as_of: datetime,
+    since: datetime | None,
+    until: datetime | None,
+    statuses: Collection[AppointmentStatus],
+    after: PageKey | None,
+    limit: int,
+) -> Sequence[AppointmentRecord]:
+    """A page of what is booked with the doctor, not over ``as_of``, and outside of her rules as they are now."""
+    found = await _list_conflicting(session, actor.id, max(as_of, since or as_of), until)
+    return await _page(session, actor, found, as_of=as_of, statuses=statuses, after=after, limit=limit)
+
+
+type _Found = Sequence[tuple[datetime, UUID]]
+
+
+async def _list_conflicting(session: AsyncSession, doctor_id: UUID, since: datetime, until: datetime | None) -> _Found:
+    upcoming = await appointments.list_upcoming(session, doctor_id, since=since, until=until)
+    if not upcoming:
+        return ()
+    # The month of the last one is looked at as a whole.
+    span = to_instant(since) - DAY, upcoming[-1][1][0] + 32 * DAY
+    plan = await get_plan(session, doctor_id, span)
+    return find_conflicting(
+        plan.rules, [((from_instant(visit[0]), appointment_id), visit) for appointment_id, visit in upcoming]
+    )
+
+
+async def _page(
+    session: AsyncSession,
+    actor: Actor,
+    found: _Found,
+    *,
+    as_of: datetime,
+    statuses: Collection[AppointmentStatus],
+    after: PageKey | None,
+    limit: int,
+) -> Sequence[AppointmentRecord]:
+    left = [key for key in found if after is None or key > (after.start_time, after.id)]
+    if not left:
+        return ()
+    return await appointments.page_appointments(
+        session,
+        actor,
+        as_of=as_of,
+        since=None,
+        until=None,
+        statuses=statuses,
+        after=after,
+        limit=limit,
+        among=[appointment_id for _, appointment_id in left[:limit]],
+    )

@@ -1,0 +1,169 @@
+"""What a doctor offers: free windows, slots, the next one, and why a time can or cannot be booked."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError, invalid_field
+from app.repositories import calendar
+from app.repositories.doctors import DoctorRecord
+from app.repositories.plans import Plan, get_plan
+from app.scheduling.decisions import Refusal, explain, free_windows, reach, slots
+from app.scheduling.intervals import DAY, MINUTE, Interval, to_instant
+from app.scheduling.visits import Limits, Taken, VisitType
+
+USUAL_LISTING = 14 * DAY
+LONGEST_LISTING = 62 * DAY
+LONGEST_SEARCH = 366 * DAY
+_STRIDE = 31 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Whether a visit can be booked, and everything that speaks against it."""
+
+    doctor: DoctorRecord
+    visit: Interval
+    reasons: list[Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class NextSlot:
+    """The next slot; if there is none, how far was looked and what the matter is."""
+
+    doctor: DoctorRecord
+    slot: Interval | None
+    searched_until: int
+    reason: Refusal | None
+
+
+def choose_visit_type(plan: Plan) -> VisitType:
+    """The visit type that was asked for; the doctor's usual visit if she has none; ``visit_type_required``."""
+    if plan.visit_type is not None:
+        chosen = plan.visit_type
+        lengths = chosen.duration_minutes, chosen.buffer_before_minutes, chosen.buffer_after_minutes
+        return VisitType(
+            duration=chosen.duration_minutes * MINUTE,
+            id=chosen.id,
+            buffer_before=chosen.buffer_before_minutes * MINUTE,
+            buffer_after=chosen.buffer_after_minutes * MINUTE,
+            # One visit after another, unless she says otherwise.
+            step=(chosen.slot_step_minutes or sum(lengths)) * MINUTE,
+            limits=Limits(chosen.min_notice_minutes * MINUTE, chosen.max_advance_days, chosen.daily_limit),
+        )
+    if plan.has_visit_types:
+        raise DomainError("visit_type_required")
+    return usual_visit(plan)
+
+
+def usual_visit(plan: Plan) -> VisitType:
+    """The visit of a doctor who has no visit types: her usual length, at any time."""
+    return VisitType(plan.doctor.default_visit_minutes * MINUTE)
+
+
+async def list_free_windows(
+    session: AsyncSession,
+    doctor_id: UUID,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    viewer: UUID | None,
+    now: datetime,
+) -> list[Interval]:
+    """When a doctor can be booked inside ``[start, end)``.
+
+    If she has no visit types, the booking accepts whatever lies within one of them. From now unless ``start`` is
+    given, for 14 days unless ``end`` is; at most 62 days.
+    """
+    span = _span(start, end, now)
+    plan = await get_plan(session, doctor_id, span)
+    visit_type = usual_visit(plan)
+    taken = await _taken(session, plan, visit_type, span, viewer, now)
+    return free_windows(plan.rules, visit_type, taken, span, to_instant(now))
+
+
+async def list_slots(
+    session: AsyncSession,
+    doctor_id: UUID,
+    *,
+    visit_type_id: UUID | None,
+    start: datetime | None,
+    end: datetime | None,
+    viewer: UUID | None,
+    now: datetime,
+) -> tuple[DoctorRecord, list[Interval]]:
+    """Every visit of a type that can be booked and starts inside ``[start, end)``: exactly what booking accepts.
+
+    From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days.
+    """
+    span = _span(start, end, now)
+    plan = await get_plan(session, doctor_id, (span[0], span[1] + DAY), visit_type_id)
+    visit_type = choose_visit_type(plan)
+    taken = await _taken(session, plan, visit_type, (span[0], span[1] + visit_type.duration), viewer, now)
+    return plan.doctor, slots(plan.rules, visit_type, taken, span, to_instant(now))
+
+
+async def find_next_slot(
+    session: AsyncSession,
+    doctor_id: UUID,
+    *,
+    visit_type_id: UUID | None,
+    start: datetime | None,
+    viewer: UUID | None,
+    now: datetime,
+) -> NextSlot:
+    """The first slot from ``start`` (now, unless given) on. Looks a year ahead, no further."""
+    first = max(to_instant(start or now), to_instant(now))
+    until = first + LONGEST_SEARCH
+    plan = await get_plan(session, doctor_id, (first, until + DAY), visit_type_id)
+    visit_type = choose_visit_type(plan)
+    taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now)
+    if slot := _first_slot(plan, visit_type, taken, (first, until), now):
+        return NextSlot(plan.doctor, slot, until, None)
+    unbooked = _first_slot(plan, visit_type, (), (first, until), now)
+    return NextSlot(plan.doctor, None, until, Refusal.SLOT_TAKEN if unbooked else Refusal.OUTSIDE_AVAILABILITY)
+
+
+async def explain_time(
+    session: AsyncSession,
+    doctor_id: UUID,
+    *,
+    visit_type_id: UUID | None,
+    start: datetime,
+    viewer: UUID | None,
+    now: datetime,
+) -> Explanation:
+    """Why a visit that starts then can or cannot be booked: the decision of the booking, with all its reasons."""
+    first = to_instant(start)
+    plan = await get_plan(session, doctor_id, (first, first + DAY), visit_type_id)
+    visit_type = choose_visit_type(plan)
+    visit = first, first + visit_type.duration
+    taken = await _taken(session, plan, visit_type, visit, viewer, now)
+    return Explanation(plan.doctor, visit, explain(plan.rules, visit_type, visit, taken, to_instant(now)))
+
+
+async def _taken(
+    session: AsyncSession, plan: Plan, visit_type: VisitType, span: Interval, viewer: UUID | None, now: datetime
+) -> list[Taken]:
+    reached = reach(plan.rules, visit_type, span)
+    return list(await calendar.list_taken(session, plan.doctor.id, reached, now, viewer=viewer))
+
+
+def _first_slot(
+    plan: Plan, visit_type: VisitType, taken: list[Taken] | tuple[()], span: Interval, now: datetime
+) -> Interval | None:
+    for begin in range(span[0], span[1], _STRIDE):
+        stride = begin, min(begin + _STRIDE, span[1])
+        if found := slots(plan.rules, visit_type, taken, stride, to_instant(now)):
+            return found[0]
+    return None
+
+
+def _span(start: datetime | None, end: datetime | None, now: datetime) -> Interval:
+    first = to_instant(start or now)
+    last = to_instant(end) if end else first + USUAL_LISTING
+    if not first < last <= first + LONGEST_LISTING:
+        raise invalid_field("to", "must be after from, by at most 62 days")
+    return first, last

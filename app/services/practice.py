@@ -1,0 +1,55 @@
+"""What a doctor says of herself, and the kinds of visits she offers."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from app.core.errors import DomainError
+from app.core.permissions import Actor
+from app.repositories import doctors, visit_types
+from app.repositories.doctors import DoctorRecord
+from app.repositories.visit_types import VisitTypeRecord
+from app.services.conflicts import Affected, find_affected
+
+MOST_VISIT_TYPES = 100
+
+
+async def change_practice(
+    session: AsyncSession, actor: Actor, changes: Mapping[str, Any], now: datetime
+) -> tuple[DoctorRecord, Affected]:
+    """Changes what the doctor says of herself; ``changes`` are fields of a ``DoctorRecord``.
+
+    In another time zone her rules keep their wall times, and what is booked keeps its instants.
+    """
+    await doctors.begin_rule_change(session, actor.id)
+    await doctors.update_doctor(session, actor.id, changes)
+    affected = await find_affected(session, actor, since=now) if "time_zone" in changes else Affected(0, ())
+    return await doctors.get_doctor(session, actor.id), affected
+
+
+async def offer_visit_type(
+    session: AsyncSession, actor: Actor, fields: Mapping[str, Any], now: datetime
+) -> VisitTypeRecord:
+    """Adds a kind of visit; from the first one on, the doctor is booked by visit type."""
+    await doctors.begin_rule_change(session, actor.id)
+    if await visit_types.count_visit_types(session, actor.id) >= MOST_VISIT_TYPES:
+        raise DomainError("too_many")
+    return await visit_types.insert_visit_type(session, actor.id, uuid7(), fields, now)
+
+
+async def change_visit_type(
+    session: AsyncSession, actor: Actor, visit_type_id: UUID, changes: Mapping[str, Any]
+) -> VisitTypeRecord:
+    """Changes a kind of visit; what is booked stays as long as it is. ``not_found`` if it is not the actor's."""
+    await doctors.begin_rule_change(session, actor.id)
+    return await visit_types.update_visit_type(session, actor.id, visit_type_id, changes)
+
+
+async def withdraw_visit_type(session: AsyncSession, actor: Actor, visit_type_id: UUID, now: datetime) -> None:
+    """Offers a kind of visit no longer; what is booked stays. ``not_found`` if it is not the actor's."""
+    await doctors.begin_rule_change(session, actor.id)
+    await visit_types.update_visit_type(session, actor.id, visit_type_id, {"withdrawn_at": now})

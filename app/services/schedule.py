@@ -1,0 +1,179 @@
+"""A doctor's rules for being open: single and recurring availability, the weekly plan, time off.
+
+Whatever is booked stays booked and where it is when rules change; what is left outside of them is listed.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from app.core.errors import DomainError, invalid_field
+from app.core.permissions import Actor
+from app.repositories import availabilities, doctors, time_off
+from app.repositories.availabilities import AvailabilityRecord
+from app.repositories.doctors import DoctorRecord
+from app.repositories.plans import get_plan
+from app.repositories.time_off import TimeOffRecord
+from app.scheduling.availability import FOR_EVER, Availability, Rules, TimeOff, open_windows, opened
+from app.scheduling.decisions import LONGEST_AVAILABILITY, LONGEST_TIME_OFF
+from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, hours_of_week, to_availabilities
+from app.scheduling.intervals import DAY, Interval, merge, subtract, to_instant
+from app.scheduling.recurrence import find_fault, find_last
+from app.scheduling.zones import day_of, midnight, wall_time
+from app.services.conflicts import Affected, find_affected
+
+MOST_RULES = 1000
+
+_A_YEAR = 366 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyPlan:
+    """A doctor's usual hours in the seven days from ``first`` on."""
+
+    doctor: DoctorRecord
+    first: date
+    hours: WeeklyHours
+
+
+async def publish_availability(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    start: datetime,
+    end: datetime,
+    recurrence: str | None = None,
+    now: datetime,
+) -> tuple[DoctorRecord, AvailabilityRecord]:
+    """Opens ``[start, end)``, once or by a rule that ``recurrence.read_recurrence`` has read.
+
+    ``availability_overlaps`` if any of it, within a year, is open already; touching is allowed.
+    """
+    first = _check_stretch(start, end, LONGEST_AVAILABILITY, "7 days")
+    if first[0] < to_instant(now):
+        raise invalid_field("start_time", "must not be in the past")
+    await doctors.begin_rule_change(session, actor.id)
+    span = first[0], first[0] + _A_YEAR
+    plan = await get_plan(session, actor.id, (span[0], span[1] + LONGEST_AVAILABILITY))
+    wanted = _rule(first, recurrence, plan.rules.zone)
+    windows = merge(opened(Rules(plan.rules.zone, (wanted,)), span))
+    if subtract(windows, open_windows(plan.rules, (span[0], windows[-1][1]))) != windows:
+        raise DomainError("availability_overlaps")
+    if await availabilities.count_availabilities(session, actor.id, now) >= MOST_RULES:
+        raise DomainError("too_many")
+    [published] = await availabilities.insert_availabilities(session, actor.id, [wanted], now)
+    return plan.doctor, published
+
+
+async def withdraw_availability(session: AsyncSession, actor: Actor, availability_id: UUID) -> None:
+    """Closes an availability of the actor's own, all of it. ``not_found`` if it is not hers."""
+    await doctors.begin_rule_change(session, actor.id)
+    if not await availabilities.delete_availability(session, actor.id, availability_id):
+        raise DomainError("not_found")
+
+
+async def set_weekly_hours(
+    session: AsyncSession,
+    actor: Actor,
+    hours: WeeklyHours,
+    *,
+    valid_from: date | None,
+    valid_to: date | None,
+    now: datetime,
+) -> tuple[WeeklyPlan, Affected]:
+    """Replaces the weekly plan on the days from ``valid_from`` (today, unless given) to ``valid_to`` (for ever).
+
+    Before and after that, the plan goes on as it was. Availability that was published by itself is not touched.
+    """
+    if (weekday := find_overlap(hours)) is not None:
+        raise invalid_field(WEEKDAYS[weekday], "must not overlap the window before")
+    await doctors.begin_rule_change(session, actor.id)
+    doctor = await doctors.get_doctor(session, actor.id)
+    today = _today(doctor, now)
+    first = valid_from or today
+    if first < today:
+        raise invalid_field("valid_from", "must not be in the past")
+    if valid_to is not None and valid_to < first:
+        raise invalid_field("valid_to", "must not be before valid_from")
+    replaced, kept = [], []
+    for record in await availabilities.list_weekly_hours(session, actor.id, midnight(first)):
+        left = cut(record.rule, first, valid_to)
+        if left != [record.rule]:
+            replaced.append(record.id)
+            kept += left
+    await availabilities.delete_availabilities(session, replaced)
+    plan = [*kept, *to_availabilities(hours, first, valid_to)]
+    await availabilities.insert_availabilities(session, actor.id, plan, now, weekly_hours=True)
+    if await availabilities.count_availabilities(session, actor.id, now) > MOST_RULES:
+        raise DomainError("too_many")
+    return WeeklyPlan(doctor, first, hours), await find_affected(session, actor, since=now)
+
+
+async def get_weekly_hours(session: AsyncSession, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
+    """The actor's weekly plan as it stands in the seven days from ``first`` (today, unless given) on."""
+    doctor = await doctors.get_doctor(session, actor.id)
+    first = first or _today(doctor, now)
+    records = await availabilities.list_weekly_hours(session, actor.id, midnight(first))
+    return WeeklyPlan(doctor, first, hours_of_week((record.rule for record in records), first))
+
+
+async def take_time_off(
+    session: AsyncSession, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
+) -> tuple[DoctorRecord, TimeOffRecord, Affected]:
+    """Closes ``[start, end)``, whatever is open then; at most 366 days, and not all of it past."""
+    stretch = _check_stretch(start, end, LONGEST_TIME_OFF, "366 days")
+    if stretch[1] <= to_instant(now):
+        raise invalid_field("end_time", "must not be in the past")
+    await doctors.begin_rule_change(session, actor.id)
+    doctor = await doctors.get_doctor(session, actor.id)
+    if await time_off.count_time_off(session, actor.id, now) >= MOST_RULES:
+        raise DomainError("too_many")
+    starts, ends = (wall_time(instant, ZoneInfo(doctor.time_zone)) for instant in stretch)
+    taken = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
+    await time_off.insert_time_off(session, actor.id, taken, now)
+    return doctor, taken, await find_affected(session, actor, since=max(start, now), until=end)
+
+
+async def end_time_off(session: AsyncSession, actor: Actor, time_off_id: UUID) -> None:
+    """Opens again what time off of the actor's own has closed. ``not_found`` if it is not hers."""
+    await doctors.begin_rule_change(session, actor.id)
+    if not await time_off.delete_time_off(session, actor.id, time_off_id):
+        raise DomainError("not_found")
+
+
+def _check_stretch(start: datetime, end: datetime, longest: int, in_words: str) -> Interval:
+    first, last = to_instant(start), to_instant(end)
+    if first >= last:
+        raise invalid_field("end_time", "must be after start_time")
+    if last - first > longest:
+        raise invalid_field("end_time", f"must be at most {in_words} after start_time")
+    return first, last
+
+
+def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availability:
+    starts, ends = (wall_time(instant, zone) for instant in first)
+    if recurrence is None:
+        return Availability(starts, ends)
+    if fault := find_fault(recurrence, starts):
+        raise invalid_field("recurrence", fault)
+    if ends.fold:  # every other occurrence would end an hour earlier, as clocks go
+        raise invalid_field("end_time", "must not lie in an hour that clocks repeat, if it recurs")
+    last_starts = find_last(recurrence, starts, zone)
+    if last_starts is not None and last_starts < starts:
+        raise invalid_field("recurrence", "must not have an UNTIL before start_time")
+    last_ends = FOR_EVER if last_starts is None else last_starts + (ends - starts)
+    rule = Availability(starts, ends, recurrence, last_ends)
+    span = first[0], first[0] + _A_YEAR
+    windows = sorted(opened(Rules(zone, (rule,)), span))
+    if any(later[0] < earlier[1] for earlier, later in pairwise(windows)):
+        raise invalid_field("recurrence", "must not recur before its end_time")
+    return rule
+
+
+def _today(doctor: DoctorRecord, now: datetime) -> date:
+    return day_of(to_instant(now), ZoneInfo(doctor.time_zone))

@@ -1,0 +1,256 @@
+"""Holds: time that is kept for a patient who is about to book."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.db.session import Sessions
+from tests.conftest import Join, SetClock
+from tests.people import Person, free, problem
+
+TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
+UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
+
+
+@pytest.fixture(autouse=True)
+async def opened(doctor: Person) -> None:
+    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T17:00:00Z")
+
+
+async def hold(person: Person, doctor: Person, start: str, **fields: Any) -> httpx2.Response:
+    return await person.post("/holds", {"doctor_id": doctor.id, "start_time": start} | fields)
+
+
+async def held(person: Person, doctor: Person, start: str, **fields: Any) -> dict[str, Any]:
+    answer = await hold(person, doctor, start, **fields)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def rows(sessions: Sessions) -> int:
+    async with sessions.read() as session:
+        counted: int = await session.scalar(text("SELECT count(*) FROM appointments"))
+        return counted
+
+
+async def test_a_hold_keeps_others_out_for_five_minutes(
+    doctor: Person, patient: Person, join: Join, clock: SetClock
+) -> None:
+    other = await join()
+    kept = await held(patient, doctor, TEN)
+    assert kept == {
+        "id": kept["id"],
+        "doctor_id": doctor.id,
+        "visit_type_id": None,
+        "start_time": TEN,
+        "end_time": HALF_PAST,
+        "expires_at": "2026-12-01T08:05:00Z",
+    }
+    clock.advance(minutes=4, seconds=59.999999)
+    problem(await other.ask(doctor, TEN), 409, "slot_taken")
+    problem(await hold(other, doctor, "2026-12-08T15:15:00Z"), 409, "slot_taken")
+    clock.advance(seconds=0.000001)
+    await other.book(doctor, TEN)
+    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
+
+
+async def test_the_holder_still_sees_the_time_as_hers(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+) -> None:
+    other = await join()
+    await held(patient, doctor, TEN)
+    whole, rest = [(TEN, "2026-12-08T17:00:00Z")], [(HALF_PAST, "2026-12-08T17:00:00Z")]
+    assert await free(client, doctor) == rest
+    slots, explain = f"/doctors/{doctor.id}/slots", f"/doctors/{doctor.id}/explain?start_time={TEN}"
+    for person, windows in ((patient, whole), (other, rest), (doctor, rest)):
+        listed = (await person.get(f"/doctors/{doctor.id}/availability")).json()
+        assert [(each["start_time"], each["end_time"]) for each in listed] == windows
+        starts = [each["start_time"] for each in (await person.get(slots)).json()]
+        assert (TEN in starts) == (person is patient)
+        assert (await person.get(explain)).json()["bookable"] == (person is patient)
+        following = (await person.get(f"/doctors/{doctor.id}/next-slot")).json()["slot"]
+        assert following["start_time"] == (TEN if person is patient else HALF_PAST)
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_the_holder_books(doctor: Person, patient: Person, join: Join, sessions: Sessions, by_id: bool) -> None:
+    kept = await held(patient, doctor, TEN)
+    booked = await patient.book(doctor, TEN, **({"hold_id": kept["id"]} if by_id else {}))
+    assert booked["status"] == "booked"
+    assert await rows(sessions) == 1, "the hold is used up"
+    problem(await (await join()).ask(doctor, TEN), 409, "slot_taken")
+
+
+async def test_the_notice_counts_from_the_hold(doctor: Person, patient: Person, clock: SetClock, join: Join) -> None:
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"min_notice_minutes": 240})
+    clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
+    patient, other = await patient.again(), await join()
+    kept = await held(patient, doctor, TEN)
+    clock.advance(minutes=3)
+    problem(await other.ask(doctor, TEN), 409, "too_soon")
+    problem(await patient.ask(doctor, TEN), 409, "too_soon")
+    problem(await patient.ask(doctor, TEN, hold_id=UNKNOWN), 409, "too_soon")
+    await patient.book(doctor, TEN, hold_id=kept["id"])
+
+
+async def test_a_hold_for_something_else_does_not_help(
+    doctor: Person, patient: Person, clock: SetClock, sessions: Sessions
+) -> None:
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"min_notice_minutes": 240})
+    clock.time = datetime(2026, 12, 8, 11, 30, tzinfo=UTC)
+    patient = await patient.again()
+    kept = await held(patient, doctor, HALF_PAST)
+    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
+    await patient.book(doctor, ELEVEN, hold_id=kept["id"])
+    assert await rows(sessions) == 2, "and stays what it is"
+
+
+async def test_a_hold_that_is_over_does_not_harm(doctor: Person, patient: Person, clock: SetClock) -> None:
+    kept = await held(patient, doctor, TEN)
+    clock.advance(minutes=5)
+    await patient.book(doctor, TEN, hold_id=kept["id"])
+
+
+async def test_closed_time_is_not_opened_by_a_hold(doctor: Person, patient: Person) -> None:
+    kept = await held(patient, doctor, TEN)
+    await doctor.post("/doctors/me/time-off", {"start_time": TEN, "end_time": ELEVEN})
+    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "time_off")
+
+
+async def test_a_hold_ends_when_the_visit_would_begin(doctor: Person, patient: Person, clock: SetClock) -> None:
+    clock.time = datetime(2026, 12, 8, 14, 58, tzinfo=UTC)
+    patient = await patient.again()
+    kept = await held(patient, doctor, TEN)
+    assert kept["expires_at"] == TEN
+    clock.advance(minutes=3)
+    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "in_the_past")
+
+
+async def test_a_patient_has_one_hold(doctor: Person, patient: Person, join: Join, sessions: Sessions) -> None:
+    first = await held(patient, doctor, TEN)
+    await held(patient, doctor, ELEVEN)
+    assert await rows(sessions) == 1
+    await (await join()).book(doctor, TEN)
+    problem(await patient.delete(f"/holds/{first['id']}"), 404, "not_found")
+
+
+async def test_a_hold_that_is_refused_leaves_the_earlier_one(
+    doctor: Person, patient: Person, join: Join, sessions: Sessions
+) -> None:
+    other = await join()
+    await other.book(doctor, ELEVEN)
+    await held(patient, doctor, TEN)
+    problem(await hold(patient, doctor, ELEVEN), 409, "slot_taken")
+    problem(await other.ask(doctor, TEN), 409, "slot_taken")
+    assert await rows(sessions) == 2
+
+
+async def test_a_hold_at_one_doctor_does_not_keep_its_holder_from_another(
+    doctor: Person, patient: Person, join: Join, sessions: Sessions
+) -> None:
+    other = await join("doctor")
+    await other.open(TEN, ELEVEN)
+    await held(patient, doctor, TEN)
+    await patient.book(other, TEN)
+    assert await rows(sessions) == 1, "she cannot be in both places"
+
+
+async def test_who_is_busy_cannot_hold(doctor: Person, patient: Person, join: Join) -> None:
+    other = await join("doctor")
+    await other.open(TEN, ELEVEN)
+    await patient.book(other, TEN)
+    problem(await hold(patient, doctor, TEN), 409, "patient_busy")
+
+
+async def test_giving_a_hold_back(doctor: Person, patient: Person, join: Join) -> None:
+    other = await join()
+    kept = await held(patient, doctor, TEN)
+    problem(await other.delete(f"/holds/{kept['id']}"), 404, "not_found")
+    assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
+    problem(await patient.delete(f"/holds/{kept['id']}"), 404, "not_found")
+    booked = await other.book(doctor, TEN)
+    problem(await other.delete(f"/holds/{booked['id']}"), 404, "not_found")
+
+
+async def test_somebody_elses_hold_cannot_be_used(doctor: Person, patient: Person, join: Join) -> None:
+    kept = await held(patient, doctor, TEN)
+    problem(await (await join()).ask(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
+
+
+async def test_holds_that_are_over_are_swept_away(
+    doctor: Person, patient: Person, join: Join, clock: SetClock, sessions: Sessions
+) -> None:
+    for start in (TEN, HALF_PAST, ELEVEN):
+        await held(await join(), doctor, start)
+    assert await rows(sessions) == 3
+    clock.advance(minutes=6)
+    await held(patient, doctor, "2026-12-08T16:30:00Z")
+    assert await rows(sessions) == 1
+
+
+async def test_a_hold_counts_for_the_limit_of_the_day_until_it_is_over(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join, clock: SetClock
+) -> None:
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
+    other = await join()
+    kept = await held(patient, doctor, TEN)
+    assert await free(client, doctor) == []
+    problem(await other.ask(doctor, ELEVEN), 409, "day_full")
+    clock.advance(minutes=5)
+    assert await free(client, doctor) == [(TEN, "2026-12-08T17:00:00Z")]
+    await other.book(doctor, ELEVEN)
+    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "day_full")
+
+
+async def test_a_move_goes_over_holds_that_are_over(
+    doctor: Person, patient: Person, join: Join, clock: SetClock
+) -> None:
+    other = await join()
+    booked = await other.book(doctor, TEN)
+    await held(patient, doctor, ELEVEN)
+    body = {"start_time": ELEVEN}
+    problem(await other.post(f"/appointments/{booked['id']}/reschedule", body), 409, "slot_taken")
+    clock.advance(minutes=5)
+    assert (await other.post(f"/appointments/{booked['id']}/reschedule", body)).status_code == 200
+
+
+async def test_a_visit_type_is_held(doctor: Person, patient: Person, join: Join) -> None:
+    body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
+    check_up = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
+    problem(await hold(patient, doctor, TEN), 409, "visit_type_required")
+    kept = await held(patient, doctor, TEN, visit_type_id=check_up)
+    assert (kept["end_time"], kept["visit_type_id"]) == ("2026-12-08T15:20:00Z", check_up)
+    problem(
+        await (await join()).ask(doctor, "2026-12-08T14:30:00Z", visit_type_id=check_up), 409, "outside_availability"
+    )
+    await patient.book(doctor, TEN, visit_type_id=check_up, hold_id=kept["id"])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"start_time": "2026-12-08T15:00:00"}, "start_time"),
+        ({"end_time": HALF_PAST}, "end_time"),
+        ({"patient_id": UNKNOWN}, "patient_id"),
+        ({"doctor_id": "1"}, "doctor_id"),
+        ({"visit_type_id": "1"}, "visit_type_id"),
+        ({"expires_at": "2999-12-31T00:00:00Z"}, "expires_at"),
+    ],
+)
+async def test_a_hold_that_cannot_be(
+    doctor: Person, patient: Person, sessions: Sessions, change: dict[str, str], field: str
+) -> None:
+    answer = await hold(patient, doctor, TEN, **change)
+    assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field]
+    assert await rows(sessions) == 0
+
+
+async def test_who_may_hold(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+    problem(await hold(doctor, doctor, TEN), 403, "wrong_role")
+    problem(await client.post("/holds", json={"doctor_id": doctor.id, "start_time": TEN}), 401, "not_authenticated")
+    answer = await patient.post("/holds", {"doctor_id": UNKNOWN, "start_time": TEN})
+    problem(answer, 404, "not_found")

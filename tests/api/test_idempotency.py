@@ -1,0 +1,180 @@
+"""``Idempotency-Key``: sent again, answered again, done once."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.main import create_app
+from tests.conftest import Join, SetClock
+from tests.people import Person, problem
+
+TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+async def opened(doctor: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+
+
+async def post(person: Person, path: str, body: Any, key: str = "a-key") -> httpx2.Response:
+    return await person.client.post(path, headers=person.headers | {"Idempotency-Key": key}, json=body)
+
+
+def booking(doctor: Person, start: str = TEN) -> dict[str, str]:
+    return {"doctor_id": doctor.id, "start_time": start}
+
+
+async def count(sessions: Sessions, table: str) -> int:
+    async with sessions.read() as session:
+        counted: int = await session.scalar(text(f"SELECT count(*) FROM {table}"))
+        return counted
+
+
+async def test_the_same_request_is_answered_the_same(doctor: Person, patient: Person, clock: SetClock) -> None:
+    first = await post(patient, "/appointments", booking(doctor))
+    assert first.status_code == 201
+    assert "idempotency-replayed" not in first.headers
+    clock.advance(minutes=20)
+    again = await post(patient, "/appointments", booking(doctor))
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["etag"] == first.headers["etag"] == '"1"'
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len((await patient.get("/appointments")).json()) == 1
+
+
+async def test_the_body_is_compared_by_its_meaning(doctor: Person, patient: Person) -> None:
+    first = await post(patient, "/appointments", booking(doctor))
+    headers = patient.headers | {"Idempotency-Key": "a-key", "Content-Type": "application/json"}
+    written_otherwise = json.dumps(dict(reversed(booking(doctor).items())), indent=2)
+    again = await patient.client.post("/appointments", headers=headers, content=written_otherwise)
+    assert again.content == first.content
+
+
+async def test_the_answer_is_kept_even_if_things_have_moved_on(doctor: Person, patient: Person) -> None:
+    first = (await post(patient, "/appointments", booking(doctor))).json()
+    await patient.delete(f"/appointments/{first['id']}")
+    assert (await post(patient, "/appointments", booking(doctor))).json() == first
+    assert (await patient.get(f"/appointments/{first['id']}")).json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("change", [{"start_time": ELEVEN}, {"reason": "A mole"}])
+async def test_another_request_needs_another_key(doctor: Person, patient: Person, change: dict[str, str]) -> None:
+    await post(patient, "/appointments", booking(doctor))
+    problem(await post(patient, "/appointments", booking(doctor) | change), 422, "key_reused")
+    problem(await post(patient, "/holds", booking(doctor)), 422, "key_reused")
+    assert len((await patient.get("/appointments")).json()) == 1
+
+
+async def test_keys_are_the_callers_own(doctor: Person, patient: Person, join: Join) -> None:
+    other = await join()
+    mine = (await post(patient, "/appointments", booking(doctor))).json()
+    hers = (await post(other, "/appointments", booking(doctor, ELEVEN))).json()
+    assert mine["patient_id"] == patient.id
+    assert hers["patient_id"] == other.id
+
+
+async def test_a_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: SetClock, sessions: Sessions) -> None:
+    await post(patient, "/appointments", booking(doctor))
+    clock.advance(hours=23, minutes=59, seconds=59)
+    patient = await patient.again()
+    problem(await post(patient, "/appointments", booking(doctor, ELEVEN)), 422, "key_reused")
+    clock.advance(seconds=1)
+    assert (await post(patient, "/appointments", booking(doctor, ELEVEN))).status_code == 201
+    assert await count(sessions, "idempotency_keys") == 1
+
+
+async def test_an_error_has_changed_nothing_and_the_key_can_try_again(
+    doctor: Person, patient: Person, join: Join, sessions: Sessions
+) -> None:
+    other = await join()
+    taken = await other.book(doctor, TEN)
+    problem(await post(patient, "/appointments", booking(doctor)), 409, "slot_taken")
+    problem(await post(patient, "/appointments", booking(doctor) | {"x": "y"}), 422, "invalid_request")
+    assert await count(sessions, "idempotency_keys") == 0
+    await other.delete(f"/appointments/{taken['id']}")
+    assert (await post(patient, "/appointments", booking(doctor))).status_code == 201
+
+
+async def test_every_change_takes_a_key(doctor: Person, patient: Person, clock: SetClock) -> None:
+    window = {"start_time": "2026-12-09T14:00:00Z", "end_time": "2026-12-09T22:00:00Z"}
+    booked = (await post(patient, "/appointments", booking(doctor), "1")).json()
+    other = (await post(patient, "/appointments", booking(doctor, ELEVEN), "2")).json()
+    path = f"/appointments/{booked['id']}"
+    calls: list[tuple[Person, str, Any]] = [
+        (patient, f"{path}/reschedule", {"start_time": HALF_PAST}),
+        (patient, f"/appointments/{other['id']}/cancel", {"reason": "A cold"}),
+        (patient, "/holds", booking(doctor, "2026-12-08T17:00:00Z")),
+        (doctor, "/doctors/availability", window),
+        (doctor, "/doctors/me/time-off", window),
+        (doctor, "/doctors/me/visit-types", {"name": "Check-up", "duration_minutes": 20}),
+    ]
+    for number, (person, where, body) in enumerate(calls):
+        first = await post(person, where, body, f"key {number}".replace(" ", "-"))
+        assert first.status_code in {200, 201}, first.text
+        again = await post(person, where, body, f"key-{number}")
+        assert (again.status_code, again.content) == (first.status_code, first.content), where
+        assert again.headers["idempotency-replayed"] == "true"
+    clock.advance(days=7, hours=7, minutes=40)
+    doctor = await doctor.again()
+    for action in ("arrive", "complete"):
+        for replayed in (False, True):
+            answer = await doctor.client.post(f"{path}/{action}", headers=doctor.headers | {"Idempotency-Key": action})
+            assert answer.status_code == 200
+            assert ("idempotency-replayed" in answer.headers) == replayed
+    assert [each["version"] for each in (await doctor.get(f"{path}/history")).json()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ü", "a\tb"])
+async def test_a_key_that_is_none(doctor: Person, patient: Person, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode()}
+    answer = await patient.client.post("/appointments", headers=patient.headers | headers, json=booking(doctor))
+    assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
+    assert (await patient.get("/appointments")).json() == []
+
+
+async def test_a_key_without_a_caller(client: httpx2.AsyncClient, doctor: Person, sessions: Sessions) -> None:
+    answer = await client.post("/appointments", headers={"Idempotency-Key": "k"}, json=booking(doctor))
+    problem(answer, 401, "not_authenticated")
+    problem(await post(doctor, "/appointments", booking(doctor)), 403, "wrong_role")
+    assert await count(sessions, "idempotency_keys") == 0
+
+
+async def test_a_lost_answer_is_given_again(
+    settings: Settings, clock: SetClock, app: FastAPI, doctor: Person, patient: Person
+) -> None:
+    """The connection is cut after the commit and before the first byte of the answer; then the request comes again."""
+    assert app
+    cut = create_app(settings, clock=clock)
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        raise ConnectionResetError
+
+    body = json.dumps(booking(doctor)).encode()
+    headers = patient.headers | {"Content-Type": "application/json", "Idempotency-Key": "a-key"}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/appointments", "raw_path": b"/appointments", "query_string": b"", "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("testserver", 80), "state": {},
+    }  # fmt: skip
+    async with cut.router.lifespan_context(cut):
+        with pytest.raises(ConnectionResetError):
+            await cut(scope, receive, send)
+    assert sent[0] == "http.response.start"
+    [booked] = (await patient.get("/appointments")).json()
+    again = await post(patient, "/appointments", booking(doctor))
+    assert again.status_code == 201
+    assert again.json() == booked
+    assert len((await patient.get("/appointments")).json()) == 1

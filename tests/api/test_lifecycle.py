@@ -1,0 +1,348 @@
+"""From booked to fulfilled, cancelled or missed; moving; versions and history."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.conftest import Join, SetClock
+from tests.people import Person, free, next_page, problem
+
+TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
+
+
+@pytest.fixture
+async def booked(doctor: Person, patient: Person) -> dict[str, Any]:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    return await patient.book(doctor, TEN)
+
+
+def path(appointment: dict[str, Any], action: str = "") -> str:
+    return f"/appointments/{appointment['id']}{action and '/'}{action}"
+
+
+async def act(
+    person: Person, appointment: dict[str, Any], action: str, body: Any = None, **headers: Any
+) -> httpx2.Response:
+    options = {"headers": person.headers | headers}
+    if body is None and action in {"reschedule", "cancel"}:
+        body = {}
+    return await person.client.post(path(appointment, action), **options, json=body)
+
+
+async def test_a_visit_takes_place(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+    clock.time = datetime(2026, 12, 8, 14, 50, tzinfo=UTC)
+    doctor = await doctor.again()
+    arrived = await act(doctor, booked, "arrive")
+    assert arrived.json() == booked | {"status": "arrived", "version": 2}
+    clock.advance(minutes=25)
+    complete = await act(doctor, booked, "complete")
+    assert complete.json() == booked | {"status": "fulfilled", "version": 3}
+    assert complete.headers["etag"] == '"3"'
+
+
+async def test_a_visit_is_complete_without_an_arrival(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    doctor = await doctor.again()
+    assert (await act(doctor, booked, "complete")).json()["status"] == "fulfilled"
+
+
+async def test_what_is_left_of_a_missed_visit_is_free(
+    client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, join: Join
+) -> None:
+    clock.time = datetime(2026, 12, 8, 15, 10, tzinfo=UTC)
+    doctor = await doctor.again()
+    assert (await act(doctor, booked, "no-show")).json() == booked | {"status": "noshow", "version": 2}
+    assert await free(client, doctor, to="2026-12-09T00:00:00Z") == [("2026-12-08T15:10:00Z", "2026-12-08T22:00:00Z")]
+    await (await join()).book(doctor, "2026-12-08T15:10:00Z")
+
+
+@pytest.mark.parametrize(
+    ("action", "time", "code"),
+    [
+        ("arrive", "2026-12-08T02:59:59.999999+00:00", "too_early"),
+        ("arrive", "2026-12-08T03:00:00+00:00", None),
+        ("complete", "2026-12-08T14:59:59.999999+00:00", "too_early"),
+        ("complete", "2026-12-08T15:00:00+00:00", None),
+        ("no-show", "2026-12-08T14:59:59.999999+00:00", "too_early"),
+        ("no-show", "2026-12-08T15:00:00+00:00", None),
+        ("no-show", "2027-12-08T15:00:00+00:00", None),
+    ],
+)
+async def test_everything_in_its_time(
+    doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, time: str, code: str | None
+) -> None:
+    clock.time = datetime.fromisoformat(time)
+    doctor = await doctor.again()
+    answer = await act(doctor, booked, action)
+    if code:
+        problem(answer, 409, code)
+        assert (await doctor.get(path(booked))).json() == booked
+    else:
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("end", ["complete", "no-show", "cancel"])
+@pytest.mark.parametrize("action", ["arrive", "complete", "no-show", "cancel", "reschedule"])
+async def test_what_is_over_is_over(
+    doctor: Person, booked: dict[str, Any], clock: SetClock, end: str, action: str
+) -> None:
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    doctor = await doctor.again()
+    over = await act(doctor, booked, end)
+    assert over.status_code == 200
+    body = {"start_time": "2026-12-08T18:00:00Z"} if action == "reschedule" else None
+    answer = await act(doctor, booked, action, body)
+    if (end, action) == ("cancel", "cancel"):
+        assert answer.json() == over.json(), "cancelling again answers the same"
+    else:
+        problem(answer, 409, "wrong_status")
+    assert (await doctor.get(path(booked))).json() == over.json()
+
+
+async def test_only_the_doctor_says_how_it_went(
+    patient: Person, booked: dict[str, Any], clock: SetClock, join: Join
+) -> None:
+    other = await join("doctor")
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    patient, other = await patient.again(), await other.again()
+    for action in ("arrive", "complete", "no-show"):
+        problem(await act(patient, booked, action), 403, "wrong_role")
+        problem(await act(other, booked, action), 404, "not_found")
+    for action, body in (("cancel", {}), ("reschedule", {"start_time": ELEVEN})):
+        problem(await act(other, booked, action, body), 404, "not_found")
+    problem(await other.get(path(booked, "history")), 404, "not_found")
+
+
+async def test_cancelling_with_a_reason(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+    answer = await act(patient, booked, "cancel", {"reason": " I am down with a cold "})
+    assert answer.json()["cancel_reason"] == "I am down with a cold"
+    assert (await doctor.get(path(booked))).json() == answer.json()
+
+
+@pytest.mark.parametrize("body", [{"reason": "x" * 501}, {"reason": "a\x00"}, {"reason": 1}, {"status": "x"}, []])
+async def test_a_cancellation_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
+    problem(await act(patient, booked, "cancel", body), 422, "invalid_request")
+    assert (await patient.get(path(booked))).json() == booked
+
+
+async def test_the_cut_off_is_for_patients(
+    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock
+) -> None:
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
+    clock.time = datetime(2026, 12, 8, 14, 0, 0, 1, tzinfo=UTC)
+    doctor, patient = await doctor.again(), await patient.again()
+    problem(await patient.delete(path(booked)), 409, "too_late")
+    problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T20:00:00Z"}), 409, "too_late")
+    moved = await act(doctor, booked, "reschedule", {"start_time": "2026-12-08T20:00:00Z"})
+    assert moved.status_code == 200
+    assert (await patient.delete(path(booked))).status_code == 200, "now there is time enough"
+
+
+async def test_a_patient_can_cancel_up_to_the_cut_off(
+    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock
+) -> None:
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
+    clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
+    assert (await (await patient.again()).delete(path(booked))).status_code == 200
+
+
+@pytest.mark.parametrize("who", ["doctor", "patient"])
+async def test_moving(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: dict[str, Any], who: str
+) -> None:
+    mover = {"doctor": doctor, "patient": patient}[who]
+    moved = await act(mover, booked, "reschedule", {"start_time": "2026-12-08T12:15:00-05:00"})
+    expected = booked | {"start_time": "2026-12-08T17:15:00Z", "end_time": "2026-12-08T17:45:00Z", "version": 2}
+    assert moved.json() == expected
+    assert (await patient.get(path(booked))).json() == expected
+    assert await free(client, doctor) == [
+        ("2026-12-08T14:00:00Z", "2026-12-08T17:15:00Z"),
+        ("2026-12-08T17:45:00Z", "2026-12-08T22:00:00Z"),
+    ]
+
+
+async def test_moving_keeps_the_length_and_may_overlap_itself(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, TEN, ELEVEN)
+    moved = (await act(patient, booked, "reschedule", {"start_time": HALF_PAST})).json()
+    assert (moved["start_time"], moved["end_time"]) == (HALF_PAST, "2026-12-08T16:30:00Z")
+
+
+async def offer(doctor: Person, name: str, minutes: int) -> str:
+    body = {"name": name, "duration_minutes": minutes, "buffer_after_minutes": 10}
+    offered: str = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
+    return offered
+
+
+async def test_moving_to_another_kind_of_visit(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+    check_up = await offer(doctor, "Check-up", 20)
+    body = {"start_time": ELEVEN, "visit_type_id": check_up}
+    moved = (await act(patient, booked, "reschedule", body)).json()
+    assert moved["visit_type"] == {"id": check_up, "name": "Check-up"}
+    assert moved["end_time"] == "2026-12-08T16:20:00Z"
+    problem(await act(patient, booked, "reschedule", body | {"visit_type_id": patient.id}), 404, "not_found")
+    history = (await patient.get(path(booked, "history"))).json()
+    assert [each["visit_type_id"] for each in history] == [None, check_up]
+
+
+async def test_a_visit_stays_of_its_kind_even_if_that_is_withdrawn(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    check_up, first_visit = await offer(doctor, "Check-up", 20), await offer(doctor, "First visit", 50)
+    booked = await patient.book(doctor, TEN, visit_type_id=check_up)
+    assert (await doctor.delete(f"/doctors/me/visit-types/{check_up}")).status_code == 204
+    moved = (await act(patient, booked, "reschedule", {"start_time": ELEVEN})).json()
+    assert (moved["visit_type"], moved["end_time"]) == (booked["visit_type"], "2026-12-08T16:20:00Z")
+    gone = await act(patient, booked, "reschedule", {"start_time": TEN, "visit_type_id": check_up})
+    problem(gone, 404, "not_found")
+    off = await act(patient, booked, "reschedule", {"start_time": ELEVEN, "visit_type_id": first_visit})
+    assert off.status_code == 200
+    problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T16:10:00Z"}), 409, "off_grid")
+
+
+async def test_a_visit_of_no_kind_stays_as_long_as_it_is(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, TEN, "2026-12-08T15:40:00Z")
+    await offer(doctor, "Check-up", 20)
+    moved = (await act(patient, booked, "reschedule", {"start_time": "2026-12-08T16:05:00Z"})).json()
+    assert (moved["visit_type"], moved["end_time"]) == (None, "2026-12-08T16:45:00Z")
+
+
+async def test_moving_nowhere_changes_nothing(patient: Person, booked: dict[str, Any]) -> None:
+    assert (await act(patient, booked, "reschedule", {"start_time": TEN})).json() == booked
+    assert len((await patient.get(path(booked, "history"))).json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        (ELEVEN, "slot_taken"),
+        ("2026-12-08T17:00:00Z", "patient_busy"),
+        ("2026-12-08T21:45:00Z", "outside_availability"),
+        ("2026-11-30T15:00:00Z", "in_the_past"),
+    ],
+)
+async def test_a_move_that_fails_keeps_the_old_time(
+    doctor: Person, patient: Person, booked: dict[str, Any], join: Join, start: str, code: str
+) -> None:
+    other_doctor, other_patient = await join("doctor"), await join()
+    await other_doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(other_doctor, "2026-12-08T17:15:00Z")
+    await other_patient.book(doctor, ELEVEN)
+    problem(await act(patient, booked, "reschedule", {"start_time": start}), 409, code)
+    assert (await patient.get(path(booked))).json() == booked
+    problem(await other_patient.ask(doctor, TEN), 409, "slot_taken")
+    assert len((await patient.get(path(booked, "history"))).json()) == 1
+
+
+async def test_a_limit_for_the_day_does_not_count_what_is_moved(
+    doctor: Person, patient: Person, booked: dict[str, Any], join: Join
+) -> None:
+    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
+    problem(await (await join()).ask(doctor, ELEVEN), 409, "day_full")
+    assert (await act(patient, booked, "reschedule", {"start_time": ELEVEN})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"start_time": None}, {"start_time": "2026-12-08"}, {"start_time": TEN, "end_time": ELEVEN}]
+)
+async def test_a_move_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
+    problem(await act(patient, booked, "reschedule", body), 422, "invalid_request")
+
+
+async def test_history(doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock) -> None:
+    clock.advance(minutes=5)
+    await act(doctor, booked, "reschedule", {"start_time": ELEVEN})
+    clock.advance(minutes=5)
+    await act(patient, booked, "cancel", {"reason": "A cold"})
+    first = {
+        "version": 1,
+        "status": "booked",
+        "start_time": TEN,
+        "end_time": HALF_PAST,
+        "visit_type_id": None,
+        "changed_at": "2026-12-01T08:00:00Z",
+        "changed_by": patient.id,
+    }
+    second = first | {
+        "version": 2,
+        "start_time": ELEVEN,
+        "end_time": "2026-12-08T16:30:00Z",
+        "changed_at": "2026-12-01T08:05:00Z",
+        "changed_by": doctor.id,
+    }
+    third = second | {
+        "version": 3,
+        "status": "cancelled",
+        "changed_at": "2026-12-01T08:10:00Z",
+        "changed_by": patient.id,
+    }
+    for person in (doctor, patient):
+        assert (await person.get(path(booked, "history"))).json() == [first, second, third]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+async def test_pages_of_history(patient: Person, booked: dict[str, Any], limit: int) -> None:
+    for start in (HALF_PAST, ELEVEN, TEN):
+        await act(patient, booked, "reschedule", {"start_time": start})
+    seen: list[int] = []
+    page: str | None = f"{path(booked, 'history')}?limit={limit}"
+    while page:
+        answer = await patient.get(page)
+        assert len(answer.json()) <= limit
+        seen += [each["version"] for each in answer.json()]
+        page = next_page(answer)
+    assert seen == [1, 2, 3, 4]
+
+
+async def test_every_answer_carries_its_version(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.ask(doctor, TEN)
+    assert booked.headers["etag"] == '"1"'
+    assert (await patient.get(path(booked.json()))).headers["etag"] == '"1"'
+    moved = await act(patient, booked.json(), "reschedule", {"start_time": ELEVEN})
+    assert moved.headers["etag"] == '"2"'
+    assert (await patient.delete(path(booked.json()))).headers["etag"] == '"3"'
+
+
+@pytest.mark.parametrize("action", ["reschedule", "cancel", "arrive", "DELETE"])
+@pytest.mark.parametrize("tag", ['"2"', '"0"', 'W/"1"', '"01"x', "1", "", '"x"', '"99999999999"', "\xff"])
+async def test_whoever_has_read_something_else_changes_nothing(
+    doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, tag: str
+) -> None:
+    clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
+    doctor = await doctor.again()
+    headers = {"If-Match": tag.encode("latin-1")}
+    if action == "DELETE":
+        answer = await doctor.client.delete(path(booked), headers=doctor.headers | headers)
+    else:
+        answer = await act(
+            doctor, booked, action, {"start_time": ELEVEN} if action == "reschedule" else None, **headers
+        )
+    problem(answer, 412, "version_mismatch")
+    assert (await doctor.get(path(booked))).json() == booked
+
+
+@pytest.mark.parametrize("tag", ['"1"', "*", '"7", "1"', ' "1" '])
+async def test_whoever_has_read_this_changes_it(patient: Person, booked: dict[str, Any], tag: str) -> None:
+    answer = await act(patient, booked, "reschedule", {"start_time": ELEVEN}, **{"If-Match": tag})
+    assert answer.json()["version"] == 2
+    problem(await act(patient, booked, "cancel", **{"If-Match": '"1"'}), 412, "version_mismatch")
+
+
+async def test_a_hold_is_no_appointment(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: dict[str, Any]
+) -> None:
+    hold = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": ELEVEN})).json()
+    for person in (doctor, patient):
+        assert (await person.get("/appointments")).json() == [booked]
+        for answer in (
+            await person.get(path(hold)),
+            await person.delete(path(hold)),
+            await person.get(path(hold, "history")),
+            await act(person, hold, "reschedule", {"start_time": TEN}),
+        ):
+            problem(answer, 404, "not_found")
+    problem(await patient.get("/appointments?status=pending"), 422, "invalid_request")
+    assert (ELEVEN, "2026-12-08T16:30:00Z") not in await free(client, doctor)
