@@ -44,7 +44,8 @@ async def reserve_key(
         return
     # The body by its meaning: who sends it again may write it in another order.
     body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
-    request_hash = sha256(f"{request.method} {request.scope['path']}\n{body}".encode()).hexdigest()
+    said = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n{body}"
+    request_hash = sha256(said.encode()).hexdigest()
     answer = await idempotency.reserve_key(session, caller.id, key, request_hash, now=now, forgotten=now - KEPT)
     if answer:
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})

@@ -270,7 +270,19 @@ def _refuse_empty(window: tuple[str, str]) -> tuple[str, str]:
     return window
 
 
-ClockWindow = Annotated[tuple[_ClockTime, _ClockEnd], AfterValidator(_refuse_empty)]
+ClockWindow = Annotated[
+    tuple[_ClockTime, _ClockEnd],
+    AfterValidator(_refuse_empty),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
+            "minItems": 2,
+            "maxItems": 2,
+            "examples": [["09:00", "12:00"], ["13:00", "24:00"], ["22:00", "06:00"]],
+        }
+    ),
+]
 """From and to, on the clock; one that ends before it starts goes on into the next day."""
 
 Language = Annotated[

@@ -23,12 +23,11 @@ def path(appointment: dict[str, Any], action: str = "") -> str:
 
 
 async def act(
-    person: Person, appointment: dict[str, Any], action: str, body: Any = None, **headers: Any
+    person: Person, appointment: dict[str, Any], action: str, body: Any = None, **headers: str
 ) -> httpx2.Response:
-    options = {"headers": person.headers | headers}
     if body is None and action in {"reschedule", "cancel"}:
         body = {}
-    return await person.client.post(path(appointment, action), **options, json=body)
+    return await person.client.post(path(appointment, action), headers=person.headers | headers, json=body)
 
 
 async def test_a_visit_takes_place(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
@@ -307,13 +306,13 @@ async def test_every_answer_carries_its_version(doctor: Person, patient: Person)
 
 
 @pytest.mark.parametrize("action", ["reschedule", "cancel", "arrive", "DELETE"])
-@pytest.mark.parametrize("tag", ['"2"', '"0"', 'W/"1"', '"01"x', "1", "", '"x"', '"99999999999"', "\xff"])
+@pytest.mark.parametrize("tag", ['"2"', '"0"', 'W/"1"', '"01"x', "1", "", '"x"', '"99999999999"', '"é"'])
 async def test_whoever_has_read_something_else_changes_nothing(
     doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, tag: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
     doctor = await doctor.again()
-    headers = {"If-Match": tag.encode("latin-1")}
+    headers = {"If-Match": tag}
     if action == "DELETE":
         answer = await doctor.client.delete(path(booked), headers=doctor.headers | headers)
     else:

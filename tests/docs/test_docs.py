@@ -9,6 +9,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.routers.problems import PROBLEMS
+from app.scheduling.status import TRANSITIONS
 from tests.databases import migrate
 from tests.servers import serve
 
@@ -36,6 +37,16 @@ def test_the_defaults_in_the_documents_are_the_defaults(setting: str) -> None:
 def test_every_error_code_is_described() -> None:
     described = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
     assert dict(described) == {code: str(status.value) for code, (status, _) in PROBLEMS.items()}
+
+
+def test_the_drawing_of_the_states_is_the_table() -> None:
+    drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", (ROOT / "docs/booking.md").read_text(), re.MULTILINE)
+    table = {
+        (source.value, transition.target.value, action.value)
+        for action, transition in TRANSITIONS.items()
+        for source in transition.sources
+    }
+    assert set(drawn) == table
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -1,58 +1,25 @@
 """What happens between the check of a booking and its insert: the rules change, or what was in the way goes."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role
+from app.core.permissions import Role
 from app.db.session import Sessions
 from app.repositories.appointments import AppointmentRecord
 from app.services.booking import Wanted, book_appointment
 from app.services.schedule import publish_availability, withdraw_availability
 from tests.conftest import Join
-from tests.databases import connected
 from tests.people import Person
+from tests.services.interruptions import NOW, actor, change_something_else, interrupted
 
-NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 TEN = datetime(2026, 12, 8, 10, tzinfo=UTC)
 
 # On SQLite a writer keeps everybody else out from its first statement on, so nothing can come in between.
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-
-type Interruption = Callable[[Sessions], Coroutine[None, None, None]]
-
-
-@contextmanager
-def interrupted(url: str, by: Interruption, before: str, times: int) -> Iterator[list[str]]:
-    """Somebody else commits something, right before a statement of this kind is sent, as often as told."""
-    happened: list[str] = []
-
-    async def commit() -> None:
-        async with connected(url) as engine:
-            await by(Sessions(engine))
-
-    def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith(before) and len(happened) < times:
-            happened.append(statement)
-            with ThreadPoolExecutor(1) as elsewhere:
-                elsewhere.submit(asyncio.run, commit()).result()
-
-    event.listen(Engine, "before_cursor_execute", interrupt)
-    try:
-        yield happened
-    finally:
-        event.remove(Engine, "before_cursor_execute", interrupt)
-
-
-def actor(person: Person, role: Role) -> Actor:
-    return Actor(UUID(person.id), role, person.name)
 
 
 async def book(sessions: Sessions, doctor: Person, patient: Person) -> AppointmentRecord:
@@ -60,11 +27,6 @@ async def book(sessions: Sessions, doctor: Person, patient: Person) -> Appointme
         return await book_appointment(
             session, actor(patient, Role.PATIENT), Wanted(UUID(doctor.id), TEN), reason=None, now=NOW
         )
-
-
-async def change_something_else(sessions: Sessions) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE doctors SET schedule_version = schedule_version + 1"))
 
 
 async def test_a_booking_checked_against_old_rules_is_checked_again(

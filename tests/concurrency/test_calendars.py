@@ -1,0 +1,214 @@
+"""Races of moving, holding, limits, time off and repeated requests; the arena is that of ``test_races``."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.core.permissions import Actor, Role
+from app.services.booking import Wanted, hold_time
+from tests.concurrency.arena import Arena, at, open_arena, outcomes, race
+from tests.databases import both
+from tests.people import Person
+
+
+@pytest.fixture(scope="module", params=both("calendars"))
+async def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
+    async with open_arena(request.param, tmp_path_factory.mktemp("guarded"), guarded=True) as arena:
+        yield arena
+
+
+@pytest.fixture(scope="module", params=both("calendars"))
+async def unguarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
+    async with open_arena(request.param, tmp_path_factory.mktemp("unguarded"), guarded=False) as arena:
+        yield arena
+
+
+@pytest.fixture
+async def arena(guarded: Arena) -> AsyncIterator[Arena]:
+    yield guarded
+    await guarded.clear()
+
+
+@pytest.fixture
+async def twin(unguarded: Arena) -> AsyncIterator[Arena]:
+    """The arena without the guard."""
+    yield unguarded
+    await unguarded.clear()
+
+
+async def move(person: Person, appointment: dict[str, Any], start: str, **headers: str) -> httpx2.Response:
+    return await person.client.post(
+        f"/appointments/{appointment['id']}/reschedule",
+        headers=person.headers | headers,
+        json={"start_time": start},
+    )
+
+
+async def moving_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[int, str]]:
+    seen: Counter[tuple[int, str]] = Counter()
+    for day in range(rounds):
+        doctor = await arena.doctor()
+        mover, *others = arena.patients[:9]
+        held = await mover.book(doctor, at("10:00", day))
+        moved, *answers = await race(
+            [partial(move, mover, held, at("11:00", day)), *(partial(o.ask, doctor, at("11:00", day)) for o in others)]
+        )
+        seen += outcomes([moved, *answers])
+        if moved.status_code == 409:
+            assert (await mover.get(f"/appointments/{held['id']}")).json() == held, "the old time is still held"
+    return seen
+
+
+async def test_moving_races_booking_and_one_wins(arena: Arena) -> None:
+    seen = await moving_races_booking(arena, rounds=4)
+    assert seen[200, "booked"] + seen[201, "booked"] == 4
+    assert seen[409, "slot_taken"] == 4 * 8
+    assert await arena.overlaps() == 0
+
+
+async def test_without_the_guard_moving_and_booking_win_together(twin: Arena) -> None:
+    seen = await moving_races_booking(twin, rounds=4)
+    assert seen[200, "booked"] + seen[201, "booked"] > 4
+    assert await twin.overlaps() > 0
+
+
+async def test_patients_who_swap_slots_do_not_wait_for_each_other_in_a_circle(arena: Arena) -> None:
+    """Neither can have the other's while it is held: both are refused, at once, and nobody loses what she has."""
+    doctor = await arena.doctor()
+    ann, ben = arena.patients[:2]
+    for day in range(7):
+        ten, eleven = await ann.book(doctor, at("10:00", day)), await ben.book(doctor, at("11:00", day))
+        answers = await race([partial(move, ann, ten, at("11:00", day)), partial(move, ben, eleven, at("10:00", day))])
+        assert outcomes(answers) == {(409, "slot_taken"): 2}
+        assert (await ann.get(f"/appointments/{ten['id']}")).json() == ten
+    assert len(await arena.booked(doctor)) == 14
+
+
+async def test_visits_that_are_moved_in_a_ring_between_two_doctors(arena: Arena) -> None:
+    """Everybody moves to and fro between the same two places; none is lost, and none is had twice."""
+    doctor = await arena.doctor()
+    movers = arena.patients[:6]
+    held = [await mover.book(doctor, at(f"{9 + number}:00")) for number, mover in enumerate(movers)]
+    for turn in range(3):
+        targets = [at(f"{9 + (number + 1 + turn) % 8}:00") for number in range(6)]
+        answers = await race([partial(move, *each) for each in zip(movers, held, targets, strict=True)])
+        assert set(outcomes(answers)) <= {(200, "booked"), (409, "slot_taken")}
+        assert await arena.overlaps() == 0
+        assert len(await arena.booked(doctor)) == 6
+
+
+async def test_of_many_moves_of_one_version_one_is_made(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    patient = arena.patients[0]
+    held = await patient.book(doctor, at("10:00"))
+    answers = await race(
+        [partial(move, patient, held, at(f"{11 + number}:00"), **{"If-Match": '"1"'}) for number in range(6)]
+    )
+    assert outcomes(answers) == {(200, "booked"): 1, (412, "version_mismatch"): 5}
+    [version] = [answer.json()["version"] for answer in answers if answer.status_code == 200]
+    assert version == 2
+    assert len((await patient.get(f"/appointments/{held['id']}/history")).json()) == 2
+
+
+async def test_the_limit_of_a_day_holds_in_a_race(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    assert (await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 3})).is_success
+    asked = [
+        partial(patient.ask, doctor, at(f"{8 + n // 2}:{n % 2 * 30:02}"))
+        for n, patient in enumerate(arena.patients[:16])
+    ]
+    answers = await race(asked)
+    assert outcomes(answers) == {(201, "booked"): 3, (409, "day_full"): 13}
+    assert len(await arena.booked(doctor)) == 3
+
+
+async def test_the_same_key_sent_ten_times_at_once(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    patient = arena.patients[0]
+    body = {"doctor_id": doctor.id, "start_time": at("10:00")}
+    headers = patient.headers | {"Idempotency-Key": "one-key"}
+    answers = await race(
+        [partial(arena.clients[n % 2].post, "/appointments", headers=headers, json=body) for n in range(10)]
+    )
+    assert Counter(answer.status_code for answer in answers) == {201: 10}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 9
+    assert len(await arena.booked(doctor)) == 1
+
+
+async def test_of_many_who_want_to_hold_a_slot_one_does(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    body = {"doctor_id": doctor.id, "start_time": at("10:00")}
+    holder, *others = patients = arena.patients[:10]
+    answers = await race([partial(patient.post, "/holds", body) for patient in patients])
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
+    [(holder, kept)] = [(p, a.json()) for p, a in zip(patients, answers, strict=True) if a.status_code == 201]
+    others = [patient for patient in patients if patient is not holder]
+    asked = [partial(holder.ask, doctor, at("10:00"), hold_id=kept["id"])]
+    asked += [partial(other.ask, doctor, at("10:00"), hold_id=kept["id"]) for other in others]
+    answers = await race(asked)
+    assert answers[0].status_code == 201
+    assert outcomes(answers[1:]) == {(409, "slot_taken"): 9}
+
+
+async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena) -> None:
+    """Nothing has swept it away: whoever comes finds it in the way, and does away with it."""
+    doctor = await arena.doctor()
+    holder, *others = arena.patients[:13]
+    long_ago = datetime.now(UTC) - timedelta(minutes=6)
+    for day in range(3):
+        for minute in ("00", "30"):
+            start = datetime.fromisoformat(at(f"10:{minute}", day))
+            actor = Actor(UUID(holder.id if minute == "00" else others[0].id), Role.PATIENT, "A patient")
+            async with arena.sessions.write() as session:
+                await hold_time(session, actor, Wanted(UUID(doctor.id), start), now=long_ago)
+        answers = await race([partial(other.ask, doctor, at("10:00", day), at("11:00", day)) for other in others])
+        assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): 11}
+    assert await arena.overlaps() == 0
+
+
+async def test_time_off_races_booking(arena: Arena) -> None:
+    """Refused, or listed as conflicting: no visit in time off goes unnoticed."""
+    doctor = await arena.doctor()
+    for day in range(4):
+        patients = arena.patients[:8]
+        asked = [
+            partial(patient.ask, doctor, at(f"{9 + number // 2}:{number % 2 * 30:02}", day))
+            for number, patient in enumerate(patients)
+        ]
+        away = {"start_time": at("8:00", day), "end_time": at("14:00", day)}
+        *answers, taken = await race([*asked, partial(doctor.post, "/doctors/me/time-off", away)])
+        assert taken.status_code == 201
+        assert set(outcomes(answers)) <= {(201, "booked"), (409, "time_off")}
+        told = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+        listed = {
+            each["id"]
+            for each in (await doctor.get("/doctors/me/appointments?conflicting=true&limit=100")).json()
+            if each["start_time"] < away["end_time"] and each["end_time"] > at("8:00", day)
+        }
+        assert told == listed
+        assert {each["id"] for each in taken.json()["affected"]} <= told
+        assert set(outcomes(await race(asked[:2]))) <= {(409, "time_off")}
+
+
+async def test_a_hold_dies_with_nobody(arena: Arena) -> None:
+    """What is over is over by the clock alone, whoever made it and whether or not anybody sweeps."""
+    doctor = await arena.doctor()
+    holder, other = arena.patients[:2]
+    kept = (await holder.post("/holds", {"doctor_id": doctor.id, "start_time": at("10:00")})).json()
+    assert (await other.ask(doctor, at("10:00"))).status_code == 409
+    async with arena.sessions.write() as session:
+        await session.execute(
+            text("UPDATE appointments SET expires_at = created_at WHERE status = 'pending'"),
+        )
+    await asyncio.sleep(0)
+    assert (await other.ask(doctor, at("10:00"))).status_code == 201
+    assert (await holder.ask(doctor, at("10:00"), hold_id=kept["id"])).status_code == 409

@@ -1,0 +1,50 @@
+"""Somebody else commits something at a chosen point of a transaction."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import Engine, event, text
+
+from app.core.permissions import Actor, Role
+from app.db.session import Sessions
+from tests.databases import connected
+from tests.people import Person
+
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+
+type Interruption = Callable[[Sessions], Coroutine[None, None, None]]
+
+
+@contextmanager
+def interrupted(url: str, by: Interruption, before: str, times: int) -> Iterator[list[str]]:
+    """Somebody else commits something, right before a statement of this kind is sent, as often as told."""
+    happened: list[str] = []
+
+    async def commit() -> None:
+        async with connected(url) as engine:
+            await by(Sessions(engine))
+
+    def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(before) and len(happened) < times:
+            happened.append(statement)
+            with ThreadPoolExecutor(1) as elsewhere:
+                elsewhere.submit(asyncio.run, commit()).result()
+
+    event.listen(Engine, "before_cursor_execute", interrupt)
+    try:
+        yield happened
+    finally:
+        event.remove(Engine, "before_cursor_execute", interrupt)
+
+
+def actor(person: Person, role: Role) -> Actor:
+    return Actor(UUID(person.id), role, person.name)
+
+
+async def change_something_else(sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE doctors SET schedule_version = schedule_version + 1"))
