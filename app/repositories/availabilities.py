@@ -13,9 +13,7 @@ from uuid_utils.compat import uuid7
 from app.models import Availability
 from app.scheduling.availability import Availability as Rule
 
-_RECORD = select(
-    Availability.id,
-    Availability.weekly_hours,
+RULE_COLUMNS = (
     Availability.starts,
     Availability.starts_fold,
     Availability.ends,
@@ -23,6 +21,7 @@ _RECORD = select(
     Availability.recurrence,
     Availability.last_ends,
 )
+_RECORD = select(Availability.id, Availability.weekly_hours, *RULE_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class AvailabilityRecord:
 
 
 def to_rule(columns: Sequence[Any]) -> Rule:
-    """The rule in a row of its columns: starts, its fold, ends, its fold, recurrence, last_ends."""
+    """The rule in a row of ``RULE_COLUMNS``."""
     starts, starts_fold, ends, ends_fold, recurrence, last_ends = columns
     return Rule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold), recurrence, last_ends)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.models import Availability, Doctor, TimeOff, VisitType
-from app.repositories.availabilities import to_rule
+from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import RECORD, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
@@ -95,12 +95,7 @@ def _rules_near(doctor_id: UUID, span: Interval) -> Subquery:
     return union_all(
         select(
             literal(1).label("opens"),
-            Availability.starts,
-            Availability.starts_fold,
-            Availability.ends,
-            Availability.ends_fold,
-            Availability.recurrence,
-            Availability.last_ends,
+            *RULE_COLUMNS,
         ).where(
             Availability.doctor_id == doctor_id,
             Availability.last_ends > first - _CLOCKS_APART,

@@ -1,0 +1,105 @@
+"""What was there before a migration is there after it, and still guarded."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db import schema
+from tests.databases import connected, temporary_postgresql
+
+DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED = (f"00000000-0000-7000-8000-{number:012}" for number in range(1, 6))
+CLINIC = f"""
+INSERT INTO users (id, email, email_canonical, name, role, password_hash, created_at)
+VALUES ('{DOCTOR}', 'a', 'a', 'Dr A', 'doctor', '', '{{2026-01-01 00:00}}'),
+       ('{PATIENT}', 'b', 'b', 'B', 'patient', '', '{{2026-01-01 00:00}}');
+INSERT INTO doctors (id, time_zone, name_key) VALUES ('{DOCTOR}', 'America/New_York', 'dr a');
+INSERT INTO availabilities (id, doctor_id, starts, starts_fold, ends, ends_fold, created_at)
+VALUES ('{OPENED}', '{DOCTOR}', '2026-12-08 09:00:00.000000', 0, '2026-12-08 17:00:00.000000', 0, '{{2026-01-01 00:00}}');
+INSERT INTO appointments (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, reason,
+  created_at, cancelled_at, cancelled_by)
+VALUES ('{BOOKED}', '{DOCTOR}', '{PATIENT}', '{{2026-12-08 15:00}}', '{{2026-12-08 15:30}}', '{{2026-12-08 15:00}}',
+  '{{2026-12-08 15:30}}', 'booked', 'A mole', '{{2026-01-02 00:00}}', NULL, NULL),
+       ('{CANCELLED}', '{DOCTOR}', '{PATIENT}', '{{2026-12-08 15:00}}', '{{2026-12-08 15:30}}', '{{2026-12-08 15:00}}',
+  '{{2026-12-08 15:30}}', 'cancelled', NULL, '{{2026-01-01 00:00}}', '{{2026-01-03 00:00}}', '{DOCTOR}')
+"""
+ANOTHER = f"""
+INSERT INTO appointments (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at)
+SELECT '{OPENED}', doctor_id, patient_id, start_time, end_time, busy_start, busy_end, 'booked', created_at
+FROM appointments WHERE status = 'booked'"""
+
+
+@pytest.fixture
+async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    if backend == "sqlite":
+        async with connected(f"sqlite+aiosqlite:///{tmp_path}/old.db") as engine:
+            yield engine
+    else:
+        async with temporary_postgresql() as url, connected(url) as engine:
+            yield engine
+
+
+async def run(engine: AsyncEngine, statements: str) -> None:
+    """Instants in braces and ids are spelt as each database keeps them."""
+    sqlite = engine.dialect.name == "sqlite"
+    async with engine.begin() as connection:
+        for statement in statements.split(";\n"):
+            spelt = statement.replace("{", "").replace("}", ":00.000000" if sqlite else ":00Z")
+            if sqlite:
+                for id_ in (DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED):
+                    spelt = spelt.replace(id_, id_.replace("-", ""))
+            await connection.execute(text(spelt))
+
+
+async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
+    async with engine.connect() as connection:
+        return [
+            tuple(str(value) if value is not None else None for value in row)
+            for row in await connection.execute(text(query))
+        ]
+
+
+async def test_a_clinic_goes_through_the_migrations_and_back(engine: AsyncEngine) -> None:
+    everything = {
+        "users": "SELECT email, name, role FROM users ORDER BY email",
+        "doctors": "SELECT time_zone, default_visit_minutes, schedule_version FROM doctors",
+        "availabilities": "SELECT starts, ends, recurrence FROM availabilities",
+        "appointments": "SELECT start_time, busy_end, status, reason, cancelled_at FROM appointments ORDER BY status",
+    }
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
+    before = {table: await rows(engine, query) for table, query in everything.items()}
+    await schema.upgrade(engine)
+    assert {table: await rows(engine, query) for table, query in everything.items()} == before
+    assert await rows(engine, "SELECT count(*) FROM availabilities WHERE last_ends = ends AND NOT weekly_hours") == [
+        ("1",)
+    ]
+    versions = await rows(engine, "SELECT status, version FROM appointments ORDER BY status")
+    assert versions == [("booked", "1"), ("cancelled", "2")]
+    kept = await rows(engine, "SELECT version, status FROM appointment_versions")
+    assert kept == [("1", "booked")], "what is cancelled has been booked before"
+    with pytest.raises(IntegrityError, match="appointments_(doctor|patient)_busy"):
+        await run(engine, ANOTHER)
+    await schema.downgrade(engine, "0001")
+    assert {table: await rows(engine, query) for table, query in everything.items()} == before
+    with pytest.raises(IntegrityError, match="appointments_(doctor|patient)_busy"):
+        await run(engine, ANOTHER)
+
+
+async def test_going_back_drops_what_the_older_schema_does_not_know(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine)
+    await run(
+        engine,
+        CLINIC.replace("starts_fold, ends,", "starts_fold, last_ends, ends,").replace(
+            "', 0, '2026-12-08 17", "', 0, '2027-12-08 17:00:00.000000', '2026-12-08 17"
+        ),
+    )
+    await run(engine, "UPDATE availabilities SET recurrence = 'FREQ=DAILY'")
+    await run(engine, "UPDATE appointments SET status = 'pending', expires_at = end_time WHERE status = 'booked'")
+    await schema.downgrade(engine, "0001")
+    assert await rows(engine, "SELECT status FROM appointments") == [("cancelled",)]
+    assert await rows(engine, "SELECT * FROM availabilities") == []
