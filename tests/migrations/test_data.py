@@ -19,7 +19,8 @@ VALUES ('{DOCTOR}', 'a', 'a', 'Dr A', 'doctor', '', '{{2026-01-01 00:00}}'),
        ('{PATIENT}', 'b', 'b', 'B', 'patient', '', '{{2026-01-01 00:00}}');
 INSERT INTO doctors (id, time_zone, name_key) VALUES ('{DOCTOR}', 'America/New_York', 'dr a');
 INSERT INTO availabilities (id, doctor_id, starts, starts_fold, ends, ends_fold, created_at)
-VALUES ('{OPENED}', '{DOCTOR}', '2026-12-08 09:00:00.000000', 0, '2026-12-08 17:00:00.000000', 0, '{{2026-01-01 00:00}}');
+VALUES
+  ('{OPENED}', '{DOCTOR}', '2026-12-08 09:00:00.000000', 0, '2026-12-08 17:00:00.000000', 0, '{{2026-01-01 00:00}}');
 INSERT INTO appointments (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, reason,
   created_at, cancelled_at, cancelled_by)
 VALUES ('{BOOKED}', '{DOCTOR}', '{PATIENT}', '{{2026-12-08 15:00}}', '{{2026-12-08 15:30}}', '{{2026-12-08 15:00}}',
@@ -82,22 +83,18 @@ async def test_a_clinic_goes_through_the_migrations_and_back(engine: AsyncEngine
     assert versions == [("booked", "1"), ("cancelled", "2")]
     kept = await rows(engine, "SELECT version, status FROM appointment_versions")
     assert kept == [("1", "booked")], "what is cancelled has been booked before"
-    with pytest.raises(IntegrityError, match="appointments_(doctor|patient)_busy"):
+    with pytest.raises(IntegrityError, match=r"appointments_(doctor|patient)_busy"):
         await run(engine, ANOTHER)
     await schema.downgrade(engine, "0001")
     assert {table: await rows(engine, query) for table, query in everything.items()} == before
-    with pytest.raises(IntegrityError, match="appointments_(doctor|patient)_busy"):
+    with pytest.raises(IntegrityError, match=r"appointments_(doctor|patient)_busy"):
         await run(engine, ANOTHER)
 
 
 async def test_going_back_drops_what_the_older_schema_does_not_know(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
     await schema.upgrade(engine)
-    await run(
-        engine,
-        CLINIC.replace("starts_fold, ends,", "starts_fold, last_ends, ends,").replace(
-            "', 0, '2026-12-08 17", "', 0, '2027-12-08 17:00:00.000000', '2026-12-08 17"
-        ),
-    )
     await run(engine, "UPDATE availabilities SET recurrence = 'FREQ=DAILY'")
     await run(engine, "UPDATE appointments SET status = 'pending', expires_at = end_time WHERE status = 'booked'")
     await schema.downgrade(engine, "0001")
