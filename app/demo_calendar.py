@@ -34,14 +34,13 @@ _MOVED = 4  # of them, at most
 _CANCELLED, _BY_DOCTOR = 0.08, 0.3
 _MISSED = 0.07
 _ARRIVAL_NOTED = 0.7
-_ABOUT_NOW = 10 * HOUR
 _LEAVES = 5 * DAY, 21 * DAY  # from now, for a conference
 _LEFT_IN_CONFLICT = 2
 _TURNED_AWAY = {Refusal.PATIENT_BUSY, Refusal.DAY_FULL}  # as happens to people
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
+class _Office:
     """A doctor in the transaction that makes her calendar; times are instants."""
 
     session: AsyncSession
@@ -80,25 +79,25 @@ async def make_calendar(
     """
     # Seeded by her name, a doctor's calendar is the same whichever other doctors there are.
     rng = Random(about.name)
-    room = _Room(session, actor, about, ZoneInfo(about.time_zone), to_instant(now - OPENED), to_instant(now), rng)
-    await _move_in(room)
-    visits = _choose([await _offer(room, kind) for kind in about.kinds], room)
+    office = _Office(session, actor, about, ZoneInfo(about.time_zone), to_instant(now - OPENED), to_instant(now), rng)
+    await _move_in(office)
+    visits = _choose([await _offer(office, kind) for kind in about.kinds], office)
     turns = rng.sample(patients, len(patients))
-    booked = [await _live_through(room, turns[turn % len(turns)], visit) for turn, visit in enumerate(visits)]
+    booked = [await _live_through(office, turns[turn % len(turns)], visit) for turn, visit in enumerate(visits)]
     made = {each.id: each for each in booked if each}
-    made |= {each.id: each for each in await _leave_late(room, list(made.values()))}
+    made |= {each.id: each for each in await _leave_late(office, list(made.values()))}
     return list(made.values())
 
 
-async def _move_in(room: _Room) -> None:
-    session, actor, about, opened = room.session, room.actor, room.about, from_instant(room.opened)
+async def _move_in(office: _Office) -> None:
+    session, actor, about, opened = office.session, office.actor, office.about, from_instant(office.opened)
     said = {"languages": list(about.languages), "bio": about.bio, **about.practice}
     await practice.change_practice(session, actor, said, opened)
     await schedule.set_weekly_hours(session, actor, about.hours, valid_from=None, valid_to=None, now=opened)
     if about.saturdays:
-        tomorrow = day_of(room.opened, room.zone) + timedelta(days=1)
+        tomorrow = day_of(office.opened, office.zone) + timedelta(days=1)
         saturday = midnight(tomorrow + timedelta(days=(5 - tomorrow.weekday()) % 7))
-        start, end = (resolve(saturday + timedelta(minutes=minutes), room.zone) for minutes in about.saturdays)
+        start, end = (resolve(saturday + timedelta(minutes=minutes), office.zone) for minutes in about.saturdays)
         await schedule.publish_availability(
             session,
             actor,
@@ -108,21 +107,21 @@ async def _move_in(room: _Room) -> None:
             now=opened,
         )
     if about.holiday:
-        today = day_of(room.now, room.zone)
-        first, last = (day_span(today + timedelta(days=ahead), room.zone) for ahead in about.holiday)
+        today = day_of(office.now, office.zone)
+        first, last = (day_span(today + timedelta(days=ahead), office.zone) for ahead in about.holiday)
         await schedule.take_time_off(
             session, actor, start=from_instant(first[0]), end=from_instant(last[1]), reason="Holiday", now=opened
         )
 
 
-async def _offer(room: _Room, kind: Kind) -> Sequence[_Visit]:
+async def _offer(office: _Office, kind: Kind) -> Sequence[_Visit]:
     """Offers a kind of visit; the visits that her hours have room for."""
-    opened, now = room.opened, room.now
+    opened, now = office.opened, office.now
     offered = kind.fields and await practice.offer_visit_type(
-        room.session, room.actor, kind.fields, from_instant(opened)
+        office.session, office.actor, kind.fields, from_instant(opened)
     )
     span = now - _BEFORE, now + _AFTER
-    plan = await get_plan(room.session, room.actor.id, span, offered.id if offered else None)
+    plan = await get_plan(office.session, office.actor.id, span, offered.id if offered else None)
     visit_type = choose_visit_type(plan)
     limits = plan.rules.limits, visit_type.limits
     # Whoever books has time to cancel or to move it.
@@ -140,11 +139,11 @@ async def _offer(room: _Room, kind: Kind) -> Sequence[_Visit]:
     return [visit for visit in possible if visit.earliest < visit.latest]
 
 
-def _choose(possible: Sequence[Sequence[_Visit]], room: _Room) -> Sequence[_Visit]:
+def _choose(possible: Sequence[Sequence[_Visit]], office: _Office) -> Sequence[_Visit]:
     """Those that do take place: of each kind about as many, and the days around now are the fullest."""
     # A race of exponential clocks is a weighted choice without replacement.
     race = [
-        (room.rng.expovariate(1 / (len(visits) * _rarity(visit.start - room.now))), visit)
+        (office.rng.expovariate(1 / (len(visits) * _rarity(visit.start - office.now))), visit)
         for visits in possible
         for visit in visits
     ]
@@ -171,8 +170,11 @@ def _choose(possible: Sequence[Sequence[_Visit]], room: _Room) -> Sequence[_Visi
     return sorted(visits, key=attrgetter("start"))
 
 
-def _rarity(distance: int) -> int:
-    return DAY if abs(distance) < _ABOUT_NOW else 7 * DAY + abs(distance)
+def _rarity(from_now: int) -> int:
+    distance = abs(from_now)
+    if distance < HOUR:  # so that somebody is there
+        return HOUR
+    return DAY if distance < 10 * HOUR else 7 * DAY + distance
 
 
 def _could_be_moved(origin: _Visit, visit: _Visit) -> bool:
@@ -180,44 +182,46 @@ def _could_be_moved(origin: _Visit, visit: _Visit) -> bool:
     return visit.booked_at_first is None and visit.kind is origin.kind and at_some_time
 
 
-async def _live_through(room: _Room, patient: Actor, visit: _Visit) -> AppointmentRecord | None:
+async def _live_through(office: _Office, patient: Actor, visit: _Visit) -> AppointmentRecord | None:
     """Everything that happens to a visit, up to now; nothing at all if it cannot be booked."""
-    rng = room.rng
+    rng = office.rng
     at = rng.randint(visit.earliest, visit.latest)
-    appointment = await _book(room, patient, visit, at)
+    appointment = await _book(office, patient, visit, at)
     if appointment is None:
         return None
     if visit.booked_at_first is not None:
         at = rng.randint(at, visit.latest)
-        appointment = await _move(room, _either(room, patient), appointment, visit, at)
+        appointment = await _move(office, _either(office, patient), appointment, visit, at)
     if rng.random() >= _CANCELLED:
-        return await _come(room, appointment, visit.kind)
-    by = _either(room, patient)
-    reason = rng.choice(DOCTOR_CANCELS if by is room.actor else PATIENT_CANCELS)
+        return await _come(office, appointment, visit.kind)
+    by = _either(office, patient)
+    reason = rng.choice(DOCTOR_CANCELS if by is office.actor else PATIENT_CANCELS)
     at = rng.randint(at, visit.latest)
-    return await lifecycle.cancel_appointment(room.session, by, appointment.id, reason=reason, now=from_instant(at))
+    return await lifecycle.cancel_appointment(office.session, by, appointment.id, reason=reason, now=from_instant(at))
 
 
-def _either(room: _Room, patient: Actor) -> Actor:
-    return room.actor if room.rng.random() < _BY_DOCTOR else patient
+def _either(office: _Office, patient: Actor) -> Actor:
+    return office.actor if office.rng.random() < _BY_DOCTOR else patient
 
 
-async def _book(room: _Room, patient: Actor, visit: _Visit, at: int) -> AppointmentRecord | None:
+async def _book(office: _Office, patient: Actor, visit: _Visit, at: int) -> AppointmentRecord | None:
     start = visit.booked_at_first or visit.start
-    wanted = Wanted(room.actor.id, from_instant(start), from_instant(start + visit.type.duration), visit.type.id)
-    reason = room.rng.choice(visit.kind.reasons)
+    wanted = Wanted(office.actor.id, from_instant(start), from_instant(start + visit.type.duration), visit.type.id)
+    reason = office.rng.choice(visit.kind.reasons)
     try:
-        return await booking.book_appointment(room.session, patient, wanted, reason=reason, now=from_instant(at))
+        return await booking.book_appointment(office.session, patient, wanted, reason=reason, now=from_instant(at))
     except DomainError as error:
         if error.code in _TURNED_AWAY:
             return None
         raise
 
 
-async def _move(room: _Room, by: Actor, appointment: AppointmentRecord, visit: _Visit, at: int) -> AppointmentRecord:
+async def _move(
+    office: _Office, by: Actor, appointment: AppointmentRecord, visit: _Visit, at: int
+) -> AppointmentRecord:
     # Unlike a booking, a move that the database refuses would be the end of the transaction.
     if await calendar.find_conflict(
-        room.session,
+        office.session,
         doctor_id=appointment.doctor_id,
         patient_id=appointment.patient_id,
         visit=(visit.start, visit.start + visit.type.duration),
@@ -228,7 +232,7 @@ async def _move(room: _Room, by: Actor, appointment: AppointmentRecord, visit: _
     start = from_instant(visit.start)
     try:
         return await booking.reschedule_appointment(
-            room.session, by, appointment.id, start=start, visit_type_id=None, versions=None, now=from_instant(at)
+            office.session, by, appointment.id, start=start, visit_type_id=None, versions=None, now=from_instant(at)
         )
     except DomainError as error:
         if error.code in _TURNED_AWAY:
@@ -236,9 +240,9 @@ async def _move(room: _Room, by: Actor, appointment: AppointmentRecord, visit: _
         raise
 
 
-async def _come(room: _Room, appointment: AppointmentRecord, kind: Kind) -> AppointmentRecord:
+async def _come(office: _Office, appointment: AppointmentRecord, kind: Kind) -> AppointmentRecord:
     """What the doctor notes of a visit, as far as it is noted by now."""
-    rng = room.rng
+    rng = office.rng
     start, end = to_instant(appointment.start_time), to_instant(appointment.end_time)
     if rng.random() < _MISSED:
         noted = [(Action.NO_SHOW, start + 20 * MINUTE)]
@@ -247,35 +251,37 @@ async def _come(room: _Room, appointment: AppointmentRecord, kind: Kind) -> Appo
         if kind.mode is VisitMode.IN_PERSON and rng.random() < _ARRIVAL_NOTED:
             noted.insert(0, (Action.ARRIVE, start - rng.randint(0, 20 * MINUTE)))
     for action, at in noted:
-        if at <= room.now:
+        if at <= office.now:
             appointment = await lifecycle.advance_appointment(
-                room.session, room.actor, appointment.id, action, now=from_instant(at)
+                office.session, office.actor, appointment.id, action, now=from_instant(at)
             )
     return appointment
 
 
-async def _leave_late(room: _Room, booked: Sequence[AppointmentRecord]) -> Sequence[AppointmentRecord]:
+async def _leave_late(office: _Office, booked: Sequence[AppointmentRecord]) -> Sequence[AppointmentRecord]:
     """Goes to a conference, on days that patients have booked; those whom she has told are returned."""
-    earliest, latest = (from_instant(room.now + distance) for distance in _LEAVES)
+    earliest, latest = (from_instant(office.now + distance) for distance in _LEAVES)
     days = [
-        day_of(to_instant(each.start_time), room.zone)
+        day_of(to_instant(each.start_time), office.zone)
         for each in booked
         if each.status is AppointmentStatus.BOOKED and earliest < each.start_time < latest
     ]
-    if room.about.conference is None or not days:
+    if office.about.conference is None or not days:
         return ()
     first = mode(days)
-    (start, _), (_, end) = day_span(first, room.zone), day_span(first + timedelta(days=1), room.zone)
-    now = from_instant(room.now)
+    (start, _), (_, end) = day_span(first, office.zone), day_span(first + timedelta(days=1), office.zone)
+    now = from_instant(office.now)
     *_, affected = await schedule.take_time_off(
-        room.session,
-        room.actor,
+        office.session,
+        office.actor,
         start=from_instant(start),
         end=from_instant(end),
-        reason=room.about.conference,
+        reason=office.about.conference,
         now=now,
     )
     return [
-        await lifecycle.cancel_appointment(room.session, room.actor, each.id, reason="I am at a conference", now=now)
+        await lifecycle.cancel_appointment(
+            office.session, office.actor, each.id, reason="I am at a conference", now=now
+        )
         for each in affected.appointments[_LEFT_IN_CONFLICT:]
     ]
