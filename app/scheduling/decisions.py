@@ -153,14 +153,14 @@ def _free(
 def _obstacles(
     rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval, now: int, hours: Sequence[Interval]
 ) -> dict[Refusal, Sequence[Interval]]:
-    """Each rule, as the time inside ``span`` that it blocks (and maybe more around it); some may be empty."""
+    """Each rule, as the time inside ``span`` that it blocks (and maybe more around it); what is backward is empty."""
     first, last = span
     before, after = visit_type.buffer_before, visit_type.buffer_after
     soonest = now + max(rules.limits.min_notice, visit_type.limits.min_notice)
     return {
-        Refusal.IN_THE_PAST: [(min(first, now), now)],
+        Refusal.IN_THE_PAST: [(first, now)],
         Refusal.TOO_SOON: [(now, soonest)],
-        Refusal.TOO_FAR_AHEAD: [(horizon, max(horizon, last)) for horizon in _horizon(rules, visit_type, now)],
+        Refusal.TOO_FAR_AHEAD: [(horizon, last) for horizon in _horizon(rules, visit_type, now)],
         Refusal.OUTSIDE_AVAILABILITY: subtract([span], merge(clip(hours, span))),
         Refusal.TIME_OFF: away_windows(rules, span),
         Refusal.DAY_FULL: _full_days(rules, visit_type, taken),

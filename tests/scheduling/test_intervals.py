@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scheduling.intervals import Interval, clip, from_instant, merge, subtract, to_instant
+from app.scheduling.intervals import Interval, clip, from_instant, merge, overlaps, subtract, to_instant
 
 INTERVALS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)))
 SPAN = st.tuples(st.integers(0, 30), st.integers(0, 30))
@@ -29,6 +29,12 @@ def test_clip_keeps_the_points_inside(intervals: list[Interval], span: Interval)
     assert points(clip(intervals, span)) == points(intervals) & points([span])
 
 
+@given(INTERVALS, SPAN)
+def test_clip_keeps_the_order_and_drops_what_is_empty(intervals: list[Interval], span: Interval) -> None:
+    inside = [each for each in intervals if points([each]) & points([span])]
+    assert clip(intervals, span) == [(max(start, span[0]), min(end, span[1])) for start, end in inside]
+
+
 @given(INTERVALS, INTERVALS)
 def test_subtract_takes_the_points_of_the_holes(intervals: list[Interval], holes: list[Interval]) -> None:
     left = subtract(merge(intervals), merge(holes))
@@ -36,8 +42,15 @@ def test_subtract_takes_the_points_of_the_holes(intervals: list[Interval], holes
     assert left == merge(left)
 
 
-def test_touching_intervals_become_one() -> None:
+@given(SPAN, INTERVALS)
+def test_overlaps_tells_whether_a_point_is_shared(interval: Interval, others: list[Interval]) -> None:
+    assert overlaps(interval, others) == bool(points([interval]) & points(others))
+
+
+def test_touching_intervals_become_one_and_do_not_overlap() -> None:
     assert merge([(5, 9), (1, 5)]) == [(1, 9)]
+    assert not overlaps((1, 5), [(5, 9)])
+    assert not overlaps((5, 9), [(1, 5)])
 
 
 def test_one_hole_can_span_several_intervals() -> None:

@@ -1,24 +1,36 @@
-"""Wall clocks on the days when they are changed. The instants were checked against the IANA database."""
+"""Wall clocks and days when clocks are changed. The instants were checked against the IANA database."""
 
-from datetime import datetime
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scheduling.intervals import HOUR, MINUTE, from_instant, to_instant
-from app.scheduling.zones import resolve, wall_time
+from app.scheduling.intervals import HOUR, MINUTE, from_instant
+from app.scheduling.zones import day_of, day_span, resolve, wall_time
+from tests.scheduling.clocks import NEW_YORK, instant, span, wall
 
-NEW_YORK = ZoneInfo("America/New_York")
-
-
-def instant(text: str) -> int:
-    return to_instant(datetime.fromisoformat(text))
+zones = st.sampled_from(
+    [
+        "America/New_York",
+        "Africa/Cairo",
+        "Asia/Kolkata",
+        "Australia/Lord_Howe",
+        "America/Havana",
+        "America/St_Johns",
+        "Pacific/Apia",
+        "Europe/Dublin",
+        "UTC",
+    ]
+).map(ZoneInfo)
+moments = st.integers(instant("1990-01-01T00:00Z") // MINUTE, instant("2090-01-01T00:00Z") // MINUTE).map(
+    lambda minute: minute * MINUTE
+)
 
 
 @pytest.mark.parametrize(
-    ("zone", "wall", "expected"),
+    ("zone", "shown", "expected"),
     [
         ("America/New_York", "2026-03-07T13:00", "2026-03-07T18:00Z"),
         ("America/New_York", "2026-03-08T13:00", "2026-03-08T17:00Z"),
@@ -30,13 +42,16 @@ def instant(text: str) -> int:
         # In the gap: read with the offset before it (RFC 5545 section 3.3.5).
         ("America/New_York", "2026-03-08T02:30", "2026-03-08T07:30Z"),
         ("Africa/Cairo", "2026-04-24T00:00", "2026-04-23T22:00Z"),
+        ("Australia/Lord_Howe", "2026-10-04T02:15", "2026-10-03T15:45Z"),
         # Twice: the first occurrence.
         ("America/New_York", "2026-11-01T01:30", "2026-11-01T05:30Z"),
         ("Africa/Cairo", "2026-10-29T23:30", "2026-10-29T20:30Z"),
+        ("Australia/Lord_Howe", "2026-04-05T01:45", "2026-04-04T14:45Z"),
+        ("America/Havana", "2026-11-01T00:30", "2026-11-01T04:30Z"),
     ],
 )
-def test_wall_time_in_a_zone(zone: str, wall: str, expected: str) -> None:
-    assert resolve(datetime.fromisoformat(wall), ZoneInfo(zone)) == instant(expected)
+def test_wall_time_in_a_zone(zone: str, shown: str, expected: str) -> None:
+    assert resolve(wall(shown), ZoneInfo(zone)) == instant(expected)
 
 
 def test_the_second_occurrence_has_a_fold() -> None:
@@ -45,31 +60,67 @@ def test_the_second_occurrence_has_a_fold() -> None:
     assert resolve(second, NEW_YORK) == instant("2026-11-01T06:30Z")
 
 
-@pytest.mark.parametrize(("night", "hours"), [("2026-03-07", 7), ("2026-10-31", 9), ("2026-06-06", 8)])
-def test_a_night_is_as_long_as_the_clock_makes_it(night: str, hours: int) -> None:
-    evening = datetime.fromisoformat(f"{night}T22:00")
-    morning = (
-        evening.replace(day=evening.day + 1, hour=6) if evening.day < 31 else datetime.fromisoformat("2026-11-01T06:00")
-    )
-    assert resolve(morning, NEW_YORK) - resolve(evening, NEW_YORK) == hours * HOUR
-
-
-@given(
-    st.integers(instant("1990-01-01T00:00Z") // MINUTE, instant("2090-01-01T00:00Z") // MINUTE),
-    st.sampled_from(
-        [
-            "America/New_York",
-            "Africa/Cairo",
-            "Asia/Kolkata",
-            "Australia/Lord_Howe",
-            "Pacific/Apia",
-            "Europe/Dublin",
-            "UTC",
-        ]
-    ),
+@pytest.mark.parametrize(
+    ("zone", "day", "first", "last", "hours"),
+    [
+        ("America/New_York", "2026-03-07", "2026-03-07T05:00Z", "2026-03-08T05:00Z", 24),
+        ("America/New_York", "2026-03-08", "2026-03-08T05:00Z", "2026-03-09T04:00Z", 23),
+        ("America/New_York", "2026-11-01", "2026-11-01T04:00Z", "2026-11-02T05:00Z", 25),
+        # No midnight: the day begins at 01:00.
+        ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00Z", "2026-04-24T21:00Z", 23),
+        # 23:00 to 24:00 comes twice.
+        ("Africa/Cairo", "2026-10-29", "2026-10-28T21:00Z", "2026-10-29T22:00Z", 25),
+        ("Asia/Kolkata", "2026-12-08", "2026-12-07T18:30Z", "2026-12-08T18:30Z", 24),
+        ("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00Z", "2026-04-05T13:30Z", 24.5),
+        ("Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30Z", "2026-10-04T13:00Z", 23.5),
+        # Midnight comes twice: the first one begins the day.
+        ("America/Havana", "2026-10-31", "2026-10-31T04:00Z", "2026-11-01T04:00Z", 24),
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00Z", "2026-11-02T05:00Z", 25),
+        ("America/St_Johns", "2010-11-06", "2010-11-06T02:30Z", "2010-11-07T02:30Z", 24),
+        ("America/St_Johns", "2010-11-07", "2010-11-07T02:30Z", "2010-11-08T03:30Z", 25),
+        # Samoa went over to the other side of the date line, and left this day out.
+        ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00Z", "2011-12-30T10:00Z", 0),
+    ],
 )
-def test_every_instant_survives_the_way_over_a_wall_clock(minute: int, zone: str) -> None:
-    moment = minute * MINUTE
-    wall = wall_time(moment, ZoneInfo(zone))
-    assert resolve(wall, ZoneInfo(zone)) == moment
-    assert wall == from_instant(moment).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+def test_a_day_goes_from_midnight_to_midnight(zone: str, day: str, first: str, last: str, hours: float) -> None:
+    begin, end = day_span(date.fromisoformat(day), ZoneInfo(zone))
+    assert (begin, end) == span(first, last)
+    assert end - begin == hours * HOUR
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "day"),
+    [
+        ("Africa/Cairo", "2026-04-23T21:59Z", "2026-04-23"),
+        ("Africa/Cairo", "2026-04-23T22:00Z", "2026-04-24"),
+        ("Africa/Cairo", "2026-10-29T21:59Z", "2026-10-29"),
+        ("Africa/Cairo", "2026-10-29T22:00Z", "2026-10-30"),
+        # Clocks show 23:01 of the day before again, a minute after this one has begun.
+        ("America/St_Johns", "2010-11-07T02:29Z", "2010-11-06"),
+        ("America/St_Johns", "2010-11-07T02:30Z", "2010-11-07"),
+        ("America/St_Johns", "2010-11-07T02:31Z", "2010-11-07"),
+        ("America/St_Johns", "2010-11-07T03:30Z", "2010-11-07"),
+        ("Pacific/Apia", "2011-12-30T09:59Z", "2011-12-29"),
+        ("Pacific/Apia", "2011-12-30T10:00Z", "2011-12-31"),
+    ],
+)
+def test_the_day_of_an_instant(zone: str, moment: str, day: str) -> None:
+    assert day_of(instant(moment), ZoneInfo(zone)) == date.fromisoformat(day)
+
+
+@given(moments, zones)
+def test_every_instant_lies_in_the_span_of_its_day(moment: int, zone: ZoneInfo) -> None:
+    first, last = day_span(day_of(moment, zone), zone)
+    assert first <= moment < last
+
+
+@given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), zones)
+def test_each_day_begins_where_the_one_before_has_ended(day: date, zone: ZoneInfo) -> None:
+    assert day_span(day, zone)[1] == day_span(day + timedelta(days=1), zone)[0]
+
+
+@given(moments, zones)
+def test_every_instant_survives_the_way_over_a_wall_clock(moment: int, zone: ZoneInfo) -> None:
+    shown = wall_time(moment, zone)
+    assert resolve(shown, zone) == moment
+    assert shown == from_instant(moment).astimezone(zone).replace(tzinfo=None)

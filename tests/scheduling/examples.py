@@ -1,0 +1,33 @@
+"""A doctor, and what her patients come for."""
+
+from uuid import UUID
+
+from app.scheduling.availability import Rules
+from app.scheduling.intervals import DAY, MINUTE, Interval
+from app.scheduling.visits import Taken, VisitType
+from app.scheduling.zones import day_span
+from tests.scheduling.clocks import (
+    NEW_YORK,
+    available,
+    instant,
+    span,
+    wall,
+)
+
+LONG_AGO = instant("2010-01-01T00:00Z")
+HALF_HOUR = VisitType(30 * MINUTE, step=30 * MINUTE)
+CHECK_UP, NEW_PATIENT = UUID(int=1), UUID(int=2)
+
+MONDAY = Rules(NEW_YORK, (available("2026-06-01T09:00", "2026-06-01T17:00"),))
+NINE = instant("2026-06-01T13:00Z")
+WHOLE_MONDAY = span("2026-06-01T04:00Z", "2026-06-02T04:00Z")
+
+
+def booked(visit_type: VisitType, start: int) -> Taken:
+    end = start + visit_type.duration
+    return Taken(start - visit_type.buffer_before, end + visit_type.buffer_after, start, visit_type.id)
+
+
+def around(day: str, rules: Rules) -> Interval:
+    first, last = day_span(wall(day).date(), rules.zone)
+    return first - DAY, last + DAY

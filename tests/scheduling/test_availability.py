@@ -1,0 +1,200 @@
+"""When a doctor is open, as instants."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.scheduling import availability
+from app.scheduling.availability import Availability, Rules, away_windows, open_windows, opened, window
+from app.scheduling.intervals import DAY, HOUR, from_instant, overlaps, to_instant
+from app.scheduling.zones import wall_time
+from tests.scheduling.clocks import (
+    APIA,
+    CAIRO,
+    HAVANA,
+    KOLKATA,
+    LORD_HOWE,
+    NEW_YORK,
+    ST_JOHNS,
+    available,
+    away,
+    in_utc,
+    instant,
+    span,
+    wall,
+)
+from tests.scheduling.reference import at, list_openings
+
+
+def test_a_window_a_day_moves_with_the_clock() -> None:
+    rules = Rules(NEW_YORK, (available("2026-01-03T13:00", "2026-01-03T18:00", "FREQ=DAILY"),))
+    assert in_utc(open_windows(rules, span("2026-03-07T00:00Z", "2026-03-09T00:00Z"))) == [
+        "2026-03-07 18:00–23:00Z",
+        "2026-03-08 17:00–22:00Z",
+    ]
+    rules = Rules(NEW_YORK, (available("2026-01-03T09:00", "2026-01-03T10:00", "FREQ=DAILY"),))
+    assert in_utc(open_windows(rules, span("2026-10-31T00:00Z", "2026-11-03T00:00Z"))) == [
+        "2026-10-31 13:00–14:00Z",
+        "2026-11-01 14:00–15:00Z",
+        "2026-11-02 14:00–15:00Z",
+    ]
+
+
+def test_a_window_a_week_moves_with_the_clock() -> None:
+    rules = Rules(NEW_YORK, (available("2026-01-06T10:00", "2026-01-06T11:00", "FREQ=WEEKLY"),))
+    assert in_utc(open_windows(rules, span("2026-10-27T00:00Z", "2026-11-04T00:00Z"))) == [
+        "2026-10-27 14:00–15:00Z",
+        "2026-11-03 15:00–16:00Z",
+    ]
+
+
+@pytest.mark.parametrize(("evening", "hours"), [("2026-03-07", 7), ("2026-06-06", 8), ("2026-10-31", 9)])
+def test_a_night_is_as_long_as_the_clock_makes_it(evening: str, hours: int) -> None:
+    rules = Rules(NEW_YORK, (available("2026-01-03T22:00", "2026-01-04T06:00", "FREQ=WEEKLY"),))
+    begin = instant(f"{evening}T12:00Z")
+    [(opens, closes)] = open_windows(rules, (begin, begin + 24 * HOUR))
+    assert closes - opens == hours * HOUR
+
+
+@pytest.mark.parametrize(
+    ("zone", "starts", "ends", "expected"),
+    [
+        # Clocks go forward inside, at the start and at the end of the window.
+        (NEW_YORK, "2026-03-08T01:00", "2026-03-08T04:00", "2026-03-08 06:00–08:00Z"),
+        (NEW_YORK, "2026-03-08T02:00", "2026-03-08T04:00", "2026-03-08 07:00–08:00Z"),
+        (NEW_YORK, "2026-03-08T01:00", "2026-03-08T02:00", "2026-03-08 06:00–07:00Z"),
+        (NEW_YORK, "2026-03-08T01:00", "2026-03-08T02:30", "2026-03-08 06:00–07:30Z"),
+        (LORD_HOWE, "2026-10-04T01:00", "2026-10-04T03:00", "2026-10-03 14:30–16:00Z"),
+        (CAIRO, "2026-04-24T00:00", "2026-04-24T02:00", "2026-04-23 22:00–23:00Z"),
+        # Clocks go back.
+        (NEW_YORK, "2026-11-01T00:00", "2026-11-01T04:00", "2026-11-01 04:00–09:00Z"),
+        (LORD_HOWE, "2026-04-05T01:00", "2026-04-05T03:00", "2026-04-04 14:00–16:30Z"),
+        (CAIRO, "2026-10-29T22:00", "2026-10-30T00:00", "2026-10-29 19:00–22:00Z"),
+        (KOLKATA, "2026-12-08T09:00", "2026-12-08T12:00", "2026-12-08 03:30–06:30Z"),
+    ],
+)
+@pytest.mark.parametrize("recurrence", [None, "FREQ=WEEKLY"])
+def test_a_window_has_the_hours_that_exist(
+    zone: ZoneInfo, starts: str, ends: str, expected: str, recurrence: str | None
+) -> None:
+    rules = Rules(zone, (available(starts, ends, recurrence),))
+    whole_day = instant(f"{starts[:10]}T00:00Z")
+    assert in_utc(open_windows(rules, (whole_day - 12 * HOUR, whole_day + 36 * HOUR))) == [expected]
+
+
+def test_a_window_that_clocks_skip_is_none() -> None:
+    # 02:30 is read as 03:30, which is later than 03:15.
+    skipped = available("2026-03-08T02:30", "2026-03-08T03:15")
+    assert open_windows(Rules(NEW_YORK, (skipped,)), span("2026-03-08T00:00Z", "2026-03-09T00:00Z")) == []
+
+
+def test_a_single_window_can_begin_or_end_at_the_second_occurrence() -> None:
+    first, second = wall("2026-11-01T01:30"), wall("2026-11-01T01:30").replace(fold=1)
+    assert window(Availability(first, second), NEW_YORK) == span("2026-11-01T05:30Z", "2026-11-01T06:30Z")
+    end = wall("2026-11-01T02:00")
+    assert window(Availability(second, end), NEW_YORK) == span("2026-11-01T06:30Z", "2026-11-01T07:00Z")
+
+
+@pytest.mark.parametrize("minutes", [0, 30, 60, 90, 120])
+def test_a_window_given_as_instants_keeps_them(minutes: int) -> None:
+    start = instant("2026-11-01T05:00Z") + minutes * HOUR // 60
+    given_as = Availability(wall_time(start, NEW_YORK), wall_time(start + HOUR, NEW_YORK))
+    assert window(given_as, NEW_YORK) == (start, start + HOUR)
+
+
+def test_a_doctor_who_moves_keeps_her_wall_times() -> None:
+    rules = Rules(NEW_YORK, (available("2026-01-05T09:00", "2026-01-05T10:00", "FREQ=WEEKLY"),))
+    week = span("2026-12-07T00:00Z", "2026-12-14T00:00Z")
+    assert in_utc(open_windows(rules, week)) == ["2026-12-07 14:00–15:00Z"]
+    assert in_utc(open_windows(replace(rules, zone=KOLKATA), week)) == ["2026-12-07 03:30–04:30Z"]
+
+
+def test_no_window_is_open_before_the_first_or_after_the_last() -> None:
+    daily = replace(available("2026-06-02T09:00", "2026-06-02T10:00", "FREQ=DAILY"), last_ends=wall("2026-06-04T10:00"))
+    assert in_utc(open_windows(Rules(NEW_YORK, (daily,)), span("2026-01-01T00:00Z", "2026-12-31T00:00Z"))) == [
+        "2026-06-02 13:00–14:00Z",
+        "2026-06-03 13:00–14:00Z",
+        "2026-06-04 13:00–14:00Z",
+    ]
+    before_the_last_has_ended = replace(daily, last_ends=wall("2026-06-04T09:59"))
+    assert (
+        len(open_windows(Rules(NEW_YORK, (before_the_last_has_ended,)), span("2026-06-01T00Z", "2026-07-01T00Z"))) == 2
+    )
+
+
+def test_a_window_of_a_week_is_seen_on_each_of_its_days() -> None:
+    rules = Rules(NEW_YORK, (available("2026-06-01T00:00", "2026-06-08T00:00", "FREQ=WEEKLY"),))
+    day = span("2027-06-03T00:00Z", "2027-06-04T00:00Z")
+    assert open_windows(rules, day) == [day]
+    assert len(opened(rules, day)) == 1
+
+
+def test_what_is_opened_is_told_whole_and_each_for_itself() -> None:
+    morning, overlapping = (
+        available("2026-06-01T09:00", "2026-06-01T12:00"),
+        available("2026-06-01T11:00", "2026-06-01T13:00"),
+    )
+    rules = Rules(KOLKATA, (morning, overlapping))
+    part = span("2026-06-01T06:00Z", "2026-06-01T06:30Z")
+    assert in_utc(opened(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
+    assert open_windows(rules, part) == [part]
+
+
+def test_what_only_touches_the_span_is_not_in_it() -> None:
+    rules = Rules(KOLKATA, (available("2026-06-01T09:00", "2026-06-01T12:00"),))
+    assert opened(rules, span("2026-06-01T06:30Z", "2026-06-01T07:00Z")) == []
+    assert opened(rules, span("2026-06-01T03:00Z", "2026-06-01T03:30Z")) == []
+
+
+def test_a_day_off_is_as_long_as_the_day() -> None:
+    spring, autumn = away("2026-04-24T00:00", "2026-04-25T00:00"), away("2026-10-29T00:00", "2026-10-30T00:00")
+    rules = Rules(CAIRO, (), (spring, autumn))
+    [short, long] = away_windows(rules, span("2026-01-01T00:00Z", "2027-01-01T00:00Z"))
+    assert short == span("2026-04-23T22:00Z", "2026-04-24T21:00Z")
+    assert long == span("2026-10-28T21:00Z", "2026-10-29T22:00Z")
+
+
+def test_time_off_is_told_inside_the_span_and_as_one() -> None:
+    rules = Rules(
+        KOLKATA, (), (away("2026-06-02T00:00", "2026-06-03T00:00"), away("2026-06-01T00:00", "2026-06-02T00:00"))
+    )
+    assert away_windows(rules, span("2026-06-01T00:00Z", "2026-06-09T00:00Z")) == [
+        span("2026-06-01T00:00Z", "2026-06-02T18:30Z")
+    ]
+
+
+@pytest.fixture(params=[1, 28])
+def days_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    days: int = request.param
+    # What is kept was cut in another way.
+    availability._windows_of_block.cache_clear()
+    monkeypatch.setattr(availability, "_BLOCK", timedelta(days=days))
+    yield days
+    availability._windows_of_block.cache_clear()
+
+
+@pytest.mark.usefixtures("days_at_once")
+@pytest.mark.parametrize(
+    ("zone", "around"),
+    [
+        (NEW_YORK, "2026-03-08T07:00Z"),
+        (CAIRO, "2026-10-29T21:00Z"),
+        (HAVANA, "2026-11-01T05:00Z"),
+        (ST_JOHNS, "2010-11-07T02:31Z"),
+        (APIA, "2011-12-30T10:00Z"),
+    ],
+)
+@pytest.mark.parametrize("times", ["00:00 24", "23:45 1", "00:15 30", "01:30 72"])
+def test_the_calendar_may_be_cut_into_pieces_of_any_length(zone: ZoneInfo, around: str, times: str) -> None:
+    change = instant(around)
+    clock, hours = times.split()
+    starts = wall(f"{from_instant(change - 9 * DAY):%Y-%m-%d}T{clock}")
+    rules = Rules(zone, (Availability(starts, starts + timedelta(hours=int(hours)), "FREQ=DAILY"),))
+    days = change - 3 * DAY, change + 3 * DAY
+    expected = [(to_instant(first), to_instant(last)) for first, last in list_openings(rules, *map(at, days))]
+    for begin in range(*days, HOUR // 2):
+        asked = begin, begin + HOUR // 2
+        assert opened(rules, asked) == [each for each in expected if overlaps(asked, [each])]

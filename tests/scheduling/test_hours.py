@@ -1,0 +1,169 @@
+"""The weekly plan, as it is said and as it is kept."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.scheduling.availability import Availability, Rules, open_windows
+from app.scheduling.hours import DayWindow, cut, find_overlap, hours_of_week, to_availabilities
+from app.scheduling.intervals import DAY, Interval
+from app.scheduling.recurrence import find_fault, starts_between
+from app.scheduling.zones import day_span, midnight
+from tests.scheduling.clocks import NEW_YORK, in_utc, span, starts_in, wall
+
+MONDAY, TUESDAY, WEDNESDAY, SATURDAY, SUNDAY = 0, 1, 2, 5, 6
+HOUR, WEEK = 60, 7 * 24 * 60
+NINE_TO_FIVE = (9 * HOUR, 17 * HOUR)
+
+quarters = st.tuples(st.integers(0, 95), st.integers(1, 96)).map(lambda each: (each[0] * 15, sum(each) * 15))
+plans = st.dictionaries(st.integers(0, 6), st.lists(quarters, max_size=3))
+days = st.dates(date(2026, 1, 1), date(2026, 12, 31))
+
+
+@pytest.mark.parametrize(
+    ("hours", "weekday"),
+    [
+        ({}, None),
+        ({MONDAY: []}, None),
+        ({MONDAY: [NINE_TO_FIVE]}, None),
+        ({MONDAY: [(540, 720), (720, 1020)]}, None),
+        ({MONDAY: [(720, 1020), (540, 721)]}, MONDAY),
+        ({MONDAY: [NINE_TO_FIVE, NINE_TO_FIVE]}, MONDAY),
+        ({MONDAY: [(0, 1440)], TUESDAY: [(0, 60)]}, None),
+        # Over midnight, and over the end of the week.
+        ({MONDAY: [(22 * HOUR, 30 * HOUR)], TUESDAY: [(6 * HOUR, 7 * HOUR)]}, None),
+        ({MONDAY: [(22 * HOUR, 30 * HOUR)], TUESDAY: [(5 * HOUR, 7 * HOUR)]}, TUESDAY),
+        ({SUNDAY: [(22 * HOUR, 30 * HOUR)], MONDAY: [(6 * HOUR, 7 * HOUR)]}, None),
+        ({SUNDAY: [(22 * HOUR, 30 * HOUR)], MONDAY: [(5 * HOUR, 7 * HOUR)]}, MONDAY),
+        ({SUNDAY: [(22 * HOUR, 47 * HOUR)]}, None),
+    ],
+)
+def test_windows_that_overlap_are_found(hours: dict[int, list[DayWindow]], weekday: int | None) -> None:
+    assert find_overlap(hours) == weekday
+
+
+@given(plans)
+def test_there_is_an_overlap_if_a_quarter_of_an_hour_is_named_twice(hours: dict[int, list[DayWindow]]) -> None:
+    quarters_named = Counter(
+        (weekday * 24 * HOUR + minute) % WEEK
+        for weekday, windows in hours.items()
+        for start, end in windows
+        for minute in range(start, end, 15)
+    )
+    assert (find_overlap(hours) is not None) == any(count > 1 for count in quarters_named.values())
+
+
+def test_equal_hours_are_kept_as_one_rule() -> None:
+    hours = {MONDAY: [(540, 720), NINE_TO_FIVE], WEDNESDAY: [NINE_TO_FIVE]}
+    assert to_availabilities(hours, date(2026, 6, 2), None) == [
+        Availability(wall("2026-06-08T09:00"), wall("2026-06-08T12:00"), "FREQ=WEEKLY;BYDAY=MO"),
+        Availability(wall("2026-06-03T09:00"), wall("2026-06-03T17:00"), "FREQ=WEEKLY;BYDAY=MO,WE"),
+    ]
+
+
+def test_a_window_until_midnight_runs_into_the_next_day() -> None:
+    plan = to_availabilities({SATURDAY: [(23 * HOUR, 24 * HOUR)], SUNDAY: [(0, HOUR)]}, date(2026, 6, 1), None)
+    assert in_utc(open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-06-06T12:00Z", "2026-06-07T12:00Z"))) == [
+        "2026-06-07 03:00–05:00Z"
+    ]
+
+
+def test_a_plan_holds_from_its_first_day_to_its_last() -> None:
+    hours = {MONDAY: [(22 * HOUR, 26 * HOUR)], TUESDAY: [NINE_TO_FIVE]}
+    plan = to_availabilities(hours, date(2026, 6, 2), date(2026, 6, 15))
+    # What begins on the last day ends as it always does.
+    assert in_utc(open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-05-01T00:00Z", "2026-08-01T00:00Z"))) == [
+        "2026-06-02 13:00–21:00Z",
+        "2026-06-09 02:00–06:00Z",
+        "2026-06-09 13:00–21:00Z",
+        "2026-06-16 02:00–06:00Z",
+    ]
+    assert any(hours_of_week(plan, date(2026, 6, 15)).values())
+    assert not any(hours_of_week(plan, date(2026, 6, 16)).values())
+
+
+def test_a_plan_that_is_over_before_it_begins_is_none() -> None:
+    assert to_availabilities({MONDAY: [NINE_TO_FIVE]}, date(2026, 6, 2), date(2026, 6, 7)) == []
+
+
+@given(plans, days, st.integers(0, 400))
+def test_a_plan_is_read_as_it_was_said(hours: dict[int, list[DayWindow]], valid_from: date, later: int) -> None:
+    plan = to_availabilities(hours, valid_from, None)
+    assert hours_of_week(plan, valid_from + timedelta(days=later)) == {
+        weekday: sorted(set(hours.get(weekday, ()))) for weekday in range(7)
+    }
+
+
+@given(plans, days)
+def test_every_rule_of_a_plan_begins_with_its_first_occurrence(hours: dict[int, list[DayWindow]], start: date) -> None:
+    for each in to_availabilities(hours, start, None):
+        assert find_fault(each.recurrence or "", each.starts) is None
+
+
+def test_the_week_in_which_a_plan_begins_has_only_what_is_left_of_it() -> None:
+    plan = to_availabilities({MONDAY: [NINE_TO_FIVE], TUESDAY: [NINE_TO_FIVE]}, date(2026, 6, 2), None)
+    week = hours_of_week(plan, date(2026, 6, 1))
+    assert {weekday: windows for weekday, windows in week.items() if windows} == {TUESDAY: [NINE_TO_FIVE]}
+
+
+def begins(availabilities: list[Availability]) -> list[tuple[datetime, datetime]]:
+    """Of two years, each with its end."""
+    found = []
+    for each in availabilities:
+        length = each.ends - each.starts
+        last = min(wall("2027-12-31T00:00"), each.last_ends - length)
+        assert each.recurrence
+        found += [
+            (start, start + length)
+            for start in starts_between(each.recurrence, each.starts, wall("2025-12-01T00:00"), last)
+        ]
+    return sorted(found)
+
+
+@settings(deadline=None)
+@given(plans, days, st.none() | st.integers(0, 100), days, st.none() | st.integers(0, 100))
+def test_cut_takes_what_begins_on_its_days_and_nothing_else(
+    hours: dict[int, list[DayWindow]], valid_from: date, valid_for: int | None, first: date, length: int | None
+) -> None:
+    valid_to = None if valid_for is None else valid_from + timedelta(days=valid_for)
+    last = None if length is None else first + timedelta(days=length)
+    plan = to_availabilities(hours, valid_from, valid_to)
+    left = [part for each in plan for part in cut(each, first, last)]
+    kept = [each for each in begins(plan) if each[0].date() < first or (last is not None and each[0].date() > last)]
+    assert begins(left) == kept
+    assert all(begins([each]) for each in left)
+    assert all(each.starts.date() < first or (last and each.starts.date() > last) for each in left)
+
+
+def test_a_plan_that_was_cut_can_be_cut_again() -> None:
+    [plan] = to_availabilities({MONDAY: [NINE_TO_FIVE]}, date(2026, 6, 1), None)
+    [before, after] = cut(plan, date(2026, 7, 1), date(2026, 7, 31))
+    assert before == replace(
+        plan, last_ends=midnight(date(2026, 7, 1)) - timedelta(microseconds=1) + timedelta(hours=8)
+    )
+    assert after == replace(plan, starts=wall("2026-08-03T09:00"), ends=wall("2026-08-03T17:00"))
+    assert cut(before, date(2026, 7, 1), None) == [before]
+    assert cut(after, date(2026, 1, 1), None) == []
+    assert cut(after, date(2026, 1, 1), date(2026, 2, 1)) == [after]
+
+
+def sunday(day: date) -> Interval:
+    return day_span(day, NEW_YORK)
+
+
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 6, 7), 24), (date(2026, 11, 1), 25)])
+def test_a_whole_day_is_as_long_as_the_day(day: date, hours: int) -> None:
+    plan = to_availabilities({SUNDAY: [(0, 1440)]}, date(2026, 1, 1), None)
+    assert open_windows(Rules(NEW_YORK, tuple(plan)), (sunday(day)[0] - DAY, sunday(day)[1] + DAY)) == [sunday(day)]
+    assert (sunday(day)[1] - sunday(day)[0]) * 24 == hours * DAY
+
+
+def test_hours_that_go_on_over_the_end_of_the_week() -> None:
+    plan = to_availabilities({SUNDAY: [(22 * HOUR, 30 * HOUR)]}, date(2026, 6, 1), None)
+    windows = open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-06-08T00:00Z", "2026-06-09T00:00Z"))
+    assert in_utc(windows) == ["2026-06-08 02:00–10:00Z"]
+    assert starts_in(NEW_YORK, windows) == ["22:00"]
