@@ -6,13 +6,7 @@ from app.scheduling.availability import Rules
 from app.scheduling.intervals import DAY, MINUTE, Interval
 from app.scheduling.visits import Taken, VisitType
 from app.scheduling.zones import day_span
-from tests.scheduling.clocks import (
-    NEW_YORK,
-    available,
-    instant,
-    span,
-    wall,
-)
+from tests.scheduling.clocks import NEW_YORK, available, instant, span, wall
 
 LONG_AGO = instant("2010-01-01T00:00Z")
 HALF_HOUR = VisitType(30 * MINUTE, step=30 * MINUTE)

@@ -6,30 +6,12 @@ from datetime import timedelta
 import pytest
 
 from app.scheduling.availability import Availability, Rules
-from app.scheduling.decisions import (
-    Refusal,
-    check_booking,
-    explain,
-    find_conflicting,
-    free_windows,
-    reach,
-    slots,
-)
+from app.scheduling.decisions import Refusal, check_booking, explain, find_conflicting, free_windows, reach, slots
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval
 from app.scheduling.visits import Limits, VisitType
 from app.scheduling.zones import day_span, wall_time
-from tests.scheduling.clocks import (
-    CAIRO,
-    NEW_YORK,
-    available,
-    away,
-    in_utc,
-    instant,
-    span,
-    starts_in,
-    wall,
-)
+from tests.scheduling.clocks import CAIRO, NEW_YORK, available, away, in_utc, instant, span, starts_in, wall
 from tests.scheduling.examples import (
     CHECK_UP,
     HALF_HOUR,

@@ -5,15 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.scheduling.availability import Rules
-from app.scheduling.decisions import (
-    Refusal,
-    check_booking,
-    explain,
-    free_windows,
-    is_counted,
-    reach,
-    slots,
-)
+from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, is_counted, reach, slots
 from app.scheduling.intervals import DAY, HOUR, MINUTE
 from app.scheduling.visits import Limits, VisitType
 from app.scheduling.zones import day_span

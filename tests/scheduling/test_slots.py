@@ -5,11 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.scheduling.availability import Rules
-from app.scheduling.decisions import (
-    Refusal,
-    explain,
-    slots,
-)
+from app.scheduling.decisions import Refusal, explain, slots
 from app.scheduling.intervals import DAY, HOUR, MINUTE
 from app.scheduling.visits import Taken, VisitType
 from tests.scheduling.clocks import (
@@ -26,15 +22,7 @@ from tests.scheduling.clocks import (
     span,
     starts_in,
 )
-from tests.scheduling.examples import (
-    HALF_HOUR,
-    LONG_AGO,
-    MONDAY,
-    NINE,
-    WHOLE_MONDAY,
-    around,
-    booked,
-)
+from tests.scheduling.examples import HALF_HOUR, LONG_AGO, MONDAY, NINE, WHOLE_MONDAY, around, booked
 
 
 @pytest.mark.parametrize(("step", "last"), [(5, "16:25"), (15, "16:15"), (30, "16:00"), (35, "16:00"), (None, "16:00")])

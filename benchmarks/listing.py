@@ -1,0 +1,201 @@
+"""What a doctor's slots cost, asked as a patient asks: through the application, from a database.
+
+Two doctors have the same believable week: Monday to Friday, 08:00 to 12:00 and 13:00 to 17:00 in New York, visits of
+20 minutes with 10 minutes after them. One has no bookings, the other 300 in the next 30 days. `GET
+/doctors/{id}/slots` is asked in-process, past the sockets, for the empty week, the empty 30 days and the booked 30
+days, in turn in every round, on SQLite and on PostgreSQL; after a first round that does not count. Times are compared
+within their round, so that what else the machine does meanwhile cancels out; the table shows medians (and ranges) of
+ratios to the empty week.
+
+The claim, which the exit status follows: 30 days with 300 bookings take at most 3 times as long as the empty week.
+
+Then 99,700 bookings of 199 other doctors are added, and the same is asked again: the claim holds there, too.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from random import Random
+from statistics import median
+from time import perf_counter
+from uuid import UUID
+
+import httpx2
+from sqlalchemy import insert, text
+
+from app.db.session import Sessions
+from app.main import create_app
+from app.models import Appointment, Doctor, User
+from tests.databases import connected, migrate, settings_for
+from tests.people import Person
+from tests.postgres import PostgresServer
+
+NOW = datetime(2026, 10, 12, 9, tzinfo=UTC)
+BOOKINGS, OTHER_DOCTORS, OTHER_BOOKINGS = 300, 199, 99_700
+HOURS = [["08:00", "12:00"], ["13:00", "17:00"]]
+WEEK = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), HOURS)
+EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH = "empty week", "empty 30 days", f"30 days, {BOOKINGS} bookings"
+FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 15, 100
+ASKED = 5  # times a round
+TIMES_THE_WEEK = 3.0
+
+type Times = dict[str, list[float]]
+type Paths = dict[str, str]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.listing", description="Compare listings of slots.")
+    parser.add_argument("--rounds", type=_rounds, default=USUAL_ROUNDS, help="%(default)s unless given")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
+        urls = {"SQLite": f"sqlite+aiosqlite:///{folder}/listing.db", "PostgreSQL": server.url}
+        measured = {name: asyncio.run(run(url, options.rounds)) for name, url in urls.items()}
+    rows = [["database", "bookings", EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH]]
+    holds = True
+    for name, (alone, crowded) in measured.items():
+        for bookings, times in ((BOOKINGS, alone), (BOOKINGS + OTHER_BOOKINGS, crowded)):
+            rows.append(
+                [name, f"{bookings:,}", "1.0", *(spread(ratios(times, it)) for it in (EMPTY_MONTH, BOOKED_MONTH))]
+            )
+            holds &= median(ratios(times, BOOKED_MONTH)) <= TIMES_THE_WEEK
+    print("How many times as long as an empty week a listing of slots takes; the median (and range) of ratios:\n")
+    print("\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])))
+    print(f"\nThe claim {'holds' if holds else 'DOES NOT HOLD'}.")
+    return 0 if holds else 1
+
+
+def _rounds(given: str) -> int:
+    rounds = int(given)
+    if not FEWEST_ROUNDS <= rounds <= MOST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"must be {FEWEST_ROUNDS} to {MOST_ROUNDS}")
+    return rounds
+
+
+async def run(url: str, rounds: int) -> tuple[Times, Times]:
+    """The times before and after the crowd has come."""
+    await migrate(url)
+    async with connected(url) as engine, serving(url) as client:
+        sessions = Sessions(engine)
+        patient = await Person.join(client, "patient")
+        free, booked = [await open_practice(client) for _ in range(2)]
+        await fill(sessions, client, UUID(booked[0].id), booked[1], [UUID(patient.id)])
+        paths = {
+            EMPTY_WEEK: path(*free, days=7),
+            EMPTY_MONTH: path(*free, days=30),
+            BOOKED_MONTH: path(*booked, days=30),
+        }
+        alone = await ask(client, paths, rounds)
+        await crowd(sessions)
+        return alone, await ask(client, paths, rounds)
+
+
+@asynccontextmanager
+async def serving(url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    app = create_app(settings_for(url), clock=lambda: NOW)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://bench") as client,
+    ):
+        yield client
+
+
+async def open_practice(client: httpx2.AsyncClient) -> tuple[Person, str]:
+    doctor = await Person.join(client, "doctor", time_zone="America/New_York")
+    put = await client.put("/doctors/me/hours", headers=doctor.headers, json=WEEK)
+    body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
+    offered = await doctor.post("/doctors/me/visit-types", body)
+    put.raise_for_status()
+    return doctor, offered.raise_for_status().json()["id"]
+
+
+def path(doctor: Person, visit_type: str, *, days: int) -> str:
+    until = (NOW + timedelta(days=days)).isoformat().replace("+00:00", "Z")
+    return f"/doctors/{doctor.id}/slots?visit_type_id={visit_type}&to={until}"
+
+
+def row(number: int, doctor: UUID, patient: UUID, visit_type: UUID | None, start: datetime) -> dict[str, object]:
+    end = start + timedelta(minutes=20)
+    return {
+        "id": UUID(int=number),
+        "doctor_id": doctor,
+        "patient_id": patient,
+        "visit_type_id": visit_type,
+        "start_time": start,
+        "end_time": end,
+        "busy_start": start,
+        "busy_end": end + timedelta(minutes=10),
+        "status": "booked",
+        "created_at": NOW,
+    }
+
+
+async def fill(
+    sessions: Sessions, client: httpx2.AsyncClient, doctor: UUID, visit_type: str, patients: Sequence[UUID]
+) -> None:
+    """Books 300 of the slots of the next 30 days; the same ones every time."""
+    until = (NOW + timedelta(days=30)).isoformat().replace("+00:00", "Z")
+    listed = (await client.get(f"/doctors/{doctor}/slots?visit_type_id={visit_type}&to={until}")).json()
+    starts = [datetime.fromisoformat(each["start_time"]) for each in Random(20261012).sample(listed, BOOKINGS)]
+    async with sessions.write() as session:
+        rows = [row(number, doctor, patients[0], UUID(visit_type), start) for number, start in enumerate(starts, 1)]
+        await session.execute(insert(Appointment), rows)
+
+
+async def crowd(sessions: Sessions) -> None:
+    """Other doctors and their patients, each with the other at any time."""
+    doctors = [UUID(int=10**9 + number) for number in range(OTHER_DOCTORS)]
+    patients = [UUID(int=10**10 + number) for number in range(OTHER_DOCTORS)]
+    async with sessions.write() as session:
+        people = [
+            {"id": id_, "email": str(id_), "email_canonical": str(id_), "name": "A", "role": role, "password_hash": ""}
+            | {"created_at": NOW}
+            for role, ids in (("doctor", doctors), ("patient", patients))
+            for id_ in ids
+        ]
+        await session.execute(insert(User), people)
+        await session.execute(insert(Doctor), [{"id": id_, "time_zone": "UTC", "name_key": "a"} for id_ in doctors])
+    for numbers in batched(range(OTHER_BOOKINGS), 2000):
+        rows = []
+        for number in numbers:
+            turn, which = divmod(number, OTHER_DOCTORS)
+            patient = patients[(which + turn) % OTHER_DOCTORS]
+            start = NOW + timedelta(hours=turn)
+            rows.append(row(10**6 + number, doctors[which], patient, None, start))
+        async with sessions.write() as session:
+            await session.execute(insert(Appointment), rows)
+    async with sessions.write() as session:
+        await session.execute(text("ANALYZE"))
+
+
+async def ask(client: httpx2.AsyncClient, paths: Paths, rounds: int) -> Times:
+    times: Times = {name: [] for name in paths}
+    for number in range(rounds + 1):
+        for name, where in paths.items():
+            seconds = []
+            for _ in range(ASKED):
+                started = perf_counter()
+                answer = await client.get(where)
+                seconds.append(perf_counter() - started)
+                answer.raise_for_status()
+            if number:
+                times[name].append(median(seconds))
+    return times
+
+
+def ratios(times: Times, name: str) -> list[float]:
+    """How many times as long as the empty week it takes, round by round."""
+    return [mine / week for mine, week in zip(times[name], times[EMPTY_WEEK], strict=True)]
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
