@@ -20,6 +20,23 @@ from app.routers.requests import BodyLimit
 MAX_BODY_BYTES = 64 * 1024
 
 
+@asynccontextmanager
+async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> AsyncIterator[Resources]:
+    """What a running application owns, from its start, which migrates an SQLite database, to its end."""
+    engine = create_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        timeout=settings.database_timeout_seconds,
+    )
+    passwords = Passwords(settings)
+    try:
+        await ensure_newest(engine)
+        yield Resources(settings, Sessions(engine), passwords, clock, mailer)
+    finally:
+        passwords.close()
+        await engine.dispose()
+
+
 def create_app(
     settings: Settings | None = None, *, clock: Clock = system_clock.now, mailer: Mailer = print_mail
 ) -> FastAPI:
@@ -28,19 +45,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = create_engine(
-            settings.database_url,
-            pool_size=settings.database_pool_size,
-            timeout=settings.database_timeout_seconds,
-        )
-        passwords = Passwords(settings)
-        try:
-            await ensure_newest(engine)
-            app.state.resources = Resources(settings, Sessions(engine), passwords, clock, mailer)
+        async with open_resources(settings, clock, mailer) as app.state.resources:
             yield
-        finally:
-            passwords.close()
-            await engine.dispose()
 
     app = FastAPI(
         title="Doctor Appointment API",

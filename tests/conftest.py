@@ -14,7 +14,7 @@ from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.session import Sessions
-from app.main import create_app
+from app.main import create_app, open_resources
 from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
 from tests.people import Person
 from tests.postgres import PostgresServer
@@ -119,14 +119,19 @@ def mails() -> list[Mail]:
     return []
 
 
+@pytest.fixture(scope="session")
+def assembled() -> FastAPI:
+    """The application without resources; made once, because its first request puts all routes together."""
+    return create_app(Settings(_env_file=None))
+
+
 @pytest.fixture
-async def app(settings: Settings, clock: SetClock, mails: list[Mail]) -> AsyncIterator[FastAPI]:
+async def app(assembled: FastAPI, settings: Settings, clock: SetClock, mails: list[Mail]) -> AsyncIterator[FastAPI]:
     async def deliver(mail: Mail) -> None:
         mails.append(mail)
 
-    app = create_app(settings, clock=clock, mailer=deliver)
-    async with app.router.lifespan_context(app):
-        yield app
+    async with open_resources(settings, clock, deliver) as assembled.state.resources:
+        yield assembled
 
 
 @pytest.fixture

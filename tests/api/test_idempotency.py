@@ -132,7 +132,7 @@ async def test_every_change_takes_a_key(doctor: Person, patient: Person, clock: 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ü", "a\tb"])
 async def test_a_key_that_is_none(doctor: Person, patient: Person, key: str) -> None:
-    headers = [*patient.headers.items(), ("Idempotency-Key", key)]
+    headers = [(b"Authorization", patient.headers["Authorization"].encode()), (b"Idempotency-Key", key.encode())]
     answer = await patient.client.post("/appointments", headers=headers, json=booking(doctor))
     assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
     assert (await patient.get("/appointments")).json() == []
