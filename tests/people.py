@@ -39,6 +39,12 @@ class Person:
     async def post(self, path: str, json: Any) -> httpx2.Response:
         return await self.client.post(path, headers=self.headers, json=json)
 
+    async def put(self, path: str, json: Any) -> httpx2.Response:
+        return await self.client.put(path, headers=self.headers, json=json)
+
+    async def patch(self, path: str, json: Any) -> httpx2.Response:
+        return await self.client.patch(path, headers=self.headers, json=json)
+
     async def delete(self, path: str) -> httpx2.Response:
         return await self.client.delete(path, headers=self.headers)
 
@@ -46,12 +52,42 @@ class Person:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
-    async def open(self, start: str, end: str) -> dict[str, Any]:
+    async def open(self, start: str, end: str, recurrence: str | None = None) -> dict[str, Any]:
         """As a doctor: publishes availability."""
-        answer = await self.post("/doctors/availability", {"start_time": start, "end_time": end})
+        body = {"start_time": start, "end_time": end} | ({"recurrence": recurrence} if recurrence else {})
+        answer = await self.post("/doctors/availability", body)
         assert answer.status_code == 201, answer.text
         availability: dict[str, Any] = answer.json()
         return availability
+
+    async def plan(self, **week: Any) -> dict[str, Any]:
+        """As a doctor: sets the weekly plan."""
+        answer = await self.put("/doctors/me/hours", week)
+        assert answer.status_code == 200, answer.text
+        changed: dict[str, Any] = answer.json()
+        return changed
+
+    async def leave(self, start: str, end: str, reason: str | None = None) -> dict[str, Any]:
+        """As a doctor: takes time off."""
+        body = {"start_time": start, "end_time": end} | ({"reason": reason} if reason else {})
+        answer = await self.post("/doctors/me/time-off", body)
+        assert answer.status_code == 201, answer.text
+        taken: dict[str, Any] = answer.json()
+        return taken
+
+    async def offer(self, **fields: Any) -> dict[str, Any]:
+        """As a doctor: offers a visit type."""
+        answer = await self.post("/doctors/me/visit-types", {"name": "Check-up", "duration_minutes": 30} | fields)
+        assert answer.status_code == 201, answer.text
+        offered: dict[str, Any] = answer.json()
+        return offered
+
+    async def change(self, **fields: Any) -> dict[str, Any]:
+        """As a doctor: changes what she says of herself."""
+        answer = await self.patch("/doctors/me", fields)
+        assert answer.status_code == 200, answer.text
+        changed: dict[str, Any] = answer.json()
+        return changed
 
     async def ask(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> httpx2.Response:
         """As a patient: tries to book."""
@@ -78,6 +114,29 @@ async def free(client: httpx2.AsyncClient, doctor: Person, **query: str) -> list
     answer = await client.get(f"/doctors/{doctor.id}/availability", params=query)
     assert answer.status_code == 200, answer.text
     return [(window["start_time"], window["end_time"]) for window in answer.json()]
+
+
+async def slots(
+    asker: httpx2.AsyncClient | Person, doctor: Person, first: str, last: str, visit_type_id: str | None = None
+) -> list[tuple[str, str, str]]:
+    """The start, the end and the start on the doctor's clock of what can be booked from ``first`` to ``last``."""
+    query = {"from": first, "to": last} | ({"visit_type_id": visit_type_id} if visit_type_id else {})
+    answer = await asker.get(f"/doctors/{doctor.id}/slots", params=query)
+    assert answer.status_code == 200, answer.text
+    return [(slot["start_time"], slot["end_time"], slot["local_start"]) for slot in answer.json()]
+
+
+async def explain(
+    asker: httpx2.AsyncClient | Person, doctor: Person, start: str, visit_type_id: str | None = None
+) -> list[str]:
+    """The codes of all that speaks against a visit."""
+    query = {"start_time": start} | ({"visit_type_id": visit_type_id} if visit_type_id else {})
+    answer = await asker.get(f"/doctors/{doctor.id}/explain", params=query)
+    assert answer.status_code == 200, answer.text
+    explanation = answer.json()
+    codes = [reason["code"] for reason in explanation["reasons"]]
+    assert explanation["bookable"] is not bool(codes)
+    return codes
 
 
 def next_page(answer: httpx2.Response) -> str | None:

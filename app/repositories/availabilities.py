@@ -77,12 +77,13 @@ async def delete_availability(session: AsyncSession, doctor_id: UUID, availabili
     return removed is not None
 
 
-async def count_availabilities(session: AsyncSession, doctor_id: UUID, since: datetime) -> int:
-    """How many rules of this doctor may still open something after ``since``."""
-    counted = select(func.count()).where(
+async def count_availabilities(session: AsyncSession, doctor_id: UUID, since: datetime) -> tuple[int, int]:
+    """How many rules of this doctor may still open something after ``since``, and how many of them recur."""
+    counted = select(func.count(), func.count(Availability.recurrence)).where(
         Availability.doctor_id == doctor_id, Availability.last_ends > since.replace(tzinfo=None)
     )
-    return await session.scalar(counted) or 0
+    rules, recurring = (await session.execute(counted)).one()
+    return rules, recurring
 
 
 async def list_weekly_hours(session: AsyncSession, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:

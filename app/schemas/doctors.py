@@ -1,9 +1,9 @@
 """Doctors on the wire."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.schemas.appointments import Affected
 from app.schemas.fields import (
@@ -63,13 +63,20 @@ class ChangedDoctor(Doctor, Affected):
     model_config = example(**_AMARA, affected_count=0, affected=[])
 
 
+def _once_each(languages: list[str]) -> list[str]:
+    first: dict[str, str] = {}
+    for tag in languages:
+        first.setdefault(tag.casefold(), tag)
+    return list(first.values())
+
+
 class DoctorChanges(Changes):
     """What a doctor changes of herself."""
 
     name: Name = absent()
     specialty: Name | None = None
     time_zone: TimeZone = absent(description="Your rules keep their wall times; what is booked keeps its instants.")
-    languages: Annotated[list[Language], Field(max_length=20)] = absent()
+    languages: Annotated[list[Language], Field(max_length=20), AfterValidator(_once_each)] = absent()
     bio: Text | None = None
     default_visit_minutes: VisitMinutes = absent()
     min_notice_minutes: Notice = absent()
@@ -78,6 +85,11 @@ class DoctorChanges(Changes):
     cancel_cutoff_minutes: Notice = absent()
 
     model_config = example(min_notice_minutes=240, max_advance_days=90, daily_limit=14)
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent; a blank text is none."""
+        changes = super().changes()
+        return changes | {"bio": changes["bio"] or None} if "bio" in changes else changes
 
 
 class DoctorsQuery(PageQuery):

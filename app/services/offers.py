@@ -122,7 +122,7 @@ async def find_next_slot(
     taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now)
     if slot := _first_slot(plan, visit_type, taken, (first, until), now):
         return NextSlot(plan.doctor, slot, until, None)
-    unbooked = _first_slot(plan, visit_type, (), (first, until), now)
+    unbooked = taken and _first_slot(plan, visit_type, [], (first, until), now)
     return NextSlot(plan.doctor, None, until, Refusal.SLOT_TAKEN if unbooked else Refusal.OUTSIDE_AVAILABILITY)
 
 
@@ -152,7 +152,7 @@ async def _taken(
 
 
 def _first_slot(
-    plan: Plan, visit_type: VisitType, taken: list[Taken] | tuple[()], span: Interval, now: datetime
+    plan: Plan, visit_type: VisitType, taken: list[Taken], span: Interval, now: datetime
 ) -> Interval | None:
     for begin in range(span[0], span[1], _STRIDE):
         stride = begin, min(begin + _STRIDE, span[1])

@@ -28,6 +28,8 @@ from app.scheduling.zones import day_of, midnight, wall_time
 from app.services.conflicts import Affected, find_affected
 
 MOST_RULES = 1000
+MOST_RECURRING = 200
+"""Each of them has to be expanded, whenever anybody asks."""
 
 _A_YEAR = 366 * DAY
 
@@ -64,9 +66,8 @@ async def publish_availability(
     windows = merge(opened(Rules(plan.rules.zone, (wanted,)), span))
     if subtract(windows, open_windows(plan.rules, (span[0], windows[-1][1]))) != windows:
         raise DomainError("availability_overlaps")
-    if await availabilities.count_availabilities(session, actor.id, now) >= MOST_RULES:
-        raise DomainError("too_many")
     [published] = await availabilities.insert_availabilities(session, actor.id, [wanted], now)
+    await _check_number(session, actor, now)
     return plan.doctor, published
 
 
@@ -109,8 +110,7 @@ async def set_weekly_hours(
     await availabilities.delete_availabilities(session, replaced)
     plan = [*kept, *to_availabilities(hours, first, valid_to)]
     await availabilities.insert_availabilities(session, actor.id, plan, now, weekly_hours=True)
-    if await availabilities.count_availabilities(session, actor.id, now) > MOST_RULES:
-        raise DomainError("too_many")
+    await _check_number(session, actor, now)
     return WeeklyPlan(doctor, first, hours), await find_affected(session, actor, since=now)
 
 
@@ -144,6 +144,12 @@ async def end_time_off(session: AsyncSession, actor: Actor, time_off_id: UUID) -
     await doctors.begin_rule_change(session, actor.id)
     if not await time_off.delete_time_off(session, actor.id, time_off_id):
         raise DomainError("not_found")
+
+
+async def _check_number(session: AsyncSession, actor: Actor, now: datetime) -> None:
+    rules, recurring = await availabilities.count_availabilities(session, actor.id, now)
+    if rules > MOST_RULES or recurring > MOST_RECURRING:
+        raise DomainError("too_many")
 
 
 def _check_stretch(start: datetime, end: datetime, longest: int, in_words: str) -> Interval:

@@ -1,0 +1,340 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import httpx2
+
+from app.db.session import Sessions
+from app.repositories.availabilities import insert_availabilities
+from app.scheduling.availability import Availability
+from tests.conftest import SetClock
+from tests.people import Person, free, problem, slots
+
+NEW_YORK = ZoneInfo("America/New_York")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEK = {
+    "monday": [["09:00", "12:00"], ["13:00", "17:00"]],
+    "tuesday": [["13:00", "24:00"]],
+    "friday": [["22:00", "06:00"]],
+}
+"""From Monday, 7 December 2026, on."""
+
+
+def daily(*windows: list[str]) -> dict[str, Any]:
+    return {weekday: list(windows) for weekday in WEEKDAYS}
+
+
+def whole(**days: Any) -> dict[str, Any]:
+    return {weekday: days.get(weekday, []) for weekday in WEEKDAYS}
+
+
+async def hours(doctor: Person, first: str | None = None) -> dict[str, Any]:
+    answer = await doctor.get("/doctors/me/hours", params={"from": first} if first else {})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def open_on(client: httpx2.AsyncClient, doctor: Person, day: str) -> list[str]:
+    """What is free on a day in New York, as its clocks show it."""
+    midnight = datetime.fromisoformat(day).replace(tzinfo=NEW_YORK)
+    midnights = (midnight + timedelta(days=number) for number in (0, 1))
+    asked = dict(zip(("from", "to"), (each.isoformat() for each in midnights), strict=True))
+    return [
+        "-".join(f"{datetime.fromisoformat(moment).astimezone(NEW_YORK):%H:%M}" for moment in window)
+        for window in await free(client, doctor, **asked)
+    ]
+
+
+async def test_a_week_is_kept_as_it_was_said(client: httpx2.AsyncClient, doctor: Person) -> None:
+    said = {"doctor_id": doctor.id, "time_zone": "America/New_York", "valid_from": "2026-12-01"} | whole(**WEEK)
+    assert await doctor.plan(**WEEK) == said | {"valid_to": None, "affected_count": 0, "affected": []}
+    assert await hours(doctor) == said
+    assert await hours(doctor, "2031-05-01") == said | {"valid_from": "2031-05-01"}
+    assert await free(client, doctor, **{"from": "2026-12-05T12:00:00Z", "to": "2026-12-12T12:00:00Z"}) == [
+        ("2026-12-07T14:00:00Z", "2026-12-07T17:00:00Z"),
+        ("2026-12-07T18:00:00Z", "2026-12-07T22:00:00Z"),
+        ("2026-12-08T18:00:00Z", "2026-12-09T05:00:00Z"),
+        ("2026-12-12T03:00:00Z", "2026-12-12T11:00:00Z"),
+    ]
+    # Today is Tuesday, and the plan holds from today on.
+    assert (await free(client, doctor))[0] == ("2026-12-01T18:00:00Z", "2026-12-02T05:00:00Z")
+
+
+async def test_the_plan_is_listed_with_the_availability(doctor: Person) -> None:
+    single = await doctor.open("2026-12-12T14:00:00Z", "2026-12-12T15:00:00Z")
+    await doctor.plan(monday=[["09:00", "12:00"]], wednesday=[["09:00", "12:00"]], friday=[["22:00", "06:00"]])
+    listed = (await doctor.get("/doctors/me/availability")).json()
+    assert [(each["start_time"], each["end_time"], each["recurrence"], each["weekly_hours"]) for each in listed] == [
+        ("2026-12-02T14:00:00Z", "2026-12-02T17:00:00Z", "FREQ=WEEKLY;BYDAY=MO,WE", True),
+        ("2026-12-05T03:00:00Z", "2026-12-05T11:00:00Z", "FREQ=WEEKLY;BYDAY=FR", True),
+        ("2026-12-12T14:00:00Z", "2026-12-12T15:00:00Z", None, False),
+    ]
+    assert listed[2] == single
+    assert (await doctor.delete(f"/doctors/availability/{listed[0]['id']}")).status_code == 204
+    assert await hours(doctor, "2026-12-07") | whole(friday=[["22:00", "06:00"]]) == await hours(doctor, "2026-12-07")
+
+
+async def test_a_plan_replaces_the_one_before(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.plan(**WEEK)
+    await doctor.plan(monday=[["10:00", "11:00"]])
+    assert await hours(doctor) == await hours(doctor) | whole(monday=[["10:00", "11:00"]])
+    assert await open_on(client, doctor, "2026-12-07") == ["10:00-11:00"]
+    assert await open_on(client, doctor, "2026-12-08") == []
+    assert len((await doctor.get("/doctors/me/availability")).json()) == 1
+    await doctor.plan()
+    assert await hours(doctor) == await hours(doctor) | whole()
+    assert (await doctor.get("/doctors/me/availability")).json() == []
+
+
+async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
+    client: httpx2.AsyncClient, doctor: Person
+) -> None:
+    usual, holidays = [["09:00", "17:00"]], [["10:00", "12:00"]]
+    await doctor.plan(**daily(*usual))
+    # From Tuesday to Monday.
+    answer = await doctor.plan(monday=holidays, friday=holidays, valid_from="2026-12-22", valid_to="2027-01-04")
+    assert (answer["valid_from"], answer["valid_to"]) == ("2026-12-22", "2027-01-04")
+    for day, expected in (
+        ("2026-12-21", ["09:00-17:00"]),
+        ("2026-12-22", []),
+        ("2026-12-25", ["10:00-12:00"]),
+        ("2026-12-28", ["10:00-12:00"]),
+        ("2027-01-04", ["10:00-12:00"]),
+        ("2027-01-05", ["09:00-17:00"]),
+        ("2027-06-07", ["09:00-17:00"]),
+    ):
+        assert await open_on(client, doctor, day) == expected, day
+    assert await hours(doctor, "2026-12-15") == await hours(doctor) | {"valid_from": "2026-12-15"}
+    # The seven days from 18 to 24 December see both.
+    mixed = await hours(doctor, "2026-12-18")
+    assert [mixed[weekday] for weekday in WEEKDAYS] == [usual, [], [], [], usual, usual, usual]
+    assert [(await hours(doctor, "2026-12-22"))[weekday] for weekday in WEEKDAYS] == [
+        holidays, [], [], [], holidays, [], [],
+    ]  # fmt: skip
+    # A third plan inside of the second one.
+    await doctor.plan(friday=[["20:00", "21:00"]], valid_from="2026-12-25", valid_to="2026-12-25")
+    for day, expected in (("2026-12-25", ["20:00-21:00"]), ("2026-12-28", ["10:00-12:00"]), ("2026-12-22", [])):
+        assert await open_on(client, doctor, day) == expected, day
+    # And one that ends it all.
+    await doctor.plan(monday=[["12:00", "13:00"]])
+    for day, expected in (("2026-12-21", ["12:00-13:00"]), ("2026-12-25", []), ("2027-01-04", ["12:00-13:00"])):
+        assert await open_on(client, doctor, day) == expected, day
+    assert len((await doctor.get("/doctors/me/availability")).json()) == 1
+
+
+async def test_a_plan_for_later_leaves_today_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"]], valid_to="2026-12-14")
+    await doctor.plan(monday=[["13:00", "15:00"]], valid_from="2026-12-28")
+    for day, expected in (
+        ("2026-12-07", ["09:00-12:00"]),
+        ("2026-12-14", ["09:00-12:00"]),
+        ("2026-12-21", []),
+        ("2026-12-28", ["13:00-15:00"]),
+        ("2027-03-08", ["13:00-15:00"]),
+    ):
+        assert await open_on(client, doctor, day) == expected, day
+
+
+async def test_a_night_belongs_to_the_day_on_which_it_begins(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.plan(monday=[["22:00", "06:00"]])
+    await doctor.plan(tuesday=[["05:00", "07:00"], ["20:00", "02:00"]], valid_from="2026-12-15", valid_to="2026-12-15")
+    assert await open_on(client, doctor, "2026-12-14") == ["22:00-00:00"]
+    await doctor.open("2026-12-16T02:00:00-05:00", "2026-12-16T03:00:00-05:00")
+    assert await free(client, doctor, **{"from": "2026-12-15T00:00:00Z", "to": "2026-12-17T00:00:00Z"}) == [
+        ("2026-12-15T03:00:00Z", "2026-12-15T12:00:00Z"),
+        ("2026-12-16T01:00:00Z", "2026-12-16T08:00:00Z"),
+    ]
+
+
+async def test_today_is_the_doctors(doctor: Person, clock: SetClock) -> None:
+    clock.time = datetime(2026, 12, 2, 4, 59, tzinfo=UTC)
+    doctor = await doctor.again()
+    assert (await doctor.plan(**WEEK))["valid_from"] == "2026-12-01"
+    assert (await hours(doctor))["valid_from"] == "2026-12-01"
+    for valid_from, status in (("2026-11-30", 422), ("2026-12-01", 200)):
+        assert (await doctor.put("/doctors/me/hours", {"valid_from": valid_from})).status_code == status
+
+
+async def test_windows_that_overlap_are_refused_with_the_day(doctor: Person) -> None:
+    before = await doctor.plan(**WEEK)
+    for week, weekday in (
+        ({"monday": [["09:00", "12:00"], ["11:59", "13:00"]]}, "monday"),
+        ({"wednesday": [["13:00", "17:00"], ["09:00", "13:01"]]}, "wednesday"),
+        ({"friday": [["09:00", "12:00"], ["09:00", "12:00"]]}, "friday"),
+        ({"friday": [["00:00", "24:00"], ["23:00", "24:00"]]}, "friday"),
+        ({"tuesday": [["22:00", "06:00"], ["23:00", "24:00"]]}, "tuesday"),
+        ({"tuesday": [["22:00", "06:00"]], "wednesday": [["05:00", "08:00"]]}, "wednesday"),
+        ({"sunday": [["22:00", "06:00"]], "monday": [["05:59", "08:00"]]}, "monday"),
+        ({"sunday": [["22:00", "06:00"]], "monday": [["00:00", "00:01"]]}, "monday"),
+    ):
+        answer = await doctor.put("/doctors/me/hours", week)
+        assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == weekday, week
+    assert await hours(doctor) == {name: before[name] for name in await hours(doctor)}
+
+
+async def test_windows_may_touch(client: httpx2.AsyncClient, doctor: Person) -> None:
+    round_the_clock = [["00:00", "06:00"], ["06:00", "22:00"], ["22:00", "24:00"]]
+    await doctor.plan(**daily(*round_the_clock))
+    assert await free(client, doctor) == [("2026-12-01T08:00:00Z", "2026-12-15T08:00:00Z")]
+    await doctor.plan(sunday=[["18:00", "06:00"]], monday=[["06:00", "18:00"]])
+    asked = {"from": "2026-12-05T00:00:00Z", "to": "2026-12-09T00:00:00Z"}
+    assert await free(client, doctor, **asked) == [("2026-12-06T23:00:00Z", "2026-12-07T23:00:00Z")]
+
+
+async def test_availability_of_its_own_stays_beside_the_plan(client: httpx2.AsyncClient, doctor: Person) -> None:
+    # One crosses the plan, one does not.
+    crossing = await doctor.open("2026-12-07T11:00:00-05:00", "2026-12-07T14:00:00-05:00")
+    apart = await doctor.open("2026-12-12T09:00:00-05:00", "2026-12-12T10:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2")
+    await doctor.plan(monday=[["09:00", "12:15"]])
+    assert await open_on(client, doctor, "2026-12-07") == ["09:00-14:00"]
+    # The grid of each begins where it opens.
+    found = await slots(client, doctor, "2026-12-07T16:30:00Z", "2026-12-07T18:00:00Z")
+    assert [start[11:16] for start, _, _ in found] == ["16:30", "17:00", "17:30"]
+    await doctor.plan()
+    assert (await doctor.get("/doctors/me/availability")).json() == [crossing, apart]
+    assert await open_on(client, doctor, "2026-12-07") == ["11:00-14:00"]
+    assert await open_on(client, doctor, "2026-12-12") == ["09:00-10:00"]
+
+
+async def test_a_change_names_the_appointments_that_it_leaves_outside(doctor: Person, patient: Person) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"], ["13:00", "17:00"]], tuesday=[["09:00", "12:00"]])
+    late = await patient.book(doctor, "2026-12-14T16:30:00-05:00")
+    crossing = await patient.book(doctor, "2026-12-07T11:30:00-05:00")
+    await patient.book(doctor, "2026-12-07T09:00:00-05:00")
+    cancelled = await patient.book(doctor, "2026-12-07T16:30:00-05:00")
+    await patient.delete(f"/appointments/{cancelled['id']}")
+    shorter = await doctor.plan(monday=[["09:00", "11:45"]], tuesday=[["09:00", "12:00"]])
+    assert (shorter["affected_count"], shorter["affected"]) == (2, [crossing, late])
+    assert (await patient.get(f"/appointments/{late['id']}")).json() == late
+    conflicting = await doctor.get("/doctors/me/appointments?conflicting=true")
+    assert conflicting.json() == [crossing, late]
+    longer = await doctor.plan(monday=[["08:00", "18:00"]], valid_to="2026-12-13")
+    assert longer["affected"] == [late]
+    assert (await doctor.plan(monday=[["08:00", "18:00"]]))["affected"] == []
+
+
+async def test_a_visit_that_is_over_is_not_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
+    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    await patient.book(doctor, "2026-12-01T09:00:00-05:00")
+    running = await patient.book(doctor, "2026-12-01T09:30:00-05:00")
+    clock.time = datetime(2026, 12, 1, 14, 40, tzinfo=UTC)
+    doctor = await doctor.again()
+    assert (await doctor.plan())["affected"] == [running]
+
+
+async def test_a_plan_that_cannot_be(doctor: Person) -> None:
+    before = await doctor.plan(**WEEK)
+
+    async def refused(content: str, field: str) -> None:
+        headers = doctor.headers | {"Content-Type": "application/json"}
+        answer = await doctor.client.put("/doctors/me/hours", content=content, headers=headers)
+        fields = [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]]
+        assert fields[0].startswith(field), (content, fields)
+
+    for window in (
+        ["9:00", "12:00"],
+        ["09:00", "12:0"],
+        ["09:00:00", "12:00:00"],
+        ["25:00", "26:00"],
+        ["09:60", "12:00"],
+        ["24:00", "06:00"],
+        ["09:00", "24:01"],
+        ["09:00", "09:00"],
+        ["00:00", "00:00"],
+        ["09:00", "12:00", "13:00"],
+        ["09:00"],
+        [],
+        ["09:00", None],
+        [9, 12],
+        [540, 720],
+        [" 09:00", "12:00"],
+        ["09:00\n", "12:00"],
+        ["٠٩:00", "12:00"],
+        ["09:00Z", "12:00Z"],
+        ["-9:00", "12:00"],
+        {"start": "09:00", "end": "12:00"},
+        "09:00-12:00",
+        None,
+    ):
+        await refused(json.dumps({"monday": [window]}), "monday.0")
+    for body, field in (
+        ({"monday": None}, "monday"),
+        ({"monday": "closed"}, "monday"),
+        ({"monday": {}}, "monday"),
+        ({"monday": [["09:00", "12:00"], None]}, "monday.1"),
+        ({"monday": [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(13)]}, "monday"),
+        ({"Monday": []}, "Monday"),
+        ({"holiday": []}, "holiday"),
+        ({"doctor_id": "019abcde-f012-7345-8678-9abcdef01234"}, "doctor_id"),
+        ({"time_zone": "UTC"}, "time_zone"),
+        ({"valid_from": "2026-11-30"}, "valid_from"),
+        ({"valid_from": "2026-13-01"}, "valid_from"),
+        ({"valid_from": "2027-02-29"}, "valid_from"),
+        ({"valid_from": "2026-12-08T00:00:00Z"}, "valid_from"),
+        ({"valid_from": 1796724000}, "valid_from"),
+        ({"valid_from": "1796724000"}, "valid_from"),
+        ({"valid_from": "9999-12-31"}, "valid_from"),
+        ({"valid_from": "0001-01-01"}, "valid_from"),
+        ({"valid_from": "20261208"}, "valid_from"),
+        ({"valid_from": "2026-W50-1"}, "valid_from"),
+        ({"valid_from": ""}, "valid_from"),
+        ({"valid_from": "2026-12-08", "valid_to": "2026-12-07"}, "valid_to"),
+        ({"valid_to": "2026-11-30"}, "valid_to"),
+        ({"valid_to": "3000-01-01"}, "valid_to"),
+        ({"valid_to": True}, "valid_to"),
+        ([], "body"),
+        (None, "body"),
+    ):
+        await refused(json.dumps(body), field)
+    for content in ('{"monday": [], "monday": []}', '{"monday": [["09:00", 1e999]]}', '{"monday": [["09:00", NaN]]}'):
+        await refused(content, "body")
+    assert await hours(doctor) == {name: before[name] for name in await hours(doctor)}
+
+
+async def test_days_at_the_end_of_the_calendar(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.plan(**WEEK, valid_from="2999-12-31", valid_to="2999-12-31")
+    assert (await hours(doctor, "2999-12-30"))["monday"] == []
+    assert (await hours(doctor, "1900-01-01"))["valid_from"] == "1900-01-01"
+    await doctor.plan(**daily(["09:00", "10:00"]), valid_from="2999-12-31")
+    asked = {"from": "2999-12-31T00:00:00Z"}
+    assert (await free(client, doctor, **asked))[0] == ("2999-12-31T14:00:00Z", "2999-12-31T15:00:00Z")
+    for query in ("from=2026-12-08T00:00:00Z", "from=9999-12-31", "from=tomorrow", "first=2026-12-08", "from="):
+        problem(await doctor.get(f"/doctors/me/hours?{query}"), 422, "invalid_request")
+
+
+async def test_twelve_windows_a_day(client: httpx2.AsyncClient, doctor: Person) -> None:
+    windows = [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(12)]
+    await doctor.plan(**daily(*windows))
+    assert (await hours(doctor))["sunday"] == windows
+    assert len(await free(client, doctor, to="2026-12-08T08:00:00Z")) == 7 * 12
+
+
+async def test_there_is_an_end_to_availability(
+    client: httpx2.AsyncClient, doctor: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    single = Availability(datetime(2027, 1, 9, 9), datetime(2027, 1, 9, 10))  # noqa: DTZ001 - wall times
+    over = Availability(datetime(2026, 1, 9, 9), datetime(2026, 1, 9, 10))  # noqa: DTZ001
+    async with sessions.write() as session:
+        await insert_availabilities(session, UUID(doctor.id), [single] * 999 + [over] * 10, clock())
+    await doctor.plan(monday=[["09:00", "10:00"]])
+    window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T15:00:00Z"}
+    problem(await doctor.post("/doctors/availability", window), 409, "too_many")
+    more = {"monday": [["12:00", "13:00"]], "tuesday": [["09:00", "10:00"]]}
+    problem(await doctor.put("/doctors/me/hours", more), 409, "too_many")
+    assert await open_on(client, doctor, "2026-12-07") == ["09:00-10:00"]
+    await doctor.plan(monday=[["12:00", "13:00"]])
+    await doctor.plan()
+    assert (await doctor.post("/doctors/availability", window)).status_code == 201
+
+
+async def test_there_is_an_end_to_what_recurs(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+    weekly = Availability(datetime(2027, 1, 9, 9), datetime(2027, 1, 9, 10), "FREQ=WEEKLY")  # noqa: DTZ001 - wall times
+    async with sessions.write() as session:
+        await insert_availabilities(session, UUID(doctor.id), [weekly] * 200, clock())
+    window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T15:00:00Z"}
+    problem(await doctor.post("/doctors/availability", window | {"recurrence": "FREQ=DAILY;COUNT=2"}), 409, "too_many")
+    problem(await doctor.put("/doctors/me/hours", {"monday": [["09:00", "10:00"]]}), 409, "too_many")
+    assert (await doctor.post("/doctors/availability", window)).status_code == 201

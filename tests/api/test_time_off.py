@@ -1,0 +1,262 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from sqlalchemy import insert
+from uuid_utils.compat import uuid7
+
+from app.db.session import Sessions
+from app.models import TimeOff
+from tests.conftest import Join, SetClock
+from tests.people import Person, explain, free, next_page, problem, slots
+
+NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
+NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
+
+
+async def conflicting(doctor: Person, **query: Any) -> list[dict[str, Any]]:
+    answer = await doctor.get("/doctors/me/appointments", params={"conflicting": "true"} | query)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+async def test_time_off_closes_what_is_open(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+    await doctor.open(NINE, FIVE)
+    taken = await doctor.leave("2026-12-08T12:00:00-05:00", "2026-12-08T13:00:00-05:00", "Lunch")
+    record = {
+        "id": taken["id"],
+        "doctor_id": doctor.id,
+        "start_time": NOON,
+        "end_time": ONE,
+        "time_zone": "America/New_York",
+        "reason": "Lunch",
+    }
+    assert taken == record | {"affected_count": 0, "affected": []}
+    assert (await doctor.get("/doctors/me/time-off")).json() == [record]
+    assert await free(client, doctor) == [(NINE, NOON), (ONE, FIVE)]
+    found = await slots(client, doctor, "2026-12-08T16:30:00Z", "2026-12-08T18:30:00Z")
+    assert [start for start, _, _ in found] == ["2026-12-08T16:30:00Z", "2026-12-08T18:00:00Z"]
+    for start, end in ((NOON, None), ("2026-12-08T16:45:00Z", None), ("2026-12-08T16:00:00Z", "2026-12-08T19:00:00Z")):
+        problem(await patient.ask(doctor, start, end), 409, "time_off")
+    assert await explain(client, doctor, "2026-12-08T12:00:00Z") == ["outside_availability"]
+    await patient.book(doctor, "2026-12-08T16:30:00Z")
+    await patient.book(doctor, ONE)
+    assert (await doctor.delete(f"/doctors/me/time-off/{taken['id']}")).status_code == 204
+    assert (await doctor.get("/doctors/me/time-off")).json() == []
+    await patient.book(doctor, NOON)
+    problem(await doctor.delete(f"/doctors/me/time-off/{taken['id']}"), 404, "not_found")
+
+
+async def test_time_off_may_overlap_and_lie_outside_of_the_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.open(NINE, FIVE)
+    away = [await doctor.leave(NOON, ONE) for _ in range(2)]
+    await doctor.leave("2026-12-08T17:30:00Z", "2026-12-08T18:30:00Z")
+    await doctor.leave("2026-12-01T07:00:00Z", "2026-12-01T08:00:00.000001Z")
+    assert await free(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
+    await doctor.delete(f"/doctors/me/time-off/{away[0]['id']}")
+    assert await free(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
+
+
+async def test_time_off_names_the_appointments_in_it(doctor: Person, patient: Person, join: Join) -> None:
+    await doctor.open(NINE, FIVE)
+    other = await join()
+    before = await patient.book(doctor, "2026-12-08T16:00:00Z")
+    crossing = await patient.book(doctor, "2026-12-08T16:45:00Z")
+    inside = await other.book(doctor, "2026-12-08T17:15:00Z", reason="A mole")
+    cancelled = await other.book(doctor, "2026-12-08T17:45:00Z", "2026-12-08T17:50:00Z")
+    after = await other.book(doctor, ONE)
+    await other.delete(f"/appointments/{cancelled['id']}")
+    taken = await doctor.leave(NOON, ONE)
+    assert (taken["affected_count"], taken["affected"]) == (2, [crossing, inside])
+    assert taken["affected"][1]["patient"] == {"id": other.id, "name": other.name}
+    for booked in (before, crossing, inside, after):
+        assert (await doctor.get(f"/appointments/{booked['id']}")).json() == booked
+    # Only what is in the time that is taken now, not all that conflicts.
+    assert (await doctor.leave("2026-12-08T18:15:00Z", FIVE))["affected"] == [after]
+    assert await conflicting(doctor) == [crossing, inside, after]
+
+
+async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) -> None:
+    published = await doctor.open(NINE, FIVE)
+    first = await patient.book(doctor, NOON)
+    second = await patient.book(doctor, "2026-12-08T20:00:00Z")
+    third = await patient.book(doctor, "2026-12-08T21:00:00Z")
+    assert await conflicting(doctor) == []
+    taken = await doctor.leave("2026-12-08T16:00:00Z", "2026-12-08T23:00:00Z")
+    assert await conflicting(doctor) == [first, second, third]
+    answer = await patient.post(f"/appointments/{first['id']}/reschedule", {"start_time": NINE})
+    assert answer.status_code == 200, answer.text
+    assert await conflicting(doctor) == [second, third]
+    await doctor.delete(f"/appointments/{second['id']}")
+    assert await conflicting(doctor) == [third]
+    await doctor.delete(f"/doctors/me/time-off/{taken['id']}")
+    assert await conflicting(doctor) == []
+    await doctor.delete(f"/doctors/availability/{published['id']}")
+    assert await conflicting(doctor) == [answer.json(), third]
+    await doctor.open(NINE, "2026-12-08T14:30:00Z")
+    assert await conflicting(doctor) == [third]
+    assert await conflicting(doctor, **{"from": FIVE}) == []
+    assert await conflicting(doctor, to="2026-12-08T21:00:00Z") == []
+    assert await conflicting(doctor, status="booked") == [third]
+    assert await conflicting(doctor, status="cancelled") == []
+    # Limits that are set later put nothing outside of the hours.
+    await doctor.open("2026-12-08T21:00:00Z", FIVE)
+    await doctor.change(daily_limit=1, max_advance_days=0, min_notice_minutes=60 * 24 * 60)
+    assert await conflicting(doctor) == []
+
+
+async def test_what_is_over_or_has_begun_otherwise_is_no_conflict(
+    doctor: Person, patient: Person, clock: SetClock
+) -> None:
+    published = await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
+    arrived = await patient.book(doctor, "2026-12-01T08:00:00Z")
+    running = await patient.book(doctor, "2026-12-01T08:30:00Z")
+    coming = await patient.book(doctor, "2026-12-01T11:00:00Z")
+    await doctor.post(f"/appointments/{arrived['id']}/arrive", None)
+    await doctor.delete(f"/doctors/availability/{published['id']}")
+    assert await conflicting(doctor) == [running, coming]
+    clock.time = datetime(2026, 12, 1, 8, 59, 59, 999_999, tzinfo=UTC)
+    doctor = await doctor.again()
+    assert await conflicting(doctor) == [running, coming]
+    clock.advance(microseconds=1)
+    assert await conflicting(doctor) == [coming]
+    assert await conflicting(doctor, **{"from": "2026-11-01T00:00:00Z"}) == [coming]
+
+
+async def test_pages_of_conflicts(doctor: Person, patient: Person, clock: SetClock) -> None:
+    # Over the end of a month, and some months later.
+    published = [
+        await doctor.open(f"2027-{month:02}-{day}T14:00:00Z", f"2027-{month:02}-{day}T16:00:00Z")
+        for month, day in ((1, 30), (1, 31), (4, 10))
+    ]
+    booked = [
+        await patient.book(doctor, f"{window['start_time'][:11]}{start}Z")
+        for window in published
+        for start in ("14:00:00", "15:00:00")
+    ]
+    await doctor.leave("2027-01-30T15:00:00Z", "2027-04-10T15:00:00Z")
+    expected = booked[1:5]
+    assert await conflicting(doctor) == expected
+    for limit in range(1, 6):
+        seen: list[object] = []
+        path: str | None = f"/doctors/me/appointments?conflicting=true&limit={limit}"
+        while path:
+            answer = await doctor.get(path)
+            assert 0 < len(answer.json()) <= limit
+            seen += answer.json()
+            path = next_page(answer)
+            clock.advance(seconds=30)
+        assert seen == expected
+
+
+async def test_pages_of_time_off(doctor: Person) -> None:
+    days = (9, 8, 12, 10, 8)
+    for day in days:
+        await doctor.leave(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T15:00:00Z")
+    whole = (await doctor.get("/doctors/me/time-off")).json()
+    assert [int(each["start_time"][8:10]) for each in whole] == sorted(days)
+    for limit in (1, 2, 5):
+        seen: list[object] = []
+        path: str | None = f"/doctors/me/time-off?limit={limit}"
+        while path:
+            answer = await doctor.get(path)
+            seen += answer.json()
+            path = next_page(answer)
+        assert seen == whole
+    for query in ("limit=0", "limit=101", "cursor=x", "from=2026-12-08T00:00:00Z"):
+        problem(await doctor.get(f"/doctors/me/time-off?{query}"), 422, "invalid_request")
+
+
+async def test_time_off_that_cannot_be(doctor: Person) -> None:
+    for change, field in (
+        ({"end_time": NOON}, "end_time"),
+        ({"end_time": NINE}, "end_time"),
+        ({"end_time": "2027-12-09T17:00:00.000001Z"}, "end_time"),
+        ({"start_time": "2026-11-30T08:00:00Z", "end_time": "2026-12-01T08:00:00Z"}, "end_time"),
+        ({"start_time": "2020-01-01T00:00:00Z", "end_time": "2020-01-02T00:00:00Z"}, "end_time"),
+        ({"start_time": "2026-12-08T12:00:00"}, "start_time"),
+        ({"start_time": "2026-12-08"}, "start_time"),
+        ({"start_time": 1796742000}, "start_time"),
+        ({"start_time": "0001-01-01T00:00:00+14:00"}, "start_time"),
+        ({"end_time": "9999-12-31T23:59:59Z"}, "end_time"),
+        ({"end_time": None}, "end_time"),
+        ({"reason": "x" * 501}, "reason"),
+        ({"reason": "a\x00b"}, "reason"),
+        ({"reason": "a\u202eb"}, "reason"),
+        ({"reason": "a\ud800b"}, "reason"),
+        ({"reason": 5}, "reason"),
+        ({"recurrence": "FREQ=DAILY"}, "recurrence"),
+        ({"doctor_id": "019abcde-f012-7345-8678-9abcdef01234"}, "doctor_id"),
+        ({"id": "019abcde-f012-7345-8678-9abcdef01234"}, "id"),
+    ):
+        content = json.dumps({"start_time": NOON, "end_time": ONE} | dict(change))
+        headers = doctor.headers | {"Content-Type": "application/json"}
+        answer = await doctor.client.post("/doctors/me/time-off", content=content, headers=headers)
+        assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field], change
+    assert (await doctor.get("/doctors/me/time-off")).json() == []
+    # A leap year's worth of days, and one that has begun already, may be.
+    await doctor.leave(NOON, "2027-12-09T17:00:00Z")
+    begun = await doctor.leave("2026-11-30T08:00:00Z", "2026-12-01T08:00:00.000001Z", reason="  \n ")
+    assert begun["reason"] is None
+
+
+async def test_somebody_elses_time_off_is_not_there(doctor: Person, patient: Person, join: Join) -> None:
+    taken = await doctor.leave(NOON, ONE)
+    path = f"/doctors/me/time-off/{taken['id']}"
+    other = await join("doctor")
+    hidden = problem(await other.delete(path), 404, "not_found")
+    unknown = await other.delete("/doctors/me/time-off/019abcde-f012-7345-8678-9abcdef01234")
+    assert problem(unknown, 404, "not_found") == hidden
+    problem(await patient.delete(path), 403, "wrong_role")
+    assert (await other.get("/doctors/me/time-off")).json() == []
+    assert len((await doctor.get("/doctors/me/time-off")).json()) == 1
+
+
+async def test_patients_do_not_see_why_a_doctor_is_away(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    await doctor.open(NINE, FIVE)
+    booked = await patient.book(doctor, NOON)
+    await doctor.leave(NOON, ONE, "Chemotherapy")
+    asked = f"/doctors/{doctor.id}"
+    for path in (
+        asked,
+        "/doctors",
+        f"{asked}/availability",
+        f"{asked}/slots",
+        f"{asked}/next-slot",
+        f"{asked}/explain?start_time={NOON}",
+        f"{asked}/visit-types",
+        "/appointments",
+        f"/appointments/{booked['id']}",
+        f"/appointments/{booked['id']}/history",
+    ):
+        for answer in (await client.get(path), await patient.get(path)):
+            assert answer.status_code in {200, 401}
+            assert "Chemotherapy" not in answer.text
+    refused = await patient.ask(doctor, "2026-12-08T17:30:00Z")
+    problem(refused, 409, "time_off")
+    assert "Chemotherapy" not in refused.text
+
+
+async def test_there_is_an_end_to_time_off(doctor: Person, sessions: Sessions) -> None:
+    noon = datetime(2027, 1, 8, 12)  # noqa: DTZ001 - a wall time
+    row = {
+        "doctor_id": UUID(doctor.id),
+        "starts_fold": 0,
+        "ends_fold": 0,
+        "created_at": datetime(2026, 12, 1, tzinfo=UTC),
+    }
+    over = noon.replace(year=2026)
+    async with sessions.write() as session:
+        for day, number in ((noon, 999), (over, 10)):
+            each = row | {"starts": day, "ends": day.replace(hour=13)}
+            await session.execute(insert(TimeOff), [each | {"id": uuid7()} for _ in range(number)])
+    last = await doctor.leave(NOON, ONE)
+    again = {"start_time": NOON, "end_time": ONE}
+    problem(await doctor.post("/doctors/me/time-off", again), 409, "too_many")
+    await doctor.delete(f"/doctors/me/time-off/{last['id']}")
+    assert (await doctor.post("/doctors/me/time-off", again)).status_code == 201
