@@ -91,6 +91,9 @@ class TimeOff(Base):
     )
 
 
+OFFERED = text("withdrawn_at IS NULL")
+
+
 class VisitType(Base):
     """A kind of visit that a doctor offers. One that is withdrawn stays for the appointments that were made with it."""
 
@@ -116,5 +119,5 @@ class VisitType(Base):
             "AND buffer_after_minutes BETWEEN 0 AND 240",
             name="lengths",
         ),
-        Index(None, "doctor_id", "id"),
+        Index("visit_types_offered_idx", "doctor_id", "id", postgresql_where=OFFERED, sqlite_where=OFFERED),
     )

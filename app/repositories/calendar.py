@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.db.guards import insert_unless_taken, violated_guard
+from app.db.locks import lock_all
 from app.models import Appointment, Doctor
 from app.repositories.appointments import AppointmentRecord, change_appointment
 from app.scheduling.decisions import LONGEST_BUFFER, LONGEST_VISIT, Refusal
@@ -34,6 +35,7 @@ from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import Taken
 
+_LONGEST_BUFFER = timedelta(microseconds=LONGEST_BUFFER)
 _LONGEST_BUSY = timedelta(microseconds=LONGEST_BUFFER + LONGEST_VISIT + LONGEST_BUFFER)
 _OCCUPIES_TIME = Appointment.status.not_in([status for status in AppointmentStatus if not status.occupies_time])
 # Spelt as in the index of the holds, which a parameter would hide from.
@@ -158,19 +160,42 @@ async def list_taken(
     ]
 
 
-async def release_holds(
-    session: AsyncSession, *, doctor_id: UUID, patient_id: UUID, now: datetime, within: Interval | None
-) -> bool:
-    """Ends the doctor's holds that are over, and the patient's own ``within`` some span (all, if there is none).
+async def lock_calendars(session: AsyncSession, doctor_id: UUID, patient_id: UUID) -> None:
+    """Keeps everybody else who does the same off both calendars, until the transaction ends.
 
-    Says whether there were any. Nobody who keeps to this order can wait for another in a circle.
+    For those who must look before they write, or give up time before they take other time: moving, holding, limits
+    for a day. What the patient holds with other doctors may be given up, too, so their calendars are locked with it.
+    A booking that finds its time free needs no lock.
+    """
+    held_with = await session.scalars(
+        select(Appointment.doctor_id).where(_IS_HOLD, Appointment.patient_id == patient_id)
+    )
+    await lock_all(session, doctor_id, patient_id, *held_with)
+
+
+async def release_holds(
+    session: AsyncSession,
+    *,
+    doctor_id: UUID,
+    patient_id: UUID,
+    now: datetime,
+    against: tuple[Interval, Interval] | None,
+) -> bool:
+    """Ends the doctor's holds that are over, and the patient's own; says whether there were any.
+
+    Only those of her own that stand ``against`` a visit, given as what it takes of her time and of the doctor's, or
+    all of them. Both calendars must be locked: whoever gives up time and takes other time could otherwise wait for
+    somebody who does so the other way round.
     """
     own = Appointment.patient_id == patient_id
-    if within is not None:
-        own = and_(own, _is_busy_in(within))
-    ending = or_(own, and_(Appointment.doctor_id == doctor_id, Appointment.expires_at <= now))
-    locked = select(Appointment.id).where(_IS_HOLD, ending).order_by(Appointment.id).with_for_update()
-    ended = await session.scalars(delete(Appointment).where(Appointment.id.in_(locked)).returning(Appointment.id))
+    if against is not None:
+        visit, busy = against
+        own = and_(own, or_(_takes_place_in(visit), and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy))))
+    ended = await session.scalars(
+        delete(Appointment)
+        .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, Appointment.expires_at <= now)))
+        .returning(Appointment.id)
+    )
     return bool(ended.all())
 
 
@@ -225,8 +250,9 @@ def _is_busy_in(span: Interval) -> ColumnElement[bool]:
     return and_(
         Appointment.busy_end > first,
         Appointment.busy_start < last,
-        # Says nothing new, but lets the index skip the past.
+        # Says nothing new, but lets the index skip the past and the future.
         Appointment.start_time > first - _LONGEST_BUSY,
+        Appointment.start_time < last + _LONGEST_BUFFER,
     )
 
 

@@ -21,28 +21,32 @@ class DoctorRecord:
     name: str
     specialty: str | None
     time_zone: str
-    languages: Sequence[str] = ()
-    bio: str | None = None
     default_visit_minutes: int = 30
     min_notice_minutes: int = 0
     max_advance_days: int | None = None
     daily_limit: int | None = None
     cancel_cutoff_minutes: int = 0
+    languages: Sequence[str] = ()
+    bio: str | None = None
 
 
-_OWN = (
-    Doctor.specialty,
-    Doctor.time_zone,
-    Doctor.languages,
-    Doctor.bio,
-    Doctor.default_visit_minutes,
-    Doctor.min_notice_minutes,
-    Doctor.max_advance_days,
-    Doctor.daily_limit,
-    Doctor.cancel_cutoff_minutes,
+BRIEFLY = (
+    select(
+        Doctor.id,
+        User.name,
+        Doctor.specialty,
+        Doctor.time_zone,
+        Doctor.default_visit_minutes,
+        Doctor.min_notice_minutes,
+        Doctor.max_advance_days,
+        Doctor.daily_limit,
+        Doctor.cancel_cutoff_minutes,
+    )
+    .join(User, User.id == Doctor.id)
+    .where(User.is_active)
 )
-RECORD = select(Doctor.id, User.name, *_OWN).join(User, User.id == Doctor.id).where(User.is_active)
-"""The columns of a ``DoctorRecord``, of those who can be booked."""
+"""What a ``DoctorRecord`` begins with, of those who can be booked: all that decisions need."""
+_RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
 
 
 async def insert_doctor(session: AsyncSession, doctor: DoctorRecord) -> None:
@@ -60,7 +64,7 @@ async def insert_doctor(session: AsyncSession, doctor: DoctorRecord) -> None:
 
 async def get_doctor(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
     """One doctor, or ``not_found``."""
-    row = (await session.execute(RECORD.where(Doctor.id == doctor_id))).one_or_none()
+    row = (await session.execute(_RECORD.where(Doctor.id == doctor_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return DoctorRecord(*row)
@@ -78,7 +82,7 @@ async def page_doctors(
     session: AsyncSession, *, q: str | None, specialty: str | None, after: PageKey | None, limit: int
 ) -> Sequence[DoctorRecord]:
     """Doctors by name; ``q`` is part of a name, ``specialty`` a whole one, both without case and accents."""
-    found = RECORD
+    found = _RECORD
     if q is not None:
         found = found.where(Doctor.name_key.contains(search_key(q), autoescape=True))
     if specialty is not None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import DomainError
 from app.models import Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
-from app.repositories.doctors import RECORD, DoctorRecord
+from app.repositories.doctors import BRIEFLY, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
 from app.scheduling.availability import TimeOff as Away
@@ -54,7 +54,7 @@ async def get_plan(
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     rows = (
         await session.execute(
-            RECORD.add_columns(
+            BRIEFLY.add_columns(
                 Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *rules.columns
             )
             .outerjoin(VisitType, and_(VisitType.id == visit_type_id, VisitType.doctor_id == Doctor.id, offered))
@@ -65,7 +65,7 @@ async def get_plan(
     if not rows:
         raise DomainError("not_found")
     row: Sequence[Any] = rows[0]
-    length = len(RECORD.selected_columns)
+    length = len(BRIEFLY.selected_columns)
     doctor, (version, has_types), row = DoctorRecord(*row[:length]), row[length : length + 2], row[length + 2 :]
     visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
     if visit_type_id is not None and visit_type is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from app.core.dependencies import AnyActor, DbSession, DoctorActor, Now, PatientActor
 from app.core.permissions import Actor
@@ -42,7 +42,7 @@ CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 ADVANCE_REFUSALS = ("wrong_role", "wrong_status", "too_early")
 
 _KEY = TypeAdapter(tuple[Instant, bool, Instant, UUID])
-_VERSION = TypeAdapter(int)
+_VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
 def _changing(*codes: str) -> dict[int | str, dict[str, Any]]:
@@ -344,3 +344,11 @@ async def _list_own(
         key_type=_KEY,
         key=partial(appointments.page_key, as_of=as_of),
     )
+
+
+def affected_members(affected: conflicts.Affected) -> dict[str, Any]:
+    """What an answer to a change of rules tells of the appointments outside of them."""
+    return {
+        "affected_count": affected.count,
+        "affected": [wire.Appointment.model_validate(each) for each in affected.appointments],
+    }

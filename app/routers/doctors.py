@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 from app.core.dependencies import DbSession, DoctorActor, Now, Public
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
+from app.routers.appointments import affected_members
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.schemas import doctors as wire
-from app.schemas.appointments import Appointment
 from app.schemas.fields import SortKey
 from app.services import practice
 
@@ -70,11 +70,7 @@ async def change_practice(
     rules keep their wall times; the answer lists the appointments that are outside of your hours then.
     """
     doctor, affected = await practice.change_practice(session, actor, body.changes(), now)
-    return wire.ChangedDoctor(
-        **asdict(doctor),
-        affected_count=affected.count,
-        affected=[Appointment.model_validate(each) for each in affected.appointments],
-    )
+    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected))
 
 
 @router.get(

@@ -42,15 +42,21 @@ async def reserve_key(
     """
     if key is None or caller is None:
         return
-    # The body by its meaning: who sends it again may write it in another order.
-    body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
-    said = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n{body}"
-    request_hash = sha256(said.encode()).hexdigest()
+    said = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
+    request_hash = sha256(said + await _meaning(request)).hexdigest()
     answer = await idempotency.reserve_key(session, caller.id, key, request_hash, now=now, forgotten=now - KEPT)
     if answer:
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
         raise Replay(Response(answer.body, answer.status, headers, media_type="application/json"))
     request.state.keep_answer = partial(_keep, session, caller.id, key)
+
+
+async def _meaning(request: Request) -> bytes:
+    """The body, however it is written: who sends it again may do so in another order."""
+    try:
+        return json.dumps(await request.json(), sort_keys=True).encode()
+    except ValueError:  # none is needed, or it is refused for this
+        return await request.body()
 
 
 async def _keep(session: DbSession, caller: UUID, key: str, response: Response) -> None:

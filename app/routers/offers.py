@@ -1,5 +1,6 @@
 """What can be booked: free time, slots, and why a time can or cannot be booked."""
 
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from app.core.permissions import Actor
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import VisitTypeRecord
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.paging import LINK_HEADER, cut_page, link_to, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.scheduling.decisions import Refusal
@@ -70,15 +71,25 @@ async def list_visit_types(
 
 @router.get(
     "/slots",
-    responses=responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+    },
 )
 async def list_slots(
-    doctor_id: UUID, query: Annotated[wire.SlotsQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+    doctor_id: UUID,
+    query: Annotated[wire.SlotsQuery, Query()],
+    request: Request,
+    response: Response,
+    session: DbSession,
+    now: Now,
+    viewer: Viewer,
 ) -> list[wire.Slot]:
     """List the visits that can be booked with a doctor: exactly those that booking accepts.
 
     Those that start in `[from, to)`. For a doctor without visit types they have her usual length, and one can book
     at other times too (see her free windows). A slot that you hold yourself is still yours, if you send your token.
+    At most 2000; the `Link` leads to the rest.
     """
     doctor, found = await offers.list_slots(
         session,
@@ -89,6 +100,9 @@ async def list_slots(
         viewer=_id(viewer),
         now=now,
     )
+    if len(found) > offers.MOST_SLOTS:
+        *found, following = found
+        link_to(request, response, {"from": from_instant(following[0]).isoformat().replace("+00:00", "Z")})
     return [_slot(doctor, each) for each in found]
 
 
@@ -101,8 +115,8 @@ async def find_next_slot(
 ) -> wire.NextSlot:
     """The next visit that can be booked with a doctor, up to a year from `from`.
 
-    If there is none, the answer says how far was looked, and whether everything is booked (`slot_taken`) or the doctor
-    is not open (`outside_availability`).
+    If there is none, the answer says how far was looked, and why the first time in the doctor's hours cannot be had;
+    `outside_availability` means that she has none.
     """
     found = await offers.find_next_slot(
         session, doctor_id, visit_type_id=query.visit_type_id, start=query.from_, viewer=_id(viewer), now=now
@@ -138,11 +152,7 @@ async def explain_time(
 
 def visit_type_of(doctor_id: UUID, record: VisitTypeRecord) -> wire.VisitType:
     """A visit type, as it is answered."""
-    return wire.VisitType.model_validate({"doctor_id": doctor_id} | _fields(record))
-
-
-def _fields(record: VisitTypeRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__slots__}
+    return wire.VisitType(doctor_id=doctor_id, **asdict(record))
 
 
 def _id(viewer: Actor | None) -> UUID | None:

@@ -1,7 +1,7 @@
 """Pages of a list: an opaque cursor, and a ``Link`` header to the next page (RFC 8288)."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
@@ -39,8 +39,13 @@ def cut_page[Record, Key](
     """The first ``limit`` of the records; if there are more, the response links to the page after them."""
     if len(records) > limit:
         cursor = base64.urlsafe_b64encode(key_type.dump_json(key(records[limit - 1]))).decode().rstrip("=")
-        query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        # A reference within this host: the Host header is the client's word, not ours.
-        path = quote(request.scope["path"])
-        response.headers["Link"] = f'<{path}?{urlencode([*query, ("cursor", cursor)])}>; rel="next"'
+        link_to(request, response, {"cursor": cursor})
     return records[:limit]
+
+
+def link_to(request: Request, response: Response, changes: Mapping[str, str]) -> None:
+    """Links the response to the next page: the same request, with these parameters instead of its own."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
+    # A reference within this host: the Host header is the client's word, not ours.
+    path = quote(request.scope["path"])
+    response.headers["Link"] = f'<{path}?{urlencode([*query, *changes.items()])}>; rel="next"'

@@ -13,6 +13,7 @@ from app.repositories import availabilities, doctors, time_off
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.time_off import TimeOffRecord
+from app.routers.appointments import affected_members
 from app.routers.idempotency import Idempotent
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
@@ -20,10 +21,8 @@ from app.routers.requests import StrictRoute
 from app.scheduling.availability import Availability, TimeOff, window
 from app.scheduling.intervals import from_instant
 from app.schemas import schedule as wire
-from app.schemas.appointments import Appointment
 from app.schemas.fields import PageQuery
 from app.services import schedule
-from app.services.conflicts import Affected
 
 router = APIRouter(prefix="/doctors", tags=["Hours"], route_class=StrictRoute)
 
@@ -123,7 +122,7 @@ async def set_weekly_hours(body: wire.NewHours, actor: DoctorActor, session: DbS
     plan, affected = await schedule.set_weekly_hours(
         session, actor, body.hours, valid_from=body.valid_from, valid_to=body.valid_to, now=now
     )
-    return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **_affected(affected))
+    return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **affected_members(affected))
 
 
 @router.get("/me/hours", responses=responses("not_authenticated", "wrong_role", "invalid_request", "busy"))
@@ -153,12 +152,13 @@ async def take_time_off(
 ) -> wire.TakenTimeOff:
     """Close a stretch of your time, whatever is open then.
 
-    The answer lists what is booked in it; it stays booked until you cancel or move it.
+    The answer lists what is booked in it; it stays booked until you cancel or move it. What is being booked at this
+    very moment is at `GET /doctors/me/appointments?conflicting=true` a moment later.
     """
     doctor, taken, affected = await schedule.take_time_off(
         session, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
     )
-    return wire.TakenTimeOff(**_time_off(doctor, taken).model_dump(), **_affected(affected))
+    return wire.TakenTimeOff(**_time_off(doctor, taken).model_dump(), **affected_members(affected))
 
 
 @router.get(
@@ -226,11 +226,4 @@ def _hours(plan: schedule.WeeklyPlan) -> dict[str, Any]:
         "time_zone": plan.doctor.time_zone,
         "valid_from": plan.first,
         **wire.to_clock(plan.hours),
-    }
-
-
-def _affected(affected: Affected) -> dict[str, Any]:
-    return {
-        "affected_count": affected.count,
-        "affected": [Appointment.model_validate(each) for each in affected.appointments],
     }

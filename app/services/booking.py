@@ -9,12 +9,11 @@ from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor
-from app.db.locks import lock_calendars
 from app.repositories import appointments, calendar
 from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.calendar import HoldRecord
 from app.repositories.plans import Plan, get_plan
-from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, check_booking, is_counted, reach
+from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, Refusal, check_booking, is_counted, reach
 from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.scheduling.visits import Taken
@@ -66,15 +65,20 @@ async def book_appointment(
     keeps = held is not None and _keeps(held, wanted, now)
     for _ in range(_TRIES):
         accepted = await _accept(
-            session, wanted, viewer=actor.id, asked_at=held.created_at if held and keeps else now, now=now
+            session, wanted, patient_id=actor.id, asked_at=held.created_at if held and keeps else now, now=now
         )
         appointment = _appointment(accepted, actor, reason=reason, now=now)
         if held is None and await _insert(session, appointment, accepted):
             return appointment
         await _raise_conflict(session, appointment, accepted, now)
         # Only holds that give way are left, if anything is.
+        await calendar.lock_calendars(session, wanted.doctor_id, actor.id)
         released = await calendar.release_holds(
-            session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, within=accepted.busy
+            session,
+            doctor_id=wanted.doctor_id,
+            patient_id=actor.id,
+            now=now,
+            against=(accepted.visit, accepted.busy),
         )
         if (released or held) and await _insert(session, appointment, accepted):
             return appointment
@@ -86,12 +90,15 @@ async def hold_time(session: AsyncSession, actor: Actor, wanted: Wanted, *, now:
 
     Raises what ``book_appointment`` raises.
     """
+    # A visit that has begun cannot be booked any more, held or not.
+    expires_at = min(now + HOLD, wanted.start)
+    if expires_at <= now:
+        raise DomainError(Refusal.IN_THE_PAST)
+    await calendar.lock_calendars(session, wanted.doctor_id, actor.id)
     for _ in range(_TRIES):
-        accepted = await _accept(session, wanted, viewer=actor.id, asked_at=now, now=now)
+        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=now, now=now)
         appointment = replace(_appointment(accepted, actor, reason=None, now=now), status=AppointmentStatus.PENDING)
-        # A visit that has begun cannot be booked any more, held or not.
-        expires_at = min(now + HOLD, appointment.start_time)
-        await calendar.release_holds(session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, within=None)
+        await calendar.release_holds(session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, against=None)
         if await _insert(session, appointment, accepted, expires_at):
             return HoldRecord(
                 appointment.id,
@@ -128,15 +135,23 @@ async def reschedule_appointment(
     still held. Raises what ``book_appointment`` raises, ``version_mismatch``, and what speaks against changing it.
     """
     seen = await appointments.get_appointment(session, actor, appointment_id)
-    await lock_calendars(session, seen.doctor_id, seen.patient_id)
+    await calendar.lock_calendars(session, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
     check_change(Action.RESCHEDULE, before, actor, versions, now)
+    if start == before.start_time and visit_type_id in {None, before.visit_type_id}:
+        return before
     wanted = Wanted(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
     if wanted.visit_type_id is None:
         wanted = replace(wanted, end=start + (before.end_time - before.start_time))
     for _ in range(_TRIES):
         accepted = await _accept(
-            session, wanted, viewer=before.patient_id, asked_at=now, now=now, moving=before, kept=visit_type_id is None
+            session,
+            wanted,
+            patient_id=before.patient_id,
+            asked_at=now,
+            now=now,
+            moving=before,
+            kept=visit_type_id is None,
         )
         after = replace(
             before,
@@ -147,14 +162,12 @@ async def reschedule_appointment(
             changed_at=now,
             changed_by=actor.id,
         )
-        if (after.start_time, after.end_time, after.visit_type_id) == (
-            before.start_time,
-            before.end_time,
-            before.visit_type_id,
-        ):
-            return before
         await calendar.release_holds(
-            session, doctor_id=before.doctor_id, patient_id=before.patient_id, now=now, within=accepted.busy
+            session,
+            doctor_id=before.doctor_id,
+            patient_id=before.patient_id,
+            now=now,
+            against=(accepted.visit, accepted.busy),
         )
         if await calendar.move_if_free(
             session, before, after, busy=accepted.busy, version=accepted.plan.version, by=actor.id, at=now
@@ -167,7 +180,7 @@ async def _accept(
     session: AsyncSession,
     wanted: Wanted,
     *,
-    viewer: UUID,
+    patient_id: UUID,
     asked_at: datetime,
     now: datetime,
     moving: AppointmentRecord | None = None,
@@ -194,11 +207,11 @@ async def _accept(
     taken: tuple[Taken, ...] = ()
     if is_counted(plan.rules, visit_type):
         # Two who each see room for one more must not both take it.
-        await lock_calendars(session, wanted.doctor_id)
+        await calendar.lock_calendars(session, wanted.doctor_id, patient_id)
         reached = reach(plan.rules, visit_type, visit)
         without = moving.id if moving else None
         taken = tuple(
-            await calendar.list_taken(session, wanted.doctor_id, reached, now, viewer=viewer, without=without)
+            await calendar.list_taken(session, wanted.doctor_id, reached, now, viewer=patient_id, without=without)
         )
     if refusal := check_booking(plan.rules, visit_type, visit, taken, to_instant(asked_at)):
         raise DomainError(refusal)

@@ -1,7 +1,9 @@
 """What a doctor offers: free windows, slots, the next one, and why a time can or cannot be booked."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,14 +12,16 @@ from app.core.errors import DomainError, invalid_field
 from app.repositories import calendar
 from app.repositories.doctors import DoctorRecord
 from app.repositories.plans import Plan, get_plan
-from app.scheduling.decisions import Refusal, explain, free_windows, reach, slots
+from app.scheduling.availability import Rules
+from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, reach, slots
 from app.scheduling.intervals import DAY, MINUTE, Interval, to_instant
 from app.scheduling.visits import Limits, Taken, VisitType
 
 USUAL_LISTING = 14 * DAY
 LONGEST_LISTING = 62 * DAY
 LONGEST_SEARCH = 366 * DAY
-_STRIDE = 31 * DAY
+MOST_SLOTS = 2000
+_STRIDE = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,14 @@ async def list_slots(
 ) -> tuple[DoctorRecord, list[Interval]]:
     """Every visit of a type that can be booked and starts inside ``[start, end)``: exactly what booking accepts.
 
-    From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days.
+    From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days. At most one more than
+    ``MOST_SLOTS``: where there are more, the list goes on from the start of the last one.
     """
     span = _span(start, end, now)
     plan = await get_plan(session, doctor_id, (span[0], span[1] + DAY), visit_type_id)
     visit_type = choose_visit_type(plan)
     taken = await _taken(session, plan, visit_type, (span[0], span[1] + visit_type.duration), viewer, now)
-    return plan.doctor, slots(plan.rules, visit_type, taken, span, to_instant(now))
+    return plan.doctor, list(islice(_slots(plan.rules, visit_type, taken, span, now), MOST_SLOTS + 1))
 
 
 async def find_next_slot(
@@ -120,10 +125,15 @@ async def find_next_slot(
     plan = await get_plan(session, doctor_id, (first, until + DAY), visit_type_id)
     visit_type = choose_visit_type(plan)
     taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now)
-    if slot := _first_slot(plan, visit_type, taken, (first, until), now):
+    span = first, until
+    if slot := next(_slots(plan.rules, visit_type, taken, span, now), None):
         return NextSlot(plan.doctor, slot, until, None)
-    unbooked = taken and _first_slot(plan, visit_type, [], (first, until), now)
-    return NextSlot(plan.doctor, None, until, Refusal.SLOT_TAKEN if unbooked else Refusal.OUTSIDE_AVAILABILITY)
+    # What is told is why not the first time in her hours that is not too soon; the next ones are usually alike.
+    bare = replace(plan.rules, time_off=(), limits=Limits(plan.rules.limits.min_notice))
+    unlimited = replace(visit_type, limits=Limits(visit_type.limits.min_notice))
+    refused = next(_slots(bare, unlimited, [], span, now), None)
+    reason = refused and check_booking(plan.rules, visit_type, refused, taken, to_instant(now))
+    return NextSlot(plan.doctor, None, until, reason or Refusal.OUTSIDE_AVAILABILITY)
 
 
 async def explain_time(
@@ -151,14 +161,12 @@ async def _taken(
     return list(await calendar.list_taken(session, plan.doctor.id, reached, now, viewer=viewer))
 
 
-def _first_slot(
-    plan: Plan, visit_type: VisitType, taken: list[Taken], span: Interval, now: datetime
-) -> Interval | None:
+def _slots(
+    rules: Rules, visit_type: VisitType, taken: list[Taken], span: Interval, now: datetime
+) -> Iterator[Interval]:
+    """The slots inside ``span``, a week at a time: whoever needs the first ones alone does not pay for all."""
     for begin in range(span[0], span[1], _STRIDE):
-        stride = begin, min(begin + _STRIDE, span[1])
-        if found := slots(plan.rules, visit_type, taken, stride, to_instant(now)):
-            return found[0]
-    return None
+        yield from slots(rules, visit_type, taken, (begin, min(begin + _STRIDE, span[1])), to_instant(now))
 
 
 def _span(start: datetime | None, end: datetime | None, now: datetime) -> Interval:

@@ -73,7 +73,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["doctor_id"], ["doctors.id"], name="visit_types_doctor_id_fkey", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="visit_types_pkey"),
     )
-    op.create_index("visit_types_doctor_id_id_idx", "visit_types", ["doctor_id", "id"])
+    offered = sa.text("withdrawn_at IS NULL")
+    op.create_index(
+        "visit_types_offered_idx",
+        "visit_types",
+        ["doctor_id", "id"],
+        postgresql_where=offered,
+        sqlite_where=offered,
+    )
 
     op.create_table(
         "time_off",
@@ -164,7 +171,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="idempotency_keys_user_id_fkey", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
     )
-    op.create_index("idempotency_keys_user_id_created_at_idx", "idempotency_keys", ["user_id", "created_at"])
+    op.create_index("idempotency_keys_created_at_idx", "idempotency_keys", ["created_at"])
 
 
 def downgrade() -> None:

@@ -130,6 +130,28 @@ async def test_a_hold_ends_when_the_visit_would_begin(doctor: Person, patient: P
     problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "in_the_past")
 
 
+async def test_a_visit_that_begins_now_cannot_be_held(doctor: Person, patient: Person, clock: SetClock) -> None:
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    patient = await patient.again()
+    problem(await hold(patient, doctor, TEN), 409, "in_the_past")
+    await patient.book(doctor, TEN)
+
+
+async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
+    doctor: Person, patient: Person, join: Join, sessions: Sessions
+) -> None:
+    body = {"name": "Long", "duration_minutes": 30, "buffer_after_minutes": 60}
+    long = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
+    other_doctor = await join("doctor")
+    await other_doctor.open(TEN, ELEVEN)
+    kept = await held(patient, other_doctor, HALF_PAST)
+    booked = await patient.book(doctor, "2026-12-08T16:30:00Z", visit_type_id=long)
+    moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": TEN})
+    assert moved.status_code == 200
+    assert await rows(sessions) == 2
+    assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
+
+
 async def test_a_patient_has_one_hold(doctor: Person, patient: Person, join: Join, sessions: Sessions) -> None:
     first = await held(patient, doctor, TEN)
     await held(patient, doctor, ELEVEN)

@@ -1,15 +1,18 @@
 """``Idempotency-Key``: sent again, answered again, done once."""
 
 import json
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, insert, text
 
 from app.core.settings import Settings
 from app.db.session import Sessions
 from app.main import create_app
+from app.models import IdempotencyKey
 from tests.conftest import Join, SetClock
 from tests.people import Person, problem
 
@@ -136,6 +139,61 @@ async def test_a_key_that_is_none(doctor: Person, patient: Person, key: str) -> 
     answer = await patient.client.post("/appointments", headers=headers, json=booking(doctor))
     assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
     assert (await patient.get("/appointments")).json() == []
+
+
+@pytest.mark.parametrize("content", [b"not json", b"\xff", b"[" * 30_000, b'{"a": 1, "a": 2}', b"1" * 5000])
+async def test_a_body_that_cannot_be_read(
+    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock, content: bytes
+) -> None:
+    booked = await patient.book(doctor, TEN)
+    clock.advance(days=7, hours=7)
+    doctor, patient = await doctor.again(), await patient.again()
+    for person, path, kind in (
+        (patient, "/appointments", "text/plain"),
+        (patient, "/appointments", "application/json"),
+        (patient, f"/appointments/{booked['id']}/reschedule", ""),
+    ):
+        headers = person.headers | {"Idempotency-Key": "k", "Content-Type": kind}
+        answer = await person.client.post(path, headers=headers, content=content)
+        problem(answer, 422, "invalid_request")
+    assert await count(sessions, "idempotency_keys") == 0
+    # Where no body is asked for, none is read; it only makes another request of it.
+    path = f"/appointments/{booked['id']}/arrive"
+    for status in (200, 200):
+        headers = doctor.headers | {"Idempotency-Key": "k"}
+        assert (await doctor.client.post(path, headers=headers, content=content)).status_code == status
+    problem(await doctor.client.post(path, headers=headers), 422, "key_reused")
+
+
+async def test_keys_are_forgotten_whoevers_they_are(
+    doctor: Person, patient: Person, join: Join, clock: SetClock, sessions: Sessions
+) -> None:
+    await post(patient, "/appointments", booking(doctor))
+    clock.advance(hours=24)
+    other = await join()
+    await post(other, "/appointments", booking(doctor, ELEVEN))
+    assert await count(sessions, "idempotency_keys") == 1, "hers, with what she wrote, is gone"
+
+
+async def test_a_forgotten_key_that_waits_to_be_swept_away(
+    doctor: Person, patient: Person, clock: SetClock, sessions: Sessions
+) -> None:
+    """A sweep takes a hundred; the hundred-and-first has to try again."""
+    first = await post(patient, "/appointments", booking(doctor))
+    older = {"user_id": UUID(patient.id), "request_hash": "", "created_at": clock() - timedelta(minutes=1)}
+    async with sessions.write() as session:
+        await session.execute(insert(IdempotencyKey), [older | {"key": f"k{number}"} for number in range(100)])
+    clock.advance(hours=24)
+    patient = await patient.again()
+    await patient.delete(f"/appointments/{first.json()['id']}")
+    waiting = await post(patient, "/appointments", booking(doctor))
+    problem(waiting, 409, "request_in_flight")
+    assert waiting.headers["retry-after"] == "1"
+    async with sessions.write() as session:
+        await session.execute(delete(IdempotencyKey).where(IdempotencyKey.key != "a-key"))
+    again = await post(patient, "/appointments", booking(doctor))
+    assert again.status_code == 201
+    assert again.json()["id"] != first.json()["id"]
 
 
 async def test_a_key_without_a_caller(client: httpx2.AsyncClient, doctor: Person, sessions: Sessions) -> None:

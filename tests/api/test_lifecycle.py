@@ -1,5 +1,6 @@
 """From booked to fulfilled, cancelled or missed; moving; versions and history."""
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
@@ -208,7 +209,8 @@ async def test_a_visit_of_no_kind_stays_as_long_as_it_is(doctor: Person, patient
     assert (moved["visit_type"], moved["end_time"]) == (None, "2026-12-08T16:45:00Z")
 
 
-async def test_moving_nowhere_changes_nothing(patient: Person, booked: dict[str, Any]) -> None:
+async def test_moving_nowhere_changes_nothing(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+    await doctor.post("/doctors/me/time-off", {"start_time": TEN, "end_time": ELEVEN})
     assert (await act(patient, booked, "reschedule", {"start_time": TEN})).json() == booked
     assert len((await patient.get(path(booked, "history"))).json()) == 1
 
@@ -293,6 +295,13 @@ async def test_pages_of_history(patient: Person, booked: dict[str, Any], limit: 
         seen += [each["version"] for each in answer.json()]
         page = next_page(answer)
     assert seen == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("key", ["0", "-1", "true", "1.0", "2147483648", "9223372036854775808", "null", '"1"', "[1]"])
+async def test_a_cursor_of_history_that_we_did_not_make(patient: Person, booked: dict[str, Any], key: str) -> None:
+    cursor = base64.urlsafe_b64encode(key.encode()).decode()
+    answer = await patient.get(f"{path(booked, 'history')}?cursor={cursor}")
+    problem(answer, 422, "invalid_request")
 
 
 async def test_every_answer_carries_its_version(doctor: Person, patient: Person) -> None:

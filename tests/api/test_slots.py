@@ -6,7 +6,7 @@ import httpx2
 
 from app.core.errors import ERRORS
 from tests.conftest import Join, SetClock
-from tests.people import Person, explain, free, problem, slots
+from tests.people import Person, explain, free, next_page, problem, slots
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 NOBODY = "019abcde-f012-7345-8678-9abcdef01234"
@@ -193,7 +193,7 @@ async def test_when_there_is_no_next_slot(
     await doctor.leave("2026-12-01T08:00:00Z", "2027-12-02T08:00:00Z")
     await doctor.leave("2027-12-02T08:00:00Z", "2028-11-30T08:00:00Z")
     del statements[:]
-    assert await next_slot(client, doctor) == (None, "2027-12-02T08:00:00Z", "outside_availability")
+    assert await next_slot(client, doctor) == (None, "2027-12-02T08:00:00Z", "time_off")
     assert len([statement for statement in statements if statement.startswith("SELECT")]) <= 3
     assert (await next_slot(client, doctor, **{"from": "2999-12-31T23:59:59Z"}))[0] == "3000-01-01T00:00:00Z"
 
@@ -206,9 +206,25 @@ async def test_the_next_slot_is_within_the_limits(client: httpx2.AsyncClient, do
     await patient.book(doctor, "2026-12-14T14:00:00Z")
     assert (await next_slot(client, doctor))[0] == "2026-12-21T14:00:00Z"
     await patient.book(doctor, "2026-12-21T14:30:00Z")
-    assert (await next_slot(client, doctor))[::2] == (None, "slot_taken")
+    assert (await next_slot(client, doctor))[::2] == (None, "day_full")
     await doctor.change(max_advance_days=3)
-    assert (await next_slot(client, doctor))[::2] == (None, "outside_availability")
+    assert (await next_slot(client, doctor))[::2] == (None, "too_far_ahead")
+
+
+async def test_a_long_list_of_slots_goes_on(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.open("2026-12-01T09:00:00.000007Z", "2026-12-08T09:00:00Z")
+    await doctor.open("2026-12-08T09:00:00Z", "2026-12-15T09:00:00Z")
+    await doctor.change(default_visit_minutes=5)
+    path: str | None = f"/doctors/{doctor.id}/slots?to=2026-12-20T00:00:00Z"
+    sizes, seen = [], []
+    while path:
+        answer = await client.get(path)
+        sizes.append(len(answer.json()))
+        seen += [slot["start_time"] for slot in answer.json()]
+        path = next_page(answer)
+    assert sizes == [2000, 2000, 32]
+    assert seen == sorted(set(seen))
+    assert (await client.get(f"/doctors/{doctor.id}/slots?to=2026-12-03T00:00:00Z")).links == {}
 
 
 async def test_everything_that_speaks_against_a_time_is_told(

@@ -146,9 +146,8 @@ async def test_the_same_key_sent_ten_times_at_once(arena: Arena) -> None:
 
 async def test_of_many_who_want_to_hold_a_slot_one_does(arena: Arena) -> None:
     doctor = await arena.doctor()
-    body = {"doctor_id": doctor.id, "start_time": at("10:00")}
-    holder, *others = patients = arena.patients[:10]
-    answers = await race([partial(patient.post, "/holds", body) for patient in patients])
+    patients = arena.patients[:10]
+    answers = await race([partial(hold, patient, doctor, at("10:00")) for patient in patients])
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
     [(holder, kept)] = [(p, a.json()) for p, a in zip(patients, answers, strict=True) if a.status_code == 201]
     others = [patient for patient in patients if patient is not holder]
@@ -157,6 +156,49 @@ async def test_of_many_who_want_to_hold_a_slot_one_does(arena: Arena) -> None:
     answers = await race(asked)
     assert answers[0].status_code == 201
     assert outcomes(answers[1:]) == {(409, "slot_taken"): 9}
+
+
+async def hold(person: Person, doctor: Person, start: str) -> httpx2.Response:
+    return await person.post("/holds", {"doctor_id": doctor.id, "start_time": start})
+
+
+async def test_patients_who_change_their_holds_for_each_others_do_not_wait_in_a_circle(arena: Arena) -> None:
+    """With one doctor and across two; each is refused, and keeps what she holds."""
+    one, other = await arena.doctor(), await arena.doctor()
+    ann, ben = arena.patients[:2]
+    for day, (hers, his) in enumerate([(one, one), (one, other), (one, one), (one, other), (one, other)]):
+        times = at("10:00", day), at("11:00" if hers is his else "10:00", day)
+        assert (await hold(ann, hers, times[0])).status_code == 201
+        assert (await hold(ben, his, times[1])).status_code == 201
+        answers = await race([partial(hold, ann, his, times[1]), partial(hold, ben, hers, times[0])])
+        assert [answer.status_code for answer in answers] == [409, 409]
+        # And the same by booking what the other holds.
+        answers = await race([partial(ann.ask, his, times[1]), partial(ben.ask, hers, times[0])])
+        assert [answer.status_code for answer in answers] == [409, 409]
+
+
+async def test_booking_a_held_time_races_moving_there(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    holder, mover = arena.patients[:2]
+    for day in range(6):
+        booked = await mover.book(doctor, at("12:00", day))
+        kept = (await hold(holder, doctor, at("10:00", day))).json()
+        answers = await race(
+            [
+                partial(holder.ask, doctor, at("10:00", day), hold_id=kept["id"]),
+                partial(move, mover, booked, at("10:00", day)),
+            ]
+        )
+        assert [answer.status_code for answer in answers] == [201, 409]
+
+
+async def test_a_patient_has_one_hold_whatever_she_tries_at_once(arena: Arena) -> None:
+    doctor = await arena.doctor()
+    patient = arena.patients[0]
+    answers = await race([partial(hold, patient, doctor, at(f"{6 + hour}:00")) for hour in range(12)])
+    assert Counter(answer.status_code for answer in answers) == {201: 12}
+    async with arena.sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM appointments WHERE status = 'pending'")) == 1
 
 
 async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena) -> None:
@@ -203,7 +245,7 @@ async def test_a_hold_dies_with_nobody(arena: Arena) -> None:
     """What is over is over by the clock alone, whoever made it and whether or not anybody sweeps."""
     doctor = await arena.doctor()
     holder, other = arena.patients[:2]
-    kept = (await holder.post("/holds", {"doctor_id": doctor.id, "start_time": at("10:00")})).json()
+    kept = (await hold(holder, doctor, at("10:00"))).json()
     assert (await other.ask(doctor, at("10:00"))).status_code == 409
     async with arena.sessions.write() as session:
         await session.execute(

@@ -137,7 +137,7 @@ async def test_time_under_a_hold_that_is_over_can_be_taken_by_somebody_faster(
         await book(others, doctor, fast, TEN)
 
     with (
-        interrupted(database_url, take, before="DELETE FROM appointments", times=1) as happened,
+        interrupted(database_url, take, before="SELECT pg_advisory_xact_lock", times=1) as happened,
         pytest.raises(DomainError, match="slot_taken"),
     ):
         await book(sessions, doctor, slow, TEN)
