@@ -1,0 +1,309 @@
+"""Doctors and patients who do whatever comes to their minds."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.permissions import Role
+from app.scheduling.recurrence import read_recurrence
+from app.scheduling.status import Action
+from app.services import booking, lifecycle, offers, practice, schedule
+from app.services.booking import Wanted
+from tests.stateful.hours import DAY, MINUTE, Doctor, Kind, day_of, midnight
+from tests.stateful.model import ACTIONS, Clinic
+from tests.stateful.stage import HOUR, Stage, stretches
+from tests.stateful.worlds import (
+    ZONES,
+    fives,
+    limits,
+    pick,
+    recurrences,
+    spell,
+    starts_in_zone,
+    visit_type_changes,
+    visit_types,
+    weeks,
+)
+
+NOBODY = UUID(int=0)
+
+
+class Practice(Stage):
+    """Few rules with a choice inside, rather than many: of many, half would hardly ever come together in one story."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold_ids: list[UUID] = []
+
+    @initialize(data=st.data(), zone=st.sampled_from(ZONES), other=st.none() | st.just("") | st.sampled_from(ZONES))
+    def open(self, data: st.DataObject, zone: str, other: str | None) -> None:
+        """One doctor, or two, who may live next door to each other."""
+        self.clinic = Clinic(data.draw(starts_in_zone(zone), label="now"))
+        self.clinic.patients += [self.register(Role.PATIENT) for _ in range(2)]
+        for each in [zone] if other is None else [zone, other or zone]:
+            self.doctor = Doctor(self.register(Role.DOCTOR, each), each)
+            self.clinic.doctors[self.doctor.id] = self.doctor
+            self._set_hours(data.draw(weeks, label="hours"), None, None)
+            for fields in data.draw(st.lists(visit_types, max_size=2), label="visit types"):
+                self._offer(fields)
+
+    # What doctors say
+
+    @rule(data=st.data())
+    def change_calendar(self, data: st.DataObject) -> None:
+        self.turn_to_some_doctor(data)
+        acts = [self._publish, self._change_hours, self._take_time_off]
+        acts += [self._withdraw] if self.doctor.openings else []
+        acts += [self._end_time_off] if self.doctor.time_off else []
+        pick(data, acts, "act")(data)
+
+    def _publish(self, data: st.DataObject) -> None:
+        start = self.moment(data)
+        end = start + data.draw(st.one_of(fives(1, 50), fives(-1, 300), st.just(7 * DAY)), label="length")
+        recurrence = data.draw(st.none() | recurrences(start, self.doctor.time_zone), label="recurrence")
+        rule = read_recurrence(spell(recurrence)) if recurrence else None
+        me = self.actor(self.doctor.id)
+        self.agree(
+            "publish",
+            lambda session: schedule.publish_availability(
+                session, me, start=start, end=end, recurrence=rule, now=self.now
+            ),
+            lambda new: self.clinic.publish(new[1].id if new else NOBODY, me.id, (start, end), recurrence),
+        )
+
+    def _withdraw(self, data: st.DataObject) -> None:
+        opening, me = pick(data, list(self.doctor.openings), "opening"), self.some_doctor(data)
+        self.agree(
+            "withdraw",
+            lambda session: schedule.withdraw_availability(session, me, opening),
+            lambda _: self.clinic.withdraw(me.id, opening),
+        )
+
+    def _change_hours(self, data: st.DataObject) -> None:
+        today = day_of(self.now, self.doctor.time_zone)
+        first = pick(data, [None, None, 0, 1, 2, -1], "from")
+        last = pick(data, [None, None, 2, 6, 0], "to")
+        self._set_hours(
+            data.draw(weeks, label="hours"),
+            None if first is None else today + first * DAY,
+            None if last is None else today + last * DAY,
+        )
+
+    def _set_hours(self, hours: Mapping[int, Sequence[tuple[int, int]]], first: date | None, last: date | None) -> None:
+        me = self.actor(self.doctor.id)
+        answer = self.agree(
+            "set hours",
+            lambda session: schedule.set_weekly_hours(
+                session, me, hours, valid_from=first, valid_to=last, now=self.now
+            ),
+            lambda _: self.clinic.set_hours(me.id, hours, first, last),
+        )
+        if answer:
+            self.compare_affected(answer[1], self.now)
+
+    def _take_time_off(self, data: st.DataObject) -> None:
+        start, zone = self.moment(data), self.doctor.time_zone
+        days = pick(data, [None, None, 1, 2, 0], "days")
+        if days is None:
+            end = start + data.draw(fives(0, 100), label="length")
+        else:
+            first = day_of(start, zone)
+            start, end = midnight(first, zone), midnight(first + days * DAY, zone)
+        me = self.actor(self.doctor.id)
+        answer = self.agree(
+            "take time off",
+            lambda session: schedule.take_time_off(session, me, start=start, end=end, reason=None, now=self.now),
+            lambda new: self.clinic.leave(new[1].id if new else NOBODY, me.id, start, end),
+        )
+        if answer:
+            self.compare_affected(answer[2], max(start, self.now), end)
+
+    def _end_time_off(self, data: st.DataObject) -> None:
+        time_off, me = pick(data, list(self.doctor.time_off), "time off"), self.some_doctor(data)
+        self.agree(
+            "end time off",
+            lambda session: schedule.end_time_off(session, me, time_off),
+            lambda _: self.clinic.come_back(me.id, time_off),
+        )
+
+    @rule(data=st.data())
+    def change_terms(self, data: st.DataObject) -> None:
+        self.turn_to_some_doctor(data)
+        acts = [self._set_limits, self._set_limits, self._move_house]
+        acts += [self._offer_another] if len(self.doctor.kinds) < 4 else []
+        acts += [self._change_kind] * 2 if self.doctor.kinds else []
+        pick(data, acts, "act")(data)
+
+    def _set_limits(self, data: st.DataObject) -> None:
+        self._change(data.draw(limits, label="limits"))
+
+    def _move_house(self, data: st.DataObject) -> None:
+        self._change({"time_zone": pick(data, ZONES, "zone")})
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        me = self.actor(self.doctor.id)
+        _, affected = self.world.write(lambda session: practice.change_practice(session, me, changes, self.now))
+        for name, value in changes.items():
+            setattr(self.doctor, name, value)
+        if "time_zone" in changes:
+            self.compare_affected(affected, self.now)
+
+    def _offer_another(self, data: st.DataObject) -> None:
+        self._offer(data.draw(visit_types, label="visit type"))
+
+    def _offer(self, fields: Mapping[str, Any]) -> None:
+        me, named = self.actor(self.doctor.id), {"name": "Visit", **fields}
+        kind = self.world.write(lambda session: practice.offer_visit_type(session, me, named, self.now))
+        self.doctor.kinds[kind.id] = Kind(id=kind.id, **fields)
+
+    def _change_kind(self, data: st.DataObject) -> None:
+        """Or withdraw it."""
+        kind, me = pick(data, list(self.doctor.kinds), "kind"), self.some_doctor(data)
+        changes = data.draw(visit_type_changes | st.just({"withdrawn": True}), label="changes")
+
+        async def change(session: AsyncSession) -> None:
+            if "withdrawn" in changes:
+                await practice.withdraw_visit_type(session, me, kind, self.now)
+            else:
+                await practice.change_visit_type(session, me, kind, changes)
+
+        self.agree("change kind", change, lambda _: self.clinic.change_kind(me.id, kind, changes))
+
+    # What patients do
+
+    @rule(data=st.data())
+    def book_a_slot(self, data: st.DataObject) -> None:
+        self.turn_to_some_doctor(data)
+        if hold := pick(data, [None, *self.standing()], "hold"):
+            self.doctor = self.clinic.doctors[hold.doctor_id]
+            self._book(data, hold.patient_id, hold.visit[0], None, hold.kind_id)
+        else:
+            start, kind_id = self.slot(data)
+            self._book(data, self.patient(data), start, None, kind_id)
+
+    @rule(data=st.data())
+    def book_any_time(self, data: st.DataObject) -> None:
+        self.turn_to_some_doctor(data)
+        start = self.moment(data)
+        minutes = pick(data, [None] * 8 + [15, 20, 30, 45, 60, 0, 725], "minutes")
+        end = None if minutes is None else start + minutes * MINUTE
+        self._book(data, self.patient(data), start, end, self.any_kind(data))
+
+    def _book(
+        self, data: st.DataObject, patient_id: UUID, start: datetime, end: datetime | None, kind_id: UUID | None
+    ) -> None:
+        hold_id = pick(data, [None, *reversed(self.hold_ids)][:4], "with hold")
+        me, doctor_id = self.actor(patient_id), self.doctor.id
+        self.explain(start, kind_id, me.id)
+        self.agree(
+            "book",
+            lambda session: booking.book_appointment(
+                session, me, Wanted(doctor_id, start, end, kind_id), reason=None, hold_id=hold_id, now=self.now
+            ),
+            lambda new: self.clinic.book(new.id if new else NOBODY, me.id, doctor_id, start, end, kind_id, hold_id),
+        )
+
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        """Or release what is held."""
+        self.turn_to_some_doctor(data)
+        acts = [self._hold, self._hold, self._hold]
+        acts += [self._release] if self.standing() else []
+        pick(data, acts, "act")(data)
+
+    def _hold(self, data: st.DataObject) -> None:
+        start, kind_id = self.slot_or_any_time(data)
+        me, wanted = self.actor(self.patient(data)), Wanted(self.doctor.id, start, visit_type_id=kind_id)
+        held = self.agree(
+            "hold",
+            lambda session: booking.hold_time(session, me, wanted, now=self.now),
+            lambda new: self.clinic.hold(new.id if new else NOBODY, me.id, wanted.doctor_id, start, kind_id),
+        )
+        if held:
+            self.hold_ids.append(held.id)
+
+    def _release(self, data: st.DataObject) -> None:
+        # Only one that stands: whether one that is over is still there depends on who has come by since.
+        hold, me = pick(data, self.standing(), "hold"), self.actor(self.patient(data))
+        self.agree(
+            "release",
+            lambda session: booking.release_hold(session, me, hold.id),
+            lambda _: self.clinic.release(me.id, hold.id),
+        )
+
+    @precondition(lambda self: self.clinic.appointments)
+    @rule(data=st.data())
+    def reschedule(self, data: st.DataObject) -> None:
+        appointment_id, me, versions = self.some_appointment(data)
+        start, kind_id = self.slot_or_any_time(data)
+        kind_id = pick(data, [None, kind_id], "kind")
+        self.agree(
+            "reschedule",
+            lambda session: booking.reschedule_appointment(
+                session, me, appointment_id, start=start, visit_type_id=kind_id, versions=versions, now=self.now
+            ),
+            lambda _: self.clinic.reschedule(me.id, appointment_id, start, kind_id, versions),
+        )
+
+    @precondition(lambda self: self.clinic.appointments)
+    @rule(data=st.data(), act=st.sampled_from([None, None, Action.ARRIVE, Action.COMPLETE, Action.NO_SHOW]))
+    def cancel_or_carry_out(self, data: st.DataObject, act: Action | None) -> None:
+        appointment_id, me, versions = self.some_appointment(data)
+        if act is None:
+            self.agree(
+                "cancel",
+                lambda session: lifecycle.cancel_appointment(
+                    session, me, appointment_id, versions=versions, now=self.now
+                ),
+                lambda _: self.clinic.cancel(me.id, appointment_id, versions),
+            )
+        else:
+            me = self.some_doctor(data)
+            self.agree(
+                act.value,
+                lambda session: lifecycle.advance_appointment(
+                    session, me, appointment_id, act, versions=versions, now=self.now
+                ),
+                lambda _: self.clinic.advance(me.id, appointment_id, act.value, versions),
+            )
+
+    # And otherwise
+
+    @rule(data=st.data())
+    def let_time_pass(self, data: st.DataObject) -> None:
+        """For the most part to where something becomes possible, or impossible."""
+        moments = {hold.expires_at for hold in self.clinic.holds.values()}
+        for appointment in self.clinic.appointments.values():
+            start, end = appointment.visit
+            cutoff = self.clinic.doctors[appointment.doctor_id].cancel_cutoff_minutes * MINUTE
+            moments |= {end, start - cutoff, *(start + earliest for *_, earliest in ACTIONS.values())}
+        moments |= {moment + MINUTE for moment in moments}
+        moments |= {self.now + after for after in (timedelta(seconds=17), MINUTE, HOUR, DAY)}
+        later = sorted(moment for moment in moments if self.now < moment)
+        later += [self.now + data.draw(fives(1, 3 * 288), label="after")]
+        self.clinic.now = pick(data, later, "now")
+
+    @rule(data=st.data())
+    def look_around(self, data: st.DataObject) -> None:
+        """At what is not looked at after every step."""
+        self.turn_to_some_doctor(data)
+        viewer = pick(data, [None, *self.clinic.patients], "viewer")
+        self.explain(self.moment(data), self.any_kind(data), viewer)
+        kind, doctor = pick(data, self.doctor.offered, "kind"), self.doctor
+        found = self.world.read(
+            lambda session: offers.find_next_slot(
+                session, doctor.id, visit_type_id=kind.id, start=None, viewer=viewer, now=self.now
+            )
+        )
+        soon = self.now, self.now + 8 * DAY
+        slots = self.clinic.slots(doctor, kind, soon, viewer)[:1]
+        assert slots == [each for each in stretches([found.slot] if found.slot else []) if each[0] < soon[1]]
+        me, today = self.actor(doctor.id), day_of(self.now, doctor.time_zone)
+        week = self.world.read(lambda session: schedule.get_weekly_hours(session, me, first=None, now=self.now))
+        days = (today + number * DAY for number in range(7))
+        assert week.hours == {day.weekday(): sorted(doctor.plan_on(day).hours.get(day.weekday(), ())) for day in days}
