@@ -17,7 +17,7 @@ from tests.people import Person
 from tests.servers import Server, clients, serve
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 IN_SHORT = "FUZZ_EXAMPLES" not in os.environ
 SEED = ["--seed", "1"] if IN_SHORT else []  # a short run is to find the same things every time, a long one new ones
 TOMORROW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

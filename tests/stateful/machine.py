@@ -5,8 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.permissions import Role
@@ -52,10 +53,19 @@ class Practice(Stage):
             for fields in data.draw(st.lists(visit_types, max_size=2), label="visit types"):
                 self._offer(fields)
 
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        acts = [self._let_time_pass] * 3 + [self._book_a_slot] * 4 + [self._book_any_time] * 4
+        acts += [self._hold_or_release] * 3 + [self._change_calendar, self._change_terms] * 2 + [self._look_around]
+        if self.clinic.appointments:
+            acts += [self._reschedule, self._cancel_or_carry_out] * 3
+        act = pick(data, acts, "act")
+        note(act.__name__)
+        act(data)
+
     # What doctors say
 
-    @rule(data=st.data())
-    def change_calendar(self, data: st.DataObject) -> None:
+    def _change_calendar(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
         acts = [self._publish, self._change_hours, self._take_time_off]
         acts += [self._withdraw] if self.doctor.openings else []
@@ -131,8 +141,7 @@ class Practice(Stage):
             lambda _: self.clinic.come_back(me.id, time_off),
         )
 
-    @rule(data=st.data())
-    def change_terms(self, data: st.DataObject) -> None:
+    def _change_terms(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
         acts = [self._set_limits, self._set_limits, self._move_house]
         acts += [self._offer_another] if len(self.doctor.kinds) < 4 else []
@@ -176,8 +185,7 @@ class Practice(Stage):
 
     # What patients do
 
-    @rule(data=st.data())
-    def book_a_slot(self, data: st.DataObject) -> None:
+    def _book_a_slot(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
         if hold := pick(data, [None, *self.standing()], "hold"):
             self.doctor = self.clinic.doctors[hold.doctor_id]
@@ -186,8 +194,7 @@ class Practice(Stage):
             start, kind_id = self.slot(data)
             self._book(data, self.patient(data), start, None, kind_id)
 
-    @rule(data=st.data())
-    def book_any_time(self, data: st.DataObject) -> None:
+    def _book_any_time(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
         start = self.moment(data)
         minutes = pick(data, [None] * 8 + [15, 20, 30, 45, 60, 0, 725], "minutes")
@@ -208,8 +215,7 @@ class Practice(Stage):
             lambda new: self.clinic.book(new.id if new else NOBODY, me.id, doctor_id, start, end, kind_id, hold_id),
         )
 
-    @rule(data=st.data())
-    def hold(self, data: st.DataObject) -> None:
+    def _hold_or_release(self, data: st.DataObject) -> None:
         """Or release what is held."""
         self.turn_to_some_doctor(data)
         acts = [self._hold, self._hold, self._hold]
@@ -236,9 +242,7 @@ class Practice(Stage):
             lambda _: self.clinic.release(me.id, hold.id),
         )
 
-    @precondition(lambda self: self.clinic.appointments)
-    @rule(data=st.data())
-    def reschedule(self, data: st.DataObject) -> None:
+    def _reschedule(self, data: st.DataObject) -> None:
         appointment_id, me, versions = self.some_appointment(data)
         start, kind_id = self.slot_or_any_time(data)
         kind_id = pick(data, [None, kind_id], "kind")
@@ -250,9 +254,8 @@ class Practice(Stage):
             lambda _: self.clinic.reschedule(me.id, appointment_id, start, kind_id, versions),
         )
 
-    @precondition(lambda self: self.clinic.appointments)
-    @rule(data=st.data(), act=st.sampled_from([None, None, Action.ARRIVE, Action.COMPLETE, Action.NO_SHOW]))
-    def cancel_or_carry_out(self, data: st.DataObject, act: Action | None) -> None:
+    def _cancel_or_carry_out(self, data: st.DataObject) -> None:
+        act = pick(data, [None, None, Action.ARRIVE, Action.COMPLETE, Action.NO_SHOW], "action")
         appointment_id, me, versions = self.some_appointment(data)
         if act is None:
             self.agree(
@@ -274,8 +277,7 @@ class Practice(Stage):
 
     # And otherwise
 
-    @rule(data=st.data())
-    def let_time_pass(self, data: st.DataObject) -> None:
+    def _let_time_pass(self, data: st.DataObject) -> None:
         """For the most part to where something becomes possible, or impossible."""
         moments = {hold.expires_at for hold in self.clinic.holds.values()}
         for appointment in self.clinic.appointments.values():
@@ -288,8 +290,7 @@ class Practice(Stage):
         later += [self.now + data.draw(fives(1, 3 * 288), label="after")]
         self.clinic.now = pick(data, later, "now")
 
-    @rule(data=st.data())
-    def look_around(self, data: st.DataObject) -> None:
+    def _look_around(self, data: st.DataObject) -> None:
         """At what is not looked at after every step."""
         self.turn_to_some_doctor(data)
         viewer = pick(data, [None, *self.clinic.patients], "viewer")
