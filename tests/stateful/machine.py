@@ -35,7 +35,7 @@ NOBODY = UUID(int=0)
 
 
 class Practice(Stage):
-    """Few rules with a choice inside, rather than many: of many, half would hardly ever come together in one story."""
+    """One rule with a choice inside: of many rules, each story would have but some, and hardly ever the right ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,13 +50,17 @@ class Practice(Stage):
             self.doctor = Doctor(self.register(Role.DOCTOR, each), each)
             self.clinic.doctors[self.doctor.id] = self.doctor
             self._set_hours(data.draw(weeks, label="hours"), None, None)
+            self._set_limits(data)
             for fields in data.draw(st.lists(visit_types, max_size=2), label="visit types"):
                 self._offer(fields)
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        acts = [self._let_time_pass] * 3 + [self._book_a_slot] * 4 + [self._book_any_time] * 4
-        acts += [self._hold_or_release] * 3 + [self._change_calendar, self._change_terms] * 2 + [self._look_around]
+        acts = [self._let_time_pass] * 2 + [self._book_a_slot] * 4 + [self._book_any_time] * 4
+        acts += [self._hold_or_release] * 3 + [self._change_calendar] * 3 + [self._change_terms] * 2
+        acts += [self._look_around]
+        if self.standing():
+            acts += [self._book_what_is_held] * 4
         if self.clinic.appointments:
             acts += [self._reschedule, self._cancel_or_carry_out] * 3
         act = pick(data, acts, "act")
@@ -67,7 +71,7 @@ class Practice(Stage):
 
     def _change_calendar(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
-        acts = [self._publish, self._change_hours, self._take_time_off]
+        acts = [self._take_time_off, self._take_time_off, self._publish, self._change_hours]
         acts += [self._withdraw] if self.doctor.openings else []
         acts += [self._end_time_off] if self.doctor.time_off else []
         pick(data, acts, "act")(data)
@@ -187,12 +191,17 @@ class Practice(Stage):
 
     def _book_a_slot(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
-        if hold := pick(data, [None, *self.standing()], "hold"):
-            self.doctor = self.clinic.doctors[hold.doctor_id]
-            self._book(data, hold.patient_id, hold.visit[0], None, hold.kind_id)
-        else:
-            start, kind_id = self.slot(data)
-            self._book(data, self.patient(data), start, None, kind_id)
+        start, kind_id = self.slot(data)
+        self._book(data, self.patient(data), start, None, kind_id)
+
+    def _book_what_is_held(self, data: st.DataObject) -> None:
+        """Maybe somewhat later, maybe too late, and maybe by somebody else."""
+        hold = pick(data, self.standing(), "hold")
+        waits = [timedelta(0), MINUTE, 4 * MINUTE, hold.expires_at - self.now]
+        self.clinic.now += pick(data, waits, "wait")
+        self.doctor = self.clinic.doctors[hold.doctor_id]
+        patient_id = pick(data, [hold.patient_id, hold.patient_id, *self.clinic.patients], "patient")
+        self._book(data, patient_id, hold.visit[0], None, hold.kind_id, first=hold.id)
 
     def _book_any_time(self, data: st.DataObject) -> None:
         self.turn_to_some_doctor(data)
@@ -202,9 +211,16 @@ class Practice(Stage):
         self._book(data, self.patient(data), start, end, self.any_kind(data))
 
     def _book(
-        self, data: st.DataObject, patient_id: UUID, start: datetime, end: datetime | None, kind_id: UUID | None
+        self,
+        data: st.DataObject,
+        patient_id: UUID,
+        start: datetime,
+        end: datetime | None,
+        kind_id: UUID | None,
+        *,
+        first: UUID | None = None,
     ) -> None:
-        hold_id = pick(data, [None, *reversed(self.hold_ids)][:4], "with hold")
+        hold_id = pick(data, [first, None, *self.hold_ids[-2:]], "with hold")
         me, doctor_id = self.actor(patient_id), self.doctor.id
         self.explain(start, kind_id, me.id)
         self.agree(
@@ -255,7 +271,7 @@ class Practice(Stage):
         )
 
     def _cancel_or_carry_out(self, data: st.DataObject) -> None:
-        act = pick(data, [None, None, Action.ARRIVE, Action.COMPLETE, Action.NO_SHOW], "action")
+        act = pick(data, [None, None, None, Action.ARRIVE, Action.COMPLETE, Action.NO_SHOW], "action")
         appointment_id, me, versions = self.some_appointment(data)
         if act is None:
             self.agree(

@@ -4,7 +4,7 @@ Nothing is emptied between two stories: each has people of its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import combinations
 from uuid import UUID
 
@@ -237,19 +237,26 @@ class Stage(RuleBasedStateMachine):
         return pick(data, self.clinic.patients, "patient")
 
     def some_appointment(self, data: st.DataObject) -> tuple[UUID, Actor, frozenset[int] | None]:
-        """With somebody, for the most part one of its two sides, and the version that she believes it to have."""
+        """With somebody, for the most part one of its two sides, and the version that she believes it to have.
+
+        Time may pass until the last moment, or the first, at which something can be done with it.
+        """
         appointment = pick(data, list(self.clinic.appointments.values()), "appointment")
         self.doctor = self.clinic.doctors[appointment.doctor_id]
-        everybody = [appointment.doctor_id, appointment.patient_id] * 4 + self.clinic.patients
+        start = appointment.is_now.start
+        moments = [start, start - self.doctor.cancel_cutoff_minutes * MINUTE, start - 12 * HOUR]
+        around = [moment + seconds * timedelta(seconds=1) for moment in moments for seconds in (0, 1, -1)]
+        self.clinic.now = pick(data, [self.now] * 6 + [moment for moment in around if moment > self.now], "moment")
+        everybody = [appointment.patient_id, appointment.doctor_id] * 4 + self.clinic.patients
         who = pick(data, everybody, "by")
-        version = pick(data, [None, None, appointment.version, appointment.version + 1], "version")
+        version = pick(data, [None] * 6 + [appointment.version, appointment.version + 1], "version")
         return appointment.id, self.actor(who), None if version is None else frozenset({version})
 
     def any_kind(self, data: st.DataObject) -> UUID | None:
         """One that she offers, for the most part."""
         offered = [kind.id for kind in self.doctor.offered]
         others = [kind for doctor in self.clinic.doctors.values() for kind in doctor.kinds]
-        return pick(data, [*offered * 8, None, *others], "kind")
+        return pick(data, [*offered * 5, None, *others], "kind")
 
     def slot(self, data: st.DataObject) -> tuple[datetime, UUID | None]:
         """One that can be booked, if there is any soon."""
@@ -268,7 +275,8 @@ class Stage(RuleBasedStateMachine):
         visits += [each.visit for each in self.standing()]
         taken = [edge for visit in visits for edge in visit if edge > self.now]
         edges = self.clinic.edges(self.doctor, (self.now - HOUR, self.now + 3 * DAY))
-        near = pick(data, [taken, taken, taken, edges, edges, None], "near what")
+        away = [edge for stretch in self.doctor.away() for edge in stretch if edge > self.now]
+        near = pick(data, [taken, taken, taken, away, edges, edges, None], "near what")
         if near is None:
             return self.now + data.draw(fives(-12, 2 * 288), label="after")
         edge = pick(data, near or edges or [self.now], "edge")

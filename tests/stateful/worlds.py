@@ -138,7 +138,7 @@ limits = st.fixed_dictionaries(
     optional={
         "default_visit_minutes": st.sampled_from([30, 15, 50, 60]),
         "min_notice_minutes": st.sampled_from([0, 0, 30, 90, 1440]),
-        "max_advance_days": st.sampled_from([None, None, 0, 1, 3]),
+        "max_advance_days": st.sampled_from([None, None, None, 0, 1, 3]),
         "daily_limit": st.sampled_from([None, 1, 2, 3]),
         "cancel_cutoff_minutes": st.sampled_from([0, 30, 60, 1440]),
     },
