@@ -1,0 +1,32 @@
+"""What is stricter in production."""
+
+import httpx2
+import pytest
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from tests.people import Person, problem
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(_env_file=None, database_url=database_url, environment="production", secret_key="s" * 32)
+
+
+@pytest.mark.parametrize("password", ["password1", "ANN LEE ", "ann@example.com"])
+async def test_a_password_that_is_easy_to_guess_is_refused(client: httpx2.AsyncClient, password: str) -> None:
+    body = {"email": "ann@example.com", "password": password, "name": "Ann Lee", "role": "patient"}
+    refused = problem(await client.post("/auth/register", json=body), 422, "invalid_request")
+    assert [error["field"] for error in refused["errors"]] == ["password"]
+    assert (await client.post("/auth/register", json=body | {"password": "correct horse battery"})).status_code == 201
+
+
+async def test_nor_can_it_be_chosen_by_a_reset(client: httpx2.AsyncClient, mails: list[Mail], patient: Person) -> None:
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    token = mails[-1].text.split("\n\n")[1]
+    body = {"token": token, "new_password": "password1"}
+    refused = problem(await client.post("/auth/reset-password", json=body), 422, "invalid_request")
+    assert [error["field"] for error in refused["errors"]] == ["new_password"]
+    # The token has not been used up.
+    answer = await client.post("/auth/reset-password", json=body | {"new_password": "another horse"})
+    assert answer.status_code == 204
