@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import batched
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -58,8 +59,8 @@ def _address(name: str) -> str:
 
 async def _find(sessions: Sessions, name: str) -> Actor | None:
     async with sessions.read() as session:
-        credentials = await users.find_credentials(session, _address(name))
-        return await users.find_actor(session, credentials.claims) if credentials else None
+        found = await users.find_user(session, _address(name))
+        return Actor(found.id, found.role, found.name) if found else None
 
 
 async def _register_patients(
@@ -90,7 +91,7 @@ async def _register_patient(sessions: Sessions, passwords: Passwords, name: str,
 
 
 async def _register(
-    session: AsyncSession, passwords: Passwords, name: str, role: Role, joined: datetime, **public: str
+    session: AsyncSession, passwords: Passwords, name: str, role: Role, joined: datetime, **public: Any
 ) -> Actor:
     user = await accounts.register(
         session,

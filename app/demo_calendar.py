@@ -121,7 +121,7 @@ async def _offer(office: _Office, kind: Kind) -> Sequence[_Visit]:
         office.session, office.actor, kind.fields, from_instant(opened)
     )
     span = now - _BEFORE, now + _AFTER
-    plan = await get_plan(office.session, office.actor.id, span, offered.id if offered else None)
+    plan = await get_plan(office.session, office.actor.id, span, offered.id if offered else None, listed=False)
     visit_type = choose_visit_type(plan)
     limits = plan.rules.limits, visit_type.limits
     # Whoever books has time to cancel or to move it.

@@ -103,10 +103,15 @@ class Person:
 
 
 async def log_in(client: httpx2.AsyncClient, email: str, password: str = PASSWORD) -> str:
-    answer = await client.post("/auth/login", data={"username": email, "password": password})
+    return (await grant(client, email, password))["access_token"]
+
+
+async def grant(client: httpx2.AsyncClient, email: str, password: str = PASSWORD, **more: str) -> dict[str, str]:
+    """What a log-in gives."""
+    answer = await client.post("/auth/login", data={"username": email, "password": password} | more)
     assert answer.status_code == 200, answer.text
-    token: str = answer.json()["access_token"]
-    return token
+    granted: dict[str, str] = answer.json()
+    return granted
 
 
 async def free(client: httpx2.AsyncClient, doctor: Person, **query: str) -> list[tuple[str, str]]:

@@ -31,6 +31,18 @@ def password_reset_mail(address: str, token: str) -> Mail:
     )
 
 
+def password_changed_mail(address: str) -> Mail:
+    """What somebody receives whose password was changed."""
+    return Mail(
+        to=address,
+        subject="Your password was changed",
+        text=(
+            "The password of your account was changed just now. If it was not you, choose a new one with "
+            "POST /auth/forgot-password, and look at GET /auth/sessions."
+        ),
+    )
+
+
 async def print_mail(mail: Mail) -> None:
     """The default mailer: writes the message to the server's console, for whoever runs it to read."""
     sys.stdout.write(f"\n--- mail to {mail.to}\n{mail.subject}\n\n{mail.text}\n---\n")

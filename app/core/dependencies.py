@@ -13,13 +13,14 @@ from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.adapters.mail import Mailer
+from app.core.clients import Client
 from app.core.clock import Clock
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, read_access_token
 from app.core.settings import Settings
 from app.db.session import Sessions
-from app.repositories import users
+from app.repositories import sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ async def open_session(request: Request, resources: AppResources) -> AsyncIterat
 # The scope matters: by default the commit would come after the response, and a failed one would have answered 201.
 DbSession = Annotated[AsyncSession, Depends(open_session, scope="function")]
 
+FRESH = timedelta(minutes=10)
+"""How long after a log-in its session may do what a passer-by at an unlocked screen must not."""
+_STAFF = (Role.DOCTOR, Role.ADMIN)
+
 _bearer = OAuth2PasswordBearer(
     tokenUrl="auth/login", auto_error=False, description="An access token of `POST /auth/login`."
 )
@@ -79,28 +84,48 @@ async def public() -> None:
     """Lets everybody in; a route says so in its signature."""
 
 
-async def find_viewer(
-    resources: AppResources, session: DbSession, now: Now, token: Annotated[str | None, Depends(_bearer)]
-) -> Actor | None:
+Token = Annotated[str | None, Depends(_bearer)]
+
+
+async def find_viewer(resources: AppResources, session: DbSession, now: Now, token: Token) -> Actor | None:
     """The caller, or nobody if no token was sent; a token that is not valid is an error."""
+    return await _find_caller(resources, session, now, token)
+
+
+async def find_brief_viewer(resources: AppResources, now: Now, token: Token) -> Actor | None:
+    """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
+    async with resources.sessions.read() as session:
+        return await _find_caller(resources, session, now, token)
+
+
+async def _find_caller(resources: Resources, session: AsyncSession, now: datetime, token: str | None) -> Actor | None:
     if token is None:
         return None
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
-    actor = await users.find_actor(session, claims)
+    actor = await sessions.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
     return actor
 
 
-def _require(*roles: Role) -> Callable[..., Awaitable[Actor]]:
-    async def authenticate(caller: Annotated[Actor | None, Depends(find_viewer)]) -> Actor:
+def _require(
+    *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
+) -> Callable[..., Awaitable[Actor]]:
+    async def authenticate(caller: Annotated[Actor | None, Depends(find)], resources: AppResources) -> Actor:
         if caller is None:
             raise DomainError("not_authenticated")
         if caller.role not in roles:
             raise DomainError("wrong_role")
+        if not setting_up and _lacks_second_factor(caller, resources.settings):
+            raise DomainError("set_up_second_factor")
         return caller
 
     return authenticate
+
+
+def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
+    required = {"nobody": (), "staff": _STAFF, "everybody": tuple(Role)}[settings.require_second_factor]
+    return caller.role in required and not (caller.login and caller.login.second_factor)
 
 
 # Every route names one of these; a test fails the one that does not.
@@ -109,4 +134,30 @@ Viewer = Annotated[Actor | None, Depends(find_viewer)]
 """Everybody; who has logged in may see a little more."""
 PatientActor = Annotated[Actor, Depends(_require(Role.PATIENT))]
 DoctorActor = Annotated[Actor, Depends(_require(Role.DOCTOR))]
+AdminActor = Annotated[Actor, Depends(_require(Role.ADMIN))]
 AnyActor = Annotated[Actor, Depends(_require(*Role))]
+AccountActor = Annotated[Actor, Depends(_require(*Role, setting_up=True))]
+"""Anybody who looks after her own account, even if the second factor that her role asks for is not set up yet."""
+BriefActor = Annotated[Actor, Depends(_require(*Role, setting_up=True, find=find_brief_viewer))]
+"""An ``AccountActor`` whose route holds no transaction while it works."""
+
+
+async def require_fresh(caller: AccountActor, now: Now) -> Actor:
+    """Whoever has logged in a moment ago."""
+    if now - caller.get_login().at > FRESH:
+        raise DomainError("log_in_again")
+    return caller
+
+
+FreshActor = Annotated[Actor, Depends(require_fresh)]
+"""An ``AccountActor`` who has logged in within the last ten minutes."""
+
+
+async def get_client(request: Request) -> Client:
+    """Where the request comes from."""
+    address = request.client.host if request.client else "unknown"
+    user_agent = request.headers.get("User-Agent", "")
+    return Client(address, "".join(character for character in user_agent if character.isprintable()))
+
+
+RequestClient = Annotated[Client, Depends(get_client)]

@@ -11,6 +11,7 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
+    THROTTLED = "throttled"
     OUTDATED = "outdated"
     INVALID = "invalid"
     BUSY = "busy"
@@ -30,8 +31,15 @@ ERRORS: dict[str, tuple[Kind, str]] = {
         "Log in first: the access token is missing, expired or not valid.",
     ),
     "invalid_credentials": (Kind.UNAUTHENTICATED, "The e-mail address or the password is wrong."),
+    "second_factor_required": (Kind.UNAUTHENTICATED, "This account has a second factor. Send its code as otp."),
+    "invalid_second_factor": (Kind.UNAUTHENTICATED, "The code is wrong, or was used before. Wait for the next one."),
+    "invalid_refresh_token": (Kind.UNAUTHENTICATED, "The session has ended, or this token was used before. Log in."),
+    "log_in_again": (Kind.FORBIDDEN, "This asks for a log-in within the last ten minutes. Log in again first."),
+    "set_up_second_factor": (Kind.FORBIDDEN, "Your role asks for a second factor. Set one up first."),
+    "too_many_attempts": (Kind.THROTTLED, "There were too many attempts to log in. Wait, or reset the password."),
     "wrong_role": (Kind.FORBIDDEN, "Your role does not allow this."),
     "not_found": (Kind.NOT_FOUND, "There is no such thing, or it is not yours."),
+    "second_factor_exists": (Kind.CONFLICT, "There is a second factor already. Remove it first."),
     "email_taken": (Kind.CONFLICT, "An account with this e-mail address exists already."),
     "availability_overlaps": (Kind.CONFLICT, "This overlaps another availability of yours."),
     "slot_taken": (Kind.CONFLICT, "This time has just been taken. Choose another one."),
@@ -63,13 +71,15 @@ ERRORS: dict[str, tuple[Kind, str]] = {
 class DomainError(Exception):
     """A use case could not do what was asked; the transaction is rolled back.
 
-    ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any.
+    ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any. ``retry_after``
+    (seconds) tells when to try again, where that is known.
     """
 
-    def __init__(self, code: str, *, errors: tuple[FieldError, ...] = ()) -> None:
+    def __init__(self, code: str, *, errors: tuple[FieldError, ...] = (), retry_after: int | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.errors = errors
+        self.retry_after = retry_after
 
     @property
     def kind(self) -> Kind:

@@ -1,8 +1,11 @@
 """Who acts."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from app.core.errors import DomainError
 
 
 class Role(StrEnum):
@@ -14,9 +17,26 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """The session that somebody acts in."""
+
+    session_id: UUID
+    at: datetime
+    second_factor: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """The authenticated caller of a use case."""
 
     id: UUID
     role: Role
     name: str
+    login: Login | None = None
+    """None for who does not come over HTTP."""
+
+    def get_login(self) -> Login:
+        """The session; ``not_authenticated`` without one."""
+        if self.login is None:
+            raise DomainError("not_authenticated")
+        return self.login

@@ -1,7 +1,8 @@
-"""Passwords, access tokens and reset tokens."""
+"""Passwords, access tokens, and secrets that are sent and only kept as a hash."""
 
 import asyncio
 import hashlib
+import hmac
 import secrets
 import unicodedata
 from collections.abc import Callable
@@ -16,17 +17,15 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from app.core.errors import DomainError
-from app.core.permissions import Role
 from app.core.settings import Settings
 from app.core.text import canonical_email, search_key
 
 ALGORITHM = "HS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, RFC 9068 section 2.1
 ISSUER = AUDIENCE = "doctor-appointments"
-RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 CLOCK_SKEW = 30  # seconds by which the clocks of two servers may differ
 
-_CLAIMS = frozenset({"iss", "aud", "sub", "role", "ver", "iat", "exp"})
+_CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
 _COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 
 
@@ -86,11 +85,10 @@ def find_weakness(password: str, *, email: str, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a valid access token says. Whether it still holds is for the users table to say."""
+    """What a valid access token says. Whether that still holds is for the database to say."""
 
     user_id: UUID
-    role: Role
-    credentials_version: int
+    session_id: UUID
 
 
 def issue_access_token(claims: AccessClaims, *, key: str, now: datetime, lifetime: timedelta) -> str:
@@ -100,8 +98,7 @@ def issue_access_token(claims: AccessClaims, *, key: str, now: datetime, lifetim
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": str(claims.user_id),
-        "role": claims.role.value,
-        "ver": claims.credentials_version,
+        "sid": str(claims.session_id),
         "iat": issued,
         "exp": issued + int(lifetime.total_seconds()),
     }
@@ -136,16 +133,26 @@ def read_access_token(token: str, *, key: str, now: datetime, lifetime: timedelt
 
 
 def _claims(payload: dict[str, Any], now: int, lifetime: int) -> AccessClaims:
-    issued, expires, version = payload["iat"], payload["exp"], payload["ver"]
-    if not (type(issued) is type(expires) is type(version) is int):
-        raise TypeError("iat, exp and ver are whole numbers")
+    issued, expires = payload["iat"], payload["exp"]
+    if not (type(issued) is type(expires) is int):
+        raise TypeError("iat and exp are whole numbers")
     # Issued in the future or living longer than ours do: signed with our key, but not by this code.
     if not (issued - CLOCK_SKEW <= now < expires <= issued + lifetime):
         raise ValueError("outside its time of validity")
-    return AccessClaims(UUID(payload["sub"]), Role(payload["role"]), version)
+    return AccessClaims(UUID(payload["sub"]), UUID(payload["sid"]))
 
 
-def new_reset_token() -> str:
+def derive_key(secret: str, purpose: str) -> bytes:
+    """32 bytes for one purpose; whoever knows them knows nothing of the secret or of the keys for other purposes."""
+    return hmac.digest(secret.encode(), purpose.encode(), "sha256")
+
+
+def keyed_hash(key: bytes, text: str) -> str:
+    """In hexadecimal; equal for equal texts, and no use to whoever does not have the key."""
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def new_token() -> str:
     """256 random bits, safe in a URL. Store ``hash_token`` of it, never the token."""
     return secrets.token_urlsafe(32)
 

@@ -34,12 +34,21 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///./appointments.db"
     secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     access_token_minutes: Annotated[PositiveInt, Field(le=24 * 60)] = 30
+    session_idle_minutes: Annotated[PositiveInt, Field(le=90 * 24 * 60)] = 60
+    session_hours: Annotated[PositiveInt, Field(le=365 * 24)] = 24
+    require_second_factor: Literal["nobody", "staff", "everybody"] = "nobody"
+    doctor_approval: Literal["open", "required"] = "open"
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
     password_workers: Annotated[PositiveInt, Field(le=64)] = 2
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
     password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
     password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
+
+    @property
+    def refuses_weak_passwords(self) -> bool:
+        """Whether a password that is easy to guess is refused."""
+        return self.environment == "production"
 
     @field_validator("database_url")
     @classmethod
@@ -57,6 +66,12 @@ class Settings(BaseSettings):
         if unknown := query.keys() - _OPTIONS:
             raise ValueError(f"has options that are not known here: {', '.join(sorted(unknown))}")
         return url.set(drivername=_DRIVERS[url.drivername], query=query).render_as_string(hide_password=False)
+
+    @model_validator(mode="after")
+    def _let_sessions_outlast_their_tokens(self) -> Self:
+        if not self.access_token_minutes <= self.session_idle_minutes <= self.session_hours * 60:
+            raise ValueError("needs ACCESS_TOKEN_MINUTES <= SESSION_IDLE_MINUTES <= SESSION_HOURS * 60")
+        return self
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:

@@ -1,6 +1,7 @@
 from app.models.appointment import Appointment, AppointmentVersion
 from app.models.doctor import Availability, Doctor, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
+from app.models.login import KnownClient, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
 from app.models.user import PasswordReset, User
 
 __all__ = [
@@ -9,7 +10,13 @@ __all__ = [
     "Availability",
     "Doctor",
     "IdempotencyKey",
+    "KnownClient",
+    "LoginAttempt",
+    "LoginSession",
     "PasswordReset",
+    "RecoveryCode",
+    "RefreshToken",
+    "SecondFactor",
     "TimeOff",
     "User",
     "VisitType",

@@ -30,6 +30,8 @@ class Doctor(Base):
     cancel_cutoff_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     schedule_version: Mapped[int] = mapped_column(default=1, server_default="1")
     """Raised by every change of her rules; a booking is inserted only if it was checked against the newest."""
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then she is not listed and cannot be booked."""
     name_key: Mapped[str] = mapped_column(String(200))
     specialty_key: Mapped[str | None] = mapped_column(String(200))
     """Both: see ``core.text.search_key``; only for searching."""

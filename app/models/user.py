@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, true
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.permissions import Role
@@ -24,10 +24,11 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[Role] = mapped_column(stored_enum(Role))
     password_hash: Mapped[str] = mapped_column(String(255))
-    credentials_version: Mapped[int] = mapped_column(default=1, server_default="1")
-    """Access tokens carry it; raising it ends them all."""
-    is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when an administrator keeps her out."""
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when nothing here says who this was."""
 
 
 class PasswordReset(Base):

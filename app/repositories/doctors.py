@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import Select, and_, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
+from app.core.permissions import Actor
 from app.core.text import search_key
 from app.models import Doctor, User
 
@@ -30,32 +32,31 @@ class DoctorRecord:
     bio: str | None = None
 
 
-BRIEFLY = (
-    select(
-        Doctor.id,
-        User.name,
-        Doctor.specialty,
-        Doctor.time_zone,
-        Doctor.default_visit_minutes,
-        Doctor.min_notice_minutes,
-        Doctor.max_advance_days,
-        Doctor.daily_limit,
-        Doctor.cancel_cutoff_minutes,
-    )
-    .join(User, User.id == Doctor.id)
-    .where(User.is_active)
-)
-"""What a ``DoctorRecord`` begins with, of those who can be booked: all that decisions need."""
+BRIEFLY = select(
+    Doctor.id,
+    User.name,
+    Doctor.specialty,
+    Doctor.time_zone,
+    Doctor.default_visit_minutes,
+    Doctor.min_notice_minutes,
+    Doctor.max_advance_days,
+    Doctor.daily_limit,
+    Doctor.cancel_cutoff_minutes,
+).join(User, User.id == Doctor.id)
+"""What a ``DoctorRecord`` begins with: all that decisions need."""
+LISTED = and_(User.suspended_at.is_(None), User.erased_at.is_(None), Doctor.approved_at.is_not(None))
+"""Of those whom patients see and can book."""
 _RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
 
 
-async def insert_doctor(session: AsyncSession, doctor: DoctorRecord) -> None:
+async def insert_doctor(session: AsyncSession, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
     """Adds what makes an existing account a doctor's."""
     await session.execute(
         insert(Doctor).values(
             id=doctor.id,
             specialty=doctor.specialty,
             time_zone=doctor.time_zone,
+            approved_at=approved_at,
             name_key=search_key(doctor.name),
             specialty_key=doctor.specialty and search_key(doctor.specialty),
         )
@@ -63,8 +64,17 @@ async def insert_doctor(session: AsyncSession, doctor: DoctorRecord) -> None:
 
 
 async def get_doctor(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
-    """One doctor, or ``not_found``."""
-    row = (await session.execute(_RECORD.where(Doctor.id == doctor_id))).one_or_none()
+    """One doctor as patients see her, or ``not_found``."""
+    return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id, LISTED))
+
+
+async def get_own_practice(session: AsyncSession, actor: Actor) -> DoctorRecord:
+    """The doctor who asks, listed or not."""
+    return await _get_doctor(session, _RECORD.where(Doctor.id == actor.id))
+
+
+async def _get_doctor(session: AsyncSession, found: Select[*tuple[Any, ...]]) -> DoctorRecord:
+    row = (await session.execute(found)).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return DoctorRecord(*row)
@@ -82,7 +92,7 @@ async def page_doctors(
     session: AsyncSession, *, q: str | None, specialty: str | None, after: PageKey | None, limit: int
 ) -> Sequence[DoctorRecord]:
     """Doctors by name; ``q`` is part of a name, ``specialty`` a whole one, both without case and accents."""
-    found = _RECORD
+    found = _RECORD.where(LISTED)
     if q is not None:
         found = found.where(Doctor.name_key.contains(search_key(q), autoescape=True))
     if specialty is not None:

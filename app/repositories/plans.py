@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import DomainError
 from app.models import Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
-from app.repositories.doctors import BRIEFLY, DoctorRecord
+from app.repositories.doctors import BRIEFLY, LISTED, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
 from app.scheduling.availability import TimeOff as Away
@@ -43,11 +43,12 @@ async def get_plan(
     visit_type_id: UUID | None = None,
     *,
     withdrawn: bool = False,
+    listed: bool = True,
 ) -> Plan:
     """The doctor's rules for all that may happen inside ``span``, and one of her visit types if it is asked for.
 
-    ``not_found`` for an unknown doctor, and for a visit type that is not hers or (unless ``withdrawn``) no longer
-    offered.
+    ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
+    is not hers or (unless ``withdrawn``) no longer offered.
     """
     rules = _rules_near(doctor_id, span)
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
@@ -59,7 +60,7 @@ async def get_plan(
             )
             .outerjoin(VisitType, and_(VisitType.id == visit_type_id, VisitType.doctor_id == Doctor.id, offered))
             .outerjoin(rules, true())
-            .where(Doctor.id == doctor_id)
+            .where(Doctor.id == doctor_id, LISTED if listed else true())
         )
     ).all()
     if not rows:

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role
-from app.core.security import AccessClaims
+from app.core.permissions import Role
 from app.core.text import canonical_email
 from app.db.guards import insert_unless_taken
-from app.models import PasswordReset, User
+from app.models import KnownClient, PasswordReset, User
+from app.repositories.attempts import STRANGE
+
+MOST_RESETS = 5
+"""As many reset tokens of one account can be used at a time; more messages would be a nuisance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,11 @@ class UserRecord:
 class Credentials:
     """What a log-in is checked against."""
 
-    claims: AccessClaims
+    user_id: UUID
+    role: Role
+    name: str
     password_hash: str
+    from_known_network: bool
 
 
 async def insert_user(session: AsyncSession, user: UserRecord, password_hash: str) -> None:
@@ -49,52 +55,64 @@ async def insert_user(session: AsyncSession, user: UserRecord, password_hash: st
         raise DomainError("email_taken")
 
 
-async def find_credentials(session: AsyncSession, email: str) -> Credentials | None:
-    """What a log-in with this address is checked against; accounts that are not active have none."""
+_RECORD = select(User.id, User.email, User.name, User.role, User.created_at)
+_MAY_LOG_IN = (User.suspended_at.is_(None), User.erased_at.is_(None))
+
+
+async def find_credentials(session: AsyncSession, email: str, *, network: str, now: datetime) -> Credentials | None:
+    """What a log-in with this address, from this network, is checked against; who may not log in has none."""
+    known = exists().where(
+        KnownClient.user_id == User.id, KnownClient.network == network, KnownClient.last_at > now - STRANGE
+    )
     row = (
         await session.execute(
-            select(User.id, User.role, User.credentials_version, User.password_hash).where(
-                User.email_canonical == canonical_email(email), User.is_active
+            select(User.id, User.role, User.name, User.password_hash, known).where(
+                User.email_canonical == canonical_email(email), *_MAY_LOG_IN
             )
         )
     ).one_or_none()
-    return row and Credentials(AccessClaims(row.id, row.role, row.credentials_version), row.password_hash)
+    return row and Credentials(*row)
 
 
-async def find_actor(session: AsyncSession, claims: AccessClaims) -> Actor | None:
-    """The caller, if what the token claims still holds: the one check per request."""
-    name = await session.scalar(
-        select(User.name).where(
-            User.id == claims.user_id,
-            User.role == claims.role,
-            User.credentials_version == claims.credentials_version,
-            User.is_active,
+async def holds_password(session: AsyncSession, user_id: UUID, password_hash: str) -> bool:
+    """Whether this is still the account's password, and she may log in; it stays so until the transaction ends."""
+    return (
+        await session.scalar(
+            select(User.id)
+            .where(User.id == user_id, User.password_hash == password_hash, *_MAY_LOG_IN)
+            .with_for_update(read=True)
         )
+        is not None
     )
-    return None if name is None else Actor(claims.user_id, claims.role, name)
 
 
 async def get_user(session: AsyncSession, user_id: UUID) -> UserRecord:
     """An account as its owner sees it."""
-    row = (
-        await session.execute(
-            select(User.id, User.email, User.name, User.role, User.created_at).where(User.id == user_id)
-        )
-    ).one()
+    row = (await session.execute(_RECORD.where(User.id == user_id))).one()
     return UserRecord(*row)
 
 
+async def find_user(session: AsyncSession, email: str) -> UserRecord | None:
+    """The account of this address."""
+    row = (await session.execute(_RECORD.where(User.email_canonical == canonical_email(email)))).one_or_none()
+    return row and UserRecord(*row)
+
+
 async def insert_password_reset(
-    session: AsyncSession, *, email: str, token_hash: str, expires_at: datetime
+    session: AsyncSession, *, email: str, token_hash: str, now: datetime, expires_at: datetime
 ) -> str | None:
     """Keeps a reset token for the account of this address, and returns the address to send it to.
 
-    That is the address as it was registered, never as it was asked for. For an unknown address a row that nobody can
-    use is kept, so that the answer takes the same time; ``None`` is returned.
+    That is the address as it was registered, never as it was asked for. For an unknown address, and for one that has
+    been sent ``MOST_RESETS`` tokens that still work, a row that nobody can use is kept, so that the answer takes the
+    same time; ``None`` is returned.
     """
+    tokens = select(func.count()).where(PasswordReset.user_id == User.id, PasswordReset.expires_at > now)
     user = (
         await session.execute(
-            select(User.id, User.email).where(User.email_canonical == canonical_email(email), User.is_active)
+            select(User.id, User.email).where(
+                User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MOST_RESETS
+            )
         )
     ).one_or_none()
     await session.execute(
@@ -129,9 +147,5 @@ async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: 
 
 
 async def update_password(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
-    """Sets a new password and ends every access token of the account."""
-    await session.execute(
-        update(User)
-        .where(User.id == user_id)
-        .values(password_hash=password_hash, credentials_version=User.credentials_version + 1)
-    )
+    """Sets a new password."""
+    await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))

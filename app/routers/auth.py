@@ -1,11 +1,21 @@
-"""Registering and logging in."""
+"""Accounts: registering, logging in and out, passwords."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Form, Response, status
 
-from app.adapters.mail import password_reset_mail
-from app.core.dependencies import AnyActor, AppResources, DbSession, Now, Public
+from app.adapters.mail import password_changed_mail, password_reset_mail
+from app.core.dependencies import (
+    AccountActor,
+    AppResources,
+    BriefActor,
+    DbSession,
+    Now,
+    Public,
+    RequestClient,
+    Resources,
+)
 from app.core.permissions import Role
 from app.core.security import issue_access_token
 from app.repositories import users
@@ -13,7 +23,8 @@ from app.repositories.users import UserRecord
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.schemas import accounts as wire
-from app.services import accounts
+from app.services import accounts, sessions
+from app.services.sessions import Grant
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
 
@@ -44,32 +55,86 @@ async def register(
         specialty=body.specialty,
         time_zone=body.time_zone or "UTC",
         now=now,
-        refuse_weak=resources.settings.environment == "production",
+        refuse_weak=resources.settings.refuses_weak_passwords,
+        approved=resources.settings.doctor_approval == "open",
     )
 
 
 @router.post(
     "/login",
     response_model=wire.Token,
-    responses=responses("invalid_credentials", "body_too_large", "invalid_request", "busy"),
+    responses=responses(
+        "invalid_credentials",
+        "second_factor_required",
+        "invalid_second_factor",
+        "too_many_attempts",
+        "body_too_large",
+        "invalid_request",
+        "busy",
+    ),
 )
 async def login(
-    form: Annotated[wire.LoginForm, Form()], response: Response, resources: AppResources, now: Now, _: Public
+    form: Annotated[wire.LoginForm, Form()],
+    response: Response,
+    resources: AppResources,
+    client: RequestClient,
+    now: Now,
+    _: Public,
 ) -> wire.Token:
     """Obtain an access token (OAuth2 password grant).
 
     Send `username` (the e-mail address) and `password` as a form; then send the token with every request, as
-    `Authorization: Bearer …`. It is valid for `expires_in` seconds.
+    `Authorization: Bearer …`. It is valid for `expires_in` seconds; `POST /auth/refresh` goes on from there. For an
+    account with a second factor, send its code as `otp` too: without it the answer is `second_factor_required`.
     """
-    claims = await accounts.log_in(
+    grant = await sessions.log_in(
         resources.sessions,
         resources.passwords,
+        resources.settings,
         email=form.username,
         password=form.password.get_secret_value(),
+        otp=form.otp.get_secret_value() if form.otp else None,
+        client=client,
+        now=now,
     )
+    return _token(grant, response, resources, now)
+
+
+@router.post(
+    "/refresh",
+    response_model=wire.Token,
+    responses=responses("invalid_refresh_token", "body_too_large", "invalid_request", "busy"),
+)
+async def refresh(body: wire.Refresh, response: Response, resources: AppResources, now: Now, _: Public) -> wire.Token:
+    """Obtain a new access token, and a new refresh token, with a refresh token.
+
+    Each works once. One that comes a second time has been stolen or lost, and ends the session. So does a time
+    without any (an hour, unless the operator says otherwise), and the end of the day that a session may last.
+    """
+    grant = await sessions.refresh(
+        resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), now=now
+    )
+    return _token(grant, response, resources, now)
+
+
+def _token(grant: Grant, response: Response, resources: Resources, now: datetime) -> wire.Token:
     response.headers["Cache-Control"] = "no-store"  # RFC 6749 section 5.1
-    token = issue_access_token(claims, key=resources.secret, now=now, lifetime=resources.token_lifetime)
-    return wire.Token(access_token=token, expires_in=int(resources.token_lifetime.total_seconds()))
+    lifetime = min(resources.token_lifetime, grant.ends_at - now)
+    return wire.Token(
+        access_token=issue_access_token(grant.claims, key=resources.secret, now=now, lifetime=lifetime),
+        expires_in=int(lifetime.total_seconds()),
+        refresh_token=grant.refresh_token,
+    )
+
+
+@router.post(
+    "/logout",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "invalid_request", "busy"),
+)
+async def logout(actor: AccountActor, session: DbSession) -> None:
+    """End this session: its access tokens and its refresh token work no longer, anywhere."""
+    await sessions.end_session(session, actor, actor.get_login().session_id)
 
 
 @router.post(
@@ -100,23 +165,59 @@ async def forgot_password(
     responses=responses("invalid_reset_token", "body_too_large", "invalid_request", "busy"),
 )
 async def reset_password(
-    body: wire.PasswordReset, resources: AppResources, session: DbSession, now: Now, _: Public
+    body: wire.PasswordReset,
+    resources: AppResources,
+    session: DbSession,
+    client: RequestClient,
+    now: Now,
+    tasks: BackgroundTasks,
+    _: Public,
 ) -> None:
     """Choose a new password with a reset token.
 
-    The token works once, for 30 minutes. Every access token of the account ends.
+    The token works once, for 30 minutes. Every session of the account ends; a second factor stays. A message tells
+    the owner of the address.
     """
-    await accounts.reset_password(
+    address = await accounts.reset_password(
         session,
         resources.passwords,
+        resources.settings,
         token=body.token.get_secret_value(),
         new_password=body.new_password.get_secret_value(),
+        client=client,
         now=now,
-        refuse_weak=resources.settings.environment == "production",
     )
+    tasks.add_task(resources.mailer, password_changed_mail(address))
+
+
+@router.post(
+    "/change-password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "too_many_attempts", "body_too_large", "invalid_request", "busy"),
+)
+async def change_password(
+    body: wire.PasswordChange,
+    actor: BriefActor,
+    resources: AppResources,
+    client: RequestClient,
+    now: Now,
+    tasks: BackgroundTasks,
+) -> None:
+    """Choose a new password. Every other session of yours ends, and a message tells you."""
+    address = await accounts.change_password(
+        resources.sessions,
+        resources.passwords,
+        resources.settings,
+        actor,
+        current_password=body.current_password.get_secret_value(),
+        new_password=body.new_password.get_secret_value(),
+        client=client,
+        now=now,
+    )
+    tasks.add_task(resources.mailer, password_changed_mail(address))
 
 
 @router.get("/me", response_model=wire.User, responses=responses("not_authenticated", "invalid_request", "busy"))
-async def me(actor: AnyActor, session: DbSession) -> UserRecord:
+async def me(actor: AccountActor, session: DbSession) -> UserRecord:
     """Your own account."""
     return await users.get_user(session, actor.id)

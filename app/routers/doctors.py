@@ -54,7 +54,7 @@ async def list_doctors(
 )
 async def get_own_practice(actor: DoctorActor, session: DbSession) -> DoctorRecord:
     """Yourself, as patients see you."""
-    return await doctors.get_doctor(session, actor.id)
+    return await doctors.get_own_practice(session, actor)
 
 
 @router.patch(

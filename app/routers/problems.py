@@ -23,6 +23,7 @@ STATUS = {
     Kind.CONFLICT: HTTPStatus.CONFLICT,
     Kind.OUTDATED: HTTPStatus.PRECONDITION_FAILED,
     Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # As in RFC 9110; older releases of Python have older words.
@@ -32,6 +33,7 @@ TITLES = {
 }
 HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
 RETRY = {"request_in_flight": {"Retry-After": "1"}}
@@ -62,6 +64,8 @@ log = logging.getLogger(__name__)
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of the errors that a route may answer, by their codes."""
     described: dict[int | str, dict[str, Any]] = {}
+    if "not_authenticated" in codes:
+        codes = (*codes, "set_up_second_factor")
     for code in codes:
         status, _ = PROBLEMS[code]
         content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
@@ -110,7 +114,8 @@ def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[st
 async def _on_domain_error(_request: Request, error: DomainError) -> Response:
     if error.kind is Kind.BUSY:
         log.warning("busy: %r", error.__cause__ or "no room")
-    return _problem(error.code, error.errors)
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    return _problem(error.code, error.errors, headers)
 
 
 async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:

@@ -74,7 +74,7 @@ async def list_own_availability(
     session: DbSession,
 ) -> list[wire.Availability]:
     """List your availabilities, those of the weekly plan too, by their (first) start."""
-    doctor = await doctors.get_doctor(session, actor.id)
+    doctor = await doctors.get_own_practice(session, actor)
     found = await availabilities.page_availabilities(
         session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
@@ -176,7 +176,7 @@ async def list_time_off(
     session: DbSession,
 ) -> list[wire.TimeOff]:
     """List your time off, by its start."""
-    doctor = await doctors.get_doctor(session, actor.id)
+    doctor = await doctors.get_own_practice(session, actor)
     found = await time_off.page_time_off(
         session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )

@@ -9,13 +9,16 @@ from pydantic import BaseModel, Field, model_validator
 from app.core.permissions import Role
 from app.schemas.fields import (
     ANN,
+    EXAMPLE_TOKEN,
     PASSWORD_LENGTH,
+    SESSION,
     Answer,
     Body,
     Email,
     LoginName,
     Name,
     NewPassword,
+    OneTimeCode,
     Secret,
     SelfChosenRole,
     TimeZone,
@@ -69,18 +72,31 @@ class LoginForm(BaseModel):
     grant_type: Literal["password"] = "password"
     username: LoginName = Field(description="The e-mail address.", examples=["ann@example.com"])
     password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
+    otp: OneTimeCode | None = Field(
+        None, description="A code of the second factor, or a recovery code.", examples=["492039"]
+    )
 
 
 class Token(Answer):
-    """An access token, to be sent as `Authorization: Bearer …`."""
+    """An access token, to be sent as `Authorization: Bearer …`, and what the next one is obtained with."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a word of the protocol
     expires_in: int = Field(description="Seconds.")
+    refresh_token: str = Field(description="For `POST /auth/refresh`; works once.")
 
     model_config = example(
-        access_token="eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…", token_type="bearer", expires_in=1800
+        access_token="eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…",
+        token_type="bearer",
+        expires_in=1800,
+        refresh_token=EXAMPLE_TOKEN,
     )
+
+
+class Refresh(Body):
+    """What goes on with a session."""
+
+    refresh_token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
 
 
 class ForgottenPassword(Body):
@@ -98,5 +114,73 @@ class Message(Answer):
 class PasswordReset(Body):
     """A new password, by a reset token."""
 
-    token: Secret = Field(min_length=1, max_length=200, examples=["Zm9yIGV4YW1wbGUgb25seQ"])
+    token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
     new_password: NewPassword
+
+
+class PasswordChange(Body):
+    """A new password, by the one before."""
+
+    current_password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
+    new_password: NewPassword
+
+
+class Session(Answer):
+    """Where you are logged in."""
+
+    id: UUID
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime = Field(description="When it ends unless it is refreshed before.")
+    ends_at: datetime = Field(description="When it ends in any case.")
+    client_address: str
+    user_agent: str
+    second_factor: bool
+    current: bool = Field(description="Whether it is the one that asks.")
+
+    model_config = example(
+        id=SESSION,
+        created_at="2026-12-01T08:00:00Z",
+        refreshed_at="2026-12-01T08:25:00Z",
+        expires_at="2026-12-01T09:25:00Z",
+        ends_at="2026-12-02T08:00:00Z",
+        client_address="203.0.113.7",
+        user_agent="Mozilla/5.0",
+        second_factor=False,
+        current=True,
+    )
+
+
+class Code(Body):
+    """A code that the authenticator shows."""
+
+    otp: OneTimeCode = Field(examples=["492039"])
+
+
+class SecondFactor(Answer):
+    """Whether a second factor is asked for."""
+
+    enabled: bool
+    recovery_codes_left: int
+
+    model_config = example(enabled=True, recovery_codes_left=10)
+
+
+class Enrolment(Answer):
+    """What an authenticator app is told, by a QR code or by typing the secret."""
+
+    secret: str
+    provisioning_uri: str
+
+    model_config = example(
+        secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        provisioning_uri="otpauth://totp/Doctor%20Appointments:ann%40example.com?secret=JBSWY3DPEHPK3PXP…",
+    )
+
+
+class RecoveryCodes(Answer):
+    """Codes for a lost authenticator. Each works once; they are shown only now."""
+
+    recovery_codes: list[str]
+
+    model_config = example(recovery_codes=["K7QM-2ZPD-X4HA-9RTC", "…"])

@@ -49,8 +49,9 @@ class Answer(BaseModel):
 
 
 AMARA, ANN = "019abcde-f012-7345-8678-9abcdef01234", "019abcde-f012-7456-8789-abcdef012345"
-CHECK_UP = "019abcde-f012-7789-89ab-def012345678"
+CHECK_UP, SESSION = "019abcde-f012-7789-89ab-def012345678", "019abcde-f012-789a-8abc-ef0123456789"
 """Ids for examples."""
+EXAMPLE_TOKEN = "Zm9yIGV4YW1wbGUgb25seQ"  # noqa: S105 - opens nothing
 
 
 def example(**members: Any) -> ConfigDict:
@@ -188,6 +189,9 @@ LoginName = Annotated[
 
 Secret = Annotated[SecretStr, AfterValidator(_refuse_unsafe_secret)]
 """A password or a token; pydantic lets lone surrogates through here."""
+
+OneTimeCode = Annotated[Secret, Field(min_length=6, max_length=32)]
+"""A code of an authenticator, or a recovery code."""
 
 NewPassword = Annotated[Secret, Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
 

@@ -1,25 +1,23 @@
-"""Registering, logging in, and getting back in."""
+"""Registering, and changing a password."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from app.core.clients import Client
 from app.core.errors import DomainError, invalid_field
-from app.core.permissions import Role
-from app.core.security import (
-    RESET_TOKEN_LIFETIME,
-    AccessClaims,
-    Passwords,
-    find_weakness,
-    hash_token,
-    new_reset_token,
-)
+from app.core.permissions import Actor, Role
+from app.core.security import Passwords, find_weakness, hash_token, new_token
+from app.core.settings import Settings
 from app.db.session import Sessions
-from app.repositories import doctors, users
+from app.repositories import doctors, sessions, users
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import UserRecord
+from app.services.sessions import check_password, forget_attempts
+
+RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +40,29 @@ async def register(
     refuse_weak: bool,
     specialty: str | None = None,
     time_zone: str = "UTC",
+    approved: bool = True,
 ) -> UserRecord:
-    """Creates an account, and for a doctor her public entry. ``email_taken`` if the address has an account."""
+    """Creates an account, and for a doctor her entry, which is public once she is ``approved``.
+
+    ``email_taken`` if the address has an account.
+    """
     _check_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
     # Before the first statement: no connection waits for the hashing.
     password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), email, name, role, now)
     await users.insert_user(session, user, password_hash)
     if role is Role.DOCTOR:
-        await doctors.insert_doctor(session, DoctorRecord(user.id, name, specialty, time_zone))
+        entry = DoctorRecord(user.id, name, specialty, time_zone)
+        await doctors.insert_doctor(session, entry, approved_at=now if approved else None)
     return user
-
-
-async def log_in(sessions: Sessions, passwords: Passwords, *, email: str, password: str) -> AccessClaims:
-    """What an access token may claim; ``invalid_credentials`` for a wrong address and a wrong password alike."""
-    # A transaction of its own, so that no connection is held while the hash is computed.
-    async with sessions.read() as session:
-        credentials = await users.find_credentials(session, email)
-    matches = await passwords.matches(password, credentials.password_hash if credentials else None)
-    if credentials is None or not matches:
-        raise DomainError("invalid_credentials")
-    return credentials.claims
 
 
 async def request_password_reset(session: AsyncSession, *, email: str, now: datetime) -> PasswordResetMail | None:
     """Makes a reset token, to be sent after the commit; ``None``, at the same price, for an unknown address."""
     await users.delete_expired_password_resets(session, now)
-    token = new_reset_token()
+    token = new_token()
     address = await users.insert_password_reset(
-        session, email=email, token_hash=hash_token(token), expires_at=now + RESET_TOKEN_LIFETIME
+        session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
     )
     return PasswordResetMail(address, token) if address else None
 
@@ -78,19 +70,74 @@ async def request_password_reset(session: AsyncSession, *, email: str, now: date
 async def reset_password(
     session: AsyncSession,
     passwords: Passwords,
+    settings: Settings,
     *,
     token: str,
     new_password: str,
+    client: Client,
     now: datetime,
-    refuse_weak: bool,
-) -> None:
-    """Sets a new password and ends every access token. ``invalid_reset_token`` if the token cannot be used."""
+) -> str:
+    """Sets a new password, ends every session, and lets attempts to log in begin anew; returns the address.
+
+    ``invalid_reset_token`` if the token cannot be used. A second factor stays, and is asked for as before.
+    """
     password_hash = await passwords.hash(new_password)
     user = await users.redeem_password_reset(session, token_hash=hash_token(token), now=now)
     if user is None:
         raise DomainError("invalid_reset_token")
-    _check_password(new_password, email=user.email, name=user.name, refuse_weak=refuse_weak, field="new_password")
+    _check_password(
+        new_password,
+        email=user.email,
+        name=user.name,
+        refuse_weak=settings.refuses_weak_passwords,
+        field="new_password",
+    )
     await users.update_password(session, user.id, password_hash)
+    await sessions.delete_sessions(session, user.id)
+    await forget_attempts(session, settings, email=user.email, client=client, now=now)
+    return user.email
+
+
+async def change_password(
+    transactions: Sessions,
+    passwords: Passwords,
+    settings: Settings,
+    actor: Actor,
+    *,
+    current_password: str,
+    new_password: str,
+    client: Client,
+    now: datetime,
+) -> str:
+    """Sets a new password and ends all other sessions; returns the address of the account.
+
+    ``invalid_request`` for a wrong current password, which counts as an attempt to log in.
+    """
+    async with transactions.read() as session:
+        user = await users.get_user(session, actor.id)
+    _check_password(
+        new_password,
+        email=user.email,
+        name=user.name,
+        refuse_weak=settings.refuses_weak_passwords,
+        field="new_password",
+    )
+    try:
+        credentials = await check_password(
+            transactions, passwords, settings, email=user.email, password=current_password, client=client, now=now
+        )
+    except DomainError as error:
+        if error.code != "invalid_credentials":
+            raise
+        raise invalid_field("current_password", "is not your password") from error
+    password_hash = await passwords.hash(new_password)
+    async with transactions.write() as session:
+        if not await users.holds_password(session, actor.id, credentials.password_hash):
+            raise DomainError("not_authenticated")
+        await users.update_password(session, actor.id, password_hash)
+        await sessions.delete_sessions(session, actor.id, keep=actor.get_login().session_id)
+        await forget_attempts(session, settings, email=user.email, client=client, now=now)
+    return user.email
 
 
 def _check_password(password: str, *, email: str, name: str, refuse_weak: bool, field: str) -> None:

@@ -60,7 +60,7 @@ async def _list_conflicting(session: AsyncSession, doctor_id: UUID, since: datet
         return ()
     # The month of the last one is looked at as a whole.
     span = to_instant(since) - DAY, upcoming[-1][1][0] + 32 * DAY
-    plan = await get_plan(session, doctor_id, span)
+    plan = await get_plan(session, doctor_id, span, listed=False)
     return find_conflicting(
         plan.rules, [((from_instant(visit[0]), appointment_id), visit) for appointment_id, visit in upcoming]
     )

@@ -25,7 +25,12 @@ async def test_registering_and_logging_in(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/auth/login", data={"username": "ann@EXAMPLE.com", "password": PASSWORD})
     assert answer.status_code == 200
     token = answer.json()
-    assert token == {"access_token": token["access_token"], "token_type": "bearer", "expires_in": 1800}
+    assert token == {
+        "access_token": token["access_token"],
+        "token_type": "bearer",
+        "expires_in": 1800,
+        "refresh_token": token["refresh_token"],
+    }
     me = await client.get("/auth/me", headers={"Authorization": f"Bearer {token['access_token']}"})
     assert me.status_code == 200
     assert me.json() == user

@@ -111,7 +111,17 @@ def test_there_is_no_room_for_odds_and_ends() -> None:
 SETTINGS = Settings(_env_file=None)
 MARKERS = {
     marker.__metadata__[0].dependency: name
-    for name in ("Public", "Viewer", "PatientActor", "DoctorActor", "AnyActor")
+    for name in (
+        "Public",
+        "Viewer",
+        "PatientActor",
+        "DoctorActor",
+        "AdminActor",
+        "AnyActor",
+        "AccountActor",
+        "BriefActor",
+        "FreshActor",
+    )
     for marker in [getattr(dependencies, name)]
 }
 
@@ -131,7 +141,9 @@ def test_every_route_names_who_may_call_it() -> None:
     named: dict[str, str] = {}
     for route in routes():
         markers = {MARKERS[each.call] for each in dependants(route.dependant) if each.call in MARKERS}
-        markers = markers - {"Viewer"} or markers  # an actor is a viewer whose role was asked for
+        # An actor is a viewer whose role was asked for; who is fresh looks after her own account.
+        markers = markers - {"Viewer"} or markers
+        markers = markers & {"FreshActor"} or markers
         assert len(markers) == 1, f"{route.methods} {route.path} names {markers or 'nobody'}"
         named |= {f"{method} {route.path}": markers.pop() for method in route.methods or ()}
     assert named == {
@@ -143,7 +155,18 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /auth/login": "Public",
         "POST /auth/forgot-password": "Public",
         "POST /auth/reset-password": "Public",
-        "GET /auth/me": "AnyActor",
+        "GET /auth/me": "AccountActor",
+        "POST /auth/refresh": "Public",
+        "POST /auth/logout": "AccountActor",
+        "POST /auth/change-password": "BriefActor",
+        "GET /auth/sessions": "AccountActor",
+        "DELETE /auth/sessions": "AccountActor",
+        "DELETE /auth/sessions/{session_id:uuid}": "AccountActor",
+        "GET /auth/second-factor": "AccountActor",
+        "POST /auth/second-factor": "FreshActor",
+        "POST /auth/second-factor/confirm": "FreshActor",
+        "POST /auth/second-factor/recovery-codes": "FreshActor",
+        "DELETE /auth/second-factor": "FreshActor",
         "GET /doctors": "Public",
         "GET /doctors/{doctor_id:uuid}": "Public",
         "GET /doctors/{doctor_id:uuid}/availability": "Viewer",
@@ -179,6 +202,12 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /holds": "PatientActor",
         "DELETE /holds/{hold_id:uuid}": "PatientActor",
     }
+
+
+def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:
+    for route in routes():
+        called = {each.call for each in dependants(route.dependant)}
+        assert not {dependencies.open_session, dependencies.find_brief_viewer} <= called, route.path
 
 
 def test_every_route_with_a_transaction_ends_it_before_the_response() -> None:

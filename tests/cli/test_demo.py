@@ -15,6 +15,7 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import delete, func, select
 
+from app.core.clients import Client
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords
@@ -25,6 +26,7 @@ from app.demo import PASSWORD, fill
 from app.models import Appointment, AppointmentVersion, Availability, Doctor, TimeOff, User, VisitType
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.plans import get_plan
+from app.repositories.users import get_user
 from app.scheduling.availability import Rules, opened
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant, merge, overlaps, to_instant
 from app.scheduling.status import AppointmentStatus
@@ -32,10 +34,10 @@ from app.scheduling.visits import VisitMode
 from app.schemas.doctors import DoctorChanges
 from app.schemas.fields import Email, Name, NewPassword, Note, Recurrence, TimeZone
 from app.schemas.offers import NewVisitType
-from app.services.accounts import log_in
 from app.services.conflicts import page_conflicting
 from app.services.offers import list_slots
 from app.services.schedule import get_weekly_hours
+from app.services.sessions import log_in
 from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
 
 # A Monday; Europe, Africa and America change their clocks in the weeks that follow.
@@ -357,11 +359,25 @@ async def test_the_log_ins_that_are_printed_work(clinic: Clinic) -> None:
     emails = re.findall(r"\S+@example\.com", clinic.printed)
     passwords = Passwords(clinic.settings)
     try:
-        claims = [await log_in(clinic.sessions, passwords, email=email, password=PASSWORD) for email in emails]
+        grants = [
+            await log_in(
+                clinic.sessions,
+                passwords,
+                clinic.settings,
+                email=email,
+                password=PASSWORD,
+                otp=None,
+                client=Client("127.0.0.1", ""),
+                now=NOW,
+            )
+            for email in emails
+        ]
     finally:
         passwords.close()
-    patients = {each.user_id for each in claims if each.role is Role.PATIENT}
-    doctors = {each.user_id for each in claims if each.role is Role.DOCTOR}
+    async with clinic.sessions.read() as session:
+        users = [await get_user(session, grant.claims.user_id) for grant in grants]
+    patients = {each.id for each in users if each.role is Role.PATIENT}
+    doctors = {each.id for each in users if each.role is Role.DOCTOR}
     assert len(doctors) == 4
     assert len(patients) >= 6
     coming = {each.patient_id: each for each in await clinic.appointments() if each.start_time > NOW}

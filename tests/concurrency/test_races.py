@@ -13,7 +13,7 @@ from itertools import cycle, pairwise
 
 import pytest
 
-from app.core.security import hash_token, new_reset_token
+from app.core.security import hash_token, new_token
 from app.repositories import users
 from tests.concurrency.arena import RUNNERS, Arena, Attempt, at, open_arena, outcomes, race
 from tests.databases import both
@@ -204,13 +204,14 @@ async def test_of_many_reset_tokens_redeemed_at_once_one_works(arena: Arena) -> 
     person = arena.patients[-1]
     long_ago, far_off = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
     for attempt in range(5):
-        tokens = [new_reset_token() for _ in range(12)]
+        tokens = [new_token() for _ in range(12)]
         async with arena.sessions.write() as session:
             for number, token in enumerate(tokens):
                 await users.insert_password_reset(
                     session,
                     email=person.email,
                     token_hash=hash_token(token),
+                    now=long_ago,
                     expires_at=far_off if number < 6 else long_ago,
                 )
         new_password = f"another horse {attempt}"

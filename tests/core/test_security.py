@@ -10,14 +10,13 @@ import jwt
 import pytest
 
 from app.core.errors import DomainError
-from app.core.permissions import Role
 from app.core.security import (
     AccessClaims,
     Passwords,
     find_weakness,
     hash_token,
     issue_access_token,
-    new_reset_token,
+    new_token,
     read_access_token,
 )
 from app.core.settings import Settings
@@ -25,14 +24,13 @@ from app.core.settings import Settings
 KEY = "0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 LIFETIME = timedelta(minutes=30)
-CLAIMS = AccessClaims(UUID("019abcde-f012-7345-8678-9abcdef01234"), Role.PATIENT, 3)
+CLAIMS = AccessClaims(UUID("019abcde-f012-7345-8678-9abcdef01234"), UUID("019abcde-f012-789a-8abc-ef0123456789"))
 ISSUED = int(NOW.timestamp())
 PAYLOAD: dict[str, Any] = {
     "iss": "doctor-appointments",
     "aud": "doctor-appointments",
     "sub": str(CLAIMS.user_id),
-    "role": "patient",
-    "ver": 3,
+    "sid": str(CLAIMS.session_id),
     "iat": ISSUED,
     "exp": ISSUED + 1800,
 }
@@ -86,9 +84,9 @@ def test_every_claim_is_required(claim: str) -> None:
         {"sub": "abc"},
         {"sub": 12},
         {"sub": ""},
-        {"role": "superuser"},
-        {"role": ["patient"]},
-        {"ver": "3"},
+        {"sid": "abc"},
+        {"sid": None},
+        {"role": "admin"},
         {"iss": "somebody"},
         {"aud": "somebody"},
         {"nbf": ISSUED},
@@ -133,8 +131,8 @@ def test_what_we_did_not_sign_is_refused(token: str) -> None:
         read(token)
 
 
-def test_reset_tokens_are_long_and_different_and_stored_as_a_hash() -> None:
-    tokens = {new_reset_token() for _ in range(100)}
+def test_tokens_are_long_and_different_and_stored_as_a_hash() -> None:
+    tokens = {new_token() for _ in range(100)}
     assert len(tokens) == 100
     assert all(len(token) >= 43 for token in tokens)  # 256 bits in base 64
     assert {len(hash_token(token)) for token in tokens} == {64}

@@ -27,12 +27,12 @@ TOMORROW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) 
 async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     if request.param == "sqlite":
         url = await migrate(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('fuzz')}/fuzz.db")
-        async with serve(url, processes=1, ACCESS_TOKEN_MINUTES="1440") as [server]:
+        async with serve(url, processes=1, ACCESS_TOKEN_MINUTES="1440", SESSION_IDLE_MINUTES="1440") as [server]:
             yield server
     else:
         async with temporary_postgresql() as url:
             await migrate(url)
-            async with serve(url, processes=1, ACCESS_TOKEN_MINUTES="1440") as [server]:
+            async with serve(url, processes=1, ACCESS_TOKEN_MINUTES="1440", SESSION_IDLE_MINUTES="1440") as [server]:
                 yield server
 
 

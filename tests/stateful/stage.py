@@ -218,7 +218,9 @@ class Stage(RuleBasedStateMachine):
             user = UserRecord(user_id, f"{user_id}@example.com", "Somebody", role, self.now)
             await users.insert_user(session, user, "no password")
             if role is Role.DOCTOR:
-                await doctors.insert_doctor(session, DoctorRecord(user_id, "Somebody", None, zone))
+                await doctors.insert_doctor(
+                    session, DoctorRecord(user_id, "Somebody", None, zone), approved_at=self.now
+                )
 
         self.world.write(register)
         return user_id

@@ -1,0 +1,68 @@
+"""Second factors and recovery codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import RecoveryCode, SecondFactor
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorRecord:
+    """An authenticator, with its secret still encrypted."""
+
+    secret: str
+    confirmed_at: datetime | None
+
+
+async def find_second_factor(session: AsyncSession, user_id: UUID) -> SecondFactorRecord | None:
+    """Somebody's authenticator, confirmed or not."""
+    found = select(SecondFactor.secret, SecondFactor.confirmed_at).where(SecondFactor.user_id == user_id)
+    row = (await session.execute(found)).one_or_none()
+    return row and SecondFactorRecord(*row)
+
+
+async def insert_second_factor(session: AsyncSession, user_id: UUID, secret: str) -> None:
+    """Keeps the secret of a new authenticator, which is not asked for before it is confirmed."""
+    await session.execute(insert(SecondFactor).values(user_id=user_id, secret=secret))
+
+
+async def confirm_second_factor(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """From now on it is asked for."""
+    await session.execute(update(SecondFactor).where(SecondFactor.user_id == user_id).values(confirmed_at=now))
+
+
+async def use_step(session: AsyncSession, user_id: UUID, step: int) -> bool:
+    """Uses up the code of a time step, and all before it; ``False`` if that was done before."""
+    newer = update(SecondFactor).where(SecondFactor.user_id == user_id, SecondFactor.last_step < step)
+    return await session.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
+
+
+async def delete_second_factor(session: AsyncSession, user_id: UUID) -> None:
+    """Asks for no second factor any more."""
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    await session.execute(delete(SecondFactor).where(SecondFactor.user_id == user_id))
+
+
+async def replace_recovery_codes(session: AsyncSession, user_id: UUID, code_hashes: Sequence[str]) -> None:
+    """Makes these the only recovery codes that work."""
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    await session.execute(
+        insert(RecoveryCode), [{"user_id": user_id, "code_hash": code_hash} for code_hash in code_hashes]
+    )
+
+
+async def use_recovery_code(session: AsyncSession, user_id: UUID, code_hash: str) -> bool:
+    """Uses up a recovery code; ``False`` if it is none of this account, or was used before."""
+    used = delete(RecoveryCode).where(RecoveryCode.code_hash == code_hash, RecoveryCode.user_id == user_id)
+    return await session.scalar(used.returning(RecoveryCode.code_hash)) is not None
+
+
+async def count_recovery_codes(session: AsyncSession, user_id: UUID) -> int:
+    """How many recovery codes are left."""
+    counted = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user_id)
+    return await session.scalar(counted) or 0

@@ -1,0 +1,156 @@
+"""Sessions and their refresh tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clients import Client
+from app.core.permissions import Actor, Login
+from app.core.security import AccessClaims
+from app.models import LoginSession, RefreshToken, User
+
+_SWEPT = 100
+_USER_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session, as its owner sees it."""
+
+    id: UUID
+    user_id: UUID
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime
+    ends_at: datetime
+    second_factor: bool
+    client_address: str
+    user_agent: str
+
+
+_RECORD = select(
+    LoginSession.id,
+    LoginSession.user_id,
+    LoginSession.created_at,
+    LoginSession.refreshed_at,
+    LoginSession.expires_at,
+    LoginSession.ends_at,
+    LoginSession.second_factor,
+    LoginSession.client_address,
+    LoginSession.user_agent,
+)
+
+
+async def find_actor(session: AsyncSession, claims: AccessClaims) -> Actor | None:
+    """The caller, if what the token claims still holds: the one check per request."""
+    row = (
+        await session.execute(
+            select(User.role, User.name, LoginSession.created_at, LoginSession.second_factor)
+            .join(User, User.id == LoginSession.user_id)
+            .where(
+                LoginSession.id == claims.session_id,
+                LoginSession.user_id == claims.user_id,
+                User.suspended_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Actor(claims.user_id, row.role, row.name, Login(claims.session_id, row.created_at, row.second_factor))
+
+
+async def insert_session(
+    session: AsyncSession,
+    session_id: UUID,
+    user_id: UUID,
+    client: Client,
+    *,
+    second_factor: bool,
+    now: datetime,
+    expires_at: datetime,
+    ends_at: datetime,
+) -> None:
+    """Begins a session. Sessions of whomever that have expired are swept away, some at a time."""
+    expired = (
+        select(LoginSession.id)
+        .where(LoginSession.expires_at <= now)
+        .order_by(LoginSession.expires_at)
+        .limit(_SWEPT)
+        .with_for_update(skip_locked=True)
+    )
+    await session.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))
+    await session.execute(
+        insert(LoginSession).values(
+            id=session_id,
+            user_id=user_id,
+            created_at=now,
+            refreshed_at=now,
+            expires_at=expires_at,
+            ends_at=ends_at,
+            second_factor=second_factor,
+            client_address=client.address,
+            user_agent=client.user_agent[:_USER_AGENT],
+        )
+    )
+
+
+async def insert_refresh_token(session: AsyncSession, session_id: UUID, token_hash: str) -> None:
+    """Gives the session a refresh token."""
+    await session.execute(insert(RefreshToken).values(token_hash=token_hash, session_id=session_id))
+
+
+async def find_session(session: AsyncSession, token_hash: str, now: datetime) -> SessionRecord | None:
+    """The session of a refresh token, used or not, unless it has expired; nobody else changes it until the end."""
+    # The session before the token: whoever ends a session locks them in this order too.
+    row = (
+        await session.execute(
+            _RECORD.join(RefreshToken, RefreshToken.session_id == LoginSession.id)
+            .where(RefreshToken.token_hash == token_hash, LoginSession.expires_at > now)
+            .with_for_update(of=LoginSession)
+        )
+    ).one_or_none()
+    return row and SessionRecord(*row)
+
+
+async def use_refresh_token(session: AsyncSession, token_hash: str, now: datetime) -> bool:
+    """Uses up a refresh token; ``False`` if that was done before."""
+    used = update(RefreshToken).where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
+    return await session.scalar(used.values(used_at=now).returning(RefreshToken.token_hash)) is not None
+
+
+async def extend_session(session: AsyncSession, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+    """Notes that the session is in use."""
+    await session.execute(
+        update(LoginSession).where(LoginSession.id == session_id).values(refreshed_at=now, expires_at=expires_at)
+    )
+
+
+async def note_second_factor(session: AsyncSession, session_id: UUID) -> None:
+    """Notes that a second factor was shown in this session."""
+    await session.execute(update(LoginSession).where(LoginSession.id == session_id).values(second_factor=True))
+
+
+async def list_sessions(session: AsyncSession, user_id: UUID, now: datetime) -> Sequence[SessionRecord]:
+    """Where somebody is logged in, the last used first."""
+    rows = await session.execute(
+        _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now).order_by(
+            LoginSession.refreshed_at.desc(), LoginSession.id
+        )
+    )
+    return [SessionRecord(*row) for row in rows]
+
+
+async def delete_session(session: AsyncSession, user_id: UUID, session_id: UUID) -> bool:
+    """Ends one of somebody's sessions, and says whether there was such a one."""
+    ended = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
+    return await session.scalar(ended.returning(LoginSession.id)) is not None
+
+
+async def delete_sessions(session: AsyncSession, user_id: UUID, *, keep: UUID | None = None) -> None:
+    """Ends all of somebody's sessions, but for one."""
+    ended = delete(LoginSession).where(LoginSession.user_id == user_id)
+    await session.execute(ended if keep is None else ended.where(LoginSession.id != keep))

@@ -1,0 +1,81 @@
+"""The second factor: codes of an authenticator app (TOTP), and recovery codes."""
+
+from fastapi import APIRouter, status
+
+from app.core.dependencies import AccountActor, AppResources, DbSession, FreshActor, Now
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.schemas import accounts as wire
+from app.services import second_factor
+
+router = APIRouter(prefix="/auth/second-factor", tags=["Accounts"], route_class=StrictRoute)
+
+
+@router.get("", response_model=wire.SecondFactor, responses=responses("not_authenticated", "invalid_request", "busy"))
+async def get_second_factor(actor: AccountActor, session: DbSession) -> second_factor.Status:
+    """Whether you have a second factor, and how many recovery codes are left."""
+    return await second_factor.get_status(session, actor)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=wire.Enrolment,
+    responses=responses("not_authenticated", "log_in_again", "second_factor_exists", "invalid_request", "busy"),
+)
+async def set_up_second_factor(
+    actor: FreshActor, resources: AppResources, session: DbSession
+) -> second_factor.Enrolment:
+    """Begin to set up a second factor.
+
+    Show `provisioning_uri` to an authenticator app as a QR code, or type `secret` into it; then send the code that it
+    shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Asks for a log-in within the last ten
+    minutes.
+    """
+    return await second_factor.set_up(session, resources.settings, actor)
+
+
+@router.post(
+    "/confirm",
+    response_model=wire.RecoveryCodes,
+    responses=responses(
+        "not_authenticated",
+        "log_in_again",
+        "not_found",
+        "second_factor_exists",
+        "body_too_large",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def confirm_second_factor(
+    body: wire.Code, actor: FreshActor, resources: AppResources, session: DbSession, now: Now
+) -> wire.RecoveryCodes:
+    """Finish setting up a second factor, with the first code that the app shows.
+
+    From now on a log-in asks for a code. Write the recovery codes down: each stands in for the app once. Your other
+    sessions end.
+    """
+    code = body.otp.get_secret_value()
+    codes = await second_factor.confirm(session, resources.settings, actor, code, now)
+    return wire.RecoveryCodes(recovery_codes=codes)
+
+
+@router.post(
+    "/recovery-codes",
+    response_model=wire.RecoveryCodes,
+    responses=responses("not_authenticated", "log_in_again", "not_found", "invalid_request", "busy"),
+)
+async def renew_recovery_codes(actor: FreshActor, session: DbSession) -> wire.RecoveryCodes:
+    """Make new recovery codes; the ones from before work no longer."""
+    return wire.RecoveryCodes(recovery_codes=await second_factor.renew_recovery_codes(session, actor))
+
+
+@router.delete(
+    "",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"),
+)
+async def remove_second_factor(actor: FreshActor, session: DbSession) -> None:
+    """Remove your second factor. Where your role asks for one, you have to set up another before you go on."""
+    await second_factor.remove(session, actor)

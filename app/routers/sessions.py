@@ -1,0 +1,44 @@
+"""Sessions: where somebody is logged in."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from app.core.dependencies import AccountActor, DbSession, Now
+from app.repositories import sessions
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.schemas import accounts as wire
+from app.services.sessions import end_session as end_one
+
+router = APIRouter(prefix="/auth/sessions", tags=["Accounts"], route_class=StrictRoute)
+
+
+@router.get("", responses=responses("not_authenticated", "invalid_request", "busy"))
+async def list_sessions(actor: AccountActor, session: DbSession, now: Now) -> Sequence[wire.Session]:
+    """Where you are logged in, the last used first."""
+    current = actor.get_login().session_id
+    found = await sessions.list_sessions(session, actor.id, now)
+    return [wire.Session(**asdict(each), current=each.id == current) for each in found]
+
+
+@router.delete(
+    "",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "invalid_request", "busy"),
+)
+async def end_sessions(actor: AccountActor, session: DbSession) -> None:
+    """Log out everywhere, here too."""
+    await sessions.delete_sessions(session, actor.id)
+
+
+@router.delete(
+    "/{session_id:uuid}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
+)
+async def end_session(session_id: UUID, actor: AccountActor, session: DbSession) -> None:
+    """Log out somewhere. It takes effect at once."""
+    await end_one(session, actor, session_id)

@@ -1,0 +1,118 @@
+"""Setting up, showing and removing a second factor."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError, invalid_field
+from app.core.one_time_codes import (
+    decrypt,
+    encrypt,
+    find_step,
+    new_recovery_codes,
+    new_totp_secret,
+    normalize_recovery_code,
+    provisioning_uri,
+)
+from app.core.permissions import Actor
+from app.core.security import hash_token
+from app.core.settings import Settings
+from app.repositories import second_factors, sessions, users
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What an authenticator app is to be told."""
+
+    secret: str
+    provisioning_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Whether there is a second factor, and how many ways are left without it."""
+
+    enabled: bool
+    recovery_codes_left: int
+
+
+async def check(session: AsyncSession, settings: Settings, user_id: UUID, otp: str | None, now: datetime) -> bool:
+    """Whether the account has a second factor and this is a code of it, which is used up.
+
+    ``second_factor_required`` if it has one and no code was sent; ``invalid_second_factor`` if it is a wrong one.
+    """
+    factor = await second_factors.find_second_factor(session, user_id)
+    if factor is None or factor.confirmed_at is None:
+        return False
+    if otp is None:
+        raise DomainError("second_factor_required")
+    if code := normalize_recovery_code(otp):
+        taken = await second_factors.use_recovery_code(session, user_id, hash_token(code))
+    else:
+        taken = await _use_code(session, settings, user_id, factor.secret, otp, now)
+    if not taken:
+        raise DomainError("invalid_second_factor")
+    return True
+
+
+async def _use_code(
+    session: AsyncSession, settings: Settings, user_id: UUID, encrypted: str, code: str, now: datetime
+) -> bool:
+    secret = decrypt(encrypted, settings.secret_key.get_secret_value())
+    step = find_step(secret, code, now) if secret else None
+    return step is not None and await second_factors.use_step(session, user_id, step)
+
+
+async def get_status(session: AsyncSession, actor: Actor) -> Status:
+    """Whether the actor has a second factor."""
+    factor = await second_factors.find_second_factor(session, actor.id)
+    enabled = factor is not None and factor.confirmed_at is not None
+    return Status(enabled, await second_factors.count_recovery_codes(session, actor.id))
+
+
+async def set_up(session: AsyncSession, settings: Settings, actor: Actor) -> Enrolment:
+    """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``."""
+    factor = await second_factors.find_second_factor(session, actor.id)
+    if factor and factor.confirmed_at:
+        raise DomainError("second_factor_exists")
+    await second_factors.delete_second_factor(session, actor.id)
+    secret = new_totp_secret()
+    await second_factors.insert_second_factor(
+        session, actor.id, encrypt(secret, settings.secret_key.get_secret_value())
+    )
+    user = await users.get_user(session, actor.id)
+    return Enrolment(secret, provisioning_uri(secret, user.email))
+
+
+async def confirm(session: AsyncSession, settings: Settings, actor: Actor, code: str, now: datetime) -> list[str]:
+    """From now on the second factor is asked for; returns recovery codes. All other sessions of the actor end."""
+    factor = await second_factors.find_second_factor(session, actor.id)
+    if factor is None:
+        raise DomainError("not_found")
+    if factor.confirmed_at:
+        raise DomainError("second_factor_exists")
+    if not await _use_code(session, settings, actor.id, factor.secret, code, now):
+        raise invalid_field("otp", "is not the code that the authenticator should show now")
+    await second_factors.confirm_second_factor(session, actor.id, now)
+    session_id = actor.get_login().session_id
+    await sessions.note_second_factor(session, session_id)
+    await sessions.delete_sessions(session, actor.id, keep=session_id)
+    return await renew_recovery_codes(session, actor)
+
+
+async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> list[str]:
+    """New recovery codes; the ones from before work no longer. ``not_found`` without a second factor."""
+    factor = await second_factors.find_second_factor(session, actor.id)
+    if factor is None or factor.confirmed_at is None:
+        raise DomainError("not_found")
+    codes = new_recovery_codes()
+    hashes = [hash_token(code.replace("-", "")) for code in codes]
+    await second_factors.replace_recovery_codes(session, actor.id, hashes)
+    return codes
+
+
+async def remove(session: AsyncSession, actor: Actor) -> None:
+    """Asks for no second factor any more."""
+    await second_factors.delete_second_factor(session, actor.id)

@@ -1,0 +1,169 @@
+"""Logging in, staying logged in, and logging out."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from app.core.clients import Client
+from app.core.errors import DomainError
+from app.core.permissions import Actor
+from app.core.security import AccessClaims, Passwords, derive_key, hash_token, keyed_hash, new_token
+from app.core.settings import Settings
+from app.core.text import canonical_email
+from app.db.session import Sessions
+from app.repositories import attempts, sessions, users
+from app.repositories.users import Credentials
+from app.services import second_factor
+
+FREE_ATTEMPTS = 10
+"""So many times in a row may be tried from one network; after that each attempt doubles the wait."""
+FREE_ATTEMPTS_OF_ALL = 20
+"""The same from all networks together, but for those from which the account was logged in to before."""
+LONGEST_WAIT = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What somebody gets who has logged in."""
+
+    claims: AccessClaims
+    refresh_token: str
+    ends_at: datetime
+
+
+async def log_in(
+    transactions: Sessions,
+    passwords: Passwords,
+    settings: Settings,
+    *,
+    email: str,
+    password: str,
+    otp: str | None,
+    client: Client,
+    now: datetime,
+) -> Grant:
+    """Begins a session.
+
+    ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` or
+    ``invalid_second_factor`` only after the right password; ``too_many_attempts`` while more have to wait.
+    """
+    credentials = await check_password(
+        transactions, passwords, settings, email=email, password=password, client=client, now=now
+    )
+    async with transactions.write() as session:
+        # While the password was compared it may have been changed, and all sessions been ended.
+        if not await users.holds_password(session, credentials.user_id, credentials.password_hash):
+            raise DomainError("invalid_credentials")
+        shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
+        await forget_attempts(session, settings, email=email, client=client, now=now)
+        await attempts.remember_client(session, credentials.user_id, client.network, now)
+        session_id = uuid7()
+        ends_at = now + timedelta(hours=settings.session_hours)
+        await sessions.insert_session(
+            session,
+            session_id,
+            credentials.user_id,
+            client,
+            second_factor=shown,
+            now=now,
+            expires_at=_expiry(settings, now, ends_at),
+            ends_at=ends_at,
+        )
+        return Grant(AccessClaims(credentials.user_id, session_id), await _new_token(session, session_id), ends_at)
+
+
+async def check_password(
+    transactions: Sessions,
+    passwords: Passwords,
+    settings: Settings,
+    *,
+    email: str,
+    password: str,
+    client: Client,
+    now: datetime,
+) -> Credentials:
+    """The account of this address and password; else ``invalid_credentials``, or ``too_many_attempts``.
+
+    The attempt is counted before the password is compared, so that many at once do not slip through together. The
+    same is done for an address without an account. To be followed by ``forget_attempts``.
+    """
+    # A transaction of its own: no connection is held while the hash is computed.
+    async with transactions.write() as session:
+        credentials = await users.find_credentials(session, email, network=client.network, now=now)
+        by_client, by_all = _attempt_keys(settings, email, client)
+        await _count_attempt(session, by_client, FREE_ATTEMPTS, now)
+        try:
+            await _count_attempt(session, by_all, FREE_ATTEMPTS_OF_ALL, now)
+        except DomainError:
+            # Whoever guesses from elsewhere must not keep her out where she has been before.
+            if credentials is None or not credentials.from_known_network:
+                raise
+    matches = await passwords.matches(password, credentials.password_hash if credentials else None)
+    if credentials is None or not matches:
+        raise DomainError("invalid_credentials")
+    return credentials
+
+
+async def forget_attempts(
+    session: AsyncSession, settings: Settings, *, email: str, client: Client, now: datetime
+) -> None:
+    """Begins to count anew, for this client and for all together."""
+    await attempts.forget_attempts(session, _attempt_keys(settings, email, client), now)
+
+
+def _attempt_keys(settings: Settings, email: str, client: Client) -> tuple[str, str]:
+    key = derive_key(settings.secret_key.get_secret_value(), "log-in attempts")
+    address = canonical_email(email)
+    return keyed_hash(key, f"{address}\n{client.network}"), keyed_hash(key, address)
+
+
+async def _count_attempt(session: AsyncSession, key_hash: str, free: int, now: datetime) -> None:
+    count = await attempts.count_attempt(session, key_hash, now)
+    if count is None:
+        until = await attempts.get_block(session, key_hash) or now
+        raise DomainError("too_many_attempts", retry_after=max(1, ceil((until - now).total_seconds())))
+    if count >= free:
+        wait = min(timedelta(seconds=2 ** min(count - free, 30)), LONGEST_WAIT)
+        await attempts.block(session, key_hash, now + wait)
+
+
+async def refresh(transactions: Sessions, settings: Settings, *, token: str, now: datetime) -> Grant:
+    """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
+
+    A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
+    section 4.14.2).
+    """
+    token_hash = hash_token(token)
+    grant = None
+    async with transactions.write() as session:
+        found = await sessions.find_session(session, token_hash, now)
+        if found and await sessions.use_refresh_token(session, token_hash, now):
+            await sessions.extend_session(session, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at))
+            claims = AccessClaims(found.user_id, found.id)
+            grant = Grant(claims, await _new_token(session, found.id), found.ends_at)
+        elif found:
+            await sessions.delete_session(session, found.user_id, found.id)
+    if grant is None:
+        # Only now: raised inside, it would take back what was done to the thief.
+        raise DomainError("invalid_refresh_token")
+    return grant
+
+
+def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:
+    return min(now + timedelta(minutes=settings.session_idle_minutes), ends_at)
+
+
+async def _new_token(session: AsyncSession, session_id: UUID) -> str:
+    token = new_token()
+    await sessions.insert_refresh_token(session, session_id, hash_token(token))
+    return token
+
+
+async def end_session(session: AsyncSession, actor: Actor, session_id: UUID) -> None:
+    """Ends one of the actor's sessions; ``not_found`` if it is not hers, or has ended."""
+    if not await sessions.delete_session(session, actor.id, session_id):
+        raise DomainError("not_found")

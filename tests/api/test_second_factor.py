@@ -1,0 +1,221 @@
+"""The second factor."""
+
+from datetime import timedelta
+
+import httpx2
+import pyotp
+import pytest
+from sqlalchemy import text
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from app.db.session import Sessions
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, grant, problem
+
+STEP = 30
+
+
+async def set_up(person: Person, clock: SetClock) -> tuple[pyotp.TOTP, list[str]]:
+    answer = await person.post("/auth/second-factor", None)
+    assert answer.status_code == 201, answer.text
+    enrolment = answer.json()
+    totp = pyotp.parse_uri(enrolment["provisioning_uri"])
+    assert isinstance(totp, pyotp.TOTP)
+    assert totp.secret == enrolment["secret"]
+    assert totp.name == person.email
+    answer = await person.post("/auth/second-factor/confirm", {"otp": totp.at(clock.time)})
+    assert answer.status_code == 200, answer.text
+    clock.advance(seconds=STEP)  # or the next code would be the one that was just used
+    return totp, answer.json()["recovery_codes"]
+
+
+async def log_in(client: httpx2.AsyncClient, person: Person, **otp: str) -> httpx2.Response:
+    return await client.post("/auth/login", data={"username": person.email, "password": PASSWORD} | otp)
+
+
+async def test_a_log_in_asks_for_a_code(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    assert (await patient.get("/auth/second-factor")).json() == {"enabled": False, "recovery_codes_left": 0}
+    totp, _ = await set_up(patient, clock)
+    assert (await patient.get("/auth/second-factor")).json() == {"enabled": True, "recovery_codes_left": 10}
+    answer = await log_in(client, patient)
+    problem(answer, 401, "second_factor_required")
+    problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
+    assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
+    [here, *_] = (await patient.get("/auth/sessions")).json()
+    assert here["second_factor"]
+
+
+async def test_a_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    totp, _ = await set_up(patient, clock)
+    code = totp.at(clock.time)
+    assert (await log_in(client, patient, otp=code)).status_code == 200
+    problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
+    clock.advance(seconds=STEP)
+    problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
+    assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
+
+
+@pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)])
+async def test_clocks_may_differ_by_half_a_minute(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, steps: int, status: int
+) -> None:
+    totp, _ = await set_up(patient, clock)
+    clock.advance(minutes=5)
+    code = totp.at(clock.time + timedelta(seconds=STEP * steps))
+    assert (await log_in(client, patient, otp=code)).status_code == status
+
+
+async def test_a_recovery_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    _, codes = await set_up(patient, clock)
+    assert len(set(codes)) == 10
+    assert (await log_in(client, patient, otp=codes[0])).status_code == 200
+    problem(await log_in(client, patient, otp=codes[0]), 401, "invalid_second_factor")
+    assert (await log_in(client, patient, otp=codes[1].replace("-", "").lower())).status_code == 200
+    assert (await patient.get("/auth/second-factor")).json()["recovery_codes_left"] == 8
+
+
+async def test_nobody_uses_the_recovery_code_of_somebody_else(
+    client: httpx2.AsyncClient, patient: Person, doctor: Person, clock: SetClock
+) -> None:
+    _, codes = await set_up(patient, clock)
+    await set_up(doctor, clock)
+    problem(await log_in(client, doctor, otp=codes[0]), 401, "invalid_second_factor")
+    assert (await log_in(client, patient, otp=codes[0])).status_code == 200
+
+
+async def test_new_recovery_codes_replace_the_old_ones(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
+    problem(await patient.post("/auth/second-factor/recovery-codes", None), 404, "not_found")
+    _, old = await set_up(patient, clock)
+    new = (await patient.post("/auth/second-factor/recovery-codes", None)).json()["recovery_codes"]
+    problem(await log_in(client, patient, otp=old[0]), 401, "invalid_second_factor")
+    assert (await log_in(client, patient, otp=new[0])).status_code == 200
+
+
+async def test_a_reset_does_not_bypass_it(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
+) -> None:
+    totp, _ = await set_up(patient, clock)
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    body = {"token": mails[-1].text.split("\n\n")[1], "new_password": PASSWORD}
+    assert (await client.post("/auth/reset-password", json=body)).status_code == 204
+    problem(await log_in(client, patient), 401, "second_factor_required")
+    assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
+
+
+async def test_codes_cannot_be_guessed_quickly(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    await set_up(patient, clock)
+    for _ in range(10):
+        problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
+    problem(await log_in(client, patient, otp="000000"), 429, "too_many_attempts")
+
+
+async def test_a_wrong_password_tells_nothing_of_the_second_factor(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
+    totp, _ = await set_up(patient, clock)
+    form = {"username": patient.email, "password": "a wrong one"}
+    problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
+    problem(await client.post("/auth/login", data=form | {"otp": totp.at(clock.time)}), 401, "invalid_credentials")
+
+
+async def test_the_other_sessions_end(patient: Person, clock: SetClock) -> None:
+    other = await patient.again()
+    await set_up(patient, clock)
+    problem(await other.get("/auth/me"), 401, "not_authenticated")
+    assert (await patient.get("/auth/me")).status_code == 200
+
+
+async def test_until_it_is_confirmed_nothing_changes(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
+    problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 404, "not_found")
+    first = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    second = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    assert (await log_in(client, patient)).status_code == 200
+    for code in ("000000", pyotp.TOTP(first).at(clock.time)):
+        refused = problem(await patient.post("/auth/second-factor/confirm", {"otp": code}), 422, "invalid_request")
+        assert refused["errors"][0]["field"] == "otp"
+    code = pyotp.TOTP(second).at(clock.time)
+    assert (await patient.post("/auth/second-factor/confirm", {"otp": code})).status_code == 200
+    problem(await patient.post("/auth/second-factor", None), 409, "second_factor_exists")
+    problem(await patient.post("/auth/second-factor/confirm", {"otp": code}), 409, "second_factor_exists")
+
+
+async def test_removing_it(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    await set_up(patient, clock)
+    assert (await patient.delete("/auth/second-factor")).status_code == 204
+    assert (await log_in(client, patient)).status_code == 200
+    assert (await patient.get("/auth/second-factor")).json() == {"enabled": False, "recovery_codes_left": 0}
+
+
+async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetClock) -> None:
+    clock.advance(minutes=10)
+    assert (await patient.post("/auth/second-factor", None)).status_code == 201
+    clock.advance(seconds=1)
+    problem(await patient.post("/auth/second-factor", None), 403, "log_in_again")
+    problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 403, "log_in_again")
+    problem(await patient.post("/auth/second-factor/recovery-codes", None), 403, "log_in_again")
+    problem(await patient.delete("/auth/second-factor"), 403, "log_in_again")
+
+
+async def test_neither_secret_nor_codes_can_be_read_in_the_database(
+    patient: Person, clock: SetClock, sessions: Sessions
+) -> None:
+    totp, codes = await set_up(patient, clock)
+    async with sessions.read() as session:
+        kept = await session.scalar(text("SELECT secret FROM second_factors"))
+        hashes = (await session.execute(text("SELECT code_hash FROM recovery_codes"))).scalars().all()
+    assert totp.secret not in kept
+    assert not {code.replace("-", "") for code in codes} & set(hashes)
+
+
+class TestWithAnotherSecretKey:
+    async def test_recovery_codes_still_work(
+        self, client: httpx2.AsyncClient, patient: Person, clock: SetClock, sessions: Sessions
+    ) -> None:
+        totp, codes = await set_up(patient, clock)
+        async with sessions.write() as session:
+            await session.execute(text("UPDATE second_factors SET secret = 'encrypted under another key'"))
+        problem(await log_in(client, patient, otp=totp.at(clock.time)), 401, "invalid_second_factor")
+        assert (await log_in(client, patient, otp=codes[0])).status_code == 200
+
+
+class TestWhereStaffMustHaveOne:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"require_second_factor": "staff"})
+
+    async def test_a_doctor_sets_it_up_before_anything_else(
+        self, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
+    ) -> None:
+        for path in ("/doctors/me", "/appointments", "/doctors/me/appointments"):
+            problem(await doctor.get(path), 403, "set_up_second_factor")
+        for path in ("/auth/me", "/auth/sessions", "/auth/second-factor"):
+            assert (await doctor.get(path)).status_code == 200
+        totp, _ = await set_up(doctor, clock)
+        assert (await doctor.get("/doctors/me")).status_code == 200
+        token = (await grant(client, doctor.email, otp=totp.at(clock.time)))["access_token"]
+        again = Person(client, doctor.id, doctor.email, doctor.name, token)
+        assert (await again.get("/appointments")).status_code == 200
+
+    async def test_a_patient_need_not(self, patient: Person) -> None:
+        assert (await patient.get("/appointments")).status_code == 200
+
+    async def test_who_removes_it_has_to_set_up_another(self, doctor: Person, clock: SetClock) -> None:
+        await set_up(doctor, clock)
+        assert (await doctor.delete("/auth/second-factor")).status_code == 204
+        problem(await (await doctor.again()).get("/doctors/me"), 403, "set_up_second_factor")
+
+
+class TestWhereEverybodyMustHaveOne:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"require_second_factor": "everybody"})
+
+    async def test_a_patient_too(self, patient: Person, clock: SetClock) -> None:
+        problem(await patient.get("/appointments"), 403, "set_up_second_factor")
+        await set_up(patient, clock)
+        assert (await patient.get("/appointments")).status_code == 200

@@ -1,0 +1,191 @@
+"""Staying logged in, and ending it."""
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from app.db.session import Sessions
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, grant, log_in, problem
+
+
+async def refresh(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
+    return await client.post("/auth/refresh", json={"refresh_token": token})
+
+
+async def me(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
+    return await client.get("/auth/me", headers={"Authorization": f"Bearer {access_token}"})
+
+
+async def test_a_session_goes_on_by_its_refresh_token(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
+    granted = await grant(client, patient.email)
+    for _ in range(3):
+        clock.advance(minutes=45)
+        problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+        answer = await refresh(client, granted["refresh_token"])
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.json()["expires_in"] == 1800
+        assert answer.json()["refresh_token"] != granted["refresh_token"]
+        granted = answer.json()
+        assert (await me(client, granted["access_token"])).json()["id"] == patient.id
+
+
+async def test_a_refresh_token_that_comes_twice_ends_the_session(client: httpx2.AsyncClient, patient: Person) -> None:
+    stolen = await grant(client, patient.email)
+    renewed = (await refresh(client, stolen["refresh_token"])).json()
+    problem(await refresh(client, stolen["refresh_token"]), 401, "invalid_refresh_token")
+    problem(await refresh(client, renewed["refresh_token"]), 401, "invalid_refresh_token")
+    problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
+    assert (await patient.get("/auth/me")).status_code == 200, "the other session goes on"
+
+
+async def test_a_session_that_lies_idle_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    granted = await grant(client, patient.email)
+    clock.advance(minutes=60)
+    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert (await (await patient.again()).get("/auth/sessions")).json()[1:] == []
+
+
+async def test_no_session_outlasts_its_day(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    granted = await grant(client, patient.email)
+    for _ in range(31):
+        clock.advance(minutes=46)
+        granted = (await refresh(client, granted["refresh_token"])).json()
+    clock.advance(minutes=9)  # 23:55 after the log-in
+    granted = (await refresh(client, granted["refresh_token"])).json()
+    assert granted["expires_in"] == 300
+    clock.advance(minutes=5)
+    problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+
+
+@pytest.mark.parametrize("token", ["x", "x" * 43, "\u00e9"])
+async def test_a_refresh_token_that_we_did_not_make(client: httpx2.AsyncClient, patient: Person, token: str) -> None:
+    problem(await refresh(client, token), 401, "invalid_refresh_token")
+    problem(await refresh(client, patient.token[:200]), 401, "invalid_refresh_token")
+
+
+async def test_a_refresh_token_is_no_access_token(client: httpx2.AsyncClient, patient: Person) -> None:
+    granted = await grant(client, patient.email)
+    problem(await me(client, granted["refresh_token"]), 401, "not_authenticated")
+
+
+async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, sessions: Sessions) -> None:
+    granted = await grant(client, patient.email)
+    async with sessions.read() as session:
+        hashes = (await session.execute(text("SELECT token_hash FROM refresh_tokens"))).scalars().all()
+    assert len(hashes) == 2
+    assert granted["refresh_token"] not in hashes
+
+
+async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
+    granted = await grant(client, patient.email)
+    other = Person(client, patient.id, patient.email, patient.name, granted["access_token"])
+    answer = await other.client.post("/auth/logout", headers=other.headers)
+    assert answer.status_code == 204
+    problem(await other.get("/auth/me"), 401, "not_authenticated")
+    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert (await patient.get("/auth/me")).status_code == 200
+
+
+async def test_where_somebody_is_logged_in(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    clock.advance(minutes=1)
+    answer = await client.post(
+        "/auth/login",
+        data={"username": patient.email, "password": PASSWORD},
+        headers={"User-Agent": "A phone\x07" * 99},
+    )
+    assert answer.status_code == 200
+    listed = (await patient.get("/auth/sessions")).json()
+    assert [each["current"] for each in listed] == [False, True]
+    assert listed[0] == {
+        "id": listed[0]["id"],
+        "created_at": "2026-12-01T08:01:00Z",
+        "refreshed_at": "2026-12-01T08:01:00Z",
+        "expires_at": "2026-12-01T09:01:00Z",
+        "ends_at": "2026-12-02T08:01:00Z",
+        "client_address": "127.0.0.1",
+        "user_agent": ("A phone" * 99)[:200],
+        "second_factor": False,
+        "current": False,
+    }
+    assert (await patient.delete(f"/auth/sessions/{listed[0]['id']}")).status_code == 204
+    problem(await me(client, answer.json()["access_token"]), 401, "not_authenticated")
+    problem(await patient.delete(f"/auth/sessions/{listed[0]['id']}"), 404, "not_found")
+    assert len((await patient.get("/auth/sessions")).json()) == 1
+
+
+async def test_nobody_ends_a_session_of_somebody_else(patient: Person, doctor: Person) -> None:
+    [own] = (await doctor.get("/auth/sessions")).json()
+    problem(await patient.delete(f"/auth/sessions/{own['id']}"), 404, "not_found")
+    assert (await patient.delete("/auth/sessions")).status_code == 204
+    problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    assert (await doctor.get("/auth/me")).status_code == 200
+
+
+async def test_changing_a_password_ends_the_other_sessions(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+) -> None:
+    other = await grant(client, patient.email)
+    body = {"current_password": PASSWORD, "new_password": "another horse"}
+    assert (await patient.post("/auth/change-password", body)).status_code == 204
+    assert (await patient.get("/auth/me")).status_code == 200
+    problem(await me(client, other["access_token"]), 401, "not_authenticated")
+    problem(await refresh(client, other["refresh_token"]), 401, "invalid_refresh_token")
+    assert await log_in(client, patient.email, "another horse")
+    assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "Your password was changed")]
+
+
+async def test_a_wrong_current_password(client: httpx2.AsyncClient, patient: Person) -> None:
+    body = {"current_password": "a wrong one", "new_password": "another horse"}
+    refused = problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
+    assert refused["errors"] == [{"field": "current_password", "message": "is not your password"}]
+    assert await log_in(client, patient.email)
+
+
+async def test_a_reset_tells_the_owner(client: httpx2.AsyncClient, patient: Person, mails: list[Mail]) -> None:
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    token = mails[-1].text.split("\n\n")[1]
+    body = {"token": token, "new_password": "another horse"}
+    assert (await client.post("/auth/reset-password", json=body)).status_code == 204
+    assert [mail.subject for mail in mails] == ["Choose a new password", "Your password was changed"]
+    assert {mail.to for mail in mails} == {patient.email}
+
+
+async def test_no_more_than_five_reset_tokens_at_a_time(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
+) -> None:
+    for _ in range(8):
+        assert (await client.post("/auth/forgot-password", json={"email": patient.email})).status_code == 200
+    assert len(mails) == 5
+    clock.advance(minutes=30)
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    assert len(mails) == 6
+
+
+async def test_what_has_ended_is_swept_away(
+    client: httpx2.AsyncClient, patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    clock.advance(hours=25)
+    await log_in(client, patient.email)
+    async with sessions.read() as session:
+        for table in ("login_sessions", "refresh_tokens"):
+            assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 1
+
+
+class TestAShortDay:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"session_hours": 1, "session_idle_minutes": 60, "access_token_minutes": 60})
+
+    async def test_an_access_token_ends_with_its_session(
+        self, client: httpx2.AsyncClient, patient: Person, clock: SetClock
+    ) -> None:
+        granted = await grant(client, patient.email)
+        clock.advance(minutes=40)
+        assert (await refresh(client, granted["refresh_token"])).json()["expires_in"] == 20 * 60
