@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.adapters.mail import Mailer, print_mail
 from app.core import clock as system_clock
+from app.core.chain import derive_key
 from app.core.clock import Clock
 from app.core.dependencies import Resources
 from app.core.security import Passwords
@@ -14,6 +15,7 @@ from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
+from app.jobs.sealing import sealing
 from app.routers import appointments, auth, docs, doctors, health, holds, offers, problems, schedule, visit_types
 from app.routers.requests import BodyLimit
 
@@ -45,7 +47,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings, clock, mailer) as app.state.resources:
+        async with (
+            open_resources(settings, clock, mailer) as resources,
+            sealing(resources.sessions, derive_key(settings.sealing_secret)),
+        ):
+            app.state.resources = resources
             yield
 
     app = FastAPI(

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     database_url: str = "sqlite+aiosqlite:///./appointments.db"
     secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    audit_key: SecretStr = SecretStr("")
+    """Seals the audit trail; empty: the secret key does."""
     access_token_minutes: Annotated[PositiveInt, Field(le=24 * 60)] = 30
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
@@ -40,6 +42,11 @@ class Settings(BaseSettings):
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
     password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
     password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
+
+    @property
+    def sealing_secret(self) -> str:
+        """What the key of the audit trail's chain is derived from."""
+        return self.audit_key.get_secret_value() or self.secret_key.get_secret_value()
 
     @field_validator("database_url")
     @classmethod
@@ -66,6 +73,8 @@ class Settings(BaseSettings):
                 raise ValueError("SECRET_KEY must be set in production; try: openssl rand -hex 32")
             if len(secret.encode()) < SHORTEST_SECRET:
                 raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
+            if 0 < len(self.audit_key.get_secret_value().encode()) < SHORTEST_SECRET:
+                raise ValueError(f"AUDIT_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
             if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
                 raise ValueError(
                     f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
