@@ -16,7 +16,7 @@ from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
 from app.jobs.sealing import sealing
-from app.routers import appointments, auth, docs, doctors, health, holds, offers, problems, schedule, visit_types
+from app.routers import appointments, audit, auth, docs, doctors, health, holds, offers, problems, schedule, visit_types
 from app.routers.requests import BodyLimit
 
 MAX_BODY_BYTES = 64 * 1024
@@ -71,7 +71,7 @@ def create_app(
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
     problems.add_handlers(app)
     docs.add_documentation(app)
-    for edge in (auth, doctors, offers, holds, appointments, schedule, visit_types, health, docs):
+    for edge in (auth, doctors, offers, holds, appointments, schedule, visit_types, audit, health, docs):
         app.include_router(edge.router)
     return app
 

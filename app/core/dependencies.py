@@ -61,9 +61,12 @@ Now = Annotated[datetime, Depends(get_now)]
 
 
 async def open_session(request: Request, resources: AppResources) -> AsyncIterator[AsyncSession]:
-    """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end."""
-    transaction = resources.sessions.read if request.method == "GET" else resources.sessions.write
-    async with transaction() as session:
+    """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end.
+
+    Where the request is recorded, it must write that.
+    """
+    reads = request.method == "GET" and not request.state.recorded
+    async with resources.sessions.read() if reads else resources.sessions.write() as session:
         yield session
 
 
@@ -80,7 +83,11 @@ async def public() -> None:
 
 
 async def find_viewer(
-    resources: AppResources, session: DbSession, now: Now, token: Annotated[str | None, Depends(_bearer)]
+    request: Request,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    token: Annotated[str | None, Depends(_bearer)],
 ) -> Actor | None:
     """The caller, or nobody if no token was sent; a token that is not valid is an error."""
     if token is None:
@@ -89,6 +96,7 @@ async def find_viewer(
     actor = await users.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
+    request.state.actor = actor  # for the audit trail, if she is refused
     return actor
 
 
@@ -109,4 +117,5 @@ Viewer = Annotated[Actor | None, Depends(find_viewer)]
 """Everybody; who has logged in may see a little more."""
 PatientActor = Annotated[Actor, Depends(_require(Role.PATIENT))]
 DoctorActor = Annotated[Actor, Depends(_require(Role.DOCTOR))]
+AdminActor = Annotated[Actor, Depends(_require(Role.ADMIN))]
 AnyActor = Annotated[Actor, Depends(_require(*Role))]

@@ -99,11 +99,12 @@ def upgrade() -> None:
     )
     for columns in (["patient_id", "occurred_at", "id"], ["actor_id", "occurred_at", "id"], ["occurred_at", "id"]):
         op.create_index(f"audit_events_{'_'.join(columns)}_idx", "audit_events", columns)
-    unsealed = sa.text("position IS NULL")
-    op.create_index(
-        "audit_events_unsealed_idx", "audit_events", ["id"], postgresql_where=unsealed, sqlite_where=unsealed
-    )
-    for statement in GUARDS[op.get_context().dialect.name]:
+    dialect = op.get_context().dialect.name
+    if dialect == "postgresql":
+        op.create_index(
+            "audit_events_unsealed_idx", "audit_events", ["id"], postgresql_where=sa.text("position IS NULL")
+        )
+    for statement in GUARDS[dialect]:
         op.execute(statement)
 
 

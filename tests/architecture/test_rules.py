@@ -1,16 +1,20 @@
 """The rules of the house (docs/architecture.md) that import-linter cannot see."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import TypeAdapter
 
 from app.core import dependencies
 from app.core.settings import Settings
 from app.main import create_app
+from app.routers.idempotency import reserve_key
+from app.routers.trail import open_trail
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
@@ -115,7 +119,7 @@ def test_there_is_no_room_for_odds_and_ends() -> None:
 SETTINGS = Settings(_env_file=None)
 MARKERS = {
     marker.__metadata__[0].dependency: name
-    for name in ("Public", "Viewer", "PatientActor", "DoctorActor", "AnyActor")
+    for name in ("Public", "Viewer", "PatientActor", "DoctorActor", "AdminActor", "AnyActor")
     for marker in [getattr(dependencies, name)]
 }
 
@@ -182,7 +186,52 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /appointments/{appointment_id:uuid}/no-show": "DoctorActor",
         "POST /holds": "PatientActor",
         "DELETE /holds/{hold_id:uuid}": "PatientActor",
+        "GET /admin/audit": "AdminActor",
     }
+
+
+UNRECORDED = {
+    "her own account": {"GET /auth/me"},
+    "a doctor's own rules, which tell of no patient": {
+        "GET /doctors/me",
+        "GET /doctors/me/hours",
+        "GET /doctors/me/time-off",
+        "DELETE /doctors/me/time-off/{time_off_id:uuid}",
+        "POST /doctors/me/visit-types",
+        "GET /doctors/me/visit-types",
+        "PATCH /doctors/me/visit-types/{visit_type_id:uuid}",
+        "DELETE /doctors/me/visit-types/{visit_type_id:uuid}",
+        "POST /doctors/availability",
+        "GET /doctors/me/availability",
+        "DELETE /doctors/availability/{availability_id:uuid}",
+    },
+    "free time, which shows a patient nobody but herself": {
+        "GET /doctors/{doctor_id:uuid}/availability",
+        "GET /doctors/{doctor_id:uuid}/slots",
+        "GET /doctors/{doctor_id:uuid}/next-slot",
+        "GET /doctors/{doctor_id:uuid}/explain",
+    },
+}
+
+
+def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
+    without = set()
+    for route in routes():
+        called = [each.call for each in dependants(route.dependant)]
+        if dependencies.public in called or open_trail in called:
+            continue
+        without |= {f"{method} {route.path}" for method in route.methods or ()}
+        if route.response_model is not None:
+            shown = json.dumps(TypeAdapter(route.response_model).json_schema())
+            assert "patient_id" not in shown, f"{route.path} shows whose data it is and names no Trail"
+    assert without == set.union(*UNRECORDED.values())
+
+
+def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
+    for route in routes():
+        called = [each.call for each in route.dependant.dependencies]
+        if open_trail in called and reserve_key in called:
+            assert called.index(open_trail) < called.index(reserve_key), route.path
 
 
 def test_every_route_with_a_transaction_ends_it_before_the_response() -> None:
