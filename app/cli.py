@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import clock
+from app.core.chain import Head, chain_key
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.core.security import Passwords
@@ -20,9 +21,11 @@ from app.db.schema import UnknownSchemaError, ensure_newest, newest_revision, up
 from app.db.session import Sessions
 from app.demo import fill
 from app.schemas.fields import Email, Name, NewPassword
-from app.services import accounts
+from app.services import accounts, audit
+from app.services.audit import BrokenChainError
 
 LONGEST_MIGRATION = 3600  # seconds
+PROGRESS = 100_000  # events
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         reasons = [f"{each.field} {each.message}" for each in error.errors] or [str(error.__cause__ or "")]
         print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)
         return 1
-    except UnknownSchemaError as error:
+    except (UnknownSchemaError, BrokenChainError) as error:
         print(error, file=sys.stderr)
         return 1
     except ValidationError as error:
@@ -59,6 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("--name", required=True)
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     admin.set_defaults(command=_create_admin)
+
+    audit_commands = commands.add_parser("audit", help="look after the audit trail").add_subparsers(required=True)
+    verify = audit_commands.add_parser("verify", help="check that nothing in the audit trail was tampered with")
+    verify.add_argument(
+        "--head",
+        type=Head.parse,
+        metavar="POSITION:HASH",
+        help="a head that was logged, or printed here, earlier: then a chain that was cut off is noticed, too",
+    )
+    verify.set_defaults(command=_verify_audit_trail)
 
     demo = commands.add_parser("demo", help="fill the database with a believable clinic")
     demo.set_defaults(command=_demo)
@@ -94,6 +107,20 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
     finally:
         passwords.close()
     print(f"{email} is an administrator now.")
+
+
+async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -> None:
+    def tell(position: int) -> None:
+        if position % PROGRESS == 0:
+            print(f"{position} events checked …", file=sys.stderr)
+
+    async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
+        await ensure_newest(engine)
+        verified = await audit.verify(
+            Sessions(engine), chain_key(settings.sealing_secret), written_down=options.head, progress=tell
+        )
+    print(f"The audit trail is what was sealed: {verified.sealed} events, and {verified.unsealed} not sealed yet.")
+    print(f"Head: {verified.head}")
 
 
 async def _demo(settings: Settings, _options: argparse.Namespace) -> None:

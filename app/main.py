@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.adapters.mail import Mailer, print_mail
 from app.core import clock as system_clock
+from app.core.chain import chain_key
 from app.core.clock import Clock
 from app.core.dependencies import Resources
 from app.core.security import Passwords
@@ -14,8 +15,10 @@ from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
+from app.jobs.sealing import sealing
 from app.routers import (
     appointments,
+    audit,
     auth,
     docs,
     doctors,
@@ -58,7 +61,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings, clock, mailer) as app.state.resources:
+        async with (
+            open_resources(settings, clock, mailer) as resources,
+            sealing(resources.sessions, chain_key(settings.sealing_secret)),
+        ):
+            app.state.resources = resources
             yield
 
     app = FastAPI(
@@ -88,6 +95,7 @@ def create_app(
         appointments,
         schedule,
         visit_types,
+        audit,
         health,
         docs,
     ):

@@ -11,12 +11,15 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
 from app.adapters.mail import Mail
+from app.core.dependencies import Resources
+from app.core.permissions import Role
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.session import Sessions
 from app.main import create_app, open_resources
+from app.services import accounts
 from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
-from tests.people import Person
+from tests.people import PASSWORD, Person, log_in
 from tests.postgres import PostgresServer
 
 SERVER = pytest.StashKey[PostgresServer]()
@@ -199,3 +202,21 @@ async def doctor(join: Join) -> Person:
 @pytest.fixture
 async def patient(join: Join) -> Person:
     return await join("patient", name="Ann Lee")
+
+
+@pytest.fixture
+async def admin(client: httpx2.AsyncClient, app: FastAPI) -> Person:
+    """An administrator, made as the command line does."""
+    resources: Resources = app.state.resources
+    async with resources.sessions.write() as session:
+        made = await accounts.register(
+            session,
+            resources.passwords,
+            email="root@example.com",
+            password=PASSWORD,
+            name="Root",
+            role=Role.ADMIN,
+            now=resources.clock(),
+            refuse_weak=True,
+        )
+    return Person(client, str(made.id), made.email, made.name, await log_in(client, made.email))

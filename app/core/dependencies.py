@@ -62,9 +62,12 @@ Now = Annotated[datetime, Depends(get_now)]
 
 
 async def open_session(request: Request, resources: AppResources) -> AsyncIterator[AsyncSession]:
-    """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end."""
-    transaction = resources.sessions.read if request.method == "GET" else resources.sessions.write
-    async with transaction() as session:
+    """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end.
+
+    Where the request is recorded, it must write that.
+    """
+    reads = request.method == "GET" and not request.state.recorded
+    async with resources.sessions.read() if reads else resources.sessions.write() as session:
         yield session
 
 
@@ -87,24 +90,29 @@ async def public() -> None:
 Token = Annotated[str | None, Depends(_bearer)]
 
 
-async def find_viewer(resources: AppResources, session: DbSession, now: Now, token: Token) -> Actor | None:
+async def find_viewer(
+    request: Request, resources: AppResources, session: DbSession, now: Now, token: Token
+) -> Actor | None:
     """The caller, or nobody if no token was sent; a token that is not valid is an error."""
-    return await _find_caller(resources, session, now, token)
+    return await _find_caller(request, resources, session, now, token)
 
 
-async def find_brief_viewer(resources: AppResources, now: Now, token: Token) -> Actor | None:
+async def find_brief_viewer(request: Request, resources: AppResources, now: Now, token: Token) -> Actor | None:
     """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
     async with resources.sessions.read() as session:
-        return await _find_caller(resources, session, now, token)
+        return await _find_caller(request, resources, session, now, token)
 
 
-async def _find_caller(resources: Resources, session: AsyncSession, now: datetime, token: str | None) -> Actor | None:
+async def _find_caller(
+    request: Request, resources: Resources, session: AsyncSession, now: datetime, token: str | None
+) -> Actor | None:
     if token is None:
         return None
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
     actor = await sessions.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
+    request.state.actor = actor  # for the audit trail, if she is refused
     return actor
 
 

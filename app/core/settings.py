@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     database_url: str = "sqlite+aiosqlite:///./appointments.db"
     secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    audit_key: SecretStr = SecretStr("")
+    """Seals the audit trail; empty: the secret key does."""
     access_token_minutes: Annotated[PositiveInt, Field(le=24 * 60)] = 30
     session_idle_minutes: Annotated[PositiveInt, Field(le=90 * 24 * 60)] = 60
     session_hours: Annotated[PositiveInt, Field(le=365 * 24)] = 24
@@ -49,6 +51,11 @@ class Settings(BaseSettings):
     def refuses_weak_passwords(self) -> bool:
         """Whether a password that is easy to guess is refused."""
         return self.environment == "production"
+
+    @property
+    def sealing_secret(self) -> str:
+        """What the key of the audit trail's chain is derived from."""
+        return self.audit_key.get_secret_value() or self.secret_key.get_secret_value()
 
     @field_validator("database_url")
     @classmethod
@@ -81,6 +88,8 @@ class Settings(BaseSettings):
                 raise ValueError("SECRET_KEY must be set in production; try: openssl rand -hex 32")
             if len(secret.encode()) < SHORTEST_SECRET:
                 raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
+            if 0 < len(self.audit_key.get_secret_value().encode()) < SHORTEST_SECRET:
+                raise ValueError(f"AUDIT_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
             if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
                 raise ValueError(
                     f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"

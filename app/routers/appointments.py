@@ -16,6 +16,7 @@ from app.routers.idempotency import Idempotent
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import RequestTrail, Trail
 from app.routers.versions import ETAG_HEADER, IfMatch, tagged
 from app.scheduling.status import Action
 from app.schemas import appointments as wire
@@ -68,6 +69,7 @@ async def list_doctors_appointments(
     actor: DoctorActor,
     session: DbSession,
     now: Now,
+    trail: Trail,
 ) -> Sequence[AppointmentRecord]:
     """List your appointments as a doctor: the upcoming ones first, the next at the top; then the past, backwards.
 
@@ -75,7 +77,7 @@ async def list_doctors_appointments(
     after a change of hours, or in time off. It is worked out when you ask.
     """
     page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
-    return await _list_own(page, query, request, response, actor, session, now)
+    return await _list_own(page, query, request, response, actor, session, now, trail)
 
 
 @router.post(
@@ -99,7 +101,13 @@ async def list_doctors_appointments(
     },
 )
 async def book_appointment(
-    body: wire.NewAppointment, response: Response, actor: PatientActor, session: DbSession, now: Now, _: Idempotent
+    body: wire.NewAppointment,
+    response: Response,
+    actor: PatientActor,
+    session: DbSession,
+    now: Now,
+    trail: Trail,
+    _: Idempotent,
 ) -> AppointmentRecord:
     """Book a visit for yourself.
 
@@ -115,6 +123,7 @@ async def book_appointment(
         hold_id=body.hold_id,
         now=now,
     )
+    trail.concerns(booked)
     return tagged(response, booked)
 
 
@@ -130,12 +139,13 @@ async def list_appointments(
     actor: AnyActor,
     session: DbSession,
     now: Now,
+    trail: Trail,
 ) -> Sequence[AppointmentRecord]:
     """List your appointments, as a patient or as a doctor.
 
     The upcoming ones first, the next at the top; then the past, backwards.
     """
-    return await _list_own(appointments.page_appointments, query, request, response, actor, session, now)
+    return await _list_own(appointments.page_appointments, query, request, response, actor, session, now, trail)
 
 
 @router.get(
@@ -147,10 +157,12 @@ async def list_appointments(
     },
 )
 async def get_appointment(
-    appointment_id: UUID, response: Response, actor: AnyActor, session: DbSession
+    appointment_id: UUID, response: Response, actor: AnyActor, session: DbSession, trail: Trail
 ) -> AppointmentRecord:
     """One of your appointments."""
-    return tagged(response, await appointments.get_appointment(session, actor, appointment_id))
+    found = await appointments.get_appointment(session, actor, appointment_id)
+    trail.concerns(found)
+    return tagged(response, found)
 
 
 @router.get(
@@ -168,9 +180,11 @@ async def list_versions(
     response: Response,
     actor: AnyActor,
     session: DbSession,
+    trail: Trail,
 ) -> Sequence[VersionRecord]:
     """The history of one of your appointments: every version it had, the oldest first, and who made it so."""
     appointment = await appointments.get_appointment(session, actor, appointment_id)
+    trail.concerns(appointment)
     after = read_cursor(query.cursor, _VERSION)
     found = await appointments.page_versions(session, appointment, after=after, limit=query.limit + 1)
     return cut_page(request, response, found, limit=query.limit, key_type=_VERSION, key=lambda version: version.version)
@@ -182,7 +196,13 @@ async def list_versions(
     responses=_changing(*CANCEL_REFUSALS),
 )
 async def cancel_appointment(
-    appointment_id: UUID, response: Response, actor: AnyActor, session: DbSession, now: Now, versions: IfMatch
+    appointment_id: UUID,
+    response: Response,
+    actor: AnyActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
 ) -> AppointmentRecord:
     """Cancel one of your appointments; its time is free again at once.
 
@@ -190,6 +210,7 @@ async def cancel_appointment(
     before that. To give a reason, use `POST /appointments/{appointment_id}/cancel`.
     """
     cancelled = await lifecycle.cancel_appointment(session, actor, appointment_id, versions=versions, now=now)
+    trail.concerns(cancelled)
     return tagged(response, cancelled)
 
 
@@ -206,12 +227,14 @@ async def cancel_appointment_with_reason(
     session: DbSession,
     now: Now,
     versions: IfMatch,
+    trail: Trail,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Cancel one of your appointments, and say why. Otherwise as `DELETE /appointments/{appointment_id}`."""
     cancelled = await lifecycle.cancel_appointment(
         session, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
     )
+    trail.concerns(cancelled)
     return tagged(response, cancelled)
 
 
@@ -228,6 +251,7 @@ async def reschedule_appointment(
     session: DbSession,
     now: Now,
     versions: IfMatch,
+    trail: Trail,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Move one of your appointments. It keeps its id; if the new time is not to be had, it stays where it is.
@@ -243,6 +267,7 @@ async def reschedule_appointment(
         versions=versions,
         now=now,
     )
+    trail.concerns(moved)
     return tagged(response, moved)
 
 
@@ -258,10 +283,11 @@ async def arrive(
     session: DbSession,
     now: Now,
     versions: IfMatch,
+    trail: Trail,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Note that the patient is there; from 12 hours before the start on."""
-    return await _advance(Action.ARRIVE, appointment_id, response, actor, session, now, versions)
+    return await _advance(Action.ARRIVE, appointment_id, response, actor, session, now, versions, trail)
 
 
 @router.post(
@@ -276,10 +302,11 @@ async def complete(
     session: DbSession,
     now: Now,
     versions: IfMatch,
+    trail: Trail,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Note that the visit has taken place; from its start on, whether or not the arrival was noted."""
-    return await _advance(Action.COMPLETE, appointment_id, response, actor, session, now, versions)
+    return await _advance(Action.COMPLETE, appointment_id, response, actor, session, now, versions, trail)
 
 
 @router.post(
@@ -294,10 +321,11 @@ async def no_show(
     session: DbSession,
     now: Now,
     versions: IfMatch,
+    trail: Trail,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
-    return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions)
+    return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions, trail)
 
 
 async def _advance(
@@ -308,8 +336,10 @@ async def _advance(
     session: DbSession,
     now: Now,
     versions: frozenset[int] | None,
+    trail: RequestTrail,
 ) -> AppointmentRecord:
     advanced = await lifecycle.advance_appointment(session, actor, appointment_id, action, versions=versions, now=now)
+    trail.concerns(advanced)
     return tagged(response, advanced)
 
 
@@ -321,6 +351,7 @@ async def _list_own(
     actor: Actor,
     session: DbSession,
     now: Now,
+    trail: RequestTrail,
 ) -> Sequence[AppointmentRecord]:
     cursor = read_cursor(query.cursor, _KEY)
     after = PageKey(*cursor) if cursor else None
@@ -336,7 +367,7 @@ async def _list_own(
         after=after,
         limit=query.limit + 1,
     )
-    return cut_page(
+    listed = cut_page(
         request,
         response,
         found,
@@ -344,6 +375,8 @@ async def _list_own(
         key_type=_KEY,
         key=partial(appointments.page_key, as_of=as_of),
     )
+    trail.concerns(*listed)
+    return listed
 
 
 def affected_members(affected: conflicts.Affected) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from app.routers.appointments import affected_members
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
 from app.schemas import doctors as wire
 from app.schemas.fields import SortKey
 from app.services import practice
@@ -62,7 +63,7 @@ async def get_own_practice(actor: DoctorActor, session: DbSession) -> DoctorReco
     responses=responses("not_authenticated", "wrong_role", "body_too_large", "invalid_request", "busy"),
 )
 async def change_practice(
-    body: wire.DoctorChanges, actor: DoctorActor, session: DbSession, now: Now
+    body: wire.DoctorChanges, actor: DoctorActor, session: DbSession, now: Now, trail: Trail
 ) -> wire.ChangedDoctor:
     """Change what patients see of you, and the limits within which they can book.
 
@@ -70,6 +71,7 @@ async def change_practice(
     rules keep their wall times; the answer lists the appointments that are outside of your hours then.
     """
     doctor, affected = await practice.change_practice(session, actor, body.changes(), now)
+    trail.concerns(*affected.appointments)
     return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected))
 
 

@@ -10,6 +10,7 @@ from app.routers.appointments import REFUSALS
 from app.routers.idempotency import Idempotent
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
 from app.schemas import appointments as wire
 from app.services import booking
 from app.services.booking import Wanted
@@ -33,15 +34,19 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
         "busy",
     ),
 )
-async def hold_time(body: wire.NewHold, actor: PatientActor, session: DbSession, now: Now, _: Idempotent) -> HoldRecord:
+async def hold_time(
+    body: wire.NewHold, actor: PatientActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+) -> HoldRecord:
     """Keep a slot for 5 minutes, while you fill in a form or make up your mind.
 
     Nobody else can have it meanwhile; you book it with its `hold_id`. It ends by itself, when you take it back, or
     when you hold another one.
     """
-    return await booking.hold_time(
+    held = await booking.hold_time(
         session, actor, Wanted(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id), now=now
     )
+    trail.about(held.id)
+    return held
 
 
 @router.delete(
@@ -49,6 +54,7 @@ async def hold_time(body: wire.NewHold, actor: PatientActor, session: DbSession,
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def release_hold(hold_id: UUID, actor: PatientActor, session: DbSession) -> None:
+async def release_hold(hold_id: UUID, actor: PatientActor, session: DbSession, trail: Trail) -> None:
     """Give a slot back that you hold."""
+    trail.about(hold_id)
     await booking.release_hold(session, actor, hold_id)

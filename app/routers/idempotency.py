@@ -48,7 +48,7 @@ async def reserve_key(
     if answer:
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
         raise Replay(Response(answer.body, answer.status, headers, media_type="application/json"))
-    request.state.keep_answer = partial(_keep, session, caller.id, key)
+    request.state.before_commit.append(partial(_keep, session, caller.id, key))
 
 
 async def _meaning(request: Request) -> bytes:

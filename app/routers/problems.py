@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from app.core.errors import ERRORS, DomainError, FieldError, Kind
+from app.routers.trail import record_refusal
 
 MEDIA_TYPE = "application/problem+json"
 STATUS = {
@@ -111,7 +112,8 @@ def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[st
     return JSONResponse(_body(code, errors), status, headers or _headers(code), media_type=MEDIA_TYPE)
 
 
-async def _on_domain_error(_request: Request, error: DomainError) -> Response:
+async def _on_domain_error(request: Request, error: DomainError) -> Response:
+    await record_refusal(request, error)
     if error.kind is Kind.BUSY:
         log.warning("busy: %r", error.__cause__ or "no room")
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.routers.trail import open_trail
 
 
 class StrictRequest(Request):
@@ -88,13 +90,21 @@ class Replay(Exception):  # noqa: N818 - not an error: the request has been answ
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its requests strictly, and answers again what it has answered before."""
+    """A route that reads its requests strictly, and answers again what it has answered before.
+
+    What is to be committed with the answer is written when the answer is there: see ``request.state.before_commit``.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, on a strict request."""
         handle = super().get_route_handler()
+        recorded = any(each.call is open_trail for each in self.dependant.dependencies)
 
         async def handle_strictly(request: Request) -> Response:
+            request.state.operation = self.name
+            request.state.recorded = recorded
+            before_commit: list[Callable[[Response], Awaitable[None]]] = []
+            request.state.before_commit = before_commit
             counted = Counter(name for name, _ in request.query_params.multi_items() if name not in _MAY_REPEAT)
             if twice := [name for name, count in counted.items() if count > 1]:
                 raise RequestValidationError(
@@ -103,10 +113,10 @@ class StrictRoute(APIRoute):
             try:
                 response = await handle(StrictRequest(request.scope, request.receive))
             except Replay as replay:
-                return replay.response
-            if keep := getattr(request.state, "keep_answer", None):
-                # The transaction is still open: what is kept is committed with what it answers for, or neither is.
-                await keep(response)
+                response = replay.response
+            # The transaction is still open: this is committed with what it is about, or neither is.
+            for write in before_commit:
+                await write(response)
             return response
 
         return handle_strictly

@@ -18,6 +18,7 @@ from app.routers.idempotency import Idempotent
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
 from app.scheduling.availability import Availability, TimeOff, window
 from app.scheduling.intervals import from_instant
 from app.schemas import schedule as wire
@@ -112,7 +113,9 @@ async def withdraw_availability(
     "/me/hours",
     responses=responses("not_authenticated", "wrong_role", "too_many", "body_too_large", "invalid_request", "busy"),
 )
-async def set_weekly_hours(body: wire.NewHours, actor: DoctorActor, session: DbSession, now: Now) -> wire.ChangedHours:
+async def set_weekly_hours(
+    body: wire.NewHours, actor: DoctorActor, session: DbSession, now: Now, trail: Trail
+) -> wire.ChangedHours:
     """Replace your weekly plan, from one day on or for some time.
 
     Wall times of your zone, several windows a day; one that ends before it starts goes on over midnight, and 24:00 is
@@ -122,6 +125,7 @@ async def set_weekly_hours(body: wire.NewHours, actor: DoctorActor, session: DbS
     plan, affected = await schedule.set_weekly_hours(
         session, actor, body.hours, valid_from=body.valid_from, valid_to=body.valid_to, now=now
     )
+    trail.concerns(*affected.appointments)
     return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **affected_members(affected))
 
 
@@ -148,7 +152,7 @@ async def get_weekly_hours(
     ),
 )
 async def take_time_off(
-    body: wire.NewTimeOff, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+    body: wire.NewTimeOff, actor: DoctorActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
 ) -> wire.TakenTimeOff:
     """Close a stretch of your time, whatever is open then.
 
@@ -158,6 +162,8 @@ async def take_time_off(
     doctor, taken, affected = await schedule.take_time_off(
         session, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
     )
+    trail.about(taken.id)
+    trail.concerns(*affected.appointments)
     return wire.TakenTimeOff(**_time_off(doctor, taken).model_dump(), **affected_members(affected))
 
 

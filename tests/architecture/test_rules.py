@@ -1,16 +1,20 @@
 """The rules of the house (docs/architecture.md) that import-linter cannot see."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import TypeAdapter
 
 from app.core import dependencies
 from app.core.settings import Settings
 from app.main import create_app
+from app.routers.idempotency import reserve_key
+from app.routers.trail import open_trail
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
@@ -71,7 +75,11 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
             if any(word in said.lower() for word in words):
                 naming.add(room(path))
     # The settings know the URLs that an operator may write.
-    assert {name for name in naming if not name.startswith("db/")} == {"core/settings.py", "models/appointment.py"}
+    assert {name for name in naming if not name.startswith("db/")} == {
+        "core/settings.py",
+        "models/appointment.py",
+        "models/audit.py",
+    }
 
 
 def test_routers_write_no_sql_and_services_neither() -> None:
@@ -201,6 +209,7 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /appointments/{appointment_id:uuid}/no-show": "DoctorActor",
         "POST /holds": "PatientActor",
         "DELETE /holds/{hold_id:uuid}": "PatientActor",
+        "GET /admin/audit": "AdminActor",
     }
 
 
@@ -208,6 +217,62 @@ def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:
     for route in routes():
         called = {each.call for each in dependants(route.dependant)}
         assert not {dependencies.open_session, dependencies.find_brief_viewer} <= called, route.path
+
+
+UNRECORDED = {
+    "her own account": {
+        "GET /auth/me",
+        "POST /auth/logout",
+        "POST /auth/change-password",
+        "GET /auth/sessions",
+        "DELETE /auth/sessions",
+        "DELETE /auth/sessions/{session_id:uuid}",
+        "GET /auth/second-factor",
+        "POST /auth/second-factor",
+        "POST /auth/second-factor/confirm",
+        "POST /auth/second-factor/recovery-codes",
+        "DELETE /auth/second-factor",
+    },
+    "a doctor's own rules, which tell of no patient": {
+        "GET /doctors/me",
+        "GET /doctors/me/hours",
+        "GET /doctors/me/time-off",
+        "DELETE /doctors/me/time-off/{time_off_id:uuid}",
+        "POST /doctors/me/visit-types",
+        "GET /doctors/me/visit-types",
+        "PATCH /doctors/me/visit-types/{visit_type_id:uuid}",
+        "DELETE /doctors/me/visit-types/{visit_type_id:uuid}",
+        "POST /doctors/availability",
+        "GET /doctors/me/availability",
+        "DELETE /doctors/availability/{availability_id:uuid}",
+    },
+    "free time, which shows a patient nobody but herself": {
+        "GET /doctors/{doctor_id:uuid}/availability",
+        "GET /doctors/{doctor_id:uuid}/slots",
+        "GET /doctors/{doctor_id:uuid}/next-slot",
+        "GET /doctors/{doctor_id:uuid}/explain",
+    },
+}
+
+
+def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
+    without = set()
+    for route in routes():
+        called = [each.call for each in dependants(route.dependant)]
+        if dependencies.public in called or open_trail in called:
+            continue
+        without |= {f"{method} {route.path}" for method in route.methods or ()}
+        if route.response_model is not None:
+            shown = json.dumps(TypeAdapter(route.response_model).json_schema())
+            assert "patient_id" not in shown, f"{route.path} shows whose data it is and names no Trail"
+    assert without == set.union(*UNRECORDED.values())
+
+
+def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
+    for route in routes():
+        called = [each.call for each in route.dependant.dependencies]
+        if open_trail in called and reserve_key in called:
+            assert called.index(open_trail) < called.index(reserve_key), route.path
 
 
 def test_every_route_with_a_transaction_ends_it_before_the_response() -> None:

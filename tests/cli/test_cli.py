@@ -2,14 +2,21 @@
 
 import asyncio
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from app import cli
 from app.cli import main
+from app.core.chain import chain_key
 from app.db.schema import newest_revision
 from app.db.session import Sessions
+from app.jobs.sealing import seal_once
+from app.services import audit
+from app.services.audit import Event
+from tests.databases import tampering
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +83,51 @@ async def test_the_password_is_asked_for(sessions: Sessions, monkeypatch: pytest
 async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("migrate") == 0
     assert f"The database has the newest schema, {newest_revision()}." in capsys.readouterr().out
+
+
+async def test_the_audit_trail_is_verified(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def record() -> None:
+        async with sessions.write() as session:
+            await audit.record(session, *[Event("look")] * 4, now=datetime(2026, 12, 1, tzinfo=UTC))
+
+    monkeypatch.setattr(cli, "PROGRESS", 2)
+    monkeypatch.setattr(audit, "BATCH", 2)
+    monkeypatch.setenv("AUDIT_KEY", "a key of its own")
+    await record()
+    key = chain_key("a key of its own")
+    while await seal_once(sessions, key):
+        pass
+    await record()
+    assert await run("audit", "verify") == 0
+    printed = capsys.readouterr()
+    assert "4 events, and 4 not sealed yet" in printed.out
+    assert "4 events checked" in printed.err
+    head = printed.out.partition("Head: ")[2].strip()
+    assert await run("audit", "verify", "--head", head) == 0
+    async with sessions.write() as session:
+        await tampering(session)
+        await session.execute(text("DELETE FROM audit_events WHERE position = 4"))
+    assert await run("audit", "verify") == 0
+    capsys.readouterr()
+    assert await run("audit", "verify", "--head", head) == 1
+    assert "its end was cut off" in capsys.readouterr().err
+    async with sessions.write() as session:
+        await tampering(session)
+        await session.execute(text("DELETE FROM audit_events WHERE position = 2"))
+    assert await run("audit", "verify") == 1
+    assert "position 2 is missing" in capsys.readouterr().err
+    monkeypatch.setenv("AUDIT_KEY", "another key")
+    assert await run("audit", "verify") == 1
+    assert "position 1" in capsys.readouterr().err
+
+
+async def test_a_head_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        await run("audit", "verify", "--head", "4:abc")
+    assert exit_.value.code == 2
+    assert "--head" in capsys.readouterr().err
 
 
 async def test_a_database_that_is_not_there(

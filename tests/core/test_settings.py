@@ -51,6 +51,14 @@ def test_production_refuses_cheap_passwords(weaker: dict[str, str]) -> None:
         settings(environment="production", secret_key=SECRET, **weaker)
 
 
+def test_the_audit_trail_has_a_key_of_its_own_or_that_of_the_tokens() -> None:
+    assert settings(secret_key=SECRET).sealing_secret == SECRET
+    assert settings(secret_key=SECRET, audit_key=SECRET[::-1]).sealing_secret == SECRET[::-1]
+    with pytest.raises(ValidationError, match="AUDIT_KEY") as caught:
+        settings(environment="production", secret_key=SECRET, audit_key="guess")
+    assert "guess" not in str(caught.value)
+
+
 def test_production_starts_with_a_good_secret() -> None:
     assert settings(environment="production", secret_key=SECRET).environment == "production"
 

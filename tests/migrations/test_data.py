@@ -91,6 +91,21 @@ async def test_a_clinic_goes_through_the_migrations_and_back(engine: AsyncEngine
         await run(engine, ANOTHER)
 
 
+async def test_an_audit_trail_that_can_only_grow_goes_with_its_table(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine)
+    event = (
+        "INSERT INTO audit_events (id, occurred_at, action, outcome) "
+        f"VALUES ('{BOOKED}', '{{2026-12-08 15:00}}', 'look', 'ok')"
+    )
+    await run(engine, event)
+    await schema.downgrade(engine, "0002")
+    await schema.upgrade(engine)
+    assert await rows(engine, "SELECT * FROM audit_events") == []
+    await run(engine, event)
+    with pytest.raises(IntegrityError, match="can only grow"):
+        await run(engine, "DELETE FROM audit_events")
+
+
 async def test_going_back_drops_what_the_older_schema_does_not_know(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0001")
     await run(engine, CLINIC)

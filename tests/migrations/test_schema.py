@@ -22,6 +22,9 @@ UNION ALL SELECT concat_ws(
     ' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default)
   FROM information_schema.columns WHERE table_schema = 'public'
 UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc
+  WHERE pronamespace = 'public'::regnamespace
+    AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')
 """
 SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
 

@@ -22,3 +22,22 @@ async def test_the_triggers_of_sqlite_look_from_the_wanted_time_on(
         select = re.sub(r"(NEW|OLD)\.\w+", "'x'", re.sub(r"RAISE\(.*?\)", "1", body))
         plan = await session.execute(text(f"EXPLAIN QUERY PLAN {select}"))
         assert f"USING INDEX appointments_{whose}_busy_idx ({whose}_id=? AND {end}>?)" in str(plan.all())
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("whose", ["patient_id", "actor_id"])
+async def test_who_saw_a_patient_is_read_from_an_index_in_time(sessions: Sessions, whose: str) -> None:
+    async with sessions.read() as session:
+        plan = await session.execute(
+            text(
+                f"EXPLAIN QUERY PLAN SELECT * FROM audit_events WHERE {whose} = 'x' AND (occurred_at, id) < ('y', 'z') "
+                "ORDER BY occurred_at DESC, id DESC LIMIT 50"
+            )
+        )
+        [(*_, step)] = plan.all()
+        assert f"USING INDEX audit_events_{whose}_occurred_at_id_idx ({whose}=? AND (occurred_at,id)<" in step
+        plan = await session.execute(
+            text("EXPLAIN QUERY PLAN SELECT * FROM audit_events WHERE position IS NULL ORDER BY id LIMIT 1000")
+        )
+        [(*_, step)] = plan.all()  # a second step would be to sort
+        assert "USING INDEX sqlite_autoindex_audit_events_2 (position=?)" in step

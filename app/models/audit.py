@@ -1,0 +1,119 @@
+"""The audit trail: who has read or changed whose data (docs/audit.md). It can only grow, whoever writes."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DDL, BigInteger, CheckConstraint, Index, String, Table, Text, event, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.permissions import Role
+from app.db.base import Base
+from app.db.types import UtcDateTime, stored_enum
+
+UNSEALED = text("position IS NULL")
+
+
+class AuditEvent(Base):
+    """Something that somebody did, or was refused, with one patient's data; no foreign keys: it outlives accounts."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    actor_id: Mapped[UUID | None]
+    actor_role: Mapped[Role | None] = mapped_column(stored_enum(Role))
+    action: Mapped[str] = mapped_column(String(64))
+    """The name of the operation."""
+    outcome: Mapped[str] = mapped_column(String(32))
+    """``ok`` or the code of the error."""
+    patient_id: Mapped[UUID | None]
+    object_id: Mapped[UUID | None]
+    """The appointment, the hold, the account that it was done to, where it is one."""
+    address: Mapped[str | None] = mapped_column(Text)
+    """The client's; none on the command line."""
+    request_id: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    """What somebody said to explain it."""
+    position: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    """The place in the chain; like the hash it is empty until the event is sealed."""
+    hash: Mapped[str | None] = mapped_column(String(64))
+    """See ``core.chain``."""
+
+    __table_args__ = (
+        CheckConstraint("(position IS NULL) = (hash IS NULL)", name="sealed"),
+        Index(None, "patient_id", "occurred_at", "id"),
+        Index(None, "actor_id", "occurred_at", "id"),
+        Index(None, "occurred_at", "id"),
+        # SQLite takes them from the index of the positions, which has the ids in order.
+        Index("audit_events_unsealed_idx", "id", postgresql_where=UNSEALED).ddl_if(dialect="postgresql"),
+        # INSERT OR REPLACE could name a row by its number, which no trigger sees.
+        {"sqlite_with_rowid": False},
+    )
+
+
+# The one change is sealing: an empty position and hash are filled in. PostgreSQL asks one function, SQLite a trigger
+# for each kind of change. REPLACE of SQLite deletes what is in its way and asks no trigger, so it may find nothing.
+_FACTS = [column.name for column in AuditEvent.__table__.columns if column.name not in {"position", "hash"}]
+_FUNCTION = """
+CREATE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    unsealed audit_events;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        unsealed = NEW;
+        unsealed.position = NULL;
+        unsealed.hash = NULL;
+        IF NEW.position IS NOT NULL AND unsealed IS NOT DISTINCT FROM OLD THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'audit_events can only grow: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$"""
+_GUARDS = {
+    "postgresql": [
+        _FUNCTION,
+        """
+CREATE TRIGGER audit_events_insert BEFORE INSERT ON audit_events
+FOR EACH ROW WHEN (NEW.position IS NOT NULL) EXECUTE FUNCTION audit_events_only_grow()""",
+        """
+CREATE TRIGGER audit_events_change BEFORE UPDATE OR DELETE ON audit_events
+FOR EACH ROW EXECUTE FUNCTION audit_events_only_grow()""",
+        """
+CREATE TRIGGER audit_events_truncate BEFORE TRUNCATE ON audit_events
+FOR EACH STATEMENT EXECUTE FUNCTION audit_events_only_grow()""",
+    ],
+    "sqlite": [
+        """
+CREATE TRIGGER audit_events_insert BEFORE INSERT ON audit_events
+WHEN NEW.position IS NOT NULL OR EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'audit_events can only grow: this INSERT is refused');
+END""",
+        f"""
+CREATE TRIGGER audit_events_update BEFORE UPDATE ON audit_events
+WHEN OLD.position IS NOT NULL OR NEW.position IS NULL
+  OR EXISTS (SELECT 1 FROM audit_events WHERE position = NEW.position)
+  OR {" OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in _FACTS)}
+BEGIN
+    SELECT RAISE(ABORT, 'audit_events can only grow: UPDATE is refused');
+END""",  # noqa: S608 - made of constants
+        """
+CREATE TRIGGER audit_events_delete BEFORE DELETE ON audit_events
+BEGIN
+    SELECT RAISE(ABORT, 'audit_events can only grow: DELETE is refused');
+END""",
+    ],
+}
+
+
+def _guard(table: Table) -> None:
+    for dialect, statements in _GUARDS.items():
+        for statement in statements:
+            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # so in SQLAlchemy
+            event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
+    ddl = DDL("DROP FUNCTION audit_events_only_grow()")  # type: ignore[no-untyped-call] # the same
+    event.listen(table, "after_drop", ddl.execute_if(dialect="postgresql"))
+
+
+_guard(Base.metadata.tables["audit_events"])

@@ -1,0 +1,130 @@
+"""The audit trail: adding to it, sealing it, and reading it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.chain import START, Head
+from app.core.permissions import Role
+from app.models import AuditEvent
+from app.models.audit import UNSEALED
+
+# The ORM would look at each row of many.
+_TABLE = AuditEvent.metadata.tables[AuditEvent.__tablename__]
+_FACTS = [column.name for column in _TABLE.columns if column.name not in {"position", "hash"}]
+_RECORD = select(*(_TABLE.c[name] for name in (*_FACTS, "position", "hash")))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What somebody did, or was refused, with the data of one patient."""
+
+    id: UUID
+    occurred_at: datetime
+    actor_id: UUID | None
+    actor_role: Role | None
+    action: str
+    outcome: str
+    patient_id: UUID | None
+    object_id: UUID | None
+    address: str | None
+    request_id: str | None
+    reason: str | None
+    seal: Head | None = None
+    """Its place in the chain, where it comes shortly after it was committed."""
+
+    @property
+    def position(self) -> int | None:
+        """Which link of the chain it is."""
+        return self.seal.position if self.seal else None
+
+    def facts(self) -> dict[str, str | None]:
+        """All but the seal as text, in the one way that is sealed."""
+        values = {name: getattr(self, name) for name in _FACTS}
+        values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
+        return {name: None if value is None else str(value) for name, value in values.items()}
+
+
+def _record(row: Sequence[Any]) -> AuditRecord:
+    *facts, position, digest = row
+    facts.append(None if position is None else Head(position, digest))
+    return AuditRecord(*facts)
+
+
+async def insert_events(session: AsyncSession, events: Sequence[AuditRecord]) -> None:
+    """Adds to the trail, in one statement."""
+    await session.execute(_TABLE.insert(), [{name: getattr(event, name) for name in _FACTS} for event in events])
+
+
+async def count_unsealed(session: AsyncSession) -> int:
+    """How many events wait to be sealed."""
+    return await session.scalar(select(func.count()).select_from(_TABLE).where(UNSEALED)) or 0
+
+
+async def find_head(session: AsyncSession) -> Head:
+    """The end of the chain."""
+    sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position.is_not(None))
+    row = (await session.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
+    return Head(*row) if row else START
+
+
+async def list_unsealed(session: AsyncSession, limit: int) -> Sequence[AuditRecord]:
+    """What is committed and not sealed yet, the first ones first."""
+    found = _RECORD.where(UNSEALED).order_by(_TABLE.c.id).limit(limit)
+    return [_record(row) for row in await session.execute(found)]
+
+
+async def write_seals(session: AsyncSession, seals: Sequence[tuple[UUID, Head]]) -> None:
+    """Gives events their places in the chain."""
+    written = (
+        update(_TABLE)
+        .where(_TABLE.c.id == bindparam("event"))
+        .values(position=bindparam("at"), hash=bindparam("digest"))
+    )
+    await session.execute(
+        written, [{"event": event, "at": head.position, "digest": head.hash} for event, head in seals]
+    )
+
+
+async def list_sealed(session: AsyncSession, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
+    """The chain after a position, or all that says it is of it, link by link."""
+    position = _TABLE.c.position
+    found = _RECORD.where(position.is_not(None) if after is None else position > after)
+    return [_record(row) for row in await session.execute(found.order_by(position).limit(limit))]
+
+
+def page_key(event: AuditRecord) -> tuple[datetime, UUID]:
+    """Where an event stands in the trail as it is listed."""
+    return event.occurred_at, event.id
+
+
+async def page_events(
+    session: AsyncSession,
+    *,
+    patient_id: UUID | None,
+    actor_id: UUID | None,
+    action: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[AuditRecord]:
+    """The events of ``[since, until)`` that these have to do with, the newest first."""
+    c = _TABLE.c
+    found = _RECORD
+    for column, wanted in ((c.patient_id, patient_id), (c.actor_id, actor_id), (c.action, action)):
+        if wanted is not None:
+            found = found.where(column == wanted)
+    if since is not None:
+        found = found.where(c.occurred_at >= since)
+    if until is not None:
+        found = found.where(c.occurred_at < until)
+    if after is not None:
+        found = found.where(tuple_(c.occurred_at, c.id) < after)
+    rows = await session.execute(found.order_by(c.occurred_at.desc(), c.id.desc()).limit(limit))
+    return [_record(row) for row in rows]

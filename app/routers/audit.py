@@ -1,0 +1,58 @@
+"""The audit trail, as administrators read it."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
+
+from app.core.dependencies import AdminActor, DbSession
+from app.repositories import audit
+from app.repositories.audit import AuditRecord
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
+from app.schemas import audit as wire
+from app.schemas.fields import Instant
+
+router = APIRouter(prefix="/admin/audit", tags=["Administration"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(tuple[Instant, UUID])
+
+
+@router.get(
+    "",
+    response_model=list[wire.AuditEvent],
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_audit_events(
+    query: Annotated[wire.AuditQuery, Query()],
+    request: Request,
+    response: Response,
+    _: AdminActor,
+    session: DbSession,
+    trail: Trail,
+) -> Sequence[AuditRecord]:
+    """List who has read or changed whose data, the newest first.
+
+    Who saw a patient's data is told by `patient_id` alone: every request that showed it is an event of hers. Reading
+    the trail is recorded in it, too, as an event of the patient who was asked for.
+    """
+    found = await audit.page_events(
+        session,
+        patient_id=query.patient_id,
+        actor_id=query.actor_id,
+        action=query.action,
+        since=query.from_,
+        until=query.to,
+        after=read_cursor(query.cursor, _KEY),
+        limit=query.limit + 1,
+    )
+    if query.patient_id:
+        trail.concerns_patient(query.patient_id)
+    return cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=audit.page_key)

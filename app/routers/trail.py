@@ -1,0 +1,136 @@
+"""``Trail``: who has read or changed whose data, recorded together with the answer (docs/audit.md)."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Any, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+from uuid_utils.compat import uuid7
+
+from app.core.dependencies import DbSession, Now, Resources, Viewer
+from app.core.errors import DomainError, Kind
+from app.core.permissions import Actor, Role
+from app.services import audit
+from app.services.audit import Event, Origin
+
+log = logging.getLogger(__name__)
+
+
+class OfPatient(Protocol):
+    """Something that tells of a patient, like an appointment."""
+
+    @property
+    def id(self) -> UUID:
+        """Its own id."""
+
+    @property
+    def patient_id(self) -> UUID:
+        """Whom it tells of."""
+
+
+class RequestTrail:
+    """What one request is going to leave in the audit trail: an event for each patient that it concerns.
+
+    Unless the route says whom, that is the caller if she is a patient, and otherwise nobody.
+    """
+
+    def __init__(self, done: Event) -> None:
+        self._done = done
+        self._concerned: dict[UUID, set[UUID]] = {}
+
+    def concerns(self, *records: OfPatient) -> None:
+        """Notes whom these tell of; where it is one for a patient, her event names it."""
+        for each in records:
+            self.concerns_patient(each.patient_id).add(each.id)
+
+    def concerns_patient(self, patient_id: UUID) -> set[UUID]:
+        """Notes that this patient is concerned; returns what of hers is known to be."""
+        return self._concerned.setdefault(patient_id, set())
+
+    def about(self, object_id: UUID) -> None:
+        """Notes what the request is about, where that is nothing of a patient, like time off."""
+        self._done = replace(self._done, object_id=object_id)
+
+    def read_answer(self, answer: Any) -> None:
+        """Notes what an answer that was kept is about and whom it tells of."""
+        if isinstance(answer, dict) and "id" in answer:
+            self.about(UUID(answer["id"]))
+        for patient_id, object_id in _find_concerned(answer):
+            self.concerns_patient(patient_id).add(object_id)
+
+    def events(self) -> Iterator[Event]:
+        """What is to be recorded."""
+        if not self._concerned:
+            yield replace(self._done, patient_id=self._done.actor_id if self._done.actor_role is Role.PATIENT else None)
+        for patient_id, objects in self._concerned.items():
+            object_id = next(iter(objects)) if len(objects) == 1 else self._done.object_id
+            yield replace(self._done, patient_id=patient_id, object_id=object_id)
+
+
+def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
+    match answer:
+        case {"id": id_, "patient_id": patient_id}:
+            yield UUID(patient_id), UUID(id_)
+        case dict():
+            for member in answer.values():
+                yield from _find_concerned(member)
+        case list():
+            for each in answer:
+                yield from _find_concerned(each)
+
+
+async def find_origin(request: Request) -> Origin:
+    """Where a request came from; asked again, it is the same."""
+    if not hasattr(request.state, "request_id"):
+        request.state.request_id = str(uuid7())
+    return Origin(request.client.host if request.client else None, request.state.request_id)
+
+
+RequestOrigin = Annotated[Origin, Depends(find_origin)]
+"""What a route names that has something recorded by a service, like a log-in."""
+
+
+async def open_trail(
+    request: Request, caller: Viewer, session: DbSession, now: Now, origin: RequestOrigin
+) -> RequestTrail:
+    """Has the request recorded, in its own transaction, after its answer was made and before it is committed."""
+    if caller is None:
+        raise DomainError("not_authenticated")
+    trail = RequestTrail(_event(request, caller, origin))
+
+    async def record(response: Response) -> None:
+        if "Idempotency-Replayed" in response.headers:
+            trail.read_answer(json.loads(bytes(response.body)))
+        await audit.record(session, *trail.events(), now=now)
+
+    request.state.before_commit.append(record)
+    return trail
+
+
+Trail = Annotated[RequestTrail, Depends(open_trail)]
+"""What a route names that reads or changes patients' data; before ``Idempotent``, which may answer at once."""
+
+
+async def record_refusal(request: Request, error: DomainError) -> None:
+    """Records that somebody was refused what is not hers to have: 403, or 404 on a route that names a ``Trail``.
+
+    In a transaction of its own, for that of the request is gone. If it fails, it is logged, and that is all.
+    """
+    actor = getattr(request.state, "actor", None)
+    if actor is None or not (error.kind is Kind.FORBIDDEN or (error.kind is Kind.NOT_FOUND and request.state.recorded)):
+        return
+    wanted = next((value for value in request.path_params.values() if isinstance(value, UUID)), None)
+    event = replace(_event(request, actor, await find_origin(request)), outcome=error.code, object_id=wanted)
+    resources: Resources = request.app.state.resources
+    try:
+        async with resources.sessions.write() as session:
+            await audit.record(session, event, now=resources.clock())
+    except DomainError as busy:
+        log.warning("a refusal was not recorded: %r", busy.__cause__)
+
+
+def _event(request: Request, actor: Actor, origin: Origin) -> Event:
+    return Event(request.state.operation, actor_id=actor.id, actor_role=actor.role, origin=origin)

@@ -1,0 +1,154 @@
+"""The audit trail: what is recorded, how it is sealed, and whether the seals hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from app.core.chain import START, Head, extend
+from app.core.permissions import Role
+from app.db.locks import lock_all
+from app.db.session import Sessions
+from app.repositories import audit
+from app.repositories.audit import AuditRecord
+
+OK = "ok"
+BATCH = 1000
+
+_CHAIN = UUID("019abcde-0000-7000-8000-0000000a0d17")
+"""Who holds this may go on with the chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, as far as the trail tells."""
+
+    address: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done or refused, with the data of at most one patient."""
+
+    action: str
+    """The name of the operation, like ``book_appointment``."""
+    outcome: str = OK
+    """``ok``, or the code of the error."""
+    actor_id: UUID | None = None
+    actor_role: Role | None = None
+    patient_id: UUID | None = None
+    """Whose data."""
+    object_id: UUID | None = None
+    """The appointment, the hold, the account."""
+    origin: Origin = Origin(None, None)
+    reason: str | None = None
+    """What the actor said to explain it."""
+
+
+async def record(session: AsyncSession, *events: Event, now: datetime) -> None:
+    """Adds events to the trail, which has them if and when the transaction is committed."""
+    await audit.insert_events(
+        session,
+        [
+            AuditRecord(
+                id=uuid7(),
+                occurred_at=now,
+                actor_id=event.actor_id,
+                actor_role=event.actor_role,
+                action=event.action,
+                outcome=event.outcome,
+                patient_id=event.patient_id,
+                object_id=event.object_id,
+                address=event.origin.address,
+                request_id=event.origin.request_id,
+                reason=event.reason,
+            )
+            for event in events
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """How many events were sealed at once, and where the chain ends then."""
+
+    count: int
+    head: Head
+
+
+async def seal(session: AsyncSession, key: bytes) -> Sealed:
+    """Goes on with the chain over what is committed and not sealed yet, at most ``BATCH`` events.
+
+    The order is that of the chain: what is committed late comes later in it, whenever it happened. Who seals at the
+    same time waits, and finds the rest.
+    """
+    await lock_all(session, _CHAIN)
+    events = await audit.list_unsealed(session, BATCH)
+    head = await audit.find_head(session)
+    seals = []
+    for event in events:
+        head = extend(key, head, event.facts())
+        seals.append((event.id, head))
+    if seals:
+        await audit.write_seals(session, seals)
+    return Sealed(len(seals), head)
+
+
+class BrokenChainError(Exception):
+    """The trail is not what was sealed; says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """An unbroken chain: how many events are sealed in it, how many wait, and where it ends."""
+
+    sealed: int
+    unsealed: int
+    head: Head
+
+
+async def verify(
+    sessions: Sessions, key: bytes, *, written_down: Head | None = None, progress: Callable[[int], None]
+) -> Verified:
+    """Walks along the chain, batch by batch, and tells ``progress`` after each how far it is.
+
+    Raises ``BrokenChainError`` if a sealed event was changed, removed, inserted or moved; that the end was cut off can
+    only be seen against a head that was ``written_down`` somewhere else. A batch is a transaction of its own: nobody
+    waits for a long walk.
+    """
+    head = START
+    while True:
+        async with sessions.read() as session:
+            batch = await audit.list_sealed(session, after=head.position or None, limit=BATCH)
+            if not batch:
+                unsealed = await audit.count_unsealed(session)
+                break
+        for event in batch:
+            head = _follow(key, head, event)
+            if written_down and head.position == written_down.position and head != written_down:
+                raise BrokenChainError(
+                    f"position {head.position} has another hash than was written down: the chain was cut off before "
+                    "it and has grown anew"
+                )
+        progress(head.position)
+    if written_down and head.position < written_down.position:
+        raise BrokenChainError(
+            f"the chain ends at position {head.position}, and once reached {written_down.position}: its end was cut off"
+        )
+    return Verified(head.position, unsealed, head)
+
+
+def _follow(key: bytes, head: Head, event: AuditRecord) -> Head:
+    expected = extend(key, head, event.facts())
+    if event.seal and event.seal.position > expected.position:
+        raise BrokenChainError(f"position {expected.position} is missing: an event was removed from the trail")
+    if event.seal != expected:
+        raise BrokenChainError(
+            f"position {event.position}, event {event.id}, is not what was sealed there: it was changed, moved or put "
+            "there, or the key is not the one that sealed it"
+        )
+    return expected

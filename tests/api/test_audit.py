@@ -1,0 +1,371 @@
+"""Who has read or changed whose data: every answer leaves its record, and nothing else does."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.models import AuditEvent
+from tests.conftest import Counted, Join, SetClock
+from tests.databases import settings_for
+from tests.people import Person, next_page, problem
+
+TEN, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z"
+
+
+class Seen(NamedTuple):
+    """What the tests look at in an event."""
+
+    action: str
+    actor: str | None
+    patient: str | None
+    object: str | None = None
+    outcome: str = "ok"
+
+
+type Trail = Callable[[], Awaitable[list[Seen]]]
+
+
+def text_of(id_: UUID | None) -> str | None:
+    return str(id_) if id_ else None
+
+
+@pytest.fixture
+def trail(sessions: Sessions) -> Trail:
+    """The events since it was asked before."""
+    told = 0
+
+    async def read() -> list[Seen]:
+        nonlocal told
+        async with sessions.read() as session:
+            events = (await session.scalars(select(AuditEvent).order_by(AuditEvent.id))).all()
+        new, told = events[told:], len(events)
+        return [
+            Seen(each.action, text_of(each.actor_id), text_of(each.patient_id), text_of(each.object_id), each.outcome)
+            for each in new
+        ]
+
+    return read
+
+
+@pytest.fixture(autouse=True)
+async def opened(doctor: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+
+
+async def test_what_a_patient_does_with_her_visit(doctor: Person, patient: Person, trail: Trail) -> None:
+    booked = (await patient.book(doctor, TEN))["id"]
+    path = f"/appointments/{booked}"
+    assert await trail() == [Seen("book_appointment", patient.id, patient.id, booked)]
+    await patient.get("/appointments")
+    await patient.get(path)
+    await patient.get(f"{path}/history")
+    await patient.post(f"{path}/reschedule", {"start_time": ELEVEN})
+    await patient.post(f"{path}/cancel", {})
+    await patient.delete(path)
+    assert await trail() == [
+        Seen(action, patient.id, patient.id, booked)
+        for action in (
+            "list_appointments",
+            "get_appointment",
+            "list_versions",
+            "reschedule_appointment",
+            "cancel_appointment_with_reason",
+            "cancel_appointment",
+        )
+    ]
+    held = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": TEN})).json()["id"]
+    await patient.delete(f"/holds/{held}")
+    assert await trail() == [
+        Seen("hold_time", patient.id, patient.id, held),
+        Seen("release_hold", patient.id, patient.id, held),
+    ]
+
+
+async def test_what_a_doctor_does_with_a_visit(doctor: Person, patient: Person, trail: Trail, clock: SetClock) -> None:
+    booked = [(await patient.book(doctor, start))["id"] for start in (TEN, ELEVEN)]
+    await trail()
+    clock.advance(days=7, hours=8)
+    doctor = await doctor.again()
+    await doctor.get(f"/appointments/{booked[0]}")
+    for action, path in (("arrive", booked[0]), ("complete", booked[0]), ("no-show", booked[1])):
+        assert (await doctor.post(f"/appointments/{path}/{action}", None)).status_code == 200
+    assert await trail() == [
+        Seen("get_appointment", doctor.id, patient.id, booked[0]),
+        Seen("arrive", doctor.id, patient.id, booked[0]),
+        Seen("complete", doctor.id, patient.id, booked[0]),
+        Seen("no_show", doctor.id, patient.id, booked[1]),
+    ]
+
+
+async def test_an_event_says_when_and_from_where(
+    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    await patient.book(doctor, TEN)
+    await patient.get("/appointments")
+    async with sessions.read() as session:
+        first, second = (await session.scalars(select(AuditEvent).order_by(AuditEvent.id))).all()
+    assert first.occurred_at == clock()
+    assert first.actor_role == "patient"
+    assert first.address == second.address == "127.0.0.1"
+    assert first.request_id
+    assert first.request_id != second.request_id
+    assert (first.reason, first.position, first.hash) == (None, None, None)
+
+
+@pytest.mark.parametrize("path", ["/appointments", "/doctors/me/appointments"])
+async def test_a_list_is_an_event_for_each_patient_in_it(
+    doctor: Person, join: Join, trail: Trail, counted: Counted, sessions: Sessions, path: str
+) -> None:
+    people = [await join() for _ in range(3)]
+    booked = [
+        (await person.book(doctor, f"2026-12-08T{15 + hour}:00:00Z"))["id"]
+        for hour, person in enumerate([*people, people[0]])
+    ]
+    await trail()
+    counted()
+    await doctor.get(path)
+    in_one = counted()
+    action = "list_appointments" if path == "/appointments" else "list_doctors_appointments"
+    assert set(await trail()) == {
+        Seen(action, doctor.id, people[0].id),  # two of her visits
+        Seen(action, doctor.id, people[1].id, booked[1]),
+        Seen(action, doctor.id, people[2].id, booked[2]),
+    }
+    async with sessions.read() as session:
+        requests = select(AuditEvent.request_id).where(AuditEvent.action == action)
+        assert len(set((await session.scalars(requests)).all())) == 1
+    counted()
+    await doctor.get(path, params={"limit": 1})
+    assert counted() <= in_one, "many events are one statement"
+    assert await trail() == [Seen(action, doctor.id, people[0].id, booked[0])], "only what the page shows"
+
+
+async def test_an_empty_list_concerns_nobody_but_who_asks(doctor: Person, patient: Person, trail: Trail) -> None:
+    await doctor.get("/doctors/me/appointments")
+    await patient.get("/appointments")
+    assert await trail() == [
+        Seen("list_doctors_appointments", doctor.id, None),
+        Seen("list_appointments", patient.id, patient.id),
+    ]
+
+
+async def test_a_change_of_rules_shows_a_doctor_who_is_affected(doctor: Person, patient: Person, trail: Trail) -> None:
+    booked = (await patient.book(doctor, TEN))["id"]
+    await trail()
+    taken = await doctor.leave("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.plan(monday=[["09:00", "12:00"]])
+    await doctor.change(time_zone="UTC")
+    assert await trail() == [
+        Seen(action, doctor.id, patient.id, booked)
+        for action in ("take_time_off", "set_weekly_hours", "change_practice")
+    ]
+    other = await doctor.leave("2027-12-08T14:00:00Z", "2027-12-08T22:00:00Z")
+    assert await trail() == [Seen("take_time_off", doctor.id, None, other["id"])]
+    assert taken["affected_count"] == 1
+
+
+async def test_an_answer_that_is_repeated_is_seen_again(
+    doctor: Person, patient: Person, trail: Trail, clock: SetClock
+) -> None:
+    async def twice(person: Person, path: str, body: Any = None) -> list[Seen]:
+        headers = person.headers | {"Idempotency-Key": path}
+        for replayed in (False, True):
+            answer = await person.client.post(path, headers=headers, json=body)
+            assert answer.status_code in {200, 201}, answer.text
+            assert ("idempotency-replayed" in answer.headers) == replayed
+        return await trail()
+
+    first, again = await twice(patient, "/appointments", {"doctor_id": doctor.id, "start_time": TEN})
+    assert first == again == Seen("book_appointment", patient.id, patient.id, first.object)
+    held = await twice(patient, "/holds", {"doctor_id": doctor.id, "start_time": ELEVEN})
+    assert held[0] == held[1]
+    assert held[0].object
+    window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
+    affected = await twice(doctor, "/doctors/me/time-off", window)
+    assert affected == [Seen("take_time_off", doctor.id, patient.id, first.object)] * 2
+    clock.advance(days=7, hours=7)
+    doctor = await doctor.again()
+    arrived = await twice(doctor, f"/appointments/{first.object}/arrive")
+    assert arrived == [Seen("arrive", doctor.id, patient.id, first.object)] * 2
+
+
+async def test_what_was_not_done_is_not_recorded(
+    doctor: Person, patient: Person, join: Join, trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_session: AsyncSession) -> None:
+        raise ConnectionResetError
+
+    await (await join()).book(doctor, TEN)
+    await trail()
+    problem(await patient.ask(doctor, TEN), 409, "slot_taken")
+    problem(await patient.ask(doctor, "tomorrow"), 422, "invalid_request")
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncSession, "commit", fail)
+        problem(await patient.ask(doctor, ELEVEN), 503, "busy")
+    assert await trail() == []
+
+
+async def test_there_is_no_answer_without_its_record(doctor: Person, patient: Person, sessions: Sessions) -> None:
+    async def rename(old: str, new: str) -> None:
+        async with sessions.write() as session:
+            await session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    booked = (await patient.book(doctor, TEN, reason="A mole"))["id"]
+    await rename("audit_events", "away")
+    try:
+        answer = await doctor.get(f"/appointments/{booked}")
+    finally:
+        await rename("away", "audit_events")
+    problem(answer, 500, "internal_error")
+    assert "A mole" not in answer.text
+
+
+async def test_what_is_nobodys_data_is_not_recorded(doctor: Person, patient: Person, trail: Trail) -> None:
+    for path in ("", "/availability", "/slots", "/next-slot", f"/explain?start_time={TEN}", "/visit-types"):
+        assert (await patient.get(f"/doctors/{doctor.id}{path}")).status_code == 200
+    for path in ("/doctors/me", "/doctors/me/hours", "/doctors/me/availability", "/doctors/me/time-off", "/auth/me"):
+        assert (await doctor.get(path)).status_code == 200
+    assert await trail() == []
+
+
+async def test_who_reaches_for_what_is_not_hers(doctor: Person, patient: Person, join: Join, trail: Trail) -> None:
+    booked = (await patient.book(doctor, TEN))["id"]
+    held = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": ELEVEN})).json()["id"]
+    await trail()
+    stranger, other_doctor, nothing = await join(), await join("doctor"), str(uuid4())
+    problem(await stranger.get(f"/appointments/{booked}"), 404, "not_found")
+    problem(await other_doctor.delete(f"/appointments/{booked}"), 404, "not_found")
+    problem(await stranger.delete(f"/holds/{held}"), 404, "not_found")
+    problem(await stranger.get(f"/appointments/{nothing}/history"), 404, "not_found")
+    problem(await patient.post(f"/appointments/{booked}/arrive", None), 403, "wrong_role")
+    problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
+    problem(await doctor.get("/admin/audit"), 403, "wrong_role")
+    assert await trail() == [
+        Seen("get_appointment", stranger.id, None, booked, "not_found"),
+        Seen("cancel_appointment", other_doctor.id, None, booked, "not_found"),
+        Seen("release_hold", stranger.id, None, held, "not_found"),
+        Seen("list_versions", stranger.id, None, nothing, "not_found"),
+        Seen("arrive", patient.id, None, booked, "wrong_role"),
+        Seen("get_weekly_hours", patient.id, None, None, "wrong_role"),
+        Seen("list_audit_events", doctor.id, None, None, "wrong_role"),
+    ]
+
+
+async def test_who_is_nobody_cannot_fill_the_disk(doctor: Person, patient: Person, trail: Trail) -> None:
+    booked = (await patient.book(doctor, TEN))["id"]
+    await trail()
+    for headers in ({}, {"Authorization": "Bearer nonsense"}):
+        answer = await patient.client.get(f"/appointments/{booked}", headers=headers)
+        problem(answer, 401, "not_authenticated")
+    problem(await patient.get(f"/doctors/{uuid4()}"), 404, "not_found")
+    problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
+    problem(await patient.get("/nowhere"), 404, "no_such_path")
+    assert await trail() == []
+
+
+class TestImpatient:
+    """With a database that does not let anybody wait for long."""
+
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return settings_for(database_url).model_copy(update={"database_timeout_seconds": 1})
+
+    async def test_a_refusal_that_cannot_be_recorded_is_a_refusal(
+        self,
+        patient: Person,
+        trail: Trail,
+        sessions: Sessions,
+        backend: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        async with sessions.write() as session:
+            lock = "LOCK TABLE audit_events" if backend == "postgresql" else "SELECT 1"
+            await session.execute(text(lock))
+            problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
+        assert any("a refusal was not recorded" in message for message in caplog.messages)
+        assert await trail() == []
+
+
+async def test_who_saw_a_patient_is_one_question(
+    doctor: Person, patient: Person, join: Join, admin: Person, trail: Trail
+) -> None:
+    other = await join()
+    booked = await patient.book(doctor, TEN, reason="A mole")
+    await other.book(doctor, ELEVEN)
+    await doctor.get("/doctors/me/appointments")
+    await trail()
+    answer = await admin.get("/admin/audit", params={"patient_id": patient.id})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert [(each["action"], each["actor_id"], each["actor_role"]) for each in told] == [
+        ("list_doctors_appointments", doctor.id, "doctor"),
+        ("book_appointment", patient.id, "patient"),
+    ]
+    assert told[0] == {
+        "id": told[0]["id"],
+        "occurred_at": "2026-12-01T08:00:00Z",
+        "actor_id": doctor.id,
+        "actor_role": "doctor",
+        "action": "list_doctors_appointments",
+        "outcome": "ok",
+        "patient_id": patient.id,
+        "object_id": booked["id"],
+        "address": "127.0.0.1",
+        "request_id": told[0]["request_id"],
+        "reason": None,
+        "position": None,
+    }
+    assert "mole" not in answer.text
+    assert await trail() == [Seen("list_audit_events", admin.id, patient.id)]
+    await admin.get("/admin/audit")
+    assert await trail() == [Seen("list_audit_events", admin.id, None)]
+
+
+async def test_the_trail_is_filtered(doctor: Person, patient: Person, admin: Person, clock: SetClock) -> None:
+    async def actions(**query: str) -> list[str]:
+        answer = await admin.get("/admin/audit", params=query)
+        assert answer.status_code == 200, answer.text
+        return [each["action"] for each in answer.json() if each["action"] != "list_audit_events"]
+
+    await patient.book(doctor, TEN)
+    clock.advance(minutes=1)
+    await patient.get("/appointments")
+    clock.advance(minutes=1)
+    await doctor.get("/appointments")
+    assert await actions() == ["list_appointments", "list_appointments", "book_appointment"]
+    assert await actions(actor_id=doctor.id) == ["list_appointments"]
+    assert await actions(actor_id=doctor.id, patient_id=doctor.id) == []
+    assert await actions(action="book_appointment", patient_id=patient.id) == ["book_appointment"]
+    minutes = [f"2026-12-01T08:0{minute}:00Z" for minute in range(3)]
+    assert await actions(**{"from": minutes[1]}) == ["list_appointments"] * 2
+    assert await actions(to=minutes[1]) == ["book_appointment"], "the end is not part of it"
+    assert await actions(**{"from": minutes[1], "to": minutes[2]}, actor_id=patient.id) == ["list_appointments"]
+    for query in ({"action": "x y"}, {"cursor": "x"}, {"patient_id": "x"}, {"unknown": "x"}):
+        problem(await admin.get("/admin/audit", params=query), 422, "invalid_request")
+
+
+async def test_the_trail_is_read_page_by_page_while_it_grows(doctor: Person, patient: Person, admin: Person) -> None:
+    await patient.book(doctor, TEN)
+    for _ in range(6):
+        await patient.get("/appointments")
+    pages = []
+    path: str | None = f"/admin/audit?patient_id={patient.id}&limit=3"
+    while path:
+        answer = await admin.get(path)
+        pages.append([each["id"] for each in answer.json()])
+        path = next_page(answer)
+    assert [len(page) for page in pages] == [3, 3, 1]
+    ids = [id_ for page in pages for id_ in page]
+    assert ids == sorted(ids, reverse=True)
+
+
+async def test_only_administrators_read_it(doctor: Person, patient: Person, admin: Person) -> None:
+    for person in (doctor, patient):
+        problem(await person.get("/admin/audit"), 403, "wrong_role")
+    problem(await admin.client.get("/admin/audit"), 401, "not_authenticated")

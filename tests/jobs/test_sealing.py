@@ -1,0 +1,130 @@
+"""Sealing while the application lives."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from app.core.chain import chain_key
+from app.db.session import Sessions
+from app.jobs import sealing as job
+from app.services import audit
+from app.services.audit import Event
+from tests.databases import connected
+
+KEY = chain_key("a secret")
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(job, "INTERVAL", 0.02)
+    caplog.set_level(logging.INFO, job.__name__)
+
+
+async def record(sessions: Sessions, count: int) -> None:
+    async with sessions.write() as session:
+        await audit.record(session, *[Event("look")] * count, now=NOW)
+
+
+async def sealed(sessions: Sessions) -> int:
+    return (await audit.verify(sessions, KEY, progress=lambda _: None)).sealed
+
+
+async def until(happens: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await happens():  # noqa: ASYNC110 - what is waited for is in a database, or a log
+            await asyncio.sleep(0.01)
+
+
+async def test_what_comes_is_sealed_and_each_head_is_logged(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(audit, "BATCH", 2)
+
+    async def all_are() -> bool:
+        return await sealed(sessions) == 6
+
+    await record(sessions, 5)
+    async with job.sealing(sessions, KEY), job.sealing(sessions, KEY):
+        await record(sessions, 1)
+        await until(all_are)
+    verified = await audit.verify(sessions, KEY, progress=lambda _: None)
+    heads = [message.rpartition(" ")[2] for message in caplog.messages]
+    assert heads[-1] == str(verified.head)
+    assert len(set(heads)) == len(heads) >= 3
+
+
+async def test_it_ends_with_the_application(sessions: Sessions) -> None:
+    async with job.sealing(sessions, KEY):
+        assert any(task.get_name() == "sealing" for task in asyncio.all_tasks())
+    assert not any(task.get_name() == "sealing" for task in asyncio.all_tasks())
+
+
+async def test_nothing_is_written_where_nothing_is_to_be_sealed(
+    sessions: Sessions, statements: list[str], backend: str, database_url: str
+) -> None:
+    await record(sessions, 1)
+    assert await job.seal_once(sessions, KEY) == 1
+    statements.clear()
+    assert await job.seal_once(sessions, KEY) == 0
+    assert [each.split()[0] for each in statements if not each.startswith("BEGIN")] == ["SELECT"]
+    if backend == "sqlite":
+        with sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert await job.seal_once(sessions, KEY) == 0
+        writer.close()
+
+
+async def test_a_database_that_is_away_is_told_once_and_waited_for(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def rename(old: str, new: str) -> None:
+        async with sessions.write() as session:
+            await session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    async def logged(words: str) -> bool:
+        return any(words in message for message in caplog.messages)
+
+    tries = before = 0
+    seal_once = job.seal_once
+
+    async def counting(*arguments: object) -> int:
+        nonlocal tries
+        tries += 1
+        return await seal_once(*arguments)  # type: ignore[arg-type] # as it came
+
+    async def tried_again() -> bool:
+        return tries >= before + 3
+
+    monkeypatch.setattr(job, "seal_once", counting)
+    await record(sessions, 1)
+    await rename("audit_events", "away")
+    try:
+        async with job.sealing(sessions, KEY):
+            await until(lambda: logged("cannot be sealed"))
+            before = tries
+            await until(tried_again)
+            assert sum("cannot be sealed" in message for message in caplog.messages) == 1
+            await rename("away", "audit_events")
+            await until(lambda: logged("is being sealed again"))
+    except TimeoutError:
+        await rename("away", "audit_events")
+        raise
+    assert await sealed(sessions) == 1
+
+
+async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    async def told() -> bool:
+        return bool(caplog.messages)
+
+    async with (
+        connected("postgresql+asyncpg://nobody@127.0.0.1:1/nowhere") as engine,
+        job.sealing(Sessions(engine), KEY),
+    ):
+        await until(told)
+    assert "cannot be sealed" in caplog.messages[0]

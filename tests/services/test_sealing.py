@@ -1,0 +1,229 @@
+"""The chain over the audit trail: what was sealed cannot be tampered with unseen, not even in the database itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.chain import Head, chain_key, extend
+from app.core.permissions import Role
+from app.db.session import Sessions
+from app.models import AuditEvent
+from app.repositories.audit import list_sealed
+from app.services import audit
+from app.services.audit import BrokenChainError, Event, Origin, Verified
+from tests.databases import tampering
+
+KEY = chain_key("a secret")
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+ANN = UUID(int=1)
+
+
+async def record(sessions: Sessions, count: int) -> None:
+    for number in range(count):
+        event = Event(
+            f"action_{number}", "ok", ANN, Role.PATIENT, ANN, UUID(int=number), Origin("::1", "a"), "Because: „ä\n"
+        )
+        async with sessions.write() as session:
+            await audit.record(session, event, now=NOW + timedelta(microseconds=number))
+
+
+async def seal(sessions: Sessions, key: bytes = KEY) -> audit.Sealed:
+    async with sessions.write() as session:
+        return await audit.seal(session, key)
+
+
+async def verify(sessions: Sessions, key: bytes = KEY, written_down: Head | None = None) -> Verified:
+    return await audit.verify(sessions, key, written_down=written_down, progress=lambda _: None)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "BATCH", 3)
+
+
+@pytest.fixture
+async def sealed(sessions: Sessions, small_batches: None) -> Head:
+    """Ten events that are sealed, and where their chain ends."""
+    assert small_batches is None
+    await record(sessions, 10)
+    while (done := await seal(sessions)).count:
+        pass
+    assert done.head.position == 10
+    return done.head
+
+
+async def test_an_empty_trail_is_unbroken(sessions: Sessions) -> None:
+    assert (await seal(sessions)).count == 0
+    assert await verify(sessions) == Verified(0, 0, Head(0, "0" * 64))
+
+
+async def test_what_is_recorded_is_sealed_in_batches(sessions: Sessions, small_batches: None) -> None:
+    assert small_batches is None
+    await record(sessions, 7)
+    assert (await verify(sessions)).unsealed == 7
+    assert [(await seal(sessions)).count for _ in range(4)] == [3, 3, 1, 0]
+    told: list[int] = []
+    verified = await audit.verify(sessions, KEY, progress=told.append)
+    assert (verified.sealed, verified.unsealed) == (7, 0)
+    assert told == [3, 6, 7]
+    await record(sessions, 1)
+    assert (await verify(sessions)) == Verified(7, 1, verified.head)
+    assert (await seal(sessions)).head.position == 8
+    assert (await verify(sessions, written_down=verified.head)).sealed == 8
+
+
+async def test_several_events_of_one_transaction(sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        await audit.record(session, *(Event("look", patient_id=UUID(int=number)) for number in range(30)), now=NOW)
+    assert (await seal(sessions)).count == 30
+    assert (await verify(sessions)).sealed == 30
+
+
+async def test_what_was_rolled_back_was_never_there(sessions: Sessions) -> None:
+    async def fail() -> None:
+        async with sessions.write() as session:
+            await audit.record(session, Event("look"), now=NOW)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert (await seal(sessions)).count == 0
+
+
+async def test_those_who_seal_at_once_do_not_disturb_each_other(sessions: Sessions, small_batches: None) -> None:
+    assert small_batches is None
+    await record(sessions, 10)
+    done = await asyncio.gather(*(seal(sessions) for _ in range(5)))
+    assert sorted(each.count for each in done) == [0, 1, 3, 3, 3]
+    assert (await verify(sessions)).sealed == 10
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # writers queue on SQLite
+async def test_what_commits_late_comes_late_in_the_chain(sessions: Sessions) -> None:
+    async with sessions.write() as late:
+        await audit.record(late, Event("late"), now=NOW)
+        await record(sessions, 2)
+        assert (await seal(sessions)).count == 2
+    assert (await seal(sessions)).count == 1
+    async with sessions.read() as session:
+        events = await list_sealed(session, after=None, limit=9)
+    assert [each.action for each in events] == ["action_0", "action_1", "late"]
+    assert (await verify(sessions)).sealed == 3
+
+
+async def test_another_key_finds_nothing_right(sessions: Sessions, sealed: Head) -> None:
+    assert await verify(sessions, written_down=sealed) == Verified(10, 0, sealed)
+    with pytest.raises(BrokenChainError, match=r"position 1, .* or the key is not the one"):
+        await verify(sessions, chain_key("another secret"))
+
+
+@asynccontextmanager
+async def tampered(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    async with sessions.write() as session:
+        await tampering(session)
+        yield session
+
+
+def at(position: int) -> Any:
+    return AuditEvent.position == position
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"occurred_at": NOW},
+        {"actor_id": None},
+        {"actor_role": Role.ADMIN},
+        {"action": "other"},
+        {"outcome": "not_found"},
+        {"patient_id": UUID(int=2)},
+        {"object_id": None},
+        {"address": "::2"},
+        {"request_id": "b"},
+        {"reason": ""},
+        {"id": UUID(int=7)},
+        {"hash": "0" * 64},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_a_change_is_found(sessions: Sessions, sealed: Head, change: dict[str, Any]) -> None:
+    assert sealed.position == 10
+    async with tampered(sessions) as session:
+        await session.execute(update(AuditEvent).where(at(5)).values(**change))
+    with pytest.raises(BrokenChainError, match=r"position 5, .* is not what was sealed there"):
+        await verify(sessions)
+
+
+@pytest.mark.parametrize("position", [1, 3, 4, 9])
+async def test_a_removed_event_is_found(sessions: Sessions, sealed: Head, position: int) -> None:
+    assert sealed.position == 10
+    async with tampered(sessions) as session:
+        await session.execute(delete(AuditEvent).where(at(position)))
+    with pytest.raises(BrokenChainError, match=f"position {position} is missing"):
+        await verify(sessions)
+
+
+async def test_a_gap_that_was_closed_is_found(sessions: Sessions, sealed: Head) -> None:
+    assert sealed.position == 10
+    async with tampered(sessions) as session:
+        await session.execute(delete(AuditEvent).where(at(5)))
+        for position in range(6, 11):
+            await session.execute(update(AuditEvent).where(at(position)).values(position=position - 1))
+    with pytest.raises(BrokenChainError, match=r"position 5, .* is not what was sealed there"):
+        await verify(sessions)
+
+
+async def test_events_that_changed_places_are_found(sessions: Sessions, sealed: Head) -> None:
+    assert sealed.position == 10
+    async with tampered(sessions) as session:
+        for before, after in ((4, 99), (5, 4), (99, 5)):
+            await session.execute(update(AuditEvent).where(at(before)).values(position=after))
+    with pytest.raises(BrokenChainError, match=r"position 4, .* is not what was sealed there"):
+        await verify(sessions)
+
+
+@pytest.mark.parametrize(("position", "seen"), [(11, 11), (12, 11), (0, 0), (-3, -3)])
+async def test_an_inserted_event_is_found(sessions: Sessions, sealed: Head, position: int, seen: int) -> None:
+    """With the right look, and a hash that only the key is missing for."""
+    forged = {"id": UUID(int=99), "occurred_at": NOW, "action": "look", "outcome": "ok"}
+    head = extend(chain_key("a guess"), sealed, {name: str(value) for name, value in forged.items()})
+    async with tampered(sessions) as session:
+        await session.execute(insert(AuditEvent).values(**forged, position=position, hash=head.hash))
+    with pytest.raises(BrokenChainError, match=f"position {seen}(,| is missing)"):
+        await verify(sessions)
+
+
+async def test_an_end_that_was_cut_off_is_found_by_a_head_that_was_written_down(
+    sessions: Sessions, sealed: Head
+) -> None:
+    async with tampered(sessions) as session:
+        await session.execute(delete(AuditEvent).where(AuditEvent.position > 7))
+    assert (await verify(sessions)).sealed == 7, "by itself a chain does not know how long it was"
+    with pytest.raises(BrokenChainError, match="ends at position 7, and once reached 10"):
+        await verify(sessions, written_down=sealed)
+    await record(sessions, 4)
+    await seal(sessions)
+    await seal(sessions)
+    assert (await verify(sessions)).sealed == 11
+    with pytest.raises(BrokenChainError, match=r"position 10 has another hash than was written down"):
+        await verify(sessions, written_down=sealed)
+
+
+async def test_the_chain_is_the_only_thing_that_holds_then(sessions: Sessions, sealed: Head) -> None:
+    """The control: with the key, whoever can pass by the triggers could rewrite everything."""
+    async with tampered(sessions) as session:
+        events = (await session.execute(select(AuditEvent.id).order_by(AuditEvent.position))).scalars().all()
+        await session.execute(update(AuditEvent).values(position=None, hash=None, action="forged"))
+    while (done := await seal(sessions)).count:
+        pass
+    assert len(events) == (await verify(sessions)).sealed == 10
+    with pytest.raises(BrokenChainError, match="another hash than was written down"):
+        await verify(sessions, written_down=sealed)
+    assert done.head != sealed
