@@ -17,6 +17,7 @@ from app.db.schema import ensure_newest
 from app.db.session import Sessions
 from app.jobs.sealing import sealing
 from app.routers import (
+    admin,
     appointments,
     audit,
     auth,
@@ -25,6 +26,7 @@ from app.routers import (
     health,
     holds,
     offers,
+    privacy,
     problems,
     schedule,
     second_factor,
@@ -96,6 +98,8 @@ def create_app(
         schedule,
         visit_types,
         audit,
+        privacy,
+        admin,
         health,
         docs,
     ):

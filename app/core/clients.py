@@ -6,10 +6,11 @@ from ipaddress import IPv6Address, ip_address
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The far end of a connection, as far as it can be told."""
+    """The far end of a connection, and the request that came from there, as far as they can be told."""
 
     address: str
-    user_agent: str
+    user_agent: str = ""
+    request_id: str | None = None
 
     @property
     def network(self) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
 
 from app.adapters.mail import Mailer
 from app.core.clients import Client
@@ -165,7 +166,13 @@ async def get_client(request: Request) -> Client:
     """Where the request comes from."""
     address = request.client.host if request.client else "unknown"
     user_agent = request.headers.get("User-Agent", "")
-    return Client(address, "".join(character for character in user_agent if character.isprintable()))
+    if not hasattr(request.state, "request_id"):
+        request.state.request_id = str(uuid7())
+    return Client(
+        address,
+        "".join(character for character in user_agent if character.isprintable()),
+        request.state.request_id,
+    )
 
 
 RequestClient = Annotated[Client, Depends(get_client)]

@@ -57,6 +57,8 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "too_late": (Kind.CONFLICT, "It is too late to change this online; please call the practice."),
     "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
+    "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),
+    "has_appointments": (Kind.CONFLICT, "Patients still expect you. Cancel what is booked first."),
     "too_many": (Kind.CONFLICT, "There are as many of these as there may be. Remove some first."),
     "request_in_flight": (Kind.CONFLICT, "The first request with this key is still being worked on. Try again."),
     "version_mismatch": (Kind.OUTDATED, "It has changed since you read it. Read it again and decide anew."),

@@ -16,6 +16,16 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class AccountStatus(StrEnum):
+    """What an account may do at present."""
+
+    ACTIVE = "active"
+    UNAPPROVED = "unapproved"
+    """A doctor whom patients do not see yet."""
+    SUSPENDED = "suspended"
+    ERASED = "erased"
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """The session that somebody acts in."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -185,38 +186,57 @@ class VersionRecord:
     changed_by: UUID
 
 
+_VERSION = select(
+    AppointmentVersion.version,
+    AppointmentVersion.status,
+    AppointmentVersion.start_time,
+    AppointmentVersion.end_time,
+    AppointmentVersion.visit_type_id,
+    AppointmentVersion.changed_at,
+    AppointmentVersion.changed_by,
+)
+_MOST_IDS = 500
+
+
 async def page_versions(
     session: AsyncSession, appointment: AppointmentRecord, *, after: int | None, limit: int
 ) -> Sequence[VersionRecord]:
     """The history of an appointment, oldest first; the last one is the appointment as it is."""
     kept = (
-        select(
-            AppointmentVersion.version,
-            AppointmentVersion.status,
-            AppointmentVersion.start_time,
-            AppointmentVersion.end_time,
-            AppointmentVersion.visit_type_id,
-            AppointmentVersion.changed_at,
-            AppointmentVersion.changed_by,
-        )
-        .where(AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version > (after or 0))
+        _VERSION.where(AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version > (after or 0))
         .order_by(AppointmentVersion.version)
         .limit(limit)
     )
     found = [VersionRecord(*row) for row in await session.execute(kept)]
     if len(found) < limit and (after or 0) < appointment.version:
-        found.append(
-            VersionRecord(
-                appointment.version,
-                appointment.status,
-                appointment.start_time,
-                appointment.end_time,
-                appointment.visit_type_id,
-                appointment.changed_at or appointment.created_at,
-                appointment.changed_by or appointment.patient_id,
-            )
-        )
+        found.append(_newest_version(appointment))
     return found
+
+
+async def list_versions(session: AsyncSession, found: Sequence[AppointmentRecord]) -> dict[UUID, list[VersionRecord]]:
+    """The histories of some appointments, each the oldest first."""
+    versions: dict[UUID, list[VersionRecord]] = {each.id: [] for each in found}
+    for some in batched(versions, _MOST_IDS):
+        kept = _VERSION.add_columns(AppointmentVersion.appointment_id).where(
+            AppointmentVersion.appointment_id.in_(some)
+        )
+        for *version, appointment_id in await session.execute(kept.order_by(AppointmentVersion.version)):
+            versions[appointment_id].append(VersionRecord(*version))
+    for each in found:
+        versions[each.id].append(_newest_version(each))
+    return versions
+
+
+def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
+    return VersionRecord(
+        appointment.version,
+        appointment.status,
+        appointment.start_time,
+        appointment.end_time,
+        appointment.visit_type_id,
+        appointment.changed_at or appointment.created_at,
+        appointment.changed_by or appointment.patient_id,
+    )
 
 
 async def list_upcoming(
@@ -233,6 +253,14 @@ async def list_upcoming(
         found = found.where(Appointment.start_time < until)
     rows = await session.execute(found.order_by(Appointment.start_time, Appointment.id))
     return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
+
+
+async def list_booked(session: AsyncSession, actor: Actor, *, since: datetime) -> Sequence[UUID]:
+    """The ids of the actor's own appointments that are booked and do not start before ``since``."""
+    found = select(Appointment.id).where(
+        _own(actor), Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time >= since
+    )
+    return (await session.scalars(found.order_by(Appointment.id))).all()
 
 
 class PageKey(NamedTuple):

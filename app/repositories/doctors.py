@@ -10,7 +10,6 @@ from sqlalchemy import Select, and_, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor
 from app.core.text import search_key
 from app.models import Doctor, User
 
@@ -68,9 +67,9 @@ async def get_doctor(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
     return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id, LISTED))
 
 
-async def get_own_practice(session: AsyncSession, actor: Actor) -> DoctorRecord:
-    """The doctor who asks, listed or not."""
-    return await _get_doctor(session, _RECORD.where(Doctor.id == actor.id))
+async def get_own_practice(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
+    """A doctor as she sees herself, listed or not."""
+    return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id))
 
 
 async def _get_doctor(session: AsyncSession, found: Select[*tuple[Any, ...]]) -> DoctorRecord:

@@ -22,6 +22,7 @@ from app.repositories import users
 from app.repositories.users import UserRecord
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services import accounts, sessions
 from app.services.sessions import Grant
@@ -38,7 +39,12 @@ ON_ITS_WAY = "If there is an account with this address, a message with a reset t
     responses=responses("email_taken", "body_too_large", "invalid_request", "busy"),
 )
 async def register(
-    body: wire.Registration, resources: AppResources, session: DbSession, now: Now, _: Public
+    body: wire.Registration,
+    resources: AppResources,
+    session: DbSession,
+    client: RequestClient,
+    now: Now,
+    _: Public,
 ) -> UserRecord:
     """Create an account, as a doctor or as a patient.
 
@@ -57,6 +63,7 @@ async def register(
         now=now,
         refuse_weak=resources.settings.refuses_weak_passwords,
         approved=resources.settings.doctor_approval == "open",
+        client=client,
     )
 
 
@@ -105,14 +112,16 @@ async def login(
     response_model=wire.Token,
     responses=responses("invalid_refresh_token", "body_too_large", "invalid_request", "busy"),
 )
-async def refresh(body: wire.Refresh, response: Response, resources: AppResources, now: Now, _: Public) -> wire.Token:
+async def refresh(
+    body: wire.Refresh, response: Response, resources: AppResources, client: RequestClient, now: Now, _: Public
+) -> wire.Token:
     """Obtain a new access token, and a new refresh token, with a refresh token.
 
     Each works once. One that comes a second time has been stolen or lost, and ends the session. So does a time
     without any (an hour, unless the operator says otherwise), and the end of the day that a session may last.
     """
     grant = await sessions.refresh(
-        resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), now=now
+        resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
     )
     return _token(grant, response, resources, now)
 
@@ -132,7 +141,7 @@ def _token(grant: Grant, response: Response, resources: Resources, now: datetime
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def logout(actor: AccountActor, session: DbSession) -> None:
+async def logout(actor: AccountActor, session: DbSession, _: Trail) -> None:
     """End this session: its access tokens and its refresh token work no longer, anywhere."""
     await sessions.end_session(session, actor, actor.get_login().session_id)
 

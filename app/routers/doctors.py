@@ -55,7 +55,7 @@ async def list_doctors(
 )
 async def get_own_practice(actor: DoctorActor, session: DbSession) -> DoctorRecord:
     """Yourself, as patients see you."""
-    return await doctors.get_own_practice(session, actor)
+    return await doctors.get_own_practice(session, actor.id)
 
 
 @router.patch(

@@ -57,7 +57,7 @@ async def publish_availability(
     doctor, published = await schedule.publish_availability(
         session, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
     )
-    return _availability(doctor, published)
+    return availability_of(doctor, published)
 
 
 @router.get(
@@ -75,12 +75,12 @@ async def list_own_availability(
     session: DbSession,
 ) -> list[wire.Availability]:
     """List your availabilities, those of the weekly plan too, by their (first) start."""
-    doctor = await doctors.get_own_practice(session, actor)
+    doctor = await doctors.get_own_practice(session, actor.id)
     found = await availabilities.page_availabilities(
         session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=availabilities.page_key)
-    return [_availability(doctor, each) for each in page]
+    return [availability_of(doctor, each) for each in page]
 
 
 @router.delete(
@@ -164,7 +164,7 @@ async def take_time_off(
     )
     trail.about(taken.id)
     trail.concerns(*affected.appointments)
-    return wire.TakenTimeOff(**_time_off(doctor, taken).model_dump(), **affected_members(affected))
+    return wire.TakenTimeOff(**time_off_of(doctor, taken).model_dump(), **affected_members(affected))
 
 
 @router.get(
@@ -182,12 +182,12 @@ async def list_time_off(
     session: DbSession,
 ) -> list[wire.TimeOff]:
     """List your time off, by its start."""
-    doctor = await doctors.get_own_practice(session, actor)
+    doctor = await doctors.get_own_practice(session, actor.id)
     found = await time_off.page_time_off(
         session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=time_off.page_key)
-    return [_time_off(doctor, each) for each in page]
+    return [time_off_of(doctor, each) for each in page]
 
 
 @router.delete(
@@ -200,7 +200,8 @@ async def end_time_off(time_off_id: UUID, actor: DoctorActor, session: DbSession
     await schedule.end_time_off(session, actor, time_off_id)
 
 
-def _availability(doctor: DoctorRecord, record: AvailabilityRecord) -> wire.Availability:
+def availability_of(doctor: DoctorRecord, record: AvailabilityRecord) -> wire.Availability:
+    """One of a doctor's availabilities, as she sees it."""
     return wire.Availability(
         id=record.id,
         doctor_id=doctor.id,
@@ -211,7 +212,8 @@ def _availability(doctor: DoctorRecord, record: AvailabilityRecord) -> wire.Avai
     )
 
 
-def _time_off(doctor: DoctorRecord, record: TimeOffRecord) -> wire.TimeOff:
+def time_off_of(doctor: DoctorRecord, record: TimeOffRecord) -> wire.TimeOff:
+    """One of a doctor's absences, as she sees it."""
     return wire.TimeOff(
         id=record.id,
         doctor_id=doctor.id,

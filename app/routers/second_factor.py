@@ -5,6 +5,7 @@ from fastapi import APIRouter, status
 from app.core.dependencies import AccountActor, AppResources, DbSession, FreshActor, Now
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services import second_factor
 
@@ -24,7 +25,7 @@ async def get_second_factor(actor: AccountActor, session: DbSession) -> second_f
     responses=responses("not_authenticated", "log_in_again", "second_factor_exists", "invalid_request", "busy"),
 )
 async def set_up_second_factor(
-    actor: FreshActor, resources: AppResources, session: DbSession
+    actor: FreshActor, resources: AppResources, session: DbSession, _: Trail
 ) -> second_factor.Enrolment:
     """Begin to set up a second factor.
 
@@ -49,7 +50,7 @@ async def set_up_second_factor(
     ),
 )
 async def confirm_second_factor(
-    body: wire.Code, actor: FreshActor, resources: AppResources, session: DbSession, now: Now
+    body: wire.Code, actor: FreshActor, resources: AppResources, session: DbSession, now: Now, _: Trail
 ) -> wire.RecoveryCodes:
     """Finish setting up a second factor, with the first code that the app shows.
 
@@ -66,7 +67,7 @@ async def confirm_second_factor(
     response_model=wire.RecoveryCodes,
     responses=responses("not_authenticated", "log_in_again", "not_found", "invalid_request", "busy"),
 )
-async def renew_recovery_codes(actor: FreshActor, session: DbSession) -> wire.RecoveryCodes:
+async def renew_recovery_codes(actor: FreshActor, session: DbSession, _: Trail) -> wire.RecoveryCodes:
     """Make new recovery codes; the ones from before work no longer."""
     return wire.RecoveryCodes(recovery_codes=await second_factor.renew_recovery_codes(session, actor))
 
@@ -76,6 +77,6 @@ async def renew_recovery_codes(actor: FreshActor, session: DbSession) -> wire.Re
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"),
 )
-async def remove_second_factor(actor: FreshActor, session: DbSession) -> None:
+async def remove_second_factor(actor: FreshActor, session: DbSession, _: Trail) -> None:
     """Remove your second factor. Where your role asks for one, you have to set up another before you go on."""
     await second_factor.remove(session, actor)

@@ -10,6 +10,7 @@ from app.core.dependencies import AccountActor, DbSession, Now
 from app.repositories import sessions
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services.sessions import end_session as end_one
 
@@ -29,7 +30,7 @@ async def list_sessions(actor: AccountActor, session: DbSession, now: Now) -> Se
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def end_sessions(actor: AccountActor, session: DbSession) -> None:
+async def end_sessions(actor: AccountActor, session: DbSession, _: Trail) -> None:
     """Log out everywhere, here too."""
     await sessions.delete_sessions(session, actor.id)
 
@@ -39,6 +40,7 @@ async def end_sessions(actor: AccountActor, session: DbSession) -> None:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
 )
-async def end_session(session_id: UUID, actor: AccountActor, session: DbSession) -> None:
+async def end_session(session_id: UUID, actor: AccountActor, session: DbSession, trail: Trail) -> None:
     """Log out somewhere. It takes effect at once."""
+    trail.about(session_id)
     await end_one(session, actor, session_id)

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
-from uuid_utils.compat import uuid7
 
-from app.core.dependencies import DbSession, Now, Resources, Viewer
+from app.core.clients import Client
+from app.core.dependencies import DbSession, Now, RequestClient, Resources, Viewer, get_client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
 from app.services import audit
-from app.services.audit import Event, Origin
+from app.services.audit import Event
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,10 @@ class RequestTrail:
         """Notes what the request is about, where that is nothing of a patient, like time off."""
         self._done = replace(self._done, object_id=object_id)
 
+    def because(self, reason: str) -> None:
+        """Notes what the caller said to explain it."""
+        self._done = replace(self._done, reason=reason)
+
     def read_answer(self, answer: Any) -> None:
         """Notes what an answer that was kept is about and whom it tells of."""
         if isinstance(answer, dict) and "id" in answer:
@@ -82,24 +86,13 @@ def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
                 yield from _find_concerned(each)
 
 
-async def find_origin(request: Request) -> Origin:
-    """Where a request came from; asked again, it is the same."""
-    if not hasattr(request.state, "request_id"):
-        request.state.request_id = str(uuid7())
-    return Origin(request.client.host if request.client else None, request.state.request_id)
-
-
-RequestOrigin = Annotated[Origin, Depends(find_origin)]
-"""What a route names that has something recorded by a service, like a log-in."""
-
-
 async def open_trail(
-    request: Request, caller: Viewer, session: DbSession, now: Now, origin: RequestOrigin
+    request: Request, caller: Viewer, session: DbSession, now: Now, client: RequestClient
 ) -> RequestTrail:
     """Has the request recorded, in its own transaction, after its answer was made and before it is committed."""
     if caller is None:
         raise DomainError("not_authenticated")
-    trail = RequestTrail(_event(request, caller, origin))
+    trail = RequestTrail(_event(request, caller, client))
 
     async def record(response: Response) -> None:
         if "Idempotency-Replayed" in response.headers:
@@ -123,7 +116,7 @@ async def record_refusal(request: Request, error: DomainError) -> None:
     if actor is None or not (error.kind is Kind.FORBIDDEN or (error.kind is Kind.NOT_FOUND and request.state.recorded)):
         return
     wanted = next((value for value in request.path_params.values() if isinstance(value, UUID)), None)
-    event = replace(_event(request, actor, await find_origin(request)), outcome=error.code, object_id=wanted)
+    event = replace(_event(request, actor, await get_client(request)), outcome=error.code, object_id=wanted)
     resources: Resources = request.app.state.resources
     try:
         async with resources.sessions.write() as session:
@@ -132,5 +125,5 @@ async def record_refusal(request: Request, error: DomainError) -> None:
         log.warning("a refusal was not recorded: %r", busy.__cause__)
 
 
-def _event(request: Request, actor: Actor, origin: Origin) -> Event:
-    return Event(request.state.operation, actor_id=actor.id, actor_role=actor.role, origin=origin)
+def _event(request: Request, actor: Actor, client: Client) -> Event:
+    return Event(request.state.operation, actor_id=actor.id, actor_role=actor.role, client=client)

@@ -1,6 +1,6 @@
 """Registering, and changing a password."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from app.db.session import Sessions
 from app.repositories import doctors, sessions, users
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import UserRecord
+from app.services.audit import Event, record
 from app.services.sessions import check_password, forget_attempts
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
@@ -41,6 +42,7 @@ async def register(
     specialty: str | None = None,
     time_zone: str = "UTC",
     approved: bool = True,
+    client: Client | None = None,
 ) -> UserRecord:
     """Creates an account, and for a doctor her entry, which is public once she is ``approved``.
 
@@ -54,6 +56,8 @@ async def register(
     if role is Role.DOCTOR:
         entry = DoctorRecord(user.id, name, specialty, time_zone)
         await doctors.insert_doctor(session, entry, approved_at=now if approved else None)
+    done = Event("register", actor_id=user.id, actor_role=role, object_id=user.id, client=client)
+    await record(session, replace(done, patient_id=user.id if role is Role.PATIENT else None), now=now)
     return user
 
 
@@ -95,6 +99,7 @@ async def reset_password(
     await users.update_password(session, user.id, password_hash)
     await sessions.delete_sessions(session, user.id)
     await forget_attempts(session, settings, email=user.email, client=client, now=now)
+    await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
     return user.email
 
 
@@ -124,7 +129,14 @@ async def change_password(
     )
     try:
         credentials = await check_password(
-            transactions, passwords, settings, email=user.email, password=current_password, client=client, now=now
+            transactions,
+            passwords,
+            settings,
+            "change_password",
+            email=user.email,
+            password=current_password,
+            client=client,
+            now=now,
         )
     except DomainError as error:
         if error.code != "invalid_credentials":
@@ -137,6 +149,8 @@ async def change_password(
         await users.update_password(session, actor.id, password_hash)
         await sessions.delete_sessions(session, actor.id, keep=actor.get_login().session_id)
         await forget_attempts(session, settings, email=user.email, client=client, now=now)
+        done = Event("change_password", actor_id=actor.id, actor_role=actor.role, object_id=actor.id, client=client)
+        await record(session, done, now=now)
     return user.email
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.chain import START, Head, extend
+from app.core.clients import Client
 from app.core.permissions import Role
 from app.db.locks import lock_all
 from app.db.session import Sessions
@@ -20,14 +21,6 @@ BATCH = 1000
 
 _CHAIN = UUID("019abcde-0000-7000-8000-0000000a0d17")
 """Who holds this may go on with the chain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from, as far as the trail tells."""
-
-    address: str | None
-    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,8 @@ class Event:
     """Whose data."""
     object_id: UUID | None = None
     """The appointment, the hold, the account."""
-    origin: Origin = Origin(None, None)
+    client: Client | None = None
+    """None for what is done on the command line."""
     reason: str | None = None
     """What the actor said to explain it."""
 
@@ -63,8 +57,8 @@ async def record(session: AsyncSession, *events: Event, now: datetime) -> None:
                 outcome=event.outcome,
                 patient_id=event.patient_id,
                 object_id=event.object_id,
-                address=event.origin.address,
-                request_id=event.origin.request_id,
+                address=event.client.address if event.client else None,
+                request_id=event.client.request_id if event.client else None,
                 reason=event.reason,
             )
             for event in events

@@ -28,7 +28,7 @@ async def change_practice(
     await doctors.begin_rule_change(session, actor.id)
     await doctors.update_doctor(session, actor.id, changes)
     affected = await find_affected(session, actor, since=now) if "time_zone" in changes else Affected(0, ())
-    return await doctors.get_own_practice(session, actor), affected
+    return await doctors.get_own_practice(session, actor.id), affected
 
 
 async def offer_visit_type(

@@ -94,7 +94,7 @@ async def set_weekly_hours(
     if (weekday := find_overlap(hours)) is not None:
         raise invalid_field(WEEKDAYS[weekday], "must not overlap the window before")
     await doctors.begin_rule_change(session, actor.id)
-    doctor = await doctors.get_own_practice(session, actor)
+    doctor = await doctors.get_own_practice(session, actor.id)
     today = _today(doctor, now)
     first = valid_from or today
     if first < today:
@@ -116,7 +116,7 @@ async def set_weekly_hours(
 
 async def get_weekly_hours(session: AsyncSession, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
     """The actor's weekly plan as it stands in the seven days from ``first`` (today, unless given) on."""
-    doctor = await doctors.get_own_practice(session, actor)
+    doctor = await doctors.get_own_practice(session, actor.id)
     first = first or _today(doctor, now)
     records = await availabilities.list_weekly_hours(session, actor.id, midnight(first))
     return WeeklyPlan(doctor, first, hours_of_week((record.rule for record in records), first))
@@ -130,7 +130,7 @@ async def take_time_off(
     if stretch[1] <= to_instant(now):
         raise invalid_field("end_time", "must not be in the past")
     await doctors.begin_rule_change(session, actor.id)
-    doctor = await doctors.get_own_practice(session, actor)
+    doctor = await doctors.get_own_practice(session, actor.id)
     if await time_off.count_time_off(session, actor.id, now) >= MOST_RULES:
         raise DomainError("too_many")
     starts, ends = (wall_time(instant, ZoneInfo(doctor.time_zone)) for instant in stretch)

@@ -1,6 +1,6 @@
 """Logging in, staying logged in, and logging out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.clients import Client
-from app.core.errors import DomainError
+from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor
 from app.core.security import AccessClaims, Passwords, derive_key, hash_token, keyed_hash, new_token
 from app.core.settings import Settings
@@ -18,6 +18,7 @@ from app.db.session import Sessions
 from app.repositories import attempts, sessions, users
 from app.repositories.users import Credentials
 from app.services import second_factor
+from app.services.audit import Event, record
 
 FREE_ATTEMPTS = 10
 """So many times in a row may be tried from one network; after that each attempt doubles the wait."""
@@ -52,8 +53,27 @@ async def log_in(
     ``invalid_second_factor`` only after the right password; ``too_many_attempts`` while more have to wait.
     """
     credentials = await check_password(
-        transactions, passwords, settings, email=email, password=password, client=client, now=now
+        transactions, passwords, settings, "log_in", email=email, password=password, client=client, now=now
     )
+    tried = Event("log_in", object_id=credentials.user_id, client=client)
+    try:
+        return await _begin_session(transactions, settings, credentials, tried, client, email, otp, now)
+    except DomainError as error:
+        if error.kind is Kind.UNAUTHENTICATED:
+            await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        raise
+
+
+async def _begin_session(
+    transactions: Sessions,
+    settings: Settings,
+    credentials: Credentials,
+    tried: Event,
+    client: Client,
+    email: str,
+    otp: str | None,
+    now: datetime,
+) -> Grant:
     async with transactions.write() as session:
         # While the password was compared it may have been changed, and all sessions been ended.
         if not await users.holds_password(session, credentials.user_id, credentials.password_hash):
@@ -73,6 +93,7 @@ async def log_in(
             expires_at=_expiry(settings, now, ends_at),
             ends_at=ends_at,
         )
+        await record(session, replace(tried, actor_id=credentials.user_id, actor_role=credentials.role), now=now)
         return Grant(AccessClaims(credentials.user_id, session_id), await _new_token(session, session_id), ends_at)
 
 
@@ -80,6 +101,7 @@ async def check_password(
     transactions: Sessions,
     passwords: Passwords,
     settings: Settings,
+    action: str,
     *,
     email: str,
     password: str,
@@ -89,7 +111,8 @@ async def check_password(
     """The account of this address and password; else ``invalid_credentials``, or ``too_many_attempts``.
 
     The attempt is counted before the password is compared, so that many at once do not slip through together. The
-    same is done for an address without an account. To be followed by ``forget_attempts``.
+    same is done for an address without an account. A wrong password is recorded under the name of the ``action`` that
+    asked for it; an attempt that has to wait is none. To be followed by ``forget_attempts``.
     """
     # A transaction of its own: no connection is held while the hash is computed.
     async with transactions.write() as session:
@@ -104,8 +127,16 @@ async def check_password(
                 raise
     matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials is None or not matches:
+        whom = credentials.user_id if credentials else None
+        failure = Event(action, "invalid_credentials", object_id=whom, client=client)
+        await _record_failure(transactions, failure, now)
         raise DomainError("invalid_credentials")
     return credentials
+
+
+async def _record_failure(transactions: Sessions, failure: Event, now: datetime) -> None:
+    async with transactions.write() as session:
+        await record(session, failure, now=now)
 
 
 async def forget_attempts(
@@ -131,7 +162,7 @@ async def _count_attempt(session: AsyncSession, key_hash: str, free: int, now: d
         await attempts.block(session, key_hash, now + wait)
 
 
-async def refresh(transactions: Sessions, settings: Settings, *, token: str, now: datetime) -> Grant:
+async def refresh(transactions: Sessions, settings: Settings, *, token: str, client: Client, now: datetime) -> Grant:
     """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
 
     A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
@@ -147,6 +178,8 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, now
             grant = Grant(claims, await _new_token(session, found.id), found.ends_at)
         elif found:
             await sessions.delete_session(session, found.user_id, found.id)
+            stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
+            await record(session, stolen, now=now)
     if grant is None:
         # Only now: raised inside, it would take back what was done to the thief.
         raise DomainError("invalid_refresh_token")

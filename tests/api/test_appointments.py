@@ -6,13 +6,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.core.permissions import Role
-from app.core.security import Passwords
-from app.core.settings import Settings
 from app.db.session import Sessions
-from app.services.accounts import register
 from tests.conftest import Join, SetClock
-from tests.people import PASSWORD, Person, free, log_in, next_page, problem
+from tests.people import Person, free, next_page, problem
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 
@@ -324,24 +320,14 @@ async def test_reasons(doctor: Person, patient: Person, reason: str | None, kept
     assert (await patient.book(doctor, TEN, reason=reason))["reason"] == kept
 
 
-async def test_an_administrator_has_no_appointments(
-    client: httpx2.AsyncClient, sessions: Sessions, settings: Settings, doctor: Person, patient: Person, clock: SetClock
-) -> None:
+async def test_an_administrator_has_no_appointments(admin: Person, doctor: Person, patient: Person) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN)
-    passwords = Passwords(settings)
-    async with sessions.write() as session:
-        await register(
-            session, passwords, email="root@example.com", password=PASSWORD, name="Root", role=Role.ADMIN,
-            now=clock(), refuse_weak=False,
-        )  # fmt: skip
-    passwords.close()
-    root = Person(client, "", "root@example.com", "Root", await log_in(client, "root@example.com"))
-    assert (await root.get("/auth/me")).json()["role"] == "admin"
-    assert (await root.get("/appointments")).json() == []
-    problem(await root.get(f"/appointments/{booked['id']}"), 404, "not_found")
-    problem(await root.delete(f"/appointments/{booked['id']}"), 404, "not_found")
-    problem(await root.ask(doctor, HALF_PAST), 403, "wrong_role")
+    assert (await admin.get("/auth/me")).json()["role"] == "admin"
+    assert (await admin.get("/appointments")).json() == []
+    problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
+    problem(await admin.delete(f"/appointments/{booked['id']}"), 404, "not_found")
+    problem(await admin.ask(doctor, HALF_PAST), 403, "wrong_role")
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.session import Sessions
 from app.models import AuditEvent
 from tests.conftest import Counted, Join, SetClock
 from tests.databases import settings_for
-from tests.people import Person, next_page, problem
+from tests.people import PASSWORD, Person, grant, next_page, problem
 
 TEN, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z"
+
+
+JOINING = {"register", "log_in"}
 
 
 class Seen(NamedTuple):
@@ -37,7 +42,7 @@ def text_of(id_: UUID | None) -> str | None:
 
 @pytest.fixture
 def trail(sessions: Sessions) -> Trail:
-    """The events since it was asked before."""
+    """The events since it was asked before, but for joining and logging in, which all tests begin with."""
     told = 0
 
     async def read() -> list[Seen]:
@@ -48,6 +53,7 @@ def trail(sessions: Sessions) -> Trail:
         return [
             Seen(each.action, text_of(each.actor_id), text_of(each.patient_id), text_of(each.object_id), each.outcome)
             for each in new
+            if each.action not in JOINING
         ]
 
     return read
@@ -109,7 +115,8 @@ async def test_an_event_says_when_and_from_where(
     await patient.book(doctor, TEN)
     await patient.get("/appointments")
     async with sessions.read() as session:
-        first, second = (await session.scalars(select(AuditEvent).order_by(AuditEvent.id))).all()
+        recorded = select(AuditEvent).where(AuditEvent.action.not_in(JOINING)).order_by(AuditEvent.id)
+        first, second = (await session.scalars(recorded)).all()
     assert first.occurred_at == clock()
     assert first.actor_role == "patient"
     assert first.address == second.address == "127.0.0.1"
@@ -306,6 +313,7 @@ async def test_who_saw_a_patient_is_one_question(
     assert [(each["action"], each["actor_id"], each["actor_role"]) for each in told] == [
         ("list_doctors_appointments", doctor.id, "doctor"),
         ("book_appointment", patient.id, "patient"),
+        ("register", patient.id, "patient"),
     ]
     assert told[0] == {
         "id": told[0]["id"],
@@ -331,7 +339,7 @@ async def test_the_trail_is_filtered(doctor: Person, patient: Person, admin: Per
     async def actions(**query: str) -> list[str]:
         answer = await admin.get("/admin/audit", params=query)
         assert answer.status_code == 200, answer.text
-        return [each["action"] for each in answer.json() if each["action"] != "list_audit_events"]
+        return [each["action"] for each in answer.json() if each["action"] not in {"list_audit_events", *JOINING}]
 
     await patient.book(doctor, TEN)
     clock.advance(minutes=1)
@@ -360,7 +368,7 @@ async def test_the_trail_is_read_page_by_page_while_it_grows(doctor: Person, pat
         answer = await admin.get(path)
         pages.append([each["id"] for each in answer.json()])
         path = next_page(answer)
-    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [len(page) for page in pages] == [3, 3, 2]
     ids = [id_ for page in pages for id_ in page]
     assert ids == sorted(ids, reverse=True)
 
@@ -369,3 +377,101 @@ async def test_only_administrators_read_it(doctor: Person, patient: Person, admi
     for person in (doctor, patient):
         problem(await person.get("/admin/audit"), 403, "wrong_role")
     problem(await admin.client.get("/admin/audit"), 401, "not_authenticated")
+
+
+async def test_who_joins_and_logs_in(client: httpx2.AsyncClient, patient: Person, admin: Person) -> None:
+    """Under whose name somebody tried in vain is what the attempt was about, not who made it."""
+    for password in ("a wrong one", PASSWORD):
+        await client.post("/auth/login", data={"username": patient.email, "password": password})
+    await client.post("/auth/login", data={"username": "nobody@example.com", "password": PASSWORD})
+    told = (await admin.get("/admin/audit", params={"action": "log_in", "limit": 3})).json()
+    assert [(each["actor_id"], each["object_id"] == patient.id, each["outcome"]) for each in told] == [
+        (None, False, "invalid_credentials"),
+        (patient.id, True, "ok"),
+        (None, True, "invalid_credentials"),
+    ]
+    [joined] = (await admin.get("/admin/audit", params={"action": "register", "patient_id": patient.id})).json()
+    assert (joined["actor_id"], joined["object_id"], joined["address"]) == (patient.id, patient.id, "127.0.0.1")
+
+
+async def test_attempts_that_have_to_wait_do_not_fill_the_disk(
+    client: httpx2.AsyncClient, patient: Person, sessions: Sessions
+) -> None:
+    for _ in range(15):
+        await client.post("/auth/login", data={"username": patient.email, "password": "a wrong one"})
+    async with sessions.read() as session:
+        failed = select(func.count()).where(AuditEvent.outcome == "invalid_credentials")
+        assert await session.scalar(failed) == 10
+
+
+async def test_what_somebody_does_with_her_account(
+    client: httpx2.AsyncClient, patient: Person, trail: Trail, mails: list[Mail]
+) -> None:
+    stolen = await grant(client, patient.email)
+    for status in (200, 401):
+        body = {"refresh_token": stolen["refresh_token"]}
+        assert (await client.post("/auth/refresh", json=body)).status_code == status
+    await patient.post("/auth/change-password", {"current_password": "a wrong one", "new_password": "another horse"})
+    await patient.post("/auth/change-password", {"current_password": PASSWORD, "new_password": "another horse"})
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    body = {"token": mails[-1].text.split("\n\n")[1], "new_password": PASSWORD}
+    assert (await client.post("/auth/reset-password", json=body)).status_code == 204
+    patient = await patient.again()
+    await patient.post("/auth/second-factor", None)
+    await patient.get("/auth/me/export")
+    await patient.client.post("/auth/logout", headers=patient.headers)
+    patient = await patient.again()
+    await patient.delete("/auth/me")
+    assert await trail() == [
+        Seen("refresh", None, None, patient.id, "invalid_refresh_token"),
+        Seen("change_password", None, None, patient.id, "invalid_credentials"),
+        Seen("change_password", patient.id, None, patient.id),
+        Seen("reset_password", None, None, patient.id),
+        Seen("set_up_second_factor", patient.id, patient.id),
+        Seen("export_account", patient.id, patient.id),
+        Seen("logout", patient.id, patient.id),
+        Seen("erase_account", patient.id, patient.id),
+    ]
+
+
+async def test_what_administrators_do_and_why(
+    doctor: Person, patient: Person, admin: Person, trail: Trail, sessions: Sessions
+) -> None:
+    await patient.book(doctor, TEN)
+    await trail()
+    why = {"reason": "The practice burned down"}
+    await admin.get(f"/admin/users/{patient.id}")
+    await admin.get("/admin/users?role=patient")
+    await admin.get("/admin/users?role=doctor")
+    await admin.post("/admin/break-glass", why | {"patient_id": patient.id})
+    await admin.post(f"/admin/users/{doctor.id}/suspend", why)
+    await admin.post(f"/admin/users/{doctor.id}/reinstate", why)
+    await admin.post(f"/admin/users/{doctor.id}/approve", why)
+    await admin.delete(f"/admin/users/{patient.id}/sessions")
+    await admin.delete(f"/admin/users/{doctor.id}/second-factor")
+    assert await trail() == [
+        Seen("get_account", admin.id, patient.id, patient.id),
+        Seen("list_users", admin.id, patient.id, patient.id),
+        Seen("list_users", admin.id, None, doctor.id),
+        Seen("break_glass", admin.id, patient.id),
+        Seen("suspend_user", admin.id, None, doctor.id),
+        Seen("reinstate_user", admin.id, None, doctor.id),
+        Seen("approve_doctor", admin.id, None, doctor.id),
+        Seen("end_sessions_of_user", admin.id, None, patient.id),
+        Seen("remove_second_factor_of_user", admin.id, None, doctor.id),
+    ]
+    async with sessions.read() as session:
+        reasons = (await session.scalars(select(AuditEvent.reason).where(AuditEvent.reason.is_not(None)))).all()
+    assert reasons == [why["reason"]] * 4
+
+
+async def test_the_trail_outlives_the_account(doctor: Person, patient: Person, admin: Person, trail: Trail) -> None:
+    await patient.book(doctor, TEN)
+    before = await trail()
+    assert (await patient.delete("/auth/me")).status_code == 204
+    told = (await admin.get("/admin/audit", params={"patient_id": patient.id})).json()
+    assert [each["action"] for each in reversed(told)] == [
+        "register",
+        *(each.action for each in before),
+        "erase_account",
+    ]

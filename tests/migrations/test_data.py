@@ -115,3 +115,17 @@ async def test_going_back_drops_what_the_older_schema_does_not_know(engine: Asyn
     await schema.downgrade(engine, "0001")
     assert await rows(engine, "SELECT status FROM appointments") == [("cancelled",)]
     assert await rows(engine, "SELECT * FROM availabilities") == []
+
+
+async def test_who_was_kept_out_is_suspended_and_who_was_there_is_approved(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine, "0002")
+    await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
+    await run(engine, f"UPDATE users SET is_active = false WHERE id = '{PATIENT}'")
+    await schema.upgrade(engine)
+    assert await rows(engine, "SELECT name FROM users WHERE suspended_at IS NOT NULL") == [("B",)]
+    approved = "SELECT count(*) FROM doctors JOIN users ON users.id = doctors.id WHERE approved_at = created_at"
+    assert await rows(engine, approved) == [("1",)]
+    await schema.downgrade(engine, "0002")
+    assert await rows(engine, "SELECT name FROM users WHERE is_active") == [("Dr A",)]
+    await schema.upgrade(engine)
+    assert await rows(engine, "SELECT name FROM users WHERE suspended_at IS NOT NULL") == [("B",)]

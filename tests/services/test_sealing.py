@@ -12,12 +12,13 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.chain import Head, chain_key, extend
+from app.core.clients import Client
 from app.core.permissions import Role
 from app.db.session import Sessions
 from app.models import AuditEvent
 from app.repositories.audit import list_sealed
 from app.services import audit
-from app.services.audit import BrokenChainError, Event, Origin, Verified
+from app.services.audit import BrokenChainError, Event, Verified
 from tests.databases import tampering
 
 KEY = chain_key("a secret")
@@ -28,7 +29,14 @@ ANN = UUID(int=1)
 async def record(sessions: Sessions, count: int) -> None:
     for number in range(count):
         event = Event(
-            f"action_{number}", "ok", ANN, Role.PATIENT, ANN, UUID(int=number), Origin("::1", "a"), "Because: „ä\n"
+            f"action_{number}",
+            "ok",
+            ANN,
+            Role.PATIENT,
+            ANN,
+            UUID(int=number),
+            Client("::1", request_id="a"),
+            "Because: „ä\n",
         )
         async with sessions.write() as session:
             await audit.record(session, event, now=NOW + timedelta(microseconds=number))

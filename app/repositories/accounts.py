@@ -1,0 +1,115 @@
+"""Accounts as administrators see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError
+from app.core.permissions import AccountStatus, Role
+from app.core.text import canonical_email
+from app.models import Doctor, SecondFactor, User
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account, and what an administrator decides about it."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    suspended_at: datetime | None
+    erased_at: datetime | None
+    approved_at: datetime | None
+    second_factor: bool
+
+    @property
+    def status(self) -> AccountStatus:
+        """What it may do at present."""
+        if self.erased_at:
+            return AccountStatus.ERASED
+        if self.suspended_at:
+            return AccountStatus.SUSPENDED
+        if self.role is Role.DOCTOR and self.approved_at is None:
+            return AccountStatus.UNAPPROVED
+        return AccountStatus.ACTIVE
+
+
+_UNAPPROVED = and_(User.role == Role.DOCTOR, Doctor.approved_at.is_(None))
+_IS: dict[AccountStatus, ColumnElement[bool]] = {
+    AccountStatus.ERASED: User.erased_at.is_not(None),
+    AccountStatus.SUSPENDED: and_(User.erased_at.is_(None), User.suspended_at.is_not(None)),
+    AccountStatus.UNAPPROVED: and_(User.erased_at.is_(None), User.suspended_at.is_(None), _UNAPPROVED),
+    AccountStatus.ACTIVE: and_(User.erased_at.is_(None), User.suspended_at.is_(None), ~_UNAPPROVED),
+}
+_RECORD: Select[*tuple[Any, ...]] = (
+    select(
+        User.id,
+        User.email,
+        User.name,
+        User.role,
+        User.created_at,
+        User.suspended_at,
+        User.erased_at,
+        Doctor.approved_at,
+        SecondFactor.confirmed_at.is_not(None),
+    )
+    .outerjoin(Doctor, Doctor.id == User.id)
+    .outerjoin(SecondFactor, SecondFactor.user_id == User.id)
+)
+
+
+async def page_accounts(
+    session: AsyncSession,
+    *,
+    email: str | None,
+    role: Role | None,
+    status: AccountStatus | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[AccountRecord]:
+    """Accounts, the newest first; ``email`` is a whole address, in any spelling."""
+    found = _RECORD
+    if email is not None:
+        found = found.where(User.email_canonical == canonical_email(email))
+    if role is not None:
+        found = found.where(User.role == role)
+    if status is not None:
+        found = found.where(_IS[status])
+    if after is not None:
+        found = found.where(User.id < after)
+    rows = await session.execute(found.order_by(User.id.desc()).limit(limit))
+    return [AccountRecord(*row) for row in rows]
+
+
+async def get_account(session: AsyncSession, user_id: UUID) -> AccountRecord:
+    """One account, or ``not_found``."""
+    row = (await session.execute(_RECORD.where(User.id == user_id))).one_or_none()
+    if row is None:
+        raise DomainError("not_found")
+    return AccountRecord(*row)
+
+
+async def approve_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """Lets patients see and book a doctor, from now on or since long."""
+    await session.execute(
+        update(Doctor).where(Doctor.id == user_id).values(approved_at=func.coalesce(Doctor.approved_at, now))
+    )
+
+
+async def suspend_user(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """Keeps somebody out, from now on or since long."""
+    await session.execute(
+        update(User).where(User.id == user_id).values(suspended_at=func.coalesce(User.suspended_at, now))
+    )
+
+
+async def reinstate_user(session: AsyncSession, user_id: UUID) -> None:
+    """Lets somebody in again."""
+    await session.execute(update(User).where(User.id == user_id).values(suspended_at=None))

@@ -1,0 +1,148 @@
+"""For administrators."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import TypeAdapter
+
+from app.core.dependencies import AdminActor, DbSession, Now
+from app.core.permissions import Role
+from app.repositories import accounts
+from app.repositories.accounts import AccountRecord
+from app.routers.idempotency import Idempotent
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.routers.trail import RequestTrail, Trail
+from app.schemas import admin as wire
+from app.schemas.accounts import User
+from app.schemas.appointments import Appointment
+from app.services import administration
+
+router = APIRouter(prefix="/admin", tags=["Administration"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(UUID)
+_ERRORS = ("not_authenticated", "wrong_role", "not_found")
+_DECISION_ERRORS = (*_ERRORS, "request_in_flight", "body_too_large", "key_reused", "invalid_request", "busy")
+
+
+@router.get(
+    "/users",
+    response_model=list[wire.Account],
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_users(
+    query: Annotated[wire.AccountsQuery, Query()],
+    request: Request,
+    response: Response,
+    _: AdminActor,
+    session: DbSession,
+    trail: Trail,
+) -> Sequence[AccountRecord]:
+    """List accounts, the newest first."""
+    found = await accounts.page_accounts(
+        session,
+        email=query.email,
+        role=query.role,
+        status=query.status,
+        after=read_cursor(query.cursor, _KEY),
+        limit=query.limit + 1,
+    )
+    listed = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda account: account.id)
+    for account in listed:
+        _note(trail, account)
+    return listed
+
+
+@router.get(
+    "/users/{user_id:uuid}", response_model=wire.Account, responses=responses(*_ERRORS, "invalid_request", "busy")
+)
+async def get_account(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> AccountRecord:
+    """One account."""
+    return _note(trail, await accounts.get_account(session, user_id))
+
+
+@router.post("/users/{user_id:uuid}/approve", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
+async def approve_doctor(
+    user_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, now: Now, trail: Trail, __: Idempotent
+) -> AccountRecord:
+    """List a doctor who has registered, so that patients can book her. Needed with `DOCTOR_APPROVAL=required`."""
+    return _note(trail, await administration.approve_doctor(session, user_id, now), body.reason)
+
+
+@router.post(
+    "/users/{user_id:uuid}/suspend",
+    response_model=wire.Account,
+    responses=responses(*_DECISION_ERRORS, "not_yourself"),
+)
+async def suspend_user(
+    user_id: UUID, body: wire.Decision, actor: AdminActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+) -> AccountRecord:
+    """Keep somebody out: her sessions end at once. A doctor is no longer listed; what is booked with her stays."""
+    return _note(trail, await administration.suspend_user(session, actor, user_id, now), body.reason)
+
+
+@router.post("/users/{user_id:uuid}/reinstate", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
+async def reinstate_user(
+    user_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
+) -> AccountRecord:
+    """Let somebody in again who was suspended."""
+    return _note(trail, await administration.reinstate_user(session, user_id), body.reason)
+
+
+@router.delete(
+    "/users/{user_id:uuid}/sessions",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*_ERRORS, "invalid_request", "busy"),
+)
+async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> None:
+    """Log somebody out everywhere."""
+    trail.about(user_id)
+    await administration.end_sessions(session, user_id)
+
+
+@router.delete(
+    "/users/{user_id:uuid}/second-factor",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*_ERRORS, "invalid_request", "busy"),
+)
+async def remove_second_factor_of_user(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> None:
+    """Remove the second factor of somebody who has lost it and the recovery codes. Logs her out everywhere.
+
+    Make sure that it is she who asks.
+    """
+    trail.about(user_id)
+    await administration.remove_second_factor(session, user_id)
+
+
+@router.post("/break-glass", responses=responses(*_ERRORS, "body_too_large", "invalid_request", "busy"))
+async def break_glass(
+    body: wire.BreakGlass, _: AdminActor, session: DbSession, now: Now, trail: Trail
+) -> wire.PatientFile:
+    """See a patient and her visits in an emergency.
+
+    Administrators have no part in visits, and see none otherwise. The reason is kept in the audit trail, where the
+    patient can see it in her export.
+    """
+    trail.concerns_patient(body.patient_id)
+    trail.because(body.reason)
+    patient, visits = await administration.break_glass(session, body.patient_id, now)
+    return wire.PatientFile(
+        patient=User.model_validate(patient), appointments=[Appointment.model_validate(each) for each in visits]
+    )
+
+
+def _note(trail: RequestTrail, account: AccountRecord, reason: str | None = None) -> AccountRecord:
+    """The account, after the trail was told of it."""
+    if account.role is Role.PATIENT:
+        trail.concerns_patient(account.id).add(account.id)
+    else:
+        trail.about(account.id)
+    if reason:
+        trail.because(reason)
+    return account

@@ -1,0 +1,74 @@
+"""One's own data: to take along, and to have erased."""
+
+from dataclasses import asdict
+from uuid import UUID
+
+from fastapi import APIRouter, Response, status
+
+from app.core.dependencies import DbSession, FreshActor, Now
+from app.routers.offers import visit_type_of
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.routers.schedule import availability_of, time_off_of
+from app.routers.trail import Trail
+from app.schemas import privacy as wire
+from app.schemas.accounts import Session, User
+from app.schemas.appointments import Appointment, Version
+from app.schemas.doctors import Doctor
+from app.services import privacy
+from app.services.privacy import Export, Practice
+
+router = APIRouter(prefix="/auth/me", tags=["Accounts"], route_class=StrictRoute)
+
+
+@router.get("/export", responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"))
+async def export_account(actor: FreshActor, response: Response, session: DbSession, now: Now, _: Trail) -> wire.Export:
+    """Take along all that is kept about you, as one JSON document.
+
+    A doctor's visits are her patients' data: they are not part of it. Asks for a log-in within the last ten minutes.
+    """
+    response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
+    found = await privacy.export(session, actor.id, now)
+    current = actor.get_login().session_id
+    return wire.Export(
+        exported_at=now,
+        account=User.model_validate(found.account),
+        sessions=[Session(**asdict(each), current=each.id == current) for each in found.sessions],
+        appointments=_appointments(found),
+        practice=_practice(actor.id, found.practice) if found.practice else None,
+    )
+
+
+@router.delete(
+    "",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(
+        "not_authenticated", "log_in_again", "wrong_role", "has_appointments", "invalid_request", "busy"
+    ),
+)
+async def erase_account(actor: FreshActor, session: DbSession, now: Now, _: Trail) -> None:
+    """Erase your account. It cannot be undone.
+
+    What you have booked as a patient is cancelled. That there were visits stays, without your name and without what
+    was written about them. As a doctor, cancel what is booked first. Asks for a log-in within the last ten minutes.
+    """
+    await privacy.erase(session, actor, now)
+
+
+def _appointments(found: Export) -> list[wire.ExportedAppointment]:
+    return [
+        wire.ExportedAppointment(
+            **Appointment.model_validate(each).model_dump(),
+            history=[Version.model_validate(version) for version in found.versions[each.id]],
+        )
+        for each in found.appointments
+    ]
+
+
+def _practice(doctor_id: UUID, practice: Practice) -> wire.Practice:
+    return wire.Practice(
+        doctor=Doctor.model_validate(practice.doctor),
+        availabilities=[availability_of(practice.doctor, each) for each in practice.availabilities],
+        time_off=[time_off_of(practice.doctor, each) for each in practice.time_off],
+        visit_types=[visit_type_of(doctor_id, each) for each in practice.visit_types],
+    )

@@ -1,0 +1,73 @@
+"""What administrators send and see."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from app.core.permissions import AccountStatus, Role
+from app.schemas.accounts import User
+from app.schemas.appointments import Appointment
+from app.schemas.fields import AMARA, ANN, Answer, Body, LoginName, Note, PageQuery, example
+
+Reason = Annotated[Note, StringConstraints(min_length=10, max_length=500)]
+"""Why; at least some words."""
+
+
+class AccountsQuery(PageQuery):
+    """Which accounts to list."""
+
+    email: LoginName | None = Field(None, description="The whole address, in any spelling.")
+    role: Role | None = None
+    status: AccountStatus | None = None
+
+
+class Account(Answer):
+    """An account, and what has been decided about it."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    status: AccountStatus
+    created_at: datetime
+    approved_at: datetime | None = Field(description="Of a doctor: since when she is listed.")
+    suspended_at: datetime | None
+    erased_at: datetime | None
+    second_factor: bool
+
+    model_config = example(
+        id=AMARA,
+        email="amara.okafor@example.com",
+        name="Dr Amara Okafor",
+        role="doctor",
+        status="active",
+        created_at="2026-11-30T08:00:00Z",
+        approved_at="2026-12-01T08:00:00Z",
+        suspended_at=None,
+        erased_at=None,
+        second_factor=True,
+    )
+
+
+class Decision(Body):
+    """Why something is decided; kept in the audit trail."""
+
+    reason: Reason = Field(examples=["Left the practice on 30 November"])
+
+
+class BreakGlass(Body):
+    """Whose data is needed, and why."""
+
+    patient_id: UUID
+    reason: Reason = Field(examples=["The practice burned down; patients have to be told"])
+
+    model_config = example(patient_id=ANN, reason="The practice burned down; patients have to be told")
+
+
+class PatientFile(Answer):
+    """A patient and all of her visits."""
+
+    patient: User
+    appointments: list[Appointment]

@@ -1,0 +1,65 @@
+"""What administrators decide about accounts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError
+from app.core.permissions import AccountStatus, Actor, Role
+from app.repositories import accounts, second_factors, sessions, users
+from app.repositories.accounts import AccountRecord
+from app.repositories.appointments import AppointmentRecord
+from app.repositories.users import UserRecord
+from app.services.privacy import list_visits
+
+
+async def approve_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> AccountRecord:
+    """Lists a doctor, so that she can be booked; again changes nothing. ``not_found`` if it is no doctor."""
+    account = await accounts.get_account(session, user_id)
+    if account.role is not Role.DOCTOR or account.status is AccountStatus.ERASED:
+        raise DomainError("not_found")
+    await accounts.approve_doctor(session, user_id, now)
+    return await accounts.get_account(session, user_id)
+
+
+async def suspend_user(session: AsyncSession, actor: Actor, user_id: UUID, now: datetime) -> AccountRecord:
+    """Keeps somebody out and ends her sessions; a doctor is no longer listed, and what is booked stays.
+
+    ``not_yourself``, so that there is always an administrator left.
+    """
+    if user_id == actor.id:
+        raise DomainError("not_yourself")
+    await accounts.suspend_user(session, user_id, now)
+    await sessions.delete_sessions(session, user_id)
+    return await accounts.get_account(session, user_id)
+
+
+async def reinstate_user(session: AsyncSession, user_id: UUID) -> AccountRecord:
+    """Lets somebody in again who was suspended."""
+    await accounts.reinstate_user(session, user_id)
+    return await accounts.get_account(session, user_id)
+
+
+async def end_sessions(session: AsyncSession, user_id: UUID) -> None:
+    """Logs somebody out everywhere."""
+    await accounts.get_account(session, user_id)
+    await sessions.delete_sessions(session, user_id)
+
+
+async def remove_second_factor(session: AsyncSession, user_id: UUID) -> None:
+    """For somebody who has lost authenticator and recovery codes; logs her out everywhere."""
+    await end_sessions(session, user_id)
+    await second_factors.delete_second_factor(session, user_id)
+
+
+async def break_glass(
+    session: AsyncSession, patient_id: UUID, now: datetime
+) -> tuple[UserRecord, Sequence[AppointmentRecord]]:
+    """A patient and her visits, for somebody who has no part in them; ``not_found`` if it is no patient."""
+    account = await accounts.get_account(session, patient_id)
+    if account.role is not Role.PATIENT:
+        raise DomainError("not_found")
+    patient = await users.get_user(session, patient_id)
+    return patient, await list_visits(session, patient, now)

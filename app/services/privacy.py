@@ -1,0 +1,101 @@
+"""One's own data: to take along, and to have erased."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import DomainError
+from app.core.permissions import Actor, Role
+from app.repositories import appointments, availabilities, doctors, erasure, sessions, time_off, users, visit_types
+from app.repositories.appointments import AppointmentRecord, VersionRecord
+from app.repositories.availabilities import AvailabilityRecord
+from app.repositories.doctors import DoctorRecord
+from app.repositories.sessions import SessionRecord
+from app.repositories.time_off import TimeOffRecord
+from app.repositories.users import UserRecord
+from app.repositories.visit_types import VisitTypeRecord
+from app.services.lifecycle import cancel_all
+
+_BATCH = 200
+_ALL = 10_000  # more rules than a doctor may have
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """What a doctor has said of herself and of her time."""
+
+    doctor: DoctorRecord
+    availabilities: Sequence[AvailabilityRecord]
+    time_off: Sequence[TimeOffRecord]
+    visit_types: Sequence[VisitTypeRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """All that is kept about somebody."""
+
+    account: UserRecord
+    sessions: Sequence[SessionRecord]
+    appointments: Sequence[AppointmentRecord]
+    versions: dict[UUID, list[VersionRecord]]
+    """Of each appointment, the oldest first."""
+    practice: Practice | None
+
+
+async def export(session: AsyncSession, user_id: UUID, now: datetime) -> Export:
+    """What is kept about somebody (GDPR articles 15 and 20).
+
+    A doctor's visits are her patients' data and not part of it; they are listed under her appointments.
+    """
+    account = await users.get_user(session, user_id)
+    booked = await list_visits(session, account, now) if account.role is Role.PATIENT else []
+    versions = await appointments.list_versions(session, booked)
+    practice = None
+    if account.role is Role.DOCTOR:
+        practice = Practice(
+            await doctors.get_own_practice(session, user_id),
+            await availabilities.page_availabilities(session, user_id, after=None, limit=_ALL),
+            await time_off.page_time_off(session, user_id, after=None, limit=_ALL),
+            await visit_types.page_visit_types(session, user_id, after=None, limit=_ALL),
+        )
+    return Export(account, await sessions.list_sessions(session, user_id, now), booked, versions, practice)
+
+
+async def list_visits(session: AsyncSession, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
+    """All appointments of a patient, the upcoming ones first."""
+    whose = Actor(patient.id, patient.role, patient.name)
+    found: list[AppointmentRecord] = []
+    after = None
+    while True:
+        page = await appointments.page_appointments(
+            session, whose, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
+        )
+        found += page
+        if len(page) < _BATCH:
+            return found
+        after = appointments.page_key(page[-1], now)
+
+
+async def erase(session: AsyncSession, actor: Actor, now: datetime) -> None:
+    """Removes all that says who the actor is (GDPR article 17); her id, and that visits took place, stay.
+
+    What a patient has booked is cancelled, whatever the cut-off. ``has_appointments`` for a doctor whom patients still
+    expect, ``wrong_role`` for an administrator, whom only another one can replace.
+    """
+    await erasure.lock_user(session, actor.id)
+    match actor.role:
+        case Role.PATIENT:
+            await cancel_all(session, actor, now)
+            await erasure.erase_patient(session, actor.id)
+        case Role.DOCTOR:
+            # No more bookings while this is decided.
+            await doctors.begin_rule_change(session, actor.id)
+            if await appointments.list_upcoming(session, actor.id, since=now):
+                raise DomainError("has_appointments")
+            await erasure.erase_doctor(session, actor.id, now)
+        case Role.ADMIN:
+            raise DomainError("wrong_role")
+    await erasure.erase_user(session, actor.id, now)

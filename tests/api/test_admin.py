@@ -1,0 +1,159 @@
+"""What administrators decide."""
+
+import httpx2
+import pyotp
+import pytest
+
+from app.core.settings import Settings
+from tests.conftest import Join, SetClock
+from tests.people import PASSWORD, Person, log_in, next_page, problem
+
+WHY = {"reason": "Asked for by the clinic"}
+NOON = "2026-12-08T17:00:00Z"
+
+
+async def test_accounts_are_listed_the_newest_first(admin: Person, doctor: Person, patient: Person) -> None:
+    listed = (await admin.get("/admin/users")).json()
+    assert [each["id"] for each in listed] == [patient.id, doctor.id, admin.id]
+    assert listed[1] == {
+        "id": doctor.id,
+        "email": doctor.email,
+        "name": "Dr Amara Okafor",
+        "role": "doctor",
+        "status": "active",
+        "created_at": "2026-12-01T08:00:00Z",
+        "approved_at": "2026-12-01T08:00:00Z",
+        "suspended_at": None,
+        "erased_at": None,
+        "second_factor": False,
+    }
+    assert (await admin.get(f"/admin/users/{doctor.id}")).json() == listed[1]
+
+
+async def test_accounts_are_found(admin: Person, doctor: Person, patient: Person) -> None:
+    for query, found in {
+        "role=doctor": [doctor],
+        "role=patient&status=active": [patient],
+        "status=suspended": [],
+        f"email={doctor.email.upper()}": [doctor],
+        "email=nobody@example.com": [],
+    }.items():
+        listed = (await admin.get(f"/admin/users?{query}")).json()
+        assert [each["id"] for each in listed] == [person.id for person in found], query
+    first = await admin.get("/admin/users?limit=2")
+    url = next_page(first)
+    assert url
+    assert [each["id"] for each in first.json() + (await admin.get(url)).json()] == [patient.id, doctor.id, admin.id]
+
+
+async def test_a_suspension_holds_at_once(
+    client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, NOON)
+    suspended = await admin.post(f"/admin/users/{doctor.id}/suspend", WHY)
+    assert suspended.json()["status"] == "suspended"
+    assert suspended.json()["suspended_at"] == "2026-12-01T08:00:00Z"
+    problem(await doctor.get("/doctors/me"), 401, "not_authenticated")
+    problem(
+        await client.post("/auth/login", data={"username": doctor.email, "password": PASSWORD}),
+        401,
+        "invalid_credentials",
+    )
+    assert (await client.get("/doctors")).json() == []
+    problem(await patient.ask(doctor, "2026-12-08T18:00:00Z"), 404, "not_found")
+    assert (await patient.get(f"/appointments/{booked['id']}")).json()["status"] == "booked", "what is booked stays"
+    assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [doctor.id]
+
+    assert (await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)).json()["status"] == "active"
+    problem(await doctor.get("/doctors/me"), 401, "not_authenticated")  # the session has ended
+    assert (await (await doctor.again()).get("/doctors/me")).status_code == 200
+    assert len((await client.get("/doctors")).json()) == 1
+
+
+async def test_suspending_again_changes_nothing(admin: Person, patient: Person, clock: SetClock) -> None:
+    first = (await admin.post(f"/admin/users/{patient.id}/suspend", WHY)).json()
+    clock.advance(minutes=1)
+    assert (await admin.post(f"/admin/users/{patient.id}/suspend", WHY)).json() == first
+
+
+async def test_nobody_suspends_herself(admin: Person) -> None:
+    problem(await admin.post(f"/admin/users/{admin.id}/suspend", WHY), 409, "not_yourself")
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "     because     "}, {"reason": None}], ids=str)
+@pytest.mark.parametrize("decision", ["approve", "suspend", "reinstate"])
+async def test_a_decision_has_a_reason(
+    admin: Person, doctor: Person, decision: str, body: dict[str, str | None]
+) -> None:
+    problem(await admin.post(f"/admin/users/{doctor.id}/{decision}", body), 422, "invalid_request")
+    problem(await admin.post("/admin/break-glass", body | {"patient_id": doctor.id}), 422, "invalid_request")
+
+
+async def test_who_is_not_there(admin: Person, patient: Person) -> None:
+    nobody = "019abcde-f012-7345-8678-9abcdef01234"
+    for decision in ("approve", "suspend", "reinstate"):
+        problem(await admin.post(f"/admin/users/{nobody}/{decision}", WHY), 404, "not_found")
+    problem(await admin.post(f"/admin/users/{patient.id}/approve", WHY), 404, "not_found")
+    problem(await admin.get(f"/admin/users/{nobody}"), 404, "not_found")
+    for what in ("sessions", "second-factor"):
+        problem(await admin.delete(f"/admin/users/{nobody}/{what}"), 404, "not_found")
+    problem(await admin.post("/admin/break-glass", WHY | {"patient_id": nobody}), 404, "not_found")
+
+
+async def test_somebody_is_logged_out_everywhere(admin: Person, patient: Person) -> None:
+    other = await patient.again()
+    assert (await admin.delete(f"/admin/users/{patient.id}/sessions")).status_code == 204
+    for session in (patient, other):
+        problem(await session.get("/auth/me"), 401, "not_authenticated")
+    assert (await (await patient.again()).get("/auth/me")).status_code == 200
+
+
+async def test_a_lost_second_factor_is_removed(
+    client: httpx2.AsyncClient, admin: Person, patient: Person, clock: SetClock
+) -> None:
+    secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
+    assert (await admin.get(f"/admin/users/{patient.id}")).json()["second_factor"]
+    assert (await admin.delete(f"/admin/users/{patient.id}/second-factor")).status_code == 204
+    problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    assert await log_in(client, patient.email)
+
+
+async def test_breaking_the_glass(admin: Person, doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, NOON, reason="A mole")
+    problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
+    file = (await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id})).json()
+    assert file["patient"] == (await patient.get("/auth/me")).json()
+    assert file["appointments"] == [booked]
+    problem(await admin.post("/admin/break-glass", WHY | {"patient_id": doctor.id}), 404, "not_found")
+
+
+class TestWhereDoctorsAreApproved:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"doctor_approval": "required"})
+
+    async def test_a_doctor_is_not_there_until_she_is_approved(
+        self, client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person
+    ) -> None:
+        await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+        assert (await doctor.get("/doctors/me")).json()["name"] == "Dr Amara Okafor"
+        await doctor.plan(monday=[["09:00", "12:00"]])
+        assert (await doctor.get("/doctors/me/appointments?conflicting=true")).json() == []
+        assert (await client.get("/doctors")).json() == []
+        for path in ("", "/availability", "/slots", "/next-slot", f"/explain?start_time={NOON}", "/visit-types"):
+            problem(await client.get(f"/doctors/{doctor.id}{path}"), 404, "not_found")
+        problem(await patient.ask(doctor, NOON), 404, "not_found")
+        problem(await patient.post("/holds", {"doctor_id": doctor.id, "start_time": NOON}), 404, "not_found")
+        assert [each["id"] for each in (await admin.get("/admin/users?status=unapproved")).json()] == [doctor.id]
+
+        approved = (await admin.post(f"/admin/users/{doctor.id}/approve", WHY)).json()
+        assert (approved["status"], approved["approved_at"]) == ("active", "2026-12-01T08:00:00Z")
+        assert len((await client.get("/doctors")).json()) == 1
+        await patient.book(doctor, NOON)
+
+    async def test_a_patient_needs_no_approval(self, patient: Person, join: Join) -> None:
+        assert (await patient.get("/appointments")).json() == []
+        assert (await (await join()).get("/auth/me")).status_code == 200

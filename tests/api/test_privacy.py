@@ -1,0 +1,183 @@
+"""Taking one's data along, and having it erased."""
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.adapters.mail import Mail
+from app.db.session import Sessions
+from app.models import User
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, grant, log_in, problem
+
+NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
+
+
+@pytest.fixture
+async def booked(doctor: Person, patient: Person) -> str:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    id_: str = (await patient.book(doctor, NOON, reason="A mole on the left arm"))["id"]
+    return id_
+
+
+async def everything(sessions: Sessions) -> str:
+    """All that the database holds, as text."""
+    async with sessions.read() as session:
+        rows = [row for table in User.metadata.sorted_tables for row in await session.execute(table.select())]
+        return "\n".join(map(str, rows))
+
+
+async def test_a_patient_takes_her_data_along(patient: Person, booked: str) -> None:
+    await patient.post(f"/appointments/{booked}/reschedule", {"start_time": ONE})
+    answer = await patient.get("/auth/me/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="export.json"'
+    export = answer.json()
+    assert export["exported_at"] == "2026-12-01T08:00:00Z"
+    assert export["account"] == (await patient.get("/auth/me")).json()
+    assert export["sessions"] == (await patient.get("/auth/sessions")).json()
+    [appointment] = export["appointments"]
+    assert appointment.pop("history") == (await patient.get(f"/appointments/{booked}/history")).json()
+    assert appointment == (await patient.get(f"/appointments/{booked}")).json()
+    assert appointment["reason"] == "A mole on the left arm"
+    assert export["practice"] is None
+
+
+async def test_every_appointment_is_in_the_export(patient: Person, doctor: Person) -> None:
+    await doctor.open("2026-12-08T00:00:00Z", "2026-12-14T00:00:00Z")
+    for number in range(3):
+        await patient.book(doctor, f"2026-12-08T{number:02}:00:00Z")
+    exported = (await patient.get("/auth/me/export")).json()["appointments"]
+    assert [each["id"] for each in exported] == [
+        each["id"] for each in (await patient.get("/appointments?limit=100")).json()
+    ]
+    assert len(exported) == 3
+
+
+async def test_a_doctor_takes_her_rules_along_but_no_patients(doctor: Person, patient: Person, booked: str) -> None:
+    await doctor.offer(name="Check-up")
+    await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
+    answer = await doctor.get("/auth/me/export")
+    export = answer.json()
+    assert export["practice"] == {
+        "doctor": (await doctor.get("/doctors/me")).json(),
+        "availabilities": (await doctor.get("/doctors/me/availability")).json(),
+        "time_off": (await doctor.get("/doctors/me/time-off")).json(),
+        "visit_types": (await doctor.get("/doctors/me/visit-types")).json(),
+    }
+    assert all(len(export["practice"][name]) == 1 for name in ("availabilities", "time_off", "visit_types"))
+    assert export["appointments"] == []
+    assert patient.id not in answer.text
+    assert booked not in answer.text
+
+
+@pytest.mark.usefixtures("booked")
+async def test_nobody_is_left_who_could_be_told_by_name(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, sessions: Sessions, mails: list[Mail]
+) -> None:
+    # In as many places as there are: a note of the doctor, answers that are kept, a reset, a hold.
+    cancelled = (await patient.book(doctor, ONE, reason="Itching"))["id"]
+    body, headers = {"reason": "Ann Lee is no patient of mine"}, doctor.headers | {"Idempotency-Key": "k"}
+    await client.post(f"/appointments/{cancelled}/cancel", headers=headers, json=body)
+    key = patient.headers | {"Idempotency-Key": "k"}
+    await client.post("/appointments", headers=key, json={"doctor_id": doctor.id, "start_time": ONE, "reason": "Rash"})
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    await patient.post("/holds", {"doctor_id": doctor.id, "start_time": "2026-12-08T20:00:00Z"})
+    await grant(client, patient.email)
+    traces = (patient.email, "Ann", "mole", "Itching", "Rash")
+    before = await everything(sessions)
+    assert all(trace in before for trace in traces)
+
+    assert (await patient.delete("/auth/me")).status_code == 204
+    after = await everything(sessions)
+    assert not [trace for trace in traces if trace in after]
+    problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    problem(
+        await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD}),
+        401,
+        "invalid_credentials",
+    )
+    reset = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
+    problem(await client.post("/auth/reset-password", json=reset), 422, "invalid_reset_token")
+
+
+async def test_that_there_were_visits_stays(doctor: Person, patient: Person, booked: str, clock: SetClock) -> None:
+    clock.advance(days=7, hours=10)
+    assert (await doctor.post(f"/appointments/{booked}/complete", None)).status_code == 401  # the token has ended
+    doctor, patient = await doctor.again(), await patient.again()
+    assert (await doctor.post(f"/appointments/{booked}/complete", None)).status_code == 200
+    before = (await doctor.get(f"/appointments/{booked}")).json()
+    assert (await patient.delete("/auth/me")).status_code == 204
+    after = (await doctor.get(f"/appointments/{booked}")).json()
+    assert after == before | {"reason": None, "patient": {"id": patient.id, "name": "Erased account"}}
+    assert len((await doctor.get(f"/appointments/{booked}/history")).json()) == 2
+
+
+async def test_what_is_booked_is_free_again(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, clock: SetClock
+) -> None:
+    await doctor.change(cancel_cutoff_minutes=1440)
+    clock.advance(days=7)  # too late for the patient to cancel
+    doctor, patient = await doctor.again(), await patient.again()
+    problem(await patient.delete(f"/appointments/{booked}"), 409, "too_late")
+    assert (await patient.delete("/auth/me")).status_code == 204
+    cancelled = (await doctor.get(f"/appointments/{booked}")).json()
+    assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", patient.id)
+    free = (await client.get(f"/doctors/{doctor.id}/availability")).json()
+    assert free == [{"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}]
+
+
+async def test_the_address_can_be_registered_again(client: httpx2.AsyncClient, patient: Person) -> None:
+    assert (await patient.delete("/auth/me")).status_code == 204
+    body = {"email": patient.email, "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
+    answer = await client.post("/auth/register", json=body)
+    assert answer.status_code == 201
+    assert answer.json()["id"] != patient.id
+
+
+async def test_two_are_erased(patient: Person, doctor: Person, sessions: Sessions) -> None:
+    for person in (patient, doctor):
+        assert (await person.delete("/auth/me")).status_code == 204
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM users WHERE erased_at IS NOT NULL")) == 2
+
+
+async def test_a_doctor_does_not_leave_while_patients_expect_her(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, sessions: Sessions
+) -> None:
+    await doctor.change(bio="Twenty years of skin", languages=["en", "ig"])
+    await doctor.offer(name="Check-up")
+    await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
+    problem(await doctor.delete("/auth/me"), 409, "has_appointments")
+    assert (await doctor.delete(f"/appointments/{booked}")).status_code == 200
+    assert (await doctor.delete("/auth/me")).status_code == 204
+    assert (await client.get("/doctors")).json() == []
+    problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+    after = await everything(sessions)
+    for trace in (doctor.email, "Amara", "okafor", "Dermatology", "Twenty years", "Conference"):
+        assert trace not in after
+    seen = (await patient.get(f"/appointments/{booked}")).json()
+    assert seen["doctor"] == {"id": doctor.id, "name": "Erased account"}
+
+
+async def test_an_administrator_stays(admin: Person) -> None:
+    problem(await admin.delete("/auth/me"), 403, "wrong_role")
+    assert (await admin.get("/auth/me/export")).status_code == 200
+
+
+async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetClock) -> None:
+    clock.advance(minutes=11)
+    problem(await patient.delete("/auth/me"), 403, "log_in_again")
+    problem(await patient.get("/auth/me/export"), 403, "log_in_again")
+    assert await log_in(patient.client, patient.email)
+
+
+async def test_an_erased_account_cannot_be_typed(client: httpx2.AsyncClient, patient: Person, admin: Person) -> None:
+    await patient.delete("/auth/me")
+    for address in (f"erased {patient.id}", patient.id):
+        answer = await client.post("/auth/login", data={"username": address, "password": "x"})
+        problem(answer, 401, "invalid_credentials")
+        answer = await client.post("/auth/forgot-password", json={"email": address})
+        assert answer.status_code == 422
+    account = (await admin.get(f"/admin/users/{patient.id}")).json()
+    assert (account["status"], account["name"]) == ("erased", "Erased account")
