@@ -15,6 +15,8 @@ from app.jobs import sealing as job
 from app.services import audit
 from app.services.audit import Event
 from tests.databases import connected
+from tests.people import Person
+from tests.servers import clients, serve
 
 KEY = chain_key("a secret")
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -128,3 +130,15 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
     ):
         await until(told)
     assert "cannot be sealed" in caplog.messages[0]
+
+
+async def test_two_server_processes_go_on_with_one_chain(sessions: Sessions, database_url: str) -> None:
+    async def all_are() -> bool:
+        verified = await audit.verify(sessions, derive_key("of these servers"), progress=lambda _: None)
+        return (verified.sealed, verified.unsealed) == (40, 0)
+
+    async with serve(database_url, processes=2, AUDIT_KEY="of these servers") as servers, clients(servers) as opened:
+        people = await asyncio.gather(*(Person.join(client, "patient") for client in opened))
+        for _ in range(4):
+            await asyncio.gather(*(person.get("/appointments") for person in people for _ in range(5)))
+        await until(all_are)
