@@ -1,5 +1,6 @@
 """The application: settings, routers, error handlers. No logic."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,15 +10,16 @@ from app.adapters.mail import Mailer, print_mail
 from app.core import clock as system_clock
 from app.core.clock import Clock
 from app.core.dependencies import Resources
+from app.core.limits import Limits
+from app.core.logging import logging_to
 from app.core.security import Passwords
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
+from app.edge import metrics
+from app.edge.stack import add_edge
 from app.routers import appointments, auth, docs, doctors, health, holds, offers, problems, schedule, visit_types
-from app.routers.requests import BodyLimit
-
-MAX_BODY_BYTES = 64 * 1024
 
 
 @asynccontextmanager
@@ -31,7 +33,7 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
     passwords = Passwords(settings)
     try:
         await ensure_newest(engine)
-        yield Resources(settings, Sessions(engine), passwords, clock, mailer)
+        yield Resources(settings, Sessions(engine), passwords, clock, mailer, Limits(settings))
     finally:
         passwords.close()
         await engine.dispose()
@@ -45,8 +47,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings, clock, mailer) as app.state.resources:
-            yield
+        with logging_to(sys.stderr, readable=settings.environment == "development"):
+            async with open_resources(settings, clock, mailer) as app.state.resources:
+                yield
 
     app = FastAPI(
         title="Doctor Appointment API",
@@ -62,10 +65,10 @@ def create_app(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
+    add_edge(app, settings)
     problems.add_handlers(app)
     docs.add_documentation(app)
-    for edge in (auth, doctors, offers, holds, appointments, schedule, visit_types, health, docs):
+    for edge in (auth, doctors, offers, holds, appointments, schedule, visit_types, health, metrics, docs):
         app.include_router(edge.router)
     return app
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.adapters.mail import Mailer
 from app.core.clock import Clock
 from app.core.errors import DomainError
+from app.core.limits import Limits
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, read_access_token
 from app.core.settings import Settings
@@ -31,6 +32,7 @@ class Resources:
     passwords: Passwords
     clock: Clock
     mailer: Mailer
+    limits: Limits
 
     @property
     def secret(self) -> str:
@@ -80,12 +82,17 @@ async def public() -> None:
 
 
 async def find_viewer(
-    resources: AppResources, session: DbSession, now: Now, token: Annotated[str | None, Depends(_bearer)]
+    request: Request,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    token: Annotated[str | None, Depends(_bearer)],
 ) -> Actor | None:
     """The caller, or nobody if no token was sent; a token that is not valid is an error."""
     if token is None:
         return None
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
+    await resources.limits.count_account(claims.user_id, request.state.quotas)
     actor = await users.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Form, Response, status
+from fastapi import APIRouter, BackgroundTasks, Form, status
 
 from app.adapters.mail import password_reset_mail
 from app.core.dependencies import AnyActor, AppResources, DbSession, Now, Public
@@ -53,9 +53,7 @@ async def register(
     response_model=wire.Token,
     responses=responses("invalid_credentials", "body_too_large", "invalid_request", "busy"),
 )
-async def login(
-    form: Annotated[wire.LoginForm, Form()], response: Response, resources: AppResources, now: Now, _: Public
-) -> wire.Token:
+async def login(form: Annotated[wire.LoginForm, Form()], resources: AppResources, now: Now, _: Public) -> wire.Token:
     """Obtain an access token (OAuth2 password grant).
 
     Send `username` (the e-mail address) and `password` as a form; then send the token with every request, as
@@ -67,7 +65,6 @@ async def login(
         email=form.username,
         password=form.password.get_secret_value(),
     )
-    response.headers["Cache-Control"] = "no-store"  # RFC 6749 section 5.1
     token = issue_access_token(claims, key=resources.secret, now=now, lifetime=resources.token_lifetime)
     return wire.Token(access_token=token, expires_in=int(resources.token_lifetime.total_seconds()))
 
