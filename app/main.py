@@ -47,7 +47,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with logging_to(sys.stderr, readable=settings.environment == "development"):
+        readable = settings.environment == "development"
+        with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             async with open_resources(settings, clock, mailer) as app.state.resources:
                 yield
 

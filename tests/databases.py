@@ -25,8 +25,8 @@ def settings_for(url: str, **changes: Any) -> Settings:
 
     A test asks more often from one address than any client may.
     """
-    cheap = {"password_memory_kib": 8, "password_passes": 1}
-    return Settings(_env_file=None, database_url=url, **cheap | UNLIMITED | changes)
+    quick: dict[str, Any] = {"password_memory_kib": 8, "password_passes": 1, "log_level": "warning"}
+    return Settings(_env_file=None, database_url=url, **quick | UNLIMITED | changes)
 
 
 def both(kept_together: str) -> list[ParameterSet]:

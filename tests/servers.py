@@ -34,7 +34,7 @@ class Server:
             cwd=ROOT,
             stderr=stderr,
             env=os.environ
-            | {"DATABASE_URL": database_url, "PASSWORD_MEMORY_KIB": "8", "PASSWORD_PASSES": "1"}
+            | {"DATABASE_URL": database_url, "PASSWORD_MEMORY_KIB": "8", "PASSWORD_PASSES": "1", "LOG_LEVEL": "warning"}
             | {name.upper(): value for name, value in UNLIMITED.items()}
             | environment,
         )

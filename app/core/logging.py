@@ -12,8 +12,8 @@ from structlog.types import EventDict, Processor
 
 
 @contextmanager
-def logging_to(stream: TextIO, *, readable: bool) -> Iterator[None]:
-    """Sends every logger's lines to ``stream`` in one form, for as long as the server runs.
+def logging_to(stream: TextIO, *, readable: bool, level: str = "info") -> Iterator[None]:
+    """Sends every logger's lines from ``level`` on to ``stream`` in one form, for as long as the server runs.
 
     Where they are not ``readable``, tracebacks come without the messages of exceptions, for those quote values.
     """
@@ -42,14 +42,14 @@ def logging_to(stream: TextIO, *, readable: bool) -> Iterator[None]:
     # It warns of each X-Request-ID that it replaces, as often as a client likes.
     logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)
     root = logging.getLogger()
-    level = root.level
+    before = root.level
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    root.setLevel(level.upper())
     try:
         yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(level)
+        root.setLevel(before)
 
 
 def _add_request_id(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
     password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
     password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_token: SecretStr = SecretStr("")
     cors_origins: str = ""
     cors_credentials: bool = False

@@ -143,6 +143,7 @@ async def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
             processes=1,
             stderr=file,
             ENVIRONMENT="production",
+            LOG_LEVEL="info",
             SECRET_KEY="s" * 32,
             PASSWORD_MEMORY_KIB=str(SAFE_MEMORY_KIB),
             PASSWORD_PASSES=str(SAFE_PASSES),
