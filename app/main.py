@@ -1,5 +1,6 @@
 """The application: settings, routers, error handlers. No logic."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,11 +11,15 @@ from app.core import clock as system_clock
 from app.core.chain import chain_key
 from app.core.clock import Clock
 from app.core.dependencies import Resources
+from app.core.limits import Limits
+from app.core.logging import logging_to
 from app.core.security import Passwords
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
+from app.edge import metrics
+from app.edge.stack import add_edge
 from app.jobs.sealing import sealing
 from app.routers import (
     admin,
@@ -33,9 +38,6 @@ from app.routers import (
     sessions,
     visit_types,
 )
-from app.routers.requests import BodyLimit
-
-MAX_BODY_BYTES = 64 * 1024
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
     passwords = Passwords(settings)
     try:
         await ensure_newest(engine)
-        yield Resources(settings, Sessions(engine), passwords, clock, mailer)
+        yield Resources(settings, Sessions(engine), passwords, clock, mailer, Limits(settings))
     finally:
         passwords.close()
         await engine.dispose()
@@ -63,12 +65,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            open_resources(settings, clock, mailer) as resources,
-            sealing(resources.sessions, chain_key(settings.sealing_secret)),
-        ):
-            app.state.resources = resources
-            yield
+        readable = settings.environment == "development"
+        with logging_to(sys.stderr, readable=readable, level=settings.log_level):
+            async with (
+                open_resources(settings, clock, mailer) as resources,
+                sealing(resources.sessions, chain_key(settings.sealing_secret)),
+            ):
+                app.state.resources = resources
+                yield
 
     app = FastAPI(
         title="Doctor Appointment API",
@@ -84,7 +88,7 @@ def create_app(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES)
+    add_edge(app, settings)
     problems.add_handlers(app)
     docs.add_documentation(app)
     for edge in (
@@ -101,6 +105,7 @@ def create_app(
         privacy,
         admin,
         health,
+        metrics,
         docs,
     ):
         app.include_router(edge.router)

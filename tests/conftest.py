@@ -125,7 +125,7 @@ def mails() -> list[Mail]:
 @pytest.fixture(scope="session")
 def assembled() -> FastAPI:
     """The application without resources; made once, because its first request puts all routes together."""
-    return create_app(Settings(_env_file=None))
+    return create_app(settings_for("sqlite:///never-opened.db"))
 
 
 @pytest.fixture

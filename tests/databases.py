@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,16 +12,22 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.core.settings import Settings
+from app.core.settings import OFF, Settings
 from app.db import schema
 from app.db.engine import create_engine
 from app.db.session import Sessions
 from app.models import User
 
+UNLIMITED: dict[str, Any] = {"rate_limit_per_address": OFF, "rate_limit_login": OFF, "rate_limit_per_account": OFF}
 
-def settings_for(url: str) -> Settings:
-    """The default settings, but for cheap hashing, which would otherwise be most of what the suite does."""
-    return Settings(_env_file=None, database_url=url, password_memory_kib=8, password_passes=1)
+
+def settings_for(url: str, **changes: Any) -> Settings:
+    """The default settings, but for cheap hashing, which would otherwise be most of what the suite does, and limits.
+
+    A test asks more often from one address than any client may.
+    """
+    quick: dict[str, Any] = {"password_memory_kib": 8, "password_passes": 1, "log_level": "warning"}
+    return Settings(_env_file=None, database_url=url, **quick | UNLIMITED | changes)
 
 
 def both(kept_together: str) -> list[ParameterSet]:

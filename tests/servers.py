@@ -9,9 +9,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import httpx2
+
+from tests.databases import UNLIMITED
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,16 +21,21 @@ ROOT = Path(__file__).parents[1]
 class Server:
     """One uvicorn process."""
 
-    def __init__(self, database_url: str, **environment: str) -> None:
+    def __init__(self, database_url: str, stderr: IO[bytes] | None = None, **environment: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port), "--log-level", "warning"],
+            [
+                *(sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)),
+                *("--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "8"),
+            ],
             cwd=ROOT,
+            stderr=stderr,
             env=os.environ
-            | {"DATABASE_URL": database_url, "PASSWORD_MEMORY_KIB": "8", "PASSWORD_PASSES": "1"}
+            | {"DATABASE_URL": database_url, "PASSWORD_MEMORY_KIB": "8", "PASSWORD_PASSES": "1", "LOG_LEVEL": "warning"}
+            | {name.upper(): value for name, value in UNLIMITED.items()}
             | environment,
         )
 
@@ -55,9 +62,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(database_url: str, processes: int, **environment: str) -> AsyncIterator[list[Server]]:
+async def serve(
+    database_url: str, processes: int, *, stderr: IO[bytes] | None = None, **environment: str
+) -> AsyncIterator[list[Server]]:
     """Server processes on one database, all of them ready."""
-    servers = [Server(database_url, **environment) for _ in range(processes)]
+    servers = [Server(database_url, stderr, **environment) for _ in range(processes)]
     try:
         async with httpx2.AsyncClient() as client:
             yield [await server.ready(client) for server in servers]

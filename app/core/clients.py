@@ -1,7 +1,8 @@
 """Where a request comes from."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+
+from app.core.addresses import neighbourhood
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +15,5 @@ class Client:
 
     @property
     def network(self) -> str:
-        """What one household has: an IPv4 address, or the first 64 bits of an IPv6 one (RFC 8981)."""
-        try:
-            address = ip_address(self.address)
-        except ValueError:
-            return self.address
-        if not isinstance(address, IPv6Address):
-            return self.address
-        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+        """What counts as one client; see ``neighbourhood``."""
+        return neighbourhood(self.address)

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
+from asgi_correlation_id import correlation_id
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
-from uuid_utils.compat import uuid7
 
 from app.adapters.mail import Mailer
+from app.core.addresses import UNKNOWN, read_address
 from app.core.clients import Client
 from app.core.clock import Clock
 from app.core.errors import DomainError
+from app.core.limits import Limits
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, read_access_token
 from app.core.settings import Settings
@@ -33,6 +35,7 @@ class Resources:
     passwords: Passwords
     clock: Clock
     mailer: Mailer
+    limits: Limits
 
     @property
     def secret(self) -> str:
@@ -110,6 +113,7 @@ async def _find_caller(
     if token is None:
         return None
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
+    await resources.limits.count_account(claims.user_id, request.state.quotas)
     actor = await sessions.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
@@ -164,14 +168,12 @@ FreshActor = Annotated[Actor, Depends(require_fresh)]
 
 async def get_client(request: Request) -> Client:
     """Where the request comes from."""
-    address = request.client.host if request.client else "unknown"
+    address = read_address(request.client.host if request.client else None)
     user_agent = request.headers.get("User-Agent", "")
-    if not hasattr(request.state, "request_id"):
-        request.state.request_id = str(uuid7())
     return Client(
-        address,
+        str(address or UNKNOWN),
         "".join(character for character in user_agent if character.isprintable()),
-        request.state.request_id,
+        correlation_id.get(),
     )
 
 

@@ -11,10 +11,10 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
-    THROTTLED = "throttled"
     OUTDATED = "outdated"
     INVALID = "invalid"
     BUSY = "busy"
+    THROTTLED = "throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "key_reused": (Kind.INVALID, "This Idempotency-Key was sent before, with another request. Choose a new one."),
     "invalid_request": (Kind.INVALID, "The request is not valid; see the fields named in errors."),
     "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
+    "too_many_requests": (Kind.THROTTLED, "Too many requests. Try again later; Retry-After says when."),
     "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),
 }
 """Every code there is, with its kind and its sentence. Codes are never renamed and never change their meaning."""
@@ -73,8 +74,8 @@ ERRORS: dict[str, tuple[Kind, str]] = {
 class DomainError(Exception):
     """A use case could not do what was asked; the transaction is rolled back.
 
-    ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any. ``retry_after``
-    (seconds) tells when to try again, where that is known.
+    ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any. ``retry_after`` is the
+    number of seconds after which it may be tried again, where that is known.
     """
 
     def __init__(self, code: str, *, errors: tuple[FieldError, ...] = (), retry_after: int | None = None) -> None:

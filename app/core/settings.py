@@ -1,6 +1,9 @@
 """The settings, from the environment or a ``.env`` file; docs/running.md describes each."""
 
+import re
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -8,6 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
+OFF = "off"  # an empty value would be the default
+SHORTEST_TOKEN = 16
 SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
 # The first choice of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
 SAFE_MEMORY_KIB = 19_456
@@ -21,6 +26,7 @@ _DRIVERS = {
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
 _OPTIONS = {"host", "port", "ssl"}
+_RATE = re.compile(r"[1-9]\d{0,6}/([1-9]\d{0,3} )?(second|minute|hour|day)")
 
 
 class Settings(BaseSettings):
@@ -46,6 +52,25 @@ class Settings(BaseSettings):
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
     password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
     password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_token: SecretStr = SecretStr("")
+    cors_origins: str = ""
+    cors_credentials: bool = False
+    trusted_proxies: str = ""
+    rate_limit_per_address: str = "1200/minute"
+    rate_limit_login: str = "60/minute"
+    rate_limit_per_account: str = "600/minute"
+    request_body_seconds: Annotated[PositiveInt, Field(le=600)] = 10
+
+    @property
+    def cors_allowed(self) -> tuple[str, ...]:
+        """The origins whose pages may read our answers; ``*`` is all of them."""
+        return _listed(self.cors_origins)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The addresses and networks whose word on a client's address is taken."""
+        return _listed(self.trusted_proxies)
 
     @property
     def refuses_weak_passwords(self) -> bool:
@@ -74,6 +99,44 @@ class Settings(BaseSettings):
             raise ValueError(f"has options that are not known here: {', '.join(sorted(unknown))}")
         return url.set(drivername=_DRIVERS[url.drivername], query=query).render_as_string(hide_password=False)
 
+    @field_validator("metrics_token")
+    @classmethod
+    def _refuse_a_short_token(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_TOKEN:
+            raise ValueError(f"must have at least {SHORTEST_TOKEN} characters; try: openssl rand -hex 32")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _refuse_what_is_no_origin(cls, value: str) -> str:
+        for origin in _listed(value):
+            if origin != "*" and not _is_origin(origin):
+                raise ValueError(f"{origin!r} is no origin; write https://app.example.com, without a path")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_what_is_no_network(cls, value: str) -> str:
+        for network in _listed(value):
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"{network!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
+        return value
+
+    @field_validator("rate_limit_per_address", "rate_limit_login", "rate_limit_per_account")
+    @classmethod
+    def _refuse_what_is_no_rate(cls, value: str) -> str:
+        if value != OFF and not _RATE.fullmatch(value):
+            raise ValueError(f"{value!r} is no rate; write 60/minute, 1000/hour or {OFF}")
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_everybody_with_credentials(self) -> Self:
+        if self.cors_credentials and "*" in self.cors_allowed:
+            raise ValueError("CORS_ORIGINS=* and CORS_CREDENTIALS=true would let every page act as whoever opens it")
+        return self
+
     @model_validator(mode="after")
     def _let_sessions_outlast_their_tokens(self) -> Self:
         if not self.access_token_minutes <= self.session_idle_minutes <= self.session_hours * 60:
@@ -95,3 +158,18 @@ class Settings(BaseSettings):
                     f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
                 )
         return self
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a browser could send this as an ``Origin``: scheme, host and, if need be, port, in lower case."""
+    try:
+        parts = urlsplit(text)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return False
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return parts.scheme in {"http", "https"} and bool(host) and text == f"{parts.scheme}://{host}{port}"

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Form, Response, status
+from fastapi import APIRouter, BackgroundTasks, Form, status
 
 from app.adapters.mail import password_changed_mail, password_reset_mail
 from app.core.dependencies import (
@@ -82,7 +82,6 @@ async def register(
 )
 async def login(
     form: Annotated[wire.LoginForm, Form()],
-    response: Response,
     resources: AppResources,
     client: RequestClient,
     now: Now,
@@ -104,7 +103,7 @@ async def login(
         client=client,
         now=now,
     )
-    return _token(grant, response, resources, now)
+    return _token(grant, resources, now)
 
 
 @router.post(
@@ -113,7 +112,7 @@ async def login(
     responses=responses("invalid_refresh_token", "body_too_large", "invalid_request", "busy"),
 )
 async def refresh(
-    body: wire.Refresh, response: Response, resources: AppResources, client: RequestClient, now: Now, _: Public
+    body: wire.Refresh, resources: AppResources, client: RequestClient, now: Now, _: Public
 ) -> wire.Token:
     """Obtain a new access token, and a new refresh token, with a refresh token.
 
@@ -123,11 +122,10 @@ async def refresh(
     grant = await sessions.refresh(
         resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
     )
-    return _token(grant, response, resources, now)
+    return _token(grant, resources, now)
 
 
-def _token(grant: Grant, response: Response, resources: Resources, now: datetime) -> wire.Token:
-    response.headers["Cache-Control"] = "no-store"  # RFC 6749 section 5.1
+def _token(grant: Grant, resources: Resources, now: datetime) -> wire.Token:
     lifetime = min(resources.token_lifetime, grant.ends_at - now)
     return wire.Token(
         access_token=issue_access_token(grant.claims, key=resources.secret, now=now, lifetime=lifetime),

@@ -17,7 +17,7 @@ async def livez(_: Public) -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", responses=responses("busy"))
+@router.get("/readyz", responses=responses("busy", limited=False))
 async def readyz(resources: AppResources, _: Public) -> Health:
     """Whether requests can be served: the database is there, takes writes, and has the schema we know."""
     async with resources.sessions.write() as session:

@@ -24,8 +24,8 @@ STATUS = {
     Kind.CONFLICT: HTTPStatus.CONFLICT,
     Kind.OUTDATED: HTTPStatus.PRECONDITION_FAILED,
     Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
 }
 # As in RFC 9110; older releases of Python have older words.
 TITLES = {
@@ -34,8 +34,9 @@ TITLES = {
 }
 HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
-    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
+    HTTPStatus.REQUEST_TIMEOUT: {"Connection": "close"},
 }
 RETRY = {"request_in_flight": {"Retry-After": "1"}}
 PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
@@ -44,12 +45,13 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     # What the framework itself refuses, beyond the errors of the domain.
     "no_such_path": (HTTPStatus.NOT_FOUND, "There is nothing at this path."),
     "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take this method; see the Allow header."),
+    "body_too_slow": (HTTPStatus.REQUEST_TIMEOUT, "The body of the request took too long to arrive."),
     "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of a request may have at most 64 KiB."),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."),
 }
 """Every code that an answer of the API can carry, with its status and its sentence."""
 
-_OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_large")}
+_OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_slow", "body_too_large")}
 _MOST_ERRORS = 20
 # Where pydantic's own sentence would quote the value, or is not one for a person.
 _SENTENCES = {
@@ -62,12 +64,17 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 log = logging.getLogger(__name__)
 
 
-def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of the errors that a route may answer, by their codes."""
+def responses(*codes: str, limited: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of the errors that a route may answer, by their codes.
+
+    A body that may be too large may be too slow, too; and requests may always be too many, unless they are not
+    ``limited``.
+    """
     described: dict[int | str, dict[str, Any]] = {}
     if "not_authenticated" in codes:
         codes = (*codes, "set_up_second_factor")
-    for code in codes:
+    slow = ["body_too_slow"] if "body_too_large" in codes else []
+    for code in (*codes, *slow, *(["too_many_requests"] if limited else [])):
         status, _ = PROBLEMS[code]
         content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         answer = described.setdefault(status.value, {"description": _title(status), "content": {MEDIA_TYPE: content}})
@@ -90,7 +97,6 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(DomainError)(_on_domain_error)
     app.exception_handler(RequestValidationError)(_on_invalid_request)
     app.exception_handler(HTTPException)(_on_framework_error)
-    app.exception_handler(Exception)(_on_bug)
 
 
 def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
@@ -112,12 +118,22 @@ def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[st
     return JSONResponse(_body(code, errors), status, headers or _headers(code), media_type=MEDIA_TYPE)
 
 
+def answer(error: DomainError) -> Response:
+    """The error as a problem."""
+    headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return _problem(error.code, error.errors, headers)
+
+
+def answer_bug() -> Response:
+    """The problem for what nobody expected; the log has the traceback, and the client learns nothing of it."""
+    return _problem("internal_error")
+
+
 async def _on_domain_error(request: Request, error: DomainError) -> Response:
     await record_refusal(request, error)
     if error.kind is Kind.BUSY:
         log.warning("busy: %r", error.__cause__ or "no room")
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
-    return _problem(error.code, error.errors, headers)
+    return answer(error)
 
 
 async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
@@ -159,8 +175,3 @@ def _methods(request: Request) -> list[str]:
         for method in route.methods or ()
     }
     return sorted(methods or {"GET", "HEAD"})  # nothing but files, otherwise
-
-
-async def _on_bug(_request: Request, _error: Exception) -> Response:
-    # The server logs the traceback; the client learns nothing of it.
-    return _problem("internal_error")

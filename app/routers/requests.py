@@ -1,5 +1,6 @@
 """Reading requests strictly: what is ambiguous is refused, before it is looked at more closely."""
 
+import asyncio
 import json
 import math
 from collections import Counter
@@ -47,24 +48,35 @@ class StrictRequest(Request):
 
 
 class BodyLimit:
-    """Middleware that refuses to read more of a body than ``limit`` bytes: 413, as a problem.
+    """Middleware that reads no more of a body than ``limit`` bytes, and no longer than ``seconds``: 413 or 408.
 
-    Starlette's own answers in plain text, past the handlers of the application.
+    Starlette's own answers in plain text, past the handlers of the application, and knows no time. A body is read
+    before a connection of the database is taken, so a slow one holds none.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self.app = app
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, with a body that has an end."""
         left = self.limit
+        deadline = asyncio.get_running_loop().time() + self.seconds
+        complete = False
         too_large = scope["type"] == "http" and _declared_length(scope) > self.limit
 
         async def receive_within_limit() -> Message:
-            nonlocal left
+            nonlocal left, complete
+            if complete:  # whoever still asks wants to know whether the client is there
+                return await receive()
             if not too_large:
-                message = await receive()
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        message = await receive()
+                except TimeoutError:
+                    raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
+                complete = not message.get("more_body", False)
                 left -= len(message.get("body", b""))
                 if left >= 0:
                     return message

@@ -5,15 +5,17 @@ import asyncio
 import httpx2
 import pytest
 
-from app.core.settings import Settings
+from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
 from tests.conftest import Join
+from tests.databases import settings_for
 from tests.people import PASSWORD, Person
 
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections.
-    return Settings(_env_file=None, database_url=database_url, database_pool_size=2, password_queue=38)
+    hashing = {"password_memory_kib": SAFE_MEMORY_KIB, "password_passes": SAFE_PASSES}
+    return settings_for(database_url, database_pool_size=2, password_queue=38, **hashing)
 
 
 async def attempt(client: httpx2.AsyncClient, email: str) -> httpx2.Response:

@@ -4,13 +4,20 @@ import httpx2
 import pytest
 
 from app.adapters.mail import Mail
-from app.core.settings import Settings
+from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from tests.databases import settings_for
 from tests.people import Person, problem
 
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    return Settings(_env_file=None, database_url=database_url, environment="production", secret_key="s" * 32)
+    return settings_for(
+        database_url,
+        environment="production",
+        secret_key="s" * 32,
+        password_memory_kib=SAFE_MEMORY_KIB,
+        password_passes=SAFE_PASSES,
+    )
 
 
 @pytest.mark.parametrize("password", ["password1", "ANN LEE ", "ann@example.com"])

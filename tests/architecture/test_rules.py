@@ -158,6 +158,7 @@ def test_every_route_names_who_may_call_it() -> None:
         "GET /livez": "Public",
         "GET /readyz": "Public",
         "GET /": "Public",
+        "GET /metrics": "Public",
         "GET /docs": "Public",
         "POST /auth/register": "Public",
         "POST /auth/login": "Public",

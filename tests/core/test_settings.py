@@ -72,3 +72,71 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCESS_TOKEN_MINUTES", "5")
     assert settings().database_url == "postgresql+asyncpg://db/clinic"
     assert settings().access_token_minutes == 5
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 15])
+def test_a_short_token_is_refused(token: str) -> None:
+    with pytest.raises(ValidationError, match="16 characters") as caught:
+        settings(metrics_token=token)
+    assert f"'{token}'" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["https://good.example", "http://localhost:3000", "https://a.example,https://b.example", "*", "http://[::1]:8080"],
+)
+def test_origins_are_taken(origins: str) -> None:
+    assert settings(cors_origins=origins).cors_allowed == tuple(origins.split(","))
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "good.example",
+        "https://good.example/",
+        "https://good.example/app",
+        "https://good.example?x",
+        "https://user@good.example",
+        "https://GOOD.example",
+        "https://good.example:x",
+        "https://",
+        "ftp://good.example",
+        "null",
+        "https://*.good.example/x",
+        "https://a.example, b.example",
+    ],
+)
+def test_what_is_no_origin_is_refused(origins: str) -> None:
+    with pytest.raises(ValidationError, match="is no origin; write https://"):
+        settings(cors_origins=origins)
+
+
+def test_everybody_with_credentials_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"CORS_ORIGINS=\* and CORS_CREDENTIALS=true"):
+        settings(cors_origins="https://good.example,*", cors_credentials="true")
+
+
+@pytest.mark.parametrize("proxies", ["10.0.0.1", "10.0.0.0/8, ::1", "2001:db8::/32"])
+def test_proxies_are_taken(proxies: str) -> None:
+    assert settings(trusted_proxies=proxies).proxies == tuple(proxies.split(", "))
+
+
+@pytest.mark.parametrize("proxies", ["*", "proxy.local", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1 10.0.0.2", "0"])
+def test_what_is_no_network_is_refused(proxies: str) -> None:
+    with pytest.raises(ValidationError, match="is no address and no network"):
+        settings(trusted_proxies=proxies)
+
+
+@pytest.mark.parametrize("rate", ["off", "1/second", "1200/minute", "5/10 minute"])
+def test_rates_are_taken(rate: str) -> None:
+    assert settings(rate_limit_login=rate).rate_limit_login == rate
+
+
+@pytest.mark.parametrize(
+    "rate",
+    ["0/minute", "-1/minute", "60", "60/fortnight", "60/minute;5/second", "many", "1/0 second", "OFF", "1.5/day"],
+)
+@pytest.mark.parametrize("which", ["rate_limit_per_address", "rate_limit_login", "rate_limit_per_account"])
+def test_what_is_no_rate_is_refused(rate: str, which: str) -> None:
+    with pytest.raises(ValidationError, match="is no rate; write 60/minute"):
+        settings(**{which: rate})

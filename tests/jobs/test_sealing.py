@@ -134,8 +134,8 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
 
 async def test_two_server_processes_go_on_with_one_chain(sessions: Sessions, database_url: str) -> None:
     async def all_are() -> bool:
-        verified = await audit.verify(sessions, derive_key("of these servers"), progress=lambda _: None)
-        return (verified.sealed, verified.unsealed) == (40, 0)
+        verified = await audit.verify(sessions, chain_key("of these servers"), progress=lambda _: None)
+        return (verified.sealed, verified.unsealed) == (44, 0)
 
     async with serve(database_url, processes=2, AUDIT_KEY="of these servers") as servers, clients(servers) as opened:
         people = await asyncio.gather(*(Person.join(client, "patient") for client in opened))

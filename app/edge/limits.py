@@ -1,0 +1,48 @@
+"""Limits of rates: who asks too often is told when to come back."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.errors import DomainError
+from app.core.limits import Limits, Quota
+from app.routers.problems import answer
+
+# Whoever watches over the process asks as often as needed, and must be answered when others are not.
+UNLIMITED = frozenset({"/livez", "/readyz", "/metrics"})
+# Whoever guesses comes here, and whoever wants us to hash, or to send mail: they have a second, lower limit.
+DOORS = frozenset({"/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"})
+
+
+class RateLimits:
+    """Middleware that counts requests by address, and says on each answer what is left.
+
+    The headers are those of draft-ietf-httpapi-ratelimit-headers-10. An account is counted where the caller becomes
+    known, in ``find_viewer``.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on, or answers 429."""
+        if scope["type"] != "http" or (path := scope["path"].removeprefix(scope["root_path"])) in UNLIMITED:
+            await self.app(scope, receive, send)
+            return
+        quotas: list[Quota] = []
+        scope.setdefault("state", {})["quotas"] = quotas
+
+        async def send_quotas(message: Message) -> None:
+            if message["type"] == "http.response.start" and quotas:
+                headers = MutableHeaders(scope=message)
+                headers["RateLimit-Policy"] = ", ".join(f'"{q.name}";q={q.limit};w={q.window}' for q in quotas)
+                headers["RateLimit"] = ", ".join(f'"{q.name}";r={q.remaining};t={q.reset}' for q in quotas)
+            await send(message)
+
+        limits: Limits = scope["app"].state.resources.limits
+        client = scope["client"]
+        try:
+            await limits.count_address(client[0] if client else None, at_a_door=path in DOORS, quotas=quotas)
+        except DomainError as error:
+            await answer(error)(scope, receive, send_quotas)
+        else:
+            await self.app(scope, receive, send_quotas)

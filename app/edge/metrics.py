@@ -1,0 +1,42 @@
+"""Metrics for Prometheus, to whoever has the token."""
+
+from hmac import compare_digest
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Header, HTTPException, Request, Response
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from app.core.dependencies import AppResources, Public
+from app.core.errors import DomainError
+
+router = APIRouter(include_in_schema=False)
+
+
+class Metrics:
+    """The metrics of one application; several may run in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.in_flight = Gauge("http_requests_in_flight", "Requests that are being worked on.", registry=self.registry)
+        self.seconds = Histogram(
+            "http_request_seconds",
+            "Time to answer, by operation, method and status.",
+            ("operation", "method", "status"),
+            registry=self.registry,
+        )
+
+
+@router.get("/metrics")
+async def metrics(
+    request: Request, resources: AppResources, _: Public, authorization: Annotated[str, Header()] = ""
+) -> Response:
+    """The metrics, in Prometheus' text format, to whoever sends `METRICS_TOKEN`; where none is set, nothing is here."""
+    token = resources.settings.metrics_token.get_secret_value()
+    if not token:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    if not compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+        raise DomainError("not_authenticated")
+    found: Metrics = request.app.state.metrics
+    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)

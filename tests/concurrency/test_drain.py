@@ -1,0 +1,87 @@
+"""A server that is told to stop in the middle of a load answers what it has begun, and takes nothing new."""
+
+import asyncio
+import json
+import random
+import signal
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.db.session import Sessions
+from tests.concurrency.arena import at, database
+from tests.databases import connected, migrate
+from tests.people import Person
+from tests.servers import Server, clients, serve
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    async with database(request.param, tmp_path) as url:
+        yield await migrate(url)
+
+
+async def test_sigterm_under_load_loses_nothing(database_url: str) -> None:
+    acknowledged: set[str] = set()
+    unanswered = 0
+    async with serve(database_url, processes=1) as [server]:
+        async with clients([server]) as [client]:
+            doctor = await Person.join(client, "doctor")
+            await doctor.open(at("0:00"), at("0:00", day=7))
+            people = [await Person.join(client, "patient") for _ in range(8)]
+
+        async def keep_booking(patient: Person) -> None:
+            nonlocal unanswered
+            while not unanswered:
+                status, body = await book(server, patient, doctor)
+                if status == 201:
+                    acknowledged.add(json.loads(body)["id"])
+                    if len(acknowledged) == 40:
+                        server.process.send_signal(signal.SIGTERM)
+                elif status is None:
+                    unanswered += 1
+                else:
+                    assert status == 409, body
+
+        await asyncio.gather(*map(keep_booking, people))
+        # Within the time that the server itself is given, and some seconds to start that clock.
+        await asyncio.to_thread(server.process.wait, 15)
+    assert unanswered > 0
+    async with connected(database_url) as engine, Sessions(engine).read() as session:
+        found = {str(each).replace("-", "") for each in await session.scalars(text("SELECT id FROM appointments"))}
+    # Not one more: what was not answered was not begun.
+    assert found == {each.replace("-", "") for each in acknowledged}
+
+
+async def book(server: Server, patient: Person, doctor: Person) -> tuple[int | None, bytes]:
+    """The whole answer, or ``None`` for a connection that was refused; half an answer is a failure."""
+    start = datetime.fromisoformat(at("0:00")) + timedelta(minutes=5 * random.randrange(7 * 24 * 12))
+    body = json.dumps(
+        {
+            "doctor_id": doctor.id,
+            "start_time": start.isoformat(),
+            "end_time": (start + timedelta(minutes=5)).isoformat(),
+        }
+    ).encode()
+    head = (
+        f"POST /appointments HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {patient.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        try:
+            writer.write(head.encode() + body)
+            answer = await reader.read()
+        finally:
+            writer.close()
+    except ConnectionError:
+        return None, b""
+    if not answer:
+        return None, b""
+    fields, _, content = answer.partition(b"\r\n\r\n")
+    [length] = [line for line in fields.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    assert len(content) == int(length.partition(b":")[2])
+    return int(fields.split()[1]), content

@@ -1,0 +1,36 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from tests.databases import settings_for
+
+type Start = Callable[..., Awaitable[FastAPI]]
+
+
+@pytest.fixture
+def backend() -> str:
+    """One database is enough: what is tested here stands before all of them."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def start(database_url: str) -> AsyncIterator[Start]:
+    """Starts an application with other settings."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**changes: object) -> FastAPI:
+            app = create_app(settings_for(database_url, **changes))
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            return app
+
+        yield start
+
+
+def client_of(app: FastAPI, address: str = "127.0.0.1") -> httpx2.AsyncClient:
+    """A client that comes from this address."""
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(address, 123))
+    return httpx2.AsyncClient(transport=transport, base_url="http://testserver")

@@ -1,0 +1,70 @@
+"""Headers that every answer has."""
+
+import base64
+import hashlib
+import re
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.core.dependencies import Resources
+from app.edge.watching import HEADERS
+from tests.edge.conftest import Start, client_of
+
+REQUESTS = [
+    ("GET", "/doctors", 200),
+    ("GET", "/livez", 200),
+    ("GET", "/", 307),
+    ("GET", "/auth/me", 401),
+    ("GET", "/nothing", 404),
+    ("PUT", "/doctors", 405),
+    ("POST", "/auth/register", 422),
+    ("GET", "/docs/assets/nothing.js", 404),
+    ("GET", "/openapi.json", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), REQUESTS)
+async def test_every_answer_has_them_once(client: httpx2.AsyncClient, method: str, path: str, status: int) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert [answer.headers.get_list(name) for name in HEADERS] == [[value] for value in HEADERS.values()]
+    assert "strict-transport-security" not in answer.headers
+
+
+async def test_so_has_the_answer_to_a_bug(app: FastAPI, client: httpx2.AsyncClient) -> None:
+    resources: Resources = app.state.resources
+    object.__setattr__(resources, "clock", None)
+    answer = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
+    assert answer.status_code == 500
+    assert [answer.headers.get_list(name) for name in HEADERS] == [[value] for value in HEADERS.values()]
+    assert "x-request-id" in answer.headers
+
+
+async def test_production_asks_for_https_only(start: Start) -> None:
+    app = await start(environment="production", secret_key="s" * 32, password_memory_kib=19456, password_passes=2)
+    async with client_of(app) as client:
+        for path in ("/livez", "/nothing"):
+            answer = await client.get(path)
+            assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
+async def test_files_of_the_documentation_may_be_kept(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/docs/assets/swagger-ui.css")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = await client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_page_runs_its_own_script_and_no_other(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/docs")
+    [policy] = page.headers.get_list("content-security-policy")
+    rules = dict(rule.partition(" ")[::2] for rule in policy.split("; "))
+    [script] = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert rules["script-src"] == f"'self' 'sha256-{own}'"
+    assert rules["default-src"] == "'none'"
+    assert rules["connect-src"] == "'self'"
+    assert "http" not in policy
+    assert page.headers["cache-control"] == "no-store"

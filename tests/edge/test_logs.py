@@ -1,0 +1,166 @@
+"""What the log says of a request, and what it never says."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.core.dependencies import Resources
+from app.core.errors import ERRORS
+from app.core.logging import logging_to
+from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
+from tests.databases import migrate
+from tests.people import PASSWORD, Person
+from tests.servers import serve
+
+UUID_4 = "9b2d4a1e-0c6f-4f5a-8a3e-2f1d7c5b9e80"
+
+
+class Log(StringIO):
+    """What was logged, line by line; each must be one JSON object."""
+
+    def lines(self) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.getvalue().splitlines()]
+        assert all(isinstance(line, dict) for line in lines)
+        return lines
+
+    def requests(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line["event"] == "request"]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    stream = Log()
+    with logging_to(stream, readable=False):
+        yield stream
+
+
+async def test_a_request_is_one_line(client: httpx2.AsyncClient, doctor: Person, log: Log) -> None:
+    answer = await client.get(f"/doctors/{doctor.id}?q=secret")
+    assert answer.status_code == 200
+    [line] = log.requests()
+    assert line.pop("timestamp").endswith("Z")
+    assert line.pop("duration_ms") > 0
+    line.pop("message", None)  # pytest's own handler may have left it there
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "logger": "app.edge.watching",
+        "method": "GET",
+        "operation": "get_doctor",
+        "status": 200,
+        "client": "127.0.0.1",
+        "request_id": answer.headers["x-request-id"],
+    }
+
+
+async def test_nothing_of_a_person_is_logged(client: httpx2.AsyncClient, log: Log) -> None:
+    person = await Person.join(client, "patient", name="Ann Lee")
+    await person.get("/auth/me")
+    await client.post("/auth/login", data={"username": person.email, "password": "wrong horse"})
+    assert [line["operation"] for line in log.requests()] == ["register", "login", "me", "login"]
+    ours = "\n".join(line for line in log.getvalue().splitlines() if '"logger": "app.' in line)
+    for secret in (person.email, person.name, person.id, person.token, PASSWORD, "horse"):
+        assert secret not in ours
+
+
+async def test_a_bug_is_logged_once_with_its_place_and_without_its_message(
+    app: FastAPI, client: httpx2.AsyncClient, log: Log
+) -> None:
+    resources: Resources = app.state.resources
+
+    def broken_clock() -> None:
+        try:
+            ERRORS["ann@example.com"]
+        except KeyError as cause:
+            raise RuntimeError("a secret thing") from cause
+
+    object.__setattr__(resources, "clock", broken_clock)
+    answer = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
+    assert answer.status_code == 500
+    [bug] = [line for line in log.lines() if line["level"] == "error"]
+    assert bug["request_id"] == answer.headers["x-request-id"]
+    assert "in broken_clock" in bug["exception"]
+    assert bug["exception"].index("builtins.KeyError") < bug["exception"].index("builtins.RuntimeError")
+    assert "secret" not in bug["exception"].replace('RuntimeError("a secret thing")', "")  # the line of the source
+    [request] = log.requests()
+    assert (request["operation"], request["status"]) == ("forgot_password", 500)
+
+
+def test_a_readable_line_stays_one_line() -> None:
+    stream = StringIO()
+    with logging_to(stream, readable=True):
+        logging.getLogger("app").info("one\r\n\x1b[31mtwo é", extra={"field": "three\nfour"})
+    assert stream.getvalue().count("\n") == 1
+    assert r"one\r\n\x1b[31mtwo é" in stream.getvalue()
+    assert r"three\nfour" in stream.getvalue()
+
+
+async def test_an_id_of_the_client_is_kept_if_it_is_a_uuid(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/livez", headers={"X-Request-ID": UUID_4.upper()})
+    assert answer.headers.get_list("x-request-id") == [UUID_4]
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "1", "x" * 5000, f"{{{UUID_4}}}", f"urn:uuid:{UUID_4}", UUID_4.replace("-", ""), f"{UUID_4}x", "ÿ"]
+)
+async def test_any_other_id_is_replaced(client: httpx2.AsyncClient, sent: str) -> None:
+    answer = await client.get("/nothing", headers=[(b"X-Request-ID", sent.encode("latin-1"))])
+    [given] = answer.headers.get_list("x-request-id")
+    assert str(UUID(given)) == given
+    assert given not in sent
+
+
+FORGED = '{"event": "request", "status": 200, "client": "forged"}'
+HOSTILE = [
+    b"GET /%0d%0a%7b%22event%22:%22forged%22%7d HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /doctors?q=%0d%0aforged HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /\x1b[31mforged HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /\xe2\x80\xa8forged HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"FORGED /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /livez\rforged HTTP/1.1\r\nHost: x\r\n\r\n",
+    *(
+        f"GET /livez HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n".encode()
+        for name in ("X-Request-ID", "User-Agent", "X-Forwarded-For", "Host", "Referer", "Authorization")
+        for value in (f"x\r {FORGED}", f"\x1b]0;forged\x07{FORGED}", FORGED, f"x\r\n {FORGED}", "ÿ forged \u2028")
+    ),
+]
+
+
+async def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
+    database_url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    with (tmp_path / "log").open("wb") as file:
+        server = serve(
+            database_url,
+            processes=1,
+            stderr=file,
+            ENVIRONMENT="production",
+            LOG_LEVEL="info",
+            SECRET_KEY="s" * 32,
+            PASSWORD_MEMORY_KIB=str(SAFE_MEMORY_KIB),
+            PASSWORD_PASSES=str(SAFE_PASSES),
+        )
+        async with server as [process]:
+            for request in HOSTILE:
+                reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+                writer.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                await reader.read()
+                writer.close()
+            async with httpx2.AsyncClient(base_url=process.url) as client:
+                last = await client.get("/doctors")
+    logged = (tmp_path / "log").read_bytes()
+    lines = [json.loads(line) for line in logged.decode("ascii").splitlines()]
+    assert all(isinstance(line, dict) for line in lines)
+    assert b"forged" not in logged.lower()
+    assert b"\x1b" not in logged
+    assert {line["client"] for line in lines if line["event"] == "request"} == {"127.0.0.1"}
+    assert lines[-1]["request_id"] == last.headers["x-request-id"]
+    assert lines[-1]["operation"] == "list_doctors"

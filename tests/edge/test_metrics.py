@@ -1,0 +1,82 @@
+"""What Prometheus may read, and that nobody can fill it up."""
+
+import random
+import string
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.edge.conftest import Start, client_of
+from tests.people import problem
+
+TOKEN = "0123456789abcdef"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+async def watched(start: Start) -> FastAPI:
+    return await start(metrics_token=TOKEN)
+
+
+async def read(client: httpx2.AsyncClient) -> dict[str, Metric]:
+    answer = await client.get("/metrics", headers=HEADERS)
+    assert answer.status_code == 200
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+
+async def test_requests_are_measured_by_operation(watched: FastAPI) -> None:
+    async with client_of(watched) as client:
+        for _ in range(3):
+            await client.get("/doctors")
+        await client.get("/doctors/019abcde-f012-7345-8678-9abcdef01234")
+        metrics = await read(client)
+    counted = {
+        (sample.labels["operation"], sample.labels["method"], sample.labels["status"]): sample.value
+        for sample in metrics["http_request_seconds"].samples
+        if sample.name.endswith("_count")
+    }
+    assert counted == {("list_doctors", "GET", "200"): 3, ("get_doctor", "GET", "404"): 1}
+    assert [sample.value for sample in metrics["http_requests_in_flight"].samples] == [1]
+
+
+async def test_each_application_has_its_own(watched: FastAPI, start: Start) -> None:
+    async with client_of(watched) as client, client_of(await start(metrics_token=TOKEN)) as other:
+        await client.get("/doctors")
+        assert (await read(other))["http_request_seconds"].samples == []
+
+
+@pytest.mark.parametrize("sent", ["", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "é"])
+async def test_nobody_else_reads_them(watched: FastAPI, sent: str) -> None:
+    async with client_of(watched) as client:
+        answer = await client.get("/metrics", headers=[(b"Authorization", sent.encode("latin-1"))])
+    problem(answer, 401, "not_authenticated")
+
+
+async def test_without_a_token_there_are_none(client: httpx2.AsyncClient) -> None:
+    for headers in ({}, {"Authorization": "Bearer "}, HEADERS):
+        problem(await client.get("/metrics", headers=headers), 404, "no_such_path")
+
+
+async def test_they_are_not_in_the_document(client: httpx2.AsyncClient) -> None:
+    assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
+
+
+async def test_hostile_paths_and_methods_make_no_labels(watched: FastAPI) -> None:
+    chance = random.Random(1)
+    async with client_of(watched) as client:
+        for _ in range(200):
+            word = "".join(chance.choices(string.ascii_uppercase, k=12))
+            await client.request(word, f"/{word}", headers={"X-Request-ID": word})
+            await client.request(word, "/doctors")
+            await client.get(f"/doctors/{word}")
+        metrics = await read(client)
+    labels = {tuple(sorted(sample.labels.items() - {("le", sample.labels.get("le"))}))
+              for sample in metrics["http_request_seconds"].samples}  # fmt: skip
+    assert labels == {
+        (("method", "unknown"), ("operation", "unknown"), ("status", "404")),
+        (("method", "unknown"), ("operation", "list_doctors"), ("status", "405")),
+        (("method", "GET"), ("operation", "unknown"), ("status", "404")),
+    }

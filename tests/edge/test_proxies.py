@@ -1,0 +1,81 @@
+"""Whose word is taken on where a request comes from."""
+
+from io import StringIO
+from ipaddress import ip_address
+from json import loads
+
+import pytest
+from fastapi import FastAPI
+
+from app.core.logging import logging_to
+from tests.edge.conftest import Start, client_of
+
+PROXY = "10.0.0.7"
+STRANGER = "192.0.2.66"
+
+
+@pytest.fixture
+async def behind_proxies(start: Start) -> FastAPI:
+    return await start(trusted_proxies=f"{PROXY}, 172.16.0.0/12, 2001:db8:ffff::/48", rate_limit_per_address="1/hour")
+
+
+async def seen(app: FastAPI, peer: str, *forwarded: str, name: str = "X-Forwarded-For") -> tuple[str, int]:
+    """The address that is logged, and the status."""
+    log = StringIO()
+    with logging_to(log, readable=False):
+        async with client_of(app, peer) as client:
+            await client.get("/doctors", headers=[(name, value) for value in forwarded])
+    [line] = [line for line in map(loads, log.getvalue().splitlines()) if line["event"] == "request"]
+    return line["client"], line["status"]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP", "True-Client-IP"])
+async def test_the_word_of_a_stranger_changes_nothing(behind_proxies: FastAPI, name: str) -> None:
+    assert await seen(behind_proxies, STRANGER, name=name) == (STRANGER, 200)
+    for claimed in ("198.51.100.1", PROXY, "127.0.0.1", "for=198.51.100.2"):
+        assert await seen(behind_proxies, STRANGER, claimed, name=name) == (STRANGER, 429)
+
+
+async def test_by_default_nobody_is_trusted(start: Start) -> None:
+    app = await start()
+    for peer in ("127.0.0.1", "::1", PROXY):
+        assert await seen(app, peer, "198.51.100.1") == (peer, 200)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        (["198.51.100.1"], "198.51.100.1"),
+        (["6.6.6.6, 198.51.100.1"], "198.51.100.1"),  # what stands further left is the client's own word
+        (["6.6.6.6, 198.51.100.1, 172.16.5.5"], "198.51.100.1"),
+        (["6.6.6.6", "198.51.100.1", "172.31.0.1, 2001:db8:ffff::9"], "198.51.100.1"),
+        (["198.51.100.1:4711"], "198.51.100.1"),
+        (["2001:db8::1"], "2001:db8::1"),
+        (["[2001:db8::1]:4711, [2001:db8:ffff::1]:1"], "2001:db8::1"),
+        (["172.16.0.1, 172.16.0.2"], "172.16.0.1"),
+        ([], PROXY),
+        ([""], PROXY),
+    ],
+)
+async def test_of_a_trusted_proxy_the_last_hop_that_is_not_one_counts(
+    behind_proxies: FastAPI, forwarded: list[str], client: str
+) -> None:
+    assert await seen(behind_proxies, PROXY, *forwarded) == (client, 200)
+    assert await seen(behind_proxies, PROXY, *forwarded) == (client, 429)
+    assert await seen(behind_proxies, PROXY, "203.0.113.9") == ("203.0.113.9", 200)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["unknown", "_hidden", "<script>", "1.2.3.4.5", "[::1", ",,,", "1e9", "x" * 5000, '{"status": 200}', "::g"],
+)
+async def test_garbage_is_one_unknown_client(behind_proxies: FastAPI, garbage: str) -> None:
+    address, status = await seen(behind_proxies, PROXY, garbage)
+    assert (address, status) == (PROXY if not garbage.strip(",") else "unknown", 200)
+    with pytest.raises(ValueError, match="address"):
+        ip_address(garbage)
+    assert await seen(behind_proxies, PROXY, garbage) == (address, 429)
+
+
+async def test_the_zone_of_an_address_is_left_out(behind_proxies: FastAPI) -> None:
+    assert await seen(behind_proxies, PROXY, "fe80::1%forged") == ("fe80::1", 200)
