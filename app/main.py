@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -20,7 +21,8 @@ from app.db.schema import ensure_newest
 from app.db.session import Sessions
 from app.edge import metrics
 from app.edge.stack import add_edge
-from app.jobs.sealing import sealing
+from app.jobs import sealing, sweeping
+from app.jobs.repeating import repeating
 from app.routers import (
     admin,
     appointments,
@@ -69,7 +71,14 @@ def create_app(
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             async with (
                 open_resources(settings, clock, mailer) as resources,
-                sealing(resources.sessions, chain_key(settings.sealing_secret)),
+                repeating(
+                    "sealing",
+                    partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret)),
+                    seconds=sealing.SECONDS,
+                ),
+                repeating(
+                    "sweeping", partial(sweeping.sweep_once, resources.sessions, clock), seconds=sweeping.SECONDS
+                ),
             ):
                 app.state.resources = resources
                 yield

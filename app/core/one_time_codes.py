@@ -28,6 +28,8 @@ def provisioning_uri(secret: str, email: str) -> str:
 
 def find_step(secret: str, code: str, now: datetime) -> int | None:
     """The time step of which this is the code: the present one, the last or the next (RFC 6238 section 5.2)."""
+    if not code.isascii():
+        return None
     totp = pyotp.TOTP(secret)
     present = totp.timecode(now)
     steps = [step for step in (present, present - 1, present + 1) if compare_digest(totp.generate_otp(step), code)]

@@ -4,10 +4,11 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, literal_column
+from sqlalchemy import ColumnElement, Select, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db.base import Base
 
@@ -41,6 +42,27 @@ async def insert_unless_taken(
             return False
         raise
     return inserted is not None
+
+
+async def upsert[Result](
+    session: AsyncSession,
+    table: type[Base],
+    values: Mapping[str, Any],
+    *,
+    changes: Mapping[str, Any],
+    returning: InstrumentedAttribute[Result],
+    only_if: ColumnElement[bool] | None = None,
+) -> Result | None:
+    """Inserts one row, or makes ``changes`` to the one that has its primary key, if it may be changed (``only_if``).
+
+    Of the row as it is then, what is ``returning``; ``None`` if it may not be changed. One statement: of two at once
+    the second sees what the first has written.
+    """
+    insert = _INSERT[session.get_bind().dialect.name](table).values(**values)
+    key = list(table.__table__.primary_key)
+    written = insert.on_conflict_do_update(index_elements=key, set_=changes, where=only_if).returning(returning)
+    result: Result | None = await session.scalar(written)
+    return result
 
 
 def violated_guard(error: IntegrityError) -> str | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.guards import upsert
 from app.models import RecoveryCode, SecondFactor
 
 
@@ -19,16 +20,33 @@ class SecondFactorRecord:
     confirmed_at: datetime | None
 
 
-async def find_second_factor(session: AsyncSession, user_id: UUID) -> SecondFactorRecord | None:
+async def find_second_factor(
+    session: AsyncSession, user_id: UUID, *, for_update: bool = False
+) -> SecondFactorRecord | None:
     """Somebody's authenticator, confirmed or not."""
     found = select(SecondFactor.secret, SecondFactor.confirmed_at).where(SecondFactor.user_id == user_id)
+    if for_update:
+        found = found.with_for_update()
     row = (await session.execute(found)).one_or_none()
     return row and SecondFactorRecord(*row)
 
 
-async def insert_second_factor(session: AsyncSession, user_id: UUID, secret: str) -> None:
-    """Keeps the secret of a new authenticator, which is not asked for before it is confirmed."""
-    await session.execute(insert(SecondFactor).values(user_id=user_id, secret=secret))
+async def begin_second_factor(session: AsyncSession, user_id: UUID, secret: str) -> bool:
+    """Keeps the secret of a new authenticator, which is not asked for before it is confirmed.
+
+    It replaces one that was not confirmed; ``False`` if there is one that was.
+    """
+    values = {"user_id": user_id, "secret": secret}
+    unconfirmed = SecondFactor.confirmed_at.is_(None)
+    begun = await upsert(
+        session,
+        SecondFactor,
+        values,
+        changes={"secret": secret, "last_step": 0},
+        only_if=unconfirmed,
+        returning=SecondFactor.user_id,
+    )
+    return begun is not None
 
 
 async def confirm_second_factor(session: AsyncSession, user_id: UUID, now: datetime) -> None:

@@ -13,7 +13,6 @@ from app.core.permissions import Actor, Login
 from app.core.security import AccessClaims
 from app.models import LoginSession, RefreshToken, User
 
-_SWEPT = 100
 _USER_AGENT = 200
 
 
@@ -74,15 +73,7 @@ async def insert_session(
     expires_at: datetime,
     ends_at: datetime,
 ) -> None:
-    """Begins a session. Sessions of whomever that have expired are swept away, some at a time."""
-    expired = (
-        select(LoginSession.id)
-        .where(LoginSession.expires_at <= now)
-        .order_by(LoginSession.expires_at)
-        .limit(_SWEPT)
-        .with_for_update(skip_locked=True)
-    )
-    await session.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))
+    """Begins a session."""
     await session.execute(
         insert(LoginSession).values(
             id=session_id,
@@ -154,3 +145,8 @@ async def delete_sessions(session: AsyncSession, user_id: UUID, *, keep: UUID | 
     """Ends all of somebody's sessions, but for one."""
     ended = delete(LoginSession).where(LoginSession.user_id == user_id)
     await session.execute(ended if keep is None else ended.where(LoginSession.id != keep))
+
+
+async def sweep_sessions(session: AsyncSession, now: datetime) -> None:
+    """Deletes sessions that have expired."""
+    await session.execute(delete(LoginSession).where(LoginSession.expires_at <= now))

@@ -74,13 +74,18 @@ async def find_credentials(session: AsyncSession, email: str, *, network: str, n
     return row and Credentials(*row)
 
 
-async def holds_password(session: AsyncSession, user_id: UUID, password_hash: str) -> bool:
-    """Whether this is still the account's password, and she may log in; it stays so until the transaction ends."""
+async def holds_password(
+    session: AsyncSession, user_id: UUID, password_hash: str, *, to_change_it: bool = False
+) -> bool:
+    """Whether this is still the account's password, and she may log in; it stays so until the transaction ends.
+
+    Many may ask at once, but one only ``to_change_it``: two who both were told so would wait for each other.
+    """
     return (
         await session.scalar(
             select(User.id)
             .where(User.id == user_id, User.password_hash == password_hash, *_MAY_LOG_IN)
-            .with_for_update(read=True)
+            .with_for_update(read=not to_change_it, key_share=to_change_it)
         )
         is not None
     )
@@ -134,7 +139,11 @@ async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: 
     Every other token of the account is used up with it; those that have expired are left to be swept away.
     """
     usable = PasswordReset.expires_at > now
-    user_id = await session.scalar(select(PasswordReset.user_id).where(PasswordReset.token_hash == token_hash, usable))
+    user_id = await session.scalar(
+        select(PasswordReset.user_id)
+        .join(User, User.id == PasswordReset.user_id)
+        .where(PasswordReset.token_hash == token_hash, usable, *_MAY_LOG_IN)
+    )
     if user_id is None:
         return None
     # Whoever redeems another token of this account waits here: deleting each other's tokens would be a deadlock.

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.errors import DomainError
 from app.routers.trail import open_trail
 
 
@@ -90,7 +91,8 @@ _MAY_REPEAT = {"status"}
 
 def _declared_length(scope: Scope) -> int:
     declared = Headers(scope=scope).get("content-length", "")
-    return int(declared) if declared.isdecimal() else 0
+    # Python converts no more than some thousands of digits; so many are too large in any case.
+    return int(declared[:20]) if declared.isascii() and declared.isdecimal() else 0
 
 
 class Replay(Exception):  # noqa: N818 - not an error: the request has been answered before
@@ -117,6 +119,11 @@ class StrictRoute(APIRoute):
             request.state.recorded = recorded
             before_commit: list[Callable[[Response], Awaitable[None]]] = []
             request.state.before_commit = before_commit
+            # Patterns of paths end before a line feed, too; and of two tokens nobody knows which is meant.
+            if not request.scope["path"].isprintable():
+                raise HTTPException(HTTPStatus.NOT_FOUND)
+            if len(request.headers.getlist("Authorization")) > 1:
+                raise DomainError("not_authenticated")
             counted = Counter(name for name, _ in request.query_params.multi_items() if name not in _MAY_REPEAT)
             if twice := [name for name, count in counted.items() if count > 1]:
                 raise RequestValidationError(

@@ -115,8 +115,14 @@ def _refuse_invisible(text: str) -> str:
     return text
 
 
-def _compose(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+def _compose(longest: int) -> AfterValidator:
+    def compose(text: str) -> str:
+        composed = unicodedata.normalize("NFC", text)
+        if len(composed) > longest:  # some characters are decomposed for ever
+            raise ValueError(f"must have at most {longest} characters in the composed form of Unicode (NFC)")
+        return composed
+
+    return AfterValidator(compose)
 
 
 def _read_email(text: str) -> str:
@@ -143,6 +149,13 @@ def _find_zone(name: str) -> str:
     return name
 
 
+def _read_digits(value: Any) -> Any:
+    # Python reads blanks, signs, underscores and the digits of other scripts, too.
+    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
+        raise ValueError("must be a whole number in digits")
+    return value
+
+
 def _fold_case(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -152,7 +165,7 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
     AfterValidator(_refuse_unsafe),
     AfterValidator(_refuse_invisible),
-    AfterValidator(_compose),
+    _compose(100),
 ]
 """A person's name, or a specialty."""
 
@@ -166,7 +179,7 @@ Note = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=500),
     AfterValidator(_refuse_unsafe_lines),
-    AfterValidator(_compose),
+    _compose(500),
 ]
 """A few lines from one person to another."""
 
@@ -206,7 +219,7 @@ TimeZone = Annotated[
 SelfChosenRole = Annotated[Literal["doctor", "patient"], BeforeValidator(_fold_case)]
 """A role that anybody may take, in any letter case."""
 
-Limit = Annotated[int, Field(ge=1, le=100, description="How many to return at most.")]
+Limit = Annotated[int, BeforeValidator(_read_digits), Field(ge=1, le=100, description="How many to return at most.")]
 Cursor = Annotated[
     str,
     StringConstraints(max_length=2000),
@@ -300,7 +313,7 @@ Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=2000),
     AfterValidator(_refuse_unsafe_lines),
-    AfterValidator(_compose),
+    _compose(2000),
 ]
 """A few paragraphs."""
 

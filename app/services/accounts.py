@@ -98,7 +98,7 @@ async def reset_password(
     )
     await users.update_password(session, user.id, password_hash)
     await sessions.delete_sessions(session, user.id)
-    await forget_attempts(session, settings, email=user.email, client=client, now=now)
+    await forget_attempts(session, settings, email=user.email, client=client)
     await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
     return user.email
 
@@ -144,11 +144,11 @@ async def change_password(
         raise invalid_field("current_password", "is not your password") from error
     password_hash = await passwords.hash(new_password)
     async with transactions.write() as session:
-        if not await users.holds_password(session, actor.id, credentials.password_hash):
+        if not await users.holds_password(session, actor.id, credentials.password_hash, to_change_it=True):
             raise DomainError("not_authenticated")
         await users.update_password(session, actor.id, password_hash)
         await sessions.delete_sessions(session, actor.id, keep=actor.get_login().session_id)
-        await forget_attempts(session, settings, email=user.email, client=client, now=now)
+        await forget_attempts(session, settings, email=user.email, client=client)
         done = Event("change_password", actor_id=actor.id, actor_role=actor.role, object_id=actor.id, client=client)
         await record(session, done, now=now)
     return user.email

@@ -74,14 +74,10 @@ async def get_status(session: AsyncSession, actor: Actor) -> Status:
 
 async def set_up(session: AsyncSession, settings: Settings, actor: Actor) -> Enrolment:
     """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``."""
-    factor = await second_factors.find_second_factor(session, actor.id)
-    if factor and factor.confirmed_at:
-        raise DomainError("second_factor_exists")
-    await second_factors.delete_second_factor(session, actor.id)
     secret = new_totp_secret()
-    await second_factors.insert_second_factor(
-        session, actor.id, encrypt(secret, settings.secret_key.get_secret_value())
-    )
+    encrypted = encrypt(secret, settings.secret_key.get_secret_value())
+    if not await second_factors.begin_second_factor(session, actor.id, encrypted):
+        raise DomainError("second_factor_exists")
     user = await users.get_user(session, actor.id)
     return Enrolment(secret, provisioning_uri(secret, user.email))
 
@@ -104,7 +100,8 @@ async def confirm(session: AsyncSession, settings: Settings, actor: Actor, code:
 
 async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> list[str]:
     """New recovery codes; the ones from before work no longer. ``not_found`` without a second factor."""
-    factor = await second_factors.find_second_factor(session, actor.id)
+    # Of two who renew them at once, the second replaces what the first has made.
+    factor = await second_factors.find_second_factor(session, actor.id, for_update=True)
     if factor is None or factor.confirmed_at is None:
         raise DomainError("not_found")
     codes = new_recovery_codes()

@@ -79,7 +79,7 @@ async def _begin_session(
         if not await users.holds_password(session, credentials.user_id, credentials.password_hash):
             raise DomainError("invalid_credentials")
         shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
-        await forget_attempts(session, settings, email=email, client=client, now=now)
+        await forget_attempts(session, settings, email=email, client=client)
         await attempts.remember_client(session, credentials.user_id, client.network, now)
         session_id = uuid7()
         ends_at = now + timedelta(hours=settings.session_hours)
@@ -139,11 +139,9 @@ async def _record_failure(transactions: Sessions, failure: Event, now: datetime)
         await record(session, failure, now=now)
 
 
-async def forget_attempts(
-    session: AsyncSession, settings: Settings, *, email: str, client: Client, now: datetime
-) -> None:
+async def forget_attempts(session: AsyncSession, settings: Settings, *, email: str, client: Client) -> None:
     """Begins to count anew, for this client and for all together."""
-    await attempts.forget_attempts(session, _attempt_keys(settings, email, client), now)
+    await attempts.forget_attempts(session, _attempt_keys(settings, email, client))
 
 
 def _attempt_keys(settings: Settings, email: str, client: Client) -> tuple[str, str]:
@@ -194,6 +192,12 @@ async def _new_token(session: AsyncSession, session_id: UUID) -> str:
     token = new_token()
     await sessions.insert_refresh_token(session, session_id, hash_token(token))
     return token
+
+
+async def sweep(session: AsyncSession, now: datetime) -> None:
+    """Deletes what has ended or is forgotten. Nothing depends on it but the room that it takes."""
+    await sessions.sweep_sessions(session, now)
+    await attempts.sweep_attempts(session, now)
 
 
 async def end_session(session: AsyncSession, actor: Actor, session_id: UUID) -> None:

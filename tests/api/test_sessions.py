@@ -7,6 +7,7 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.session import Sessions
+from app.jobs.sweeping import sweep_once
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
 
@@ -169,13 +170,24 @@ async def test_no_more_than_five_reset_tokens_at_a_time(
 
 
 async def test_what_has_ended_is_swept_away(
-    client: httpx2.AsyncClient, patient: Person, sessions: Sessions, clock: SetClock
+    client: httpx2.AsyncClient, patient: Person, doctor: Person, sessions: Sessions, clock: SetClock
 ) -> None:
-    clock.advance(hours=25)
+    async def rows() -> dict[str, int]:
+        tables = ("login_sessions", "refresh_tokens", "login_attempts", "known_clients")
+        async with sessions.read() as session:
+            return {table: await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables}
+
+    await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
+    clock.advance(days=89)
     await log_in(client, patient.email)
-    async with sessions.read() as session:
-        for table in ("login_sessions", "refresh_tokens"):
-            assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 1
+    await client.post("/auth/login", data={"username": patient.email, "password": "a wrong one"})
+    assert await rows() == {"login_sessions": 3, "refresh_tokens": 3, "login_attempts": 4, "known_clients": 2}
+    await sweep_once(sessions, clock)
+    assert await rows() == {"login_sessions": 1, "refresh_tokens": 1, "login_attempts": 2, "known_clients": 2}
+    clock.advance(days=1)
+    await sweep_once(sessions, clock)
+    assert await rows() == {"login_sessions": 0, "refresh_tokens": 0, "login_attempts": 0, "known_clients": 1}
+    assert await log_in(client, patient.email)
 
 
 class TestAShortDay:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from app.core.chain import chain_key
 from app.db.session import Sessions
 from app.jobs import sealing as job
+from app.jobs.repeating import repeating
 from app.services import audit
 from app.services.audit import Event
 from tests.databases import connected
@@ -23,9 +25,13 @@ NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def eager(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(job, "INTERVAL", 0.02)
-    caplog.set_level(logging.INFO, job.__name__)
+def told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app.jobs")
+
+
+def sealing(sessions: Sessions) -> AbstractAsyncContextManager[None]:
+    # Looked up at each turn, so that a test can look on.
+    return repeating("sealing", lambda: job.seal_all(sessions, KEY), seconds=0.02)
 
 
 async def record(sessions: Sessions, count: int) -> None:
@@ -52,7 +58,7 @@ async def test_what_comes_is_sealed_and_each_head_is_logged(
         return await sealed(sessions) == 6
 
     await record(sessions, 5)
-    async with job.sealing(sessions, KEY), job.sealing(sessions, KEY):
+    async with sealing(sessions), sealing(sessions):
         await record(sessions, 1)
         await until(all_are)
     verified = await audit.verify(sessions, KEY, progress=lambda _: None)
@@ -62,7 +68,7 @@ async def test_what_comes_is_sealed_and_each_head_is_logged(
 
 
 async def test_it_ends_with_the_application(sessions: Sessions) -> None:
-    async with job.sealing(sessions, KEY):
+    async with sealing(sessions):
         assert any(task.get_name() == "sealing" for task in asyncio.all_tasks())
     assert not any(task.get_name() == "sealing" for task in asyncio.all_tasks())
 
@@ -107,13 +113,13 @@ async def test_a_database_that_is_away_is_told_once_and_waited_for(
     await record(sessions, 1)
     await rename("audit_events", "away")
     try:
-        async with job.sealing(sessions, KEY):
-            await until(lambda: logged("cannot be sealed"))
+        async with sealing(sessions):
+            await until(lambda: logged("sealing fails"))
             before = tries
             await until(tried_again)
-            assert sum("cannot be sealed" in message for message in caplog.messages) == 1
+            assert sum("sealing fails" in message for message in caplog.messages) == 1
             await rename("away", "audit_events")
-            await until(lambda: logged("is being sealed again"))
+            await until(lambda: logged("sealing goes well again"))
     except TimeoutError:
         await rename("away", "audit_events")
         raise
@@ -126,10 +132,10 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
 
     async with (
         connected("postgresql+asyncpg://nobody@127.0.0.1:1/nowhere") as engine,
-        job.sealing(Sessions(engine), KEY),
+        sealing(Sessions(engine)),
     ):
         await until(told)
-    assert "cannot be sealed" in caplog.messages[0]
+    assert "sealing fails" in caplog.messages[0]
 
 
 async def test_two_server_processes_go_on_with_one_chain(sessions: Sessions, database_url: str) -> None:

@@ -1,0 +1,164 @@
+"""Who may do what: the expectation, written by hand from the contract and from nothing of the application.
+
+A row is an operation of the API's description, a column is somebody who sends it, a cell is the answer. In a pattern,
+`ok` stands for the success of the row, and each other word for an error; a row says where it differs from its pattern.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+type Column = Literal[
+    "anonymous",
+    "patient",
+    "other patient",
+    "doctor",
+    "other doctor",
+    "administrator",
+    "suspended patient",
+    "suspended doctor",
+    "expired token",
+    "refresh token",
+    "ended session",
+    "bare doctor",
+    "bare administrator",
+    "long ago",
+]
+"""The patient and the doctor are those whom the object belongs to, and the others have no part in it. The tokens that
+do not work are, like the log-in of long ago, of the owner of the row, who would succeed with a good one. Who is bare
+has no second factor where staff must have one."""
+
+COLUMNS: tuple[Column, ...] = Column.__value__.__args__
+
+ERRORS = {
+    "token": (401, "not_authenticated"),
+    "role": (403, "wrong_role"),
+    "factor": (403, "set_up_second_factor"),
+    "again": (403, "log_in_again"),
+    "absent": (404, "not_found"),
+    "password": (401, "invalid_credentials"),
+    "renewal": (401, "invalid_refresh_token"),
+    "expected": (409, "has_appointments"),
+    "reset": (422, "invalid_reset_token"),
+}
+
+# fmt: off
+# In the order of the columns:
+#                   anon  pat    other  doc    other  admin  susp  susp  exp   refr  ended bare   bare   long
+_PATTERNS = {
+    "public":      "ok    ok     ok     ok     ok     ok     ok    ok    ok    ok    ok    ok     ok     ok",
+    "viewer":      "ok    ok     ok     ok     ok     ok     token token token token token ok     ok     ok",
+    "account":     "token ok     ok     ok     ok     ok     token token token token token ok     ok     ok",
+    "fresh":       "token ok     ok     ok     ok     ok     token token token token token ok     ok     again",
+    "any":         "token ok     ok     ok     ok     ok     token token token token token factor factor ok",
+    "patients":    "token ok     ok     role   role   role   token token token token token role   role   ok",
+    "doctors":     "token role   role   ok     ok     role   token token token token token factor role   ok",
+    "admins":      "token role   role   role   role   ok     token token token token token role   factor ok",
+    # One object, which is somebody's:
+    "parties":     "token ok     absent ok     absent absent token token token token token factor factor ok",
+    "its patient": "token ok     absent role   role   role   token token token token token role   role   ok",
+    "its doctor":  "token role   role   ok     absent role   token token token token token factor role   ok",
+    "its session": "token ok     absent absent absent absent token token token token token absent absent ok",
+}
+# fmt: on
+_OWNERS = {"doctors": "doctor", "its doctor": "doctor", "admins": "administrator"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an operation answers."""
+
+    pattern: str
+    success: int = 200
+    but: dict[Column, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """Whose token is tried when it works no longer."""
+        return _OWNERS.get(self.pattern, "patient")
+
+    def cell(self, column: Column) -> tuple[int, str | None]:
+        """The status, and of an error its code."""
+        word = self.but.get(column) or _PATTERNS[self.pattern].split()[COLUMNS.index(column)]
+        return (self.success, None) if word == "ok" else ERRORS[word]
+
+
+CHANGES_NOTHING = {"POST /admin/break-glass"}
+"""Operations that are no GET and still leave all rows as they are."""
+
+TABLE = {
+    "GET /livez": Row("public"),
+    "GET /readyz": Row("public"),
+    # Whose account it is, the body says; the token, good or bad, is not looked at.
+    "POST /auth/register": Row("public", 201),
+    "POST /auth/login": Row("public", but={"suspended patient": "password", "suspended doctor": "password"}),
+    "POST /auth/refresh": Row(
+        "public", but={"suspended patient": "renewal", "suspended doctor": "renewal", "ended session": "renewal"}
+    ),
+    "POST /auth/forgot-password": Row("public"),
+    "POST /auth/reset-password": Row("public", 204, but={"suspended patient": "reset", "suspended doctor": "reset"}),
+    "POST /auth/logout": Row("account", 204),
+    "POST /auth/change-password": Row("account", 204),
+    "GET /auth/me": Row("account"),
+    "GET /auth/me/export": Row("fresh"),
+    "DELETE /auth/me": Row(
+        "fresh",
+        204,
+        but={
+            "doctor": "expected",
+            "bare doctor": "expected",
+            "administrator": "role",
+            "bare administrator": "role",
+        },
+    ),
+    "GET /auth/sessions": Row("account"),
+    "DELETE /auth/sessions": Row("account", 204),
+    "DELETE /auth/sessions/{session_id}": Row("its session", 204),
+    "GET /auth/second-factor": Row("account"),
+    "POST /auth/second-factor": Row("fresh", 201),
+    "POST /auth/second-factor/confirm": Row("fresh"),
+    "POST /auth/second-factor/recovery-codes": Row("fresh"),
+    "DELETE /auth/second-factor": Row("fresh", 204),
+    "GET /doctors": Row("public"),
+    "GET /doctors/{doctor_id}": Row("public"),
+    "GET /doctors/{doctor_id}/visit-types": Row("public"),
+    "GET /doctors/{doctor_id}/availability": Row("viewer"),
+    "GET /doctors/{doctor_id}/slots": Row("viewer"),
+    "GET /doctors/{doctor_id}/next-slot": Row("viewer"),
+    "GET /doctors/{doctor_id}/explain": Row("viewer"),
+    "GET /doctors/me": Row("doctors"),
+    "PATCH /doctors/me": Row("doctors"),
+    "GET /doctors/me/hours": Row("doctors"),
+    "PUT /doctors/me/hours": Row("doctors"),
+    "POST /doctors/availability": Row("doctors", 201),
+    "GET /doctors/me/availability": Row("doctors"),
+    "DELETE /doctors/availability/{availability_id}": Row("its doctor", 204),
+    "POST /doctors/me/time-off": Row("doctors", 201),
+    "GET /doctors/me/time-off": Row("doctors"),
+    "DELETE /doctors/me/time-off/{time_off_id}": Row("its doctor", 204),
+    "POST /doctors/me/visit-types": Row("doctors", 201),
+    "GET /doctors/me/visit-types": Row("doctors"),
+    "PATCH /doctors/me/visit-types/{visit_type_id}": Row("its doctor"),
+    "DELETE /doctors/me/visit-types/{visit_type_id}": Row("its doctor", 204),
+    "GET /doctors/me/appointments": Row("doctors"),
+    "POST /appointments": Row("patients", 201),
+    "GET /appointments": Row("any"),
+    "GET /appointments/{appointment_id}": Row("parties"),
+    "DELETE /appointments/{appointment_id}": Row("parties"),
+    "GET /appointments/{appointment_id}/history": Row("parties"),
+    "POST /appointments/{appointment_id}/cancel": Row("parties"),
+    "POST /appointments/{appointment_id}/reschedule": Row("parties"),
+    "POST /appointments/{appointment_id}/arrive": Row("its doctor"),
+    "POST /appointments/{appointment_id}/complete": Row("its doctor"),
+    "POST /appointments/{appointment_id}/no-show": Row("its doctor"),
+    "POST /holds": Row("patients", 201),
+    "DELETE /holds/{hold_id}": Row("its patient", 204),
+    "GET /admin/users": Row("admins"),
+    "GET /admin/users/{user_id}": Row("admins"),
+    "POST /admin/users/{user_id}/approve": Row("admins"),
+    "POST /admin/users/{user_id}/suspend": Row("admins"),
+    "POST /admin/users/{user_id}/reinstate": Row("admins"),
+    "DELETE /admin/users/{user_id}/sessions": Row("admins", 204),
+    "DELETE /admin/users/{user_id}/second-factor": Row("admins", 204),
+    "POST /admin/break-glass": Row("admins"),
+    "GET /admin/audit": Row("admins"),
+}

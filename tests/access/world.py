@@ -1,0 +1,218 @@
+"""A small clinic with one of everything, that is put back as it was after each change."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import jwt
+import pyotp
+from sqlalchemy import delete, insert, select, update
+
+from app.core.dependencies import Resources
+from app.core.one_time_codes import encrypt
+from app.core.permissions import Role
+from app.core.security import hash_token, new_token
+from app.db.session import Sessions
+from app.models import Doctor, LoginSession, PasswordReset, SecondFactor, User
+from app.services import accounts
+from tests.access.table import COLUMNS, Column, Row
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, grant
+
+BOOKKEEPING = {"audit_events", "login_attempts"}
+"""Tables in which a refused request leaves a trace, as it should."""
+
+REASON = "A reason of some words"
+SECRET = pyotp.random_base32()
+
+type State = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody with the two tokens of a session."""
+
+    person: Person
+    refresh_token: str
+
+    @property
+    def session_id(self) -> str:
+        claims = jwt.decode(self.person.token, options={"verify_signature": False})
+        return str(claims["sid"])
+
+
+@dataclass
+class World:
+    """Who is there and what they have."""
+
+    resources: Resources
+    clock: SetClock
+    callers: dict[str, Caller]
+    """By column; of the columns that are about a token, by owner and column."""
+    ids: dict[str, str]
+    state: State
+    rows: dict[str, list[dict[str, Any]]]
+
+    @property
+    def sessions(self) -> Sessions:
+        """Transactions beside the requests."""
+        return self.resources.sessions
+
+    def caller(self, column: Column, row: Row) -> Caller:
+        match column:
+            case "anonymous":
+                return self.callers[row.owner]
+            case "bare doctor" | "bare administrator":
+                return self.callers[column.removeprefix("bare ")]
+            case "expired token" | "refresh token" | "ended session" | "long ago":
+                return self.callers[f"{row.owner}, {column}"]
+            case _:
+                return self.callers[column]
+
+    def headers(self, column: Column, caller: Caller) -> dict[str, str]:
+        match column:
+            case "anonymous":
+                return {}
+            case "refresh token":
+                return {"Authorization": f"Bearer {caller.refresh_token}"}
+            case _:
+                return caller.person.headers
+
+    async def read(self) -> State:
+        """All rows of all tables, as the database has them, in an order of their own."""
+        async with self.sessions.read() as session:
+            connection = await session.connection()
+            return {
+                table.name: sorted(map(repr, await connection.exec_driver_sql(f"SELECT * FROM {table.name}")))
+                for table in User.metadata.sorted_tables
+            }
+
+    async def keep(self) -> None:
+        """This is how it is to be put back."""
+        self.state = await self.read()
+        async with self.sessions.read() as session:
+            for table in User.metadata.sorted_tables:
+                self.rows[table.name] = [dict(row) for row in (await session.execute(select(table))).mappings()]
+
+    async def restore(self) -> None:
+        """Undoes all that was done since the world was made, but for what can only grow."""
+        tables = [table for table in User.metadata.sorted_tables if table.name != "audit_events"]
+        async with self.sessions.write() as session:
+            for table in reversed(tables):
+                await session.execute(delete(table))
+            for table in tables:
+                if rows := self.rows[table.name]:
+                    await session.execute(insert(table), rows)
+
+    async def enrol(self, person: Person, *, confirmed: bool) -> str:
+        """Gives somebody a second factor; returns the code that it shows now."""
+        confirmed_at = self.clock.time if confirmed else None
+        secret = encrypt(SECRET, self.resources.settings.secret_key.get_secret_value())
+        await self._add(SecondFactor(user_id=UUID(person.id), secret=secret, confirmed_at=confirmed_at))
+        return pyotp.TOTP(SECRET).at(self.clock.time)
+
+    async def forget(self, person: Person) -> str:
+        """Gives somebody a token to choose a new password."""
+        token = new_token()
+        ends = self.clock.time + timedelta(minutes=30)
+        await self._add(PasswordReset(token_hash=hash_token(token), user_id=UUID(person.id), expires_at=ends))
+        return token
+
+    async def _add(self, record: object) -> None:
+        async with self.sessions.write() as session:
+            session.add(record)
+
+
+async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: SetClock) -> World:
+    """The world at 08:05, for which somebody has been at work since 07:00."""
+    clock.time = clock.time.replace(hour=7)
+    people: dict[str, Person] = {
+        column: await Person.join(client, column.rpartition(" ")[2])
+        for column in COLUMNS
+        if column.endswith(("patient", "doctor")) and not column.startswith("bare")
+    }
+    newcomer = await Person.join(client, "doctor")
+    people["administrator"] = await _administrator(client, resources)
+    objects = await _practise(people["doctor"], people["patient"])
+
+    callers: dict[str, Caller] = {}
+    owners = ("patient", "doctor", "administrator")
+    for minute, column in ((15, "expired token"), (50, "long ago"), (58, "refresh token"), (58, "ended session")):
+        clock.time = clock.time.replace(minute=minute)
+        callers |= {f"{owner}, {column}": await _log_in(people[owner]) for owner in owners}
+    callers |= {column: await _log_in(person) for column, person in people.items()}
+    clock.time = clock.time.replace(hour=8, minute=5)
+    objects["hold_id"] = await _hold(people["doctor"], callers["patient"].person, objects["visit_type_id"])
+    for owner in owners:
+        await callers[f"{owner}, ended session"].person.post("/auth/logout", None)
+
+    world = World(resources, clock, callers, objects, {}, {})
+    administrator = callers["administrator"].person
+    for column in ("suspended patient", "suspended doctor"):
+        await _suspend(world, administrator, callers[column])
+    await world.enrol(newcomer, confirmed=True)
+    async with world.sessions.write() as session:
+        await session.execute(update(Doctor).where(Doctor.id == UUID(newcomer.id)).values(approved_at=None))
+    world.ids |= {
+        "doctor_id": people["doctor"].id,
+        "patient_id": people["patient"].id,
+        "newcomer_id": newcomer.id,
+        "suspended_id": people["suspended patient"].id,
+        "session_id": callers["patient, long ago"].session_id,
+    }
+    await world.keep()
+    return world
+
+
+async def _administrator(client: httpx2.AsyncClient, resources: Resources) -> Person:
+    email, name = "administrator@example.com", "An administrator"
+    async with resources.sessions.write() as session:
+        made = await accounts.register(
+            session,
+            resources.passwords,
+            email=email,
+            password=PASSWORD,
+            name=name,
+            role=Role.ADMIN,
+            now=resources.clock(),
+            refuse_weak=True,
+        )
+    return Person(client, str(made.id), email, name, token="")
+
+
+async def _log_in(person: Person) -> Caller:
+    granted = await grant(person.client, person.email)
+    return Caller(replace(person, token=granted["access_token"]), granted["refresh_token"])
+
+
+async def _practise(doctor: Person, patient: Person) -> dict[str, str]:
+    await doctor.open("2026-12-01T07:30:00Z", "2026-12-08T07:30:00Z")
+    visit_type_id = (await doctor.offer())["id"]
+    later = await doctor.open("2026-12-10T08:00:00Z", "2026-12-10T12:00:00Z")
+    return {
+        "visit_type_id": visit_type_id,
+        "availability_id": later["id"],
+        "time_off_id": (await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z"))["id"],
+        "appointment_id": (await patient.book(doctor, "2026-12-03T10:00:00Z", visit_type_id=visit_type_id))["id"],
+        "started_id": (await patient.book(doctor, "2026-12-01T08:00:00Z", visit_type_id=visit_type_id))["id"],
+    }
+
+
+async def _hold(doctor: Person, patient: Person, visit_type_id: str) -> str:
+    body = {"doctor_id": doctor.id, "start_time": "2026-12-04T10:00:00Z", "visit_type_id": visit_type_id}
+    answer = await patient.post("/holds", body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def _suspend(world: World, administrator: Person, caller: Caller) -> None:
+    """Suspends somebody, and puts back the session that it ended: who is suspended is kept out even with one."""
+    found = select(LoginSession.__table__).where(LoginSession.id == UUID(caller.session_id))
+    async with world.sessions.read() as session:
+        kept = dict((await session.execute(found)).mappings().one())
+    answer = await administrator.post(f"/admin/users/{caller.person.id}/suspend", {"reason": REASON})
+    assert answer.status_code == 200, answer.text
+    async with world.sessions.write() as session:
+        await session.execute(insert(LoginSession).values(kept))

@@ -1,0 +1,99 @@
+"""The control: what an attack must not bring about is noticed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+from uuid_utils.compat import uuid7
+
+from app.core.security import AccessClaims, issue_access_token, read_access_token
+from app.routers.problems import MEDIA_TYPE, PROBLEMS
+from tests.attacks.corpus import Case, Expected, Made
+from tests.attacks.judge import judge_answer, judge_secrets, judge_state, leaves
+from tests.attacks.made import forge
+from tests.attacks.world import SECRET_KEY, World
+
+CASE = Case("a case", "nobody", "GET", "/", (Expected(404, "not_found"), Expected(200, None)))
+HEADERS = {"content-type": MEDIA_TYPE}
+
+
+def problem(status: int = 404, code: str = "not_found", **more: Any) -> httpx2.Response:
+    body = {"type": "about:blank", "title": "x", "status": status, "detail": PROBLEMS[code][1], "code": code} | more
+    return httpx2.Response(status, headers=HEADERS, json=body)
+
+
+def test_a_good_answer_is_taken() -> None:
+    judge_answer(CASE, problem(), ["hostile value"])
+    judge_answer(CASE, httpx2.Response(200, json=[]), [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(500, "internal_error"),
+        problem(503, "busy"),
+        problem(404, "no_such_path"),
+        problem(409, "slot_taken"),
+        problem(detail="Another sentence."),
+        problem(stack="x"),
+        problem(errors=[{"field": "hostile value", "message": "x"}]),
+        problem(errors=[{"field": "q", "message": "SELECT 1"}]),
+        problem(errors=[{"field": "q", "message": "Traceback (most recent call last)"}]),
+        httpx2.Response(404, json=json.loads(problem().text)),
+        httpx2.Response(404, headers=HEADERS | {"x-echo": "hostile value"}, json=json.loads(problem().text)),
+        httpx2.Response(200, text="forbidden"),
+        httpx2.Response(204),
+    ],
+    ids=lambda answer: f"{answer.status_code} {answer.text} {sorted(answer.headers)}",
+)
+def test_a_bad_answer_is_noticed(answer: httpx2.Response) -> None:
+    case = replace(CASE, forbid=("forbidden",))
+    with pytest.raises(AssertionError):
+        judge_answer(case, answer, ["hostile value"])
+
+
+def test_another_answer_than_the_one_that_is_due_is_noticed() -> None:
+    with pytest.raises(AssertionError):
+        judge_answer(replace(CASE, equals=[]), httpx2.Response(200, json=[1]), [])
+
+
+def test_a_secret_is_noticed_in_the_answer_and_in_the_log() -> None:
+    world = World(httpx2.AsyncClient(), datetime(2026, 12, 1, tzinfo=UTC), create_async_engine("sqlite+aiosqlite://"))
+    world.keep("a secret", "owner")
+    judge_secrets(world, "nobody", "nothing", "nothing")
+    judge_secrets(world, "owner", "a secret", "nothing")
+    with pytest.raises(AssertionError):
+        judge_secrets(world, "nobody", "a secret", "nothing")
+    with pytest.raises(AssertionError):
+        judge_secrets(world, "nobody", "nothing", "tells a secret")
+
+
+@pytest.mark.parametrize("after", [[], [{"id": 2}], [{"id": 1}, {"id": 2}]])
+def test_a_row_that_comes_goes_or_changes_is_noticed(after: list[dict[str, int]]) -> None:
+    judge_state({"users": [{"id": 1}]}, {"users": [{"id": 1}]}, frozenset())
+    judge_state({"login_attempts": [{"id": 1}]}, {"login_attempts": after}, frozenset())
+    judge_state({"password_resets": [{"id": 1}]}, {"password_resets": after}, frozenset({"password_resets"}))
+    with pytest.raises(AssertionError):
+        judge_state({"users": [{"id": 1}]}, {"users": after}, frozenset({"password_resets"}))
+
+
+def test_what_may_not_be_repeated_is_found_wherever_it_is_sent() -> None:
+    sent = {"a": "short", "b": ["a long value", {"c": b"some bytes"}], "d": 1, "e": "x" * 100}
+    assert list(leaves(sent)) == ["a long value", "some bytes", "x" * 40]
+
+
+def test_a_token_without_a_change_is_valid() -> None:
+    """Or every forged one would be refused for nothing."""
+    now, lifetime = datetime(2026, 12, 1, tzinfo=UTC), timedelta(minutes=30)
+    claims = AccessClaims(uuid7(), uuid7())
+    token = issue_access_token(claims, key=SECRET_KEY, now=now, lifetime=lifetime)
+    said = jwt.decode(token, options={"verify_signature": False})
+    forged = forge(said, SECRET_KEY, now, {"as": "*"})
+    assert read_access_token(forged, key=SECRET_KEY, now=now, lifetime=lifetime) == claims
+    without = forge(said, SECRET_KEY, now, {"as": "*", "claims": {"exp": Made("absent", ""), "iat": "now-60"}})
+    assert jwt.decode(without, options={"verify_signature": False}).keys() == said.keys() - {"exp"}

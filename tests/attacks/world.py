@@ -1,0 +1,253 @@
+"""The clinic under attack: people, what they have, and a memory of every row."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx2
+import jwt
+import pyotp
+from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
+
+from app.core.permissions import Role
+from app.core.security import Passwords
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.models import User
+from app.services import accounts
+from tests.attacks.corpus import Made, substitute
+from tests.attacks.made import MAKERS, forge
+from tests.people import Person
+
+PASSWORD = "canary battery staple 5e1"
+NEW_PASSWORD = "canary password to come 8b"
+SECRET_KEY = "canary-secret-key-0123456789abcdef0123456789"
+KEY = "canary-idempotency-key-of-the-patient"
+WHY = "a reason of more than ten characters"
+# The audit trail can only grow, which has tests of its own.
+TABLES = [table for table in User.metadata.sorted_tables if table.name != "audit_events"]
+_ALL = {table.name: table.select().order_by(*table.primary_key) for table in TABLES}
+
+type Rows = Mapping[str, list[dict[str, Any]]]
+
+
+@dataclass
+class World:
+    client: httpx2.AsyncClient
+    now: datetime
+    engine: AsyncEngine
+    names: dict[str, Any] = field(default_factory=dict)
+    """What a placeholder stands for."""
+    tokens: dict[str, str] = field(default_factory=dict)
+    """The access token of each actor who has one."""
+    secrets: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What no answer may contain, but for these actors."""
+
+    def keep(self, secret: str, *known_to: str) -> str:
+        self.secrets[secret] = frozenset(known_to)
+        return secret
+
+    def resolve(self, what: Any) -> Any:
+        """The same with placeholders and made values put in."""
+        return self._make(substitute(what, self.names))
+
+    def _make(self, what: Any) -> Any:
+        match what:
+            case Made("token", changes):
+                return forge(self._claims(), SECRET_KEY, self.now, self.resolve_changes(changes))
+            case Made(how, of):
+                return MAKERS[how](self._make(of))
+            case list():
+                return [self._make(each) for each in what]
+            case dict():
+                return {name: self._make(each) for name, each in what.items()}
+            case _:
+                return what
+
+    def resolve_changes(self, changes: Any) -> Mapping[str, Any]:
+        # ``!absent`` inside is read by the forger.
+        return {
+            name: {key: each if isinstance(each, Made) and each.how == "absent" else self._make(each)
+                   for key, each in value.items()}
+            if isinstance(value, dict) else self._make(value)
+            for name, value in (changes or {}).items()
+        }  # fmt: skip
+
+    def _claims(self) -> Mapping[str, Any]:
+        claims: Mapping[str, Any] = jwt.decode(self.tokens["patient"], options={"verify_signature": False})
+        return claims
+
+    async def rows(self) -> Rows:
+        """Everything in the database."""
+        async with self.engine.connect() as connection:
+            return {
+                table.name: [dict(row) for row in (await connection.execute(_ALL[table.name])).mappings()]
+                for table in TABLES
+            }
+
+    async def restore(self, rows: Rows) -> None:
+        """Makes the database what it was."""
+        async with self.engine.begin() as connection:
+            for table in reversed(TABLES):
+                await connection.execute(table.delete())
+            for table in TABLES:
+                if rows[table.name]:
+                    await connection.execute(table.insert(), rows[table.name])
+
+
+class Builder:
+    """Fills a world, through the API, with what there is to attack."""
+
+    def __init__(self, world: World, settings: Settings, advance: Callable[[timedelta], Awaitable[None]]) -> None:
+        self.world = world
+        self.settings = settings
+        self.advance = advance
+        self.people: dict[str, Person] = {}
+
+    async def build(self, *, complete: bool) -> None:
+        """``complete`` takes a clock that can be set, and the messages that the application sends."""
+        await self._make_people()
+        await self._make_visits()
+        if complete:
+            await self._make_past()
+        for actor in self.people:
+            await self._log_in(actor)
+        if complete:
+            await self._make_second_factor()
+        await self._make_leavers()
+        for actor, person in self.people.items():
+            self.world.keep(person.email, actor, "admin")
+            self.world.names |= {actor: person.id, f"{actor}_email": person.email}
+        await self._keep_secrets()
+
+    async def _person(self, actor: str, role: str, **fields: str) -> None:
+        email = f"{actor.replace('_', '.')}.canary@example.com"
+        body = {
+            "email": email,
+            "password": PASSWORD,
+            "name": f"Person {actor.replace('_', ' ')}",
+            "role": role,
+        } | fields
+        answer = await self.world.client.post("/auth/register", json=body)
+        assert answer.status_code == 201, answer.text
+        self.people[actor] = Person(self.world.client, answer.json()["id"], email, body["name"], "")
+        await self._log_in(actor)
+
+    async def _log_in(self, actor: str) -> None:
+        email = self.people[actor].email
+        answer = await self.world.client.post("/auth/login", data={"username": email, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        granted = answer.json()
+        token = self.world.tokens[actor] = self.world.keep(granted["access_token"])
+        self.people[actor] = Person(self.world.client, self.people[actor].id, email, self.people[actor].name, token)
+        claims = jwt.decode(token, options={"verify_signature": False})
+        self.world.names |= {
+            f"token_of_{actor}": token,
+            f"refresh_token_of_{actor}": self.world.keep(granted["refresh_token"]),
+            f"session_of_{actor}": claims["sid"],
+        }
+
+    async def _make_people(self) -> None:
+        passwords = Passwords(self.settings)
+        async with Sessions(self.world.engine).write() as session:
+            admin = await accounts.register(
+                session, passwords, email="admin.canary@example.com", password=PASSWORD, name="Person admin",
+                role=Role.ADMIN, now=self.world.now, refuse_weak=False,
+            )  # fmt: skip
+        passwords.close()
+        self.people["admin"] = Person(self.world.client, str(admin.id), admin.email, admin.name, "")
+        await self._log_in("admin")
+        for doctor in ("doctor", "other_doctor", "unapproved_doctor"):
+            await self._person(doctor, "doctor", specialty="Dermatology", time_zone="America/New_York")
+        for doctor in ("doctor", "other_doctor"):
+            await self._decide(doctor, "approve")
+        for patient in ("patient", "other_patient", "suspended", "erased", "logged_out"):
+            await self._person(patient, "patient")
+
+    async def _decide(self, actor: str, decision: str) -> None:
+        path = f"/admin/users/{self.people[actor].id}/{decision}"
+        answer = await self.people["admin"].post(path, {"reason": WHY})
+        assert answer.status_code == 200, answer.text
+
+    async def _make_visits(self) -> None:
+        world, doctor, other_doctor = self.world, self.people["doctor"], self.people["other_doctor"]
+        patient, other_patient = self.people["patient"], self.people["other_patient"]
+        day = world.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=7)
+
+        def at(hour: float, days: int = 0) -> str:
+            return (day + timedelta(days=days, hours=hour)).isoformat().replace("+00:00", "Z")
+
+        world.names |= {
+            "taken": at(15), "held": at(16), "open": at(17), "open_end": at(17.5), "closed": at(4), "away": at(15, 1),
+            "half": at(14.75), "off_grid": at(15.1), "yesterday": at(15, -8), "later": at(18), "last": at(21.5),
+            "later_end": at(18.5), "absent": str(uuid7()), "password": PASSWORD, "new_password": NEW_PASSWORD,
+            "key_of_patient": KEY, "secret_key": SECRET_KEY, "next_week": at(15, 7), "next_week_end": at(16, 7),
+        }  # fmt: skip
+        for each in (doctor, other_doctor):
+            await each.open(at(14), at(22))
+            await each.open(at(14, 1), at(22, 1))
+        rule = await doctor.open(at(14, 2), at(22, 2), "FREQ=WEEKLY")
+        away = await doctor.leave(at(14, 1), at(22, 1), world.keep("canary reason of the doctor", "doctor"))
+        visit_type = await other_doctor.offer(name="Check-up", duration_minutes=30)
+        why = world.keep("canary reason of the patient", "patient", "doctor", "admin")
+        booked = await patient.book(doctor, at(15), reason=why)
+        other = await other_patient.book(other_doctor, at(15), visit_type_id=visit_type["id"])
+        cancelled = await patient.book(doctor, at(18))
+        assert (await patient.delete(f"/appointments/{cancelled['id']}")).status_code == 200
+        world.names |= {
+            "appointment": booked["id"], "other_appointment": other["id"], "cancelled": cancelled["id"],
+            "availability": rule["id"], "time_off": away["id"], "visit_type": visit_type["id"],
+        }  # fmt: skip
+
+    async def _hold(self, actor: str, name: str, at: str) -> None:
+        body = {"doctor_id": self.people["doctor"].id, "start_time": self.world.names[at]}
+        answer = await self.people[actor].post("/holds", body)
+        assert answer.status_code == 201, answer.text
+        self.world.names[name] = answer.json()["id"]
+
+    async def _make_past(self) -> None:
+        world, patient, doctor = self.world, self.people["patient"], self.people["doctor"]
+        start, end = world.now + timedelta(hours=1), world.now + timedelta(hours=4)
+        await doctor.open(start.isoformat(), end.isoformat())
+        past = await patient.book(doctor, start.isoformat())
+        running = await patient.book(doctor, (start + timedelta(minutes=45)).isoformat())
+        await self.advance(timedelta(hours=2))
+        world.names |= {"past": past["id"], "running": running["id"], "expired_start": past["start_time"]}
+        world.tokens["expired"] = world.keep(patient.token)
+        await self._log_in("patient")
+        await self._log_in("other_patient")
+        await self._hold("patient", "hold", "held")
+        await self._hold("other_patient", "other_hold", "last")
+        kept = {"start_time": world.names["taken"]}
+        path = f"/appointments/{world.names['appointment']}/reschedule"
+        headers = self.people["patient"].headers | {"Idempotency-Key": KEY}
+        assert (await world.client.post(path, json=kept, headers=headers)).status_code == 200
+
+    async def _make_second_factor(self) -> None:
+        await self._person("careful", "patient")
+        careful = self.people["careful"]
+        answer = await careful.post("/auth/second-factor", None)
+        secret = self.world.keep(answer.json()["secret"])
+        code = pyotp.TOTP(secret).at(self.world.now)
+        answer = await careful.post("/auth/second-factor/confirm", {"otp": code})
+        assert answer.status_code == 200, answer.text
+        for recovery in answer.json()["recovery_codes"]:
+            self.world.keep(recovery)
+        self.world.names["used_otp"] = code
+
+    async def _make_leavers(self) -> None:
+        await self._decide("suspended", "suspend")
+        assert (await self.people["erased"].delete("/auth/me")).status_code == 204
+        assert (await self.people["logged_out"].post("/auth/logout", None)).status_code == 204
+        self.world.names["session"] = self.world.names["session_of_patient"]
+
+    async def _keep_secrets(self) -> None:
+        world = self.world
+        for secret in (PASSWORD, NEW_PASSWORD, SECRET_KEY, KEY):
+            world.keep(secret)
+        for table, column in (("users", "password_hash"), ("refresh_tokens", "token_hash")):
+            for row in (await world.rows())[table]:
+                if row[column]:
+                    world.keep(row[column])
