@@ -1,7 +1,8 @@
 """What ordinary clients notice while others attack.
 
 One server process, on an SQLite file and then on PostgreSQL, with hashing as in production. Four ordinary clients
-search doctors, look at slots, book, and list their visits, with a short pause after each answer. Quiet rounds alternate
+search doctors, look at slots, book, and list their visits, with a short pause after each answer; everybody has an
+address of her own, and rates are limited as they are by default, which the attackers have noticed when it counts. Quiet rounds alternate
 with rounds in which eight attackers, in a process of their own, do what they can: two send bodies of 9 MB, two JSON
 nested as deeply as 64 KB allow, two keep connections open with bodies that come a byte a second, and two try passwords.
 Attackers and server share the machine, so what the attackers compute is noticed too.
@@ -16,9 +17,10 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median, quantiles
@@ -27,7 +29,7 @@ from typing import Any
 
 import httpx2
 
-from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
+from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
 from benchmarks.race import table
 from tests.databases import migrate
 from tests.people import Person
@@ -37,8 +39,10 @@ from tests.servers import Server, serve
 CLIENTS = 4
 OF_EACH_KIND, TRICKLES, TIMES_AS_LONG = 2, 20, 3.0  # attackers; connections of one who trickles; the claim
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 9
-ROUND, PAUSE, LONGEST_ANSWER = 10, 0.025, 30  # seconds
+ROUND, WARM_UP, PAUSE, LONGEST_ANSWER = 10, 5, 0.12, 30  # seconds
+RATES = ("RATE_LIMIT_PER_ADDRESS", "RATE_LIMIT_LOGIN", "RATE_LIMIT_PER_ACCOUNT")
 VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
+LIMITS = {name: Settings.model_fields[name.lower()].default for name in RATES}
 UNLIMITED = httpx2.Limits(max_connections=None)
 BIG_BODY = b"x" * 9_000_000
 JSON = {"Content-Type": "application/json"}
@@ -75,20 +79,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if as_claimed else 1
 
 
-def connected(url: str) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=url, timeout=LONGEST_ANSWER, limits=UNLIMITED, verify=False)  # there is no TLS
+def connected(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
+    """A client with an address of its own: limits are by address."""
+    transport = httpx2.AsyncHTTPTransport(local_address=address, limits=UNLIMITED, verify=False)  # there is no TLS
+    return httpx2.AsyncClient(base_url=url, timeout=LONGEST_ANSWER, transport=transport)
 
 
 async def compare(url: str, rounds: int) -> list[tuple[Round, Round]]:
     """Quiet rounds and rounds under attack, in turn; a first quiet one does not count."""
     hashing: dict[str, Any] = {"PASSWORD_MEMORY_KIB": str(SAFE_MEMORY_KIB), "PASSWORD_PASSES": str(SAFE_PASSES)}
-    async with serve(await migrate(url), 1, **hashing) as [server], connected(server.url) as client:
-        visitors = [await visitor(client) for _ in range(CLIENTS)]
+    async with serve(await migrate(url), 1, **hashing, **LIMITS) as [server], AsyncExitStack() as stack:
+        clients = [connected(server.url, f"127.0.1.{number + 1}") for number in range(CLIENTS)]
+        visitors = [await visitor(await stack.enter_async_context(client)) for client in clients]
         await use(server, visitors, 2)
         pairs = []
         for _ in range(rounds):
             quiet = await use(server, visitors, ROUND)
             async with attackers(server.url):
+                await asyncio.sleep(WARM_UP)
                 pairs.append((quiet, await use(server, visitors, ROUND)))
         return pairs
 
@@ -151,18 +159,19 @@ async def attackers(url: str) -> AsyncIterator[None]:
 
 
 async def attack(url: str) -> None:
-    async with connected(url) as client:
-        names = (f"{number}@example.com" for number in count())
-        sends: list[Callable[[], Coroutine[None, None, object]]] = [
-            lambda: client.post("/appointments", content=BIG_BODY),
-            lambda: client.post("/auth/register", content=DEEP_JSON, headers=JSON),
-            *[lambda: client.post("/auth/register", content=trickle(), headers=JSON)] * TRICKLES,
-            lambda: client.post("/auth/login", data={"username": next(names), "password": "wrong"}),
-        ]
-        print("begun", flush=True)
-        async with asyncio.timeout(2 * LONGEST_ANSWER), asyncio.TaskGroup() as group:
-            for send in sends * OF_EACH_KIND:
-                group.create_task(forever(send))
+    names = (f"{number}@example.com" for number in count())
+    kinds: list[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]] = [
+        lambda client: client.post("/appointments", content=BIG_BODY),
+        lambda client: client.post("/auth/register", content=DEEP_JSON, headers=JSON),
+        lambda client: client.post("/auth/register", content=trickle(), headers=JSON),
+        lambda client: client.post("/auth/login", data={"username": next(names), "password": "wrong"}),
+    ]
+    print("begun", flush=True)
+    async with asyncio.timeout(2 * LONGEST_ANSWER), asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+        for number, kind in enumerate(kinds * OF_EACH_KIND):
+            client = await stack.enter_async_context(connected(url, f"127.0.2.{number + 1}"))
+            for _ in range(TRICKLES if kind is kinds[2] else 1):
+                group.create_task(forever(partial(kind, client)))
 
 
 async def forever(send: Callable[[], Coroutine[None, None, object]]) -> None:

@@ -57,9 +57,9 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     cors_credentials: bool = False
     trusted_proxies: str = ""
-    rate_limit_per_address: str = "1200/minute"
-    rate_limit_login: str = "60/minute"
-    rate_limit_per_account: str = "600/minute"
+    rate_limit_per_address: str = "200/10 second"
+    rate_limit_login: str = "20/10 second"
+    rate_limit_per_account: str = "100/10 second"
     request_body_seconds: Annotated[PositiveInt, Field(le=600)] = 10
 
     @property

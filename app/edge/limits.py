@@ -1,5 +1,7 @@
 """Limits of rates: who asks too often is told when to come back."""
 
+import asyncio
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,10 +13,15 @@ from app.routers.problems import answer
 UNLIMITED = frozenset({"/livez", "/readyz", "/metrics"})
 # Whoever guesses comes here, and whoever wants us to hash, or to send mail: they have a second, lower limit.
 DOORS = frozenset({"/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"})
+PAUSE = 1.0
+"""Seconds that somebody who asks too often waits for the refusal: to refuse a flood at once is work, too."""
+MOST_PAUSING = 500  # connections, each of which takes some memory
 
 
 class RateLimits:
     """Middleware that counts requests by address, and says on each answer what is left.
+
+    Who asks too often is refused after a pause, and has to connect again.
 
     The headers are those of draft-ietf-httpapi-ratelimit-headers-10. An account is counted where the caller becomes
     known, in ``find_viewer``.
@@ -22,6 +29,7 @@ class RateLimits:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.pausing = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers 429."""
@@ -43,6 +51,17 @@ class RateLimits:
         try:
             await limits.count_address(client[0] if client else None, at_a_door=path in DOORS, quotas=quotas)
         except DomainError as error:
-            await answer(error)(scope, receive, send_quotas)
+            await self._pause()
+            refusal = answer(error)
+            refusal.headers["Connection"] = "close"
+            await refusal(scope, receive, send_quotas)
         else:
             await self.app(scope, receive, send_quotas)
+
+    async def _pause(self) -> None:
+        if self.pausing < MOST_PAUSING:
+            self.pausing += 1
+            try:
+                await asyncio.sleep(PAUSE)
+            finally:
+                self.pausing -= 1

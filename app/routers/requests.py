@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import FormData, Headers
+from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import DomainError
@@ -83,10 +83,18 @@ class BodyLimit:
                     return message
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
-        await self.app(scope, receive_within_limit, send)
+        async def send_and_hang_up(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        # A little too much is read and thrown away, so that the answer arrives; nobody sends so much by mistake.
+        hopeless = too_large and _declared_length(scope) > _HOPELESS * self.limit
+        await self.app(scope, receive_within_limit, send_and_hang_up if hopeless else send)
 
 
 _MAY_REPEAT = {"status"}
+_HOPELESS = 16
 
 
 def _declared_length(scope: Scope) -> int:

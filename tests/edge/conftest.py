@@ -5,6 +5,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app.edge import limits
 from app.main import create_app
 from tests.databases import settings_for
 
@@ -15,6 +16,12 @@ type Start = Callable[..., Awaitable[FastAPI]]
 def backend() -> str:
     """One database is enough: what is tested here stands before all of them."""
     return "sqlite"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refusals come without the pause, except where it is tested."""
+    monkeypatch.setattr(limits, "PAUSE", 0)
 
 
 @pytest.fixture

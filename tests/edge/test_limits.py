@@ -15,6 +15,7 @@ from app.core import limits
 from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.db.session import Sessions
+from app.edge import limits as edge_limits
 from app.edge.limits import DOORS, UNLIMITED
 from tests.databases import settings_for
 from tests.edge.conftest import Start, client_of
@@ -73,6 +74,25 @@ async def test_what_is_one_client(start: Start, one: str, other: str, same: bool
     async with client_of(app, one) as first, client_of(app, other) as second:
         assert (await first.get("/doctors")).status_code == 200
         assert (await second.get("/doctors")).status_code == (429 if same else 200)
+
+
+async def test_who_asks_too_often_waits_for_the_refusal_and_nobody_else_does(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_limits, "PAUSE", 0.5)
+    monkeypatch.setattr(edge_limits, "MOST_PAUSING", 2)
+    app = await start(rate_limit_per_address="1/hour")
+    async with client_of(app) as client, client_of(app, "192.0.2.7") as other:
+        assert (await client.get("/doctors")).status_code == 200
+        waiting = [asyncio.create_task(client.get("/doctors")) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert (await other.get("/doctors")).status_code == 200
+        beyond = await client.get("/doctors")
+        refused(beyond)
+        assert not any(each.done() for each in waiting), "the one that found no room to wait was answered before them"
+        for each in waiting:
+            refused(await each)
+        assert beyond.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("path", sorted(DOORS))
