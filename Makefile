@@ -56,10 +56,12 @@ lock: $(filter .tools/bin/uv,$(UV)) ## Compile the locks from pyproject.toml
 fuzz: $(STAMP) ## Throw a long run of generated requests at the API (FUZZ_EXAMPLES per operation)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/fuzz -n 2
 
-bench: $(STAMP) ## Race 50 clients for one slot; compare the engine with a plain one, and listings with each other
+bench: $(STAMP) ## Race for a slot; compare the engine, listings, known and unknown accounts, and use under attack
 	$(BIN)/python -m benchmarks.race
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.listing
+	$(BIN)/python -m benchmarks.accounts
+	$(BIN)/python -m benchmarks.attack
 
 clean: ## Remove everything that make has made
 	rm -rf .venv .tools .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
