@@ -1,11 +1,11 @@
 """What ordinary clients notice while others attack.
 
 One server process, on an SQLite file and then on PostgreSQL, with hashing as in production. Four ordinary clients
-search doctors, look at slots, book, and list their visits, with a short pause after each answer; everybody has an
-address of her own, and rates are limited as they are by default, which the attackers have noticed when it counts.
-Quiet rounds alternate
+search doctors, look at slots, book, and list their visits, with a short pause after each answer. Quiet rounds alternate
 with rounds in which eight attackers, in a process of their own, do what they can: two send bodies of 9 MB, two JSON
 nested as deeply as 64 KB allow, two keep connections open with bodies that come a byte a second, and two try passwords.
+Everybody has an address of her own, and rates are limited as they are by default; the attackers have noticed when it
+begins to count.
 Attackers and server share the machine, so what the attackers compute is noticed too.
 
 Each round under attack is compared with the quiet one before it; the table shows medians, and the highest memory. The
