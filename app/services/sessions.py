@@ -19,6 +19,7 @@ from app.repositories import attempts, sessions, users
 from app.repositories.users import Credentials
 from app.services import second_factor
 from app.services.audit import Event, record
+from app.services.second_factor import Shown
 
 FREE_ATTEMPTS = 10
 """So many times in a row may be tried from one network; after that each attempt doubles the wait."""
@@ -34,6 +35,16 @@ class Grant:
     claims: AccessClaims
     refresh_token: str
     ends_at: datetime
+    recovery_code_of: str | None = None
+    """The address of whoever is to be told that a recovery code was used."""
+
+
+class ReusedTokenError(DomainError):
+    """A refresh token was used before; its session has ended, and whoever has this ``address`` is to be told."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__("invalid_refresh_token")
+        self.address = address
 
 
 async def log_in(
@@ -88,13 +99,17 @@ async def _begin_session(
             session_id,
             credentials.user_id,
             client,
-            second_factor=shown,
+            second_factor=shown is not Shown.NOTHING,
             now=now,
             expires_at=_expiry(settings, now, ends_at),
             ends_at=ends_at,
         )
         await record(session, replace(tried, actor_id=credentials.user_id, actor_role=credentials.role), now=now)
-        return Grant(AccessClaims(credentials.user_id, session_id), await _new_token(session, session_id), ends_at)
+        address = None
+        if shown is Shown.RECOVERY_CODE:
+            address = (await users.get_user(session, credentials.user_id)).email
+        claims = AccessClaims(credentials.user_id, session_id)
+        return Grant(claims, await _new_token(session, session_id), ends_at, address)
 
 
 async def check_password(
@@ -164,10 +179,11 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
     """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
 
     A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
-    section 4.14.2).
+    section 4.14.2), with ``ReusedTokenError``.
     """
     token_hash = hash_token(token)
     grant = None
+    error = DomainError("invalid_refresh_token")
     async with transactions.write() as session:
         found = await sessions.find_session(session, token_hash, now)
         if found and await sessions.use_refresh_token(session, token_hash, now):
@@ -178,9 +194,10 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
             await sessions.delete_session(session, found.user_id, found.id)
             stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
             await record(session, stolen, now=now)
+            error = ReusedTokenError((await users.get_user(session, found.user_id)).email)
     if grant is None:
         # Only now: raised inside, it would take back what was done to the thief.
-        raise DomainError("invalid_refresh_token")
+        raise error
     return grant
 
 

@@ -36,13 +36,16 @@ async def test_a_session_goes_on_by_its_refresh_token(
         assert (await me(client, granted["access_token"])).json()["id"] == patient.id
 
 
-async def test_a_refresh_token_that_comes_twice_ends_the_session(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_a_refresh_token_that_comes_twice_ends_the_session(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+) -> None:
     stolen = await grant(client, patient.email)
     renewed = (await refresh(client, stolen["refresh_token"])).json()
     problem(await refresh(client, stolen["refresh_token"]), 401, "invalid_refresh_token")
     problem(await refresh(client, renewed["refresh_token"]), 401, "invalid_refresh_token")
     problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200, "the other session goes on"
+    assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "A session was ended")]
 
 
 async def test_a_session_that_lies_idle_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
