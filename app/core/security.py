@@ -153,7 +153,7 @@ def keyed_hash(key: bytes, text: str) -> str:
 
 
 def new_token() -> str:
-    """256 random bits, safe in a URL. Store ``hash_token`` of it, never the token."""
+    """256 random bits, safe in a URL. Store a hash of it, never the token."""
     return secrets.token_urlsafe(32)
 
 

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from app.core.clients import Client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor
-from app.core.security import AccessClaims, Passwords, derive_key, hash_token, keyed_hash, new_token
+from app.core.security import AccessClaims, Passwords, derive_key, keyed_hash, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Sessions
@@ -109,7 +109,7 @@ async def _begin_session(
         if shown is Shown.RECOVERY_CODE:
             address = (await users.get_user(session, credentials.user_id)).email
         claims = AccessClaims(credentials.user_id, session_id)
-        return Grant(claims, await _new_token(session, session_id), ends_at, address)
+        return Grant(claims, await _new_token(session, settings, session_id), ends_at, address)
 
 
 async def check_password(
@@ -181,7 +181,7 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
     A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
     section 4.14.2), with ``ReusedTokenError``.
     """
-    token_hash = hash_token(token)
+    token_hash = _hash_refresh_token(settings, token)
     grant = None
     error = DomainError("invalid_refresh_token")
     async with transactions.write() as session:
@@ -189,7 +189,7 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
         if found and await sessions.use_refresh_token(session, token_hash, now):
             await sessions.extend_session(session, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at))
             claims = AccessClaims(found.user_id, found.id)
-            grant = Grant(claims, await _new_token(session, found.id), found.ends_at)
+            grant = Grant(claims, await _new_token(session, settings, found.id), found.ends_at)
         elif found:
             await sessions.delete_session(session, found.user_id, found.id)
             stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
@@ -205,10 +205,15 @@ def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:
     return min(now + timedelta(minutes=settings.session_idle_minutes), ends_at)
 
 
-async def _new_token(session: AsyncSession, session_id: UUID) -> str:
+async def _new_token(session: AsyncSession, settings: Settings, session_id: UUID) -> str:
     token = new_token()
-    await sessions.insert_refresh_token(session, session_id, hash_token(token))
+    await sessions.insert_refresh_token(session, session_id, _hash_refresh_token(settings, token))
     return token
+
+
+def _hash_refresh_token(settings: Settings, token: str) -> str:
+    # With a key, so that a change of SECRET_KEY ends every session.
+    return keyed_hash(derive_key(settings.secret_key.get_secret_value(), "refresh tokens"), token)
 
 
 async def sweep(session: AsyncSession, now: datetime) -> None:

@@ -2,12 +2,15 @@
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.adapters.mail import Mail
+from app.adapters.mail import Mail, print_mail
 from app.core.settings import Settings
 from app.db.session import Sessions
 from app.jobs.sweeping import sweep_once
+from app.main import open_resources
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
 
@@ -85,6 +88,18 @@ async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, 
         hashes = (await session.execute(text("SELECT token_hash FROM refresh_tokens"))).scalars().all()
     assert len(hashes) == 2
     assert granted["refresh_token"] not in hashes
+
+
+async def test_a_change_of_the_secret_key_logs_everybody_out(
+    app: FastAPI, client: httpx2.AsyncClient, patient: Person, settings: Settings, clock: SetClock
+) -> None:
+    granted = await grant(client, patient.email)
+    changed = settings.model_copy(update={"secret_key": SecretStr("another secret, which is long enough")})
+    async with open_resources(changed, clock, print_mail) as app.state.resources:
+        problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+        problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+        granted = await grant(client, patient.email)
+        assert (await refresh(client, granted["refresh_token"])).status_code == 200
 
 
 async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
