@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable
@@ -26,6 +27,7 @@ ISSUER = AUDIENCE = "doctor-appointments"
 CLOCK_SKEW = 30  # seconds by which the clocks of two servers may differ
 
 _CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
+_COST = re.compile(r"\$argon2id\$v=19\$m=(?P<memory>\d+),t=(?P<passes>\d+),p=1\$")
 _COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 
 
@@ -41,6 +43,8 @@ class Passwords:
         self._threads = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="passwords")
         self._room = settings.password_workers + settings.password_queue
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._memory_kib = settings.password_memory_kib
+        self._passes = settings.password_passes
 
     def close(self) -> None:
         """Lets running work finish and drops what waits."""
@@ -54,6 +58,11 @@ class Passwords:
         """Whether the password is the one. Without an encoded hash it takes the same time, and the answer is no."""
         matches = await self._run(self._hasher.verify, _normalize(password), encoded or self._nobody)
         return matches and encoded is not None
+
+    def is_outdated(self, encoded: str) -> bool:
+        """Whether a hash was cheaper to make than one is today."""
+        cost = _COST.match(encoded)
+        return cost is None or int(cost["memory"]) < self._memory_kib or int(cost["passes"]) < self._passes
 
     async def _run[*Args, Result](self, work: Callable[[*Args], Result], *args: *Args) -> Result:
         if self._room == 0:

@@ -67,9 +67,16 @@ async def log_in(
         transactions, passwords, settings, "log_in", email=email, password=password, client=client, now=now
     )
     tried = Event("log_in", object_id=credentials.user_id, client=client)
+    # Made with less effort than the settings ask for today; only now is the password here to make another one.
+    renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
     try:
-        return await _begin_session(transactions, settings, credentials, tried, client, email, otp, now)
+        return await _begin_session(transactions, settings, credentials, renewed_hash, tried, client, email, otp, now)
     except DomainError as error:
+        if renewed_hash and error.code == "invalid_credentials":
+            # Another log-in at the same moment has renewed it: it is compared with that.
+            return await log_in(
+                transactions, passwords, settings, email=email, password=password, otp=otp, client=client, now=now
+            )
         if error.kind is Kind.UNAUTHENTICATED:
             await _record_failure(transactions, replace(tried, outcome=error.code), now)
         raise
@@ -79,6 +86,7 @@ async def _begin_session(
     transactions: Sessions,
     settings: Settings,
     credentials: Credentials,
+    renewed_hash: str | None,
     tried: Event,
     client: Client,
     email: str,
@@ -87,9 +95,13 @@ async def _begin_session(
 ) -> Grant:
     async with transactions.write() as session:
         # While the password was compared it may have been changed, and all sessions been ended.
-        if not await users.holds_password(session, credentials.user_id, credentials.password_hash):
+        if not await users.holds_password(
+            session, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
+        ):
             raise DomainError("invalid_credentials")
         shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
+        if renewed_hash:
+            await users.update_password(session, credentials.user_id, renewed_hash)
         await forget_attempts(session, settings, email=email, client=client)
         await attempts.remember_client(session, credentials.user_id, client.network, now)
         session_id = uuid7()

@@ -1,5 +1,8 @@
 """Staying logged in, and ending it."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import httpx2
 import pytest
 from fastapi import FastAPI
@@ -11,7 +14,7 @@ from app.core.settings import Settings
 from app.db.session import Sessions
 from app.jobs.sweeping import sweep_once
 from app.main import open_resources
-from tests.conftest import SetClock
+from tests.conftest import Counted, SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
 
 
@@ -206,6 +209,42 @@ async def test_what_has_ended_is_swept_away(
     await sweep_once(sessions, clock)
     assert await rows() == {"login_sessions": 0, "refresh_tokens": 0, "login_attempts": 0, "known_clients": 1}
     assert await log_in(client, patient.email)
+
+
+class TestWhenHashingHasBecomeDearer:
+    @pytest.fixture
+    async def dearer(self, app: FastAPI, patient: Person, settings: Settings, clock: SetClock) -> AsyncIterator[Person]:
+        """Somebody whose password was hashed before."""
+        changed = settings.model_copy(update={"password_passes": settings.password_passes + 1})
+        async with open_resources(changed, clock, print_mail) as app.state.resources:
+            yield patient
+
+    async def find_hash(self, sessions: Sessions, person: Person) -> str:
+        async with sessions.read() as session:
+            kept = await session.scalar(text("SELECT password_hash FROM users WHERE email = :email"), vars(person))
+        return str(kept)
+
+    async def test_a_log_in_renews_the_hash_once(
+        self, client: httpx2.AsyncClient, dearer: Person, sessions: Sessions, counted: Counted
+    ) -> None:
+        before = await self.find_hash(sessions, dearer)
+        answer = await client.post("/auth/login", data={"username": dearer.email, "password": "a wrong one"})
+        problem(answer, 401, "invalid_credentials")
+        assert await self.find_hash(sessions, dearer) == before
+        counted()
+        await log_in(client, dearer.email)
+        renewing = counted()
+        after = await self.find_hash(sessions, dearer)
+        assert (before.split("$")[3], after.split("$")[3]) == ("m=8,t=1,p=1", "m=8,t=2,p=1")
+        counted()
+        await log_in(client, dearer.email)
+        assert counted() == renewing - 1
+        assert await self.find_hash(sessions, dearer) == after
+
+    async def test_several_log_ins_at_once_all_succeed(self, client: httpx2.AsyncClient, dearer: Person) -> None:
+        tokens = await asyncio.gather(*(log_in(client, dearer.email) for _ in range(4)))
+        for token in tokens:
+            assert (await me(client, token)).status_code == 200
 
 
 class TestAShortDay:

@@ -173,6 +173,22 @@ async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) ->
     assert not await passwords.matches("correct horse", None)
 
 
+@pytest.mark.parametrize(
+    ("encoded", "outdated"),
+    [
+        ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", False),
+        ("$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA", False),
+        ("$argon2id$v=19$m=19455,t=2,p=1$c2FsdA$aGFzaA", True),
+        ("$argon2id$v=19$m=19456,t=1,p=1$c2FsdA$aGFzaA", True),
+        ("$argon2i$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", True),
+        ("$argon2id$v=16$m=19456,t=2,p=1$c2FsdA$aGFzaA", True),
+    ],
+)
+async def test_a_hash_that_cost_less_is_outdated(passwords: Passwords, encoded: str, outdated: bool) -> None:
+    assert passwords.is_outdated(encoded) == outdated
+    assert not passwords.is_outdated(await passwords.hash("correct horse"))
+
+
 async def test_an_accent_may_be_typed_in_two_ways(passwords: Passwords) -> None:
     assert await passwords.matches("cafe\u0301 crème", await passwords.hash("caf\u00e9 crème"))
 
