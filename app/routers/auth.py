@@ -27,6 +27,7 @@ from app.repositories import users
 from app.repositories.users import UserRecord
 from app.routers.problems import answer, responses
 from app.routers.requests import StrictRoute
+from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services import accounts, sessions
@@ -159,8 +160,12 @@ def _token(grant: Grant, resources: Resources, now: datetime) -> wire.Token:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def logout(actor: AccountActor, session: DbSession, _: Trail) -> None:
-    """End this session: its access tokens and its refresh token work no longer, anywhere."""
+async def logout(actor: AccountActor, response: Response, session: DbSession, _: Trail) -> None:
+    """End this session: its access tokens and its refresh token work no longer, anywhere.
+
+    A browser forgets what it has kept of us.
+    """
+    response.headers.update(FORGET)
     await sessions.end_session(session, actor, actor.get_login().session_id)
 
 

@@ -10,6 +10,7 @@ from app.routers.offers import visit_type_of
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.schedule import availability_of, time_off_of
+from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import privacy as wire
 from app.schemas.accounts import SecondFactor, Session, User
@@ -50,12 +51,13 @@ async def export_account(actor: FreshActor, response: Response, session: DbSessi
         "not_authenticated", "log_in_again", "wrong_role", "has_appointments", "invalid_request", "busy"
     ),
 )
-async def erase_account(actor: FreshActor, session: DbSession, now: Now, _: Trail) -> None:
+async def erase_account(actor: FreshActor, response: Response, session: DbSession, now: Now, _: Trail) -> None:
     """Erase your account. It cannot be undone.
 
     What you have booked as a patient is cancelled. That there were visits stays, without your name and without what
     was written about them. As a doctor, cancel what is booked first. Asks for a log-in within the last ten minutes.
     """
+    response.headers.update(FORGET)
     await privacy.erase(session, actor, now)
 
 

@@ -115,6 +115,15 @@ async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
     assert (await patient.get("/auth/me")).status_code == 200
 
 
+@pytest.mark.parametrize("leave", ["POST /auth/logout", "DELETE /auth/sessions", "DELETE /auth/me"])
+async def test_a_browser_forgets_what_it_has_kept(client: httpx2.AsyncClient, patient: Person, leave: str) -> None:
+    answer = await client.request(*leave.split(), headers=patient.headers)
+    assert answer.status_code == 204
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
+    refused = await client.request(*leave.split(), headers=patient.headers)
+    assert "clear-site-data" not in refused.headers
+
+
 async def test_where_somebody_is_logged_in(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=1)
     answer = await client.post(

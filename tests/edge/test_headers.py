@@ -74,3 +74,4 @@ async def test_the_page_runs_its_own_script_and_no_other(client: httpx2.AsyncCli
     assert rules["connect-src"] == "'self'"
     assert "http" not in policy
     assert page.headers["cache-control"] == "no-store"
+    assert '"persistAuthorization": false' in page.text
