@@ -26,7 +26,31 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, RFC 9068 section 2.1
 ISSUER = AUDIENCE = "doctor-appointments"
 CLOCK_SKEW = 30  # seconds by which the clocks of two servers may differ
 
+CONTEXT_WORDS = (
+    "admin",
+    "administrator",
+    "appointment",
+    "booking",
+    "care",
+    "clinic",
+    "doctor",
+    "health",
+    "hospital",
+    "login",
+    "medical",
+    "medicine",
+    "nurse",
+    "password",
+    "patient",
+    "physician",
+    "practice",
+    "welcome",
+)
+"""What a guesser tries here before anything else (OWASP ASVS 6.1.2); a password of nothing but these is weak."""
+
 _CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
+_NO_LETTER = re.compile(r"[\W\d_]+")
+_OF_THE_CONTEXT = re.compile(rf"(?:(?:{'|'.join(CONTEXT_WORDS)})s?)+")
 _COST = re.compile(r"\$argon2id\$v=19\$m=(?P<memory>\d+),t=(?P<passes>\d+),p=1\$")
 _COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 
@@ -84,6 +108,8 @@ def find_weakness(password: str, *, email: str, name: str) -> str | None:
     folded = password.casefold()
     if folded in _COMMON_PASSWORDS:
         return "This password is one of the most common ones."
+    if _OF_THE_CONTEXT.fullmatch(_NO_LETTER.sub("", folded)):
+        return "This password is made of nothing but words that everybody would try here."
     if search_key(password) == search_key(name) or canonical_email(password) in {
         canonical_email(email),
         canonical_email(email).partition("@")[0],

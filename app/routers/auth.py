@@ -55,7 +55,7 @@ async def register(
     """Create an account, as a doctor or as a patient.
 
     An address that looks the same as a registered one, in another case or with look-alike letters, is taken too.
-    In production, a password that is common or is your name or address is refused.
+    In production, a password that is common, is your name or address, or is made of words like "doctor" is refused.
     """
     return await accounts.register(
         session,
