@@ -43,6 +43,52 @@ def password_changed_mail(address: str) -> Mail:
     )
 
 
+def second_factor_set_up_mail(address: str) -> Mail:
+    """What somebody receives whose log-in asks for a second factor from now on."""
+    return _notice(address, "A second factor was set up", "From now on a log-in to your account asks for a code.")
+
+
+def second_factor_removed_mail(address: str) -> Mail:
+    """What somebody receives whose second factor was removed, by herself or by an administrator."""
+    return _notice(
+        address, "Your second factor was removed", "A log-in to your account asks for nothing but the password now."
+    )
+
+
+def recovery_codes_renewed_mail(address: str) -> Mail:
+    """What somebody receives who has new recovery codes."""
+    return _notice(address, "Your recovery codes were renewed", "There are new ones; those from before work no longer.")
+
+
+def recovery_code_used_mail(address: str) -> Mail:
+    """What somebody receives to whose account a recovery code opened the door."""
+    return _notice(
+        address,
+        "A recovery code was used",
+        "Somebody logged in to your account with a recovery code in place of the authenticator's.",
+    )
+
+
+def session_ended_mail(address: str) -> Mail:
+    """What somebody receives whose refresh token came a second time."""
+    return _notice(
+        address,
+        "A session was ended",
+        "A refresh token of your account was used a second time, so it may have been stolen. Its session has ended.",
+    )
+
+
+def _notice(address: str, subject: str, what: str) -> Mail:
+    return Mail(
+        to=address,
+        subject=subject,
+        text=(
+            f"{what}\n\nIf this was not your doing, choose a new password with POST /auth/forgot-password, which ends "
+            "every session, and tell an administrator."
+        ),
+    )
+
+
 async def print_mail(mail: Mail) -> None:
     """The default mailer: writes the message to the server's console, for whoever runs it to read."""
     sys.stdout.write(f"\n--- mail to {mail.to}\n{mail.subject}\n\n{mail.text}\n---\n")

@@ -13,7 +13,7 @@ from app.core.security import derive_key
 RECOVERY_CODES = 10
 _ISSUER = "Doctor Appointments"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another one
-_LENGTH, _GROUP = 16, 4  # 80 bits
+_LENGTH, _GROUP = 24, 4  # 120 bits: enough to be kept as a plain hash (NIST SP 800-63B-4 section 3.1.2)
 
 
 def new_totp_secret() -> str:

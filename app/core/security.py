@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable
@@ -25,7 +26,32 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, RFC 9068 section 2.1
 ISSUER = AUDIENCE = "doctor-appointments"
 CLOCK_SKEW = 30  # seconds by which the clocks of two servers may differ
 
+CONTEXT_WORDS = (
+    "admin",
+    "administrator",
+    "appointment",
+    "booking",
+    "care",
+    "clinic",
+    "doctor",
+    "health",
+    "hospital",
+    "login",
+    "medical",
+    "medicine",
+    "nurse",
+    "password",
+    "patient",
+    "physician",
+    "practice",
+    "welcome",
+)
+"""What a guesser tries here before anything else (OWASP ASVS 6.1.2); a password of nothing but these is weak."""
+
 _CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
+_NO_LETTER = re.compile(r"[\W\d_]+")
+_OF_THE_CONTEXT = re.compile(rf"(?:(?:{'|'.join(CONTEXT_WORDS)})s?)+")
+_COST = re.compile(r"\$argon2id\$v=19\$m=(?P<memory>\d+),t=(?P<passes>\d+),p=1\$")
 _COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 
 
@@ -41,6 +67,8 @@ class Passwords:
         self._threads = ThreadPoolExecutor(settings.password_workers, thread_name_prefix="passwords")
         self._room = settings.password_workers + settings.password_queue
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._memory_kib = settings.password_memory_kib
+        self._passes = settings.password_passes
 
     def close(self) -> None:
         """Lets running work finish and drops what waits."""
@@ -54,6 +82,11 @@ class Passwords:
         """Whether the password is the one. Without an encoded hash it takes the same time, and the answer is no."""
         matches = await self._run(self._hasher.verify, _normalize(password), encoded or self._nobody)
         return matches and encoded is not None
+
+    def is_outdated(self, encoded: str) -> bool:
+        """Whether a hash was cheaper to make than one is today."""
+        cost = _COST.match(encoded)
+        return cost is None or int(cost["memory"]) < self._memory_kib or int(cost["passes"]) < self._passes
 
     async def _run[*Args, Result](self, work: Callable[[*Args], Result], *args: *Args) -> Result:
         if self._room == 0:
@@ -75,6 +108,8 @@ def find_weakness(password: str, *, email: str, name: str) -> str | None:
     folded = password.casefold()
     if folded in _COMMON_PASSWORDS:
         return "This password is one of the most common ones."
+    if _OF_THE_CONTEXT.fullmatch(_NO_LETTER.sub("", folded)):
+        return "This password is made of nothing but words that everybody would try here."
     if search_key(password) == search_key(name) or canonical_email(password) in {
         canonical_email(email),
         canonical_email(email).partition("@")[0],
@@ -153,7 +188,7 @@ def keyed_hash(key: bytes, text: str) -> str:
 
 
 def new_token() -> str:
-    """256 random bits, safe in a URL. Store ``hash_token`` of it, never the token."""
+    """256 random bits, safe in a URL. Store a hash of it, never the token."""
     return secrets.token_urlsafe(32)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
+COMPOSE_PASSWORD = "doctor"  # noqa: S105 - of docker-compose.yml, refused in production
 OFF = "off"  # an empty value would be the default
 SHORTEST_TOKEN = 16
 SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
@@ -153,6 +154,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
             if 0 < len(self.audit_key.get_secret_value().encode()) < SHORTEST_SECRET:
                 raise ValueError(f"AUDIT_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
+            if make_url(self.database_url).password == COMPOSE_PASSWORD:
+                raise ValueError(
+                    "DATABASE_URL has the password of docker-compose.yml, which everybody knows; choose another one, "
+                    "and set POSTGRES_PASSWORD to it before the database is started for the first time"
+                )
             if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
                 raise ValueError(
                     f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"

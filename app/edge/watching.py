@@ -70,6 +70,7 @@ class Watch:
         method = scope["method"] if scope["method"] in METHODS else UNKNOWN
         self.metrics.seconds.labels(operation, method, status).observe(seconds)
         client = read_address(scope["client"][0] if scope["client"] else None)
+        code = scope.get("state", {}).get("code")
         log.info(
             "request",
             extra={
@@ -78,6 +79,7 @@ class Watch:
                 "status": status,
                 "duration_ms": round(seconds * 1000, 1),
                 "client": str(client or UNKNOWN),
+                **({"code": code} if code else {}),
             },
         )
 

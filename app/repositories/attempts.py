@@ -1,6 +1,7 @@
 """How often somebody has tried to log in."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -57,6 +58,21 @@ async def remember_client(session: AsyncSession, user_id: UUID, network: str, no
     """Notes that somebody has logged in from there."""
     values = {"user_id": user_id, "network": network, "last_at": now}
     await upsert(session, KnownClient, values, changes={"last_at": now}, returning=KnownClient.last_at)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClientRecord:
+    """A network from which somebody has logged in."""
+
+    network: str
+    last_at: datetime
+
+
+async def list_known_clients(session: AsyncSession, user_id: UUID) -> Sequence[KnownClientRecord]:
+    """The networks from which somebody has logged in, the last one first."""
+    found = select(KnownClient.network, KnownClient.last_at).where(KnownClient.user_id == user_id)
+    rows = await session.execute(found.order_by(KnownClient.last_at.desc(), KnownClient.network))
+    return [KnownClientRecord(*row) for row in rows]
 
 
 async def sweep_attempts(session: AsyncSession, now: datetime) -> None:

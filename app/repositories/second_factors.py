@@ -60,10 +60,11 @@ async def use_step(session: AsyncSession, user_id: UUID, step: int) -> bool:
     return await session.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
 
 
-async def delete_second_factor(session: AsyncSession, user_id: UUID) -> None:
-    """Asks for no second factor any more."""
+async def delete_second_factor(session: AsyncSession, user_id: UUID) -> bool:
+    """Asks for no second factor any more, and says whether one was asked for."""
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    await session.execute(delete(SecondFactor).where(SecondFactor.user_id == user_id))
+    deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
+    return await session.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None
 
 
 async def replace_recovery_codes(session: AsyncSession, user_id: UUID, code_hashes: Sequence[str]) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AdminActor, DbSession, Now
+from app.adapters.mail import second_factor_removed_mail
+from app.core.dependencies import AdminActor, AppResources, DbSession, Now
 from app.core.permissions import Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
@@ -111,13 +112,21 @@ async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession,
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses(*_ERRORS, "invalid_request", "busy"),
 )
-async def remove_second_factor_of_user(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> None:
+async def remove_second_factor_of_user(
+    user_id: UUID,
+    _: AdminActor,
+    resources: AppResources,
+    session: DbSession,
+    tasks: BackgroundTasks,
+    trail: Trail,
+) -> None:
     """Remove the second factor of somebody who has lost it and the recovery codes. Logs her out everywhere.
 
-    Make sure that it is she who asks.
+    Make sure that it is she who asks. A message tells her.
     """
     trail.about(user_id)
-    await administration.remove_second_factor(session, user_id)
+    if address := await administration.remove_second_factor(session, user_id):
+        tasks.add_task(resources.mailer, second_factor_removed_mail(address))
 
 
 @router.post("/break-glass", responses=responses(*_ERRORS, "body_too_large", "invalid_request", "busy"))

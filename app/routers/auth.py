@@ -3,9 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Form, status
+from fastapi import APIRouter, BackgroundTasks, Form, Response, status
 
-from app.adapters.mail import password_changed_mail, password_reset_mail
+from app.adapters.mail import (
+    password_changed_mail,
+    password_reset_mail,
+    recovery_code_used_mail,
+    session_ended_mail,
+)
 from app.core.dependencies import (
     AccountActor,
     AppResources,
@@ -20,12 +25,13 @@ from app.core.permissions import Role
 from app.core.security import issue_access_token
 from app.repositories import users
 from app.repositories.users import UserRecord
-from app.routers.problems import responses
+from app.routers.problems import answer, responses
 from app.routers.requests import StrictRoute
+from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services import accounts, sessions
-from app.services.sessions import Grant
+from app.services.sessions import Grant, ReusedTokenError
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
 
@@ -49,7 +55,7 @@ async def register(
     """Create an account, as a doctor or as a patient.
 
     An address that looks the same as a registered one, in another case or with look-alike letters, is taken too.
-    In production, a password that is common or is your name or address is refused.
+    In production, a password that is common, is your name or address, or is made of words like "doctor" is refused.
     """
     return await accounts.register(
         session,
@@ -85,6 +91,7 @@ async def login(
     resources: AppResources,
     client: RequestClient,
     now: Now,
+    tasks: BackgroundTasks,
     _: Public,
 ) -> wire.Token:
     """Obtain an access token (OAuth2 password grant).
@@ -92,6 +99,7 @@ async def login(
     Send `username` (the e-mail address) and `password` as a form; then send the token with every request, as
     `Authorization: Bearer …`. It is valid for `expires_in` seconds; `POST /auth/refresh` goes on from there. For an
     account with a second factor, send its code as `otp` too: without it the answer is `second_factor_required`.
+    When a recovery code is used, a message tells the owner.
     """
     grant = await sessions.log_in(
         resources.sessions,
@@ -103,6 +111,8 @@ async def login(
         client=client,
         now=now,
     )
+    if grant.recovery_code_of:
+        tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
     return _token(grant, resources, now)
 
 
@@ -112,16 +122,27 @@ async def login(
     responses=responses("invalid_refresh_token", "body_too_large", "invalid_request", "busy"),
 )
 async def refresh(
-    body: wire.Refresh, resources: AppResources, client: RequestClient, now: Now, _: Public
-) -> wire.Token:
+    body: wire.Refresh,
+    resources: AppResources,
+    client: RequestClient,
+    now: Now,
+    tasks: BackgroundTasks,
+    _: Public,
+) -> wire.Token | Response:
     """Obtain a new access token, and a new refresh token, with a refresh token.
 
-    Each works once. One that comes a second time has been stolen or lost, and ends the session. So does a time
-    without any (an hour, unless the operator says otherwise), and the end of the day that a session may last.
+    Each works once. One that comes a second time has been stolen or lost, ends the session, and is told to its
+    owner by a message. A time without any (an hour, unless the operator says otherwise) ends the session too, and so
+    does the end of the day that it may last.
     """
-    grant = await sessions.refresh(
-        resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
-    )
+    try:
+        grant = await sessions.refresh(
+            resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
+        )
+    except ReusedTokenError as error:
+        # Answered, not raised: what is left for after the answer would be forgotten.
+        tasks.add_task(resources.mailer, session_ended_mail(error.address))
+        return answer(error)
     return _token(grant, resources, now)
 
 
@@ -139,8 +160,12 @@ def _token(grant: Grant, resources: Resources, now: datetime) -> wire.Token:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def logout(actor: AccountActor, session: DbSession, _: Trail) -> None:
-    """End this session: its access tokens and its refresh token work no longer, anywhere."""
+async def logout(actor: AccountActor, response: Response, session: DbSession, _: Trail) -> None:
+    """End this session: its access tokens and its refresh token work no longer, anywhere.
+
+    A browser forgets what it has kept of us.
+    """
+    response.headers.update(FORGET)
     await sessions.end_session(session, actor, actor.get_login().session_id)
 
 

@@ -32,7 +32,8 @@ async def docs(_: Public) -> HTMLResponse:
         swagger_js_url="docs/assets/swagger-ui-bundle.js",
         swagger_css_url="docs/assets/swagger-ui.css",
         swagger_favicon_url="docs/assets/favicon-32x32.png",
-        swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
+        # A token does not stay in the browser's storage.
+        swagger_ui_parameters={"persistAuthorization": False, "tryItOutEnabled": True},
     )
     page.headers["Content-Security-Policy"] = _policy(page.body)
     return page

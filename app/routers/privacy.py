@@ -10,9 +10,10 @@ from app.routers.offers import visit_type_of
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.schedule import availability_of, time_off_of
+from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import privacy as wire
-from app.schemas.accounts import Session, User
+from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import Appointment, Version
 from app.schemas.doctors import Doctor
 from app.services import privacy
@@ -25,17 +26,21 @@ router = APIRouter(prefix="/auth/me", tags=["Accounts"], route_class=StrictRoute
 async def export_account(actor: FreshActor, response: Response, session: DbSession, now: Now, _: Trail) -> wire.Export:
     """Take along all that is kept about you, as one JSON document.
 
-    A doctor's visits are her patients' data: they are not part of it. Asks for a log-in within the last ten minutes.
+    A patient finds in `access` who has seen or changed her data, and why, if a reason had to be given. A doctor's
+    visits are her patients' data: they are not part of it. Asks for a log-in within the last ten minutes.
     """
     response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
-    found = await privacy.export(session, actor.id, now)
+    found = await privacy.export(session, actor, now)
     current = actor.get_login().session_id
     return wire.Export(
         exported_at=now,
         account=User.model_validate(found.account),
         sessions=[Session(**asdict(each), current=each.id == current) for each in found.sessions],
+        known_clients=[wire.KnownClient.model_validate(each) for each in found.known_clients],
+        second_factor=SecondFactor.model_validate(found.second_factor),
         appointments=_appointments(found),
         practice=_practice(actor.id, found.practice) if found.practice else None,
+        access=[wire.Access.model_validate(each) for each in found.access],
     )
 
 
@@ -46,12 +51,13 @@ async def export_account(actor: FreshActor, response: Response, session: DbSessi
         "not_authenticated", "log_in_again", "wrong_role", "has_appointments", "invalid_request", "busy"
     ),
 )
-async def erase_account(actor: FreshActor, session: DbSession, now: Now, _: Trail) -> None:
+async def erase_account(actor: FreshActor, response: Response, session: DbSession, now: Now, _: Trail) -> None:
     """Erase your account. It cannot be undone.
 
     What you have booked as a patient is cancelled. That there were visits stays, without your name and without what
     was written about them. As a doctor, cancel what is booked first. Asks for a log-in within the last ten minutes.
     """
+    response.headers.update(FORGET)
     await privacy.erase(session, actor, now)
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from app.core.errors import ERRORS, DomainError, FieldError, Kind
 from app.routers.trail import record_refusal
@@ -113,9 +114,22 @@ def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
     return body
 
 
+class _Problem(JSONResponse):
+    """A problem that leaves its code on the request's state, for the line in the log."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, code: str, errors: tuple[FieldError, ...], headers: Mapping[str, str] | None) -> None:
+        super().__init__(_body(code, errors), PROBLEMS[code][0], headers or _headers(code))
+        self.code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["code"] = self.code
+        await super().__call__(scope, receive, send)
+
+
 def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[str, str] | None = None) -> Response:
-    status, _ = PROBLEMS[code]
-    return JSONResponse(_body(code, errors), status, headers or _headers(code), media_type=MEDIA_TYPE)
+    return _Problem(code, errors, headers)
 
 
 def answer(error: DomainError) -> Response:

@@ -1,7 +1,12 @@
 """The second factor: codes of an authenticator app (TOTP), and recovery codes."""
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, BackgroundTasks, status
 
+from app.adapters.mail import (
+    recovery_codes_renewed_mail,
+    second_factor_removed_mail,
+    second_factor_set_up_mail,
+)
 from app.core.dependencies import AccountActor, AppResources, DbSession, FreshActor, Now
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
@@ -50,16 +55,23 @@ async def set_up_second_factor(
     ),
 )
 async def confirm_second_factor(
-    body: wire.Code, actor: FreshActor, resources: AppResources, session: DbSession, now: Now, _: Trail
+    body: wire.Code,
+    actor: FreshActor,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    tasks: BackgroundTasks,
+    _: Trail,
 ) -> wire.RecoveryCodes:
     """Finish setting up a second factor, with the first code that the app shows.
 
     From now on a log-in asks for a code. Write the recovery codes down: each stands in for the app once. Your other
-    sessions end.
+    sessions end, and a message tells you.
     """
     code = body.otp.get_secret_value()
-    codes = await second_factor.confirm(session, resources.settings, actor, code, now)
-    return wire.RecoveryCodes(recovery_codes=codes)
+    new = await second_factor.confirm(session, resources.settings, actor, code, now)
+    tasks.add_task(resources.mailer, second_factor_set_up_mail(new.address))
+    return wire.RecoveryCodes(recovery_codes=new.codes)
 
 
 @router.post(
@@ -67,9 +79,13 @@ async def confirm_second_factor(
     response_model=wire.RecoveryCodes,
     responses=responses("not_authenticated", "log_in_again", "not_found", "invalid_request", "busy"),
 )
-async def renew_recovery_codes(actor: FreshActor, session: DbSession, _: Trail) -> wire.RecoveryCodes:
-    """Make new recovery codes; the ones from before work no longer."""
-    return wire.RecoveryCodes(recovery_codes=await second_factor.renew_recovery_codes(session, actor))
+async def renew_recovery_codes(
+    actor: FreshActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
+) -> wire.RecoveryCodes:
+    """Make new recovery codes; the ones from before work no longer. A message tells you."""
+    new = await second_factor.renew_recovery_codes(session, actor)
+    tasks.add_task(resources.mailer, recovery_codes_renewed_mail(new.address))
+    return wire.RecoveryCodes(recovery_codes=new.codes)
 
 
 @router.delete(
@@ -77,6 +93,12 @@ async def renew_recovery_codes(actor: FreshActor, session: DbSession, _: Trail) 
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"),
 )
-async def remove_second_factor(actor: FreshActor, session: DbSession, _: Trail) -> None:
-    """Remove your second factor. Where your role asks for one, you have to set up another before you go on."""
-    await second_factor.remove(session, actor)
+async def remove_second_factor(
+    actor: FreshActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
+) -> None:
+    """Remove your second factor; a message tells you.
+
+    Where your role asks for one, you have to set up another before you go on.
+    """
+    if address := await second_factor.remove(session, actor):
+        tasks.add_task(resources.mailer, second_factor_removed_mail(address))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Response, status
 
 from app.core.dependencies import AccountActor, DbSession, Now
 from app.repositories import sessions
@@ -15,6 +15,9 @@ from app.schemas import accounts as wire
 from app.services.sessions import end_session as end_one
 
 router = APIRouter(prefix="/auth/sessions", tags=["Accounts"], route_class=StrictRoute)
+
+FORGET = {"Clear-Site-Data": '"cache", "storage"'}
+"""The header for whoever leaves: tells a browser to keep nothing of us (W3C Clear Site Data)."""
 
 
 @router.get("", responses=responses("not_authenticated", "invalid_request", "busy"))
@@ -30,8 +33,9 @@ async def list_sessions(actor: AccountActor, session: DbSession, now: Now) -> Se
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def end_sessions(actor: AccountActor, session: DbSession, _: Trail) -> None:
-    """Log out everywhere, here too."""
+async def end_sessions(actor: AccountActor, response: Response, session: DbSession, _: Trail) -> None:
+    """Log out everywhere, here too. A browser forgets what it has kept of us."""
+    response.headers.update(FORGET)
     await sessions.delete_sessions(session, actor.id)
 
 

@@ -183,4 +183,4 @@ class RecoveryCodes(Answer):
 
     recovery_codes: list[str]
 
-    model_config = example(recovery_codes=["K7QM-2ZPD-X4HA-9RTC", "…"])
+    model_config = example(recovery_codes=["K7QM-2ZPD-X4HA-9RTC-M5WB-8NEV", "…"])

@@ -203,7 +203,7 @@ LoginName = Annotated[
 Secret = Annotated[SecretStr, AfterValidator(_refuse_unsafe_secret)]
 """A password or a token; pydantic lets lone surrogates through here."""
 
-OneTimeCode = Annotated[Secret, Field(min_length=6, max_length=32)]
+OneTimeCode = Annotated[Secret, Field(min_length=6, max_length=40)]
 """A code of an authenticator, or a recovery code."""
 
 NewPassword = Annotated[Secret, Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]

@@ -1,13 +1,15 @@
 """One's own data."""
 
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import Field
 
-from app.schemas.accounts import Session, User
-from app.schemas.appointments import Appointment, Version
+from app.core.permissions import Role
+from app.schemas.accounts import SecondFactor, Session, User
+from app.schemas.appointments import VISIT, Appointment, Version
 from app.schemas.doctors import Doctor
-from app.schemas.fields import ANN, Answer, example
+from app.schemas.fields import AMARA, ANN, Answer, example
 from app.schemas.offers import VisitType
 from app.schemas.schedule import Availability, TimeOff
 
@@ -27,14 +29,50 @@ class Practice(Answer):
     visit_types: list[VisitType]
 
 
+class KnownClient(Answer):
+    """A network from which you have logged in."""
+
+    network: str
+    last_at: datetime
+
+    model_config = example(network="203.0.113.7", last_at="2026-12-01T08:00:00Z")
+
+
+class Access(Answer):
+    """Something that was done with your data."""
+
+    at: datetime = Field(validation_alias="occurred_at")
+    actor_id: UUID | None
+    actor_role: Role | None
+    action: str = Field(description="The `operationId` of what was asked for.")
+    outcome: str = Field(description="`ok`, or the code of the error.")
+    object_id: UUID | None = Field(description="The appointment or the hold, where it is one.")
+    reason: str | None = Field(description="What the actor said to explain it.")
+
+    model_config = example(
+        at="2026-12-01T08:00:00Z",
+        actor_id=AMARA,
+        actor_role="doctor",
+        action="get_appointment",
+        outcome="ok",
+        object_id=VISIT,
+        reason=None,
+    )
+
+
 class Export(Answer):
     """All that is kept about you."""
 
     exported_at: datetime
     account: User
     sessions: list[Session]
+    known_clients: list[KnownClient] = Field(description="Where you have logged in from, the last one first.")
+    second_factor: SecondFactor
     appointments: list[ExportedAppointment] = Field(description="Of a patient.")
     practice: Practice | None = Field(description="Of a doctor.")
+    access: list[Access] = Field(
+        description="Who has seen or changed the data of a patient, before this export; the oldest first."
+    )
 
     model_config = example(
         exported_at="2026-12-01T08:00:00Z",
@@ -46,6 +84,9 @@ class Export(Answer):
             "created_at": "2026-11-30T08:00:00Z",
         },
         sessions=[],
+        known_clients=[{"network": "203.0.113.7", "last_at": "2026-12-01T08:00:00Z"}],
+        second_factor={"enabled": False, "recovery_codes_left": 0},
         appointments=[],
         practice=None,
+        access=[],
     )

@@ -48,10 +48,15 @@ async def end_sessions(session: AsyncSession, user_id: UUID) -> None:
     await sessions.delete_sessions(session, user_id)
 
 
-async def remove_second_factor(session: AsyncSession, user_id: UUID) -> None:
-    """For somebody who has lost authenticator and recovery codes; logs her out everywhere."""
-    await end_sessions(session, user_id)
-    await second_factors.delete_second_factor(session, user_id)
+async def remove_second_factor(session: AsyncSession, user_id: UUID) -> str | None:
+    """For somebody who has lost authenticator and recovery codes; logs her out everywhere.
+
+    Returns the address of whoever is to be told, if a second factor was asked for.
+    """
+    account = await accounts.get_account(session, user_id)
+    await sessions.delete_sessions(session, user_id)
+    removed = await second_factors.delete_second_factor(session, user_id)
+    return account.email if removed else None
 
 
 async def break_glass(

@@ -9,17 +9,33 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
-from app.repositories import appointments, availabilities, doctors, erasure, sessions, time_off, users, visit_types
+from app.repositories import (
+    appointments,
+    attempts,
+    audit,
+    availabilities,
+    doctors,
+    erasure,
+    sessions,
+    time_off,
+    users,
+    visit_types,
+)
 from app.repositories.appointments import AppointmentRecord, VersionRecord
+from app.repositories.attempts import KnownClientRecord
+from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.sessions import SessionRecord
 from app.repositories.time_off import TimeOffRecord
 from app.repositories.users import UserRecord
 from app.repositories.visit_types import VisitTypeRecord
+from app.services import second_factor
 from app.services.lifecycle import cancel_all
+from app.services.second_factor import Status
 
 _BATCH = 200
+_EVENTS = 1000
 _ALL = 10_000  # more rules than a doctor may have
 
 
@@ -39,17 +55,22 @@ class Export:
 
     account: UserRecord
     sessions: Sequence[SessionRecord]
+    known_clients: Sequence[KnownClientRecord]
+    second_factor: Status
     appointments: Sequence[AppointmentRecord]
     versions: dict[UUID, list[VersionRecord]]
     """Of each appointment, the oldest first."""
     practice: Practice | None
+    access: Sequence[AuditRecord]
+    """What was done with the data of a patient, and by whom, the oldest first."""
 
 
-async def export(session: AsyncSession, user_id: UUID, now: datetime) -> Export:
+async def export(session: AsyncSession, actor: Actor, now: datetime) -> Export:
     """What is kept about somebody (GDPR articles 15 and 20).
 
     A doctor's visits are her patients' data and not part of it; they are listed under her appointments.
     """
+    user_id = actor.id
     account = await users.get_user(session, user_id)
     booked = await list_visits(session, account, now) if account.role is Role.PATIENT else []
     versions = await appointments.list_versions(session, booked)
@@ -61,7 +82,36 @@ async def export(session: AsyncSession, user_id: UUID, now: datetime) -> Export:
             await time_off.page_time_off(session, user_id, after=None, limit=_ALL),
             await visit_types.page_visit_types(session, user_id, after=None, limit=_ALL),
         )
-    return Export(account, await sessions.list_sessions(session, user_id, now), booked, versions, practice)
+    return Export(
+        account,
+        await sessions.list_sessions(session, user_id, now),
+        await attempts.list_known_clients(session, user_id),
+        await second_factor.get_status(session, actor),
+        booked,
+        versions,
+        practice,
+        await _list_access(session, user_id),
+    )
+
+
+async def _list_access(session: AsyncSession, patient_id: UUID) -> list[AuditRecord]:
+    found: list[AuditRecord] = []
+    after = None
+    while True:
+        page = await audit.page_events(
+            session,
+            patient_id=patient_id,
+            actor_id=None,
+            action=None,
+            since=None,
+            until=None,
+            after=after,
+            limit=_EVENTS,
+        )
+        found += page
+        if len(page) < _EVENTS:
+            return found[::-1]
+        after = audit.page_key(page[-1])
 
 
 async def list_visits(session: AsyncSession, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:

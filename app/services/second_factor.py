@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,23 +39,42 @@ class Status:
     recovery_codes_left: int
 
 
-async def check(session: AsyncSession, settings: Settings, user_id: UUID, otp: str | None, now: datetime) -> bool:
-    """Whether the account has a second factor and this is a code of it, which is used up.
+@dataclass(frozen=True, slots=True)
+class NewRecoveryCodes:
+    """Recovery codes, and the address of their owner, who is to be told of them."""
+
+    codes: list[str]
+    address: str
+
+
+class Shown(Enum):
+    """What a log-in has shown beside the password."""
+
+    NOTHING = auto()
+    """There is no second factor."""
+    AUTHENTICATOR = auto()
+    RECOVERY_CODE = auto()
+
+
+async def check(session: AsyncSession, settings: Settings, user_id: UUID, otp: str | None, now: datetime) -> Shown:
+    """What of the account's second factor this is a code of; the code is used up.
 
     ``second_factor_required`` if it has one and no code was sent; ``invalid_second_factor`` if it is a wrong one.
     """
     factor = await second_factors.find_second_factor(session, user_id)
     if factor is None or factor.confirmed_at is None:
-        return False
+        return Shown.NOTHING
     if otp is None:
         raise DomainError("second_factor_required")
     if code := normalize_recovery_code(otp):
+        shown = Shown.RECOVERY_CODE
         taken = await second_factors.use_recovery_code(session, user_id, hash_token(code))
     else:
+        shown = Shown.AUTHENTICATOR
         taken = await _use_code(session, settings, user_id, factor.secret, otp, now)
     if not taken:
         raise DomainError("invalid_second_factor")
-    return True
+    return shown
 
 
 async def _use_code(
@@ -82,7 +102,9 @@ async def set_up(session: AsyncSession, settings: Settings, actor: Actor) -> Enr
     return Enrolment(secret, provisioning_uri(secret, user.email))
 
 
-async def confirm(session: AsyncSession, settings: Settings, actor: Actor, code: str, now: datetime) -> list[str]:
+async def confirm(
+    session: AsyncSession, settings: Settings, actor: Actor, code: str, now: datetime
+) -> NewRecoveryCodes:
     """From now on the second factor is asked for; returns recovery codes. All other sessions of the actor end."""
     factor = await second_factors.find_second_factor(session, actor.id)
     if factor is None:
@@ -98,7 +120,7 @@ async def confirm(session: AsyncSession, settings: Settings, actor: Actor, code:
     return await renew_recovery_codes(session, actor)
 
 
-async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> list[str]:
+async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> NewRecoveryCodes:
     """New recovery codes; the ones from before work no longer. ``not_found`` without a second factor."""
     # Of two who renew them at once, the second replaces what the first has made.
     factor = await second_factors.find_second_factor(session, actor.id, for_update=True)
@@ -107,9 +129,13 @@ async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> list[str]
     codes = new_recovery_codes()
     hashes = [hash_token(code.replace("-", "")) for code in codes]
     await second_factors.replace_recovery_codes(session, actor.id, hashes)
-    return codes
+    user = await users.get_user(session, actor.id)
+    return NewRecoveryCodes(codes, user.email)
 
 
-async def remove(session: AsyncSession, actor: Actor) -> None:
-    """Asks for no second factor any more."""
-    await second_factors.delete_second_factor(session, actor.id)
+async def remove(session: AsyncSession, actor: Actor) -> str | None:
+    """Asks for no second factor any more; returns the address of whoever is to be told, if one was asked for."""
+    if not await second_factors.delete_second_factor(session, actor.id):
+        return None
+    user = await users.get_user(session, actor.id)
+    return user.email

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from app.core.clients import Client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor
-from app.core.security import AccessClaims, Passwords, derive_key, hash_token, keyed_hash, new_token
+from app.core.security import AccessClaims, Passwords, derive_key, keyed_hash, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Sessions
@@ -19,6 +19,7 @@ from app.repositories import attempts, sessions, users
 from app.repositories.users import Credentials
 from app.services import second_factor
 from app.services.audit import Event, record
+from app.services.second_factor import Shown
 
 FREE_ATTEMPTS = 10
 """So many times in a row may be tried from one network; after that each attempt doubles the wait."""
@@ -34,6 +35,16 @@ class Grant:
     claims: AccessClaims
     refresh_token: str
     ends_at: datetime
+    recovery_code_of: str | None = None
+    """The address of whoever is to be told that a recovery code was used."""
+
+
+class ReusedTokenError(DomainError):
+    """A refresh token was used before; its session has ended, and whoever has this ``address`` is to be told."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__("invalid_refresh_token")
+        self.address = address
 
 
 async def log_in(
@@ -56,9 +67,16 @@ async def log_in(
         transactions, passwords, settings, "log_in", email=email, password=password, client=client, now=now
     )
     tried = Event("log_in", object_id=credentials.user_id, client=client)
+    # Made with less effort than the settings ask for today; only now is the password here to make another one.
+    renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
     try:
-        return await _begin_session(transactions, settings, credentials, tried, client, email, otp, now)
+        return await _begin_session(transactions, settings, credentials, renewed_hash, tried, client, email, otp, now)
     except DomainError as error:
+        if renewed_hash and error.code == "invalid_credentials":
+            # Another log-in at the same moment has renewed it: it is compared with that.
+            return await log_in(
+                transactions, passwords, settings, email=email, password=password, otp=otp, client=client, now=now
+            )
         if error.kind is Kind.UNAUTHENTICATED:
             await _record_failure(transactions, replace(tried, outcome=error.code), now)
         raise
@@ -68,6 +86,7 @@ async def _begin_session(
     transactions: Sessions,
     settings: Settings,
     credentials: Credentials,
+    renewed_hash: str | None,
     tried: Event,
     client: Client,
     email: str,
@@ -76,9 +95,13 @@ async def _begin_session(
 ) -> Grant:
     async with transactions.write() as session:
         # While the password was compared it may have been changed, and all sessions been ended.
-        if not await users.holds_password(session, credentials.user_id, credentials.password_hash):
+        if not await users.holds_password(
+            session, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
+        ):
             raise DomainError("invalid_credentials")
         shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
+        if renewed_hash:
+            await users.update_password(session, credentials.user_id, renewed_hash)
         await forget_attempts(session, settings, email=email, client=client)
         await attempts.remember_client(session, credentials.user_id, client.network, now)
         session_id = uuid7()
@@ -88,13 +111,17 @@ async def _begin_session(
             session_id,
             credentials.user_id,
             client,
-            second_factor=shown,
+            second_factor=shown is not Shown.NOTHING,
             now=now,
             expires_at=_expiry(settings, now, ends_at),
             ends_at=ends_at,
         )
         await record(session, replace(tried, actor_id=credentials.user_id, actor_role=credentials.role), now=now)
-        return Grant(AccessClaims(credentials.user_id, session_id), await _new_token(session, session_id), ends_at)
+        address = None
+        if shown is Shown.RECOVERY_CODE:
+            address = (await users.get_user(session, credentials.user_id)).email
+        claims = AccessClaims(credentials.user_id, session_id)
+        return Grant(claims, await _new_token(session, settings, session_id), ends_at, address)
 
 
 async def check_password(
@@ -164,23 +191,25 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
     """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
 
     A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
-    section 4.14.2).
+    section 4.14.2), with ``ReusedTokenError``.
     """
-    token_hash = hash_token(token)
+    token_hash = _hash_refresh_token(settings, token)
     grant = None
+    error = DomainError("invalid_refresh_token")
     async with transactions.write() as session:
         found = await sessions.find_session(session, token_hash, now)
         if found and await sessions.use_refresh_token(session, token_hash, now):
             await sessions.extend_session(session, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at))
             claims = AccessClaims(found.user_id, found.id)
-            grant = Grant(claims, await _new_token(session, found.id), found.ends_at)
+            grant = Grant(claims, await _new_token(session, settings, found.id), found.ends_at)
         elif found:
             await sessions.delete_session(session, found.user_id, found.id)
             stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
             await record(session, stolen, now=now)
+            error = ReusedTokenError((await users.get_user(session, found.user_id)).email)
     if grant is None:
         # Only now: raised inside, it would take back what was done to the thief.
-        raise DomainError("invalid_refresh_token")
+        raise error
     return grant
 
 
@@ -188,10 +217,15 @@ def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:
     return min(now + timedelta(minutes=settings.session_idle_minutes), ends_at)
 
 
-async def _new_token(session: AsyncSession, session_id: UUID) -> str:
+async def _new_token(session: AsyncSession, settings: Settings, session_id: UUID) -> str:
     token = new_token()
-    await sessions.insert_refresh_token(session, session_id, hash_token(token))
+    await sessions.insert_refresh_token(session, session_id, _hash_refresh_token(settings, token))
     return token
+
+
+def _hash_refresh_token(settings: Settings, token: str) -> str:
+    # With a key, so that a change of SECRET_KEY ends every session.
+    return keyed_hash(derive_key(settings.secret_key.get_secret_value(), "refresh tokens"), token)
 
 
 async def sweep(session: AsyncSession, now: datetime) -> None:

@@ -4,6 +4,7 @@ import httpx2
 import pyotp
 import pytest
 
+from app.adapters.mail import Mail
 from app.core.settings import Settings
 from tests.conftest import Join, SetClock
 from tests.people import PASSWORD, Person, log_in, next_page, problem
@@ -110,14 +111,21 @@ async def test_somebody_is_logged_out_everywhere(admin: Person, patient: Person)
 
 
 async def test_a_lost_second_factor_is_removed(
-    client: httpx2.AsyncClient, admin: Person, patient: Person, clock: SetClock
+    client: httpx2.AsyncClient, admin: Person, patient: Person, clock: SetClock, mails: list[Mail]
 ) -> None:
+    assert (await admin.delete(f"/admin/users/{patient.id}/second-factor")).status_code == 204
+    assert mails == [], "there was nothing to remove"
+    patient = await patient.again()
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     assert (await admin.get(f"/admin/users/{patient.id}")).json()["second_factor"]
     assert (await admin.delete(f"/admin/users/{patient.id}/second-factor")).status_code == 204
     problem(await patient.get("/auth/me"), 401, "not_authenticated")
     assert await log_in(client, patient.email)
+    assert [(mail.to, mail.subject) for mail in mails] == [
+        (patient.email, "A second factor was set up"),
+        (patient.email, "Your second factor was removed"),
+    ]
 
 
 async def test_breaking_the_glass(admin: Person, doctor: Person, patient: Person) -> None:

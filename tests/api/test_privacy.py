@@ -1,5 +1,8 @@
 """Taking one's data along, and having it erased."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import httpx2
 import pytest
 from sqlalchemy import text
@@ -7,7 +10,8 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.db.session import Sessions
 from app.models import User
-from tests.conftest import SetClock
+from app.services.audit import Event, record
+from tests.conftest import Counted, SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
 
 NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
@@ -41,6 +45,50 @@ async def test_a_patient_takes_her_data_along(patient: Person, booked: str) -> N
     assert appointment == (await patient.get(f"/appointments/{booked}")).json()
     assert appointment["reason"] == "A mole on the left arm"
     assert export["practice"] is None
+    assert export["known_clients"] == [{"network": "127.0.0.1", "last_at": "2026-12-01T08:00:00Z"}]
+    assert export["second_factor"] == (await patient.get("/auth/second-factor")).json()
+
+
+async def test_a_patient_sees_who_has_seen_her_data_and_why(
+    admin: Person, doctor: Person, patient: Person, booked: str, clock: SetClock
+) -> None:
+    clock.advance(minutes=1)
+    assert (await doctor.get(f"/appointments/{booked}")).status_code == 200
+    clock.advance(minutes=1)
+    why = {"patient_id": patient.id, "reason": "Unconscious in the waiting room"}
+    assert (await admin.post("/admin/break-glass", why)).status_code == 200
+    access = (await patient.get("/auth/me/export")).json()["access"]
+    assert [each["action"] for each in access] == ["register", "book_appointment", "get_appointment", "break_glass"]
+    assert access[2] == {
+        "at": "2026-12-01T08:01:00Z",
+        "actor_id": doctor.id,
+        "actor_role": "doctor",
+        "action": "get_appointment",
+        "outcome": "ok",
+        "object_id": booked,
+        "reason": None,
+    }
+    assert (access[3]["actor_id"], access[3]["reason"]) == (admin.id, "Unconscious in the waiting room")
+    assert (await patient.get("/auth/me/export")).json()["access"][-1]["action"] == "export_account"
+    assert (await doctor.get("/auth/me/export")).json()["access"] == []
+
+
+@pytest.mark.parametrize(("more", "pages"), [(990, 1), (1990, 2)])
+async def test_however_much_was_done_is_in_the_export(
+    patient: Person, sessions: Sessions, clock: SetClock, counted: Counted, more: int, pages: int
+) -> None:
+    counted()
+    before = (await patient.get("/auth/me/export")).json()["access"]
+    one_page = counted()
+    seen = Event("get_appointment", patient_id=UUID(patient.id))
+    async with sessions.write() as session:
+        for minutes in (1, 0):
+            await record(session, *[seen] * (more // 2), now=clock.time + timedelta(minutes=minutes))
+    counted()
+    access = (await patient.get("/auth/me/export")).json()["access"]
+    assert counted() == one_page + pages - 1
+    assert len(access) == len(before) + more + 1
+    assert [each["at"] for each in access] == sorted(each["at"] for each in access)
 
 
 async def test_every_appointment_is_in_the_export(patient: Person, doctor: Person) -> None:

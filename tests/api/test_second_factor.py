@@ -94,6 +94,29 @@ async def test_new_recovery_codes_replace_the_old_ones(
     assert (await log_in(client, patient, otp=new[0])).status_code == 200
 
 
+async def test_its_owner_is_told_of_every_change(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
+) -> None:
+    assert (await patient.delete("/auth/second-factor")).status_code == 204
+    await patient.post("/auth/second-factor", None)
+    await patient.post("/auth/second-factor/confirm", {"otp": "000000"})
+    assert mails == [], "nothing has changed"
+    totp, _ = await set_up(patient, clock)
+    await log_in(client, patient, otp=totp.at(clock.time))
+    [code, *_] = (await patient.post("/auth/second-factor/recovery-codes", None)).json()["recovery_codes"]
+    await log_in(client, patient, otp=code)
+    await log_in(client, patient, otp=code)
+    await patient.delete("/auth/second-factor")
+    assert [mail.subject for mail in mails] == [
+        "A second factor was set up",
+        "Your recovery codes were renewed",
+        "A recovery code was used",
+        "Your second factor was removed",
+    ]
+    assert {mail.to for mail in mails} == {patient.email}
+    assert not any(code in mail.text for mail in mails)
+
+
 async def test_a_reset_does_not_bypass_it(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
 ) -> None:

@@ -1,14 +1,20 @@
 """Staying logged in, and ending it."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import httpx2
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.adapters.mail import Mail
+from app.adapters.mail import Mail, print_mail
 from app.core.settings import Settings
 from app.db.session import Sessions
 from app.jobs.sweeping import sweep_once
-from tests.conftest import SetClock
+from app.main import open_resources
+from tests.conftest import Counted, SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
 
 
@@ -36,13 +42,16 @@ async def test_a_session_goes_on_by_its_refresh_token(
         assert (await me(client, granted["access_token"])).json()["id"] == patient.id
 
 
-async def test_a_refresh_token_that_comes_twice_ends_the_session(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_a_refresh_token_that_comes_twice_ends_the_session(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+) -> None:
     stolen = await grant(client, patient.email)
     renewed = (await refresh(client, stolen["refresh_token"])).json()
     problem(await refresh(client, stolen["refresh_token"]), 401, "invalid_refresh_token")
     problem(await refresh(client, renewed["refresh_token"]), 401, "invalid_refresh_token")
     problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200, "the other session goes on"
+    assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "A session was ended")]
 
 
 async def test_a_session_that_lies_idle_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
@@ -84,6 +93,18 @@ async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, 
     assert granted["refresh_token"] not in hashes
 
 
+async def test_a_change_of_the_secret_key_logs_everybody_out(
+    app: FastAPI, client: httpx2.AsyncClient, patient: Person, settings: Settings, clock: SetClock
+) -> None:
+    granted = await grant(client, patient.email)
+    changed = settings.model_copy(update={"secret_key": SecretStr("another secret, which is long enough")})
+    async with open_resources(changed, clock, print_mail) as app.state.resources:
+        problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+        problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+        granted = await grant(client, patient.email)
+        assert (await refresh(client, granted["refresh_token"])).status_code == 200
+
+
 async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
     granted = await grant(client, patient.email)
     other = Person(client, patient.id, patient.email, patient.name, granted["access_token"])
@@ -92,6 +113,15 @@ async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
     problem(await other.get("/auth/me"), 401, "not_authenticated")
     problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
     assert (await patient.get("/auth/me")).status_code == 200
+
+
+@pytest.mark.parametrize("leave", ["POST /auth/logout", "DELETE /auth/sessions", "DELETE /auth/me"])
+async def test_a_browser_forgets_what_it_has_kept(client: httpx2.AsyncClient, patient: Person, leave: str) -> None:
+    answer = await client.request(*leave.split(), headers=patient.headers)
+    assert answer.status_code == 204
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
+    refused = await client.request(*leave.split(), headers=patient.headers)
+    assert "clear-site-data" not in refused.headers
 
 
 async def test_where_somebody_is_logged_in(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
@@ -188,6 +218,42 @@ async def test_what_has_ended_is_swept_away(
     await sweep_once(sessions, clock)
     assert await rows() == {"login_sessions": 0, "refresh_tokens": 0, "login_attempts": 0, "known_clients": 1}
     assert await log_in(client, patient.email)
+
+
+class TestWhenHashingHasBecomeDearer:
+    @pytest.fixture
+    async def dearer(self, app: FastAPI, patient: Person, settings: Settings, clock: SetClock) -> AsyncIterator[Person]:
+        """Somebody whose password was hashed before."""
+        changed = settings.model_copy(update={"password_passes": settings.password_passes + 1})
+        async with open_resources(changed, clock, print_mail) as app.state.resources:
+            yield patient
+
+    async def find_hash(self, sessions: Sessions, person: Person) -> str:
+        async with sessions.read() as session:
+            kept = await session.scalar(text("SELECT password_hash FROM users WHERE email = :email"), vars(person))
+        return str(kept)
+
+    async def test_a_log_in_renews_the_hash_once(
+        self, client: httpx2.AsyncClient, dearer: Person, sessions: Sessions, counted: Counted
+    ) -> None:
+        before = await self.find_hash(sessions, dearer)
+        answer = await client.post("/auth/login", data={"username": dearer.email, "password": "a wrong one"})
+        problem(answer, 401, "invalid_credentials")
+        assert await self.find_hash(sessions, dearer) == before
+        counted()
+        await log_in(client, dearer.email)
+        renewing = counted()
+        after = await self.find_hash(sessions, dearer)
+        assert (before.split("$")[3], after.split("$")[3]) == ("m=8,t=1,p=1", "m=8,t=2,p=1")
+        counted()
+        await log_in(client, dearer.email)
+        assert counted() == renewing - 1
+        assert await self.find_hash(sessions, dearer) == after
+
+    async def test_several_log_ins_at_once_all_succeed(self, client: httpx2.AsyncClient, dearer: Person) -> None:
+        tokens = await asyncio.gather(*(log_in(client, dearer.email) for _ in range(4)))
+        for token in tokens:
+            assert (await me(client, token)).status_code == 200
 
 
 class TestAShortDay:

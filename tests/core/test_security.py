@@ -147,6 +147,14 @@ def test_tokens_are_long_and_different_and_stored_as_a_hash() -> None:
         ("ANN@example.com", True),
         ("Ann  Marie Lee", True),
         ("annmarie", False),
+        ("Doctor2026!", True),
+        ("welcome-to-no-clinic", False),
+        ("Welcome, Patients!", True),
+        ("12-health_clinics-34", True),
+        ("AdminPassword", True),
+        ("doctor who runs", False),
+        ("doctor" * 21 + "x", False),
+        ("8316-2209-4471", False),
         ("correct horse battery", False),
     ],
 )
@@ -171,6 +179,22 @@ async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) ->
     assert await passwords.matches("correct horse", encoded)
     assert not await passwords.matches("correct horsf", encoded)
     assert not await passwords.matches("correct horse", None)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "outdated"),
+    [
+        ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", False),
+        ("$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA", False),
+        ("$argon2id$v=19$m=19455,t=2,p=1$c2FsdA$aGFzaA", True),
+        ("$argon2id$v=19$m=19456,t=1,p=1$c2FsdA$aGFzaA", True),
+        ("$argon2i$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", True),
+        ("$argon2id$v=16$m=19456,t=2,p=1$c2FsdA$aGFzaA", True),
+    ],
+)
+async def test_a_hash_that_cost_less_is_outdated(passwords: Passwords, encoded: str, outdated: bool) -> None:
+    assert passwords.is_outdated(encoded) == outdated
+    assert not passwords.is_outdated(await passwords.hash("correct horse"))
 
 
 async def test_an_accent_may_be_typed_in_two_ways(passwords: Passwords) -> None:

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from app.core.settings import DEVELOPMENT_SECRET, Settings
+from app.core.settings import COMPOSE_PASSWORD, DEVELOPMENT_SECRET, Settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -43,6 +45,19 @@ def test_production_refuses_an_unsafe_secret(secret: str) -> None:
     with pytest.raises(ValidationError, match="SECRET_KEY") as caught:
         settings(environment="production", secret_key=secret)
     assert f"'{secret}'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["db:5432", "localhost"])
+def test_production_refuses_the_password_of_the_compose_file(host: str) -> None:
+    known = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
+    assert f"POSTGRES_PASSWORD: ${{POSTGRES_PASSWORD:-{COMPOSE_PASSWORD}}}" in known
+    assert f"postgresql+asyncpg://doctor:{COMPOSE_PASSWORD}@db:5432/doctor_appointments" in known
+    url = f"postgresql://doctor:{COMPOSE_PASSWORD}@{host}/doctor_appointments"
+    with pytest.raises(ValidationError, match="POSTGRES_PASSWORD"):
+        settings(environment="production", secret_key=SECRET, database_url=url)
+    assert settings(secret_key=SECRET, database_url=url).environment == "development"
+    other = url.replace(":doctor@", ":another@")
+    assert settings(environment="production", secret_key=SECRET, database_url=other).environment == "production"
 
 
 @pytest.mark.parametrize("weaker", [{"password_memory_kib": "19455"}, {"password_passes": "1"}])

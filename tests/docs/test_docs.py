@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.security import CONTEXT_WORDS
 from app.core.settings import Settings
 from app.routers.problems import PROBLEMS
 from app.scheduling.status import TRANSITIONS
@@ -32,6 +33,12 @@ def test_the_defaults_in_the_documents_are_the_defaults(setting: str) -> None:
     rows = (ROOT / "docs/running.md").read_text().splitlines()
     [row] = [line for line in rows if line.startswith(f"| `{setting.upper()}`")]
     assert row.split("|")[2].strip().strip("`") == default
+
+
+def test_every_word_that_is_no_password_is_listed() -> None:
+    listed = re.search(r"around them: ([a-z,\s]+) \(", (ROOT / "docs/running.md").read_text())
+    assert listed
+    assert tuple(re.findall(r"\w+", listed[1])) == CONTEXT_WORDS
 
 
 def test_every_error_code_is_described() -> None:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from app.core.dependencies import Resources
 from app.edge.watching import HEADERS
 from tests.edge.conftest import Start, client_of
+from tests.people import problem
 
 REQUESTS = [
     ("GET", "/doctors", 200),
@@ -50,6 +51,11 @@ async def test_production_asks_for_https_only(start: Start) -> None:
             assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
+@pytest.mark.parametrize("path", ["/docs/assets", "/docs/assets/"])
+async def test_files_of_the_documentation_are_not_listed(client: httpx2.AsyncClient, path: str) -> None:
+    problem(await client.get(path), 404, "no_such_path")
+
+
 async def test_files_of_the_documentation_may_be_kept(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/docs/assets/swagger-ui.css")
     assert answer.headers["cache-control"] == "no-cache"
@@ -68,3 +74,4 @@ async def test_the_page_runs_its_own_script_and_no_other(client: httpx2.AsyncCli
     assert rules["connect-src"] == "'self'"
     assert "http" not in policy
     assert page.headers["cache-control"] == "no-store"
+    assert '"persistAuthorization": false' in page.text

@@ -18,6 +18,7 @@ from app.core.errors import ERRORS
 from app.core.logging import logging_to
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
 from tests.databases import migrate
+from tests.edge.conftest import Start, client_of
 from tests.people import PASSWORD, Person
 from tests.servers import serve
 
@@ -60,6 +61,28 @@ async def test_a_request_is_one_line(client: httpx2.AsyncClient, doctor: Person,
         "client": "127.0.0.1",
         "request_id": answer.headers["x-request-id"],
     }
+
+
+async def test_the_line_of_an_error_has_its_code(start: Start, log: Log) -> None:
+    app = await start(rate_limit_login="1/minute", log_level="info")
+    async with client_of(app) as client:
+        await client.get("/doctors")
+        await client.get("/auth/me")
+        await client.get("/nothing")
+        await client.put("/doctors")
+        await client.post("/auth/login", data={"username": "ann@example.com", "password": "wrong horse"})
+        await client.post("/auth/login", data={"username": "ann@example.com", "password": "wrong horse"})
+        object.__setattr__(app.state.resources, "clock", None)
+        await client.get("/auth/me", headers={"Authorization": "Bearer x"})
+    assert [line.get("code") for line in log.requests()] == [
+        None,
+        "not_authenticated",
+        "no_such_path",
+        "method_not_allowed",
+        "invalid_credentials",
+        "too_many_requests",
+        "internal_error",
+    ]
 
 
 async def test_nothing_of_a_person_is_logged(client: httpx2.AsyncClient, log: Log) -> None:
