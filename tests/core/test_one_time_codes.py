@@ -1,0 +1,85 @@
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+
+from app.core.one_time_codes import (
+    decrypt,
+    encrypt,
+    find_step,
+    new_recovery_codes,
+    new_totp_secret,
+    normalize_recovery_code,
+    provisioning_uri,
+)
+
+KEY = "0123456789abcdef0123456789abcdef"
+SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # the one of RFC 6238, appendix B
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+PRESENT = int(NOW.timestamp()) // 30
+
+
+def test_the_example_of_the_standard() -> None:
+    assert find_step(SECRET, "287082", datetime.fromtimestamp(59, UTC)) == 1
+    assert find_step(SECRET, "081804", datetime.fromtimestamp(1111111109, UTC)) == 37037036
+
+
+@pytest.mark.parametrize("steps", range(-3, 4))
+def test_a_code_is_taken_one_step_early_or_late_and_no_more(steps: int) -> None:
+    code = pyotp.TOTP(SECRET).at(NOW + timedelta(seconds=30 * steps))
+    assert find_step(SECRET, code, NOW) == (PRESENT + steps if abs(steps) <= 1 else None)
+
+
+@pytest.mark.parametrize("code", ["", "abc", "000000", "28708", "２８７０８２", "é"])
+def test_what_is_no_code_is_none(code: str) -> None:
+    assert find_step(SECRET, code, datetime.fromtimestamp(59, UTC)) is None
+
+
+def test_secrets_have_160_bits_and_differ() -> None:
+    secrets = {new_totp_secret() for _ in range(100)}
+    assert len(secrets) == 100
+    assert all(re.fullmatch("[A-Z2-7]{32}", secret) for secret in secrets)
+
+
+def test_an_authenticator_shows_whose_account_it_is() -> None:
+    uri = urlsplit(provisioning_uri(SECRET, "ann@example.com"))
+    assert (uri.scheme, uri.netloc, uri.path) == ("otpauth", "totp", "/Doctor%20Appointments:ann%40example.com")
+    assert parse_qs(uri.query) == {"secret": [SECRET], "issuer": ["Doctor Appointments"]}
+
+
+def test_recovery_codes_are_ten_of_80_bits() -> None:
+    codes = new_recovery_codes()
+    assert len(set(codes)) == 10
+    assert all(re.fullmatch("[A-HJ-NP-Z2-9]{4}(-[A-HJ-NP-Z2-9]{4}){3}", code) for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("ABCD-EFGH-JKLM-NPQR", "ABCDEFGHJKLMNPQR"),
+        (" abcd efgh jklm-npqr ", "ABCDEFGHJKLMNPQR"),
+        ("ABCD-EFGH-JKLM-NPQ", None),
+        ("ABCD-EFGH-JKLM-NPQRS", None),
+        ("ABCD-EFGH-JKLM-NPQ1", None),
+        ("ABCD-EFGH-JKLM-NPQÉ", None),
+        ("AAAA-AAAA-AAAA-AAAA", "AAAAAAAAAAAAAAAA"),
+        ("", None),
+    ],
+)
+def test_people_add_and_leave_out_what_is_between(typed: str, code: str | None) -> None:
+    assert normalize_recovery_code(typed) == code
+
+
+def test_every_letter_of_a_recovery_code_can_be_typed_again() -> None:
+    assert normalize_recovery_code("ABCDEFGHJKLMNPQR")
+    assert normalize_recovery_code("STUVWXYZ23456789")
+
+
+def test_a_kept_secret_is_read_with_the_key_that_it_was_kept_with_alone() -> None:
+    kept = encrypt(SECRET, KEY)
+    assert SECRET not in kept
+    assert decrypt(kept, KEY) == SECRET
+    assert decrypt(kept, KEY[::-1]) is None
+    assert decrypt(kept[:-8] + "AAAAAAA=", KEY) is None
