@@ -47,7 +47,7 @@ def _test(asker: socket.socket, arguments: list[str]) -> None:
         os._exit(code)
     end = os.pidfd_open(child)
     # Who asks hangs up when its time is over.
-    select.select([end, asker], [], [])
+    select.select([end, asker.fileno()], [], [])
     try:
         os.killpg(child, signal.SIGKILL)
     except ProcessLookupError:

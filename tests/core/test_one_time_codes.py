@@ -32,6 +32,12 @@ def test_a_code_is_taken_one_step_early_or_late_and_no_more(steps: int) -> None:
     assert find_step(SECRET, code, NOW) == (PRESENT + steps if abs(steps) <= 1 else None)
 
 
+def test_where_two_steps_have_the_same_code_it_is_the_present_one() -> None:
+    now = datetime.fromtimestamp(59061241 * 30, UTC)
+    assert pyotp.TOTP(SECRET).at(now) == pyotp.TOTP(SECRET).at(now - timedelta(seconds=30)) == "963181"
+    assert find_step(SECRET, "963181", now) == 59061241
+
+
 @pytest.mark.parametrize("code", ["", "abc", "000000", "28708", "２８７０８２", "é"])
 def test_what_is_no_code_is_none(code: str) -> None:
     assert find_step(SECRET, code, datetime.fromtimestamp(59, UTC)) is None
