@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -49,6 +50,12 @@ def sign(payload: dict[str, Any] = PAYLOAD, header: dict[str, Any] = HEADER, key
 
 def test_a_token_says_what_was_put_in() -> None:
     assert read(issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)) == CLAIMS
+
+
+def test_what_a_token_says_cannot_be_changed() -> None:
+    claims = read(sign())
+    with pytest.raises(FrozenInstanceError):
+        setattr(claims, "user_id", UUID(int=0))  # noqa: B010 - the type checker refuses it otherwise
 
 
 def test_a_token_made_by_hand_passes_so_that_the_refusals_below_mean_something() -> None:
@@ -198,10 +205,10 @@ async def test_every_byte_of_a_long_password_counts(passwords: Passwords) -> Non
 
 
 async def test_a_full_queue_sheds_and_recovers(passwords: Passwords) -> None:
-    outcomes = await asyncio.gather(*(passwords.hash("correct horse") for _ in range(10)), return_exceptions=True)
-    refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
-    assert [error.code for error in refused] == ["busy"] * 6  # two at work and two waiting
-    assert await passwords.hash("correct horse")
+    for _ in range(2):
+        outcomes = await asyncio.gather(*(passwords.hash("correct horse") for _ in range(10)), return_exceptions=True)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
+        assert [error.code for error in refused] == ["busy"] * 6  # two at work and two waiting
 
 
 async def test_closing_lets_running_work_finish_and_drops_what_waits() -> None:
