@@ -1,13 +1,18 @@
+from contextlib import asynccontextmanager, suppress
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from starlette.requests import Request
 
-from app.core.dependencies import FRESH, _lacks_second_factor, require_fresh
+from app.core.dependencies import FRESH, _lacks_second_factor, open_session, require_fresh
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Login, Role
 from tests.databases import settings_for
+from tests.people import Person
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 LOGIN = Login(UUID(int=1), NOW, second_factor=False)
@@ -51,3 +56,17 @@ async def test_then_it_is_not(seconds: int) -> None:
     assert timedelta(seconds=seconds) > FRESH
     with pytest.raises(DomainError, match="log_in_again"):
         await require_fresh(ANN, NOW + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("method", "recorded", "writes"),
+    [("GET", False, False), ("GET", True, True), ("DELETE", False, True), ("POST", False, True), ("PUT", True, True)],
+)
+async def test_a_get_can_write_nothing_but_that_it_was_made(
+    app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
+) -> None:
+    request = Request({"type": "http", "method": method, "state": {"recorded": recorded}})
+    with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
+        async with asynccontextmanager(open_session)(request, app.state.resources) as session:
+            await session.execute(text("UPDATE users SET name = 'Changed'"))
+    assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")
