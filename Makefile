@@ -6,7 +6,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generat
 	--no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test coverage lint format lock fuzz bench clean
+.PHONY: help run demo migrate test coverage lint format lock fuzz mutation bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ lock: $(filter .tools/bin/uv,$(UV)) ## Compile the locks from pyproject.toml
 fuzz: $(STAMP) ## Throw a long run of generated requests at the API (FUZZ_EXAMPLES per operation)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/fuzz -n 2
 
+mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a copy, one place at a time; ask if tests notice
+	.ci/mutation
+
 bench: $(STAMP) ## Race for a slot; compare the engine, listings, known and unknown accounts, and use under attack
 	$(BIN)/python -m benchmarks.race
 	$(BIN)/python -m benchmarks.engine
@@ -64,4 +67,4 @@ bench: $(STAMP) ## Race for a slot; compare the engine, listings, known and unkn
 	$(BIN)/python -m benchmarks.attack
 
 clean: ## Remove everything that make has made
-	rm -rf .venv .tools .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .tools .mutation .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -224,6 +224,10 @@ class TestWhereStaffMustHaveOne:
         again = Person(client, doctor.id, doctor.email, doctor.name, token)
         assert (await again.get("/appointments")).status_code == 200
 
+    async def test_a_doctor_who_has_none_can_still_change_her_password(self, doctor: Person) -> None:
+        body = {"current_password": PASSWORD, "new_password": "another horse"}
+        assert (await doctor.post("/auth/change-password", body)).status_code == 204
+
     async def test_a_patient_need_not(self, patient: Person) -> None:
         assert (await patient.get("/appointments")).status_code == 200
 

@@ -1,8 +1,58 @@
 import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
+import pyotp
 import pytest
 
-from app.core.one_time_codes import new_recovery_codes, normalize_recovery_code
+from app.core.one_time_codes import (
+    decrypt,
+    encrypt,
+    find_step,
+    new_recovery_codes,
+    new_totp_secret,
+    normalize_recovery_code,
+    provisioning_uri,
+)
+
+KEY = "0123456789abcdef0123456789abcdef"
+SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # the one of RFC 6238, appendix B
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+PRESENT = int(NOW.timestamp()) // 30
+
+
+def test_the_example_of_the_standard() -> None:
+    assert find_step(SECRET, "287082", datetime.fromtimestamp(59, UTC)) == 1
+    assert find_step(SECRET, "081804", datetime.fromtimestamp(1111111109, UTC)) == 37037036
+
+
+@pytest.mark.parametrize("steps", range(-3, 4))
+def test_a_code_is_taken_one_step_early_or_late_and_no_more(steps: int) -> None:
+    code = pyotp.TOTP(SECRET).at(NOW + timedelta(seconds=30 * steps))
+    assert find_step(SECRET, code, NOW) == (PRESENT + steps if abs(steps) <= 1 else None)
+
+
+def test_where_two_steps_have_the_same_code_it_is_the_present_one() -> None:
+    now = datetime.fromtimestamp(59061241 * 30, UTC)
+    assert pyotp.TOTP(SECRET).at(now) == pyotp.TOTP(SECRET).at(now - timedelta(seconds=30)) == "963181"
+    assert find_step(SECRET, "963181", now) == 59061241
+
+
+@pytest.mark.parametrize("code", ["", "abc", "000000", "28708", "２８７０８２", "é"])
+def test_what_is_no_code_is_none(code: str) -> None:
+    assert find_step(SECRET, code, datetime.fromtimestamp(59, UTC)) is None
+
+
+def test_secrets_have_160_bits_and_differ() -> None:
+    secrets = {new_totp_secret() for _ in range(100)}
+    assert len(secrets) == 100
+    assert all(re.fullmatch("[A-Z2-7]{32}", secret) for secret in secrets)
+
+
+def test_an_authenticator_shows_whose_account_it_is() -> None:
+    uri = urlsplit(provisioning_uri(SECRET, "ann@example.com"))
+    assert (uri.scheme, uri.netloc, uri.path) == ("otpauth", "totp", "/Doctor%20Appointments:ann%40example.com")
+    assert parse_qs(uri.query) == {"secret": [SECRET], "issuer": ["Doctor Appointments"]}
 
 
 def test_a_recovery_code_is_24_letters_in_groups_of_four() -> None:
@@ -24,3 +74,16 @@ def test_how_a_recovery_code_is_typed_does_not_matter() -> None:
 @pytest.mark.parametrize("typed", ["", "492039", "K7QM-2ZPD-X4HA-9RTC", "K7QM-2ZPD-X4HA-9RTC-M5WB-8NE0", "A" * 25])
 def test_what_is_no_recovery_code(typed: str) -> None:
     assert normalize_recovery_code(typed) is None
+
+
+def test_every_letter_of_a_recovery_code_can_be_typed_again() -> None:
+    assert normalize_recovery_code("ABCDEFGHJKLMNPQR")
+    assert normalize_recovery_code("STUVWXYZ23456789")
+
+
+def test_a_kept_secret_is_read_with_the_key_that_it_was_kept_with_alone() -> None:
+    kept = encrypt(SECRET, KEY)
+    assert SECRET not in kept
+    assert decrypt(kept, KEY) == SECRET
+    assert decrypt(kept, KEY[::-1]) is None
+    assert decrypt(kept[:-8] + "AAAAAAA=", KEY) is None

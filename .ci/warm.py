@@ -1,0 +1,88 @@
+"""Runs pytest in a fork of a process that has imported everything but what is mutated: most of a run is imports.
+
+``warm.py serve SOCKET MODULE ARGUMENT...`` waits; ``warm.py ask SOCKET`` runs pytest with the arguments, in whatever
+state the module is by then, and ends as it does.
+"""
+
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+
+class _Refusal:
+    """Keeps a module from being imported, and with it all that import it."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        if name == self._module:
+            raise ImportError(name)
+        return None
+
+
+def _import_all_but(module: str) -> None:
+    refusal = _Refusal(module)
+    sys.meta_path.insert(0, refusal)
+    for path in sorted(Path("app").rglob("*.py")):
+        try:
+            importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
+        except ImportError:
+            continue
+    sys.meta_path.remove(refusal)
+
+
+def _test(asker: socket.socket, arguments: list[str]) -> None:
+    import pytest  # noqa: PLC0415 - the one who asks does not pay for it
+
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        code = pytest.main(arguments)
+        os._exit(code)
+    end = os.pidfd_open(child)
+    # Who asks hangs up when its time is over.
+    select.select([end, asker.fileno()], [], [])
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except ProcessLookupError:
+        os.kill(child, signal.SIGKILL)
+    os.close(end)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        asker.sendall(bytes([code if code >= 0 else 99]))
+    except BrokenPipeError:
+        return
+
+
+def _serve(path: str, module: str, arguments: list[str]) -> None:
+    sys.path.insert(0, str(Path.cwd()))
+    sys.dont_write_bytecode = True
+    for name in ("pytest", "httpx2", "zxcvbn.frequency_lists", "sqlalchemy.ext.asyncio", "fastapi"):
+        importlib.import_module(name)
+    _import_all_but(module)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        while True:
+            asker, _ = listener.accept()
+            with asker:
+                _test(asker, arguments)
+
+
+def _ask(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(path)
+        answer = server.recv(1)
+    sys.exit(answer[0] if answer else 98)
+
+
+if sys.argv[1] == "serve":
+    _serve(sys.argv[2], sys.argv[3], sys.argv[4:])
+else:
+    _ask(sys.argv[2])

@@ -1,0 +1,72 @@
+from contextlib import asynccontextmanager, suppress
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from starlette.requests import Request
+
+from app.core.dependencies import FRESH, _lacks_second_factor, open_session, require_fresh
+from app.core.errors import DomainError
+from app.core.permissions import Actor, Login, Role
+from tests.databases import settings_for
+from tests.people import Person
+
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+LOGIN = Login(UUID(int=1), NOW, second_factor=False)
+ANN = Actor(UUID(int=2), Role.PATIENT, "Ann Lee", LOGIN)
+
+
+def test_who_comes_over_http_has_a_session() -> None:
+    assert ANN.get_login() is LOGIN
+
+
+def test_who_does_not_come_over_http_has_no_session() -> None:
+    with pytest.raises(DomainError, match="not_authenticated"):
+        replace(ANN, login=None).get_login()
+
+
+@pytest.mark.parametrize(("thing", "field"), [(ANN, "role"), (LOGIN, "second_factor")])
+def test_nobody_becomes_somebody_else_on_the_way(thing: object, field: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(thing, field, Role.ADMIN)
+
+
+@pytest.mark.parametrize("second_factor", [None, False, True])
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(
+    ("setting", "asked"), [("nobody", set()), ("staff", {Role.DOCTOR, Role.ADMIN}), ("everybody", set(Role))]
+)
+def test_who_lacks_a_second_factor(setting: str, asked: set[Role], role: Role, second_factor: bool | None) -> None:
+    settings = settings_for("sqlite:///never-opened.db", require_second_factor=setting)
+    login = None if second_factor is None else Login(UUID(int=1), NOW, second_factor)
+    caller = Actor(UUID(int=2), role, "Ann Lee", login)
+    assert _lacks_second_factor(caller, settings) == (role in asked and not second_factor)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 599, 600])
+async def test_a_log_in_is_fresh_for_ten_minutes(seconds: int) -> None:
+    assert await require_fresh(ANN, NOW + timedelta(seconds=seconds)) is ANN
+
+
+@pytest.mark.parametrize("seconds", [601, 86_400])
+async def test_then_it_is_not(seconds: int) -> None:
+    assert timedelta(seconds=seconds) > FRESH
+    with pytest.raises(DomainError, match="log_in_again"):
+        await require_fresh(ANN, NOW + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("method", "recorded", "writes"),
+    [("GET", False, False), ("GET", True, True), ("DELETE", False, True), ("POST", False, True), ("PUT", True, True)],
+)
+async def test_a_get_can_write_nothing_but_that_it_was_made(
+    app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
+) -> None:
+    request = Request({"type": "http", "method": method, "state": {"recorded": recorded}})
+    with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
+        async with asynccontextmanager(open_session)(request, app.state.resources) as session:
+            await session.execute(text("UPDATE users SET name = 'Changed'"))
+    assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")
