@@ -73,7 +73,7 @@ def create_app(
                 open_resources(settings, clock, mailer) as resources,
                 repeating(
                     "sealing",
-                    partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret)),
+                    partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret), sealing.Memory()),
                     seconds=sealing.SECONDS,
                 ),
                 repeating(

@@ -3,9 +3,11 @@
 The one module of ``core`` that may import anything, and that only edges may import.
 """
 
+from asyncio import Lock
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
@@ -26,6 +28,15 @@ from app.db.session import Sessions
 from app.repositories import sessions
 
 
+@dataclass(slots=True)
+class Readiness:
+    """What the last look at the database has shown; one looks, and all who ask meanwhile are told."""
+
+    lock: Lock = field(default_factory=Lock)
+    looked_at: float = -inf
+    ready: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What one running application owns; made at its start, on ``app.state.resources``."""
@@ -36,6 +47,7 @@ class Resources:
     clock: Clock
     mailer: Mailer
     limits: Limits
+    readiness: Readiness = field(default_factory=Readiness)
 
     @property
     def secret(self) -> str:
@@ -113,10 +125,11 @@ async def _find_caller(
     if token is None:
         return None
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
-    await resources.limits.count_account(claims.user_id, request.state.quotas)
     actor = await sessions.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
+    # Not before: whose session has ended must not use up what the owner has.
+    await resources.limits.count_account(claims.user_id, request.state.quotas)
     request.state.actor = actor  # for the audit trail, if she is refused
     return actor
 
@@ -155,15 +168,26 @@ BriefActor = Annotated[Actor, Depends(_require(*Role, setting_up=True, find=find
 """An ``AccountActor`` whose route holds no transaction while it works."""
 
 
-async def require_fresh(caller: AccountActor, now: Now) -> Actor:
-    """Whoever has logged in a moment ago."""
+def _require_fresh(*, setting_up: bool) -> Callable[..., Awaitable[Actor]]:
+    async def authenticate_anew(
+        caller: Annotated[Actor, Depends(_require(*Role, setting_up=setting_up))], now: Now
+    ) -> Actor:
+        check_fresh(caller, now)
+        return caller
+
+    return authenticate_anew
+
+
+def check_fresh(caller: Actor, now: datetime) -> None:
+    """Raises ``log_in_again`` for somebody who has logged in too long ago."""
     if now - caller.get_login().at > FRESH:
         raise DomainError("log_in_again")
-    return caller
 
 
-FreshActor = Annotated[Actor, Depends(require_fresh)]
-"""An ``AccountActor`` who has logged in within the last ten minutes."""
+FreshActor = Annotated[Actor, Depends(_require_fresh(setting_up=False))]
+"""An ``AnyActor`` who has logged in within the last ten minutes."""
+FreshAccountActor = Annotated[Actor, Depends(_require_fresh(setting_up=True))]
+"""An ``AccountActor`` who has."""
 
 
 async def get_client(request: Request) -> Client:

@@ -41,6 +41,8 @@ def logging_to(stream: TextIO, *, readable: bool, level: str = "info") -> Iterat
     logging.getLogger("uvicorn.access").propagate = False
     # It warns of each X-Request-ID that it replaces, as often as a client likes.
     logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)
+    # Each head of the audit trail that is written down elsewhere is one that nobody can take back.
+    logging.getLogger("app.jobs.sealing").setLevel(logging.INFO)
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

@@ -12,8 +12,8 @@ log = logging.getLogger(__name__)
 async def repeating(name: str, work: Callable[[], Awaitable[None]], *, seconds: float) -> AsyncIterator[None]:
     """Does the work at once and then every so many seconds, while the context lasts.
 
-    What goes wrong is logged once until it goes well again. At the end the work that has begun is finished: it is
-    short, and a statement that is given up costs its connection.
+    What goes wrong is logged once until it goes well again. At the end the work that has begun is finished, for a
+    statement that is given up costs its connection, and done for the last time: it is short.
     """
     ended = asyncio.Event()
     task = asyncio.create_task(_repeat(name, work, seconds, ended), name=name)
@@ -25,8 +25,8 @@ async def repeating(name: str, work: Callable[[], Awaitable[None]], *, seconds: 
 
 
 async def _repeat(name: str, work: Callable[[], Awaitable[None]], seconds: float, ended: asyncio.Event) -> None:
-    failing = False
-    while not ended.is_set():
+    failing = last = False
+    while True:
         try:
             await work()
         except Exception as error:
@@ -38,5 +38,8 @@ async def _repeat(name: str, work: Callable[[], Awaitable[None]], seconds: float
             if failing:
                 log.info("%s goes well again", name)
             failing = False
+        if last:
+            return
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), seconds)
+        last = ended.is_set()

@@ -7,7 +7,7 @@ from itertools import batched
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, false, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -223,6 +223,8 @@ async def list_versions(session: AsyncSession, found: Sequence[AppointmentRecord
         for *version, appointment_id in await session.execute(kept.order_by(AppointmentVersion.version)):
             versions[appointment_id].append(VersionRecord(*version))
     for each in found:
+        # One that was changed since it was read has a version more by now.
+        versions[each.id] = [version for version in versions[each.id] if version.version < each.version]
         versions[each.id].append(_newest_version(each))
     return versions
 
@@ -255,12 +257,29 @@ async def list_upcoming(
     return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
 
 
-async def list_booked(session: AsyncSession, actor: Actor, *, since: datetime) -> Sequence[UUID]:
-    """The ids of the actor's own appointments that are booked and do not start before ``since``."""
-    found = select(Appointment.id).where(
-        _own(actor), Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time >= since
-    )
-    return (await session.scalars(found.order_by(Appointment.id))).all()
+async def change_booked(
+    session: AsyncSession, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
+) -> None:
+    """Makes a new version of all that the actor has booked and that does not start before ``since``."""
+    booked = and_(_own(actor), Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time >= since)
+    # Locked in one order; what is booked meanwhile comes too late for both statements alike.
+    ids = (await session.scalars(select(Appointment.id).where(booked).order_by(Appointment.id).with_for_update())).all()
+    for some in batched(ids, _MOST_IDS):
+        chosen = Appointment.id.in_(some)
+        kept = select(
+            Appointment.id,
+            Appointment.version,
+            Appointment.status,
+            Appointment.start_time,
+            Appointment.end_time,
+            Appointment.visit_type_id,
+            func.coalesce(Appointment.changed_at, Appointment.created_at),
+            func.coalesce(Appointment.changed_by, Appointment.patient_id),
+        ).where(chosen)
+        columns = [column.name for column in AppointmentVersion.__table__.columns]
+        await session.execute(insert(AppointmentVersion).from_select(columns, kept))
+        changed = update(Appointment).where(chosen)
+        await session.execute(changed.values(version=Appointment.version + 1, changed_at=at, changed_by=by, **values))
 
 
 class PageKey(NamedTuple):

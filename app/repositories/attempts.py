@@ -77,7 +77,11 @@ async def list_known_clients(session: AsyncSession, user_id: UUID) -> Sequence[K
 
 async def sweep_attempts(session: AsyncSession, now: datetime) -> None:
     """Deletes what is forgotten anyway."""
-    await session.execute(
-        delete(LoginAttempt).where(LoginAttempt.last_at <= now - FORGOTTEN, LoginAttempt.blocked_until <= now)
+    # What somebody is just counting is left; waiting for it could be a deadlock.
+    forgotten = (
+        select(LoginAttempt.key_hash)
+        .where(LoginAttempt.last_at <= now - FORGOTTEN, LoginAttempt.blocked_until <= now)
+        .with_for_update(skip_locked=True)
     )
+    await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(forgotten)))
     await session.execute(delete(KnownClient).where(KnownClient.last_at <= now - STRANGE))

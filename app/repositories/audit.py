@@ -73,6 +73,12 @@ async def find_head(session: AsyncSession) -> Head:
     return Head(*row) if row else START
 
 
+async def find_hash(session: AsyncSession, position: int) -> str | None:
+    """The hash that is in the chain at a position."""
+    digest: str | None = await session.scalar(select(_TABLE.c.hash).where(_TABLE.c.position == position))
+    return digest
+
+
 async def list_unsealed(session: AsyncSession, limit: int) -> Sequence[AuditRecord]:
     """What is committed and not sealed yet, the first ones first."""
     found = _RECORD.where(UNSEALED).order_by(_TABLE.c.id).limit(limit)

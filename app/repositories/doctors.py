@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, insert, select, tuple_, update
+from sqlalchemy import Select, and_, exists, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
@@ -103,10 +103,14 @@ async def page_doctors(
 
 
 async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
-    """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail."""
-    await session.execute(
-        update(Doctor).where(Doctor.id == doctor_id).values(schedule_version=Doctor.schedule_version + 1)
-    )
+    """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail.
+
+    ``not_authenticated`` if her account was erased while this waited.
+    """
+    there = exists().where(User.id == Doctor.id, User.erased_at.is_(None))
+    opened = update(Doctor).where(Doctor.id == doctor_id, there).values(schedule_version=Doctor.schedule_version + 1)
+    if await session.scalar(opened.returning(Doctor.id)) is None:
+        raise DomainError("not_authenticated")
 
 
 async def update_doctor(session: AsyncSession, doctor_id: UUID, changes: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.text import search_key
@@ -24,11 +24,6 @@ from app.models import (
 from app.scheduling.status import AppointmentStatus
 
 ERASED = "Erased account"
-
-
-async def lock_user(session: AsyncSession, user_id: UUID) -> None:
-    """Nobody else changes this account, and she does not log in, until the transaction ends."""
-    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
 
 
 async def erase_patient(session: AsyncSession, user_id: UUID) -> None:

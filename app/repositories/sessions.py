@@ -125,13 +125,19 @@ async def note_second_factor(session: AsyncSession, session_id: UUID) -> None:
     await session.execute(update(LoginSession).where(LoginSession.id == session_id).values(second_factor=True))
 
 
-async def list_sessions(session: AsyncSession, user_id: UUID, now: datetime) -> Sequence[SessionRecord]:
-    """Where somebody is logged in, the last used first."""
-    rows = await session.execute(
-        _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now).order_by(
-            LoginSession.refreshed_at.desc(), LoginSession.id
-        )
-    )
+async def forget_second_factor(session: AsyncSession, user_id: UUID) -> None:
+    """What was shown in somebody's sessions counts no longer."""
+    await session.execute(update(LoginSession).where(LoginSession.user_id == user_id).values(second_factor=False))
+
+
+async def page_sessions(
+    session: AsyncSession, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
+) -> Sequence[SessionRecord]:
+    """Where somebody is logged in, the last log-in first."""
+    found = _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
+    if after is not None:
+        found = found.where(LoginSession.id < after)
+    rows = await session.execute(found.order_by(LoginSession.id.desc()).limit(limit))
     return [SessionRecord(*row) for row in rows]
 
 
@@ -149,4 +155,5 @@ async def delete_sessions(session: AsyncSession, user_id: UUID, *, keep: UUID | 
 
 async def sweep_sessions(session: AsyncSession, now: datetime) -> None:
     """Deletes sessions that have expired."""
-    await session.execute(delete(LoginSession).where(LoginSession.expires_at <= now))
+    expired = select(LoginSession.id).where(LoginSession.expires_at <= now).with_for_update(skip_locked=True)
+    await session.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))

@@ -74,6 +74,12 @@ async def find_credentials(session: AsyncSession, email: str, *, network: str, n
     return row and Credentials(*row)
 
 
+async def lock_user(session: AsyncSession, *user_ids: UUID) -> None:
+    """Nobody else changes these accounts, or logs in to them, until the transaction ends."""
+    ordered = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
+    await session.execute(ordered.with_for_update(key_share=True))
+
+
 async def holds_password(
     session: AsyncSession, user_id: UUID, password_hash: str, *, to_change_it: bool = False
 ) -> bool:

@@ -103,8 +103,7 @@ async def reinstate_user(
 )
 async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> None:
     """Log somebody out everywhere."""
-    trail.about(user_id)
-    await administration.end_sessions(session, user_id)
+    _note(trail, await administration.end_sessions(session, user_id))
 
 
 @router.delete(
@@ -124,9 +123,10 @@ async def remove_second_factor_of_user(
 
     Make sure that it is she who asks. A message tells her.
     """
-    trail.about(user_id)
-    if address := await administration.remove_second_factor(session, user_id):
-        tasks.add_task(resources.mailer, second_factor_removed_mail(address))
+    account, removed = await administration.remove_second_factor(session, user_id)
+    _note(trail, account)
+    if removed:
+        tasks.add_task(resources.mailer, second_factor_removed_mail(account.email))
 
 
 @router.post("/break-glass", responses=responses(*_ERRORS, "body_too_large", "invalid_request", "busy"))

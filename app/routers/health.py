@@ -1,5 +1,7 @@
 """For whatever watches over the process."""
 
+import asyncio
+
 from fastapi import APIRouter
 
 from app.core.dependencies import AppResources, Public
@@ -10,6 +12,9 @@ from app.schemas.health import Health
 
 router = APIRouter(tags=["Health"])
 
+LASTS = 1.0
+"""Seconds for which a look at the database is good: it is a write, and nobody's rate limits it."""
+
 
 @router.get("/livez")
 async def livez(_: Public) -> Health:
@@ -19,8 +24,18 @@ async def livez(_: Public) -> Health:
 
 @router.get("/readyz", responses=responses("busy", limited=False))
 async def readyz(resources: AppResources, _: Public) -> Health:
-    """Whether requests can be served: the database is there, takes writes, and has the schema we know."""
-    async with resources.sessions.write() as session:
-        if not await check_writable(session):
-            raise DomainError("busy")
+    """Whether requests can be served: the database is there, takes writes, and has the schema we know.
+
+    It is looked at once in a second at most, however many ask.
+    """
+    readiness = resources.readiness
+    async with readiness.lock:
+        now = asyncio.get_running_loop().time()
+        if now - readiness.looked_at >= LASTS:
+            readiness.ready = False
+            readiness.looked_at = now
+            async with resources.sessions.write() as session:
+                readiness.ready = await check_writable(session)
+    if not readiness.ready:
+        raise DomainError("busy")
     return Health(status="ok")

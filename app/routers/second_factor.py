@@ -7,7 +7,7 @@ from app.adapters.mail import (
     second_factor_removed_mail,
     second_factor_set_up_mail,
 )
-from app.core.dependencies import AccountActor, AppResources, DbSession, FreshActor, Now
+from app.core.dependencies import AccountActor, AppResources, DbSession, FreshAccountActor, Now
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import Trail
@@ -30,7 +30,7 @@ async def get_second_factor(actor: AccountActor, session: DbSession) -> second_f
     responses=responses("not_authenticated", "log_in_again", "second_factor_exists", "invalid_request", "busy"),
 )
 async def set_up_second_factor(
-    actor: FreshActor, resources: AppResources, session: DbSession, _: Trail
+    actor: FreshAccountActor, resources: AppResources, session: DbSession, _: Trail
 ) -> second_factor.Enrolment:
     """Begin to set up a second factor.
 
@@ -56,7 +56,7 @@ async def set_up_second_factor(
 )
 async def confirm_second_factor(
     body: wire.Code,
-    actor: FreshActor,
+    actor: FreshAccountActor,
     resources: AppResources,
     session: DbSession,
     now: Now,
@@ -80,7 +80,7 @@ async def confirm_second_factor(
     responses=responses("not_authenticated", "log_in_again", "not_found", "invalid_request", "busy"),
 )
 async def renew_recovery_codes(
-    actor: FreshActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
+    actor: FreshAccountActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
 ) -> wire.RecoveryCodes:
     """Make new recovery codes; the ones from before work no longer. A message tells you."""
     new = await second_factor.renew_recovery_codes(session, actor)
@@ -94,7 +94,7 @@ async def renew_recovery_codes(
     responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"),
 )
 async def remove_second_factor(
-    actor: FreshActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
+    actor: FreshAccountActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
 ) -> None:
     """Remove your second factor; a message tells you.
 

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import TypeAdapter
 
 from app.core.dependencies import AccountActor, DbSession, Now
 from app.repositories import sessions
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
+from app.schemas.fields import PageQuery
+from app.services.sessions import end_all_sessions
 from app.services.sessions import end_session as end_one
 
 router = APIRouter(prefix="/auth/sessions", tags=["Accounts"], route_class=StrictRoute)
@@ -20,12 +25,28 @@ FORGET = {"Clear-Site-Data": '"cache", "storage"'}
 """The header for whoever leaves: tells a browser to keep nothing of us (W3C Clear Site Data)."""
 
 
-@router.get("", responses=responses("not_authenticated", "invalid_request", "busy"))
-async def list_sessions(actor: AccountActor, session: DbSession, now: Now) -> Sequence[wire.Session]:
-    """Where you are logged in, the last used first."""
+_KEY = TypeAdapter(UUID)
+
+
+@router.get(
+    "",
+    responses={200: {"headers": LINK_HEADER}, **responses("not_authenticated", "invalid_request", "busy")},
+)
+async def list_sessions(
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    actor: AccountActor,
+    session: DbSession,
+    now: Now,
+) -> Sequence[wire.Session]:
+    """Where you are logged in, the last log-in first."""
     current = actor.get_login().session_id
-    found = await sessions.list_sessions(session, actor.id, now)
-    return [wire.Session(**asdict(each), current=each.id == current) for each in found]
+    found = await sessions.page_sessions(
+        session, actor.id, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+    )
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
+    return [wire.Session(**asdict(each), current=each.id == current) for each in page]
 
 
 @router.delete(
@@ -36,7 +57,7 @@ async def list_sessions(actor: AccountActor, session: DbSession, now: Now) -> Se
 async def end_sessions(actor: AccountActor, response: Response, session: DbSession, _: Trail) -> None:
     """Log out everywhere, here too. A browser forgets what it has kept of us."""
     response.headers.update(FORGET)
-    await sessions.delete_sessions(session, actor.id)
+    await end_all_sessions(session, actor)
 
 
 @router.delete(

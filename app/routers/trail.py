@@ -78,6 +78,8 @@ def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
     match answer:
         case {"id": id_, "patient_id": patient_id}:
             yield UUID(patient_id), UUID(id_)
+        case {"id": id_, "role": Role.PATIENT}:
+            yield UUID(id_), UUID(id_)
         case dict():
             for member in answer.values():
                 yield from _find_concerned(member)

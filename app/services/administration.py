@@ -31,6 +31,10 @@ async def suspend_user(session: AsyncSession, actor: Actor, user_id: UUID, now: 
     """
     if user_id == actor.id:
         raise DomainError("not_yourself")
+    # Of two who suspend each other one was first, and the other one is none any more.
+    await users.lock_user(session, actor.id, user_id)
+    if (await accounts.get_account(session, actor.id)).status is not AccountStatus.ACTIVE:
+        raise DomainError("not_authenticated")
     await accounts.suspend_user(session, user_id, now)
     await sessions.delete_sessions(session, user_id)
     return await accounts.get_account(session, user_id)
@@ -42,21 +46,21 @@ async def reinstate_user(session: AsyncSession, user_id: UUID) -> AccountRecord:
     return await accounts.get_account(session, user_id)
 
 
-async def end_sessions(session: AsyncSession, user_id: UUID) -> None:
+async def end_sessions(session: AsyncSession, user_id: UUID) -> AccountRecord:
     """Logs somebody out everywhere."""
-    await accounts.get_account(session, user_id)
-    await sessions.delete_sessions(session, user_id)
-
-
-async def remove_second_factor(session: AsyncSession, user_id: UUID) -> str | None:
-    """For somebody who has lost authenticator and recovery codes; logs her out everywhere.
-
-    Returns the address of whoever is to be told, if a second factor was asked for.
-    """
+    await users.lock_user(session, user_id)
     account = await accounts.get_account(session, user_id)
     await sessions.delete_sessions(session, user_id)
-    removed = await second_factors.delete_second_factor(session, user_id)
-    return account.email if removed else None
+    return account
+
+
+async def remove_second_factor(session: AsyncSession, user_id: UUID) -> tuple[AccountRecord, bool]:
+    """For somebody who has lost authenticator and recovery codes; logs her out everywhere.
+
+    Returns whose it was, and whether a second factor was asked for.
+    """
+    account = await end_sessions(session, user_id)
+    return account, await second_factors.delete_second_factor(session, user_id)
 
 
 async def break_glass(

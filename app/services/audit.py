@@ -66,6 +66,10 @@ async def record(session: AsyncSession, *events: Event, now: datetime) -> None:
     )
 
 
+class BrokenChainError(Exception):
+    """The trail is not what was sealed; says where."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """How many events were sealed at once, and where the chain ends then."""
@@ -74,13 +78,15 @@ class Sealed:
     head: Head
 
 
-async def seal(session: AsyncSession, key: bytes) -> Sealed:
+async def seal(session: AsyncSession, key: bytes, *, remembered: Head | None = None) -> Sealed:
     """Goes on with the chain over what is committed and not sealed yet, at most ``BATCH`` events.
 
     The order is that of the chain: what is committed late comes later in it, whenever it happened. Who seals at the
-    same time waits, and finds the rest.
+    same time waits, and finds the rest. ``BrokenChainError`` if a head that is ``remembered`` is not in the chain.
     """
     await lock_all(session, _CHAIN)
+    if remembered and remembered.position and await audit.find_hash(session, remembered.position) != remembered.hash:
+        raise BrokenChainError(f"the chain has lost position {remembered.position}, which this process has sealed")
     events = await audit.list_unsealed(session, BATCH)
     head = await audit.find_head(session)
     seals = []
@@ -90,10 +96,6 @@ async def seal(session: AsyncSession, key: bytes) -> Sealed:
     if seals:
         await audit.write_seals(session, seals)
     return Sealed(len(seals), head)
-
-
-class BrokenChainError(Exception):
-    """The trail is not what was sealed; says where."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,16 @@ async def cancel_appointment(
 
 async def cancel_all(session: AsyncSession, patient: Actor, now: datetime) -> None:
     """Cancels all that a patient has booked and that has not begun, even if that is too late for anybody else."""
-    for appointment_id in await appointments.list_booked(session, patient, since=now):
-        before = await appointments.get_appointment(session, patient, appointment_id, for_update=True)
-        if before.status is AppointmentStatus.BOOKED:
-            await _change(session, before, Action.CANCEL, patient, now, cancelled_at=now, cancelled_by=patient.id)
+    await appointments.change_booked(
+        session,
+        patient,
+        since=now,
+        by=patient.id,
+        at=now,
+        status=TRANSITIONS[Action.CANCEL].target,
+        cancelled_at=now,
+        cancelled_by=patient.id,
+    )
 
 
 async def advance_appointment(

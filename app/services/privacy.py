@@ -84,7 +84,7 @@ async def export(session: AsyncSession, actor: Actor, now: datetime) -> Export:
         )
     return Export(
         account,
-        await sessions.list_sessions(session, user_id, now),
+        await sessions.page_sessions(session, user_id, now, after=None, limit=_ALL),
         await attempts.list_known_clients(session, user_id),
         await second_factor.get_status(session, actor),
         booked,
@@ -135,14 +135,15 @@ async def erase(session: AsyncSession, actor: Actor, now: datetime) -> None:
     What a patient has booked is cancelled, whatever the cut-off. ``has_appointments`` for a doctor whom patients still
     expect, ``wrong_role`` for an administrator, whom only another one can replace.
     """
-    await erasure.lock_user(session, actor.id)
     match actor.role:
         case Role.PATIENT:
+            await users.lock_user(session, actor.id)
             await cancel_all(session, actor, now)
             await erasure.erase_patient(session, actor.id)
         case Role.DOCTOR:
-            # No more bookings while this is decided.
+            # No more bookings while this is decided; and before the account, as in every change of her rules.
             await doctors.begin_rule_change(session, actor.id)
+            await users.lock_user(session, actor.id)
             if await appointments.list_upcoming(session, actor.id, since=now):
                 raise DomainError("has_appointments")
             await erasure.erase_doctor(session, actor.id, now)

@@ -94,6 +94,7 @@ async def get_status(session: AsyncSession, actor: Actor) -> Status:
 
 async def set_up(session: AsyncSession, settings: Settings, actor: Actor) -> Enrolment:
     """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``."""
+    await users.lock_user(session, actor.id)
     secret = new_totp_secret()
     encrypted = encrypt(secret, settings.secret_key.get_secret_value())
     if not await second_factors.begin_second_factor(session, actor.id, encrypted):
@@ -106,6 +107,8 @@ async def confirm(
     session: AsyncSession, settings: Settings, actor: Actor, code: str, now: datetime
 ) -> NewRecoveryCodes:
     """From now on the second factor is asked for; returns recovery codes. All other sessions of the actor end."""
+    # A log-in with the password alone must not begin a session after the others have ended.
+    await users.lock_user(session, actor.id)
     factor = await second_factors.find_second_factor(session, actor.id)
     if factor is None:
         raise DomainError("not_found")
@@ -134,7 +137,12 @@ async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> NewRecove
 
 
 async def remove(session: AsyncSession, actor: Actor) -> str | None:
-    """Asks for no second factor any more; returns the address of whoever is to be told, if one was asked for."""
+    """Asks for no second factor any more; returns the address of whoever is to be told, if one was asked for.
+
+    Where the actor's role asks for one, her sessions count as those that have shown none.
+    """
+    await users.lock_user(session, actor.id)
+    await sessions.forget_second_factor(session, actor.id)
     if not await second_factors.delete_second_factor(session, actor.id):
         return None
     user = await users.get_user(session, actor.id)

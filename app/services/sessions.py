@@ -234,6 +234,12 @@ async def sweep(session: AsyncSession, now: datetime) -> None:
     await attempts.sweep_attempts(session, now)
 
 
+async def end_all_sessions(session: AsyncSession, actor: Actor) -> None:
+    """Logs the actor out everywhere; a log-in that has begun already ends, too."""
+    await users.lock_user(session, actor.id)
+    await sessions.delete_sessions(session, actor.id)
+
+
 async def end_session(session: AsyncSession, actor: Actor, session_id: UUID) -> None:
     """Ends one of the actor's sessions; ``not_found`` if it is not hers, or has ended."""
     if not await sessions.delete_session(session, actor.id, session_id):

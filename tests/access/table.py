@@ -99,15 +99,15 @@ TABLE = {
     "POST /auth/logout": Row("account", 204),
     "POST /auth/change-password": Row("account", 204),
     "GET /auth/me": Row("account"),
-    "GET /auth/me/export": Row("fresh"),
+    "GET /auth/me/export": Row("fresh", but={"bare doctor": "factor", "bare administrator": "factor"}),
     "DELETE /auth/me": Row(
         "fresh",
         204,
         but={
             "doctor": "expected",
-            "bare doctor": "expected",
+            "bare doctor": "factor",
             "administrator": "role",
-            "bare administrator": "role",
+            "bare administrator": "factor",
         },
     ),
     "GET /auth/sessions": Row("account"),

@@ -1,5 +1,6 @@
 """What holds for every route: the shape of errors, strict reading, limits, health, the documentation page."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -12,7 +13,8 @@ from sqlalchemy import text
 from app.core.dependencies import Resources
 from app.db.schema import newest_revision
 from app.db.session import Sessions
-from tests.conftest import Join
+from app.routers import health
+from tests.conftest import Counted, Join
 from tests.people import PASSWORD, Person, problem
 
 REGISTRATION = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
@@ -160,7 +162,17 @@ async def test_livez_asks_nobody(client: httpx2.AsyncClient, statements: list[st
     assert statements == []
 
 
-async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions) -> None:
+async def test_however_many_ask_whether_it_is_ready_it_is_looked_at_once(
+    client: httpx2.AsyncClient, counted: Counted
+) -> None:
+    counted()
+    answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert counted() == 1
+
+
+async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LASTS", 0)
     assert (await client.get("/readyz")).json() == {"status": "ok"}
     async with sessions.write() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))

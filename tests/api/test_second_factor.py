@@ -233,8 +233,10 @@ class TestWhereStaffMustHaveOne:
 
     async def test_who_removes_it_has_to_set_up_another(self, doctor: Person, clock: SetClock) -> None:
         await set_up(doctor, clock)
+        assert (await doctor.get("/doctors/me")).status_code == 200
         assert (await doctor.delete("/auth/second-factor")).status_code == 204
-        problem(await (await doctor.again()).get("/doctors/me"), 403, "set_up_second_factor")
+        for session in (doctor, await doctor.again()):
+            problem(await session.get("/doctors/me"), 403, "set_up_second_factor")
 
 
 class TestWhereEverybodyMustHaveOne:
@@ -243,6 +245,8 @@ class TestWhereEverybodyMustHaveOne:
         return settings.model_copy(update={"require_second_factor": "everybody"})
 
     async def test_a_patient_too(self, patient: Person, clock: SetClock) -> None:
-        problem(await patient.get("/appointments"), 403, "set_up_second_factor")
+        for method, path in (("GET", "/appointments"), ("GET", "/auth/me/export"), ("DELETE", "/auth/me")):
+            answer = await patient.client.request(method, path, headers=patient.headers)
+            problem(answer, 403, "set_up_second_factor")
         await set_up(patient, clock)
         assert (await patient.get("/appointments")).status_code == 200

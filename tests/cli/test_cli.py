@@ -13,7 +13,7 @@ from app.cli import main
 from app.core.chain import chain_key
 from app.db.schema import newest_revision
 from app.db.session import Sessions
-from app.jobs.sealing import seal_once
+from app.jobs.sealing import Memory, seal_once
 from app.services import audit
 from app.services.audit import Event
 from tests.databases import tampering
@@ -97,7 +97,7 @@ async def test_the_audit_trail_is_verified(
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
     await record()
     key = chain_key("a key of its own")
-    while await seal_once(sessions, key):
+    while await seal_once(sessions, key, Memory()):
         pass
     await record()
     assert await run("audit", "verify") == 0

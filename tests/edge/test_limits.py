@@ -142,6 +142,16 @@ async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> No
         assert (await client.get("/doctors")).status_code == 200
 
 
+async def test_a_token_whose_session_has_ended_counts_against_nobody(start: Start) -> None:
+    async with client_of(await start(rate_limit_per_account="2/hour")) as client:
+        ann = await Person.join(client, "patient")
+        gone = await ann.again()
+        assert (await client.post("/auth/logout", headers=gone.headers)).status_code == 204
+        for _ in range(3):
+            problem(await gone.get("/auth/me"), 401, "not_authenticated")
+        assert (await ann.get("/auth/me")).status_code == 200
+
+
 async def test_a_forged_token_counts_against_nobody(start: Start) -> None:
     async with client_of(await start(rate_limit_per_account="1/hour")) as client:
         ann = await Person.join(client, "patient")

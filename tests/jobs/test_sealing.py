@@ -14,9 +14,10 @@ from app.core.chain import chain_key
 from app.db.session import Sessions
 from app.jobs import sealing as job
 from app.jobs.repeating import repeating
+from app.repositories.audit import count_unsealed
 from app.services import audit
-from app.services.audit import Event
-from tests.databases import connected
+from app.services.audit import BrokenChainError, Event
+from tests.databases import connected, tampering
 from tests.people import Person
 from tests.servers import clients, serve
 
@@ -30,8 +31,9 @@ def told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def sealing(sessions: Sessions) -> AbstractAsyncContextManager[None]:
+    memory = job.Memory()
     # Looked up at each turn, so that a test can look on.
-    return repeating("sealing", lambda: job.seal_all(sessions, KEY), seconds=0.02)
+    return repeating("sealing", lambda: job.seal_all(sessions, KEY, memory), seconds=0.02)
 
 
 async def record(sessions: Sessions, count: int) -> None:
@@ -77,14 +79,14 @@ async def test_nothing_is_written_where_nothing_is_to_be_sealed(
     sessions: Sessions, statements: list[str], backend: str, database_url: str
 ) -> None:
     await record(sessions, 1)
-    assert await job.seal_once(sessions, KEY) == 1
+    assert await job.seal_once(sessions, KEY, job.Memory()) == 1
     statements.clear()
-    assert await job.seal_once(sessions, KEY) == 0
+    assert await job.seal_once(sessions, KEY, job.Memory()) == 0
     assert [each.split()[0] for each in statements if not each.startswith("BEGIN")] == ["SELECT"]
     if backend == "sqlite":
         with sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            assert await job.seal_once(sessions, KEY) == 0
+            assert await job.seal_once(sessions, KEY, job.Memory()) == 0
         writer.close()
 
 
@@ -148,3 +150,34 @@ async def test_two_server_processes_go_on_with_one_chain(sessions: Sessions, dat
         for _ in range(4):
             await asyncio.gather(*(person.get("/appointments") for person in people for _ in range(5)))
         await until(all_are)
+
+
+async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
+    sessions: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def told() -> bool:
+        return any("sealing fails" in message for message in caplog.messages)
+
+    memory = job.Memory()
+    await record(sessions, 3)
+    assert await job.seal_once(sessions, KEY, memory) == 3
+    async with sessions.write() as session:
+        await tampering(session)
+        await session.execute(text("UPDATE audit_events SET position = NULL, hash = NULL WHERE position > 1"))
+    with pytest.raises(BrokenChainError, match="has lost position 3"):
+        await job.seal_once(sessions, KEY, memory)
+    async with repeating("sealing", lambda: job.seal_all(sessions, KEY, memory), seconds=0.02):
+        await until(told)
+    assert await sealed(sessions) == 1
+
+
+async def test_what_comes_last_is_sealed_at_the_end(sessions: Sessions) -> None:
+    async with sealing(sessions):
+        await until(lambda: nothing_waits(sessions))
+        await record(sessions, 1)
+    assert await nothing_waits(sessions)
+
+
+async def nothing_waits(sessions: Sessions) -> bool:
+    async with sessions.read() as session:
+        return await count_unsealed(session) == 0

@@ -1,0 +1,72 @@
+"""Two who decide about the same account at once: the second sees what the first has done."""
+
+import asyncio
+from uuid import UUID
+
+import pyotp
+import pytest
+from sqlalchemy import text
+from uuid_utils.compat import uuid7
+
+from app.core.clients import Client
+from app.core.errors import DomainError
+from app.core.permissions import Actor, Role
+from app.db.session import Sessions
+from app.repositories import sessions as login_sessions
+from app.repositories import users
+from app.services import administration, practice
+from tests.conftest import SetClock
+from tests.people import Person
+
+A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
+
+
+async def test_no_log_in_without_a_code_survives_the_setting_up_of_a_second_factor(
+    patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    body = {"otp": pyotp.TOTP(secret).at(clock.time)}
+    user_id, session_id = UUID(patient.id), uuid7()
+    async with sessions.write() as session:
+        password_hash = await session.scalar(text("SELECT password_hash FROM users WHERE role = 'patient'"))
+        assert await users.holds_password(session, user_id, password_hash)
+        confirming = asyncio.create_task(patient.post("/auth/second-factor/confirm", body))
+        await asyncio.sleep(A_MOMENT)
+        assert not confirming.done(), "it waits for the log-in that has begun"
+        ends = {"now": clock.time, "expires_at": clock.time, "ends_at": clock.time}
+        client = Client("127.0.0.1")
+        await login_sessions.insert_session(session, session_id, user_id, client, second_factor=False, **ends)
+    assert (await confirming).status_code == 200
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM login_sessions")) == 1
+
+
+async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+    actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
+    assert (await doctor.delete("/auth/me")).status_code == 204
+    with pytest.raises(DomainError, match="not_authenticated"):
+        async with sessions.write() as session:
+            await practice.change_practice(session, actor, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time)
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM users WHERE name LIKE '%Amara%'")) == 0
+
+
+async def test_of_two_administrators_who_suspend_each_other_one_stays(
+    admin: Person, patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE users SET role = 'admin'"))
+    one, other = (Actor(UUID(person.id), Role.ADMIN, person.name) for person in (admin, patient))
+
+    async def suspend_in_turn() -> None:
+        async with sessions.write() as session:
+            await administration.suspend_user(session, other, one.id, clock.time)
+
+    async with sessions.write() as session:
+        await administration.suspend_user(session, one, other.id, clock.time)
+        second = asyncio.create_task(suspend_in_turn())
+        await asyncio.sleep(A_MOMENT)
+        assert not second.done()
+    with pytest.raises(DomainError, match="not_authenticated"):
+        await second
+    assert (await admin.get("/admin/users?status=suspended")).json()[0]["id"] == patient.id
