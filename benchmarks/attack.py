@@ -168,7 +168,7 @@ async def attack(url: str) -> None:
         lambda client: client.post("/auth/login", data={"username": next(names), "password": "wrong"}),
     ]
     print("begun", flush=True)
-    async with asyncio.timeout(2 * LONGEST_ANSWER), asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+    async with asyncio.timeout(2 * LONGEST_ANSWER), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for number, kind in enumerate(kinds * OF_EACH_KIND):
             client = await stack.enter_async_context(connected(url, f"127.0.2.{number + 1}"))
             for _ in range(TRICKLES if kind is kinds[2] else 1):
