@@ -55,7 +55,7 @@ async def _meaning(request: Request) -> bytes:
     """The body, however it is written: who sends it again may do so in another order."""
     try:
         return json.dumps(await request.json(), sort_keys=True).encode()
-    except ValueError:  # none is needed, or it is refused for this
+    except (ValueError, RecursionError):  # none is needed, or it is refused for this
         return await request.body()
 
 

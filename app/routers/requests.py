@@ -17,6 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.errors import DomainError
 from app.routers.trail import open_trail
 
+MOST_BRACKETS = 4000
+"""In the JSON of one request; a text of 2,000 brackets and a full weekly plan together have fewer."""
+
 
 class StrictRequest(Request):
     """A request whose JSON is RFC 8259 in UTF-8, with no name twice in an object and no number beyond all bounds."""
@@ -24,6 +27,9 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The body; ``json.JSONDecodeError``, which never quotes it, for anything that is not strict JSON."""
         body = await self.body()
+        # Before anything is built of them: an attack is nothing but these, and no request of ours has half as many.
+        if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+            raise _bad("has too many lists and objects")
         try:
             return json.loads(
                 body.decode(),

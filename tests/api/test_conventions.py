@@ -40,8 +40,9 @@ async def accounts(sessions: Sessions) -> int:
         (b'{"email": 1e999}', "a number is out of range"),
         (b'{"email": ' + b"1" * 5000 + b"}", "a number is too long"),
         (b'{"email": "a@example.com", "email": "b@example.com"}', "a name stands twice in an object"),
-        (b"[" * 30_000, "nested too deeply"),
-        (b'{"a":' * 10_000, "nested too deeply"),
+        (b"[" * 30_000, "has too many lists and objects"),
+        (b'{"a":' * 10_000, "has too many lists and objects"),
+        (b"[" * 3_990 + b"]" * 3_990, ""),
         (json.dumps(REGISTRATION).encode("utf-16"), "not UTF-8"),
         (b"\xff\xfe", "not UTF-8"),
         (b"\xef\xbb\xbf{}", "is not valid JSON"),
@@ -57,6 +58,14 @@ async def test_a_body_that_is_not_strict_json(
     answer = await client.post("/auth/register", content=body, headers=JSON)
     assert message in str(problem(answer, 422, "invalid_request")["errors"])
     assert await accounts(sessions) == 0
+
+
+@pytest.mark.parametrize("depth", [500, 900, 1_500, 3_990])
+async def test_no_depth_is_too_deep_for_a_key(patient: Person, depth: int) -> None:
+    headers = patient.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    for body in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+        answer = await patient.client.post("/appointments", headers=headers, content=body)
+        problem(answer, 422, "invalid_request")
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
