@@ -457,7 +457,7 @@ async def test_what_administrators_do_and_why(
         Seen("suspend_user", admin.id, None, doctor.id),
         Seen("reinstate_user", admin.id, None, doctor.id),
         Seen("approve_doctor", admin.id, None, doctor.id),
-        Seen("end_sessions_of_user", admin.id, None, patient.id),
+        Seen("end_sessions_of_user", admin.id, patient.id, patient.id),
         Seen("remove_second_factor_of_user", admin.id, None, doctor.id),
     ]
     async with sessions.read() as session:
