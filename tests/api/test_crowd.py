@@ -70,10 +70,11 @@ async def test_two_hundred_doctors_and_a_hundred_thousand_appointments_take_no_m
     await doctor.client.put(
         "/doctors/me/hours", headers=doctor.headers, json={"monday": [["09:00", "12:00"], ["13:00", "17:00"]]}
     )
+    # One statement of each list is the trail.
     paths = {
         f"/doctors/{doctor.id}/slots?to=2026-12-31T00:00:00Z": 3,
         f"/doctors/{doctor.id}/availability?to=2026-12-31T00:00:00Z": 3,
-        "/doctors/me/appointments?from=2026-12-01T00:00:00Z&to=2027-01-01T00:00:00Z&limit=100": 3,  # the third is the trail
+        "/doctors/me/appointments?from=2026-12-01T00:00:00Z&to=2027-01-01T00:00:00Z&limit=100": 3,
         "/doctors/me/appointments?conflicting=true&limit=100": 5,
     }
     doctor_id = UUID(doctor.id)
