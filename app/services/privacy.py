@@ -135,18 +135,17 @@ async def erase(session: AsyncSession, actor: Actor, now: datetime) -> None:
     What a patient has booked is cancelled, whatever the cut-off. ``has_appointments`` for a doctor whom patients still
     expect, ``wrong_role`` for an administrator, whom only another one can replace.
     """
-    match actor.role:
-        case Role.PATIENT:
-            await users.lock_user(session, actor.id)
-            await cancel_all(session, actor, now)
-            await erasure.erase_patient(session, actor.id)
-        case Role.DOCTOR:
-            # No more bookings while this is decided; and before the account, as in every change of her rules.
-            await doctors.begin_rule_change(session, actor.id)
-            await users.lock_user(session, actor.id)
-            if await appointments.list_upcoming(session, actor.id, since=now):
-                raise DomainError("has_appointments")
-            await erasure.erase_doctor(session, actor.id, now)
-        case Role.ADMIN:
-            raise DomainError("wrong_role")
+    if actor.role is Role.ADMIN:
+        raise DomainError("wrong_role")
+    if actor.role is Role.DOCTOR:
+        # No more bookings while this is decided; and before the account, as in every change of her rules.
+        await doctors.begin_rule_change(session, actor.id)
+        await users.lock_user(session, actor.id)
+        if await appointments.list_upcoming(session, actor.id, since=now):
+            raise DomainError("has_appointments")
+        await erasure.erase_doctor(session, actor.id, now)
+    else:
+        await users.lock_user(session, actor.id)
+        await cancel_all(session, actor, now)
+        await erasure.erase_patient(session, actor.id)
     await erasure.erase_user(session, actor.id, now)

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.db.session import Sessions
 from app.models import User
+from app.services import privacy
 from app.services.audit import Event, record
 from tests.conftest import Counted, SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
@@ -91,7 +92,10 @@ async def test_however_much_was_done_is_in_the_export(
     assert [each["at"] for each in access] == sorted(each["at"] for each in access)
 
 
-async def test_every_appointment_is_in_the_export(patient: Person, doctor: Person) -> None:
+async def test_every_appointment_is_in_the_export(
+    patient: Person, doctor: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "_BATCH", 2)
     await doctor.open("2026-12-08T00:00:00Z", "2026-12-14T00:00:00Z")
     for number in range(3):
         await patient.book(doctor, f"2026-12-08T{number:02}:00:00Z")

@@ -235,3 +235,17 @@ async def test_the_chain_is_the_only_thing_that_holds_then(sessions: Sessions, s
     with pytest.raises(BrokenChainError, match="another hash than was written down"):
         await verify(sessions, written_down=sealed)
     assert done.head != sealed
+
+
+async def test_a_chain_that_has_lost_what_is_remembered_is_not_gone_on_with(sessions: Sessions) -> None:
+    await record(sessions, 2)
+    sealed = await seal(sessions)
+    await record(sessions, 1)
+    async with sessions.write() as session:
+        assert (await audit.seal(session, KEY, remembered=sealed.head)).head.position == 3
+    await record(sessions, 1)
+    for lost in (Head(2, "00" * 32), Head(9, sealed.head.hash)):
+        with pytest.raises(BrokenChainError, match=f"has lost position {lost.position}"):
+            async with sessions.write() as session:
+                await audit.seal(session, KEY, remembered=lost)
+    assert (await verify(sessions)).sealed == 3

@@ -1,0 +1,105 @@
+"""What happens between the two transactions of a log-in, and of a change of the password."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from sqlalchemy import text
+
+from app.core.clients import Client
+from app.core.errors import DomainError
+from app.core.permissions import Actor, Login, Role
+from app.core.security import Passwords
+from app.core.settings import Settings
+from app.db.engine import create_engine
+from app.db.session import Sessions
+from app.repositories.users import UserRecord
+from app.services import accounts
+from app.services.sessions import log_in
+from tests.conftest import SetClock
+from tests.people import PASSWORD
+
+HERE = Client("127.0.0.1")
+
+
+class Interrupted(Passwords):
+    """Hashing takes a while, in which something may happen."""
+
+    happens: Callable[[], Awaitable[object]]
+
+    async def matches(self, password: str, encoded: str | None) -> bool:
+        matches = await super().matches(password, encoded)
+        await self.happens()
+        return matches
+
+
+@pytest.fixture
+async def passwords(settings: Settings) -> AsyncIterator[Interrupted]:
+    passwords = Interrupted(settings)
+    yield passwords
+    passwords.close()
+
+
+@pytest.fixture
+async def one_connection(database_url: str) -> AsyncIterator[Sessions]:
+    engine = create_engine(database_url, pool_size=1, timeout=1)
+    yield Sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def ann(sessions: Sessions, passwords: Passwords, clock: SetClock) -> UserRecord:
+    async with sessions.write() as session:
+        return await accounts.register(
+            session,
+            passwords,
+            email="ann@example.com",
+            password=PASSWORD,
+            name="Ann Lee",
+            role=Role.PATIENT,
+            now=clock.time,
+            refuse_weak=False,
+        )
+
+
+async def count(sessions: Sessions, query: str) -> int | None:
+    async with sessions.read() as session:
+        number: int | None = await session.scalar(text(f"SELECT count(*) FROM {query}"))
+        return number
+
+
+async def test_a_database_that_goes_away_is_no_failed_log_in(
+    one_connection: Sessions, sessions: Sessions, passwords: Interrupted, settings: Settings, ann: UserRecord,
+    clock: SetClock,
+) -> None:  # fmt: skip
+    async with AsyncExitStack() as stack:
+
+        async def take_the_connection() -> None:
+            session = await stack.enter_async_context(one_connection.read())
+            await session.execute(text("SELECT 1"))
+
+        passwords.happens = take_the_connection
+        with pytest.raises(DomainError, match="busy"):
+            await log_in(
+                one_connection, passwords, settings, email=ann.email, password=PASSWORD, otp=None, client=HERE,
+                now=clock.time,
+            )  # fmt: skip
+    assert await count(sessions, "audit_events WHERE outcome != 'ok'") == 0
+    assert await count(sessions, "login_sessions") == 0
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_changed_again(
+    sessions: Sessions, passwords: Interrupted, settings: Settings, ann: UserRecord, clock: SetClock
+) -> None:
+    async def change_it() -> None:
+        async with sessions.write() as session:
+            await session.execute(text("UPDATE users SET password_hash = 'another'"))
+
+    passwords.happens = change_it
+    actor = Actor(ann.id, ann.role, ann.name, Login(ann.id, clock.time, second_factor=False))
+    with pytest.raises(DomainError, match="not_authenticated"):
+        await accounts.change_password(
+            sessions, passwords, settings, actor, current_password=PASSWORD, new_password="another horse", client=HERE,
+            now=clock.time,
+        )  # fmt: skip
+    assert await count(sessions, "users WHERE password_hash = 'another'") == 1
