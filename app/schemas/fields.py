@@ -219,7 +219,7 @@ TimeZone = Annotated[
 SelfChosenRole = Annotated[Literal["doctor", "patient"], BeforeValidator(_fold_case)]
 """A role that anybody may take, in any letter case."""
 
-Limit = Annotated[int, BeforeValidator(_read_digits), Field(ge=1, le=100, description="How many to return at most.")]
+Limit = Annotated[int, Field(ge=1, le=100, description="How many to return at most."), BeforeValidator(_read_digits)]
 Cursor = Annotated[
     str,
     StringConstraints(max_length=2000),
