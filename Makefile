@@ -2,8 +2,9 @@
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Older pips hold a package with an extra for another one than the package, and would look for its newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
-	--no-annotate --custom-compile-command 'make lock'
+	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo migrate test coverage lint format lock fuzz mutation bench clean
