@@ -21,7 +21,7 @@ from app.db.schema import ensure_newest
 from app.db.session import Sessions
 from app.edge import metrics
 from app.edge.stack import add_edge
-from app.jobs import sealing, sweeping
+from app.jobs import looking, sealing, sweeping
 from app.jobs.repeating import repeating
 from app.routers import (
     admin,
@@ -36,6 +36,7 @@ from app.routers import (
     privacy,
     problems,
     schedule,
+    search,
     second_factor,
     sessions,
     visit_types,
@@ -76,6 +77,7 @@ def create_app(
                     partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret), sealing.Memory()),
                     seconds=sealing.SECONDS,
                 ),
+                repeating("looking", partial(looking.look_once, resources.sessions, clock), seconds=looking.SECONDS),
                 repeating(
                     "sweeping", partial(sweeping.sweep_once, resources.sessions, clock), seconds=sweeping.SECONDS
                 ),
@@ -106,6 +108,7 @@ def create_app(
         second_factor,
         doctors,
         offers,
+        search,
         holds,
         appointments,
         schedule,

@@ -17,7 +17,16 @@ from app.routers.requests import BodyLimit
 MAX_BODY_BYTES = 64 * 1024
 # Whatever the API reads and says beyond what every browser lets through.
 READ = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID")
-SAID = ("ETag", "Idempotency-Replayed", "Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+SAID = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Searched-Until",
+    "X-Request-ID",
+)
 
 
 def add_edge(app: FastAPI, settings: Settings) -> None:

@@ -3,6 +3,7 @@ from app.models.audit import AuditEvent
 from app.models.doctor import Availability, Doctor, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownClient, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
+from app.models.offer import DoctorLanguage, Offer
 from app.models.user import PasswordReset, User
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "AuditEvent",
     "Availability",
     "Doctor",
+    "DoctorLanguage",
     "IdempotencyKey",
     "KnownClient",
     "LoginAttempt",
     "LoginSession",
+    "Offer",
     "PasswordReset",
     "RecoveryCode",
     "RefreshToken",

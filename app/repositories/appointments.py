@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
+from app.repositories.bounds import lower_bounds
 from app.scheduling.decisions import LONGEST_VISIT
 from app.scheduling.intervals import Interval, to_instant
 from app.scheduling.status import AppointmentStatus
@@ -170,6 +171,8 @@ async def change_appointment(
             changed_by=before.changed_by or before.patient_id,
         )
     )
+    if "start_time" in values or not values["status"].occupies_time:
+        await lower_bounds(session, [before.doctor_id], before.start_time)
     return True
 
 
@@ -260,12 +263,15 @@ async def list_upcoming(
 async def change_booked(
     session: AsyncSession, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
 ) -> None:
-    """Makes a new version of all that the actor has booked and that does not start before ``since``."""
+    """Makes a new version of all that the actor has booked and that does not start before ``since``; frees its time."""
     booked = and_(_own(actor), Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time >= since)
     # Locked in one order; what is booked meanwhile comes too late for both statements alike.
-    ids = (await session.scalars(select(Appointment.id).where(booked).order_by(Appointment.id).with_for_update())).all()
-    for some in batched(ids, _MOST_IDS):
-        chosen = Appointment.id.in_(some)
+    locked = (
+        select(Appointment.id, Appointment.doctor_id, Appointment.start_time).where(booked).order_by(Appointment.id)
+    )
+    rows = (await session.execute(locked.with_for_update())).all()
+    for some in batched([row.id for row in rows], _MOST_IDS):
+        these = Appointment.id.in_(some)
         kept = select(
             Appointment.id,
             Appointment.version,
@@ -275,11 +281,13 @@ async def change_booked(
             Appointment.visit_type_id,
             func.coalesce(Appointment.changed_at, Appointment.created_at),
             func.coalesce(Appointment.changed_by, Appointment.patient_id),
-        ).where(chosen)
+        ).where(these)
         columns = [column.name for column in AppointmentVersion.__table__.columns]
         await session.execute(insert(AppointmentVersion).from_select(columns, kept))
-        changed = update(Appointment).where(chosen)
+        changed = update(Appointment).where(these)
         await session.execute(changed.values(version=Appointment.version + 1, changed_at=at, changed_by=by, **values))
+    if rows:
+        await lower_bounds(session, {row.doctor_id for row in rows}, min(row.start_time for row in rows))
 
 
 class PageKey(NamedTuple):

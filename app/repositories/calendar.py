@@ -4,7 +4,7 @@ The constraints of the table decide (docs/booking.md). A hold is a row like any 
 thing that sets it apart is that it ends by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     and_,
+    case,
     delete,
     exists,
     literal,
@@ -27,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.db.guards import insert_unless_taken, violated_guard
+from app.db.lists import padded
 from app.db.locks import lock_all
 from app.models import Appointment, Doctor
 from app.repositories.appointments import AppointmentRecord, change_appointment
@@ -158,6 +160,32 @@ async def list_taken(
         Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
         for busy_start, busy_end, start, visit_type_id in rows
     ]
+
+
+async def list_taken_of(
+    session: AsyncSession, doctor_ids: Collection[UUID], span: Interval, now: datetime
+) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
+    """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
+    taken: dict[UUID, list[tuple[Taken, UUID | None]]] = {doctor_id: [] for doctor_id in doctor_ids}
+    rows = await session.execute(
+        select(
+            Appointment.doctor_id,
+            Appointment.busy_start,
+            Appointment.busy_end,
+            Appointment.start_time,
+            Appointment.visit_type_id,
+            case((_IS_HOLD, Appointment.patient_id)),
+        ).where(
+            Appointment.doctor_id.in_(padded(doctor_ids)),
+            _OCCUPIES_TIME,
+            _is_busy_in(span),
+            not_(and_(_IS_HOLD, Appointment.expires_at <= now)),
+        )
+    )
+    for doctor_id, busy_start, busy_end, start, visit_type_id, holder in rows:
+        each = Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
+        taken[doctor_id].append((each, holder))
+    return taken
 
 
 async def lock_calendars(session: AsyncSession, doctor_id: UUID, patient_id: UUID) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import DomainError
 from app.core.text import search_key
 from app.models import Doctor, User
+from app.repositories.bounds import lower_bounds, rewrite_offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ BRIEFLY = select(
 """What a ``DoctorRecord`` begins with: all that decisions need."""
 LISTED = and_(User.suspended_at.is_(None), User.erased_at.is_(None), Doctor.approved_at.is_not(None))
 """Of those whom patients see and can book."""
+_FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
+"""What her offers are made of."""
 _RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
 
 
@@ -60,6 +63,7 @@ async def insert_doctor(session: AsyncSession, doctor: DoctorRecord, *, approved
             specialty_key=doctor.specialty and search_key(doctor.specialty),
         )
     )
+    await rewrite_offers(session, doctor.id)
 
 
 async def get_doctor(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
@@ -105,12 +109,14 @@ async def page_doctors(
 async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
     """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail.
 
-    ``not_authenticated`` if her account was erased while this waited.
+    Searches know nothing of her any more, until somebody has looked. ``not_authenticated`` if her account was erased
+    while this waited.
     """
     there = exists().where(User.id == Doctor.id, User.erased_at.is_(None))
     opened = update(Doctor).where(Doctor.id == doctor_id, there).values(schedule_version=Doctor.schedule_version + 1)
     if await session.scalar(opened.returning(Doctor.id)) is None:
         raise DomainError("not_authenticated")
+    await lower_bounds(session, [doctor_id])
 
 
 async def update_doctor(session: AsyncSession, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
@@ -124,3 +130,5 @@ async def update_doctor(session: AsyncSession, doctor_id: UUID, changes: Mapping
         columns["specialty_key"] = columns["specialty"] and search_key(columns["specialty"])
     if columns:
         await session.execute(update(Doctor).where(Doctor.id == doctor_id).values(columns))
+    if columns.keys() & _FOUND_BY:
+        await rewrite_offers(session, doctor_id)

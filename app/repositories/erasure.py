@@ -21,6 +21,7 @@ from app.models import (
     User,
     VisitType,
 )
+from app.repositories.bounds import delete_offers
 from app.scheduling.status import AppointmentStatus
 
 ERASED = "Erased account"
@@ -50,6 +51,7 @@ async def erase_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> N
     )
     await session.execute(delete(Availability).where(Availability.doctor_id == user_id))
     await session.execute(delete(TimeOff).where(TimeOff.doctor_id == user_id))
+    await delete_offers(session, user_id)
     await session.execute(
         update(VisitType)
         .where(VisitType.doctor_id == user_id, VisitType.withdrawn_at.is_(None))

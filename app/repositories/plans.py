@@ -1,16 +1,18 @@
 """What a decision is made from: a doctor's rules around some span of time, in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Subquery, and_, exists, literal, null, select, true, union_all
+from sqlalchemy import ColumnElement, Subquery, and_, exists, literal, null, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
+from app.db.lists import padded
 from app.models import Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import BRIEFLY, LISTED, DoctorRecord
@@ -50,7 +52,7 @@ async def get_plan(
     ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
     is not hers or (unless ``withdrawn``) no longer offered.
     """
-    rules = _rules_near(doctor_id, span)
+    rules = _rules_near(span, lambda whose: whose == doctor_id)
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     rows = (
@@ -72,40 +74,54 @@ async def get_plan(
     if visit_type_id is not None and visit_type is None:
         raise DomainError("not_found")
     found = [each[-len(rules.columns) :] for each in rows if each.opens is not None]
-    return Plan(
-        doctor,
-        Rules(
-            ZoneInfo(doctor.time_zone),
-            tuple(to_rule(rule) for opens, *rule in found if opens),
-            tuple(
-                Away(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
-                for opens, starts, starts_fold, ends, ends_fold, *_ in found
-                if not opens
-            ),
-            Limits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
+    return Plan(doctor, _rules(doctor, found), version, visit_type, has_types)
+
+
+async def list_rules(session: AsyncSession, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
+    """The rules of these doctors for all that may happen inside ``span``."""
+    rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
+    for row in await session.execute(select(_rules_near(span, lambda whose: whose.in_(padded(rows))))):
+        rows[row.doctor_id].append(row)
+    return {doctor.id: _rules(doctor, rows[doctor.id]) for doctor in doctors}
+
+
+def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
+    return Rules(
+        ZoneInfo(doctor.time_zone),
+        tuple(to_rule(rule) for _, opens, *rule in rows if opens),
+        tuple(
+            Away(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
+            for _, opens, starts, starts_fold, ends, ends_fold, *_ in rows
+            if not opens
         ),
-        version,
-        visit_type,
-        has_types,
+        Limits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
     )
 
 
-def _rules_near(doctor_id: UUID, span: Interval) -> Subquery:
+def _rules_near(span: Interval, is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement[bool]]) -> Subquery:
     """What may touch ``span``: never too narrow, for wall times are compared with instants."""
     first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
     return union_all(
         select(
+            Availability.doctor_id.label("doctor_id"),
             literal(1).label("opens"),
             *RULE_COLUMNS,
         ).where(
-            Availability.doctor_id == doctor_id,
+            is_wanted(Availability.doctor_id),
             Availability.last_ends > first - _CLOCKS_APART,
             Availability.starts < last + _CLOCKS_APART,
         ),
         select(
-            literal(0), TimeOff.starts, TimeOff.starts_fold, TimeOff.ends, TimeOff.ends_fold, null(), TimeOff.ends
+            TimeOff.doctor_id,
+            literal(0),
+            TimeOff.starts,
+            TimeOff.starts_fold,
+            TimeOff.ends,
+            TimeOff.ends_fold,
+            null(),
+            TimeOff.ends,
         ).where(
-            TimeOff.doctor_id == doctor_id,
+            is_wanted(TimeOff.doctor_id),
             TimeOff.ends > first - _CLOCKS_APART,
             TimeOff.starts < last + _CLOCKS_APART,
         ),

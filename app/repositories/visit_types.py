@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
 from app.models import VisitType
+from app.repositories.bounds import rewrite_offers
 from app.scheduling.visits import VisitMode
 
 COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
@@ -51,6 +52,7 @@ async def insert_visit_type(
     record = VisitTypeRecord(visit_type_id, **fields)
     values = {column.key: getattr(record, column.key) for column in COLUMNS}
     await session.execute(insert(VisitType).values(values | {"doctor_id": doctor_id, "created_at": now}))
+    await rewrite_offers(session, doctor_id)
     return record
 
 
@@ -70,6 +72,7 @@ async def update_visit_type(
     ).one_or_none()
     if row is None:
         raise DomainError("not_found")
+    await rewrite_offers(session, doctor_id)
     return VisitTypeRecord(*row)
 
 

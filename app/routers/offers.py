@@ -1,6 +1,7 @@
 """What can be booked: free time, slots, and why a time can or cannot be booked."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -144,7 +145,7 @@ async def explain_time(
         session, doctor_id, visit_type_id=query.visit_type_id, start=query.start_time, viewer=_id(viewer), now=now
     )
     return wire.Explanation(
-        **_slot(found.doctor, found.visit).model_dump(),
+        **slot_members(found.doctor, found.visit),
         bookable=not found.reasons,
         reasons=[_reason(each) for each in found.reasons],
     )
@@ -159,9 +160,14 @@ def _id(viewer: Actor | None) -> UUID | None:
     return viewer.id if viewer else None
 
 
-def _slot(doctor: DoctorRecord, visit: Interval) -> wire.Slot:
+def slot_members(doctor: DoctorRecord, visit: Interval) -> dict[str, datetime]:
+    """What is answered of a visit that can be booked."""
     start, end = map(from_instant, visit)
-    return wire.Slot(start_time=start, end_time=end, local_start=start.astimezone(ZoneInfo(doctor.time_zone)))
+    return {"start_time": start, "end_time": end, "local_start": start.astimezone(ZoneInfo(doctor.time_zone))}
+
+
+def _slot(doctor: DoctorRecord, visit: Interval) -> wire.Slot:
+    return wire.Slot(**slot_members(doctor, visit))
 
 
 def _reason(refusal: Refusal) -> wire.Reason:

@@ -38,9 +38,14 @@ def cut_page[Record, Key](
 ) -> Sequence[Record]:
     """The first ``limit`` of the records; if there are more, the response links to the page after them."""
     if len(records) > limit:
-        cursor = base64.urlsafe_b64encode(key_type.dump_json(key(records[limit - 1]))).decode().rstrip("=")
-        link_to(request, response, {"cursor": cursor})
+        link_to_cursor(request, response, key(records[limit - 1]), key_type)
     return records[:limit]
+
+
+def link_to_cursor[Key](request: Request, response: Response, key: Key, key_type: TypeAdapter[Key]) -> None:
+    """Links the response to the page that goes on after a key."""
+    cursor = base64.urlsafe_b64encode(key_type.dump_json(key)).decode().rstrip("=")
+    link_to(request, response, {"cursor": cursor})
 
 
 def link_to(request: Request, response: Response, changes: Mapping[str, str]) -> None:

@@ -59,6 +59,21 @@ def is_counted(rules: Rules, visit_type: VisitType) -> bool:
     return bool(_counted(rules, visit_type))
 
 
+def notice(rules: Rules, visit_type: VisitType) -> int:
+    """How long before its start a visit must be booked."""
+    return max(rules.limits.min_notice, visit_type.limits.min_notice)
+
+
+def find_horizon(rules: Rules, visit_type: VisitType, now: int) -> int | None:
+    """The end of the last day that can be booked, if there is one."""
+    limits = rules.limits.max_advance_days, visit_type.limits.max_advance_days
+    days = [limit for limit in limits if limit is not None]
+    if not days:
+        return None
+    last_day = day_of(now, rules.zone) + timedelta(days=min(days))
+    return day_span(last_day, rules.zone)[1]
+
+
 def free_windows(
     rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval, now: int
 ) -> list[Interval]:
@@ -156,27 +171,18 @@ def _obstacles(
     """Each rule, as the time inside ``span`` that it blocks (and maybe more around it); what is backward is empty."""
     first, last = span
     before, after = visit_type.buffer_before, visit_type.buffer_after
-    soonest = now + max(rules.limits.min_notice, visit_type.limits.min_notice)
+    soonest = now + notice(rules, visit_type)
+    horizon = find_horizon(rules, visit_type, now)
     return {
         Refusal.IN_THE_PAST: [(first, now)],
         Refusal.TOO_SOON: [(now, soonest)],
-        Refusal.TOO_FAR_AHEAD: [(horizon, last) for horizon in _horizon(rules, visit_type, now)],
+        Refusal.TOO_FAR_AHEAD: [] if horizon is None else [(horizon, last)],
         Refusal.OUTSIDE_AVAILABILITY: subtract([span], merge(clip(hours, span))),
         Refusal.TIME_OFF: away_windows(rules, span),
         Refusal.DAY_FULL: _full_days(rules, visit_type, taken),
         # The new visit's own buffers must not touch others either, which is as if theirs were longer.
         Refusal.SLOT_TAKEN: [(each.busy_start - after, each.busy_end + before) for each in taken],
     }
-
-
-def _horizon(rules: Rules, visit_type: VisitType, now: int) -> list[int]:
-    """The end of the last day that can be booked, if there is one."""
-    limits = rules.limits.max_advance_days, visit_type.limits.max_advance_days
-    days = [limit for limit in limits if limit is not None]
-    if not days:
-        return []
-    last_day = day_of(now, rules.zone) + timedelta(days=min(days))
-    return [day_span(last_day, rules.zone)[1]]
 
 
 def _counted(rules: Rules, visit_type: VisitType) -> list[tuple[int, bool]]:

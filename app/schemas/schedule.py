@@ -106,7 +106,7 @@ class NewHours(_Week):
     def hours(self) -> WeeklyHours:
         """The week in minutes after midnight."""
         return {
-            weekday: [_to_minutes(window) for window in getattr(self, name)] for weekday, name in enumerate(WEEKDAYS)
+            weekday: [to_minutes(window) for window in getattr(self, name)] for weekday, name in enumerate(WEEKDAYS)
         }
 
 
@@ -183,7 +183,8 @@ class TakenTimeOff(TimeOff, Affected):
     model_config = example(**_CONFERENCE, affected_count=0, affected=[])
 
 
-def _to_minutes(window: tuple[str, str]) -> DayWindow:
+def to_minutes(window: tuple[str, str]) -> DayWindow:
+    """A window as it is written on the wire, in minutes after midnight."""
     start, end = (int(hour) * 60 + int(minute) for hour, minute in (time.split(":") for time in window))
     return start, end if end > start else end + MINUTES_OF_DAY
 

@@ -18,7 +18,7 @@ from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.scheduling.visits import Taken
 from app.services.lifecycle import check_change
-from app.services.offers import choose_visit_type, usual_visit
+from app.services.offers import choose_visit_type, visit_type_of
 
 HOLD = timedelta(minutes=5)
 
@@ -198,7 +198,7 @@ async def _accept(
     plan = await get_plan(
         session, wanted.doctor_id, (first, first + LONGEST_VISIT), wanted.visit_type_id, withdrawn=kept
     )
-    visit_type = usual_visit(plan) if kept and wanted.visit_type_id is None else choose_visit_type(plan)
+    visit_type = visit_type_of(plan.doctor, None) if kept and wanted.visit_type_id is None else choose_visit_type(plan)
     if length is not None and visit_type.id is None:
         visit_type = replace(visit_type, duration=length)
     elif length is not None and length != visit_type.duration:

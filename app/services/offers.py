@@ -12,6 +12,7 @@ from app.core.errors import DomainError, invalid_field
 from app.repositories import calendar
 from app.repositories.doctors import DoctorRecord
 from app.repositories.plans import Plan, get_plan
+from app.repositories.visit_types import VisitTypeRecord
 from app.scheduling.availability import Rules
 from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, reach, slots
 from app.scheduling.intervals import DAY, MINUTE, Interval, to_instant
@@ -43,28 +44,36 @@ class NextSlot:
     reason: Refusal | None
 
 
+def span_of(start: datetime | None, end: datetime | None, usual: int, now: datetime) -> Interval:
+    """``[start, end)``: from now unless the start is given, so long as usual unless the end is; at most 62 days."""
+    first = to_instant(start or now)
+    last = to_instant(end) if end else first + usual
+    if not first < last <= first + LONGEST_LISTING:
+        raise invalid_field("to", "must be after from, by at most 62 days")
+    return first, last
+
+
 def choose_visit_type(plan: Plan) -> VisitType:
     """The visit type that was asked for; the doctor's usual visit if she has none; ``visit_type_required``."""
-    if plan.visit_type is not None:
-        chosen = plan.visit_type
-        lengths = chosen.duration_minutes, chosen.buffer_before_minutes, chosen.buffer_after_minutes
-        return VisitType(
-            duration=chosen.duration_minutes * MINUTE,
-            id=chosen.id,
-            buffer_before=chosen.buffer_before_minutes * MINUTE,
-            buffer_after=chosen.buffer_after_minutes * MINUTE,
-            # One visit after another, unless she says otherwise.
-            step=(chosen.slot_step_minutes or sum(lengths)) * MINUTE,
-            limits=Limits(chosen.min_notice_minutes * MINUTE, chosen.max_advance_days, chosen.daily_limit),
-        )
-    if plan.has_visit_types:
+    if plan.visit_type is None and plan.has_visit_types:
         raise DomainError("visit_type_required")
-    return usual_visit(plan)
+    return visit_type_of(plan.doctor, plan.visit_type)
 
 
-def usual_visit(plan: Plan) -> VisitType:
-    """The visit of a doctor who has no visit types: her usual length, at any time."""
-    return VisitType(plan.doctor.default_visit_minutes * MINUTE)
+def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None) -> VisitType:
+    """One of the doctor's visit types; without any, her usual visit: her usual length, at any time."""
+    if chosen is None:
+        return VisitType(doctor.default_visit_minutes * MINUTE)
+    lengths = chosen.duration_minutes, chosen.buffer_before_minutes, chosen.buffer_after_minutes
+    return VisitType(
+        duration=chosen.duration_minutes * MINUTE,
+        id=chosen.id,
+        buffer_before=chosen.buffer_before_minutes * MINUTE,
+        buffer_after=chosen.buffer_after_minutes * MINUTE,
+        # One visit after another, unless she says otherwise.
+        step=(chosen.slot_step_minutes or sum(lengths)) * MINUTE,
+        limits=Limits(chosen.min_notice_minutes * MINUTE, chosen.max_advance_days, chosen.daily_limit),
+    )
 
 
 async def list_free_windows(
@@ -81,9 +90,9 @@ async def list_free_windows(
     If she has no visit types, the booking accepts whatever lies within one of them. From now unless ``start`` is
     given, for 14 days unless ``end`` is; at most 62 days.
     """
-    span = _span(start, end, now)
+    span = span_of(start, end, USUAL_LISTING, now)
     plan = await get_plan(session, doctor_id, span)
-    visit_type = usual_visit(plan)
+    visit_type = visit_type_of(plan.doctor, None)
     taken = await _taken(session, plan, visit_type, span, viewer, now)
     return free_windows(plan.rules, visit_type, taken, span, to_instant(now))
 
@@ -103,7 +112,7 @@ async def list_slots(
     From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days. At most one more than
     ``MOST_SLOTS``: where there are more, the list goes on from the start of the last one.
     """
-    span = _span(start, end, now)
+    span = span_of(start, end, USUAL_LISTING, now)
     plan = await get_plan(session, doctor_id, (span[0], span[1] + DAY), visit_type_id)
     visit_type = choose_visit_type(plan)
     taken = await _taken(session, plan, visit_type, (span[0], span[1] + visit_type.duration), viewer, now)
@@ -167,11 +176,3 @@ def _slots(
     """The slots inside ``span``, a week at a time: whoever needs the first ones alone does not pay for all."""
     for begin in range(span[0], span[1], _STRIDE):
         yield from slots(rules, visit_type, taken, (begin, min(begin + _STRIDE, span[1])), to_instant(now))
-
-
-def _span(start: datetime | None, end: datetime | None, now: datetime) -> Interval:
-    first = to_instant(start or now)
-    last = to_instant(end) if end else first + USUAL_LISTING
-    if not first < last <= first + LONGEST_LISTING:
-        raise invalid_field("to", "must be after from, by at most 62 days")
-    return first, last

@@ -1,0 +1,27 @@
+"""Looks where the next visits are of those doctors of whom nobody knows any more, so that a search need not.
+
+A bound says what it did until its visit has begun or cannot be booked in time any more, or the doctor's rules change.
+"""
+
+from app.core.clock import Clock
+from app.db.session import Sessions
+from app.repositories.offers import list_outdated
+from app.services.candidates import find_bounds
+from app.services.search import keep_findings
+
+SECONDS = 5.0
+BATCH = 128
+MOST_BATCHES = 100
+
+
+async def look_once(sessions: Sessions, clock: Clock) -> None:
+    """Looks at all of them, batch by batch; of very many the rest is left to the next time."""
+    for _ in range(MOST_BATCHES):
+        now = clock()
+        async with sessions.read() as session:
+            outdated = await list_outdated(session, now, limit=BATCH)
+            findings = await find_bounds(session, outdated, now)
+        if findings:
+            await keep_findings(sessions, findings)
+        if len(outdated) < BATCH:
+            break

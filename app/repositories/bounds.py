@@ -1,0 +1,143 @@
+"""The lower bounds by which a search goes (ADR 0022): whoever frees time lowers them, whoever looks raises them."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, case, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.text import search_key
+from app.db.base import Base
+from app.db.lists import padded
+from app.models import Doctor, DoctorLanguage, Offer, VisitType
+from app.scheduling.intervals import from_instant
+from app.scheduling.turns import place_of
+from app.scheduling.visits import VisitMode
+
+LONG_AGO = from_instant(0)
+"""The bound of an offer of which nothing is known."""
+_REACH = timedelta(days=2)
+"""How long before time that is freed a visit may begin that could not be had before.
+
+A longest visit and a buffer reach into it; and where a day was full, the whole day is free again.
+"""
+_REVISION_BITS = 62
+
+
+class _Kind(NamedTuple):
+    visit_type_id: UUID | None
+    name: str | None
+    mode: VisitMode
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out of an offer: that no visit of it can start before ``bound``, now or later."""
+
+    offer_id: UUID
+    revision: int
+    """The one that was read before anything else that the finding was made from."""
+    bound: datetime
+    turn: int
+    known_until: datetime
+
+
+async def rewrite_offers(session: AsyncSession, doctor_id: UUID) -> None:
+    """Makes a doctor's offers and languages anew from what she says of herself and of her visit types.
+
+    To be called in every change of these, inside ``begin_rule_change``.
+    """
+    await delete_offers(session, doctor_id)
+    doctor = (
+        await session.execute(
+            select(Doctor.specialty_key, Doctor.languages, Doctor.default_visit_minutes).where(Doctor.id == doctor_id)
+        )
+    ).one()
+    rows = await session.execute(
+        select(VisitType.id, VisitType.name, VisitType.mode, VisitType.duration_minutes).where(
+            VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
+        )
+    )
+    usual = _Kind(None, None, VisitMode.IN_PERSON, doctor.default_visit_minutes)
+    await session.execute(
+        insert(Offer),
+        [
+            {
+                "id": kind.visit_type_id or doctor_id,
+                "doctor_id": doctor_id,
+                "visit_type_id": kind.visit_type_id,
+                "specialty_key": doctor.specialty_key,
+                "visit_key": kind.name and search_key(kind.name),
+                "mode": kind.mode,
+                "minutes": kind.minutes,
+                "place": place_of(kind.visit_type_id or doctor_id),
+                **_unknown(LONG_AGO),
+            }
+            for kind in [_Kind(*row) for row in rows] or [usual]
+        ],
+    )
+    if languages := sorted({each for tag in doctor.languages for each in _varieties(tag)}):
+        await session.execute(
+            insert(DoctorLanguage), [{"language": each, "doctor_id": doctor_id} for each in languages]
+        )
+
+
+async def delete_offers(session: AsyncSession, doctor_id: UUID) -> None:
+    """Lets nobody find a doctor any more."""
+    for table in (Offer, DoctorLanguage):
+        await session.execute(delete(table).where(table.doctor_id == doctor_id))
+
+
+def _varieties(tag: str) -> list[str]:
+    """What somebody who speaks ``pt-BR`` is found under: ``pt`` and ``pt-br`` (RFC 4647 section 3.3.1)."""
+    subtags = tag.casefold().split("-")
+    return ["-".join(subtags[:length]) for length in range(1, len(subtags) + 1)]
+
+
+async def lower_bounds(session: AsyncSession, doctor_ids: Collection[UUID], freed: datetime | None = None) -> None:
+    """To be called whenever time of these doctors becomes free at ``freed``, or (without it) their rules change.
+
+    Inside the same transaction: what was found out before it cannot be written after it.
+    """
+    # In one order, whoever locks them: two who free time of the same doctors must not wait for each other.
+    locked = select(Offer.id).where(Offer.doctor_id.in_(doctor_ids)).order_by(Offer.id).with_for_update()
+    bound = freed - _REACH if freed else LONG_AGO
+    lower = case((Offer.not_before < bound, Offer.not_before), else_=bound)
+    await session.execute(update(Offer).where(Offer.id.in_(locked)).values(_unknown(bound) | {"not_before": lower}))
+
+
+def _unknown(bound: datetime) -> dict[str, datetime | int]:
+    return {"not_before": bound, "turn": 0, "known_until": LONG_AGO, "revision": secrets.randbits(_REVISION_BITS)}
+
+
+_table = Base.metadata.tables[Offer.__tablename__]
+_RAISE = (
+    update(_table)
+    .where(
+        _table.c.id == bindparam("offer_id"),
+        _table.c.revision == bindparam("seen"),
+        _table.c.not_before <= bindparam("bound"),
+    )
+    .values(not_before=bindparam("bound"), turn=bindparam("then"), known_until=bindparam("until"))
+)
+
+
+async def raise_bounds(session: AsyncSession, findings: Collection[Finding]) -> None:
+    """Writes down what was found out, of those offers of which it still holds.
+
+    Waits for nobody: an offer that somebody else is about to change is left out.
+    """
+    by_id = {finding.offer_id: finding for finding in findings}
+    free = select(Offer.id).where(Offer.id.in_(padded(by_id))).order_by(Offer.id).with_for_update(skip_locked=True)
+    raised = [
+        {"offer_id": each.offer_id, "seen": each.revision, "bound": each.bound, "then": each.turn}
+        | {"until": each.known_until}
+        for each in (by_id[offer_id] for offer_id in await session.scalars(free))
+    ]
+    if raised:
+        await session.execute(_RAISE, raised)

@@ -1,0 +1,108 @@
+"""Searching across all doctors."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from app.core.dependencies import AppResources, DbSession, Now, Viewer
+from app.core.errors import DomainError
+from app.db.session import Sessions
+from app.repositories.bounds import Finding
+from app.repositories.offers import Criteria
+from app.routers.offers import slot_members
+from app.routers.paging import LINK_HEADER, link_to_cursor, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.turns import TURNS
+from app.schemas import search as wire
+from app.services import search
+from app.services.search import Match, Wish
+
+router = APIRouter(prefix="/search", tags=["Booking"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=TURNS)], UUID])
+_SEARCHED_UNTIL = "Searched-Until"
+log = logging.getLogger(__name__)
+
+
+@router.get(
+    "/slots",
+    responses={
+        200: {
+            "headers": LINK_HEADER
+            | {
+                _SEARCHED_UNTIL: {
+                    "description": "No match that starts earlier is missing, on this page and those before.",
+                    "schema": {"type": "string", "format": "date-time"},
+                }
+            }
+        },
+        **responses("not_authenticated", "invalid_request", "busy"),
+    },
+)
+async def search_slots(
+    query: Annotated[wire.SlotSearch, Query()],
+    request: Request,
+    response: Response,
+    session: DbSession,
+    resources: AppResources,
+    tasks: BackgroundTasks,
+    now: Now,
+    viewer: Viewer,
+) -> list[wire.FoundSlot]:
+    """Find the earliest visits that can be booked, across all doctors.
+
+    Each can be booked at this moment, by the same decision that a booking makes. They are sorted by their start; those
+    that start together take turns, in an order that is the same for everybody and another one for each time. An empty
+    list says in `Searched-Until` how far it looked. In rare cases so many doctors have nothing at the hours asked for
+    that not all are looked at: then `Searched-Until` is earlier than the last visit of the page, and from then on there
+    may be more than what is listed. A slot that you hold yourself is still yours, if you send your token.
+    """
+    after = read_cursor(query.cursor, _KEY)
+    found = await search.search_slots(
+        session,
+        Criteria(
+            specialty=query.specialty,
+            language=query.language,
+            mode=query.mode,
+            visit=query.visit if query.minutes is None else None,
+            minutes=query.minutes,
+        ),
+        wish=Wish(ZoneInfo(query.time_zone), query.hours) if query.hours else None,
+        start=query.from_,
+        end=query.to,
+        after=(to_instant(after[0]), after[1], after[2]) if after else None,
+        limit=query.limit,
+        viewer=viewer.id if viewer else None,
+        now=now,
+    )
+    response.headers[_SEARCHED_UNTIL] = from_instant(found.searched_until).isoformat().replace("+00:00", "Z")
+    if found.more:
+        start, turn, offer_id = found.matches[-1].place
+        link_to_cursor(request, response, (from_instant(start), turn, offer_id), _KEY)
+    if found.findings:
+        tasks.add_task(_keep, resources.sessions, found.findings)
+    return [_slot(each) for each in found.matches]
+
+
+def _slot(match: Match) -> wire.FoundSlot:
+    offer = match.offer
+    return wire.FoundSlot(
+        **slot_members(offer.doctor, match.visit),
+        doctor=wire.FoundDoctor.model_validate(offer.doctor),
+        visit_type=wire.FoundVisitType.model_validate(offer.visit_type) if offer.visit_type else None,
+    )
+
+
+async def _keep(sessions: Sessions, findings: Sequence[Finding]) -> None:
+    # After the answer: it costs nobody time, and if it fails the next search finds out again.
+    try:
+        await search.keep_findings(sessions, findings)
+    except DomainError:
+        log.warning("what a search has found out of bounds is not kept: the database is busy")

@@ -1,0 +1,33 @@
+"""Whose turn it is where several could come first: as good as random, the same for everybody, fair in the long run.
+
+Whatever takes turns has a place on a ring. For each instant the ring begins somewhere else, so that whoever is the last
+at nine is not the last at ten.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from uuid import UUID
+
+TURNS = 2**31 - 1
+"""So many places the ring has; they fit into a column of 32 bits."""
+
+
+def place_of(id_: UUID) -> int:
+    """The place on the ring."""
+    # The first bits of a UUIDv7 are the time: those who came together would stand together.
+    return _hash(id_.bytes)
+
+
+def turn_at(place: int, instant: int) -> int:
+    """The turn that somebody at ``place`` has at an instant (microseconds since the epoch): 0 is the first."""
+    return (place - beginning_at(instant)) % TURNS
+
+
+@lru_cache(maxsize=4096)
+def beginning_at(instant: int) -> int:
+    """The place at which the ring begins at an instant."""
+    return _hash(instant.to_bytes(8, "big", signed=True))
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(blake2b(key, digest_size=8).digest()) % TURNS

@@ -1,0 +1,120 @@
+"""Searching across all doctors, on the wire."""
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from app.scheduling.hours import MINUTES_OF_DAY, WEEKDAYS, WeeklyHours
+from app.scheduling.visits import VisitMode
+from app.schemas.fields import (
+    AMARA,
+    CHECK_UP,
+    Answer,
+    Instant,
+    Language,
+    PageQuery,
+    SearchText,
+    TimeZone,
+    example,
+)
+from app.schemas.offers import Slot
+from app.schemas.schedule import to_minutes
+
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_BETWEEN = rf"^{_CLOCK}-(?:{_CLOCK}|24:00)$"
+_WHOLE_DAY = (0, MINUTES_OF_DAY)
+
+
+def _read_days(text: str) -> str:
+    days = text.lower().split(",")
+    if not set(days) <= set(WEEKDAYS):
+        raise ValueError("must be days of the week, like tuesday,thursday")
+    return ",".join(days)
+
+
+def _refuse_empty(text: str) -> str:
+    start, end = text.split("-")
+    if start == end:
+        raise ValueError("must not end when it starts; a whole day is 00:00-24:00")
+    return text
+
+
+_Days = Annotated[
+    str,
+    StringConstraints(max_length=70),
+    AfterValidator(_read_days),
+    WithJsonSchema({"type": "string", "maxLength": 70, "examples": ["tuesday,thursday"]}),
+]
+_Between = Annotated[
+    str, StringConstraints(pattern=_BETWEEN), AfterValidator(_refuse_empty), Field(examples=["16:00-24:00"])
+]
+
+
+class SlotSearch(PageQuery):
+    """What somebody looks for; what is not given does not matter."""
+
+    specialty: SearchText | None = Field(None, description="The whole specialty, in any letter case.")
+    language: Language | None = Field(None, description="`pt` finds those who speak `pt-BR`, too.")
+    mode: VisitMode | None = None
+    visit: SearchText | None = Field(
+        None, description="The whole name of the visit type, in any letter case; or its length, in minutes."
+    )
+    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
+    to: Instant | None = Field(None, description="62 days after `from`, unless given, which is the most.")
+    days: _Days | None = Field(None, description="Days of the week, on the clock of `time_zone`.")
+    between: _Between | None = Field(
+        None,
+        description="The hours of the day in which a visit may start, on the clock of `time_zone`; they may go on over "
+        "midnight.",
+    )
+    time_zone: TimeZone = Field("UTC", description="Whose days and hours are meant.")
+
+    @property
+    def minutes(self) -> int | None:
+        """The length that is looked for."""
+        return int(self.visit) if self.visit and re.fullmatch(r"[0-9]{1,4}", self.visit) else None
+
+    @property
+    def hours(self) -> WeeklyHours | None:
+        """The hours of the week that are looked for."""
+        if self.days is None and self.between is None:
+            return None
+        start, _, end = (self.between or "").partition("-")
+        windows = [to_minutes((start, end)) if self.between else _WHOLE_DAY]
+        days = self.days.split(",") if self.days else WEEKDAYS
+        return {weekday: windows for weekday, name in enumerate(WEEKDAYS) if name in days}
+
+
+class FoundDoctor(Answer):
+    """With whom."""
+
+    id: UUID
+    name: str
+    specialty: str | None
+    time_zone: str
+
+
+class FoundVisitType(Answer):
+    """What kind of visit."""
+
+    id: UUID
+    name: str
+    mode: VisitMode
+    duration_minutes: int
+
+
+class FoundSlot(Slot):
+    """A visit that can be booked, with one of the doctors."""
+
+    doctor: FoundDoctor
+    visit_type: FoundVisitType | None = Field(description="None with a doctor who has no visit types.")
+
+    model_config = example(
+        start_time="2026-12-08T21:00:00Z",
+        end_time="2026-12-08T21:20:00Z",
+        local_start="2026-12-08T16:00:00-05:00",
+        doctor={"id": AMARA, "name": "Dr Amara Okafor", "specialty": "Dermatology", "time_zone": "America/New_York"},
+        visit_type={"id": CHECK_UP, "name": "Check-up", "mode": "in_person", "duration_minutes": 20},
+    )

@@ -1,0 +1,157 @@
+"""Looking through the calendars of many doctors at once: the engine of a booking, asked in batches."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.repositories import calendar
+from app.repositories.bounds import Finding
+from app.repositories.offers import OfferRecord, list_offers
+from app.repositories.plans import list_rules
+from app.scheduling.availability import Rules
+from app.scheduling.decisions import LONGEST_VISIT, find_horizon, notice, reach, slots
+from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_instant
+from app.scheduling.turns import turn_at
+from app.scheduling.visits import Taken, VisitType
+from app.services.offers import LONGEST_LISTING, visit_type_of
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An offer whose calendar is looked through, from its bound on."""
+
+    offer: OfferRecord
+    rules: Rules
+    visit_type: VisitType
+    seen: int
+    """Everything that starts earlier has been looked at."""
+    traced: bool
+    """Whether everything from its bound on is looked at, up to the first visit, so that the bound can be raised."""
+    bound: int | None = None
+    """What was found out: no visit that can be booked, now or later, starts earlier."""
+    is_start: bool = False
+    """Whether one starts just then."""
+    stride: int = DAY
+    slots: list[Interval] = field(default_factory=list)
+    """What was found, sorted."""
+
+    def finding(self) -> Finding | None:
+        """What was found out and is not known yet, if anything."""
+        if self.bound is None:
+            return None
+        offer, bound = self.offer, from_instant(self.bound)
+        known_until = self.bound - notice(self.rules, self.visit_type) if self.is_start else self.bound
+        finding = Finding(offer.id, offer.revision, bound, turn_at(offer.place, self.bound), from_instant(known_until))
+        is_news = (offer.not_before, offer.turn, offer.known_until) != (bound, finding.turn, finding.known_until)
+        return finding if is_news else None
+
+
+class Look:
+    """Looks for visits that start inside ``windows``, which are sorted and apart, for a ``viewer`` at ``now``."""
+
+    def __init__(self, session: AsyncSession, windows: Sequence[Interval], viewer: UUID | None, now: datetime) -> None:
+        self._session, self._viewer, self._now = session, viewer, now
+        self.windows = windows
+        self.first, self.last = windows[0][0], windows[-1][1]
+        self._rules: dict[UUID, Rules] = {}
+
+    async def begin(self, offers: Sequence[OfferRecord]) -> list[Candidate]:
+        """The offers as candidates of which nothing has been looked at."""
+        doctors = {offer.doctor.id: offer.doctor for offer in offers if offer.doctor.id not in self._rules}
+        if doctors:
+            span = self.first, self.last + LONGEST_VISIT
+            self._rules |= await list_rules(self._session, list(doctors.values()), span)
+        whole = len(self.windows) == 1
+        candidates = []
+        for offer in offers:
+            bound = to_instant(offer.not_before)
+            candidates.append(
+                Candidate(
+                    offer,
+                    self._rules[offer.doctor.id],
+                    visit_type_of(offer.doctor, offer.visit_type),
+                    seen=max(bound, self.first),
+                    # What is over need not be looked at.
+                    traced=whole and max(bound, to_instant(self._now)) >= self.first,
+                )
+            )
+        return candidates
+
+    async def go_on(self, candidates: Collection[Candidate]) -> None:
+        """Looks at the next stretch of each candidate; the stretches become longer and longer."""
+        stretches = [(each, (each.seen, min(each.seen + each.stride, self.last))) for each in candidates]
+        reached = [
+            reach(each.rules, each.visit_type, (start, end + each.visit_type.duration))
+            for each, (start, end) in stretches
+        ]
+        taken = await calendar.list_taken_of(
+            self._session,
+            {each.offer.doctor.id for each in candidates},
+            (min(start for start, _ in reached), max(end for _, end in reached)),
+            self._now,
+        )
+        for candidate, stretch in stretches:
+            self._look(candidate, stretch, taken[candidate.offer.doctor.id])
+
+    def _look(
+        self, candidate: Candidate, stretch: Interval, calendar_of_doctor: Sequence[tuple[Taken, UUID | None]]
+    ) -> None:
+        now = to_instant(self._now)
+        taken = [each for each, holder in calendar_of_doctor if holder is None or holder != self._viewer]
+        found: list[Interval] = []
+        for window in clip(self.windows, stretch):
+            found += slots(candidate.rules, candidate.visit_type, taken, window, now)
+        if candidate.traced:
+            # A hold may end at any time, and nobody lowers the bound then.
+            booked = [each for each, holder in calendar_of_doctor if holder is None]
+            free = found
+            if len(booked) < len(taken):
+                free = slots(candidate.rules, candidate.visit_type, booked, stretch, now)
+            horizon = find_horizon(candidate.rules, candidate.visit_type, now)
+            known = stretch[1] if horizon is None else min(stretch[1], horizon)
+            candidate.bound = free[0][0] if free else max(known, candidate.bound or 0)
+            candidate.is_start = bool(free)
+            # Behind the first visit, and behind the horizon, nothing more can be said.
+            candidate.traced = not free and known == stretch[1]
+        candidate.slots += found
+        candidate.seen = stretch[1]
+        candidate.stride *= 2
+
+
+async def find_bounds(session: AsyncSession, offers: Sequence[OfferRecord], now: datetime) -> Sequence[Finding]:
+    """Where the next visits of some offers are."""
+    if not offers:
+        return ()
+    first = to_instant(now)
+    last = max(first + LONGEST_LISTING, *(to_instant(offer.not_before) + DAY for offer in offers))
+    look = Look(session, [(first, last)], None, now)
+    candidates = await look.begin(offers)
+    while chosen := [each for each in candidates if each.traced and each.seen < last]:
+        await look.go_on(chosen)
+    return [finding for each in candidates if (finding := each.finding())]
+
+
+async def find_next_starts(
+    session: AsyncSession, doctor_ids: Collection[UUID], now: datetime
+) -> tuple[Mapping[UUID, datetime], Sequence[Finding]]:
+    """When the earliest visits of any kind start that can be booked with some doctors within 62 days.
+
+    Who has none is left out. Beside it: what was found out of bounds.
+    """
+    first = to_instant(now)
+    look = Look(session, [(first, first + LONGEST_LISTING)], None, now)
+    candidates = await look.begin(await list_offers(session, doctor_ids))
+    starts: dict[UUID, int] = {}
+    while chosen := [each for each in candidates if each.seen < starts.get(each.offer.doctor.id, look.last)]:
+        await look.go_on(chosen)
+        for each in chosen:
+            if each.slots:
+                doctor_id = each.offer.doctor.id
+                starts[doctor_id] = min(each.slots[0][0], starts.get(doctor_id, look.last))
+    return (
+        {doctor_id: from_instant(start) for doctor_id, start in starts.items()},
+        [finding for each in candidates if (finding := each.finding())],
+    )

@@ -1,0 +1,205 @@
+"""The earliest visits across all doctors (ADR 0022)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import Sessions
+from app.repositories import bounds, offers
+from app.repositories.bounds import Finding
+from app.repositories.offers import Criteria, OfferRecord
+from app.scheduling.availability import Rules, open_windows
+from app.scheduling.hours import WeeklyHours, to_availabilities
+from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_instant
+from app.scheduling.turns import TURNS, beginning_at, turn_at
+from app.scheduling.zones import day_of
+from app.services.candidates import Candidate, Look
+from app.services.offers import LONGEST_LISTING, span_of
+
+MOST_LOOKS = 600
+"""At so many stretches of calendars is looked for one answer, and at no more."""
+_LARGEST_PAGE = 128
+_NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The hours of the week at which a visit should begin, on the clock of somebody's zone."""
+
+    zone: ZoneInfo
+    hours: WeeklyHours
+
+
+type Place = tuple[int, int, UUID]
+"""Where a visit stands in an answer: its start, its turn among those that start with it, the id of its offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A visit that can be booked."""
+
+    offer: OfferRecord
+    visit: Interval
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to a search."""
+
+    matches: Sequence[Match]
+    more: bool
+    searched_until: int
+    """No match that starts earlier is missing."""
+    findings: Sequence[Finding]
+    """For ``keep_findings``."""
+
+
+async def search_slots(
+    session: AsyncSession,
+    criteria: Criteria,
+    *,
+    wish: Wish | None,
+    start: datetime | None,
+    end: datetime | None,
+    after: Place | None,
+    limit: int,
+    viewer: UUID | None,
+    now: datetime,
+) -> Found:
+    """The earliest visits that can be booked and start inside ``[start, end)``; those that start together take turns.
+
+    From now unless ``start`` is given, for 62 days unless ``end`` is, which is the most. Offers are walked in the
+    order of their bounds and looked at until none can have an earlier visit. Where that would take more than
+    ``MOST_LOOKS``, the answer is what was found, and says until when nothing is missing.
+    """
+    span = span_of(start, end, LONGEST_LISTING, now)
+    first = max(span[0], to_instant(now), after[0] if after else span[0])
+    windows = _windows(wish, (first, span[1])) if first < span[1] else []
+    if not windows:
+        return Found((), more=False, searched_until=span[1], findings=())
+    look = Look(session, windows, viewer, now)
+    walk = _Walk(session, criteria, look, after, now)
+    candidates: dict[UUID, Candidate] = {}
+    looks = 0
+    while True:
+        unfinished = [each for each in candidates.values() if each.seen < look.last]
+        seen = min((each.seen for each in unfinished), default=look.last)
+        sure = min((seen, 0, _NOBODY), walk.edge)
+        matches = _matches(candidates.values(), after, limit + 1)
+        certain = [each for each in matches if each.place < sure]
+        is_cut = looks >= MOST_LOOKS
+        if len(certain) > limit or sure[0] >= look.last or is_cut:
+            break
+        if walk.edge <= (seen, 0, _NOBODY):
+            page = await walk.go_on(min(max(limit + 1, len(candidates)), _LARGEST_PAGE))
+            # What was raised meanwhile comes a second time.
+            chosen = await look.begin([offer for offer in page if offer.id not in candidates])
+            candidates |= {each.offer.id: each for each in chosen}
+        else:
+            # Whoever may have an earlier visit than the last one that is wanted, or than those not walked yet.
+            until = min(walk.edge[0], matches[limit].place[0] if len(matches) > limit else walk.edge[0])
+            chosen = [each for each in unfinished if each.seen <= until]
+        looks += len(chosen)
+        for some in batched(chosen, _LARGEST_PAGE):
+            await look.go_on(some)
+    page_of = matches if is_cut else certain
+    more = len(page_of) > limit
+    return Found(
+        page_of[:limit],
+        more,
+        searched_until=min(sure[0], page_of[limit - 1].place[0]) if more else min(sure[0], span[1]),
+        findings=[finding for each in candidates.values() if (finding := each.finding())],
+    )
+
+
+async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> None:
+    """Writes down what a search has found out of bounds, in a transaction of its own."""
+    async with sessions.write() as session:
+        await bounds.raise_bounds(session, findings)
+
+
+class _Walk:
+    """Walks the offers so that those come first that may have the earliest visit.
+
+    First those whose bound says nothing of ``windows``, for they may all start with the first window: by their turns
+    then, so that it suffices to look at some of them where many do. Then the others, by their bounds.
+    """
+
+    def __init__(
+        self, session: AsyncSession, criteria: Criteria, look: Look, after: Place | None, now: datetime
+    ) -> None:
+        self._session, self._criteria, self._look = session, criteria, look
+        self._first = from_instant(look.first)
+        # At this very moment nothing starts, and few bounds are past.
+        self._in_turn = look.first > to_instant(now)
+        self._passed = after[1] if after and after[0] == look.first else 0
+        begins = (beginning_at(look.first) + self._passed) % TURNS
+        self._legs = [(begins, TURNS), (0, begins)] if self._in_turn else []
+        self._after: OfferRecord | None = None
+        self.edge: Place = (look.first, self._passed, _NOBODY)
+        """No offer that is still to come has a visit before it."""
+
+    async def go_on(self, limit: int) -> Sequence[OfferRecord]:
+        """The next offers."""
+        if self._legs:
+            page = await offers.page_by_place(
+                self._session,
+                self._criteria,
+                after=self._after,
+                places=self._legs[0],
+                until=self._first,
+                limit=limit,
+            )
+        else:
+            page = await offers.page_by_bound(
+                self._session,
+                self._criteria,
+                after=self._after,
+                above=self._first if self._in_turn else None,
+                below=from_instant(self._look.last),
+                limit=limit,
+            )
+        self._after = page[-1] if page else None
+        self.edge = self._edge(is_last=len(page) < limit)
+        return page
+
+    def _edge(self, *, is_last: bool) -> Place:
+        look = self._look
+        if self._legs:
+            if is_last:
+                self._legs.pop(0)
+                self._after = None
+                if not self._legs:
+                    return look.first + 1, 0, _NOBODY
+            if self._after is None:
+                return self.edge
+            turn = turn_at(self._after.place, look.first)
+            # The ring goes on behind its beginning.
+            return look.first, turn if turn >= self._passed else turn + TURNS, self._after.id
+        if is_last or self._after is None:
+            return look.last, 0, _NOBODY
+        bound = to_instant(self._after.not_before)
+        begins = next((max(bound, start) for start, end in look.windows if bound < end), look.last)
+        return (begins, self._after.turn, self._after.id) if begins == bound else (begins, 0, _NOBODY)
+
+
+def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -> list[Match]:
+    matches = (
+        Match(each.offer, visit, (visit[0], turn_at(each.offer.place, visit[0]), each.offer.id))
+        for each in candidates
+        for visit in each.slots[: limit + 1]  # one of them may be before the cursor
+    )
+    return sorted((each for each in matches if after is None or each.place > after), key=lambda each: each.place)
+
+
+def _windows(wish: Wish | None, span: Interval) -> Sequence[Interval]:
+    if wish is None:
+        return [span]
+    hours = to_availabilities(wish.hours, day_of(span[0] - DAY, wish.zone), None)
+    return clip(open_windows(Rules(wish.zone, tuple(hours)), span), span)
