@@ -6,7 +6,7 @@ counts as now. PostgreSQL takes the rows by COPY, SQLite by INSERTs of many rows
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -39,6 +39,7 @@ type Row = dict[str, Any]
 BATCH = 5000  # rows
 LONGEST_STATEMENT = 300  # seconds
 BEFORE, AFTER = 180, 60  # days, on which there are appointments
+NOTICE = 4  # days, more than any visit type asks for
 LOGGED_IN = timedelta(days=1)
 NO_PASSWORD = "!"
 _EPOCH = 1_780_000_000_000  # milliseconds since 1970 of the first id
@@ -64,18 +65,16 @@ PART_WITHOUT_TYPES = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Clinic:
-    """What was loaded, in the order of the ids."""
+class Visit:
+    """A visit that can be booked."""
 
-    now: datetime
-    doctors: Sequence[UUID]
-    patients: Sequence[UUID]
-    visit_types: Sequence[Sequence[UUID]]
-    """Of each doctor; one in ten has none."""
+    doctor_id: UUID
+    visit_type_id: UUID | None
+    start: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class _Practice:
+class Practice:
     """One doctor, as she is put together; ``usual`` are her hours, zone and languages."""
 
     id: UUID
@@ -83,6 +82,34 @@ class _Practice:
     specialty: str
     usual: DemoDoctor
     kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """What was loaded, in the order of the ids."""
+
+    now: datetime
+    practices: Sequence[Practice]
+    patients: Sequence[UUID]
+    visit_types: Sequence[Sequence[UUID]]
+    """Of each doctor; one in ten has none."""
+
+    @property
+    def doctors(self) -> Sequence[UUID]:
+        """The ids of the doctors."""
+        return [practice.id for practice in self.practices]
+
+    def free_visits(self, number: int) -> Iterator[Visit]:
+        """Visits with one doctor that do not overlap, by time: all of one type, if she was loaded without appointments.
+
+        From a few days after now on, so that no rule is against them however slowly they are booked.
+        """
+        practice, types = self.practices[number], self.visit_types[number]
+        unlimited = [not (kind.fields or {}).keys() & {"daily_limit", "max_advance_days"} for kind in practice.kinds]
+        chosen = unlimited.index(True)
+        for start, _ in _slots(practice.usual.name, _visit_type(practice.kinds[chosen].fields or {}), self.now):
+            if start >= to_instant(self.now) + NOTICE * DAY:
+                yield Visit(practice.id, types[chosen] if types else None, from_instant(start))
 
 
 async def load_clinic(
@@ -130,7 +157,7 @@ async def load_clinic(
     finally:
         await engine.dispose()
     types_of_each = [[row["id"] for row in rows] for rows in visit_types]
-    return Clinic(now, [practice.id for practice in practices], patient_ids, types_of_each)
+    return Clinic(now, practices, patient_ids, types_of_each)
 
 
 async def log_in(url: str, users: Sequence[UUID], settings: Settings) -> list[str]:
@@ -192,11 +219,11 @@ def _id(kind: int, number: int) -> UUID:
     return UUID(int=_EPOCH + number % 2**40 << 80 | 7 << 76 | kind << 64 | 2 << 62 | number)
 
 
-def _practice(chance: Random, number: int) -> _Practice:
+def _practice(chance: Random, number: int) -> Practice:
     given, family = (chance.choice(names.split()) for names in chance.choice(NAMES))
     [specialty] = chance.choices(list(SPECIALTIES), list(SPECIALTIES.values()))
     kinds = WITHOUT_TYPES if chance.random() < PART_WITHOUT_TYPES else chance.choice(WITH_TYPES)
-    return _Practice(_id(1, number), f"Dr {given} {family}", specialty, chance.choice(DOCTORS), kinds)
+    return Practice(_id(1, number), f"Dr {given} {family}", specialty, chance.choice(DOCTORS), kinds)
 
 
 def _user(id_: UUID, name: str, role: Role, now: datetime) -> Row:
@@ -212,7 +239,7 @@ def _user(id_: UUID, name: str, role: Role, now: datetime) -> Row:
     }
 
 
-def _doctor_row(practice: _Practice, now: datetime) -> Row:
+def _doctor_row(practice: Practice, now: datetime) -> Row:
     return {
         "id": practice.id,
         "specialty": practice.specialty,
@@ -224,7 +251,7 @@ def _doctor_row(practice: _Practice, now: datetime) -> Row:
     }
 
 
-def _visit_type_rows(practice: _Practice, now: datetime) -> Iterator[Row]:
+def _visit_type_rows(practice: Practice, now: datetime) -> Iterator[Row]:
     usual = {
         "buffer_before_minutes": 0,
         "buffer_after_minutes": 0,
@@ -240,7 +267,7 @@ def _visit_type_rows(practice: _Practice, now: datetime) -> Iterator[Row]:
             yield usual | {"id": id_, "doctor_id": practice.id, "created_at": now} | dict(kind.fields)
 
 
-def _availability_rows(practice: _Practice, now: datetime) -> Iterator[Row]:
+def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:
     for number, rule in enumerate(_rules(practice.usual.name, now).availabilities):
         yield {
             "id": _id(4, practice.id.int % 2**40 * 10 + number),
@@ -263,16 +290,25 @@ def _rules(usual: str, now: datetime) -> Rules:
     return Rules(ZoneInfo(doctor.time_zone), tuple(to_availabilities(doctor.hours, begins, None)))
 
 
-@lru_cache
+@lru_cache(maxsize=256)
 def _slots(usual: str, visit_type: visits.VisitType, now: datetime) -> Sequence[Interval]:
     instant = to_instant(now)
     span = instant - BEFORE * DAY, instant + AFTER * DAY
     return slots(_rules(usual, now), visit_type, (), span, span[0])
 
 
+def _visit_type(fields: Mapping[str, Any]) -> visits.VisitType:
+    """Without its id, for the slots of many doctors are the same, and kept once."""
+    before, length, after = (
+        fields.get(name, usual) * MINUTE
+        for name, usual in (("buffer_before_minutes", 0), ("duration_minutes", 30), ("buffer_after_minutes", 0))
+    )
+    return visits.VisitType(length, buffer_before=before, buffer_after=after, step=before + length + after)
+
+
 def _appointment_rows(
     chance: Random,
-    practice: _Practice,
+    practice: Practice,
     visit_types: Sequence[Row],
     patients: Sequence[UUID],
     now: datetime,
@@ -281,13 +317,8 @@ def _appointment_rows(
 ) -> Iterator[Row]:
     if not count:
         return
-    usual: Row = {"id": None, "duration_minutes": 30, "buffer_before_minutes": 0, "buffer_after_minutes": 0}
-    kind = visit_types[0] if visit_types else usual
-    before, length, after = (
-        kind[name] * MINUTE for name in ("buffer_before_minutes", "duration_minutes", "buffer_after_minutes")
-    )
-    # Without its id, for the slots of many doctors are the same.
-    visit_type = visits.VisitType(length, buffer_before=before, buffer_after=after, step=before + length + after)
+    kind = visit_types[0] if visit_types else {}
+    visit_type = _visit_type(kind)
     for start, end in chance.sample(_slots(practice.usual.name, visit_type, now), count):
         yield {
             "id": _id(6, number),
@@ -295,10 +326,10 @@ def _appointment_rows(
             "patient_id": chance.choice(patients),
             "start_time": from_instant(start),
             "end_time": from_instant(end),
-            "busy_start": from_instant(start - before),
-            "busy_end": from_instant(end + after),
+            "busy_start": from_instant(start - visit_type.buffer_before),
+            "busy_end": from_instant(end + visit_type.buffer_after),
             "status": AppointmentStatus.BOOKED if end > to_instant(now) else AppointmentStatus.FULFILLED,
-            "visit_type_id": kind["id"],
+            "visit_type_id": kind.get("id"),
             "created_at": now,
         }
         number += 1
