@@ -3,11 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Subquery, and_, exists, literal, null, select, true, union_all
+from sqlalchemy import (
+    BindParameter,
+    DateTime,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    exists,
+    literal,
+    null,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
@@ -50,19 +64,14 @@ async def get_plan(
     ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
     is not hers or (unless ``withdrawn``) no longer offered.
     """
-    rules = _rules_near(doctor_id, span)
-    offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
-    has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
-    rows = (
-        await session.execute(
-            BRIEFLY.add_columns(
-                Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *rules.columns
-            )
-            .outerjoin(VisitType, and_(VisitType.id == visit_type_id, VisitType.doctor_id == Doctor.id, offered))
-            .outerjoin(rules, true())
-            .where(Doctor.id == doctor_id, LISTED if listed else true())
-        )
-    ).all()
+    first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
+    asked = {
+        "doctor_id": doctor_id,
+        "visit_type_id": visit_type_id,
+        "after": first - _CLOCKS_APART,
+        "before": last + _CLOCKS_APART,
+    }
+    rows = (await session.execute(_plan(withdrawn=withdrawn, listed=listed), asked)).all()
     if not rows:
         raise DomainError("not_found")
     row: Sequence[Any] = rows[0]
@@ -71,7 +80,7 @@ async def get_plan(
     visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
     if visit_type_id is not None and visit_type is None:
         raise DomainError("not_found")
-    found = [each[-len(rules.columns) :] for each in rows if each.opens is not None]
+    found = [each[-len(_RULES.columns) :] for each in rows if each.opens is not None]
     return Plan(
         doctor,
         Rules(
@@ -90,23 +99,36 @@ async def get_plan(
     )
 
 
-def _rules_near(doctor_id: UUID, span: Interval) -> Subquery:
-    """What may touch ``span``: never too narrow, for wall times are compared with instants."""
-    first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
+def _rules_near() -> Subquery:
+    """What may touch the span: never too narrow, for wall times are compared with instants."""
+    doctor_id: BindParameter[Any] = bindparam("doctor_id")
+    after, before = (bindparam(name, type_=DateTime()) for name in ("after", "before"))
     return union_all(
-        select(
-            literal(1).label("opens"),
-            *RULE_COLUMNS,
-        ).where(
-            Availability.doctor_id == doctor_id,
-            Availability.last_ends > first - _CLOCKS_APART,
-            Availability.starts < last + _CLOCKS_APART,
+        select(literal(1).label("opens"), *RULE_COLUMNS).where(
+            Availability.doctor_id == doctor_id, Availability.last_ends > after, Availability.starts < before
         ),
         select(
             literal(0), TimeOff.starts, TimeOff.starts_fold, TimeOff.ends, TimeOff.ends_fold, null(), TimeOff.ends
-        ).where(
-            TimeOff.doctor_id == doctor_id,
-            TimeOff.ends > first - _CLOCKS_APART,
-            TimeOff.starts < last + _CLOCKS_APART,
-        ),
+        ).where(TimeOff.doctor_id == doctor_id, TimeOff.ends > after, TimeOff.starts < before),
     ).subquery("rules")
+
+
+_RULES = _rules_near()
+
+
+@cache  # to build it takes longer than to have it answered
+def _plan(*, withdrawn: bool, listed: bool) -> Select[*tuple[Any, ...]]:
+    doctor_id: BindParameter[Any] = bindparam("doctor_id")
+    offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
+    has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    return (
+        BRIEFLY.add_columns(
+            Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns
+        )
+        .outerjoin(
+            VisitType,
+            and_(VisitType.id == bindparam("visit_type_id"), VisitType.doctor_id == Doctor.id, offered),
+        )
+        .outerjoin(_RULES, true())
+        .where(Doctor.id == doctor_id, LISTED if listed else true())
+    )
