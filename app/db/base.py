@@ -1,6 +1,6 @@
 """The declarative base, and the rule by which constraints get their names."""
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import DeclarativeBase
 
 
@@ -16,3 +16,8 @@ class Base(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
         }
     )
+
+
+def table_of(model: type[Base]) -> Table:
+    """The table alone: a statement on it costs the less, the more often it runs, for the ORM does not look at it."""
+    return model.metadata.tables[model.__tablename__]

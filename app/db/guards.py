@@ -2,46 +2,56 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal_column
+from sqlalchemy import ColumnElement, Executable, Select, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.db.base import Base
+from app.db.base import Base, table_of
 
 _EXCLUSION_VIOLATION = "23P01"  # SQLSTATE, appendix A of PostgreSQL's manual
-_INSERT: dict[str, Callable[[type[Base]], postgresql.Insert | sqlite.Insert]] = {
+_INSERT: dict[str, Callable[[type[Base] | Table], postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
 }
 
 
 async def insert_unless_taken(
-    session: AsyncSession, table: type[Base], source: Mapping[str, Any] | Select[*tuple[Any, ...]]
+    session: AsyncSession,
+    table: type[Base],
+    values: Mapping[str, Any],
+    source: Select[*tuple[Any, ...]] | None = None,
 ) -> bool:
     """Inserts one row, or nothing if a unique or exclusion constraint or a guard trigger is against it.
 
-    ``source`` is the row's values, or a query that selects them under the names of the columns (and may find no row).
-    Says whether there is a new row. The transaction stays usable either way.
+    ``source``, where there is one, is a query that selects the row under the names of the columns (and may find none),
+    with ``values`` as its parameters; it is made once, for the statement with it is kept. Says whether there is a new
+    row. The transaction stays usable either way.
 
     One statement: a plain INSERT against an exclusion constraint deadlocks under contention (docs/booking.md).
     """
-    insert = _INSERT[session.get_bind().dialect.name](table)
-    if isinstance(source, Mapping):
-        insert = insert.values(**source)
-    else:
-        insert = insert.from_select(source.selected_columns.keys(), source, include_defaults=False)
     try:
-        inserted = await session.scalar(insert.on_conflict_do_nothing().returning(literal_column("1")))
+        inserted = await session.scalar(
+            _insert_or_nothing(session.get_bind().dialect.name, table_of(table), source), values
+        )
     except IntegrityError as error:
         # ON CONFLICT does not reach into triggers.
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             return False
         raise
     return inserted is not None
+
+
+@cache
+def _insert_or_nothing(dialect: str, table: Table, source: Select[*tuple[Any, ...]] | None) -> Executable:
+    insert = _INSERT[dialect](table)
+    if source is not None:
+        insert = insert.from_select(source.selected_columns.keys(), source, include_defaults=False)
+    return insert.on_conflict_do_nothing().returning(literal_column("1"))
 
 
 async def upsert[Result](

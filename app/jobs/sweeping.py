@@ -1,7 +1,8 @@
-"""Sweeps away sessions that have ended and attempts that are forgotten."""
+"""Sweeps away sessions that have ended, and attempts and kept answers that are forgotten."""
 
 from app.core.clock import Clock
 from app.db.session import Sessions
+from app.repositories.idempotency import sweep_keys
 from app.services.sessions import sweep
 
 SECONDS = 600.0
@@ -10,4 +11,6 @@ SECONDS = 600.0
 async def sweep_once(sessions: Sessions, clock: Clock) -> None:
     """Sweeps once."""
     async with sessions.write() as session:
-        await sweep(session, clock())
+        now = clock()
+        await sweep(session, now)
+        await sweep_keys(session, now)

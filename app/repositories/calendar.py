@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     and_,
+    bindparam,
     case,
     delete,
     exists,
-    literal,
     literal_column,
     not_,
     or_,
@@ -27,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
+from app.db.base import table_of
 from app.db.guards import insert_unless_taken, violated_guard
 from app.db.lists import padded
 from app.db.locks import lock_all
@@ -49,6 +50,28 @@ _GUARDS = {
 }
 
 
+_DOCTORS, _APPOINTMENTS = table_of(Doctor), table_of(Appointment)
+_ROW = select(
+    _DOCTORS.c.id.label("doctor_id"),
+    *(
+        bindparam(name, type_=_APPOINTMENTS.c[name].type).label(name)
+        for name in (
+            "id",
+            "patient_id",
+            "start_time",
+            "end_time",
+            "busy_start",
+            "busy_end",
+            "status",
+            "reason",
+            "visit_type_id",
+            "created_at",
+            "expires_at",
+        )
+    ),
+).where(_DOCTORS.c.id == bindparam("doctor"), _DOCTORS.c.schedule_version == bindparam("checked_version"))
+
+
 async def insert_if_free(
     session: AsyncSession,
     appointment: AppointmentRecord,
@@ -61,21 +84,22 @@ async def insert_if_free(
 
     The constraints of the table decide, so of any number who try at once exactly one is told ``True``.
     """
-    row = select(
-        literal(appointment.id, Appointment.id.type).label("id"),
-        Doctor.id.label("doctor_id"),
-        literal(appointment.patient.id, Appointment.patient_id.type).label("patient_id"),
-        literal(appointment.start_time, Appointment.start_time.type).label("start_time"),
-        literal(appointment.end_time, Appointment.end_time.type).label("end_time"),
-        literal(from_instant(busy[0]), Appointment.busy_start.type).label("busy_start"),
-        literal(from_instant(busy[1]), Appointment.busy_end.type).label("busy_end"),
-        literal(appointment.status, Appointment.status.type).label("status"),
-        literal(appointment.reason, Appointment.reason.type).label("reason"),
-        literal(appointment.visit_type_id, Appointment.visit_type_id.type).label("visit_type_id"),
-        literal(appointment.created_at, Appointment.created_at.type).label("created_at"),
-        literal(expires_at, Appointment.expires_at.type).label("expires_at"),
-    ).where(Doctor.id == appointment.doctor.id, Doctor.schedule_version == version)
-    return await insert_unless_taken(session, Appointment, row)
+    values = {
+        "id": appointment.id,
+        "doctor": appointment.doctor.id,
+        "checked_version": version,
+        "patient_id": appointment.patient.id,
+        "start_time": appointment.start_time,
+        "end_time": appointment.end_time,
+        "busy_start": from_instant(busy[0]),
+        "busy_end": from_instant(busy[1]),
+        "status": appointment.status,
+        "reason": appointment.reason,
+        "visit_type_id": appointment.visit_type_id,
+        "created_at": appointment.created_at,
+        "expires_at": expires_at,
+    }
+    return await insert_unless_taken(session, Appointment, values, _ROW)
 
 
 async def move_if_free(

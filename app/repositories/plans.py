@@ -3,11 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Subquery, and_, exists, literal, null, select, true, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    exists,
+    literal,
+    null,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -52,19 +67,8 @@ async def get_plan(
     ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
     is not hers or (unless ``withdrawn``) no longer offered.
     """
-    rules = _rules_near(span, lambda whose: whose == doctor_id)
-    offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
-    has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
-    rows = (
-        await session.execute(
-            BRIEFLY.add_columns(
-                Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *rules.columns
-            )
-            .outerjoin(VisitType, and_(VisitType.id == visit_type_id, VisitType.doctor_id == Doctor.id, offered))
-            .outerjoin(rules, true())
-            .where(Doctor.id == doctor_id, LISTED if listed else true())
-        )
-    ).all()
+    asked = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
+    rows = (await session.execute(_plan(withdrawn=withdrawn, listed=listed), asked)).all()
     if not rows:
         raise DomainError("not_found")
     row: Sequence[Any] = rows[0]
@@ -73,14 +77,14 @@ async def get_plan(
     visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
     if visit_type_id is not None and visit_type is None:
         raise DomainError("not_found")
-    found = [each[-len(rules.columns) :] for each in rows if each.opens is not None]
+    found = [each[-len(_RULES.columns) :] for each in rows if each.opens is not None]
     return Plan(doctor, _rules(doctor, found), version, visit_type, has_types)
 
 
 async def list_rules(session: AsyncSession, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
     """The rules of these doctors for all that may happen inside ``span``."""
     rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
-    for row in await session.execute(select(_rules_near(span, lambda whose: whose.in_(padded(rows))))):
+    for row in await session.execute(_RULES_OF_MANY, _bounds(span) | {"doctor_ids": padded(rows)}):
         rows[row.doctor_id].append(row)
     return {doctor.id: _rules(doctor, rows[doctor.id]) for doctor in doctors}
 
@@ -98,18 +102,17 @@ def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
     )
 
 
-def _rules_near(span: Interval, is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement[bool]]) -> Subquery:
-    """What may touch ``span``: never too narrow, for wall times are compared with instants."""
+def _bounds(span: Interval) -> dict[str, Any]:
+    """What may touch the span: never too narrow, for wall times are compared with instants."""
     first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
+    return {"after": first - _CLOCKS_APART, "before": last + _CLOCKS_APART}
+
+
+def _rules_near(is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement[bool]]) -> Subquery:
+    after, before = (bindparam(name, type_=DateTime()) for name in ("after", "before"))
     return union_all(
-        select(
-            Availability.doctor_id.label("doctor_id"),
-            literal(1).label("opens"),
-            *RULE_COLUMNS,
-        ).where(
-            is_wanted(Availability.doctor_id),
-            Availability.last_ends > first - _CLOCKS_APART,
-            Availability.starts < last + _CLOCKS_APART,
+        select(Availability.doctor_id.label("doctor_id"), literal(1).label("opens"), *RULE_COLUMNS).where(
+            is_wanted(Availability.doctor_id), Availability.last_ends > after, Availability.starts < before
         ),
         select(
             TimeOff.doctor_id,
@@ -120,9 +123,27 @@ def _rules_near(span: Interval, is_wanted: Callable[[InstrumentedAttribute[UUID]
             TimeOff.ends_fold,
             null(),
             TimeOff.ends,
-        ).where(
-            is_wanted(TimeOff.doctor_id),
-            TimeOff.ends > first - _CLOCKS_APART,
-            TimeOff.starts < last + _CLOCKS_APART,
-        ),
+        ).where(is_wanted(TimeOff.doctor_id), TimeOff.ends > after, TimeOff.starts < before),
     ).subquery("rules")
+
+
+_RULES = _rules_near(lambda whose: whose == bindparam("doctor_id"))
+_RULES_OF_MANY = select(_rules_near(lambda whose: whose.in_(bindparam("doctor_ids", expanding=True))))
+
+
+@cache  # to build it takes longer than to have it answered
+def _plan(*, withdrawn: bool, listed: bool) -> Select[*tuple[Any, ...]]:
+    doctor_id: BindParameter[Any] = bindparam("doctor_id")
+    offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
+    has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    return (
+        BRIEFLY.add_columns(
+            Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns
+        )
+        .outerjoin(
+            VisitType,
+            and_(VisitType.id == bindparam("visit_type_id"), VisitType.doctor_id == Doctor.id, offered),
+        )
+        .outerjoin(_RULES, true())
+        .where(Doctor.id == doctor_id, LISTED if listed else true())
+    )

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clients import Client
 from app.core.permissions import Actor, Login
 from app.core.security import AccessClaims
+from app.db.base import table_of
 from app.models import LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
@@ -44,20 +45,23 @@ _RECORD = select(
 )
 
 
+_USERS, _SESSIONS = table_of(User), table_of(LoginSession)
+# Made once, and of tables: the ORM would look at it anew for each request.
+_ACTOR = (
+    select(_USERS.c.role, _USERS.c.name, _SESSIONS.c.created_at, _SESSIONS.c.second_factor)
+    .join(_USERS, _USERS.c.id == _SESSIONS.c.user_id)
+    .where(
+        _SESSIONS.c.id == bindparam("session_id"),
+        _SESSIONS.c.user_id == bindparam("user_id"),
+        _USERS.c.suspended_at.is_(None),
+    )
+)
+
+
 async def find_actor(session: AsyncSession, claims: AccessClaims) -> Actor | None:
     """The caller, if what the token claims still holds: the one check per request."""
-    row = (
-        await session.execute(
-            select(User.role, User.name, LoginSession.created_at, LoginSession.second_factor)
-            .join(User, User.id == LoginSession.user_id)
-            .where(
-                LoginSession.id == claims.session_id,
-                LoginSession.user_id == claims.user_id,
-                User.suspended_at.is_(None),
-            )
-        )
-    ).one_or_none()
-    if row is None:
+    found = await session.execute(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
+    if (row := found.one_or_none()) is None:
         return None
     return Actor(claims.user_id, row.role, row.name, Login(claims.session_id, row.created_at, row.second_factor))
 

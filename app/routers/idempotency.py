@@ -1,7 +1,6 @@
 """``Idempotency-Key``: a request that is sent again is answered again, and not done again."""
 
 import json
-from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Annotated
@@ -13,8 +12,6 @@ from app.core.dependencies import DbSession, Now, Viewer
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 from app.routers.requests import Replay
-
-KEPT = timedelta(hours=24)
 
 
 async def reserve_key(
@@ -44,7 +41,7 @@ async def reserve_key(
         return
     said = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
     request_hash = sha256(said + await _meaning(request)).hexdigest()
-    answer = await idempotency.reserve_key(session, caller.id, key, request_hash, now=now, forgotten=now - KEPT)
+    answer = await idempotency.reserve_key(session, caller.id, key, request_hash, now)
     if answer:
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
         raise Replay(Response(answer.body, answer.status, headers, media_type="application/json"))
