@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import batched
+from itertools import batched, chain
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -26,13 +26,15 @@ from app.core.text import search_key
 from app.db.base import Base
 from app.db.engine import create_engine, is_postgresql
 from app.demo_people import DOCTORS, NAMES, DemoDoctor, Kind
-from app.models import Appointment, Availability, Doctor, LoginSession, User, VisitType
+from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, User, VisitType
+from app.repositories.bounds import LONG_AGO, varieties
 from app.scheduling import visits
 from app.scheduling.availability import Rules
 from app.scheduling.decisions import slots
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant, to_instant
 from app.scheduling.status import AppointmentStatus
+from app.scheduling.turns import place_of
 
 type Row = dict[str, Any]
 
@@ -137,6 +139,8 @@ async def load_clinic(
         await _write(engine, Doctor, (_doctor_row(each, now) for each in practices))
         await _write(engine, VisitType, (row for rows in visit_types for row in rows))
         await _write(engine, Availability, (row for each in practices for row in _availability_rows(each, now)))
+        await _write(engine, Offer, chain.from_iterable(map(_offer_rows, practices, visit_types)))
+        await _write(engine, DoctorLanguage, chain.from_iterable(map(_language_rows, practices)))
         booked = (
             row
             for number, each in enumerate(practices)
@@ -265,6 +269,31 @@ def _visit_type_rows(practice: Practice, now: datetime) -> Iterator[Row]:
         if kind.fields:
             id_ = _id(3, practice.id.int % 2**40 * 10 + number)
             yield usual | {"id": id_, "doctor_id": practice.id, "created_at": now} | dict(kind.fields)
+
+
+def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]:
+    """Nothing is known of them yet."""
+    usual: Row = {"id": practice.id, "name": None, "mode": visits.VisitMode.IN_PERSON, "duration_minutes": 30}
+    for kind in visit_types or [usual]:
+        yield {
+            "id": kind["id"],
+            "doctor_id": practice.id,
+            "visit_type_id": kind["id"] if visit_types else None,
+            "specialty_key": search_key(practice.specialty),
+            "visit_key": kind["name"] and search_key(kind["name"]),
+            "mode": kind["mode"],
+            "minutes": kind["duration_minutes"],
+            "place": place_of(kind["id"]),
+            "not_before": LONG_AGO,
+            "turn": 0,
+            "known_until": LONG_AGO,
+            "revision": kind["id"],
+        }
+
+
+def _language_rows(practice: Practice) -> Iterator[Row]:
+    for language in sorted({each for tag in practice.usual.languages for each in varieties(tag)}):
+        yield {"language": language, "doctor_id": practice.id}
 
 
 def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
@@ -36,8 +36,8 @@ class Offer(Base):
     """Its turn among those that start at ``not_before``; 0 where nobody has looked whether it really does."""
     known_until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     """Until then nothing but a booking makes the truth later than the bound."""
-    revision: Mapped[int] = mapped_column(BigInteger)
-    """A random number, another one whenever the bound is lowered: what was found out before is of no use then."""
+    revision: Mapped[UUID]
+    """Another one whenever the bound is lowered: what was found out before is of no use then."""
 
     __table_args__ = (
         Index(None, "not_before", "turn", "id"),

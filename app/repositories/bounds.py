@@ -1,6 +1,5 @@
 """The lower bounds by which a search goes (ADR 0022): whoever frees time lowers them, whoever looks raises them."""
 
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
 
 from app.core.text import search_key
 from app.db.base import Base
@@ -25,7 +25,6 @@ _REACH = timedelta(days=2)
 
 A longest visit and a buffer reach into it; and where a day was full, the whole day is free again.
 """
-_REVISION_BITS = 62
 
 
 class _Kind(NamedTuple):
@@ -40,7 +39,7 @@ class Finding:
     """What was found out of an offer: that no visit of it can start before ``bound``, now or later."""
 
     offer_id: UUID
-    revision: int
+    revision: UUID
     """The one that was read before anything else that the finding was made from."""
     bound: datetime
     turn: int
@@ -81,7 +80,7 @@ async def rewrite_offers(session: AsyncSession, doctor_id: UUID) -> None:
             for kind in [_Kind(*row) for row in rows] or [usual]
         ],
     )
-    if languages := sorted({each for tag in doctor.languages for each in _varieties(tag)}):
+    if languages := sorted({each for tag in doctor.languages for each in varieties(tag)}):
         await session.execute(
             insert(DoctorLanguage), [{"language": each, "doctor_id": doctor_id} for each in languages]
         )
@@ -93,7 +92,7 @@ async def delete_offers(session: AsyncSession, doctor_id: UUID) -> None:
         await session.execute(delete(table).where(table.doctor_id == doctor_id))
 
 
-def _varieties(tag: str) -> list[str]:
+def varieties(tag: str) -> list[str]:
     """What somebody who speaks ``pt-BR`` is found under: ``pt`` and ``pt-br`` (RFC 4647 section 3.3.1)."""
     subtags = tag.casefold().split("-")
     return ["-".join(subtags[:length]) for length in range(1, len(subtags) + 1)]
@@ -111,8 +110,8 @@ async def lower_bounds(session: AsyncSession, doctor_ids: Collection[UUID], free
     await session.execute(update(Offer).where(Offer.id.in_(locked)).values(_unknown(bound) | {"not_before": lower}))
 
 
-def _unknown(bound: datetime) -> dict[str, datetime | int]:
-    return {"not_before": bound, "turn": 0, "known_until": LONG_AGO, "revision": secrets.randbits(_REVISION_BITS)}
+def _unknown(bound: datetime) -> dict[str, datetime | int | UUID]:
+    return {"not_before": bound, "turn": 0, "known_until": LONG_AGO, "revision": uuid7()}
 
 
 _table = Base.metadata.tables[Offer.__tablename__]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     and_,
     bindparam,
@@ -186,27 +187,44 @@ async def list_taken(
     ]
 
 
+def _time(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=Appointment.start_time.type)
+
+
+_TAKEN_OF = select(
+    Appointment.doctor_id,
+    Appointment.busy_start,
+    Appointment.busy_end,
+    Appointment.start_time,
+    Appointment.visit_type_id,
+    case((_IS_HOLD, Appointment.patient_id)),
+).where(
+    Appointment.doctor_id.in_(bindparam("doctor_ids", expanding=True)),
+    _OCCUPIES_TIME,
+    Appointment.busy_end > _time("first"),
+    Appointment.busy_start < _time("last"),
+    # As in _is_busy_in.
+    Appointment.start_time > _time("earliest"),
+    Appointment.start_time < _time("latest"),
+    not_(and_(_IS_HOLD, Appointment.expires_at <= _time("now"))),
+)
+
+
 async def list_taken_of(
     session: AsyncSession, doctor_ids: Collection[UUID], span: Interval, now: datetime
 ) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
     """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
+    first, last = map(from_instant, span)
+    asked = {
+        "doctor_ids": padded(doctor_ids),
+        "first": first,
+        "last": last,
+        "earliest": first - _LONGEST_BUSY,
+        "latest": last + _LONGEST_BUFFER,
+        "now": now,
+    }
     taken: dict[UUID, list[tuple[Taken, UUID | None]]] = {doctor_id: [] for doctor_id in doctor_ids}
-    rows = await session.execute(
-        select(
-            Appointment.doctor_id,
-            Appointment.busy_start,
-            Appointment.busy_end,
-            Appointment.start_time,
-            Appointment.visit_type_id,
-            case((_IS_HOLD, Appointment.patient_id)),
-        ).where(
-            Appointment.doctor_id.in_(padded(doctor_ids)),
-            _OCCUPIES_TIME,
-            _is_busy_in(span),
-            not_(and_(_IS_HOLD, Appointment.expires_at <= now)),
-        )
-    )
-    for doctor_id, busy_start, busy_end, start, visit_type_id, holder in rows:
+    for doctor_id, busy_start, busy_end, start, visit_type_id, holder in await session.execute(_TAKEN_OF, asked):
         each = Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
         taken[doctor_id].append((each, holder))
     return taken

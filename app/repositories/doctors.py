@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.core.text import search_key
-from app.models import Doctor, User
+from app.models import Doctor, DoctorLanguage, Offer, User
 from app.repositories.bounds import lower_bounds, rewrite_offers
+from app.scheduling.visits import VisitMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,14 @@ def page_key(doctor: DoctorRecord) -> PageKey:
 
 
 async def page_doctors(
-    session: AsyncSession, *, q: str | None, specialty: str | None, after: PageKey | None, limit: int
+    session: AsyncSession,
+    *,
+    q: str | None,
+    specialty: str | None,
+    language: str | None,
+    mode: VisitMode | None,
+    after: PageKey | None,
+    limit: int,
 ) -> Sequence[DoctorRecord]:
     """Doctors by name; ``q`` is part of a name, ``specialty`` a whole one, both without case and accents."""
     found = _RECORD.where(LISTED)
@@ -100,6 +108,12 @@ async def page_doctors(
         found = found.where(Doctor.name_key.contains(search_key(q), autoescape=True))
     if specialty is not None:
         found = found.where(Doctor.specialty_key == search_key(specialty))
+    if language is not None:
+        found = found.where(
+            exists().where(DoctorLanguage.doctor_id == Doctor.id, DoctorLanguage.language == language.casefold())
+        )
+    if mode is not None:
+        found = found.where(exists().where(Offer.doctor_id == Doctor.id, Offer.mode == mode))
     if after is not None:
         found = found.where(tuple_(Doctor.name_key, Doctor.id) > after)
     rows = await session.execute(found.order_by(Doctor.name_key, Doctor.id).limit(limit))

@@ -1,13 +1,15 @@
 """What searches go by: offers in the order of their lower bounds, or of their turns (ADR 0022)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, exists, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.text import search_key
 from app.db.lists import padded
@@ -29,7 +31,7 @@ class OfferRecord:
     not_before: datetime
     turn: int
     known_until: datetime
-    revision: int
+    revision: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,27 @@ _OFFER = (
     .outerjoin(VisitType, VisitType.id == Offer.visit_type_id)
     .where(LISTED)
 )
+_SPEAKS = exists().where(DoctorLanguage.doctor_id == Offer.doctor_id, DoctorLanguage.language == bindparam("language"))
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "specialty": Offer.specialty_key == bindparam("specialty"),
+    "language": _SPEAKS,
+    "mode": Offer.mode == bindparam("mode", type_=Offer.mode.type),
+    "visit": Offer.visit_key == bindparam("visit"),
+    "minutes": Offer.minutes == bindparam("minutes"),
+    "above": Offer.not_before > bindparam("above", type_=Offer.not_before.type),
+    "until": Offer.not_before <= bindparam("until", type_=Offer.not_before.type),
+    "below": Offer.not_before < bindparam("below", type_=Offer.not_before.type),
+    "first": Offer.place >= bindparam("first"),
+    "last": Offer.place < bindparam("last"),
+}
+_BY_BOUND = (Offer.not_before, Offer.turn, Offer.id)
+_BY_PLACE = (Offer.place, Offer.id)
+_OF_DOCTORS = _OFFER.where(Offer.doctor_id.in_(bindparam("doctor_ids", expanding=True)))
+_OUTDATED = (
+    _OFFER.where(Offer.known_until < bindparam("now", type_=Offer.known_until.type))
+    .order_by(Offer.known_until)
+    .limit(bindparam("limit", type_=Integer))
+)
 
 
 async def page_by_bound(
@@ -63,12 +86,8 @@ async def page_by_bound(
     limit: int,
 ) -> Sequence[OfferRecord]:
     """The next offers with bounds between ``above`` and ``below``, both excluded, by bound and turn."""
-    found = _matching(criteria).where(Offer.not_before < below)
-    if above is not None:
-        found = found.where(Offer.not_before > above)
-    if after is not None:
-        found = found.where(tuple_(Offer.not_before, Offer.turn, Offer.id) > (after.not_before, after.turn, after.id))
-    return await _offers(session, found.order_by(Offer.not_before, Offer.turn, Offer.id).limit(limit))
+    asked = _values(criteria) | {"below": below} | ({"above": above} if above else {})
+    return await _page(session, _BY_BOUND, asked, after, limit)
 
 
 async def page_by_place(
@@ -82,44 +101,60 @@ async def page_by_place(
 ) -> Sequence[OfferRecord]:
     """The next offers with bounds of ``until`` at the latest, along ``[first, last)`` of the ring of turns."""
     first, last = places
-    found = _matching(criteria).where(Offer.not_before <= until, Offer.place >= first, Offer.place < last)
-    if after is not None:
-        found = found.where(tuple_(Offer.place, Offer.id) > (after.place, after.id))
-    return await _offers(session, found.order_by(Offer.place, Offer.id).limit(limit))
+    asked = _values(criteria) | {"first": first, "last": last, "until": until}
+    return await _page(session, _BY_PLACE, asked, after, limit)
 
 
 async def list_offers(session: AsyncSession, doctor_ids: Collection[UUID]) -> Sequence[OfferRecord]:
     """All offers of some doctors."""
-    return await _offers(session, _OFFER.where(Offer.doctor_id.in_(padded(doctor_ids))))
+    return await _read(session, _OF_DOCTORS, {"doctor_ids": padded(doctor_ids)})
 
 
 async def list_outdated(session: AsyncSession, now: datetime, *, limit: int) -> Sequence[OfferRecord]:
     """Offers of which it is not known any more where their next visits are."""
-    return await _offers(session, _OFFER.where(Offer.known_until < now).order_by(Offer.known_until).limit(limit))
+    return await _read(session, _OUTDATED, {"now": now, "limit": limit})
 
 
-def _matching(criteria: Criteria) -> Select[*tuple[Any, ...]]:
-    found = _OFFER
-    if criteria.specialty is not None:
-        found = found.where(Offer.specialty_key == search_key(criteria.specialty))
-    if criteria.language is not None:
-        speaks = exists().where(
-            DoctorLanguage.doctor_id == Offer.doctor_id, DoctorLanguage.language == criteria.language.casefold()
-        )
-        found = found.where(speaks)
-    if criteria.mode is not None:
-        found = found.where(Offer.mode == criteria.mode)
-    if criteria.visit is not None:
-        found = found.where(Offer.visit_key == search_key(criteria.visit))
-    if criteria.minutes is not None:
-        found = found.where(Offer.minutes == criteria.minutes)
-    return found
+def _values(criteria: Criteria) -> dict[str, Any]:
+    values = {
+        "specialty": criteria.specialty and search_key(criteria.specialty),
+        "language": criteria.language and criteria.language.casefold(),
+        "mode": criteria.mode,
+        "visit": criteria.visit and search_key(criteria.visit),
+        "minutes": criteria.minutes,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
-async def _offers(session: AsyncSession, found: Select[*tuple[Any, ...]]) -> Sequence[OfferRecord]:
+async def _page(
+    session: AsyncSession,
+    order: tuple[InstrumentedAttribute[Any], ...],
+    asked: dict[str, Any],
+    after: OfferRecord | None,
+    limit: int,
+) -> Sequence[OfferRecord]:
+    statement = _walk(order, frozenset(asked), after is not None)
+    place = {f"after_{column.key}": getattr(after, column.key) for column in order} if after else {}
+    return await _read(session, statement, asked | place | {"limit": limit})
+
+
+@cache  # to build it takes longer than to have it answered
+def _walk(
+    order: tuple[InstrumentedAttribute[Any], ...], conditions: frozenset[str], goes_on: bool
+) -> Select[*tuple[Any, ...]]:
+    walk = _OFFER.where(*(_CONDITIONS[name] for name in sorted(conditions)))
+    if goes_on:
+        place = [bindparam(f"after_{column.key}", type_=column.type) for column in order]
+        walk = walk.where(tuple_(*order) > tuple_(*place))
+    return walk.order_by(*order).limit(bindparam("limit", type_=Integer))
+
+
+async def _read(
+    session: AsyncSession, statement: Select[*tuple[Any, ...]], asked: dict[str, Any]
+) -> Sequence[OfferRecord]:
     begin = len(BRIEFLY.selected_columns)
     end = begin + len(_OWN)
-    rows: Iterable[Sequence[Any]] = await session.execute(found)
+    rows: Iterable[Sequence[Any]] = await session.execute(statement, asked)
     return [
         OfferRecord(
             DoctorRecord(*row[:begin]), VisitTypeRecord(*row[end:]) if row[end] is not None else None, *row[begin:end]

@@ -1,51 +1,56 @@
 """Doctors, as everybody sees them and as they change themselves."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import DbSession, DoctorActor, Now, Public
+from app.core.dependencies import AppResources, DbSession, DoctorActor, Now, Public
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
 from app.routers.appointments import affected_members
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.search import keep_after_answer
 from app.routers.trail import Trail
 from app.schemas import doctors as wire
 from app.schemas.fields import SortKey
 from app.services import practice
+from app.services.candidates import find_next_starts
 
 router = APIRouter(prefix="/doctors", tags=["Doctors"], route_class=StrictRoute)
 
 _KEY = TypeAdapter(tuple[SortKey, UUID])
 
 
-@router.get(
-    "",
-    response_model=list[wire.Doctor],
-    responses={200: {"headers": LINK_HEADER}, **responses("invalid_request", "busy")},
-)
+@router.get("", responses={200: {"headers": LINK_HEADER}, **responses("invalid_request", "busy")})
 async def list_doctors(
     query: Annotated[wire.DoctorsQuery, Query()],
     request: Request,
     response: Response,
     session: DbSession,
+    resources: AppResources,
+    tasks: BackgroundTasks,
+    now: Now,
     _: Public,
-) -> Sequence[DoctorRecord]:
-    """List doctors, by name."""
+) -> list[wire.ListedDoctor]:
+    """List doctors, by name, each with the earliest time at which she can be seen."""
     found = await doctors.page_doctors(
         session,
         q=query.q,
         specialty=query.specialty,
+        language=query.language,
+        mode=query.mode,
         after=read_cursor(query.cursor, _KEY),
         limit=query.limit + 1,
     )
-    return cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
+    starts, findings = await find_next_starts(session, [doctor.id for doctor in page], now)
+    keep_after_answer(tasks, resources.sessions, findings)
+    return [wire.ListedDoctor(**asdict(doctor), next_available=starts.get(doctor.id)) for doctor in page]
 
 
 @router.get(

@@ -86,8 +86,7 @@ async def search_slots(
     if found.more:
         start, turn, offer_id = found.matches[-1].place
         link_to_cursor(request, response, (from_instant(start), turn, offer_id), _KEY)
-    if found.findings:
-        tasks.add_task(_keep, resources.sessions, found.findings)
+    keep_after_answer(tasks, resources.sessions, found.findings)
     return [_slot(each) for each in found.matches]
 
 
@@ -100,9 +99,14 @@ def _slot(match: Match) -> wire.FoundSlot:
     )
 
 
+def keep_after_answer(tasks: BackgroundTasks, sessions: Sessions, findings: Sequence[Finding]) -> None:
+    """Has written down what was found out of bounds, when it costs nobody time any more."""
+    if findings:
+        tasks.add_task(_keep, sessions, findings)
+
+
 async def _keep(sessions: Sessions, findings: Sequence[Finding]) -> None:
-    # After the answer: it costs nobody time, and if it fails the next search finds out again.
     try:
         await search.keep_findings(sessions, findings)
     except DomainError:
-        log.warning("what a search has found out of bounds is not kept: the database is busy")
+        log.warning("what was found out of bounds is not kept: the database is busy")  # the next search finds it again

@@ -1,7 +1,8 @@
-"""Whose turn it is where several could come first: as good as random, the same for everybody, fair in the long run.
+"""Whose turn it is where several could come first: as good as random, and the same for everybody who asks.
 
 Whatever takes turns has a place on a ring. For each instant the ring begins somewhere else, so that whoever is the last
-at nine is not the last at ten.
+at nine is not the last at ten; each comes first as often as the gap before its place is wide. An order that is drawn
+anew for each instant would give all the same, but could not be walked along an index.
 """
 
 from functools import lru_cache

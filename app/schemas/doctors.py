@@ -1,10 +1,12 @@
 """Doctors on the wire."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
+from app.scheduling.visits import VisitMode
 from app.schemas.appointments import Affected
 from app.schemas.fields import (
     AMARA,
@@ -57,6 +59,16 @@ class Doctor(Answer):
     model_config = example(**_AMARA)
 
 
+class ListedDoctor(Doctor):
+    """A doctor, and when she can be seen."""
+
+    next_available: datetime | None = Field(
+        description="When the earliest visit of any kind starts that can be booked; none within 62 days is null."
+    )
+
+    model_config = example(**_AMARA, next_available="2026-12-08T15:30:00Z")
+
+
 class ChangedDoctor(Doctor, Affected):
     """The doctor after a change, and the appointments that another time zone has left outside of her hours."""
 
@@ -96,4 +108,6 @@ class DoctorsQuery(PageQuery):
     """Which doctors to list."""
 
     specialty: SearchText | None = Field(None, description="The whole specialty, in any letter case.")
+    language: Language | None = Field(None, description="`pt` finds those who speak `pt-BR`, too.")
+    mode: VisitMode | None = Field(None, description="Who offers visits of this kind.")
     q: SearchText | None = Field(None, description="Part of the name, in any letter case, with or without accents.")

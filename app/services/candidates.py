@@ -145,7 +145,7 @@ async def find_next_starts(
     look = Look(session, [(first, first + LONGEST_LISTING)], None, now)
     candidates = await look.begin(await list_offers(session, doctor_ids))
     starts: dict[UUID, int] = {}
-    while chosen := [each for each in candidates if each.seen < starts.get(each.offer.doctor.id, look.last)]:
+    while chosen := _most_promising(candidates, starts, look.last):
         await look.go_on(chosen)
         for each in chosen:
             if each.slots:
@@ -155,3 +155,14 @@ async def find_next_starts(
         {doctor_id: from_instant(start) for doctor_id, start in starts.items()},
         [finding for each in candidates if (finding := each.finding())],
     )
+
+
+def _most_promising(candidates: Sequence[Candidate], starts: Mapping[UUID, int], last: int) -> Collection[Candidate]:
+    """Of each doctor the offer that may start the earliest, if that is earlier than what was found."""
+    chosen: dict[UUID, Candidate] = {}
+    for each in candidates:
+        doctor_id = each.offer.doctor.id
+        until = chosen[doctor_id].seen if doctor_id in chosen else starts.get(doctor_id, last)
+        if each.seen < until:
+            chosen[doctor_id] = each
+    return chosen.values()

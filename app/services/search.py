@@ -21,9 +21,10 @@ from app.scheduling.zones import day_of
 from app.services.candidates import Candidate, Look
 from app.services.offers import LONGEST_LISTING, span_of
 
-MOST_LOOKS = 600
+MOST_LOOKS = 384
 """At so many stretches of calendars is looked for one answer, and at no more."""
 _LARGEST_PAGE = 128
+_OF_ONE_WINDOW = 4
 _NOBODY = UUID(int=0)
 
 
@@ -92,12 +93,12 @@ async def search_slots(
         seen = min((each.seen for each in unfinished), default=look.last)
         sure = min((seen, 0, _NOBODY), walk.edge)
         matches = _matches(candidates.values(), after, limit + 1)
-        certain = [each for each in matches if each.place < sure]
+        certain = [each for each in matches if each.place <= sure]
         is_cut = looks >= MOST_LOOKS
         if len(certain) > limit or sure[0] >= look.last or is_cut:
             break
         if walk.edge <= (seen, 0, _NOBODY):
-            page = await walk.go_on(min(max(limit + 1, len(candidates)), _LARGEST_PAGE))
+            page = await walk.go_on(min(max(walk.expected * (limit + 1), len(candidates)), _LARGEST_PAGE))
             # What was raised meanwhile comes a second time.
             chosen = await look.begin([offer for offer in page if offer.id not in candidates])
             candidates |= {each.offer.id: each for each in chosen}
@@ -127,7 +128,7 @@ async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> None
 class _Walk:
     """Walks the offers so that those come first that may have the earliest visit.
 
-    First those whose bound says nothing of ``windows``, for they may all start with the first window: by their turns
+    First those whose bound says nothing of the windows, for they may all start with the first window: by their turns
     then, so that it suffices to look at some of them where many do. Then the others, by their bounds.
     """
 
@@ -135,58 +136,59 @@ class _Walk:
         self, session: AsyncSession, criteria: Criteria, look: Look, after: Place | None, now: datetime
     ) -> None:
         self._session, self._criteria, self._look = session, criteria, look
-        self._first = from_instant(look.first)
-        # At this very moment nothing starts, and few bounds are past.
-        self._in_turn = look.first > to_instant(now)
         self._passed = after[1] if after and after[0] == look.first else 0
+        # At this very moment nothing starts, and few bounds are past.
+        in_turn = look.first > to_instant(now)
         begins = (beginning_at(look.first) + self._passed) % TURNS
-        self._legs = [(begins, TURNS), (0, begins)] if self._in_turn else []
+        self._arcs = [(begins, TURNS), (0, begins)] if in_turn else []
+        """What is left of the ring of turns."""
+        self._above = from_instant(look.first) if in_turn else None
         self._after: OfferRecord | None = None
+        self.expected = _OF_ONE_WINDOW if in_turn else 1
+        """About so many offers are walked for each visit that is found."""
         self.edge: Place = (look.first, self._passed, _NOBODY)
-        """No offer that is still to come has a visit before it."""
+        """No offer that is still to come has a visit before it, or at it."""
 
     async def go_on(self, limit: int) -> Sequence[OfferRecord]:
-        """The next offers."""
-        if self._legs:
-            page = await offers.page_by_place(
-                self._session,
-                self._criteria,
-                after=self._after,
-                places=self._legs[0],
-                until=self._first,
-                limit=limit,
-            )
-        else:
-            page = await offers.page_by_bound(
-                self._session,
-                self._criteria,
-                after=self._after,
-                above=self._first if self._in_turn else None,
-                below=from_instant(self._look.last),
-                limit=limit,
-            )
-        self._after = page[-1] if page else None
-        self.edge = self._edge(is_last=len(page) < limit)
+        """The next offers; fewer than ``limit`` only at the end."""
+        page: list[OfferRecord] = []
+        while len(page) < limit and self.edge[0] < self._look.last:
+            wanted = limit - len(page)
+            found = await (self._go_along(self._arcs[0], wanted) if self._arcs else self._go_up(wanted))
+            page += found
+            self._after = found[-1] if len(found) == wanted else None
+            if self._after:
+                self.edge = self._edge_at(self._after)
+            elif self._arcs:
+                self._arcs.pop(0)
+                self.edge = self._edge_on_ring(0, _NOBODY) if self._arcs else (self._look.first + 1, 0, _NOBODY)
+            else:
+                self.edge = self._look.last, 0, _NOBODY
         return page
 
-    def _edge(self, *, is_last: bool) -> Place:
-        look = self._look
-        if self._legs:
-            if is_last:
-                self._legs.pop(0)
-                self._after = None
-                if not self._legs:
-                    return look.first + 1, 0, _NOBODY
-            if self._after is None:
-                return self.edge
-            turn = turn_at(self._after.place, look.first)
-            # The ring goes on behind its beginning.
-            return look.first, turn if turn >= self._passed else turn + TURNS, self._after.id
-        if is_last or self._after is None:
-            return look.last, 0, _NOBODY
-        bound = to_instant(self._after.not_before)
-        begins = next((max(bound, start) for start, end in look.windows if bound < end), look.last)
-        return (begins, self._after.turn, self._after.id) if begins == bound else (begins, 0, _NOBODY)
+    async def _go_along(self, arc: tuple[int, int], limit: int) -> Sequence[OfferRecord]:
+        until = from_instant(self._look.first)
+        return await offers.page_by_place(
+            self._session, self._criteria, after=self._after, places=arc, until=until, limit=limit
+        )
+
+    async def _go_up(self, limit: int) -> Sequence[OfferRecord]:
+        below = from_instant(self._look.last)
+        return await offers.page_by_bound(
+            self._session, self._criteria, after=self._after, above=self._above, below=below, limit=limit
+        )
+
+    def _edge_at(self, offer: OfferRecord) -> Place:
+        if self._arcs:
+            return self._edge_on_ring(offer.place, offer.id)
+        bound = to_instant(offer.not_before)
+        begins = next((max(bound, start) for start, end in self._look.windows if bound < end), self._look.last)
+        return (begins, offer.turn, offer.id) if begins == bound else (begins, 0, _NOBODY)
+
+    def _edge_on_ring(self, place: int, offer_id: UUID) -> Place:
+        turn = turn_at(place, self._look.first)
+        # Whose turn has passed comes again behind all others.
+        return self._look.first, turn if turn >= self._passed else turn + TURNS, offer_id
 
 
 def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -> list[Match]:

@@ -32,7 +32,7 @@ OFFERS = sa.table(
     sa.column("not_before", UtcDateTime()),
     sa.column("turn"),
     sa.column("known_until", UtcDateTime()),
-    sa.column("revision"),
+    sa.column("revision", sa.Uuid()),
 )
 LANGUAGES = sa.table("doctor_languages", sa.column("language"), sa.column("doctor_id", sa.Uuid()))
 
@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("not_before", UtcDateTime(), nullable=False),
         sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("known_until", UtcDateTime(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["doctor_id"], ["doctors.id"], name="offers_doctor_id_fkey", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["visit_type_id"], ["visit_types.id"], name="offers_visit_type_id_fkey", ondelete="CASCADE"
@@ -75,6 +75,15 @@ def upgrade() -> None:
     for column in ("doctor_id", "known_until"):
         op.create_index(f"offers_{column}_idx", "offers", [column])
     op.create_index("doctor_languages_doctor_id_idx", "doctor_languages", ["doctor_id"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        op.create_index(
+            "doctors_name_key_trgm_idx",
+            "doctors",
+            ["name_key"],
+            postgresql_using="gin",
+            postgresql_ops={"name_key": "gin_trgm_ops"},
+        )
 
 
 def fill() -> None:
@@ -118,7 +127,7 @@ def offer(row: Any) -> dict[str, Any]:
         "not_before": LONG_AGO,
         "turn": 0,
         "known_until": LONG_AGO,
-        "revision": 0,
+        "revision": visit_type_id or doctor_id,
     }
 
 
@@ -135,5 +144,8 @@ def varieties(tag: str) -> Iterator[str]:
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        # The extension stays, as btree_gist does: others may use it.
+        op.drop_index("doctors_name_key_trgm_idx", "doctors")
     op.drop_table("doctor_languages")
     op.drop_table("offers")

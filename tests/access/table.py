@@ -125,6 +125,7 @@ TABLE = {
     "GET /doctors/{doctor_id}/slots": Row("viewer"),
     "GET /doctors/{doctor_id}/next-slot": Row("viewer"),
     "GET /doctors/{doctor_id}/explain": Row("viewer"),
+    "GET /search/slots": Row("viewer"),
     "GET /doctors/me": Row("doctors"),
     "PATCH /doctors/me": Row("doctors"),
     "GET /doctors/me/hours": Row("doctors"),

@@ -79,6 +79,7 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
         "core/settings.py",
         "models/appointment.py",
         "models/audit.py",
+        "models/doctor.py",
     }
 
 
@@ -194,6 +195,7 @@ def test_every_route_names_who_may_call_it() -> None:
         "GET /doctors/{doctor_id:uuid}/next-slot": "Viewer",
         "GET /doctors/{doctor_id:uuid}/explain": "Viewer",
         "GET /doctors/{doctor_id:uuid}/visit-types": "Public",
+        "GET /search/slots": "Viewer",
         "GET /doctors/me": "DoctorActor",
         "PATCH /doctors/me": "DoctorActor",
         "PUT /doctors/me/hours": "DoctorActor",
@@ -256,6 +258,7 @@ UNRECORDED = {
         "GET /doctors/{doctor_id:uuid}/slots",
         "GET /doctors/{doctor_id:uuid}/next-slot",
         "GET /doctors/{doctor_id:uuid}/explain",
+        "GET /search/slots",
     },
 }
 

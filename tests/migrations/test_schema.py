@@ -66,6 +66,7 @@ async def create_from_models(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("CREATE EXTENSION btree_gist"))
+            await connection.execute(text("CREATE EXTENSION pg_trgm"))
         await connection.run_sync(User.metadata.create_all)
 
 

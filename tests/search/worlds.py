@@ -22,7 +22,9 @@ SPECIALTIES = ("Dermatology", "Cardiology", None)
 LANGUAGES = ("en", "es", "pt-BR", "de")
 KINDS = ("Check-up", "First visit", "Video call")
 HOURS = (["09:00", "12:00"], ["13:00", "17:00"], ["22:00", "02:00"], ["08:30", "10:45"], ["16:00", "20:00"])
-HAPPENINGS = ("book",) * 6 + ("cancel",) * 2 + ("move", "hold", "leave", "hours", "offer", "limit", "wait")
+USUAL: dict[str, Any] = {"name": "", "mode": "in_person", "duration_minutes": 30}
+"""What is offered by who has no visit types."""
+HAPPENINGS = ("book",) * 6 + ("cancel",) * 2 + ("move", "hold", "wait") + ("rules",) * 4
 
 
 @dataclass
@@ -53,16 +55,16 @@ class Query:
 
     def parameters(self, limit: int) -> dict[str, str]:
         """As they are sent."""
-        given = {
+        given: dict[str, str | None] = {
             "specialty": self.specialty,
             "language": self.language,
             "mode": self.mode,
             "visit": self.visit,
-            "days": self.days and ",".join(self.days),
-            "between": self.between and "-".join(self.between),
+            "days": ",".join(self.days) if self.days else None,
+            "between": "-".join(self.between) if self.between else None,
             "time_zone": self.time_zone,
-            "from": self.first and self.first.isoformat(),
-            "to": self.last and self.last.isoformat(),
+            "from": self.first.isoformat() if self.first else None,
+            "to": self.last.isoformat() if self.last else None,
             "limit": str(limit),
         }
         return {name: value for name, value in given.items() if value is not None}
@@ -165,9 +167,7 @@ class World:
         """One thing, whatever it is."""
         pick = self.random
         doctor, patient = pick.choice(self.doctors), pick.choice(self.patients)
-        match pick.choice(
-            ("book",) * 6 + ("cancel",) * 2 + ("move", "hold", "leave", "hours", "offer", "limit", "wait")
-        ):
+        match pick.choice(("book",) * 6 + ("cancel",) * 2 + ("move", "hold", "wait") + ("rules",) * 4):
             case "book" | "hold" as what:
                 if found := (await first_page(patient, Query(), 20)).json():
                     start, doctor_id, kind = row(pick.choice(found))
@@ -185,9 +185,23 @@ class World:
                     whose, appointment = pick.choice(self.booked)
                     body = {"start_time": pick.choice(found)["start_time"]}
                     await whose.post(f"/appointments/{appointment}/reschedule", body)
+            case "rules":
+                await self.change_rules(doctor)
+            case "wait":
+                self.clock.advance(minutes=pick.choice((1, 4, 6, 45, 600)))
+                # Their tokens have ended.
+                self.patients = [await each.again() for each in self.patients]
+                for each in self.doctors:
+                    each.person = await each.person.again()
+                self.booked = [(await whose.again(), appointment) for whose, appointment in self.booked]
+
+    async def change_rules(self, doctor: Doctor) -> None:
+        pick = self.random
+        match pick.choice(("leave", "hours", "offer", "limit")):
             case "leave":
-                start = self.clock.time + timedelta(hours=pick.randint(1, 100))
-                await doctor.person.leave(start.isoformat(), (start + timedelta(hours=pick.randint(1, 80))).isoformat())
+                begins = self.clock.time + timedelta(hours=pick.randint(1, 100))
+                ends = begins + timedelta(hours=pick.randint(1, 80))
+                await doctor.person.leave(begins.isoformat(), ends.isoformat())
             case "hours":
                 await self.set_hours(doctor)
             case "offer":
@@ -198,13 +212,6 @@ class World:
                     daily_limit=pick.choice((None, 1, 3)),
                     max_advance_days=pick.choice((None, 0, 5)),
                 )
-            case "wait":
-                self.clock.advance(minutes=pick.choice((1, 4, 6, 45, 600)))
-                # Their tokens have ended.
-                self.patients = [await each.again() for each in self.patients]
-                for each in self.doctors:
-                    each.person = await each.person.again()
-                self.booked = [(await whose.again(), appointment) for whose, appointment in self.booked]
 
     def query(self) -> Query:
         """Something to look for."""
@@ -237,10 +244,7 @@ class World:
             spoken = [language.lower() for language in doctor.languages]
             if query.language and not any(f"{each}-".startswith(f"{query.language}-") for each in spoken):
                 continue
-            kinds: dict[str | None, dict[str, Any]] = {**doctor.kinds} or {
-                None: {"name": "", "mode": "in_person", "duration_minutes": 30}
-            }
-            for kind, fields in kinds.items():
+            for kind, fields in doctor.kinds.items() or [(None, USUAL)]:
                 if query.mode and fields["mode"] != query.mode:
                     continue
                 if query.visit and query.visit.lower() not in {fields["name"].lower(), str(fields["duration_minutes"])}:

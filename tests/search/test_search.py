@@ -1,0 +1,463 @@
+"""Searching the earliest visits across all doctors."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.jobs.looking import look_once
+from app.services import search
+from tests.conftest import Counted, Join, SetClock
+from tests.people import PASSWORD, Person, next_page, problem
+
+# On Tuesday, 1 December 2026, at 08:00 UTC, as the clock shows.
+MORNING = ("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z")
+
+
+async def find(asker: httpx2.AsyncClient | Person, **query: str) -> list[str]:
+    """The starts of the visits that are found."""
+    return [each["start_time"] for each in await answer(asker, **query)]
+
+
+async def answer(asker: httpx2.AsyncClient | Person, **query: str) -> list[dict[str, Any]]:
+    """What is found; ``from_`` is sent as ``from``."""
+    answered = await asker.get("/search/slots", params={name.rstrip("_"): value for name, value in query.items()})
+    assert answered.status_code == 200, answered.text
+    found: list[dict[str, Any]] = answered.json()
+    return found
+
+
+async def names(client: httpx2.AsyncClient, **query: str) -> set[str]:
+    """With whom the visits are that are found."""
+    return {each["doctor"]["name"] for each in await answer(client, **query)}
+
+
+async def open_doctor(join: Join, name: str, **fields: str) -> Person:
+    doctor = await join("doctor", name=name, **fields)
+    await doctor.open(*MORNING)
+    return doctor
+
+
+async def test_each_visit_comes_with_its_doctor_and_its_kind(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z")
+    check_up = await doctor.offer(name="Check-up", duration_minutes=30, mode="video")
+    found = await answer(client)
+    assert found == [
+        {
+            "start_time": f"2026-12-08T14:{minute}:00Z",
+            "end_time": end,
+            "local_start": f"2026-12-08T09:{minute}:00-05:00",
+            "doctor": {
+                "id": doctor.id,
+                "name": "Dr Amara Okafor",
+                "specialty": "Dermatology",
+                "time_zone": "America/New_York",
+            },
+            "visit_type": {"id": check_up["id"], "name": "Check-up", "mode": "video", "duration_minutes": 30},
+        }
+        for minute, end in (("00", "2026-12-08T14:30:00Z"), ("30", "2026-12-08T15:00:00Z"))
+    ]
+
+
+async def test_a_doctor_without_kinds_is_found_with_her_usual_visit(client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    await doctor.change(default_visit_minutes=60)
+    found = await answer(client, visit="60")
+    assert [each["start_time"][11:16] for each in found] == ["09:00", "10:00", "11:00"]
+    assert {each["visit_type"] for each in found} == {None}
+    assert await find(client, visit="30") == []
+
+
+@pytest.fixture
+async def town(join: Join) -> None:
+    ana = await open_doctor(join, "Ana", specialty="Dermatology")
+    await ana.change(languages=["es", "pt-BR"])
+    await ana.offer(name="Check-up", duration_minutes=20)
+    await ana.offer(name="Second opinion", duration_minutes=45, mode="video")
+    bo = await open_doctor(join, "Bo", specialty="Dermatology")
+    await bo.change(languages=["en"])
+    await bo.offer(name="check-up", duration_minutes=45, mode="phone")
+    await open_doctor(join, "Cy", specialty="Cardiology")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, {"Ana", "Bo", "Cy"}),
+        ({"specialty": "dermatology"}, {"Ana", "Bo"}),
+        ({"specialty": "derma"}, set()),
+        ({"language": "es"}, {"Ana"}),
+        ({"language": "pt"}, {"Ana"}),
+        ({"language": "PT-br"}, {"Ana"}),
+        ({"language": "pt-PT"}, set()),
+        ({"mode": "video"}, {"Ana"}),
+        ({"mode": "in_person"}, {"Ana", "Cy"}),
+        ({"visit": "CHECK-UP"}, {"Ana", "Bo"}),
+        ({"visit": "45"}, {"Ana", "Bo"}),
+        ({"visit": "20"}, {"Ana"}),
+        ({"visit": "9999"}, set()),
+        ({"specialty": "Dermatology", "language": "en", "mode": "phone", "visit": "check-up"}, {"Bo"}),
+        ({"specialty": "Dermatology", "language": "en", "mode": "video"}, set()),
+    ],
+)
+@pytest.mark.usefixtures("town")
+async def test_what_is_looked_for_is_found_and_nothing_else(
+    client: httpx2.AsyncClient, query: dict[str, str], expected: set[str]
+) -> None:
+    assert await names(client, **query) == expected
+
+
+async def test_what_a_doctor_changes_of_herself_is_found_at_once(client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await open_doctor(join, "Dr A", specialty="Dermatology")
+    assert await names(client, specialty="dermatology") == {"Dr A"}
+    await doctor.change(specialty="Cardiology", languages=["de"])
+    assert await names(client, specialty="dermatology") == set()
+    assert await names(client, specialty="cardiology", language="de") == {"Dr A"}
+    offered = await doctor.offer(name="Call", mode="phone")
+    assert await names(client, visit="call") == {"Dr A"}
+    await doctor.patch(f"/doctors/me/visit-types/{offered['id']}", {"name": "Talk", "mode": "video"})
+    assert await names(client, visit="call") == set()
+    assert await names(client, visit="talk", mode="video") == {"Dr A"}
+    await doctor.delete(f"/doctors/me/visit-types/{offered['id']}")
+    assert await names(client, mode="video") == set()
+    assert await names(client, mode="in_person") == {"Dr A"}
+    assert (await doctor.client.request("DELETE", "/auth/me", headers=doctor.headers, json={})).status_code in {
+        204,
+        422,
+    }
+
+
+async def test_only_doctors_whom_patients_see_are_found(client: httpx2.AsyncClient, join: Join, admin: Person) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    assert await names(client) == {"Dr A"}
+    why = {"reason": "Left the practice"}
+    assert (await admin.post(f"/admin/users/{doctor.id}/suspend", why)).status_code == 200
+    assert await names(client) == set()
+    assert (await admin.post(f"/admin/users/{doctor.id}/reinstate", why)).status_code == 200
+    assert await names(client) == {"Dr A"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        # In New York it is five hours earlier.
+        ({"between": "09:00-10:00", "time_zone": "America/New_York"}, ["14:00", "14:30"]),
+        ({"between": "16:30-24:00", "time_zone": "America/New_York"}, ["21:30"]),
+        (
+            {"between": "16:00-24:00", "time_zone": "Asia/Kolkata", "limit": "5"},
+            ["14:00", "14:30", "15:00", "15:30", "16:00"],
+        ),
+        ({"between": "22:00-03:00", "time_zone": "Asia/Kolkata", "limit": "3"}, ["16:30", "17:00", "17:30"]),
+        ({"days": "tuesday", "limit": "1"}, ["14:00"]),
+        ({"days": "MONDAY,Tuesday", "limit": "1"}, ["14:00"]),
+        ({"days": "monday"}, []),
+        # There it is Wednesday already.
+        ({"days": "wednesday", "time_zone": "Pacific/Auckland", "limit": "2"}, ["14:00", "14:30"]),
+        ({"days": "wednesday", "between": "10:00-11:00", "time_zone": "Pacific/Auckland"}, ["21:00", "21:30"]),
+        # What begins on Monday evening goes on into Tuesday.
+        ({"days": "monday", "between": "23:00-14:30"}, ["14:00"]),
+        ({"from_": "2026-12-08T20:31:00Z"}, ["21:00", "21:30"]),
+        ({"from_": "2026-12-08T20:30:00Z", "to": "2026-12-08T21:30:00Z"}, ["20:30", "21:00"]),
+        ({"to": "2026-12-08T14:30:00Z"}, ["14:00"]),
+    ],
+)
+async def test_days_and_hours_are_those_of_who_asks(
+    client: httpx2.AsyncClient, doctor: Person, query: dict[str, str], expected: list[str]
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")  # a Tuesday
+    found = await find(client, **query)
+    assert [start[11:16] for start in found] == expected
+    assert {start[:10] for start in found} <= {"2026-12-08"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "between", "expected"),
+    [
+        # Clocks go back: 01:30 comes twice. At 02:00 the hour is over that begins with the first 01:00.
+        ("America/New_York", "01:00-02:00", ["05:00", "05:30", "06:00", "06:30"]),
+        ("America/New_York", "02:00-03:00", ["07:00", "07:30"]),
+        ("Europe/Berlin", "07:00-08:00", ["06:00", "06:30"]),
+    ],
+)
+async def test_the_day_on_which_clocks_go_back(
+    client: httpx2.AsyncClient, join: Join, clock: SetClock, zone: str, between: str, expected: list[str]
+) -> None:
+    clock.time = clock.time.replace(month=10, day=31)
+    doctor = await join("doctor")
+    await doctor.open("2026-11-01T04:00:00Z", "2026-11-01T10:00:00Z")
+    found = await find(client, days="sunday", between=between, time_zone=zone)
+    assert [start[11:16] for start in found] == expected
+
+
+async def test_an_empty_answer_says_how_far_it_looked(client: httpx2.AsyncClient, join: Join) -> None:
+    await join("doctor")
+    answered = await client.get("/search/slots")
+    assert answered.json() == []
+    assert answered.headers["Searched-Until"] == "2027-02-01T08:00:00Z"
+    answered = await client.get("/search/slots", params={"to": "2026-12-02T00:00:00Z", "days": "monday"})
+    assert answered.json() == []
+    assert answered.headers["Searched-Until"] == "2026-12-02T00:00:00Z"
+    answered = await client.get("/search/slots", params={"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"})
+    assert (answered.json(), answered.headers["Searched-Until"]) == ([], "2026-11-02T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("days=someday", "days"),
+        ("days=", "days"),
+        ("days=monday,,friday", "days"),
+        ("between=9-12", "between"),
+        ("between=09:00-09:00", "between"),
+        ("between=09:00-25:00", "between"),
+        ("time_zone=Mars/Olympus", "time_zone"),
+        ("language=%25", "language"),
+        ("mode=telepathy", "mode"),
+        ("visit=%00", "visit"),
+        ("specialty=" + "a" * 101, "specialty"),
+        ("from=2026-12-01", "from"),
+        ("to=2026-11-30T00:00:00Z", "to"),
+        ("to=2027-03-01T00:00:00Z", "to"),
+        ("from=9999-12-31T23:59:59Z", "from"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("cursor=AAAA", "cursor"),
+        ("cursor=WyIyMDI2LTEyLTAxVDA5OjAwOjAwWiIsLTEsIjAxOWFiY2RlLWYwMTItNzM0NS04Njc4LTlhYmNkZWYwMTIzNCJd", "cursor"),
+        ("sort=id", "sort"),
+    ],
+)
+async def test_what_cannot_be_understood_is_refused(client: httpx2.AsyncClient, query: str, field: str) -> None:
+    body = problem(await client.get(f"/search/slots?{query}"), 422, "invalid_request")
+    assert [error["field"] for error in body["errors"]] == [field]
+
+
+async def test_those_who_start_together_take_turns(client: httpx2.AsyncClient, join: Join) -> None:
+    doctors = {(await open_doctor(join, f"Dr {number}")).id for number in range(8)}
+    by_start: dict[str, list[str]] = {}
+    for each in await answer(client, limit="100"):
+        by_start.setdefault(each["start_time"], []).append(each["doctor"]["id"])
+    assert len(by_start) == 6
+    assert all(set(order) == doctors for order in by_start.values())
+    # The same order on smaller pages, and whatever is known of bounds by now.
+    paged: list[tuple[str, str]] = []
+    path: str | None = "/search/slots?limit=5"
+    while path:
+        page = await client.get(path)
+        paged += [(each["start_time"], each["doctor"]["id"]) for each in page.json()]
+        path = next_page(page)
+    assert paged == [(start, doctor) for start, order in by_start.items() for doctor in order]
+
+
+class Bounds:
+    """Changes after which a search must find again what was behind a bound."""
+
+    def __init__(self, client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock) -> None:
+        self.client, self.doctor, self.patient, self.clock = client, doctor, patient, clock
+
+    async def first(self) -> str | None:
+        """The earliest visit; whoever looks raises the bound to it."""
+        found = await find(self.client, limit="1")
+        assert await find(self.client, limit="1") == found
+        return found[0][11:16] if found else None
+
+    async def book(self, clock: str) -> str:
+        patient = await self.patient.again()
+        booked: str = (await patient.book(self.doctor, f"2026-12-01T{clock}:00Z"))["id"]
+        return booked
+
+
+@pytest.fixture
+async def bounds(client: httpx2.AsyncClient, join: Join, patient: Person, clock: SetClock) -> Bounds:
+    return Bounds(client, await open_doctor(join, "Dr A"), patient, clock)
+
+
+async def test_a_cancelled_visit_is_offered_again(bounds: Bounds) -> None:
+    booked = await bounds.book("09:00")
+    assert await bounds.first() == "09:30"
+    await bounds.patient.delete(f"/appointments/{booked}")
+    assert await bounds.first() == "09:00"
+
+
+async def test_a_moved_visit_leaves_its_time_to_others(bounds: Bounds) -> None:
+    booked = await bounds.book("09:00")
+    assert await bounds.first() == "09:30"
+    await bounds.patient.post(f"/appointments/{booked}/reschedule", {"start_time": "2026-12-01T11:00:00Z"})
+    assert await bounds.first() == "09:00"
+
+
+async def test_the_rest_of_a_missed_visit_is_offered_again(bounds: Bounds) -> None:
+    await bounds.doctor.change(default_visit_minutes=60)
+    booked = await bounds.book("09:00")
+    await bounds.doctor.change(default_visit_minutes=15)
+    bounds.clock.advance(minutes=65)
+    assert await bounds.first() == "10:00"
+    doctor = await bounds.doctor.again()
+    assert (await doctor.post(f"/appointments/{booked}/no-show", {})).status_code == 200
+    assert await bounds.first() == "09:15"
+
+
+async def test_whoever_erases_an_account_frees_the_time(bounds: Bounds) -> None:
+    await bounds.book("09:00")
+    assert await bounds.first() == "09:30"
+    erased = await bounds.client.request(
+        "DELETE", "/auth/me", headers=bounds.patient.headers, json={"password": PASSWORD}
+    )
+    assert erased.status_code == 204, erased.text
+    assert await bounds.first() == "09:00"
+
+
+async def test_a_hold_that_ends_by_itself_leaves_its_time_to_others(bounds: Bounds) -> None:
+    held = {"doctor_id": bounds.doctor.id, "start_time": "2026-12-01T09:00:00Z"}
+    assert (await bounds.patient.post("/holds", held)).status_code == 201
+    assert await bounds.first() == "09:30"
+    assert (await find(bounds.patient, limit="1"))[0][11:16] == "09:00", "it is hers"
+    assert await bounds.first() == "09:30"
+    bounds.clock.advance(minutes=5)
+    assert await bounds.first() == "09:00"
+
+
+async def test_a_full_day_is_open_again_when_one_visit_is_cancelled(bounds: Bounds) -> None:
+    await bounds.doctor.open("2026-12-02T09:00:00Z", "2026-12-02T12:00:00Z")
+    await bounds.doctor.change(daily_limit=1)
+    booked = await bounds.book("11:30")
+    assert (await find(bounds.client, limit="1"))[0] == "2026-12-02T09:00:00Z"
+    await bounds.patient.delete(f"/appointments/{booked}")
+    assert await bounds.first() == "09:00"
+
+
+async def test_rules_that_open_time_are_found_at_once(bounds: Bounds) -> None:
+    away = await bounds.doctor.leave("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
+    assert await bounds.first() == "10:00"
+    await bounds.doctor.delete(f"/doctors/me/time-off/{away['id']}")
+    assert await bounds.first() == "09:00"
+    await bounds.doctor.open("2026-12-01T08:00:00Z", "2026-12-01T08:30:00Z")
+    assert await bounds.first() == "08:00"
+    await bounds.doctor.change(min_notice_minutes=90)
+    assert await bounds.first() == "09:30"
+    await bounds.doctor.change(min_notice_minutes=0)
+    assert await bounds.first() == "08:00"
+    # Her hours are 09:00 to 12:00 in another zone then.
+    await bounds.doctor.change(time_zone="Europe/Lisbon")
+    assert await bounds.first() == "08:00"
+    await bounds.doctor.change(time_zone="Asia/Kolkata")
+    assert await bounds.first() is None
+    await bounds.doctor.change(time_zone="America/New_York")
+    assert await bounds.first() == "13:00"
+
+
+async def test_a_day_that_comes_into_reach_is_found(bounds: Bounds) -> None:
+    await bounds.doctor.change(max_advance_days=0)
+    await bounds.doctor.open("2026-12-02T07:00:00Z", "2026-12-02T09:00:00Z")
+    bounds.clock.advance(hours=5)
+    assert await bounds.first() is None
+    bounds.clock.advance(hours=12)
+    assert await bounds.first() == "07:00"
+
+
+async def test_the_time_goes_by(bounds: Bounds) -> None:
+    assert await bounds.first() == "09:00"
+    bounds.clock.advance(minutes=75)
+    assert await bounds.first() == "09:30"
+    await bounds.book("09:30")
+    assert await bounds.first() == "10:00"
+
+
+async def test_a_search_costs_the_same_however_many_doctors_there_are(
+    client: httpx2.AsyncClient, join: Join, counted: Counted
+) -> None:
+    for number in range(15):
+        doctor = await open_doctor(join, f"Dr {number}")
+        await doctor.offer()
+    await find(client, limit="5")
+    counted()
+    await find(client, limit="5")
+    assert counted() == 3, "offers, rules, calendars"
+    await find(client, limit="5", visit="999")
+    assert counted() == 1
+    # Once around the ring of turns, and along the bounds behind it.
+    await find(client, limit="5", days="tuesday", between="10:00-11:00")
+    assert counted() == 5
+
+
+async def test_what_was_found_out_is_written_down_after_the_answer(
+    client: httpx2.AsyncClient, join: Join, patient: Person, counted: Counted
+) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    counted()
+    await find(client, limit="1")
+    assert counted() == 5, "one to lock, one to write"
+    await find(client, limit="1")
+    assert counted() == 3
+    await patient.book(doctor, "2026-12-01T09:00:00Z")
+    counted()
+    await find(client, limit="1")
+    assert counted() == 5
+    await find(client, limit="1")
+    assert counted() == 3
+
+
+async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
+    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        await open_doctor(join, f"Dr {number}")
+    monkeypatch.setattr(search, "MOST_LOOKS", 6)
+    answered = await client.get("/search/slots", params={"limit": "2"})
+    starts = [each["start_time"] for each in answered.json()]
+    assert starts == ["2026-12-01T09:00:00Z"] * 2, "what is found can be booked all the same"
+    assert answered.headers["Searched-Until"] < starts[-1]
+    assert next_page(answered)
+
+
+async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
+    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, counted: Counted
+) -> None:
+    resources = app.state.resources
+    for number in range(3):
+        await open_doctor(join, f"Dr {number}")
+    clock.advance(minutes=75)
+    await look_once(resources.sessions, clock)
+    counted()
+    await look_once(resources.sessions, clock)
+    assert counted() == 1, "nothing is left to be looked at"
+    await find(client, limit="2")
+    assert counted() == 3, "nothing is left to be found out"
+
+
+async def test_doctors_are_listed_with_the_next_time_they_can_be_seen(
+    client: httpx2.AsyncClient, join: Join, patient: Person
+) -> None:
+    ann = await open_doctor(join, "Ann")
+    await ann.offer(name="Long", duration_minutes=60, min_notice_minutes=90)
+    await ann.offer(name="Short", duration_minutes=15, min_notice_minutes=120)
+    bob = await open_doctor(join, "Bob")
+    await join("doctor", name="Cleo")
+    await patient.book(bob, "2026-12-01T09:00:00Z", "2026-12-01T11:00:00Z")
+
+    async def listed(**query: str) -> dict[str, str | None]:
+        answered = (await client.get("/doctors", params=query)).json()
+        return {each["name"]: each["next_available"] for each in answered}
+
+    assert await listed() == {"Ann": "2026-12-01T10:00:00Z", "Bob": "2026-12-01T11:00:00Z", "Cleo": None}
+    assert await listed() == {"Ann": "2026-12-01T10:00:00Z", "Bob": "2026-12-01T11:00:00Z", "Cleo": None}
+    assert await listed(q="o", limit="1") == {"Bob": "2026-12-01T11:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"language": "es"}, ["Ana"]),
+        ({"language": "pt", "mode": "video"}, ["Ana"]),
+        ({"mode": "in_person"}, ["Ana", "Cy"]),
+        ({"mode": "phone"}, ["Bo"]),
+        ({"specialty": "dermatology", "language": "en"}, ["Bo"]),
+        ({"q": "y", "language": "en"}, []),
+    ],
+)
+@pytest.mark.usefixtures("town")
+async def test_doctors_are_listed_by_language_and_by_the_kind_of_their_visits(
+    client: httpx2.AsyncClient, query: dict[str, str], expected: list[str]
+) -> None:
+    listed = await client.get("/doctors", params=query)
+    assert [each["name"] for each in listed.json()] == expected
