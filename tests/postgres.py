@@ -39,6 +39,10 @@ class PostgresServer:
         )
         self._run("pg_ctl", "start", "--wait", "--silent", "--log", str(self._folder / "log"), "--options", options)
 
+    def program(self, name: str) -> Path:
+        """One that comes with the server, like ``pgbench``."""
+        return self._binaries / name
+
     def close(self) -> None:
         self._run("pg_ctl", "stop", "--mode=immediate", "--silent")
         shutil.rmtree(self._folder)

@@ -21,14 +21,16 @@ ROOT = Path(__file__).parents[1]
 class Server:
     """One uvicorn process."""
 
-    def __init__(self, database_url: str, stderr: IO[bytes] | None = None, **environment: str) -> None:
+    def __init__(
+        self, database_url: str, stderr: IO[bytes] | None = None, app: str = "app.main:app", **environment: str
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)),
+                *(sys.executable, "-m", "uvicorn", app, "--port", str(self.port)),
                 *("--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "8"),
             ],
             cwd=ROOT,
@@ -63,10 +65,15 @@ class Server:
 
 @asynccontextmanager
 async def serve(
-    database_url: str, processes: int, *, stderr: IO[bytes] | None = None, **environment: str
+    database_url: str,
+    processes: int,
+    *,
+    stderr: IO[bytes] | None = None,
+    app: str = "app.main:app",
+    **environment: str,
 ) -> AsyncIterator[list[Server]]:
     """Server processes on one database, all of them ready."""
-    servers = [Server(database_url, stderr, **environment) for _ in range(processes)]
+    servers = [Server(database_url, stderr, app, **environment) for _ in range(processes)]
     try:
         async with httpx2.AsyncClient() as client:
             yield [await server.ready(client) for server in servers]

@@ -60,8 +60,16 @@ class Resources:
         return timedelta(minutes=self.settings.access_token_minutes)
 
 
+# FastAPI goes through the dependencies of a dependency anew wherever it is named, and only then sees that it has its
+# value. So these depend on little but the request.
+
+
 async def get_resources(request: Request) -> Resources:
     """The resources of the application that serves this request."""
+    return _resources(request)
+
+
+def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
@@ -69,21 +77,22 @@ async def get_resources(request: Request) -> Resources:
 AppResources = Annotated[Resources, Depends(get_resources)]
 
 
-async def get_now(resources: AppResources) -> datetime:
+async def get_now(request: Request) -> datetime:
     """The time of this request: read once, the same for all that it does."""
-    return resources.clock()
+    return _resources(request).clock()
 
 
 Now = Annotated[datetime, Depends(get_now)]
 
 
-async def open_session(request: Request, resources: AppResources) -> AsyncIterator[AsyncSession]:
+async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
     """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end.
 
     Where the request is recorded, it must write that.
     """
     reads = request.method == "GET" and not request.state.recorded
-    async with resources.sessions.read() if reads else resources.sessions.write() as session:
+    sessions = _resources(request).sessions
+    async with sessions.read() if reads else sessions.write() as session:
         yield session
 
 
@@ -106,43 +115,44 @@ async def public() -> None:
 Token = Annotated[str | None, Depends(_bearer)]
 
 
-async def find_viewer(
-    request: Request, resources: AppResources, session: DbSession, now: Now, token: Token
-) -> Actor | None:
-    """The caller, or nobody if no token was sent; a token that is not valid is an error."""
-    return await _find_caller(request, resources, session, now, token)
+async def find_viewer(request: Request, session: DbSession, now: Now, token: Token) -> Actor | None:
+    """The caller, or nobody if no token was sent; a token that is not valid is an error.
+
+    What comes after it in a signature finds the caller as ``request.state.actor``, too.
+    """
+    return await _find_caller(request, session, now, token)
 
 
-async def find_brief_viewer(request: Request, resources: AppResources, now: Now, token: Token) -> Actor | None:
+async def find_brief_viewer(request: Request, now: Now, token: Token) -> Actor | None:
     """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
-    async with resources.sessions.read() as session:
-        return await _find_caller(request, resources, session, now, token)
+    async with _resources(request).sessions.read() as session:
+        return await _find_caller(request, session, now, token)
 
 
-async def _find_caller(
-    request: Request, resources: Resources, session: AsyncSession, now: datetime, token: str | None
-) -> Actor | None:
+async def _find_caller(request: Request, session: AsyncSession, now: datetime, token: str | None) -> Actor | None:
+    request.state.actor = None
     if token is None:
         return None
+    resources = _resources(request)
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
     actor = await sessions.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
     # Not before: whose session has ended must not use up what the owner has.
     await resources.limits.count_account(claims.user_id, request.state.quotas)
-    request.state.actor = actor  # for the audit trail, if she is refused
+    request.state.actor = actor
     return actor
 
 
 def _require(
     *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
 ) -> Callable[..., Awaitable[Actor]]:
-    async def authenticate(caller: Annotated[Actor | None, Depends(find)], resources: AppResources) -> Actor:
+    async def authenticate(caller: Annotated[Actor | None, Depends(find)], request: Request) -> Actor:
         if caller is None:
             raise DomainError("not_authenticated")
         if caller.role not in roles:
             raise DomainError("wrong_role")
-        if not setting_up and _lacks_second_factor(caller, resources.settings):
+        if not setting_up and _lacks_second_factor(caller, _resources(request).settings):
             raise DomainError("set_up_second_factor")
         return caller
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 
-from app.core.dependencies import DbSession, Now, Viewer
+from app.core.dependencies import DbSession, Now
+from app.core.permissions import Actor
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 from app.routers.requests import Replay
@@ -16,7 +17,6 @@ from app.routers.requests import Replay
 
 async def reserve_key(
     request: Request,
-    caller: Viewer,
     session: DbSession,
     now: Now,
     key: Annotated[
@@ -37,6 +37,7 @@ async def reserve_key(
     Only what succeeded is kept, in the transaction that it was done in: an error has changed nothing, and the same
     key can try again. Keys are the caller's own.
     """
+    caller: Actor | None = request.state.actor
     if key is None or caller is None:
         return
     said = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
@@ -62,4 +63,4 @@ async def _keep(session: DbSession, caller: UUID, key: str, response: Response) 
 
 
 Idempotent = Annotated[None, Depends(reserve_key)]
-"""What a route with an effect names in its signature."""
+"""What a route with an effect names in its signature, after the caller, whose key it is."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 
 from app.core.clients import Client
-from app.core.dependencies import DbSession, Now, RequestClient, Resources, Viewer, get_client
+from app.core.dependencies import DbSession, Now, Resources, get_client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
 from app.services import audit
@@ -88,13 +88,12 @@ def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
                 yield from _find_concerned(each)
 
 
-async def open_trail(
-    request: Request, caller: Viewer, session: DbSession, now: Now, client: RequestClient
-) -> RequestTrail:
+async def open_trail(request: Request, session: DbSession, now: Now) -> RequestTrail:
     """Has the request recorded, in its own transaction, after its answer was made and before it is committed."""
+    caller: Actor | None = request.state.actor
     if caller is None:
         raise DomainError("not_authenticated")
-    trail = RequestTrail(_event(request, caller, client))
+    trail = RequestTrail(_event(request, caller, await get_client(request)))
 
     async def record(response: Response) -> None:
         if "Idempotency-Replayed" in response.headers:
@@ -106,7 +105,8 @@ async def open_trail(
 
 
 Trail = Annotated[RequestTrail, Depends(open_trail)]
-"""What a route names that reads or changes patients' data; before ``Idempotent``, which may answer at once."""
+"""What a route names that reads or changes patients' data; after the caller, whom it asks for, and before
+``Idempotent``, which may answer at once."""
 
 
 async def record_refusal(request: Request, error: DomainError) -> None:

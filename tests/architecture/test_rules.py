@@ -276,6 +276,14 @@ def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
     assert without == set.union(*UNRECORDED.values())
 
 
+def test_the_caller_is_known_before_the_trail_and_the_key_ask_for_her() -> None:
+    callers = {call for call, name in MARKERS.items() if name != "Public"}
+    for route in routes():
+        called = [each.call for each in route.dependant.dependencies]
+        asking = [number for number, call in enumerate(called) if call in {open_trail, reserve_key}]
+        assert all(callers & set(called[:number]) for number in asking), route.path
+
+
 def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
     for route in routes():
         called = [each.call for each in route.dependant.dependencies]

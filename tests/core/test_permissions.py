@@ -65,8 +65,8 @@ def test_then_it_is_not(seconds: int) -> None:
 async def test_a_get_can_write_nothing_but_that_it_was_made(
     app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
 ) -> None:
-    request = Request({"type": "http", "method": method, "state": {"recorded": recorded}})
+    request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
     with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
-        async with asynccontextmanager(open_session)(request, app.state.resources) as session:
+        async with asynccontextmanager(open_session)(request) as session:
             await session.execute(text("UPDATE users SET name = 'Changed'"))
     assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")

@@ -1,0 +1,141 @@
+"""What a booking costs over HTTP, with everything on, beside what it costs others.
+
+Servers are real uvicorn processes on loopback, two of each kind, on copies of one PostgreSQL database with a clinic in
+it. Many patients of many doctors book, each at another time, with their own tokens and `Idempotency-Key`s; the
+application authenticates, limits (with limits too high to be reached), checks, inserts, records, keeps the answer,
+logs, measures and seals meanwhile, as always.
+
+- *the database's limit*: pgbench replays the statements of such bookings (`benchmarks/replay.py`), which is how fast
+  the machine could book if Python took no time. Clients, servers and database share the same two processors.
+- *raw asyncpg*: the same endpoint without all that is not the booking itself (`benchmarks/raw.py`).
+- *straightforward*: the same endpoint with the ORM (`benchmarks/straightforward.py`).
+- *the same doctor*: the application, when everybody books with one doctor, one visit after another.
+
+They take turns in every round, in changing order, after a first round that does not count. Rates are answers a second;
+CPU is what the server processes used, user and system, for an answer. Both are compared within their round, so that
+what else the machine does meanwhile cancels out.
+
+The claims, which the exit status follows, are in the table. The database is a throw-away one with durability switched
+off: waiting for a disk would take as long on all sides, and only make them look more alike.
+"""
+
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, closing
+from datetime import UTC, datetime
+from functools import partial
+from itertools import cycle, islice
+from math import nan
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import uvloop
+from sqlalchemy.engine import make_url
+
+from benchmarks.clinics import Clinic, Visit, load_clinic, log_in
+from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, stop_on_sigterm, take_turns
+from benchmarks.crowd import Run, send_all, write_request
+from benchmarks.databases import as_text, create_database
+from benchmarks.replay import prepare_replay, record_bookings, replay
+from tests.databases import migrate, settings_for
+from tests.postgres import PostgresServer
+from tests.servers import Server, serve
+
+type Sent = tuple[dict[str, str], dict[str, str]]
+"""Headers and body of a booking."""
+
+FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 11
+DOCTORS, PATIENTS = 100, 20  # patients of each doctor
+PROCESSES, CONNECTIONS = 2, 16
+EACH, OF_THE_SLOW, OF_ONE_DOCTOR, REPLAYED = 300, 120, 200, 1200  # bookings a round
+
+OURS, RAW, ORM, ONE_DOCTOR, LIMIT = "application", "raw asyncpg", "straightforward", "same doctor", "database"
+APPS = {OURS: "app.main:app", RAW: "benchmarks.raw:app", ORM: "benchmarks.straightforward:app"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the comparisons and prints them; the exit status is 0 if the claims hold."""
+    options = read_options(
+        "booking", "Compare bookings.", arguments, fewest=FEWEST_ROUNDS, usual=USUAL_ROUNDS, most=MOST_ROUNDS
+    )
+    stop_on_sigterm()
+    with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
+        comparisons = uvloop.run(compare(server, Path(folder), options.rounds))
+    print(result_table(comparisons))
+    return record("booking", comparisons, options.results)
+
+
+async def compare(server: PostgresServer, folder: Path, rounds: int) -> list[Comparison]:
+    url = make_url(server.url)
+    loaded = await create_database(url, "loaded")
+    await migrate(as_text(loaded))
+    clinic = await load_clinic(as_text(loaded), now=datetime.now(UTC), doctors=DOCTORS, patients=PATIENTS)
+    settings = settings_for(as_text(loaded))
+    tokens = dict(zip(clinic.patients, await log_in(as_text(loaded), clinic.patients, settings), strict=True))
+    with_types = [number for number, types in enumerate(clinic.visit_types) if types]
+    crowded, rest = with_types[: rounds + 1], with_types[rounds + 1 :]
+
+    recorded = await create_database(url, "recorded", template=loaded)
+    bookings = list(islice(everywhere(clinic, rest, tokens), REPLAYED))
+    scripts = await prepare_replay(loaded, await record_bookings(settings_for(as_text(recorded)), bookings), folder)
+
+    async def play() -> Run:
+        copy = await create_database(url, "replayed", template=loaded)
+        return Run(REPLAYED, await replay(server, copy, scripts, REPLAYED), nan)
+
+    contenders: dict[str, Callable[[], Awaitable[Run]]] = {LIMIT: play}
+    async with AsyncExitStack() as stack:
+        for name, app in APPS.items():
+            copy = await create_database(url, name, template=loaded)
+            log = stack.enter_context((folder / f"{name}.log").open("wb"))
+            servers = await stack.enter_async_context(serve(as_text(copy), PROCESSES, app=app, stderr=log))
+            count = OF_THE_SLOW if name == ORM else EACH
+            contenders[name] = partial(book, servers, everywhere(clinic, rest, tokens), count)
+            if name == OURS:
+                contenders[ONE_DOCTOR] = partial(book, servers, one_by_one(clinic, crowded, tokens), OF_ONE_DOCTOR)
+        runs = await take_turns(contenders, rounds)
+    rates = {name: [run.rate for run in each] for name, each in runs.items()}
+    cpu = {name: [run.cpu_each for run in each] for name, each in runs.items()}
+    return [
+        Comparison("rate of bookings, to the database's limit", ratios(rates[OURS], rates[LIMIT]), at_least=0.25),
+        Comparison("rate of bookings, to the straightforward one", ratios(rates[OURS], rates[ORM]), at_least=3),
+        Comparison("CPU of a booking, to raw asyncpg", ratios(cpu[OURS], cpu[RAW]), at_most=2),
+        Comparison("rate with one doctor, to the rate with many", ratios(rates[ONE_DOCTOR], rates[OURS]), at_least=0.6),
+        Comparison("rate of raw asyncpg, to the database's limit", ratios(rates[RAW], rates[LIMIT])),
+    ]
+
+
+async def book(servers: Sequence[Server], bookings: Iterator[Sent], count: int) -> Run:
+    requests = [
+        write_request("POST", "/appointments", headers=headers, body=body) for headers, body in islice(bookings, count)
+    ]
+    return await send_all(servers, requests, status=201, connections=CONNECTIONS)
+
+
+def everywhere(clinic: Clinic, doctors: Sequence[int], tokens: Mapping[UUID, str]) -> Iterator[Sent]:
+    """One booking with each doctor after the other, and then again, each time by the next of her patients."""
+    takers = {number: cycle(clinic.patients[number * PATIENTS : (number + 1) * PATIENTS]) for number in doctors}
+    for visits in zip(*(clinic.free_visits(number) for number in doctors), strict=False):
+        for number, visit in zip(doctors, visits, strict=True):
+            yield booking(visit, tokens[next(takers[number])])
+
+
+def one_by_one(clinic: Clinic, doctors: Sequence[int], tokens: Mapping[UUID, str]) -> Iterator[Sent]:
+    """A round of bookings with one doctor, by all of her patients in turn; then with the next doctor."""
+    for number in doctors:
+        takers = cycle(clinic.patients[number * PATIENTS : (number + 1) * PATIENTS])
+        visits = list(islice(clinic.free_visits(number), OF_ONE_DOCTOR))
+        if len(visits) < OF_ONE_DOCTOR:
+            raise RuntimeError(f"doctor {number} has no more than {len(visits)} visits")
+        yield from (booking(visit, tokens[next(takers)]) for visit in visits)
+
+
+def booking(visit: Visit, token: str) -> Sent:
+    body = {"doctor_id": str(visit.doctor_id), "start_time": visit.start.isoformat(), "reason": "A mole"}
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid4())}
+    return headers, body | {"visit_type_id": str(visit.visit_type_id)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
