@@ -1,0 +1,233 @@
+"""Searching the earliest visits, from a hundred doctors to a hundred thousand.
+
+PostgreSQL has a database of each size with the same kinds of doctors, SQLite has two smaller ones. Every bound has been
+looked at, as the job beside the requests does. `GET /search/slots` is asked in-process, past the sockets, for ten
+visits: with anybody; with a specialist; with a specialist who speaks one language and works in one mode; and on
+Tuesdays and Thursdays after 16:00, on the clocks of several places, with anybody and with a specialist who speaks
+Spanish. No question is asked twice in a row. All sizes are asked in turn in every round, after a first one that does
+not count, and a time is a ratio to the one among 100 doctors beside it.
+
+Then bounds go stale: before each round the next visit with a thousand doctors (at most a third of them) is booked, past
+the application, and the same is asked again.
+
+The claims, which the exit status follows: a search among 100,000 doctors takes at most twice as long as among 100, and
+half of the searches take less than 10 ms, before and after the bookings. The worst case is measured beside them: a time
+at which nobody starts, so that as many calendars are looked at as ever may be.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from random import Random
+from statistics import median
+from time import perf_counter
+from uuid import UUID
+
+import httpx2
+from sqlalchemy import insert
+from sqlalchemy.engine import make_url
+from uuid_utils.compat import uuid7
+
+from app.core.dependencies import Resources
+from app.jobs.looking import look_once
+from app.main import create_app
+from app.models import Appointment
+from app.repositories.offers import list_outdated
+from app.scheduling.intervals import from_instant
+from app.services.offers import list_slots
+from benchmarks.clinics import SPECIALTIES, Clinic, load_clinic
+from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, take_turns
+from benchmarks.databases import as_text, create_database
+from tests.databases import migrate, settings_for
+from tests.postgres import PostgresServer
+
+NOW = datetime(2026, 11, 25, 14, 7, tzinfo=UTC)
+SMALLEST, LARGEST = 100, 100_000
+SIZES = {"PostgreSQL": (SMALLEST, 1_000, 10_000, LARGEST), "SQLite": (SMALLEST, 10_000)}
+FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 30
+ASKED = 9  # times a round
+BOOKED = 1_000  # before a round
+TIMES_THE_SMALLEST = 2.0
+TEN_MILLISECONDS = 0.01
+WORST = "worst case"
+
+type Parameters = Mapping[str, str]
+
+_ZONES = ("America/New_York", "America/Chicago", "Europe/London", "Europe/Berlin")
+_LATE = {"days": "tuesday,thursday", "between": "16:00-24:00"}
+_SPECIALTIES = list(SPECIALTIES)[:9]
+
+
+def questions() -> dict[str, Iterator[Parameters]]:
+    """What is asked, each time a little differently."""
+    return {
+        "anybody": cycle([{}]),
+        "a specialist": cycle([{"specialty": each} for each in _SPECIALTIES]),
+        "a specialist, a language, a mode": cycle(
+            [
+                {"specialty": specialty, "language": language, "mode": mode}
+                for specialty in _SPECIALTIES
+                for language in ("es", "fr", "de")
+                for mode in ("video", "in_person")
+            ]
+        ),
+        "days and hours": cycle([_LATE | {"time_zone": zone} for zone in _ZONES]),
+        "days and hours, a specialist, a language": cycle(
+            [
+                _LATE | {"time_zone": zone, "specialty": specialty, "language": "es"}
+                for zone in _ZONES
+                for specialty in _SPECIALTIES
+            ]
+        ),
+        WORST: cycle([{"from": (NOW + timedelta(days=20, minutes=minute)).isoformat()} for minute in (1, 2, 3)]),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A clinic that can be searched."""
+
+    clinic: Clinic
+    client: httpx2.AsyncClient
+    resources: Resources
+    chance: Random
+
+    async def measure(self, asked: Iterator[Parameters]) -> float:
+        """How long a search takes in the middle, in seconds."""
+        times = []
+        for _ in range(ASKED):
+            parameters = next(asked)
+            started = perf_counter()
+            answer = await self.client.get("/search/slots", params={"limit": "10", **parameters})
+            times.append(perf_counter() - started)
+            answer.raise_for_status()
+        return median(times)
+
+    async def book(self) -> float:
+        """Books the next visit with some doctors, each for a patient of her own; what that takes is of no interest."""
+        doctors = range(len(self.clinic.practices))
+        chosen = self.chance.sample(doctors, min(BOOKED, len(doctors) // 3))
+        rows = [visit for number in chosen if (visit := await self._next_visit(number))]
+        async with self.resources.sessions.write() as session:
+            await session.execute(insert(Appointment), rows)
+        return 0.0
+
+    async def _next_visit(self, number: int) -> dict[str, object] | None:
+        doctor = self.clinic.practices[number].id
+        types: Sequence[UUID | None] = self.clinic.visit_types[number] or [None]
+        async with self.resources.sessions.read() as session:
+            _, found = await list_slots(
+                session, doctor, visit_type_id=types[0], start=None, end=None, viewer=None, now=NOW
+            )
+        if not found:
+            return None
+        start, end = map(from_instant, found[0])
+        return {
+            "id": uuid7(),
+            "doctor_id": doctor,
+            "patient_id": self.clinic.patients[number],
+            "visit_type_id": types[0],
+            "start_time": start,
+            "end_time": end,
+            "busy_start": start,
+            "busy_end": end,
+            "status": "booked",
+            "created_at": NOW,
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the comparison and prints it; the exit status is 0 if the claims hold."""
+    options = read_options(
+        "search",
+        "Search among ever more doctors.",
+        arguments,
+        fewest=FEWEST_ROUNDS,
+        usual=USUAL_ROUNDS,
+        most=MOST_ROUNDS,
+    )
+    with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
+        comparisons = asyncio.run(compare(Path(folder), server, options.rounds))
+    print(result_table(comparisons))
+    return record("search", comparisons, options.results)
+
+
+async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Comparison]:
+    """All databases, one after the other."""
+
+    async def url_of(database: str, size: int) -> str:
+        if database == "SQLite":
+            return f"sqlite+aiosqlite:///{folder}/{size}.db"
+        return as_text(await create_database(make_url(server.url), f"search_{size}"))
+
+    comparisons: list[Comparison] = []
+    for database, sizes in SIZES.items():
+        async with AsyncExitStack() as stack:
+            towns = {size: await open_town(stack, await url_of(database, size), size) for size in sizes}
+            fresh = await ask(towns, rounds, booking=False)
+            stale = await ask(towns, rounds, booking=True)
+        comparisons += judge(database, fresh, stale)
+    return comparisons
+
+
+async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
+    """Loads it, and looks at all bounds."""
+    await migrate(url)
+    clinic = await load_clinic(url, now=NOW, doctors=size, patients=1, appointments=2)
+    app = create_app(settings_for(url), clock=lambda: NOW)
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://bench")
+    resources: Resources = app.state.resources
+    town = Town(clinic, await stack.enter_async_context(client), resources, Random(size))
+    while True:
+        async with resources.sessions.read() as session:
+            if not await list_outdated(session, NOW, limit=1):
+                return town
+        await look_once(resources.sessions, lambda: NOW)
+
+
+async def ask(towns: Mapping[int, Town], rounds: int, *, booking: bool) -> dict[str, list[float]]:
+    """What every question takes in every town, under ``key_of``."""
+    contenders: dict[str, Callable[[], Awaitable[float]]] = {}
+    for size, town in towns.items():
+        if booking:
+            contenders[f"bookings {size}"] = town.book
+        for question, asked in questions().items():
+            contenders[key_of(question, size)] = partial(town.measure, asked)
+    return await take_turns(contenders, rounds)
+
+
+def key_of(question: str, size: int) -> str:
+    return f"{question} {size}"
+
+
+def judge(database: str, fresh: Mapping[str, list[float]], stale: Mapping[str, list[float]]) -> Iterator[Comparison]:
+    """What the times say; bounds are claimed for the largest town of PostgreSQL and of SQLite."""
+    for when, times in (("", fresh), (", bounds gone stale", stale)):
+        for size in SIZES[database][1:]:
+            bound = TIMES_THE_SMALLEST if size == SIZES[database][-1] else None
+            where = f"{size:,} doctors{when}, {database}"
+            for question in [each for each in questions() if each != WORST]:
+                compared = ratios(times[key_of(question, size)], fresh[key_of(question, SMALLEST)])
+                yield Comparison(f"{question}, to 100 doctors: {where}", compared, at_most=bound)
+            compared = ratios(times[key_of(WORST, size)], fresh[key_of("anybody", size)])
+            yield Comparison(f"{WORST}, to anybody: {where}", compared)
+    if database == "PostgreSQL":
+        middle = [
+            median(times[key_of(question, LARGEST)][number] for question in questions() if question != WORST)
+            for times in (fresh, stale)
+            for number in range(len(times[key_of(WORST, LARGEST)]))
+        ]
+        compared = [seconds / TEN_MILLISECONDS for seconds in middle]
+        yield Comparison(f"half of the searches, to 10 ms: {LARGEST:,} doctors, PostgreSQL", compared, at_most=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

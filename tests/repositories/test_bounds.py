@@ -1,0 +1,86 @@
+"""What is found out of a bound holds only if nobody has freed time meanwhile."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from app.db.session import Sessions
+from app.repositories import bounds, offers
+from app.repositories.bounds import LONG_AGO, Finding
+from app.repositories.offers import OfferRecord
+from tests.conftest import SetClock
+from tests.people import Person
+
+
+async def read(sessions: Sessions, doctor: Person) -> OfferRecord:
+    async with sessions.read() as session:
+        [offer] = await offers.list_offers(session, [UUID(doctor.id)])
+    return offer
+
+
+@pytest.fixture
+async def found(sessions: Sessions, doctor: Person, clock: SetClock) -> Finding:
+    """What somebody has found out and not written down yet."""
+    offer = await read(sessions, doctor)
+    assert offer.not_before == LONG_AGO
+    return Finding(offer.id, offer.revision, clock.time, 7, clock.time + timedelta(hours=1))
+
+
+async def write(sessions: Sessions, finding: Finding) -> None:
+    async with sessions.write() as session:
+        await bounds.raise_bounds(session, [finding])
+
+
+async def test_a_finding_is_written_down(sessions: Sessions, doctor: Person, found: Finding) -> None:
+    await write(sessions, found)
+    offer = await read(sessions, doctor)
+    assert (offer.not_before, offer.turn, offer.known_until) == (found.bound, found.turn, found.known_until)
+
+
+@pytest.mark.parametrize("freed", [None, timedelta(days=400)])
+async def test_a_finding_from_before_time_was_freed_is_of_no_use(
+    sessions: Sessions, doctor: Person, found: Finding, freed: timedelta | None
+) -> None:
+    async with sessions.write() as session:
+        await bounds.lower_bounds(session, [UUID(doctor.id)], found.bound + freed if freed else None)
+    await write(sessions, found)
+    assert (await read(sessions, doctor)).not_before == LONG_AGO
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite a writer has the whole database
+async def test_a_finding_does_not_wait_for_who_is_freeing_time_and_is_of_no_use_then(
+    sessions: Sessions, doctor: Person, found: Finding
+) -> None:
+    async with sessions.write() as session:
+        await bounds.lower_bounds(session, [UUID(doctor.id)])
+        await write(sessions, found)
+    assert (await read(sessions, doctor)).not_before == LONG_AGO
+
+
+async def test_offers_that_were_made_anew_know_nothing_of_the_old_ones(
+    sessions: Sessions, doctor: Person, found: Finding
+) -> None:
+    await doctor.change(specialty="Cardiology")
+    await write(sessions, found)
+    assert (await read(sessions, doctor)).not_before == LONG_AGO
+
+
+async def test_a_bound_is_never_lowered_by_a_finding(sessions: Sessions, doctor: Person, found: Finding) -> None:
+    await write(sessions, found)
+    earlier = replace(found, bound=found.bound - timedelta(hours=1))
+    await write(sessions, earlier)
+    assert (await read(sessions, doctor)).not_before == found.bound
+
+
+@pytest.mark.parametrize(("freed", "days"), [(timedelta(days=9), 7), (timedelta(days=1), -1)])
+async def test_time_that_is_freed_lowers_the_bound_by_as_much_as_it_may_matter(
+    sessions: Sessions, doctor: Person, found: Finding, freed: timedelta, days: int
+) -> None:
+    known: datetime = found.bound + timedelta(days=30)
+    await write(sessions, replace(found, bound=known))
+    async with sessions.write() as session:
+        await bounds.lower_bounds(session, [UUID(doctor.id)], found.bound + freed)
+    offer = await read(sessions, doctor)
+    assert (offer.not_before, offer.turn) == (found.bound + timedelta(days=days), 0)
