@@ -60,12 +60,8 @@ fuzz: $(STAMP) ## Throw some 100,000 generated requests at the API (FUZZ_EXAMPLE
 mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a copy, one place at a time; ask if tests notice
 	.ci/mutation
 
-bench: $(STAMP) ## Race for a slot; compare the engine, listings, known and unknown accounts, and use under attack
-	$(BIN)/python -m benchmarks.race
-	$(BIN)/python -m benchmarks.engine
-	$(BIN)/python -m benchmarks.listing
-	$(BIN)/python -m benchmarks.accounts
-	$(BIN)/python -m benchmarks.attack
+bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (15 minutes); write benchmarks/results.json
+	$(BIN)/python -m benchmarks
 
 clean: ## Remove everything that make has made
 	rm -rf .venv .tools .mutation .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -101,6 +101,11 @@ class Clinic:
         """The ids of the doctors."""
         return [practice.id for practice in self.practices]
 
+    def patients_of(self, number: int) -> Sequence[UUID]:
+        """The patients of one doctor."""
+        count = len(self.patients) // len(self.practices)
+        return self.patients[number * count : (number + 1) * count]
+
     def free_visits(self, number: int) -> Iterator[Visit]:
         """Visits with one doctor that do not overlap, by time: all of one type, if she was loaded without appointments.
 

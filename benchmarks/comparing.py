@@ -19,18 +19,21 @@ class Comparison:
     ratios: Sequence[float]
     at_least: float | None = None
     at_most: float | None = None
+    also: bool = True
+    """Whether all else that is claimed with it is so: that nobody saw an error, that exactly one has won."""
 
     @property
     def claim(self) -> str:
         """The bounds, in words."""
         bounds = {"at least": self.at_least, "at most": self.at_most}
-        return " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+        return " and ".join(f"{word} {bound:.3g}" for word, bound in bounds.items() if bound is not None)
 
     @property
     def holds(self) -> bool:
-        """Whether the median is within its bounds."""
+        """Whether the median is within its bounds, and all else is as claimed."""
         middle = median(self.ratios)
-        return (self.at_least is None or middle >= self.at_least) and (self.at_most is None or middle <= self.at_most)
+        low, high = self.at_least, self.at_most
+        return self.also and (low is None or middle >= low) and (high is None or middle <= high)
 
     def entry(self) -> dict[str, Any]:
         """As the results keep it."""
@@ -119,11 +122,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """Markdown, of which the first row is the head."""
     head, *body = rows
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
-
-
-def verdict(holds: bool) -> str:
-    """What is said under a table."""
-    return f"The claim {'holds' if holds else 'DOES NOT HOLD'}."
 
 
 def result_table(comparisons: Sequence[Comparison]) -> str:

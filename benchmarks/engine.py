@@ -22,7 +22,6 @@ the engine, cold and warm. And these 30 days take the engine less than an empty 
 bookings cost next to nothing.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from app.scheduling.decisions import check_booking, explain, slots
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, HOUR, MINUTE, to_instant
 from app.scheduling.visits import Limits, Taken, VisitType
+from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, table
 from tests.scheduling import reference
 from tests.scheduling.reference import Diary, at, to_bookings
 
@@ -78,27 +78,22 @@ class Question:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0 if the claims hold."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description="Compare ways to find free time.")
-    parser.add_argument("--rounds", type=_rounds, default=USUAL_ROUNDS, help="%(default)s unless given")
-    options = parser.parse_args(arguments)
+    options = read_options(
+        "engine",
+        "Compare ways to find free time.",
+        arguments,
+        fewest=FEWEST_ROUNDS,
+        usual=USUAL_ROUNDS,
+        most=MOST_ROUNDS,
+    )
 
     taken = book()
     compare_answers(taken)
     times = run(to_questions(taken), options.rounds)
-    print(reference_table(times), "", verdict(is_much_faster(times)), "", sep="\n")
-    print(growth_table(times), "", verdict(is_steady(times)), sep="\n")
-    return 0 if is_much_faster(times) and is_steady(times) else 1
-
-
-def _rounds(text: str) -> int:
-    rounds = int(text)
-    if not FEWEST_ROUNDS <= rounds <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"must be {FEWEST_ROUNDS} to {MOST_ROUNDS}")
-    return rounds
-
-
-def verdict(holds: bool) -> str:
-    return f"The claim {'holds' if holds else 'DOES NOT HOLD'}."
+    print(reference_table(times), "", growth_table(times), "", sep="\n")
+    comparisons = compare(times)
+    print(result_table(comparisons))
+    return record("engine", comparisons, options.results)
 
 
 def book() -> list[Taken]:
@@ -178,29 +173,37 @@ def measure(question: Question, contender: str) -> float:
     return median(seconds)
 
 
-def ratios(times: Times, one: tuple[str, str], other: tuple[str, str]) -> list[float]:
+def to_each_other(times: Times, one: tuple[str, str], other: tuple[str, str]) -> list[float]:
     """How many times as long the one takes as the other, round by round."""
-    return [mine / yours for mine, yours in zip(times[one], times[other], strict=True)]
+    return ratios(times[one], times[other])
 
 
-def is_much_faster(times: Times) -> bool:
-    return all(
-        median(ratios(times, (BOOKED_MONTH, REFERENCE), (BOOKED_MONTH, cache))) >= TIMES_THE_ENGINE
-        for cache in (WARM, COLD)
-    )
-
-
-def is_steady(times: Times) -> bool:
-    return all(
-        median(ratios(times, (BOOKED_MONTH, cache), (EMPTY_WEEK, cache))) <= TIMES_THE_WEEK for cache in (WARM, COLD)
-    )
+def compare(times: Times) -> list[Comparison]:
+    return [
+        *(
+            Comparison(
+                f"time of the reference, to the engine {cache}: {BOOKED_MONTH}",
+                to_each_other(times, (BOOKED_MONTH, REFERENCE), (BOOKED_MONTH, cache)),
+                at_least=TIMES_THE_ENGINE,
+            )
+            for cache in (WARM, COLD)
+        ),
+        *(
+            Comparison(
+                f"time of {BOOKED_MONTH}, to an empty week: engine {cache}",
+                to_each_other(times, (BOOKED_MONTH, cache), (EMPTY_WEEK, cache)),
+                at_most=TIMES_THE_WEEK,
+            )
+            for cache in (WARM, COLD)
+        ),
+    ]
 
 
 def reference_table(times: Times) -> str:
     rows = [["question", "rounds", "to the engine warm", "to the engine cold"]]
     for name in (EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH, ONE_VISIT):
-        compared = [ratios(times, (name, REFERENCE), (name, cache)) for cache in (WARM, COLD)]
-        rows.append([name, str(len(compared[0])), *map(spread, compared)])
+        compared = [to_each_other(times, (name, REFERENCE), (name, cache)) for cache in (WARM, COLD)]
+        rows.append([name, str(len(compared[0])), *(spread(each, 1) for each in compared)])
     title = "How many times as long as the engine the reference takes; the median (and range) of ratios:"
     return f"{title}\n\n{table(rows)}"
 
@@ -208,19 +211,16 @@ def reference_table(times: Times) -> str:
 def growth_table(times: Times) -> str:
     rows = [["question", "rounds", WARM, COLD, REFERENCE]]
     for name in (EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH):
-        compared = [ratios(times, (name, contender), (EMPTY_WEEK, contender)) for contender in CONTENDERS]
-        rows.append([name, str(len(compared[0])), *(map(spread, compared) if name != EMPTY_WEEK else ["1.0"] * 3)])
+        compared = [to_each_other(times, (name, contender), (EMPTY_WEEK, contender)) for contender in CONTENDERS]
+        rows.append(
+            [
+                name,
+                str(len(compared[0])),
+                *([spread(each, 1) for each in compared] if name != EMPTY_WEEK else ["1.0"] * 3),
+            ]
+        )
     title = "How many times as long as an empty week a listing takes, asked in the same way:"
     return f"{title}\n\n{table(rows)}"
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ The claim, which the exit status follows: 30 days with 300 bookings take at most
 Then 99,700 bookings of 199 other doctors are added, and the same is asked again: the claim holds there, too.
 """
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from sqlalchemy import insert, text
 from app.db.session import Sessions
 from app.main import create_app
 from app.models import Appointment, Doctor, User
+from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, table
 from tests.databases import connected, migrate, settings_for
 from tests.people import Person
 from tests.postgres import PostgresServer
@@ -50,31 +50,28 @@ type Paths = dict[str, str]
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.listing", description="Compare listings of slots.")
-    parser.add_argument("--rounds", type=_rounds, default=USUAL_ROUNDS, help="%(default)s unless given")
-    options = parser.parse_args(arguments)
+    options = read_options(
+        "listing",
+        "Compare listings of slots.",
+        arguments,
+        fewest=FEWEST_ROUNDS,
+        usual=USUAL_ROUNDS,
+        most=MOST_ROUNDS,
+    )
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
         urls = {"SQLite": f"sqlite+aiosqlite:///{folder}/listing.db", "PostgreSQL": server.url}
         measured = {name: asyncio.run(run(url, options.rounds)) for name, url in urls.items()}
     rows = [["database", "bookings", EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH]]
-    holds = True
+    comparisons = []
     for name, (alone, crowded) in measured.items():
         for bookings, times in ((BOOKINGS, alone), (BOOKINGS + OTHER_BOOKINGS, crowded)):
-            rows.append(
-                [name, f"{bookings:,}", "1.0", *(spread(ratios(times, it)) for it in (EMPTY_MONTH, BOOKED_MONTH))]
-            )
-            holds &= median(ratios(times, BOOKED_MONTH)) <= TIMES_THE_WEEK
+            empty, booked = (ratios(times[it], times[EMPTY_WEEK]) for it in (EMPTY_MONTH, BOOKED_MONTH))
+            rows.append([name, f"{bookings:,}", "1.0", spread(empty, 1), spread(booked, 1)])
+            which = f"{BOOKED_MONTH}, to an empty week: {name}, {bookings:,} bookings in all"
+            comparisons.append(Comparison(f"time of {which}", booked, at_most=TIMES_THE_WEEK))
     print("How many times as long as an empty week a listing of slots takes; the median (and range) of ratios:\n")
-    print("\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])))
-    print(f"\nThe claim {'holds' if holds else 'DOES NOT HOLD'}.")
-    return 0 if holds else 1
-
-
-def _rounds(given: str) -> int:
-    rounds = int(given)
-    if not FEWEST_ROUNDS <= rounds <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"must be {FEWEST_ROUNDS} to {MOST_ROUNDS}")
-    return rounds
+    print(table(rows), "", result_table(comparisons), sep="\n")
+    return record("listing", comparisons, options.results)
 
 
 async def run(url: str, rounds: int) -> tuple[Times, Times]:
@@ -186,15 +183,6 @@ async def ask(client: httpx2.AsyncClient, paths: Paths, rounds: int) -> Times:
             if number:
                 times[name].append(median(seconds))
     return times
-
-
-def ratios(times: Times, name: str) -> list[float]:
-    """How many times as long as the empty week it takes, round by round."""
-    return [mine / week for mine, week in zip(times[name], times[EMPTY_WEEK], strict=True)]
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 if __name__ == "__main__":

@@ -24,17 +24,13 @@ The server is a throw-away one with durability switched off: waiting for a disk 
 only make them look more alike. Every wait in the database ends after the application's usual 5 seconds.
 """
 
-import argparse
 import asyncio
-import json
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import nan
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from uuid import UUID
@@ -48,11 +44,20 @@ from uuid_utils.compat import uuid7
 from app.db.engine import create_engine
 from app.db.schema import upgrade
 from app.models.appointment import GUARDS, OCCUPIES_TIME
+from benchmarks.comparing import (
+    Comparison,
+    read_options,
+    record,
+    result_table,
+    spread,
+    stop_on_sigterm,
+    table,
+)
+from benchmarks.databases import Connection, as_text
 from tests.people import Person
 from tests.postgres import PostgresServer
 from tests.servers import serve
 
-type Connection = asyncpg.Connection[asyncpg.Record]
 type Answers = list[tuple[str, float]]
 """How each one's try ended, and after how many seconds."""
 
@@ -100,12 +105,15 @@ class Race:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description="Race 50 clients for one slot.")
-    parser.add_argument("--rounds", type=_rounds, default=USUAL_ROUNDS, help="over HTTP; %(default)s unless given")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured to a file as well")
-    options = parser.parse_args(arguments)
-    # The servers are to be stopped then too, as they are on Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    options = read_options(
+        "race",
+        "Race 50 clients for one slot.",
+        arguments,
+        fewest=FEWEST_ROUNDS,
+        usual=USUAL_ROUNDS,
+        most=MOST_ROUNDS,
+    )
+    stop_on_sigterm()
 
     with closing(PostgresServer()) as postgresql:
         server = make_url(postgresql.url)
@@ -117,28 +125,13 @@ def main(arguments: list[str] | None = None) -> int:
         races.append(to_race("statement alone", urls, rounds))
         chains = asyncio.run(race_in_chains(urls[0]))
 
-    as_claimed = all(map(is_as_claimed, races))
-    print(race_table(races), "", f"The claim {'holds' if as_claimed else 'DOES NOT HOLD'}.", sep="\n")
-    print("", chain_table(chains), sep="\n")
-    if options.json:
-        measured = {
-            "as_claimed": as_claimed,
-            "races": [asdict(race) | {"ratios": compare(race)} for race in races],
-            "chains": chains,
-        }
-        options.json.write_text(json.dumps(measured) + "\n")
-    return 0 if as_claimed else 1
-
-
-def _rounds(text: str) -> int:
-    rounds = int(text)
-    if not FEWEST_ROUNDS <= rounds <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"must be {FEWEST_ROUNDS} to {MOST_ROUNDS}")
-    return rounds
-
-
-def as_text(url: URL) -> str:
-    return url.render_as_string(hide_password=False)
+    comparisons = [
+        Comparison(f"{loser} loser, {race.name}, to a unique index", ratios, at_most=TIMES_AS_LONG, also=is_fair(race))
+        for race in races
+        for loser, ratios in compare(race).items()
+    ]
+    print(race_table(races), "", chain_table(chains), "", result_table(comparisons), sep="\n")
+    return record("race", comparisons, options.results)
 
 
 @asynccontextmanager
@@ -319,10 +312,9 @@ def compare(race: Race) -> dict[str, list[float]]:
     return {"middle": ratios(median), "slowest": ratios(max)}
 
 
-def is_as_claimed(race: Race) -> bool:
-    return all(median(ratios) <= TIMES_AS_LONG for ratios in compare(race).values()) and all(
-        winners(side) == [1] and failures(side) == side.deadlocks == 0 for side in (race.guarded, race.unique)
-    )
+def is_fair(race: Race) -> bool:
+    """Whether exactly one has won each round, and nobody saw a deadlock or an error."""
+    return all(winners(side) == [1] and failures(side) == side.deadlocks == 0 for side in (race.guarded, race.unique))
 
 
 def race_table(races: Iterable[Race]) -> str:
@@ -330,7 +322,7 @@ def race_table(races: Iterable[Race]) -> str:
         ["race", "guard", "rounds", "winners in each", "5xx or error", "deadlocks", "middle loser", "slowest loser"]
     ]
     for race in races:
-        ratios = [f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})" for values in compare(race).values()]
+        ratios = [spread(values) for values in compare(race).values()]
         for side, compared in ((race.guarded, ratios), (race.unique, ["1.00", "1.00"])):
             won = " or ".join(map(str, winners(side)))
             counts = [str(len(side.rounds)), won, str(failures(side)), str(side.deadlocks)]
@@ -350,11 +342,6 @@ def chain_table(chains: dict[str, list[Answers]]) -> str:
         slowest = max(seconds for answers in rounds for _, seconds in answers)
         rows.append([f"`{name}`", str(len(rounds)), *counts, f"{slowest:.2f} s"])
     return f"{CLIENTS} at once for a chain of overlapping visits, under the exclusion constraints:\n\n{table(rows)}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
 
 
 if __name__ == "__main__":
