@@ -21,8 +21,8 @@ from tests.access.table import COLUMNS, Column, Row
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, grant
 
-BOOKKEEPING = {"audit_events", "login_attempts"}
-"""Tables in which a refused request leaves a trace, as it should."""
+BOOKKEEPING = {"audit_events", "login_attempts", "offers"}
+"""Tables in which a request leaves a trace, as it should, that is refused or only reads."""
 
 REASON = "A reason of some words"
 SECRET = pyotp.random_base32()

@@ -20,6 +20,7 @@ _OF_THE_INSIDE = (
 )  # fmt: skip
 BOOKKEEPING = {
     "login_attempts": "an attempt counts, whoever makes it and however it ends",
+    "offers": "a search writes down what it has found out; what they are made of is watched",
 }
 """Tables that may change although nothing was allowed."""
 
