@@ -273,6 +273,34 @@ def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
     assert without == set.union(*UNRECORDED.values())
 
 
+WITHOUT_A_KEY = {
+    "public: there is nobody whose key it could be": {
+        "POST /auth/register",
+        "POST /auth/login",
+        "POST /auth/refresh",
+        "POST /auth/forgot-password",
+        "POST /auth/reset-password",
+    },
+    "a secret, which is not to be kept": {
+        "POST /auth/second-factor",
+        "POST /auth/second-factor/confirm",
+        "POST /auth/second-factor/recovery-codes",
+    },
+    "transactions of its own, and the old password is wrong the second time": {"POST /auth/change-password"},
+    "ends the session that it would be asked in again": {"POST /auth/logout"},
+    "changes nothing": {"POST /admin/break-glass"},
+}
+
+
+def test_every_other_post_takes_a_key() -> None:
+    without = {
+        f"POST {route.path}"
+        for route in routes()
+        if "POST" in (route.methods or ()) and reserve_key not in {each.call for each in route.dependant.dependencies}
+    }
+    assert without == set.union(*WITHOUT_A_KEY.values())
+
+
 def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
     for route in routes():
         called = [each.call for each in route.dependant.dependencies]
