@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.db.session import Sessions
 from tests.databases import connected, migrate, temporary_postgresql
 from tests.people import Person
-from tests.servers import clients, serve
+from tests.servers import PATIENCE, clients, serve
 
 RUNNERS = 50
 # Not tomorrow: the run may go on over midnight.
@@ -82,7 +82,10 @@ async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncItera
             async with engine.begin() as connection:
                 for statement in TAKE_THE_GUARD_AWAY[backend]:
                     await connection.execute(text(statement))
-        async with serve(url, processes=2) as servers, clients(servers) as (one, other):
+        async with (
+            serve(url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
+            clients(servers) as (one, other),
+        ):
             patients = await asyncio.gather(
                 *(Person.join((one, other)[number % 2], "patient") for number in range(RUNNERS))
             )
