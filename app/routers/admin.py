@@ -109,11 +109,11 @@ async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession,
 @router.delete(
     "/users/{user_id:uuid}/second-factor",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_ERRORS, "invalid_request", "busy"),
+    responses=responses(*_ERRORS, "not_yourself", "invalid_request", "busy"),
 )
 async def remove_second_factor_of_user(
     user_id: UUID,
-    _: AdminActor,
+    actor: AdminActor,
     resources: AppResources,
     session: DbSession,
     tasks: BackgroundTasks,
@@ -121,9 +121,9 @@ async def remove_second_factor_of_user(
 ) -> None:
     """Remove the second factor of somebody who has lost it and the recovery codes. Logs her out everywhere.
 
-    Make sure that it is she who asks. A message tells her.
+    Make sure that it is she who asks. A message tells her. Your own is removed by `DELETE /auth/second-factor`.
     """
-    account, removed = await administration.remove_second_factor(session, user_id)
+    account, removed = await administration.remove_second_factor(session, actor, user_id)
     _note(trail, account)
     if removed:
         tasks.add_task(resources.mailer, second_factor_removed_mail(account.email))

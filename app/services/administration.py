@@ -54,11 +54,14 @@ async def end_sessions(session: AsyncSession, user_id: UUID) -> AccountRecord:
     return account
 
 
-async def remove_second_factor(session: AsyncSession, user_id: UUID) -> tuple[AccountRecord, bool]:
+async def remove_second_factor(session: AsyncSession, actor: Actor, user_id: UUID) -> tuple[AccountRecord, bool]:
     """For somebody who has lost authenticator and recovery codes; logs her out everywhere.
 
-    Returns whose it was, and whether a second factor was asked for.
+    Returns whose it was, and whether a second factor was asked for. ``not_yourself``, for whoever has logged in a
+    moment ago removes her own as everybody does.
     """
+    if user_id == actor.id:
+        raise DomainError("not_yourself")
     account = await end_sessions(session, user_id)
     return account, await second_factors.delete_second_factor(session, user_id)
 

@@ -138,9 +138,10 @@ async def check_password(
     """The account of this address and password; else ``invalid_credentials``, or ``too_many_attempts``.
 
     The attempt is counted before the password is compared, so that many at once do not slip through together. The
-    same is done for an address without an account. A wrong password is recorded under the name of the ``action`` that
-    asked for it; an attempt that has to wait is none. To be followed by ``forget_attempts``.
+    same is done for an address without an account. What comes of it is recorded under the name of the ``action`` that
+    asked for it, unless it is refused without a look at the password. To be followed by ``forget_attempts``.
     """
+    too_many_of_all = None
     # A transaction of its own: no connection is held while the hash is computed.
     async with transactions.write() as session:
         credentials = await users.find_credentials(session, email, network=client.network, now=now)
@@ -148,17 +149,17 @@ async def check_password(
         await _count_attempt(session, by_client, FREE_ATTEMPTS, now)
         try:
             await _count_attempt(session, by_all, FREE_ATTEMPTS_OF_ALL, now)
-        except DomainError:
-            # Whoever guesses from elsewhere must not keep her out where she has been before.
-            if credentials is None or not credentials.from_known_network:
-                raise
+        except DomainError as error:
+            # Whoever guesses from elsewhere must not keep her out where she has been before; and that she has been here
+            # is told by nothing but her password.
+            too_many_of_all = error
     matches = await passwords.matches(password, credentials.password_hash if credentials else None)
-    if credentials is None or not matches:
-        whom = credentials.user_id if credentials else None
-        failure = Event(action, "invalid_credentials", object_id=whom, client=client)
-        await _record_failure(transactions, failure, now)
-        raise DomainError("invalid_credentials")
-    return credentials
+    if credentials and matches and (credentials.from_known_network or not too_many_of_all):
+        return credentials
+    refusal = too_many_of_all or DomainError("invalid_credentials")
+    whom = credentials.user_id if credentials else None
+    await _record_failure(transactions, Event(action, refusal.code, object_id=whom, client=client), now)
+    raise refusal
 
 
 async def _record_failure(transactions: Sessions, failure: Event, now: datetime) -> None:

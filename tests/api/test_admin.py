@@ -128,6 +128,17 @@ async def test_a_lost_second_factor_is_removed(
     ]
 
 
+async def test_nobody_removes_her_own_second_factor_without_a_log_in_of_a_moment_ago(
+    admin: Person, clock: SetClock
+) -> None:
+    secret = (await admin.post("/auth/second-factor", None)).json()["secret"]
+    await admin.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
+    clock.advance(minutes=11)
+    problem(await admin.delete("/auth/second-factor"), 403, "log_in_again")
+    problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 409, "not_yourself")
+    assert (await admin.get("/auth/second-factor")).json()["enabled"]
+
+
 async def test_breaking_the_glass(admin: Person, doctor: Person, patient: Person) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, NOON, reason="A mole")

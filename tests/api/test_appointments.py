@@ -128,6 +128,14 @@ async def test_a_visit_takes_five_minutes_to_twelve_hours(
         assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "end_time"
 
 
+async def test_a_visit_goes_on_from_one_window_into_the_next(patient: Person, join: Join) -> None:
+    # When the second one opens, her clock shows the next day.
+    doctor = await join("doctor", time_zone="Pacific/Kiritimati")
+    await doctor.open("2026-12-08T00:00:00Z", "2026-12-08T11:00:00Z")
+    await doctor.open("2026-12-08T11:00:00Z", "2026-12-08T12:00:00Z")
+    await patient.book(doctor, "2026-12-08T00:30:00Z", "2026-12-08T11:30:00Z")
+
+
 async def test_an_unknown_doctor(patient: Person, join: Join) -> None:
     answer = await patient.post(
         "/appointments", {"doctor_id": "019abcde-f012-7345-8678-9abcdef01234", "start_time": TEN}

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.adapters.mail import Mail
+from app.core.dependencies import Resources
 from app.services.sessions import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, log_in, problem
@@ -106,6 +107,49 @@ async def test_nobody_is_kept_out_where_she_has_been_before(
     for number in range(FREE_ATTEMPTS_OF_ALL):
         await guess(elsewhere(f"203.0.113.{number}"), patient.email)
     problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")  # too long ago
+
+
+async def test_nor_is_it_told_where_she_has_been_before(
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    patient: Person,
+    elsewhere: From,
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resources: Resources = app.state.resources
+    compared = 0
+    matches = resources.passwords.matches
+
+    async def counting(password: str, encoded: str | None) -> bool:
+        nonlocal compared
+        compared += 1
+        return await matches(password, encoded)
+
+    monkeypatch.setattr(resources.passwords, "matches", counting)
+    told, took = [], []
+    for email in (patient.email, "nobody@example.com"):
+        for number in range(FREE_ATTEMPTS_OF_ALL + 1):
+            await guess(elsewhere(f"203.0.113.{number}"), email)
+        statements.clear()
+        compared = 0
+        answer = await guess(client, email)
+        told.append((problem(answer, 429, "too_many_attempts"), answer.headers["retry-after"]))
+        took.append((compared, list(statements)))
+    assert told[0] == told[1]
+    assert took[0] == took[1]
+    assert took[0][0] == 1, "the password was compared"
+    assert await log_in(client, patient.email)
+
+
+async def test_guesses_from_there_are_counted_as_from_anywhere(
+    client: httpx2.AsyncClient, patient: Person, elsewhere: From
+) -> None:
+    for number in range(FREE_ATTEMPTS_OF_ALL + 1):
+        await guess(elsewhere(f"203.0.113.{number}"), patient.email)
+    for _ in range(FREE_ATTEMPTS):
+        problem(await guess(client, patient.email), 429, "too_many_attempts")
+    problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
 async def test_a_reset_lets_her_in_at_once(patient: Person, mails: list[Mail], elsewhere: From) -> None:

@@ -98,21 +98,40 @@ async def test_the_notice_counts_from_the_hold(doctor: Person, patient: Person, 
 
 
 async def test_a_hold_for_something_else_does_not_help(
-    doctor: Person, patient: Person, clock: SetClock, sessions: Sessions
+    doctor: Person, patient: Person, clock: SetClock, sessions: Sessions, join: Join
 ) -> None:
-    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"min_notice_minutes": 240})
-    clock.time = datetime(2026, 12, 8, 11, 30, tzinfo=UTC)
+    other_doctor = await join("doctor")
+    await other_doctor.open(TEN, ELEVEN)
+    for each in (doctor, other_doctor):
+        await each.change(min_notice_minutes=240)
+    clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
     patient = await patient.again()
     kept = await held(patient, doctor, HALF_PAST)
+    clock.advance(minutes=3)
+    # When she asked for the hold, it would not have been.
     problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
     await patient.book(doctor, ELEVEN, hold_id=kept["id"])
     assert await rows(sessions) == 2, "and stays what it is"
+    clock.time = datetime(2026, 12, 8, 11, 30, tzinfo=UTC)
+    patient = await patient.again()
+    kept = await held(patient, doctor, HALF_PAST)
+    clock.advance(minutes=3)
+    problem(await patient.ask(other_doctor, HALF_PAST, hold_id=kept["id"]), 409, "too_soon")
 
 
 async def test_a_hold_that_is_over_does_not_harm(doctor: Person, patient: Person, clock: SetClock) -> None:
     kept = await held(patient, doctor, TEN)
     clock.advance(minutes=5)
     await patient.book(doctor, TEN, hold_id=kept["id"])
+
+
+async def test_a_hold_that_is_over_does_not_help(doctor: Person, patient: Person, clock: SetClock) -> None:
+    await doctor.change(min_notice_minutes=240)
+    clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
+    patient = await patient.again()
+    kept = await held(patient, doctor, TEN)
+    clock.advance(minutes=5)
+    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
 
 
 async def test_closed_time_is_not_opened_by_a_hold(doctor: Person, patient: Person) -> None:

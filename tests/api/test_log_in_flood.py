@@ -1,6 +1,7 @@
 """Forty log-ins at once do not stop bookings."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -13,14 +14,15 @@ from app.core.security import Passwords
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
 from tests.conftest import Join
 from tests.databases import settings_for
-from tests.people import PASSWORD, Person
+from tests.people import PASSWORD, Person, problem
 
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections.
+    # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections; whoever
+    # waits for one is to get it, however busy the machine is.
     hashing = {"password_memory_kib": SAFE_MEMORY_KIB, "password_passes": SAFE_PASSES}
-    return settings_for(database_url, database_pool_size=2, password_queue=38, **hashing)
+    return settings_for(database_url, database_pool_size=2, database_timeout_seconds=60, password_queue=38, **hashing)
 
 
 async def attempt(client: httpx2.AsyncClient, email: str) -> httpx2.Response:
@@ -56,12 +58,19 @@ async def test_bookings_go_on_while_forty_log_in(
     assert {log_in.result().status_code for log_in in log_ins} == {200}
 
 
-async def test_what_the_queue_cannot_hold_is_shed(client: httpx2.AsyncClient) -> None:
+async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.AsyncClient, settings: Settings) -> None:
+    passwords: Passwords = app.state.resources.passwords
     people = [
         {"email": f"patient{number}@example.org", "password": PASSWORD, "name": "A patient", "role": "patient"}
         for number in range(120)
     ]
-    answers = await asyncio.gather(*(client.post("/auth/register", json=person) for person in people))
-    assert {answer.status_code for answer in answers} == {201, 503}
-    assert sum(answer.status_code == 201 for answer in answers) >= 40  # two at work and 38 waiting
-    assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 503)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        with occupied(passwords, settings.password_workers):
+            asked = [group.create_task(client.post("/auth/register", json=person)) for person in people]
+            while sum(each.done() for each in asked) < 80:  # noqa: ASYNC110 - what is waited for is a count
+                await asyncio.sleep(0.01)
+            shed = [each.result() for each in asked if each.done()]
+    assert Counter(each.result().status_code for each in asked) == {201: 40, 503: 80}  # 40: two at work and 38 waiting
+    for answer in shed:
+        assert problem(answer, 503, "busy")
+        assert "retry-after" in answer.headers

@@ -284,6 +284,34 @@ def test_the_caller_is_known_before_the_trail_and_the_key_ask_for_her() -> None:
         assert all(callers & set(called[:number]) for number in asking), route.path
 
 
+WITHOUT_A_KEY = {
+    "public: there is nobody whose key it could be": {
+        "POST /auth/register",
+        "POST /auth/login",
+        "POST /auth/refresh",
+        "POST /auth/forgot-password",
+        "POST /auth/reset-password",
+    },
+    "a secret, which is not to be kept": {
+        "POST /auth/second-factor",
+        "POST /auth/second-factor/confirm",
+        "POST /auth/second-factor/recovery-codes",
+    },
+    "transactions of its own, and the old password is wrong the second time": {"POST /auth/change-password"},
+    "ends the session that it would be asked in again": {"POST /auth/logout"},
+    "changes nothing": {"POST /admin/break-glass"},
+}
+
+
+def test_every_other_post_takes_a_key() -> None:
+    without = {
+        f"POST {route.path}"
+        for route in routes()
+        if "POST" in (route.methods or ()) and reserve_key not in {each.call for each in route.dependant.dependencies}
+    }
+    assert without == set.union(*WITHOUT_A_KEY.values())
+
+
 def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
     for route in routes():
         called = [each.call for each in route.dependant.dependencies]

@@ -12,6 +12,8 @@ from tests.attacks.world import Rows, World
 
 MOST_STATEMENTS = 20
 """For one request, whatever it says."""
+MOST_SECONDS = 1.0
+"""Of the processor, for one request and its answer; those of the clock are more where others keep the machine busy."""
 SHORTEST_ECHO = 8
 """Characters; less may stand in a sentence by chance."""
 _OF_THE_INSIDE = (

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import process_time
 from typing import Any
 
 import httpx2
@@ -17,7 +18,7 @@ from app.adapters.mail import Mail
 from app.core.dependencies import Resources
 from app.main import create_app, open_resources
 from tests.attacks.corpus import Case, as_list, cases
-from tests.attacks.judge import MOST_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
+from tests.attacks.judge import MOST_SECONDS, MOST_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
 from tests.attacks.world import SECRET_KEY, Builder, Rows, World
 from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
 
@@ -132,12 +133,15 @@ async def test_an_attack_is_answered_and_changes_nothing(
     world = target.world
     request, sent = request_of(case, world)
     target.statements.clear()
+    began = process_time()
     answer = await world.client.send(request)
+    seconds = process_time() - began
     asked = list(target.statements)
     try:
         judge_answer(case, answer, sent)
         judge_secrets(world, case.actor, answer.text, str(answer.headers), *heard())
         assert len(asked) <= MOST_STATEMENTS
+        assert seconds < MOST_SECONDS
         if case.like_absent:
             await compare_with_absent(case, world, answer)
     finally:

@@ -15,10 +15,11 @@ from sqlalchemy import text
 from app.db.session import Sessions
 from tests.databases import connected, migrate, temporary_postgresql
 from tests.people import Person
-from tests.servers import clients, serve
+from tests.servers import PATIENCE, clients, serve
 
 RUNNERS = 50
-TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+# Not tomorrow: the run may go on over midnight.
+FIRST_DAY = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
 TAKE_THE_GUARD_AWAY = {
     "sqlite": [
         f"DROP TRIGGER appointments_{whose}_busy_{change}"
@@ -33,7 +34,7 @@ TAKE_THE_GUARD_AWAY = {
 
 def at(clock: str, day: int = 0) -> str:
     hour, minute = map(int, clock.split(":"))
-    return (TOMORROW + timedelta(days=day, hours=hour, minutes=minute)).isoformat()
+    return (FIRST_DAY + timedelta(days=day, hours=hour, minutes=minute)).isoformat()
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Arena:
     patients: list[Person]
 
     async def doctor(self) -> Person:
-        """A new doctor, open for a week from tomorrow on."""
+        """A new doctor, open for a week from the first day on."""
         doctor = await Person.join(random.choice(self.clients), "doctor", email=f"{random.random()}@example.com")
         await doctor.open(at("0:00"), at("0:00", day=7))
         return doctor
@@ -81,7 +82,10 @@ async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncItera
             async with engine.begin() as connection:
                 for statement in TAKE_THE_GUARD_AWAY[backend]:
                     await connection.execute(text(statement))
-        async with serve(url, processes=2) as servers, clients(servers) as (one, other):
+        async with (
+            serve(url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
+            clients(servers) as (one, other),
+        ):
             patients = await asyncio.gather(
                 *(Person.join((one, other)[number % 2], "patient") for number in range(RUNNERS))
             )

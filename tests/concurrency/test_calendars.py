@@ -80,6 +80,22 @@ async def test_without_the_guard_moving_and_booking_win_together(twin: Arena) ->
     assert await twin.overlaps() > 0
 
 
+async def test_moving_races_cancelling(arena: Arena) -> None:
+    """Whoever comes first, it is cancelled in the end, at one of the two times, and nobody is told to come again."""
+    doctor = await arena.doctor()
+    patient = arena.patients[0]
+    for day in range(6):
+        booked = await patient.book(doctor, at("10:00", day))
+        path = f"/appointments/{booked['id']}"
+        moved, cancelled = await race(
+            [partial(move, patient, booked, at("11:00", day)), partial(doctor.delete, path)], stagger=0.02
+        )
+        assert outcomes([cancelled]) == {(200, "cancelled"): 1}
+        assert set(outcomes([moved])) <= {(200, "booked"), (409, "wrong_status")}
+        assert (await patient.get(path)).json() == cancelled.json()
+        assert cancelled.json()["version"] == (3 if moved.status_code == 200 else 2)
+
+
 async def test_patients_who_swap_slots_do_not_wait_for_each_other_in_a_circle(arena: Arena) -> None:
     """Neither can have the other's while it is held: both are refused, at once, and nobody loses what she has."""
     doctor = await arena.doctor()

@@ -13,7 +13,7 @@ from app.db.session import Sessions
 from tests.concurrency.arena import Arena, at, database
 from tests.databases import connected, migrate
 from tests.people import Person
-from tests.servers import clients, serve
+from tests.servers import PATIENCE, clients, serve
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -26,7 +26,7 @@ async def test_nothing_acknowledged_is_lost_when_a_server_is_killed(database_url
     acknowledged: set[str] = set()
     async with (
         connected(database_url) as engine,
-        serve(database_url, processes=2) as servers,
+        serve(database_url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
         clients(servers) as (doomed, survivor),
     ):
         people = [await Person.join(client, "patient") for client in (doomed, survivor) for _ in range(4)]

@@ -15,7 +15,7 @@ from app.db.session import Sessions
 from tests.concurrency.arena import at, database
 from tests.databases import connected, migrate
 from tests.people import Person
-from tests.servers import Server, clients, serve
+from tests.servers import PATIENCE, Server, clients, serve
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,7 +27,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 async def test_sigterm_under_load_loses_nothing(database_url: str) -> None:
     acknowledged: set[str] = set()
     unanswered = 0
-    async with serve(database_url, processes=1) as [server]:
+    async with serve(database_url, processes=1, DATABASE_TIMEOUT_SECONDS=PATIENCE) as [server]:
         async with clients([server]) as [client]:
             doctor = await Person.join(client, "doctor")
             await doctor.open(at("0:00"), at("0:00", day=7))

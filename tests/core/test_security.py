@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -235,14 +236,25 @@ async def test_a_full_queue_sheds_and_recovers(passwords: Passwords) -> None:
         assert [error.code for error in refused] == ["busy"] * 5  # two at work and three waiting
 
 
-async def test_closing_lets_running_work_finish_and_drops_what_waits() -> None:
+async def test_closing_lets_running_work_finish_and_drops_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(Settings(_env_file=None, password_workers=1))
-    work = [asyncio.ensure_future(passwords.hash("correct horse")) for _ in range(10)]
-    await asyncio.sleep(0)
-    await asyncio.to_thread(passwords.close)
-    outcomes = await asyncio.gather(*work, return_exceptions=True)
-    assert isinstance(outcomes[0], str)
-    assert isinstance(outcomes[-1], asyncio.CancelledError)
+    begun, end = Event(), Event()
+
+    def hash_slowly(_password: str) -> str:
+        begun.set()
+        end.wait()
+        return "a hash"
+
+    monkeypatch.setattr(passwords._hasher, "hash", hash_slowly)
+    async with asyncio.timeout(60):
+        running, *waiting = [asyncio.ensure_future(passwords.hash("correct horse")) for _ in range(10)]
+        await asyncio.to_thread(begun.wait)
+        closing = asyncio.create_task(asyncio.to_thread(passwords.close))
+        await asyncio.wait(waiting)
+        end.set()
+        await closing
+        assert await running == "a hash"
+    assert all(each.cancelled() for each in waiting)
 
 
 def test_keys_and_hashes_are_what_they_were_when_they_were_stored() -> None:

@@ -64,7 +64,7 @@ async def test_a_request_is_one_line(client: httpx2.AsyncClient, doctor: Person,
 
 
 async def test_the_line_of_an_error_has_its_code(start: Start, log: Log) -> None:
-    app = await start(rate_limit_login="1/minute", log_level="info")
+    app = await start(rate_limit_login="1/day", log_level="info")
     async with client_of(app) as client:
         await client.get("/doctors")
         await client.get("/auth/me")

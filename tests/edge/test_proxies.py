@@ -16,7 +16,7 @@ STRANGER = "192.0.2.66"
 
 @pytest.fixture
 async def behind_proxies(start: Start) -> FastAPI:
-    return await start(trusted_proxies=f"{PROXY}, 172.16.0.0/12, 2001:db8:ffff::/48", rate_limit_per_address="1/hour")
+    return await start(trusted_proxies=f"{PROXY}, 172.16.0.0/12, 2001:db8:ffff::/48", rate_limit_per_address="1/day")
 
 
 async def seen(app: FastAPI, peer: str, *forwarded: str, name: str = "X-Forwarded-For") -> tuple[str, int]:

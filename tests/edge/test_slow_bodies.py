@@ -23,7 +23,7 @@ SLOW = [
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
     async with serve(
-        url, processes=1, DATABASE_POOL_SIZE="1", DATABASE_TIMEOUT_SECONDS="1", REQUEST_BODY_SECONDS="2"
+        url, processes=1, DATABASE_POOL_SIZE="1", DATABASE_TIMEOUT_SECONDS="3", REQUEST_BODY_SECONDS="5"
     ) as [server]:
         yield server
 

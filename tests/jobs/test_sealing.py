@@ -65,7 +65,8 @@ async def test_what_comes_is_sealed_and_each_head_is_logged(
         await until(all_are)
     verified = await audit.verify(sessions, KEY, progress=lambda _: None)
     heads = [message.rpartition(" ")[2] for message in caplog.messages]
-    assert heads[-1] == str(verified.head)
+    # Whoever has sealed last need not be the last to say so.
+    assert str(verified.head) in heads
     assert len(set(heads)) == len(heads) >= 3
 
 
