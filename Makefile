@@ -34,7 +34,7 @@ test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 coverage: $(STAMP) ## Run the tests of scheduling, services and API, and demand every branch of the former two
-	$(BIN)/python -m pytest tests/scheduling tests/services tests/api -n auto --dist loadgroup -q --cov --cov-report=
+	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search -n auto --dist loadgroup -q --cov --cov-report=
 	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile

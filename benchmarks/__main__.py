@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results.json")
-SCRIPTS = ("booking", "routes", "growth", "engines", "race", "engine", "listing", "accounts", "attack")
+SCRIPTS = ("booking", "routes", "search", "growth", "engines", "race", "engine", "listing", "accounts", "attack")
 LONGEST = 900  # seconds, of one script
 
 

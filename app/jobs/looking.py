@@ -10,7 +10,7 @@ from app.services.candidates import find_bounds
 from app.services.search import keep_findings
 
 SECONDS = 5.0
-BATCH = 128
+BATCH = 64
 MOST_BATCHES = 100
 
 

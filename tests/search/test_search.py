@@ -249,6 +249,21 @@ async def test_those_who_start_together_take_turns(client: httpx2.AsyncClient, j
     assert paged == [(start, doctor) for start, order in by_start.items() for doctor in order]
 
 
+async def test_all_pages_along_the_ring_of_turns(client: httpx2.AsyncClient, join: Join) -> None:
+    for number in range(12):
+        await open_doctor(join, f"Dr {number}")
+    whole = [(each["start_time"], each["doctor"]["id"]) for each in await answer(client, between="10:00-10:30")]
+    assert {start for start, _ in whole} == {"2026-12-01T10:00:00Z"}
+    assert len(set(whole)) == 12
+    paged: list[tuple[str, str]] = []
+    path: str | None = "/search/slots?limit=1&between=10:00-10:30"
+    while path:
+        page = await client.get(path)
+        paged += [(each["start_time"], each["doctor"]["id"]) for each in page.json()]
+        path = next_page(page)
+    assert paged == whole
+
+
 class Bounds:
     """Changes after which a search must find again what was behind a bound."""
 

@@ -1,0 +1,31 @@
+"""A search whose findings cannot be written down."""
+
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.repositories.bounds import lower_bounds
+from tests.conftest import Join
+from tests.databases import settings_for
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Nobody waits for long."""
+    return settings_for(database_url, database_timeout_seconds=1)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL lets nobody wait here
+async def test_the_answer_is_none_the_worse(
+    client: httpx2.AsyncClient, join: Join, sessions: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    doctor = await join("doctor")
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
+    async with sessions.write() as session:
+        await lower_bounds(session, [UUID(doctor.id)])
+        answer = await client.get("/search/slots")
+        assert [each["start_time"] for each in answer.json()] == ["2026-12-01T09:00:00Z"]
+    assert "is not kept" in caplog.text
