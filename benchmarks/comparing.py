@@ -126,11 +126,17 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def result_table(comparisons: Sequence[Comparison]) -> str:
     """One row for each: its claim, and what came out."""
-    rows = [["comparison", "claim", "rounds", "ratio", "holds"]]
-    for each in comparisons:
-        holds = ("yes" if each.holds else "NO") if each.claim else ""
-        digits = 1 if median(each.ratios) >= 10 else 2
-        rows.append([each.name, each.claim, str(len(each.ratios)), spread(each.ratios, digits), holds])
+    return entry_table([each.entry() for each in comparisons])
+
+
+def entry_table(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The same, of what the results keep; docs/performance.md has it word for word."""
+    rows = [["comparison", "claim", "rounds", "median (and range)", "holds"]]
+    for each in entries:
+        low, middle, high = (f"{each[name]:g}" for name in ("min", "median", "max"))
+        holds = {None: "", True: "yes", False: "**no**"}[each["holds"]]
+        spread = f"{middle} ({low} to {high})"
+        rows.append([each["comparison"], each["claim"] or "", str(each["rounds"]), spread, holds])
     return table(rows)
 
 

@@ -46,7 +46,7 @@ SIZES = (100, 1_000, 10_000, 100_000)  # doctors
 CROWD, APPOINTMENTS_OF_THE_CROWD = 2_000, 500  # a million
 FREE = 40  # doctors whom the bookings are with
 PATIENTS = 20  # of each of the doctors who matter
-BOOKINGS, VIEWS, CONNECTIONS = 200, 200, 4
+BOOKINGS, VIEWS, CONNECTIONS = 200, 400, 4
 MONTH = timedelta(days=30)
 
 
