@@ -175,7 +175,6 @@ async def logout(actor: AccountActor, response: Response, session: DbSession, _:
 async def forgot_password(
     body: wire.ForgottenPassword,
     resources: AppResources,
-    session: DbSession,
     now: Now,
     tasks: BackgroundTasks,
     _: Public,
@@ -184,9 +183,9 @@ async def forgot_password(
 
     The answer is the same for every address. With the default mailer the message appears on the server's console.
     """
-    mail = await accounts.request_password_reset(session, email=body.email, now=now)
+    mail = await accounts.request_password_reset(resources.sessions, email=body.email, now=now)
     if mail:
-        # After the commit and after the response, which therefore tells nothing by its time.
+        # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
     return wire.Message(message=ON_ITS_WAY)
 

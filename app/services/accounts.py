@@ -1,5 +1,6 @@
 """Registering, and changing a password."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from app.services.audit import Event, record
 from app.services.sessions import check_password, forget_attempts
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
+EVENLY = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,20 @@ async def register(
     return user
 
 
-async def request_password_reset(session: AsyncSession, *, email: str, now: datetime) -> PasswordResetMail | None:
-    """Makes a reset token, to be sent after the commit; ``None``, at the same price, for an unknown address."""
-    await users.delete_expired_password_resets(session, now)
-    token = new_token()
-    address = await users.insert_password_reset(
-        session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
-    )
+async def request_password_reset(transactions: Sessions, *, email: str, now: datetime) -> PasswordResetMail | None:
+    """Makes a reset token, to be sent after the answer; ``None``, at the same price, for an unknown address.
+
+    In a transaction of its own, and in ``EVENLY`` at the least: what little is left of a difference is not to be seen.
+    """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + EVENLY.total_seconds()
+    async with transactions.write() as session:
+        await users.delete_expired_password_resets(session, now)
+        token = new_token()
+        address = await users.insert_password_reset(
+            session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
+        )
+    await asyncio.sleep(max(0.0, ends - loop.time()))
     return PasswordResetMail(address, token) if address else None
 
 
