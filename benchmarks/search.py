@@ -4,8 +4,9 @@ PostgreSQL has a database of each size with the same kinds of doctors, SQLite ha
 looked at, as the job beside the requests does. `GET /search/slots` is asked in-process, past the sockets, for ten
 visits: with anybody; with a specialist; with a specialist who speaks one language and works in one mode; and on
 Tuesdays and Thursdays after 16:00, on the clocks of several places, with anybody and with a specialist who speaks
-Spanish. No question is asked twice in a row. All sizes are asked in turn in every round, after a first one that does
-not count, and a time is a ratio to the one among 100 doctors beside it.
+Spanish. Beside it `GET /doctors`, by a part of a name and a language. No question is asked twice in a row. All sizes are
+asked in turn in every round, after a first one that does not count, and a time is a ratio to the one among 100 doctors
+beside it.
 
 Then bounds go stale: before each round the next visit with a thousand doctors (at most a third of them) is booked, past
 the application, and the same is asked again.
@@ -56,7 +57,7 @@ ASKED = 9  # times a round
 BOOKED = 1_000  # before a round
 TIMES_THE_SMALLEST = 2.0
 TEN_MILLISECONDS = 0.01
-WORST = "worst case"
+WORST, LISTING = "worst case", "doctors by a part of their names and a language"
 
 type Parameters = Mapping[str, str]
 
@@ -86,6 +87,7 @@ def questions() -> dict[str, Iterator[Parameters]]:
                 for specialty in _SPECIALTIES
             ]
         ),
+        LISTING: cycle([{"q": each, "language": "en"} for each in ("ama", "son", "lee", "ito")]),
         WORST: cycle([{"from": (NOW + timedelta(days=20, minutes=minute)).isoformat()} for minute in (1, 2, 3)]),
     }
 
@@ -99,13 +101,13 @@ class Town:
     resources: Resources
     chance: Random
 
-    async def measure(self, asked: Iterator[Parameters]) -> float:
+    async def measure(self, path: str, asked: Iterator[Parameters]) -> float:
         """How long a search takes in the middle, in seconds."""
         times = []
         for _ in range(ASKED):
             parameters = next(asked)
             started = perf_counter()
-            answer = await self.client.get("/search/slots", params={"limit": "10", **parameters})
+            answer = await self.client.get(path, params={"limit": "10", **parameters})
             times.append(perf_counter() - started)
             answer.raise_for_status()
         return median(times)
@@ -200,7 +202,8 @@ async def ask(towns: Mapping[int, Town], rounds: int, *, booking: bool) -> dict[
         if booking:
             contenders[f"bookings {size}"] = town.book
         for question, asked in questions().items():
-            contenders[key_of(question, size)] = partial(town.measure, asked)
+            path = "/doctors" if question == LISTING else "/search/slots"
+            contenders[key_of(question, size)] = partial(town.measure, path, asked)
     return await take_turns(contenders, rounds)
 
 

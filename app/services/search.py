@@ -109,12 +109,12 @@ async def search_slots(
         looks += len(chosen)
         for some in batched(chosen, _LARGEST_PAGE):
             await look.go_on(some)
-    page_of = matches if is_cut else certain
-    more = len(page_of) > limit
+    listed = matches if is_cut else certain
+    more = len(listed) > limit
     return Found(
-        page_of[:limit],
+        listed[:limit],
         more,
-        searched_until=min(sure[0], page_of[limit - 1].place[0]) if more else min(sure[0], span[1]),
+        searched_until=min(sure[0], listed[limit - 1].place[0]) if more else min(sure[0], span[1]),
         findings=[finding for each in candidates.values() if (finding := each.finding())],
     )
 
