@@ -1,12 +1,12 @@
 """Searching the earliest visits, from a hundred doctors to a hundred thousand.
 
-PostgreSQL has a database of each size with the same kinds of doctors, SQLite has two smaller ones. Every bound has been
-looked at, as the job beside the requests does. `GET /search/slots` is asked in-process, past the sockets, for ten
-visits: with anybody; with a specialist; with a specialist who speaks one language and works in one mode; and on
+PostgreSQL has a database of each size with the same kinds of doctors, SQLite has two smaller ones. Every bound has
+been looked at, as the job beside the requests does. `GET /search/slots` is asked in-process, past the sockets, for
+ten visits: with anybody; with a specialist; with a specialist who speaks one language and works in one mode; and on
 Tuesdays and Thursdays after 16:00, on the clocks of several places, with anybody and with a specialist who speaks
 Spanish. Beside it `GET /doctors`, by a part of a name and a language. No question is asked twice in a row. All sizes
-are asked in turn in every round, after a first one that does not count, and a time is a ratio to the one among 100 doctors
-beside it.
+are asked in turn in every round, after a first one that does not count, and a time is a ratio to the one among 100
+doctors beside it.
 
 Then bounds go stale: before each round the next visit with a thousand doctors (at most a third of them) is booked, past
 the application, and the same is asked again.
