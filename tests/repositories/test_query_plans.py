@@ -125,6 +125,7 @@ MANY = """
 INSERT INTO users (id, email, email_canonical, name, role, password_hash, created_at)
 SELECT gen_random_uuid(), n, n, 'Dr ' || md5(n::text), 'doctor', '', now() FROM generate_series(1, 5000) AS n;
 INSERT INTO doctors (id, time_zone, name_key, approved_at) SELECT id, 'UTC', lower(name), now() FROM users;
+SELECT gin_clean_pending_list('doctors_name_key_trgm_idx');
 ANALYZE users;
 ANALYZE doctors
 """
