@@ -41,6 +41,8 @@ from app.routers import (
     sessions,
     visit_types,
 )
+from app.web import assets, preferences, signing_in
+from app.web import problems as pages_of_problems
 
 
 @asynccontextmanager
@@ -101,6 +103,7 @@ def create_app(
     )
     add_edge(app, settings)
     problems.add_handlers(app)
+    pages_of_problems.add_handlers(app)
     docs.add_documentation(app)
     for edge in (
         auth,
@@ -119,6 +122,9 @@ def create_app(
         health,
         metrics,
         docs,
+        signing_in,
+        preferences,
+        assets,
     ):
         app.include_router(edge.router)
     return app

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -123,10 +123,13 @@ class StrictRoute(APIRoute):
     What is to be committed with the answer is written when the answer is there: see ``request.state.before_commit``.
     """
 
+    recorded_by: ClassVar[Callable[..., Any]] = open_trail
+    """The dependency of those that are recorded."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, on a strict request."""
         handle = super().get_route_handler()
-        recorded = any(each.call is open_trail for each in self.dependant.dependencies)
+        recorded = any(each.call is type(self).recorded_by for each in self.dependant.dependencies)
 
         async def handle_strictly(request: Request) -> Response:
             request.state.operation = self.name

@@ -92,6 +92,11 @@ async def open_trail(
     request: Request, caller: Viewer, session: DbSession, now: Now, client: RequestClient
 ) -> RequestTrail:
     """Has the request recorded, in its own transaction, after its answer was made and before it is committed."""
+    return begin_trail(request, caller, session, now, client)
+
+
+def begin_trail(request: Request, caller: Actor | None, session: DbSession, now: Now, client: Client) -> RequestTrail:
+    """What ``open_trail`` does, for a caller however she was found; ``not_authenticated`` for nobody."""
     if caller is None:
         raise DomainError("not_authenticated")
     trail = RequestTrail(_event(request, caller, client))

@@ -15,6 +15,10 @@ from app.core.settings import Settings
 from app.main import create_app
 from app.routers.idempotency import reserve_key
 from app.routers.trail import open_trail
+from app.web import visitors
+from app.web.forms import answer_once, receive_form
+from app.web.routes import PageRoute
+from app.web.visitors import open_page_trail
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
@@ -84,7 +88,7 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
 
 
 def test_routers_write_no_sql_and_services_neither() -> None:
-    for layer in ("routers", "services", "schemas"):
+    for layer in ("routers", "services", "schemas", "web"):
         for path in (APP / layer).glob("*.py"):
             called = {name_of(call.func) for call in calls(path)}
             assert not called & {"select", "insert", "update", "delete", "text"}, path
@@ -135,6 +139,23 @@ MARKERS = {
     for marker in [getattr(dependencies, name)]
 }
 
+PAGES = {
+    marker.__metadata__[0].dependency: name
+    for name in (
+        "PublicPage",
+        "BriefPublicPage",
+        "PatientPage",
+        "DoctorPage",
+        "AdminPage",
+        "AnyPage",
+        "AccountPage",
+        "BriefPage",
+        "FreshPage",
+        "FreshAccountPage",
+    )
+    for marker in [getattr(visitors, name)]
+}
+
 
 def dependants(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
@@ -144,7 +165,57 @@ def dependants(dependant: Dependant) -> Iterator[Dependant]:
 
 def routes() -> list[APIRoute]:
     found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
-    return [route for route in found if isinstance(route, APIRoute)]
+    return [route for route in found if isinstance(route, APIRoute) and not isinstance(route, PageRoute)]
+
+
+def pages() -> list[PageRoute]:
+    found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
+    return [route for route in found if isinstance(route, PageRoute)]
+
+
+def test_every_page_names_whom_it_is_for() -> None:
+    named: dict[str, str] = {}
+    for page in pages():
+        markers = [PAGES[each.call] for each in page.dependant.dependencies if each.call in PAGES]
+        assert len(markers) == 1, f"{page.methods} {page.path} names {markers or 'nobody'}"
+        named |= {f"{method} {page.path}": markers[0] for method in page.methods or ()}
+    assert named == {
+        "GET /sign-in": "PublicPage",
+        "POST /sign-in": "BriefPublicPage",
+        "GET /start": "AnyPage",
+        "GET /register": "PublicPage",
+        "POST /register": "BriefPublicPage",
+        "POST /sign-out": "AccountPage",
+        "GET /forgotten": "PublicPage",
+        "POST /forgotten": "PublicPage",
+        "GET /reset": "PublicPage",
+        "POST /reset": "PublicPage",
+        "GET /preferences": "PublicPage",
+        "POST /preferences": "PublicPage",
+        "POST /language": "PublicPage",
+    }
+
+
+def test_every_form_is_checked_and_nothing_is_changed_by_looking() -> None:
+    for page in pages():
+        called = {each.call for each in dependants(page.dependant)}
+        assert page.methods in ({"GET"}, {"POST"}), page.path
+        assert (receive_form in called) == (page.methods == {"POST"}), page.path
+
+
+UNRECORDED_PAGES = {
+    "where somebody begins": {"GET /start"},
+}
+
+
+def test_every_page_that_concerns_patients_leaves_a_trail() -> None:
+    without = set()
+    for page in pages():
+        called = [each.call for each in page.dependant.dependencies]
+        for_everybody = {PAGES[each] for each in called if each in PAGES} & {"PublicPage", "BriefPublicPage"}
+        if open_page_trail not in called and not for_everybody:
+            without |= {f"{method} {page.path}" for method in page.methods or ()}
+    assert without == set.union(*UNRECORDED_PAGES.values())
 
 
 def test_every_route_names_who_may_call_it() -> None:
@@ -162,6 +233,7 @@ def test_every_route_names_who_may_call_it() -> None:
         "GET /": "Public",
         "GET /metrics": "Public",
         "GET /docs": "Public",
+        "GET /static/{name}": "Public",
         "POST /auth/register": "Public",
         "POST /auth/login": "Public",
         "POST /auth/forgot-password": "Public",
@@ -228,9 +300,10 @@ def test_every_route_names_who_may_call_it() -> None:
 
 
 def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:
-    for route in routes():
+    for route in [*routes(), *pages()]:
         called = {each.call for each in dependants(route.dependant)}
         assert not {dependencies.open_session, dependencies.find_brief_viewer} <= called, route.path
+        assert not {dependencies.open_session, visitors.find_brief_visitor} <= called, route.path
 
 
 UNRECORDED = {
@@ -281,10 +354,14 @@ def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
         called = [each.call for each in route.dependant.dependencies]
         if open_trail in called and reserve_key in called:
             assert called.index(open_trail) < called.index(reserve_key), route.path
+    for page in pages():
+        called = [each.call for each in page.dependant.dependencies]
+        if answer_once in called:
+            assert called.index(open_page_trail) < called.index(answer_once), page.path
 
 
 def test_every_route_with_a_transaction_ends_it_before_the_response() -> None:
-    for route in routes():
+    for route in [*routes(), *pages()]:
         for each in dependants(route.dependant):
             if each.call is dependencies.open_session:
                 assert each.scope == "function", route.path
