@@ -7,7 +7,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generat
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test coverage lint format lock fuzz mutation bench clean
+.PHONY: help run demo migrate test coverage lint format messages lock fuzz mutation bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +49,12 @@ lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Doc
 format: $(STAMP) ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(STAMP) ## Bring the texts of the pages into the catalogues, to be translated
+	$(BIN)/pybabel --quiet extract --mapping pyproject.toml --keywords N_ --no-location --sort-output --omit-header --width 120 --output .messages.pot app/web
+	for language in de es; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --omit-header --width 120 \
+		--input-file .messages.pot --output-dir app/web/locales --locale $$language --domain messages || exit 1; done
+	rm .messages.pot
 
 lock: $(filter .tools/bin/uv,$(UV)) ## Compile the locks from pyproject.toml
 	$(COMPILE) --group dev pyproject.toml --output-file requirements.txt

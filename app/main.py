@@ -41,6 +41,11 @@ from app.routers import (
     sessions,
     visit_types,
 )
+from app.web import account, assets, booking, practices, preferences, signing_in
+from app.web import appointments as appointment_pages
+from app.web import problems as pages_of_problems
+from app.web import search as search_page
+from app.web import second_factor as second_factor_pages
 
 
 @asynccontextmanager
@@ -101,6 +106,7 @@ def create_app(
     )
     add_edge(app, settings)
     problems.add_handlers(app)
+    pages_of_problems.add_handlers(app)
     docs.add_documentation(app)
     for edge in (
         auth,
@@ -119,6 +125,15 @@ def create_app(
         health,
         metrics,
         docs,
+        signing_in,
+        search_page,
+        practices,
+        booking,
+        appointment_pages,
+        account,
+        second_factor_pages,
+        preferences,
+        assets,
     ):
         app.include_router(edge.router)
     return app

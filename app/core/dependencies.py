@@ -138,15 +138,25 @@ async def _find_caller(request: Request, session: AsyncSession, now: datetime, t
     actor = await sessions.find_actor(session, claims)
     if actor is None:
         raise DomainError("not_authenticated")
-    # Not before: whose session has ended must not use up what the owner has.
-    await resources.limits.count_account(claims.user_id, request.state.quotas)
-    request.state.actor = actor
+    await welcome(request, resources, actor)
     return actor
 
 
-def _require(
+async def welcome(request: Request, resources: Resources, actor: Actor) -> None:
+    """Counts a request for its caller, and notes who she is."""
+    # Not before she is known: whose session has ended must not use up what the owner has.
+    await resources.limits.count_account(actor.id, request.state.quotas)
+    request.state.actor = actor
+
+
+def require(
     *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
 ) -> Callable[..., Awaitable[Actor]]:
+    """A dependency on a caller with one of these roles, however she is found.
+
+    ``setting_up`` admits her without the second factor that her role may ask for.
+    """
+
     async def authenticate(caller: Annotated[Actor | None, Depends(find)], request: Request) -> Actor:
         if caller is None:
             raise DomainError("not_authenticated")
@@ -168,19 +178,23 @@ def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
 Public = Annotated[None, Depends(public)]
 Viewer = Annotated[Actor | None, Depends(find_viewer)]
 """Everybody; who has logged in may see a little more."""
-PatientActor = Annotated[Actor, Depends(_require(Role.PATIENT))]
-DoctorActor = Annotated[Actor, Depends(_require(Role.DOCTOR))]
-AdminActor = Annotated[Actor, Depends(_require(Role.ADMIN))]
-AnyActor = Annotated[Actor, Depends(_require(*Role))]
-AccountActor = Annotated[Actor, Depends(_require(*Role, setting_up=True))]
+PatientActor = Annotated[Actor, Depends(require(Role.PATIENT))]
+DoctorActor = Annotated[Actor, Depends(require(Role.DOCTOR))]
+AdminActor = Annotated[Actor, Depends(require(Role.ADMIN))]
+AnyActor = Annotated[Actor, Depends(require(*Role))]
+AccountActor = Annotated[Actor, Depends(require(*Role, setting_up=True))]
 """Anybody who looks after her own account, even if the second factor that her role asks for is not set up yet."""
-BriefActor = Annotated[Actor, Depends(_require(*Role, setting_up=True, find=find_brief_viewer))]
+BriefActor = Annotated[Actor, Depends(require(*Role, setting_up=True, find=find_brief_viewer))]
 """An ``AccountActor`` whose route holds no transaction while it works."""
 
 
-def _require_fresh(*, setting_up: bool) -> Callable[..., Awaitable[Actor]]:
+def require_fresh(
+    *, setting_up: bool, find: Callable[..., Awaitable[Actor | None]] = find_viewer
+) -> Callable[..., Awaitable[Actor]]:
+    """A dependency on a caller of any role who has logged in within the last ten minutes."""
+
     async def authenticate_anew(
-        caller: Annotated[Actor, Depends(_require(*Role, setting_up=setting_up))], now: Now
+        caller: Annotated[Actor, Depends(require(*Role, setting_up=setting_up, find=find))], now: Now
     ) -> Actor:
         check_fresh(caller, now)
         return caller
@@ -194,9 +208,9 @@ def check_fresh(caller: Actor, now: datetime) -> None:
         raise DomainError("log_in_again")
 
 
-FreshActor = Annotated[Actor, Depends(_require_fresh(setting_up=False))]
+FreshActor = Annotated[Actor, Depends(require_fresh(setting_up=False))]
 """An ``AnyActor`` who has logged in within the last ten minutes."""
-FreshAccountActor = Annotated[Actor, Depends(_require_fresh(setting_up=True))]
+FreshAccountActor = Annotated[Actor, Depends(require_fresh(setting_up=True))]
 """An ``AccountActor`` who has."""
 
 

@@ -66,6 +66,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "invalid_request": (Kind.INVALID, "The request is not valid; see the fields named in errors."),
     "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
     "too_many_requests": (Kind.THROTTLED, "Too many requests. Try again later; Retry-After says when."),
+    "foreign_form": (Kind.FORBIDDEN, "The form is not one that our pages have given to this browser."),
     "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),
 }
 """Every code there is, with its kind and its sentence. Codes are never renamed and never change their meaning."""

@@ -8,11 +8,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.errors import DomainError
 from app.core.limits import Limits, Quota
 from app.routers.problems import answer
+from app.web.problems import for_whom
 
 # Whoever watches over the process asks as often as needed, and must be answered when others are not.
 UNLIMITED = frozenset({"/livez", "/readyz", "/metrics"})
 # Whoever guesses comes here, and whoever wants us to hash, or to send mail: they have a second, lower limit.
-DOORS = frozenset({"/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"})
+DOORS = frozenset(
+    {
+        *("/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"),
+        *("/register", "/sign-in", "/forgotten", "/reset"),
+    }
+)
 PAUSE = 1.0
 """Seconds that somebody who asks too often waits for the refusal: to refuse a flood at once is work, too."""
 MOST_PAUSING = 500  # connections, each of which takes some memory
@@ -49,10 +55,11 @@ class RateLimits:
         limits: Limits = scope["app"].state.resources.limits
         client = scope["client"]
         try:
-            await limits.count_address(client[0] if client else None, at_a_door=path in DOORS, quotas=quotas)
+            at_a_door = path in DOORS and scope["method"] == "POST"
+            await limits.count_address(client[0] if client else None, at_a_door=at_a_door, quotas=quotas)
         except DomainError as error:
             await self._pause()
-            refusal = answer(error)
+            refusal = for_whom(scope, answer(error))
             refusal.headers["Connection"] = "close"
             await refusal(scope, receive, send_quotas)
         else:

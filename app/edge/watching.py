@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.addresses import UNKNOWN, read_address
 from app.edge.metrics import Metrics
 from app.routers.problems import answer_bug
+from app.web.problems import for_whom
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # What an answer says unless its route says otherwise.
@@ -108,4 +109,4 @@ class Bugs:
             if begun or scope["type"] != "http":
                 raise
             log.exception("bug")
-            await answer_bug()(scope, receive, send)
+            await for_whom(scope, answer_bug())(scope, receive, send)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
@@ -114,7 +114,7 @@ def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
     return body
 
 
-class _Problem(JSONResponse):
+class ProblemAnswer(JSONResponse):
     """A problem that leaves its code on the request's state, for the line in the log."""
 
     media_type = MEDIA_TYPE
@@ -124,33 +124,34 @@ class _Problem(JSONResponse):
         self.code = code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers, and leaves the code."""
         scope.setdefault("state", {})["code"] = self.code
         await super().__call__(scope, receive, send)
 
 
-def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[str, str] | None = None) -> Response:
-    return _Problem(code, errors, headers)
+def _problem(code: str, errors: tuple[FieldError, ...] = (), headers: Mapping[str, str] | None = None) -> ProblemAnswer:
+    return ProblemAnswer(code, errors, headers)
 
 
-def answer(error: DomainError) -> Response:
+def answer(error: DomainError) -> ProblemAnswer:
     """The error as a problem."""
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return _problem(error.code, error.errors, headers)
 
 
-def answer_bug() -> Response:
+def answer_bug() -> ProblemAnswer:
     """The problem for what nobody expected; the log has the traceback, and the client learns nothing of it."""
     return _problem("internal_error")
 
 
-async def _on_domain_error(request: Request, error: DomainError) -> Response:
+async def _on_domain_error(request: Request, error: DomainError) -> ProblemAnswer:
     await record_refusal(request, error)
     if error.kind is Kind.BUSY:
         log.warning("busy: %r", error.__cause__ or "no room")
     return answer(error)
 
 
-async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
+async def _on_invalid_request(_request: Request, error: RequestValidationError) -> ProblemAnswer:
     return _problem("invalid_request", tuple(_field_error(each) for each in error.errors()[:_MOST_ERRORS]))
 
 
@@ -169,17 +170,17 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             return FieldError(field, _SENTENCES.get(kind, error["msg"]))
 
 
-async def _on_framework_error(request: Request, error: HTTPException) -> Response:
+async def _on_framework_error(request: Request, error: HTTPException) -> ProblemAnswer:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        return _problem("method_not_allowed", headers={"Allow": ", ".join(_methods(request))})
+        return _problem("method_not_allowed", headers={"Allow": ", ".join(methods_of(request))})
     if code := _OF_THE_FRAMEWORK.get(status):
         return _problem(code)
     # The one thing left that the framework refuses is a form that cannot be read.
     return _problem("invalid_request", (FieldError("body", "cannot be read"),))
 
 
-def _methods(request: Request) -> list[str]:
+def methods_of(request: Request) -> list[str]:
     """All methods that the path takes; the framework names those of the first route alone."""
     routes = [context.original_route for context in iter_route_contexts(request.app.routes)]
     methods = {

@@ -16,6 +16,7 @@ from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Sessions
 from app.repositories import attempts, sessions, users
+from app.repositories.sessions import VisitorRecord
 from app.repositories.users import Credentials
 from app.services import second_factor
 from app.services.audit import Event, record
@@ -26,6 +27,7 @@ FREE_ATTEMPTS = 10
 FREE_ATTEMPTS_OF_ALL = 20
 """The same from all networks together, but for those from which the account was logged in to before."""
 LONGEST_WAIT = timedelta(minutes=15)
+_STEPS_OF_IDLING = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,18 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
         # Only now: raised inside, it would take back what was done to the thief.
         raise error
     return grant
+
+
+def is_idling(settings: Settings, visitor: VisitorRecord, now: datetime) -> bool:
+    """Whether enough of the time without any has passed that it is worth a write to begin it anew."""
+    return now - visitor.refreshed_at >= timedelta(minutes=settings.session_idle_minutes) / _STEPS_OF_IDLING
+
+
+async def stay(transactions: Sessions, settings: Settings, visitor: VisitorRecord, now: datetime) -> None:
+    """Lets the session of a visitor go on, in a transaction of its own; nothing happens if it has ended meanwhile."""
+    session_id = visitor.actor.get_login().session_id
+    async with transactions.write() as session:
+        await sessions.extend_session(session, session_id, now=now, expires_at=_expiry(settings, now, visitor.ends_at))
 
 
 def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:

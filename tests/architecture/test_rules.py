@@ -15,6 +15,9 @@ from app.core.settings import Settings
 from app.main import create_app
 from app.routers.idempotency import reserve_key
 from app.routers.trail import open_trail
+from app.web import visitors
+from app.web.forms import answer_once, receive_form
+from app.web.routes import PageRoute
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
@@ -84,7 +87,7 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
 
 
 def test_routers_write_no_sql_and_services_neither() -> None:
-    for layer in ("routers", "services", "schemas"):
+    for layer in ("routers", "services", "schemas", "web"):
         for path in (APP / layer).glob("*.py"):
             called = {name_of(call.func) for call in calls(path)}
             assert not called & {"select", "insert", "update", "delete", "text"}, path
@@ -135,6 +138,23 @@ MARKERS = {
     for marker in [getattr(dependencies, name)]
 }
 
+PAGES = {
+    marker.__metadata__[0].dependency: name
+    for name in (
+        "PublicPage",
+        "BriefPublicPage",
+        "PatientPage",
+        "DoctorPage",
+        "AdminPage",
+        "AnyPage",
+        "AccountPage",
+        "BriefPage",
+        "FreshPage",
+        "FreshAccountPage",
+    )
+    for marker in [getattr(visitors, name)]
+}
+
 
 def dependants(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
@@ -144,7 +164,95 @@ def dependants(dependant: Dependant) -> Iterator[Dependant]:
 
 def routes() -> list[APIRoute]:
     found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
-    return [route for route in found if isinstance(route, APIRoute)]
+    return [route for route in found if isinstance(route, APIRoute) and not isinstance(route, PageRoute)]
+
+
+def pages() -> list[PageRoute]:
+    found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
+    return [route for route in found if isinstance(route, PageRoute)]
+
+
+def test_every_page_names_whom_it_is_for() -> None:
+    named: dict[str, str] = {}
+    for page in pages():
+        markers = [PAGES[each.call] for each in page.dependant.dependencies if each.call in PAGES]
+        assert len(markers) == 1, f"{page.methods} {page.path} names {markers or 'nobody'}"
+        named |= {f"{method} {page.path}": markers[0] for method in page.methods or ()}
+    assert named == {
+        "GET /": "PublicPage",
+        "GET /with/{doctor_id:uuid}": "PublicPage",
+        "GET /visit/pick": "PatientPage",
+        "POST /visit/pick": "PatientPage",
+        "GET /visit/{hold_id:uuid}": "PatientPage",
+        "POST /visit/{hold_id:uuid}": "PatientPage",
+        "POST /visit/{hold_id:uuid}/release": "PatientPage",
+        "GET /visit/done/{appointment_id:uuid}": "PatientPage",
+        "GET /my/appointments": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}/calendar.ics": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}/cancel": "PatientPage",
+        "POST /my/appointments/{appointment_id:uuid}/cancel": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}/move": "PatientPage",
+        "POST /my/appointments/{appointment_id:uuid}/move": "PatientPage",
+        "GET /my/account": "AccountPage",
+        "GET /my/account/password": "AccountPage",
+        "POST /my/account/password": "BriefPage",
+        "GET /my/account/sessions": "AccountPage",
+        "POST /my/account/sessions/{session_id:uuid}/end": "AccountPage",
+        "POST /my/account/sessions/end": "AccountPage",
+        "GET /my/account/data": "AnyPage",
+        "POST /my/account/data": "FreshPage",
+        "GET /my/account/export.json": "FreshPage",
+        "GET /my/account/second-factor": "AccountPage",
+        "POST /my/account/second-factor": "FreshAccountPage",
+        "POST /my/account/second-factor/confirm": "FreshAccountPage",
+        "POST /my/account/second-factor/recovery-codes": "FreshAccountPage",
+        "POST /my/account/second-factor/remove": "FreshAccountPage",
+        "GET /sign-in": "PublicPage",
+        "POST /sign-in": "BriefPublicPage",
+        "GET /start": "AnyPage",
+        "GET /register": "PublicPage",
+        "POST /register": "BriefPublicPage",
+        "POST /sign-out": "AccountPage",
+        "GET /forgotten": "PublicPage",
+        "POST /forgotten": "BriefPublicPage",
+        "GET /reset": "PublicPage",
+        "POST /reset": "PublicPage",
+        "GET /preferences": "PublicPage",
+        "POST /preferences": "PublicPage",
+        "POST /language": "PublicPage",
+    }
+
+
+def test_every_form_is_checked_and_nothing_is_changed_by_looking() -> None:
+    for page in pages():
+        called = {each.call for each in dependants(page.dependant)}
+        assert page.methods in ({"GET"}, {"POST"}), page.path
+        assert (receive_form in called) == (page.methods == {"POST"}), page.path
+
+
+UNRECORDED_PAGES = {
+    "where somebody begins": {"GET /start"},
+    "her own account": {
+        "GET /my/account",
+        "GET /my/account/password",
+        "GET /my/account/sessions",
+        "GET /my/account/data",
+        "GET /my/account/second-factor",
+    },
+    "recorded by the service, which has transactions of its own": {"POST /my/account/password"},
+    "free time, which shows a patient nobody but herself": {"GET /visit/pick"},
+}
+
+
+def test_every_page_that_concerns_patients_leaves_a_trail() -> None:
+    without = set()
+    for page in pages():
+        called = [each.call for each in page.dependant.dependencies]
+        for_everybody = {PAGES[each] for each in called if each in PAGES} & {"PublicPage", "BriefPublicPage"}
+        if open_trail not in called and not for_everybody:
+            without |= {f"{method} {page.path}" for method in page.methods or ()}
+    assert without == set.union(*UNRECORDED_PAGES.values())
 
 
 def test_every_route_names_who_may_call_it() -> None:
@@ -159,9 +267,9 @@ def test_every_route_names_who_may_call_it() -> None:
     assert named == {
         "GET /livez": "Public",
         "GET /readyz": "Public",
-        "GET /": "Public",
         "GET /metrics": "Public",
         "GET /docs": "Public",
+        "GET /static/{name}": "Public",
         "POST /auth/register": "Public",
         "POST /auth/login": "Public",
         "POST /auth/forgot-password": "Public",
@@ -228,9 +336,10 @@ def test_every_route_names_who_may_call_it() -> None:
 
 
 def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:
-    for route in routes():
+    for route in [*routes(), *pages()]:
         called = {each.call for each in dependants(route.dependant)}
         assert not {dependencies.open_session, dependencies.find_brief_viewer} <= called, route.path
+        assert not {dependencies.open_session, visitors.find_brief_visitor} <= called, route.path
 
 
 UNRECORDED = {
@@ -317,10 +426,14 @@ def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
         called = [each.call for each in route.dependant.dependencies]
         if open_trail in called and reserve_key in called:
             assert called.index(open_trail) < called.index(reserve_key), route.path
+    for page in pages():
+        called = [each.call for each in page.dependant.dependencies]
+        if answer_once in called:
+            assert called.index(open_trail) < called.index(answer_once), page.path
 
 
 def test_every_route_with_a_transaction_ends_it_before_the_response() -> None:
-    for route in routes():
+    for route in [*routes(), *pages()]:
         for each in dependants(route.dependant):
             if each.call is dependencies.open_session:
                 assert each.scope == "function", route.path

@@ -1,0 +1,145 @@
+"""Forms: whether one is ours, what was typed into it, and what is shown again when it cannot be accepted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from typing import Annotated, Any
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ValidationError
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError, FieldError
+from app.core.permissions import Actor
+from app.repositories import idempotency
+from app.repositories.idempotency import Answer
+from app.routers.problems import PROBLEMS
+from app.routers.requests import Replay
+from app.web.pages import HEADERS, Page, make_page
+from app.web.sentences import explain, explain_field
+from app.web.visitors import find_visitor
+from app.web.words import Words
+
+TOKEN, KEY = "form_token", "form_key"
+"""The fields that every form has, and that those have which must not be done twice."""
+
+SECRETS = frozenset({"password", "current_password", "new_password", "otp", "token"})
+_LONGEST_KEY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What stands in the fields of a form, and what is wrong with it."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
+    """A sentence about the whole of it."""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """A sentence for each field that is at fault."""
+
+    def value(self, name: str) -> str:
+        """What stands in a field; nothing, unless something does."""
+        return self.values.get(name, "")
+
+    def read[Model: BaseModel](self, model: type[Model]) -> Model:
+        """What was typed, as one of the schemas; an empty field is as good as none. ``invalid_request``."""
+        try:
+            return model.model_validate_strings({name: value for name, value in self.values.items() if value})
+        except ValidationError as error:
+            fields = tuple(_field_error(each) for each in error.errors())
+            raise DomainError("invalid_request", errors=fields) from None
+
+
+def _field_error(error: Any) -> FieldError:
+    bounds = error.get("ctx", {})
+    # What is wrong by its kind; a validator of ours says it in a sentence. The value is never quoted.
+    said = str(bounds["error"]) if error["type"] == "value_error" else str(error["type"])
+    bound = next((value for name, value in bounds.items() if name in {"min_length", "max_length", "ge", "le"}), "")
+    return FieldError(".".join(map(str, error["loc"])), f"{said}\n{bound}" if bound else said)
+
+
+async def receive_form(request: Request) -> Form:
+    """What was typed into a form of ours; ``foreign_form`` for any other.
+
+    Two things must fit: that the browser says it comes from one of our pages, and the token that we have put there.
+    """
+    if not _is_from_here(request):
+        raise DomainError("foreign_form")
+    sent = await request.form(max_files=0)
+    values = {name: value for name, value in sent.items() if isinstance(value, str)}
+    if not make_page(request, None).owns_form_token(values.pop(TOKEN, "")):
+        raise DomainError("foreign_form")
+    return Form(values)
+
+
+def _is_from_here(request: Request) -> bool:
+    # Sec-Fetch-Site is beyond the reach of any page; browsers send it to TLS and to this machine alone.
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site == "same-origin"
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+
+
+SentForm = Annotated[Form, Depends(receive_form)]
+"""What every POST of a page names."""
+
+
+async def answer_once(
+    request: Request,
+    form: SentForm,
+    caller: Annotated[Actor | None, Depends(find_visitor)],
+    session: DbSession,
+    now: Now,
+) -> None:
+    """Lets a form through once; sent again, by a second tap or the back button, it leads to where it led before."""
+    key = form.value(KEY)
+    if caller is None or not 0 < len(key) <= _LONGEST_KEY:
+        return
+    said = f"{request.url.path}\n{urlencode(sorted(form.values.items()))}".encode()
+    answer = await idempotency.reserve_key(session, caller.id, f"form {key}", sha256(said).hexdigest(), now)
+    if answer:
+        raise Replay(RedirectResponse(answer.body, answer.status, HEADERS))
+    request.state.before_commit.append(partial(_keep, session, caller.id, f"form {key}"))
+
+
+async def _keep(session: DbSession, caller: UUID, key: str, response: Response) -> None:
+    await idempotency.keep_answer(
+        session, caller, key, Answer(response.status_code, None, response.headers["Location"])
+    )
+
+
+Once = Annotated[None, Depends(answer_once)]
+"""What a page names whose form has an effect that must not happen twice; its answer is a redirect."""
+
+
+class RefusedForm(Exception):  # noqa: N818 - the answer to an error, not one
+    """Raised, never returned, so that the transaction is rolled back: a form with what is wrong with it."""
+
+    def __init__(self, response: Response, error: DomainError) -> None:
+        super().__init__()
+        self.response = response
+        self.error = error
+
+
+def refuse(page: Page, template: str, form: Form, error: DomainError, **content: Any) -> RefusedForm:
+    """The form again, with what was typed, but for secrets, and what is wrong with it; to be raised."""
+    if error.code == "not_authenticated":
+        raise error
+    values = {name: value for name, value in form.values.items() if name not in SECRETS}
+    again = Form(values, explain(page.words, error.code), explain_fields(page.words, error))
+    response = page.render(template, PROBLEMS[error.code][0], form=again, **content)
+    if error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return RefusedForm(response, error)
+
+
+def explain_fields(words: Words, error: DomainError) -> dict[str, str]:
+    """What is wrong with each field, by its name; the first thing of each."""
+    explained: dict[str, str] = {}
+    for each in error.errors:
+        explained.setdefault(each.field, explain_field(words, each))
+    return explained

@@ -1,0 +1,55 @@
+"""The languages of the pages: the catalogues, and which one a browser asks for."""
+
+import re
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Espa\N{LATIN SMALL LETTER N WITH TILDE}ol"}
+"""Each with its own name for itself."""
+CATALOGUES = Path(__file__).parent / "locales"
+
+_USUAL = {"en": "en_GB", "de": "de_DE", "es": "es_ES"}
+"""Where nobody says of which country."""
+_WANTED = re.compile(r"([a-zA-Z]{2})(?:-([a-zA-Z]{2}))?(?:;q=([01](?:\.\d{0,3})?))?")
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which extractors know it
+    """The text itself: marks it for the catalogue where it is looked up later."""
+    return text
+
+
+@cache
+def translations(language: str) -> NullTranslations:
+    """The catalogue of a language, compiled in memory; the texts in the code are the English one."""
+    if language == "en":
+        return NullTranslations()
+    with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def choose_locale(chosen: str | None, accepted: str) -> Locale:
+    """The language that was chosen, else the best of an ``Accept-Language`` (RFC 9110 section 12.5.4), else English.
+
+    Its country decides on which day a week begins; it may be named by the header alone.
+    """
+    wanted = [
+        match for part in accepted[:200].split(",") if (match := _WANTED.fullmatch(part.strip().replace(" ", "")))
+    ]
+    wanted.sort(key=lambda match: -float(match[3] or 1))
+    known = [(match[1].lower(), match[2]) for match in wanted if match[1].lower() in LANGUAGES]
+    language = chosen if chosen in LANGUAGES else known[0][0] if known else "en"
+    country = next((country for named, country in known if named == language and country), None)
+    try:
+        return Locale(language, country.upper()) if country else Locale.parse(_USUAL[language])
+    except UnknownLocaleError:
+        return Locale.parse(_USUAL[language])

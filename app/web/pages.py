@@ -1,0 +1,206 @@
+"""A page: everything that each of them shows, and how it is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from hmac import compare_digest
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.core.dependencies import Resources
+from app.core.permissions import Actor
+from app.core.security import derive_key, keyed_hash, new_token
+from app.routers.problems import methods_of
+from app.schemas.fields import TIME_ZONES
+from app.web.assets import ASSETS
+from app.web.cookies import Cookies
+from app.web.languages import LANGUAGES, choose_locale, translations
+from app.web.navigation import HOME, NAVIGATION
+from app.web.words import Words
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    # Without it a browser would not say where a form comes from.
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept-Language, Cookie",
+}
+LANGUAGE, ZONE, FLASH, FORMS = "language", "zone", "flash", "forms"
+KEPT_CHOICE = timedelta(days=365)
+
+_FLASH_LASTS = timedelta(minutes=5)
+_LONGEST_PATH = 1000
+_TITLES = frozenset({"Dr", "Dr.", "Dra.", "Prof", "Prof."})
+
+type Tone = Literal["good", "note", "bad"]
+
+
+@dataclass(kw_only=True)
+class Page:
+    """What is shown in answer to one request: to whom, in which language, on which clock."""
+
+    request: Request
+    resources: Resources
+    cookies: Cookies
+    now: datetime
+    viewer: Actor | None
+    words: Words
+    zone: ZoneInfo | None
+    """The visitor's own, if it is known; else the doctor's is meant, whoever that is."""
+    form_cookie: str = field(default_factory=new_token)
+
+    def gettext(self, text: str, **values: object) -> str:
+        """A text in the language of the page."""
+        return self.words.gettext(text, **values)
+
+    def clock_of(self, time_zone: str) -> ZoneInfo:
+        """The zone in which times of this doctor are shown."""
+        return self.zone or ZoneInfo(time_zone)
+
+    def render(self, template: str, status: HTTPStatus = HTTPStatus.OK, **content: Any) -> Response:
+        """The page as HTML; shows, once, what was to be told on the next page."""
+        told = self.cookies.unseal(FLASH, self.now, _FLASH_LASTS)
+        source = _environment(self.words.locale.language).get_template(template)
+        html = source.render(page=self, words=self.words, told=told, **content)
+        response = HTMLResponse(html, status, HEADERS)
+        if self.cookies.get(FORMS) is None:
+            self.cookies.set(response, FORMS, self.form_cookie, KEPT_CHOICE)
+        if self.cookies.get(FLASH) is not None:
+            self.cookies.drop(response, FLASH)
+        return response
+
+    def redirect(self, path: str, told: str | None = None, tone: Tone = "good") -> Response:
+        """Leads to another page, after a form; ``told`` is shown there, once."""
+        response = RedirectResponse(path, HTTPStatus.SEE_OTHER, HEADERS)
+        if told:
+            self.cookies.seal(response, FLASH, [tone, told], self.now, _FLASH_LASTS)
+        return response
+
+    def doctor_zone(self, time_zone: str) -> ZoneInfo:
+        """The doctor's own zone."""
+        return ZoneInfo(time_zone)
+
+    def initials(self, name: str) -> str:
+        """The first letters of the first and the last of somebody's names, without a title."""
+        names = [part for part in name.split() if part not in _TITLES and part[0].isalpha()] or [name.strip()]
+        return "".join(part[0].upper() for part in (names[0], *names[1:][-1:]))
+
+    @property
+    def path(self) -> str:
+        """Where the page is, to come back to: with its query, or where a form is shown that was sent."""
+        url = self.request.url
+        if self.request.method == "GET":
+            return f"{url.path}?{url.query}" if url.query else url.path
+        if "GET" in methods_of(self.request):
+            return url.path
+        before = urlsplit(self.request.headers.get("Referer", ""))
+        return local_path(before.path) or "/" if before.netloc == url.netloc else "/"
+
+    @property
+    def home(self) -> str:
+        """Where whoever has signed in begins."""
+        return HOME[self.viewer.role] if self.viewer else "/"
+
+    @property
+    def links(self) -> list[tuple[str, str, bool]]:
+        """The navigation: an address, what stands there, and whether it is where we are."""
+        here = self.request.url.path
+        return [
+            (address, self.gettext(name), here == address or (address != "/" and here.startswith(f"{address}/")))
+            for address, name in NAVIGATION[self.viewer.role if self.viewer else None]
+        ]
+
+    @property
+    def languages(self) -> Mapping[str, str]:
+        """All there are."""
+        return LANGUAGES
+
+    @property
+    def assets(self) -> Mapping[str, str]:
+        """Where files are found."""
+        return ASSETS
+
+    def form_token(self) -> str:
+        """What shows that a form is one of ours; another one each time, though all of a browser's are as good."""
+        salt = new_token()
+        return f"{salt}.{self._mark(salt)}"
+
+    def owns_form_token(self, token: str) -> bool:
+        """Whether a form was made for this browser."""
+        salt, _, mark = token.partition(".")
+        return self.cookies.get(FORMS) is not None and compare_digest(mark.encode(), self._mark(salt).encode())
+
+    def new_key(self) -> str:
+        """What tells a form that is sent twice from two that are alike (see ``Once``)."""
+        return new_token()
+
+    def _mark(self, salt: str) -> str:
+        kept = self.cookies.get(FORMS) or self.form_cookie
+        return keyed_hash(derive_key(self.resources.secret, "forms"), f"{salt}.{kept}")
+
+
+@dataclass(kw_only=True)
+class SignedInPage(Page):
+    """A page for somebody whom we know."""
+
+    actor: Actor
+
+    @classmethod
+    def of(cls, request: Request, actor: Actor) -> Self:
+        """The page for the actor of this request."""
+        return cls(actor=actor, **vars(make_page(request, actor)))
+
+
+def make_page(request: Request, viewer: Actor | None) -> Page:
+    """The page for whoever sends this request."""
+    resources: Resources = request.app.state.resources
+    cookies = Cookies(request, resources)
+    now = resources.clock()
+    zone_name = cookies.get(ZONE)
+    zone = ZoneInfo(zone_name) if zone_name in TIME_ZONES else None
+    locale = choose_locale(cookies.get(LANGUAGE), request.headers.get("Accept-Language", ""))
+    return Page(
+        request=request,
+        resources=resources,
+        cookies=cookies,
+        now=now,
+        viewer=viewer,
+        words=Words(locale, now.astimezone(zone).date()),
+        zone=zone,
+    )
+
+
+def local_path(wanted: str | None) -> str | None:
+    """Where somebody wants to go on, if that is one of our pages; nobody may be led elsewhere by a link to us."""
+    if not wanted or len(wanted) > _LONGEST_PATH or not wanted.isprintable() or "\\" in wanted:
+        return None
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return None
+    is_local = wanted.startswith("/") and not wanted.startswith("//") and not parts.scheme and not parts.netloc
+    return wanted if is_local else None
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    return environment

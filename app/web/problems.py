@@ -1,0 +1,94 @@
+"""Errors as pages, for people; programs keep getting problem+json (``app/routers/problems.py``)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from app.core.errors import DomainError
+from app.routers.problems import PROBLEMS, ProblemAnswer
+from app.routers.trail import record_refusal
+from app.web.drafts import keep_draft
+from app.web.forms import RefusedForm
+from app.web.languages import N_
+from app.web.pages import Page, make_page
+from app.web.routes import PageRoute
+from app.web.sentences import explain
+from app.web.visitors import SESSION
+
+type Handler = Callable[[Request, Any], Awaitable[ProblemAnswer]]
+
+_TITLES = {
+    403: N_("This is not possible"),
+    404: N_("Not found"),
+    405: N_("Not found"),
+    409: N_("This is not possible any more"),
+    412: N_("This has changed"),
+    413: N_("Too much text"),
+    422: N_("This cannot be right"),
+    429: N_("One moment, please"),
+    503: N_("One moment, please"),
+}
+_ANY_TITLE = N_("That did not work")
+_KEPT_HEADERS = ("Retry-After", "Allow")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Makes pages of the errors of pages, and leaves the others as they are answered already."""
+    for kind in (DomainError, RequestValidationError, HTTPException):
+        app.exception_handler(kind)(_for_people(cast("Handler", app.exception_handlers[kind])))
+    app.exception_handler(RefusedForm)(_on_refused_form)
+
+
+def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def on_error(request: Request, error: Exception) -> Response:
+        answer = for_whom(request.scope, problem := await answer_programs(request, error))
+        if problem.code == "not_authenticated" and request.method == "POST" and answer is not problem:
+            await keep_draft(request, answer)
+        return answer
+
+    return on_error
+
+
+async def _on_refused_form(request: Request, refused: RefusedForm) -> Response:
+    await record_refusal(request, refused.error)
+    return refused.response
+
+
+def for_whom(scope: Scope, problem: ProblemAnswer) -> Response:
+    """A problem as it is; or, where somebody looks at it, as a page."""
+    if not _is_for_people(scope):
+        return problem
+    scope.setdefault("state", {})["code"] = problem.code
+    request = Request(scope)
+    page = make_page(request, getattr(request.state, "actor", None))
+    if problem.code in {"not_authenticated", "log_in_again"}:
+        told = explain(page.words, problem.code)
+        if problem.code == "not_authenticated" and not page.cookies.get(SESSION):
+            told = page.gettext("Sign in, or make an account, to go on. What you have chosen is not lost.")
+        return page.redirect(f"/sign-in?{urlencode({'next': page.path})}", told, "note")
+    if problem.code == "set_up_second_factor":
+        return page.redirect("/my/account/second-factor", explain(page.words, problem.code), "note")
+    return _show(page, problem)
+
+
+def _show(page: Page, problem: ProblemAnswer) -> Response:
+    status = PROBLEMS[problem.code][0]
+    title = page.gettext(_TITLES.get(status, _ANY_TITLE))
+    shown = page.render("problem.html", status, title=title, sentence=explain(page.words, problem.code))
+    for name in _KEPT_HEADERS:
+        if name in problem.headers:
+            shown.headers[name] = problem.headers[name]
+    return shown
+
+
+def _is_for_people(scope: Scope) -> bool:
+    if route := scope.get("route"):
+        return isinstance(route, PageRoute)
+    # No route answers: the path is unknown, or nobody has come so far as to look. Browsers ask for HTML.
+    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return b"text/html" in accepted

@@ -1,0 +1,187 @@
+"""Coming and going: registering, signing in and out, and a forgotten password."""
+
+from typing import Annotated
+
+from fastapi import BackgroundTasks, Query, Response
+
+from app.adapters.mail import password_changed_mail, password_reset_mail, recovery_code_used_mail
+from app.core.dependencies import AppResources, DbSession, Now, RequestClient
+from app.core.errors import DomainError
+from app.core.permissions import Role
+from app.repositories.sessions import delete_session
+from app.routers.sessions import FORGET
+from app.schemas import accounts as wire
+from app.schemas.fields import Body, Email, Name, NewPassword
+from app.services import accounts, sessions
+from app.web.booking import hold_picked
+from app.web.forms import Form, SentForm, refuse
+from app.web.pages import local_path
+from app.web.routes import page_router
+from app.web.visitors import (
+    SESSION,
+    AccountPage,
+    AnyPage,
+    BriefPublicPage,
+    PageTrail,
+    PublicPage,
+    begin_session,
+)
+
+router = page_router()
+
+_NEXT = Annotated[str, Query(alias="next")]
+
+
+class SignIn(wire.LoginForm):
+    """A log-in, and where to go on."""
+
+    next: str = ""
+
+
+class NewPatient(Body):
+    """A patient who registers, and where to go on."""
+
+    name: Name
+    email: Email
+    password: NewPassword
+    next: str = ""
+
+
+@router.get("/sign-in")
+async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
+    """Asks for address and password."""
+    return page.render("sign_in.html", form=Form({"next": local_path(next_) or ""}), asks_code=False)
+
+
+@router.post("/sign-in")
+async def sign_in(page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks) -> Response:
+    """Begins a session, and goes on where somebody wanted to."""
+    resources = page.resources
+    try:
+        typed = form.read(SignIn)
+        grant = await sessions.log_in(
+            resources.sessions,
+            resources.passwords,
+            resources.settings,
+            email=typed.username,
+            password=typed.password.get_secret_value(),
+            otp=typed.otp.get_secret_value() if typed.otp else None,
+            client=client,
+            now=page.now,
+        )
+    except DomainError as error:
+        asks_code = error.code in {"second_factor_required", "invalid_second_factor"} or "otp" in form.values
+        raise refuse(page, "sign_in.html", form, error, asks_code=asks_code) from error
+    if page.viewer:
+        # She was asked to sign in again; what she goes on with is the new session.
+        async with resources.sessions.write() as session:
+            login = page.viewer.get_login()
+            await delete_session(session, page.viewer.id, login.session_id)
+    if grant.recovery_code_of:
+        tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
+    response = page.redirect(await hold_picked(page, grant, client) or local_path(typed.next) or "/start")
+    begin_session(page, response, grant)
+    return response
+
+
+@router.get("/start")
+async def start(page: AnyPage) -> Response:
+    """Leads to where somebody of her role begins."""
+    return page.redirect(page.home)
+
+
+@router.get("/register")
+async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
+    """Asks who somebody is."""
+    return page.render("register.html", form=Form({"next": local_path(next_) or ""}))
+
+
+@router.post("/register")
+async def register(page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks) -> Response:
+    """Makes a patient's account, and signs her in."""
+    resources = page.resources
+    try:
+        typed = form.read(NewPatient)
+        async with resources.sessions.write() as session:
+            await accounts.register(
+                session,
+                resources.passwords,
+                email=typed.email,
+                password=typed.password.get_secret_value(),
+                name=typed.name,
+                role=Role.PATIENT,
+                now=page.now,
+                refuse_weak=resources.settings.refuses_weak_passwords,
+                client=client,
+            )
+    except DomainError as error:
+        raise refuse(page, "register.html", form, error) from error
+    return await sign_in(page, Form({**form.values, "username": typed.email}), client, tasks)
+
+
+@router.post("/sign-out")
+async def logout(page: AccountPage, _form: SentForm, session: DbSession, _: PageTrail) -> Response:
+    """Ends the session; the browser forgets what it has kept of us."""
+    await sessions.end_session(session, page.actor, page.actor.get_login().session_id)
+    response = page.redirect("/", page.gettext("You are signed out."))
+    response.headers.update(FORGET)
+    page.cookies.drop(response, SESSION)
+    return response
+
+
+@router.get("/forgotten")
+async def show_forgotten(page: PublicPage) -> Response:
+    """Asks for the address."""
+    return page.render("forgotten.html", form=Form())
+
+
+@router.post("/forgotten")
+async def forgot_password(
+    page: BriefPublicPage, form: SentForm, resources: AppResources, now: Now, tasks: BackgroundTasks
+) -> Response:
+    """Sends a code by mail; the answer is the same for every address."""
+    try:
+        typed = form.read(wire.ForgottenPassword)
+    except DomainError as error:
+        raise refuse(page, "forgotten.html", form, error) from error
+    mail = await accounts.request_password_reset(resources.sessions, email=typed.email, now=now)
+    if mail:
+        # After the response, which therefore tells nothing by its time.
+        tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
+    return page.redirect(
+        "/reset", page.gettext("If there is an account with this address, a message with a code is on its way."), "note"
+    )
+
+
+@router.get("/reset")
+async def show_reset(page: PublicPage) -> Response:
+    """Asks for the code and a new password."""
+    return page.render("reset.html", form=Form())
+
+
+@router.post("/reset")
+async def reset_password(
+    page: PublicPage,
+    form: SentForm,
+    resources: AppResources,
+    session: DbSession,
+    client: RequestClient,
+    now: Now,
+    tasks: BackgroundTasks,
+) -> Response:
+    """Sets the new password; every session of the account ends."""
+    try:
+        typed = form.read(wire.PasswordReset)
+        address = await accounts.reset_password(
+            session,
+            resources.passwords,
+            resources.settings,
+            token=typed.token.get_secret_value(),
+            new_password=typed.new_password.get_secret_value(),
+            client=client,
+            now=now,
+        )
+    except DomainError as error:
+        raise refuse(page, "reset.html", form, error) from error
+    tasks.add_task(resources.mailer, password_changed_mail(address))
+    return page.redirect("/sign-in", page.gettext("Your password is changed. Sign in with the new one."))

@@ -1,0 +1,160 @@
+"""How days, times and visits are said: in one place, so that a visit is called the same everywhere."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, get_timezone_location
+
+from app.scheduling.status import AppointmentStatus
+from app.scheduling.visits import VisitMode
+from app.web.languages import N_, translations
+
+_MINUTE = timedelta(minutes=1)
+_PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
+_STATUSES = {
+    AppointmentStatus.PENDING: N_("Kept for you"),
+    AppointmentStatus.BOOKED: N_("Booked"),
+    AppointmentStatus.ARRIVED: N_("Arrived"),
+    AppointmentStatus.FULFILLED: N_("Took place"),
+    AppointmentStatus.CANCELLED: N_("Cancelled"),
+    AppointmentStatus.NOSHOW: N_("Missed"),
+}
+# In an order in which the first that is named is right: most claim to be others, too.
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrom": "Chrome", "Safari": "Safari"}
+_SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS": "macOS",
+    "Linux": "Linux",
+}
+_MODES = {
+    VisitMode.IN_PERSON: N_("At the practice"),
+    VisitMode.VIDEO: N_("By video"),
+    VisitMode.PHONE: N_("By telephone"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A language, with the day on which it is spoken: a date of this year needs no year."""
+
+    locale: Locale
+    today: date
+
+    def gettext(self, text: str, **values: object) -> str:
+        """A text of the catalogue, with its gaps filled."""
+        found = translations(self.locale.language).gettext(text)
+        return found % values if values else found
+
+    def ngettext(self, one: str, many: str, number: int, **values: object) -> str:
+        """The same for a number of things; its gap is ``%(num)d``."""
+        return translations(self.locale.language).ngettext(one, many, number) % {"num": number, **values}
+
+    def day(self, day: date) -> str:
+        """Tuesday 8 December; with its year if that is another one."""
+        # Translators: patterns of CLDR, https://cldr.unicode.org/translation/date-time/date-time-patterns
+        pattern = self.gettext("EEEE d MMMM") if day.year == self.today.year else self.gettext("EEEE d MMMM y")
+        return self._format(day, pattern)
+
+    def short_day(self, day: date) -> str:
+        """8 Dec."""
+        return self._format(day, self.gettext("d MMM"))
+
+    def days(self, first: date, last: date) -> str:
+        """7 Dec to 13 Dec, as figures."""
+        return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}"
+
+    def weekday(self, day: date) -> str:
+        """Tue."""
+        return self._format(day, "EEE")
+
+    def clock(self, moment: datetime, zone: ZoneInfo) -> str:
+        """10:30, on the clock of a zone; with the name of its time where the clock shows that twice on this day."""
+        shown = moment.astimezone(zone)
+        is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
+        return f"{shown:%H:%M} {shown.tzname()}" if is_shown_twice else f"{shown:%H:%M}"
+
+    def moment(self, moment: datetime, zone: ZoneInfo) -> str:
+        """Tuesday 8 December, 10:30."""
+        return f"{self.day(moment.astimezone(zone).date())}, {self.clock(moment, zone)}"
+
+    def span(self, start: datetime, end: datetime, zone: ZoneInfo) -> str:
+        """10:30 to 11:00, as figures."""
+        return f"{self.clock(start, zone)}\N{EN DASH}{self.clock(end, zone)}"
+
+    def minutes(self, number: int) -> str:
+        """30 minutes."""
+        return self.ngettext("%(num)d minute", "%(num)d minutes", number)
+
+    def visit(self, start: datetime, end: datetime, zone: ZoneInfo, doctor: str) -> str:
+        """The one sentence for a visit: Tuesday 8 December, 10:30 to 11:00, 30 minutes, with Dr Amara Okafor."""
+        return self.gettext(
+            "%(day)s, %(span)s, %(length)s, with %(doctor)s",
+            day=self.day(start.astimezone(zone).date()),
+            span=self.span(start, end, zone),
+            length=self.minutes((end - start) // _MINUTE),
+            doctor=doctor,
+        )
+
+    def elsewhere(self, start: datetime, end: datetime, zone: ZoneInfo, there: ZoneInfo) -> str | None:
+        """The same time on the doctor's clock, with her place; ``None`` where both clocks show the same."""
+        here_shows, there_shows = start.astimezone(zone), start.astimezone(there)
+        if here_shows.utcoffset() == there_shows.utcoffset():
+            return None
+        span = self.span(start, end, there)
+        if here_shows.date() != there_shows.date():
+            span = f"{self.day(there_shows.date())}, {span}"
+        return self.gettext("%(span)s in %(place)s", span=span, place=self.place(there))
+
+    def place(self, zone: ZoneInfo) -> str:
+        """Berlin, for Europe/Berlin."""
+        return get_timezone_location(zone.key, locale=self.locale, return_city=True)
+
+    def length(self, minutes: int) -> str:
+        """30 minutes, 24 hours, 2 days; whatever it is a whole number of."""
+        hours, days = minutes // 60, minutes // 1440
+        if minutes % 1440 == 0 and days > 1:
+            return self.ngettext("%(num)d day", "%(num)d days", days)
+        if minutes % 60 == 0:
+            return self.ngettext("%(num)d hour", "%(num)d hours", hours)
+        return self.minutes(minutes)
+
+    def status(self, status: AppointmentStatus) -> str:
+        """What has become of an appointment."""
+        return self.gettext(_STATUSES[status])
+
+    def part(self, part: str) -> str:
+        """Morning, afternoon or evening."""
+        return self.gettext(_PARTS[part])
+
+    def mode(self, mode: VisitMode) -> str:
+        """How doctor and patient meet."""
+        return self.gettext(_MODES[mode])
+
+    def browser(self, user_agent: str) -> str:
+        """What somebody calls the browser that names itself so."""
+        for word, name in _BROWSERS.items():
+            if word in user_agent:
+                system = next((name for word, name in _SYSTEMS.items() if word in user_agent), None)
+                return f"{name} ({system})" if system else name
+        return self.gettext("An unknown program")
+
+    def language(self, tag: str) -> str:
+        """The name of a language, by its tag of BCP 47; the tag itself for one that is not known."""
+        try:
+            named = Locale.parse(tag, sep="-").get_display_name(self.locale)
+        except (ValueError, UnknownLocaleError):
+            named = None
+        return named[0].upper() + named[1:] if named else tag
+
+    def languages(self, tags: Iterable[str]) -> str:
+        """The names of some languages."""
+        return ", ".join(map(self.language, tags))
+
+    def _format(self, day: date, pattern: str) -> str:
+        return format_date(day, pattern, locale=self.locale)
