@@ -1,0 +1,45 @@
+"""A request that is sent again while the first one has not ended."""
+
+from contextlib import suppress
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.repositories.idempotency import reserve_key
+from tests.conftest import SetClock
+from tests.databases import settings_for
+from tests.people import Person, problem
+
+
+class LostError(Exception):
+    """The first request comes to nothing."""
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Nobody waits for long."""
+    return settings_for(database_url, database_timeout_seconds=1)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite all writers wait for each other
+async def test_the_second_is_told_to_come_again(
+    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+
+    async def send() -> httpx2.Response:
+        body = {"doctor_id": doctor.id, "start_time": "2026-12-08T15:00:00Z"}
+        headers = patient.headers | {"Idempotency-Key": "a-key"}
+        return await patient.client.post("/appointments", headers=headers, json=body)
+
+    with suppress(LostError):
+        async with sessions.write() as session:
+            await reserve_key(session, UUID(patient.id), "a-key", "what the first one asked for", clock.time)
+            waiting = await send()
+            raise LostError
+    problem(waiting, 409, "request_in_flight")
+    assert waiting.headers["retry-after"] == "1"
+    assert (await send()).status_code == 201
