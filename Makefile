@@ -34,7 +34,7 @@ test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 coverage: $(STAMP) ## Run the tests of scheduling, services and API, and demand every branch of the former two
-	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search -n auto --dist loadgroup -q --cov --cov-report=
+	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search tests/web -n auto --dist loadgroup -q --cov --cov-report=
 	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile
@@ -66,7 +66,7 @@ fuzz: $(STAMP) ## Throw some 100,000 generated requests at the API (FUZZ_EXAMPLE
 mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a copy, one place at a time; ask if tests notice
 	.ci/mutation
 
-bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (15 minutes); write benchmarks/results.json
+bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (half an hour); write benchmarks/results.json
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove everything that make has made
