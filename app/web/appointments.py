@@ -62,8 +62,8 @@ async def list_appointments(
     last = page_key(listed[-1], as_of) if len(found) > MOST_LISTED else None
     return page.render(
         "appointments.html",
-        upcoming=[each for each in listed if each.end_time > as_of],
-        past=[each for each in listed if each.end_time <= as_of],
+        upcoming=[each for each in listed if _lies_ahead(each, as_of)],
+        past=[each for each in listed if not _lies_ahead(each, as_of)],
         is_first=key is None,
         more=f"/my/appointments?after={write_cursor(last, PLACE)}" if last else None,
     )
@@ -195,6 +195,10 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
         "changeable_until": visit.start_time - cutoff,
         "is_upcoming": visit.status is AppointmentStatus.BOOKED and visit.start_time > now,
     }
+
+
+def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+    return visit.end_time > now and visit.status is not AppointmentStatus.CANCELLED
 
 
 def _moved(visit: AppointmentRecord, start: datetime) -> Slot:
