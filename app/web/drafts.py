@@ -22,7 +22,7 @@ async def keep_draft(request: Request, response: Response) -> None:
     """
     page = make_page(request, None)
     sent = await request.form(max_files=0)
-    fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+    fields = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
     if page.owns_form_token(fields.get(TOKEN, "")):
         claims = read_claims(page.cookies, page.now)
         keep(page, response, request.scope["route"].name, fields, of=str(claims.user_id) if claims else None)
@@ -33,6 +33,12 @@ def keep(page: Page, response: Response, name: str, fields: Mapping[str, str], o
     kept = {field: value for field, value in fields.items() if field not in {*SECRETS, TOKEN, KEY}}
     if sum(len(value.encode()) for value in kept.values()) <= _LONGEST:
         page.cookies.seal(response, DRAFT, [name, of, kept], page.now, LASTS)
+
+
+def drop(page: Page, response: Response) -> None:
+    """Forgets what was kept, for it is done."""
+    if page.cookies.get(DRAFT) is not None:
+        page.cookies.drop(response, DRAFT)
 
 
 def restore(page: SignedInPage, name: str) -> Form:
