@@ -41,7 +41,7 @@ from app.routers import (
     sessions,
     visit_types,
 )
-from app.web import assets, preferences, signing_in
+from app.web import assets, practice_day, practice_visit, practice_week, preferences, signing_in
 from app.web import problems as pages_of_problems
 
 
@@ -123,6 +123,9 @@ def create_app(
         metrics,
         docs,
         signing_in,
+        practice_day,
+        practice_visit,
+        practice_week,
         preferences,
         assets,
     ):

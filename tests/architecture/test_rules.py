@@ -193,6 +193,15 @@ def test_every_page_names_whom_it_is_for() -> None:
         "GET /preferences": "PublicPage",
         "POST /preferences": "PublicPage",
         "POST /language": "PublicPage",
+        "GET /practice/day": "DoctorPage",
+        "GET /practice/week": "DoctorPage",
+        "GET /practice/visits/{appointment_id:uuid}": "DoctorPage",
+        "POST /practice/visits/{appointment_id:uuid}/arrive": "DoctorPage",
+        "POST /practice/visits/{appointment_id:uuid}/complete": "DoctorPage",
+        "POST /practice/visits/{appointment_id:uuid}/no-show": "DoctorPage",
+        "POST /practice/visits/{appointment_id:uuid}/cancel": "DoctorPage",
+        "GET /practice/visits/{appointment_id:uuid}/move": "DoctorPage",
+        "POST /practice/visits/{appointment_id:uuid}/move": "DoctorPage",
     }
 
 
