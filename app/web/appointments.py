@@ -145,7 +145,8 @@ async def show_moving(
     if start is not None:
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
     doctor = await doctors.get_doctor(session, visit.doctor_id)
-    times = await list_times(page, session, doctor, visit.visit_type_id, week, now)
+    shown = week or visit.start_time.astimezone(page.clock_of(visit.time_zone)).date()
+    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now)
     return page.render("move.html", **_shown(page, visit, now), times=times)
 
 
