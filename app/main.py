@@ -41,7 +41,23 @@ from app.routers import (
     sessions,
     visit_types,
 )
-from app.web import account, assets, booking, practices, preferences, signing_in
+from app.web import (
+    account,
+    assets,
+    booking,
+    practice_conflicts,
+    practice_day,
+    practice_hours,
+    practice_kinds,
+    practice_openings,
+    practice_profile,
+    practice_time_off,
+    practice_visit,
+    practice_week,
+    practices,
+    preferences,
+    signing_in,
+)
 from app.web import appointments as appointment_pages
 from app.web import problems as pages_of_problems
 from app.web import search as search_page
@@ -132,6 +148,15 @@ def create_app(
         appointment_pages,
         account,
         second_factor_pages,
+        practice_day,
+        practice_visit,
+        practice_week,
+        practice_hours,
+        practice_openings,
+        practice_time_off,
+        practice_conflicts,
+        practice_profile,
+        practice_kinds,
         preferences,
         assets,
     ):
