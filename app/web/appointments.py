@@ -19,6 +19,7 @@ from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import booking, lifecycle
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.pages import SignedInPage
 from app.web.practices import list_times
@@ -62,8 +63,8 @@ async def list_appointments(
     last = page_key(listed[-1], as_of) if len(found) > MOST_LISTED else None
     return page.render(
         "appointments.html",
-        upcoming=[each for each in listed if each.end_time > as_of],
-        past=[each for each in listed if each.end_time <= as_of],
+        upcoming=[each for each in listed if _lies_ahead(each, as_of)],
+        past=[each for each in listed if not _lies_ahead(each, as_of)],
         is_first=key is None,
         more=f"/my/appointments?after={write_cursor(last, PLACE)}" if last else None,
     )
@@ -106,7 +107,8 @@ async def show_cancelling(
 ) -> Response:
     """Asks why."""
     visit = await _get(page, session, appointment_id, trail)
-    return page.render("cancel.html", **_shown(page, visit, now), form=Form())
+    form = restore(page, "cancel_appointment_with_reason")
+    return page.render("cancel.html", **_shown(page, visit, now), form=form)
 
 
 @router.post(_ONE + "/cancel")
@@ -195,6 +197,10 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
         "changeable_until": visit.start_time - cutoff,
         "is_upcoming": visit.status is AppointmentStatus.BOOKED and visit.start_time > now,
     }
+
+
+def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+    return visit.end_time > now and visit.status is not AppointmentStatus.CANCELLED
 
 
 def _moved(visit: AppointmentRecord, start: datetime) -> Slot:

@@ -35,6 +35,12 @@ def keep(page: Page, response: Response, name: str, fields: Mapping[str, str], o
         page.cookies.seal(response, DRAFT, [name, of, kept], page.now, LASTS)
 
 
+def drop(page: Page, response: Response) -> None:
+    """Forgets what was kept, for it is done."""
+    if page.cookies.get(DRAFT) is not None:
+        page.cookies.drop(response, DRAFT)
+
+
 def restore(page: SignedInPage, name: str) -> Form:
     """The form that was kept for this route and this person; an empty one if there is none."""
     match page.cookies.unseal(DRAFT, page.now, LASTS):
