@@ -169,7 +169,9 @@ def _confirm(hold_id: UUID) -> str:
 
 
 def _week_of(page: Page, pick: Pick) -> str:
-    query = {"week": str(pick.start.astimezone(page.zone).date())} | ({"type": str(pick.type)} if pick.type else {})
+    query = {"week": str((pick.start.astimezone(page.zone) if page.zone else pick.start).date())} | (
+        {"type": str(pick.type)} if pick.type else {}
+    )
     return f"/with/{pick.doctor}?{urlencode(query)}"
 
 

@@ -9,15 +9,17 @@ from app.core.errors import DomainError
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
 from app.schemas import doctors as wire
+from app.schemas.fields import TIME_ZONES
 from app.services import practice
 from app.web.forms import Form, SentForm, read_by, refuse
 from app.web.practice_calendar import of_fields
 from app.web.practice_hours import tell_affected
-from app.web.preferences import PLACES
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage, PageTrail
 
 router = page_router()
+
+ZONES = sorted(TIME_ZONES)
 
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
@@ -27,7 +29,7 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     """All of it, to be changed."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
-    return page.render("practice_profile.html", form=Form(_values(doctor)), places=PLACES)
+    return page.render("practice_profile.html", form=Form(_values(doctor)), zones=ZONES)
 
 
 @router.post("/practice/profile")
@@ -36,7 +38,7 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     try:
         _, affected = await practice.change_practice(session, page.actor, _read(form), now)
     except DomainError as error:
-        raise refuse(page, "practice_profile.html", form, error, places=PLACES) from error
+        raise refuse(page, "practice_profile.html", form, error, zones=ZONES) from error
     trail.concerns(*affected.appointments)
     return tell_affected(page, affected, "/practice/profile", page.gettext("Your practice is changed."))
 

@@ -1,0 +1,87 @@
+"""A doctor's days, and what time off would leave outside of them."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from app.core.errors import DomainError
+from app.core.permissions import Role
+from app.db.session import Sessions
+from app.scheduling.intervals import HOUR, MINUTE, to_instant
+from app.services import agenda, schedule
+from tests.conftest import Join, SetClock
+from tests.people import Person
+from tests.services.interruptions import actor
+
+OFFICE = [["09:00", "12:00"]]
+TUESDAY = date(2026, 12, 1)
+
+
+@pytest.fixture
+async def doctor(join: Join) -> Person:
+    doctor = await join("doctor", name="Dr Annika Feldmann", time_zone="Europe/Berlin")
+    await doctor.plan(monday=OFFICE, tuesday=OFFICE)
+    return doctor
+
+
+async def test_a_day_has_what_touches_it(
+    doctor: Person, patient: Person, join: Join, sessions: Sessions, clock: SetClock
+) -> None:
+    kind = (await doctor.offer(name="Check-up", duration_minutes=30, buffer_after_minutes=10))["id"]
+    visit = await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=kind)
+    gone = await patient.book(doctor, "2026-12-01T10:00:00Z", visit_type_id=kind)
+    await patient.post(f"/appointments/{gone['id']}/cancel", {})
+    held = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:20:00Z", "visit_type_id": kind}
+    assert (await (await join("patient")).post("/holds", held)).status_code == 201
+    await doctor.leave("2026-12-01T09:00:00Z", "2026-12-01T09:20:00Z")
+    async with sessions.read() as session:
+        found = await agenda.get_agenda(session, actor(doctor, Role.DOCTOR), day=None, now=clock.time)
+        after = await agenda.get_agenda(
+            session, actor(doctor, Role.DOCTOR), day=None, now=clock.time + timedelta(hours=2)
+        )
+    at = to_instant(datetime(2026, 12, 1, tzinfo=UTC))
+    assert list(found.days) == [TUESDAY] == [found.today]
+    assert found.open == [(at + 8 * HOUR, at + 9 * HOUR), (at + 9 * HOUR + 20 * MINUTE, at + 11 * HOUR)]
+    assert found.away == [(at + 9 * HOUR, at + 9 * HOUR + 20 * MINUTE)]
+    assert [str(each.id) for each in found.visits] == [visit["id"], gone["id"]]
+    assert found.busy == {at + 8 * HOUR + 40 * MINUTE: (at + 8 * HOUR + 40 * MINUTE, at + 9 * HOUR + 20 * MINUTE)}
+    assert found.held == [(at + 9 * HOUR + 20 * MINUTE, at + 10 * HOUR)]
+    assert {str(each) for each in found.conflicting} == {visit["id"]}
+    assert after.conflicting == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("day", "week_begins", "first", "hours"),
+    [
+        (TUESDAY, 0, date(2026, 11, 30), 24),
+        (TUESDAY, 6, date(2026, 11, 29), 24),
+        (date(2027, 3, 28), 0, date(2027, 3, 22), 23),
+        (date(2027, 10, 31), 6, date(2027, 10, 31), 25),
+    ],
+)
+async def test_a_week_begins_where_it_is_told_to_and_has_its_days_as_clocks_go(
+    doctor: Person, sessions: Sessions, clock: SetClock, day: date, week_begins: int, first: date, hours: int
+) -> None:
+    async with sessions.read() as session:
+        found = await agenda.get_agenda(
+            session, actor(doctor, Role.DOCTOR), day=day, week_begins=week_begins, now=clock.time
+        )
+    assert list(found.days) == [first + timedelta(days=number) for number in range(7)]
+    begin, end = found.days[day]
+    assert end - begin == hours * HOUR
+
+
+async def test_a_preview_of_time_off_says_what_taking_it_says(
+    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    visit = await patient.book(doctor, "2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
+    stretch = {"start": datetime(2026, 12, 1, 9, 20, tzinfo=UTC), "end": datetime(2026, 12, 1, 10, tzinfo=UTC)}
+    async with sessions.read() as session:
+        preview = await schedule.preview_time_off(session, actor(doctor, Role.DOCTOR), **stretch, now=clock.time)
+        with pytest.raises(DomainError, match="invalid_request"):
+            await schedule.preview_time_off(
+                session, actor(doctor, Role.DOCTOR), start=stretch["end"], end=stretch["start"], now=clock.time
+            )
+    assert (preview.count, [str(each.id) for each in preview.appointments]) == (1, [visit["id"]])
+    taken = await doctor.leave("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")
+    assert (taken["affected_count"], [each["id"] for each in taken["affected"]]) == (1, [visit["id"]])
