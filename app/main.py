@@ -41,7 +41,7 @@ from app.routers import (
     sessions,
     visit_types,
 )
-from app.web import assets, preferences, signing_in
+from app.web import assets, office_accounts, office_trail, office_visits, preferences, signing_in
 from app.web import problems as pages_of_problems
 
 
@@ -124,6 +124,9 @@ def create_app(
         docs,
         signing_in,
         preferences,
+        office_accounts,
+        office_visits,
+        office_trail,
         assets,
     ):
         app.include_router(edge.router)

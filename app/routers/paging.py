@@ -44,8 +44,12 @@ def cut_page[Record, Key](
 
 def link_to_cursor[Key](request: Request, response: Response, key: Key, key_type: TypeAdapter[Key]) -> None:
     """Links the response to the page that goes on after a key."""
-    cursor = base64.urlsafe_b64encode(key_type.dump_json(key)).decode().rstrip("=")
-    link_to(request, response, {"cursor": cursor})
+    link_to(request, response, {"cursor": write_cursor(key, key_type)})
+
+
+def write_cursor[Key](key: Key, key_type: TypeAdapter[Key]) -> str:
+    """What ``read_cursor`` reads."""
+    return base64.urlsafe_b64encode(key_type.dump_json(key)).decode().rstrip("=")
 
 
 def link_to(request: Request, response: Response, changes: Mapping[str, str]) -> None:

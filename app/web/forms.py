@@ -48,7 +48,9 @@ class Form:
     def read[Model: BaseModel](self, model: type[Model]) -> Model:
         """What was typed, as one of the schemas; an empty field is as good as none. ``invalid_request``."""
         try:
-            return model.model_validate_strings({name: value for name, value in self.values.items() if value})
+            return model.model_validate_strings(
+                {name: value for name, value in self.values.items() if value and name != KEY}
+            )
         except ValidationError as error:
             fields = tuple(_field_error(each) for each in error.errors())
             raise DomainError("invalid_request", errors=fields) from None
