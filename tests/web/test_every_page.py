@@ -1,0 +1,183 @@
+"""What holds for every page, whoever has built it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import axe_playwright_python
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from playwright.async_api import ViewportSize
+
+from app.web.routes import PageRoute
+from tests.conftest import Counted, SetClock
+from tests.people import Person
+from tests.web.conftest import Forms, OpenTab, Tab
+from tests.web.table import EVERYBODY, NOBODY, PAGES, PATIENT, REDIRECTS, World, pages_of
+
+MOST_BYTES = 60 * 1024
+SMALLEST_TEXT = 15  # pixels
+WIDE = ViewportSize(width=1280, height=800)
+NARROW = ViewportSize(width=320, height=640)
+ZOOMED = ViewportSize(width=640, height=400)
+"""A desk at 200 %."""
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+
+# The smallest letters that can be seen, and where.
+SMALL_TEXT = """(smallest) => {
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode, parent = text.parentElement;
+    if (text.data.trim() && parent.checkVisibility() && parseFloat(getComputedStyle(parent).fontSize) < smallest)
+      found.push(text.data.trim());
+  }
+  return found;
+}"""
+
+
+@pytest.fixture
+async def world(client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> World:
+    return await World.make(client, admin, clock)
+
+
+def test_every_page_has_a_row(assembled: FastAPI) -> None:
+    routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
+    shown = {route.path for route in routes if isinstance(route, PageRoute) and route.methods == {"GET"}}
+    assert shown == PAGES.keys() | REDIRECTS
+
+
+class Seen(HTMLParser):
+    """What stands in a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.title = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] == "title" and not self.title:
+            self.title = data.strip()
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, attributes in self.tags if (value := attributes.get(name))]
+
+
+def defects(answer: httpx2.Response) -> Iterator[str]:
+    """What is wrong with a page as it is sent."""
+    seen = Seen(answer.text)
+    names = [tag for tag, _ in seen.tags]
+    if names.count("h1") != 1:
+        yield f"{names.count('h1')} headings of the first order"
+    if not seen.title.removesuffix("· Appointments").strip():
+        yield "no title"
+    if not seen.tags[0][1].get("lang"):
+        yield "no language"
+    yield from (f"id twice: {name}" for name, count in Counter(seen.values("id")).items() if count > 1)
+    labelled = {attributes.get("for") for tag, attributes in seen.tags if tag == "label"}
+    for tag, attributes in seen.tags:
+        is_field = tag in {"input", "select", "textarea"} and attributes.get("type") != "hidden"
+        if is_field and attributes.get("id") not in labelled and "aria-label" not in attributes:
+            yield f"no label: {attributes}"
+        yield from (f"{name} in <{tag}>" for name in attributes if name == "style" or name.startswith("on"))
+    if "script" in names:
+        yield "a script"
+    addresses = [*seen.values("href"), *seen.values("src"), *seen.values("action")]
+    yield from (f"leads elsewhere: {each}" for each in addresses if not re.match(r"[/#](?!/)", each))
+    policy = answer.headers["Content-Security-Policy"]
+    if "default-src 'none'" not in policy or "script-src" in policy:
+        yield f"policy: {policy}"
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, world: World, who: str) -> None:
+    await world.enter(forms, who)
+    found = []
+    kept: dict[str, int] = {}
+    for where, is_there in pages_of(who):
+        answer = await client.get(world.address(where), headers={"Accept": "text/html"})
+        assert answer.is_success == is_there, where
+        found += [f"{where}: {defect}" for defect in defects(answer)]
+        for asset in re.findall(r"/static/[\w.]+", answer.text):
+            kept.setdefault(asset, len((await client.get(asset)).content))
+        weight = len(answer.content) + sum(kept.values())
+        found += [f"{where}: {weight} bytes"] if weight > MOST_BYTES else []
+    assert not found
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_more_data_takes_no_more_statements(
+    forms: Forms, client: httpx2.AsyncClient, world: World, counted: Counted, who: str
+) -> None:
+    await world.enter(forms, who)
+
+    async def look() -> dict[str, int]:
+        taken = {}
+        for where, _ in pages_of(who):
+            await client.get(world.address(where))  # what is found out once and kept
+            counted()
+            await client.get(world.address(where))
+            taken[where] = counted()
+        return taken
+
+    before = await look()
+    await world.grow()
+    assert await look() == before
+
+
+class TestInABrowser:
+    @pytest.fixture
+    def backend(self) -> str:
+        """One database: nothing of this depends on which."""
+        return "sqlite"
+
+    @pytest.fixture
+    async def tab(self, open_tab: OpenTab) -> Tab:
+        # No page has a script, and none may run; the one that looks at them is ours.
+        return await open_tab(java_script_enabled=True, viewport=WIDE, reduced_motion="reduce")
+
+    @pytest.mark.parametrize("who", EVERYBODY)
+    async def test_every_page_can_be_read_and_used(
+        self, tab: Tab, forms: Forms, client: httpx2.AsyncClient, world: World, who: str
+    ) -> None:
+        await world.enter(forms, who)
+        cookies = [
+            {"name": cookie.name, "value": cookie.value or "", "url": tab.address} for cookie in client.cookies.jar
+        ]
+        await tab.page.context.add_cookies(cookies)  # type: ignore[arg-type] # a dictionary all the same
+        found = []
+        for where, is_there in pages_of(who):
+            assert (await tab.go(world.address(where)) < 400) == is_there, where
+            found += [f"{where}: {defect}" for defect in await self.look(tab, who)]
+        assert not found
+
+    async def look(self, tab: Tab, who: str) -> list[str]:
+        """What is wrong with a page as it is shown, light and dark, on a desk and on a phone."""
+        page = tab.page
+        await page.evaluate(AXE)
+        found = []
+        for size in (WIDE, NARROW):
+            await page.set_viewport_size(size)
+            for scheme in ("light", "dark"):
+                await page.emulate_media(color_scheme=scheme)
+                # In the dark only colours differ.
+                rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+                results = await page.evaluate(f"axe.run({{resultTypes: ['violations'], ...{rules!r}}})")
+                found += [
+                    f"{size['width']} px, {scheme}: {each['id']}: {each['nodes'][0]['html']}"
+                    for each in results["violations"]
+                ]
+        for size in (NARROW, ZOOMED):
+            await page.set_viewport_size(size)
+            width = await page.evaluate("document.documentElement.scrollWidth")
+            found += [f"{width} px wide on {size['width']}"] if width > size["width"] else []
+        if who in {NOBODY, PATIENT}:
+            found += await page.evaluate(SMALL_TEXT, SMALLEST_TEXT)
+        return found
