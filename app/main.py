@@ -41,8 +41,21 @@ from app.routers import (
     sessions,
     visit_types,
 )
-from app.web import assets, office_accounts, office_trail, office_visits, preferences, signing_in
+from app.web import (
+    account,
+    assets,
+    booking,
+    office_accounts,
+    office_trail,
+    office_visits,
+    practices,
+    preferences,
+    signing_in,
+)
+from app.web import appointments as appointment_pages
 from app.web import problems as pages_of_problems
+from app.web import search as search_page
+from app.web import second_factor as second_factor_pages
 
 
 @asynccontextmanager
@@ -123,6 +136,12 @@ def create_app(
         metrics,
         docs,
         signing_in,
+        search_page,
+        practices,
+        booking,
+        appointment_pages,
+        account,
+        second_factor_pages,
         preferences,
         office_accounts,
         office_visits,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, insert, select, tuple_, update
+from sqlalchemy import Select, and_, exists, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
@@ -118,6 +118,20 @@ async def page_doctors(
         found = found.where(tuple_(Doctor.name_key, Doctor.id) > after)
     rows = await session.execute(found.order_by(Doctor.name_key, Doctor.id).limit(limit))
     return [DoctorRecord(*row) for row in rows]
+
+
+async def list_specialties(session: AsyncSession) -> Sequence[str]:
+    """What there are doctors for; of several spellings one."""
+    spelled = func.min(func.coalesce(Doctor.specialty, ""))
+    found = select(spelled).join(User, User.id == Doctor.id).where(LISTED, Doctor.specialty_key.is_not(None))
+    return (await session.scalars(found.group_by(Doctor.specialty_key).order_by(Doctor.specialty_key))).all()
+
+
+async def list_languages(session: AsyncSession) -> Sequence[str]:
+    """What doctors speak: tags of BCP 47 in lower case."""
+    found = select(DoctorLanguage.language).join(Doctor, Doctor.id == DoctorLanguage.doctor_id)
+    spoken = found.join(User, User.id == Doctor.id).where(LISTED).distinct().order_by(DoctorLanguage.language)
+    return (await session.scalars(spoken)).all()
 
 
 async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:

@@ -42,7 +42,7 @@ REFUSALS = (
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 ADVANCE_REFUSALS = ("wrong_role", "wrong_status", "too_early")
 
-_KEY = TypeAdapter(tuple[Instant, bool, Instant, UUID])
+PLACE = TypeAdapter(tuple[Instant, bool, Instant, UUID])
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
@@ -353,7 +353,7 @@ async def _list_own(
     now: Now,
     trail: RequestTrail,
 ) -> Sequence[AppointmentRecord]:
-    cursor = read_cursor(query.cursor, _KEY)
+    cursor = read_cursor(query.cursor, PLACE)
     after = PageKey(*cursor) if cursor else None
     # What is upcoming is decided on the first page; otherwise the border would move while somebody pages.
     as_of = after.as_of if after else now
@@ -372,7 +372,7 @@ async def _list_own(
         response,
         found,
         limit=query.limit,
-        key_type=_KEY,
+        key_type=PLACE,
         key=partial(appointments.page_key, as_of=as_of),
     )
     trail.concerns(*listed)

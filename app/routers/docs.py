@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -15,12 +15,6 @@ from app.core.dependencies import Public
 from app.schemas.problems import Problem
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-async def root(_: Public) -> RedirectResponse:
-    """Leads whoever opens the address in a browser to the documentation."""
-    return RedirectResponse("docs")
 
 
 @router.get("/docs")

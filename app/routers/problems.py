@@ -173,14 +173,14 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 async def _on_framework_error(request: Request, error: HTTPException) -> ProblemAnswer:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        return _problem("method_not_allowed", headers={"Allow": ", ".join(_methods(request))})
+        return _problem("method_not_allowed", headers={"Allow": ", ".join(methods_of(request))})
     if code := _OF_THE_FRAMEWORK.get(status):
         return _problem(code)
     # The one thing left that the framework refuses is a form that cannot be read.
     return _problem("invalid_request", (FieldError("body", "cannot be read"),))
 
 
-def _methods(request: Request) -> list[str]:
+def methods_of(request: Request) -> list[str]:
     """All methods that the path takes; the framework names those of the first route alone."""
     routes = [context.original_route for context in iter_route_contexts(request.app.routes)]
     methods = {

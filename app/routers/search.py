@@ -26,7 +26,7 @@ from app.services.search import Match, Wish
 
 router = APIRouter(prefix="/search", tags=["Booking"], route_class=StrictRoute)
 
-_KEY = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=TURNS)], UUID])
+PLACE = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=TURNS)], UUID])
 _SEARCHED_UNTIL = "Searched-Until"
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ async def search_slots(
     that not all are looked at: then `Searched-Until` is earlier than the last visit of the page, and from then on there
     may be more than what is listed. A slot that you hold yourself is still yours, if you send your token.
     """
-    after = read_cursor(query.cursor, _KEY)
+    after = read_cursor(query.cursor, PLACE)
     found = await search.search_slots(
         session,
         Criteria(
@@ -85,7 +85,7 @@ async def search_slots(
     response.headers[_SEARCHED_UNTIL] = from_instant(found.searched_until).isoformat().replace("+00:00", "Z")
     if found.more:
         start, turn, offer_id = found.matches[-1].place
-        link_to_cursor(request, response, (from_instant(start), turn, offer_id), _KEY)
+        link_to_cursor(request, response, (from_instant(start), turn, offer_id), PLACE)
     keep_after_answer(tasks, resources.sessions, found.findings)
     return [_slot(each) for each in found.matches]
 

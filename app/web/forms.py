@@ -27,7 +27,7 @@ from app.web.words import Words
 TOKEN, KEY = "form_token", "form_key"
 """The fields that every form has, and that those have which must not be done twice."""
 
-_SECRETS = frozenset({"password", "current_password", "new_password", "otp", "token"})
+SECRETS = frozenset({"password", "current_password", "new_password", "otp", "token"})
 _LONGEST_KEY = 64
 
 
@@ -131,7 +131,7 @@ def refuse(page: Page, template: str, form: Form, error: DomainError, **content:
     """The form again, with what was typed, but for secrets, and what is wrong with it; to be raised."""
     if error.code == "not_authenticated":
         raise error
-    values = {name: value for name, value in form.values.items() if name not in _SECRETS}
+    values = {name: value for name, value in form.values.items() if name not in SECRETS}
     again = Form(values, explain(page.words, error.code), explain_fields(page.words, error))
     response = page.render(template, PROBLEMS[error.code][0], form=again, **content)
     if error.retry_after:

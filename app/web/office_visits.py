@@ -7,11 +7,9 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.routers.trail import RequestTrail
-from app.scheduling.status import AppointmentStatus
 from app.schemas import admin as wire
 from app.services import administration
 from app.web.forms import SentForm
-from app.web.languages import N_
 from app.web.office_accounts import ACTS, deciding
 from app.web.pages import SignedInPage
 from app.web.routes import page_router
@@ -21,13 +19,6 @@ router = page_router()
 
 GLASS = "glass"
 """The cookie of who has broken it: in which session, for whose visits, and why."""
-STATES = {
-    AppointmentStatus.BOOKED: N_("Booked"),
-    AppointmentStatus.ARRIVED: N_("Patient is here"),
-    AppointmentStatus.FULFILLED: N_("Took place"),
-    AppointmentStatus.CANCELLED: N_("Cancelled"),
-    AppointmentStatus.NOSHOW: N_("Did not come"),
-}
 _LOOK = ACTS["break-glass"]
 _STAYS_BROKEN = timedelta(minutes=10)
 
@@ -55,7 +46,7 @@ async def list_visits_behind_glass(
         case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
             _note(trail, user_id, why)
             patient, visits = await administration.break_glass(session, user_id, now)
-            return page.render("office_visits.html", patient=patient, visits=visits, why=why, states=STATES)
+            return page.render("office_visits.html", patient=patient, visits=visits, why=why)
     return page.redirect(f"/office/users/{user_id}?act=break-glass")
 
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.core.dependencies import Resources
 from app.core.permissions import Actor
 from app.core.security import derive_key, keyed_hash, new_token
+from app.routers.problems import methods_of
 from app.schemas.fields import TIME_ZONES
 from app.web.assets import ASSETS
 from app.web.cookies import Cookies
@@ -85,6 +86,10 @@ class Page:
             self.cookies.seal(response, FLASH, [tone, told], self.now, _FLASH_LASTS)
         return response
 
+    def doctor_zone(self, time_zone: str) -> ZoneInfo:
+        """The doctor's own zone."""
+        return ZoneInfo(time_zone)
+
     def initials(self, name: str) -> str:
         """The first letters of the first and the last of somebody's names, without a title."""
         names = [part for part in name.split() if part not in _TITLES and part[0].isalpha()] or [name.strip()]
@@ -92,9 +97,14 @@ class Page:
 
     @property
     def path(self) -> str:
-        """Where the page is, with its query, to come back to; the start for what a form has been sent to."""
+        """Where the page is, to come back to: with its query, or where a form is shown that was sent."""
         url = self.request.url
-        return (f"{url.path}?{url.query}" if url.query else url.path) if self.request.method == "GET" else "/"
+        if self.request.method == "GET":
+            return f"{url.path}?{url.query}" if url.query else url.path
+        if "GET" in methods_of(self.request):
+            return url.path
+        before = urlsplit(self.request.headers.get("Referer", ""))
+        return local_path(before.path) or "/" if before.netloc == url.netloc else "/"
 
     @property
     def home(self) -> str:

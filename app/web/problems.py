@@ -12,11 +12,13 @@ from starlette.types import Scope
 from app.core.errors import DomainError
 from app.routers.problems import PROBLEMS, ProblemAnswer
 from app.routers.trail import record_refusal
+from app.web.drafts import keep_draft
 from app.web.forms import RefusedForm
 from app.web.languages import N_
 from app.web.pages import Page, make_page
 from app.web.routes import PageRoute
 from app.web.sentences import explain
+from app.web.visitors import SESSION
 
 type Handler = Callable[[Request, Any], Awaitable[ProblemAnswer]]
 
@@ -44,7 +46,10 @@ def add_handlers(app: FastAPI) -> None:
 
 def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def on_error(request: Request, error: Exception) -> Response:
-        return for_whom(request.scope, await answer_programs(request, error))
+        answer = for_whom(request.scope, problem := await answer_programs(request, error))
+        if problem.code == "not_authenticated" and request.method == "POST" and answer is not problem:
+            await keep_draft(request, answer)
+        return answer
 
     return on_error
 
@@ -61,10 +66,13 @@ def for_whom(scope: Scope, problem: ProblemAnswer) -> Response:
     scope.setdefault("state", {})["code"] = problem.code
     request = Request(scope)
     page = make_page(request, getattr(request.state, "actor", None))
-    match problem.code:
-        case "not_authenticated" | "log_in_again":
-            query = urlencode({"next": page.path})
-            return page.redirect(f"/sign-in?{query}", explain(page.words, problem.code), "note")
+    if problem.code in {"not_authenticated", "log_in_again"}:
+        told = explain(page.words, problem.code)
+        if problem.code == "not_authenticated" and not page.cookies.get(SESSION):
+            told = page.gettext("Sign in, or make an account, to go on. What you have chosen is not lost.")
+        return page.redirect(f"/sign-in?{urlencode({'next': page.path})}", told, "note")
+    if problem.code == "set_up_second_factor":
+        return page.redirect("/my/account/second-factor", explain(page.words, problem.code), "note")
     return _show(page, problem)
 
 

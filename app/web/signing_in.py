@@ -8,10 +8,12 @@ from app.adapters.mail import password_changed_mail, password_reset_mail, recove
 from app.core.dependencies import AppResources, DbSession, Now, RequestClient
 from app.core.errors import DomainError
 from app.core.permissions import Role
+from app.repositories.sessions import delete_session
 from app.routers.sessions import FORGET
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
 from app.services import accounts, sessions
+from app.web.booking import hold_picked
 from app.web.forms import Form, SentForm, refuse
 from app.web.pages import local_path
 from app.web.routes import page_router
@@ -70,9 +72,14 @@ async def sign_in(page: BriefPublicPage, form: SentForm, client: RequestClient, 
     except DomainError as error:
         asks_code = error.code in {"second_factor_required", "invalid_second_factor"} or "otp" in form.values
         raise refuse(page, "sign_in.html", form, error, asks_code=asks_code) from error
+    if page.viewer:
+        # She was asked to sign in again; what she goes on with is the new session.
+        async with resources.sessions.write() as session:
+            login = page.viewer.get_login()
+            await delete_session(session, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
         tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
-    response = page.redirect(local_path(typed.next) or "/start")
+    response = page.redirect(await hold_picked(page, grant, client) or local_path(typed.next) or "/start")
     begin_session(page, response, grant)
     return response
 

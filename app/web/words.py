@@ -1,15 +1,42 @@
 """How days, times and visits are said: in one place, so that a visit is called the same everywhere."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from babel import Locale
-from babel.dates import format_datetime, get_timezone_location
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, get_timezone_location
 
-from app.web.languages import translations
+from app.scheduling.status import AppointmentStatus
+from app.scheduling.visits import VisitMode
+from app.web.languages import N_, translations
 
 _MINUTE = timedelta(minutes=1)
+_PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
+_STATUSES = {
+    AppointmentStatus.PENDING: N_("Kept for you"),
+    AppointmentStatus.BOOKED: N_("Booked"),
+    AppointmentStatus.ARRIVED: N_("Arrived"),
+    AppointmentStatus.FULFILLED: N_("Took place"),
+    AppointmentStatus.CANCELLED: N_("Cancelled"),
+    AppointmentStatus.NOSHOW: N_("Missed"),
+}
+# In an order in which the first that is named is right: most claim to be others, too.
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrom": "Chrome", "Safari": "Safari"}
+_SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS": "macOS",
+    "Linux": "Linux",
+}
+_MODES = {
+    VisitMode.IN_PERSON: N_("At the practice"),
+    VisitMode.VIDEO: N_("By video"),
+    VisitMode.PHONE: N_("By telephone"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +66,19 @@ class Words:
         pattern = self.gettext("d MMM") if day.year == self.today.year else self.gettext("d MMM y")
         return self._format(day, pattern)
 
+    def days(self, first: date, last: date) -> str:
+        """7 Dec to 13 Dec, as figures."""
+        return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}"
+
     def weekday(self, day: date) -> str:
         """Tue."""
         return self._format(day, "EEE")
 
     def clock(self, moment: datetime, zone: ZoneInfo) -> str:
-        """10:30, on the clock of a zone."""
-        return self._format(moment.astimezone(zone), "HH:mm")
+        """10:30, on the clock of a zone; with the name of its time where the clock shows that twice on this day."""
+        shown = moment.astimezone(zone)
+        is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
+        return f"{shown:%H:%M} {shown.tzname()}" if is_shown_twice else f"{shown:%H:%M}"
 
     def moment(self, moment: datetime, zone: ZoneInfo) -> str:
         """Tuesday 8 December, 10:30."""
@@ -83,6 +116,46 @@ class Words:
         """Berlin, for Europe/Berlin."""
         return get_timezone_location(zone.key, locale=self.locale, return_city=True)
 
-    def _format(self, moment: date, pattern: str) -> str:
-        at = moment.replace(tzinfo=None) if isinstance(moment, datetime) else datetime(*moment.timetuple()[:3])  # noqa: DTZ001 - wall time
-        return format_datetime(at, pattern, locale=self.locale)
+    def length(self, minutes: int) -> str:
+        """30 minutes, 24 hours, 2 days; whatever it is a whole number of."""
+        hours, days = minutes // 60, minutes // 1440
+        if minutes % 1440 == 0 and days > 1:
+            return self.ngettext("%(num)d day", "%(num)d days", days)
+        if minutes % 60 == 0:
+            return self.ngettext("%(num)d hour", "%(num)d hours", hours)
+        return self.minutes(minutes)
+
+    def status(self, status: AppointmentStatus) -> str:
+        """What has become of an appointment."""
+        return self.gettext(_STATUSES[status])
+
+    def part(self, part: str) -> str:
+        """Morning, afternoon or evening."""
+        return self.gettext(_PARTS[part])
+
+    def mode(self, mode: VisitMode) -> str:
+        """How doctor and patient meet."""
+        return self.gettext(_MODES[mode])
+
+    def browser(self, user_agent: str) -> str:
+        """What somebody calls the browser that names itself so."""
+        for word, name in _BROWSERS.items():
+            if word in user_agent:
+                system = next((name for word, name in _SYSTEMS.items() if word in user_agent), None)
+                return f"{name} ({system})" if system else name
+        return self.gettext("An unknown program")
+
+    def language(self, tag: str) -> str:
+        """The name of a language, by its tag of BCP 47; the tag itself for one that is not known."""
+        try:
+            named = Locale.parse(tag, sep="-").get_display_name(self.locale)
+        except (ValueError, UnknownLocaleError):
+            named = None
+        return named[0].upper() + named[1:] if named else tag
+
+    def languages(self, tags: Iterable[str]) -> str:
+        """The names of some languages."""
+        return ", ".join(map(self.language, tags))
+
+    def _format(self, day: date, pattern: str) -> str:
+        return format_date(day, pattern, locale=self.locale)

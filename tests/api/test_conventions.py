@@ -216,11 +216,6 @@ async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncCl
         assert (await client.get("/" + address)).status_code == 200
 
 
-async def test_the_root_leads_to_the_documentation(client: httpx2.AsyncClient) -> None:
-    answer = await client.get("/", headers={"Host": "evil.example"})
-    assert (answer.status_code, answer.headers["location"]) == (307, "docs")
-
-
 async def test_the_authorize_button_logs_in_where_the_log_in_is(client: httpx2.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     [scheme] = document["components"]["securitySchemes"].values()

@@ -180,6 +180,35 @@ def test_every_page_names_whom_it_is_for() -> None:
         assert len(markers) == 1, f"{page.methods} {page.path} names {markers or 'nobody'}"
         named |= {f"{method} {page.path}": markers[0] for method in page.methods or ()}
     assert named == {
+        "GET /": "PublicPage",
+        "GET /with/{doctor_id:uuid}": "PublicPage",
+        "GET /visit/pick": "PatientPage",
+        "POST /visit/pick": "PatientPage",
+        "GET /visit/{hold_id:uuid}": "PatientPage",
+        "POST /visit/{hold_id:uuid}": "PatientPage",
+        "POST /visit/{hold_id:uuid}/release": "PatientPage",
+        "GET /visit/done/{appointment_id:uuid}": "PatientPage",
+        "GET /my/appointments": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}/calendar.ics": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}/cancel": "PatientPage",
+        "POST /my/appointments/{appointment_id:uuid}/cancel": "PatientPage",
+        "GET /my/appointments/{appointment_id:uuid}/move": "PatientPage",
+        "POST /my/appointments/{appointment_id:uuid}/move": "PatientPage",
+        "GET /my/account": "AccountPage",
+        "GET /my/account/password": "AccountPage",
+        "POST /my/account/password": "BriefPage",
+        "GET /my/account/sessions": "AccountPage",
+        "POST /my/account/sessions/{session_id:uuid}/end": "AccountPage",
+        "POST /my/account/sessions/end": "AccountPage",
+        "GET /my/account/data": "AnyPage",
+        "POST /my/account/data": "FreshPage",
+        "GET /my/account/export.json": "FreshPage",
+        "GET /my/account/second-factor": "AccountPage",
+        "POST /my/account/second-factor": "FreshAccountPage",
+        "POST /my/account/second-factor/confirm": "FreshAccountPage",
+        "POST /my/account/second-factor/recovery-codes": "FreshAccountPage",
+        "POST /my/account/second-factor/remove": "FreshAccountPage",
         "GET /sign-in": "PublicPage",
         "POST /sign-in": "BriefPublicPage",
         "GET /start": "AnyPage",
@@ -215,6 +244,15 @@ def test_every_form_is_checked_and_nothing_is_changed_by_looking() -> None:
 
 UNRECORDED_PAGES = {
     "where somebody begins": {"GET /start"},
+    "her own account": {
+        "GET /my/account",
+        "GET /my/account/password",
+        "GET /my/account/sessions",
+        "GET /my/account/data",
+        "GET /my/account/second-factor",
+    },
+    "recorded by the service, which has transactions of its own": {"POST /my/account/password"},
+    "free time, which shows a patient nobody but herself": {"GET /visit/pick"},
 }
 
 
@@ -240,7 +278,6 @@ def test_every_route_names_who_may_call_it() -> None:
     assert named == {
         "GET /livez": "Public",
         "GET /readyz": "Public",
-        "GET /": "Public",
         "GET /metrics": "Public",
         "GET /docs": "Public",
         "GET /static/{name}": "Public",

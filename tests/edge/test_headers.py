@@ -16,7 +16,7 @@ from tests.people import problem
 REQUESTS = [
     ("GET", "/doctors", 200),
     ("GET", "/livez", 200),
-    ("GET", "/", 307),
+    ("GET", "/docs/assets", 404),
     ("GET", "/auth/me", 401),
     ("GET", "/nothing", 404),
     ("PUT", "/doctors", 405),

@@ -16,6 +16,30 @@ EVERYBODY = (NOBODY, PATIENT, DOCTOR, ADMIN)
 type Table = dict[str, list[tuple[str, str]]]
 
 PAGES: Table = {
+    "/": [(NOBODY, "/"), (PATIENT, "/?specialty=Dermatology&part=morning"), (NOBODY, "/?language=eu")],
+    "/with/{doctor_id:uuid}": [
+        (NOBODY, "/with/{doctor}"),
+        (PATIENT, "/with/{doctor}?week=2026-12-14"),
+        (NOBODY, "/with/{colleague}?week=2030-01-01"),
+    ],
+    "/visit/pick": [(PATIENT, "/visit/pick?doctor={doctor}&type={visit_type}&start=2026-12-08T15:00:00Z")],
+    "/visit/{hold_id:uuid}": [(PATIENT, "/visit/{hold}")],
+    "/visit/done/{appointment_id:uuid}": [(PATIENT, "/visit/done/{visit}")],
+    "/my/appointments": [(PATIENT, "/my/appointments")],
+    "/my/appointments/{appointment_id:uuid}": [
+        (PATIENT, "/my/appointments/{visit}"),
+        (PATIENT, "/my/appointments/{cancelled}"),
+    ],
+    "/my/appointments/{appointment_id:uuid}/cancel": [(PATIENT, "/my/appointments/{visit}/cancel")],
+    "/my/appointments/{appointment_id:uuid}/move": [
+        (PATIENT, "/my/appointments/{visit}/move"),
+        (PATIENT, "/my/appointments/{visit}/move?start=2026-12-11T15:00:00Z"),
+    ],
+    "/my/account": [(PATIENT, "/my/account"), (DOCTOR, "/my/account")],
+    "/my/account/password": [(PATIENT, "/my/account/password")],
+    "/my/account/sessions": [(PATIENT, "/my/account/sessions")],
+    "/my/account/data": [(PATIENT, "/my/account/data")],
+    "/my/account/second-factor": [(PATIENT, "/my/account/second-factor")],
     "/sign-in": [(NOBODY, "/sign-in")],
     "/register": [(NOBODY, "/register?next=/preferences")],
     "/forgotten": [(NOBODY, "/forgotten")],
@@ -32,10 +56,11 @@ PAGES: Table = {
     "/office/trail": [(ADMIN, "/office/trail"), (ADMIN, "/office/trail?patient={patient}&actor=&action=no_such_thing")],
 }
 """By the path of the route: who looks at it, and where; in braces are the ids of ``World``."""
-REDIRECTS = {"/start"}
-"""What shows nothing of its own."""
+NO_PAGES = {"/start", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
+"""What leads elsewhere, or gives a file."""
 REFUSED = [
     (NOBODY, "/no-such-page"),
+    (PATIENT, "/visit/{doctor}"),
     (PATIENT, "/office/users"),
     (ADMIN, "/office/trail?patient=nobody&from=never"),
 ]
@@ -74,6 +99,11 @@ class World:
         offered = await doctor.offer(duration_minutes=20, buffer_after_minutes=10)
         world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": offered["id"]}
         await world.grow()
+        held = await patient.post(
+            "/holds",
+            {"doctor_id": doctor.id, "visit_type_id": offered["id"], "start_time": "2026-12-11T18:00:00Z"},
+        )
+        world.ids["hold"] = held.json()["id"]
         await doctor.leave("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
         return world
 
@@ -89,6 +119,7 @@ class World:
             for day in (4 + 7 * self.days, 7 + 7 * self.days):
                 booked = await self._book(who, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
                 self.ids["visit"] = booked["id"]
+        self.ids |= {"cancelled": self.ids["visit"], "colleague": colleague.id}
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
         self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
         await doctor.open(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")

@@ -17,7 +17,7 @@ from app.web.routes import PageRoute
 from tests.conftest import Counted, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms, OpenTab, Tab
-from tests.web.table import EVERYBODY, NOBODY, PAGES, PATIENT, REDIRECTS, World, pages_of
+from tests.web.table import EVERYBODY, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
 
 MOST_BYTES = 60 * 1024
 SMALLEST_TEXT = 15  # pixels
@@ -47,7 +47,7 @@ async def world(client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> W
 def test_every_page_has_a_row(assembled: FastAPI) -> None:
     routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
     shown = {route.path for route in routes if isinstance(route, PageRoute) and route.methods == {"GET"}}
-    assert shown == PAGES.keys() | REDIRECTS
+    assert shown == PAGES.keys() | NO_PAGES
 
 
 class Seen(HTMLParser):
@@ -57,10 +57,19 @@ class Seen(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.title = ""
+        self.labelled: set[str | None] = set()
+        self._in_label = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self._in_label |= tag == "label"
+        if self._in_label:
+            self.labelled.add(attributes.get("for", attributes.get("id")))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_label &= tag != "label"
 
     def handle_data(self, data: str) -> None:
         if self.tags and self.tags[-1][0] == "title" and not self.title:
@@ -81,10 +90,9 @@ def defects(answer: httpx2.Response) -> Iterator[str]:
     if not seen.tags[0][1].get("lang"):
         yield "no language"
     yield from (f"id twice: {name}" for name, count in Counter(seen.values("id")).items() if count > 1)
-    labelled = {attributes.get("for") for tag, attributes in seen.tags if tag == "label"}
     for tag, attributes in seen.tags:
         is_field = tag in {"input", "select", "textarea"} and attributes.get("type") != "hidden"
-        if is_field and attributes.get("id") not in labelled and "aria-label" not in attributes:
+        if is_field and attributes.get("id") not in seen.labelled and "aria-label" not in attributes:
             yield f"no label: {attributes}"
         yield from (f"{name} in <{tag}>" for name in attributes if name == "style" or name.startswith("on"))
     if "script" in names:

@@ -19,7 +19,7 @@ async def test_a_cookie_is_no_token_and_a_token_no_cookie(
     cookie = client.cookies["session"]
     assert (await client.get("/auth/me")).status_code == 401
     assert (await client.get("/auth/me", headers={"Authorization": f"Bearer {cookie}"})).status_code == 401
-    assert (await client.get("/start")).headers["location"] == "/"
+    assert (await client.get("/start")).headers["location"] == "/my/appointments"
     client.cookies.clear()
     client.cookies["session"] = patient.headers["Authorization"].removeprefix("Bearer ")
     assert (await client.get("/start")).headers["location"].startswith("/sign-in")
@@ -44,7 +44,7 @@ async def test_a_session_lasts_while_it_is_used_and_ends_when_it_is_not(
     assert counted() == 1
     for _ in range(5):
         clock.advance(minutes=50)
-        assert (await client.get("/start")).headers["location"] == "/"
+        assert (await client.get("/start")).headers["location"] == "/my/appointments"
     clock.advance(minutes=60)
     assert (await client.get("/start")).headers["location"].startswith("/sign-in")
 
@@ -55,7 +55,7 @@ async def test_a_session_ends_with_the_day(
     await forms.sign_in(patient)
     for _ in range(47):
         clock.advance(minutes=30)
-        assert (await client.get("/start")).headers["location"] == "/"
+        assert (await client.get("/start")).headers["location"] == "/my/appointments"
     clock.advance(minutes=30)
     assert (await client.get("/start")).headers["location"].startswith("/sign-in")
 
@@ -103,4 +103,4 @@ async def test_a_second_factor_is_asked_for(
     typed = {"username": patient.email, "password": PASSWORD}
     assert (await forms.send("/sign-in", **typed, otp="000000")).status_code == 401
     assert (await forms.send("/sign-in", **typed, otp=codes.at(clock.time))).headers["location"] == "/start"
-    assert (await client.get("/start")).headers["location"] == "/"
+    assert (await client.get("/start")).headers["location"] == "/my/appointments"

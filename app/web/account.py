@@ -1,0 +1,130 @@
+"""One's own account: what it is, its password, where it is signed in, and one's own data."""
+
+from typing import Literal
+from uuid import UUID
+
+from fastapi import BackgroundTasks, Response
+from pydantic import BaseModel
+
+from app.adapters.mail import password_changed_mail
+from app.core.dependencies import DbSession, Now, RequestClient
+from app.core.errors import DomainError
+from app.repositories import sessions, users
+from app.routers import privacy as api
+from app.routers.sessions import FORGET
+from app.schemas import accounts as wire
+from app.services import accounts, privacy, second_factor
+from app.services.sessions import end_all_sessions
+from app.services.sessions import end_session as end_one
+from app.web.forms import Form, SentForm, refuse
+from app.web.pages import Page
+from app.web.routes import page_router
+from app.web.visitors import SESSION, AccountPage, AnyPage, BriefPage, FreshPage, PageTrail
+
+router = page_router()
+
+MOST_SESSIONS = 50
+
+
+class Erasure(BaseModel):
+    """That she is sure."""
+
+    sure: Literal["yes"]
+
+
+@router.get("/my/account")
+async def me(page: AccountPage, session: DbSession) -> Response:
+    """All that can be looked after."""
+    return page.render(
+        "account.html",
+        user=await users.get_user(session, page.actor.id),
+        factor=await second_factor.get_status(session, page.actor),
+    )
+
+
+@router.get("/my/account/password")
+async def show_password(page: AccountPage) -> Response:
+    """Asks for the password and a new one."""
+    return page.render("password.html", form=Form())
+
+
+@router.post("/my/account/password")
+async def change_password(page: BriefPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks) -> Response:
+    """Sets a new password; every other session of hers ends."""
+    resources = page.resources
+    try:
+        typed = form.read(wire.PasswordChange)
+        address = await accounts.change_password(
+            resources.sessions,
+            resources.passwords,
+            resources.settings,
+            page.actor,
+            current_password=typed.current_password.get_secret_value(),
+            new_password=typed.new_password.get_secret_value(),
+            client=client,
+            now=page.now,
+        )
+    except DomainError as error:
+        raise refuse(page, "password.html", form, error) from error
+    tasks.add_task(resources.mailer, password_changed_mail(address))
+    return page.redirect(
+        "/my/account", page.gettext("Your password is changed. You are signed out wherever else you were signed in.")
+    )
+
+
+@router.get("/my/account/sessions")
+async def list_sessions(page: AccountPage, session: DbSession, now: Now) -> Response:
+    """Where she is signed in, the last first."""
+    found = await sessions.page_sessions(session, page.actor.id, now, after=None, limit=MOST_SESSIONS)
+    return page.render("sessions.html", sessions=found, current=page.actor.get_login().session_id)
+
+
+@router.post("/my/account/sessions/{session_id:uuid}/end")
+async def end_session(
+    session_id: UUID, page: AccountPage, _form: SentForm, session: DbSession, trail: PageTrail
+) -> Response:
+    """Signs out somewhere, at once."""
+    trail.about(session_id)
+    await end_one(session, page.actor, session_id)
+    return page.redirect("/my/account/sessions", page.gettext("You are signed out there."))
+
+
+@router.post("/my/account/sessions/end")
+async def end_sessions(page: AccountPage, _form: SentForm, session: DbSession, _: PageTrail) -> Response:
+    """Signs out everywhere, here too."""
+    await end_all_sessions(session, page.actor)
+    return _leave(page, page.gettext("You are signed out everywhere."))
+
+
+@router.get("/my/account/data")
+async def show_data(page: AnyPage) -> Response:
+    """What can be done with one's data."""
+    return page.render("data.html", form=Form())
+
+
+@router.get("/my/account/export.json")
+async def export_account(page: FreshPage, session: DbSession, now: Now, trail: PageTrail) -> Response:
+    """All that is kept about her, as a file."""
+    response = Response(media_type="application/json")
+    export = await api.export_account(page.actor, response, session, now, trail)
+    response.body = export.model_dump_json(indent=1).encode()
+    response.headers["Content-Length"] = str(len(response.body))
+    return response
+
+
+@router.post("/my/account/data")
+async def erase_account(page: FreshPage, form: SentForm, session: DbSession, now: Now, _: PageTrail) -> Response:
+    """Erases the account."""
+    try:
+        form.read(Erasure)
+        await privacy.erase(session, page.actor, now)
+    except DomainError as error:
+        raise refuse(page, "data.html", form, error) from error
+    return _leave(page, page.gettext("Your account is erased."))
+
+
+def _leave(page: Page, told: str) -> Response:
+    response = page.redirect("/", told)
+    response.headers.update(FORGET)
+    page.cookies.drop(response, SESSION)
+    return response

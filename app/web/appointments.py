@@ -1,0 +1,200 @@
+"""A patient's appointments: which there are, and moving and cancelling them."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query, Response
+from icalendar import Calendar, Event
+from pydantic import BaseModel
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import appointments, doctors
+from app.repositories.appointments import AppointmentRecord, PageKey, page_key
+from app.routers.appointments import PLACE
+from app.routers.paging import read_cursor, write_cursor
+from app.scheduling.decisions import check_action
+from app.scheduling.intervals import MINUTE, to_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.schemas.fields import Cursor, Instant, LocalDate, Note
+from app.services import booking, lifecycle
+from app.web.forms import Form, Once, SentForm, refuse
+from app.web.pages import SignedInPage
+from app.web.practices import list_times
+from app.web.routes import page_router
+from app.web.slots import Slot
+from app.web.visitors import PageTrail, PatientPage
+
+router = page_router()
+
+MOST_LISTED = 20
+_ONE = "/my/appointments/{appointment_id:uuid}"
+
+
+class Cancellation(BaseModel):
+    """Why, and of which version."""
+
+    reason: Note | None = None
+    version: int
+
+
+class Move(BaseModel):
+    """Where to, and which version."""
+
+    start: Instant
+    version: int
+
+
+@router.get("/my/appointments")
+async def list_appointments(
+    page: PatientPage, session: DbSession, now: Now, trail: PageTrail, after: Cursor | None = None
+) -> Response:
+    """The upcoming ones, the next first, then the past, the last first."""
+    cursor = read_cursor(after, PLACE)
+    key = PageKey(*cursor) if cursor else None
+    as_of = key.as_of if key else now
+    found = await appointments.page_appointments(
+        session, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MOST_LISTED + 1
+    )
+    listed = found[:MOST_LISTED]
+    trail.concerns(*listed)
+    last = page_key(listed[-1], as_of) if len(found) > MOST_LISTED else None
+    return page.render(
+        "appointments.html",
+        upcoming=[each for each in listed if each.end_time > as_of],
+        past=[each for each in listed if each.end_time <= as_of],
+        is_first=key is None,
+        more=f"/my/appointments?after={write_cursor(last, PLACE)}" if last else None,
+    )
+
+
+@router.get(_ONE)
+async def get_appointment(
+    appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: PageTrail
+) -> Response:
+    """One of them, and what can be done about it."""
+    visit = await _get(page, session, appointment_id, trail)
+    return page.render("appointment.html", **_shown(page, visit, now))
+
+
+@router.get(_ONE + "/calendar.ics")
+async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: DbSession, trail: PageTrail) -> Response:
+    """The visit for a calendar (RFC 5545)."""
+    visit = await _get(page, session, appointment_id, trail)
+    zone = page.clock_of(visit.time_zone)
+    event = Event()
+    event.add("uid", f"{visit.id}@appointments")
+    event.add("sequence", visit.version)
+    event.add("dtstamp", visit.changed_at or visit.created_at)
+    event.add("dtstart", visit.start_time)
+    event.add("dtend", visit.end_time)
+    event.add("summary", visit.doctor.name)
+    event.add("description", page.words.visit(visit.start_time, visit.end_time, zone, visit.doctor.name))
+    event.add("status", "CANCELLED" if visit.status is AppointmentStatus.CANCELLED else "CONFIRMED")
+    file = Calendar()
+    file.add("prodid", "-//Appointments//EN")
+    file.add("version", "2.0")
+    file.add_component(event)
+    headers = {"Content-Disposition": 'attachment; filename="visit.ics"'}
+    return Response(file.to_ical(), media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+@router.get(_ONE + "/cancel")
+async def show_cancelling(
+    appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: PageTrail
+) -> Response:
+    """Asks why."""
+    visit = await _get(page, session, appointment_id, trail)
+    return page.render("cancel.html", **_shown(page, visit, now), form=Form())
+
+
+@router.post(_ONE + "/cancel")
+async def cancel_appointment_with_reason(
+    appointment_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+) -> Response:
+    """Cancels it; its time is free again at once."""
+    visit = await _get(page, session, appointment_id, trail)
+    try:
+        typed = form.read(Cancellation)
+        await lifecycle.cancel_appointment(
+            session,
+            page.actor,
+            appointment_id,
+            reason=typed.reason or None,
+            versions=frozenset({typed.version}),
+            now=now,
+        )
+    except DomainError as error:
+        raise refuse(page, "cancel.html", form, error, **_shown(page, visit, now)) from error
+    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is cancelled."))
+
+
+@router.get(_ONE + "/move")
+async def show_moving(
+    appointment_id: UUID,
+    page: PatientPage,
+    session: DbSession,
+    now: Now,
+    trail: PageTrail,
+    week: LocalDate | None = None,
+    start: Annotated[Instant | None, Query()] = None,
+) -> Response:
+    """The doctor's other times; with one of them, asks whether it is the one."""
+    visit = await _get(page, session, appointment_id, trail)
+    if start is not None:
+        return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
+    doctor = await doctors.get_doctor(session, visit.doctor_id)
+    times = await list_times(page, session, doctor, visit.visit_type_id, week, now)
+    return page.render("move.html", **_shown(page, visit, now), times=times)
+
+
+@router.post(_ONE + "/move")
+async def reschedule_appointment(
+    appointment_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+) -> Response:
+    """Moves it; if the new time is not to be had, it stays where it is."""
+    visit = await _get(page, session, appointment_id, trail)
+    typed = form.read(Move)
+    try:
+        await booking.reschedule_appointment(
+            session,
+            page.actor,
+            appointment_id,
+            start=typed.start,
+            visit_type_id=None,
+            versions=frozenset({typed.version}),
+            now=now,
+        )
+    except DomainError as error:
+        slot = _moved(visit, typed.start)
+        raise refuse(page, "move_confirm.html", form, error, **_shown(page, visit, now), slot=slot) from error
+    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is moved."))
+
+
+async def _get(page: SignedInPage, session: DbSession, appointment_id: UUID, trail: PageTrail) -> AppointmentRecord:
+    visit = await appointments.get_appointment(session, page.actor, appointment_id)
+    trail.concerns(visit)
+    return visit
+
+
+def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[str, Any]:
+    cutoff = timedelta(minutes=visit.cancel_cutoff_minutes)
+    refusal = check_action(
+        Action.CANCEL,
+        visit.status,
+        to_instant(visit.start_time),
+        to_instant(now),
+        cutoff=visit.cancel_cutoff_minutes * MINUTE,
+    )
+    return {
+        "visit": visit,
+        "zone": page.clock_of(visit.time_zone),
+        "refusal": refusal,
+        "changeable_until": visit.start_time - cutoff,
+        "is_upcoming": visit.status is AppointmentStatus.BOOKED and visit.start_time > now,
+    }
+
+
+def _moved(visit: AppointmentRecord, start: datetime) -> Slot:
+    return Slot(start, start + (visit.end_time - visit.start_time))

@@ -1,0 +1,230 @@
+"""From a time that was picked to a visit that is booked."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from app.core.dependencies import DbSession, Now, RequestClient
+from app.core.errors import DomainError, Kind
+from app.core.permissions import Actor, Role
+from app.repositories import appointments, calendar, doctors, visit_types
+from app.repositories.doctors import DoctorRecord
+from app.repositories.sessions import find_actor
+from app.repositories.visit_types import VisitTypeRecord
+from app.routers.problems import PROBLEMS
+from app.scheduling.intervals import to_instant
+from app.schemas.fields import Instant, Note
+from app.services import booking, offers
+from app.services.audit import Event, record
+from app.services.booking import Wanted
+from app.services.sessions import Grant
+from app.web.drafts import keep, restore
+from app.web.forms import Form, Once, RefusedForm, SentForm
+from app.web.pages import Page, SignedInPage
+from app.web.practices import MOST_KINDS
+from app.web.routes import page_router
+from app.web.sentences import explain
+from app.web.slots import Slot, lay_out
+from app.web.visitors import PageTrail, PatientPage
+
+router = page_router()
+
+MOST_OTHERS = 6
+_NEAR = timedelta(days=3)
+_SEARCHED = timedelta(days=14)
+
+
+class Pick(BaseModel):
+    """A time that somebody has picked."""
+
+    doctor: UUID
+    start: Instant
+    type: UUID | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same, for those who book."""
+        return Wanted(self.doctor, self.start, visit_type_id=self.type)
+
+
+class Booking(Pick):
+    """The visit to be booked, also for the case that the hold is over."""
+
+    reason: Note | None = None
+
+
+@router.get("/visit/pick")
+async def show_pick(page: PatientPage, session: DbSession) -> Response:
+    """The time that was picked before somebody signed in, to be kept with one tap."""
+    draft = restore(page, "hold_time")
+    form = draft if draft.values else Form(dict(page.request.query_params))
+    pick = form.read(Pick)
+    return page.render("pick.html", **await _describe(page, session, pick))
+
+
+@router.post("/visit/pick")
+async def hold_time(page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail) -> Response:
+    """Keeps the time for five minutes, and asks what the visit is about."""
+    pick = form.read(Pick)
+    try:
+        held = await booking.hold_time(session, page.actor, pick.wanted, now=now)
+    except DomainError as error:
+        raise await _taken(page, session, pick, error, now) from error
+    trail.about(held.id)
+    return page.redirect(_confirm(held.id))
+
+
+async def hold_picked(page: Page, grant: Grant, client: RequestClient) -> str | None:
+    """Keeps, for somebody who has just signed in, the time that she had picked before; says where she goes on."""
+    resources = page.resources
+    try:
+        async with resources.sessions.write() as session:
+            actor = await find_actor(session, grant.claims)
+            if actor is None or actor.role is not Role.PATIENT:
+                return None
+            form = restore(SignedInPage.of(page.request, actor), "hold_time")
+            if not form.values:
+                return None
+            held = await booking.hold_time(session, actor, form.read(Pick).wanted, now=page.now)
+            await record(session, _held(actor, held.id, client), now=page.now)
+    except DomainError:
+        return "/visit/pick"  # where the same is tried again, and explained
+    return _confirm(held.id)
+
+
+def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
+    return Event(
+        "hold_time", actor_id=actor.id, actor_role=actor.role, patient_id=actor.id, object_id=hold_id, client=client
+    )
+
+
+@router.get("/visit/{hold_id:uuid}")
+async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: PageTrail) -> Response:
+    """The time that is kept; asks what the visit is about."""
+    trail.about(hold_id)
+    held = await calendar.find_hold(session, hold_id, page.actor.id)
+    if held is None:
+        return page.render("hold_gone.html", HTTPStatus.NOT_FOUND)
+    pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
+    content = await _describe(page, session, pick)
+    if held.expires_at <= now:
+        return page.render("pick.html", **content, is_over=True)
+    return page.render("confirm.html", **content, held=held, form=restore(page, "book_appointment"))
+
+
+@router.post("/visit/{hold_id:uuid}")
+async def book_appointment(
+    hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+) -> Response:
+    """Books the visit."""
+    typed = form.read(Booking)
+    try:
+        booked = await booking.book_appointment(
+            session, page.actor, typed.wanted, reason=typed.reason or None, hold_id=hold_id, now=now
+        )
+    except DomainError as error:
+        raise await _taken(page, session, typed, error, now, reason=form.value("reason")) from error
+    trail.concerns(booked)
+    return page.redirect(f"/visit/done/{booked.id}")
+
+
+@router.post("/visit/{hold_id:uuid}/release")
+async def release_hold(
+    hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, trail: PageTrail
+) -> Response:
+    """Gives the time back, and leads to the doctor's other times; one that is gone already is no matter."""
+    pick = form.read(Pick)
+    trail.about(hold_id)
+    await calendar.delete_hold(session, hold_id, page.actor.id)
+    return page.redirect(_week_of(page, pick))
+
+
+@router.get("/visit/done/{appointment_id:uuid}")
+async def show_booked(appointment_id: UUID, page: PatientPage, session: DbSession, trail: PageTrail) -> Response:
+    """What has been booked."""
+    booked = await appointments.get_appointment(session, page.actor, appointment_id)
+    trail.concerns(booked)
+    return page.render("done.html", visit=booked, zone=page.clock_of(booked.time_zone))
+
+
+def _confirm(hold_id: UUID) -> str:
+    return f"/visit/{hold_id}"
+
+
+def _week_of(page: Page, pick: Pick) -> str:
+    query = {"week": str(pick.start.astimezone(page.zone).date())} | ({"type": str(pick.type)} if pick.type else {})
+    return f"/with/{pick.doctor}?{urlencode(query)}"
+
+
+async def _describe(page: Page, session: DbSession, pick: Pick) -> dict[str, Any]:
+    """What is shown of a time that was picked; ``not_found`` for a doctor or kind that is not there."""
+    doctor = await doctors.get_doctor(session, pick.doctor)
+    kind = await _find_kind(session, pick)
+    return {
+        "pick": pick,
+        "doctor": doctor,
+        "kind": kind,
+        "zone": page.clock_of(doctor.time_zone),
+        "slot": Slot(pick.start, pick.start + timedelta(minutes=_length(doctor, kind))),
+        "others": _week_of(page, pick),
+    }
+
+
+async def _find_kind(session: DbSession, pick: Pick) -> VisitTypeRecord | None:
+    if pick.type is None:
+        return None
+    kinds = await visit_types.page_visit_types(session, pick.doctor, after=None, limit=MOST_KINDS)
+    return next((each for each in kinds if each.id == pick.type), None)
+
+
+def _length(doctor: DoctorRecord, kind: VisitTypeRecord | None) -> int:
+    return kind.duration_minutes if kind else doctor.default_visit_minutes
+
+
+async def _taken(
+    page: SignedInPage, session: DbSession, pick: Pick, error: DomainError, now: datetime, reason: str = ""
+) -> Exception:
+    """To be raised: why a time cannot be had, and the nearest others. What was typed waits for one of them."""
+    if error.kind not in {Kind.CONFLICT, Kind.INVALID}:
+        return error
+    content = await _describe(page, session, pick)
+    near = await _list_near(page, session, pick, now)
+    response = page.render(
+        "taken.html",
+        PROBLEMS[error.code][0],
+        **content,
+        code=error.code,
+        sentence=explain(page.words, error.code),
+        days=[day for day in near if day.parts],
+    )
+    if reason:
+        keep(page, response, "book_appointment", {"reason": reason}, of=str(page.actor.id))
+    return RefusedForm(response, error)
+
+
+async def _list_near(page: SignedInPage, session: DbSession, pick: Pick, now: datetime) -> Sequence[Any]:
+    start = max(now, pick.start - _NEAR)
+    try:
+        doctor, found = await offers.list_slots(
+            session,
+            pick.doctor,
+            visit_type_id=pick.type,
+            start=start,
+            end=start + _SEARCHED,
+            viewer=page.actor.id,
+            now=now,
+        )
+    except DomainError:
+        return []
+    wanted = to_instant(pick.start)
+    others = [visit for visit in found if visit[0] != wanted]
+    nearest = sorted(sorted(others, key=lambda visit: abs(visit[0] - wanted))[:MOST_OTHERS])
+    zone = page.clock_of(doctor.time_zone)
+    days = sorted({Slot.of(visit).start.astimezone(zone).date() for visit in nearest})
+    return lay_out(nearest, days, zone)

@@ -1,0 +1,86 @@
+"""A doctor's page: who she is, what she offers, and a week of her times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from app.core.dependencies import DbSession, Now
+from app.repositories import doctors, visit_types
+from app.repositories.doctors import DoctorRecord
+from app.scheduling.intervals import to_instant
+from app.scheduling.zones import day_of
+from app.schemas.fields import LocalDate
+from app.services import offers
+from app.web.pages import Page
+from app.web.routes import page_router
+from app.web.slots import Day, Slot, Week, lay_out
+from app.web.visitors import PublicPage
+
+router = page_router()
+
+MOST_KINDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A week of a doctor's times."""
+
+    week: Week
+    days: Sequence[Day]
+    earlier: date | None
+    """A day of the week before, unless that is over."""
+    first: Slot | None
+    """The very first time that can be had, if it is in this week."""
+    following: Slot | None
+    """Where the week has none: the next one after it."""
+    is_empty: bool
+
+
+@router.get("/with/{doctor_id:uuid}")
+async def get_doctor(
+    doctor_id: UUID,
+    page: PublicPage,
+    session: DbSession,
+    now: Now,
+    kind: Annotated[UUID | None, Query(alias="type")] = None,
+    week: LocalDate | None = None,
+) -> Response:
+    """A doctor, and a week of her times for one kind of visit: the one of the first time, unless another is chosen."""
+    doctor = await doctors.get_doctor(session, doctor_id)
+    kinds = await visit_types.page_visit_types(session, doctor_id, after=None, limit=MOST_KINDS)
+    chosen = next((each for each in kinds if each.id == kind), kinds[0] if kinds else None)
+    times = await list_times(page, session, doctor, chosen.id if chosen else None, week, now)
+    return page.render("doctor.html", doctor=doctor, kinds=kinds, chosen=chosen, times=times, zone=times.week.zone)
+
+
+async def list_times(
+    page: Page, session: DbSession, doctor: DoctorRecord, kind: UUID | None, wanted: date | None, now: datetime
+) -> Times:
+    """The week that a wanted day lies in; without one, the week of the first time that can be had."""
+    zone = page.clock_of(doctor.time_zone)
+    viewer = page.viewer.id if page.viewer else None
+    today = day_of(to_instant(now), zone)
+    first = await offers.find_next_slot(session, doctor.id, visit_type_id=kind, start=None, viewer=viewer, now=now)
+    shown = wanted or (day_of(first.slot[0], zone) if first.slot else today)
+    week = Week.around(max(shown, today), zone, page.words.locale)
+    start, end = week.span
+    _, found = await offers.list_slots(
+        session, doctor.id, visit_type_id=kind, start=start, end=end, viewer=viewer, now=now
+    )
+    following = None
+    if not found:
+        following = await offers.find_next_slot(
+            session, doctor.id, visit_type_id=kind, start=end, viewer=viewer, now=now
+        )
+    return Times(
+        week,
+        lay_out(found, week.days, zone),
+        earlier=week.before if week.before >= today else None,
+        first=Slot.of(first.slot) if first.slot else None,
+        following=Slot.of(following.slot) if following and following.slot else None,
+        is_empty=not found,
+    )

@@ -1,0 +1,123 @@
+"""The start: the earliest visits across all doctors, and how to narrow them down."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Literal
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from babel.core import get_global
+from fastapi import BackgroundTasks, Response
+from pydantic import BaseModel
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import doctors
+from app.repositories.offers import Criteria, OfferRecord
+from app.routers.paging import read_cursor, write_cursor
+from app.routers.search import PLACE, keep_after_answer
+from app.scheduling.hours import WeeklyHours
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.visits import VisitMode
+from app.scheduling.zones import day_span
+from app.schemas.fields import Cursor, Language, LocalDate, SearchText
+from app.services import search
+from app.services.search import Found, Match, Wish
+from app.web.forms import Form, refuse
+from app.web.pages import Page
+from app.web.routes import page_router
+from app.web.slots import Slot, part_of
+from app.web.visitors import PublicPage
+
+router = page_router()
+
+MOST_SHOWN = 40
+_HOURS = {"morning": (0, 12 * 60), "afternoon": (12 * 60, 17 * 60), "evening": (17 * 60, 24 * 60)}
+
+
+class Search(BaseModel):
+    """What somebody looks for; what is left open does not matter."""
+
+    specialty: SearchText | None = None
+    language: Language | None = None
+    mode: VisitMode | None = None
+    day: LocalDate | None = None
+    part: Literal["morning", "afternoon", "evening"] | None = None
+    after: Cursor | None = None
+
+    @property
+    def hours(self) -> WeeklyHours | None:
+        """The part of the day, on each day of the week."""
+        return {weekday: [_HOURS[self.part]] for weekday in range(7)} if self.part else None
+
+
+@router.get("/")
+async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: BackgroundTasks) -> Response:
+    """The earliest visits that fit."""
+    form = Form(dict(page.request.query_params))
+    zone = page.zone or likely_zone(page)
+    shown: dict[str, Any] = {
+        "zone": zone,
+        "specialties": [(each, each) for each in await doctors.list_specialties(session)],
+        "languages": [(each, page.words.language(each)) for each in await doctors.list_languages(session)],
+        "modes": [(each.value, page.words.mode(each)) for each in VisitMode],
+    }
+    try:
+        wanted = form.read(Search)
+        after = read_cursor(wanted.after, PLACE)
+        found = await search.search_slots(
+            session,
+            Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
+            wish=Wish(zone, wanted.hours) if wanted.hours else None,
+            start=from_instant(day_span(wanted.day, zone)[0]) if wanted.day else None,
+            end=None,
+            after=(to_instant(after[0]), after[1], after[2]) if after else None,
+            limit=MOST_SHOWN,
+            viewer=page.viewer.id if page.viewer else None,
+            now=now,
+        )
+    except DomainError as error:
+        raise refuse(page, "search.html", form, error, **shown, days={}, more=None, searched_until=None) from error
+    keep_after_answer(tasks, page.resources.sessions, found.findings)
+    return page.render(
+        "search.html",
+        form=form,
+        **shown,
+        days=_lay_out(page, found.matches),
+        first=Slot.of(found.matches[0].visit) if found.matches and not wanted.after else None,
+        more=_more(wanted, found),
+        searched_until=from_instant(found.searched_until),
+    )
+
+
+def likely_zone(page: Page) -> ZoneInfo:
+    """Whose mornings are meant by somebody of whom nothing else is known: those of her country, if it has one zone."""
+    zones = get_global("territory_zones").get(page.words.locale.territory or "", [])
+    return ZoneInfo(zones[0] if len(zones) == 1 else "UTC")
+
+
+type Group = tuple[OfferRecord, Sequence[Slot]]
+"""A kind of visit of one doctor, and its times."""
+
+
+def _lay_out(page: Page, matches: Sequence[Match]) -> Mapping[date, Mapping[str, Sequence[Group]]]:
+    """By day, then by part of the day, then by doctor and kind of visit; each in the order of its first time."""
+    days: dict[date, dict[str, dict[object, tuple[OfferRecord, list[Slot]]]]] = {}
+    for match in matches:
+        slot = Slot.of(match.visit)
+        zone = page.clock_of(match.offer.doctor.time_zone)
+        parts = days.setdefault(slot.start.astimezone(zone).date(), {})
+        groups = parts.setdefault(part_of(slot.start, zone), {})
+        groups.setdefault(match.offer.id, (match.offer, []))[1].append(slot)
+    return {
+        day: {part: list(groups.values()) for part, groups in sorted(parts.items(), key=lambda each: _HOURS[each[0]])}
+        for day, parts in sorted(days.items())
+    }
+
+
+def _more(wanted: Search, found: Found) -> str | None:
+    if not found.more:
+        return None
+    start, turn, offer_id = found.matches[-1].place
+    query = wanted.model_dump(mode="json", exclude_none=True)
+    return f"/?{urlencode(query | {'after': write_cursor((from_instant(start), turn, offer_id), PLACE)})}"

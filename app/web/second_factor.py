@@ -1,0 +1,81 @@
+"""The second factor of an account: an authenticator app, and recovery codes for the day it is lost."""
+
+from fastapi import BackgroundTasks, Response
+from pydantic import Field
+from segno import make
+
+from app.adapters.mail import recovery_codes_renewed_mail, second_factor_removed_mail, second_factor_set_up_mail
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.core.one_time_codes import provisioning_uri
+from app.repositories import users
+from app.schemas.accounts import Code
+from app.services import second_factor
+from app.web.forms import Form, SentForm, refuse
+from app.web.routes import page_router
+from app.web.visitors import AccountPage, FreshAccountPage, PageTrail
+
+router = page_router()
+
+
+class Confirmation(Code):
+    """The first code of an app, and what the app was told, to show it again."""
+
+    secret: str = Field(max_length=64, pattern=r"^[A-Z2-7]+$")
+
+
+@router.get("/my/account/second-factor")
+async def get_second_factor(page: AccountPage, session: DbSession) -> Response:
+    """Whether there is one."""
+    return page.render("second_factor.html", factor=await second_factor.get_status(session, page.actor))
+
+
+@router.post("/my/account/second-factor")
+async def set_up_second_factor(page: FreshAccountPage, _form: SentForm, session: DbSession, _: PageTrail) -> Response:
+    """Shows what the app is to be told; it is not asked for yet. Sent again, it begins anew."""
+    new = await second_factor.set_up(session, page.resources.settings, page.actor)
+    form = Form({"secret": new.secret})
+    return page.render("second_factor_new.html", form=form, picture=_draw(new.provisioning_uri))
+
+
+@router.post("/my/account/second-factor/confirm")
+async def confirm_second_factor(
+    page: FreshAccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: PageTrail
+) -> Response:
+    """From now on it is asked for. The recovery codes are shown only now, so this is no redirect."""
+    try:
+        typed = form.read(Confirmation)
+        code = typed.otp.get_secret_value()
+        new = await second_factor.confirm(session, page.resources.settings, page.actor, code, now)
+    except DomainError as error:
+        user = await users.get_user(session, page.actor.id)
+        picture = _draw(provisioning_uri(form.value("secret"), user.email))
+        raise refuse(page, "second_factor_new.html", form, error, picture=picture) from error
+    tasks.add_task(page.resources.mailer, second_factor_set_up_mail(new.address))
+    return page.render("recovery_codes.html", codes=new.codes)
+
+
+@router.post("/my/account/second-factor/recovery-codes")
+async def renew_recovery_codes(
+    page: FreshAccountPage, _form: SentForm, session: DbSession, tasks: BackgroundTasks, _: PageTrail
+) -> Response:
+    """New codes; the ones from before work no longer."""
+    new = await second_factor.renew_recovery_codes(session, page.actor)
+    tasks.add_task(page.resources.mailer, recovery_codes_renewed_mail(new.address))
+    return page.render("recovery_codes.html", codes=new.codes)
+
+
+@router.post("/my/account/second-factor/remove")
+async def remove_second_factor(
+    page: FreshAccountPage, _form: SentForm, session: DbSession, tasks: BackgroundTasks, _: PageTrail
+) -> Response:
+    """Nothing but the password is asked for from now on."""
+    if address := await second_factor.remove(session, page.actor):
+        tasks.add_task(page.resources.mailer, second_factor_removed_mail(address))
+    return page.redirect("/my/account/second-factor", page.gettext("The second factor is removed."))
+
+
+def _draw(uri: str) -> str:
+    """The code that an app's camera reads: always dark on white."""
+    drawing: str = make(uri, error="m").svg_inline(dark="#000", light="#fff", border=3, omitsize=True)
+    return drawing

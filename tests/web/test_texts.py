@@ -1,0 +1,77 @@
+"""Everything that pages say is in the catalogue, in every language."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel import Locale
+from babel.messages import Catalog
+from babel.messages.checkers import checkers
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from app.routers.problems import PROBLEMS
+from app.web.languages import CATALOGUES, LANGUAGES, choose_locale
+from app.web.pages import TEMPLATES
+from app.web.sentences import SENTENCES
+
+TRANSLATED = sorted(LANGUAGES.keys() - {"en"})
+ROOT = Path(__file__).parents[2]
+PATTERNS = [("**.py", "python"), ("templates/**.html", "jinja2")]
+
+
+def said() -> set[str | tuple[str, ...]]:
+    keywords = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
+    found = extract_from_dir(
+        ROOT / "app/web", PATTERNS, {"**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}}, keywords=keywords
+    )
+    return {message for _, _, message, _, _ in found}
+
+
+def catalogue(language: str) -> Catalog:
+    content = (CATALOGUES / language / "LC_MESSAGES" / "messages.po").read_bytes()
+    return read_po(BytesIO(content), locale=language)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_text_is_translated(language: str) -> None:
+    """After a change: make messages, then translate what is empty."""
+    texts = {message.id: message for message in catalogue(language) if message.id}
+    assert texts.keys() == said()
+    for message in texts.values():
+        translated = [message.string] if isinstance(message.string, str) else list(message.string or ())
+        assert all(translated), message.id
+        assert not message.fuzzy, message.id
+        for check in checkers:
+            check(None, message)
+
+
+@pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.iterdir()))
+def test_no_text_stands_in_a_template_by_itself(template: str) -> None:
+    source = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", (TEMPLATES / template).read_text(), flags=re.DOTALL)
+    assert not re.findall(r'(?:aria-label|title|alt|placeholder)="[^"]*[^\W\d_]{2,}', source)
+    shown = re.sub(r'<[^>]*>|\s[\w-]+="[^"]*"', " ", source)
+    assert not re.findall(r"[^\W\d_]{2,}", shown.replace("UTC", ""))
+
+
+def test_every_problem_has_a_sentence() -> None:
+    assert SENTENCES.keys() == PROBLEMS.keys()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "locale"),
+    [
+        (None, "", "en_GB"),
+        (None, "fr, xx;q=0.9", "en_GB"),
+        (None, "en-US,en;q=0.5", "en_US"),
+        (None, "fr;q=0.9, de-AT;q=0.8, en;q=0.7", "de_AT"),
+        (None, "en;q=0.1, es-mx", "es_MX"),
+        ("de", "en-US", "de_DE"),
+        ("de", "en-US, de-CH;q=0.2", "de_CH"),
+        ("xx", "es", "es_ES"),
+        (None, "de-ZZ;;;, ,*;q=0, de-DE;q=banana, es-QQ", "es_ES"),
+    ],
+)
+def test_the_language_is_the_one_that_was_asked_for(chosen: str | None, accepted: str, locale: str) -> None:
+    assert choose_locale(chosen, accepted) == Locale.parse(locale)
