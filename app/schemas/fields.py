@@ -277,7 +277,8 @@ Recurrence = Annotated[
 ]
 """An RFC 5545 recurrence rule."""
 
-_ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""What a clock shows, like 09:30."""
 _ClockEnd = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 
 
@@ -288,7 +289,7 @@ def _refuse_empty(window: tuple[str, str]) -> tuple[str, str]:
 
 
 ClockWindow = Annotated[
-    tuple[_ClockTime, _ClockEnd],
+    tuple[ClockTime, _ClockEnd],
     AfterValidator(_refuse_empty),
     WithJsonSchema(
         {

@@ -47,13 +47,16 @@ class Form:
 
     def read[Model: BaseModel](self, model: type[Model]) -> Model:
         """What was typed, as one of the schemas; an empty field is as good as none. ``invalid_request``."""
-        try:
-            return model.model_validate_strings(
-                {name: value for name, value in self.values.items() if value and name != KEY}
-            )
-        except ValidationError as error:
-            fields = tuple(_field_error(each) for each in error.errors())
-            raise DomainError("invalid_request", errors=fields) from None
+        return read_strings(model, {name: value for name, value in self.values.items() if value and name != KEY})
+
+
+def read_strings[Model: BaseModel](model: type[Model], values: Mapping[str, Any]) -> Model:
+    """One of the schemas, from texts, lists of them and what has been read already. ``invalid_request``."""
+    try:
+        return model.model_validate_strings(values)
+    except ValidationError as error:
+        fields = tuple(_field_error(each) for each in error.errors())
+        raise DomainError("invalid_request", errors=fields) from None
 
 
 def _field_error(error: Any) -> FieldError:

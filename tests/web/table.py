@@ -40,6 +40,13 @@ PAGES: Table = {
     "/my/account/sessions": [(PATIENT, "/my/account/sessions")],
     "/my/account/data": [(PATIENT, "/my/account/data")],
     "/my/account/second-factor": [(PATIENT, "/my/account/second-factor")],
+    "/practice/day": [(DOCTOR, "/practice/day"), (DOCTOR, "/practice/day?day=2026-12-08")],
+    "/practice/week": [(DOCTOR, "/practice/week?day=2026-12-08"), (DOCTOR, "/practice/week?day=2030-01-01")],
+    "/practice/visits/{appointment_id:uuid}": [
+        (DOCTOR, "/practice/visits/{visit}"),
+        (DOCTOR, "/practice/visits/{cancelled}"),
+    ],
+    "/practice/visits/{appointment_id:uuid}/move": [(DOCTOR, "/practice/visits/{visit}/move")],
     "/sign-in": [(NOBODY, "/sign-in")],
     "/register": [(NOBODY, "/register?next=/preferences")],
     "/forgotten": [(NOBODY, "/forgotten")],

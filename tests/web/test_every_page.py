@@ -98,7 +98,7 @@ def defects(answer: httpx2.Response) -> Iterator[str]:
     if "script" in names:
         yield "a script"
     addresses = [*seen.values("href"), *seen.values("src"), *seen.values("action")]
-    yield from (f"leads elsewhere: {each}" for each in addresses if not re.match(r"[/#](?!/)", each))
+    yield from (f"leads elsewhere: {each}" for each in addresses if not re.match(r"[/#?](?!/)", each))
     policy = answer.headers["Content-Security-Policy"]
     if "default-src 'none'" not in policy or "script-src" in policy:
         yield f"policy: {policy}"

@@ -1,0 +1,42 @@
+"""What the pages of a doctor's calendar have in common: days in addresses, and how her visits are called."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import Query
+from pydantic import BeforeValidator
+
+from app.repositories.appointments import AppointmentRecord
+from app.scheduling.decisions import check_action
+from app.scheduling.intervals import to_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.zones import day_of
+from app.schemas.fields import LocalDate
+from app.web.languages import N_
+
+Day = Annotated[LocalDate | None, Query(), BeforeValidator(lambda typed: typed or None)]
+"""A day of the doctor's calendar, in an address; a field that was left empty is as good as none."""
+
+STATUSES: Mapping[AppointmentStatus, str] = {
+    AppointmentStatus.BOOKED: N_("Expected"),
+    AppointmentStatus.ARRIVED: N_("Is here"),
+    AppointmentStatus.FULFILLED: N_("Seen"),
+    AppointmentStatus.CANCELLED: N_("Cancelled"),
+    AppointmentStatus.NOSHOW: N_("Did not come"),
+}
+"""What has become of a visit, as the doctor says it."""
+
+
+def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Action]:
+    """What the doctor can do with a visit now."""
+    start = to_instant(visit.start_time)
+    return frozenset(
+        action for action in Action if not check_action(action, visit.status, start, to_instant(now), cutoff=None)
+    )
+
+
+def day_page(visit: AppointmentRecord) -> str:
+    """Where the day of a visit is shown, on its doctor's clock."""
+    return f"/practice/day?day={day_of(to_instant(visit.start_time), ZoneInfo(visit.time_zone))}"

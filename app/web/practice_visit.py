@@ -1,0 +1,213 @@
+"""One visit, as the doctor sees it: what has become of it, and what can be done with it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import Response
+from pydantic import Field
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import appointments
+from app.repositories.appointments import AppointmentRecord
+from app.routers.trail import RequestTrail
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.status import Action
+from app.scheduling.zones import day_of, day_span
+from app.schemas.fields import Body, Instant, Note
+from app.services import booking, lifecycle, offers
+from app.web.forms import Form, Once, SentForm, refuse
+from app.web.languages import N_
+from app.web.pages import SignedInPage
+from app.web.practice_calendar import STATUSES, Day, day_page, possible_actions
+from app.web.routes import page_router
+from app.web.visitors import DoctorPage, PageTrail
+
+router = page_router()
+
+_SHOWN_DAYS = 7
+_TOLD: Mapping[Action, str] = {
+    Action.ARRIVE: N_("Noted: %(patient)s is here."),
+    Action.COMPLETE: N_("Noted: %(patient)s has been seen."),
+    Action.NO_SHOW: N_("Noted: %(patient)s did not come. What is left of the time is free again."),
+}
+
+type Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Cancellation(Body):
+    """Why a visit is cancelled, as it was when somebody looked at it."""
+
+    version: Version
+    reason: Note | None = None
+
+
+class Move(Body):
+    """Where a visit is to be moved, as it was when somebody looked at it."""
+
+    version: Version
+    start: Instant
+
+
+@router.get("/practice/visits/{appointment_id:uuid}")
+async def get_appointment(page: DoctorPage, appointment_id: UUID, session: DbSession, trail: PageTrail) -> Response:
+    """All that is known of it."""
+    visit = await _get_visit(page, appointment_id, session, trail)
+    return page.render("practice_visit.html", form=Form(), **_content(page, visit))
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/arrive")
+async def arrive(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+) -> Response:
+    """Notes that the patient is there."""
+    return await _advance(page, Action.ARRIVE, appointment_id, form, session, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/complete")
+async def complete(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+) -> Response:
+    """Notes that the visit has taken place."""
+    return await _advance(page, Action.COMPLETE, appointment_id, form, session, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/no-show")
+async def no_show(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+) -> Response:
+    """Notes that the patient did not come."""
+    return await _advance(page, Action.NO_SHOW, appointment_id, form, session, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/cancel")
+async def cancel_appointment(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+) -> Response:
+    """Cancels it, and says why."""
+    visit = await _get_visit(page, appointment_id, session, trail)
+    try:
+        typed = form.read(Cancellation)
+        cancelled = await lifecycle.cancel_appointment(
+            session,
+            page.actor,
+            appointment_id,
+            reason=typed.reason or None,
+            versions=frozenset({typed.version}),
+            now=page.now,
+        )
+    except DomainError as error:
+        raise refuse(page, "practice_visit.html", form, error, **_content(page, visit)) from error
+    return page.redirect(day_page(cancelled), page.gettext("The visit is cancelled; its time is free again."))
+
+
+@router.get("/practice/visits/{appointment_id:uuid}/move")
+async def show_free_times(
+    page: DoctorPage, appointment_id: UUID, session: DbSession, now: Now, trail: PageTrail, day: Day = None
+) -> Response:
+    """The times to which it can be moved, in the seven days from one on."""
+    visit = await _get_visit(page, appointment_id, session, trail)
+    return page.render("practice_move.html", form=Form(), **await _list_times(session, visit, day, now))
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/move")
+async def reschedule_appointment(
+    page: DoctorPage,
+    appointment_id: UUID,
+    form: SentForm,
+    session: DbSession,
+    now: Now,
+    trail: PageTrail,
+    _: Once,
+    day: Day = None,
+) -> Response:
+    """Moves it; it stays where it is if the new time is not to be had."""
+    visit = await _get_visit(page, appointment_id, session, trail)
+    # Looked up beforehand: a time that has just been taken leaves the transaction of no more use.
+    content = await _list_times(session, visit, day, now)
+    try:
+        typed = form.read(Move)
+        moved = await booking.reschedule_appointment(
+            session,
+            page.actor,
+            appointment_id,
+            start=typed.start,
+            visit_type_id=None,
+            versions=frozenset({typed.version}),
+            now=now,
+        )
+    except DomainError as error:
+        raise refuse(page, "practice_move.html", form, error, **content) from error
+    told = page.gettext(
+        "Moved: %(patient)s comes on %(moment)s.",
+        patient=moved.patient.name,
+        moment=page.words.moment(moved.start_time, ZoneInfo(moved.time_zone)),
+    )
+    return page.redirect(day_page(moved), told)
+
+
+async def _get_visit(
+    page: SignedInPage, appointment_id: UUID, session: DbSession, trail: RequestTrail
+) -> AppointmentRecord:
+    visit = await appointments.get_appointment(session, page.actor, appointment_id)
+    trail.concerns(visit)
+    return visit
+
+
+async def _advance(
+    page: SignedInPage, action: Action, appointment_id: UUID, form: Form, session: DbSession, trail: RequestTrail
+) -> Response:
+    visit = await _get_visit(page, appointment_id, session, trail)
+    try:
+        await lifecycle.advance_appointment(session, page.actor, appointment_id, action, now=page.now)
+    except DomainError as error:
+        raise refuse(page, "practice_visit.html", form, error, **_content(page, visit)) from error
+    return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=visit.patient.name))
+
+
+def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
+    return {
+        "visit": visit,
+        "word": STATUSES[visit.status],
+        "zone": ZoneInfo(visit.time_zone),
+        "actions": possible_actions(visit, page.now),
+        "back": day_page(visit),
+    }
+
+
+async def _list_times(session: DbSession, visit: AppointmentRecord, day: Day, now: datetime) -> dict[str, Any]:
+    zone = ZoneInfo(visit.time_zone)
+    today = day_of(to_instant(now), zone)
+    first = max(day or day_of(to_instant(visit.start_time), zone), today)
+    last = first + timedelta(days=_SHOWN_DAYS - 1)
+    try:
+        _, slots = await offers.list_slots(
+            session,
+            visit.doctor_id,
+            visit_type_id=visit.visit_type_id,
+            start=from_instant(day_span(first, zone)[0]),
+            end=from_instant(day_span(last, zone)[1]),
+            viewer=visit.patient_id,
+            now=now,
+        )
+    except DomainError as error:
+        if error.code not in {"not_found", "visit_type_required"}:
+            raise
+        slots = None  # its kind is offered no more, or its doctor is
+    days: dict[object, list[tuple[str, datetime]]] = {}
+    for start, _end in slots or ():
+        moment = from_instant(start)
+        days.setdefault(day_of(start, zone), []).append((moment.isoformat().replace("+00:00", "Z"), moment))
+    return {
+        "visit": visit,
+        "zone": zone,
+        "is_offered": slots is not None,
+        "days": days,
+        "first": first,
+        "earlier": max(first - timedelta(days=_SHOWN_DAYS), today) if first > today else None,
+        "later": last + timedelta(days=1),
+        "last": last,
+    }
