@@ -24,8 +24,8 @@ def password_reset_mail(address: str, token: str) -> Mail:
         to=address,
         subject="Choose a new password",
         text=(
-            "Somebody, probably you, asked for a new password. Send this token with the new password to "
-            f"POST /auth/reset-password within 30 minutes:\n\n{token}\n\n"
+            "Somebody, probably you, asked for a new password. Type this code on the page /reset, with the new one, "
+            f"within 30 minutes (programs: POST /auth/reset-password):\n\n{token}\n\n"
             "If it was not you, do nothing: your password stays as it is."
         ),
     )
@@ -37,8 +37,8 @@ def password_changed_mail(address: str) -> Mail:
         to=address,
         subject="Your password was changed",
         text=(
-            "The password of your account was changed just now. If it was not you, choose a new one with "
-            "POST /auth/forgot-password, and look at GET /auth/sessions."
+            "The password of your account was changed just now. If it was not you, choose a new one on the page "
+            "/forgotten, and look at /my/account/sessions."
         ),
     )
 
@@ -83,8 +83,8 @@ def _notice(address: str, subject: str, what: str) -> Mail:
         to=address,
         subject=subject,
         text=(
-            f"{what}\n\nIf this was not your doing, choose a new password with POST /auth/forgot-password, which ends "
-            "every session, and tell an administrator."
+            f"{what}\n\nIf this was not your doing, choose a new password on the page /forgotten, which ends every "
+            "session, and tell an administrator."
         ),
     )
 

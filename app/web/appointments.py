@@ -62,8 +62,8 @@ async def list_appointments(
     last = page_key(listed[-1], as_of) if len(found) > MOST_LISTED else None
     return page.render(
         "appointments.html",
-        upcoming=[each for each in listed if each.end_time > as_of],
-        past=[each for each in listed if each.end_time <= as_of],
+        upcoming=[each for each in listed if _lies_ahead(each, as_of)],
+        past=[each for each in listed if not _lies_ahead(each, as_of)],
         is_first=key is None,
         more=f"/my/appointments?after={write_cursor(last, PLACE)}" if last else None,
     )
@@ -145,7 +145,8 @@ async def show_moving(
     if start is not None:
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
     doctor = await doctors.get_doctor(session, visit.doctor_id)
-    times = await list_times(page, session, doctor, visit.visit_type_id, week, now)
+    shown = week or visit.start_time.astimezone(page.clock_of(visit.time_zone)).date()
+    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now)
     return page.render("move.html", **_shown(page, visit, now), times=times)
 
 
@@ -194,6 +195,10 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
         "changeable_until": visit.start_time - cutoff,
         "is_upcoming": visit.status is AppointmentStatus.BOOKED and visit.start_time > now,
     }
+
+
+def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+    return visit.end_time > now and visit.status is not AppointmentStatus.CANCELLED
 
 
 def _moved(visit: AppointmentRecord, start: datetime) -> Slot:

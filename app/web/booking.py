@@ -25,7 +25,7 @@ from app.services.audit import Event, record
 from app.services.booking import Wanted
 from app.services.sessions import Grant
 from app.web.drafts import keep, restore
-from app.web.forms import Form, Once, RefusedForm, SentForm
+from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
 from app.web.pages import Page, SignedInPage
 from app.web.practices import MOST_KINDS
 from app.web.routes import page_router
@@ -115,7 +115,7 @@ async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: N
     content = await _describe(page, session, pick)
     if held.expires_at <= now:
         return page.render("pick.html", **content, is_over=True)
-    return page.render("confirm.html", **content, held=held, form=restore(page, "book_appointment"))
+    return page.render("confirm.html", **content, hold_id=hold_id, held=held, form=restore(page, "book_appointment"))
 
 
 @router.post("/visit/{hold_id:uuid}")
@@ -123,13 +123,19 @@ async def book_appointment(
     hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
 ) -> Response:
     """Books the visit."""
-    typed = form.read(Booking)
+    pick = form.read(Pick)
+    try:
+        typed = form.read(Booking)
+    except DomainError as error:
+        held = await calendar.find_hold(session, hold_id, page.actor.id)
+        content = await _describe(page, session, pick)
+        raise refuse(page, "confirm.html", form, error, **content, hold_id=hold_id, held=held) from error
     try:
         booked = await booking.book_appointment(
             session, page.actor, typed.wanted, reason=typed.reason or None, hold_id=hold_id, now=now
         )
     except DomainError as error:
-        raise await _taken(page, session, typed, error, now, reason=form.value("reason")) from error
+        raise await _taken(page, session, pick, error, now, reason=form.value("reason")) from error
     trail.concerns(booked)
     return page.redirect(f"/visit/done/{booked.id}")
 

@@ -22,7 +22,7 @@ async def keep_draft(request: Request, response: Response) -> None:
     """
     page = make_page(request, None)
     sent = await request.form(max_files=0)
-    fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+    fields = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
     if page.owns_form_token(fields.get(TOKEN, "")):
         claims = read_claims(page.cookies, page.now)
         keep(page, response, request.scope["route"].name, fields, of=str(claims.user_id) if claims else None)

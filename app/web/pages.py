@@ -40,7 +40,7 @@ KEPT_CHOICE = timedelta(days=365)
 
 _FLASH_LASTS = timedelta(minutes=5)
 _LONGEST_PATH = 1000
-_TITLES = frozenset({"Dr", "Dr.", "Dra.", "Prof", "Prof."})
+_TITLES = frozenset({"Dr", "Dr.", "Dra.", "Prof", "Prof.", "\u062f."})
 
 type Tone = Literal["good", "note", "bad"]
 

@@ -79,12 +79,14 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
     except DomainError as error:
         raise refuse(page, "search.html", form, error, **shown, days={}, more=None, searched_until=None) from error
     keep_after_answer(tasks, page.resources.sessions, found.findings)
+    first = found.matches[0] if found.matches and not wanted.after else None
     return page.render(
         "search.html",
         form=form,
         **shown,
         days=_lay_out(page, found.matches),
-        first=Slot.of(found.matches[0].visit) if found.matches and not wanted.after else None,
+        first=first,
+        first_slot=Slot.of(first.visit) if first else None,
         more=_more(wanted, found),
         searched_until=from_instant(found.searched_until),
     )

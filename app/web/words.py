@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -114,7 +115,7 @@ class Words:
 
     def place(self, zone: ZoneInfo) -> str:
         """Berlin, for Europe/Berlin."""
-        return get_timezone_location(zone.key, locale=self.locale, return_city=True)
+        return _place(zone.key, str(self.locale))
 
     def length(self, minutes: int) -> str:
         """30 minutes, 24 hours, 2 days; whatever it is a whole number of."""
@@ -158,4 +159,14 @@ class Words:
         return ", ".join(map(self.language, tags))
 
     def _format(self, day: date, pattern: str) -> str:
-        return format_date(day, pattern, locale=self.locale)
+        return _format_date(day, pattern, str(self.locale))
+
+
+@lru_cache(2000)  # a week of times says the same seven days hundreds of times
+def _format_date(day: date, pattern: str, locale: str) -> str:
+    return format_date(day, pattern, locale=locale)
+
+
+@lru_cache(2000)
+def _place(zone: str, locale: str) -> str:
+    return get_timezone_location(zone, locale=locale, return_city=True)

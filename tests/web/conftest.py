@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from tests.people import PASSWORD, Person
 
@@ -27,7 +27,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,7 +94,7 @@ class Tab:
     async def sign_in(self, email: str, password: str = PASSWORD) -> None:
         await self.go("/sign-in")
         await self.fill(username=email, password=password)
-        await self.page.locator("main").get_by_role("button", name="Sign in").click()
+        await self.page.locator("main form button").click()
 
     @property
     def path(self) -> str:
@@ -118,6 +119,7 @@ async def open_tab(browser: Browser, address: str, app: FastAPI) -> AsyncIterato
     async def open_tab(**options: Any) -> Tab:
         settings = {"java_script_enabled": False, "viewport": PHONE, "locale": "en-GB", **options}
         context = await browser.new_context(**settings)
+        context.set_default_timeout(10_000)
         tab = Tab(await context.new_page(), address)
         context.on("request", lambda request: tab.requested.append(request.url))
         tabs.append(tab)

@@ -20,7 +20,7 @@ from tests.web.conftest import Forms, OpenTab, Tab
 from tests.web.table import EVERYBODY, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
 
 MOST_BYTES = 60 * 1024
-SMALLEST_TEXT = 15  # pixels
+SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
 WIDE = ViewportSize(width=1280, height=800)
 NARROW = ViewportSize(width=320, height=640)
 ZOOMED = ViewportSize(width=640, height=400)
@@ -37,6 +37,13 @@ SMALL_TEXT = """(smallest) => {
   }
   return found;
 }"""
+
+
+# What a finger cannot hit.
+SMALL_TARGETS = """(smallest) => [...document.querySelectorAll(
+  "button, .button, input:not([type=hidden], [type=checkbox], [type=radio]), select, textarea"
+)].filter(each => each.checkVisibility() && each.getBoundingClientRect().height < smallest)
+  .map(each => each.outerHTML.slice(0, 80))"""
 
 
 @pytest.fixture
@@ -188,4 +195,5 @@ class TestInABrowser:
             found += [f"{width} px wide on {size['width']}"] if width > size["width"] else []
         if who in {NOBODY, PATIENT}:
             found += await page.evaluate(SMALL_TEXT, SMALLEST_TEXT)
+            found += await page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)
         return found

@@ -1,0 +1,258 @@
+"""A patient's journey in a real browser, without JavaScript, on both databases."""
+
+import asyncio
+import re
+
+import pytest
+from icalendar import Calendar
+
+from app.adapters.mail import Mail
+from tests.conftest import Join, SetClock
+from tests.people import PASSWORD, Person
+from tests.web.clinic import LONG_NAME, Clinic, open_clinic
+from tests.web.conftest import DESK, OpenTab, Tab
+
+SENTENCE = "Tuesday 8 December, 10:30\u201311:00, 30 minutes, with Dr Amara Okafor"
+
+
+@pytest.fixture
+async def clinic(join: Join) -> Clinic:
+    return await open_clinic(join)
+
+
+async def pick(tab: Tab, clinic: Clinic, clock: str = "10:30", day: str = "Tuesday 8 December") -> None:
+    await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    await tab.page.get_by_role("button", name=f"{clock}, {day}").click()
+
+
+@pytest.mark.usefixtures("clinic")
+async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: list[Mail]) -> None:
+    tab = await open_tab()
+    await tab.go("/")
+    assert await tab.page.locator(".mark-first").count() == 1
+    await tab.press("Change the time zone")
+    await tab.page.locator("[name=zone]").select_option("America/New_York")
+    await tab.press("Show times for this place")
+    await tab.page.locator("main [name=specialty]").select_option("Dermatology")
+    await tab.page.locator("main [name=part]").select_option("morning")
+    await tab.press("Search")
+    assert await tab.page.locator("[name=specialty]").input_value() == "Dermatology"
+    assert LONG_NAME not in await tab.text()
+    await tab.page.get_by_role("link", name="Dr Amara Okafor").first.click()
+    await tab.press("Check-up")
+    await tab.press("Later")
+    # Picked by somebody whom nobody knows yet; to register does not lose it.
+    await tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click()
+    await tab.press("Make an account")
+    await tab.fill(name="Ann Lee", email="ann@example.com", password="short")
+    await tab.press("Make the account")
+    await tab.fill(password=PASSWORD)
+    await tab.press("Make the account")
+    assert await tab.heading() == "Book this visit"
+    assert SENTENCE in await tab.text()
+    assert "Kept for you until 03:05." in await tab.text()
+    await tab.fill(reason="A mole")
+    await tab.press("Book the visit")
+    assert await tab.heading() == "Your visit is booked"
+    assert SENTENCE in await tab.text()
+
+    file = await tab.page.context.request.get(
+        tab.address + str(await tab.page.get_by_role("link", name="calendar").get_attribute("href"))
+    )
+    [event] = Calendar.from_ical(await file.text()).walk("VEVENT")
+    assert event["DESCRIPTION"] == SENTENCE
+    assert event["DTSTART"].to_ical() == b"20261208T153000Z"
+
+    await tab.page.locator("main").get_by_role("link", name="My appointments").click()
+    await tab.page.get_by_role("link", name="Dr Amara Okafor").click()
+    assert "You can cancel or move it here until Monday 7 December, 10:30." in await tab.text()
+    await tab.press("Move it")
+    await tab.page.get_by_role("button", name="09:00, Friday 11 December").click()
+    assert await tab.heading() == "Move the visit to this time?"
+    await tab.press("Move it")
+    assert "The visit is moved." in await tab.text()
+    assert "Friday 11 December, 09:00\u201309:30" in await tab.text()
+    await tab.press("Cancel it")
+    await tab.fill(reason="I am down with a cold")
+    await tab.press("Cancel the visit")
+    assert "The visit is cancelled." in await tab.text()
+    assert "by you: I am down with a cold" in await tab.text()
+    assert not mails
+
+
+async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient: Person, join: Join) -> None:
+    rival = await join("patient", name="Bob Ray")
+    tabs = [await open_tab(), await open_tab(viewport=DESK)]
+    for tab, person in zip(tabs, (patient, rival), strict=True):
+        await tab.sign_in(person.email)
+        await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    await asyncio.gather(*(tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click() for tab in tabs))
+    headings = [await tab.heading() for tab in tabs]
+    assert sorted(headings) == ["Book this visit", "Somebody was faster"]
+    loser = tabs[headings.index("Somebody was faster")]
+    assert "Somebody else has just taken this time. Choose another one." in await loser.text()
+    await loser.page.get_by_role("button", name="11:00, Tuesday 8 December").click()
+    assert await loser.heading() == "Book this visit"
+
+
+async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
+    open_tab: OpenTab, clinic: Clinic, patient: Person, join: Join, clock: SetClock
+) -> None:
+    tab = await open_tab()
+    await tab.sign_in(patient.email)
+    await pick(tab, clinic)
+    confirming = tab.path
+    clock.advance(minutes=6)
+    rival = await join("patient")
+    body = {"doctor_id": clinic.amara.id, "start_time": "2026-12-08T15:30:00Z", "visit_type_id": clinic.kind}
+    assert (await rival.post("/appointments", body)).status_code == 201
+    await tab.fill(reason="A mole\nthat itches")
+    await tab.press("Book the visit")
+    assert await tab.heading() == "Somebody was faster"
+    await tab.page.locator(".slots button").first.click()
+    assert await tab.page.locator("[name=reason]").input_value() == "A mole\nthat itches"
+    await tab.go(confirming)
+    assert await tab.heading() == "Nothing is kept here any more"
+
+
+async def test_a_session_that_ends_on_the_way_loses_nothing(
+    open_tab: OpenTab, clinic: Clinic, patient: Person, clock: SetClock
+) -> None:
+    tab = await open_tab()
+    await tab.sign_in(patient.email)
+    await pick(tab, clinic)
+    clock.advance(hours=2)
+    await tab.fill(reason="A mole")
+    await tab.press("Book the visit")
+    assert "Your session has ended. Sign in to go on." in await tab.text()
+    await tab.fill(username=patient.email, password=PASSWORD)
+    await tab.page.locator("main").get_by_role("button", name="Sign in").click()
+    assert await tab.heading() == "This time is no longer kept for you"
+    await tab.press("Keep this time")
+    assert await tab.page.locator("[name=reason]").input_value() == "A mole"
+    await tab.press("Book the visit")
+    assert await tab.heading() == "Your visit is booked"
+
+
+async def test_the_back_button_and_a_second_tap_book_nothing_twice(
+    open_tab: OpenTab, clinic: Clinic, patient: Person
+) -> None:
+    tab = await open_tab()
+    await tab.sign_in(patient.email)
+    await pick(tab, clinic)
+    form = dict(
+        await tab.page.locator("form:has([name=reason]) [name]").evaluate_all(
+            "fields => fields.map(field => [field.name, field.value])"
+        )
+    )
+    asked, confirming = tab.page.context.request, tab.page.url
+    answers = await asyncio.gather(*(asked.post(confirming, form=form) for _ in range(3)))
+    assert {answer.url for answer in answers} == {answers[0].url}
+    assert "/visit/done/" in answers[0].url
+    await tab.page.goto(answers[0].url)
+    await tab.page.go_back()
+    assert await tab.heading() == "Nothing is kept here any more"
+    assert len((await patient.get("/appointments")).json()) == 1
+
+
+async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic, patient: Person) -> None:
+    tab = await open_tab(viewport=DESK)
+    keys = tab.page.keyboard
+
+    async def reach(name: str) -> None:
+        focused = ""
+        for _ in range(200):
+            await keys.press("Tab")
+            focused = await tab.page.evaluate(
+                "() => { const each = document.activeElement;"
+                " return each.getAttribute('aria-label') || each.innerText || each.name || ''; }"
+            )
+            if focused.startswith(name):
+                return
+        raise AssertionError(f"{name} cannot be reached")
+
+    await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    await keys.press("Tab")
+    assert await tab.page.locator(":focus").inner_text() == "Skip to the content"
+    await keys.press("Enter")
+    await reach("10:30, Tuesday 8 December")
+    await keys.press("Enter")
+    await tab.page.wait_for_url("**/sign-in?**")
+    await keys.type(patient.email)
+    await keys.press("Tab")
+    await keys.type(PASSWORD)
+    await keys.press("Enter")
+    await tab.page.wait_for_url("**/visit/*")
+    await reach("reason")
+    await keys.type("A mole")
+    await reach("Book the visit")
+    await keys.press("Enter")
+    await tab.page.wait_for_url("**/visit/done/**")
+    assert SENTENCE in await tab.text()
+
+
+async def test_the_nights_when_clocks_change(open_tab: OpenTab, join: Join, clock: SetClock) -> None:
+    doctor = await join("doctor", name="Dr Night", time_zone="Europe/Berlin")
+    await doctor.open("2027-03-28T00:00:00+01:00", "2027-03-28T05:00:00+02:00")
+    await doctor.open("2027-10-31T00:00:00+02:00", "2027-10-31T04:00:00+01:00")
+    tab = await open_tab()
+    clock.time = clock.time.replace(year=2027, month=3, day=20)
+    await tab.go(f"/with/{doctor.id}?week=2027-03-28")
+    times = [each.split("\n")[0] for each in await tab.page.locator(".slots button").all_inner_texts()]
+    assert times == ["00:00", "00:30", "01:00", "01:30", "03:00", "03:30", "04:00", "04:30"]
+    clock.time = clock.time.replace(month=10, day=20)
+    await tab.go(f"/with/{doctor.id}?week=2027-10-31")
+    times = [each.split("\n")[0] for each in await tab.page.locator(".slots button").all_inner_texts()]
+    assert times[4:8] == ["02:00 CEST", "02:30 CEST", "02:00 CET", "02:30 CET"]
+
+
+async def test_both_clocks_stand_together_where_they_differ(open_tab: OpenTab, clinic: Clinic) -> None:
+    tab = await open_tab()
+    await tab.go("/preferences")
+    await tab.page.locator("[name=zone]").select_option("Europe/Berlin")
+    await tab.press("Show times for this place")
+    await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    slot = tab.page.get_by_role("button", name="16:30, Tuesday 8 December")
+    assert (await slot.inner_text()).split("\n") == ["16:30", "10:30"]
+    assert "Times in Berlin; below each, what the doctor's clock in New York shows." in await tab.text()
+
+
+async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: OpenTab, clinic: Clinic) -> None:
+    tab = await open_tab(locale="en-US")
+    address = f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08"
+    await tab.go(address)
+    assert await tab.page.locator(".day-name span").first.inner_text() == "Sun"
+    await tab.press("Deutsch")
+    assert tab.path == address
+    assert await tab.page.locator(".day-name span").first.inner_text() == "Mo."
+    assert await tab.page.get_by_role("button", name="10:30, Dienstag, 8. Dezember").count() == 1
+
+
+async def test_an_account(open_tab: OpenTab, patient: Person) -> None:
+    tab = await open_tab()
+    await tab.sign_in(patient.email)
+    for path, press, said in (
+        ("/my/account/sessions", "Sign out there", "You are signed out there."),
+        ("/my/account/second-factor", "Set it up", "Type the six digits"),
+    ):
+        await tab.go(path)
+        await tab.press(press)
+        assert said in await tab.text()
+    assert await tab.page.locator(".picture svg").count() == 1
+    assert re.fullmatch(r"[A-Z2-7]{32}", await tab.page.locator(".key").inner_text())
+    await tab.fill(otp="000000")
+    await tab.press("Turn it on")
+    assert "This is not the code that your app should show now." in await tab.text()
+    await tab.go("/my/account/password")
+    await tab.fill(current_password="not it at all", new_password="another good one")
+    await tab.press("Set the password")
+    assert "This is not your password." in await tab.text()
+    await tab.fill(current_password=PASSWORD, new_password="another good one")
+    await tab.press("Set the password")
+    assert "Your password is changed." in await tab.text()
+    await tab.go("/my/account/data")
+    export = await tab.page.context.request.get(f"{tab.address}/my/account/export.json")
+    assert (await export.json())["account"]["email"] == patient.email
+    await tab.page.locator("#sure").check()
+    await tab.press("Erase my account")
+    assert "Your account is erased." in await tab.text()
