@@ -35,6 +35,14 @@ async def find_affected(
     return Affected(len(found), listed)
 
 
+async def find_booked(session: AsyncSession, actor: Actor, *, since: datetime, until: datetime) -> Affected:
+    """What is booked with the doctor in ``[since, until)``: what time off then would leave outside of her rules."""
+    upcoming = await appointments.list_upcoming(session, actor.id, since=since, until=until)
+    found = [(from_instant(visit[0]), appointment_id) for appointment_id, visit in upcoming]
+    listed = await _page(session, actor, found, as_of=since, statuses=(), after=None, limit=MOST_AFFECTED)
+    return Affected(len(found), listed)
+
+
 async def page_conflicting(
     session: AsyncSession,
     actor: Actor,

@@ -25,7 +25,7 @@ from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, hours
 from app.scheduling.intervals import DAY, Interval, merge, subtract, to_instant
 from app.scheduling.recurrence import find_fault, find_last
 from app.scheduling.zones import day_of, midnight, wall_time
-from app.services.conflicts import Affected, find_affected
+from app.services.conflicts import Affected, find_affected, find_booked
 
 MOST_RULES = 1000
 MOST_RECURRING = 200
@@ -122,13 +122,19 @@ async def get_weekly_hours(session: AsyncSession, actor: Actor, *, first: date |
     return WeeklyPlan(doctor, first, hours_of_week((record.rule for record in records), first))
 
 
+async def preview_time_off(
+    session: AsyncSession, actor: Actor, *, start: datetime, end: datetime, now: datetime
+) -> Affected:
+    """What ``take_time_off`` would say is affected, or raise; nothing is changed."""
+    _check_time_off(start, end, now)
+    return await find_booked(session, actor, since=max(start, now), until=end)
+
+
 async def take_time_off(
     session: AsyncSession, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
 ) -> tuple[DoctorRecord, TimeOffRecord, Affected]:
     """Closes ``[start, end)``, whatever is open then; at most 366 days, and not all of it past."""
-    stretch = _check_stretch(start, end, LONGEST_TIME_OFF, "366 days")
-    if stretch[1] <= to_instant(now):
-        raise invalid_field("end_time", "must not be in the past")
+    stretch = _check_time_off(start, end, now)
     await doctors.begin_rule_change(session, actor.id)
     doctor = await doctors.get_own_practice(session, actor.id)
     if await time_off.count_time_off(session, actor.id, now) >= MOST_RULES:
@@ -159,6 +165,13 @@ def _check_stretch(start: datetime, end: datetime, longest: int, in_words: str) 
     if last - first > longest:
         raise invalid_field("end_time", f"must be at most {in_words} after start_time")
     return first, last
+
+
+def _check_time_off(start: datetime, end: datetime, now: datetime) -> Interval:
+    stretch = _check_stretch(start, end, LONGEST_TIME_OFF, "366 days")
+    if stretch[1] <= to_instant(now):
+        raise invalid_field("end_time", "must not be in the past")
+    return stretch
 
 
 def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availability:

@@ -1,6 +1,6 @@
 """Forms: whether one is ours, what was typed into it, and what is shown again when it cannot be accepted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -47,13 +47,14 @@ class Form:
 
     def read[Model: BaseModel](self, model: type[Model]) -> Model:
         """What was typed, as one of the schemas; an empty field is as good as none. ``invalid_request``."""
-        return read_strings(model, {name: value for name, value in self.values.items() if value and name != KEY})
+        typed = {name: value for name, value in self.values.items() if value and name != KEY}
+        return read_by(model.model_validate_strings, typed)
 
 
-def read_strings[Model: BaseModel](model: type[Model], values: Mapping[str, Any]) -> Model:
-    """One of the schemas, from texts, lists of them and what has been read already. ``invalid_request``."""
+def read_by[Model: BaseModel](validate: Callable[[Mapping[str, Any]], Model], values: Mapping[str, Any]) -> Model:
+    """What one of the schemas makes of these. ``invalid_request``."""
     try:
-        return model.model_validate_strings(values)
+        return validate(values)
     except ValidationError as error:
         fields = tuple(_field_error(each) for each in error.errors())
         raise DomainError("invalid_request", errors=fields) from None

@@ -1,18 +1,19 @@
 """What the pages of a doctor's calendar have in common: days in addresses, and how her visits are called."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import Query
 from pydantic import BeforeValidator
 
+from app.core.errors import DomainError, FieldError
 from app.repositories.appointments import AppointmentRecord
 from app.scheduling.decisions import check_action
-from app.scheduling.intervals import to_instant
+from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.status import Action, AppointmentStatus
-from app.scheduling.zones import day_of
+from app.scheduling.zones import day_of, resolve
 from app.schemas.fields import LocalDate
 from app.web.languages import N_
 
@@ -40,3 +41,14 @@ def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Actio
 def day_page(visit: AppointmentRecord) -> str:
     """Where the day of a visit is shown, on its doctor's clock."""
     return f"/practice/day?day={day_of(to_instant(visit.start_time), ZoneInfo(visit.time_zone))}"
+
+
+def moment_of(day: date, clock: str, zone: ZoneInfo) -> datetime:
+    """When the clock in a zone shows this on that day; of two such moments the first (see ``zones.resolve``)."""
+    return from_instant(resolve(datetime.combine(day, time.fromisoformat(clock)), zone))
+
+
+def of_fields(error: DomainError, fields: Mapping[str, str]) -> DomainError:
+    """An error that names what a service knows, as one that names the fields of a form."""
+    renamed = tuple(FieldError(fields.get(each.field, each.field), each.message) for each in error.errors)
+    return DomainError(error.code, errors=renamed, retry_after=error.retry_after)

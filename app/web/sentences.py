@@ -69,11 +69,22 @@ _OF_FIELDS: Mapping[str, str] = {
     "must contain a letter or a digit": N_("Type at least one letter or digit."),
     "must be the name of an IANA time zone, like America/New_York": N_("Choose a time zone from the list."),
     "must be the address or the id of an account": N_("There is no account with this address."),
-    "string_pattern_mismatch": N_("Type it as it stands in the list."),
     "must not contain a control character": N_("There is a character in it that cannot be read. Type it again."),
     "must not contain a bidirectional control character": N_(
         "There is a character in it that cannot be read. Type it again."
     ),
+    "must not overlap the window before": N_("Two windows overlap here. Change one of them."),
+    "must not end when it starts; a whole day is 00:00 to 24:00": N_("It must not end when it starts."),
+    "must not be in the past": N_("This has passed. Choose a later day."),
+    "must not be before valid_from": N_("This is before the first day."),
+    "must be after start_time": N_("The end must come after the start."),
+    "must be at most 7 days after start_time": N_("At most 7 days at a time."),
+    "must be at most 366 days after start_time": N_("At most 366 days at a time."),
+    "must not have an UNTIL before start_time": N_("This is before the first day."),
+    "must not recur before its end_time": N_("It would begin again before it has ended."),
+    "string_pattern_mismatch": N_("This is not written as it should be. Type it again."),
+    "must be a date, like 2026-12-08": N_("Choose a day."),
+    "is not a date that exists": N_("Choose a day that exists."),
     "is not your password": N_("This is not your password."),
     "is not the code that the authenticator should show now": N_(
         "This is not the code that your app should show now. Wait for the next one."

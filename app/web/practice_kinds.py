@@ -1,0 +1,99 @@
+"""The kinds of visits that a doctor offers: their lengths, their buffers, their limits."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Response
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import visit_types
+from app.repositories.visit_types import VisitTypeRecord
+from app.scheduling.visits import VisitMode
+from app.schemas import offers as wire
+from app.services import practice
+from app.services.practice import MOST_VISIT_TYPES
+from app.web.forms import Form, Once, SentForm, refuse
+from app.web.pages import SignedInPage
+from app.web.routes import page_router
+from app.web.visitors import DoctorPage
+
+router = page_router()
+
+_LIST = "/practice/profile/kinds"
+_FIELDS = tuple(wire.NewVisitType.model_fields)
+_USUAL = {
+    "duration_minutes": "30",
+    "buffer_before_minutes": "0",
+    "buffer_after_minutes": "0",
+    "min_notice_minutes": "0",
+    "mode": VisitMode.IN_PERSON.value,
+}
+
+
+@router.get(_LIST)
+async def list_own_visit_types(page: DoctorPage, session: DbSession) -> Response:
+    """All that are offered."""
+    return page.render("practice_kinds.html", kinds=await _list(page, session))
+
+
+@router.get(f"{_LIST}/new")
+async def show_new_visit_type(page: DoctorPage) -> Response:
+    """A kind to describe."""
+    return page.render("practice_kind.html", form=Form(_USUAL), kind=None, modes=_modes(page))
+
+
+@router.post(f"{_LIST}/new")
+async def offer_visit_type(page: DoctorPage, form: SentForm, session: DbSession, now: Now, _: Once) -> Response:
+    """Offers it; from the first one on, patients book by kind."""
+    try:
+        typed = form.read(wire.NewVisitType)
+        await practice.offer_visit_type(session, page.actor, typed.model_dump(), now)
+    except DomainError as error:
+        raise refuse(page, "practice_kind.html", form, error, kind=None, modes=_modes(page)) from error
+    return page.redirect(_LIST, page.gettext("Patients can book this kind of visit now."))
+
+
+@router.get(f"{_LIST}/{{visit_type_id:uuid}}")
+async def get_visit_type(page: DoctorPage, visit_type_id: UUID, session: DbSession) -> Response:
+    """One of them, to be changed."""
+    kind = await _get(page, session, visit_type_id)
+    values = {name: getattr(kind, name) for name in _FIELDS}
+    form = Form({name: "" if value is None else str(value) for name, value in values.items()})
+    return page.render("practice_kind.html", form=form, kind=kind, modes=_modes(page))
+
+
+@router.post(f"{_LIST}/{{visit_type_id:uuid}}")
+async def change_visit_type(page: DoctorPage, visit_type_id: UUID, form: SentForm, session: DbSession) -> Response:
+    """Changes it; what is booked stays as long as it is."""
+    kind = await _get(page, session, visit_type_id)
+    try:
+        typed = form.read(wire.NewVisitType)
+        await practice.change_visit_type(session, page.actor, visit_type_id, typed.model_dump())
+    except DomainError as error:
+        raise refuse(page, "practice_kind.html", form, error, kind=kind, modes=_modes(page)) from error
+    return page.redirect(_LIST, page.gettext("Changed. What is booked stays as it is."))
+
+
+@router.post(f"{_LIST}/{{visit_type_id:uuid}}/withdraw")
+async def withdraw_visit_type(
+    page: DoctorPage, visit_type_id: UUID, _form: SentForm, session: DbSession, now: Now, _: Once
+) -> Response:
+    """Offers it no longer; what is booked stays."""
+    await practice.withdraw_visit_type(session, page.actor, visit_type_id, now)
+    return page.redirect(_LIST, page.gettext("This kind of visit is offered no more. What is booked stays."))
+
+
+async def _list(page: SignedInPage, session: DbSession) -> list[VisitTypeRecord]:
+    return list(await visit_types.page_visit_types(session, page.actor.id, after=None, limit=MOST_VISIT_TYPES))
+
+
+async def _get(page: SignedInPage, session: DbSession, visit_type_id: UUID) -> VisitTypeRecord:
+    found = next((each for each in await _list(page, session) if each.id == visit_type_id), None)
+    if found is None:
+        raise DomainError("not_found")
+    return found
+
+
+def _modes(page: SignedInPage) -> list[tuple[str, Any]]:
+    return [(mode.value, page.words.mode(mode)) for mode in VisitMode]

@@ -1,0 +1,128 @@
+"""Extra windows: when a doctor is open beside her weekly plan, once or again and again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import Response
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import availabilities, doctors
+from app.repositories.availabilities import AvailabilityRecord
+from app.scheduling.availability import window
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.zones import wall_time
+from app.schemas.fields import Body, ClockTime, LocalDate
+from app.services import schedule
+from app.web.forms import Form, Once, SentForm, refuse
+from app.web.languages import N_
+from app.web.pages import SignedInPage
+from app.web.practice_calendar import moment_of, of_fields
+from app.web.routes import page_router
+from app.web.visitors import DoctorPage
+
+router = page_router()
+
+REPETITIONS: Mapping[str, str] = {
+    "": N_("Once"),
+    "FREQ=DAILY": N_("Every day"),
+    "FREQ=WEEKLY": N_("Every week"),
+    "FREQ=WEEKLY;INTERVAL=2": N_("Every second week"),
+    "FREQ=WEEKLY;INTERVAL=4": N_("Every fourth week"),
+}
+"""The rules (RFC 5545) that can be chosen here; the API takes others, too."""
+_FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
+_A_DAY = timedelta(days=1)
+
+
+class NewOpening(Body):
+    """A window on the doctor's clock; one that ends before it starts goes on over midnight."""
+
+    day: LocalDate
+    opens: ClockTime
+    closes: ClockTime
+    repeats: Literal["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=WEEKLY;INTERVAL=2", "FREQ=WEEKLY;INTERVAL=4"] | None = None
+    until: LocalDate | None = None
+
+    @property
+    def recurrence(self) -> str | None:
+        """The rule, with its last day."""
+        return f"{self.repeats};UNTIL={self.until:%Y%m%d}" if self.repeats and self.until else self.repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A window as it is listed."""
+
+    id: UUID
+    start: datetime
+    end: datetime
+    repeats: str
+    """A text of ``REPETITIONS``, or else a rule."""
+    until: date | None
+
+
+@router.get("/practice/hours/extra")
+async def list_own_availability(page: DoctorPage, session: DbSession, now: Now) -> Response:
+    """Those that are not over."""
+    content = await _content(page, session, now)
+    return page.render("practice_openings.html", form=Form({"day": str(content["today"])}), **content)
+
+
+@router.post("/practice/hours/extra")
+async def publish_availability(page: DoctorPage, form: SentForm, session: DbSession, now: Now, _: Once) -> Response:
+    """Opens one more."""
+    content = await _content(page, session, now)
+    try:
+        typed = form.read(NewOpening)
+        last = typed.day if typed.closes > typed.opens else typed.day + _A_DAY
+        await schedule.publish_availability(
+            session,
+            page.actor,
+            start=moment_of(typed.day, typed.opens, content["zone"]),
+            end=moment_of(last, typed.closes, content["zone"]),
+            recurrence=typed.recurrence,
+            now=now,
+        )
+    except DomainError as error:
+        raise refuse(page, "practice_openings.html", form, of_fields(error, _FIELDS), **content) from error
+    return page.redirect("/practice/hours/extra", page.gettext("You are open then, beside your weekly hours."))
+
+
+@router.post("/practice/hours/extra/{availability_id:uuid}/remove")
+async def withdraw_availability(
+    page: DoctorPage, availability_id: UUID, _form: SentForm, session: DbSession, _: Once
+) -> Response:
+    """Closes one, with all its repetitions."""
+    await schedule.withdraw_availability(session, page.actor, availability_id)
+    return page.redirect("/practice/hours/extra", page.gettext("Removed. What is booked in it stays booked."))
+
+
+async def _content(page: SignedInPage, session: DbSession, now: datetime) -> dict[str, Any]:
+    doctor = await doctors.get_own_practice(session, page.actor.id)
+    zone = ZoneInfo(doctor.time_zone)
+    shown = wall_time(to_instant(now), zone)
+    found = await availabilities.page_availabilities(session, page.actor.id, after=None, limit=schedule.MOST_RULES)
+    return {
+        "zone": zone,
+        "today": shown.date(),
+        "openings": [_opening(each, zone) for each in found if not each.weekly_hours and _ends(each) > shown],
+        "repetitions": [(rule, page.gettext(name)) for rule, name in REPETITIONS.items()],
+    }
+
+
+def _ends(record: AvailabilityRecord) -> datetime:
+    return record.rule.last_ends if record.rule.recurrence else record.rule.ends
+
+
+def _opening(record: AvailabilityRecord, zone: ZoneInfo) -> Opening:
+    rule, _, until = (record.rule.recurrence or "").partition(";UNTIL=")
+    last = date.fromisoformat(until[:8]) if until else None
+    if rule not in REPETITIONS:
+        rule, last = record.rule.recurrence or "", None
+    start, end = map(from_instant, window(record.rule, zone))
+    return Opening(record.id, start, end, REPETITIONS.get(rule, rule), last)

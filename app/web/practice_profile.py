@@ -1,0 +1,60 @@
+"""What a doctor says of herself, and the limits within which patients book her."""
+
+from typing import Any
+
+from fastapi import Response
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import doctors
+from app.repositories.doctors import DoctorRecord
+from app.schemas import doctors as wire
+from app.services import practice
+from app.web.forms import Form, SentForm, read_by, refuse
+from app.web.practice_calendar import of_fields
+from app.web.practice_hours import tell_affected
+from app.web.preferences import PLACES
+from app.web.routes import page_router
+from app.web.visitors import DoctorPage, PageTrail
+
+router = page_router()
+
+_FIELDS = tuple(wire.DoctorChanges.model_fields)
+_MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
+
+
+@router.get("/practice/profile")
+async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
+    """All of it, to be changed."""
+    doctor = await doctors.get_own_practice(session, page.actor.id)
+    return page.render("practice_profile.html", form=Form(_values(doctor)), places=PLACES)
+
+
+@router.post("/practice/profile")
+async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail) -> Response:
+    """Changes it; in another time zone the hours keep their wall times, and what is booked keeps its instants."""
+    try:
+        _, affected = await practice.change_practice(session, page.actor, _read(form), now)
+    except DomainError as error:
+        raise refuse(page, "practice_profile.html", form, error, places=PLACES) from error
+    trail.concerns(*affected.appointments)
+    return tell_affected(page, affected, "/practice/profile", page.gettext("Your practice is changed."))
+
+
+def _values(doctor: DoctorRecord) -> dict[str, str]:
+    values = {name: getattr(doctor, name) for name in _FIELDS}
+    values["languages"] = ", ".join(doctor.languages)
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def _read(form: Form) -> dict[str, Any]:
+    """What was typed; a field that may be empty, and is, is emptied. ``invalid_request``."""
+    typed = {name: form.value(name) for name in _FIELDS if name != "languages"}
+    filled = {name: value for name, value in typed.items() if value or name not in _MAY_BE_EMPTY}
+    tags = [tag.strip() for tag in form.value("languages").split(",") if tag.strip()]
+    changes = read_by(wire.DoctorChanges.model_validate_strings, filled).changes()
+    try:
+        changes |= read_by(wire.DoctorChanges.model_validate, {"languages": tags}).changes()
+    except DomainError as error:
+        raise of_fields(error, {f"languages.{number}": "languages" for number in range(len(tags))}) from error
+    return dict.fromkeys(_MAY_BE_EMPTY) | changes

@@ -1,0 +1,136 @@
+"""Time off: what is booked in it is shown before it is taken."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import Query, Response
+
+from app.core.dependencies import DbSession, Now
+from app.core.errors import DomainError
+from app.repositories import doctors, time_off
+from app.routers.problems import PROBLEMS
+from app.scheduling.availability import window
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.zones import day_of
+from app.schemas.fields import Body, ClockTime, LocalDate, Note
+from app.services import schedule
+from app.web.forms import Form, Once, SentForm, explain_fields, refuse
+from app.web.pages import SignedInPage
+from app.web.practice_calendar import moment_of, of_fields
+from app.web.practice_hours import tell_affected
+from app.web.routes import page_router
+from app.web.sentences import explain
+from app.web.visitors import DoctorPage, PageTrail
+
+router = page_router()
+
+_FIELDS = {"start_time": "first", "end_time": "last"}
+_A_DAY = timedelta(days=1)
+
+
+class NewTimeOff(Body):
+    """Whole days on the doctor's clock; or from some time of the first to some time of the last."""
+
+    first: LocalDate
+    leaves: ClockTime | None = None
+    last: LocalDate
+    returns: ClockTime | None = None
+    reason: Note | None = None
+
+    def start(self, zone: ZoneInfo) -> datetime:
+        """When it begins."""
+        return moment_of(self.first, self.leaves or "00:00", zone)
+
+    def end(self, zone: ZoneInfo) -> datetime:
+        """When it ends: with the last day, unless a time is given."""
+        if self.returns:
+            return moment_of(self.last, self.returns, zone)
+        return moment_of(self.last + _A_DAY, "00:00", zone)
+
+
+@router.get("/practice/hours/time-off")
+async def list_time_off(page: DoctorPage, session: DbSession, now: Now) -> Response:
+    """What is not over."""
+    content = await _content(page, session, now)
+    today = str(content["today"])
+    return page.render("practice_time_off.html", form=Form({"first": today, "last": today}), **content)
+
+
+@router.get("/practice/hours/time-off/preview")
+async def preview_time_off(
+    page: DoctorPage,
+    session: DbSession,
+    now: Now,
+    trail: PageTrail,
+    first: Annotated[str, Query()] = "",
+    leaves: Annotated[str, Query()] = "",
+    last: Annotated[str, Query()] = "",
+    returns: Annotated[str, Query()] = "",
+) -> Response:
+    """What is booked in it; it is not taken yet."""
+    content = await _content(page, session, now)
+    form = Form({"first": first, "leaves": leaves, "last": last, "returns": returns})
+    zone = content["zone"]
+    try:
+        typed = form.read(NewTimeOff)
+        affected = await schedule.preview_time_off(
+            session, page.actor, start=typed.start(zone), end=typed.end(zone), now=now
+        )
+    except DomainError as error:
+        wrong = explain_fields(page.words, of_fields(error, _FIELDS))
+        again = Form(form.values, explain(page.words, error.code), wrong)
+        return page.render("practice_time_off.html", PROBLEMS[error.code][0], form=again, **content)
+    trail.concerns(*affected.appointments)
+    return page.render(
+        "practice_time_off_preview.html",
+        form=form,
+        days=typed,
+        zone=zone,
+        start=typed.start(zone),
+        end=typed.end(zone),
+        affected=affected,
+    )
+
+
+@router.post("/practice/hours/time-off")
+async def take_time_off(
+    page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+) -> Response:
+    """Takes it; what is booked in it stays booked until it is cancelled or moved."""
+    content = await _content(page, session, now)
+    zone = content["zone"]
+    try:
+        typed = form.read(NewTimeOff)
+        _doctor, taken, affected = await schedule.take_time_off(
+            session, page.actor, start=typed.start(zone), end=typed.end(zone), reason=typed.reason or None, now=now
+        )
+    except DomainError as error:
+        raise refuse(page, "practice_time_off.html", form, of_fields(error, _FIELDS), **content) from error
+    trail.about(taken.id)
+    trail.concerns(*affected.appointments)
+    return tell_affected(page, affected, "/practice/hours/time-off", page.gettext("Your hours are changed."))
+
+
+@router.post("/practice/hours/time-off/{time_off_id:uuid}/remove")
+async def end_time_off(page: DoctorPage, time_off_id: UUID, _form: SentForm, session: DbSession, _: Once) -> Response:
+    """Takes it back; what was open is open again."""
+    await schedule.end_time_off(session, page.actor, time_off_id)
+    return page.redirect("/practice/hours/time-off", page.gettext("Removed. What was open then is open again."))
+
+
+async def _content(page: SignedInPage, session: DbSession, now: datetime) -> dict[str, Any]:
+    doctor = await doctors.get_own_practice(session, page.actor.id)
+    zone = ZoneInfo(doctor.time_zone)
+    found = await time_off.page_time_off(session, page.actor.id, after=None, limit=schedule.MOST_RULES)
+    absences = []
+    for each in found:
+        start, end = map(from_instant, window(each.rule, zone))
+        if end > now:
+            absences.append((each, start, end))
+    return {
+        "zone": zone,
+        "today": day_of(to_instant(now), zone),
+        "absences": absences,
+    }

@@ -1,0 +1,196 @@
+"""The doctor's hours, time off, kinds of visits and profile, without a browser."""
+
+import re
+
+import httpx2
+import pytest
+
+from tests.conftest import Join
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.practice import fill_day, open_practice
+
+HOURS, OFF, KINDS = "/practice/hours", "/practice/hours/time-off", "/practice/profile/kinds"
+
+
+@pytest.fixture
+async def doctor(join: Join, forms: Forms) -> Person:
+    doctor = await open_practice(join)
+    await forms.sign_in(doctor)
+    return doctor
+
+
+def fields_of(html: str) -> dict[str, str]:
+    """What stands in the fields for times and days of the plan."""
+    return dict(
+        re.findall(r'<input (?:id="[^"]+" name|type="time" id="[^"]+" name)="([^"]+)"[^>]*? value="([^"]*)"', html)
+    )
+
+
+async def test_one_more_window_keeps_what_was_typed_and_saves_nothing(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    shown = fields_of((await client.get(HOURS)).text)
+    assert (shown["monday_0_from"], shown["monday_1_to"], shown["monday_2_from"]) == ("09:00", "17:00", "")
+    typed = shown | {"saturday_0_from": "10:00", "saturday_0_to": "", "add": "saturday"}
+    more = await forms.send(HOURS, **typed)
+    assert more.status_code == 200
+    again = fields_of(more.text)
+    assert (again["saturday_0_from"], again["saturday_1_from"]) == ("10:00", "")
+    assert again["tuesday_1_to"] == "17:00"
+    assert (await doctor.get("/doctors/me/hours")).json()["saturday"] == []
+
+
+async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> None:
+    typed = {
+        "monday_0_from": "",
+        "monday_0_to": "",
+        "monday_1_from": "13:00",
+        "monday_1_to": "00:00",
+        "friday_0_from": "22:00",
+        "friday_0_to": "06:00",
+        "sunday_0_from": "00:00",
+        "sunday_0_to": "00:00",
+        "valid_from": "2026-12-07",
+        "valid_to": "2026-12-20",
+    }
+    assert (await forms.send(HOURS, **typed)).headers["location"] == HOURS
+    saved = (await doctor.get("/doctors/me/hours?from=2026-12-07")).json()
+    assert saved["monday"] == [["13:00", "24:00"]]
+    assert saved["friday"] == [["22:00", "06:00"]]
+    assert saved["sunday"] == [["00:00", "24:00"]]
+    assert (await doctor.get("/doctors/me/hours?from=2026-12-21")).json()["tuesday"][0] == ["09:00", "12:00"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"monday_0_from": "9", "monday_0_to": "10:00"}, 'id="monday_0_from-error"'),
+        ({"monday_0_from": "09:00", "monday_0_to": ""}, 'id="monday_0_to-error"'),
+        ({"monday_1_from": "09:00", "monday_1_to": "09:00", "monday_0_from": ""}, 'id="monday_1_to-error"'),
+        (
+            {"monday_0_from": "09:00", "monday_0_to": "12:00", "monday_1_from": "11:00", "monday_1_to": "13:00"},
+            "Two windows overlap here.",
+        ),
+        ({"monday_0_from": "09:00", "monday_0_to": "12:00", "valid_from": "2026-11-01"}, "This has passed."),
+    ],
+)
+async def test_a_week_that_cannot_be_saved_is_shown_again(
+    doctor: Person, forms: Forms, typed: dict[str, str], said: str
+) -> None:
+    refused = await forms.send(HOURS, **typed)
+    assert refused.status_code == 422
+    assert said in refused.text
+    assert fields_of(refused.text).items() >= {name: value for name, value in typed.items() if value}.items()
+    assert (await doctor.get("/doctors/me/hours")).json()["monday"][0] == ["09:00", "12:00"]
+
+
+async def test_who_is_booked_is_shown_before_time_off_is_taken(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await fill_day(doctor, patient, day="2026-12-02")
+    days = {"first": "2026-12-02", "last": "2026-12-03", "leaves": "", "returns": ""}
+    preview = await client.get(f"{OFF}/preview", params=days)
+    assert "1 visit is booked then." in preview.text
+    assert "Ann Lee" in preview.text
+    assert (await doctor.get("/doctors/me/time-off")).json() == []
+    taken = await forms.send(OFF, on=f"{OFF}/preview?first=2026-12-02&last=2026-12-03", **days, reason="Conference")
+    assert taken.headers["location"] == f"{HOURS}/conflicts"
+    [kept] = (await doctor.get("/doctors/me/time-off")).json()
+    assert (kept["start_time"], kept["end_time"]) == ("2026-12-01T23:00:00Z", "2026-12-03T23:00:00Z")
+    outside = (await client.get(f"{HOURS}/conflicts")).text
+    assert "1 visit is outside of them now" in outside
+    assert "Ann Lee" in outside
+    assert (await forms.send(f"{OFF}/{kept['id']}/remove", on=OFF)).headers["location"] == OFF
+    assert "lies inside of your hours" in (await client.get(f"{HOURS}/conflicts")).text
+
+
+@pytest.mark.usefixtures("doctor")
+async def test_time_off_that_cannot_be_is_shown_again(client: httpx2.AsyncClient) -> None:
+    for days, said in (
+        ({"first": "2026-12-03", "last": "2026-12-02"}, 'id="last-error"'),
+        ({"first": "2026-11-01", "last": "2026-11-02"}, "This has passed."),
+        ({"first": "soon", "last": ""}, 'value="soon"'),
+    ):
+        refused = await client.get(f"{OFF}/preview", params=days)
+        assert refused.status_code == 422
+        assert said in refused.text
+
+
+async def test_a_window_beside_the_plan_opens_once_or_again_and_again(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    extra = f"{HOURS}/extra"
+    typed = {"day": "2026-12-05", "opens": "22:00", "closes": "02:00"}
+    repeats = {"repeats": "FREQ=WEEKLY;INTERVAL=2", "until": "2027-01-02"}
+    assert (await forms.send(extra, **typed, **repeats)).headers["location"] == extra
+    [kept] = [each for each in (await doctor.get("/doctors/me/availability")).json() if not each["weekly_hours"]]
+    assert (kept["start_time"], kept["end_time"]) == ("2026-12-05T21:00:00Z", "2026-12-06T01:00:00Z")
+    assert kept["recurrence"] == "FREQ=WEEKLY;INTERVAL=2;UNTIL=20270102"
+    shown = (await client.get(extra)).text
+    assert "Every second week until Saturday 2 January 2027" in shown
+    overlapping = await forms.send(extra, **typed)
+    assert overlapping.status_code == 409
+    assert fields_of(overlapping.text)["opens"] == "22:00"
+    assert (await forms.send(f"{extra}/{kept['id']}/remove", on=extra)).status_code == 303
+    assert "You have no extra windows." in (await client.get(extra)).text
+
+
+async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    typed = {"name": "Check-up", "duration_minutes": "twenty", "mode": "video"}
+    refused = await forms.send(f"{KINDS}/new", **typed)
+    assert (refused.status_code, "Type a whole number." in refused.text) == (422, True)
+    assert 'value="twenty"' in refused.text
+    typed |= {"duration_minutes": "20", "daily_limit": "8"}
+    assert (await forms.send(f"{KINDS}/new", **typed, form_key="once")).headers["location"] == KINDS
+    [kind] = (await doctor.get("/doctors/me/visit-types")).json()
+    changed = await forms.send(f"{KINDS}/{kind['id']}", **typed | {"daily_limit": "", "buffer_after_minutes": "10"})
+    assert changed.headers["location"] == KINDS
+    [kind] = (await doctor.get("/doctors/me/visit-types")).json()
+    assert (kind["daily_limit"], kind["buffer_after_minutes"], kind["mode"]) == (None, 10, "video")
+    assert (await forms.send(f"{KINDS}/{kind['id']}/withdraw", on=KINDS)).headers["location"] == KINDS
+    assert (await client.get(f"{KINDS}/{kind['id']}")).status_code == 404
+
+
+async def test_a_practice_is_changed_and_what_was_wrong_stays(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await fill_day(doctor, patient, day="2026-12-02")
+    shown = (await client.get("/practice/profile")).text
+    assert '<option value="Europe/Berlin" selected>' in shown
+    typed = {
+        "name": "Dr Annika Feldmann",
+        "specialty": "",
+        "time_zone": "America/New_York",
+        "languages": "de, pt-BR",
+        "bio": "Skin.",
+        "default_visit_minutes": "45",
+        "min_notice_minutes": "60",
+        "max_advance_days": "",
+        "daily_limit": "12",
+        "cancel_cutoff_minutes": "0",
+    }
+    refused = await forms.send("/practice/profile", **typed | {"name": " ", "daily_limit": "0"})
+    assert refused.status_code == 422
+    assert "At least 1." in refused.text
+    assert 'id="name-error"' in refused.text
+    refused = await forms.send("/practice/profile", **typed | {"languages": "de, speaking"})
+    assert 'value="de, speaking"' in refused.text
+    assert 'id="languages-error"' in refused.text
+    changed = await forms.send("/practice/profile", **typed)
+    assert changed.headers["location"] == f"{HOURS}/conflicts"
+    saved = (await doctor.get("/doctors/me")).json()
+    assert (saved["specialty"], saved["languages"], saved["daily_limit"]) == (None, ["de", "pt-BR"], 12)
+
+
+async def test_why_a_time_cannot_be_booked_is_said_in_sentences(doctor: Person, client: httpx2.AsyncClient) -> None:
+    await doctor.leave("2026-12-02T11:00:00Z", "2026-12-02T12:00:00Z")
+    explain = f"{HOURS}/explain?day=2026-12-02&clock="
+    assert "This can be booked." in (await client.get(f"{explain}09:00")).text
+    refused = (await client.get(f"{explain}12:30")).text
+    assert "You are not open for all of this time." in refused
+    assert "You have time off then." in refused
+    assert 'value="12:30"' in refused
+    assert (await client.get(f"{explain}noon")).status_code == 422
