@@ -45,6 +45,9 @@ from app.web import (
     account,
     assets,
     booking,
+    office_accounts,
+    office_trail,
+    office_visits,
     practice_conflicts,
     practice_day,
     practice_hours,
@@ -158,6 +161,9 @@ def create_app(
         practice_profile,
         practice_kinds,
         preferences,
+        office_accounts,
+        office_visits,
+        office_trail,
         assets,
     ):
         app.include_router(edge.router)

@@ -1,6 +1,6 @@
 """Accounts as administrators see them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,6 +94,12 @@ async def get_account(session: AsyncSession, user_id: UUID) -> AccountRecord:
     if row is None:
         raise DomainError("not_found")
     return AccountRecord(*row)
+
+
+async def list_names(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    """What these people are called."""
+    rows = await session.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
+    return {row.id: row.name for row in rows}
 
 
 async def approve_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> None:

@@ -56,7 +56,7 @@ async def list_users(
     )
     listed = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda account: account.id)
     for account in listed:
-        _note(trail, account)
+        note(trail, account)
     return listed
 
 
@@ -65,7 +65,7 @@ async def list_users(
 )
 async def get_account(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> AccountRecord:
     """One account."""
-    return _note(trail, await accounts.get_account(session, user_id))
+    return note(trail, await accounts.get_account(session, user_id))
 
 
 @router.post("/users/{user_id:uuid}/approve", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
@@ -73,7 +73,7 @@ async def approve_doctor(
     user_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, now: Now, trail: Trail, __: Idempotent
 ) -> AccountRecord:
     """List a doctor who has registered, so that patients can book her. Needed with `DOCTOR_APPROVAL=required`."""
-    return _note(trail, await administration.approve_doctor(session, user_id, now), body.reason)
+    return note(trail, await administration.approve_doctor(session, user_id, now), body.reason)
 
 
 @router.post(
@@ -85,7 +85,7 @@ async def suspend_user(
     user_id: UUID, body: wire.Decision, actor: AdminActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
 ) -> AccountRecord:
     """Keep somebody out: her sessions end at once. A doctor is no longer listed; what is booked with her stays."""
-    return _note(trail, await administration.suspend_user(session, actor, user_id, now), body.reason)
+    return note(trail, await administration.suspend_user(session, actor, user_id, now), body.reason)
 
 
 @router.post("/users/{user_id:uuid}/reinstate", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
@@ -93,7 +93,7 @@ async def reinstate_user(
     user_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
 ) -> AccountRecord:
     """Let somebody in again who was suspended."""
-    return _note(trail, await administration.reinstate_user(session, user_id), body.reason)
+    return note(trail, await administration.reinstate_user(session, user_id), body.reason)
 
 
 @router.delete(
@@ -103,7 +103,7 @@ async def reinstate_user(
 )
 async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> None:
     """Log somebody out everywhere."""
-    _note(trail, await administration.end_sessions(session, user_id))
+    note(trail, await administration.end_sessions(session, user_id))
 
 
 @router.delete(
@@ -124,7 +124,7 @@ async def remove_second_factor_of_user(
     Make sure that it is she who asks. A message tells her. Your own is removed by `DELETE /auth/second-factor`.
     """
     account, removed = await administration.remove_second_factor(session, actor, user_id)
-    _note(trail, account)
+    note(trail, account)
     if removed:
         tasks.add_task(resources.mailer, second_factor_removed_mail(account.email))
 
@@ -146,7 +146,7 @@ async def break_glass(
     )
 
 
-def _note(trail: RequestTrail, account: AccountRecord, reason: str | None = None) -> AccountRecord:
+def note(trail: RequestTrail, account: AccountRecord, reason: str | None = None) -> AccountRecord:
     """The account, after the trail was told of it."""
     if account.role is Role.PATIENT:
         trail.concerns_patient(account.id).add(account.id)

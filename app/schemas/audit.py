@@ -10,6 +10,9 @@ from app.core.permissions import Role
 from app.schemas.appointments import VISIT
 from app.schemas.fields import AMARA, ANN, Answer, Instant, PageQuery, example
 
+Action = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
+"""The name of an operation."""
+
 
 class AuditEvent(Answer):
     """Something that somebody did, or was refused, with the data of one patient."""
@@ -48,7 +51,7 @@ class AuditQuery(PageQuery):
 
     patient_id: UUID | None = Field(None, description="Whose data.")
     actor_id: UUID | None = Field(None, description="Who did it.")
-    action: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")] | None = Field(
+    action: Action | None = Field(
         None, description="What was done, by its `operationId`.", examples=["list_doctors_appointments"]
     )
     from_: Instant | None = Field(None, alias="from", description="From this time on.")

@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from app.core.permissions import Role
 from app.web.languages import N_
 
-HOME: Mapping[Role, str] = {Role.PATIENT: "/my/appointments", Role.DOCTOR: "/practice/day", Role.ADMIN: "/"}
+HOME: Mapping[Role, str] = {
+    Role.PATIENT: "/my/appointments",
+    Role.DOCTOR: "/practice/day",
+    Role.ADMIN: "/office/users",
+}
 """Where somebody begins who has signed in."""
 
 _FIND, _ACCOUNT = ("/", N_("Find a doctor")), ("/my/account", N_("Account"))
@@ -19,6 +23,6 @@ NAVIGATION: Mapping[Role | None, tuple[tuple[str, str], ...]] = {
         ("/practice/profile", N_("Practice")),
         _ACCOUNT,
     ),
-    Role.ADMIN: (_FIND, _ACCOUNT),
+    Role.ADMIN: (("/office/users", N_("Accounts")), ("/office/trail", N_("Audit trail")), _FIND, _ACCOUNT),
 }
 """The addresses at the top of each page, and what they are called."""

@@ -63,8 +63,9 @@ class Words:
         return self._format(day, pattern)
 
     def short_day(self, day: date) -> str:
-        """8 Dec."""
-        return self._format(day, self.gettext("d MMM"))
+        """8 Dec; with its year if that is another one."""
+        pattern = self.gettext("d MMM") if day.year == self.today.year else self.gettext("d MMM y")
+        return self._format(day, pattern)
 
     def days(self, first: date, last: date) -> str:
         """7 Dec to 13 Dec, as figures; with its year if that is another one."""

@@ -249,6 +249,16 @@ def test_every_page_names_whom_it_is_for() -> None:
         "GET /practice/profile/kinds/{visit_type_id:uuid}": "DoctorPage",
         "POST /practice/profile/kinds/{visit_type_id:uuid}": "DoctorPage",
         "POST /practice/profile/kinds/{visit_type_id:uuid}/withdraw": "DoctorPage",
+        "GET /office/users": "AdminPage",
+        "GET /office/users/{user_id:uuid}": "AdminPage",
+        "POST /office/users/{user_id:uuid}/approve": "AdminPage",
+        "POST /office/users/{user_id:uuid}/suspend": "AdminPage",
+        "POST /office/users/{user_id:uuid}/reinstate": "AdminPage",
+        "POST /office/users/{user_id:uuid}/end-sessions": "AdminPage",
+        "POST /office/users/{user_id:uuid}/remove-second-factor": "AdminPage",
+        "POST /office/users/{user_id:uuid}/break-glass": "AdminPage",
+        "GET /office/users/{user_id:uuid}/visits": "AdminPage",
+        "GET /office/trail": "AdminPage",
     }
 
 

@@ -1,192 +1,199 @@
-"""What holds for every page: it can be used by everybody, on every screen, and costs little."""
+"""What holds for every page, whoever has built it."""
 
 import re
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
 
+import axe_playwright_python
 import httpx2
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from playwright.async_api import ViewportSize
 
-from tests.conftest import Counted, Join
+from app.web.routes import PageRoute
+from tests.conftest import Counted, SetClock
 from tests.people import Person
-from tests.web.clinic import ARABIC_NAME, Clinic, open_clinic
-from tests.web.conftest import DESK, PHONE, Forms, OpenTab
+from tests.web.conftest import Forms, OpenTab, Tab
+from tests.web.table import EVERYBODY, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
 
-NARROW: ViewportSize = {"width": 320, "height": 640}
-TABLET: ViewportSize = {"width": 768, "height": 1024}
-type Scheme = Literal["light", "dark"]
-MOST_BYTES = 60_000
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-FOR_ALL = [
-    "/sign-in",
-    "/register",
-    "/forgotten",
-    "/reset",
-    "/preferences",
-    "/nowhere",
-    "/",
-    "/?part=evening&mode=phone",
-]
+MOST_BYTES = 60 * 1024
+SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
+WIDE = ViewportSize(width=1280, height=800)
+NARROW = ViewportSize(width=320, height=640)
+ZOOMED = ViewportSize(width=640, height=400)
+"""A desk at 200 %."""
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
-
-@pytest.fixture
-async def clinic(join: Join) -> Clinic:
-    return await open_clinic(join)
+# The smallest letters that can be seen, and where.
+SMALL_TEXT = """(smallest) => {
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode, parent = text.parentElement;
+    if (text.data.trim() && parent.checkVisibility() && parseFloat(getComputedStyle(parent).fontSize) < smallest)
+      found.push(text.data.trim());
+  }
+  return found;
+}"""
 
 
-@pytest.fixture
-async def patient(join: Join) -> Person:
-    return await join("patient", name=f"{ARABIC_NAME} {ARABIC_NAME} {ARABIC_NAME}")
+# What a finger cannot hit.
+SMALL_TARGETS = """(smallest) => [...document.querySelectorAll(
+  "button, .button, input:not([type=hidden], [type=checkbox], [type=radio]), select, textarea"
+)].filter(each => each.checkVisibility() && each.getBoundingClientRect().height < smallest)
+  .map(each => each.outerHTML.slice(0, 80))"""
 
 
 @pytest.fixture
-async def addresses(clinic: Clinic, patient: Person) -> list[str]:
-    """All pages of a patient who has two visits, one of them cancelled."""
-    visits = []
-    for hour in (15, 16):
-        body = {
-            "doctor_id": clinic.amara.id,
-            "visit_type_id": clinic.kind,
-            "start_time": f"2026-12-08T{hour}:00:00Z",
-            "reason": "A mole",
-        }
-        visits.append((await patient.post("/appointments", body)).json()["id"])
-    await patient.post(f"/appointments/{visits[1]}/cancel", {"reason": "I am down with a cold"})
-    held = {"doctor_id": clinic.lena.id, "start_time": "2026-12-08T09:00:00Z"}
-    hold = (await patient.post("/holds", held)).json()["id"]
-    pick = f"doctor={clinic.amara.id}&type={clinic.kind}&start=2026-12-08T18:00:00Z"
-    return [
-        *(f"/with/{doctor.id}" for doctor in (clinic.amara, clinic.lena, clinic.noura)),
-        f"/with/{clinic.amara.id}?type={clinic.kind}&week=2028-12-08",
-        f"/visit/pick?{pick}",
-        f"/visit/{hold}",
-        f"/visit/{visits[1]}",
-        f"/visit/done/{visits[0]}",
-        "/my/appointments",
-        *(f"/my/appointments/{visit}" for visit in visits),
-        f"/my/appointments/{visits[0]}/cancel",
-        f"/my/appointments/{visits[0]}/move",
-        f"/my/appointments/{visits[0]}/move?start=2026-12-08T18:00:00Z",
-        "/my/account",
-        "/my/account/password",
-        "/my/account/second-factor",
-        "/my/account/sessions",
-        "/my/account/data",
-    ]
+async def world(client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> World:
+    return await World.make(client, admin, clock)
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # it is about what comes out, not where it is kept
-@pytest.mark.parametrize(("screen", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])
-async def test_nobody_is_kept_out(
-    open_tab: OpenTab, addresses: list[str], patient: Person, screen: ViewportSize, scheme: Scheme
+def test_every_page_has_a_row(assembled: FastAPI) -> None:
+    routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
+    shown = {route.path for route in routes if isinstance(route, PageRoute) and route.methods == {"GET"}}
+    assert shown == PAGES.keys() | NO_PAGES
+
+
+class Seen(HTMLParser):
+    """What stands in a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.title = ""
+        self.labelled: set[str | None] = set()
+        self._in_label = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self._in_label |= tag == "label"
+        if self._in_label:
+            self.labelled.add(attributes.get("for", attributes.get("id")))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_label &= tag != "label"
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] == "title" and not self.title:
+            self.title = data.strip()
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, attributes in self.tags if (value := attributes.get(name))]
+
+
+def defects(answer: httpx2.Response) -> Iterator[str]:
+    """What is wrong with a page as it is sent."""
+    seen = Seen(answer.text)
+    names = [tag for tag, _ in seen.tags]
+    if names.count("h1") != 1:
+        yield f"{names.count('h1')} headings of the first order"
+    if not seen.title.removesuffix("· Appointments").strip():
+        yield "no title"
+    if not seen.tags[0][1].get("lang"):
+        yield "no language"
+    yield from (f"id twice: {name}" for name, count in Counter(seen.values("id")).items() if count > 1)
+    for tag, attributes in seen.tags:
+        is_field = tag in {"input", "select", "textarea"} and attributes.get("type") != "hidden"
+        if is_field and attributes.get("id") not in seen.labelled and "aria-label" not in attributes:
+            yield f"no label: {attributes}"
+        yield from (f"{name} in <{tag}>" for name in attributes if name == "style" or name.startswith("on"))
+    if "script" in names:
+        yield "a script"
+    addresses = [*seen.values("href"), *seen.values("src"), *seen.values("action")]
+    yield from (f"leads elsewhere: {each}" for each in addresses if not re.match(r"[/#?](?!/)", each))
+    policy = answer.headers["Content-Security-Policy"]
+    if "default-src 'none'" not in policy or "script-src" in policy:
+        yield f"policy: {policy}"
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, world: World, who: str) -> None:
+    await world.enter(forms, who)
+    found = []
+    kept: dict[str, int] = {}
+    for where, is_there in pages_of(who):
+        answer = await client.get(world.address(where), headers={"Accept": "text/html"})
+        assert answer.is_success == is_there, where
+        found += [f"{where}: {defect}" for defect in defects(answer)]
+        for asset in re.findall(r"/static/[\w.]+", answer.text):
+            kept.setdefault(asset, len((await client.get(asset)).content))
+        weight = len(answer.content) + sum(kept.values())
+        found += [f"{where}: {weight} bytes"] if weight > MOST_BYTES else []
+    assert not found
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_more_data_takes_no_more_statements(
+    forms: Forms, client: httpx2.AsyncClient, world: World, counted: Counted, who: str
 ) -> None:
-    # The examination itself needs a script, which the policy would not let run.
-    tab = await open_tab(
-        viewport=screen, color_scheme=scheme, java_script_enabled=True, bypass_csp=True, reduced_motion="reduce"
-    )
-    axe = Axe()
-    found: list[str] = []
+    await world.enter(forms, who)
 
-    async def examine(address: str) -> None:
-        await tab.go(address)
-        await tab.page.emulate_media(color_scheme=scheme)
-        results = await axe.run(tab.page)
-        other: Scheme = "light" if scheme == "dark" else "dark"
-        await tab.page.emulate_media(color_scheme=other)
-        colours = await axe.run(tab.page, options={"runOnly": ["color-contrast"]})
-        for shown, response in ((scheme, results.response), (other, colours.response)):
-            found.extend(
-                f"{address} ({shown}): {each['id']}, {each['nodes'][0]['html']}" for each in response["violations"]
-            )
-
-    for address in FOR_ALL:
-        await examine(address)
-    await tab.sign_in(patient.email)
-    for address in addresses:
-        await examine(address)
-    assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_nothing_is_wider_than_the_screen(open_tab: OpenTab, addresses: list[str], patient: Person) -> None:
-    tab = await open_tab(viewport=NARROW, locale="de-DE")
-    await tab.sign_in(patient.email)
-    wide = []
-    for address in [*FOR_ALL, *addresses]:
-        await tab.go(address)
-        for screen in (NARROW, PHONE, TABLET, DESK):
-            await tab.page.set_viewport_size(screen)
-            if (await tab.page.evaluate("() => document.documentElement.scrollWidth")) > screen["width"]:
-                wide.append((address, screen["width"]))
-    assert not wide
-
-
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_what_a_finger_must_hit_is_large_enough(open_tab: OpenTab, addresses: list[str], patient: Person) -> None:
-    tab = await open_tab(viewport=PHONE)
-    await tab.sign_in(patient.email)
-    small = []
-    for address in [*FOR_ALL, *addresses]:
-        await tab.go(address)
-        small += [
-            (address, *each)
-            for each in await tab.page.locator(
-                "button, .button, input:not([type=hidden], [type=checkbox]), select"
-            ).evaluate_all(
-                "found => found.map(each => [each.outerHTML.slice(0, 80), each.getBoundingClientRect().height])"
-            )
-            if each[1] < 44
-        ]
-    assert not small
-
-
-async def test_pages_are_light_and_let_nothing_run(
-    client: httpx2.AsyncClient, forms: Forms, addresses: list[str], patient: Person
-) -> None:
-    await forms.sign_in(patient)
-    client.headers["Accept"] = "text/html"
-    for address in [*FOR_ALL, *addresses]:
-        page = await client.get(address)
-        assert page.headers["content-security-policy"] == POLICY
-        assert page.headers["cache-control"] == "no-store"
-        assert page.headers["referrer-policy"] == "same-origin"
-        assert "<script" not in page.text
-        assert " style=" not in page.text
-        assert " on" not in re.sub(r">[^<]*<", "><", page.text).replace(" one", ""), address
-        weight = len(page.content)
-        for asset in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text):
-            kept = await client.get(asset)
-            assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
-            weight += len(kept.content)
-        assert weight < MOST_BYTES, (address, weight)
-
-
-async def test_pages_ask_the_database_as_often_however_much_there_is(
-    client: httpx2.AsyncClient, forms: Forms, clinic: Clinic, patient: Person, counted: Counted
-) -> None:
-    await forms.sign_in(patient)
-    address = f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08"
-
-    async def look() -> list[int]:
-        numbers = []
-        for path in (address, "/my/appointments"):
+    async def look() -> dict[str, int]:
+        taken = {}
+        for where, _ in pages_of(who):
+            await client.get(world.address(where))  # what is found out once and kept
             counted()
-            assert (await client.get(path)).status_code == 200
-            numbers.append(counted())
-        return numbers
+            await client.get(world.address(where))
+            taken[where] = counted()
+        return taken
 
-    await look()
     before = await look()
-    for hour in (14, 15, 16):
-        body = {
-            "doctor_id": clinic.amara.id,
-            "visit_type_id": clinic.kind,
-            "start_time": f"2026-12-08T{hour}:00:00Z",
-        }
-        assert (await patient.post("/appointments", body)).status_code == 201
+    await world.grow()
     assert await look() == before
-    assert max(before) <= 9
+
+
+class TestInABrowser:
+    @pytest.fixture
+    def backend(self) -> str:
+        """One database: nothing of this depends on which."""
+        return "sqlite"
+
+    @pytest.fixture
+    async def tab(self, open_tab: OpenTab) -> Tab:
+        # No page has a script, and none may run; the one that looks at them is ours.
+        return await open_tab(java_script_enabled=True, viewport=WIDE, reduced_motion="reduce")
+
+    @pytest.mark.parametrize("who", EVERYBODY)
+    async def test_every_page_can_be_read_and_used(
+        self, tab: Tab, forms: Forms, client: httpx2.AsyncClient, world: World, who: str
+    ) -> None:
+        await world.enter(forms, who)
+        cookies = [
+            {"name": cookie.name, "value": cookie.value or "", "url": tab.address} for cookie in client.cookies.jar
+        ]
+        await tab.page.context.add_cookies(cookies)  # type: ignore[arg-type] # a dictionary all the same
+        found = []
+        for where, is_there in pages_of(who):
+            assert (await tab.go(world.address(where)) < 400) == is_there, where
+            found += [f"{where}: {defect}" for defect in await self.look(tab, who)]
+        assert not found
+
+    async def look(self, tab: Tab, who: str) -> list[str]:
+        """What is wrong with a page as it is shown, light and dark, on a desk and on a phone."""
+        page = tab.page
+        await page.evaluate(AXE)
+        found = []
+        for size in (WIDE, NARROW):
+            await page.set_viewport_size(size)
+            for scheme in ("light", "dark"):
+                await page.emulate_media(color_scheme=scheme)
+                # In the dark only colours differ.
+                rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+                results = await page.evaluate(f"axe.run({{resultTypes: ['violations'], ...{rules!r}}})")
+                found += [
+                    f"{size['width']} px, {scheme}: {each['id']}: {each['nodes'][0]['html']}"
+                    for each in results["violations"]
+                ]
+        for size in (NARROW, ZOOMED):
+            await page.set_viewport_size(size)
+            width = await page.evaluate("document.documentElement.scrollWidth")
+            found += [f"{width} px wide on {size['width']}"] if width > size["width"] else []
+        if who in {NOBODY, PATIENT}:
+            found += await page.evaluate(SMALL_TEXT, SMALLEST_TEXT)
+            found += await page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)
+        return found

@@ -1,0 +1,254 @@
+"""The office: accounts, and what an administrator decides about them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import BackgroundTasks, Response
+from pydantic import TypeAdapter
+
+from app.adapters.mail import second_factor_removed_mail
+from app.core.dependencies import AppResources, DbSession, Now
+from app.core.errors import DomainError
+from app.core.permissions import AccountStatus, Role
+from app.repositories import accounts
+from app.repositories.accounts import AccountRecord
+from app.routers.admin import note
+from app.routers.paging import read_cursor, write_cursor
+from app.schemas import admin as wire
+from app.services import administration
+from app.web.forms import Form, Once, SentForm, refuse
+from app.web.languages import N_
+from app.web.pages import Page
+from app.web.routes import page_router
+from app.web.visitors import AdminPage, PageTrail
+
+router = page_router()
+
+ROLES = {Role.PATIENT: N_("Patient"), Role.DOCTOR: N_("Doctor"), Role.ADMIN: N_("Administrator")}
+STATUSES = {
+    AccountStatus.UNAPPROVED: N_("Waiting for approval"),
+    AccountStatus.ACTIVE: N_("Active"),
+    AccountStatus.SUSPENDED: N_("Suspended"),
+    AccountStatus.ERASED: N_("Erased"),
+}
+
+_KEY = TypeAdapter(UUID)
+_MOST_WAITING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that is decided about an account, on a page of its own that says what it means."""
+
+    button: str
+    meaning: str
+    told: str
+    """Afterwards."""
+    is_grave: bool = False
+    asks_why: bool = True
+    once: bool = True
+    """Whether it would be recorded twice, with its reason, if it were sent twice."""
+
+
+type ActName = Literal["approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "break-glass"]
+ACTS: Mapping[ActName, Act] = {
+    "approve": Act(
+        N_("Approve"),
+        N_("Patients find this doctor and can book as soon as there are hours."),
+        N_("Approved: patients can find this doctor now."),
+    ),
+    "suspend": Act(
+        N_("Suspend"),
+        N_(
+            "All sessions end at once, and signing in does not work any more. A doctor is no longer listed; what is "
+            "booked stays booked."
+        ),
+        N_("Suspended. All sessions have ended."),
+        is_grave=True,
+    ),
+    "reinstate": Act(
+        N_("Reinstate"),
+        N_("Signing in works again, with the password there was. A doctor who was approved is listed again."),
+        N_("Reinstated: signing in works again."),
+    ),
+    "end-sessions": Act(
+        N_("End all sessions"),
+        N_("Signs this account out on all devices. Signing in again works at once."),
+        N_("All sessions have ended."),
+        is_grave=True,
+        asks_why=False,
+        once=False,
+    ),
+    "remove-second-factor": Act(
+        N_("Remove the second factor"),
+        N_(
+            "For somebody who has lost the app and the recovery codes: make sure that it is really this person who "
+            "asks. All sessions end, the password alone is asked for, and a message tells the owner."
+        ),
+        N_("The second factor is removed, and all sessions have ended."),
+        is_grave=True,
+        asks_why=False,
+        once=False,
+    ),
+    "break-glass": Act(
+        N_("Show the visits"),
+        N_(
+            "Administrators have no part in visits, and see none but in an emergency. That you looked, and why, is "
+            "kept in the audit trail for ever, and the patient can read it."
+        ),
+        N_("You see these visits for ten minutes. Each look is in the audit trail."),
+        is_grave=True,
+        once=False,
+    ),
+}
+
+
+@router.get("/office/users")
+async def list_users(page: AdminPage, session: DbSession, trail: PageTrail) -> Response:
+    """Accounts, the newest first; before them, where nothing narrows them down, the doctors who wait."""
+    form = Form(dict(page.request.query_params))
+    choices: Mapping[str, Any] = {"roles": ROLES, "statuses": STATUSES}
+    try:
+        query = form.read(wire.AccountsQuery)
+        found = await accounts.page_accounts(
+            session,
+            email=query.email,
+            role=query.role,
+            status=query.status,
+            after=read_cursor(query.cursor, _KEY),
+            limit=query.limit + 1,
+        )
+    except DomainError as error:
+        raise refuse(page, "office_users.html", form, error, **choices, found=[], waiting=[], more=None) from error
+    waiting = [] if form.values else await _list_waiting(session)
+    listed = found[: query.limit]
+    for account in {each.id: each for each in (*waiting, *listed)}.values():
+        note(trail, account)
+    more = None
+    if len(found) > query.limit:
+        more = f"/office/users?{urlencode({**form.values, 'cursor': write_cursor(listed[-1].id, _KEY)})}"
+    return page.render("office_users.html", form=form, **choices, found=listed, waiting=waiting, more=more)
+
+
+async def _list_waiting(session: DbSession) -> list[AccountRecord]:
+    waiting = await accounts.page_accounts(
+        session, email=None, role=Role.DOCTOR, status=AccountStatus.UNAPPROVED, after=None, limit=_MOST_WAITING
+    )
+    return list(waiting)
+
+
+@router.get("/office/users/{user_id:uuid}")
+async def get_account(
+    page: AdminPage, user_id: UUID, session: DbSession, trail: PageTrail, act: ActName | None = None
+) -> Response:
+    """One account; with ``act``, what that would mean, to be confirmed."""
+    account = note(trail, await accounts.get_account(session, user_id))
+    if act:
+        return page.render("office_decision.html", **_decision(account, act), form=Form())
+    return page.render(
+        "office_account.html", account=account, acts=_possible_acts(page, account), roles=ROLES, statuses=STATUSES
+    )
+
+
+def _decision(account: AccountRecord, name: ActName) -> Mapping[str, Any]:
+    return {"account": account, "name": name, "act": ACTS[name], "roles": ROLES, "statuses": STATUSES}
+
+
+def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
+    """Those that change something; whether one is allowed is said when it is done."""
+    if account.status is AccountStatus.ERASED:
+        return {}
+    names: list[ActName] = []
+    if account.status is AccountStatus.UNAPPROVED:
+        names.append("approve")
+    if account.status is AccountStatus.SUSPENDED:
+        names.append("reinstate")
+    else:
+        names.append("end-sessions")
+    if account.second_factor:
+        names.append("remove-second-factor")
+    if account.status is not AccountStatus.SUSPENDED and not (page.viewer and page.viewer.id == account.id):
+        names.append("suspend")
+    return {name: ACTS[name] for name in names}
+
+
+@asynccontextmanager
+async def deciding(
+    page: Page, session: DbSession, form: Form, user_id: UUID, name: ActName
+) -> AsyncIterator[AccountRecord]:
+    """Shows the question again, with what was typed, where an act is refused; ``not_found`` without an account."""
+    account = await accounts.get_account(session, user_id)
+    try:
+        yield account
+    except DomainError as error:
+        raise refuse(page, "office_decision.html", form, error, **_decision(account, name)) from error
+
+
+def _done(page: Page, user_id: UUID, name: ActName) -> Response:
+    return page.redirect(f"/office/users/{user_id}", page.gettext(ACTS[name].told))
+
+
+@router.post("/office/users/{user_id:uuid}/approve")
+async def approve_doctor(
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+) -> Response:
+    """Lists a doctor."""
+    async with deciding(page, session, form, user_id, "approve"):
+        why = form.read(wire.Decision).reason
+        note(trail, await administration.approve_doctor(session, user_id, now), why)
+    return _done(page, user_id, "approve")
+
+
+@router.post("/office/users/{user_id:uuid}/suspend")
+async def suspend_user(
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+) -> Response:
+    """Keeps somebody out."""
+    async with deciding(page, session, form, user_id, "suspend"):
+        why = form.read(wire.Decision).reason
+        note(trail, await administration.suspend_user(session, page.actor, user_id, now), why)
+    return _done(page, user_id, "suspend")
+
+
+@router.post("/office/users/{user_id:uuid}/reinstate")
+async def reinstate_user(
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+) -> Response:
+    """Lets somebody in again."""
+    async with deciding(page, session, form, user_id, "reinstate"):
+        why = form.read(wire.Decision).reason
+        note(trail, await administration.reinstate_user(session, user_id), why)
+    return _done(page, user_id, "reinstate")
+
+
+@router.post("/office/users/{user_id:uuid}/end-sessions")
+async def end_sessions_of_user(
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: PageTrail
+) -> Response:
+    """Signs somebody out everywhere; an administrator herself, too."""
+    async with deciding(page, session, form, user_id, "end-sessions"):
+        note(trail, await administration.end_sessions(session, user_id))
+    return _done(page, user_id, "end-sessions")
+
+
+@router.post("/office/users/{user_id:uuid}/remove-second-factor")
+async def remove_second_factor_of_user(
+    page: AdminPage,
+    user_id: UUID,
+    form: SentForm,
+    resources: AppResources,
+    session: DbSession,
+    tasks: BackgroundTasks,
+    trail: PageTrail,
+) -> Response:
+    """Helps somebody who has lost it."""
+    async with deciding(page, session, form, user_id, "remove-second-factor"):
+        account, removed = await administration.remove_second_factor(session, page.actor, user_id)
+        note(trail, account)
+    if removed:
+        tasks.add_task(resources.mailer, second_factor_removed_mail(account.email))
+    return _done(page, user_id, "remove-second-factor")

@@ -1,0 +1,119 @@
+"""The office: the audit trail."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import partial
+from itertools import groupby
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import Response
+from pydantic import Field, NaiveDatetime, TypeAdapter
+
+from app.core.dependencies import DbSession
+from app.core.errors import DomainError, invalid_field
+from app.core.permissions import Role
+from app.repositories import accounts, audit
+from app.repositories.audit import AuditRecord
+from app.routers.paging import read_cursor, write_cursor
+from app.scheduling.intervals import from_instant
+from app.scheduling.zones import resolve
+from app.schemas.audit import Action
+from app.schemas.fields import FIRST_YEAR, LAST_YEAR, Cursor, Instant, LoginName, Query
+from app.web.forms import Form, refuse
+from app.web.office_accounts import ROLES
+from app.web.routes import page_router
+from app.web.visitors import AdminPage, PageTrail
+
+router = page_router()
+
+_SHOWN = 100
+_KEY = TypeAdapter(tuple[Instant, UUID])
+
+type _Who = Annotated[UUID | LoginName, Field(union_mode="left_to_right")]
+type _WallTime = Annotated[NaiveDatetime, Field(ge=datetime(FIRST_YEAR, 1, 1), lt=datetime(LAST_YEAR + 1, 1, 1))]  # noqa: DTZ001
+
+
+class TrailQuery(Query):
+    """Which events to show: people by their number or their address, times on the clock of the page."""
+
+    patient: _Who | None = None
+    actor: _Who | None = None
+    action: Action | None = None
+    from_: _WallTime | None = Field(None, alias="from")
+    to: _WallTime | None = None
+    cursor: Cursor | None = None
+
+
+@router.get("/office/trail")
+async def list_audit_events(page: AdminPage, session: DbSession, trail: PageTrail) -> Response:
+    """Who has read or changed whose data, day by day, the newest first.
+
+    Staff are named. A patient is a number that leads to her account, where it is recorded that somebody looked, unless
+    it is she who was asked for.
+    """
+    form = Form(dict(page.request.query_params))
+    zone = page.zone or ZoneInfo("UTC")
+    try:
+        query = form.read(TrailQuery)
+        patient_id = await _find(session, "patient", query.patient)
+        found = await audit.page_events(
+            session,
+            patient_id=patient_id,
+            actor_id=await _find(session, "actor", query.actor),
+            action=query.action,
+            since=_moment(query.from_, zone),
+            until=_moment(query.to, zone),
+            after=read_cursor(query.cursor, _KEY),
+            limit=_SHOWN + 1,
+        )
+    except DomainError as error:
+        raise refuse(page, "office_trail.html", form, error, zone=zone, days=[], more=None) from error
+    shown = found[:_SHOWN]
+    named = {each.actor_id for each in shown if each.actor_id and each.actor_role in {Role.DOCTOR, Role.ADMIN}}
+    if patient_id:
+        named.add(patient_id)
+        trail.concerns_patient(patient_id)
+    more = None
+    if len(found) > _SHOWN:
+        more = _narrowed(form, cursor=write_cursor(audit.page_key(shown[-1]), _KEY))
+    return page.render(
+        "office_trail.html",
+        form=form,
+        zone=zone,
+        days=_by_day(shown, zone),
+        names=await accounts.list_names(session, named),
+        roles=ROLES,
+        narrowed=partial(_narrowed, Form({**form.values, "cursor": ""})),
+        more=more,
+    )
+
+
+def _narrowed(form: Form, **more: str) -> str:
+    """Where this is shown as well as what the form says already."""
+    return f"/office/trail?{urlencode({name: value for name, value in {**form.values, **more}.items() if value})}"
+
+
+async def _find(session: DbSession, field: str, who: UUID | str | None) -> UUID | None:
+    if isinstance(who, UUID) or who is None:
+        return who
+    found = await accounts.page_accounts(session, email=who, role=None, status=None, after=None, limit=1)
+    if not found:
+        raise invalid_field(field, "must be the address or the id of an account")
+    return found[0].id
+
+
+def _moment(wall: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return from_instant(resolve(wall, zone)) if wall else None
+
+
+def _by_day(events: Sequence[AuditRecord], zone: ZoneInfo) -> list[tuple[date, list[list[AuditRecord]]]]:
+    """The events of each day; where one request has shown a list of patients, those together."""
+    days = groupby(events, key=lambda event: event.occurred_at.astimezone(zone).date())
+    return [(day, [list(group) for _, group in groupby(those, key=_looks_as_one)]) for day, those in days]
+
+
+def _looks_as_one(event: AuditRecord) -> object:
+    return (event.request_id, event.action) if event.request_id and event.patient_id else event.id

@@ -1,0 +1,59 @@
+"""The office: a patient's visits, in an emergency, for a reason that she can read."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from fastapi import Response
+
+from app.core.dependencies import DbSession, Now
+from app.routers.trail import RequestTrail
+from app.schemas import admin as wire
+from app.services import administration
+from app.web.forms import SentForm
+from app.web.office_accounts import ACTS, deciding
+from app.web.pages import SignedInPage
+from app.web.routes import page_router
+from app.web.visitors import AdminPage, PageTrail
+
+router = page_router()
+
+GLASS = "glass"
+"""The cookie of who has broken it: in which session, for whose visits, and why."""
+_LOOK = ACTS["break-glass"]
+_STAYS_BROKEN = timedelta(minutes=10)
+
+
+@router.post("/office/users/{user_id:uuid}/break-glass")
+async def break_glass(
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: PageTrail
+) -> Response:
+    """Takes the reason; what it opens is a page that can be looked at again, for ten minutes."""
+    async with deciding(page, session, form, user_id, "break-glass"):
+        why = form.read(wire.Decision).reason
+        await administration.break_glass(session, user_id, now)
+    _note(trail, user_id, why)
+    response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_LOOK.told), "note")
+    page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _STAYS_BROKEN)
+    return response
+
+
+@router.get("/office/users/{user_id:uuid}/visits")
+async def list_visits_behind_glass(
+    page: AdminPage, user_id: UUID, session: DbSession, now: Now, trail: PageTrail
+) -> Response:
+    """A patient's visits, for who has said why; else it asks."""
+    match page.cookies.unseal(GLASS, now, _STAYS_BROKEN):
+        case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
+            _note(trail, user_id, why)
+            patient, visits = await administration.break_glass(session, user_id, now)
+            return page.render("office_visits.html", patient=patient, visits=visits, why=why)
+    return page.redirect(f"/office/users/{user_id}?act=break-glass")
+
+
+def _session_of(page: SignedInPage) -> str:
+    return str(page.actor.get_login().session_id)
+
+
+def _note(trail: RequestTrail, patient_id: UUID, why: str) -> None:
+    trail.concerns_patient(patient_id)
+    trail.because(why)

@@ -1,0 +1,162 @@
+"""Every page that can be looked at, for whom, and a clinic in which there is something on each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from tests.conftest import SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+
+NOBODY, PATIENT, DOCTOR, ADMIN = "nobody", "patient", "doctor", "admin"
+EVERYBODY = (NOBODY, PATIENT, DOCTOR, ADMIN)
+
+type Table = dict[str, list[tuple[str, str]]]
+
+PAGES: Table = {
+    "/": [(NOBODY, "/"), (PATIENT, "/?specialty=Dermatology&part=morning"), (NOBODY, "/?language=eu")],
+    "/with/{doctor_id:uuid}": [
+        (NOBODY, "/with/{doctor}"),
+        (PATIENT, "/with/{doctor}?week=2026-12-14"),
+        (NOBODY, "/with/{colleague}?week=2030-01-01"),
+    ],
+    "/visit/pick": [(PATIENT, "/visit/pick?doctor={doctor}&type={visit_type}&start=2026-12-08T15:00:00Z")],
+    "/visit/{hold_id:uuid}": [(PATIENT, "/visit/{hold}")],
+    "/visit/done/{appointment_id:uuid}": [(PATIENT, "/visit/done/{visit}")],
+    "/my/appointments": [(PATIENT, "/my/appointments")],
+    "/my/appointments/{appointment_id:uuid}": [
+        (PATIENT, "/my/appointments/{visit}"),
+        (PATIENT, "/my/appointments/{cancelled}"),
+    ],
+    "/my/appointments/{appointment_id:uuid}/cancel": [(PATIENT, "/my/appointments/{visit}/cancel")],
+    "/my/appointments/{appointment_id:uuid}/move": [
+        (PATIENT, "/my/appointments/{visit}/move"),
+        (PATIENT, "/my/appointments/{visit}/move?start=2026-12-11T15:00:00Z"),
+    ],
+    "/my/account": [(PATIENT, "/my/account"), (DOCTOR, "/my/account")],
+    "/my/account/password": [(PATIENT, "/my/account/password")],
+    "/my/account/sessions": [(PATIENT, "/my/account/sessions")],
+    "/my/account/data": [(PATIENT, "/my/account/data")],
+    "/my/account/second-factor": [(PATIENT, "/my/account/second-factor")],
+    "/practice/day": [(DOCTOR, "/practice/day"), (DOCTOR, "/practice/day?day=2026-12-08")],
+    "/practice/week": [(DOCTOR, "/practice/week?day=2026-12-08"), (DOCTOR, "/practice/week?day=2030-01-01")],
+    "/practice/visits/{appointment_id:uuid}": [
+        (DOCTOR, "/practice/visits/{visit}"),
+        (DOCTOR, "/practice/visits/{cancelled}"),
+    ],
+    "/practice/visits/{appointment_id:uuid}/move": [(DOCTOR, "/practice/visits/{visit}/move")],
+    "/practice/hours": [(DOCTOR, "/practice/hours")],
+    "/practice/hours/extra": [(DOCTOR, "/practice/hours/extra")],
+    "/practice/hours/time-off": [(DOCTOR, "/practice/hours/time-off")],
+    "/practice/hours/time-off/preview": [(DOCTOR, "/practice/hours/time-off/preview?first=2026-12-04&last=2026-12-09")],
+    "/practice/hours/conflicts": [(DOCTOR, "/practice/hours/conflicts")],
+    "/practice/hours/explain": [(DOCTOR, "/practice/hours/explain?day=2026-12-08&clock=03:00&kind={visit_type}")],
+    "/practice/profile": [(DOCTOR, "/practice/profile")],
+    "/practice/profile/kinds": [(DOCTOR, "/practice/profile/kinds")],
+    "/practice/profile/kinds/new": [(DOCTOR, "/practice/profile/kinds/new")],
+    "/practice/profile/kinds/{visit_type_id:uuid}": [(DOCTOR, "/practice/profile/kinds/{visit_type}")],
+    "/sign-in": [(NOBODY, "/sign-in")],
+    "/register": [(NOBODY, "/register?next=/preferences")],
+    "/forgotten": [(NOBODY, "/forgotten")],
+    "/reset": [(NOBODY, "/reset")],
+    "/preferences": [(NOBODY, "/preferences"), (DOCTOR, "/preferences")],
+    "/office/users": [(ADMIN, "/office/users"), (ADMIN, "/office/users?status=erased")],
+    "/office/users/{user_id:uuid}": [
+        (ADMIN, "/office/users/{patient}"),
+        (ADMIN, "/office/users/{doctor}"),
+        (ADMIN, "/office/users/{patient}?act=break-glass"),
+        (ADMIN, "/office/users/{doctor}?act=end-sessions"),
+    ],
+    "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],
+    "/office/trail": [(ADMIN, "/office/trail"), (ADMIN, "/office/trail?patient={patient}&actor=&action=no_such_thing")],
+}
+"""By the path of the route: who looks at it, and where; in braces are the ids of ``World``."""
+NO_PAGES = {"/start", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
+"""What leads elsewhere, or gives a file."""
+REFUSED = [
+    (NOBODY, "/no-such-page"),
+    (PATIENT, "/visit/{doctor}"),
+    (PATIENT, "/office/users"),
+    (ADMIN, "/office/trail?patient=nobody&from=never"),
+]
+"""Pages of what went wrong."""
+
+
+def pages_of(who: str) -> Iterator[tuple[str, bool]]:
+    """All that this visitor looks at, and whether it is there for her."""
+    for row in (*PAGES.values(), REFUSED):
+        yield from ((where, row is not REFUSED) for visitor, where in row if visitor == who)
+
+
+LONG_NAME = "Dr Wilhelmina Anastasia von Schwarzenberg-Königshofen-Lilie"
+RIGHT_TO_LEFT = "\N{ARABIC LETTER MEEM}\N{ARABIC LETTER HAH}\N{ARABIC LETTER MEEM}\N{ARABIC LETTER DAL} Haddad"
+
+
+@dataclass
+class World:
+    """A doctor with all that she can have, and her patients; it can grow."""
+
+    client: httpx2.AsyncClient
+    people: dict[str, Person]
+    clock: SetClock
+    ids: dict[str, str] = field(default_factory=dict)
+    days: int = 0
+
+    @classmethod
+    async def make(cls, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> "World":
+        doctor = await Person.join(
+            client, "doctor", name=LONG_NAME, specialty="Dermatology", time_zone="America/New_York"
+        )
+        patient = await Person.join(client, "patient", name=RIGHT_TO_LEFT)
+        world = cls(client, {DOCTOR: doctor, PATIENT: patient, ADMIN: admin}, clock)
+        await doctor.plan(**{day: [["09:00", "12:00"], ["13:00", "17:00"]] for day in ("monday", "tuesday", "friday")})
+        await doctor.change(languages=["en", "de"], bio="Skin, hair and nails.", min_notice_minutes=30)
+        offered = await doctor.offer(duration_minutes=20, buffer_after_minutes=10)
+        world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": offered["id"]}
+        await world.grow()
+        held = await patient.post(
+            "/holds",
+            {"doctor_id": doctor.id, "visit_type_id": offered["id"], "start_time": "2026-12-11T18:00:00Z"},
+        )
+        world.ids["hold"] = held.json()["id"]
+        await doctor.leave("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
+        return world
+
+    async def grow(self) -> None:
+        """More of everything: patients, visits, doctors, rules, and events in the trail."""
+        doctor, patient = self.people[DOCTOR], self.people[PATIENT]
+        other = await Person.join(self.client, "patient", name="Bea Moss")
+        colleague = await Person.join(
+            self.client, "doctor", name="Dr Amara Okafor", specialty="Cardiology", time_zone="Europe/Berlin"
+        )
+        await colleague.plan(monday=[["08:00", "12:00"]])
+        for who, hour in (patient, 14), (other, 15), (patient, 16):
+            for day in (4 + 7 * self.days, 7 + 7 * self.days):
+                booked = await self._book(who, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
+                self.ids["visit"] = booked["id"]
+        self.ids |= {"cancelled": self.ids["visit"], "colleague": colleague.id}
+        await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
+        self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
+        await doctor.open(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
+        await doctor.offer(name=f"Talk {self.days}", duration_minutes=40)
+        await doctor.get("/doctors/me/appointments")
+        self.days += 1
+
+    async def _book(self, who: Person, doctor: Person, start: str) -> dict[str, Any]:
+        return await who.book(doctor, start, visit_type_id=self.ids["visit_type"], reason="A mole that has changed")
+
+    def address(self, where: str) -> str:
+        """The address with the ids in it."""
+        return where.format(**self.ids)
+
+    async def enter(self, forms: Forms, who: str) -> None:
+        """Signs the visitor in; an administrator has a reason to look at visits."""
+        if who == NOBODY:
+            return
+        await forms.sign_in(self.people[who])
+        if who == ADMIN:
+            glass = f"/office/users/{self.ids['patient']}"
+            answer = await forms.send(f"{glass}/break-glass", on=f"{glass}?act=break-glass", reason="An emergency")
+            assert answer.status_code == 303

@@ -1,0 +1,161 @@
+"""The administrator's pages."""
+
+import re
+from typing import Any
+
+import httpx2
+import pyotp
+import pytest
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from tests.conftest import Join, SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+
+WHY = "Asked for by the clinic"
+
+
+@pytest.fixture
+async def office(forms: Forms, admin: Person) -> Forms:
+    """Somebody has signed in as an administrator."""
+    await forms.sign_in(admin)
+    return forms
+
+
+async def decide(office: Forms, person: Person, act: str, **fields: str) -> httpx2.Response:
+    where = f"/office/users/{person.id}"
+    shown = await office.client.get(f"{where}?act={act}")
+    key = re.search(r'name="form_key" value="([^"]+)"', shown.text)
+    fields |= {"form_key": key[1]} if key else {}
+    return await office.send(f"{where}/{act}", on=f"{where}?act={act}", **fields)
+
+
+async def recorded(admin: Person, action: str) -> list[tuple[Any, ...]]:
+    events = (await admin.get("/admin/audit", params={"action": action})).json()
+    return [(event["patient_id"] or event["object_id"], event["outcome"], event["reason"]) for event in events]
+
+
+class TestApproval:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"doctor_approval": "required"})
+
+    async def test_a_doctor_who_waits_comes_first(self, office: Forms, admin: Person, join: Join) -> None:
+        waiting = await join("doctor", name="Dr Helena Brandvold", specialty="Cardiology")
+        await join("patient", name="Ann Lee")
+        shown = (await office.client.get("/office/users")).text
+        assert "1 doctor waits for approval" in shown
+        assert shown.index("Dr Helena Brandvold") < shown.index("Ann Lee")
+        assert "1 doctor waits" not in (await office.client.get("/office/users?role=doctor")).text
+
+        refused = await decide(office, waiting, "approve", reason="Too short")
+        assert refused.status_code == 422
+        assert "At least 10 characters." in refused.text
+        assert ">Too short</textarea>" in refused.text
+        done = await decide(office, waiting, "approve", reason=WHY)
+        assert (done.status_code, done.headers["location"]) == (303, f"/office/users/{waiting.id}")
+        assert "patients can find this doctor now" in (await office.client.get(done.headers["location"])).text
+        assert [each["id"] for each in (await office.client.get("/doctors")).json()] == [waiting.id]
+        assert await recorded(admin, "approve_doctor") == [(waiting.id, "ok", WHY)]
+
+
+async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person, patient: Person) -> None:
+    for _ in range(2):  # the second tap
+        done = await office.send(
+            f"/office/users/{patient.id}/suspend", f"/office/users/{patient.id}?act=suspend", reason=WHY, form_key="k"
+        )
+        assert done.headers["location"] == f"/office/users/{patient.id}"
+    assert (await patient.get("/auth/me")).status_code == 401
+    assert [each["status"] for each in (await admin.get("/admin/users?role=patient")).json()] == ["suspended"]
+    assert (patient.id, "ok", WHY) in await recorded(admin, "suspend_user")
+    assert "Reinstate" in (await office.client.get(f"/office/users/{patient.id}")).text
+    assert (await decide(office, patient, "reinstate", reason=WHY)).status_code == 303
+    assert (await (await patient.again()).get("/auth/me")).status_code == 200
+
+
+async def test_nobody_suspends_herself(office: Forms, admin: Person) -> None:
+    assert "act=suspend" not in (await office.client.get(f"/office/users/{admin.id}")).text
+    refused = await decide(office, admin, "suspend", reason=WHY)
+    assert refused.status_code == 409
+    assert "You cannot do this to your own account." in refused.text
+    assert WHY in refused.text
+
+
+async def test_a_lost_second_factor_is_removed(
+    office: Forms, patient: Person, clock: SetClock, mails: list[Mail]
+) -> None:
+    secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
+    assert (await decide(office, patient, "end-sessions")).status_code == 303
+    assert (await patient.get("/auth/me")).status_code == 401
+    assert (await decide(office, patient, "remove-second-factor")).status_code == 303
+    assert mails[-1].subject == "Your second factor was removed"
+    assert "act=remove-second-factor" not in (await office.client.get(f"/office/users/{patient.id}")).text
+
+
+async def test_the_glass_is_broken_for_a_reason_and_for_a_while(
+    office: Forms, admin: Person, doctor: Person, patient: Person, join: Join, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, "2026-12-08T17:00:00Z", reason="A mole")
+    visits, asks = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?act=break-glass"
+    assert (await office.client.get(visits)).headers["location"] == asks
+    assert (await decide(office, patient, "break-glass")).status_code == 422
+    assert (await decide(office, doctor, "break-glass", reason=WHY)).status_code == 404
+
+    assert (await decide(office, patient, "break-glass", reason=WHY)).headers["location"] == visits
+    shown = (await office.client.get(visits)).text
+    assert "Tuesday 8 December, 12:00" in shown, "on the doctor's clock"
+    assert "A mole" in shown
+    assert (patient.id, "ok", WHY) in await recorded(admin, "break_glass")
+    assert (patient.id, "ok", WHY) in await recorded(admin, "list_visits_behind_glass")
+    other = await join("patient")
+    assert (await office.client.get(visits.replace(patient.id, other.id))).status_code == 303
+    clock.advance(minutes=11)
+    assert (await office.client.get(visits)).headers["location"] == asks
+
+
+async def test_the_trail_names_staff_and_only_the_patient_who_is_asked_for(
+    office: Forms, admin: Person, doctor: Person, patient: Person, join: Join, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    for each, hour in (patient, "15"), (await join("patient", name="Bea Moss"), "17"):
+        await each.book(doctor, f"2026-12-08T{hour}:00:00Z")
+    clock.advance(minutes=20)
+    await doctor.get("/doctors/me/appointments")
+    shown = (await office.client.get("/office/trail?action=list_doctors_appointments")).text
+    assert "Dr Amara Okafor" in shown
+    assert "2 patients" in shown, "who were looked at at once"
+    assert "Ann Lee" not in shown
+    assert patient.id.replace("-", "")[-6:] in shown
+    asked = (await office.client.get("/office/trail", params={"patient": patient.email.upper()})).text
+    assert "Ann Lee" in asked
+    assert "Bea Moss" not in asked
+    assert (patient.id, "ok", None) in await recorded(admin, "list_audit_events")
+
+    await office.send("/preferences", zone="Asia/Kolkata")
+    late = {"from": "2026-12-01T13:50", "to": "2026-12-01T13:51", "actor": doctor.id}
+    shown = (await office.client.get("/office/trail", params=late)).text
+    assert "13:50" in shown, "when it is 08:20 UTC"
+    assert "list_doctors_appointments" in shown
+    early = (await office.client.get("/office/trail", params=late | {"from": "2026-12-01T13:51"})).text
+    assert "Nothing of this kind has happened." in early
+    unknown = await office.client.get("/office/trail", params={"patient": "nobody@example.com", "action": "book"})
+    assert unknown.status_code == 422
+    assert "There is no account with this address." in unknown.text
+    assert 'value="book"' in unknown.text
+
+
+async def test_accounts_and_events_are_paged(office: Forms, join: Join) -> None:
+    for _ in range(2):
+        await join("patient")
+    found: list[str] = []
+    where: str | None = "/office/users?role=patient&limit=1"
+    while where:
+        shown = (await office.client.get(where)).text
+        found += re.findall(r'class="row account-row" href="/office/users/([^"]+)"', shown)
+        more = re.search(r'<p class="more"><a class="button quiet" href="([^"]+)"', shown)
+        where = more[1].replace("&amp;", "&") if more else None
+    assert len(found) == len(set(found)) == 2
+    assert (await office.client.get("/office/users?cursor=abc")).status_code == 422
