@@ -7,10 +7,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generat
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test coverage lint format messages lock fuzz mutation bench clean
+.PHONY: help run demo migrate test coverage lint format messages lock fuzz mutation bench screenshots clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .tools/bin/uv:
 	python3 -m venv .tools
@@ -68,6 +68,9 @@ mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a 
 
 bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (half an hour); write benchmarks/results.json
 	$(BIN)/python -m benchmarks
+
+screenshots: $(STAMP) ## Take the pictures of the pages that the documentation shows (needs Chromium)
+	$(BIN)/python -m screenshots
 
 clean: ## Remove everything that make has made
 	rm -rf .venv .tools .mutation .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
