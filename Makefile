@@ -66,12 +66,13 @@ fuzz: $(STAMP) ## Throw some 100,000 generated requests at the API (FUZZ_EXAMPLE
 mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a copy, one place at a time; ask if tests notice
 	.ci/mutation
 
-bench: $(STAMP) ## Race for a slot; compare the engine, listings, known and unknown accounts, and use under attack
+bench: $(STAMP) ## Race for a slot; compare the engine, listings, pages, known and unknown accounts, and use under attack
 	$(BIN)/python -m benchmarks.race
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.listing
 	$(BIN)/python -m benchmarks.accounts
 	$(BIN)/python -m benchmarks.attack
+	$(BIN)/python -m benchmarks.pages
 
 screenshots: $(STAMP) ## Take the pictures of the pages that the documentation shows (needs Chromium)
 	$(BIN)/python -m screenshots
