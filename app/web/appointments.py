@@ -19,6 +19,7 @@ from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import booking, lifecycle
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.pages import SignedInPage
 from app.web.practices import list_times
@@ -106,7 +107,8 @@ async def show_cancelling(
 ) -> Response:
     """Asks why."""
     visit = await _get(page, session, appointment_id, trail)
-    return page.render("cancel.html", **_shown(page, visit, now), form=Form())
+    form = restore(page, "cancel_appointment_with_reason")
+    return page.render("cancel.html", **_shown(page, visit, now), form=form)
 
 
 @router.post(_ONE + "/cancel")

@@ -24,7 +24,7 @@ from app.services import booking, offers
 from app.services.audit import Event, record
 from app.services.booking import Wanted
 from app.services.sessions import Grant
-from app.web.drafts import keep, restore
+from app.web.drafts import drop, keep, restore
 from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
 from app.web.pages import Page, SignedInPage
 from app.web.practices import MOST_KINDS
@@ -35,6 +35,7 @@ from app.web.visitors import PageTrail, PatientPage
 
 router = page_router()
 
+PICK = "/visit/pick"
 MOST_OTHERS = 6
 _NEAR = timedelta(days=3)
 _SEARCHED = timedelta(days=14)
@@ -59,16 +60,15 @@ class Booking(Pick):
     reason: Note | None = None
 
 
-@router.get("/visit/pick")
+@router.get(PICK)
 async def show_pick(page: PatientPage, session: DbSession) -> Response:
     """The time that was picked before somebody signed in, to be kept with one tap."""
-    draft = restore(page, "hold_time")
-    form = draft if draft.values else Form(dict(page.request.query_params))
-    pick = form.read(Pick)
+    asked = dict(page.request.query_params)
+    pick = (Form(asked) if asked else restore(page, "hold_time")).read(Pick)
     return page.render("pick.html", **await _describe(page, session, pick))
 
 
-@router.post("/visit/pick")
+@router.post(PICK)
 async def hold_time(page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail) -> Response:
     """Keeps the time for five minutes, and asks what the visit is about."""
     pick = form.read(Pick)
@@ -77,7 +77,10 @@ async def hold_time(page: PatientPage, form: SentForm, session: DbSession, now: 
     except DomainError as error:
         raise await _taken(page, session, pick, error, now) from error
     trail.about(held.id)
-    return page.redirect(_confirm(held.id))
+    response = page.redirect(_confirm(held.id))
+    if "reason" not in restore(page, "book_appointment").values:
+        drop(page, response)
+    return response
 
 
 async def hold_picked(page: Page, grant: Grant, client: RequestClient) -> str | None:
@@ -94,7 +97,7 @@ async def hold_picked(page: Page, grant: Grant, client: RequestClient) -> str | 
             held = await booking.hold_time(session, actor, form.read(Pick).wanted, now=page.now)
             await record(session, _held(actor, held.id, client), now=page.now)
     except DomainError:
-        return "/visit/pick"  # where the same is tried again, and explained
+        return PICK  # where the same is tried again, and explained
     return _confirm(held.id)
 
 
@@ -137,7 +140,9 @@ async def book_appointment(
     except DomainError as error:
         raise await _taken(page, session, pick, error, now, reason=form.value("reason")) from error
     trail.concerns(booked)
-    return page.redirect(f"/visit/done/{booked.id}")
+    response = page.redirect(f"/visit/done/{booked.id}")
+    drop(page, response)
+    return response
 
 
 @router.post("/visit/{hold_id:uuid}/release")
@@ -164,7 +169,9 @@ def _confirm(hold_id: UUID) -> str:
 
 
 def _week_of(page: Page, pick: Pick) -> str:
-    query = {"week": str(pick.start.astimezone(page.zone).date())} | ({"type": str(pick.type)} if pick.type else {})
+    query = {"week": str((pick.start.astimezone(page.zone) if page.zone else pick.start).date())} | (
+        {"type": str(pick.type)} if pick.type else {}
+    )
     return f"/with/{pick.doctor}?{urlencode(query)}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from fastapi import Request, Response
+from starlette.exceptions import HTTPException
 
 from app.web.forms import KEY, SECRETS, TOKEN, Form
 from app.web.pages import Page, SignedInPage, make_page
@@ -21,7 +22,10 @@ async def keep_draft(request: Request, response: Response) -> None:
     If there was a session, that is the same person, or nobody.
     """
     page = make_page(request, None)
-    sent = await request.form(max_files=0)
+    try:
+        sent = await request.form(max_files=0)
+    except HTTPException:
+        return  # too much, too slow, or no form at all
     fields = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
     if page.owns_form_token(fields.get(TOKEN, "")):
         claims = read_claims(page.cookies, page.now)
@@ -33,6 +37,12 @@ def keep(page: Page, response: Response, name: str, fields: Mapping[str, str], o
     kept = {field: value for field, value in fields.items() if field not in {*SECRETS, TOKEN, KEY}}
     if sum(len(value.encode()) for value in kept.values()) <= _LONGEST:
         page.cookies.seal(response, DRAFT, [name, of, kept], page.now, LASTS)
+
+
+def drop(page: Page, response: Response) -> None:
+    """Forgets what was kept, for it is done."""
+    if page.cookies.get(DRAFT) is not None:
+        page.cookies.drop(response, DRAFT)
 
 
 def restore(page: SignedInPage, name: str) -> Form:

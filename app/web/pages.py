@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from hmac import compare_digest
 from http import HTTPStatus
 from pathlib import Path
@@ -70,7 +69,7 @@ class Page:
     def render(self, template: str, status: HTTPStatus = HTTPStatus.OK, **content: Any) -> Response:
         """The page as HTML; shows, once, what was to be told on the next page."""
         told = self.cookies.unseal(FLASH, self.now, _FLASH_LASTS)
-        source = _environment(self.words.locale.language).get_template(template)
+        source = _ENVIRONMENTS[self.words.locale.language].get_template(template)
         html = source.render(page=self, words=self.words, told=told, **content)
         response = HTMLResponse(html, status, HEADERS)
         if self.cookies.get(FORMS) is None:
@@ -175,7 +174,7 @@ def make_page(request: Request, viewer: Actor | None) -> Page:
         cookies=cookies,
         now=now,
         viewer=viewer,
-        words=Words(locale, now.astimezone(zone).date()),
+        words=Words(locale, (now.astimezone(zone) if zone else now).date()),
         zone=zone,
     )
 
@@ -192,8 +191,7 @@ def local_path(wanted: str | None) -> str | None:
     return wanted if is_local else None
 
 
-@cache
-def _environment(language: str) -> Environment:
+def _make_environment(language: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -204,3 +202,7 @@ def _environment(language: str) -> Environment:
     )
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return environment
+
+
+# At the start: a catalogue that cannot be read is noticed then, and not by the first who speaks its language.
+_ENVIRONMENTS = {language: _make_environment(language) for language in LANGUAGES}

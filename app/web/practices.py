@@ -31,6 +31,7 @@ class Times:
 
     week: Week
     days: Sequence[Day]
+    today: date
     earlier: date | None
     """A day of the week before, unless that is over."""
     first: Slot | None
@@ -79,6 +80,7 @@ async def list_times(
     return Times(
         week,
         lay_out(found, week.days, zone),
+        today,
         earlier=week.before if week.before >= today else None,
         first=Slot.of(first.slot) if first.slot else None,
         following=Slot.of(following.slot) if following and following.slot else None,

@@ -1,7 +1,7 @@
 """The second factor of an account: an authenticator app, and recovery codes for the day it is lost."""
 
 from fastapi import BackgroundTasks, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 from segno import make
 
 from app.adapters.mail import recovery_codes_renewed_mail, second_factor_removed_mail, second_factor_set_up_mail
@@ -18,10 +18,14 @@ from app.web.visitors import AccountPage, FreshAccountPage, PageTrail
 router = page_router()
 
 
-class Confirmation(Code):
-    """The first code of an app, and what the app was told, to show it again."""
+class Told(BaseModel):
+    """What an app was told, to show it again."""
 
     secret: str = Field(max_length=64, pattern=r"^[A-Z2-7]+$")
+
+
+class Confirmation(Code, Told):
+    """The first code that it shows."""
 
 
 @router.get("/my/account/second-factor")
@@ -43,13 +47,14 @@ async def confirm_second_factor(
     page: FreshAccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: PageTrail
 ) -> Response:
     """From now on it is asked for. The recovery codes are shown only now, so this is no redirect."""
+    told = form.read(Told)
     try:
         typed = form.read(Confirmation)
         code = typed.otp.get_secret_value()
         new = await second_factor.confirm(session, page.resources.settings, page.actor, code, now)
     except DomainError as error:
         user = await users.get_user(session, page.actor.id)
-        picture = _draw(provisioning_uri(form.value("secret"), user.email))
+        picture = _draw(provisioning_uri(told.secret, user.email))
         raise refuse(page, "second_factor_new.html", form, error, picture=picture) from error
     tasks.add_task(page.resources.mailer, second_factor_set_up_mail(new.address))
     return page.render("recovery_codes.html", codes=new.codes)

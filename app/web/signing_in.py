@@ -13,7 +13,8 @@ from app.routers.sessions import FORGET
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
 from app.services import accounts, sessions
-from app.web.booking import hold_picked
+from app.web.booking import PICK, hold_picked
+from app.web.drafts import drop
 from app.web.forms import Form, SentForm, refuse
 from app.web.pages import local_path
 from app.web.routes import page_router
@@ -79,8 +80,11 @@ async def sign_in(page: BriefPublicPage, form: SentForm, client: RequestClient, 
             await delete_session(session, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
         tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
-    response = page.redirect(await hold_picked(page, grant, client) or local_path(typed.next) or "/start")
+    picked = await hold_picked(page, grant, client)
+    response = page.redirect(picked or local_path(typed.next) or "/start")
     begin_session(page, response, grant)
+    if picked and picked != PICK:
+        drop(page, response)
     return response
 
 

@@ -68,8 +68,9 @@ class Words:
         return self._format(day, pattern)
 
     def days(self, first: date, last: date) -> str:
-        """7 Dec to 13 Dec, as figures."""
-        return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}"
+        """7 Dec to 13 Dec, as figures; with its year if that is another one."""
+        year = f" {last.year}" if last.year != self.today.year else ""
+        return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}{year}"
 
     def weekday(self, day: date) -> str:
         """Tue."""

@@ -119,7 +119,7 @@ async def open_tab(browser: Browser, address: str, app: FastAPI) -> AsyncIterato
     async def open_tab(**options: Any) -> Tab:
         settings = {"java_script_enabled": False, "viewport": PHONE, "locale": "en-GB", **options}
         context = await browser.new_context(**settings)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         tab = Tab(await context.new_page(), address)
         context.on("request", lambda request: tab.requested.append(request.url))
         tabs.append(tab)

@@ -51,6 +51,18 @@ async def test_what_was_typed_stays_but_for_secrets(forms: Forms) -> None:
     assert "short" not in answer.text
 
 
+async def test_what_cannot_be_read_is_refused_and_not_kept(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    large = await client.post("/visit/pick", data={"doctor": "a" * 70_000})
+    assert large.headers["location"] == "/sign-in?next=%2Fvisit%2Fpick"
+    assert "draft" not in client.cookies
+    await forms.sign_in(patient)
+    secret = {"secret": "A" * 10_000, "otp": "123456"}
+    answer = await forms.send("/my/account/second-factor/confirm", on="/my/account", **secret)
+    assert answer.status_code == 422
+
+
 async def test_problems_are_pages_for_people_and_problems_for_programs(client: httpx2.AsyncClient) -> None:
     person = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "de"}
     shown = await client.get("/nowhere", headers=person)

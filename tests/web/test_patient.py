@@ -132,6 +132,7 @@ async def test_a_session_that_ends_on_the_way_loses_nothing(
     assert await tab.page.locator("[name=reason]").input_value() == "A mole"
     await tab.press("Book the visit")
     assert await tab.heading() == "Your visit is booked"
+    assert "draft" not in {cookie["name"] for cookie in await tab.page.context.cookies()}
 
 
 async def test_the_back_button_and_a_second_tap_book_nothing_twice(

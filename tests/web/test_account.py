@@ -1,0 +1,64 @@
+"""What asks for more than a session: the second factor, and one's own data."""
+
+import re
+
+import httpx2
+from pyotp import TOTP
+
+from app.adapters.mail import Mail
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person
+from tests.web.conftest import Forms
+
+FACTOR = "/my/account/second-factor"
+
+
+async def test_a_second_factor_is_set_up_and_its_recovery_codes_are_shown_once(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
+) -> None:
+    await forms.sign_in(patient)
+    begun = await forms.send(FACTOR)
+    secret = re.findall(r"<code>([A-Z2-7]+)</code>", begun.text)[0]
+    assert "<svg" in begun.text
+    confirmed = await forms.send(f"{FACTOR}/confirm", on=FACTOR, secret=secret, otp=TOTP(secret).at(clock.time))
+    codes = re.findall(r"<code>([A-Z0-9-]+)</code>", confirmed.text)
+    assert len(codes) == 10
+    assert [mail.subject for mail in mails] == ["A second factor was set up"]
+    assert codes[0] not in (await client.get(FACTOR)).text
+    client.cookies.clear()
+    assert (await forms.sign_in(patient)).status_code == 401
+    answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD, otp=codes[0])
+    assert answer.headers["location"] == "/start"
+    assert mails[-1].subject == "A recovery code was used"
+    assert "9 are left." in (await client.get(FACTOR)).text
+
+
+async def test_whoever_signed_in_long_ago_signs_in_again_and_goes_on(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
+    await forms.sign_in(patient)
+    clock.advance(minutes=11)
+    asked = await client.get("/my/account/export.json")
+    assert asked.headers["location"] == "/sign-in?next=%2Fmy%2Faccount%2Fexport.json"
+    assert "sign in again" in (await client.get(asked.headers["location"])).text
+    typed = {"username": patient.email, "password": PASSWORD, "next": "/my/account/export.json"}
+    assert (await forms.send("/sign-in", **typed)).headers["location"] == "/my/account/export.json"
+    export = await client.get("/my/account/export.json")
+    assert export.headers["content-disposition"] == 'attachment; filename="export.json"'
+    # The session that was too old has ended: there is the one of the API, and the new one.
+    assert len(export.json()["sessions"]) == 2
+
+
+async def test_a_forgotten_password_is_replaced(forms: Forms, patient: Person, mails: list[Mail]) -> None:
+    for address in ("nobody@example.com", patient.email):
+        answer = await forms.send("/forgotten", email=address)
+        assert answer.headers["location"] == "/reset"
+    [mail] = mails
+    token = mail.text.split("\n\n")[1]
+    refused = await forms.send("/reset", token=f"{token}x", new_password="another good one")
+    assert refused.status_code == 422
+    assert token not in refused.text
+    assert (await forms.send("/reset", token=token, new_password="another good one")).headers["location"] == "/sign-in"
+    assert (await forms.send("/sign-in", username=patient.email, password=PASSWORD)).status_code == 401
+    answer = await forms.send("/sign-in", username=patient.email, password="another good one")
+    assert answer.headers["location"] == "/start"

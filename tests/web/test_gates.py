@@ -1,0 +1,88 @@
+"""Who sees which page, and what is recorded of it."""
+
+from dataclasses import replace
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.core.dependencies import Resources
+from app.core.limits import Limits
+from app.edge import limits as edge_limits
+from tests.conftest import Join
+from tests.people import PASSWORD, Person
+from tests.web.clinic import Clinic, open_clinic
+from tests.web.conftest import Forms
+
+START = "2026-12-08T15:30:00Z"
+
+
+@pytest.fixture
+async def clinic(join: Join) -> Clinic:
+    return await open_clinic(join)
+
+
+async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
+    forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, admin: Person
+) -> None:
+    await forms.sign_in(patient)
+    wanted = {"doctor": clinic.amara.id, "type": clinic.kind, "start": START}
+    held = await forms.send("/visit/pick", on="/my/account", **wanted)
+    booked = await forms.send(held.headers["location"], **wanted, reason="A mole", form_key="once")
+    visit = booked.headers["location"].rpartition("/")[2]
+    await client.get(f"/my/appointments/{visit}")
+    recorded = (await admin.get(f"/admin/audit?patient_id={patient.id}")).json()
+    done = [(each["action"], each["outcome"]) for each in recorded][::-1]
+    assert done[-4:] == [(each, "ok") for each in ("hold_time", "show_hold", "book_appointment", "get_appointment")]
+    assert {each["actor_id"] for each in recorded} == {patient.id}
+    assert recorded[0]["object_id"] == visit
+
+
+async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
+    forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, join: Join, admin: Person
+) -> None:
+    body = {"doctor_id": clinic.amara.id, "visit_type_id": clinic.kind, "start_time": START}
+    visit = (await patient.post("/appointments", body)).json()["id"]
+    client.headers["Accept"] = "text/html"
+    await forms.sign_in(await join("patient"))
+    for path in ("", "/cancel", "/move", "/calendar.ics"):
+        assert (await client.get(f"/my/appointments/{visit}{path}")).status_code == 404
+    refused = await forms.send(f"/my/appointments/{visit}/cancel", on="/my/account", version="1", form_key="once")
+    assert refused.status_code == 404
+    assert "There is nothing here, or it is not yours." in refused.text
+    await forms.sign_in(clinic.amara)
+    refused = await client.get("/my/appointments")
+    assert refused.status_code == 403
+    assert "This page is not for your kind of account." in refused.text
+    recorded = (await admin.get("/admin/audit")).json()
+    assert [(each["action"], each["outcome"]) for each in recorded[:2]] == [
+        ("list_appointments", "wrong_role"),
+        ("log_in", "ok"),
+    ]
+    assert ("cancel_appointment_with_reason", "not_found") in {(each["action"], each["outcome"]) for each in recorded}
+
+
+async def test_whose_role_asks_for_a_second_factor_is_led_to_it(
+    app: FastAPI, forms: Forms, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    resources: Resources = app.state.resources
+    demanding = resources.settings.model_copy(update={"require_second_factor": "everybody"})
+    app.state.resources = replace(resources, settings=demanding)
+    await forms.sign_in(patient)
+    assert (await client.get("/my/appointments")).headers["location"] == "/my/account/second-factor"
+    assert (await client.get("/my/account/second-factor")).status_code == 200
+
+
+async def test_whoever_asks_too_often_is_told_so_on_a_page(
+    app: FastAPI, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_limits, "PAUSE", 0)
+    resources: Resources = app.state.resources
+    strict = resources.settings.model_copy(update={"rate_limit_login": "1/hour"})
+    app.state.resources = replace(resources, settings=strict, limits=Limits(strict))
+    client.headers["Accept"] = "text/html"
+    answers = [await client.post("/sign-in", data={"username": "ann", "password": PASSWORD}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [403, 429]
+    assert int(answers[1].headers["retry-after"]) > 0
+    assert "One moment, please" in answers[1].text
+    assert (await client.get("/sign-in")).status_code == 200
