@@ -10,7 +10,19 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results.json")
-SCRIPTS = ("booking", "routes", "search", "growth", "engines", "race", "engine", "listing", "accounts", "attack")
+SCRIPTS = (
+    "booking",
+    "routes",
+    "search",
+    "growth",
+    "engines",
+    "race",
+    "engine",
+    "listing",
+    "pages",
+    "accounts",
+    "attack",
+)
 LONGEST = 900  # seconds, of one script
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from functools import partial
 from itertools import groupby
 from typing import Annotated
 from urllib.parse import urlencode
@@ -86,7 +85,7 @@ async def list_audit_events(page: AdminPage, session: DbSession, trail: PageTrai
         days=_by_day(shown, zone),
         names=await accounts.list_names(session, named),
         roles=ROLES,
-        narrowed=partial(_narrowed, Form({**form.values, "cursor": ""})),
+        narrowed={action: _narrowed(form, action=action, cursor="") for action in {each.action for each in shown}},
         more=more,
     )
 

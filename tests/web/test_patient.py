@@ -141,6 +141,7 @@ async def test_the_back_button_and_a_second_tap_book_nothing_twice(
     tab = await open_tab()
     await tab.sign_in(patient.email)
     await pick(tab, clinic)
+    await tab.page.locator("[name=reason]").wait_for()  # what is evaluated does not wait
     form = dict(
         await tab.page.locator("form:has([name=reason]) [name]").evaluate_all(
             "fields => fields.map(field => [field.name, field.value])"
