@@ -12,6 +12,7 @@ from app.core.errors import DomainError
 from app.repositories import sessions, users
 from app.routers import privacy as api
 from app.routers.sessions import FORGET
+from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services import accounts, privacy, second_factor
 from app.services.sessions import end_all_sessions
@@ -19,7 +20,7 @@ from app.services.sessions import end_session as end_one
 from app.web.forms import Form, SentForm, refuse
 from app.web.pages import Page
 from app.web.routes import page_router
-from app.web.visitors import SESSION, AccountPage, AnyPage, BriefPage, FreshPage, PageTrail
+from app.web.visitors import SESSION, AccountPage, AnyPage, BriefPage, FreshPage
 
 router = page_router()
 
@@ -81,7 +82,7 @@ async def list_sessions(page: AccountPage, session: DbSession, now: Now) -> Resp
 
 @router.post("/my/account/sessions/{session_id:uuid}/end")
 async def end_session(
-    session_id: UUID, page: AccountPage, _form: SentForm, session: DbSession, trail: PageTrail
+    session_id: UUID, page: AccountPage, _form: SentForm, session: DbSession, trail: Trail
 ) -> Response:
     """Signs out somewhere, at once."""
     trail.about(session_id)
@@ -90,7 +91,7 @@ async def end_session(
 
 
 @router.post("/my/account/sessions/end")
-async def end_sessions(page: AccountPage, _form: SentForm, session: DbSession, _: PageTrail) -> Response:
+async def end_sessions(page: AccountPage, _form: SentForm, session: DbSession, _: Trail) -> Response:
     """Signs out everywhere, here too."""
     await end_all_sessions(session, page.actor)
     return _leave(page, page.gettext("You are signed out everywhere."))
@@ -103,7 +104,7 @@ async def show_data(page: AnyPage) -> Response:
 
 
 @router.get("/my/account/export.json")
-async def export_account(page: FreshPage, session: DbSession, now: Now, trail: PageTrail) -> Response:
+async def export_account(page: FreshPage, session: DbSession, now: Now, trail: Trail) -> Response:
     """All that is kept about her, as a file."""
     response = Response(media_type="application/json")
     export = await api.export_account(page.actor, response, session, now, trail)
@@ -113,7 +114,7 @@ async def export_account(page: FreshPage, session: DbSession, now: Now, trail: P
 
 
 @router.post("/my/account/data")
-async def erase_account(page: FreshPage, form: SentForm, session: DbSession, now: Now, _: PageTrail) -> Response:
+async def erase_account(page: FreshPage, form: SentForm, session: DbSession, now: Now, _: Trail) -> Response:
     """Erases the account."""
     try:
         form.read(Erasure)

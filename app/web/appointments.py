@@ -14,6 +14,7 @@ from app.repositories import appointments, doctors
 from app.repositories.appointments import AppointmentRecord, PageKey, page_key
 from app.routers.appointments import PLACE
 from app.routers.paging import read_cursor, write_cursor
+from app.routers.trail import Trail
 from app.scheduling.decisions import check_action
 from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import Action, AppointmentStatus
@@ -25,7 +26,7 @@ from app.web.pages import SignedInPage
 from app.web.practices import list_times
 from app.web.routes import page_router
 from app.web.slots import Slot
-from app.web.visitors import PageTrail, PatientPage
+from app.web.visitors import PatientPage
 
 router = page_router()
 
@@ -49,7 +50,7 @@ class Move(BaseModel):
 
 @router.get("/my/appointments")
 async def list_appointments(
-    page: PatientPage, session: DbSession, now: Now, trail: PageTrail, after: Cursor | None = None
+    page: PatientPage, session: DbSession, now: Now, trail: Trail, after: Cursor | None = None
 ) -> Response:
     """The upcoming ones, the next first, then the past, the last first."""
     cursor = read_cursor(after, PLACE)
@@ -72,7 +73,7 @@ async def list_appointments(
 
 @router.get(_ONE)
 async def get_appointment(
-    appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: PageTrail
+    appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: Trail
 ) -> Response:
     """One of them, and what can be done about it."""
     visit = await _get(page, session, appointment_id, trail)
@@ -80,7 +81,7 @@ async def get_appointment(
 
 
 @router.get(_ONE + "/calendar.ics")
-async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: DbSession, trail: PageTrail) -> Response:
+async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: DbSession, trail: Trail) -> Response:
     """The visit for a calendar (RFC 5545)."""
     visit = await _get(page, session, appointment_id, trail)
     zone = page.clock_of(visit.time_zone)
@@ -103,7 +104,7 @@ async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: Db
 
 @router.get(_ONE + "/cancel")
 async def show_cancelling(
-    appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: PageTrail
+    appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: Trail
 ) -> Response:
     """Asks why."""
     visit = await _get(page, session, appointment_id, trail)
@@ -113,7 +114,7 @@ async def show_cancelling(
 
 @router.post(_ONE + "/cancel")
 async def cancel_appointment_with_reason(
-    appointment_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+    appointment_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Cancels it; its time is free again at once."""
     visit = await _get(page, session, appointment_id, trail)
@@ -138,7 +139,7 @@ async def show_moving(
     page: PatientPage,
     session: DbSession,
     now: Now,
-    trail: PageTrail,
+    trail: Trail,
     week: LocalDate | None = None,
     start: Annotated[Instant | None, Query()] = None,
 ) -> Response:
@@ -154,7 +155,7 @@ async def show_moving(
 
 @router.post(_ONE + "/move")
 async def reschedule_appointment(
-    appointment_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+    appointment_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Moves it; if the new time is not to be had, it stays where it is."""
     visit = await _get(page, session, appointment_id, trail)
@@ -175,7 +176,7 @@ async def reschedule_appointment(
     return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is moved."))
 
 
-async def _get(page: SignedInPage, session: DbSession, appointment_id: UUID, trail: PageTrail) -> AppointmentRecord:
+async def _get(page: SignedInPage, session: DbSession, appointment_id: UUID, trail: Trail) -> AppointmentRecord:
     visit = await appointments.get_appointment(session, page.actor, appointment_id)
     trail.concerns(visit)
     return visit

@@ -18,6 +18,7 @@ from app.repositories.doctors import DoctorRecord
 from app.repositories.sessions import find_actor
 from app.repositories.visit_types import VisitTypeRecord
 from app.routers.problems import PROBLEMS
+from app.routers.trail import Trail
 from app.scheduling.intervals import to_instant
 from app.schemas.fields import Instant, Note
 from app.services import booking, offers
@@ -31,7 +32,7 @@ from app.web.practices import MOST_KINDS
 from app.web.routes import page_router
 from app.web.sentences import explain
 from app.web.slots import Slot, lay_out
-from app.web.visitors import PageTrail, PatientPage
+from app.web.visitors import PatientPage
 
 router = page_router()
 
@@ -69,7 +70,7 @@ async def show_pick(page: PatientPage, session: DbSession) -> Response:
 
 
 @router.post(PICK)
-async def hold_time(page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail) -> Response:
+async def hold_time(page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
     """Keeps the time for five minutes, and asks what the visit is about."""
     pick = form.read(Pick)
     try:
@@ -108,7 +109,7 @@ def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
 
 
 @router.get("/visit/{hold_id:uuid}")
-async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: PageTrail) -> Response:
+async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: Trail) -> Response:
     """The time that is kept; asks what the visit is about."""
     trail.about(hold_id)
     held = await calendar.find_hold(session, hold_id, page.actor.id)
@@ -123,7 +124,7 @@ async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: N
 
 @router.post("/visit/{hold_id:uuid}")
 async def book_appointment(
-    hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+    hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Books the visit."""
     pick = form.read(Pick)
@@ -146,9 +147,7 @@ async def book_appointment(
 
 
 @router.post("/visit/{hold_id:uuid}/release")
-async def release_hold(
-    hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, trail: PageTrail
-) -> Response:
+async def release_hold(hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, trail: Trail) -> Response:
     """Gives the time back, and leads to the doctor's other times; one that is gone already is no matter."""
     pick = form.read(Pick)
     trail.about(hold_id)
@@ -157,7 +156,7 @@ async def release_hold(
 
 
 @router.get("/visit/done/{appointment_id:uuid}")
-async def show_booked(appointment_id: UUID, page: PatientPage, session: DbSession, trail: PageTrail) -> Response:
+async def show_booked(appointment_id: UUID, page: PatientPage, session: DbSession, trail: Trail) -> Response:
     """What has been booked."""
     booked = await appointments.get_appointment(session, page.actor, appointment_id)
     trail.concerns(booked)

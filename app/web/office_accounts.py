@@ -18,13 +18,14 @@ from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
 from app.routers.admin import note
 from app.routers.paging import read_cursor, write_cursor
+from app.routers.trail import Trail
 from app.schemas import admin as wire
 from app.services import administration
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.languages import N_
 from app.web.pages import Page
 from app.web.routes import page_router
-from app.web.visitors import AdminPage, PageTrail
+from app.web.visitors import AdminPage
 
 router = page_router()
 
@@ -108,7 +109,7 @@ ACTS: Mapping[ActName, Act] = {
 
 
 @router.get("/office/users")
-async def list_users(page: AdminPage, session: DbSession, trail: PageTrail) -> Response:
+async def list_users(page: AdminPage, session: DbSession, trail: Trail) -> Response:
     """Accounts, the newest first; before them, where nothing narrows them down, the doctors who wait."""
     form = Form(dict(page.request.query_params))
     choices: Mapping[str, Any] = {"roles": ROLES, "statuses": STATUSES}
@@ -143,7 +144,7 @@ async def _list_waiting(session: DbSession) -> list[AccountRecord]:
 
 @router.get("/office/users/{user_id:uuid}")
 async def get_account(
-    page: AdminPage, user_id: UUID, session: DbSession, trail: PageTrail, act: ActName | None = None
+    page: AdminPage, user_id: UUID, session: DbSession, trail: Trail, act: ActName | None = None
 ) -> Response:
     """One account; with ``act``, what that would mean, to be confirmed."""
     account = note(trail, await accounts.get_account(session, user_id))
@@ -194,7 +195,7 @@ def _done(page: Page, user_id: UUID, name: ActName) -> Response:
 
 @router.post("/office/users/{user_id:uuid}/approve")
 async def approve_doctor(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Lists a doctor."""
     async with deciding(page, session, form, user_id, "approve"):
@@ -205,7 +206,7 @@ async def approve_doctor(
 
 @router.post("/office/users/{user_id:uuid}/suspend")
 async def suspend_user(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Keeps somebody out."""
     async with deciding(page, session, form, user_id, "suspend"):
@@ -216,7 +217,7 @@ async def suspend_user(
 
 @router.post("/office/users/{user_id:uuid}/reinstate")
 async def reinstate_user(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Lets somebody in again."""
     async with deciding(page, session, form, user_id, "reinstate"):
@@ -227,7 +228,7 @@ async def reinstate_user(
 
 @router.post("/office/users/{user_id:uuid}/end-sessions")
 async def end_sessions_of_user(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: PageTrail
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail
 ) -> Response:
     """Signs somebody out everywhere; an administrator herself, too."""
     async with deciding(page, session, form, user_id, "end-sessions"):
@@ -243,7 +244,7 @@ async def remove_second_factor_of_user(
     resources: AppResources,
     session: DbSession,
     tasks: BackgroundTasks,
-    trail: PageTrail,
+    trail: Trail,
 ) -> Response:
     """Helps somebody who has lost it."""
     async with deciding(page, session, form, user_id, "remove-second-factor"):

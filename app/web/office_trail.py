@@ -17,6 +17,7 @@ from app.core.permissions import Role
 from app.repositories import accounts, audit
 from app.repositories.audit import AuditRecord
 from app.routers.paging import read_cursor, write_cursor
+from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
 from app.scheduling.zones import resolve
 from app.schemas.audit import Action
@@ -24,7 +25,7 @@ from app.schemas.fields import FIRST_YEAR, LAST_YEAR, Cursor, Instant, LoginName
 from app.web.forms import Form, refuse
 from app.web.office_accounts import ROLES
 from app.web.routes import page_router
-from app.web.visitors import AdminPage, PageTrail
+from app.web.visitors import AdminPage
 
 router = page_router()
 
@@ -47,7 +48,7 @@ class TrailQuery(Query):
 
 
 @router.get("/office/trail")
-async def list_audit_events(page: AdminPage, session: DbSession, trail: PageTrail) -> Response:
+async def list_audit_events(page: AdminPage, session: DbSession, trail: Trail) -> Response:
     """Who has read or changed whose data, day by day, the newest first.
 
     Staff are named. A patient is a number that leads to her account, where it is recorded that somebody looked, unless

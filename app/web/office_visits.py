@@ -6,14 +6,14 @@ from uuid import UUID
 from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
-from app.routers.trail import RequestTrail
+from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
 from app.services import administration
 from app.web.forms import SentForm
 from app.web.office_accounts import ACTS, deciding
 from app.web.pages import SignedInPage
 from app.web.routes import page_router
-from app.web.visitors import AdminPage, PageTrail
+from app.web.visitors import AdminPage
 
 router = page_router()
 
@@ -25,7 +25,7 @@ _STAYS_BROKEN = timedelta(minutes=10)
 
 @router.post("/office/users/{user_id:uuid}/break-glass")
 async def break_glass(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: PageTrail
+    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail
 ) -> Response:
     """Takes the reason; what it opens is a page that can be looked at again, for ten minutes."""
     async with deciding(page, session, form, user_id, "break-glass"):
@@ -39,7 +39,7 @@ async def break_glass(
 
 @router.get("/office/users/{user_id:uuid}/visits")
 async def list_visits_behind_glass(
-    page: AdminPage, user_id: UUID, session: DbSession, now: Now, trail: PageTrail
+    page: AdminPage, user_id: UUID, session: DbSession, now: Now, trail: Trail
 ) -> Response:
     """A patient's visits, for who has said why; else it asks."""
     match page.cookies.unseal(GLASS, now, _STAYS_BROKEN):

@@ -11,6 +11,7 @@ from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import doctors, visit_types
 from app.routers.problems import PROBLEMS
+from app.routers.trail import Trail
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import from_instant
 from app.schemas.fields import Body, ClockTime, LocalDate
@@ -21,7 +22,7 @@ from app.web.languages import N_
 from app.web.practice_calendar import moment_of
 from app.web.routes import page_router
 from app.web.sentences import explain
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -48,7 +49,7 @@ class Question(Body):
 
 
 @router.get("/practice/hours/conflicts")
-async def list_doctors_appointments(page: DoctorPage, session: DbSession, now: Now, trail: PageTrail) -> Response:
+async def list_doctors_appointments(page: DoctorPage, session: DbSession, now: Now, trail: Trail) -> Response:
     """What is booked, not over, and outside of her hours as they are now; the first hundred."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
     found = await conflicts.page_conflicting(

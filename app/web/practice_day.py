@@ -7,12 +7,13 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
+from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.services import agenda
 from app.web.practice_calendar import STATUSES, Day, possible_actions
 from app.web.routes import page_router
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -32,7 +33,7 @@ class Entry:
 
 @router.get("/practice/day")
 async def list_doctors_appointments(
-    page: DoctorPage, session: DbSession, now: Now, trail: PageTrail, day: Day = None
+    page: DoctorPage, session: DbSession, now: Now, trail: Trail, day: Day = None
 ) -> Response:
     """A day, today unless another one is named."""
     found = await agenda.get_agenda(session, page.actor, day=day, now=now)

@@ -8,6 +8,7 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
+from app.routers.trail import Trail
 from app.scheduling.hours import WEEKDAYS
 from app.schemas import schedule as wire
 from app.services import schedule
@@ -17,7 +18,7 @@ from app.web.languages import N_
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import Day, of_fields
 from app.web.routes import page_router
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -50,9 +51,7 @@ async def get_weekly_hours(page: DoctorPage, session: DbSession, now: Now, day: 
 
 
 @router.post("/practice/hours")
-async def set_weekly_hours(
-    page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail
-) -> Response:
+async def set_weekly_hours(page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
     """Replaces the plan, from one day on; or, before that, shows one more window to fill in."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
     if (weekday := form.value("add")) in rows:

@@ -8,6 +8,7 @@ from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
+from app.routers.trail import Trail
 from app.schemas import doctors as wire
 from app.schemas.fields import TIME_ZONES
 from app.services import practice
@@ -15,7 +16,7 @@ from app.web.forms import Form, SentForm, read_by, refuse
 from app.web.practice_calendar import of_fields
 from app.web.practice_hours import tell_affected
 from app.web.routes import page_router
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -33,7 +34,7 @@ async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
 
 
 @router.post("/practice/profile")
-async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail) -> Response:
+async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
     """Changes it; in another time zone the hours keep their wall times, and what is booked keeps its instants."""
     try:
         _, affected = await practice.change_practice(session, page.actor, _read(form), now)

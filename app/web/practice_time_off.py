@@ -11,6 +11,7 @@ from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import doctors, time_off
 from app.routers.problems import PROBLEMS
+from app.routers.trail import Trail
 from app.scheduling.availability import window
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.zones import day_of
@@ -22,7 +23,7 @@ from app.web.practice_calendar import moment_of, of_fields
 from app.web.practice_hours import tell_affected
 from app.web.routes import page_router
 from app.web.sentences import explain
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -63,7 +64,7 @@ async def preview_time_off(
     page: DoctorPage,
     session: DbSession,
     now: Now,
-    trail: PageTrail,
+    trail: Trail,
     first: Annotated[str, Query()] = "",
     leaves: Annotated[str, Query()] = "",
     last: Annotated[str, Query()] = "",
@@ -96,7 +97,7 @@ async def preview_time_off(
 
 @router.post("/practice/hours/time-off")
 async def take_time_off(
-    page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: PageTrail, _: Once
+    page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Takes it; what is booked in it stays booked until it is cancelled or moved."""
     content = await _content(page, session, now)

@@ -13,7 +13,7 @@ from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord
-from app.routers.trail import RequestTrail
+from app.routers.trail import RequestTrail, Trail
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.status import Action
 from app.scheduling.zones import day_of, day_span
@@ -24,7 +24,7 @@ from app.web.languages import N_
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import STATUSES, Day, day_page, possible_actions
 from app.web.routes import page_router
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -53,7 +53,7 @@ class Move(Body):
 
 
 @router.get("/practice/visits/{appointment_id:uuid}")
-async def get_appointment(page: DoctorPage, appointment_id: UUID, session: DbSession, trail: PageTrail) -> Response:
+async def get_appointment(page: DoctorPage, appointment_id: UUID, session: DbSession, trail: Trail) -> Response:
     """All that is known of it."""
     visit = await _get_visit(page, appointment_id, session, trail)
     return page.render("practice_visit.html", form=Form(), **_content(page, visit))
@@ -61,7 +61,7 @@ async def get_appointment(page: DoctorPage, appointment_id: UUID, session: DbSes
 
 @router.post("/practice/visits/{appointment_id:uuid}/arrive")
 async def arrive(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Notes that the patient is there."""
     return await _advance(page, Action.ARRIVE, appointment_id, form, session, trail)
@@ -69,7 +69,7 @@ async def arrive(
 
 @router.post("/practice/visits/{appointment_id:uuid}/complete")
 async def complete(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Notes that the visit has taken place."""
     return await _advance(page, Action.COMPLETE, appointment_id, form, session, trail)
@@ -77,7 +77,7 @@ async def complete(
 
 @router.post("/practice/visits/{appointment_id:uuid}/no-show")
 async def no_show(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Notes that the patient did not come."""
     return await _advance(page, Action.NO_SHOW, appointment_id, form, session, trail)
@@ -85,7 +85,7 @@ async def no_show(
 
 @router.post("/practice/visits/{appointment_id:uuid}/cancel")
 async def cancel_appointment(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: PageTrail, _: Once
+    page: DoctorPage, appointment_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Cancels it, and says why."""
     visit = await _get_visit(page, appointment_id, session, trail)
@@ -106,7 +106,7 @@ async def cancel_appointment(
 
 @router.get("/practice/visits/{appointment_id:uuid}/move")
 async def show_free_times(
-    page: DoctorPage, appointment_id: UUID, session: DbSession, now: Now, trail: PageTrail, day: Day = None
+    page: DoctorPage, appointment_id: UUID, session: DbSession, now: Now, trail: Trail, day: Day = None
 ) -> Response:
     """The times to which it can be moved, in the seven days from one on."""
     visit = await _get_visit(page, appointment_id, session, trail)
@@ -120,7 +120,7 @@ async def reschedule_appointment(
     form: SentForm,
     session: DbSession,
     now: Now,
-    trail: PageTrail,
+    trail: Trail,
     _: Once,
     day: Day = None,
 ) -> Response:

@@ -14,13 +14,14 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
+from app.routers.trail import Trail
 from app.scheduling.intervals import HOUR, MINUTE, Interval, clip, from_instant, to_instant
 from app.scheduling.zones import wall_time
 from app.services import agenda
 from app.services.agenda import DAYS_OF_WEEK, Agenda
 from app.web.practice_calendar import STATUSES, Day
 from app.web.routes import page_router
-from app.web.visitors import DoctorPage, PageTrail
+from app.web.visitors import DoctorPage
 
 router = page_router()
 
@@ -88,7 +89,7 @@ class Column:
 
 @router.get("/practice/week")
 async def list_doctors_appointments(
-    page: DoctorPage, session: DbSession, now: Now, trail: PageTrail, day: Day = None
+    page: DoctorPage, session: DbSession, now: Now, trail: Trail, day: Day = None
 ) -> Response:
     """The week of a day, today unless another one is named; it begins on the day on which weeks begin where one is."""
     week_begins = page.words.locale.first_week_day

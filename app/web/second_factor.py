@@ -9,11 +9,12 @@ from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.core.one_time_codes import provisioning_uri
 from app.repositories import users
+from app.routers.trail import Trail
 from app.schemas.accounts import Code
 from app.services import second_factor
 from app.web.forms import Form, SentForm, refuse
 from app.web.routes import page_router
-from app.web.visitors import AccountPage, FreshAccountPage, PageTrail
+from app.web.visitors import AccountPage, FreshAccountPage
 
 router = page_router()
 
@@ -35,7 +36,7 @@ async def get_second_factor(page: AccountPage, session: DbSession) -> Response:
 
 
 @router.post("/my/account/second-factor")
-async def set_up_second_factor(page: FreshAccountPage, _form: SentForm, session: DbSession, _: PageTrail) -> Response:
+async def set_up_second_factor(page: FreshAccountPage, _form: SentForm, session: DbSession, _: Trail) -> Response:
     """Shows what the app is to be told; it is not asked for yet. Sent again, it begins anew."""
     new = await second_factor.set_up(session, page.resources.settings, page.actor)
     form = Form({"secret": new.secret})
@@ -44,7 +45,7 @@ async def set_up_second_factor(page: FreshAccountPage, _form: SentForm, session:
 
 @router.post("/my/account/second-factor/confirm")
 async def confirm_second_factor(
-    page: FreshAccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: PageTrail
+    page: FreshAccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: Trail
 ) -> Response:
     """From now on it is asked for. The recovery codes are shown only now, so this is no redirect."""
     told = form.read(Told)
@@ -62,7 +63,7 @@ async def confirm_second_factor(
 
 @router.post("/my/account/second-factor/recovery-codes")
 async def renew_recovery_codes(
-    page: FreshAccountPage, _form: SentForm, session: DbSession, tasks: BackgroundTasks, _: PageTrail
+    page: FreshAccountPage, _form: SentForm, session: DbSession, tasks: BackgroundTasks, _: Trail
 ) -> Response:
     """New codes; the ones from before work no longer."""
     new = await second_factor.renew_recovery_codes(session, page.actor)
@@ -72,7 +73,7 @@ async def renew_recovery_codes(
 
 @router.post("/my/account/second-factor/remove")
 async def remove_second_factor(
-    page: FreshAccountPage, _form: SentForm, session: DbSession, tasks: BackgroundTasks, _: PageTrail
+    page: FreshAccountPage, _form: SentForm, session: DbSession, tasks: BackgroundTasks, _: Trail
 ) -> Response:
     """Nothing but the password is asked for from now on."""
     if address := await second_factor.remove(session, page.actor):

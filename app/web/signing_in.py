@@ -10,6 +10,7 @@ from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.repositories.sessions import delete_session
 from app.routers.sessions import FORGET
+from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
 from app.services import accounts, sessions
@@ -23,7 +24,6 @@ from app.web.visitors import (
     AccountPage,
     AnyPage,
     BriefPublicPage,
-    PageTrail,
     PublicPage,
     begin_session,
 )
@@ -124,7 +124,7 @@ async def register(page: BriefPublicPage, form: SentForm, client: RequestClient,
 
 
 @router.post("/sign-out")
-async def logout(page: AccountPage, _form: SentForm, session: DbSession, _: PageTrail) -> Response:
+async def logout(page: AccountPage, _form: SentForm, session: DbSession, _: Trail) -> Response:
     """Ends the session; the browser forgets what it has kept of us."""
     await sessions.end_session(session, page.actor, page.actor.get_login().session_id)
     response = page.redirect("/", page.gettext("You are signed out."))

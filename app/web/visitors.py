@@ -26,7 +26,6 @@ from app.core.permissions import Actor, Role
 from app.core.security import AccessClaims
 from app.repositories import sessions
 from app.repositories.sessions import VisitorRecord
-from app.routers.trail import Trail
 from app.services.sessions import Grant, is_idling, stay
 from app.web.cookies import Cookies
 from app.web.pages import Page, SignedInPage, make_page
@@ -121,6 +120,3 @@ FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(setting_up=Fa
 """An ``AnyPage`` of somebody who has signed in within the last ten minutes."""
 FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(setting_up=True, find=find_visitor)))]
 """An ``AccountPage`` of somebody who has."""
-
-PageTrail = Trail
-"""What a page names that shows or changes patients' data; before ``Once``, which may answer at once."""
