@@ -159,7 +159,8 @@ async def test_a_day_is_worked_through_by_the_keyboard_alone(
         await tab.page.keyboard.press("Tab")
         if "/arrive" in (await tab.page.locator(":focus").get_attribute("formaction") or ""):
             break
-    await tab.page.keyboard.press("Enter")
+    async with tab.page.expect_navigation():  # unlike a click, a key does not wait
+        await tab.page.keyboard.press("Enter")
     assert "is here." in await tab.text()
     await tab.go("/practice/hours")
     await tab.page.locator("[name=sunday_0_to]").fill("12:00")
