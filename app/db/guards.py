@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Select, Table, literal_column
+from sqlalchemy import ColumnElement, Select, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db.base import Base, table_of
+from app.db.prepared import Prepared, fetch
 
 _EXCLUSION_VIOLATION = "23P01"  # SQLSTATE, appendix A of PostgreSQL's manual
 _INSERT: dict[str, Callable[[type[Base] | Table], postgresql.Insert | sqlite.Insert]] = {
@@ -35,23 +36,23 @@ async def insert_unless_taken(
     One statement: a plain INSERT against an exclusion constraint deadlocks under contention (docs/booking.md).
     """
     try:
-        inserted = await session.scalar(
-            _insert_or_nothing(session.get_bind().dialect.name, table_of(table), source), values
+        inserted = await fetch(
+            session, _insert_or_nothing(session.get_bind().dialect.name, table_of(table), source), values
         )
     except IntegrityError as error:
         # ON CONFLICT does not reach into triggers.
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             return False
         raise
-    return inserted is not None
+    return bool(inserted)
 
 
 @cache
-def _insert_or_nothing(dialect: str, table: Table, source: Select[*tuple[Any, ...]] | None) -> Executable:
+def _insert_or_nothing(dialect: str, table: Table, source: Select[*tuple[Any, ...]] | None) -> Prepared:
     insert = _INSERT[dialect](table)
     if source is not None:
         insert = insert.from_select(source.selected_columns.keys(), source, include_defaults=False)
-    return insert.on_conflict_do_nothing().returning(literal_column("1"))
+    return Prepared(insert.on_conflict_do_nothing().returning(literal_column("1")))
 
 
 async def upsert[Result](

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.chain import START, Head
 from app.core.permissions import Role
 from app.db.base import table_of
+from app.db.prepared import Prepared, send
 from app.models import AuditEvent
 from app.models.audit import UNSEALED
 
 # The ORM would look at each row of many.
 _TABLE = table_of(AuditEvent)
 _FACTS = [column.name for column in _TABLE.columns if column.name not in {"position", "hash"}]
-_INSERT = _TABLE.insert()
+_INSERT = Prepared(_TABLE.insert())
 _RECORD = select(*(_TABLE.c[name] for name in (*_FACTS, "position", "hash")))
 
 
@@ -60,7 +61,7 @@ def _record(row: Sequence[Any]) -> AuditRecord:
 
 async def insert_events(session: AsyncSession, events: Sequence[AuditRecord]) -> None:
     """Adds to the trail, in one statement."""
-    await session.execute(_INSERT, [{name: getattr(event, name) for name in _FACTS} for event in events])
+    await send(session, _INSERT, [{name: getattr(event, name) for name in _FACTS} for event in events])
 
 
 async def count_unsealed(session: AsyncSession) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import DomainError
 from app.db.base import table_of
 from app.db.guards import insert_unless_taken
+from app.db.prepared import Prepared, fetch, send
 from app.db.session import has_waited_too_long
 from app.models import IdempotencyKey
 
@@ -19,10 +20,11 @@ KEPT = timedelta(hours=24)
 _TRIES = 2
 _KEYS = table_of(IdempotencyKey)
 _THIS = (_KEYS.c.user_id == bindparam("caller"), _KEYS.c.key == bindparam("sent"))
-# Made once, and of tables: the ORM would look at them anew for each request.
-_FIND = select(_KEYS.c.request_hash, _KEYS.c.status, _KEYS.c.etag, _KEYS.c.body, _KEYS.c.created_at).where(*_THIS)
-_FORGET = delete(_KEYS).where(*_THIS, _KEYS.c.created_at <= bindparam("forgotten"))
-_KEEP = update(_KEYS).where(*_THIS)
+_FIND = Prepared(
+    select(_KEYS.c.request_hash, _KEYS.c.status, _KEYS.c.etag, _KEYS.c.body, _KEYS.c.created_at).where(*_THIS)
+)
+_FORGET = Prepared(delete(_KEYS).where(*_THIS, _KEYS.c.created_at <= bindparam("forgotten")))
+_KEEP = Prepared(update(_KEYS).where(*_THIS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,19 @@ async def reserve_key(
             if has_waited_too_long(error):
                 raise DomainError("request_in_flight") from error
             raise
-        row = (await session.execute(_FIND, this)).one_or_none()
+        row = next(iter(await fetch(session, _FIND, this)), None)
         if row and row.created_at > forgotten:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
             return Answer(row.status, row.etag, row.body)
-        await session.execute(_FORGET, this | {"forgotten": forgotten})
+        await send(session, _FORGET, [this | {"forgotten": forgotten}])
     raise DomainError("request_in_flight")
 
 
 async def keep_answer(session: AsyncSession, user_id: UUID, key: str, answer: Answer) -> None:
     """Keeps what the request with this key is going to be answered; committed together with what it did."""
     kept = {"status": answer.status, "etag": answer.etag, "body": answer.body}
-    await session.execute(_KEEP, {"caller": user_id, "sent": key} | kept)
+    await send(session, _KEEP, [{"caller": user_id, "sent": key} | kept])
 
 
 async def sweep_keys(session: AsyncSession, now: datetime) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     DateTime,
-    Select,
     Subquery,
     and_,
     bindparam,
@@ -28,6 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
 from app.db.lists import padded
+from app.db.prepared import Prepared, fetch
 from app.models import Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import BRIEFLY, LISTED, DoctorRecord
@@ -68,7 +68,7 @@ async def get_plan(
     is not hers or (unless ``withdrawn``) no longer offered.
     """
     asked = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
-    rows = (await session.execute(_plan(withdrawn=withdrawn, listed=listed), asked)).all()
+    rows = await fetch(session, _plan(withdrawn=withdrawn, listed=listed), asked)
     if not rows:
         raise DomainError("not_found")
     row: Sequence[Any] = rows[0]
@@ -132,11 +132,11 @@ _RULES_OF_MANY = select(_rules_near(lambda whose: whose.in_(bindparam("doctor_id
 
 
 @cache  # to build it takes longer than to have it answered
-def _plan(*, withdrawn: bool, listed: bool) -> Select[*tuple[Any, ...]]:
+def _plan(*, withdrawn: bool, listed: bool) -> Prepared:
     doctor_id: BindParameter[Any] = bindparam("doctor_id")
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
-    return (
+    return Prepared(
         BRIEFLY.add_columns(
             Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns
         )

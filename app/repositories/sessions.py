@@ -12,6 +12,7 @@ from app.core.clients import Client
 from app.core.permissions import Actor, Login
 from app.core.security import AccessClaims
 from app.db.base import table_of
+from app.db.prepared import Prepared, fetch
 from app.models import LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
@@ -46,8 +47,7 @@ _RECORD = select(
 
 
 _USERS, _SESSIONS = table_of(User), table_of(LoginSession)
-# Made once, and of tables: the ORM would look at it anew for each request.
-_ACTOR = (
+_FOUND = (
     select(_USERS.c.role, _USERS.c.name, _SESSIONS.c.created_at, _SESSIONS.c.second_factor)
     .join(_USERS, _USERS.c.id == _SESSIONS.c.user_id)
     .where(
@@ -56,13 +56,15 @@ _ACTOR = (
         _USERS.c.suspended_at.is_(None),
     )
 )
+_ACTOR = Prepared(_FOUND)
 
 
 async def find_actor(session: AsyncSession, claims: AccessClaims) -> Actor | None:
     """The caller, if what the token claims still holds: the one check per request."""
-    found = await session.execute(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
-    if (row := found.one_or_none()) is None:
+    found = await fetch(session, _ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
+    if not found:
         return None
+    [row] = found
     return Actor(claims.user_id, row.role, row.name, Login(claims.session_id, row.created_at, row.second_factor))
 
 
@@ -75,16 +77,17 @@ class VisitorRecord:
     ends_at: datetime
 
 
-_VISITOR = _ACTOR.add_columns(_SESSIONS.c.refreshed_at, _SESSIONS.c.ends_at).where(
-    _SESSIONS.c.expires_at > bindparam("now")
+_VISITOR = Prepared(
+    _FOUND.add_columns(_SESSIONS.c.refreshed_at, _SESSIONS.c.ends_at).where(_SESSIONS.c.expires_at > bindparam("now"))
 )
 
 
 async def find_visitor(session: AsyncSession, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
     """Who looks at a page: as ``find_actor``, but as no token says how long, her session must not have expired."""
     this = {"session_id": claims.session_id, "user_id": claims.user_id, "now": now}
-    if (row := (await session.execute(_VISITOR, this)).one_or_none()) is None:
+    if not (found := await fetch(session, _VISITOR, this)):
         return None
+    [row] = found
     login = Login(claims.session_id, row.created_at, row.second_factor)
     return VisitorRecord(Actor(claims.user_id, row.role, row.name, login), row.refreshed_at, row.ends_at)
 

@@ -1,7 +1,6 @@
 """Who commits, and what becomes of a database that is away."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -15,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.dependencies import Resources
 from app.core.errors import DomainError
-from app.db.engine import create_engine
 from app.db.session import Sessions
 from app.models import PasswordReset
 from tests.databases import connected
@@ -89,13 +87,6 @@ async def test_a_mistake_of_ours_is_not_called_busy(sessions: Sessions) -> None:
     with pytest.raises(IntegrityError):
         async with sessions.write() as session:
             session.add_all([PasswordReset(token_hash="x", user_id=uuid4(), expires_at=LATER)])
-
-
-@pytest.fixture
-async def impatient(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url, pool_size=1, timeout=1)
-    yield engine
-    await engine.dispose()
 
 
 async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, sessions: Sessions) -> None:

@@ -1,0 +1,15 @@
+"""An engine that gives up soon."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.engine import create_engine
+
+
+@pytest.fixture
+async def impatient(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_size=1, timeout=1)
+    yield engine
+    await engine.dispose()
