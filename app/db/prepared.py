@@ -62,6 +62,9 @@ async def send(session: AsyncSession, prepared: Prepared, rows: Sequence[Values]
 
     Raises what ``fetch`` raises.
     """
+    if len(rows) == 1:
+        await fetch(session, prepared, rows[0])
+        return
     driver: _Driver | None = session.info.get(_DRIVER)
     if driver is None:
         await session.execute(prepared.statement, rows)
@@ -69,8 +72,8 @@ async def send(session: AsyncSession, prepared: Prepared, rows: Sequence[Values]
         return
     compiled = prepared.compiled(driver.connection.dialect, tuple(rows[0]))
     bound = [compiled.bind(values) for values in rows]
-    with _announced(driver.connection, compiled.sql, bound):
-        await (driver.send(compiled.sql, bound) if len(bound) > 1 else driver.fetch(compiled.sql, bound[0]))
+    with _announced(driver.connection, compiled.sql, bound, many=True):
+        await driver.send(compiled.sql, bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,10 @@ def _spreading(fetch: Callable[..., Awaitable[Iterable[Iterable[Any]]]]) -> Any:
 
 
 @contextmanager
-def _announced(connection: Connection, sql: str, bound: Sequence[Any]) -> Iterator[None]:
+def _announced(connection: Connection, sql: str, bound: Sequence[Any], *, many: bool = False) -> Iterator[None]:
     """Tells whoever listens to SQLAlchemy's statements of this one, and makes its errors of the driver's."""
     for listener in connection.dispatch.before_cursor_execute:
-        listener(connection, None, sql, bound, None, False)
+        listener(connection, None, sql, bound, None, many)
     try:
         yield
     except (PostgresError, InterfaceError, sqlite3.Error) as error:
