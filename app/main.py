@@ -127,15 +127,16 @@ def create_app(
     problems.add_handlers(app)
     pages_of_problems.add_handlers(app)
     docs.add_documentation(app)
+    # In the order in which they are asked for: a request is held against each in turn.
     for edge in (
+        appointments,
+        offers,
+        search,
+        doctors,
+        holds,
         auth,
         sessions,
         second_factor,
-        doctors,
-        offers,
-        search,
-        holds,
-        appointments,
         schedule,
         visit_types,
         audit,

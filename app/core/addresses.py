@@ -1,10 +1,12 @@
 """Addresses of clients."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 UNKNOWN = "unknown"
 
 
+@lru_cache(1024)  # each is read several times in a request
 def read_address(host: str | None) -> IPv4Address | IPv6Address | None:
     """The address, without a scope and as IPv4 if it is one in IPv6's clothes; ``None`` for anything else.
 

@@ -26,8 +26,8 @@ _DRIVER = "driver"
 class Prepared:
     """A statement that is the same every time but for its parameters.
 
-    An INSERT or an UPDATE writes the columns that are among the names of the values. Lists for an ``IN`` must be
-    literal (``literal_execute``), and no column may have a default that SQLAlchemy would have to fill in.
+    An INSERT or an UPDATE writes the columns that are among the names of the values. It cannot have lists for an
+    ``IN``, nor columns with a default that SQLAlchemy would have to fill in.
     """
 
     statement: Select[*tuple[Any, ...]] | Insert | Update | Delete
@@ -133,7 +133,7 @@ class _Compiled:
 def _compile(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Compiled:
     compiled = cast(
         "SQLCompiler",
-        statement.compile(dialect=dialect, column_keys=names, compile_kwargs={"render_postcompile": True}),
+        statement.compile(dialect=dialect, column_keys=names),
     )
     types = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
     columns = list(statement.exported_columns)

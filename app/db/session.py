@@ -1,5 +1,6 @@
 """The only place that commits and rolls back."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,9 +40,14 @@ class Sessions:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A transaction that is committed at the end, and rolled back if anything is raised."""
-        async with busy_if_away(), AsyncSession(self._writing, expire_on_commit=False) as session:
-            yield session
-            await session.commit()
+        async with busy_if_away():
+            session = AsyncSession(self._writing, expire_on_commit=False)
+            try:
+                yield session
+                await session.commit()  # gives the connection back, too
+            except BaseException:
+                await asyncio.shield(session.close())
+                raise
 
 
 class _ReadSession(Session):

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Uuid,
     and_,
     bindparam,
     case,
@@ -21,7 +22,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    true,
     type_coerce,
 )
 from sqlalchemy.exc import IntegrityError
@@ -32,6 +32,7 @@ from app.db.base import table_of
 from app.db.guards import insert_unless_taken, violated_guard
 from app.db.lists import padded
 from app.db.locks import lock_all
+from app.db.prepared import Prepared, fetch
 from app.models import Appointment, Doctor
 from app.repositories.appointments import AppointmentRecord, change_appointment
 from app.scheduling.decisions import LONGEST_BUFFER, LONGEST_VISIT, Refusal
@@ -41,7 +42,7 @@ from app.scheduling.visits import Taken
 
 _LONGEST_BUFFER = timedelta(microseconds=LONGEST_BUFFER)
 _LONGEST_BUSY = timedelta(microseconds=LONGEST_BUFFER + LONGEST_VISIT + LONGEST_BUFFER)
-_OCCUPIES_TIME = Appointment.status.not_in([status for status in AppointmentStatus if not status.occupies_time])
+_OCCUPIES_TIME = and_(*(Appointment.status != status for status in AppointmentStatus if not status.occupies_time))
 # Spelt as in the index of the holds, which a parameter would hide from.
 _IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
 
@@ -158,6 +159,36 @@ async def find_conflict(
     return Refusal.PATIENT_BUSY if found else None
 
 
+def _time(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=Appointment.start_time.type)
+
+
+def _around(span: Interval) -> dict[str, datetime]:
+    first, last = map(from_instant, span)
+    return {"first": first, "last": last, "earliest": first - _LONGEST_BUSY, "latest": last + _LONGEST_BUFFER}
+
+
+_TAKES = select(Appointment.busy_start, Appointment.busy_end, Appointment.start_time, Appointment.visit_type_id).where(
+    _OCCUPIES_TIME,
+    Appointment.busy_end > _time("first"),
+    Appointment.busy_start < _time("last"),
+    # As in _is_busy_in.
+    Appointment.start_time > _time("earliest"),
+    Appointment.start_time < _time("latest"),
+    not_(and_(_IS_HOLD, Appointment.expires_at <= _time("now"))),
+)
+_TAKEN = Prepared(
+    _TAKES.where(
+        Appointment.doctor_id == bindparam("doctor_id"),
+        not_(and_(_IS_HOLD, Appointment.patient_id.is_not_distinct_from(bindparam("viewer", type_=Uuid())))),
+        Appointment.id.is_distinct_from(bindparam("without", type_=Uuid())),
+    )
+)
+_TAKEN_OF = _TAKES.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointment.patient_id))).where(
+    Appointment.doctor_id.in_(bindparam("doctor_ids", expanding=True))
+)
+
+
 async def list_taken(
     session: AsyncSession,
     doctor_id: UUID,
@@ -172,59 +203,20 @@ async def list_taken(
     Leaves out holds that are over, the ``viewer``'s own holds, which are not in her own way, and the appointment that
     is to be moved.
     """
-    rows = await session.execute(
-        select(Appointment.busy_start, Appointment.busy_end, Appointment.start_time, Appointment.visit_type_id).where(
-            Appointment.doctor_id == doctor_id,
-            _OCCUPIES_TIME,
-            _is_busy_in(span),
-            _stands(now, viewer),
-            Appointment.id != without if without else true(),
-        )
-    )
+    asked = {"doctor_id": doctor_id, "now": now, "viewer": viewer, "without": without, **_around(span)}
     return [
         Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
-        for busy_start, busy_end, start, visit_type_id in rows
+        for busy_start, busy_end, start, visit_type_id in await fetch(session, _TAKEN, asked)
     ]
-
-
-def _time(name: str) -> BindParameter[datetime]:
-    return bindparam(name, type_=Appointment.start_time.type)
-
-
-_TAKEN_OF = select(
-    Appointment.doctor_id,
-    Appointment.busy_start,
-    Appointment.busy_end,
-    Appointment.start_time,
-    Appointment.visit_type_id,
-    case((_IS_HOLD, Appointment.patient_id)),
-).where(
-    Appointment.doctor_id.in_(bindparam("doctor_ids", expanding=True)),
-    _OCCUPIES_TIME,
-    Appointment.busy_end > _time("first"),
-    Appointment.busy_start < _time("last"),
-    # As in _is_busy_in.
-    Appointment.start_time > _time("earliest"),
-    Appointment.start_time < _time("latest"),
-    not_(and_(_IS_HOLD, Appointment.expires_at <= _time("now"))),
-)
 
 
 async def list_taken_of(
     session: AsyncSession, doctor_ids: Collection[UUID], span: Interval, now: datetime
 ) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
     """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
-    first, last = map(from_instant, span)
-    asked = {
-        "doctor_ids": padded(doctor_ids),
-        "first": first,
-        "last": last,
-        "earliest": first - _LONGEST_BUSY,
-        "latest": last + _LONGEST_BUFFER,
-        "now": now,
-    }
+    asked = {"doctor_ids": padded(doctor_ids), "now": now, **_around(span)}
     taken: dict[UUID, list[tuple[Taken, UUID | None]]] = {doctor_id: [] for doctor_id in doctor_ids}
-    for doctor_id, busy_start, busy_end, start, visit_type_id, holder in await session.execute(_TAKEN_OF, asked):
+    for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await session.execute(_TAKEN_OF, asked):
         each = Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
         taken[doctor_id].append((each, holder))
     return taken

@@ -26,25 +26,9 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """The body; ``json.JSONDecodeError``, which never quotes it, for anything that is not strict JSON."""
-        body = await self.body()
-        # Before anything is built of them: an attack is nothing but these, and no request of ours has half as many.
-        if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
-            raise _bad("has too many lists and objects")
-        try:
-            return json.loads(
-                body.decode(),
-                object_pairs_hook=_object,
-                parse_constant=_refuse_constant,
-                parse_float=_finite,
-            )
-        except json.JSONDecodeError:
-            raise
-        except UnicodeDecodeError:
-            raise _bad("not UTF-8") from None
-        except RecursionError:
-            raise _bad("nested too deeply") from None
-        except ValueError:  # an integer of thousands of digits
-            raise _bad("a number is too long") from None
+        if not hasattr(self, "_json"):
+            self._json = _read_json(await self.body())
+        return self._json
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # it is awaited, and nothing else
         """The form; refused if a field stands twice in it (RFC 6749 section 3.2)."""
@@ -153,6 +137,27 @@ class StrictRoute(APIRoute):
             return response
 
         return handle_strictly
+
+
+def _read_json(body: bytes) -> Any:
+    # Before anything is built of them: an attack is nothing but these, and no request of ours has half as many.
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+        raise _bad("has too many lists and objects")
+    try:
+        return json.loads(
+            body.decode(),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError:
+        raise _bad("not UTF-8") from None
+    except RecursionError:
+        raise _bad("nested too deeply") from None
+    except ValueError:  # an integer of thousands of digits
+        raise _bad("a number is too long") from None
 
 
 def _bad(message: str) -> json.JSONDecodeError:
