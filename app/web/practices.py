@@ -23,6 +23,8 @@ from app.web.visitors import PublicPage
 router = page_router()
 
 MOST_KINDS = 50
+MOST_TIMES = 160
+"""A week with more is shown day by day: nobody looks through so many, and the page would be too heavy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Times:
 
     week: Week
     days: Sequence[Day]
+    only: Day | None
+    """The one that is shown, if all of them would be too much."""
     today: date
     earlier: date | None
     """A day of the week before, unless that is over."""
@@ -77,12 +81,20 @@ async def list_times(
         following = await offers.find_next_slot(
             session, doctor.id, visit_type_id=kind, start=end, viewer=viewer, now=now
         )
+    days = lay_out(found, week.days, zone)
     return Times(
         week,
-        lay_out(found, week.days, zone),
+        days,
+        _choose_day(days, shown) if len(found) > MOST_TIMES else None,
         today,
         earlier=week.before if week.before >= today else None,
         first=Slot.of(first.slot) if first.slot else None,
         following=Slot.of(following.slot) if following and following.slot else None,
         is_empty=not found,
     )
+
+
+def _choose_day(days: Sequence[Day], wanted: date) -> Day:
+    """The wanted day, else the next one with times, else the last one before it."""
+    with_times = [day for day in days if day.parts]
+    return next((day for day in with_times if day.date >= wanted), with_times[-1])
