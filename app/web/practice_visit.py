@@ -100,7 +100,9 @@ async def cancel_appointment(
             now=page.now,
         )
     except DomainError as error:
-        raise refuse(page, "practice_visit.html", form, error, **_content(page, visit)) from error
+        raise refuse(
+            page, "practice_visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
     return page.redirect(day_page(cancelled), page.gettext("The visit is cancelled; its time is free again."))
 
 
@@ -140,7 +142,7 @@ async def reschedule_appointment(
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "practice_move.html", form, error, **content) from error
+        raise refuse(page, "practice_move.html", form, error, shown_by=show_free_times, **content) from error
     told = page.gettext(
         "Moved: %(patient)s comes on %(moment)s.",
         patient=moved.patient.name,
@@ -164,7 +166,9 @@ async def _advance(
     try:
         await lifecycle.advance_appointment(session, page.actor, appointment_id, action, now=page.now)
     except DomainError as error:
-        raise refuse(page, "practice_visit.html", form, error, **_content(page, visit)) from error
+        raise refuse(
+            page, "practice_visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
     return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=visit.patient.name))
 
 
