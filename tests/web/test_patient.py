@@ -180,6 +180,7 @@ async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic
     await reach("10:30, Tuesday 8 December")
     await keys.press("Enter")
     await tab.page.wait_for_url("**/sign-in?**")
+    await tab.page.locator("[name=username]:focus").wait_for()
     await keys.type(patient.email)
     await keys.press("Tab")
     await keys.type(PASSWORD)
