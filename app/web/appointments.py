@@ -149,7 +149,7 @@ async def show_moving(
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
     doctor = await doctors.get_doctor(session, visit.doctor_id)
     shown = week or visit.start_time.astimezone(page.clock_of(visit.time_zone)).date()
-    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now)
+    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now, moving=visit)
     return page.render("move.html", **_shown(page, visit, now), times=times)
 
 

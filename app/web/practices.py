@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from fastapi import Query, Response
 
 from app.core.dependencies import DbSession, Now
 from app.repositories import doctors, visit_types
+from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
 from app.scheduling.intervals import to_instant
 from app.scheduling.zones import day_of
@@ -63,24 +65,32 @@ async def get_doctor(
 
 
 async def list_times(
-    page: Page, session: DbSession, doctor: DoctorRecord, kind: UUID | None, wanted: date | None, now: datetime
+    page: Page,
+    session: DbSession,
+    doctor: DoctorRecord,
+    kind: UUID | None,
+    wanted: date | None,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
 ) -> Times:
-    """The week that a wanted day lies in; without one, the week of the first time that can be had."""
-    zone = page.clock_of(doctor.time_zone)
+    """The week that a wanted day lies in; without one, the week of the first time that can be had.
+
+    Times for a kind of visit, or those to which one can be moved.
+    """
     viewer = page.viewer.id if page.viewer else None
+    find_next_slot = partial(
+        offers.find_next_slot, session, doctor.id, visit_type_id=kind, viewer=viewer, now=now, moving=moving
+    )
+    zone = page.clock_of(doctor.time_zone)
     today = day_of(to_instant(now), zone)
-    first = await offers.find_next_slot(session, doctor.id, visit_type_id=kind, start=None, viewer=viewer, now=now)
+    first = await find_next_slot(start=None)
     shown = wanted or (day_of(first.slot[0], zone) if first.slot else today)
     week = Week.around(max(shown, today), zone, page.words.locale)
     start, end = week.span
     _, found = await offers.list_slots(
-        session, doctor.id, visit_type_id=kind, start=start, end=end, viewer=viewer, now=now
+        session, doctor.id, visit_type_id=kind, start=start, end=end, viewer=viewer, now=now, moving=moving
     )
-    following = None
-    if not found:
-        following = await offers.find_next_slot(
-            session, doctor.id, visit_type_id=kind, start=end, viewer=viewer, now=now
-        )
+    following = None if found else await find_next_slot(start=end)
     days = lay_out(found, week.days, zone)
     return Times(
         week,

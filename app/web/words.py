@@ -68,7 +68,9 @@ class Words:
         return self._format(day, pattern)
 
     def days(self, first: date, last: date) -> str:
-        """7 Dec to 13 Dec, as figures; with its year if that is another one."""
+        """7 Dec to 13 Dec, as figures, or a single day; with its year if that is another one."""
+        if first == last:
+            return self.short_day(first)
         year = f" {last.year}" if last.year != self.today.year else ""
         return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}{year}"
 
