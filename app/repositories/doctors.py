@@ -147,13 +147,14 @@ async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
     await lower_bounds(session, [doctor_id])
 
 
+async def update_name_key(session: AsyncSession, doctor_id: UUID, name: str) -> None:
+    """Has a doctor found, and listed, by this name."""
+    await session.execute(update(Doctor).where(Doctor.id == doctor_id).values(name_key=search_key(name)))
+
+
 async def update_doctor(session: AsyncSession, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
-    """Changes fields of a ``DoctorRecord``; to be called inside ``begin_rule_change``."""
+    """Changes fields of a ``DoctorRecord``, but for her name; to be called inside ``begin_rule_change``."""
     columns = dict(changes)
-    if "name" in columns:
-        name = columns.pop("name")
-        await session.execute(update(User).where(User.id == doctor_id).values(name=name))
-        columns["name_key"] = search_key(name)
     if "specialty" in columns:
         columns["specialty_key"] = columns["specialty"] and search_key(columns["specialty"])
     if columns:

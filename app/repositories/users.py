@@ -161,6 +161,15 @@ async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: 
     return await get_user(session, user_id) if token_hash in redeemed.all() else None
 
 
+async def update_name(session: AsyncSession, user_id: UUID, name: str) -> UserRecord:
+    """Gives an account another name; ``not_authenticated`` if it was erased while this waited."""
+    renamed = update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name)
+    row = (await session.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
+    if row is None:
+        raise DomainError("not_authenticated")
+    return UserRecord(*row)
+
+
 async def update_password(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
     """Sets a new password."""
     await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))

@@ -1,4 +1,4 @@
-"""Accounts: registering, logging in and out, passwords."""
+"""Accounts: registering, logging in and out, names and passwords."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,6 +13,7 @@ from app.adapters.mail import (
 )
 from app.core.dependencies import (
     AccountActor,
+    AnyActor,
     AppResources,
     BriefActor,
     DbSession,
@@ -252,3 +253,17 @@ async def change_password(
 async def me(actor: AccountActor, session: DbSession) -> UserRecord:
     """Your own account."""
     return await users.get_user(session, actor.id)
+
+
+@router.patch(
+    "/me",
+    response_model=wire.User,
+    responses=responses("not_authenticated", "body_too_large", "invalid_request", "busy"),
+)
+async def change_name(body: wire.NameChange, actor: AnyActor, session: DbSession, _: Trail) -> UserRecord:
+    """Change your name.
+
+    It is the one that others know you by: doctors see who comes, and patients whom they book. What a doctor says of
+    herself besides is changed by `PATCH /doctors/me`, which takes a name as well.
+    """
+    return await accounts.change_name(session, actor, body.name)

@@ -101,6 +101,7 @@ async def open_trail(request: Request, session: DbSession, now: Now) -> RequestT
         await audit.record(session, *trail.events(), now=now)
 
     request.state.before_commit.append(record)
+    request.state.trail = trail
     return trail
 
 
@@ -125,6 +126,18 @@ async def record_refusal(request: Request, error: DomainError) -> None:
             await audit.record(session, event, now=resources.clock())
     except DomainError as busy:
         log.warning("a refusal was not recorded: %r", busy.__cause__)
+
+
+async def record_showing(request: Request, operation: str) -> None:
+    """Records that what a refused request was about was shown again, as the operation that shows it otherwise.
+
+    In a transaction of its own, for that of the request is gone; what cannot be recorded must not be shown.
+    """
+    trail: RequestTrail = request.state.trail
+    resources: Resources = request.app.state.resources
+    async with resources.sessions.write() as session:
+        events = [replace(event, action=operation) for event in trail.events()]
+        await audit.record(session, *events, now=resources.clock())
 
 
 def _event(request: Request, actor: Actor, client: Client) -> Event:

@@ -66,6 +66,12 @@ class User(Answer):
     )
 
 
+class NameChange(Body):
+    """Another name."""
+
+    name: Name = Field(examples=["Ann Lee-Moss"])
+
+
 class LoginForm(BaseModel):
     """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
 

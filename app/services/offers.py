@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError, invalid_field
 from app.repositories import calendar
+from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.plans import Plan, get_plan
 from app.repositories.visit_types import VisitTypeRecord
@@ -106,17 +107,19 @@ async def list_slots(
     end: datetime | None,
     viewer: UUID | None,
     now: datetime,
+    moving: AppointmentRecord | None = None,
 ) -> tuple[DoctorRecord, list[Interval]]:
     """Every visit of a type that can be booked and starts inside ``[start, end)``: exactly what booking accepts.
 
     From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days. At most one more than
-    ``MOST_SLOTS``: where there are more, the list goes on from the start of the last one.
+    ``MOST_SLOTS``: where there are more, the list goes on from the start of the last one. For a visit that is
+    ``moving``, what moving it accepts, but for where it is: it stays its kind, even if that is no longer offered.
     """
     span = span_of(start, end, USUAL_LISTING, now)
-    plan = await get_plan(session, doctor_id, (span[0], span[1] + DAY), visit_type_id)
-    visit_type = choose_visit_type(plan)
-    taken = await _taken(session, plan, visit_type, (span[0], span[1] + visit_type.duration), viewer, now)
-    return plan.doctor, list(islice(_slots(plan.rules, visit_type, taken, span, now), MOST_SLOTS + 1))
+    plan, visit_type = await _get_plan(session, doctor_id, span, visit_type_id, moving)
+    sought = span[0], span[1] + visit_type.duration
+    taken = await _taken(session, plan, visit_type, sought, viewer, now, moving)
+    return plan.doctor, list(islice(_slots(plan.rules, visit_type, taken, span, now, moving), MOST_SLOTS + 1))
 
 
 async def find_next_slot(
@@ -127,15 +130,18 @@ async def find_next_slot(
     start: datetime | None,
     viewer: UUID | None,
     now: datetime,
+    moving: AppointmentRecord | None = None,
 ) -> NextSlot:
-    """The first slot from ``start`` (now, unless given) on. Looks a year ahead, no further."""
+    """The first of the slots that ``list_slots`` lists from ``start`` (now, unless given) on.
+
+    Looks a year ahead, no further.
+    """
     first = max(to_instant(start or now), to_instant(now))
     until = first + LONGEST_SEARCH
-    plan = await get_plan(session, doctor_id, (first, until + DAY), visit_type_id)
-    visit_type = choose_visit_type(plan)
-    taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now)
+    plan, visit_type = await _get_plan(session, doctor_id, (first, until), visit_type_id, moving)
+    taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now, moving)
     span = first, until
-    if slot := next(_slots(plan.rules, visit_type, taken, span, now), None):
+    if slot := next(_slots(plan.rules, visit_type, taken, span, now, moving), None):
         return NextSlot(plan.doctor, slot, until, None)
     # What is told is why not the first time in her hours that is not too soon; the next ones are usually alike.
     bare = replace(plan.rules, time_off=(), limits=Limits(plan.rules.limits.min_notice))
@@ -163,16 +169,50 @@ async def explain_time(
     return Explanation(plan.doctor, visit, explain(plan.rules, visit_type, visit, taken, to_instant(now)))
 
 
+async def _get_plan(
+    session: AsyncSession,
+    doctor_id: UUID,
+    span: Interval,
+    visit_type_id: UUID | None,
+    moving: AppointmentRecord | None,
+) -> tuple[Plan, VisitType]:
+    wide = span[0], span[1] + DAY
+    if moving is None:
+        plan = await get_plan(session, doctor_id, wide, visit_type_id)
+        return plan, choose_visit_type(plan)
+    plan = await get_plan(session, doctor_id, wide, moving.visit_type_id, withdrawn=True)
+    visit_type = visit_type_of(plan.doctor, plan.visit_type)
+    if visit_type.id is None:
+        # It keeps its length; it begins when others of hers might.
+        length = to_instant(moving.end_time) - to_instant(moving.start_time)
+        visit_type = replace(visit_type, duration=length, step=visit_type.duration)
+    return plan, visit_type
+
+
 async def _taken(
-    session: AsyncSession, plan: Plan, visit_type: VisitType, span: Interval, viewer: UUID | None, now: datetime
+    session: AsyncSession,
+    plan: Plan,
+    visit_type: VisitType,
+    span: Interval,
+    viewer: UUID | None,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
 ) -> list[Taken]:
     reached = reach(plan.rules, visit_type, span)
-    return list(await calendar.list_taken(session, plan.doctor.id, reached, now, viewer=viewer))
+    without = moving.id if moving else None
+    return list(await calendar.list_taken(session, plan.doctor.id, reached, now, viewer=viewer, without=without))
 
 
 def _slots(
-    rules: Rules, visit_type: VisitType, taken: list[Taken], span: Interval, now: datetime
+    rules: Rules,
+    visit_type: VisitType,
+    taken: list[Taken],
+    span: Interval,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
 ) -> Iterator[Interval]:
     """The slots inside ``span``, a week at a time: whoever needs the first ones alone does not pay for all."""
+    here = moving and to_instant(moving.start_time)
     for begin in range(span[0], span[1], _STRIDE):
-        yield from slots(rules, visit_type, taken, (begin, min(begin + _STRIDE, span[1])), to_instant(now))
+        found = slots(rules, visit_type, taken, (begin, min(begin + _STRIDE, span[1])), to_instant(now))
+        yield from (slot for slot in found if slot[0] != here)

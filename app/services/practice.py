@@ -13,6 +13,7 @@ from app.core.permissions import Actor
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import VisitTypeRecord
+from app.services.accounts import change_name
 from app.services.conflicts import Affected, find_affected
 
 MOST_VISIT_TYPES = 100
@@ -26,7 +27,10 @@ async def change_practice(
     In another time zone her rules keep their wall times, and what is booked keeps its instants.
     """
     await doctors.begin_rule_change(session, actor.id)
-    await doctors.update_doctor(session, actor.id, changes)
+    others = dict(changes)
+    if "name" in others:
+        await change_name(session, actor, others.pop("name"))
+    await doctors.update_doctor(session, actor.id, others)
     affected = await find_affected(session, actor, since=now) if "time_zone" in changes else Affected(0, ())
     return await doctors.get_own_practice(session, actor.id), affected
 

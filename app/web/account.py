@@ -1,6 +1,6 @@
-"""One's own account: what it is, its password, where it is signed in, and one's own data."""
+"""One's own account: what it is, its name and password, where it is signed in, and one's own data."""
 
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import BackgroundTasks, Response
@@ -17,8 +17,9 @@ from app.schemas import accounts as wire
 from app.services import accounts, privacy, second_factor
 from app.services.sessions import end_all_sessions
 from app.services.sessions import end_session as end_one
+from app.web.drafts import drop, restore
 from app.web.forms import Form, SentForm, refuse
-from app.web.pages import Page
+from app.web.pages import Page, SignedInPage
 from app.web.routes import page_router
 from app.web.visitors import SESSION, AccountPage, AnyPage, BriefPage, FreshPage
 
@@ -36,11 +37,29 @@ class Erasure(BaseModel):
 @router.get("/my/account")
 async def me(page: AccountPage, session: DbSession) -> Response:
     """All that can be looked after."""
-    return page.render(
-        "account.html",
-        user=await users.get_user(session, page.actor.id),
-        factor=await second_factor.get_status(session, page.actor),
-    )
+    content = await _content(page, session)
+    form = Form({"name": content["user"].name, **restore(page, "change_name").values})
+    return page.render("account.html", form=form, **content)
+
+
+@router.post("/my/account")
+async def change_name(page: AnyPage, form: SentForm, session: DbSession, _: Trail) -> Response:
+    """Changes the name that others know her by."""
+    content = await _content(page, session)
+    try:
+        await accounts.change_name(session, page.actor, form.read(wire.NameChange).name)
+    except DomainError as error:
+        raise refuse(page, "account.html", form, error, **content) from error
+    response = page.redirect("/my/account", page.gettext("Your name is changed."))
+    drop(page, response)
+    return response
+
+
+async def _content(page: SignedInPage, session: DbSession) -> dict[str, Any]:
+    return {
+        "user": await users.get_user(session, page.actor.id),
+        "factor": await second_factor.get_status(session, page.actor),
+    }
 
 
 @router.get("/my/account/password")

@@ -129,7 +129,7 @@ async def cancel_appointment_with_reason(
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "cancel.html", form, error, **_shown(page, visit, now)) from error
+        raise refuse(page, "cancel.html", form, error, shown_by=show_cancelling, **_shown(page, visit, now)) from error
     return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is cancelled."))
 
 
@@ -149,7 +149,7 @@ async def show_moving(
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
     doctor = await doctors.get_doctor(session, visit.doctor_id)
     shown = week or visit.start_time.astimezone(page.clock_of(visit.time_zone)).date()
-    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now)
+    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now, moving=visit)
     return page.render("move.html", **_shown(page, visit, now), times=times)
 
 
@@ -172,7 +172,9 @@ async def reschedule_appointment(
         )
     except DomainError as error:
         slot = _moved(visit, typed.start)
-        raise refuse(page, "move_confirm.html", form, error, **_shown(page, visit, now), slot=slot) from error
+        raise refuse(
+            page, "move_confirm.html", form, error, shown_by=show_moving, **_shown(page, visit, now), slot=slot
+        ) from error
     return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is moved."))
 
 

@@ -131,9 +131,10 @@ async def book_appointment(
     try:
         typed = form.read(Booking)
     except DomainError as error:
+        trail.about(hold_id)
         held = await calendar.find_hold(session, hold_id, page.actor.id)
-        content = await _describe(page, session, pick)
-        raise refuse(page, "confirm.html", form, error, **content, hold_id=hold_id, held=held) from error
+        content = await _describe(page, session, pick) | {"hold_id": hold_id, "held": held}
+        raise refuse(page, "confirm.html", form, error, shown_by=show_hold, **content) from error
     try:
         booked = await booking.book_appointment(
             session, page.actor, typed.wanted, reason=typed.reason or None, hold_id=hold_id, now=now

@@ -126,14 +126,26 @@ Once = Annotated[None, Depends(answer_once)]
 class RefusedForm(Exception):  # noqa: N818 - the answer to an error, not one
     """Raised, never returned, so that the transaction is rolled back: a form with what is wrong with it."""
 
-    def __init__(self, response: Response, error: DomainError) -> None:
+    def __init__(self, response: Response, error: DomainError, shown_by: str | None = None) -> None:
         super().__init__()
         self.response = response
         self.error = error
+        self.shown_by = shown_by
 
 
-def refuse(page: Page, template: str, form: Form, error: DomainError, **content: Any) -> RefusedForm:
-    """The form again, with what was typed, but for secrets, and what is wrong with it; to be raised."""
+def refuse(
+    page: Page,
+    template: str,
+    form: Form,
+    error: DomainError,
+    *,
+    shown_by: Callable[..., object] | None = None,
+    **content: Any,
+) -> RefusedForm:
+    """The form again, with what was typed, but for secrets, and what is wrong with it; to be raised.
+
+    A page that tells of a patient names the route that it is ``shown_by`` otherwise: it is recorded like that one.
+    """
     if error.code == "not_authenticated":
         raise error
     values = {name: value for name, value in form.values.items() if name not in SECRETS}
@@ -141,7 +153,7 @@ def refuse(page: Page, template: str, form: Form, error: DomainError, **content:
     response = page.render(template, PROBLEMS[error.code][0], form=again, **content)
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
-    return RefusedForm(response, error)
+    return RefusedForm(response, error, shown_by and shown_by.__name__)
 
 
 def explain_fields(words: Words, error: DomainError) -> dict[str, str]:

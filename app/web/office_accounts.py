@@ -18,7 +18,7 @@ from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
 from app.routers.admin import note
 from app.routers.paging import read_cursor, write_cursor
-from app.routers.trail import Trail
+from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
 from app.services import administration
 from app.web.forms import Form, Once, SentForm, refuse
@@ -179,14 +179,15 @@ def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
 
 @asynccontextmanager
 async def deciding(
-    page: Page, session: DbSession, form: Form, user_id: UUID, name: ActName
+    page: Page, session: DbSession, form: Form, trail: RequestTrail, user_id: UUID, name: ActName
 ) -> AsyncIterator[AccountRecord]:
     """Shows the question again, with what was typed, where an act is refused; ``not_found`` without an account."""
     account = await accounts.get_account(session, user_id)
     try:
         yield account
     except DomainError as error:
-        raise refuse(page, "office_decision.html", form, error, **_decision(account, name)) from error
+        decision = _decision(note(trail, account), name)
+        raise refuse(page, "office_decision.html", form, error, shown_by=get_account, **decision) from error
 
 
 def _done(page: Page, user_id: UUID, name: ActName) -> Response:
@@ -198,7 +199,7 @@ async def approve_doctor(
     page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Lists a doctor."""
-    async with deciding(page, session, form, user_id, "approve"):
+    async with deciding(page, session, form, trail, user_id, "approve"):
         why = form.read(wire.Decision).reason
         note(trail, await administration.approve_doctor(session, user_id, now), why)
     return _done(page, user_id, "approve")
@@ -209,7 +210,7 @@ async def suspend_user(
     page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Keeps somebody out."""
-    async with deciding(page, session, form, user_id, "suspend"):
+    async with deciding(page, session, form, trail, user_id, "suspend"):
         why = form.read(wire.Decision).reason
         note(trail, await administration.suspend_user(session, page.actor, user_id, now), why)
     return _done(page, user_id, "suspend")
@@ -220,7 +221,7 @@ async def reinstate_user(
     page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Lets somebody in again."""
-    async with deciding(page, session, form, user_id, "reinstate"):
+    async with deciding(page, session, form, trail, user_id, "reinstate"):
         why = form.read(wire.Decision).reason
         note(trail, await administration.reinstate_user(session, user_id), why)
     return _done(page, user_id, "reinstate")
@@ -231,7 +232,7 @@ async def end_sessions_of_user(
     page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail
 ) -> Response:
     """Signs somebody out everywhere; an administrator herself, too."""
-    async with deciding(page, session, form, user_id, "end-sessions"):
+    async with deciding(page, session, form, trail, user_id, "end-sessions"):
         note(trail, await administration.end_sessions(session, user_id))
     return _done(page, user_id, "end-sessions")
 
@@ -247,7 +248,7 @@ async def remove_second_factor_of_user(
     trail: Trail,
 ) -> Response:
     """Helps somebody who has lost it."""
-    async with deciding(page, session, form, user_id, "remove-second-factor"):
+    async with deciding(page, session, form, trail, user_id, "remove-second-factor"):
         account, removed = await administration.remove_second_factor(session, page.actor, user_id)
         note(trail, account)
     if removed:

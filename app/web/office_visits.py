@@ -28,7 +28,7 @@ async def break_glass(
     page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail
 ) -> Response:
     """Takes the reason; what it opens is a page that can be looked at again, for ten minutes."""
-    async with deciding(page, session, form, user_id, "break-glass"):
+    async with deciding(page, session, form, trail, user_id, "break-glass"):
         why = form.read(wire.Decision).reason
         await administration.break_glass(session, user_id, now)
     _note(trail, user_id, why)

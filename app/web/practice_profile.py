@@ -10,9 +10,9 @@ from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
 from app.routers.trail import Trail
 from app.schemas import doctors as wire
-from app.schemas.fields import TIME_ZONES
 from app.services import practice
 from app.web.forms import Form, SentForm, read_by, refuse
+from app.web.places import list_places
 from app.web.practice_calendar import of_fields
 from app.web.practice_hours import tell_affected
 from app.web.routes import page_router
@@ -20,7 +20,8 @@ from app.web.visitors import DoctorPage
 
 router = page_router()
 
-ZONES = sorted(TIME_ZONES)
+UTC = ("UTC", "UTC")
+"""What a doctor has who has chosen none."""
 
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
@@ -30,7 +31,8 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     """All of it, to be changed."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
-    return page.render("practice_profile.html", form=Form(_values(doctor)), zones=ZONES)
+    form = Form(_values(doctor))
+    return page.render("practice_profile.html", form=form, places=list_places(page.words, doctor.time_zone, UTC))
 
 
 @router.post("/practice/profile")
@@ -39,7 +41,8 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     try:
         _, affected = await practice.change_practice(session, page.actor, _read(form), now)
     except DomainError as error:
-        raise refuse(page, "practice_profile.html", form, error, zones=ZONES) from error
+        places = list_places(page.words, form.value("time_zone"), UTC)
+        raise refuse(page, "practice_profile.html", form, error, places=places) from error
     trail.concerns(*affected.appointments)
     return tell_affected(page, affected, "/practice/profile", page.gettext("Your practice is changed."))
 

@@ -23,12 +23,13 @@ from app.web.forms import Form, Once, SentForm, refuse
 from app.web.languages import N_
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import STATUSES, Day, day_page, possible_actions
+from app.web.practices import MOST_TIMES
 from app.web.routes import page_router
+from app.web.slots import DAYS, lay_out
 from app.web.visitors import DoctorPage
 
 router = page_router()
 
-_SHOWN_DAYS = 7
 _TOLD: Mapping[Action, str] = {
     Action.ARRIVE: N_("Noted: %(patient)s is here."),
     Action.COMPLETE: N_("Noted: %(patient)s has been seen."),
@@ -100,7 +101,9 @@ async def cancel_appointment(
             now=page.now,
         )
     except DomainError as error:
-        raise refuse(page, "practice_visit.html", form, error, **_content(page, visit)) from error
+        raise refuse(
+            page, "practice_visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
     return page.redirect(day_page(cancelled), page.gettext("The visit is cancelled; its time is free again."))
 
 
@@ -140,7 +143,7 @@ async def reschedule_appointment(
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "practice_move.html", form, error, **content) from error
+        raise refuse(page, "practice_move.html", form, error, shown_by=show_free_times, **content) from error
     told = page.gettext(
         "Moved: %(patient)s comes on %(moment)s.",
         patient=moved.patient.name,
@@ -164,7 +167,9 @@ async def _advance(
     try:
         await lifecycle.advance_appointment(session, page.actor, appointment_id, action, now=page.now)
     except DomainError as error:
-        raise refuse(page, "practice_visit.html", form, error, **_content(page, visit)) from error
+        raise refuse(
+            page, "practice_visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
     return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=visit.patient.name))
 
 
@@ -182,32 +187,27 @@ async def _list_times(session: DbSession, visit: AppointmentRecord, day: Day, no
     zone = ZoneInfo(visit.time_zone)
     today = day_of(to_instant(now), zone)
     first = max(day or day_of(to_instant(visit.start_time), zone), today)
-    last = first + timedelta(days=_SHOWN_DAYS - 1)
-    try:
-        _, slots = await offers.list_slots(
-            session,
-            visit.doctor_id,
-            visit_type_id=visit.visit_type_id,
-            start=from_instant(day_span(first, zone)[0]),
-            end=from_instant(day_span(last, zone)[1]),
-            viewer=visit.patient_id,
-            now=now,
-        )
-    except DomainError as error:
-        if error.code not in {"not_found", "visit_type_required"}:
-            raise
-        slots = None  # its kind is offered no more, or its doctor is
-    days: dict[object, list[tuple[str, datetime]]] = {}
-    for start, _end in slots or ():
-        moment = from_instant(start)
-        days.setdefault(day_of(start, zone), []).append((moment.isoformat().replace("+00:00", "Z"), moment))
+    days = [first + timedelta(days=number) for number in range(DAYS)]
+    _, found = await offers.list_slots(
+        session,
+        visit.doctor_id,
+        visit_type_id=visit.visit_type_id,
+        start=from_instant(day_span(days[0], zone)[0]),
+        end=from_instant(day_span(days[-1], zone)[1]),
+        viewer=visit.patient_id,
+        now=now,
+        moving=visit,
+    )
+    if len(found) > MOST_TIMES:
+        # Whole days, as many as there is room for; the first one in any case.
+        begun = day_of(found[MOST_TIMES][0], zone)
+        days = [each for each in days if each < begun or each <= day_of(found[0][0], zone)]
     return {
         "visit": visit,
         "zone": zone,
-        "is_offered": slots is not None,
-        "days": days,
+        "days": [each for each in lay_out(found, days, zone) if each.parts],
         "first": first,
-        "earlier": max(first - timedelta(days=_SHOWN_DAYS), today) if first > today else None,
-        "later": last + timedelta(days=1),
-        "last": last,
+        "earlier": max(first - timedelta(days=len(days)), today) if first > today else None,
+        "later": days[-1] + timedelta(days=1),
+        "last": days[-1],
     }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from fastapi import Query, Response
 
 from app.core.dependencies import DbSession, Now
 from app.repositories import doctors, visit_types
+from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
 from app.scheduling.intervals import to_instant
 from app.scheduling.zones import day_of
@@ -23,6 +25,8 @@ from app.web.visitors import PublicPage
 router = page_router()
 
 MOST_KINDS = 50
+MOST_TIMES = 160
+"""A week with more is shown day by day: nobody looks through so many, and the page would be too heavy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Times:
 
     week: Week
     days: Sequence[Day]
+    only: Day | None
+    """The one that is shown, if all of them would be too much."""
     today: date
     earlier: date | None
     """A day of the week before, unless that is over."""
@@ -59,30 +65,46 @@ async def get_doctor(
 
 
 async def list_times(
-    page: Page, session: DbSession, doctor: DoctorRecord, kind: UUID | None, wanted: date | None, now: datetime
+    page: Page,
+    session: DbSession,
+    doctor: DoctorRecord,
+    kind: UUID | None,
+    wanted: date | None,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
 ) -> Times:
-    """The week that a wanted day lies in; without one, the week of the first time that can be had."""
-    zone = page.clock_of(doctor.time_zone)
+    """The week that a wanted day lies in; without one, the week of the first time that can be had.
+
+    Times for a kind of visit, or those to which one can be moved.
+    """
     viewer = page.viewer.id if page.viewer else None
+    find_next_slot = partial(
+        offers.find_next_slot, session, doctor.id, visit_type_id=kind, viewer=viewer, now=now, moving=moving
+    )
+    zone = page.clock_of(doctor.time_zone)
     today = day_of(to_instant(now), zone)
-    first = await offers.find_next_slot(session, doctor.id, visit_type_id=kind, start=None, viewer=viewer, now=now)
+    first = await find_next_slot(start=None)
     shown = wanted or (day_of(first.slot[0], zone) if first.slot else today)
     week = Week.around(max(shown, today), zone, page.words.locale)
     start, end = week.span
     _, found = await offers.list_slots(
-        session, doctor.id, visit_type_id=kind, start=start, end=end, viewer=viewer, now=now
+        session, doctor.id, visit_type_id=kind, start=start, end=end, viewer=viewer, now=now, moving=moving
     )
-    following = None
-    if not found:
-        following = await offers.find_next_slot(
-            session, doctor.id, visit_type_id=kind, start=end, viewer=viewer, now=now
-        )
+    following = None if found else await find_next_slot(start=end)
+    days = lay_out(found, week.days, zone)
     return Times(
         week,
-        lay_out(found, week.days, zone),
+        days,
+        _choose_day(days, shown) if len(found) > MOST_TIMES else None,
         today,
         earlier=week.before if week.before >= today else None,
         first=Slot.of(first.slot) if first.slot else None,
         following=Slot.of(following.slot) if following and following.slot else None,
         is_empty=not found,
     )
+
+
+def _choose_day(days: Sequence[Day], wanted: date) -> Day:
+    """The wanted day, else the next one with times, else the last one before it."""
+    with_times = [day for day in days if day.parts]
+    return next((day for day in with_times if day.date >= wanted), with_times[-1])

@@ -1,35 +1,18 @@
 """In which language, and on which clock: for whoever sits at this browser, with an account or without."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from fastapi import Query, Response
 
 from app.core.errors import DomainError
-from app.schemas.fields import TIME_ZONES, Body, TimeZone
+from app.schemas.fields import Body, TimeZone
 from app.web.forms import Form, SentForm, refuse
-from app.web.pages import KEPT_CHOICE, LANGUAGE, ZONE, local_path
+from app.web.pages import KEPT_CHOICE, LANGUAGE, ZONE, Page, local_path
+from app.web.places import Choice, list_places
 from app.web.routes import page_router
 from app.web.visitors import PublicPage
 
 router = page_router()
-
-_REGIONS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
-
-
-class Place(NamedTuple):
-    """A zone that is named after a place, which is how people find theirs."""
-
-    region: str
-    city: str
-    name: str
-
-
-PLACES = sorted(
-    Place(region, city.replace("_", " "), name)
-    for name in TIME_ZONES
-    for region, _, city in [name.partition("/")]
-    if region in _REGIONS
-)
 
 
 class LanguageChoice(Body):
@@ -49,8 +32,8 @@ class ZoneChoice(Body):
 @router.get("/preferences")
 async def show_preferences(page: PublicPage, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
     """The zones to choose from."""
-    values = {"zone": page.zone.key if page.zone else "", "next": local_path(next_) or "/"}
-    return page.render("preferences.html", form=Form(values), places=PLACES)
+    form = Form({"zone": page.zone.key if page.zone else "", "next": local_path(next_) or "/"})
+    return page.render("preferences.html", form=form, places=_places(page, form))
 
 
 @router.post("/preferences")
@@ -59,7 +42,7 @@ async def choose_zone(page: PublicPage, form: SentForm) -> Response:
     try:
         choice = form.read(ZoneChoice)
     except DomainError as error:
-        raise refuse(page, "preferences.html", form, error, places=PLACES) from error
+        raise refuse(page, "preferences.html", form, error, places=_places(page, form)) from error
     response = page.redirect(local_path(choice.next) or "/")
     if choice.zone:
         page.cookies.set(response, ZONE, choice.zone, KEPT_CHOICE)
@@ -75,3 +58,7 @@ async def choose_language(page: PublicPage, form: SentForm) -> Response:
     response = page.redirect(local_path(choice.next) or "/")
     page.cookies.set(response, LANGUAGE, choice.language, KEPT_CHOICE)
     return response
+
+
+def _places(page: Page, form: Form) -> list[tuple[str, list[Choice]]]:
+    return list_places(page.words, form.value("zone"), ("", page.gettext("Each doctor's own clock")))

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from app.core.errors import DomainError
-from app.routers.problems import PROBLEMS, ProblemAnswer
-from app.routers.trail import record_refusal
+from app.routers.problems import PROBLEMS, ProblemAnswer, answer
+from app.routers.trail import record_refusal, record_showing
 from app.web.drafts import keep_draft
 from app.web.forms import RefusedForm
 from app.web.languages import N_
@@ -56,6 +56,11 @@ def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awai
 
 async def _on_refused_form(request: Request, refused: RefusedForm) -> Response:
     await record_refusal(request, refused.error)
+    if refused.shown_by:
+        try:
+            await record_showing(request, refused.shown_by)
+        except DomainError as busy:
+            return for_whom(request.scope, answer(busy))
     return refused.response
 
 

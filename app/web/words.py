@@ -68,7 +68,9 @@ class Words:
         return self._format(day, pattern)
 
     def days(self, first: date, last: date) -> str:
-        """7 Dec to 13 Dec, as figures; with its year if that is another one."""
+        """7 Dec to 13 Dec, as figures, or a single day; with its year if that is another one."""
+        if first == last:
+            return self.short_day(first)
         year = f" {last.year}" if last.year != self.today.year else ""
         return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}{year}"
 
@@ -116,7 +118,7 @@ class Words:
 
     def place(self, zone: ZoneInfo) -> str:
         """Berlin, for Europe/Berlin."""
-        return _place(zone.key, str(self.locale))
+        return _place(zone.key, self.locale.language)
 
     def length(self, minutes: int) -> str:
         """30 minutes, 24 hours, 2 days; whatever it is a whole number of."""
@@ -168,6 +170,7 @@ def _format_date(day: date, pattern: str, locale: str) -> str:
     return format_date(day, pattern, locale=locale)
 
 
-@lru_cache(2000)
+@lru_cache(2000)  # a list of places has all there are, in one of three languages
 def _place(zone: str, locale: str) -> str:
-    return get_timezone_location(zone, locale=locale, return_city=True)
+    city: str = get_timezone_location(zone, locale=locale, return_city=True)
+    return city.rpartition("/")[2]  # of some places only, no more is known than the name of their zone

@@ -34,6 +34,7 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
         json={"email": "new@example.com", "password": PASSWORD, "name": "Somebody new", "role": "patient"}
     ),
     "POST /auth/change-password": just(json={"current_password": PASSWORD, "new_password": "another horse"}),
+    "PATCH /auth/me": just(json={"name": "Somebody else"}),
     "GET /doctors/{doctor_id}/slots": in_query(),
     "GET /doctors/{doctor_id}/next-slot": in_query(),
     "GET /doctors/{doctor_id}/explain": in_query(start_time="2026-12-05T10:00:00Z"),

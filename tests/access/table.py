@@ -99,6 +99,7 @@ TABLE = {
     "POST /auth/logout": Row("account", 204),
     "POST /auth/change-password": Row("account", 204),
     "GET /auth/me": Row("account"),
+    "PATCH /auth/me": Row("any"),
     "GET /auth/me/export": Row("fresh", but={"bare doctor": "factor", "bare administrator": "factor"}),
     "DELETE /auth/me": Row(
         "fresh",

@@ -195,6 +195,36 @@ async def test_a_lone_surrogate_in_a_secret(client: httpx2.AsyncClient, path: st
     assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == field
 
 
+@pytest.mark.parametrize("who", ["patient", "doctor", "admin"])
+async def test_everybody_changes_her_own_name(
+    client: httpx2.AsyncClient, patient: Person, doctor: Person, admin: Person, who: str
+) -> None:
+    people = {"patient": patient, "doctor": doctor, "admin": admin}
+    person = people.pop(who)
+    before = {other.id: (await other.get("/auth/me")).json() for other in people.values()}
+    renamed = (await person.get("/auth/me")).json() | {"name": "Zoë Ångström"}
+    answer = await person.patch("/auth/me", {"name": "  Zoe\u0308 A\u030angström "})
+    assert (answer.status_code, answer.json()) == (200, renamed)
+    assert (await person.get("/auth/me")).json() == renamed
+    assert {other.id: (await other.get("/auth/me")).json() for other in people.values()} == before
+    found = [each["id"] for each in (await client.get("/doctors?q=angstrom")).json()]
+    assert found == ([doctor.id] if who == "doctor" else [])
+
+
+async def test_whom_a_doctor_expects_is_told_by_the_new_name(doctor: Person, patient: Person) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, "2026-12-08T14:00:00Z")
+    await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})
+    seen = (await doctor.get(f"/appointments/{booked['id']}")).json()
+    assert seen["patient"] == {"id": patient.id, "name": "Ann Lee-Moss"}
+
+
+@pytest.mark.parametrize("body", [{}, {"name": " "}, {"name": None}, {"name": "Ann", "email": "ann@example.com"}])
+async def test_a_name_that_is_none_is_not_taken(patient: Person, body: dict[str, str | None]) -> None:
+    problem(await patient.patch("/auth/me", body), 422, "invalid_request")
+    assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee"
+
+
 async def test_a_token_is_not_to_be_kept_by_a_cache(client: httpx2.AsyncClient, patient: Person) -> None:
     answer = await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD})
     assert answer.headers["cache-control"] == "no-store"

@@ -418,6 +418,7 @@ async def test_what_somebody_does_with_her_account(
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
     patient = await patient.again()
     await patient.post("/auth/second-factor", None)
+    await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})
     await patient.get("/auth/me/export")
     await patient.client.post("/auth/logout", headers=patient.headers)
     patient = await patient.again()
@@ -428,6 +429,7 @@ async def test_what_somebody_does_with_her_account(
         Seen("change_password", patient.id, None, patient.id),
         Seen("reset_password", None, None, patient.id),
         Seen("set_up_second_factor", patient.id, patient.id),
+        Seen("change_name", patient.id, patient.id),
         Seen("export_account", patient.id, patient.id),
         Seen("logout", patient.id, patient.id),
         Seen("erase_account", patient.id, patient.id),

@@ -14,7 +14,7 @@ from app.core.permissions import Actor, Role
 from app.db.session import Sessions
 from app.repositories import sessions as login_sessions
 from app.repositories import users
-from app.services import administration, practice
+from app.services import accounts, administration, practice
 from tests.conftest import SetClock
 from tests.people import Person
 
@@ -47,8 +47,12 @@ async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, sessions
     with pytest.raises(DomainError, match="not_authenticated"):
         async with sessions.write() as session:
             await practice.change_practice(session, actor, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time)
+    with pytest.raises(DomainError, match="not_authenticated"):
+        async with sessions.write() as session:
+            await accounts.change_name(session, actor, "Dr Amara Okafor")
     async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM users WHERE name LIKE '%Amara%'")) == 0
+        for found in ("users WHERE name LIKE '%Amara%'", "doctors WHERE name_key LIKE '%amara%'"):
+            assert await session.scalar(text(f"SELECT count(*) FROM {found}")) == 0
 
 
 async def test_of_two_administrators_who_suspend_each_other_one_stays(

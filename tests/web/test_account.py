@@ -49,6 +49,39 @@ async def test_whoever_signed_in_long_ago_signs_in_again_and_goes_on(
     assert len(export.json()["sessions"]) == 2
 
 
+async def test_a_name_is_changed_and_what_cannot_be_one_is_shown_again(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    await forms.sign_in(patient)
+    refused = await forms.send("/my/account", name="<...>")
+    assert refused.status_code == 422
+    assert 'value="&lt;...&gt;"' in refused.text
+    assert "Type at least one letter or digit." in refused.text
+    assert "<bdi>Ann Lee</bdi>" in refused.text
+    changed = await forms.send("/my/account", name=" Ann Lee-Moss ")
+    assert changed.headers["location"] == "/my/account"
+    shown = (await client.get("/my/account")).text
+    assert "Your name is changed." in shown
+    assert shown.count("Ann Lee-Moss") == 4  # above the page and in it, to be read and to be changed
+    assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee-Moss"
+
+
+async def test_a_name_that_was_typed_when_the_session_had_ended_is_not_lost(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    await forms.sign_in(patient)
+    session = client.cookies.get("session")
+    token = (await client.get("/my/account")).text.partition('name="form_token" value="')[2].partition('"')[0]
+    await patient.delete("/auth/sessions")
+    assert session == client.cookies.get("session")
+    typed = await client.post("/my/account", data={"form_token": token, "name": "Ann Lee-Moss"})
+    assert typed.headers["location"] == "/sign-in?next=%2Fmy%2Faccount"
+    await forms.sign_in(patient)
+    assert 'value="Ann Lee-Moss"' in (await client.get("/my/account")).text
+    await forms.send("/my/account", name="Ann Moss")
+    assert 'value="Ann Moss"' in (await client.get("/my/account")).text
+
+
 async def test_a_forgotten_password_is_replaced(forms: Forms, patient: Person, mails: list[Mail]) -> None:
     for address in ("nobody@example.com", patient.email):
         answer = await forms.send("/forgotten", email=address)

@@ -107,7 +107,7 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
     await tab.press("09:00 Ann Lee")
     await tab.press("Move to another time")
     await tab.press("Later")
-    await tab.page.locator(".free-day").first.get_by_role("button").first.click()
+    await tab.page.locator(".free-week .slots button").first.click()
     assert "Moved: Ann Lee comes on" in await tab.text()
     await tab.press("Ann Lee")
     await tab.page.get_by_text("Cancel this visit").click()

@@ -1,0 +1,47 @@
+"""Where people are: the zones to choose from, by the names that their places have in a language."""
+
+from collections import defaultdict
+from zoneinfo import ZoneInfo
+
+from babel.core import get_global
+
+from app.core.text import search_key
+from app.schemas.fields import TIME_ZONES
+from app.web.languages import N_
+from app.web.words import Words
+
+_CONTINENTS = {
+    "Africa": N_("Africa"),
+    "America": N_("America"),
+    "Antarctica": N_("Antarctica"),
+    "Asia": N_("Asia"),
+    "Atlantic": N_("Atlantic Ocean"),
+    "Australia": N_("Australia"),
+    "Europe": N_("Europe"),
+    "Indian": N_("Indian Ocean"),
+    "Pacific": N_("Pacific Ocean"),
+}
+# A place that has had several names is there once, by its last.
+_ZONES = sorted(
+    name for name in TIME_ZONES.difference(get_global("zone_aliases")) if name.partition("/")[0] in _CONTINENTS
+)
+
+type Choice = tuple[str, str]
+"""A value, and what stands there."""
+
+
+def list_places(words: Words, chosen: str, *others: Choice) -> list[tuple[str, list[Choice]]]:
+    """By continent or ocean, the places whose clocks can be chosen; their values are the names of their zones.
+
+    Before them, under no heading, what is no place: ``others``, and a zone that is ``chosen`` and has none.
+    """
+    first = [*others]
+    if chosen in TIME_ZONES and chosen not in _ZONES and chosen not in dict(others):
+        first.append((chosen, chosen))
+    found: dict[str, list[Choice]] = defaultdict(list)
+    for zone in _ZONES:
+        found[_CONTINENTS[zone.partition("/")[0]]].append((zone, words.place(ZoneInfo(zone))))
+    return [("", first)] + [
+        (words.gettext(continent), sorted(places, key=lambda place: search_key(place[1])))
+        for continent, places in found.items()
+    ]

@@ -1,0 +1,103 @@
+"""A form that is refused shows the page again: what is on it of a patient is recorded as the page would be."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.core.errors import DomainError
+from app.services import audit
+from tests.conftest import Join
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.practice import fill_day, open_practice
+
+
+@pytest.fixture
+async def doctor(join: Join) -> Person:
+    return await open_practice(join)
+
+
+@pytest.fixture
+async def visit(doctor: Person, patient: Person) -> dict[str, Any]:
+    [booked] = await fill_day(doctor, patient)
+    return booked
+
+
+async def told(admin: Person, patient: Person) -> list[tuple[str, ...]]:
+    """What is recorded of a patient, the newest first, but for that somebody looks here."""
+    recorded = (await admin.get(f"/admin/audit?patient_id={patient.id}")).json()
+    events = [tuple(each[name] for name in ("action", "outcome", "actor_id", "object_id")) for each in recorded]
+    return [event for event in events if event[0] != "list_audit_events"]
+
+
+@pytest.mark.parametrize(
+    ("act", "typed", "status", "shown_by"),
+    [
+        ("cancel", {"version": "7"}, 412, "get_appointment"),
+        ("cancel", {"version": "1", "reason": "x" * 501}, 422, "get_appointment"),
+        ("complete", {}, 409, "get_appointment"),
+        ("move", {"version": "7", "start": "2026-12-01T10:00:00Z"}, 412, "show_free_times"),
+        ("move", {"version": "1", "start": "2026-12-01T20:00:00Z"}, 409, "show_free_times"),
+    ],
+)
+async def test_a_doctor_who_is_refused_has_seen_the_visit(
+    forms: Forms,
+    client: httpx2.AsyncClient,
+    doctor: Person,
+    patient: Person,
+    admin: Person,
+    visit: dict[str, Any],
+    act: str,
+    typed: dict[str, str],
+    status: int,
+    shown_by: str,
+) -> None:
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    await client.get(address if shown_by == "get_appointment" else f"{address}/{act}")
+    before = await told(admin, patient)
+    seen = (shown_by, "ok", doctor.id, visit["id"])
+    assert before[0] == seen
+    refused = await forms.send(f"{address}/{act}", on="/practice/profile", form_key="once", **typed)
+    assert refused.status_code == status
+    assert "Ann Lee" in refused.text
+    assert await told(admin, patient) == [seen, *before]
+
+
+async def test_a_patient_who_is_refused_has_seen_her_own(
+    forms: Forms, patient: Person, admin: Person, visit: dict[str, Any]
+) -> None:
+    await forms.sign_in(patient)
+    address = f"/my/appointments/{visit['id']}"
+    for act, shown_by in (("cancel", "show_cancelling"), ("move", "show_moving")):
+        typed = {"version": "7", "start": "2026-12-01T10:00:00Z", "form_key": act}
+        assert (await forms.send(f"{address}/{act}", on="/my/account", **typed)).status_code == 412
+        assert (await told(admin, patient))[0] == (shown_by, "ok", patient.id, visit["id"])
+
+
+async def test_an_administrator_who_is_refused_has_seen_the_account(
+    forms: Forms, patient: Person, admin: Person
+) -> None:
+    await forms.sign_in(admin)
+    on = "/office/users?role=doctor"
+    for act in ("suspend", "break-glass"):
+        refused = await forms.send(f"/office/users/{patient.id}/{act}", on=on, reason="", form_key=act)
+        assert refused.status_code == 422
+        assert (await told(admin, patient))[0] == ("get_account", "ok", admin.id, patient.id)
+
+
+async def test_what_cannot_be_recorded_is_not_shown(
+    forms: Forms, doctor: Person, visit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await forms.sign_in(doctor)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise DomainError("busy", retry_after=1)
+
+    monkeypatch.setattr(audit, "record", fail)
+    typed = {"version": "7", "form_key": "once"}
+    refused = await forms.send(f"/practice/visits/{visit['id']}/cancel", on="/practice/profile", **typed)
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert "Ann Lee" not in refused.text
