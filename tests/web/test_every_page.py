@@ -22,9 +22,8 @@ from tests.databases import empty, settings_for
 from tests.people import Person
 from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
-from tests.web.table import EVERYBODY, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
+from tests.web.table import EVERYBODY, MOST_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
 
-MOST_BYTES = 60 * 1024
 SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
 WIDE = ViewportSize(width=1280, height=800)
 NARROW = ViewportSize(width=320, height=640)
