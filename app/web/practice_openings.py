@@ -39,6 +39,7 @@ REPETITIONS: Mapping[str, str] = {
 """The rules (RFC 5545) that can be chosen here; the API takes others, too."""
 _FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
 _A_DAY = timedelta(days=1)
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 class NewOpening(Body):
@@ -125,6 +126,8 @@ async def _content(page: SignedInPage, session: DbSession, now: datetime, after:
 
 def _opening(record: AvailabilityRecord, zone: ZoneInfo) -> Opening:
     rule, _, until = (record.rule.recurrence or "").partition(";UNTIL=")
+    if rule.startswith("FREQ=WEEKLY"):  # the day on which it starts may be said once more
+        rule = rule.removesuffix(f";BYDAY={_WEEKDAYS[record.rule.starts.weekday()]}")
     last = date.fromisoformat(until[:8]) if until else None
     if rule not in REPETITIONS:
         rule, last = record.rule.recurrence or "", None

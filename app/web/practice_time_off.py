@@ -72,7 +72,7 @@ async def preview_time_off(
     last: Annotated[str, Query()] = "",
     returns: Annotated[str, Query()] = "",
 ) -> Response:
-    """What is booked in it; it is not taken yet."""
+    """What is booked in it, all that a page holds; it is not taken yet."""
     content = await _content(page, session, now)
     form = Form({"first": first, "leaves": leaves, "last": last, "returns": returns})
     zone = content["zone"]
@@ -85,7 +85,8 @@ async def preview_time_off(
         wrong = explain_fields(page.words, of_fields(error, _FIELDS))
         again = Form(form.values, explain(page.words, error.code), wrong)
         return page.render("practice_time_off.html", PROBLEMS[error.code][0], form=again, **content)
-    trail.concerns(*affected.appointments)
+    listed = affected.appointments[:MOST_LISTED]
+    trail.concerns(*listed)
     return page.render(
         "practice_time_off_preview.html",
         form=form,
@@ -93,7 +94,8 @@ async def preview_time_off(
         zone=zone,
         start=typed.start(zone),
         end=typed.end(zone),
-        affected=affected,
+        count=affected.count,
+        listed=listed,
     )
 
 

@@ -70,15 +70,26 @@ async def test_what_is_over_is_not_listed(
             assert (await client.get(where)).text.count("/remove") == listed
 
 
-async def test_visits_outside_of_hours(doctor: Person, join: Join, client: httpx2.AsyncClient) -> None:
+async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
     patient = await join("patient", name=LONGEST_NAME)
     for number in range(MANY):
         start = FIRST + timedelta(days=number // 5, minutes=30 * (number % 5))
         await patient.book(
             doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=LONGEST_NAME * 8
         )
+    preview = (await client.get("/practice/hours/time-off/preview?first=2026-12-07&last=2026-12-11")).text
+    assert "25 visits are booked then." in preview
+    assert preview.count('class="entry far"') == MANY - 5
+    assert "And 5 visits more." in preview
+
     await doctor.plan()
     found = await walk(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
+    assert len(found) == len(set(found)) == MANY
+
+    await forms.sign_in(admin)
+    account = f"/office/users/{patient.id}"
+    await forms.send(f"{account}/break-glass", on=f"{account}?act=break-glass", reason="An emergency")
+    found = await walk(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
     assert len(found) == len(set(found)) == MANY
 
 
