@@ -12,8 +12,14 @@ from tests.web.conftest import DESK, OpenTab, Tab
 from tests.web.practice import FROM_RIGHT, LONGEST_NAME, fill_day, open_practice
 from tests.web.test_every_page import NARROW
 
+PAPER = ViewportSize(width=718, height=1047)
+"""A sheet of A4 between margins of a centimetre."""
 CROWDED = 4
 SMALLEST = 44
+# Parts of a row whose words reach over the next ones.
+OVERFLOWING = """() => [...document.querySelectorAll(".entry > *")].filter(
+  each => each.scrollWidth > each.clientWidth + 1
+).map(each => each.innerText)"""
 
 
 async def press(tab: Tab, word: str, whom: str) -> None:
@@ -134,6 +140,7 @@ async def test_no_doctor_is_kept_out(
         seen = tab.page.locator("main :is(button:not(.visually-hidden), .button, input:not([type=hidden]), select)")
         heights = await seen.evaluate_all("found => found.map(each => each.getBoundingClientRect().height)")
         found += [(address, "is too small", height) for height in heights if height < SMALLEST]
+        found += [(address, "runs over", words) for words in await tab.page.evaluate(OVERFLOWING)]
         found += [(address, violation) for violation in await violations(tab.page)]
     assert not found
 
@@ -161,10 +168,11 @@ async def test_a_day_is_worked_through_by_the_keyboard_alone(
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_a_day_is_printed_as_a_list(open_tab: OpenTab, addresses: list[str], doctor: Person) -> None:
-    tab = await open_tab(viewport=DESK)
+    tab = await open_tab(viewport=PAPER, java_script_enabled=True)
     await tab.sign_in(doctor.email)
     await tab.page.emulate_media(media="print")
     assert await tab.page.locator(".day-list .entry").count() == CROWDED == len(addresses[:CROWDED])
     assert await tab.page.locator(".day-list .entry").first.is_visible()
     for hidden in (".top", ".turning", ".next", ".entry-notes"):
         assert not await tab.page.locator(hidden).first.is_visible()
+    assert await tab.page.evaluate(OVERFLOWING) == []
