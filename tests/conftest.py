@@ -139,10 +139,14 @@ async def app(assembled: FastAPI, settings: Settings, clock: SetClock, mails: li
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    # An unexpected exception must come out as an answer, as it would for a real client.
-    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+    async with make_client(app) as client:
         yield client
+
+
+def make_client(app: FastAPI) -> httpx2.AsyncClient:
+    """An unexpected exception comes out as an answer, as it would for a real client."""
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://testserver")
 
 
 @pytest.fixture
@@ -201,7 +205,11 @@ async def doctor(join: Join) -> Person:
 
 @pytest.fixture
 async def admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock) -> Person:
-    """Made as the command line makes one: never over HTTP."""
+    return await make_admin(app, client, clock)
+
+
+async def make_admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock) -> Person:
+    """As the command line makes one: never over HTTP."""
     resources: Resources = app.state.resources
     async with resources.sessions.write() as session:
         user = await accounts.register(

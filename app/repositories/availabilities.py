@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import Select, delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -112,7 +112,22 @@ async def page_availabilities(
     session: AsyncSession, doctor_id: UUID, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     """A doctor's availabilities, by their (first) start on her clock."""
-    found = _RECORD.where(Availability.doctor_id == doctor_id)
+    return await _page(session, _RECORD.where(Availability.doctor_id == doctor_id), after, limit)
+
+
+async def page_extra_windows(
+    session: AsyncSession, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
+) -> Sequence[AvailabilityRecord]:
+    """Those beside her weekly plan that are not over at the wall time ``since``, in the same order."""
+    extra = _RECORD.where(
+        Availability.doctor_id == doctor_id, ~Availability.weekly_hours, Availability.last_ends > since
+    )
+    return await _page(session, extra, after, limit)
+
+
+async def _page(
+    session: AsyncSession, found: Select[*tuple[Any, ...]], after: PageKey | None, limit: int
+) -> Sequence[AvailabilityRecord]:
     if after is not None:
         found = found.where(tuple_(Availability.starts, Availability.id) > after)
     rows = await session.execute(found.order_by(Availability.starts, Availability.id).limit(limit))

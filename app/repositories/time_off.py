@@ -61,12 +61,14 @@ def page_key(time_off: TimeOffRecord) -> PageKey:
 
 
 async def page_time_off(
-    session: AsyncSession, doctor_id: UUID, *, after: PageKey | None, limit: int
+    session: AsyncSession, doctor_id: UUID, *, after: PageKey | None, limit: int, since: datetime | None = None
 ) -> Sequence[TimeOffRecord]:
-    """A doctor's time off, by its start on her clock."""
+    """A doctor's time off, by its start on her clock; with ``since``, what is not over at that wall time."""
     found = select(
         TimeOff.id, TimeOff.starts, TimeOff.starts_fold, TimeOff.ends, TimeOff.ends_fold, TimeOff.reason
     ).where(TimeOff.doctor_id == doctor_id)
+    if since is not None:
+        found = found.where(TimeOff.ends > since)
     if after is not None:
         found = found.where(tuple_(TimeOff.starts, TimeOff.id) > after)
     rows = await session.execute(found.order_by(TimeOff.starts, TimeOff.id).limit(limit))

@@ -1,6 +1,7 @@
 """A patient's appointments: which there are, and moving and cancelling them."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from app.core.errors import DomainError
 from app.repositories import appointments, doctors
 from app.repositories.appointments import AppointmentRecord, PageKey, page_key
 from app.routers.appointments import PLACE
-from app.routers.paging import read_cursor, write_cursor
+from app.routers.paging import read_cursor
 from app.routers.trail import Trail
 from app.scheduling.decisions import check_action
 from app.scheduling.intervals import MINUTE, to_instant
@@ -22,6 +23,7 @@ from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import booking, lifecycle
 from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
+from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
 from app.web.practices import list_times
 from app.web.routes import page_router
@@ -30,7 +32,6 @@ from app.web.visitors import PatientPage
 
 router = page_router()
 
-MOST_LISTED = 20
 _ONE = "/my/appointments/{appointment_id:uuid}"
 
 
@@ -59,15 +60,14 @@ async def list_appointments(
     found = await appointments.page_appointments(
         session, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MOST_LISTED + 1
     )
-    listed = found[:MOST_LISTED]
+    listed, more = cut_list(found, "/my/appointments", PLACE, partial(page_key, as_of=as_of))
     trail.concerns(*listed)
-    last = page_key(listed[-1], as_of) if len(found) > MOST_LISTED else None
     return page.render(
         "appointments.html",
         upcoming=[each for each in listed if _lies_ahead(each, as_of)],
         past=[each for each in listed if not _lies_ahead(each, as_of)],
         is_first=key is None,
-        more=f"/my/appointments?after={write_cursor(last, PLACE)}" if last else None,
+        more=more,
     )
 
 

@@ -38,7 +38,8 @@ STATUSES = {
 }
 
 _KEY = TypeAdapter(UUID)
-_MOST_WAITING = 20
+_ALL_WAITING = f"/office/users?role={Role.DOCTOR.value}&status={AccountStatus.UNAPPROVED.value}"
+_MOST_LISTED, _MOST_WAITING = 30, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +116,40 @@ async def list_users(page: AdminPage, session: DbSession, trail: Trail) -> Respo
     choices: Mapping[str, Any] = {"roles": ROLES, "statuses": STATUSES}
     try:
         query = form.read(wire.AccountsQuery)
+        limit = min(query.limit, _MOST_LISTED)
         found = await accounts.page_accounts(
             session,
             email=query.email,
             role=query.role,
             status=query.status,
             after=read_cursor(query.cursor, _KEY),
-            limit=query.limit + 1,
+            limit=limit + 1,
         )
     except DomainError as error:
-        raise refuse(page, "office_users.html", form, error, **choices, found=[], waiting=[], more=None) from error
+        raise refuse(
+            page, "office_users.html", form, error, **choices, found=[], waiting=[], all_waiting=None, more=None
+        ) from error
     waiting = [] if form.values else await _list_waiting(session)
-    listed = found[: query.limit]
-    for account in {each.id: each for each in (*waiting, *listed)}.values():
+    listed = found[:limit]
+    for account in {each.id: each for each in (*waiting[:_MOST_WAITING], *listed)}.values():
         note(trail, account)
     more = None
-    if len(found) > query.limit:
+    if len(found) > limit:
         more = f"/office/users?{urlencode({**form.values, 'cursor': write_cursor(listed[-1].id, _KEY)})}"
-    return page.render("office_users.html", form=form, **choices, found=listed, waiting=waiting, more=more)
+    return page.render(
+        "office_users.html",
+        form=form,
+        **choices,
+        found=listed,
+        waiting=waiting[:_MOST_WAITING],
+        all_waiting=_ALL_WAITING if len(waiting) > _MOST_WAITING else None,
+        more=more,
+    )
 
 
 async def _list_waiting(session: DbSession) -> list[AccountRecord]:
     waiting = await accounts.page_accounts(
-        session, email=None, role=Role.DOCTOR, status=AccountStatus.UNAPPROVED, after=None, limit=_MOST_WAITING
+        session, email=None, role=Role.DOCTOR, status=AccountStatus.UNAPPROVED, after=None, limit=_MOST_WAITING + 1
     )
     return list(waiting)
 

@@ -29,7 +29,7 @@ from app.web.visitors import AdminPage
 
 router = page_router()
 
-_SHOWN = 100
+_SHOWN = 40
 _KEY = TypeAdapter(tuple[Instant, UUID])
 
 type _Who = Annotated[UUID | LoginName, Field(union_mode="left_to_right")]

@@ -4,12 +4,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from fastapi import Response
+from pydantic import TypeAdapter
 
 from app.core.dependencies import DbSession, Now
+from app.routers.paging import read_cursor
 from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
+from app.schemas.fields import Cursor
 from app.services import administration
 from app.web.forms import SentForm
+from app.web.lists import cut_list
 from app.web.office_accounts import ACTS, deciding
 from app.web.pages import SignedInPage
 from app.web.routes import page_router
@@ -19,6 +23,7 @@ router = page_router()
 
 GLASS = "glass"
 """The cookie of who has broken it: in which session, for whose visits, and why."""
+_KEY = TypeAdapter(UUID)
 _LOOK = ACTS["break-glass"]
 _STAYS_BROKEN = timedelta(minutes=10)
 
@@ -39,14 +44,20 @@ async def break_glass(
 
 @router.get("/office/users/{user_id:uuid}/visits")
 async def list_visits_behind_glass(
-    page: AdminPage, user_id: UUID, session: DbSession, now: Now, trail: Trail
+    page: AdminPage, user_id: UUID, session: DbSession, now: Now, trail: Trail, after: Cursor | None = None
 ) -> Response:
     """A patient's visits, for who has said why; else it asks."""
+    last = read_cursor(after, _KEY)
     match page.cookies.unseal(GLASS, now, _STAYS_BROKEN):
         case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
             _note(trail, user_id, why)
             patient, visits = await administration.break_glass(session, user_id, now)
-            return page.render("office_visits.html", patient=patient, visits=visits, why=why)
+            ids = [each.id for each in visits]
+            rest = visits[ids.index(last) + 1 :] if last in ids else visits
+            listed, more = cut_list(rest, f"/office/users/{user_id}/visits", _KEY, lambda visit: visit.id)
+            return page.render(
+                "office_visits.html", patient=patient, count=len(visits), visits=listed, more=more, why=why
+            )
     return page.redirect(f"/office/users/{user_id}?act=break-glass")
 
 

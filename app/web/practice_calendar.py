@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Annotated
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import Query
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, NaiveDatetime, TypeAdapter
 
 from app.core.errors import DomainError, FieldError
 from app.repositories.appointments import AppointmentRecord
@@ -19,6 +20,8 @@ from app.web.languages import N_
 
 Day = Annotated[LocalDate | None, Query(), BeforeValidator(lambda typed: typed or None)]
 """A day of the doctor's calendar, in an address; a field that was left empty is as good as none."""
+RULE_PLACE = TypeAdapter(tuple[NaiveDatetime, UUID])
+"""Where a rule stands in a list: its start on the doctor's clock, and its id."""
 
 STATUSES: Mapping[AppointmentStatus, str] = {
     AppointmentStatus.BOOKED: N_("Expected"),

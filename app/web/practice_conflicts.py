@@ -1,6 +1,7 @@
 """What is booked outside of a doctor's hours, and why a time can or cannot be booked."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,15 +11,19 @@ from fastapi import Query, Response
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import doctors, visit_types
+from app.repositories.appointments import PageKey, page_key
+from app.routers.appointments import PLACE
+from app.routers.paging import read_cursor
 from app.routers.problems import PROBLEMS
 from app.routers.trail import Trail
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import from_instant
-from app.schemas.fields import Body, ClockTime, LocalDate
+from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import conflicts, offers
 from app.services.practice import MOST_VISIT_TYPES
 from app.web.forms import Form, explain_fields
 from app.web.languages import N_
+from app.web.lists import MOST_LISTED, cut_list
 from app.web.practice_calendar import moment_of
 from app.web.routes import page_router
 from app.web.sentences import explain
@@ -26,7 +31,6 @@ from app.web.visitors import DoctorPage
 
 router = page_router()
 
-_MOST_LISTED = 100
 REASONS: Mapping[Refusal, str] = {
     Refusal.IN_THE_PAST: N_("This time has passed."),
     Refusal.TOO_SOON: N_("It is sooner than the notice that you ask for."),
@@ -49,14 +53,20 @@ class Question(Body):
 
 
 @router.get("/practice/hours/conflicts")
-async def list_doctors_appointments(page: DoctorPage, session: DbSession, now: Now, trail: Trail) -> Response:
-    """What is booked, not over, and outside of her hours as they are now; the first hundred."""
+async def list_doctors_appointments(
+    page: DoctorPage, session: DbSession, now: Now, trail: Trail, after: Cursor | None = None
+) -> Response:
+    """What is booked, not over, and outside of her hours as they are now, by its start."""
+    cursor = read_cursor(after, PLACE)
+    key = PageKey(*cursor) if cursor else None
+    as_of = key.as_of if key else now
     doctor = await doctors.get_own_practice(session, page.actor.id)
     found = await conflicts.page_conflicting(
-        session, page.actor, as_of=now, since=None, until=None, statuses=(), after=None, limit=_MOST_LISTED
+        session, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MOST_LISTED + 1
     )
-    trail.concerns(*found)
-    return page.render("practice_conflicts.html", visits=found, most=_MOST_LISTED, zone=ZoneInfo(doctor.time_zone))
+    visits, more = cut_list(found, "/practice/hours/conflicts", PLACE, partial(page_key, as_of=as_of))
+    trail.concerns(*visits)
+    return page.render("practice_conflicts.html", visits=visits, more=more, zone=ZoneInfo(doctor.time_zone))
 
 
 @router.get("/practice/hours/explain")

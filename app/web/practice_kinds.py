@@ -4,22 +4,27 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Response
+from pydantic import TypeAdapter
 
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import visit_types
 from app.repositories.visit_types import VisitTypeRecord
+from app.routers.paging import read_cursor
 from app.scheduling.visits import VisitMode
 from app.schemas import offers as wire
+from app.schemas.fields import Cursor
 from app.services import practice
 from app.services.practice import MOST_VISIT_TYPES
 from app.web.forms import Form, Once, SentForm, refuse
+from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
 
 router = page_router()
 
+_KEY = TypeAdapter(UUID)
 _LIST = "/practice/profile/kinds"
 _FIELDS = tuple(wire.NewVisitType.model_fields)
 _USUAL = {
@@ -32,9 +37,13 @@ _USUAL = {
 
 
 @router.get(_LIST)
-async def list_own_visit_types(page: DoctorPage, session: DbSession) -> Response:
-    """All that are offered."""
-    return page.render("practice_kinds.html", kinds=await _list(page, session))
+async def list_own_visit_types(page: DoctorPage, session: DbSession, after: Cursor | None = None) -> Response:
+    """Those that are offered, in the order in which she has added them."""
+    found = await visit_types.page_visit_types(
+        session, page.actor.id, after=read_cursor(after, _KEY), limit=MOST_LISTED + 1
+    )
+    kinds, more = cut_list(found, _LIST, _KEY, lambda kind: kind.id)
+    return page.render("practice_kinds.html", kinds=kinds, more=more)
 
 
 @router.get(f"{_LIST}/new")
@@ -84,12 +93,9 @@ async def withdraw_visit_type(
     return page.redirect(_LIST, page.gettext("This kind of visit is offered no more. What is booked stays."))
 
 
-async def _list(page: SignedInPage, session: DbSession) -> list[VisitTypeRecord]:
-    return list(await visit_types.page_visit_types(session, page.actor.id, after=None, limit=MOST_VISIT_TYPES))
-
-
 async def _get(page: SignedInPage, session: DbSession, visit_type_id: UUID) -> VisitTypeRecord:
-    found = next((each for each in await _list(page, session) if each.id == visit_type_id), None)
+    kinds = await visit_types.page_visit_types(session, page.actor.id, after=None, limit=MOST_VISIT_TYPES)
+    found = next((each for each in kinds if each.id == visit_type_id), None)
     if found is None:
         raise DomainError("not_found")
     return found

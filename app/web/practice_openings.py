@@ -13,15 +13,17 @@ from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import availabilities, doctors
 from app.repositories.availabilities import AvailabilityRecord
+from app.routers.paging import read_cursor
 from app.scheduling.availability import window
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.zones import wall_time
-from app.schemas.fields import Body, ClockTime, LocalDate
+from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import schedule
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.languages import N_
+from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
-from app.web.practice_calendar import moment_of, of_fields
+from app.web.practice_calendar import RULE_PLACE, moment_of, of_fields
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
 
@@ -37,6 +39,7 @@ REPETITIONS: Mapping[str, str] = {
 """The rules (RFC 5545) that can be chosen here; the API takes others, too."""
 _FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
 _A_DAY = timedelta(days=1)
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 class NewOpening(Body):
@@ -67,9 +70,11 @@ class Opening:
 
 
 @router.get("/practice/hours/extra")
-async def list_own_availability(page: DoctorPage, session: DbSession, now: Now) -> Response:
+async def list_own_availability(
+    page: DoctorPage, session: DbSession, now: Now, after: Cursor | None = None
+) -> Response:
     """Those that are not over."""
-    content = await _content(page, session, now)
+    content = await _content(page, session, now, after)
     return page.render("practice_openings.html", form=Form({"day": str(content["today"])}), **content)
 
 
@@ -102,25 +107,27 @@ async def withdraw_availability(
     return page.redirect("/practice/hours/extra", page.gettext("Removed. What is booked in it stays booked."))
 
 
-async def _content(page: SignedInPage, session: DbSession, now: datetime) -> dict[str, Any]:
+async def _content(page: SignedInPage, session: DbSession, now: datetime, after: str | None = None) -> dict[str, Any]:
     doctor = await doctors.get_own_practice(session, page.actor.id)
     zone = ZoneInfo(doctor.time_zone)
     shown = wall_time(to_instant(now), zone)
-    found = await availabilities.page_availabilities(session, page.actor.id, after=None, limit=schedule.MOST_RULES)
+    found = await availabilities.page_extra_windows(
+        session, page.actor.id, shown, after=read_cursor(after, RULE_PLACE), limit=MOST_LISTED + 1
+    )
+    openings, more = cut_list(found, "/practice/hours/extra", RULE_PLACE, availabilities.page_key)
     return {
         "zone": zone,
         "today": shown.date(),
-        "openings": [_opening(each, zone) for each in found if not each.weekly_hours and _ends(each) > shown],
+        "openings": [_opening(each, zone) for each in openings],
+        "more": more,
         "repetitions": [(rule, page.gettext(name)) for rule, name in REPETITIONS.items()],
     }
 
 
-def _ends(record: AvailabilityRecord) -> datetime:
-    return record.rule.last_ends if record.rule.recurrence else record.rule.ends
-
-
 def _opening(record: AvailabilityRecord, zone: ZoneInfo) -> Opening:
     rule, _, until = (record.rule.recurrence or "").partition(";UNTIL=")
+    if rule.startswith("FREQ=WEEKLY"):  # the day on which it starts may be said once more
+        rule = rule.removesuffix(f";BYDAY={_WEEKDAYS[record.rule.starts.weekday()]}")
     last = date.fromisoformat(until[:8]) if until else None
     if rule not in REPETITIONS:
         rule, last = record.rule.recurrence or "", None

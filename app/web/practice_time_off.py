@@ -10,16 +10,18 @@ from fastapi import Query, Response
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import doctors, time_off
+from app.routers.paging import read_cursor
 from app.routers.problems import PROBLEMS
 from app.routers.trail import Trail
 from app.scheduling.availability import window
 from app.scheduling.intervals import from_instant, to_instant
-from app.scheduling.zones import day_of
-from app.schemas.fields import Body, ClockTime, LocalDate, Note
+from app.scheduling.zones import wall_time
+from app.schemas.fields import Body, ClockTime, Cursor, LocalDate, Note
 from app.services import schedule
 from app.web.forms import Form, Once, SentForm, explain_fields, refuse
+from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
-from app.web.practice_calendar import moment_of, of_fields
+from app.web.practice_calendar import RULE_PLACE, moment_of, of_fields
 from app.web.practice_hours import tell_affected
 from app.web.routes import page_router
 from app.web.sentences import explain
@@ -52,9 +54,9 @@ class NewTimeOff(Body):
 
 
 @router.get("/practice/hours/time-off")
-async def list_time_off(page: DoctorPage, session: DbSession, now: Now) -> Response:
+async def list_time_off(page: DoctorPage, session: DbSession, now: Now, after: Cursor | None = None) -> Response:
     """What is not over."""
-    content = await _content(page, session, now)
+    content = await _content(page, session, now, after)
     today = str(content["today"])
     return page.render("practice_time_off.html", form=Form({"first": today, "last": today}), **content)
 
@@ -70,7 +72,7 @@ async def preview_time_off(
     last: Annotated[str, Query()] = "",
     returns: Annotated[str, Query()] = "",
 ) -> Response:
-    """What is booked in it; it is not taken yet."""
+    """What is booked in it, all that a page holds; it is not taken yet."""
     content = await _content(page, session, now)
     form = Form({"first": first, "leaves": leaves, "last": last, "returns": returns})
     zone = content["zone"]
@@ -83,7 +85,8 @@ async def preview_time_off(
         wrong = explain_fields(page.words, of_fields(error, _FIELDS))
         again = Form(form.values, explain(page.words, error.code), wrong)
         return page.render("practice_time_off.html", PROBLEMS[error.code][0], form=again, **content)
-    trail.concerns(*affected.appointments)
+    listed = affected.appointments[:MOST_LISTED]
+    trail.concerns(*listed)
     return page.render(
         "practice_time_off_preview.html",
         form=form,
@@ -91,7 +94,8 @@ async def preview_time_off(
         zone=zone,
         start=typed.start(zone),
         end=typed.end(zone),
-        affected=affected,
+        count=affected.count,
+        listed=listed,
     )
 
 
@@ -121,17 +125,17 @@ async def end_time_off(page: DoctorPage, time_off_id: UUID, _form: SentForm, ses
     return page.redirect("/practice/hours/time-off", page.gettext("Removed. What was open then is open again."))
 
 
-async def _content(page: SignedInPage, session: DbSession, now: datetime) -> dict[str, Any]:
+async def _content(page: SignedInPage, session: DbSession, now: datetime, after: str | None = None) -> dict[str, Any]:
     doctor = await doctors.get_own_practice(session, page.actor.id)
     zone = ZoneInfo(doctor.time_zone)
-    found = await time_off.page_time_off(session, page.actor.id, after=None, limit=schedule.MOST_RULES)
-    absences = []
-    for each in found:
-        start, end = map(from_instant, window(each.rule, zone))
-        if end > now:
-            absences.append((each, start, end))
+    shown = wall_time(to_instant(now), zone)
+    found = await time_off.page_time_off(
+        session, page.actor.id, since=shown, after=read_cursor(after, RULE_PLACE), limit=MOST_LISTED + 1
+    )
+    absences, more = cut_list(found, "/practice/hours/time-off", RULE_PLACE, time_off.page_key)
     return {
         "zone": zone,
-        "today": day_of(to_instant(now), zone),
-        "absences": absences,
+        "today": shown.date(),
+        "absences": [(each, *map(from_instant, window(each.rule, zone))) for each in absences],
+        "more": more,
     }

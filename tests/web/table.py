@@ -13,6 +13,9 @@ from tests.web.conftest import Forms
 NOBODY, PATIENT, DOCTOR, ADMIN = "nobody", "patient", "doctor", "admin"
 EVERYBODY = (NOBODY, PATIENT, DOCTOR, ADMIN)
 
+MOST_BYTES = 60 * 1024
+"""With the sheet and all else that a page asks for."""
+
 type Table = dict[str, list[tuple[str, str]]]
 
 PAGES: Table = {

@@ -1,31 +1,40 @@
 """What holds for every page, whoever has built it."""
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import axe_playwright_python
 import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from playwright.async_api import ViewportSize
 
+from app.adapters.mail import print_mail
+from app.main import open_resources
+from app.repositories import bounds
 from app.web.routes import PageRoute
-from tests.conftest import Counted, SetClock
+from tests.conftest import Counted, SetClock, make_admin, make_client
+from tests.databases import empty, settings_for
 from tests.people import Person
+from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
-from tests.web.table import EVERYBODY, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
+from tests.web.table import EVERYBODY, MOST_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
 
-MOST_BYTES = 60 * 1024
 SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
 WIDE = ViewportSize(width=1280, height=800)
 NARROW = ViewportSize(width=320, height=640)
+TABLET = ViewportSize(width=768, height=1024)
 ZOOMED = ViewportSize(width=640, height=400)
 """A desk at 200 %."""
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+RANDOM = re.compile(
+    r'[0-9a-f]{8}-[0-9a-f-]{27}|(?<=form_token" value=")[^"]+|(?<=form_key" value=")[^"]+'
+    r'|(?<=cursor=)[\w-]+|(?<=after=)[\w-]+|(?<=number">)[0-9a-f]{6}\b|(?<=[a-z])\d+(?=@)'
+)
+"""Ids and what is made of them, and the numbers in people's addresses, which count on from test to test."""
 
 # The smallest letters that can be seen, and where.
 SMALL_TEXT = """(smallest) => {
@@ -38,6 +47,12 @@ SMALL_TEXT = """(smallest) => {
   return found;
 }"""
 
+
+# What moves though it should not.
+MOVING = """() => [...document.querySelectorAll("*")].filter(each => {
+  const style = getComputedStyle(each);
+  return style.animationName !== "none" || parseFloat(style.transitionDuration) || style.scrollBehavior === "smooth";
+}).map(each => `moves: ${each.outerHTML.slice(0, 80)}`)"""
 
 # What a finger cannot hit.
 SMALL_TARGETS = """(smallest) => [...document.querySelectorAll(
@@ -147,6 +162,34 @@ async def test_more_data_takes_no_more_statements(
     assert await look() == before
 
 
+async def test_both_databases_show_the_same(
+    assembled: FastAPI, sqlite_template: Path, postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "place_of", lambda _id: 0)  # else ids, which are random, say who comes first
+    shutil.copy(sqlite_template, tmp_path / "test.db")
+    await empty(postgresql_url)
+    on_sqlite, on_postgresql = [
+        await show(assembled, url) for url in (f"sqlite+aiosqlite:///{tmp_path}/test.db", postgresql_url)
+    ]
+    assert on_sqlite == on_postgresql
+
+
+async def show(assembled: FastAPI, url: str) -> dict[tuple[str, str], str]:
+    """All pages of a clinic on this database, as everybody who may sees them, without what is random in them."""
+    clock = SetClock()
+    shown = {}
+    async with open_resources(settings_for(url), clock, print_mail) as resources, make_client(assembled) as client:
+        assembled.state.resources = resources
+        world = await World.make(client, await make_admin(assembled, client, clock), clock)
+        for who in EVERYBODY:
+            client.cookies.clear()
+            await world.enter(Forms(client), who)
+            for where, _ in pages_of(who):
+                answer = await client.get(world.address(where), headers={"Accept": "text/html"})
+                shown[who, where] = RANDOM.sub("", answer.text)
+    return shown
+
+
 class TestInABrowser:
     @pytest.fixture
     def backend(self) -> str:
@@ -168,32 +211,26 @@ class TestInABrowser:
         ]
         await tab.page.context.add_cookies(cookies)  # type: ignore[arg-type] # a dictionary all the same
         found = []
-        for where, is_there in pages_of(who):
-            assert (await tab.go(world.address(where)) < 400) == is_there, where
-            found += [f"{where}: {defect}" for defect in await self.look(tab, who)]
+        # German words are the longest.
+        for size, language in (WIDE, "en"), (NARROW, "de"):
+            await tab.page.set_viewport_size(size)
+            await tab.page.context.add_cookies([{"name": "language", "value": language, "url": tab.address}])
+            for where, is_there in pages_of(who):
+                assert (await tab.go(world.address(where)) < 400) == is_there, where
+                assert await tab.page.locator("html").get_attribute("lang") == language
+                found += [f"{where}: {size['width']} px, {defect}" for defect in await self.look(tab, who, size)]
         assert not found
 
-    async def look(self, tab: Tab, who: str) -> list[str]:
-        """What is wrong with a page as it is shown, light and dark, on a desk and on a phone."""
+    async def look(self, tab: Tab, who: str, screen: ViewportSize) -> list[str]:
+        """What is wrong with a page as it is shown, on this screen, and when it is as wide as others."""
         page = tab.page
-        await page.evaluate(AXE)
-        found = []
-        for size in (WIDE, NARROW):
-            await page.set_viewport_size(size)
-            for scheme in ("light", "dark"):
-                await page.emulate_media(color_scheme=scheme)
-                # In the dark only colours differ.
-                rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
-                results = await page.evaluate(f"axe.run({{resultTypes: ['violations'], ...{rules!r}}})")
-                found += [
-                    f"{size['width']} px, {scheme}: {each['id']}: {each['nodes'][0]['html']}"
-                    for each in results["violations"]
-                ]
-        for size in (NARROW, ZOOMED):
-            await page.set_viewport_size(size)
-            width = await page.evaluate("document.documentElement.scrollWidth")
-            found += [f"{width} px wide on {size['width']}"] if width > size["width"] else []
+        found = await violations(page)
+        found += await page.evaluate(MOVING)
         if who in {NOBODY, PATIENT}:
             found += await page.evaluate(SMALL_TEXT, SMALLEST_TEXT)
             found += await page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)
+        for size in (NARROW, TABLET, ZOOMED, screen):
+            await page.set_viewport_size(size)
+            width = await page.evaluate("document.documentElement.scrollWidth")
+            found += [f"{width} px wide on {size['width']}"] if width > size["width"] else []
         return found

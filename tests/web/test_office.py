@@ -11,7 +11,7 @@ from app.adapters.mail import Mail
 from app.core.settings import Settings
 from tests.conftest import Join, SetClock
 from tests.people import Person
-from tests.web.conftest import Forms
+from tests.web.conftest import DESK, Forms, OpenTab
 
 WHY = "Asked for by the clinic"
 
@@ -159,3 +159,20 @@ async def test_accounts_and_events_are_paged(office: Forms, join: Join) -> None:
         where = more[1].replace("&amp;", "&") if more else None
     assert len(found) == len(set(found)) == 2
     assert (await office.client.get("/office/users?cursor=abc")).status_code == 422
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("where", ["/office/users", "/office/trail"])
+async def test_filters_are_folded_on_a_phone_unless_one_is_set(open_tab: OpenTab, admin: Person, where: str) -> None:
+    tab = await open_tab()
+    await tab.sign_in(admin.email)
+    button = tab.page.locator(".filters button")
+    await tab.go(where)
+    assert not await button.is_visible()
+    await tab.page.get_by_text("Filters").click()
+    assert await button.is_visible()
+    await tab.go(f"{where}?role=patient&action=log_in")
+    assert await button.is_visible()
+    await tab.page.set_viewport_size(DESK)
+    await tab.go(where)
+    assert await button.is_visible()

@@ -134,6 +134,8 @@ async def test_a_window_beside_the_plan_opens_once_or_again_and_again(
     assert fields_of(overlapping.text)["opens"] == "22:00"
     assert (await forms.send(f"{extra}/{kept['id']}/remove", on=extra)).status_code == 303
     assert "You have no extra windows." in (await client.get(extra)).text
+    await doctor.open("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=4;BYDAY=SA")
+    assert "Every fourth week" in (await client.get(extra)).text.partition('<ul class="rules">')[2]
 
 
 async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(

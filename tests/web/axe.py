@@ -1,0 +1,19 @@
+"""axe-core, which finds what keeps people out of a page."""
+
+from pathlib import Path
+
+import axe_playwright_python
+from playwright.async_api import Page
+
+_AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+
+
+async def violations(page: Page) -> list[str]:
+    """What its rules, all of them, say against a page as it is shown now, in light and in dark."""
+    await page.evaluate(_AXE)
+    found = []
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        results = await page.evaluate("axe.run({resultTypes: ['violations']})")
+        found += [f"{scheme}: {each['id']}: {each['nodes'][0]['html']}" for each in results["violations"]]
+    return found

@@ -1,0 +1,115 @@
+"""Lists that are longer than a page: each row once, on pages that are all light."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from tests.conftest import Join, SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.practice import LONGEST_NAME, open_practice
+from tests.web.table import MOST_BYTES
+
+MANY = 25
+FIRST = datetime(2026, 12, 7, 8, tzinfo=UTC)
+
+
+async def walk(client: httpx2.AsyncClient, where: str, row: str) -> list[str]:
+    """What ``row`` finds on all pages of a list, from the first to the last."""
+    found: list[str] = []
+    pages = 0
+    more: str | None = where
+    while more:
+        answer = await client.get(more)
+        assert answer.status_code == 200, more
+        [sheet] = re.findall(r"/static/[\w.]+css", answer.text)
+        assert len(answer.content) + len((await client.get(sheet)).content) < MOST_BYTES, more
+        found += re.findall(row, answer.text)
+        link = re.search(
+            r'<p class="more"><a class="button quiet" href="([^"]+[?;](?:after|cursor)=[^"]+)"', answer.text
+        )
+        more = link[1].replace("&amp;", "&") if link else None
+        pages += 1
+    assert pages > 1
+    return found
+
+
+@pytest.fixture
+async def doctor(join: Join, forms: Forms) -> Person:
+    doctor = await open_practice(join)
+    await forms.sign_in(doctor)
+    return doctor
+
+
+async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -> None:
+    for number in range(MANY):
+        day = FIRST + timedelta(days=7 * number)
+        hours = [(day + timedelta(hours=each)).isoformat() for each in (12, 14)]
+        await doctor.open(*hours)
+        await doctor.leave(hours[0], hours[1], LONGEST_NAME * 8)
+        await doctor.offer(name=LONGEST_NAME, duration_minutes=20 + number)
+    for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/kinds"):
+        found = await walk(client, where, rf'action="{where}/([^/]+)/(?:remove|withdraw)"')
+        assert len(found) == len(set(found)) == MANY, where
+        assert (await client.get(where, params={"after": "abc"})).status_code == 422
+
+
+async def test_what_is_over_is_not_listed(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    hours = "2026-12-07T18:00:00Z", "2026-12-07T20:00:00Z"
+    await doctor.open(*hours)
+    await doctor.leave(*hours)
+    for minutes, listed in (-1, 1), (1, 0):
+        clock.time = datetime(2026, 12, 7, 20, tzinfo=UTC) + timedelta(minutes=minutes)
+        await forms.sign_in(doctor)
+        for where in ("/practice/hours/extra", "/practice/hours/time-off"):
+            assert (await client.get(where)).text.count("/remove") == listed
+
+
+async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
+    patient = await join("patient", name=LONGEST_NAME)
+    for number in range(MANY):
+        start = FIRST + timedelta(days=number // 5, minutes=30 * (number % 5))
+        await patient.book(
+            doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=LONGEST_NAME * 8
+        )
+    preview = (await client.get("/practice/hours/time-off/preview?first=2026-12-07&last=2026-12-11")).text
+    assert "25 visits are booked then." in preview
+    assert preview.count('class="entry far"') == MANY - 5
+    assert "And 5 visits more." in preview
+
+    await doctor.plan()
+    found = await walk(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
+    assert len(found) == len(set(found)) == MANY
+
+    await forms.sign_in(admin)
+    account = f"/office/users/{patient.id}"
+    await forms.send(f"{account}/break-glass", on=f"{account}?act=break-glass", reason="An emergency")
+    found = await walk(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
+    assert len(found) == len(set(found)) == MANY
+
+
+class TestTheOffice:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"doctor_approval": "required"})
+
+    async def test_accounts_and_events(
+        self, forms: Forms, admin: Person, join: Join, client: httpx2.AsyncClient
+    ) -> None:
+        for _ in range(12):
+            await join("doctor", name=LONGEST_NAME, specialty="Cardiology")
+        patients = {(await join("patient", name=LONGEST_NAME)).id for _ in range(30)}
+        await forms.sign_in(admin)
+        first = (await client.get("/office/users")).text
+        assert "More than 10 doctors wait for approval" in first
+        assert 'href="/office/users?role=doctor&amp;status=unapproved"' in first
+        row = r'class="row account-row" href="/office/users/([^"]+)"'
+        listed = await walk(client, "/office/users", row)
+        assert len(listed) - 10 == len(set(listed)) == 43
+        assert patients < set(listed)
+        assert len(await walk(client, "/office/trail", 'class="row trail-row"')) > 43
