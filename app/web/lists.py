@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from app.routers.paging import write_cursor
 
-MOST_LISTED = 20
+MOST_LISTED = 15
 """Few enough for a page to stay light, though each may have a form. One more is asked for, to see if there is more."""
 
 

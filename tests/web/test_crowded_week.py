@@ -9,7 +9,8 @@ from app.web.practices import MOST_TIMES
 from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.test_every_page import MOST_BYTES, defects
+from tests.web.table import MOST_BYTES
+from tests.web.test_every_page import defects
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
