@@ -2,7 +2,7 @@
 
 Each is a script of its own (`python -m benchmarks.booking`), says in its docstring what it does and claims, and can be
 run alone. What they find, as ratios, goes to `benchmarks/results.json`, which `docs/performance.md` quotes. The exit
-status is 0 if all claims hold. It takes some half an hour, on an otherwise idle machine.
+status is 0 if all claims hold. It takes some quarter of an hour, on an otherwise idle machine.
 """
 
 import subprocess
