@@ -1,5 +1,6 @@
 """Every page that can be looked at, for whom, and a clinic in which there is something on each."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ NOBODY, PATIENT, DOCTOR, ADMIN = "nobody", "patient", "doctor", "admin"
 EVERYBODY = (NOBODY, PATIENT, DOCTOR, ADMIN)
 
 MOST_BYTES = 60 * 1024
-"""With the sheet and all else that a page asks for."""
+"""Of a page with all that it needs, as they are sent."""
 
 type Table = dict[str, list[tuple[str, str]]]
 
@@ -163,3 +164,9 @@ class World:
             glass = f"/office/users/{self.ids['patient']}"
             answer = await forms.send(f"{glass}/break-glass", on=f"{glass}?act=break-glass", reason="An emergency")
             assert answer.status_code == 303
+
+
+async def weigh(client: httpx2.AsyncClient, page: httpx2.Response) -> int:
+    """How many bytes are sent for a page and all that it needs."""
+    needed = [await client.get(asset) for asset in set(re.findall(r"/static/[\w.]+", page.text))]
+    return sum(int(each.headers["Content-Length"]) for each in (page, *needed))

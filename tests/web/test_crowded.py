@@ -12,9 +12,10 @@ from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.practice import LONGEST_NAME, open_practice
-from tests.web.table import MOST_BYTES
+from tests.web.table import MOST_BYTES, weigh
 
 MANY = 25
+MOST_A_DAY = 48  # eight hours of ten minutes each
 FIRST = datetime(2026, 12, 7, 8, tzinfo=UTC)
 
 
@@ -26,8 +27,7 @@ async def walk(client: httpx2.AsyncClient, where: str, row: str) -> list[str]:
     while more:
         answer = await client.get(more)
         assert answer.status_code == 200, more
-        [sheet] = re.findall(r"/static/[\w.]+css", answer.text)
-        assert len(answer.content) + len((await client.get(sheet)).content) < MOST_BYTES, more
+        assert await weigh(client, answer) < MOST_BYTES, more
         found += re.findall(row, answer.text)
         link = re.search(
             r'<p class="more"><a class="button quiet" href="([^"]+[?;](?:after|cursor)=[^"]+)"', answer.text
@@ -92,6 +92,18 @@ async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, c
     await forms.send(f"{account}/break-glass", on=f"{account}?act=break-glass", reason="An emergency")
     found = await walk(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
     assert len(found) == len(set(found)) == MANY
+
+
+async def test_a_day_of_ten_minutes_each(doctor: Person, join: Join, client: httpx2.AsyncClient) -> None:
+    await doctor.plan(monday=[["09:00", "17:00"]])
+    patient = await join("patient", name=LONGEST_NAME)
+    for number in range(MOST_A_DAY):
+        start = FIRST + timedelta(minutes=10 * number)
+        end = start + timedelta(minutes=10)
+        await patient.book(doctor, start.isoformat(), end.isoformat(), reason=LONGEST_NAME)
+    shown = await client.get("/practice/day?day=2026-12-07")
+    assert len(set(re.findall(r'href="/practice/visits/([^/"]+)"', shown.text))) == MOST_A_DAY
+    assert await weigh(client, shown) < MOST_BYTES
 
 
 class TestTheOffice:

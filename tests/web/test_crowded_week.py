@@ -9,7 +9,7 @@ from app.web.practices import MOST_TIMES
 from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.table import MOST_BYTES
+from tests.web.table import MOST_BYTES, weigh
 from tests.web.test_every_page import defects
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -22,11 +22,6 @@ async def always(join: Join) -> Person:
     await doctor.offer(duration_minutes=15)
     await doctor.plan(**{day: [["00:00", "24:00"]] for day in DAYS})
     return doctor
-
-
-async def weigh(client: httpx2.AsyncClient, answer: httpx2.Response) -> int:
-    assets = {asset: len((await client.get(asset)).content) for asset in re.findall(r"/static/[\w.]+", answer.text)}
-    return len(answer.content) + sum(assets.values())
 
 
 def starts(answer: httpx2.Response) -> list[str]:

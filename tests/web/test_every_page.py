@@ -22,7 +22,7 @@ from tests.databases import empty, settings_for
 from tests.people import Person
 from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
-from tests.web.table import EVERYBODY, MOST_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of
+from tests.web.table import EVERYBODY, MOST_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of, weigh
 
 SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
 WIDE = ViewportSize(width=1280, height=800)
@@ -130,14 +130,11 @@ def defects(answer: httpx2.Response) -> Iterator[str]:
 async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, world: World, who: str) -> None:
     await world.enter(forms, who)
     found = []
-    kept: dict[str, int] = {}
     for where, is_there in pages_of(who):
         answer = await client.get(world.address(where), headers={"Accept": "text/html"})
         assert answer.is_success == is_there, where
         found += [f"{where}: {defect}" for defect in defects(answer)]
-        for asset in re.findall(r"/static/[\w.]+", answer.text):
-            kept.setdefault(asset, len((await client.get(asset)).content))
-        weight = len(answer.content) + sum(kept.values())
+        weight = await weigh(client, answer)
         found += [f"{where}: {weight} bytes"] if weight > MOST_BYTES else []
     assert not found
 

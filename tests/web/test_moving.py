@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.table import MOST_BYTES
-from tests.web.test_crowded_week import DAYS, weigh
+from tests.web.table import MOST_BYTES, weigh
+from tests.web.test_crowded_week import DAYS
 
 TUESDAY = [["09:00", "11:00"]]
 AT_TEN = "2026-12-08T10:00:00Z"
