@@ -4,28 +4,32 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import BackgroundTasks, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from app.adapters.mail import password_changed_mail
 from app.core.dependencies import DbSession, Now, RequestClient
 from app.core.errors import DomainError
 from app.repositories import sessions, users
 from app.routers import privacy as api
+from app.routers.paging import read_cursor
 from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
+from app.schemas.fields import Cursor
 from app.services import accounts, privacy, second_factor
 from app.services.sessions import end_all_sessions
 from app.services.sessions import end_session as end_one
 from app.web.drafts import drop, restore
 from app.web.forms import Form, SentForm, refuse
+from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import Page, SignedInPage
 from app.web.routes import page_router
 from app.web.visitors import SESSION, AccountPage, AnyPage, BriefPage, FreshPage
 
 router = page_router()
 
-MOST_SESSIONS = 50
+_SESSIONS = "/my/account/sessions"
+_SESSION_ID = TypeAdapter(UUID)
 
 
 class Erasure(BaseModel):
@@ -92,11 +96,13 @@ async def change_password(page: BriefPage, form: SentForm, client: RequestClient
     )
 
 
-@router.get("/my/account/sessions")
-async def list_sessions(page: AccountPage, session: DbSession, now: Now) -> Response:
+@router.get(_SESSIONS)
+async def list_sessions(page: AccountPage, session: DbSession, now: Now, after: Cursor | None = None) -> Response:
     """Where she is signed in, the last first."""
-    found = await sessions.page_sessions(session, page.actor.id, now, after=None, limit=MOST_SESSIONS)
-    return page.render("sessions.html", sessions=found, current=page.actor.get_login().session_id)
+    place = read_cursor(after, _SESSION_ID)
+    found = await sessions.page_sessions(session, page.actor.id, now, after=place, limit=MOST_LISTED + 1)
+    shown, more = cut_list(found, _SESSIONS, _SESSION_ID, lambda each: each.id)
+    return page.render("sessions.html", sessions=shown, more=more, current=page.actor.get_login().session_id)
 
 
 @router.post("/my/account/sessions/{session_id:uuid}/end")
@@ -106,7 +112,7 @@ async def end_session(
     """Signs out somewhere, at once."""
     trail.about(session_id)
     await end_one(session, page.actor, session_id)
-    return page.redirect("/my/account/sessions", page.gettext("You are signed out there."))
+    return page.redirect(_SESSIONS, page.gettext("You are signed out there."))
 
 
 @router.post("/my/account/sessions/end")

@@ -9,7 +9,7 @@ import pytest
 from app.core.settings import Settings
 from app.web.lists import MOST_LISTED
 from tests.conftest import Join, SetClock
-from tests.people import Person
+from tests.people import Person, log_in
 from tests.web.conftest import Forms
 from tests.web.practice import LONGEST_NAME, open_practice
 from tests.web.table import MOST_BYTES, weigh
@@ -104,6 +104,14 @@ async def test_a_day_of_ten_minutes_each(doctor: Person, join: Join, client: htt
     shown = await client.get("/practice/day?day=2026-12-07")
     assert len(set(re.findall(r'href="/practice/visits/([^/"]+)"', shown.text))) == MOST_A_DAY
     assert await weigh(client, shown) < MOST_BYTES
+
+
+async def test_where_one_is_signed_in(doctor: Person, client: httpx2.AsyncClient) -> None:
+    for _ in range(MANY):
+        await log_in(client, doctor.email)
+    found = await walk(client, "/my/account/sessions", r'action="/my/account/sessions/([0-9a-f-]{36})/end"')
+    # One more is hers that is not of these, by which she was made; the one that looks has no button.
+    assert len(found) == len(set(found)) == MANY + 1
 
 
 class TestTheOffice:
