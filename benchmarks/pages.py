@@ -14,20 +14,17 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from statistics import median
 from time import perf_counter
 
 import httpx2
 
-from app.core.dependencies import Resources
-from app.core.permissions import Role
 from app.main import create_app
-from app.services import accounts
 from benchmarks.comparing import Comparison, read_options, record, result_table
 from tests.conftest import SetClock
 from tests.databases import migrate, settings_for
-from tests.people import PASSWORD, Person, log_in
+from tests.people import make_admin
 from tests.postgres import PostgresServer
 from tests.web.conftest import Forms
 from tests.web.table import ADMIN, DOCTOR, NOBODY, PATIENT, World
@@ -93,7 +90,9 @@ async def run(url: str, rounds: int) -> dict[Pair, list[float]]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://bench") as client,
     ):
-        world = await World.make(client, await make_admin(app.state.resources, client, clock.time), clock)
+        world = await World.make(
+            client, await make_admin(app.state.resources, client, clock.time.astimezone(UTC)), clock
+        )
         for _ in range(2):
             await world.grow()
         found: dict[Pair, list[float]] = {pair: [] for pair in PAIRS}
@@ -106,21 +105,6 @@ async def run(url: str, rounds: int) -> dict[Pair, list[float]]:
                         ratio = await compare(client, world, pair)
                         found[pair] += [ratio] if number else []
         return found
-
-
-async def make_admin(resources: Resources, client: httpx2.AsyncClient, now: datetime) -> Person:
-    async with resources.sessions.write() as session:
-        user = await accounts.register(
-            session,
-            resources.passwords,
-            email="admin@example.com",
-            password=PASSWORD,
-            name="An administrator",
-            role=Role.ADMIN,
-            now=now.astimezone(UTC),
-            refuse_weak=False,
-        )
-    return Person(client, str(user.id), user.email, user.name, await log_in(client, user.email))
 
 
 async def compare(client: httpx2.AsyncClient, world: World, pair: Pair) -> float:

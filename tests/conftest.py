@@ -11,15 +11,12 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
 from app.adapters.mail import Mail
-from app.core.dependencies import Resources
-from app.core.permissions import Role
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.session import Sessions
 from app.main import create_app, open_resources
-from app.services import accounts
 from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
-from tests.people import PASSWORD, Person, log_in
+from tests.people import Person, make_admin
 from tests.postgres import PostgresServer
 
 SERVER = pytest.StashKey[PostgresServer]()
@@ -205,24 +202,7 @@ async def doctor(join: Join) -> Person:
 
 @pytest.fixture
 async def admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock) -> Person:
-    return await make_admin(app, client, clock)
-
-
-async def make_admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock) -> Person:
-    """As the command line makes one: never over HTTP."""
-    resources: Resources = app.state.resources
-    async with resources.sessions.write() as session:
-        user = await accounts.register(
-            session,
-            resources.passwords,
-            email="admin@example.com",
-            password=PASSWORD,
-            name="An administrator",
-            role=Role.ADMIN,
-            now=clock.time,
-            refuse_weak=False,
-        )
-    return Person(client, str(user.id), user.email, user.name, await log_in(client, user.email))
+    return await make_admin(app.state.resources, client, clock.time)
 
 
 @pytest.fixture

@@ -1,10 +1,15 @@
 """People who use the API."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 from typing import Any
 
 import httpx2
+
+from app.core.dependencies import Resources
+from app.core.permissions import Role
+from app.services import accounts
 
 PASSWORD = "correct horse battery"
 _numbers = count(1)
@@ -161,3 +166,19 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert body["title"]
     assert body["detail"]
     return body
+
+
+async def make_admin(resources: Resources, client: httpx2.AsyncClient, now: datetime) -> Person:
+    """As the command line makes one: never over HTTP."""
+    async with resources.sessions.write() as session:
+        user = await accounts.register(
+            session,
+            resources.passwords,
+            email="admin@example.com",
+            password=PASSWORD,
+            name="An administrator",
+            role=Role.ADMIN,
+            now=now,
+            refuse_weak=False,
+        )
+    return Person(client, str(user.id), user.email, user.name, await log_in(client, user.email))

@@ -131,14 +131,12 @@ class _Compiled:
 
 
 def _compile(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Compiled:
-    compiled = cast(
-        "SQLCompiler",
-        statement.compile(dialect=dialect, column_keys=names),
-    )
+    compiled = cast("SQLCompiler", statement.compile(dialect=dialect, column_keys=names))
     types = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
     columns = list(statement.exported_columns)
     processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-    row = namedtuple("Row", [column.key or "" for column in columns], rename=True)  # type: ignore[misc]  # noqa: PYI024
+    # A class of its own for each statement, whose columns are known here alone.
+    row: Any = namedtuple("Row", [column.key or "" for column in columns], rename=True)  # type: ignore[misc]  # noqa: PYI024
     return _Compiled(
         compiled.string,
         [(name, types[name].bind_processor(dialect)) for name in compiled.positiontup or ()],

@@ -1,6 +1,7 @@
 """Appointments: booking, listing, moving, cancelling, and how they went."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -343,6 +344,17 @@ async def _advance(
     return tagged(response, advanced)
 
 
+def read_place(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
+    """Where a list of appointments goes on, and as of when it is.
+
+    What is upcoming is decided on the first page; otherwise the border would move while somebody pages.
+    """
+    if (place := read_cursor(cursor, PLACE)) is None:
+        return None, now
+    after = PageKey(*place)
+    return after, after.as_of
+
+
 async def _list_own(
     page: Callable[..., Awaitable[Sequence[AppointmentRecord]]],
     query: wire.AppointmentsQuery,
@@ -353,10 +365,7 @@ async def _list_own(
     now: Now,
     trail: RequestTrail,
 ) -> Sequence[AppointmentRecord]:
-    cursor = read_cursor(query.cursor, PLACE)
-    after = PageKey(*cursor) if cursor else None
-    # What is upcoming is decided on the first page; otherwise the border would move while somebody pages.
-    as_of = after.as_of if after else now
+    after, as_of = read_place(query.cursor, now)
     found = await page(
         session,
         actor,

@@ -12,9 +12,8 @@ from pydantic import BaseModel
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import appointments, doctors
-from app.repositories.appointments import AppointmentRecord, PageKey, page_key
-from app.routers.appointments import PLACE
-from app.routers.paging import read_cursor
+from app.repositories.appointments import AppointmentRecord, page_key
+from app.routers.appointments import PLACE, read_place
 from app.routers.trail import Trail
 from app.scheduling.decisions import check_action
 from app.scheduling.intervals import MINUTE, to_instant
@@ -54,9 +53,7 @@ async def list_appointments(
     page: PatientPage, session: DbSession, now: Now, trail: Trail, after: Cursor | None = None
 ) -> Response:
     """The upcoming ones, the next first, then the past, the last first."""
-    cursor = read_cursor(after, PLACE)
-    key = PageKey(*cursor) if cursor else None
-    as_of = key.as_of if key else now
+    key, as_of = read_place(after, now)
     found = await appointments.page_appointments(
         session, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MOST_LISTED + 1
     )

@@ -33,6 +33,7 @@ _SHOWN = 40
 _KEY = TypeAdapter(tuple[Instant, UUID])
 
 type _Who = Annotated[UUID | LoginName, Field(union_mode="left_to_right")]
+# Bounds of what is naive on purpose: a day and an hour on whose clock the form says.
 type _WallTime = Annotated[NaiveDatetime, Field(ge=datetime(FIRST_YEAR, 1, 1), lt=datetime(LAST_YEAR + 1, 1, 1))]  # noqa: DTZ001
 
 

@@ -11,9 +11,8 @@ from fastapi import Query, Response
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import doctors, visit_types
-from app.repositories.appointments import PageKey, page_key
-from app.routers.appointments import PLACE
-from app.routers.paging import read_cursor
+from app.repositories.appointments import page_key
+from app.routers.appointments import PLACE, read_place
 from app.routers.problems import PROBLEMS
 from app.routers.trail import Trail
 from app.scheduling.decisions import Refusal
@@ -57,9 +56,7 @@ async def list_doctors_appointments(
     page: DoctorPage, session: DbSession, now: Now, trail: Trail, after: Cursor | None = None
 ) -> Response:
     """What is booked, not over, and outside of her hours as they are now, by its start."""
-    cursor = read_cursor(after, PLACE)
-    key = PageKey(*cursor) if cursor else None
-    as_of = key.as_of if key else now
+    key, as_of = read_place(after, now)
     doctor = await doctors.get_own_practice(session, page.actor.id)
     found = await conflicts.page_conflicting(
         session, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MOST_LISTED + 1

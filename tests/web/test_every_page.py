@@ -17,9 +17,9 @@ from app.adapters.mail import print_mail
 from app.main import open_resources
 from app.repositories import bounds
 from app.web.routes import PageRoute
-from tests.conftest import Counted, SetClock, make_admin, make_client
+from tests.conftest import Counted, SetClock, make_client
 from tests.databases import empty, settings_for
-from tests.people import Person
+from tests.people import Person, make_admin
 from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
 from tests.web.table import EVERYBODY, MOST_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of, weigh
@@ -177,7 +177,7 @@ async def show(assembled: FastAPI, url: str) -> dict[tuple[str, str], str]:
     shown = {}
     async with open_resources(settings_for(url), clock, print_mail) as resources, make_client(assembled) as client:
         assembled.state.resources = resources
-        world = await World.make(client, await make_admin(assembled, client, clock), clock)
+        world = await World.make(client, await make_admin(assembled.state.resources, client, clock.time), clock)
         for who in EVERYBODY:
             client.cookies.clear()
             await world.enter(Forms(client), who)
