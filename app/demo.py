@@ -9,14 +9,12 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import invalid_field
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords
 from app.core.settings import Settings
 from app.core.text import search_key
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.demo_calendar import OPENED, make_calendar
 from app.demo_people import DOCTORS, NAMES, ZONES, DemoDoctor
 from app.repositories import appointments, users
@@ -91,7 +89,7 @@ async def _register_patient(sessions: Sessions, passwords: Passwords, name: str,
 
 
 async def _register(
-    session: AsyncSession, passwords: Passwords, name: str, role: Role, joined: datetime, **public: Any
+    session: Session, passwords: Passwords, name: str, role: Role, joined: datetime, **public: Any
 ) -> Actor:
     user = await accounts.register(
         session,

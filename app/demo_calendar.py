@@ -8,10 +8,9 @@ from random import Random
 from statistics import mode
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import DomainError
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.demo_people import DOCTOR_CANCELS, PATIENT_CANCELS, DemoDoctor, Kind
 from app.repositories import calendar
 from app.repositories.appointments import AppointmentRecord
@@ -43,7 +42,7 @@ _TURNED_AWAY = {Refusal.PATIENT_BUSY, Refusal.DAY_FULL}  # as happens to people
 class _Office:
     """A doctor in the transaction that makes her calendar; times are instants."""
 
-    session: AsyncSession
+    session: Session
     actor: Actor
     about: DemoDoctor
     zone: ZoneInfo
@@ -71,7 +70,7 @@ class _Visit:
 
 
 async def make_calendar(
-    session: AsyncSession, actor: Actor, about: DemoDoctor, patients: Sequence[Actor], now: datetime
+    session: Session, actor: Actor, about: DemoDoctor, patients: Sequence[Actor], now: datetime
 ) -> Sequence[AppointmentRecord]:
     """Makes all that a new doctor has, in the order in which it would have happened; what ``patients`` have booked.
 

@@ -25,6 +25,7 @@ from app.core.settings import Settings
 from app.core.text import search_key
 from app.db.base import Base
 from app.db.engine import create_engine, is_postgresql
+from app.db.session import Sessions
 from app.demo_people import DOCTORS, NAMES, DemoDoctor, Kind
 from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, User, VisitType
 from app.repositories.bounds import LONG_AGO, varieties
@@ -162,7 +163,6 @@ async def load_clinic(
         await _write(engine, Appointment, booked)
         async with engine.connect() as connection:
             await connection.execute(text("ANALYZE"))
-            await connection.commit()
     finally:
         await engine.dispose()
     types_of_each = [[row["id"] for row in rows] for rows in visit_types]
@@ -201,7 +201,8 @@ async def log_in(url: str, users: Sequence[UUID], settings: Settings) -> list[st
 
 async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) -> None:
     table: Table = Base.metadata.tables[model.__tablename__]
-    async with engine.connect() as connection:
+    async with Sessions(engine).write() as session:
+        connection = await session.connection()
         for batch in batched(rows, BATCH):
             if is_postgresql(engine):
                 columns = list(batch[0])
@@ -219,7 +220,6 @@ async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) ->
                 await driver.copy_records_to_table(table.name, records=records, columns=columns)
             else:
                 await connection.execute(table.insert(), list(batch))
-                await connection.commit()
             await asyncio.sleep(0)
 
 

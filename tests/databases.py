@@ -10,12 +10,12 @@ import pytest
 from _pytest.mark import ParameterSet
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.settings import OFF, Settings
 from app.db import schema
 from app.db.engine import create_engine
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.models import User
 
 UNLIMITED: dict[str, Any] = {"rate_limit_per_address": OFF, "rate_limit_login": OFF, "rate_limit_per_account": OFF}
@@ -86,9 +86,9 @@ async def _administer(*statements: str) -> None:
             await autocommit.execute(text(statement))
 
 
-async def tampering(session: AsyncSession) -> None:
+async def tampering(session: Session) -> None:
     """Lets this transaction do to the audit trail what no application can."""
-    if session.get_bind().dialect.name == "postgresql":
+    if session.dialect.name == "postgresql":
         # Only a superuser can: triggers rest.
         await session.execute(text("SET LOCAL session_replication_role = replica"))
     else:

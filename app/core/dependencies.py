@@ -13,7 +13,6 @@ from typing import Annotated
 from asgi_correlation_id import correlation_id
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.adapters.mail import Mailer
 from app.core.addresses import UNKNOWN, read_address
@@ -24,7 +23,7 @@ from app.core.limits import Limits
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, read_access_token
 from app.core.settings import Settings
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.repositories import sessions
 
 
@@ -85,7 +84,7 @@ async def get_now(request: Request) -> datetime:
 Now = Annotated[datetime, Depends(get_now)]
 
 
-async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
+async def open_session(request: Request) -> AsyncIterator[Session]:
     """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end.
 
     Where the request is recorded, it must write that.
@@ -97,7 +96,7 @@ async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 # The scope matters: by default the commit would come after the response, and a failed one would have answered 201.
-DbSession = Annotated[AsyncSession, Depends(open_session, scope="function")]
+DbSession = Annotated[Session, Depends(open_session, scope="function")]
 
 FRESH = timedelta(minutes=10)
 """How long after a log-in its session may do what a passer-by at an unlocked screen must not."""
@@ -129,7 +128,7 @@ async def find_brief_viewer(request: Request, now: Now, token: Token) -> Actor |
         return await _find_caller(request, session, now, token)
 
 
-async def _find_caller(request: Request, session: AsyncSession, now: datetime, token: str | None) -> Actor | None:
+async def _find_caller(request: Request, session: Session, now: datetime, token: str | None) -> Actor | None:
     request.state.actor = None
     if token is None:
         return None

@@ -1,15 +1,16 @@
-"""The engine: pools, time-outs, and how transactions begin on each database."""
+"""The engine: pools, time-outs, and how each database is opened."""
 
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 
 def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: int | None = None) -> AsyncEngine:
-    """An engine for ``url``; nothing is connected yet.
+    """An engine for ``url``; nothing is connected yet, and no transaction begins by itself: see ``Session``.
 
     ``timeout`` (seconds) bounds every wait: for a connection of the pool, to connect, for a lock, and for a statement.
     A server that no longer answers at all is given up after twice that. ``statement_timeout``, where it is given, holds
@@ -17,6 +18,7 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
     """
     options: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
+        "isolation_level": "AUTOCOMMIT",
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": timeout,
@@ -25,11 +27,10 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": timeout}, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     statement_timeout = statement_timeout or timeout
     milliseconds = str(statement_timeout * 1000)
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         connect_args={
             "timeout": timeout,
@@ -47,16 +48,8 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
         },
         **options,
     )
-
-
-def for_reading(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine and pool, in transactions that cannot write."""
-    return engine.execution_options(**({"postgresql_readonly": True} if is_postgresql(engine) else {}))
-
-
-def for_writing(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine and pool, in transactions that are sure to be able to write once they have begun."""
-    return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
 
 
 def is_postgresql(engine: AsyncEngine) -> bool:
@@ -65,14 +58,13 @@ def is_postgresql(engine: AsyncEngine) -> bool:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # The driver would begin transactions by itself, too late and without a lock; _begin_sqlite does it.
-    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer that begins as a reader finds "database is locked" when it comes to write: it must queue at the start.
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    # A server that has gone away has cut them all: they are replaced before anything is lost on them.
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError

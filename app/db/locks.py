@@ -4,18 +4,19 @@ from hashlib import blake2b
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import Session
 
 _LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
-async def lock_all(session: AsyncSession, *ids: UUID) -> None:
+async def lock_all(session: Session, *ids: UUID) -> None:
     """Waits until nobody else holds any of these, and holds them until the transaction ends.
 
     They are taken in one order, so that those who want several cannot wait for each other in a circle, if nobody asks
     twice for different ones. A writer on SQLite holds the whole database anyway.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if session.dialect.name == "postgresql":
         await session.execute(_LOCK, {"keys": sorted({_key(each) for each in ids})})
 
 

@@ -4,22 +4,15 @@ SQLAlchemy writes the SQL and says how values pass to the database and back. Tha
 each execution, beside that, takes several times as long as the driver.
 """
 
-import sqlite3
 from collections import namedtuple
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from asyncpg import IntegrityConstraintViolationError, InterfaceError, PostgresError
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Delete, Dialect, Insert, Select, Update
 from sqlalchemy.sql.compiler import SQLCompiler
 
 type Values = Mapping[str, Any]
-
-_DRIVER = "driver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +24,9 @@ class Prepared:
     """
 
     statement: Select[*tuple[Any, ...]] | Insert | Update | Delete
-    _compiled: dict[tuple[Dialect, tuple[str, ...]], "_Compiled"] = field(default_factory=dict, init=False, repr=False)
+    _compiled: dict[tuple[Dialect, tuple[str, ...]], "Compiled"] = field(default_factory=dict, init=False, repr=False)
 
-    def compiled(self, dialect: Dialect, names: tuple[str, ...]) -> "_Compiled":
+    def compiled(self, dialect: Dialect, names: tuple[str, ...]) -> "Compiled":
         """How it is sent with values of these names."""
         key = dialect, names
         if (found := self._compiled.get(key)) is None:
@@ -41,75 +34,10 @@ class Prepared:
         return found
 
 
-async def fetch(session: AsyncSession, prepared: Prepared, values: Values) -> list[Any]:
-    """The rows that the statement returns, as named tuples.
-
-    Raises what SQLAlchemy would raise: ``IntegrityError`` or another ``DBAPIError``, with the driver's own as ``orig``.
-    """
-    driver: _Driver | None = session.info.get(_DRIVER)
-    if driver is None:
-        result = await session.execute(prepared.statement, values)
-        _find_driver(session)
-        return list(result) if prepared.statement.exported_columns else []
-    compiled = prepared.compiled(driver.connection.dialect, tuple(values))
-    bound = compiled.bind(values)
-    with _announced(driver.connection, compiled.sql, bound):
-        return [compiled.read(row) for row in await driver.fetch(compiled.sql, bound)]
-
-
-async def send(session: AsyncSession, prepared: Prepared, rows: Sequence[Values]) -> None:
-    """Runs a statement that returns nothing once for each of some values, all of the same names.
-
-    Raises what ``fetch`` raises.
-    """
-    if len(rows) == 1:
-        await fetch(session, prepared, rows[0])
-        return
-    driver: _Driver | None = session.info.get(_DRIVER)
-    if driver is None:
-        await session.execute(prepared.statement, rows)
-        _find_driver(session)
-        return
-    compiled = prepared.compiled(driver.connection.dialect, tuple(rows[0]))
-    bound = [compiled.bind(values) for values in rows]
-    with _announced(driver.connection, compiled.sql, bound, many=True):
-        await driver.send(compiled.sql, bound)
-
-
 @dataclass(frozen=True, slots=True)
-class _Driver:
-    connection: Connection
-    fetch: Callable[[str, Sequence[Any]], Awaitable[Iterable[Iterable[Any]]]]
-    send: Callable[[str, Sequence[Sequence[Any]]], Awaitable[object]]
+class Compiled:
+    """How a statement is sent to one database."""
 
-
-def _find_driver(session: AsyncSession) -> None:
-    # The first statement of a transaction goes all the way through SQLAlchemy, which takes a connection and begins.
-    connection = session.sync_session.connection()
-    driver: Any = connection.connection.driver_connection
-    fetch = driver.execute_fetchall if connection.dialect.name == "sqlite" else _spreading(driver.fetch)
-    session.info[_DRIVER] = _Driver(connection, fetch, driver.executemany)
-
-
-def _spreading(fetch: Callable[..., Awaitable[Iterable[Iterable[Any]]]]) -> Any:
-    return lambda sql, bound: fetch(sql, *bound)
-
-
-@contextmanager
-def _announced(connection: Connection, sql: str, bound: Sequence[Any], *, many: bool = False) -> Iterator[None]:
-    """Tells whoever listens to SQLAlchemy's statements of this one, and makes its errors of the driver's."""
-    for listener in connection.dispatch.before_cursor_execute:
-        listener(connection, None, sql, bound, None, many)
-    try:
-        yield
-    except (PostgresError, InterfaceError, sqlite3.Error) as error:
-        violated = isinstance(error, (IntegrityConstraintViolationError, sqlite3.IntegrityError))
-        translated = IntegrityError if violated else DBAPIError
-        raise translated(sql, None, error, hide_parameters=True) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
     sql: str
     parameters: Sequence[tuple[str, Callable[[Any], Any] | None]]
     constants: Values
@@ -118,10 +46,12 @@ class _Compiled:
     make_row: Callable[[Iterable[Any]], Any]
 
     def bind(self, values: Values) -> list[Any]:
+        """The values as the driver takes them, in its order; ``KeyError`` if one is missing."""
         known = {**self.constants, **values}
         return [process(known[name]) if process else known[name] for name, process in self.parameters]
 
     def read(self, row: Iterable[Any]) -> Any:
+        """What the driver has returned, as a named tuple."""
         if not self.processed:
             return self.make_row(row)
         read = list(row)
@@ -130,14 +60,14 @@ class _Compiled:
         return self.make_row(read)
 
 
-def _compile(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Compiled:
+def _compile(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> Compiled:
     compiled = cast("SQLCompiler", statement.compile(dialect=dialect, column_keys=names))
     types = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
     columns = list(statement.exported_columns)
     processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
     # A class of its own for each statement, whose columns are known here alone.
     row: Any = namedtuple("Row", [column.key or "" for column in columns], rename=True)  # type: ignore[misc]  # noqa: PYI024
-    return _Compiled(
+    return Compiled(
         compiled.string,
         [(name, types[name].bind_processor(dialect)) for name in compiled.positiontup or ()],
         {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required},

@@ -10,10 +10,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.engine import for_writing, is_postgresql
-from app.db.session import busy_if_away
+from app.db.engine import is_postgresql
+from app.db.session import Sessions
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -43,8 +43,8 @@ async def downgrade(engine: AsyncEngine, revision: str) -> None:
 
 async def ensure_newest(engine: AsyncEngine) -> None:
     """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then."""
-    async with busy_if_away(), engine.connect() as connection:
-        revision = await connection.run_sync(_revision)
+    async with Sessions(engine).read() as session:
+        revision = await session.run_sync(_revision)
     if revision == newest_revision():
         return
     if not is_postgresql(engine) and revision in _known_revisions() | {None}:
@@ -56,12 +56,13 @@ async def ensure_newest(engine: AsyncEngine) -> None:
         )
 
 
-async def check_writable(session: AsyncSession) -> bool:
-    """Whether the database takes writes and has the newest schema. Only sure if the session is a writing one."""
+async def check_writable(sessions: Sessions) -> bool:
+    """Whether the database takes writes and has the newest schema; ``DomainError`` ``busy`` if it is away."""
     update = text("UPDATE alembic_version SET version_num = version_num RETURNING version_num")
     try:
-        return bool(await session.scalar(update) == newest_revision())
-    except DBAPIError:  # away, without such a table, or not to be written
+        async with sessions.write() as session:
+            return bool(await session.scalar(update) == newest_revision())
+    except DBAPIError:  # without such a table, or not to be written
         return False
 
 
@@ -71,11 +72,11 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         step(config)
 
-    async with busy_if_away(), for_writing(engine).begin() as connection:
+    async with Sessions(engine).write() as session:
         if is_postgresql(engine):
             # SQLite has taken its one write lock already; this is the same for PostgreSQL.
-            await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
-        await connection.run_sync(run)
+            await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
+        await session.run_sync(run)
 
 
 def _revision(connection: Connection) -> str | None:

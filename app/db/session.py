@@ -1,66 +1,175 @@
-"""The only place that commits and rolls back."""
+"""The only place that begins, commits and rolls back."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, overload
 
 from asyncpg import InterfaceError, PostgresError
-from sqlalchemy import event
+from sqlalchemy import Connection, CursorResult, Dialect, Executable, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.errors import DomainError
-from app.db.engine import for_reading, for_writing
+from app.db.driver import Driver
+from app.db.engine import is_postgresql
+from app.db.prepared import Prepared, Values
+
+type Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class Session:
+    """One transaction. It takes a connection and begins with its first statement, not before.
+
+    ``execute``, ``scalar`` and ``scalars`` are those of SQLAlchemy's ``AsyncConnection``. What runs with every request
+    is ``Prepared``, and goes to the driver (ADR 0026).
+    """
+
+    def __init__(self, engine: AsyncEngine, begin: str) -> None:
+        self.dialect: Dialect = engine.dialect
+        self._engine = engine
+        self._begin = begin
+        self._begun: tuple[AsyncConnection, Driver] | None = None
+
+    async def connection(self) -> AsyncConnection:
+        """The connection, on which the transaction has begun; it is not to be ended there."""
+        connection, _ = self._begun or await self._open()
+        return connection
+
+    async def run_sync[T](self, function: Callable[[Connection], T]) -> T:
+        """What a function returns that knows SQLAlchemy's synchronous connection alone, like a migration."""
+        connection = await self.connection()
+        if not connection.in_transaction():
+            # Alembic would begin one, and commit.
+            await connection.begin()
+        return await connection.run_sync(function)
+
+    @overload
+    async def execute[*Ts](
+        self, statement: TypedReturnsRows[*Ts], parameters: Parameters = None
+    ) -> CursorResult[*Ts]: ...
+    @overload
+    async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]: ...
+    async def execute(self, statement: Any, parameters: Parameters = None) -> Any:
+        """Runs a statement, and returns all of its rows."""
+        return await (await self.connection()).execute(statement, parameters)
+
+    @overload
+    async def scalar[T](
+        self, statement: TypedReturnsRows[T, *tuple[Any, ...]], parameters: Parameters = None
+    ) -> T | None: ...
+    @overload
+    async def scalar(self, statement: Executable, parameters: Parameters = None) -> Any: ...
+    async def scalar(self, statement: Any, parameters: Parameters = None) -> Any:
+        """The first column of the first row, if there is one."""
+        return (await self.execute(statement, parameters)).scalar()
+
+    @overload
+    async def scalars[T](
+        self, statement: TypedReturnsRows[T, *tuple[Any, ...]], parameters: Parameters = None
+    ) -> ScalarResult[T]: ...
+    @overload
+    async def scalars(self, statement: Executable, parameters: Parameters = None) -> ScalarResult[Any]: ...
+    async def scalars(self, statement: Any, parameters: Parameters = None) -> Any:
+        """The first column of each row."""
+        return (await self.execute(statement, parameters)).scalars()
+
+    async def fetch(self, prepared: Prepared, values: Values) -> list[Any]:
+        """The rows that a statement returns, as named tuples; raises what ``execute`` raises."""
+        _, driver = self._begun or await self._open()
+        compiled = prepared.compiled(self.dialect, tuple(values))
+        return [compiled.read(row) for row in await driver.fetch(compiled.sql, compiled.bind(values))]
+
+    async def send(self, prepared: Prepared, rows: Sequence[Values]) -> None:
+        """Runs a statement that returns nothing once with each of some values, all of the same names."""
+        if len(rows) == 1:
+            await self.fetch(prepared, rows[0])
+            return
+        _, driver = self._begun or await self._open()
+        compiled = prepared.compiled(self.dialect, tuple(rows[0]))
+        await driver.send(compiled.sql, [compiled.bind(values) for values in rows])
+
+    async def commit(self) -> None:
+        """Ends the transaction; for ``Sessions`` alone."""
+        if await self._end("COMMIT") == "ROLLBACK":
+            # PostgreSQL's answer if a statement has failed, whoever has caught that: nothing is kept.
+            raise RuntimeError("a statement had failed, so nothing was committed")
+
+    async def rollback(self) -> None:
+        """Takes everything back; for ``Sessions`` alone."""
+        with suppress(DBAPIError, OSError, ValueError):  # a connection that was cut or closed has done so
+            await self._end("ROLLBACK")
+
+    async def _open(self) -> tuple[AsyncConnection, Driver]:
+        connection = await self._engine.connect()
+        self._begun = connection, Driver(connection)
+        await self._control(*self._begun, self._begin)
+        return self._begun
+
+    async def _end(self, how: str) -> object:
+        if self._begun is None:
+            return None
+        connection, driver = self._begun
+        self._begun = None
+        try:
+            return await self._control(connection, driver, how)
+        finally:
+            await connection.close()
+
+    async def _control(self, connection: AsyncConnection, driver: Driver, how: str) -> object:
+        try:
+            return await driver.run(how)
+        except BaseException:
+            # Nobody knows what it is in now.
+            await asyncio.shield(connection.invalidate())
+            raise
 
 
 class Sessions:
     """Transactions on one engine.
 
-    Both kinds take a connection at their first statement, not before. A database that is away, overloaded or locked
-    for too long is ``DomainError`` ``busy``: nothing was changed, and the same call may succeed later.
+    A database that is away, overloaded or locked for too long is ``DomainError`` ``busy``: nothing was changed, and
+    the same call may succeed later.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._reading = for_reading(engine)
-        self._writing = for_writing(engine)
+        self.engine = engine
+        # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
+        # at the start.
+        self._begin_reading, self._begin_writing = (
+            ("BEGIN READ ONLY", "BEGIN") if is_postgresql(engine) else ("BEGIN", "BEGIN IMMEDIATE")
+        )
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    async def read(self) -> AsyncIterator[Session]:
         """A transaction that cannot change anything; always rolled back."""
-        async with (
-            busy_if_away(),
-            AsyncSession(self._reading, autoflush=False, sync_session_class=_ReadSession) as session,
-        ):
-            yield session
-
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that is committed at the end, and rolled back if anything is raised."""
-        async with busy_if_away():
-            session = AsyncSession(self._writing, expire_on_commit=False)
+        with busy_if_away():
+            session = Session(self.engine, self._begin_reading)
             try:
                 yield session
-                await session.commit()  # gives the connection back, too
             except BaseException:
-                await asyncio.shield(session.close())
+                await asyncio.shield(session.rollback())
+                raise
+            await session.rollback()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Session]:
+        """A transaction that is committed at the end, and rolled back if anything is raised."""
+        with busy_if_away():
+            session = Session(self.engine, self._begin_writing)
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                await asyncio.shield(session.rollback())
                 raise
 
 
-class _ReadSession(Session):
-    pass
-
-
-@event.listens_for(_ReadSession, "before_flush")
-def _refuse_flush(_session: Session, _context: object, _instances: object) -> None:
-    raise RuntimeError("a read session cannot write")
-
-
-@asynccontextmanager
-async def busy_if_away() -> AsyncIterator[None]:
+@contextmanager
+def busy_if_away() -> Iterator[None]:
     """Makes ``DomainError`` ``busy`` of every error that says that the database cannot be had for the moment."""
     try:
         yield
@@ -94,11 +203,11 @@ def has_waited_too_long(error: DBAPIError) -> bool:
 
 
 def _may_succeed_later(error: Exception) -> bool:
-    if isinstance(error, (PoolTimeoutError, InterfaceError, OSError)):  # no connection free in time, or none to be had
-        return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause: Any = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, (PoolTimeoutError, InterfaceError, OSError)):  # no connection free in time, or none to be had
+        return True
     if (sqlstate := getattr(cause, "sqlstate", None)) is not None:
         return sqlstate[:2] in _PASSING_CLASSES
     # The low byte is the primary result code.

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
 from app.core.text import canonical_email
+from app.db.session import Session
 from app.models import Doctor, SecondFactor, User
 
 
@@ -66,7 +66,7 @@ _RECORD: Select[*tuple[Any, ...]] = (
 
 
 async def page_accounts(
-    session: AsyncSession,
+    session: Session,
     *,
     email: str | None,
     role: Role | None,
@@ -88,7 +88,7 @@ async def page_accounts(
     return [AccountRecord(*row) for row in rows]
 
 
-async def get_account(session: AsyncSession, user_id: UUID) -> AccountRecord:
+async def get_account(session: Session, user_id: UUID) -> AccountRecord:
     """One account, or ``not_found``."""
     row = (await session.execute(_RECORD.where(User.id == user_id))).one_or_none()
     if row is None:
@@ -96,26 +96,26 @@ async def get_account(session: AsyncSession, user_id: UUID) -> AccountRecord:
     return AccountRecord(*row)
 
 
-async def list_names(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, str]:
+async def list_names(session: Session, user_ids: Collection[UUID]) -> dict[UUID, str]:
     """What these people are called."""
     rows = await session.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
     return {row.id: row.name for row in rows}
 
 
-async def approve_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+async def approve_doctor(session: Session, user_id: UUID, now: datetime) -> None:
     """Lets patients see and book a doctor, from now on or since long."""
     await session.execute(
         update(Doctor).where(Doctor.id == user_id).values(approved_at=func.coalesce(Doctor.approved_at, now))
     )
 
 
-async def suspend_user(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+async def suspend_user(session: Session, user_id: UUID, now: datetime) -> None:
     """Keeps somebody out, from now on or since long."""
     await session.execute(
         update(User).where(User.id == user_id).values(suspended_at=func.coalesce(User.suspended_at, now))
     )
 
 
-async def reinstate_user(session: AsyncSession, user_id: UUID) -> None:
+async def reinstate_user(session: Session, user_id: UUID) -> None:
     """Lets somebody in again."""
     await session.execute(update(User).where(User.id == user_id).values(suspended_at=None))

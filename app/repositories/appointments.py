@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, false, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.db.session import Session
 from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
 from app.repositories.bounds import lower_bounds
 from app.scheduling.decisions import LONGEST_VISIT
@@ -124,7 +124,7 @@ def _own(actor: Actor) -> ColumnElement[bool]:
 
 
 async def get_appointment(
-    session: AsyncSession, actor: Actor, appointment_id: UUID, *, for_update: bool = False
+    session: Session, actor: Actor, appointment_id: UUID, *, for_update: bool = False
 ) -> AppointmentRecord:
     """One of the actor's own appointments; ``not_found`` if it is not hers or not there."""
     found = _RECORD.where(Appointment.id == appointment_id, _own(actor))
@@ -137,7 +137,7 @@ async def get_appointment(
 
 
 async def change_appointment(
-    session: AsyncSession,
+    session: Session,
     before: AppointmentRecord,
     *,
     by: UUID,
@@ -202,7 +202,7 @@ _MOST_IDS = 500
 
 
 async def page_versions(
-    session: AsyncSession, appointment: AppointmentRecord, *, after: int | None, limit: int
+    session: Session, appointment: AppointmentRecord, *, after: int | None, limit: int
 ) -> Sequence[VersionRecord]:
     """The history of an appointment, oldest first; the last one is the appointment as it is."""
     kept = (
@@ -216,7 +216,7 @@ async def page_versions(
     return found
 
 
-async def list_versions(session: AsyncSession, found: Sequence[AppointmentRecord]) -> dict[UUID, list[VersionRecord]]:
+async def list_versions(session: Session, found: Sequence[AppointmentRecord]) -> dict[UUID, list[VersionRecord]]:
     """The histories of some appointments, each the oldest first."""
     versions: dict[UUID, list[VersionRecord]] = {each.id: [] for each in found}
     for some in batched(versions, _MOST_IDS):
@@ -245,7 +245,7 @@ def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
 
 
 async def list_upcoming(
-    session: AsyncSession, doctor_id: UUID, *, since: datetime, until: datetime | None = None
+    session: Session, doctor_id: UUID, *, since: datetime, until: datetime | None = None
 ) -> Sequence[tuple[UUID, Interval]]:
     """The id and the time of what is booked with a doctor and touches ``[since, until)``, by time."""
     found = select(Appointment.id, Appointment.start_time, Appointment.end_time).where(
@@ -261,7 +261,7 @@ async def list_upcoming(
 
 
 async def change_booked(
-    session: AsyncSession, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
+    session: Session, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
 ) -> None:
     """Makes a new version of all that the actor has booked and that does not start before ``since``; frees its time."""
     booked = and_(_own(actor), Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time >= since)
@@ -305,7 +305,7 @@ def page_key(appointment: AppointmentRecord, as_of: datetime) -> PageKey:
 
 
 async def page_appointments(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     as_of: datetime,

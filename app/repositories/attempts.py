@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import case, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.guards import upsert
+from app.db.session import Session
 from app.models import KnownClient, LoginAttempt
 
 FORGOTTEN = timedelta(days=1)
 STRANGE = timedelta(days=90)
 
 
-async def count_attempt(session: AsyncSession, key_hash: str, now: datetime) -> int | None:
+async def count_attempt(session: Session, key_hash: str, now: datetime) -> int | None:
     """How many attempts there were with this one; ``None``, and it does not count, while they are blocked.
 
     After a day without any, counting begins anew.
@@ -34,12 +34,12 @@ async def count_attempt(session: AsyncSession, key_hash: str, now: datetime) -> 
     )
 
 
-async def block(session: AsyncSession, key_hash: str, until: datetime) -> None:
+async def block(session: Session, key_hash: str, until: datetime) -> None:
     """Allows no attempt before ``until``."""
     await session.execute(update(LoginAttempt).where(LoginAttempt.key_hash == key_hash).values(blocked_until=until))
 
 
-async def get_block(session: AsyncSession, key_hash: str) -> datetime | None:
+async def get_block(session: Session, key_hash: str) -> datetime | None:
     """Until when attempts are blocked."""
     blocked_until: datetime | None = await session.scalar(
         select(LoginAttempt.blocked_until).where(LoginAttempt.key_hash == key_hash)
@@ -47,14 +47,14 @@ async def get_block(session: AsyncSession, key_hash: str) -> datetime | None:
     return blocked_until
 
 
-async def forget_attempts(session: AsyncSession, key_hashes: Sequence[str]) -> None:
+async def forget_attempts(session: Session, key_hashes: Sequence[str]) -> None:
     """Begins to count anew."""
     # One by one and in the order in which they are counted, so that nobody waits in a circle.
     for key_hash in key_hashes:
         await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash == key_hash))
 
 
-async def remember_client(session: AsyncSession, user_id: UUID, network: str, now: datetime) -> None:
+async def remember_client(session: Session, user_id: UUID, network: str, now: datetime) -> None:
     """Notes that somebody has logged in from there."""
     values = {"user_id": user_id, "network": network, "last_at": now}
     await upsert(session, KnownClient, values, changes={"last_at": now}, returning=KnownClient.last_at)
@@ -68,14 +68,14 @@ class KnownClientRecord:
     last_at: datetime
 
 
-async def list_known_clients(session: AsyncSession, user_id: UUID) -> Sequence[KnownClientRecord]:
+async def list_known_clients(session: Session, user_id: UUID) -> Sequence[KnownClientRecord]:
     """The networks from which somebody has logged in, the last one first."""
     found = select(KnownClient.network, KnownClient.last_at).where(KnownClient.user_id == user_id)
     rows = await session.execute(found.order_by(KnownClient.last_at.desc(), KnownClient.network))
     return [KnownClientRecord(*row) for row in rows]
 
 
-async def sweep_attempts(session: AsyncSession, now: datetime) -> None:
+async def sweep_attempts(session: Session, now: datetime) -> None:
     """Deletes what is forgotten anyway."""
     # What somebody is just counting is left; waiting for it could be a deadlock.
     forgotten = (

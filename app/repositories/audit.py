@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.chain import START, Head
 from app.core.permissions import Role
 from app.db.base import table_of
-from app.db.prepared import Prepared, send
+from app.db.prepared import Prepared
+from app.db.session import Session
 from app.models import AuditEvent
 from app.models.audit import UNSEALED
 
@@ -59,36 +59,36 @@ def _record(row: Sequence[Any]) -> AuditRecord:
     return AuditRecord(*facts)
 
 
-async def insert_events(session: AsyncSession, events: Sequence[AuditRecord]) -> None:
+async def insert_events(session: Session, events: Sequence[AuditRecord]) -> None:
     """Adds to the trail, in one statement."""
-    await send(session, _INSERT, [{name: getattr(event, name) for name in _FACTS} for event in events])
+    await session.send(_INSERT, [{name: getattr(event, name) for name in _FACTS} for event in events])
 
 
-async def count_unsealed(session: AsyncSession) -> int:
+async def count_unsealed(session: Session) -> int:
     """How many events wait to be sealed."""
     return await session.scalar(select(func.count()).select_from(_TABLE).where(UNSEALED)) or 0
 
 
-async def find_head(session: AsyncSession) -> Head:
+async def find_head(session: Session) -> Head:
     """The end of the chain."""
     sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position.is_not(None))
     row = (await session.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
     return Head(*row) if row else START
 
 
-async def find_hash(session: AsyncSession, position: int) -> str | None:
+async def find_hash(session: Session, position: int) -> str | None:
     """The hash that is in the chain at a position."""
     digest: str | None = await session.scalar(select(_TABLE.c.hash).where(_TABLE.c.position == position))
     return digest
 
 
-async def list_unsealed(session: AsyncSession, limit: int) -> Sequence[AuditRecord]:
+async def list_unsealed(session: Session, limit: int) -> Sequence[AuditRecord]:
     """What is committed and not sealed yet, the first ones first."""
     found = _RECORD.where(UNSEALED).order_by(_TABLE.c.id).limit(limit)
     return [_record(row) for row in await session.execute(found)]
 
 
-async def write_seals(session: AsyncSession, seals: Sequence[tuple[UUID, Head]]) -> None:
+async def write_seals(session: Session, seals: Sequence[tuple[UUID, Head]]) -> None:
     """Gives events their places in the chain."""
     written = (
         update(_TABLE)
@@ -100,7 +100,7 @@ async def write_seals(session: AsyncSession, seals: Sequence[tuple[UUID, Head]])
     )
 
 
-async def list_sealed(session: AsyncSession, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
+async def list_sealed(session: Session, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
     """The chain after a position, or all that says it is of it, link by link."""
     position = _TABLE.c.position
     found = _RECORD.where(position.is_not(None) if after is None else position > after)
@@ -113,7 +113,7 @@ def page_key(event: AuditRecord) -> tuple[datetime, UUID]:
 
 
 async def page_events(
-    session: AsyncSession,
+    session: Session,
     *,
     patient_id: UUID | None,
     actor_id: UUID | None,

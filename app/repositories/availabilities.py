@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, insert, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from app.db.session import Session
 from app.models import Availability
 from app.scheduling.availability import Availability as Rule
 
@@ -41,7 +41,7 @@ def to_rule(columns: Sequence[Any]) -> Rule:
 
 
 async def insert_availabilities(
-    session: AsyncSession, doctor_id: UUID, rules: Sequence[Rule], now: datetime, *, weekly_hours: bool = False
+    session: Session, doctor_id: UUID, rules: Sequence[Rule], now: datetime, *, weekly_hours: bool = False
 ) -> Sequence[AvailabilityRecord]:
     """Adds rules to a doctor's; to be called inside ``begin_rule_change``."""
     records = [AvailabilityRecord(uuid7(), rule, weekly_hours) for rule in rules]
@@ -67,7 +67,7 @@ async def insert_availabilities(
     return records
 
 
-async def delete_availability(session: AsyncSession, doctor_id: UUID, availability_id: UUID) -> bool:
+async def delete_availability(session: Session, doctor_id: UUID, availability_id: UUID) -> bool:
     """Removes a rule of this doctor; says whether there was one. To be called inside ``begin_rule_change``."""
     removed = await session.scalar(
         delete(Availability)
@@ -77,7 +77,7 @@ async def delete_availability(session: AsyncSession, doctor_id: UUID, availabili
     return removed is not None
 
 
-async def count_availabilities(session: AsyncSession, doctor_id: UUID, since: datetime) -> tuple[int, int]:
+async def count_availabilities(session: Session, doctor_id: UUID, since: datetime) -> tuple[int, int]:
     """How many rules of this doctor may still open something after ``since``, and how many of them recur."""
     counted = select(func.count(), func.count(Availability.recurrence)).where(
         Availability.doctor_id == doctor_id, Availability.last_ends > since.replace(tzinfo=None)
@@ -86,7 +86,7 @@ async def count_availabilities(session: AsyncSession, doctor_id: UUID, since: da
     return rules, recurring
 
 
-async def list_weekly_hours(session: AsyncSession, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:
+async def list_weekly_hours(session: Session, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:
     """The parts of a doctor's weekly plan that are not over at the wall time ``since``."""
     rows = await session.execute(
         _RECORD.where(Availability.doctor_id == doctor_id, Availability.weekly_hours, Availability.last_ends > since)
@@ -94,7 +94,7 @@ async def list_weekly_hours(session: AsyncSession, doctor_id: UUID, since: datet
     return [AvailabilityRecord(row.id, to_rule(row[2:]), row.weekly_hours) for row in rows]
 
 
-async def delete_availabilities(session: AsyncSession, ids: Sequence[UUID]) -> None:
+async def delete_availabilities(session: Session, ids: Sequence[UUID]) -> None:
     """Removes rules; to be called inside ``begin_rule_change``."""
     if ids:
         await session.execute(delete(Availability).where(Availability.id.in_(ids)))
@@ -109,14 +109,14 @@ def page_key(availability: AvailabilityRecord) -> PageKey:
 
 
 async def page_availabilities(
-    session: AsyncSession, doctor_id: UUID, *, after: PageKey | None, limit: int
+    session: Session, doctor_id: UUID, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     """A doctor's availabilities, by their (first) start on her clock."""
     return await _page(session, _RECORD.where(Availability.doctor_id == doctor_id), after, limit)
 
 
 async def page_extra_windows(
-    session: AsyncSession, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
+    session: Session, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     """Those beside her weekly plan that are not over at the wall time ``since``, in the same order."""
     extra = _RECORD.where(
@@ -126,7 +126,7 @@ async def page_extra_windows(
 
 
 async def _page(
-    session: AsyncSession, found: Select[*tuple[Any, ...]], after: PageKey | None, limit: int
+    session: Session, found: Select[*tuple[Any, ...]], after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     if after is not None:
         found = found.where(tuple_(Availability.starts, Availability.id) > after)

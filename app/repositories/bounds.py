@@ -7,12 +7,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.text import search_key
 from app.db.base import Base
 from app.db.lists import padded
+from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, VisitType
 from app.scheduling.intervals import from_instant
 from app.scheduling.turns import place_of
@@ -46,7 +46,7 @@ class Finding:
     known_until: datetime
 
 
-async def rewrite_offers(session: AsyncSession, doctor_id: UUID) -> None:
+async def rewrite_offers(session: Session, doctor_id: UUID) -> None:
     """Makes a doctor's offers and languages anew from what she says of herself and of her visit types.
 
     To be called in every change of these, inside ``begin_rule_change``.
@@ -86,7 +86,7 @@ async def rewrite_offers(session: AsyncSession, doctor_id: UUID) -> None:
         )
 
 
-async def delete_offers(session: AsyncSession, doctor_id: UUID) -> None:
+async def delete_offers(session: Session, doctor_id: UUID) -> None:
     """Lets nobody find a doctor any more."""
     for table in (Offer, DoctorLanguage):
         await session.execute(delete(table).where(table.doctor_id == doctor_id))
@@ -98,7 +98,7 @@ def varieties(tag: str) -> list[str]:
     return ["-".join(subtags[:length]) for length in range(1, len(subtags) + 1)]
 
 
-async def lower_bounds(session: AsyncSession, doctor_ids: Collection[UUID], freed: datetime | None = None) -> None:
+async def lower_bounds(session: Session, doctor_ids: Collection[UUID], freed: datetime | None = None) -> None:
     """To be called whenever time of these doctors becomes free at ``freed``, or (without it) their rules change.
 
     Inside the same transaction: what was found out before it cannot be written after it.
@@ -126,7 +126,7 @@ _RAISE = (
 )
 
 
-async def raise_bounds(session: AsyncSession, findings: Collection[Finding]) -> None:
+async def raise_bounds(session: Session, findings: Collection[Finding]) -> None:
     """Writes down what was found out, of those offers of which it still holds.
 
     Waits for nobody: an offer that somebody else is about to change is left out.

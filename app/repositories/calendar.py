@@ -25,14 +25,14 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.db.base import table_of
 from app.db.guards import insert_unless_taken, violated_guard
 from app.db.lists import padded
 from app.db.locks import lock_all
-from app.db.prepared import Prepared, fetch
+from app.db.prepared import Prepared
+from app.db.session import Session
 from app.models import Appointment, Doctor
 from app.repositories.appointments import AppointmentRecord, change_appointment
 from app.scheduling.decisions import LONGEST_BUFFER, LONGEST_VISIT, Refusal
@@ -75,7 +75,7 @@ _ROW = select(
 
 
 async def insert_if_free(
-    session: AsyncSession,
+    session: Session,
     appointment: AppointmentRecord,
     *,
     busy: Interval,
@@ -105,7 +105,7 @@ async def insert_if_free(
 
 
 async def move_if_free(
-    session: AsyncSession,
+    session: Session,
     before: AppointmentRecord,
     after: AppointmentRecord,
     *,
@@ -140,7 +140,7 @@ async def move_if_free(
 
 
 async def find_conflict(
-    session: AsyncSession, *, doctor_id: UUID, patient_id: UUID, visit: Interval, busy: Interval, now: datetime
+    session: Session, *, doctor_id: UUID, patient_id: UUID, visit: Interval, busy: Interval, now: datetime
 ) -> Refusal | None:
     """Which guard stands against a visit, if any does; the doctor's comes first. Holds that give way do not count."""
     doctors = await session.scalars(
@@ -190,7 +190,7 @@ _TAKEN_OF = _TAKES.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointmen
 
 
 async def list_taken(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     span: Interval,
     now: datetime,
@@ -206,12 +206,12 @@ async def list_taken(
     asked = {"doctor_id": doctor_id, "now": now, "viewer": viewer, "without": without, **_around(span)}
     return [
         Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
-        for busy_start, busy_end, start, visit_type_id in await fetch(session, _TAKEN, asked)
+        for busy_start, busy_end, start, visit_type_id in await session.fetch(_TAKEN, asked)
     ]
 
 
 async def list_taken_of(
-    session: AsyncSession, doctor_ids: Collection[UUID], span: Interval, now: datetime
+    session: Session, doctor_ids: Collection[UUID], span: Interval, now: datetime
 ) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
     """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
     asked = {"doctor_ids": padded(doctor_ids), "now": now, **_around(span)}
@@ -222,7 +222,7 @@ async def list_taken_of(
     return taken
 
 
-async def lock_calendars(session: AsyncSession, doctor_id: UUID, patient_id: UUID) -> None:
+async def lock_calendars(session: Session, doctor_id: UUID, patient_id: UUID) -> None:
     """Keeps everybody else who does the same off both calendars, until the transaction ends.
 
     For those who must look before they write, or give up time before they take other time: moving, holding, limits
@@ -236,7 +236,7 @@ async def lock_calendars(session: AsyncSession, doctor_id: UUID, patient_id: UUI
 
 
 async def release_holds(
-    session: AsyncSession,
+    session: Session,
     *,
     doctor_id: UUID,
     patient_id: UUID,
@@ -274,7 +274,7 @@ class HoldRecord:
     expires_at: datetime
 
 
-async def find_hold(session: AsyncSession, hold_id: UUID, patient_id: UUID) -> HoldRecord | None:
+async def find_hold(session: Session, hold_id: UUID, patient_id: UUID) -> HoldRecord | None:
     """One of a patient's holds, whether or not it is over; there may be none any more."""
     row = (
         await session.execute(
@@ -292,7 +292,7 @@ async def find_hold(session: AsyncSession, hold_id: UUID, patient_id: UUID) -> H
     return HoldRecord(*row) if row else None
 
 
-async def delete_hold(session: AsyncSession, hold_id: UUID, patient_id: UUID) -> bool:
+async def delete_hold(session: Session, hold_id: UUID, patient_id: UUID) -> bool:
     """Ends one of a patient's holds; says whether there was one."""
     ended = await session.scalar(
         delete(Appointment)

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, exists, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.core.text import search_key
+from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, User
 from app.repositories.bounds import lower_bounds, rewrite_offers
 from app.scheduling.visits import VisitMode
@@ -52,7 +52,7 @@ _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 _RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
 
 
-async def insert_doctor(session: AsyncSession, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
+async def insert_doctor(session: Session, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
     """Adds what makes an existing account a doctor's."""
     await session.execute(
         insert(Doctor).values(
@@ -67,17 +67,17 @@ async def insert_doctor(session: AsyncSession, doctor: DoctorRecord, *, approved
     await rewrite_offers(session, doctor.id)
 
 
-async def get_doctor(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
+async def get_doctor(session: Session, doctor_id: UUID) -> DoctorRecord:
     """One doctor as patients see her, or ``not_found``."""
     return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id, LISTED))
 
 
-async def get_own_practice(session: AsyncSession, doctor_id: UUID) -> DoctorRecord:
+async def get_own_practice(session: Session, doctor_id: UUID) -> DoctorRecord:
     """A doctor as she sees herself, listed or not."""
     return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id))
 
 
-async def _get_doctor(session: AsyncSession, found: Select[*tuple[Any, ...]]) -> DoctorRecord:
+async def _get_doctor(session: Session, found: Select[*tuple[Any, ...]]) -> DoctorRecord:
     row = (await session.execute(found)).one_or_none()
     if row is None:
         raise DomainError("not_found")
@@ -93,7 +93,7 @@ def page_key(doctor: DoctorRecord) -> PageKey:
 
 
 async def page_doctors(
-    session: AsyncSession,
+    session: Session,
     *,
     q: str | None,
     specialty: str | None,
@@ -120,21 +120,21 @@ async def page_doctors(
     return [DoctorRecord(*row) for row in rows]
 
 
-async def list_specialties(session: AsyncSession) -> Sequence[str]:
+async def list_specialties(session: Session) -> Sequence[str]:
     """What there are doctors for; of several spellings one."""
     spelled = func.min(func.coalesce(Doctor.specialty, ""))
     found = select(spelled).join(User, User.id == Doctor.id).where(LISTED, Doctor.specialty_key.is_not(None))
     return (await session.scalars(found.group_by(Doctor.specialty_key).order_by(Doctor.specialty_key))).all()
 
 
-async def list_languages(session: AsyncSession) -> Sequence[str]:
+async def list_languages(session: Session) -> Sequence[str]:
     """What doctors speak: tags of BCP 47 in lower case."""
     found = select(DoctorLanguage.language).join(Doctor, Doctor.id == DoctorLanguage.doctor_id)
     spoken = found.join(User, User.id == Doctor.id).where(LISTED).distinct().order_by(DoctorLanguage.language)
     return (await session.scalars(spoken)).all()
 
 
-async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
+async def begin_rule_change(session: Session, doctor_id: UUID) -> None:
     """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail.
 
     Searches know nothing of her any more, until somebody has looked. ``not_authenticated`` if her account was erased
@@ -147,12 +147,12 @@ async def begin_rule_change(session: AsyncSession, doctor_id: UUID) -> None:
     await lower_bounds(session, [doctor_id])
 
 
-async def update_name_key(session: AsyncSession, doctor_id: UUID, name: str) -> None:
+async def update_name_key(session: Session, doctor_id: UUID, name: str) -> None:
     """Has a doctor found, and listed, by this name."""
     await session.execute(update(Doctor).where(Doctor.id == doctor_id).values(name_key=search_key(name)))
 
 
-async def update_doctor(session: AsyncSession, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
+async def update_doctor(session: Session, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
     """Changes fields of a ``DoctorRecord``, but for her name; to be called inside ``begin_rule_change``."""
     columns = dict(changes)
     if "specialty" in columns:

@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, or_, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.text import search_key
+from app.db.session import Session
 from app.models import (
     Appointment,
     Availability,
@@ -27,14 +27,14 @@ from app.scheduling.status import AppointmentStatus
 ERASED = "Erased account"
 
 
-async def erase_patient(session: AsyncSession, user_id: UUID) -> None:
+async def erase_patient(session: Session, user_id: UUID) -> None:
     """Removes what was written about a patient's visits, and what she holds; that the visits took place stays."""
     own = Appointment.patient_id == user_id
     await session.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await session.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
 
 
-async def erase_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+async def erase_doctor(session: Session, user_id: UUID, now: datetime) -> None:
     """Removes what a doctor said of herself, and her rules; kinds of visits stay for the visits that were made."""
     await session.execute(
         update(Doctor)
@@ -59,7 +59,7 @@ async def erase_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> N
     )
 
 
-async def erase_user(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+async def erase_user(session: Session, user_id: UUID, now: datetime) -> None:
     """Leaves of an account nothing but its id, its role and its dates; the address can be registered again."""
     for table in (LoginSession, KnownClient, PasswordReset, RecoveryCode, SecondFactor):
         await session.execute(delete(table).where(table.user_id == user_id))

@@ -6,13 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, delete, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.db.base import table_of
 from app.db.guards import insert_unless_taken
-from app.db.prepared import Prepared, fetch, send
-from app.db.session import has_waited_too_long
+from app.db.prepared import Prepared
+from app.db.session import Session, has_waited_too_long
 from app.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
@@ -36,9 +35,7 @@ class Answer:
     body: str
 
 
-async def reserve_key(
-    session: AsyncSession, user_id: UUID, key: str, request_hash: str, now: datetime
-) -> Answer | None:
+async def reserve_key(session: Session, user_id: UUID, key: str, request_hash: str, now: datetime) -> Answer | None:
     """Takes a key for this request, or finds what the same request was answered when it was sent before.
 
     ``key_reused`` if it was another request, within 24 hours. Whoever sends the same key meanwhile waits until this
@@ -55,22 +52,22 @@ async def reserve_key(
             if has_waited_too_long(error):
                 raise DomainError("request_in_flight") from error
             raise
-        row = next(iter(await fetch(session, _FIND, this)), None)
+        row = next(iter(await session.fetch(_FIND, this)), None)
         if row and row.created_at > forgotten:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
             return Answer(row.status, row.etag, row.body)
-        await send(session, _FORGET, [this | {"forgotten": forgotten}])
+        await session.send(_FORGET, [this | {"forgotten": forgotten}])
     raise DomainError("request_in_flight")
 
 
-async def keep_answer(session: AsyncSession, user_id: UUID, key: str, answer: Answer) -> None:
+async def keep_answer(session: Session, user_id: UUID, key: str, answer: Answer) -> None:
     """Keeps what the request with this key is going to be answered; committed together with what it did."""
     kept = {"status": answer.status, "etag": answer.etag, "body": answer.body}
-    await send(session, _KEEP, [{"caller": user_id, "sent": key} | kept])
+    await session.send(_KEEP, [{"caller": user_id, "sent": key} | kept])
 
 
-async def sweep_keys(session: AsyncSession, now: datetime) -> None:
+async def sweep_keys(session: Session, now: datetime) -> None:
     """Deletes the keys that are forgotten, whoever's, and the answers with them."""
     forgotten = (
         select(IdempotencyKey.user_id, IdempotencyKey.key)

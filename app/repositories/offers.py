@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, exists, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.text import search_key
 from app.db.lists import padded
+from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, VisitType
 from app.repositories.doctors import BRIEFLY, LISTED, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
@@ -77,7 +77,7 @@ _OUTDATED = (
 
 
 async def page_by_bound(
-    session: AsyncSession,
+    session: Session,
     criteria: Criteria,
     *,
     after: OfferRecord | None,
@@ -91,7 +91,7 @@ async def page_by_bound(
 
 
 async def page_by_place(
-    session: AsyncSession,
+    session: Session,
     criteria: Criteria,
     *,
     after: OfferRecord | None,
@@ -105,12 +105,12 @@ async def page_by_place(
     return await _page(session, _BY_PLACE, asked, after, limit)
 
 
-async def list_offers(session: AsyncSession, doctor_ids: Collection[UUID]) -> Sequence[OfferRecord]:
+async def list_offers(session: Session, doctor_ids: Collection[UUID]) -> Sequence[OfferRecord]:
     """All offers of some doctors."""
     return await _read(session, _OF_DOCTORS, {"doctor_ids": padded(doctor_ids)})
 
 
-async def list_outdated(session: AsyncSession, now: datetime, *, limit: int) -> Sequence[OfferRecord]:
+async def list_outdated(session: Session, now: datetime, *, limit: int) -> Sequence[OfferRecord]:
     """Offers of which it is not known any more where their next visits are."""
     return await _read(session, _OUTDATED, {"now": now, "limit": limit})
 
@@ -127,7 +127,7 @@ def _values(criteria: Criteria) -> dict[str, Any]:
 
 
 async def _page(
-    session: AsyncSession,
+    session: Session,
     order: tuple[InstrumentedAttribute[Any], ...],
     asked: dict[str, Any],
     after: OfferRecord | None,
@@ -149,9 +149,7 @@ def _walk(
     return walk.order_by(*order).limit(bindparam("limit", type_=Integer))
 
 
-async def _read(
-    session: AsyncSession, statement: Select[*tuple[Any, ...]], asked: dict[str, Any]
-) -> Sequence[OfferRecord]:
+async def _read(session: Session, statement: Select[*tuple[Any, ...]], asked: dict[str, Any]) -> Sequence[OfferRecord]:
     begin = len(BRIEFLY.selected_columns)
     end = begin + len(_OWN)
     rows: Iterable[Sequence[Any]] = await session.execute(statement, asked)

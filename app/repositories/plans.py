@@ -22,12 +22,12 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
 from app.db.lists import padded
-from app.db.prepared import Prepared, fetch
+from app.db.prepared import Prepared
+from app.db.session import Session
 from app.models import Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import BRIEFLY, LISTED, DoctorRecord
@@ -54,7 +54,7 @@ class Plan:
 
 
 async def get_plan(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     span: Interval,
     visit_type_id: UUID | None = None,
@@ -68,7 +68,7 @@ async def get_plan(
     is not hers or (unless ``withdrawn``) no longer offered.
     """
     asked = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
-    rows = await fetch(session, _plan(withdrawn=withdrawn, listed=listed), asked)
+    rows = await session.fetch(_plan(withdrawn=withdrawn, listed=listed), asked)
     if not rows:
         raise DomainError("not_found")
     row: Sequence[Any] = rows[0]
@@ -81,7 +81,7 @@ async def get_plan(
     return Plan(doctor, _rules(doctor, found), version, visit_type, has_types)
 
 
-async def list_rules(session: AsyncSession, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
+async def list_rules(session: Session, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
     """The rules of these doctors for all that may happen inside ``span``."""
     rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
     for row in await session.execute(_RULES_OF_MANY, _bounds(span) | {"doctor_ids": padded(rows)}):

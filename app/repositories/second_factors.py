@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.guards import upsert
+from app.db.session import Session
 from app.models import RecoveryCode, SecondFactor
 
 
@@ -20,9 +20,7 @@ class SecondFactorRecord:
     confirmed_at: datetime | None
 
 
-async def find_second_factor(
-    session: AsyncSession, user_id: UUID, *, for_update: bool = False
-) -> SecondFactorRecord | None:
+async def find_second_factor(session: Session, user_id: UUID, *, for_update: bool = False) -> SecondFactorRecord | None:
     """Somebody's authenticator, confirmed or not."""
     found = select(SecondFactor.secret, SecondFactor.confirmed_at).where(SecondFactor.user_id == user_id)
     if for_update:
@@ -31,7 +29,7 @@ async def find_second_factor(
     return row and SecondFactorRecord(*row)
 
 
-async def begin_second_factor(session: AsyncSession, user_id: UUID, secret: str) -> bool:
+async def begin_second_factor(session: Session, user_id: UUID, secret: str) -> bool:
     """Keeps the secret of a new authenticator, which is not asked for before it is confirmed.
 
     It replaces one that was not confirmed; ``False`` if there is one that was.
@@ -49,25 +47,25 @@ async def begin_second_factor(session: AsyncSession, user_id: UUID, secret: str)
     return begun is not None
 
 
-async def confirm_second_factor(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+async def confirm_second_factor(session: Session, user_id: UUID, now: datetime) -> None:
     """From now on it is asked for."""
     await session.execute(update(SecondFactor).where(SecondFactor.user_id == user_id).values(confirmed_at=now))
 
 
-async def use_step(session: AsyncSession, user_id: UUID, step: int) -> bool:
+async def use_step(session: Session, user_id: UUID, step: int) -> bool:
     """Uses up the code of a time step, and all before it; ``False`` if that was done before."""
     newer = update(SecondFactor).where(SecondFactor.user_id == user_id, SecondFactor.last_step < step)
     return await session.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
 
 
-async def delete_second_factor(session: AsyncSession, user_id: UUID) -> bool:
+async def delete_second_factor(session: Session, user_id: UUID) -> bool:
     """Asks for no second factor any more, and says whether one was asked for."""
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
     return await session.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None
 
 
-async def replace_recovery_codes(session: AsyncSession, user_id: UUID, code_hashes: Sequence[str]) -> None:
+async def replace_recovery_codes(session: Session, user_id: UUID, code_hashes: Sequence[str]) -> None:
     """Makes these the only recovery codes that work."""
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     await session.execute(
@@ -75,13 +73,13 @@ async def replace_recovery_codes(session: AsyncSession, user_id: UUID, code_hash
     )
 
 
-async def use_recovery_code(session: AsyncSession, user_id: UUID, code_hash: str) -> bool:
+async def use_recovery_code(session: Session, user_id: UUID, code_hash: str) -> bool:
     """Uses up a recovery code; ``False`` if it is none of this account, or was used before."""
     used = delete(RecoveryCode).where(RecoveryCode.code_hash == code_hash, RecoveryCode.user_id == user_id)
     return await session.scalar(used.returning(RecoveryCode.code_hash)) is not None
 
 
-async def count_recovery_codes(session: AsyncSession, user_id: UUID) -> int:
+async def count_recovery_codes(session: Session, user_id: UUID) -> int:
     """How many recovery codes are left."""
     counted = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user_id)
     return await session.scalar(counted) or 0

@@ -6,13 +6,13 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clients import Client
 from app.core.permissions import Actor, Login
 from app.core.security import AccessClaims
 from app.db.base import table_of
-from app.db.prepared import Prepared, fetch
+from app.db.prepared import Prepared
+from app.db.session import Session
 from app.models import LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
@@ -59,9 +59,9 @@ _FOUND = (
 _ACTOR = Prepared(_FOUND)
 
 
-async def find_actor(session: AsyncSession, claims: AccessClaims) -> Actor | None:
+async def find_actor(session: Session, claims: AccessClaims) -> Actor | None:
     """The caller, if what the token claims still holds: the one check per request."""
-    found = await fetch(session, _ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
+    found = await session.fetch(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
     if not found:
         return None
     [row] = found
@@ -82,10 +82,10 @@ _VISITOR = Prepared(
 )
 
 
-async def find_visitor(session: AsyncSession, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
+async def find_visitor(session: Session, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
     """Who looks at a page: as ``find_actor``, but as no token says how long, her session must not have expired."""
     this = {"session_id": claims.session_id, "user_id": claims.user_id, "now": now}
-    if not (found := await fetch(session, _VISITOR, this)):
+    if not (found := await session.fetch(_VISITOR, this)):
         return None
     [row] = found
     login = Login(claims.session_id, row.created_at, row.second_factor)
@@ -93,7 +93,7 @@ async def find_visitor(session: AsyncSession, claims: AccessClaims, now: datetim
 
 
 async def insert_session(
-    session: AsyncSession,
+    session: Session,
     session_id: UUID,
     user_id: UUID,
     client: Client,
@@ -119,12 +119,12 @@ async def insert_session(
     )
 
 
-async def insert_refresh_token(session: AsyncSession, session_id: UUID, token_hash: str) -> None:
+async def insert_refresh_token(session: Session, session_id: UUID, token_hash: str) -> None:
     """Gives the session a refresh token."""
     await session.execute(insert(RefreshToken).values(token_hash=token_hash, session_id=session_id))
 
 
-async def find_session(session: AsyncSession, token_hash: str, now: datetime) -> SessionRecord | None:
+async def find_session(session: Session, token_hash: str, now: datetime) -> SessionRecord | None:
     """The session of a refresh token, used or not, unless it has expired; nobody else changes it until the end."""
     # The session before the token: whoever ends a session locks them in this order too.
     row = (
@@ -137,31 +137,31 @@ async def find_session(session: AsyncSession, token_hash: str, now: datetime) ->
     return row and SessionRecord(*row)
 
 
-async def use_refresh_token(session: AsyncSession, token_hash: str, now: datetime) -> bool:
+async def use_refresh_token(session: Session, token_hash: str, now: datetime) -> bool:
     """Uses up a refresh token; ``False`` if that was done before."""
     used = update(RefreshToken).where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
     return await session.scalar(used.values(used_at=now).returning(RefreshToken.token_hash)) is not None
 
 
-async def extend_session(session: AsyncSession, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+async def extend_session(session: Session, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
     """Notes that the session is in use."""
     await session.execute(
         update(LoginSession).where(LoginSession.id == session_id).values(refreshed_at=now, expires_at=expires_at)
     )
 
 
-async def note_second_factor(session: AsyncSession, session_id: UUID) -> None:
+async def note_second_factor(session: Session, session_id: UUID) -> None:
     """Notes that a second factor was shown in this session."""
     await session.execute(update(LoginSession).where(LoginSession.id == session_id).values(second_factor=True))
 
 
-async def forget_second_factor(session: AsyncSession, user_id: UUID) -> None:
+async def forget_second_factor(session: Session, user_id: UUID) -> None:
     """What was shown in somebody's sessions counts no longer."""
     await session.execute(update(LoginSession).where(LoginSession.user_id == user_id).values(second_factor=False))
 
 
 async def page_sessions(
-    session: AsyncSession, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
+    session: Session, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[SessionRecord]:
     """Where somebody is logged in, the last log-in first."""
     found = _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
@@ -171,19 +171,19 @@ async def page_sessions(
     return [SessionRecord(*row) for row in rows]
 
 
-async def delete_session(session: AsyncSession, user_id: UUID, session_id: UUID) -> bool:
+async def delete_session(session: Session, user_id: UUID, session_id: UUID) -> bool:
     """Ends one of somebody's sessions, and says whether there was such a one."""
     ended = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
     return await session.scalar(ended.returning(LoginSession.id)) is not None
 
 
-async def delete_sessions(session: AsyncSession, user_id: UUID, *, keep: UUID | None = None) -> None:
+async def delete_sessions(session: Session, user_id: UUID, *, keep: UUID | None = None) -> None:
     """Ends all of somebody's sessions, but for one."""
     ended = delete(LoginSession).where(LoginSession.user_id == user_id)
     await session.execute(ended if keep is None else ended.where(LoginSession.id != keep))
 
 
-async def sweep_sessions(session: AsyncSession, now: datetime) -> None:
+async def sweep_sessions(session: Session, now: datetime) -> None:
     """Deletes sessions that have expired."""
     expired = select(LoginSession.id).where(LoginSession.expires_at <= now).with_for_update(skip_locked=True)
     await session.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))

@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.session import Session
 from app.models import TimeOff
 from app.scheduling.availability import TimeOff as Rule
 
@@ -21,7 +21,7 @@ class TimeOffRecord:
     reason: str | None
 
 
-async def insert_time_off(session: AsyncSession, doctor_id: UUID, time_off: TimeOffRecord, now: datetime) -> None:
+async def insert_time_off(session: Session, doctor_id: UUID, time_off: TimeOffRecord, now: datetime) -> None:
     """Adds to a doctor's time off; to be called inside ``begin_rule_change``."""
     rule = time_off.rule
     await session.execute(
@@ -38,7 +38,7 @@ async def insert_time_off(session: AsyncSession, doctor_id: UUID, time_off: Time
     )
 
 
-async def delete_time_off(session: AsyncSession, doctor_id: UUID, time_off_id: UUID) -> bool:
+async def delete_time_off(session: Session, doctor_id: UUID, time_off_id: UUID) -> bool:
     """Removes time off of this doctor; says whether there was any. To be called inside ``begin_rule_change``."""
     removed = await session.scalar(
         delete(TimeOff).where(TimeOff.id == time_off_id, TimeOff.doctor_id == doctor_id).returning(TimeOff.id)
@@ -46,7 +46,7 @@ async def delete_time_off(session: AsyncSession, doctor_id: UUID, time_off_id: U
     return removed is not None
 
 
-async def count_time_off(session: AsyncSession, doctor_id: UUID, since: datetime) -> int:
+async def count_time_off(session: Session, doctor_id: UUID, since: datetime) -> int:
     """How much of this doctor's time off, in pieces, is not over at ``since``."""
     counted = select(func.count()).where(TimeOff.doctor_id == doctor_id, TimeOff.ends > since.replace(tzinfo=None))
     return await session.scalar(counted) or 0
@@ -61,7 +61,7 @@ def page_key(time_off: TimeOffRecord) -> PageKey:
 
 
 async def page_time_off(
-    session: AsyncSession, doctor_id: UUID, *, after: PageKey | None, limit: int, since: datetime | None = None
+    session: Session, doctor_id: UUID, *, after: PageKey | None, limit: int, since: datetime | None = None
 ) -> Sequence[TimeOffRecord]:
     """A doctor's time off, by its start on her clock; with ``since``, what is not over at that wall time."""
     found = select(

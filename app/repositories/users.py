@@ -5,12 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.core.text import canonical_email
 from app.db.guards import insert_unless_taken
+from app.db.session import Session
 from app.models import KnownClient, PasswordReset, User
 from app.repositories.attempts import STRANGE
 
@@ -40,7 +40,7 @@ class Credentials:
     from_known_network: bool
 
 
-async def insert_user(session: AsyncSession, user: UserRecord, password_hash: str) -> None:
+async def insert_user(session: Session, user: UserRecord, password_hash: str) -> None:
     """Adds an account; ``email_taken`` if the address has one, in whatever spelling."""
     values = {
         "id": user.id,
@@ -59,7 +59,7 @@ _RECORD = select(User.id, User.email, User.name, User.role, User.created_at)
 _MAY_LOG_IN = (User.suspended_at.is_(None), User.erased_at.is_(None))
 
 
-async def find_credentials(session: AsyncSession, email: str, *, network: str, now: datetime) -> Credentials | None:
+async def find_credentials(session: Session, email: str, *, network: str, now: datetime) -> Credentials | None:
     """What a log-in with this address, from this network, is checked against; who may not log in has none."""
     known = exists().where(
         KnownClient.user_id == User.id, KnownClient.network == network, KnownClient.last_at > now - STRANGE
@@ -74,15 +74,13 @@ async def find_credentials(session: AsyncSession, email: str, *, network: str, n
     return row and Credentials(*row)
 
 
-async def lock_user(session: AsyncSession, *user_ids: UUID) -> None:
+async def lock_user(session: Session, *user_ids: UUID) -> None:
     """Nobody else changes these accounts, or logs in to them, until the transaction ends."""
     ordered = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
     await session.execute(ordered.with_for_update(key_share=True))
 
 
-async def holds_password(
-    session: AsyncSession, user_id: UUID, password_hash: str, *, to_change_it: bool = False
-) -> bool:
+async def holds_password(session: Session, user_id: UUID, password_hash: str, *, to_change_it: bool = False) -> bool:
     """Whether this is still the account's password, and she may log in; it stays so until the transaction ends.
 
     Many may ask at once, but one only ``to_change_it``: two who both were told so would wait for each other.
@@ -97,20 +95,20 @@ async def holds_password(
     )
 
 
-async def get_user(session: AsyncSession, user_id: UUID) -> UserRecord:
+async def get_user(session: Session, user_id: UUID) -> UserRecord:
     """An account as its owner sees it."""
     row = (await session.execute(_RECORD.where(User.id == user_id))).one()
     return UserRecord(*row)
 
 
-async def find_user(session: AsyncSession, email: str) -> UserRecord | None:
+async def find_user(session: Session, email: str) -> UserRecord | None:
     """The account of this address."""
     row = (await session.execute(_RECORD.where(User.email_canonical == canonical_email(email)))).one_or_none()
     return row and UserRecord(*row)
 
 
 async def insert_password_reset(
-    session: AsyncSession, *, email: str, token_hash: str, now: datetime, expires_at: datetime
+    session: Session, *, email: str, token_hash: str, now: datetime, expires_at: datetime
 ) -> str | None:
     """Keeps a reset token for the account of this address, and returns the address to send it to.
 
@@ -132,14 +130,14 @@ async def insert_password_reset(
     return user.email if user else None
 
 
-async def delete_expired_password_resets(session: AsyncSession, now: datetime) -> None:
+async def delete_expired_password_resets(session: Session, now: datetime) -> None:
     """Forgets the reset tokens that can no longer be used."""
     # Two who sweep at once take different rows; waiting for each other's could be a deadlock.
     expired = select(PasswordReset.token_hash).where(PasswordReset.expires_at <= now).with_for_update(skip_locked=True)
     await session.execute(delete(PasswordReset).where(PasswordReset.token_hash.in_(expired)))
 
 
-async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: datetime) -> UserRecord | None:
+async def redeem_password_reset(session: Session, *, token_hash: str, now: datetime) -> UserRecord | None:
     """Uses up a reset token: of two who try at once, one gets the account and the other nothing.
 
     Every other token of the account is used up with it; those that have expired are left to be swept away.
@@ -161,7 +159,7 @@ async def redeem_password_reset(session: AsyncSession, *, token_hash: str, now: 
     return await get_user(session, user_id) if token_hash in redeemed.all() else None
 
 
-async def update_name(session: AsyncSession, user_id: UUID, name: str) -> UserRecord:
+async def update_name(session: Session, user_id: UUID, name: str) -> UserRecord:
     """Gives an account another name; ``not_authenticated`` if it was erased while this waited."""
     renamed = update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name)
     row = (await session.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
@@ -170,6 +168,6 @@ async def update_name(session: AsyncSession, user_id: UUID, name: str) -> UserRe
     return UserRecord(*row)
 
 
-async def update_password(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
+async def update_password(session: Session, user_id: UUID, password_hash: str) -> None:
     """Sets a new password."""
     await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
+from app.db.session import Session
 from app.models import VisitType
 from app.repositories.bounds import rewrite_offers
 from app.scheduling.visits import VisitMode
@@ -46,7 +46,7 @@ class VisitTypeRecord:
 
 
 async def insert_visit_type(
-    session: AsyncSession, doctor_id: UUID, visit_type_id: UUID, fields: Mapping[str, Any], now: datetime
+    session: Session, doctor_id: UUID, visit_type_id: UUID, fields: Mapping[str, Any], now: datetime
 ) -> VisitTypeRecord:
     """Adds a visit type to a doctor's; to be called inside ``begin_rule_change``."""
     record = VisitTypeRecord(visit_type_id, **fields)
@@ -57,7 +57,7 @@ async def insert_visit_type(
 
 
 async def update_visit_type(
-    session: AsyncSession, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
+    session: Session, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
 ) -> VisitTypeRecord:
     """Changes one of a doctor's visit types, or ``not_found``; to be called inside ``begin_rule_change``."""
     # Without a change there is still something to find.
@@ -76,14 +76,14 @@ async def update_visit_type(
     return VisitTypeRecord(*row)
 
 
-async def count_visit_types(session: AsyncSession, doctor_id: UUID) -> int:
+async def count_visit_types(session: Session, doctor_id: UUID) -> int:
     """How many kinds of visits this doctor offers."""
     offered = select(func.count()).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     return await session.scalar(offered) or 0
 
 
 async def page_visit_types(
-    session: AsyncSession, doctor_id: UUID, *, after: UUID | None, limit: int
+    session: Session, doctor_id: UUID, *, after: UUID | None, limit: int
 ) -> Sequence[VisitTypeRecord]:
     """What a doctor offers, in the order in which she has added it."""
     found = select(*COLUMNS).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))

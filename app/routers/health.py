@@ -34,8 +34,7 @@ async def readyz(resources: AppResources, _: Public) -> Health:
         if now - readiness.looked_at >= LASTS:
             readiness.ready = False
             readiness.looked_at = now
-            async with resources.sessions.write() as session:
-                readiness.ready = await check_writable(session)
+            readiness.ready = await check_writable(resources.sessions)
     if not readiness.ready:
         raise DomainError("busy")
     return Health(status="ok")

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.clients import Client
@@ -12,7 +11,7 @@ from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, find_weakness, hash_token, new_token
 from app.core.settings import Settings
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.repositories import doctors, sessions, users
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import UserRecord
@@ -32,7 +31,7 @@ class PasswordResetMail:
 
 
 async def register(
-    session: AsyncSession,
+    session: Session,
     passwords: Passwords,
     *,
     email: str,
@@ -63,7 +62,7 @@ async def register(
     return user
 
 
-async def change_name(session: AsyncSession, actor: Actor, name: str) -> UserRecord:
+async def change_name(session: Session, actor: Actor, name: str) -> UserRecord:
     """Gives the actor another name, by which she is known everywhere at once, and a doctor is found."""
     if actor.role is Role.DOCTOR:
         # Before the account, as in every change of a practice: two in another order would wait for each other.
@@ -89,7 +88,7 @@ async def request_password_reset(transactions: Sessions, *, email: str, now: dat
 
 
 async def reset_password(
-    session: AsyncSession,
+    session: Session,
     passwords: Passwords,
     settings: Settings,
     *,

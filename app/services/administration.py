@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Actor, Role
+from app.db.session import Session
 from app.repositories import accounts, second_factors, sessions, users
 from app.repositories.accounts import AccountRecord
 from app.repositories.appointments import AppointmentRecord
@@ -15,7 +14,7 @@ from app.repositories.users import UserRecord
 from app.services.privacy import list_visits
 
 
-async def approve_doctor(session: AsyncSession, user_id: UUID, now: datetime) -> AccountRecord:
+async def approve_doctor(session: Session, user_id: UUID, now: datetime) -> AccountRecord:
     """Lists a doctor, so that she can be booked; again changes nothing. ``not_found`` if it is no doctor."""
     account = await accounts.get_account(session, user_id)
     if account.role is not Role.DOCTOR or account.status is AccountStatus.ERASED:
@@ -24,7 +23,7 @@ async def approve_doctor(session: AsyncSession, user_id: UUID, now: datetime) ->
     return await accounts.get_account(session, user_id)
 
 
-async def suspend_user(session: AsyncSession, actor: Actor, user_id: UUID, now: datetime) -> AccountRecord:
+async def suspend_user(session: Session, actor: Actor, user_id: UUID, now: datetime) -> AccountRecord:
     """Keeps somebody out and ends her sessions; a doctor is no longer listed, and what is booked stays.
 
     ``not_yourself``, so that there is always an administrator left.
@@ -40,13 +39,13 @@ async def suspend_user(session: AsyncSession, actor: Actor, user_id: UUID, now: 
     return await accounts.get_account(session, user_id)
 
 
-async def reinstate_user(session: AsyncSession, user_id: UUID) -> AccountRecord:
+async def reinstate_user(session: Session, user_id: UUID) -> AccountRecord:
     """Lets somebody in again who was suspended."""
     await accounts.reinstate_user(session, user_id)
     return await accounts.get_account(session, user_id)
 
 
-async def end_sessions(session: AsyncSession, user_id: UUID) -> AccountRecord:
+async def end_sessions(session: Session, user_id: UUID) -> AccountRecord:
     """Logs somebody out everywhere."""
     await users.lock_user(session, user_id)
     account = await accounts.get_account(session, user_id)
@@ -54,7 +53,7 @@ async def end_sessions(session: AsyncSession, user_id: UUID) -> AccountRecord:
     return account
 
 
-async def remove_second_factor(session: AsyncSession, actor: Actor, user_id: UUID) -> tuple[AccountRecord, bool]:
+async def remove_second_factor(session: Session, actor: Actor, user_id: UUID) -> tuple[AccountRecord, bool]:
     """For somebody who has lost authenticator and recovery codes; logs her out everywhere.
 
     Returns whose it was, and whether a second factor was asked for. ``not_yourself``, for whoever has logged in a
@@ -67,7 +66,7 @@ async def remove_second_factor(session: AsyncSession, actor: Actor, user_id: UUI
 
 
 async def break_glass(
-    session: AsyncSession, patient_id: UUID, now: datetime
+    session: Session, patient_id: UUID, now: datetime
 ) -> tuple[UserRecord, Sequence[AppointmentRecord]]:
     """A patient and her visits, for somebody who has no part in them; ``not_found`` if it is no patient."""
     account = await accounts.get_account(session, patient_id)

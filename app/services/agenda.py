@@ -6,9 +6,8 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import appointments, calendar, doctors
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
@@ -47,7 +46,7 @@ class Agenda:
 
 
 async def get_agenda(
-    session: AsyncSession, actor: Actor, *, day: date | None, week_begins: int | None = None, now: datetime
+    session: Session, actor: Actor, *, day: date | None, week_begins: int | None = None, now: datetime
 ) -> Agenda:
     """The doctor's own day, today unless given; or the week around it that begins on this weekday, Monday being 0."""
     doctor = await doctors.get_own_practice(session, actor.id)

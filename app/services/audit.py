@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.chain import START, Head, extend
 from app.core.clients import Client
 from app.core.permissions import Role
 from app.db.locks import lock_all
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.repositories import audit
 from app.repositories.audit import AuditRecord
 
@@ -43,7 +42,7 @@ class Event:
     """What the actor said to explain it."""
 
 
-async def record(session: AsyncSession, *events: Event, now: datetime) -> None:
+async def record(session: Session, *events: Event, now: datetime) -> None:
     """Adds events to the trail, which has them if and when the transaction is committed."""
     await audit.insert_events(
         session,
@@ -78,7 +77,7 @@ class Sealed:
     head: Head
 
 
-async def seal(session: AsyncSession, key: bytes, *, remembered: Head | None = None) -> Sealed:
+async def seal(session: Session, key: bytes, *, remembered: Head | None = None) -> Sealed:
     """Goes on with the chain over what is committed and not sealed yet, at most ``BATCH`` events.
 
     The order is that of the chain: what is committed late comes later in it, whenever it happened. Who seals at the

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import appointments, calendar
 from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.calendar import HoldRecord
@@ -46,7 +46,7 @@ class _Accepted:
 
 
 async def book_appointment(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     wanted: Wanted,
     *,
@@ -85,7 +85,7 @@ async def book_appointment(
     raise DomainError("busy")
 
 
-async def hold_time(session: AsyncSession, actor: Actor, wanted: Wanted, *, now: datetime) -> HoldRecord:
+async def hold_time(session: Session, actor: Actor, wanted: Wanted, *, now: datetime) -> HoldRecord:
     """Keeps a time for the actor for 5 minutes, in which nobody else can have it. Ends her earlier hold, if any.
 
     Raises what ``book_appointment`` raises.
@@ -113,14 +113,14 @@ async def hold_time(session: AsyncSession, actor: Actor, wanted: Wanted, *, now:
     raise DomainError("busy")
 
 
-async def release_hold(session: AsyncSession, actor: Actor, hold_id: UUID) -> None:
+async def release_hold(session: Session, actor: Actor, hold_id: UUID) -> None:
     """Gives a held time back; ``not_found`` if it is not the actor's or not there any more."""
     if not await calendar.delete_hold(session, hold_id, actor.id):
         raise DomainError("not_found")
 
 
 async def reschedule_appointment(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     appointment_id: UUID,
     *,
@@ -177,7 +177,7 @@ async def reschedule_appointment(
 
 
 async def _accept(
-    session: AsyncSession,
+    session: Session,
     wanted: Wanted,
     *,
     patient_id: UUID,
@@ -248,16 +248,14 @@ def _visit_type(plan: Plan) -> Reference | None:
 
 
 async def _insert(
-    session: AsyncSession, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
+    session: Session, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
 ) -> bool:
     return await calendar.insert_if_free(
         session, appointment, busy=accepted.busy, version=accepted.plan.version, expires_at=expires_at
     )
 
 
-async def _raise_conflict(
-    session: AsyncSession, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
-) -> None:
+async def _raise_conflict(session: Session, appointment: AppointmentRecord, accepted: _Accepted, now: datetime) -> None:
     """Raises what stands against a visit that could not be inserted.
 
     If nothing does, a hold that gives way was in the way, or something that has just gone, or the rules have changed.

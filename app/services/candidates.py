@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from app.db.session import Session
 from app.repositories import calendar
 from app.repositories.bounds import Finding
 from app.repositories.offers import OfferRecord, list_offers
@@ -52,7 +51,7 @@ class Candidate:
 class Look:
     """Looks for visits that start inside ``windows``, which are sorted and apart, for a ``viewer`` at ``now``."""
 
-    def __init__(self, session: AsyncSession, windows: Sequence[Interval], viewer: UUID | None, now: datetime) -> None:
+    def __init__(self, session: Session, windows: Sequence[Interval], viewer: UUID | None, now: datetime) -> None:
         self._session, self._viewer, self._now = session, viewer, now
         self.windows = windows
         self.first, self.last = windows[0][0], windows[-1][1]
@@ -121,7 +120,7 @@ class Look:
         candidate.stride *= 2
 
 
-async def find_bounds(session: AsyncSession, offers: Sequence[OfferRecord], now: datetime) -> Sequence[Finding]:
+async def find_bounds(session: Session, offers: Sequence[OfferRecord], now: datetime) -> Sequence[Finding]:
     """Where the next visits of some offers are."""
     if not offers:
         return ()
@@ -135,7 +134,7 @@ async def find_bounds(session: AsyncSession, offers: Sequence[OfferRecord], now:
 
 
 async def find_next_starts(
-    session: AsyncSession, doctor_ids: Collection[UUID], now: datetime
+    session: Session, doctor_ids: Collection[UUID], now: datetime
 ) -> tuple[Mapping[UUID, datetime], Sequence[Finding]]:
     """When the earliest visits of any kind start that can be booked with some doctors within 62 days.
 

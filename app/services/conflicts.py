@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, PageKey
 from app.repositories.plans import get_plan
@@ -26,16 +25,14 @@ class Affected:
     appointments: Sequence[AppointmentRecord]
 
 
-async def find_affected(
-    session: AsyncSession, actor: Actor, *, since: datetime, until: datetime | None = None
-) -> Affected:
+async def find_affected(session: Session, actor: Actor, *, since: datetime, until: datetime | None = None) -> Affected:
     """What is booked with the doctor in ``[since, until)``, outside of her rules as they are now."""
     found = await _list_conflicting(session, actor.id, since, until)
     listed = await _page(session, actor, found, as_of=since, statuses=(), after=None, limit=MOST_AFFECTED)
     return Affected(len(found), listed)
 
 
-async def find_booked(session: AsyncSession, actor: Actor, *, since: datetime, until: datetime) -> Affected:
+async def find_booked(session: Session, actor: Actor, *, since: datetime, until: datetime) -> Affected:
     """What is booked with the doctor in ``[since, until)``: what time off then would leave outside of her rules."""
     upcoming = await appointments.list_upcoming(session, actor.id, since=since, until=until)
     found = [(from_instant(visit[0]), appointment_id) for appointment_id, visit in upcoming]
@@ -44,7 +41,7 @@ async def find_booked(session: AsyncSession, actor: Actor, *, since: datetime, u
 
 
 async def page_conflicting(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     as_of: datetime,
@@ -62,7 +59,7 @@ async def page_conflicting(
 type _Found = Sequence[tuple[datetime, UUID]]
 
 
-async def _list_conflicting(session: AsyncSession, doctor_id: UUID, since: datetime, until: datetime | None) -> _Found:
+async def _list_conflicting(session: Session, doctor_id: UUID, since: datetime, until: datetime | None) -> _Found:
     upcoming = await appointments.list_upcoming(session, doctor_id, since=since, until=until)
     if not upcoming:
         return ()
@@ -75,7 +72,7 @@ async def _list_conflicting(session: AsyncSession, doctor_id: UUID, since: datet
 
 
 async def _page(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     found: _Found,
     *,

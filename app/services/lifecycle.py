@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.db.session import Session
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord
 from app.scheduling.decisions import check_action
@@ -17,7 +16,7 @@ from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 
 
 async def cancel_appointment(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     appointment_id: UUID,
     *,
@@ -35,7 +34,7 @@ async def cancel_appointment(
     )
 
 
-async def cancel_all(session: AsyncSession, patient: Actor, now: datetime) -> None:
+async def cancel_all(session: Session, patient: Actor, now: datetime) -> None:
     """Cancels all that a patient has booked and that has not begun, even if that is too late for anybody else."""
     await appointments.change_booked(
         session,
@@ -50,7 +49,7 @@ async def cancel_all(session: AsyncSession, patient: Actor, now: datetime) -> No
 
 
 async def advance_appointment(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     appointment_id: UUID,
     action: Action,
@@ -81,7 +80,7 @@ def check_change(
 
 
 async def _change(
-    session: AsyncSession, before: AppointmentRecord, action: Action, actor: Actor, now: datetime, **values: Any
+    session: Session, before: AppointmentRecord, action: Action, actor: Actor, now: datetime, **values: Any
 ) -> AppointmentRecord:
     # The row is locked, so it has the version that was read.
     values["status"] = TRANSITIONS[action].target

@@ -6,9 +6,8 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import DomainError, invalid_field
+from app.db.session import Session
 from app.repositories import calendar
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
@@ -78,7 +77,7 @@ def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None) -> Visit
 
 
 async def list_free_windows(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     *,
     start: datetime | None,
@@ -99,7 +98,7 @@ async def list_free_windows(
 
 
 async def list_slots(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     *,
     visit_type_id: UUID | None,
@@ -123,7 +122,7 @@ async def list_slots(
 
 
 async def find_next_slot(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     *,
     visit_type_id: UUID | None,
@@ -152,7 +151,7 @@ async def find_next_slot(
 
 
 async def explain_time(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     *,
     visit_type_id: UUID | None,
@@ -170,7 +169,7 @@ async def explain_time(
 
 
 async def _get_plan(
-    session: AsyncSession,
+    session: Session,
     doctor_id: UUID,
     span: Interval,
     visit_type_id: UUID | None,
@@ -190,7 +189,7 @@ async def _get_plan(
 
 
 async def _taken(
-    session: AsyncSession,
+    session: Session,
     plan: Plan,
     visit_type: VisitType,
     span: Interval,

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import VisitTypeRecord
@@ -20,7 +20,7 @@ MOST_VISIT_TYPES = 100
 
 
 async def change_practice(
-    session: AsyncSession, actor: Actor, changes: Mapping[str, Any], now: datetime
+    session: Session, actor: Actor, changes: Mapping[str, Any], now: datetime
 ) -> tuple[DoctorRecord, Affected]:
     """Changes what the doctor says of herself; ``changes`` are fields of a ``DoctorRecord``.
 
@@ -35,9 +35,7 @@ async def change_practice(
     return await doctors.get_own_practice(session, actor.id), affected
 
 
-async def offer_visit_type(
-    session: AsyncSession, actor: Actor, fields: Mapping[str, Any], now: datetime
-) -> VisitTypeRecord:
+async def offer_visit_type(session: Session, actor: Actor, fields: Mapping[str, Any], now: datetime) -> VisitTypeRecord:
     """Adds a kind of visit; from the first one on, the doctor is booked by visit type."""
     await doctors.begin_rule_change(session, actor.id)
     if await visit_types.count_visit_types(session, actor.id) >= MOST_VISIT_TYPES:
@@ -46,14 +44,14 @@ async def offer_visit_type(
 
 
 async def change_visit_type(
-    session: AsyncSession, actor: Actor, visit_type_id: UUID, changes: Mapping[str, Any]
+    session: Session, actor: Actor, visit_type_id: UUID, changes: Mapping[str, Any]
 ) -> VisitTypeRecord:
     """Changes a kind of visit; what is booked stays as long as it is. ``not_found`` if it is not the actor's."""
     await doctors.begin_rule_change(session, actor.id)
     return await visit_types.update_visit_type(session, actor.id, visit_type_id, changes)
 
 
-async def withdraw_visit_type(session: AsyncSession, actor: Actor, visit_type_id: UUID, now: datetime) -> None:
+async def withdraw_visit_type(session: Session, actor: Actor, visit_type_id: UUID, now: datetime) -> None:
     """Offers a kind of visit no longer; what is booked stays. ``not_found`` if it is not the actor's."""
     await doctors.begin_rule_change(session, actor.id)
     await visit_types.update_visit_type(session, actor.id, visit_type_id, {"withdrawn_at": now})

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.db.session import Session
 from app.repositories import (
     appointments,
     attempts,
@@ -65,7 +64,7 @@ class Export:
     """What was done with the data of a patient, and by whom, the oldest first."""
 
 
-async def export(session: AsyncSession, actor: Actor, now: datetime) -> Export:
+async def export(session: Session, actor: Actor, now: datetime) -> Export:
     """What is kept about somebody (GDPR articles 15 and 20).
 
     A doctor's visits are her patients' data and not part of it; they are listed under her appointments.
@@ -94,7 +93,7 @@ async def export(session: AsyncSession, actor: Actor, now: datetime) -> Export:
     )
 
 
-async def _list_access(session: AsyncSession, patient_id: UUID) -> list[AuditRecord]:
+async def _list_access(session: Session, patient_id: UUID) -> list[AuditRecord]:
     found: list[AuditRecord] = []
     after = None
     while True:
@@ -114,7 +113,7 @@ async def _list_access(session: AsyncSession, patient_id: UUID) -> list[AuditRec
         after = audit.page_key(page[-1])
 
 
-async def list_visits(session: AsyncSession, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
+async def list_visits(session: Session, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
     """All appointments of a patient, the upcoming ones first."""
     whose = Actor(patient.id, patient.role, patient.name)
     found: list[AppointmentRecord] = []
@@ -129,7 +128,7 @@ async def list_visits(session: AsyncSession, patient: UserRecord, now: datetime)
         after = appointments.page_key(page[-1], now)
 
 
-async def erase(session: AsyncSession, actor: Actor, now: datetime) -> None:
+async def erase(session: Session, actor: Actor, now: datetime) -> None:
     """Removes all that says who the actor is (GDPR article 17); her id, and that visits took place, stay.
 
     What a patient has booked is cancelled, whatever the cut-off. ``has_appointments`` for a doctor whom patients still

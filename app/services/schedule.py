@@ -9,11 +9,11 @@ from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import availabilities, doctors, time_off
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
@@ -44,7 +44,7 @@ class WeeklyPlan:
 
 
 async def publish_availability(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     start: datetime,
@@ -71,7 +71,7 @@ async def publish_availability(
     return plan.doctor, published
 
 
-async def withdraw_availability(session: AsyncSession, actor: Actor, availability_id: UUID) -> None:
+async def withdraw_availability(session: Session, actor: Actor, availability_id: UUID) -> None:
     """Closes an availability of the actor's own, all of it. ``not_found`` if it is not hers."""
     await doctors.begin_rule_change(session, actor.id)
     if not await availabilities.delete_availability(session, actor.id, availability_id):
@@ -79,7 +79,7 @@ async def withdraw_availability(session: AsyncSession, actor: Actor, availabilit
 
 
 async def set_weekly_hours(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     hours: WeeklyHours,
     *,
@@ -114,7 +114,7 @@ async def set_weekly_hours(
     return WeeklyPlan(doctor, first, hours), await find_affected(session, actor, since=now)
 
 
-async def get_weekly_hours(session: AsyncSession, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
+async def get_weekly_hours(session: Session, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
     """The actor's weekly plan as it stands in the seven days from ``first`` (today, unless given) on."""
     doctor = await doctors.get_own_practice(session, actor.id)
     first = first or _today(doctor, now)
@@ -123,7 +123,7 @@ async def get_weekly_hours(session: AsyncSession, actor: Actor, *, first: date |
 
 
 async def preview_time_off(
-    session: AsyncSession, actor: Actor, *, start: datetime, end: datetime, now: datetime
+    session: Session, actor: Actor, *, start: datetime, end: datetime, now: datetime
 ) -> Affected:
     """What ``take_time_off`` would say is affected, or raise; nothing is changed."""
     _check_time_off(start, end, now)
@@ -131,7 +131,7 @@ async def preview_time_off(
 
 
 async def take_time_off(
-    session: AsyncSession, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
+    session: Session, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
 ) -> tuple[DoctorRecord, TimeOffRecord, Affected]:
     """Closes ``[start, end)``, whatever is open then; at most 366 days, and not all of it past."""
     stretch = _check_time_off(start, end, now)
@@ -145,14 +145,14 @@ async def take_time_off(
     return doctor, taken, await find_affected(session, actor, since=max(start, now), until=end)
 
 
-async def end_time_off(session: AsyncSession, actor: Actor, time_off_id: UUID) -> None:
+async def end_time_off(session: Session, actor: Actor, time_off_id: UUID) -> None:
     """Opens again what time off of the actor's own has closed. ``not_found`` if it is not hers."""
     await doctors.begin_rule_change(session, actor.id)
     if not await time_off.delete_time_off(session, actor.id, time_off_id):
         raise DomainError("not_found")
 
 
-async def _check_number(session: AsyncSession, actor: Actor, now: datetime) -> None:
+async def _check_number(session: Session, actor: Actor, now: datetime) -> None:
     rules, recurring = await availabilities.count_availabilities(session, actor.id, now)
     if rules > MOST_RULES or recurring > MOST_RECURRING:
         raise DomainError("too_many")

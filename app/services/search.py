@@ -7,9 +7,7 @@ from itertools import batched
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.repositories import bounds, offers
 from app.repositories.bounds import Finding
 from app.repositories.offers import Criteria, OfferRecord
@@ -62,7 +60,7 @@ class Found:
 
 
 async def search_slots(
-    session: AsyncSession,
+    session: Session,
     criteria: Criteria,
     *,
     wish: Wish | None,
@@ -132,9 +130,7 @@ class _Walk:
     then, so that it suffices to look at some of them where many do. Then the others, by their bounds.
     """
 
-    def __init__(
-        self, session: AsyncSession, criteria: Criteria, look: Look, after: Place | None, now: datetime
-    ) -> None:
+    def __init__(self, session: Session, criteria: Criteria, look: Look, after: Place | None, now: datetime) -> None:
         self._session, self._criteria, self._look = session, criteria, look
         self._passed = after[1] if after and after[0] == look.first else 0
         # At this very moment nothing starts, and few bounds are past.

@@ -5,8 +5,6 @@ from datetime import datetime
 from enum import Enum, auto
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.core.errors import DomainError, invalid_field
 from app.core.one_time_codes import (
     decrypt,
@@ -20,6 +18,7 @@ from app.core.one_time_codes import (
 from app.core.permissions import Actor
 from app.core.security import hash_token
 from app.core.settings import Settings
+from app.db.session import Session
 from app.repositories import second_factors, sessions, users
 
 
@@ -56,7 +55,7 @@ class Shown(Enum):
     RECOVERY_CODE = auto()
 
 
-async def check(session: AsyncSession, settings: Settings, user_id: UUID, otp: str | None, now: datetime) -> Shown:
+async def check(session: Session, settings: Settings, user_id: UUID, otp: str | None, now: datetime) -> Shown:
     """What of the account's second factor this is a code of; the code is used up.
 
     ``second_factor_required`` if it has one and no code was sent; ``invalid_second_factor`` if it is a wrong one.
@@ -78,21 +77,21 @@ async def check(session: AsyncSession, settings: Settings, user_id: UUID, otp: s
 
 
 async def _use_code(
-    session: AsyncSession, settings: Settings, user_id: UUID, encrypted: str, code: str, now: datetime
+    session: Session, settings: Settings, user_id: UUID, encrypted: str, code: str, now: datetime
 ) -> bool:
     secret = decrypt(encrypted, settings.secret_key.get_secret_value())
     step = find_step(secret, code, now) if secret else None
     return step is not None and await second_factors.use_step(session, user_id, step)
 
 
-async def get_status(session: AsyncSession, actor: Actor) -> Status:
+async def get_status(session: Session, actor: Actor) -> Status:
     """Whether the actor has a second factor."""
     factor = await second_factors.find_second_factor(session, actor.id)
     enabled = factor is not None and factor.confirmed_at is not None
     return Status(enabled, await second_factors.count_recovery_codes(session, actor.id))
 
 
-async def set_up(session: AsyncSession, settings: Settings, actor: Actor) -> Enrolment:
+async def set_up(session: Session, settings: Settings, actor: Actor) -> Enrolment:
     """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``."""
     await users.lock_user(session, actor.id)
     secret = new_totp_secret()
@@ -103,9 +102,7 @@ async def set_up(session: AsyncSession, settings: Settings, actor: Actor) -> Enr
     return Enrolment(secret, provisioning_uri(secret, user.email))
 
 
-async def confirm(
-    session: AsyncSession, settings: Settings, actor: Actor, code: str, now: datetime
-) -> NewRecoveryCodes:
+async def confirm(session: Session, settings: Settings, actor: Actor, code: str, now: datetime) -> NewRecoveryCodes:
     """From now on the second factor is asked for; returns recovery codes. All other sessions of the actor end."""
     # A log-in with the password alone must not begin a session after the others have ended.
     await users.lock_user(session, actor.id)
@@ -123,7 +120,7 @@ async def confirm(
     return await renew_recovery_codes(session, actor)
 
 
-async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> NewRecoveryCodes:
+async def renew_recovery_codes(session: Session, actor: Actor) -> NewRecoveryCodes:
     """New recovery codes; the ones from before work no longer. ``not_found`` without a second factor."""
     # Of two who renew them at once, the second replaces what the first has made.
     factor = await second_factors.find_second_factor(session, actor.id, for_update=True)
@@ -136,7 +133,7 @@ async def renew_recovery_codes(session: AsyncSession, actor: Actor) -> NewRecove
     return NewRecoveryCodes(codes, user.email)
 
 
-async def remove(session: AsyncSession, actor: Actor) -> str | None:
+async def remove(session: Session, actor: Actor) -> str | None:
     """Asks for no second factor any more; returns the address of whoever is to be told, if one was asked for.
 
     Where the actor's role asks for one, her sessions count as those that have shown none.

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.clients import Client
@@ -14,7 +13,7 @@ from app.core.permissions import Actor
 from app.core.security import AccessClaims, Passwords, derive_key, keyed_hash, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.repositories import attempts, sessions, users
 from app.repositories.sessions import VisitorRecord
 from app.repositories.users import Credentials
@@ -169,7 +168,7 @@ async def _record_failure(transactions: Sessions, failure: Event, now: datetime)
         await record(session, failure, now=now)
 
 
-async def forget_attempts(session: AsyncSession, settings: Settings, *, email: str, client: Client) -> None:
+async def forget_attempts(session: Session, settings: Settings, *, email: str, client: Client) -> None:
     """Begins to count anew, for this client and for all together."""
     await attempts.forget_attempts(session, _attempt_keys(settings, email, client))
 
@@ -180,7 +179,7 @@ def _attempt_keys(settings: Settings, email: str, client: Client) -> tuple[str, 
     return keyed_hash(key, f"{address}\n{client.network}"), keyed_hash(key, address)
 
 
-async def _count_attempt(session: AsyncSession, key_hash: str, free: int, now: datetime) -> None:
+async def _count_attempt(session: Session, key_hash: str, free: int, now: datetime) -> None:
     count = await attempts.count_attempt(session, key_hash, now)
     if count is None:
         until = await attempts.get_block(session, key_hash) or now
@@ -232,7 +231,7 @@ def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:
     return min(now + timedelta(minutes=settings.session_idle_minutes), ends_at)
 
 
-async def _new_token(session: AsyncSession, settings: Settings, session_id: UUID) -> str:
+async def _new_token(session: Session, settings: Settings, session_id: UUID) -> str:
     token = new_token()
     await sessions.insert_refresh_token(session, session_id, _hash_refresh_token(settings, token))
     return token
@@ -243,19 +242,19 @@ def _hash_refresh_token(settings: Settings, token: str) -> str:
     return keyed_hash(derive_key(settings.secret_key.get_secret_value(), "refresh tokens"), token)
 
 
-async def sweep(session: AsyncSession, now: datetime) -> None:
+async def sweep(session: Session, now: datetime) -> None:
     """Deletes what has ended or is forgotten. Nothing depends on it but the room that it takes."""
     await sessions.sweep_sessions(session, now)
     await attempts.sweep_attempts(session, now)
 
 
-async def end_all_sessions(session: AsyncSession, actor: Actor) -> None:
+async def end_all_sessions(session: Session, actor: Actor) -> None:
     """Logs the actor out everywhere; a log-in that has begun already ends, too."""
     await users.lock_user(session, actor.id)
     await sessions.delete_sessions(session, actor.id)
 
 
-async def end_session(session: AsyncSession, actor: Actor, session_id: UUID) -> None:
+async def end_session(session: Session, actor: Actor, session_id: UUID) -> None:
     """Ends one of the actor's sessions; ``not_found`` if it is not hers, or has ended."""
     if not await sessions.delete_session(session, actor.id, session_id):
         raise DomainError("not_found")

@@ -14,6 +14,7 @@ from app.core.dependencies import Resources
 from app.core.one_time_codes import encrypt
 from app.core.permissions import Role
 from app.core.security import hash_token, new_token
+from app.db.base import Base
 from app.db.session import Sessions
 from app.models import Doctor, LoginSession, PasswordReset, SecondFactor, User
 from app.services import accounts
@@ -110,19 +111,19 @@ class World:
         """Gives somebody a second factor; returns the code that it shows now."""
         confirmed_at = self.clock.time if confirmed else None
         secret = encrypt(SECRET, self.resources.settings.secret_key.get_secret_value())
-        await self._add(SecondFactor(user_id=UUID(person.id), secret=secret, confirmed_at=confirmed_at))
+        await self._add(SecondFactor, user_id=UUID(person.id), secret=secret, confirmed_at=confirmed_at)
         return pyotp.TOTP(SECRET).at(self.clock.time)
 
     async def forget(self, person: Person) -> str:
         """Gives somebody a token to choose a new password."""
         token = new_token()
         ends = self.clock.time + timedelta(minutes=30)
-        await self._add(PasswordReset(token_hash=hash_token(token), user_id=UUID(person.id), expires_at=ends))
+        await self._add(PasswordReset, token_hash=hash_token(token), user_id=UUID(person.id), expires_at=ends)
         return token
 
-    async def _add(self, record: object) -> None:
+    async def _add(self, table: type[Base], **values: object) -> None:
         async with self.sessions.write() as session:
-            session.add(record)
+            await session.execute(insert(table).values(values))
 
 
 async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: SetClock) -> World:

@@ -7,11 +7,10 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.models import AuditEvent
 from tests.conftest import Counted, Join, SetClock
 from tests.databases import settings_for
@@ -48,7 +47,7 @@ def trail(sessions: Sessions) -> Trail:
     async def read() -> list[Seen]:
         nonlocal told
         async with sessions.read() as session:
-            events = (await session.scalars(select(AuditEvent).order_by(AuditEvent.id))).all()
+            events = (await session.execute(select(AuditEvent).order_by(AuditEvent.id))).all()
         new, told = events[told:], len(events)
         return [
             Seen(each.action, text_of(each.actor_id), text_of(each.patient_id), text_of(each.object_id), each.outcome)
@@ -116,7 +115,7 @@ async def test_an_event_says_when_and_from_where(
     await patient.get("/appointments")
     async with sessions.read() as session:
         recorded = select(AuditEvent).where(AuditEvent.action.not_in(JOINING)).order_by(AuditEvent.id)
-        first, second = (await session.scalars(recorded)).all()
+        first, second = (await session.execute(recorded)).all()
     assert first.occurred_at == clock()
     assert first.actor_role == "patient"
     assert first.address == second.address == "127.0.0.1"
@@ -205,7 +204,7 @@ async def test_an_answer_that_is_repeated_is_seen_again(
 async def test_what_was_not_done_is_not_recorded(
     doctor: Person, patient: Person, join: Join, trail: Trail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_session: AsyncSession) -> None:
+    async def fail(_session: Session) -> None:
         raise ConnectionResetError
 
     await (await join()).book(doctor, TEN)
@@ -213,7 +212,7 @@ async def test_what_was_not_done_is_not_recorded(
     problem(await patient.ask(doctor, TEN), 409, "slot_taken")
     problem(await patient.ask(doctor, "tomorrow"), 422, "invalid_request")
     with monkeypatch.context() as patch:
-        patch.setattr(AsyncSession, "commit", fail)
+        patch.setattr(Session, "commit", fail)
         problem(await patient.ask(doctor, ELEVEN), 503, "busy")
     assert await trail() == []
 

@@ -57,9 +57,9 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     """A database of its own. Without the guard, which only slows the crowd down: here one just looks."""
     async with database(request.param, tmp_path) as url, connected(url) as engine:
         await migrate(url)
-        async with engine.begin() as connection:
+        async with Sessions(engine).write() as session:
             for statement in TAKE_THE_GUARD_AWAY[request.param]:
-                await connection.execute(text(statement))
+                await session.execute(text(statement))
         yield url
 
 

@@ -70,8 +70,7 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             statements.append(statement)
 
-        for each in {resources.sessions._reading.sync_engine, resources.sessions._writing.sync_engine}:
-            event.listen(each, "before_cursor_execute", listen)
+        event.listen(resources.sessions.engine.sync_engine, "before_cursor_execute", listen)
         rows = await world.rows()
         yield Target(world, rows, statements)
         assert await world.rows() == rows

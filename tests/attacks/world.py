@@ -89,12 +89,12 @@ class World:
 
     async def restore(self, rows: Rows) -> None:
         """Makes the database what it was."""
-        async with self.engine.begin() as connection:
+        async with Sessions(self.engine).write() as session:
             for table in reversed(TABLES):
-                await connection.execute(table.delete())
+                await session.execute(table.delete())
             for table in TABLES:
                 if rows[table.name]:
-                    await connection.execute(table.insert(), rows[table.name])
+                    await session.execute(table.insert(), rows[table.name])
 
 
 class Builder:

@@ -63,8 +63,8 @@ class Clinic:
         async with self.sessions.read() as session:
             return list(await session.execute(select(*columns)))
 
-    async def appointments(self) -> list[Appointment]:
-        return [each for (each,) in await self.rows(Appointment)]
+    async def appointments(self) -> list[Any]:
+        return await self.rows(Appointment)
 
     async def doctors(self) -> list[Actor]:
         return [
@@ -220,7 +220,7 @@ async def test_a_few_are_cancelled_by_either_side_who_say_why(clinic: Clinic) ->
 async def test_what_an_appointment_was_before_is_kept(clinic: Clinic) -> None:
     appointments = {each.id: each for each in await clinic.appointments()}
     histories = defaultdict(list)
-    for (each,) in await clinic.rows(AppointmentVersion):
+    for each in await clinic.rows(AppointmentVersion):
         histories[each.appointment_id].append(each)
     moved, arrived = set(), set()
     for appointment in appointments.values():
@@ -281,7 +281,7 @@ async def test_doctors_have_weekly_plans_that_they_keep_when_clocks_change(clini
 
 
 async def test_most_doctors_are_booked_by_visit_type(clinic: Clinic) -> None:
-    kinds = {each.id: each for (each,) in await clinic.rows(VisitType)}
+    kinds = {each.id: each for each in await clinic.rows(VisitType)}
     assert {kind.mode for kind in kinds.values()} == set(VisitMode)
     assert {True, False} == {kind.buffer_before_minutes > 0 for kind in kinds.values()}
     assert {True, False} == {kind.buffer_after_minutes > 0 for kind in kinds.values()}
@@ -302,7 +302,7 @@ async def test_most_doctors_are_booked_by_visit_type(clinic: Clinic) -> None:
 
 
 async def test_some_doctors_have_limits_and_patients_keep_to_them(clinic: Clinic) -> None:
-    doctors = {each.id: each for (each,) in await clinic.rows(Doctor)}
+    doctors = {each.id: each for each in await clinic.rows(Doctor)}
     for limit in ("min_notice_minutes", "max_advance_days", "daily_limit", "cancel_cutoff_minutes"):
         assert 2 <= sum(bool(getattr(doctor, limit)) for doctor in doctors.values()) < 14
     days: Counter[Any] = Counter()
@@ -322,7 +322,7 @@ async def test_some_doctors_have_limits_and_patients_keep_to_them(clinic: Clinic
 
 
 async def test_leave_that_is_taken_late_leaves_appointments_in_conflict(clinic: Clinic) -> None:
-    away = {each.doctor_id: each for (each,) in await clinic.rows(TimeOff)}
+    away = {each.doctor_id: each for each in await clinic.rows(TimeOff)}
     late = {doctor_id for doctor_id, each in away.items() if each.reason != "Holiday"}
     assert len(late) == 2
     assert len(away) == 5
@@ -341,8 +341,8 @@ async def test_leave_that_is_taken_late_leaves_appointments_in_conflict(clinic: 
 async def test_doctors_have_free_slots_in_every_week_that_they_are_there_and_none_is_taken(clinic: Clinic) -> None:
     kinds = [
         (doctor.id, kind)
-        for (doctor,) in await clinic.rows(Doctor)
-        for kind in [each for (each,) in await clinic.rows(VisitType) if each.doctor_id == doctor.id] or [None]
+        for doctor in await clinic.rows(Doctor)
+        for kind in [each for each in await clinic.rows(VisitType) if each.doctor_id == doctor.id] or [None]
     ]
     busy: dict[UUID, list[Interval]] = defaultdict(list)
     for each in await clinic.appointments():

@@ -79,9 +79,9 @@ async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncItera
     async with database(backend, folder) as url, connected(url) as engine:
         await migrate(url)
         if not guarded:
-            async with engine.begin() as connection:
+            async with Sessions(engine).write() as session:
                 for statement in TAKE_THE_GUARD_AWAY[backend]:
-                    await connection.execute(text(statement))
+                    await session.execute(text(statement))
         async with (
             serve(url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
             clients(servers) as (one, other),

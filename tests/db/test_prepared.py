@@ -1,4 +1,4 @@
-"""Statements that go past SQLAlchemy: nothing but the time that they take may tell."""
+"""Statements that are made once and go past SQLAlchemy: nothing but the time that they take may tell."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,12 +9,12 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.base import table_of
-from app.db.prepared import Prepared, fetch, send
+from app.db.prepared import Prepared
 from app.db.session import Sessions
 from app.models import Doctor, PasswordReset, User
 from tests.conftest import Join
@@ -36,11 +36,6 @@ LATER = datetime(2026, 12, 1, 12, tzinfo=timezone(timedelta(hours=5)))
 SOONER = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-async def begin(session: AsyncSession) -> None:
-    """What comes after the first statement of a transaction goes the short way."""
-    assert await fetch(session, FIND, {"wanted": "nobody's"}) == []
-
-
 def a_row(**values: Any) -> dict[str, Any]:
     return {"token_hash": uuid4().hex, "user_id": None, "expires_at": LATER} | values
 
@@ -52,8 +47,7 @@ async def test_rows_are_the_same_either_way(sessions: Sessions, doctor: Person, 
         for person in (doctor, other):
             wanted = {"wanted": UUID(person.id)}
             [expected] = await session.execute(WHO.statement, wanted)
-            await begin(session)
-            [found] = await fetch(session, WHO, wanted)
+            [found] = await session.fetch(WHO, wanted)
             assert tuple(found) == tuple(expected)
             assert (found.role, found.suspended_at, found.created_at.tzinfo) == (Role.DOCTOR, None, UTC)
             assert found.languages == expected.languages
@@ -62,13 +56,13 @@ async def test_rows_are_the_same_either_way(sessions: Sessions, doctor: Person, 
 async def test_what_is_written_is_written(sessions: Sessions) -> None:
     first, second, third = a_row(), a_row(), a_row()
     async with sessions.write() as session:
-        [new] = await fetch(session, INSERT, first)
+        [new] = await session.fetch(INSERT, first)
         assert (new.token_hash, new.expires_at) == (first["token_hash"], LATER)
-        [new] = await fetch(session, INSERT, second)
+        [new] = await session.fetch(INSERT, second)
         assert (new.token_hash, new.expires_at) == (second["token_hash"], LATER)
-        await send(session, ADD, [third])
-        await send(session, MOVE, [{"wanted": row["token_hash"], "expires_at": SOONER} for row in (first, third)])
-        assert await fetch(session, FORGET, {"wanted": second["token_hash"]}) == []
+        await session.send(ADD, [third])
+        await session.send(MOVE, [{"wanted": row["token_hash"], "expires_at": SOONER} for row in (first, third)])
+        assert await session.fetch(FORGET, {"wanted": second["token_hash"]}) == []
     async with sessions.read() as session:
         rows = await session.execute(select(RESETS.c.token_hash, RESETS.c.expires_at))
         assert {tuple(row) for row in rows} == {(row["token_hash"], SOONER) for row in (first, third)}
@@ -77,8 +71,8 @@ async def test_what_is_written_is_written(sessions: Sessions) -> None:
 async def test_a_transaction_may_begin_with_many(sessions: Sessions) -> None:
     rows = [a_row(), a_row()]
     async with sessions.write() as session:
-        await send(session, ADD, rows)
-        assert len(await fetch(session, FIND, {"wanted": rows[1]["token_hash"]})) == 1
+        await session.send(ADD, rows)
+        assert len(await session.fetch(FIND, {"wanted": rows[1]["token_hash"]})) == 1
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -87,8 +81,7 @@ async def test_errors_are_those_of_sqlalchemy(sessions: Sessions, at_once: int) 
 
     async def write(times: int) -> None:
         async with sessions.write() as session:
-            await begin(session)
-            await send(session, ADD, [row] * times)
+            await session.send(ADD, [row] * times)
 
     if at_once == 1:
         await write(1)
@@ -100,16 +93,14 @@ async def test_errors_are_those_of_sqlalchemy(sessions: Sessions, at_once: int) 
 
 async def test_a_value_that_is_missing_is_no_null(sessions: Sessions) -> None:
     async with sessions.write() as session:
-        await begin(session)
         with pytest.raises(KeyError, match="wanted"):
-            await fetch(session, MOVE, {"expires_at": LATER})
+            await session.fetch(MOVE, {"expires_at": LATER})
 
 
 async def test_a_naive_time_is_refused(sessions: Sessions) -> None:
     async with sessions.write() as session:
-        await begin(session)
         with pytest.raises(TypeError, match="an instant needs a time zone"):
-            await fetch(session, INSERT, a_row(expires_at=LATER.replace(tzinfo=None)))
+            await session.fetch(INSERT, a_row(expires_at=LATER.replace(tzinfo=None)))
 
 
 async def test_what_is_raised_takes_everything_back(sessions: Sessions) -> None:
@@ -117,22 +108,21 @@ async def test_what_is_raised_takes_everything_back(sessions: Sessions) -> None:
 
     async def write_and_fail() -> None:
         async with sessions.write() as session:
-            await begin(session)
-            await fetch(session, INSERT, row)
+            await session.fetch(INSERT, row)
             raise LookupError
 
     with pytest.raises(LookupError):
         await write_and_fail()
     async with sessions.read() as session:
-        assert await fetch(session, FIND, {"wanted": row["token_hash"]}) == []
+        assert await session.fetch(FIND, {"wanted": row["token_hash"]}) == []
 
 
 async def test_who_listens_hears_of_them(sessions: Sessions, statements: list[str]) -> None:
     async with sessions.write() as session:
-        await begin(session)
-        await fetch(session, INSERT, a_row())
-        await send(session, ADD, [a_row(), a_row()])
-    assert [each.split()[0] for each in statements if each.split()[0] != "BEGIN"] == ["SELECT", "INSERT", "INSERT"]
+        await session.fetch(INSERT, a_row())
+        await session.send(ADD, [a_row(), a_row()])
+        await session.execute(text("SELECT 1"))
+    assert [each.split()[0] for each in statements] == ["INSERT", "INSERT", "SELECT"]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -142,17 +132,14 @@ async def test_a_connection_that_is_cut_in_between(impatient: AsyncEngine, sessi
     async def write_and_be_cut() -> None:
         async with cut.write() as session, sessions.write() as other:
             pid = await session.scalar(text("SELECT pg_backend_pid()"))
-            await begin(session)
-            await begin(session)
             # Returns when it has ended, if that takes no longer than a minute.
             assert await other.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
-            await fetch(session, INSERT, a_row())
+            await session.fetch(INSERT, a_row())
 
     with pytest.raises(DomainError, match="busy"):
         await write_and_be_cut()
     async with cut.write() as session:
-        await begin(session)
-        assert await fetch(session, INSERT, a_row())
+        assert await session.fetch(INSERT, a_row())
 
 
 async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, sessions: Sessions) -> None:
@@ -160,10 +147,9 @@ async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, sessions: Se
 
     async def write_the_same() -> None:
         async with Sessions(impatient).write() as session:
-            await begin(session)
-            await fetch(session, INSERT, row)
+            await session.fetch(INSERT, row)
 
     async with sessions.write() as holder:
-        await fetch(holder, INSERT, row)
+        await holder.fetch(INSERT, row)
         with pytest.raises(DomainError, match="busy"):
             await write_the_same()

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import schema
+from app.db.session import Sessions
 from tests.databases import connected, temporary_postgresql
 
 DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED = (f"00000000-0000-7000-8000-{number:012}" for number in range(1, 6))
@@ -47,13 +48,13 @@ async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 async def run(engine: AsyncEngine, statements: str) -> None:
     """Instants in braces and ids are spelt as each database keeps them."""
     sqlite = engine.dialect.name == "sqlite"
-    async with engine.begin() as connection:
+    async with Sessions(engine).write() as session:
         for statement in statements.split(";\n"):
             spelt = statement.replace("{", "").replace("}", ":00.000000" if sqlite else ":00Z")
             if sqlite:
                 for id_ in (DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED):
                     spelt = spelt.replace(id_, id_.replace("-", ""))
-            await connection.execute(text(spelt))
+            await session.execute(text(spelt))
 
 
 async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:

@@ -3,9 +3,8 @@
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.models import AuditEvent
 
 FIRST, SECOND = (f"00000000-0000-7000-8000-{number:012}" for number in (1, 2))
@@ -40,7 +39,7 @@ async def run(sessions: Sessions, backend: str, statement: str) -> None:
         await session.execute(text(statement))
 
 
-async def rows(session: AsyncSession) -> list[tuple[object, ...]]:
+async def rows(session: Session) -> list[tuple[object, ...]]:
     return [tuple(row) for row in await session.execute(text("SELECT * FROM audit_events ORDER BY id"))]
 
 

@@ -8,9 +8,8 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, event, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.repositories import doctors, offers
 from app.repositories.offers import Criteria, OfferRecord
 from app.scheduling.turns import TURNS
@@ -85,7 +84,7 @@ async def filled(sessions: Sessions, backend: str) -> None:
                 await session.execute(text(statement))
 
 
-async def explain(session: AsyncSession, ask: Callable[[], Awaitable[Any]]) -> str:
+async def explain(session: Session, ask: Callable[[], Awaitable[Any]]) -> str:
     """The plan of the one statement that is made by ``ask``."""
     connection = await session.connection()
     prefix = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"

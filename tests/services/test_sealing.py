@@ -9,12 +9,11 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.chain import Head, chain_key, extend
 from app.core.clients import Client
 from app.core.permissions import Role
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from app.models import AuditEvent
 from app.repositories.audit import list_sealed
 from app.services import audit
@@ -133,7 +132,7 @@ async def test_another_key_finds_nothing_right(sessions: Sessions, sealed: Head)
 
 
 @asynccontextmanager
-async def tampered(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+async def tampered(sessions: Sessions) -> AsyncIterator[Session]:
     async with sessions.write() as session:
         await tampering(session)
         yield session

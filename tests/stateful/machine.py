@@ -8,9 +8,9 @@ from uuid import UUID
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.permissions import Role
+from app.db.session import Session
 from app.scheduling.recurrence import read_recurrence
 from app.scheduling.status import Action
 from app.services import booking, lifecycle, offers, practice, schedule
@@ -179,7 +179,7 @@ class Practice(Stage):
         kind, me = pick(data, list(self.doctor.kinds), "kind"), self.some_doctor(data)
         changes = data.draw(visit_type_changes | st.just({"withdrawn": True}), label="changes")
 
-        async def change(session: AsyncSession) -> None:
+        async def change(session: Session) -> None:
             if "withdrawn" in changes:
                 await practice.withdraw_visit_type(session, me, kind, self.now)
             else:

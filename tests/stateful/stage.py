@@ -12,11 +12,11 @@ from hypothesis import event, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.db.session import Session
 from app.models import Appointment
 from app.repositories import appointments, doctors, users
 from app.repositories.appointments import AppointmentRecord, VersionRecord
@@ -70,17 +70,17 @@ class Stage(RuleBasedStateMachine):
         # One after the other, for time's sake: what is wrong once remains so for some steps.
         further = (self._compare_free_windows, self._compare_lists, self._compare_conflicting)[self.steps % 3]
 
-        async def compare(session: AsyncSession) -> None:
+        async def compare(session: Session) -> None:
             await self._compare_calendar(session)
             await self._compare_slots(session)
             await further(session)
 
         self.world.read(compare)
 
-    async def _compare_calendar(self, session: AsyncSession) -> None:
+    async def _compare_calendar(self, session: Session) -> None:
         """Nothing is lost, nothing has moved, and nothing is there that nobody booked."""
         own = select(Appointment).where(Appointment.doctor_id.in_(self.clinic.doctors))
-        rows = [each for each in await session.scalars(own) if each.expires_at is None or each.expires_at > self.now]
+        rows = [each for each in await session.execute(own) if each.expires_at is None or each.expires_at > self.now]
         found = {
             each.id: (
                 (each.doctor_id, each.patient_id, each.visit_type_id),
@@ -114,7 +114,7 @@ class Stage(RuleBasedStateMachine):
             if one.patient_id == other.patient_id:
                 assert not overlap((one.start_time, one.end_time), (other.start_time, other.end_time))
 
-    async def _compare_slots(self, session: AsyncSession) -> None:
+    async def _compare_slots(self, session: Session) -> None:
         kind, viewer, span = self._turn(self.doctor.offered), self._viewer(), self._span()
         _, found = await offers.list_slots(
             session,
@@ -127,14 +127,14 @@ class Stage(RuleBasedStateMachine):
         )
         assert stretches(found) == self.clinic.slots(self.doctor, kind, span, viewer)
 
-    async def _compare_free_windows(self, session: AsyncSession) -> None:
+    async def _compare_free_windows(self, session: Session) -> None:
         viewer, span = self._viewer(), self._span()
         found = await offers.list_free_windows(
             session, self.doctor.id, start=span[0], end=span[1], viewer=viewer, now=self.now
         )
         assert stretches(found) == self.clinic.free_windows(self.doctor, span, viewer)
 
-    async def _compare_lists(self, session: AsyncSession) -> None:
+    async def _compare_lists(self, session: Session) -> None:
         person = self.actor(self._turn([*self.clinic.doctors, *self.clinic.patients]))
         found = await appointments.page_appointments(
             session, person, as_of=self.now, since=None, until=None, statuses=(), after=None, limit=100
@@ -149,7 +149,7 @@ class Stage(RuleBasedStateMachine):
                 *enumerate(self.clinic.appointments[one.id].history, start=1)
             ]
 
-    async def _compare_conflicting(self, session: AsyncSession) -> None:
+    async def _compare_conflicting(self, session: Session) -> None:
         found = await conflicts.page_conflicting(
             session,
             self.actor(self.doctor.id),
@@ -189,7 +189,7 @@ class Stage(RuleBasedStateMachine):
         assert [reason.value for reason in (found.reasons if found else [])] == expected
 
     def agree[T](
-        self, what: str, act: Callable[[AsyncSession], Awaitable[T]], should: Callable[[T | None], object]
+        self, what: str, act: Callable[[Session], Awaitable[T]], should: Callable[[T | None], object]
     ) -> T | None:
         """Both must do it, or refuse it for the same reason."""
         answer, code = None, None
@@ -214,7 +214,7 @@ class Stage(RuleBasedStateMachine):
     def register(self, role: Role, zone: str = "") -> UUID:
         user_id = uuid7()
 
-        async def register(session: AsyncSession) -> None:
+        async def register(session: Session) -> None:
             user = UserRecord(user_id, f"{user_id}@example.com", "Somebody", role, self.now)
             await users.insert_user(session, user, "no password")
             if role is Role.DOCTOR:

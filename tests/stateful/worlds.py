@@ -8,9 +8,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
 from tests.stateful.hours import DAY, Recurrence, shown
 
 ZONES = (
@@ -33,14 +32,14 @@ class World:
     runner: asyncio.Runner
     sessions: Sessions
 
-    def read[T](self, ask: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    def read[T](self, ask: Callable[[Session], Awaitable[T]]) -> T:
         async def reading() -> T:
             async with self.sessions.read() as session:
                 return await ask(session)
 
         return self.runner.run(reading())
 
-    def write[T](self, act: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    def write[T](self, act: Callable[[Session], Awaitable[T]]) -> T:
         async def writing() -> T:
             async with self.sessions.write() as session:
                 return await act(session)
