@@ -4,7 +4,8 @@ The one module of ``core`` that may import anything, and that only edges may imp
 """
 
 from asyncio import Lock
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
@@ -60,7 +61,8 @@ class Resources:
 
 
 # FastAPI goes through the dependencies of a dependency anew wherever it is named, and only then sees that it has its
-# value. So these depend on little but the request.
+# value. So these depend on little but the request: its route has put the transaction into ``request.state.session``,
+# and who finds the caller puts her into ``request.state.actor``, and the time into ``request.state.now``.
 
 
 async def get_resources(request: Request) -> Resources:
@@ -78,25 +80,32 @@ AppResources = Annotated[Resources, Depends(get_resources)]
 
 async def get_now(request: Request) -> datetime:
     """The time of this request: read once, the same for all that it does."""
-    return _resources(request).clock()
+    if not hasattr(request.state, "now"):
+        request.state.now = _resources(request).clock()
+    now: datetime = request.state.now
+    return now
 
 
 Now = Annotated[datetime, Depends(get_now)]
 
 
-async def open_session(request: Request) -> AsyncIterator[Session]:
-    """The one transaction of this request. A GET cannot change anything; whatever else is committed at the end.
+def open_session(request: Request) -> AbstractAsyncContextManager[Session]:
+    """The one transaction of a request. A GET cannot change anything; whatever else is committed at the end.
 
     Where the request is recorded, it must write that.
     """
     reads = request.method == "GET" and not request.state.recorded
     sessions = _resources(request).sessions
-    async with sessions.read() if reads else sessions.write() as session:
-        yield session
+    return sessions.read() if reads else sessions.write()
 
 
-# The scope matters: by default the commit would come after the response, and a failed one would have answered 201.
-DbSession = Annotated[Session, Depends(open_session, scope="function")]
+async def get_session(request: Request) -> Session:
+    """The transaction of this request, which its route has opened and will end."""
+    session: Session = request.state.session
+    return session
+
+
+DbSession = Annotated[Session, Depends(get_session)]
 
 FRESH = timedelta(minutes=10)
 """How long after a log-in its session may do what a passer-by at an unlocked screen must not."""
@@ -114,25 +123,23 @@ async def public() -> None:
 Token = Annotated[str | None, Depends(_bearer)]
 
 
-async def find_viewer(request: Request, session: DbSession, now: Now, token: Token) -> Actor | None:
-    """The caller, or nobody if no token was sent; a token that is not valid is an error.
-
-    What comes after it in a signature finds the caller as ``request.state.actor``, too.
-    """
-    return await _find_caller(request, session, now, token)
+async def find_viewer(request: Request, token: Token) -> Actor | None:
+    """The caller, or nobody if no token was sent; a token that is not valid is an error."""
+    return await _find_caller(request, request.state.session, token)
 
 
-async def find_brief_viewer(request: Request, now: Now, token: Token) -> Actor | None:
+async def find_brief_viewer(request: Request, token: Token) -> Actor | None:
     """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
     async with _resources(request).sessions.read() as session:
-        return await _find_caller(request, session, now, token)
+        return await _find_caller(request, session, token)
 
 
-async def _find_caller(request: Request, session: Session, now: datetime, token: str | None) -> Actor | None:
+async def _find_caller(request: Request, session: Session, token: str | None) -> Actor | None:
     request.state.actor = None
     if token is None:
         return None
     resources = _resources(request)
+    now = await get_now(request)
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
     actor = await sessions.find_actor(session, claims)
     if actor is None:

@@ -1,11 +1,12 @@
 """The middlewares, in their order."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
+from uuid_utils.compat import uuid4
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.core.settings import Settings

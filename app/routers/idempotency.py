@@ -8,8 +8,8 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 
-from app.core.dependencies import DbSession, Now
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 from app.routers.requests import Replay
@@ -17,8 +17,6 @@ from app.routers.requests import Replay
 
 async def reserve_key(
     request: Request,
-    session: DbSession,
-    now: Now,
     key: Annotated[
         str | None,
         Header(
@@ -42,7 +40,8 @@ async def reserve_key(
         return
     said = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
     request_hash = sha256(said + await _meaning(request)).hexdigest()
-    answer = await idempotency.reserve_key(session, caller.id, key, request_hash, now)
+    session: Session = request.state.session
+    answer = await idempotency.reserve_key(session, caller.id, key, request_hash, request.state.now)
     if answer:
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
         raise Replay(Response(answer.body, answer.status, headers, media_type="application/json"))
@@ -57,7 +56,7 @@ async def _meaning(request: Request) -> bytes:
         return await request.body()
 
 
-async def _keep(session: DbSession, caller: UUID, key: str, response: Response) -> None:
+async def _keep(session: Session, caller: UUID, key: str, response: Response) -> None:
     answer = Answer(response.status_code, response.headers.get("ETag"), bytes(response.body).decode())
     await idempotency.keep_answer(session, caller, key, answer)
 

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.dependencies import open_session
 from app.core.errors import DomainError
 from app.routers.trail import open_trail
 
@@ -102,7 +103,7 @@ class Replay(Exception):  # noqa: N818 - not an error: the request has been answ
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its requests strictly, and answers again what it has answered before.
+    """A route that reads its requests strictly, in one transaction, and answers again what it has answered before.
 
     What is to be committed with the answer is written when the answer is there: see ``request.state.before_commit``.
     """
@@ -112,7 +113,8 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         recorded = any(each.call is open_trail for each in self.dependant.dependencies)
 
-        async def handle_strictly(request: Request) -> Response:
+        async def handle_strictly(received: Request) -> Response:
+            request = StrictRequest(received.scope, received.receive)
             request.state.operation = self.name
             request.state.recorded = recorded
             before_commit: list[Callable[[Response], Awaitable[None]]] = []
@@ -127,13 +129,15 @@ class StrictRoute(APIRoute):
                 raise RequestValidationError(
                     [{"type": "value_error", "loc": ("query", twice[0]), "ctx": {"error": "stands there twice"}}]
                 )
-            try:
-                response = await handle(StrictRequest(request.scope, request.receive))
-            except Replay as replay:
-                response = replay.response
-            # The transaction is still open: this is committed with what it is about, or neither is.
-            for write in before_commit:
-                await write(response)
+            async with open_session(request) as request.state.session:
+                try:
+                    response = await handle(request)
+                except Replay as replay:
+                    response = replay.response
+                # This is committed with what it is about, or neither is.
+                for write in before_commit:
+                    await write(response)
+            # Committed, and not sent yet: had that failed, nobody would be told that it worked.
             return response
 
         return handle_strictly

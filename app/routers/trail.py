@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 
 from app.core.clients import Client
-from app.core.dependencies import DbSession, Now, Resources, get_client
+from app.core.dependencies import Resources, get_client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
 from app.services import audit
@@ -88,7 +88,7 @@ def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
                 yield from _find_concerned(each)
 
 
-async def open_trail(request: Request, session: DbSession, now: Now) -> RequestTrail:
+async def open_trail(request: Request) -> RequestTrail:
     """Has the request recorded, in its own transaction, after its answer was made and before it is committed."""
     caller: Actor | None = request.state.actor
     if caller is None:
@@ -98,7 +98,7 @@ async def open_trail(request: Request, session: DbSession, now: Now) -> RequestT
     async def record(response: Response) -> None:
         if "Idempotency-Replayed" in response.headers:
             trail.read_answer(json.loads(bytes(response.body)))
-        await audit.record(session, *trail.events(), now=now)
+        await audit.record(request.state.session, *trail.events(), now=request.state.now)
 
     request.state.before_commit.append(record)
     request.state.trail = trail

@@ -12,9 +12,9 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
 
-from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError, FieldError
 from app.core.permissions import Actor
+from app.db.session import Session
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 from app.routers.problems import PROBLEMS
@@ -99,21 +99,21 @@ async def answer_once(
     request: Request,
     form: SentForm,
     caller: Annotated[Actor | None, Depends(find_visitor)],
-    session: DbSession,
-    now: Now,
 ) -> None:
     """Lets a form through once; sent again, by a second tap or the back button, it leads to where it led before."""
     key = form.value(KEY)
     if caller is None or not 0 < len(key) <= _LONGEST_KEY:
         return
     said = f"{request.url.path}\n{urlencode(sorted(form.values.items()))}".encode()
-    answer = await idempotency.reserve_key(session, caller.id, f"form {key}", sha256(said).hexdigest(), now)
+    session: Session = request.state.session
+    request_hash = sha256(said).hexdigest()
+    answer = await idempotency.reserve_key(session, caller.id, f"form {key}", request_hash, request.state.now)
     if answer:
         raise Replay(RedirectResponse(answer.body, answer.status, HEADERS))
     request.state.before_commit.append(partial(_keep, session, caller.id, f"form {key}"))
 
 
-async def _keep(session: DbSession, caller: UUID, key: str, response: Response) -> None:
+async def _keep(session: Session, caller: UUID, key: str, response: Response) -> None:
     await idempotency.keep_answer(
         session, caller, key, Answer(response.status_code, None, response.headers["Location"])
     )

@@ -12,18 +12,11 @@ from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Request, Response
 
-from app.core.dependencies import (
-    AppResources,
-    DbSession,
-    Now,
-    Resources,
-    require,
-    require_fresh,
-    welcome,
-)
+from app.core.dependencies import AppResources, Resources, get_now, require, require_fresh, welcome
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.core.security import AccessClaims
+from app.db.session import Session
 from app.repositories import sessions
 from app.repositories.sessions import VisitorRecord
 from app.services.sessions import Grant, is_idling, stay
@@ -35,25 +28,20 @@ SESSION = "session"
 log = logging.getLogger(__name__)
 
 
-async def find_visitor(
-    request: Request, resources: AppResources, session: DbSession, now: Now, tasks: BackgroundTasks
-) -> Actor | None:
+async def find_visitor(request: Request, resources: AppResources, tasks: BackgroundTasks) -> Actor | None:
     """Who has signed in, or nobody: a session that has ended is as good as none."""
-    return await _find(request, resources, session, now, tasks)
+    return await _find(request, resources, request.state.session, tasks)
 
 
-async def find_brief_visitor(
-    request: Request, resources: AppResources, now: Now, tasks: BackgroundTasks
-) -> Actor | None:
+async def find_brief_visitor(request: Request, resources: AppResources, tasks: BackgroundTasks) -> Actor | None:
     """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
     async with resources.sessions.read() as session:
-        return await _find(request, resources, session, now, tasks)
+        return await _find(request, resources, session, tasks)
 
 
-async def _find(
-    request: Request, resources: Resources, session: DbSession, now: datetime, tasks: BackgroundTasks
-) -> Actor | None:
+async def _find(request: Request, resources: Resources, session: Session, tasks: BackgroundTasks) -> Actor | None:
     request.state.actor = None
+    now = await get_now(request)
     claims = read_claims(Cookies(request, resources), now)
     visitor = claims and await sessions.find_visitor(session, claims, now)
     if not visitor:

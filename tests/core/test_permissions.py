@@ -1,4 +1,4 @@
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -67,6 +67,6 @@ async def test_a_get_can_write_nothing_but_that_it_was_made(
 ) -> None:
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
     with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
-        async with asynccontextmanager(open_session)(request) as session:
+        async with open_session(request) as session:
             await session.execute(text("UPDATE users SET name = 'Changed'"))
     assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")
