@@ -19,5 +19,5 @@ class Base(DeclarativeBase):
 
 
 def table_of(model: type[Base]) -> Table:
-    """The table alone: a statement on it costs the less, the more often it runs, for the ORM does not look at it."""
+    """The table alone, for statements that are prepared, or run with many rows: the ORM does not look at them."""
     return model.metadata.tables[model.__tablename__]
