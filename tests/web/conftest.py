@@ -94,7 +94,8 @@ class Tab:
     async def sign_in(self, email: str, password: str = PASSWORD) -> None:
         await self.go("/sign-in")
         await self.fill(username=email, password=password)
-        await self.page.locator("main form button").click()
+        async with self.page.expect_navigation():
+            await self.page.locator("main form button").click()
 
     @property
     def path(self) -> str:
