@@ -106,7 +106,7 @@ class Session:
     async def _open(self) -> tuple[AsyncConnection, Driver]:
         connection = await self._engine.connect()
         self._begun = connection, Driver(connection)
-        await self._control(*self._begun, self._begin)
+        await _control(*self._begun, self._begin)
         return self._begun
 
     async def _end(self, how: str) -> object:
@@ -115,17 +115,18 @@ class Session:
         connection, driver = self._begun
         self._begun = None
         try:
-            return await self._control(connection, driver, how)
+            return await _control(connection, driver, how)
         finally:
             await connection.close()
 
-    async def _control(self, connection: AsyncConnection, driver: Driver, how: str) -> object:
-        try:
-            return await driver.run(how)
-        except BaseException:
-            # Nobody knows what it is in now.
-            await asyncio.shield(connection.invalidate())
-            raise
+
+async def _control(connection: AsyncConnection, driver: Driver, how: str) -> object:
+    try:
+        return await driver.run(how)
+    except BaseException:
+        # Nobody knows what it is in now.
+        await asyncio.shield(connection.invalidate())
+        raise
 
 
 class Sessions:

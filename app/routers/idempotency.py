@@ -14,6 +14,8 @@ from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 from app.routers.requests import Replay
 
+_SORTED = json.JSONEncoder(sort_keys=True)
+
 
 async def reserve_key(
     request: Request,
@@ -51,7 +53,7 @@ async def reserve_key(
 async def _meaning(request: Request) -> bytes:
     """The body, however it is written: who sends it again may do so in another order."""
     try:
-        return json.dumps(await request.json(), sort_keys=True).encode()
+        return _SORTED.encode(await request.json()).encode()
     except (ValueError, RecursionError):  # none is needed, or it is refused for this
         return await request.body()
 

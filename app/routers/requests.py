@@ -148,12 +148,7 @@ def _read_json(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
         raise _bad("has too many lists and objects")
     try:
-        return json.loads(
-            body.decode(),
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
+        return _STRICT.decode(body.decode())
     except json.JSONDecodeError:
         raise
     except UnicodeDecodeError:
@@ -184,3 +179,6 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise _bad("a number is out of range")
     return number
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)

@@ -185,6 +185,21 @@ async def test_connections_that_were_cut_are_replaced_together(database_url: str
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_connection_that_is_cut_before_the_commit(impatient: AsyncEngine, sessions: Sessions) -> None:
+    cut = Sessions(impatient)
+
+    async def write_and_be_cut() -> None:
+        async with cut.write() as session, sessions.write() as other:
+            await session.execute(add())
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            assert await other.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
+
+    with pytest.raises(DomainError, match="busy"):
+        await write_and_be_cut()
+    assert await count(cut) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_statement_that_takes_too_long(impatient: AsyncEngine) -> None:
     with pytest.raises(DomainError, match="busy"):
         async with Sessions(impatient).read() as session:
