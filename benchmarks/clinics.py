@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import batched, chain
+from itertools import batched, chain, product
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from app.db.engine import create_engine, is_postgresql
 from app.db.session import Sessions
 from app.demo_people import DOCTORS, NAMES, DemoDoctor, Kind
 from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, User, VisitType
+from app.models.offer import ANY_LANGUAGE
 from app.repositories.bounds import LONG_AGO, varieties
 from app.scheduling import visits
 from app.scheduling.availability import Rules
@@ -279,9 +280,10 @@ def _visit_type_rows(practice: Practice, now: datetime) -> Iterator[Row]:
 def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]:
     """Nothing is known of them yet."""
     usual: Row = {"id": practice.id, "name": None, "mode": visits.VisitMode.IN_PERSON, "duration_minutes": 30}
-    for kind in visit_types or [usual]:
+    for kind, language in product(visit_types or [usual], (ANY_LANGUAGE, *_languages(practice))):
         yield {
             "id": kind["id"],
+            "language": language,
             "doctor_id": practice.id,
             "visit_type_id": kind["id"] if visit_types else None,
             "specialty_key": search_key(practice.specialty),
@@ -297,8 +299,12 @@ def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]
 
 
 def _language_rows(practice: Practice) -> Iterator[Row]:
-    for language in sorted({each for tag in practice.usual.languages for each in varieties(tag)}):
+    for language in _languages(practice):
         yield {"language": language, "doctor_id": practice.id}
+
+
+def _languages(practice: Practice) -> list[str]:
+    return sorted({each for tag in practice.usual.languages for each in varieties(tag)})
 
 
 def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:

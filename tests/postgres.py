@@ -10,7 +10,8 @@ from pathlib import Path
 class PostgresServer:
     """A throw-away server on a Unix socket, with durability switched off."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_buffers: str = "64MB") -> None:
+        self._shared_buffers = shared_buffers
         # Short, for a socket's path may have 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         try:
@@ -35,7 +36,7 @@ class PostgresServer:
         self._run("initdb", "--username=test", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
         options = (
             f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off -c full_page_writes=off "
-            "-c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB"
+            f"-c synchronous_commit=off -c max_connections=200 -c shared_buffers={self._shared_buffers}"
         )
         self._run("pg_ctl", "start", "--wait", "--silent", "--log", str(self._folder / "log"), "--options", options)
 

@@ -10,17 +10,24 @@ from app.db.base import Base
 from app.db.types import UtcDateTime, stored_enum
 from app.scheduling.visits import VisitMode
 
+ANY_LANGUAGE = ""
+"""Whose rows are those that are walked where no language is asked for."""
+
 
 class Offer(Base):
     """A kind of visit that a doctor offers, or her usual visit if she has no kinds; never earlier than ``not_before``.
 
-    That is a lower bound, not a promise (ADR 0022): a booking leaves it as it is, whatever frees time lowers it.
+    That is a lower bound, not a promise (ADR 0022): a booking leaves it as it is, whatever frees time lowers it. There
+    is a row for each language in which the doctor is found, and one for any; they differ in nothing else. Whoever
+    changes them locks that one first.
     """
 
     __tablename__ = "offers"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     """That of the visit type, or of the doctor."""
+    language: Mapped[str] = mapped_column(String(35), primary_key=True)
+    """As in ``DoctorLanguage``, or ``ANY_LANGUAGE``."""
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"), index=True)
     visit_type_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit_types.id", ondelete="CASCADE"))
     specialty_key: Mapped[str | None] = mapped_column(String(200))
@@ -34,18 +41,19 @@ class Offer(Base):
     """No visit of it that can be booked, now or later, starts earlier."""
     turn: Mapped[int]
     """Its turn among those that start at ``not_before``; 0 where nobody has looked whether it really does."""
-    known_until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    known_until: Mapped[datetime] = mapped_column(UtcDateTime)
     """Until then nothing but a booking makes the truth later than the bound."""
     revision: Mapped[UUID]
     """Another one whenever the bound is lowered: what was found out before is of no use then."""
 
     __table_args__ = (
-        Index(None, "not_before", "turn", "id"),
-        Index(None, "specialty_key", "not_before", "turn", "id"),
-        Index(None, "visit_key", "not_before", "turn", "id"),
-        Index(None, "place", "id"),
-        Index(None, "specialty_key", "place", "id"),
-        Index(None, "visit_key", "place", "id"),
+        Index(None, "language", "not_before", "turn", "id"),
+        Index(None, "language", "specialty_key", "not_before", "turn", "id"),
+        Index(None, "language", "visit_key", "not_before", "turn", "id"),
+        Index(None, "language", "place", "id"),
+        Index(None, "language", "specialty_key", "place", "id"),
+        Index(None, "language", "visit_key", "place", "id"),
+        Index(None, "language", "known_until"),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, insert, select, update
+from sqlalchemy import Select, bindparam, case, delete, insert, select, update
 from uuid_utils.compat import uuid7
 
 from app.core.text import search_key
@@ -14,6 +14,7 @@ from app.db.base import Base
 from app.db.lists import padded
 from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, VisitType
+from app.models.offer import ANY_LANGUAGE
 from app.scheduling.intervals import from_instant
 from app.scheduling.turns import place_of
 from app.scheduling.visits import VisitMode
@@ -63,11 +64,14 @@ async def rewrite_offers(session: Session, doctor_id: UUID) -> None:
         )
     )
     usual = _Kind(None, None, VisitMode.IN_PERSON, doctor.default_visit_minutes)
+    languages = sorted({each for tag in doctor.languages for each in varieties(tag)})
+    unknown = _unknown(LONG_AGO)
     await session.execute(
         insert(Offer),
         [
             {
                 "id": kind.visit_type_id or doctor_id,
+                "language": language,
                 "doctor_id": doctor_id,
                 "visit_type_id": kind.visit_type_id,
                 "specialty_key": doctor.specialty_key,
@@ -75,12 +79,13 @@ async def rewrite_offers(session: Session, doctor_id: UUID) -> None:
                 "mode": kind.mode,
                 "minutes": kind.minutes,
                 "place": place_of(kind.visit_type_id or doctor_id),
-                **_unknown(LONG_AGO),
+                **unknown,
             }
             for kind in [_Kind(*row) for row in rows] or [usual]
+            for language in (ANY_LANGUAGE, *languages)
         ],
     )
-    if languages := sorted({each for tag in doctor.languages for each in varieties(tag)}):
+    if languages:
         await session.execute(
             insert(DoctorLanguage), [{"language": each, "doctor_id": doctor_id} for each in languages]
         )
@@ -88,8 +93,8 @@ async def rewrite_offers(session: Session, doctor_id: UUID) -> None:
 
 async def delete_offers(session: Session, doctor_id: UUID) -> None:
     """Lets nobody find a doctor any more."""
-    for table in (Offer, DoctorLanguage):
-        await session.execute(delete(table).where(table.doctor_id == doctor_id))
+    await session.execute(delete(Offer).where(Offer.id.in_(_locked([doctor_id]))))
+    await session.execute(delete(DoctorLanguage).where(DoctorLanguage.doctor_id == doctor_id))
 
 
 def varieties(tag: str) -> list[str]:
@@ -103,11 +108,19 @@ async def lower_bounds(session: Session, doctor_ids: Collection[UUID], freed: da
 
     Inside the same transaction: what was found out before it cannot be written after it.
     """
-    # In one order, whoever locks them: two who free time of the same doctors must not wait for each other.
-    locked = select(Offer.id).where(Offer.doctor_id.in_(doctor_ids)).order_by(Offer.id).with_for_update()
     bound = freed - _REACH if freed else LONG_AGO
     lower = case((Offer.not_before < bound, Offer.not_before), else_=bound)
-    await session.execute(update(Offer).where(Offer.id.in_(locked)).values(_unknown(bound) | {"not_before": lower}))
+    lowered = update(Offer).where(Offer.id.in_(_locked(doctor_ids))).values(_unknown(bound) | {"not_before": lower})
+    await session.execute(lowered)
+
+
+def _locked(doctor_ids: Collection[UUID]) -> Select[UUID]:
+    # In one order, whoever locks them: two who free time of the same doctors must not wait for each other. Of each
+    # offer the one row that everybody locks before the others. As a WITH it is looked through once: looked at again,
+    # for another language, what the statement has changed itself would be left out.
+    mine = select(Offer.id).where(Offer.doctor_id.in_(doctor_ids), Offer.language == ANY_LANGUAGE)
+    locked = mine.order_by(Offer.id).with_for_update().cte("locked")
+    return select(locked.c.id)
 
 
 def _unknown(bound: datetime) -> dict[str, datetime | int | UUID]:
@@ -132,7 +145,8 @@ async def raise_bounds(session: Session, findings: Collection[Finding]) -> None:
     Waits for nobody: an offer that somebody else is about to change is left out.
     """
     by_id = {finding.offer_id: finding for finding in findings}
-    free = select(Offer.id).where(Offer.id.in_(padded(by_id))).order_by(Offer.id).with_for_update(skip_locked=True)
+    known = select(Offer.id).where(Offer.id.in_(padded(by_id)), Offer.language == ANY_LANGUAGE)
+    free = known.order_by(Offer.id).with_for_update(skip_locked=True)
     raised = [
         {"offer_id": each.offer_id, "seen": each.revision, "bound": each.bound, "then": each.turn}
         | {"until": each.known_until}

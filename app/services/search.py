@@ -7,6 +7,7 @@ from itertools import batched
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.db.planning import plan_once
 from app.db.session import Session, Sessions
 from app.repositories import bounds, offers
 from app.repositories.bounds import Finding
@@ -82,6 +83,7 @@ async def search_slots(
     windows = _windows(wish, (first, span[1])) if first < span[1] else []
     if not windows:
         return Found((), more=False, searched_until=span[1], findings=())
+    await plan_once(session)
     look = Look(session, windows, viewer, now)
     walk = _Walk(session, criteria, look, after, now)
     candidates: dict[UUID, Candidate] = {}

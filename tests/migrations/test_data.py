@@ -130,3 +130,18 @@ async def test_who_was_kept_out_is_suspended_and_who_was_there_is_approved(engin
     assert await rows(engine, "SELECT name FROM users WHERE is_active") == [("Dr A",)]
     await schema.upgrade(engine)
     assert await rows(engine, "SELECT name FROM users WHERE suspended_at IS NOT NULL") == [("B",)]
+
+
+async def test_offers_are_found_by_the_languages_of_their_doctors(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine, "0002")
+    await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
+    await schema.upgrade(engine, "0005")
+    for language in ("de", "en"):
+        await run(engine, f"INSERT INTO doctor_languages (language, doctor_id) VALUES ('{language}', '{DOCTOR}')")
+    offered = "SELECT id, doctor_id, mode, minutes, place, not_before, turn, known_until, revision FROM offers"
+    [before] = await rows(engine, offered)
+    await schema.upgrade(engine)
+    assert await rows(engine, "SELECT language FROM offers ORDER BY language") == [("",), ("de",), ("en",)]
+    assert await rows(engine, offered) == [before] * 3
+    await schema.downgrade(engine, "0005")
+    assert await rows(engine, offered) == [before]

@@ -34,6 +34,12 @@ async def bounds(client: httpx2.AsyncClient, join: Join, patient: Person, clock:
     return Bounds(client, await open_doctor(join, "Dr A"), patient, clock)
 
 
+@pytest.fixture
+def planned(backend: str) -> int:
+    """How many statements a search takes to have the others planned once."""
+    return 1 if backend == "postgresql" else 0
+
+
 async def test_a_cancelled_visit_is_offered_again(bounds: Bounds) -> None:
     booked = await bounds.book("09:00")
     assert await bounds.first() == "09:30"
@@ -126,7 +132,7 @@ async def test_the_time_goes_by(bounds: Bounds) -> None:
 
 
 async def test_a_search_costs_the_same_however_many_doctors_there_are(
-    client: httpx2.AsyncClient, join: Join, counted: Counted
+    client: httpx2.AsyncClient, join: Join, counted: Counted, planned: int
 ) -> None:
     for number in range(15):
         doctor = await open_doctor(join, f"Dr {number}")
@@ -134,29 +140,29 @@ async def test_a_search_costs_the_same_however_many_doctors_there_are(
     await find(client, limit="5")
     counted()
     await find(client, limit="5")
-    assert counted() == 3, "offers, rules, calendars"
+    assert counted() == planned + 3, "offers, rules, calendars"
     await find(client, limit="5", visit="999")
-    assert counted() == 1
+    assert counted() == planned + 1
     # Once around the ring of turns, and along the bounds behind it.
     await find(client, limit="5", days="tuesday", between="10:00-11:00")
-    assert counted() == 5
+    assert counted() == planned + 5
 
 
 async def test_what_was_found_out_is_written_down_after_the_answer(
-    client: httpx2.AsyncClient, join: Join, patient: Person, counted: Counted
+    client: httpx2.AsyncClient, join: Join, patient: Person, counted: Counted, planned: int
 ) -> None:
     doctor = await open_doctor(join, "Dr A")
     counted()
     await find(client, limit="1")
-    assert counted() == 5, "one to lock, one to write"
+    assert counted() == planned + 5, "one to lock, one to write"
     await find(client, limit="1")
-    assert counted() == 3
+    assert counted() == planned + 3
     await patient.book(doctor, "2026-12-01T09:00:00Z")
     counted()
     await find(client, limit="1")
-    assert counted() == 5
+    assert counted() == planned + 5
     await find(client, limit="1")
-    assert counted() == 3
+    assert counted() == planned + 3
 
 
 async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
@@ -173,7 +179,7 @@ async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
 
 
 async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
-    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, counted: Counted
+    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, counted: Counted, planned: int
 ) -> None:
     resources = app.state.resources
     for number in range(3):
@@ -184,4 +190,4 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     await look_once(resources.sessions, clock)
     assert counted() == 1, "nothing is left to be looked at"
     await find(client, limit="2")
-    assert counted() == 3, "nothing is left to be found out"
+    assert counted() == planned + 3, "nothing is left to be found out"
