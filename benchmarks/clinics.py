@@ -280,7 +280,7 @@ def _visit_type_rows(practice: Practice, now: datetime) -> Iterator[Row]:
 def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]:
     """Nothing is known of them yet."""
     usual: Row = {"id": practice.id, "name": None, "mode": visits.VisitMode.IN_PERSON, "duration_minutes": 30}
-    for kind, language in product(visit_types or [usual], (ANY_LANGUAGE, *_languages(practice))):
+    for kind, language in product(visit_types or [usual], (ANY_LANGUAGE, *varieties(practice.usual.languages))):
         yield {
             "id": kind["id"],
             "language": language,
@@ -299,12 +299,8 @@ def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]
 
 
 def _language_rows(practice: Practice) -> Iterator[Row]:
-    for language in _languages(practice):
+    for language in varieties(practice.usual.languages):
         yield {"language": language, "doctor_id": practice.id}
-
-
-def _languages(practice: Practice) -> list[str]:
-    return sorted({each for tag in practice.usual.languages for each in varieties(tag)})
 
 
 def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """The lower bounds by which a search goes (ADR 0022): whoever frees time lowers them, whoever looks raises them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -64,7 +64,7 @@ async def rewrite_offers(session: Session, doctor_id: UUID) -> None:
         )
     )
     usual = _Kind(None, None, VisitMode.IN_PERSON, doctor.default_visit_minutes)
-    languages = sorted({each for tag in doctor.languages for each in varieties(tag)})
+    languages = varieties(doctor.languages)
     unknown = _unknown(LONG_AGO)
     await session.execute(
         insert(Offer),
@@ -97,10 +97,10 @@ async def delete_offers(session: Session, doctor_id: UUID) -> None:
     await session.execute(delete(DoctorLanguage).where(DoctorLanguage.doctor_id == doctor_id))
 
 
-def varieties(tag: str) -> list[str]:
-    """What somebody who speaks ``pt-BR`` is found under: ``pt`` and ``pt-br`` (RFC 4647 section 3.3.1)."""
-    subtags = tag.casefold().split("-")
-    return ["-".join(subtags[:length]) for length in range(1, len(subtags) + 1)]
+def varieties(tags: Iterable[str]) -> list[str]:
+    """What somebody who speaks these is found under: for ``pt-BR`` ``pt`` and ``pt-br`` (RFC 4647 section 3.3.1)."""
+    spoken = [tag.casefold().split("-") for tag in tags]
+    return sorted({"-".join(subtags[: length + 1]) for subtags in spoken for length in range(len(subtags))})
 
 
 async def lower_bounds(session: Session, doctor_ids: Collection[UUID], freed: datetime | None = None) -> None:
