@@ -109,11 +109,16 @@ def _written(value: Any) -> str | None:
 async def replay(server: PostgresServer, url: URL, scripts: tuple[Path, Path], count: int) -> float:
     """Seconds for ``count`` bookings, if the database had nothing else to do; the first ones, each of them once."""
     whole, values_only = [await _seconds_each(server, url, script, count) for script in scripts]
+    await count_bookings(url, count)
+    return (whole - values_only) * count
+
+
+async def count_bookings(url: URL, count: int) -> None:
+    """Raises an error unless there are as many bookings as were played."""
     async with connected(url) as connection:
         booked = await connection.fetchval("SELECT count(*) FROM appointments")
     if booked != count:
         raise RuntimeError(f"{booked} bookings instead of {count}")
-    return (whole - values_only) * count
 
 
 async def _seconds_each(server: PostgresServer, url: URL, script: Path, count: int) -> float:

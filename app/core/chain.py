@@ -29,6 +29,8 @@ class Head:
         return cls(int(position), digest.lower())
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 START = Head(0, "00" * 32)
 """Where a chain without a link ends."""
 
@@ -41,5 +43,5 @@ def chain_key(secret: str) -> bytes:
 def extend(key: bytes, head: Head, facts: Mapping[str, str | None]) -> Head:
     """The chain with one link more: HMAC-SHA256 over the hash before, the position and the facts."""
     position = head.position + 1
-    said = json.dumps(dict(facts) | {"position": position}, sort_keys=True, separators=(",", ":"))
+    said = _CANONICAL.encode(dict(facts) | {"position": position})
     return Head(position, hmac.digest(key, bytes.fromhex(head.hash) + said.encode(), "sha256").hex())

@@ -14,6 +14,7 @@ from typing import Annotated
 from asgi_correlation_id import correlation_id
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
+from fastapi.security.base import SecurityBase
 
 from app.adapters.mail import Mailer
 from app.core.addresses import UNKNOWN, read_address
@@ -120,15 +121,29 @@ async def public() -> None:
     """Lets everybody in; a route says so in its signature."""
 
 
-Token = Annotated[str | None, Depends(_bearer)]
+class _ByToken(SecurityBase):
+    """Knows a caller by her access token, and is described as what asks for one.
+
+    Were the token a dependency of its own, there would be one more to go through with every request.
+    """
+
+    model, scheme_name = _bearer.model, _bearer.scheme_name
+
+    def __init__(self, find: Callable[[Request, str | None], Awaitable[Actor | None]]) -> None:
+        self._find = find
+
+    async def __call__(self, request: Request) -> Actor | None:
+        return await self._find(request, await _bearer(request))
 
 
-async def find_viewer(request: Request, token: Token) -> Actor | None:
+@_ByToken
+async def find_viewer(request: Request, token: str | None) -> Actor | None:
     """The caller, or nobody if no token was sent; a token that is not valid is an error."""
     return await _find_caller(request, request.state.session, token)
 
 
-async def find_brief_viewer(request: Request, token: Token) -> Actor | None:
+@_ByToken
+async def find_brief_viewer(request: Request, token: str | None) -> Actor | None:
     """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
     async with _resources(request).sessions.read() as session:
         return await _find_caller(request, session, token)

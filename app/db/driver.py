@@ -1,33 +1,54 @@
 """A connection as its driver gives it, for what SQLAlchemy takes too long for (ADR 0026)."""
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 from asyncpg import IntegrityConstraintViolationError, InterfaceError, PostgresError
+from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
 class Driver:
-    """The driver's own calls, on a connection that SQLAlchemy has taken from its pool.
+    """The driver's own calls, on a connection of SQLAlchemy's pool.
 
     Errors are those that SQLAlchemy would raise: ``IntegrityError`` or another ``DBAPIError``, with the driver's own
-    as ``orig``. Whoever listens to its ``before_cursor_execute`` hears of statements with values, too.
+    as ``orig``. Whoever listens to the engine's ``before_cursor_execute`` hears of statements with values, too.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        taken: Any = connection.sync_connection
-        driver = taken.connection.driver_connection
-        self._connection = taken
-        self._listeners = taken.dispatch.before_cursor_execute
+    def __init__(self, engine: AsyncEngine, taken: PoolProxiedConnection) -> None:
+        self._engine = engine
+        self._taken = taken
+        self._dispatch: Any = engine.sync_engine.dispatch
+        driver: Any = taken.driver_connection
         self._fetch: Callable[..., Awaitable[Any]]
         self._run: Callable[[str], Awaitable[Any]]
         self._many: Callable[[str, Sequence[Sequence[Any]]], Awaitable[Any]] = driver.executemany
-        if connection.dialect.name == "sqlite":
+        if engine.dialect.name == "sqlite":
             self._run, self._fetch = driver.execute_fetchall, lambda sql, *bound: driver.execute_fetchall(sql, bound)
         else:
             self._run, self._fetch = driver.execute, driver.fetch
+
+    @classmethod
+    async def take(cls, engine: AsyncEngine) -> Self:
+        """One that nobody has, as soon as there is one; it is to be given back."""
+        return cls(engine, await _translated(engine.raw_connection(), ""))
+
+    def give_back(self) -> None:
+        """Lets the next one have it."""
+        self._taken.close()
+
+    async def throw_away(self) -> None:
+        """Closes the connection, so that nobody else gets it; it is to be given back all the same."""
+        await asyncio.shield(self.connection.invalidate())
+
+    @cached_property
+    def connection(self) -> AsyncConnection:
+        """SQLAlchemy's view of the connection, made for whoever asks for it."""
+        return AsyncConnection(self._engine, Connection(self._engine.sync_engine, self._taken))
 
     async def run(self, sql: str) -> Any:
         """Sends a statement without values; returns what the driver says of it."""
@@ -35,15 +56,15 @@ class Driver:
 
     async def fetch(self, sql: str, values: Sequence[Any]) -> Iterable[Iterable[Any]]:
         """The rows that a statement returns."""
-        for listener in self._listeners:
-            listener(self._connection, None, sql, values, None, False)
+        for listener in self._dispatch.before_cursor_execute:
+            listener(None, None, sql, values, None, False)
         rows: Iterable[Iterable[Any]] = await _translated(self._fetch(sql, *values), sql)
         return rows
 
     async def send(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Runs a statement that returns nothing, once with each of some values."""
-        for listener in self._listeners:
-            listener(self._connection, None, sql, rows, None, True)
+        for listener in self._dispatch.before_cursor_execute:
+            listener(None, None, sql, rows, None, True)
         await _translated(self._many(sql, rows), sql)
 
 

@@ -22,6 +22,7 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": timeout,
+        "pool_reset_on_return": None,  # whoever gives one back has ended what was begun on it
         "hide_parameters": True,  # they are names, addresses and hashes, and errors are logged
     }
     if make_url(url).get_backend_name() == "sqlite":

@@ -32,12 +32,11 @@ class Session:
         self.dialect: Dialect = engine.dialect
         self._engine = engine
         self._begin = begin
-        self._begun: tuple[AsyncConnection, Driver] | None = None
+        self._begun: Driver | None = None
 
     async def connection(self) -> AsyncConnection:
         """The connection, on which the transaction has begun; it is not to be ended there."""
-        connection, _ = self._begun or await self._open()
-        return connection
+        return (self._begun or await self._open()).connection
 
     async def run_sync[T](self, function: Callable[[Connection], T]) -> T:
         """What a function returns that knows SQLAlchemy's synchronous connection alone, like a migration."""
@@ -79,7 +78,7 @@ class Session:
 
     async def fetch(self, prepared: Prepared, values: Values) -> list[Any]:
         """The rows that a statement returns, as named tuples; raises what ``execute`` raises."""
-        _, driver = self._begun or await self._open()
+        driver = self._begun or await self._open()
         compiled = prepared.compiled(self.dialect, tuple(values))
         return [compiled.read(row) for row in await driver.fetch(compiled.sql, compiled.bind(values))]
 
@@ -88,7 +87,7 @@ class Session:
         if len(rows) == 1:
             await self.fetch(prepared, rows[0])
             return
-        _, driver = self._begun or await self._open()
+        driver = self._begun or await self._open()
         compiled = prepared.compiled(self.dialect, tuple(rows[0]))
         await driver.send(compiled.sql, [compiled.bind(values) for values in rows])
 
@@ -103,29 +102,27 @@ class Session:
         with suppress(DBAPIError, OSError, ValueError):  # a connection that was cut or closed has done so
             await self._end("ROLLBACK")
 
-    async def _open(self) -> tuple[AsyncConnection, Driver]:
-        connection = await self._engine.connect()
-        self._begun = connection, Driver(connection)
-        await _control(*self._begun, self._begin)
+    async def _open(self) -> Driver:
+        self._begun = await Driver.take(self._engine)
+        await _control(self._begun, self._begin)
         return self._begun
 
     async def _end(self, how: str) -> object:
         if self._begun is None:
             return None
-        connection, driver = self._begun
-        self._begun = None
+        driver, self._begun = self._begun, None
         try:
-            return await _control(connection, driver, how)
+            return await _control(driver, how)
         finally:
-            await connection.close()
+            driver.give_back()
 
 
-async def _control(connection: AsyncConnection, driver: Driver, how: str) -> object:
+async def _control(driver: Driver, how: str) -> object:
     try:
         return await driver.run(how)
     except BaseException:
         # Nobody knows what it is in now.
-        await asyncio.shield(connection.invalidate())
+        await driver.throw_away()
         raise
 
 

@@ -20,6 +20,7 @@ from app.models.audit import UNSEALED
 _TABLE = table_of(AuditEvent)
 _FACTS = [column.name for column in _TABLE.columns if column.name not in {"position", "hash"}]
 _INSERT = Prepared(_TABLE.insert())
+_SEAL = Prepared(update(_TABLE).where(_TABLE.c.id == bindparam("event")))
 _RECORD = select(*(_TABLE.c[name] for name in (*_FACTS, "position", "hash")))
 
 
@@ -90,14 +91,7 @@ async def list_unsealed(session: Session, limit: int) -> Sequence[AuditRecord]:
 
 async def write_seals(session: Session, seals: Sequence[tuple[UUID, Head]]) -> None:
     """Gives events their places in the chain."""
-    written = (
-        update(_TABLE)
-        .where(_TABLE.c.id == bindparam("event"))
-        .values(position=bindparam("at"), hash=bindparam("digest"))
-    )
-    await session.execute(
-        written, [{"event": event, "at": head.position, "digest": head.hash} for event, head in seals]
-    )
+    await session.send(_SEAL, [{"event": event, "position": head.position, "hash": head.hash} for event, head in seals])
 
 
 async def list_sealed(session: Session, *, after: int | None, limit: int) -> Sequence[AuditRecord]:

@@ -128,6 +128,13 @@ def test_a_header_that_we_would_not_make_is_refused(header: dict[str, Any]) -> N
         read(sign(header=header))
 
 
+@pytest.mark.parametrize("payload", [b"[]", b"1", b"null", b"", b"{", b"\xff"])
+def test_what_is_signed_and_no_object_is_refused(payload: bytes) -> None:
+    token = jwt.api_jws.encode(payload, KEY, algorithm="HS256", headers=HEADER)
+    with pytest.raises(DomainError, match="not_authenticated"):
+        read(token)
+
+
 def _part(data: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import event, text
 
 from app.db.session import Session, Sessions
 from app.repositories import doctors, offers
@@ -91,12 +91,12 @@ async def explain(session: Session, ask: Callable[[], Awaitable[Any]]) -> str:
     prefix = "EXPLAIN (GENERIC_PLAN)" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     made: list[tuple[str, Any]] = []
 
-    def listen(_connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+    def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         made.append((statement, parameters))
 
-    event.listen(connection.sync_connection, "before_cursor_execute", listen)
+    event.listen(connection.sync_engine, "before_cursor_execute", listen)
     await ask()
-    event.remove(connection.sync_connection, "before_cursor_execute", listen)
+    event.remove(connection.sync_engine, "before_cursor_execute", listen)
     [(statement, parameters)] = made
     rows = await connection.exec_driver_sql(f"{prefix} {statement}", parameters)
     return "\n".join(str(row[-1]) for row in rows)
