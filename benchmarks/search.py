@@ -5,8 +5,9 @@ been looked at, as the job beside the requests does. `GET /search/slots` is aske
 it has answered (what it has found out of bounds is written down after that), for ten visits: with anybody; with a
 specialist; with a specialist who speaks one language and works in one mode; and on Tuesdays and Thursdays after 16:00,
 on the clocks of several places, with anybody and with a specialist who speaks Spanish. Beside it `GET /doctors`, by a
-part of a name and a language. No question is asked twice in a row. All sizes are asked in turn in every round, after a
-first one that does not count, and a time is a ratio to the one among 100 doctors beside it.
+part of a name and a language. All variants of a question (specialties, languages, places) are asked in each round, and
+what is compared is what they take in the middle. All sizes are asked in turn, after a first round that does not count,
+and a time is a ratio to the one among 100 doctors beside it.
 
 Then bounds go stale: before each round the next visit with a thousand doctors (at most a third of them) is booked, past
 the application, and the same is asked again.
@@ -25,7 +26,7 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -55,7 +56,7 @@ NOW = datetime(2026, 11, 25, 14, 7, tzinfo=UTC)
 SMALLEST, LARGEST = 100, 100_000
 SIZES = {"PostgreSQL": (SMALLEST, 1_000, 10_000, LARGEST), "SQLite": (SMALLEST, 10_000)}
 FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 30
-ASKED = 9  # times a round
+ASKED = 9  # times a round, at the least
 BOOKED = 1_000  # before a round
 TIMES_THE_SMALLEST = 2.0
 BUFFERS = "1GB"  # a quarter of the memory of a small server, as PostgreSQL's manual has it (section 19.4.1)
@@ -69,30 +70,24 @@ _LATE = {"days": "tuesday,thursday", "between": "16:00-24:00"}
 _SPECIALTIES = list(SPECIALTIES)[:9]
 
 
-def questions() -> dict[str, Iterator[Parameters]]:
-    """What is asked, each time a little differently."""
-    return {
-        "anybody": cycle([{}]),
-        "a specialist": cycle([{"specialty": each} for each in _SPECIALTIES]),
-        "a specialist, a language, a mode": cycle(
-            [
-                {"specialty": specialty, "language": language, "mode": mode}
-                for specialty in _SPECIALTIES
-                for language in ("es", "fr", "de")
-                for mode in ("video", "in_person")
-            ]
-        ),
-        "days and hours": cycle([_LATE | {"time_zone": zone} for zone in _ZONES]),
-        "days and hours, a specialist, a language": cycle(
-            [
-                _LATE | {"time_zone": zone, "specialty": specialty, "language": "es"}
-                for zone in _ZONES
-                for specialty in _SPECIALTIES
-            ]
-        ),
-        LISTING: cycle([{"q": each, "language": "en"} for each in ("ama", "son", "lee", "ito")]),
-        WORST: cycle([{"from": (NOW + timedelta(days=20, minutes=minute)).isoformat()} for minute in (1, 2, 3)]),
-    }
+QUESTIONS: Mapping[str, Sequence[Parameters]] = {
+    "anybody": [{}],
+    "a specialist": [{"specialty": each} for each in _SPECIALTIES],
+    "a specialist, a language, a mode": [
+        {"specialty": specialty, "language": language, "mode": mode}
+        for specialty in _SPECIALTIES
+        for language in ("es", "fr", "de")
+        for mode in ("video", "in_person")
+    ],
+    "days and hours": [_LATE | {"time_zone": zone} for zone in _ZONES],
+    "days and hours, a specialist, a language": [
+        _LATE | {"time_zone": zone, "specialty": specialty, "language": "es"}
+        for zone in _ZONES
+        for specialty in _SPECIALTIES
+    ],
+    LISTING: [{"q": each, "language": "en"} for each in ("ama", "son", "lee", "ito")],
+    WORST: [{"from": (NOW + timedelta(days=20, minutes=minute)).isoformat()} for minute in (1, 2, 3)],
+}
 
 
 class Stopwatch:
@@ -122,11 +117,10 @@ class Town:
     resources: Resources
     chance: Random
 
-    async def measure(self, path: str, asked: Iterator[Parameters]) -> float:
+    async def measure(self, path: str, variants: Sequence[Parameters]) -> float:
         """How long a search takes in the middle, in seconds."""
         times = []
-        for _ in range(ASKED):
-            parameters = next(asked)
+        for parameters in islice(cycle(variants), max(len(variants), ASKED)):
             started = perf_counter()
             answer = await self.client.get(path, params={"limit": "10", **parameters})
             times.append(self.stopwatch.answered - started)
@@ -223,9 +217,9 @@ async def ask(towns: Mapping[int, Town], rounds: int, *, booking: bool) -> dict[
     for size, town in towns.items():
         if booking:
             contenders[f"bookings {size}"] = town.book
-        for question, asked in questions().items():
+        for question, variants in QUESTIONS.items():
             path = "/doctors" if question == LISTING else "/search/slots"
-            contenders[key_of(question, size)] = partial(town.measure, path, asked)
+            contenders[key_of(question, size)] = partial(town.measure, path, variants)
     return await take_turns(contenders, rounds)
 
 
@@ -239,14 +233,14 @@ def judge(database: str, fresh: Mapping[str, list[float]], stale: Mapping[str, l
         for size in SIZES[database][1:]:
             bound = TIMES_THE_SMALLEST if size == SIZES[database][-1] else None
             where = f"{size:,} doctors{when}, {database}"
-            for question in [each for each in questions() if each != WORST]:
+            for question in [each for each in QUESTIONS if each != WORST]:
                 compared = ratios(times[key_of(question, size)], fresh[key_of(question, SMALLEST)])
                 yield Comparison(f"{question}, to 100 doctors: {where}", compared, at_most=bound)
             compared = ratios(times[key_of(WORST, size)], fresh[key_of("anybody", size)])
             yield Comparison(f"{WORST}, to anybody: {where}", compared)
     if database == "PostgreSQL":
         middle = [
-            median(times[key_of(question, LARGEST)][number] for question in questions() if question != WORST)
+            median(times[key_of(question, LARGEST)][number] for question in QUESTIONS if question != WORST)
             for times in (fresh, stale)
             for number in range(len(times[key_of(WORST, LARGEST)]))
         ]

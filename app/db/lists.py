@@ -1,6 +1,10 @@
 """Lists of values in statements."""
 
 from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BindParameter, Uuid, bindparam
 
 
 def padded[Value](values: Collection[Value]) -> list[Value]:
@@ -12,3 +16,17 @@ def padded[Value](values: Collection[Value]) -> list[Value]:
     if filled:
         filled += filled[-1:] * ((1 << (len(filled) - 1).bit_length()) - len(filled))
     return filled
+
+
+def places(count: int) -> list[BindParameter[UUID]]:
+    """Where ``count`` ids stand in the ``IN`` of a ``Prepared`` statement; ``in_places`` puts them there."""
+    return [bindparam(_place(number), type_=Uuid()) for number in range(count)]
+
+
+def in_places(ids: Collection[UUID]) -> dict[str, Any]:
+    """The values of ``places``, as many as there are ids, ``padded``."""
+    return {_place(number): each for number, each in enumerate(padded(ids))}
+
+
+def _place(number: int) -> str:
+    return f"id_{number}"

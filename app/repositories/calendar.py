@@ -7,6 +7,7 @@ thing that sets it apart is that it ends by itself.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
@@ -29,7 +30,7 @@ from sqlalchemy.exc import IntegrityError
 from app.core.errors import DomainError
 from app.db.base import table_of
 from app.db.guards import insert_unless_taken, violated_guard
-from app.db.lists import padded
+from app.db.lists import in_places, places
 from app.db.locks import lock_all
 from app.db.prepared import Prepared
 from app.db.session import Session
@@ -184,9 +185,7 @@ _TAKEN = Prepared(
         Appointment.id.is_distinct_from(bindparam("without", type_=Uuid())),
     )
 )
-_TAKEN_OF = _TAKES.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointment.patient_id))).where(
-    Appointment.doctor_id.in_(bindparam("doctor_ids", expanding=True))
-)
+_TAKEN_OF = _TAKES.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointment.patient_id)))
 
 
 async def list_taken(
@@ -214,12 +213,20 @@ async def list_taken_of(
     session: Session, doctor_ids: Collection[UUID], span: Interval, now: datetime
 ) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
     """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
-    asked = {"doctor_ids": padded(doctor_ids), "now": now, **_around(span)}
+    whose = in_places(doctor_ids)
+    asked = {"now": now, **_around(span), **whose}
     taken: dict[UUID, list[tuple[Taken, UUID | None]]] = {doctor_id: [] for doctor_id in doctor_ids}
-    for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await session.execute(_TAKEN_OF, asked):
+    for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await session.fetch(
+        _taken_of(len(whose)), asked
+    ):
         each = Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
         taken[doctor_id].append((each, holder))
     return taken
+
+
+@cache
+def _taken_of(count: int) -> Prepared:
+    return Prepared(_TAKEN_OF.where(Appointment.doctor_id.in_(places(count))))
 
 
 async def lock_calendars(session: Session, doctor_id: UUID, patient_id: UUID) -> None:

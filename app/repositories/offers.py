@@ -1,17 +1,18 @@
 """What searches go by: offers in the order of their lower bounds, or of their turns (ADR 0022)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Integer, bindparam, literal_column, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.text import search_key
-from app.db.lists import padded
+from app.db.lists import in_places, places
+from app.db.prepared import Prepared
 from app.db.session import Session
 from app.models import Doctor, Offer, VisitType
 from app.models.offer import ANY_LANGUAGE
@@ -70,8 +71,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 _BY_BOUND = (Offer.not_before, Offer.turn, Offer.id)
 _BY_PLACE = (Offer.place, Offer.id)
 _EACH_ONCE = Offer.language == ANY_LANGUAGE
-_OF_DOCTORS = _OFFER.where(_EACH_ONCE, Offer.doctor_id.in_(bindparam("doctor_ids", expanding=True)))
-_OUTDATED = (
+_OUTDATED = Prepared(
     _OFFER.where(_EACH_ONCE, Offer.known_until < bindparam("now", type_=Offer.known_until.type))
     .order_by(Offer.known_until)
     .limit(bindparam("limit", type_=Integer))
@@ -111,7 +111,10 @@ async def page_by_place(
 
 async def list_offers(session: Session, doctor_ids: Collection[UUID]) -> Sequence[OfferRecord]:
     """All offers of some doctors."""
-    return await _read(session, _OF_DOCTORS, {"doctor_ids": padded(doctor_ids)})
+    if not doctor_ids:
+        return ()
+    asked = in_places(doctor_ids)
+    return await _read(session, _offers_of(len(asked)), asked)
 
 
 async def list_outdated(session: Session, now: datetime, *, limit: int) -> Sequence[OfferRecord]:
@@ -137,32 +140,36 @@ async def _page(
     after: OfferRecord | None,
     limit: int,
 ) -> Sequence[OfferRecord]:
-    statement = _walk(order, frozenset(asked), after is not None)
     place = {f"after_{column.key}": getattr(after, column.key) for column in order} if after else {}
     # Known to the planner, so each one is a statement of its own: few of them, of three binary digits.
     step = 1 << max(limit.bit_length() - 3, 0)
-    offers = await _read(session, statement, asked | place | {"limit": -(-limit // step) * step})
+    walk = _walk(order, tuple(asked), after is not None, -(-limit // step) * step)
+    offers = await _read(session, walk, asked | place)
     return offers[:limit]
 
 
-@cache  # to build it takes longer than to have it answered
+@cache
 def _walk(
-    order: tuple[InstrumentedAttribute[Any], ...], conditions: frozenset[str], goes_on: bool
-) -> Select[*tuple[Any, ...]]:
-    walk = _OFFER.where(*(_CONDITIONS[name] for name in sorted(conditions)))
+    order: tuple[InstrumentedAttribute[Any], ...], conditions: tuple[str, ...], goes_on: bool, limit: int
+) -> Prepared:
+    walk = _OFFER.where(*(_CONDITIONS[name] for name in conditions))
     if goes_on:
         place = [bindparam(f"after_{column.key}", type_=column.type) for column in order]
         walk = walk.where(tuple_(*order) > tuple_(*place))
-    return walk.order_by(*order).limit(bindparam("limit", type_=Integer, literal_execute=True))
+    return Prepared(walk.order_by(*order).limit(literal_column(str(limit))))
 
 
-async def _read(session: Session, statement: Select[*tuple[Any, ...]], asked: dict[str, Any]) -> Sequence[OfferRecord]:
+@cache
+def _offers_of(count: int) -> Prepared:
+    return Prepared(_OFFER.where(_EACH_ONCE, Offer.doctor_id.in_(places(count))))
+
+
+async def _read(session: Session, prepared: Prepared, asked: Mapping[str, Any]) -> Sequence[OfferRecord]:
     begin = len(BRIEFLY.selected_columns)
     end = begin + len(_OWN)
-    rows: Iterable[Sequence[Any]] = await session.execute(statement, asked)
     return [
         OfferRecord(
             DoctorRecord(*row[:begin]), VisitTypeRecord(*row[end:]) if row[end] is not None else None, *row[begin:end]
         )
-        for row in rows
+        for row in await session.fetch(prepared, asked)
     ]

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
-from app.db.lists import padded
+from app.db.lists import in_places, places
 from app.db.prepared import Prepared
 from app.db.session import Session
 from app.models import Availability, Doctor, TimeOff, VisitType
@@ -84,7 +84,8 @@ async def get_plan(
 async def list_rules(session: Session, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
     """The rules of these doctors for all that may happen inside ``span``."""
     rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
-    for row in await session.execute(_RULES_OF_MANY, _bounds(span) | {"doctor_ids": padded(rows)}):
+    whose = in_places(rows)
+    for row in await session.fetch(_rules_of(len(whose)), _bounds(span) | whose):
         rows[row.doctor_id].append(row)
     return {doctor.id: _rules(doctor, rows[doctor.id]) for doctor in doctors}
 
@@ -128,7 +129,11 @@ def _rules_near(is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement
 
 
 _RULES = _rules_near(lambda whose: whose == bindparam("doctor_id"))
-_RULES_OF_MANY = select(_rules_near(lambda whose: whose.in_(bindparam("doctor_ids", expanding=True))))
+
+
+@cache
+def _rules_of(count: int) -> Prepared:
+    return Prepared(select(_rules_near(lambda whose: whose.in_(places(count)))))
 
 
 @cache  # to build it takes longer than to have it answered

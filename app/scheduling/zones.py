@@ -4,6 +4,7 @@ A wall time is a naive datetime with its ``fold`` (PEP 495): what the clock in a
 """
 
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from app.scheduling.intervals import Interval, from_instant, to_instant
@@ -19,6 +20,8 @@ def resolve(wall: datetime, zone: ZoneInfo) -> int:
     return to_instant(wall.replace(tzinfo=zone))
 
 
+# Of many doctors one zone, and one moment, are asked for again and again.
+@lru_cache(maxsize=4096)
 def wall_time(instant: int, zone: ZoneInfo) -> datetime:
     """What the clock in ``zone`` shows at ``instant``; ``fold`` tells the second occurrence from the first."""
     return from_instant(instant).astimezone(zone).replace(tzinfo=None)
@@ -29,6 +32,7 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time())
 
 
+@lru_cache(maxsize=4096)
 def day_span(day: date, zone: ZoneInfo) -> Interval:
     """From the first midnight that begins ``day`` to the first that ends it: 23, 24 or 25 hours, as clocks go."""
     return resolve(midnight(day), zone), resolve(midnight(day + timedelta(days=1)), zone)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nsmallest
 from itertools import batched
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -98,7 +99,7 @@ async def search_slots(
         if len(certain) > limit or sure[0] >= look.last or is_cut:
             break
         if walk.edge <= (seen, 0, _NOBODY):
-            page = await walk.go_on(min(max(walk.expected * (limit + 1), len(candidates)), _LARGEST_PAGE))
+            page = await walk.go_on(page_size(walk.expected, limit + 1, walked=len(candidates), found=len(certain)))
             # What was raised meanwhile comes a second time.
             chosen = await look.begin([offer for offer in page if offer.id not in candidates])
             candidates |= {each.offer.id: each for each in chosen}
@@ -123,6 +124,16 @@ async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> None
     """Writes down what a search has found out of bounds, in a transaction of its own."""
     async with sessions.write() as session:
         await bounds.raise_bounds(session, findings)
+
+
+def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:
+    """At how many offers to look next for the rest of ``wanted`` visits, if ``walked`` have led to ``found``.
+
+    Twice those that should do, but a third more in any case: where nothing is found any more, an answer must not take
+    ever so many small steps. At most as many again, and at first ``expected`` for each visit.
+    """
+    most = min(max(expected * wanted, walked), _LARGEST_PAGE)
+    return min(most, max(2 * (wanted - found) * walked // found, walked // 3, 1)) if found else most
 
 
 class _Walk:
@@ -190,12 +201,15 @@ class _Walk:
 
 
 def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -> list[Match]:
-    matches = (
-        Match(each.offer, visit, (visit[0], turn_at(each.offer.place, visit[0]), each.offer.id))
+    """The first ``limit`` visits of those found so far, in order."""
+    found = (
+        ((visit[0], turn_at(each.offer.place, visit[0]), each.offer.id), visit, each.offer)
         for each in candidates
         for visit in each.slots[: limit + 1]  # one of them may be before the cursor
     )
-    return sorted((each for each in matches if after is None or each.place > after), key=lambda each: each.place)
+    # No two are in one place, so no more of them is compared than that.
+    first = nsmallest(limit, (each for each in found if after is None or each[0] > after))
+    return [Match(offer, visit, place) for place, visit, offer in first]
 
 
 def _windows(wish: Wish | None, span: Interval) -> Sequence[Interval]:

@@ -98,7 +98,7 @@ async def explain(session: Session, ask: Callable[[], Awaitable[Any]]) -> str:
     await ask()
     event.remove(connection.sync_engine, "before_cursor_execute", listen)
     [(statement, parameters)] = made
-    rows = await connection.exec_driver_sql(f"{prefix} {statement}", parameters)
+    rows = await connection.exec_driver_sql(f"{prefix} {statement}", tuple(parameters))
     return "\n".join(str(row[-1]) for row in rows)
 
 

@@ -191,3 +191,17 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     assert counted() == 1, "nothing is left to be looked at"
     await find(client, limit="2")
     assert counted() == planned + 3, "nothing is left to be found out"
+
+
+@pytest.mark.parametrize("expected", [1, 4])
+@pytest.mark.parametrize("wanted", [1, 2, 11, 101])
+def test_a_search_goes_on_in_steps_that_grow(expected: int, wanted: int) -> None:
+    """However much or little was found so far, a few steps lead to the most that is looked at."""
+    for found in range(wanted):
+        walked, steps = 0, 0
+        while walked < search.MOST_LOOKS:
+            step = search.page_size(expected, wanted, walked=walked, found=min(found, 3 * walked))
+            assert 0 < step <= max(expected * wanted, walked)
+            walked += step
+            steps += 1
+        assert steps <= 24
