@@ -39,7 +39,7 @@ from tests.servers import Server, serve
 
 type Contenders = dict[str, Callable[[], Awaitable[Run]]]
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 15
+FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 11, 15
 MOST = 1.2
 BUSY, APPOINTMENTS_OF_THE_BUSY = 20, 200
 SIZES = (100, 1_000, 10_000, 100_000)  # doctors

@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, exists, func, insert, select, tuple_, updat
 
 from app.core.errors import DomainError
 from app.core.text import search_key
+from app.db.prepared import Prepared
 from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, User
 from app.repositories.bounds import lower_bounds, rewrite_offers
@@ -50,6 +51,21 @@ LISTED = and_(User.suspended_at.is_(None), User.erased_at.is_(None), Doctor.appr
 _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 """What her offers are made of."""
 _RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
+_SPECIALTIES = Prepared(
+    select(func.min(func.coalesce(Doctor.specialty, "")).label("specialty"))
+    .join(User, User.id == Doctor.id)
+    .where(LISTED, Doctor.specialty_key.is_not(None))
+    .group_by(Doctor.specialty_key)
+    .order_by(Doctor.specialty_key)
+)
+_LANGUAGES = Prepared(
+    select(DoctorLanguage.language)
+    .join(Doctor, Doctor.id == DoctorLanguage.doctor_id)
+    .join(User, User.id == Doctor.id)
+    .where(LISTED)
+    .distinct()
+    .order_by(DoctorLanguage.language)
+)
 
 
 async def insert_doctor(session: Session, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
@@ -122,16 +138,12 @@ async def page_doctors(
 
 async def list_specialties(session: Session) -> Sequence[str]:
     """What there are doctors for; of several spellings one."""
-    spelled = func.min(func.coalesce(Doctor.specialty, ""))
-    found = select(spelled).join(User, User.id == Doctor.id).where(LISTED, Doctor.specialty_key.is_not(None))
-    return (await session.scalars(found.group_by(Doctor.specialty_key).order_by(Doctor.specialty_key))).all()
+    return [row.specialty for row in await session.fetch(_SPECIALTIES, {})]
 
 
 async def list_languages(session: Session) -> Sequence[str]:
     """What doctors speak: tags of BCP 47 in lower case."""
-    found = select(DoctorLanguage.language).join(Doctor, Doctor.id == DoctorLanguage.doctor_id)
-    spoken = found.join(User, User.id == Doctor.id).where(LISTED).distinct().order_by(DoctorLanguage.language)
-    return (await session.scalars(spoken)).all()
+    return [row.language for row in await session.fetch(_LANGUAGES, {})]
 
 
 async def begin_rule_change(session: Session, doctor_id: UUID) -> None:

@@ -1,10 +1,15 @@
 """Whatever frees time is found again, though searches go by lower bounds; and what looking costs."""
 
+from datetime import UTC, datetime
+
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
+from app.db.session import Sessions
 from app.jobs.looking import look_once
+from app.repositories.offers import Criteria
 from app.services import search
 from tests.conftest import Counted, Join, SetClock
 from tests.people import PASSWORD, Person, next_page
@@ -38,6 +43,25 @@ async def bounds(client: httpx2.AsyncClient, join: Join, patient: Person, clock:
 def planned(backend: str) -> int:
     """How many statements a search takes to have the others planned once."""
     return 1 if backend == "postgresql" else 0
+
+
+@pytest.mark.usefixtures("bounds")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_the_statements_of_a_search_are_planned_once(sessions: Sessions) -> None:
+    now = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    plans = text(
+        "SELECT count(*), sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements "
+        "WHERE statement LIKE 'SELECT doctors.id%'"
+    )
+    async with sessions.read() as session:
+        for _ in range(3):
+            found = await search.search_slots(
+                session, Criteria(), wish=None, start=None, end=None, after=None, limit=1, viewer=None, now=now
+            )
+            assert found.matches
+        walks, generic, custom = (await session.execute(plans)).one()
+    assert walks >= 1
+    assert (generic, custom) == (3 * walks, 0), "each for all values"
 
 
 async def test_a_cancelled_visit_is_offered_again(bounds: Bounds) -> None:
