@@ -31,3 +31,10 @@ async def create_database(server: URL, name: str, *, template: URL | None = None
         await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         await connection.execute(f'CREATE DATABASE "{name}"{copied}')
     return server.set(database=name)
+
+
+async def clean_up(url: URL) -> None:
+    """Does what PostgreSQL would do by itself some minutes after much was written, in the middle of a comparison."""
+    async with connected(url) as connection:
+        await connection.execute("VACUUM (ANALYZE)")
+        await connection.execute("CHECKPOINT")

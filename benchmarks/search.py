@@ -1,13 +1,14 @@
 """Searching the earliest visits, from a hundred doctors to a hundred thousand.
 
 PostgreSQL has a database of each size with the same kinds of doctors, SQLite has two smaller ones. Every bound has
-been looked at, as the job beside the requests does. `GET /search/slots` is asked in-process, past the sockets, until
-it has answered (what it has found out of bounds is written down after that), for ten visits: with anybody; with a
-specialist; with a specialist who speaks one language and works in one mode; and on Tuesdays and Thursdays after 16:00,
-on the clocks of several places, with anybody and with a specialist who speaks Spanish. Beside it `GET /doctors`, by a
-part of a name and a language. All variants of a question (specialties, languages, places) are asked in each round, and
-what is compared is what they take in the middle. All sizes are asked in turn, after a first round that does not count,
-and a time is a ratio to the one among 100 doctors beside it.
+been looked at, as the job beside the requests does, and PostgreSQL has cleaned up after that. `GET /search/slots` is
+asked in-process, past the sockets, until it has answered (what it has found out of bounds is written down after
+that), for ten visits: with anybody; with a specialist; with a specialist who speaks one language and works in one
+mode; and on Tuesdays and Thursdays after 16:00, on the clocks of several places, with anybody and with a specialist
+who speaks Spanish. Beside it `GET /doctors`, by a part of a name and a language. All variants of a question
+(specialties, languages, places) are asked in each round, and what is compared is what they take in the middle. All
+sizes are asked in turn, after a first round that does not count, and a time is a ratio to the one among 100 doctors
+beside it.
 
 Then bounds go stale: before each round the next visit with a thousand doctors (at most a third of them) is booked, past
 the application, and the same is asked again.
@@ -40,6 +41,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from app.core.dependencies import Resources
+from app.db.engine import is_postgresql
 from app.jobs.looking import look_once
 from app.main import create_app
 from app.models import Appointment
@@ -48,7 +50,7 @@ from app.scheduling.intervals import from_instant
 from app.services.offers import list_slots
 from benchmarks.clinics import SPECIALTIES, Clinic, load_clinic
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, take_turns
-from benchmarks.databases import as_text, create_database
+from benchmarks.databases import as_text, clean_up, create_database
 from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer
 
@@ -195,7 +197,7 @@ async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Com
 
 
 async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
-    """Loads it, and looks at all bounds."""
+    """Loads it, and looks at all bounds; nothing is left to be done in the background."""
     await migrate(url)
     clinic = await load_clinic(url, now=NOW, doctors=size, patients=1, appointments=2)
     app = create_app(settings_for(url), clock=lambda: NOW)
@@ -207,8 +209,11 @@ async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
     while True:
         async with resources.sessions.read() as session:
             if not await list_outdated(session, NOW, limit=1):
-                return town
+                break
         await look_once(resources.sessions, lambda: NOW)
+    if is_postgresql(resources.sessions.engine):
+        await clean_up(make_url(url))
+    return town
 
 
 async def ask(towns: Mapping[int, Town], rounds: int, *, booking: bool) -> dict[str, list[float]]:
