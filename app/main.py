@@ -1,6 +1,5 @@
 """The application: settings, routers, error handlers. No logic."""
 
-import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -108,11 +107,7 @@ def create_app(
                 ),
             ):
                 app.state.resources = resources
-                # All of the code, and what was made at the start, is there for good: looking for garbage in it, again
-                # and again, would find nothing.
-                gc.freeze()
                 yield
-                gc.unfreeze()
 
     app = FastAPI(
         title="Doctor Appointment API",

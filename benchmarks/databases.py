@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy import URL
 
+BUFFERS = "1GB"
+"""Of a server with large databases: a quarter of the memory of a small one, as PostgreSQL's manual has it (19.4.1)."""
+
 type Connection = asyncpg.Connection[asyncpg.Record]
 
 

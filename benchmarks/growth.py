@@ -32,7 +32,7 @@ from benchmarks.booking import book, everywhere
 from benchmarks.clinics import Clinic, load_clinic, log_in
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, stop_on_sigterm, take_turns
 from benchmarks.crowd import Run, send_all, write_request
-from benchmarks.databases import as_text, clean_up, create_database
+from benchmarks.databases import BUFFERS, as_text, clean_up, create_database
 from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer
 from tests.servers import Server, serve
@@ -48,7 +48,6 @@ FREE = 40  # doctors whom the bookings are with
 PATIENTS = 20  # of each of the doctors who matter
 BOOKINGS, VIEWS, CONNECTIONS = 200, 600, 4
 MONTH = timedelta(days=30)
-BUFFERS = "1GB"  # as for searches
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -50,7 +50,7 @@ from app.scheduling.intervals import from_instant
 from app.services.offers import list_slots
 from benchmarks.clinics import SPECIALTIES, Clinic, load_clinic
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, take_turns
-from benchmarks.databases import as_text, clean_up, create_database
+from benchmarks.databases import BUFFERS, as_text, clean_up, create_database
 from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer
 
@@ -61,7 +61,6 @@ FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 30
 ASKED = 9  # times a round, at the least
 BOOKED = 1_000  # before a round
 TIMES_THE_SMALLEST = 2.0
-BUFFERS = "1GB"  # a quarter of the memory of a small server, as PostgreSQL's manual has it (section 19.4.1)
 TEN_MILLISECONDS = 0.01
 WORST, LISTING = "worst case", "doctors by a part of their names and a language"
 

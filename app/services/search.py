@@ -25,7 +25,6 @@ MOST_LOOKS = 384
 """At so many stretches of calendars is looked for one answer, and at no more."""
 _LARGEST_PAGE = 128
 _OF_ONE_WINDOW = 3
-_EVEN = 8
 _NOBODY = UUID(int=0)
 
 
@@ -131,12 +130,10 @@ def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:
     """At how many offers to look next for the rest of ``wanted`` visits, if ``walked`` have led to ``found``.
 
     Twice those that should do, but a third more in any case: where nothing is found any more, an answer must not take
-    ever so many small steps. At most as many again, and at first ``expected`` for each visit. Where they are many, so
-    many that statements for lists of some lengths have few places left over.
+    ever so many small steps. At most as many again, and at first ``expected`` for each visit.
     """
     most = min(max(expected * wanted, walked), _LARGEST_PAGE)
-    size = min(most, max(2 * (wanted - found) * walked // found, walked // 3, 1)) if found else most
-    return size - size % _EVEN if size > 2 * _EVEN else size
+    return min(most, max(2 * (wanted - found) * walked // found, walked // 3, 1)) if found else most
 
 
 class _Walk:
