@@ -6,7 +6,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    Select,
+    and_,
+    exists,
+    insert,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
 from app.core.text import search_key
@@ -51,21 +66,40 @@ LISTED = and_(User.suspended_at.is_(None), User.erased_at.is_(None), Doctor.appr
 _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 """What her offers are made of."""
 _RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
+
+
+_ONE = literal_column("1", Integer)
+"""Known to the planner, which looks for the fastest way to the first row then, not to all of them."""
+
+
+def _each(key: InstrumentedAttribute[Any], listed: Select[*tuple[Any, ...]]) -> CTE:
+    """Every ``key`` of those who are ``listed``, and NULL: from each to the next along an index, whoever shares it."""
+
+    def first(condition: ColumnElement[bool]) -> ScalarSelect[Any]:
+        return listed.with_only_columns(key).where(condition).order_by(key).limit(_ONE).scalar_subquery()
+
+    walk = select(first(key.is_not(None)).label("key")).cte("walk", recursive=True)
+    return walk.union_all(select(first(key > walk.c.key)).where(walk.c.key.is_not(None)))
+
+
+_LISTED = select(Doctor).join(User, User.id == Doctor.id).where(LISTED)
+_KEYS = _each(Doctor.specialty_key, _LISTED)
 _SPECIALTIES = Prepared(
-    select(func.min(func.coalesce(Doctor.specialty, "")).label("specialty"))
-    .join(User, User.id == Doctor.id)
-    .where(LISTED, Doctor.specialty_key.is_not(None))
-    .group_by(Doctor.specialty_key)
-    .order_by(Doctor.specialty_key)
+    select(
+        _LISTED.with_only_columns(Doctor.specialty)
+        .where(Doctor.specialty_key == _KEYS.c.key)
+        .order_by(Doctor.name_key, Doctor.id)
+        .limit(_ONE)
+        .scalar_subquery()
+        .label("specialty")
+    )
+    .where(_KEYS.c.key.is_not(None))
+    .order_by(_KEYS.c.key)
 )
-_LANGUAGES = Prepared(
-    select(DoctorLanguage.language)
-    .join(Doctor, Doctor.id == DoctorLanguage.doctor_id)
-    .join(User, User.id == Doctor.id)
-    .where(LISTED)
-    .distinct()
-    .order_by(DoctorLanguage.language)
-)
+# To be asked of one after another, not joined: PostgreSQL would prepare for all of them each time.
+_OF_LISTED = _LISTED.with_only_columns(true()).where(Doctor.id == DoctorLanguage.doctor_id).scalar_subquery()
+_SPOKEN = _each(DoctorLanguage.language, select(DoctorLanguage).where(_OF_LISTED))
+_LANGUAGES = Prepared(select(_SPOKEN.c.key.label("language")).where(_SPOKEN.c.key.is_not(None)).order_by(_SPOKEN.c.key))
 
 
 async def insert_doctor(session: Session, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -172,3 +173,23 @@ async def test_what_is_outdated_is_found_by_an_index(sessions: Sessions) -> None
             await offers.list_outdated(session, NOW, limit=10)
 
         assert "offers_language_known_until_idx" in await explain(session, outdated)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (doctors.list_specialties, "doctors_specialty_key_name_key_id_idx"),
+        (doctors.list_languages, "doctor_languages_pkey|sqlite_autoindex_doctor_languages_1"),
+    ],
+)
+async def test_what_can_be_chosen_is_found_from_one_to_the_next(
+    sessions: Sessions, ask: Callable[[Session], Awaitable[Any]], index: str
+) -> None:
+    async with sessions.read() as session:
+        plan = await explain(session, partial(ask, session))
+    assert re.search(index, plan)
+    assert re.search("RECURSIVE STEP|Recursive Union", plan)
+    assert not re.search(r"Seq Scan|SCAN (doctors|users)", plan)
+    # It would be made anew for each step.
+    assert "Memoize" not in plan
