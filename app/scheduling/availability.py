@@ -56,11 +56,14 @@ def window(stretch: Availability | TimeOff, zone: ZoneInfo) -> Interval:
 
 def opened(rules: Rules, span: Interval) -> list[Interval]:
     """Every occurrence of every availability that touches ``span``, whole, whether or not the doctor is away then."""
+    first, last = span
+    # No clock is put forward or back by more than a day.
+    around = wall_time(first, rules.zone) - _DAY, wall_time(last, rules.zone) + _DAY
     return [
         (start, end)
         for availability in rules.availabilities
-        for start, end in _windows(availability, rules.zone, span)
-        if start < span[1] and end > span[0]
+        for start, end in _windows(availability, rules.zone, around)
+        if start < last and end > first
     ]
 
 
@@ -74,14 +77,13 @@ def away_windows(rules: Rules, span: Interval) -> list[Interval]:
     return merge(clip((window(each, rules.zone) for each in rules.time_off), span))
 
 
-def _windows(availability: Availability, zone: ZoneInfo, span: Interval) -> Iterable[Interval]:
-    """All that touch ``span``, and more."""
+def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime, datetime]) -> Iterable[Interval]:
+    """All that touch what lies between two wall times, and more."""
     if availability.recurrence is None:
         return [window(availability, zone)]
     length = availability.ends - availability.starts
-    # No clock is put forward or back by more than a day.
-    first = max(availability.starts, wall_time(span[0], zone) - length - _DAY)
-    last = min(availability.last_ends - length, wall_time(span[1], zone) + _DAY)
+    first = max(availability.starts, around[0] - length)
+    last = min(availability.last_ends - length, around[1])
     blocks = range(_block(first.date()), _block(last.date()) + 1)
     return chain.from_iterable(_windows_of_block(availability, zone, block) for block in blocks)
 

@@ -89,6 +89,8 @@ def slots(rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Int
     length, step = visit_type.duration, visit_type.step or visit_type.duration
     wide = span[0], span[1] + length
     hours = opened(rules, wide)
+    if not hours:
+        return []
     free = _free(rules, visit_type, taken, wide, now, hours)
     begins, ends = [begin for begin, _ in free], [end for _, end in free]
     starts: list[int] = []
