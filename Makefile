@@ -66,7 +66,7 @@ fuzz: $(STAMP) ## Throw some 100,000 generated requests at the API (FUZZ_EXAMPLE
 mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a copy, one place at a time; ask if tests notice
 	.ci/mutation
 
-bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (a quarter of an hour); write benchmarks/results.json
+bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (25 minutes); write results.json and the tables of docs/performance.md
 	$(BIN)/python -m benchmarks
 
 screenshots: $(STAMP) ## Take the pictures of the pages that the documentation shows (needs Chromium)

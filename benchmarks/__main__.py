@@ -1,15 +1,23 @@
-"""Runs all comparisons, one after the other: `make bench`.
+"""Runs all comparisons, one after the other: `make bench`; or some: `python -m benchmarks search growth`.
 
 Each is a script of its own (`python -m benchmarks.booking`), says in its docstring what it does and claims, and can be
-run alone. What they find, as ratios, goes to `benchmarks/results.json`, which `docs/performance.md` quotes. The exit
-status is 0 if all claims hold. It takes some quarter of an hour, on an otherwise idle machine.
+run alone. What they find, as ratios, goes to `benchmarks/results.json` and to the tables of `docs/performance.md`. The
+exit status is 0 if all claims hold. It takes some 25 minutes, on an otherwise idle machine.
 """
 
+import argparse
+import json
+import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from benchmarks.comparing import entry_table
 
 RESULTS = Path(__file__).with_name("results.json")
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 SCRIPTS = (
     "booking",
     "routes",
@@ -26,10 +34,12 @@ SCRIPTS = (
 LONGEST = 900  # seconds, of one script
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs them all, whatever comes of each; the exit status is 0 if all claims hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run comparisons and keep the results.")
+    parser.add_argument("names", nargs="*", choices=SCRIPTS, help="all unless given")
     failed = []
-    for name in SCRIPTS:
+    for name in parser.parse_args(arguments).names or SCRIPTS:
         print(f"\n## {name}\n", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", "--results", str(RESULTS)]
         with subprocess.Popen(command) as process:
@@ -40,8 +50,20 @@ def main() -> int:
                 status = 1
         if status:
             failed.append(name)
+    PAGE.write_text(with_tables(PAGE.read_text(), json.loads(RESULTS.read_text())))
     print(f"\nNot everything is as claimed: {', '.join(failed)}." if failed else "\nEverything is as claimed.")
     return 1 if failed else 0
+
+
+def with_tables(page: str, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The page, with the results of each script in the table behind the line that begins with its command."""
+
+    def fill(match: re.Match[str]) -> str:
+        return f"{match['before']}{entry_table(results[match['name']])}\n"
+
+    return re.sub(
+        r"(?P<before>^`python -m benchmarks\.(?P<name>\w+)`(?:.*\n)+?)(?:^\|.*\n)+", fill, page, flags=re.MULTILINE
+    )
 
 
 if __name__ == "__main__":

@@ -87,14 +87,20 @@ def stop_on_sigterm() -> None:
 
 
 async def take_turns[Measured](
-    contenders: Mapping[str, Callable[[], Awaitable[Measured]]], rounds: int
+    contenders: Mapping[str, Callable[[], Awaitable[Measured]]],
+    rounds: int,
+    *,
+    before: Callable[[], Awaitable[None]] | None = None,
 ) -> dict[str, list[Measured]]:
     """What each contender measures, round by round, after a first round that does not count.
 
-    In every second round they come in the opposite order, so that none is always the one after another.
+    In every second round they come in the opposite order, so that none is always the one after another. What is to be
+    done ``before`` each round is not measured.
     """
     measured: dict[str, list[Measured]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
+        if before:
+            await before()
         turns = list(contenders.items())
         for name, measure in turns if number % 2 else reversed(turns):
             found = await measure()

@@ -39,14 +39,14 @@ from tests.servers import Server, serve
 
 type Contenders = dict[str, Callable[[], Awaitable[Run]]]
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 11, 15
+FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 31, 61
 MOST = 1.2
 BUSY, APPOINTMENTS_OF_THE_BUSY = 20, 200
 SIZES = (100, 1_000, 10_000, 100_000)  # doctors
 CROWD, APPOINTMENTS_OF_THE_CROWD = 2_000, 500  # a million
 FREE = 40  # doctors whom the bookings are with
 PATIENTS = 20  # of each of the doctors who matter
-BOOKINGS, VIEWS, CONNECTIONS = 200, 600, 4
+BOOKINGS, VIEWS, CONNECTIONS = 80, 200, 4
 MONTH = timedelta(days=30)
 
 

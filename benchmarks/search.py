@@ -5,13 +5,13 @@ been looked at, as the job beside the requests does, and PostgreSQL has cleaned 
 asked in-process, past the sockets, until it has answered (what it has found out of bounds is written down after
 that), for ten visits: with anybody; with a specialist; with a specialist who speaks one language and works in one
 mode; and on Tuesdays and Thursdays after 16:00, on the clocks of several places, with anybody and with a specialist
-who speaks Spanish. Beside it `GET /doctors`, by a part of a name and a language. All variants of a question
-(specialties, languages, places) are asked in each round, and what is compared is what they take in the middle. All
-sizes are asked in turn, after a first round that does not count, and a time is a ratio to the one among 100 doctors
-beside it.
+who speaks Spanish. Beside it the search page, `GET /`, and `GET /doctors`, by a part of a name and a language. All
+variants of a question (specialties, languages, places) are asked in each round, each of all sizes in turn, and what is
+compared is what they take in the middle, after a first round that does not count. A time is a ratio to the one among
+100 doctors beside it.
 
-Then bounds go stale: before each round the next visit with a thousand doctors (at most a third of them) is booked, past
-the application, and the same is asked again.
+Then bounds go stale, but for those of the 100 doctors: before each round the next visit with two thousand doctors (at
+most a third of them) is booked, past the application, and the same is asked again.
 
 The claims, which the exit status follows: a search among 100,000 doctors takes at most twice as long as among 100, and
 half of the searches take less than 10 ms, before and after the bookings; the latter among the most on SQLite, too. The
@@ -19,10 +19,9 @@ worst case is measured beside them: a time at which nobody starts, so that as ma
 be. The server keeps what it has read in ``BUFFERS`` of memory.
 """
 
-import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +34,7 @@ from time import perf_counter
 from uuid import UUID
 
 import httpx2
+import uvloop
 from sqlalchemy import insert
 from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,17 +59,19 @@ SMALLEST, LARGEST = 100, 100_000
 SIZES = {"PostgreSQL": (SMALLEST, 1_000, 10_000, LARGEST), "SQLite": (SMALLEST, 10_000)}
 FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 30
 ASKED = 9  # times a round, at the least
-BOOKED = 1_000  # before a round
+BOOKED = 2_000  # before a round
 TIMES_THE_SMALLEST = 2.0
 TEN_MILLISECONDS = 0.01
-WORST, LISTING = "worst case", "doctors by a part of their names and a language"
+WORST, LISTING, PAGE = "worst case", "doctors by a part of their names and a language", "the search page, a specialty"
+PATHS = {LISTING: "/doctors", PAGE: "/"}
 
 type Parameters = Mapping[str, str]
+type Times = Mapping[str, Sequence[Mapping[int, float]]]
+"""What a question takes, in seconds: round by round, among so many doctors."""
 
 _ZONES = ("America/New_York", "America/Chicago", "Europe/London", "Europe/Berlin")
 _LATE = {"days": "tuesday,thursday", "between": "16:00-24:00"}
 _SPECIALTIES = list(SPECIALTIES)[:9]
-
 
 QUESTIONS: Mapping[str, Sequence[Parameters]] = {
     "anybody": [{}],
@@ -86,9 +88,11 @@ QUESTIONS: Mapping[str, Sequence[Parameters]] = {
         for zone in _ZONES
         for specialty in _SPECIALTIES
     ],
+    PAGE: [{"specialty": each} for each in _SPECIALTIES],
     LISTING: [{"q": each, "language": "en"} for each in ("ama", "son", "lee", "ito")],
     WORST: [{"from": (NOW + timedelta(days=20, minutes=minute)).isoformat()} for minute in (1, 2, 3)],
 }
+USUAL = [each for each in QUESTIONS if each != WORST]
 
 
 class Stopwatch:
@@ -118,24 +122,20 @@ class Town:
     resources: Resources
     chance: Random
 
-    async def measure(self, path: str, variants: Sequence[Parameters]) -> float:
-        """How long a search takes in the middle, in seconds."""
-        times = []
-        for parameters in islice(cycle(variants), max(len(variants), ASKED)):
-            started = perf_counter()
-            answer = await self.client.get(path, params={"limit": "10", **parameters})
-            times.append(self.stopwatch.answered - started)
-            answer.raise_for_status()
-        return median(times)
+    async def time(self, path: str, parameters: Parameters) -> float:
+        """How long an answer takes, in seconds."""
+        started = perf_counter()
+        answer = await self.client.get(path, params={"limit": "10", **parameters})
+        answer.raise_for_status()
+        return self.stopwatch.answered - started
 
-    async def book(self) -> float:
-        """Books the next visit with some doctors, each for a patient of her own; what that takes is of no interest."""
+    async def book(self) -> None:
+        """Books the next visit with some doctors, each for a patient of her own."""
         doctors = range(len(self.clinic.practices))
         chosen = self.chance.sample(doctors, min(BOOKED, len(doctors) // 3))
         rows = [visit for number in chosen if (visit := await self._next_visit(number))]
         async with self.resources.sessions.write() as session:
             await session.execute(insert(Appointment), rows)
-        return 0.0
 
     async def _next_visit(self, number: int) -> dict[str, object] | None:
         doctor = self.clinic.practices[number].id
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         most=MOST_ROUNDS,
     )
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer(shared_buffers=BUFFERS)) as server:
-        comparisons = asyncio.run(compare(Path(folder), server, options.rounds))
+        comparisons = uvloop.run(compare(Path(folder), server, options.rounds))
     print(result_table(comparisons))
     return record("search", comparisons, options.results)
 
@@ -189,8 +189,8 @@ async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Com
     for database, sizes in SIZES.items():
         async with AsyncExitStack() as stack:
             towns = {size: await open_town(stack, await url_of(database, size), size) for size in sizes}
-            fresh = await ask(towns, rounds, booking=False)
-            stale = await ask(towns, rounds, booking=True)
+            fresh = await ask(towns, rounds)
+            stale = await ask(towns, rounds, busy=[towns[size] for size in sizes if size != SMALLEST])
         comparisons += judge(database, fresh, stale)
     return comparisons
 
@@ -215,41 +215,47 @@ async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
     return town
 
 
-async def ask(towns: Mapping[int, Town], rounds: int, *, booking: bool) -> dict[str, list[float]]:
-    """What every question takes in every town, under ``key_of``."""
-    contenders: dict[str, Callable[[], Awaitable[float]]] = {}
-    for size, town in towns.items():
-        if booking:
-            contenders[f"bookings {size}"] = town.book
-        for question, variants in QUESTIONS.items():
-            path = "/doctors" if question == LISTING else "/search/slots"
-            contenders[key_of(question, size)] = partial(town.measure, path, variants)
-    return await take_turns(contenders, rounds)
+async def ask(towns: Mapping[int, Town], rounds: int, *, busy: Sequence[Town] = ()) -> Times:
+    """What every question takes in every town, in the middle of its variants."""
+
+    async def book() -> None:
+        for town in busy:
+            await town.book()
+
+    async def measure(question: str) -> Mapping[int, float]:
+        path, variants = PATHS.get(question, "/search/slots"), QUESTIONS[question]
+        sizes = list(towns)
+        times: dict[int, list[float]] = {size: [] for size in sizes}
+        for number, parameters in enumerate(islice(cycle(variants), max(len(variants), ASKED))):
+            for size in sizes if number % 2 else sizes[::-1]:
+                times[size].append(await towns[size].time(path, parameters))
+        return {size: median(each) for size, each in times.items()}
+
+    return await take_turns({each: partial(measure, each) for each in QUESTIONS}, rounds, before=book)
 
 
-def key_of(question: str, size: int) -> str:
-    return f"{question} {size}"
-
-
-def judge(database: str, fresh: Mapping[str, list[float]], stale: Mapping[str, list[float]]) -> Iterator[Comparison]:
+def judge(database: str, fresh: Times, stale: Times) -> Iterator[Comparison]:
     """What the times say."""
-    largest = SIZES[database][-1]
+    *_, largest = SIZES[database]
     for when, times in (("", fresh), (", bounds gone stale", stale)):
         for size in SIZES[database][1:]:
             bound = TIMES_THE_SMALLEST if size == LARGEST else None
             where = f"{size:,} doctors{when}, {database}"
-            for question in [each for each in QUESTIONS if each != WORST]:
-                compared = ratios(times[key_of(question, size)], fresh[key_of(question, SMALLEST)])
+            for question in USUAL:
+                compared = ratios(of_size(times[question], size), of_size(times[question], SMALLEST))
                 yield Comparison(f"{question}, to 100 doctors: {where}", compared, at_most=bound)
-            compared = ratios(times[key_of(WORST, size)], fresh[key_of("anybody", size)])
+            compared = ratios(of_size(times[WORST], size), of_size(times["anybody"], size))
             yield Comparison(f"{WORST}, to anybody: {where}", compared)
-    middle = [
-        median(times[key_of(question, largest)][number] for question in QUESTIONS if question != WORST)
-        for times in (fresh, stale)
-        for number in range(len(times[key_of(WORST, largest)]))
-    ]
-    compared = [seconds / TEN_MILLISECONDS for seconds in middle]
+        for question in USUAL:
+            compared = [seconds / TEN_MILLISECONDS for seconds in of_size(times[question], largest)]
+            yield Comparison(f"{question}, to 10 ms: {largest:,} doctors{when}, {database}", compared)
+    rounds = [*zip(*(fresh[each] for each in USUAL), strict=True), *zip(*(stale[each] for each in USUAL), strict=True)]
+    compared = [median(times[largest] for times in each) / TEN_MILLISECONDS for each in rounds]
     yield Comparison(f"half of the searches, to 10 ms: {largest:,} doctors, {database}", compared, at_most=1)
+
+
+def of_size(rounds: Sequence[Mapping[int, float]], size: int) -> list[float]:
+    return [times[size] for times in rounds]
 
 
 if __name__ == "__main__":
