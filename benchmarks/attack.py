@@ -38,7 +38,7 @@ from tests.servers import Server, serve
 
 CLIENTS = 4
 OF_EACH_KIND, TRICKLES, TIMES_AS_LONG = 2, 20, 3.0  # attackers; connections of one who trickles; the claim
-FEWEST_ROUNDS, MOST_ROUNDS = 3, 9
+FEWEST_ROUNDS, MOST_ROUNDS = 5, 9
 ROUND, WARM_UP, PAUSE, LONGEST_ANSWER = 10, 5, 0.12, 30  # seconds
 RATES = ("RATE_LIMIT_PER_ADDRESS", "RATE_LIMIT_LOGIN", "RATE_LIMIT_PER_ACCOUNT")
 VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
