@@ -59,7 +59,8 @@ def with_tables(page: str, results: Mapping[str, Sequence[Mapping[str, Any]]]) -
     """The page, with the results of each script in the table behind the line that begins with its command."""
 
     def fill(match: re.Match[str]) -> str:
-        return f"{match['before']}{entry_table(results[match['name']])}\n"
+        entries = results.get(match["name"])
+        return f"{match['before']}{entry_table(entries)}\n" if entries else match[0]
 
     return re.sub(
         r"(?P<before>^`python -m benchmarks\.(?P<name>\w+)`(?:.*\n)+?)(?:^\|.*\n)+", fill, page, flags=re.MULTILINE

@@ -26,7 +26,15 @@ from typing import Any
 import httpx2
 
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
-from benchmarks.comparing import Comparison, between, make_parser, record, result_table, table
+from benchmarks.comparing import (
+    Comparison,
+    between,
+    make_parser,
+    record,
+    result_table,
+    stop_on_sigterm,
+    table,
+)
 from tests.people import PASSWORD
 from tests.servers import serve
 
@@ -56,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="of each kind; %(default)s unless given",
     )
     options = parser.parse_args(arguments)
+    stop_on_sigterm()
     with silence():
         times = asyncio.run(measure(options.samples))
     comparisons = [

@@ -30,7 +30,16 @@ from sqlalchemy import insert, text
 from app.db.session import Sessions
 from app.main import create_app
 from app.models import Appointment, Doctor, User
-from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, table
+from benchmarks.comparing import (
+    Comparison,
+    ratios,
+    read_options,
+    record,
+    result_table,
+    spread,
+    stop_on_sigterm,
+    table,
+)
 from tests.databases import connected, migrate, settings_for
 from tests.people import Person
 from tests.postgres import PostgresServer
@@ -58,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         usual=USUAL_ROUNDS,
         most=MOST_ROUNDS,
     )
+    stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
         urls = {"SQLite": f"sqlite+aiosqlite:///{folder}/listing.db", "PostgreSQL": server.url}
         measured = {name: asyncio.run(run(url, options.rounds)) for name, url in urls.items()}

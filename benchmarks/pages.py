@@ -21,7 +21,13 @@ from time import perf_counter
 import httpx2
 
 from app.main import create_app
-from benchmarks.comparing import Comparison, read_options, record, result_table
+from benchmarks.comparing import (
+    Comparison,
+    read_options,
+    record,
+    result_table,
+    stop_on_sigterm,
+)
 from tests.conftest import SetClock
 from tests.databases import migrate, settings_for
 from tests.people import make_admin
@@ -70,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         usual=USUAL_ROUNDS,
         most=MOST_ROUNDS,
     )
+    stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
         urls = {"SQLite": f"sqlite+aiosqlite:///{folder}/pages.db", "PostgreSQL": server.url}
         comparisons = [

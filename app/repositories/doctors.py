@@ -73,7 +73,7 @@ _ONE = literal_column("1", Integer)
 
 
 def _each(key: InstrumentedAttribute[Any], listed: Select[*tuple[Any, ...]]) -> CTE:
-    """Every ``key`` of those who are ``listed``, and NULL: from each to the next along an index, whoever shares it."""
+    """Every ``key`` of those ``listed``, and NULL: from each to the next along an index, however many share it."""
 
     def first(condition: ColumnElement[bool]) -> ScalarSelect[Any]:
         return listed.with_only_columns(key).where(condition).order_by(key).limit(_ONE).scalar_subquery()
@@ -82,11 +82,11 @@ def _each(key: InstrumentedAttribute[Any], listed: Select[*tuple[Any, ...]]) -> 
     return walk.union_all(select(first(key > walk.c.key)).where(walk.c.key.is_not(None)))
 
 
-_LISTED = select(Doctor).join(User, User.id == Doctor.id).where(LISTED)
-_KEYS = _each(Doctor.specialty_key, _LISTED)
+_LISTED_DOCTORS = select(Doctor).join(User, User.id == Doctor.id).where(LISTED)
+_KEYS = _each(Doctor.specialty_key, _LISTED_DOCTORS)
 _SPECIALTIES = Prepared(
     select(
-        _LISTED.with_only_columns(Doctor.specialty)
+        _LISTED_DOCTORS.with_only_columns(Doctor.specialty)
         .where(Doctor.specialty_key == _KEYS.c.key)
         .order_by(Doctor.name_key, Doctor.id)
         .limit(_ONE)
@@ -97,7 +97,7 @@ _SPECIALTIES = Prepared(
     .order_by(_KEYS.c.key)
 )
 # To be asked of one after another, not joined: PostgreSQL would prepare for all of them each time.
-_OF_LISTED = _LISTED.with_only_columns(true()).where(Doctor.id == DoctorLanguage.doctor_id).scalar_subquery()
+_OF_LISTED = _LISTED_DOCTORS.with_only_columns(true()).where(Doctor.id == DoctorLanguage.doctor_id).scalar_subquery()
 _SPOKEN = _each(DoctorLanguage.language, select(DoctorLanguage).where(_OF_LISTED))
 _LANGUAGES = Prepared(select(_SPOKEN.c.key.label("language")).where(_SPOKEN.c.key.is_not(None)).order_by(_SPOKEN.c.key))
 
@@ -171,7 +171,7 @@ async def page_doctors(
 
 
 async def list_specialties(session: Session) -> Sequence[str]:
-    """What there are doctors for; of several spellings one."""
+    """What there are doctors for; of several spellings that of the doctor who comes first by name."""
     return [row.specialty for row in await session.fetch(_SPECIALTIES, {})]
 
 

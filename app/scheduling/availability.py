@@ -8,14 +8,14 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from app.scheduling.intervals import Interval, clip, merge
-from app.scheduling.recurrence import starts_between
+from app.scheduling.recurrence import begin_later, starts_between
 from app.scheduling.visits import NO_LIMITS, Limits
 from app.scheduling.zones import midnight, resolve, wall_time
 
 FOR_EVER = midnight(date.max)
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
-_BLOCK = 28 * _DAY
+_BLOCK = 14 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +82,33 @@ def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime,
     if availability.recurrence is None:
         return [window(availability, zone)]
     length = availability.ends - availability.starts
-    first = max(availability.starts, around[0] - length)
-    last = min(availability.last_ends - length, around[1])
-    blocks = range(_block(first.date()), _block(last.date()) + 1)
-    return chain.from_iterable(_windows_of_block(availability, zone, block) for block in blocks)
+    latest = availability.last_ends - length
+    first, last = max(availability.starts, around[0] - length), min(latest, around[1])
+    return chain.from_iterable(
+        _windows_of_block(
+            availability.recurrence,
+            begin_later(availability.recurrence, availability.starts, begins),
+            length,
+            zone,
+            begins,
+            min(latest, begins + _BLOCK - _MICROSECOND),
+        )
+        for begins in _blocks(first, last)
+    )
 
 
-def _block(day: date) -> int:
-    return day.toordinal() // _BLOCK.days
+def _blocks(first: datetime, last: datetime) -> Iterator[datetime]:
+    """When the blocks begin in which a stretch of wall time lies."""
+    days = _BLOCK.days
+    for number in range(first.toordinal() // days, last.toordinal() // days + 1):
+        yield midnight(date.fromordinal(number * days))
 
 
-# Rules change seldom and are asked for all the time, so the calendar arithmetic of some weeks is kept.
-@lru_cache(maxsize=4096)
-def _windows_of_block(availability: Availability, zone: ZoneInfo, block: int) -> tuple[Interval, ...]:
-    return tuple((resolve(starts, zone), resolve(ends, zone)) for starts, ends in _occurrences(availability, block))
-
-
-def _occurrences(availability: Availability, block: int) -> Iterator[tuple[datetime, datetime]]:
-    assert availability.recurrence is not None  # noqa: S101 - single ones have no blocks
-    length = availability.ends - availability.starts
-    begins = midnight(date.fromordinal(block * _BLOCK.days))
-    last = min(begins + _BLOCK - _MICROSECOND, availability.last_ends - length)
-    for starts in starts_between(availability.recurrence, availability.starts, begins, last):
-        yield starts, starts + length
+# Rules change seldom, are much alike, and are asked for all the time, so the calendar arithmetic of some weeks is kept.
+@lru_cache(maxsize=8192)
+def _windows_of_block(
+    recurrence: str, starts: datetime, length: timedelta, zone: ZoneInfo, first: datetime, last: datetime
+) -> tuple[Interval, ...]:
+    return tuple(
+        (resolve(each, zone), resolve(each + length, zone)) for each in starts_between(recurrence, starts, first, last)
+    )

@@ -7,6 +7,7 @@ when the rule is made: an expansion can then begin anywhere, instead of counting
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
@@ -113,12 +114,31 @@ def find_fault(recurrence: str, starts: datetime) -> str | None:
 
 def starts_between(recurrence: str, starts: datetime, first: datetime, last: datetime) -> Iterator[datetime]:
     """The wall times in ``[first, last]`` at which the rule that began at ``starts`` recurs, for ever."""
-    parts = _parts(recurrence)
-    for occurrence in _expand(*_forward(parts, starts, first)):
+    parts, begin = _parts(recurrence), begin_later(recurrence, starts, first)
+    if parts["FREQ"] == "MONTHLY":
+        parts, begin = _begin_in_month(parts, starts, first)
+    for occurrence in _expand(parts, begin):
         if occurrence > last:
             return
         if occurrence >= first:
             yield occurrence
+
+
+def begin_later(recurrence: str, starts: datetime, first: datetime) -> datetime:
+    """Where the rule may begin instead of at ``starts`` and recur at the same times from ``first`` on.
+
+    Soon before ``first``, unless it is monthly: rules that are alike begin at the same time then.
+    """
+    step = _step(recurrence)
+    return starts + max(0, (first - starts) // step) * step if step else starts
+
+
+@lru_cache(maxsize=1024)
+def _step(recurrence: str) -> timedelta | None:
+    """After which a rule begins anew; ``None`` for months, which are not all of one length."""
+    parts = _parts(recurrence)
+    interval = int(parts.get("INTERVAL", 1))
+    return {"DAILY": timedelta(days=interval), "WEEKLY": timedelta(weeks=interval)}.get(parts["FREQ"])
 
 
 def _parts(recurrence: str) -> Mapping[str, str]:
@@ -130,20 +150,17 @@ def _expand(parts: Mapping[str, str], starts: datetime) -> Iterator[datetime]:
     return iter(rrulestr(rule, dtstart=starts))
 
 
-def _forward(parts: Mapping[str, str], starts: datetime, first: datetime) -> tuple[Mapping[str, str], datetime]:
-    """The same rule, begun later: at the last step of its interval before ``first``, so that nothing is counted off."""
+def _begin_in_month(parts: Mapping[str, str], starts: datetime, first: datetime) -> tuple[Mapping[str, str], datetime]:
+    """The same monthly rule, begun later: in the last month of its interval before ``first``."""
     interval = int(parts.get("INTERVAL", 1))
-    if parts["FREQ"] == "MONTHLY":
-        months = (first.year - starts.year) * 12 + first.month - starts.month
-        steps = max(0, months // interval)
-        if steps == 0:
-            return parts, starts
-        if not {"BYDAY", "BYMONTHDAY"} & parts.keys():
-            parts = {**parts, "BYMONTHDAY": str(starts.day)}
-        month = starts.year * 12 + starts.month - 1 + steps * interval
-        return parts, starts.replace(year=month // 12, month=month % 12 + 1, day=1)
-    step = timedelta(days=interval) if parts["FREQ"] == "DAILY" else timedelta(weeks=interval)
-    return parts, starts + max(0, (first - starts) // step) * step
+    months = (first.year - starts.year) * 12 + first.month - starts.month
+    steps = max(0, months // interval)
+    if steps == 0:
+        return parts, starts
+    if not {"BYDAY", "BYMONTHDAY"} & parts.keys():
+        parts = {**parts, "BYMONTHDAY": str(starts.day)}
+    month = starts.year * 12 + starts.month - 1 + steps * interval
+    return parts, starts.replace(year=month // 12, month=month % 12 + 1, day=1)
 
 
 def _until(value: str) -> tuple[datetime, bool]:

@@ -198,3 +198,15 @@ def test_the_calendar_may_be_cut_into_pieces_of_any_length(zone: ZoneInfo, aroun
     for begin in range(*days, HOUR // 2):
         asked = begin, begin + HOUR // 2
         assert opened(rules, asked) == [each for each in expected if overlaps(asked, [each])]
+
+
+def test_rules_that_are_alike_are_worked_out_together() -> None:
+    availability._windows_of_block.cache_clear()
+    days = span("2026-06-03T00:00Z", "2026-06-04T00:00Z")
+    for week in range(100):
+        starts = wall("2024-01-01T09:00") + timedelta(weeks=week)
+        rules = Rules(NEW_YORK, (Availability(starts, starts + timedelta(hours=8), "FREQ=WEEKLY;BYDAY=MO,WE,FR"),))
+        assert len(opened(rules, days)) == 1
+    kept = availability._windows_of_block.cache_info()
+    assert kept.misses == kept.currsize <= 2
+    assert kept.hits >= 99

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.scheduling.recurrence import (
     MOST_OCCURRENCES,
+    begin_later,
     find_fault,
     find_last,
     read_recurrence,
@@ -182,6 +183,7 @@ def test_an_expansion_may_begin_anywhere(rule: tuple[str, datetime], after: int,
     last = first + timedelta(days=days)
     expected = [occurrence for occurrence in from_the_start(recurrence, starts, last) if occurrence >= first]
     assert list(starts_between(recurrence, starts, first, last)) == expected
+    assert list(starts_between(recurrence, begin_later(recurrence, starts, first), first, last)) == expected
 
 
 @settings(deadline=None, max_examples=30)
