@@ -304,7 +304,7 @@ def _language_rows(practice: Practice) -> Iterator[Row]:
 
 
 def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:
-    # Each has published her hours on another day: no two doctors' rules are the same, though most are alike.
+    # Published on one of a thousand days: among few doctors no two rules are the same, though most are alike.
     begins = (now - timedelta(days=BEFORE + practice.id.int % 2**40 % 1000)).date()
     for number, rule in enumerate(to_availabilities(practice.usual.hours, begins, None)):
         yield {

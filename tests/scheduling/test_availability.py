@@ -203,10 +203,24 @@ def test_the_calendar_may_be_cut_into_pieces_of_any_length(zone: ZoneInfo, aroun
 def test_rules_that_are_alike_are_worked_out_together() -> None:
     availability._windows_of_block.cache_clear()
     days = span("2026-06-03T00:00Z", "2026-06-04T00:00Z")
-    for week in range(100):
-        starts = wall("2024-01-01T09:00") + timedelta(weeks=week)
-        rules = Rules(NEW_YORK, (Availability(starts, starts + timedelta(hours=8), "FREQ=WEEKLY;BYDAY=MO,WE,FR"),))
-        assert len(opened(rules, days)) == 1
+    for began in range(300):
+        starts = wall("2024-01-01T09:00") + timedelta(days=began)
+        if starts.weekday() in {0, 2, 4}:
+            rules = Rules(NEW_YORK, (Availability(starts, starts + timedelta(hours=8), "FREQ=WEEKLY;BYDAY=MO,WE,FR"),))
+            assert opened(rules, days) == [span("2026-06-03T13:00Z", "2026-06-03T21:00Z")]
     kept = availability._windows_of_block.cache_info()
-    assert kept.misses == kept.currsize <= 2
-    assert kept.hits >= 99
+    # For each day of the week on which somebody has begun.
+    assert kept.misses == 3
+    assert kept.hits > 100
+
+
+def test_rules_that_take_turns_are_not_alike() -> None:
+    even, odd = (
+        Rules(NEW_YORK, (available(f"{day}T09:00", f"{day}T17:00", "FREQ=WEEKLY;INTERVAL=2"),))
+        for day in ("2024-01-01", "2024-01-08")
+    )
+    days = span("2026-06-01T00:00Z", "2026-06-15T00:00Z")
+    assert [opened(rules, days) for rules in (even, odd)] == [
+        [span("2026-06-01T13:00Z", "2026-06-01T21:00Z")],
+        [span("2026-06-08T13:00Z", "2026-06-08T21:00Z")],
+    ]
