@@ -67,7 +67,7 @@ NOW = datetime(2026, 11, 25, 14, 7, tzinfo=UTC)
 SMALLEST, LARGEST = 100, 100_000
 SIZES = {"PostgreSQL": (SMALLEST, 1_000, 10_000, LARGEST), "SQLite": (SMALLEST, 10_000)}
 FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 30
-ASKED = 9  # times a round, at the least
+ASKED = 9  # times a round, at the least, while bounds are fresh
 BOOKED = 2_000  # before a round
 TIMES_THE_SMALLEST = 2.0
 TEN_MILLISECONDS = 0.01

@@ -83,18 +83,18 @@ def _each(key: InstrumentedAttribute[Any], listed: Select[*tuple[Any, ...]]) -> 
 
 
 _LISTED_DOCTORS = select(Doctor).join(User, User.id == Doctor.id).where(LISTED)
-_KEYS = _each(Doctor.specialty_key, _LISTED_DOCTORS)
+_SPECIALTY_KEYS = _each(Doctor.specialty_key, _LISTED_DOCTORS)
 _SPECIALTIES = Prepared(
     select(
         _LISTED_DOCTORS.with_only_columns(Doctor.specialty)
-        .where(Doctor.specialty_key == _KEYS.c.key)
+        .where(Doctor.specialty_key == _SPECIALTY_KEYS.c.key)
         .order_by(Doctor.name_key, Doctor.id)
         .limit(_ONE)
         .scalar_subquery()
         .label("specialty")
     )
-    .where(_KEYS.c.key.is_not(None))
-    .order_by(_KEYS.c.key)
+    .where(_SPECIALTY_KEYS.c.key.is_not(None))
+    .order_by(_SPECIALTY_KEYS.c.key)
 )
 # To be asked of one after another, not joined: PostgreSQL would prepare for all of them each time.
 _OF_LISTED = _LISTED_DOCTORS.with_only_columns(true()).where(Doctor.id == DoctorLanguage.doctor_id).scalar_subquery()
