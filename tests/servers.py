@@ -88,7 +88,8 @@ async def serve(
 @asynccontextmanager
 async def clients(servers: list[Server]) -> AsyncIterator[list[httpx2.AsyncClient]]:
     """A client for each server, with room for as many connections as a race has runners."""
-    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=100)
+    # An idle connection is let go before the server does so, after five seconds: what is sent just then gets no answer.
+    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=2)
     opened = [httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60) for server in servers]
     try:
         yield opened
