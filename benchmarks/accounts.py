@@ -26,15 +26,7 @@ from typing import Any
 import httpx2
 
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
-from benchmarks.comparing import (
-    Comparison,
-    between,
-    make_parser,
-    record,
-    result_table,
-    stop_on_sigterm,
-    table,
-)
+from benchmarks.comparing import Comparison, between, make_parser, record, result_table, stop_on_sigterm, table
 from tests.people import PASSWORD
 from tests.servers import serve
 

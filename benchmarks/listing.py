@@ -30,16 +30,7 @@ from sqlalchemy import insert, text
 from app.db.session import Sessions
 from app.main import create_app
 from app.models import Appointment, Doctor, User
-from benchmarks.comparing import (
-    Comparison,
-    ratios,
-    read_options,
-    record,
-    result_table,
-    spread,
-    stop_on_sigterm,
-    table,
-)
+from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, stop_on_sigterm, table
 from tests.databases import connected, migrate, settings_for
 from tests.people import Person
 from tests.postgres import PostgresServer

@@ -21,13 +21,7 @@ from time import perf_counter
 import httpx2
 
 from app.main import create_app
-from benchmarks.comparing import (
-    Comparison,
-    read_options,
-    record,
-    result_table,
-    stop_on_sigterm,
-)
+from benchmarks.comparing import Comparison, read_options, record, result_table, stop_on_sigterm
 from tests.conftest import SetClock
 from tests.databases import migrate, settings_for
 from tests.people import make_admin

@@ -50,15 +50,7 @@ from app.repositories.offers import list_outdated
 from app.scheduling.intervals import from_instant
 from app.services.offers import list_slots
 from benchmarks.clinics import SPECIALTIES, Clinic, load_clinic
-from benchmarks.comparing import (
-    Comparison,
-    ratios,
-    read_options,
-    record,
-    result_table,
-    stop_on_sigterm,
-    take_turns,
-)
+from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, stop_on_sigterm, take_turns
 from benchmarks.databases import BUFFERS, as_text, clean_up, create_database
 from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer

@@ -66,8 +66,6 @@ LISTED = and_(User.suspended_at.is_(None), User.erased_at.is_(None), Doctor.appr
 _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 """What her offers are made of."""
 _RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
-
-
 _ONE = literal_column("1", Integer)
 """Known to the planner, which looks for the fastest way to the first row then, not to all of them."""
 
