@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import bindparam, exists, func, insert, null, select, tuple_, update
 
 from app.core.chain import START, Head
 from app.core.permissions import Role
@@ -20,6 +20,28 @@ from app.models.audit import UNSEALED
 _TABLE = table_of(AuditEvent)
 _FACTS = [column.name for column in _TABLE.columns if column.name not in {"position", "hash"}]
 _INSERT = Prepared(_TABLE.insert())
+
+
+def _insert_unless_repeated(*, has_patient: bool) -> Prepared:
+    """An INSERT that does nothing if the actor has an equal event between ``since`` and ``until``."""
+    c = _TABLE.c
+    new = {name: bindparam(name, type_=c[name].type) for name in _FACTS}
+    equal = [c[name].is_not_distinct_from(new[name]) for name in ("action", "outcome", "object_id", "reason")]
+    if has_patient:
+        # The expression keeps the index on actors out of the plan: a doctor has many more recent events than a patient.
+        equal += [c.patient_id == new["patient_id"], func.coalesce(c.actor_id, c.id) == new["actor_id"]]
+    else:
+        equal += [c.patient_id.is_(null()), c.actor_id == new["actor_id"]]
+    recent = c.occurred_at.between(
+        bindparam("since", type_=c.occurred_at.type), bindparam("until", type_=c.occurred_at.type)
+    )
+    row = select(*(new[name].label(name) for name in _FACTS)).where(~exists().where(*equal, recent))
+    return Prepared(insert(_TABLE).from_select(_FACTS, row, include_defaults=False))
+
+
+_INSERT_UNLESS_REPEATED = {
+    has_patient: _insert_unless_repeated(has_patient=has_patient) for has_patient in (True, False)
+}
 _SEAL = Prepared(update(_TABLE).where(_TABLE.c.id == bindparam("event")))
 _RECORD = select(*(_TABLE.c[name] for name in (*_FACTS, "position", "hash")))
 
@@ -62,7 +84,27 @@ def _record(row: Sequence[Any]) -> AuditRecord:
 
 async def insert_events(session: Session, events: Sequence[AuditRecord]) -> None:
     """Adds to the trail, in one statement."""
-    await session.send(_INSERT, [{name: getattr(event, name) for name in _FACTS} for event in events])
+    await session.send(_INSERT, [_facts(event) for event in events])
+
+
+async def insert_unless_repeated(session: Session, events: Sequence[AuditRecord], *, interval: timedelta) -> None:
+    """Adds each event unless its actor has one with the same action, outcome, patient, object and reason.
+
+    Only events within ``interval`` of the new one count, before or after: a clock that was ahead for a while must not
+    hide what happens later. One statement where all events have a patient, or none has.
+    """
+    for has_patient, statement in _INSERT_UNLESS_REPEATED.items():
+        rows = [
+            _facts(event) | {"since": event.occurred_at - interval, "until": event.occurred_at + interval}
+            for event in events
+            if (event.patient_id is not None) is has_patient
+        ]
+        if rows:
+            await session.send(statement, rows)
+
+
+def _facts(event: AuditRecord) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _FACTS}
 
 
 async def count_unsealed(session: Session) -> int:

@@ -76,7 +76,7 @@ async def change_practice(
     rules keep their wall times; the answer lists the appointments that are outside of your hours then.
     """
     doctor, affected = await practice.change_practice(session, actor, body.changes(), now)
-    trail.concerns(*affected.appointments)
+    trail.shows(*affected.appointments)
     return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected))
 
 

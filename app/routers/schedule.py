@@ -125,7 +125,7 @@ async def set_weekly_hours(
     plan, affected = await schedule.set_weekly_hours(
         session, actor, body.hours, valid_from=body.valid_from, valid_to=body.valid_to, now=now
     )
-    trail.concerns(*affected.appointments)
+    trail.shows(*affected.appointments)
     return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **affected_members(affected))
 
 
@@ -163,7 +163,7 @@ async def take_time_off(
         session, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
     )
     trail.about(taken.id)
-    trail.concerns(*affected.appointments)
+    trail.shows(*affected.appointments)
     return wire.TakenTimeOff(**time_off_of(doctor, taken).model_dump(), **affected_members(affected))
 
 

@@ -18,6 +18,8 @@ from app.services.audit import Event
 
 log = logging.getLogger(__name__)
 
+_SAFE_METHODS = {"GET", "HEAD"}
+
 
 class OfPatient(Protocol):
     """Something that tells of a patient, like an appointment."""
@@ -40,6 +42,7 @@ class RequestTrail:
     def __init__(self, done: Event) -> None:
         self._done = done
         self._concerned: dict[UUID, set[UUID]] = {}
+        self._shown: dict[UUID, set[UUID]] = {}
 
     def concerns(self, *records: OfPatient) -> None:
         """Notes whom these tell of; where it is one for a patient, her event names it."""
@@ -49,6 +52,11 @@ class RequestTrail:
     def concerns_patient(self, patient_id: UUID) -> set[UUID]:
         """Notes that this patient is concerned; returns what of hers is known to be."""
         return self._concerned.setdefault(patient_id, set())
+
+    def shows(self, *records: OfPatient) -> None:
+        """Notes whose records the answer lists beside what was changed, like the visits outside of new hours."""
+        for each in records:
+            self._shown.setdefault(each.patient_id, set()).add(each.id)
 
     def about(self, object_id: UUID) -> None:
         """Notes what the request is about, where that is nothing of a patient, like time off."""
@@ -66,10 +74,17 @@ class RequestTrail:
             self.concerns_patient(patient_id).add(object_id)
 
     def events(self) -> Iterator[Event]:
-        """What is to be recorded."""
+        """What the request did or looked at: an event for each patient it concerns."""
         if not self._concerned:
             yield replace(self._done, patient_id=self._done.actor_id if self._done.actor_role is Role.PATIENT else None)
-        for patient_id, objects in self._concerned.items():
+        yield from self._events_of(self._concerned)
+
+    def looks(self) -> Iterator[Event]:
+        """Whose records the answer lists beside what was changed."""
+        return self._events_of(self._shown)
+
+    def _events_of(self, patients: dict[UUID, set[UUID]]) -> Iterator[Event]:
+        for patient_id, objects in patients.items():
             object_id = next(iter(objects)) if len(objects) == 1 else self._done.object_id
             yield replace(self._done, patient_id=patient_id, object_id=object_id)
 
@@ -96,9 +111,17 @@ async def open_trail(request: Request) -> RequestTrail:
     trail = RequestTrail(_event(request, caller, await get_client(request)))
 
     async def record(response: Response) -> None:
-        if "Idempotency-Replayed" in response.headers:
+        session, now = request.state.session, request.state.now
+        replayed = "Idempotency-Replayed" in response.headers
+        if replayed:
             trail.read_answer(json.loads(bytes(response.body)))
-        await audit.record(request.state.session, *trail.events(), now=request.state.now)
+        looks = list(trail.looks())
+        if replayed or request.method in _SAFE_METHODS:
+            looks += trail.events()
+        else:
+            await audit.record(session, *trail.events(), now=now)
+        if looks:
+            await audit.record_unless_repeated(session, *looks, now=now)
 
     request.state.before_commit.append(record)
     request.state.trail = trail
@@ -123,7 +146,7 @@ async def record_refusal(request: Request, error: DomainError) -> None:
     resources: Resources = request.app.state.resources
     try:
         async with resources.sessions.write() as session:
-            await audit.record(session, event, now=resources.clock())
+            await audit.record_unless_repeated(session, event, now=resources.clock())
     except DomainError as busy:
         log.warning("a refusal was not recorded: %r", busy.__cause__)
 
@@ -137,7 +160,7 @@ async def record_showing(request: Request, operation: str) -> None:
     resources: Resources = request.app.state.resources
     async with resources.sessions.write() as session:
         events = [replace(event, action=operation) for event in trail.events()]
-        await audit.record(session, *events, now=resources.clock())
+        await audit.record_unless_repeated(session, *events, now=resources.clock())
 
 
 def _event(request: Request, actor: Actor, client: Client) -> Event:

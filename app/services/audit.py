@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -16,6 +16,8 @@ from app.repositories import audit
 from app.repositories.audit import AuditRecord
 
 OK = "ok"
+REPEAT_INTERVAL = timedelta(minutes=10)
+"""A look that the same person repeats within this time is not recorded again."""
 BATCH = 1000
 
 _CHAIN = UUID("019abcde-0000-7000-8000-0000000a0d17")
@@ -44,24 +46,31 @@ class Event:
 
 async def record(session: Session, *events: Event, now: datetime) -> None:
     """Adds events to the trail, which has them if and when the transaction is committed."""
-    await audit.insert_events(
-        session,
-        [
-            AuditRecord(
-                id=uuid7(),
-                occurred_at=now,
-                actor_id=event.actor_id,
-                actor_role=event.actor_role,
-                action=event.action,
-                outcome=event.outcome,
-                patient_id=event.patient_id,
-                object_id=event.object_id,
-                address=event.client.address if event.client else None,
-                request_id=event.client.request_id if event.client else None,
-                reason=event.reason,
-            )
-            for event in events
-        ],
+    await audit.insert_events(session, [_new_record(event, now) for event in events])
+
+
+async def record_unless_repeated(session: Session, *events: Event, now: datetime) -> None:
+    """Adds looks and refusals to the trail, except those that repeat one of the same actor within ``REPEAT_INTERVAL``.
+
+    An event repeats another if action, outcome, patient, object and reason are the same. What changes data is always
+    recorded, by ``record``.
+    """
+    await audit.insert_unless_repeated(session, [_new_record(event, now) for event in events], interval=REPEAT_INTERVAL)
+
+
+def _new_record(event: Event, now: datetime) -> AuditRecord:
+    return AuditRecord(
+        id=uuid7(),
+        occurred_at=now,
+        actor_id=event.actor_id,
+        actor_role=event.actor_role,
+        action=event.action,
+        outcome=event.outcome,
+        patient_id=event.patient_id,
+        object_id=event.object_id,
+        address=event.client.address if event.client else None,
+        request_id=event.client.request_id if event.client else None,
+        reason=event.reason,
     )
 
 

@@ -64,7 +64,7 @@ async def set_weekly_hours(page: DoctorPage, form: SentForm, session: DbSession,
         )
     except DomainError as error:
         raise refuse(page, "practice_hours.html", form, error, **_content(page, rows, None)) from error
-    trail.concerns(*affected.appointments)
+    trail.shows(*affected.appointments)
     return tell_affected(page, affected, "/practice/hours", page.gettext("Your hours are changed."))
 
 

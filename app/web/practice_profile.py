@@ -43,7 +43,7 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     except DomainError as error:
         places = list_places(page.words, form.value("time_zone"), UTC)
         raise refuse(page, "practice_profile.html", form, error, places=places) from error
-    trail.concerns(*affected.appointments)
+    trail.shows(*affected.appointments)
     return tell_affected(page, affected, "/practice/profile", page.gettext("Your practice is changed."))
 
 

@@ -114,7 +114,7 @@ async def take_time_off(
     except DomainError as error:
         raise refuse(page, "practice_time_off.html", form, of_fields(error, _FIELDS), **content) from error
     trail.about(taken.id)
-    trail.concerns(*affected.appointments)
+    trail.shows(*affected.appointments)
     return tell_affected(page, affected, "/practice/hours/time-off", page.gettext("Your hours are changed."))
 
 

@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
 
+from app.core.permissions import Role
 from app.db.session import Session, Sessions
-from app.repositories import doctors, offers
+from app.repositories import audit, doctors, offers
+from app.repositories.audit import AuditRecord
 from app.repositories.offers import Criteria, OfferRecord
 from app.scheduling.turns import TURNS
 from app.scheduling.visits import VisitMode
+from app.services.audit import REPEAT_INTERVAL
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 LATER = datetime(2027, 12, 1, 8, tzinfo=UTC)
@@ -53,6 +57,37 @@ async def test_who_saw_a_patient_is_read_from_an_index_in_time(sessions: Session
         )
         [(*_, step)] = plan.all()  # a second step would be to sort
         assert "USING INDEX sqlite_autoindex_audit_events_2 (position=?)" in step
+
+
+@pytest.mark.parametrize("has_patient", [True, False])
+async def test_a_repeated_look_is_found_by_an_index(sessions: Sessions, backend: str, has_patient: bool) -> None:
+    look = replace(LOOK, patient_id=LOOK.patient_id if has_patient else None)
+    async with sessions.write() as session:
+        if backend == "postgresql":
+            await session.execute(text(MANY_EVENTS))
+            await session.execute(text("ANALYZE audit_events"))
+        plan = await explain(session, partial(audit.insert_unless_repeated, session, [look], interval=REPEAT_INTERVAL))
+    column = "patient_id" if has_patient else "actor_id"
+    assert f"audit_events_{column}_occurred_at_id_idx" in plan
+
+
+MANY_EVENTS = """
+INSERT INTO audit_events (id, occurred_at, actor_id, action, outcome, patient_id)
+SELECT gen_random_uuid(), now() - n * interval '1 second', md5((n % 50)::text)::uuid, 'get_appointment', 'ok',
+  md5((n % 2000)::text)::uuid FROM generate_series(1, 20000) AS n"""
+LOOK = AuditRecord(
+    id=uuid4(),
+    occurred_at=NOW,
+    actor_id=uuid4(),
+    actor_role=Role.DOCTOR,
+    action="get_appointment",
+    outcome="ok",
+    patient_id=uuid4(),
+    object_id=uuid4(),
+    address=None,
+    request_id=None,
+    reason=None,
+)
 
 
 # As many that PostgreSQL looks for a way around reading them all.

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import DomainError
 from app.services import audit
-from tests.conftest import Join
+from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.practice import fill_day, open_practice
@@ -48,6 +48,7 @@ async def test_a_doctor_who_is_refused_has_seen_the_visit(
     patient: Person,
     admin: Person,
     visit: dict[str, Any],
+    clock: SetClock,
     act: str,
     typed: dict[str, str],
     status: int,
@@ -59,6 +60,7 @@ async def test_a_doctor_who_is_refused_has_seen_the_visit(
     before = await told(admin, patient)
     seen = (shown_by, "ok", doctor.id, visit["id"])
     assert before[0] == seen
+    clock.advance(minutes=11)  # within ten minutes the look would not be recorded again
     refused = await forms.send(f"{address}/{act}", on="/practice/profile", form_key="once", **typed)
     assert refused.status_code == status
     assert "Ann Lee" in refused.text
@@ -95,7 +97,7 @@ async def test_what_cannot_be_recorded_is_not_shown(
     async def fail(*_: object, **__: object) -> None:
         raise DomainError("busy", retry_after=1)
 
-    monkeypatch.setattr(audit, "record", fail)
+    monkeypatch.setattr(audit, "record_unless_repeated", fail)
     typed = {"version": "7", "form_key": "once"}
     refused = await forms.send(f"/practice/visits/{visit['id']}/cancel", on="/practice/profile", **typed)
     assert refused.status_code == 503

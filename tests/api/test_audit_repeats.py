@@ -1,0 +1,116 @@
+"""The trail is bounded: a look that is repeated within ten minutes is not recorded again, and a change always is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select
+
+from app.db.session import Sessions
+from app.models import AuditEvent
+from app.services.audit import REPEAT_INTERVAL, Event, record, record_unless_repeated
+from tests.conftest import Join, SetClock
+from tests.people import Person, problem
+
+type Count = Callable[..., Awaitable[int]]
+
+
+@pytest.fixture
+def count(sessions: Sessions) -> Count:
+    """How many events of an action there are."""
+
+    async def count_events(action: str) -> int:
+        async with sessions.read() as session:
+            found = select(func.count()).select_from(AuditEvent).where(AuditEvent.action == action)
+            return await session.scalar(found) or 0
+
+    return count_events
+
+
+async def test_a_list_in_a_loop_is_recorded_once(doctor: Person, join: Join, count: Count, clock: SetClock) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    for hour in range(3):
+        await (await join()).book(doctor, f"2026-12-08T{15 + hour}:00:00Z")
+    for _ in range(5):
+        assert len((await doctor.get("/doctors/me/appointments")).json()) == 3
+    assert await count("list_doctors_appointments") == 3
+    # The interval counts from the look that was recorded: who looks all day leaves a row every ten minutes.
+    for _ in range(4):
+        clock.advance(minutes=6)
+        await doctor.get("/doctors/me/appointments")
+    assert await count("list_doctors_appointments") == 9
+
+
+async def test_a_look_at_something_new_is_recorded(doctor: Person, join: Join, count: Count) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await (await join()).book(doctor, "2026-12-08T15:00:00Z")
+    await doctor.get("/doctors/me/appointments")
+    await (await join()).book(doctor, "2026-12-08T16:00:00Z")
+    await doctor.get("/doctors/me/appointments")
+    assert await count("list_doctors_appointments") == 2
+
+
+async def test_looks_in_parallel_leave_few_rows(doctor: Person, patient: Person, count: Count) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
+    await asyncio.gather(*(doctor.get(f"/appointments/{booked['id']}") for _ in range(20)))
+    await doctor.get(f"/appointments/{booked['id']}")
+    # Those that ran at once may not have seen each other.
+    assert 1 <= await count("get_appointment") <= 20
+    before = await count("get_appointment")
+    await asyncio.gather(*(doctor.get(f"/appointments/{booked['id']}") for _ in range(20)))
+    assert await count("get_appointment") == before
+
+
+async def test_a_refusal_in_a_loop_is_recorded_once(patient: Person, count: Count) -> None:
+    missing = uuid4()
+    for _ in range(5):
+        problem(await patient.get(f"/appointments/{missing}"), 404, "not_found")
+        problem(await patient.get("/admin/users"), 403, "wrong_role")
+    assert await count("get_appointment") == 1
+    assert await count("list_users") == 1
+
+
+ANN, AMARA, VISIT = UUID(int=1), UUID(int=2), UUID(int=3)
+LOOK = Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=VISIT)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Event("list_appointments", actor_id=AMARA, patient_id=ANN, object_id=VISIT),
+        Event("get_appointment", "not_found", actor_id=AMARA, patient_id=ANN, object_id=VISIT),
+        Event("get_appointment", actor_id=UUID(int=9), patient_id=ANN, object_id=VISIT),
+        Event("get_appointment", actor_id=AMARA, patient_id=UUID(int=9), object_id=VISIT),
+        Event("get_appointment", actor_id=AMARA, patient_id=None, object_id=VISIT),
+        Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=UUID(int=9)),
+        Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=None),
+        Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=VISIT, reason="an emergency"),
+    ],
+)
+async def test_only_an_equal_event_is_a_repetition(
+    sessions: Sessions, clock: SetClock, count: Count, other: Event
+) -> None:
+    for first, second in ((LOOK, other), (other, LOOK)):
+        async with sessions.write() as session:
+            await record_unless_repeated(session, first, now=clock())
+        async with sessions.write() as session:
+            await record_unless_repeated(session, first, second, now=clock())
+    assert await count("get_appointment") + await count("list_appointments") == 2
+
+
+async def test_a_change_is_always_recorded(sessions: Sessions, clock: SetClock, count: Count) -> None:
+    async with sessions.write() as session:
+        for _ in range(3):
+            await record(session, LOOK, now=clock())
+    assert await count("get_appointment") == 3
+
+
+async def test_events_of_a_clock_that_was_ahead_hide_nothing(sessions: Sessions, clock: SetClock, count: Count) -> None:
+    async with sessions.write() as session:
+        await record_unless_repeated(session, LOOK, now=clock() + timedelta(days=365))
+        await record_unless_repeated(session, LOOK, now=clock())
+        await record_unless_repeated(session, LOOK, now=clock() + REPEAT_INTERVAL)
+    assert await count("get_appointment") == 2
