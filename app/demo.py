@@ -19,7 +19,7 @@ from app.demo_calendar import OPENED, make_calendar
 from app.demo_people import DOCTORS, NAMES, ZONES, DemoDoctor
 from app.repositories import appointments, users
 from app.repositories.appointments import AppointmentRecord
-from app.scheduling.status import AppointmentStatus
+from app.scheduling.status import ACTIVE, AppointmentStatus
 from app.services import accounts, conflicts
 
 PASSWORD = "demo-password"  # noqa: S105 - public by purpose, and refused in production
@@ -145,7 +145,7 @@ async def _visits_to_see(sessions: Sessions, doctor: Actor, now: datetime) -> Se
             as_of=now,
             since=now,
             until=None,
-            statuses=[AppointmentStatus.BOOKED],
+            statuses=ACTIVE,
             after=None,
             limit=100,
         )

@@ -17,7 +17,7 @@ from app.repositories.appointments import AppointmentRecord
 from app.repositories.plans import get_plan
 from app.scheduling.decisions import Refusal, slots
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, from_instant, overlaps, to_instant
-from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.status import Action
 from app.scheduling.visits import NO_LIMITS, VisitMode, VisitType
 from app.scheduling.zones import day_of, day_span, midnight, resolve
 from app.services import booking, lifecycle, practice, schedule
@@ -263,7 +263,7 @@ async def _leave_late(office: _Office, booked: Sequence[AppointmentRecord]) -> S
     days = [
         day_of(to_instant(each.start_time), office.zone)
         for each in booked
-        if each.status is AppointmentStatus.BOOKED and earliest < each.start_time < latest
+        if each.status.is_active and earliest < each.start_time < latest
     ]
     if office.about.conference is None or not days:
         return ()

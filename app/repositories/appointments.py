@@ -17,7 +17,7 @@ from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
 from app.repositories.bounds import lower_bounds
 from app.scheduling.decisions import LONGEST_VISIT
 from app.scheduling.intervals import Interval, to_instant
-from app.scheduling.status import AppointmentStatus
+from app.scheduling.status import ACTIVE, AppointmentStatus
 
 _LONGEST_VISIT = timedelta(microseconds=LONGEST_VISIT)
 
@@ -247,10 +247,10 @@ def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
 async def list_upcoming(
     session: Session, doctor_id: UUID, *, since: datetime, until: datetime | None = None
 ) -> Sequence[tuple[UUID, Interval]]:
-    """The id and the time of what is booked with a doctor and touches ``[since, until)``, by time."""
+    """The id and the time of a doctor's active appointments that touch ``[since, until)``, by time."""
     found = select(Appointment.id, Appointment.start_time, Appointment.end_time).where(
         Appointment.doctor_id == doctor_id,
-        Appointment.status == AppointmentStatus.BOOKED,
+        Appointment.status.in_(ACTIVE),
         Appointment.end_time > since,
         Appointment.start_time > since - _LONGEST_VISIT,
     )
@@ -260,14 +260,14 @@ async def list_upcoming(
     return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
 
 
-async def change_booked(
+async def change_active(
     session: Session, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
 ) -> None:
-    """Makes a new version of all that the actor has booked and that does not start before ``since``; frees its time."""
-    booked = and_(_own(actor), Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time >= since)
+    """Makes a new version of the actor's active appointments that start at ``since`` or later; frees their time."""
+    active = and_(_own(actor), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
     # Locked in one order; what is booked meanwhile comes too late for both statements alike.
     locked = (
-        select(Appointment.id, Appointment.doctor_id, Appointment.start_time).where(booked).order_by(Appointment.id)
+        select(Appointment.id, Appointment.doctor_id, Appointment.start_time).where(active).order_by(Appointment.id)
     )
     rows = (await session.execute(locked.with_for_update())).all()
     for some in batched([row.id for row in rows], _MOST_IDS):

@@ -133,6 +133,7 @@ async def move_if_free(
             busy_start=from_instant(busy[0]),
             busy_end=from_instant(busy[1]),
             visit_type_id=after.visit_type_id,
+            status=after.status,
         )
     except IntegrityError as error:
         if refusal := _GUARDS.get(violated_guard(error) or ""):

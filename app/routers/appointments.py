@@ -74,8 +74,8 @@ async def list_doctors_appointments(
 ) -> Sequence[AppointmentRecord]:
     """List your appointments as a doctor: the upcoming ones first, the next at the top; then the past, backwards.
 
-    With `conflicting=true` only those that are booked and not over, and lie outside of your hours as they are now:
-    after a change of hours, or in time off. It is worked out when you ask.
+    With `conflicting=true` only those that are booked or arrived, not over, and outside of your hours as they are
+    now: after a change of hours, or in time off. It is worked out when you ask.
     """
     page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
     return await _list_own(page, query, request, response, actor, session, now, trail)

@@ -22,6 +22,15 @@ class AppointmentStatus(StrEnum):
         """Whether nobody else can have the time. The guard in the database is built from this."""
         return self not in {AppointmentStatus.CANCELLED, AppointmentStatus.NOSHOW}
 
+    @property
+    def is_active(self) -> bool:
+        """Whether the visit has been agreed and its outcome is still open; a hold is not an appointment yet."""
+        return self in {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED}
+
+
+ACTIVE = frozenset(status for status in AppointmentStatus if status.is_active)
+"""What a query for appointments that are still to take place asks for."""
+
 
 class Action(StrEnum):
     """What is done with an appointment."""
@@ -45,12 +54,13 @@ class Transition:
 
 EARLIEST_ARRIVAL = 12 * HOUR
 
-_BOOKED = frozenset({AppointmentStatus.BOOKED})
 TRANSITIONS = {
-    Action.RESCHEDULE: Transition(_BOOKED, AppointmentStatus.BOOKED),
-    Action.CANCEL: Transition(_BOOKED, AppointmentStatus.CANCELLED),
-    Action.ARRIVE: Transition(_BOOKED, AppointmentStatus.ARRIVED, earliest=-EARLIEST_ARRIVAL),
-    Action.COMPLETE: Transition(_BOOKED | {AppointmentStatus.ARRIVED}, AppointmentStatus.FULFILLED, earliest=0),
-    Action.NO_SHOW: Transition(_BOOKED, AppointmentStatus.NOSHOW, earliest=0),
+    Action.RESCHEDULE: Transition(ACTIVE, AppointmentStatus.BOOKED),
+    Action.CANCEL: Transition(ACTIVE, AppointmentStatus.CANCELLED),
+    Action.ARRIVE: Transition(
+        frozenset({AppointmentStatus.BOOKED}), AppointmentStatus.ARRIVED, earliest=-EARLIEST_ARRIVAL
+    ),
+    Action.COMPLETE: Transition(ACTIVE, AppointmentStatus.FULFILLED, earliest=0),
+    Action.NO_SHOW: Transition(ACTIVE, AppointmentStatus.NOSHOW, earliest=0),
 }
 """The state machine. What is not in it cannot be done."""

@@ -148,12 +148,12 @@ class DoctorsAppointmentsQuery(AppointmentsQuery):
     """Which of the doctor's appointments to list."""
 
     conflicting: bool = Field(
-        False, description="Only what is booked, not over yet, and outside of your hours as they are now."
+        False, description="Only what is booked or arrived, not over yet, and outside of your hours as they are now."
     )
 
 
 class Affected(Answer):
-    """Appointments that are booked, and lie outside of the doctor's hours as they are now."""
+    """Appointments that are booked or arrived, and lie outside of the doctor's hours as they are now."""
 
     affected_count: int = Field(description="How many there are.")
     affected: list[Appointment] = Field(

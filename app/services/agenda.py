@@ -15,7 +15,6 @@ from app.repositories.plans import get_plan
 from app.scheduling.availability import away_windows, open_windows
 from app.scheduling.decisions import LONGEST_VISIT, find_conflicting
 from app.scheduling.intervals import Interval, from_instant, subtract, to_instant
-from app.scheduling.status import AppointmentStatus
 from app.scheduling.zones import day_of, day_span
 
 DAYS_OF_WEEK = 7
@@ -72,7 +71,7 @@ async def get_agenda(
     ahead = [
         (visit.id, (to_instant(visit.start_time), to_instant(visit.end_time)))
         for visit in visits
-        if visit.status is AppointmentStatus.BOOKED and visit.end_time > now
+        if visit.status.is_active and visit.end_time > now
     ]
     away = away_windows(plan.rules, span)
     return Agenda(

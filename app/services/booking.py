@@ -15,7 +15,7 @@ from app.repositories.calendar import HoldRecord
 from app.repositories.plans import Plan, get_plan
 from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, Refusal, check_booking, is_counted, reach
 from app.scheduling.intervals import Interval, from_instant, to_instant
-from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import Taken
 from app.services.lifecycle import check_change
 from app.services.offers import choose_visit_type, visit_type_of
@@ -158,6 +158,7 @@ async def reschedule_appointment(
             start_time=from_instant(accepted.visit[0]),
             end_time=from_instant(accepted.visit[1]),
             visit_type=_visit_type(accepted.plan),
+            status=TRANSITIONS[Action.RESCHEDULE].target,
             version=before.version + 1,
             changed_at=now,
             changed_by=actor.id,

@@ -35,8 +35,8 @@ async def cancel_appointment(
 
 
 async def cancel_all(session: Session, patient: Actor, now: datetime) -> None:
-    """Cancels all that a patient has booked and that has not begun, even if that is too late for anybody else."""
-    await appointments.change_booked(
+    """Cancels all of a patient's active appointments that have not begun, whatever the cut-off."""
+    await appointments.change_active(
         session,
         patient,
         since=now,

@@ -195,12 +195,12 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
         "zone": page.clock_of(visit.time_zone),
         "refusal": refusal,
         "changeable_until": visit.start_time - cutoff,
-        "is_upcoming": visit.status is AppointmentStatus.BOOKED and visit.start_time > now,
+        "is_upcoming": visit.status.is_active and visit.start_time > now,
     }
 
 
 def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
-    return visit.end_time > now and visit.status is not AppointmentStatus.CANCELLED
+    return visit.end_time > now and visit.status.is_active
 
 
 def _moved(visit: AppointmentRecord, start: datetime) -> Slot:

@@ -9,7 +9,7 @@ from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
 from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
-from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.status import Action
 from app.services import agenda
 from app.web.practice_calendar import STATUSES, Day, possible_actions
 from app.web.routes import page_router
@@ -18,7 +18,6 @@ from app.web.visitors import DoctorPage
 router = page_router()
 
 _A_DAY = timedelta(days=1)
-_TO_COME = frozenset({AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ async def list_doctors_appointments(
         for visit in found.visits
     ]
     is_today = shown == found.today
-    to_come = (each for each in entries if each.visit.status in _TO_COME and each.visit.end_time > now)
+    to_come = (each for each in entries if each.visit.status.is_active and each.visit.end_time > now)
     return page.render(
         "practice_day.html",
         day=shown,

@@ -83,6 +83,29 @@ async def test_everything_in_its_time(
         assert answer.status_code == 200
 
 
+@pytest.mark.parametrize(("action", "status"), [("cancel", "cancelled"), ("no-show", "noshow")])
+async def test_a_visit_whose_patient_has_arrived_can_end_otherwise(
+    client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, status: str
+) -> None:
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    doctor = await doctor.again()
+    await act(doctor, booked, "arrive")
+    assert (await act(doctor, booked, action)).json()["status"] == status
+    assert await free(client, doctor) == [(TEN, "2026-12-08T22:00:00Z")]
+
+
+@pytest.mark.parametrize("who", ["doctor", "patient"])
+async def test_a_visit_is_booked_again_when_it_moves_after_the_arrival(
+    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, who: str
+) -> None:
+    clock.time = datetime(2026, 12, 8, 14, 50, tzinfo=UTC)
+    doctor, patient = await doctor.again(), await patient.again()
+    await act(doctor, booked, "arrive")
+    moved = await act({"doctor": doctor, "patient": patient}[who], booked, "reschedule", {"start_time": ELEVEN})
+    assert (moved.json()["status"], moved.json()["start_time"], moved.json()["version"]) == ("booked", ELEVEN, 3)
+    assert (await patient.get(path(booked))).json() == moved.json()
+
+
 @pytest.mark.parametrize("end", ["complete", "no-show", "cancel"])
 @pytest.mark.parametrize("action", ["arrive", "complete", "no-show", "cancel", "reschedule"])
 async def test_what_is_over_is_over(

@@ -179,6 +179,26 @@ async def test_what_is_booked_is_free_again(
     assert free == [{"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}]
 
 
+async def test_a_visit_is_cancelled_although_its_patient_has_arrived(
+    doctor: Person, patient: Person, booked: str, clock: SetClock
+) -> None:
+    clock.advance(days=7)
+    doctor, patient = await doctor.again(), await patient.again()
+    assert (await doctor.post(f"/appointments/{booked}/arrive", None)).status_code == 200
+    assert (await patient.delete("/auth/me")).status_code == 204
+    cancelled = (await doctor.get(f"/appointments/{booked}")).json()
+    assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", patient.id)
+
+
+async def test_a_doctor_with_a_patient_who_has_arrived_cannot_be_erased(
+    doctor: Person, booked: str, clock: SetClock
+) -> None:
+    clock.advance(days=7)
+    doctor = await doctor.again()
+    assert (await doctor.post(f"/appointments/{booked}/arrive", None)).status_code == 200
+    problem(await doctor.delete("/auth/me"), 409, "has_appointments")
+
+
 async def test_the_address_can_be_registered_again(client: httpx2.AsyncClient, patient: Person) -> None:
     assert (await patient.delete("/auth/me")).status_code == 204
     body = {"email": patient.email, "password": PASSWORD, "name": "Ann Lee", "role": "patient"}

@@ -60,6 +60,17 @@ async def test_time_off_may_overlap_and_lie_outside_of_the_hours(client: httpx2.
     assert await free(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
 
 
+async def test_a_visit_whose_patient_has_arrived_is_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
+    await doctor.open(NINE, FIVE)
+    booked = await patient.book(doctor, "2026-12-08T17:15:00Z")
+    clock.time = datetime(2026, 12, 8, 16, 55, tzinfo=UTC)
+    doctor = await doctor.again()
+    arrived = (await doctor.post(f"/appointments/{booked['id']}/arrive", None)).json()
+    taken = await doctor.leave(NOON, ONE)
+    assert (taken["affected_count"], taken["affected"]) == (1, [arrived])
+    assert await conflicting(doctor) == [arrived]
+
+
 async def test_time_off_names_the_appointments_in_it(doctor: Person, patient: Person, join: Join) -> None:
     await doctor.open(NINE, FIVE)
     other = await join()
@@ -108,15 +119,15 @@ async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) 
     assert await conflicting(doctor) == []
 
 
-async def test_what_is_over_or_has_begun_otherwise_is_no_conflict(
-    doctor: Person, patient: Person, clock: SetClock
-) -> None:
+async def test_a_visit_is_a_conflict_until_it_is_over(doctor: Person, patient: Person, clock: SetClock) -> None:
     published = await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
-    arrived = await patient.book(doctor, "2026-12-01T08:00:00Z")
+    booked = await patient.book(doctor, "2026-12-01T08:00:00Z")
     running = await patient.book(doctor, "2026-12-01T08:30:00Z")
     coming = await patient.book(doctor, "2026-12-01T11:00:00Z")
-    await doctor.post(f"/appointments/{arrived['id']}/arrive", None)
+    arrived = (await doctor.post(f"/appointments/{booked['id']}/arrive", None)).json()
     await doctor.delete(f"/doctors/availability/{published['id']}")
+    assert await conflicting(doctor) == [arrived, running, coming]
+    await doctor.post(f"/appointments/{booked['id']}/complete", None)
     assert await conflicting(doctor) == [running, coming]
     clock.time = datetime(2026, 12, 1, 8, 59, 59, 999_999, tzinfo=UTC)
     doctor = await doctor.again()

@@ -4,7 +4,7 @@ import pytest
 
 from app.scheduling.decisions import Refusal, check_action
 from app.scheduling.intervals import DAY, HOUR
-from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
+from app.scheduling.status import ACTIVE, TRANSITIONS, Action, AppointmentStatus
 from tests.scheduling.clocks import instant
 
 START = instant("2026-06-01T13:00Z")
@@ -12,11 +12,14 @@ START = instant("2026-06-01T13:00Z")
 # From when on; everything else cannot be done at all.
 ALLOWED = {
     ("reschedule", "booked"): START - 1000 * DAY,
+    ("reschedule", "arrived"): START - 1000 * DAY,
     ("cancel", "booked"): START - 1000 * DAY,
+    ("cancel", "arrived"): START - 1000 * DAY,
     ("arrive", "booked"): START - 12 * HOUR,
     ("complete", "booked"): START,
     ("complete", "arrived"): START,
     ("no-show", "booked"): START,
+    ("no-show", "arrived"): START,
 }
 TARGETS = {
     "reschedule": "booked",
@@ -47,7 +50,7 @@ def test_what_a_doctor_may_do(action: Action, status: AppointmentStatus) -> None
 def test_what_a_patient_may_do_and_until_when(action: Action, status: AppointmentStatus, cutoff: int) -> None:
     for now in MOMENTS:
         expected = None
-        if status != "booked":
+        if status not in {"booked", "arrived"}:
             expected = Refusal.WRONG_STATUS
         elif now >= START:
             expected = Refusal.ALREADY_STARTED
@@ -63,6 +66,10 @@ def test_where_every_action_leads() -> None:
 def test_nothing_leads_out_of_the_last_states() -> None:
     left = {status for transition in TRANSITIONS.values() for status in transition.sources}
     assert left == {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED}
+
+
+def test_booked_and_arrived_visits_are_active() -> None:
+    assert {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED} == ACTIVE
 
 
 def test_only_cancelled_and_missed_visits_free_their_time() -> None:

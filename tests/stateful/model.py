@@ -31,13 +31,14 @@ YEAR = 366 * DAY
 WEEK_MINUTES = 7 * 24 * 60
 HOLD = timedelta(minutes=5)
 OCCUPYING = {"booked", "arrived", "fulfilled"}
+ACTIVE = {"booked", "arrived"}
 EVER = timedelta(days=-100_000)
 ACTIONS = {
-    "reschedule": ({"booked"}, "booked", EVER),
-    "cancel": ({"booked"}, "cancelled", EVER),
+    "reschedule": (ACTIVE, "booked", EVER),
+    "cancel": (ACTIVE, "cancelled", EVER),
     "arrive": ({"booked"}, "arrived", timedelta(hours=-12)),
-    "complete": ({"booked", "arrived"}, "fulfilled", timedelta(0)),
-    "no-show": ({"booked"}, "noshow", timedelta(0)),
+    "complete": (ACTIVE, "fulfilled", timedelta(0)),
+    "no-show": (ACTIVE, "noshow", timedelta(0)),
 }
 """From which states, to which, and from when on, seen from the start of the visit."""
 
@@ -276,7 +277,7 @@ class Clinic:
         visit = kind.visit(start)
         self._check(doctor_id, moving.patient_id, kind, visit, moving=moving)
         self._give_up_holds(doctor_id, moving.patient_id, kind, visit)
-        self._change(moving, actor_id, start=visit[0], end=visit[1], kind_id=kind.id)
+        self._change(moving, actor_id, status="booked", start=visit[0], end=visit[1], kind_id=kind.id)
         moving.busy = kind.busy(visit)
 
     def _own(self, actor_id: UUID, appointment_id: UUID) -> Appointment:
@@ -407,9 +408,9 @@ class Clinic:
         return sorted(edge for edge in edges if span[0] <= edge <= span[1])
 
     def conflicting(self, doctor: Doctor, first: datetime, last: datetime | None = None) -> list[UUID]:
-        """What is booked in ``[first, last)`` outside of the doctor's hours, by time."""
-        booked = [each for each in self._by_time(doctor.id) if each.is_now.status == "booked"]
-        near = [each for each in booked if each.is_now.end > first and (last is None or each.is_now.start < last)]
+        """The active visits in ``[first, last)`` outside of the doctor's hours, by time."""
+        active = [each for each in self._by_time(doctor.id) if each.is_now.status in ACTIVE]
+        near = [each for each in active if each.is_now.end > first and (last is None or each.is_now.start < last)]
         return [
             each.id
             for each in near

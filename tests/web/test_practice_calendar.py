@@ -45,7 +45,7 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
         arrived = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="one tap")
         assert arrived.headers["location"] == TUESDAY
         assert ("Noted: Ann Lee is here." in (await client.get(TUESDAY)).text) == said
-    refused = await forms.send(f"{address}/no-show", on=TUESDAY, form_key="another")
+    refused = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="another")
     assert refused.status_code == 409
     assert "the appointment has changed since" in refused.text
     assert (await forms.send(f"{address}/complete", on=TUESDAY, form_key="a third")).status_code == 303
