@@ -108,6 +108,22 @@ async def get_session(request: Request) -> Session:
 
 DbSession = Annotated[Session, Depends(get_session)]
 
+
+async def get_passwords(request: Request) -> Passwords:
+    """For routes that hash passwords. They get the lower rate limit, and must hold no connection while they hash."""
+    return _resources(request).passwords
+
+
+Hashing = Annotated[Passwords, Depends(get_passwords)]
+
+
+async def take_credentials() -> None:
+    """Marks a route that accepts a secret or sends mail without hashing: it gets the lower rate limit, too."""
+
+
+TAKES_CREDENTIALS = Depends(take_credentials)
+CREDENTIAL_MARKERS = frozenset({get_passwords, take_credentials})
+
 FRESH = timedelta(minutes=10)
 """How long after a log-in its session may do what a passer-by at an unlocked screen must not."""
 _STAFF = (Role.DOCTOR, Role.ADMIN)

@@ -40,11 +40,11 @@ class Limits:
         self._login = _rate(settings.rate_limit_login)
         self._account = _rate(settings.rate_limit_per_account)
 
-    async def count_address(self, host: str | None, *, at_a_door: bool, quotas: list[Quota]) -> None:
+    async def count_address(self, host: str | None, *, takes_credentials: bool, quotas: list[Quota]) -> None:
         """Counts a request of a client that is known by nothing but its address."""
         client = neighbourhood(host)
         await self._count("address", self._address, client, quotas)
-        if at_a_door:
+        if takes_credentials:
             await self._count("login", self._login, client, quotas)
 
     async def count_account(self, account: UUID, quotas: list[Quota]) -> None:

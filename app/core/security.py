@@ -7,9 +7,10 @@ import json
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -51,6 +52,9 @@ CONTEXT_WORDS = (
 )
 """What a guesser tries here before anything else (OWASP ASVS 6.1.2); a password of nothing but these is weak."""
 
+MAX_IN_LINE = 10
+"""How many requests of one account may be hashed or wait at a time; more are refused."""
+
 _HEADER = {"alg": ALGORITHM, "typ": TOKEN_TYPE}
 _CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
 _NO_LETTER = re.compile(r"[\W\d_]+")
@@ -73,10 +77,29 @@ class Passwords:
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
         self._memory_kib = settings.password_memory_kib
         self._passes = settings.password_passes
+        self._lines: dict[str, _Line] = {}
 
     def close(self) -> None:
         """Lets running work finish and drops what waits."""
         self._threads.shutdown(cancel_futures=True)
+
+    @asynccontextmanager
+    async def line(self, account: str) -> AsyncIterator[None]:
+        """Waits for the account's turn: its requests are hashed one at a time, so it cannot fill the shared queue.
+
+        ``too_many_attempts`` if ``MAX_IN_LINE`` of its requests are waiting already.
+        """
+        line = self._lines.setdefault(account, _Line())
+        if line.length == MAX_IN_LINE:
+            raise DomainError("too_many_attempts", retry_after=1)
+        line.length += 1
+        try:
+            async with line.turn:
+                yield
+        finally:
+            line.length -= 1
+            if line.length == 0:
+                del self._lines[account]
 
     async def hash(self, password: str) -> str:
         """The encoded hash (PHC string) of a password."""
@@ -100,6 +123,12 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
         finally:
             self._room += 1
+
+
+@dataclass(slots=True)
+class _Line:
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    length: int = 0
 
 
 def _normalize(password: str) -> str:

@@ -2,9 +2,12 @@
 
 import asyncio
 
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.dependencies import CREDENTIAL_MARKERS
 from app.core.errors import DomainError
 from app.core.limits import Limits, Quota
 from app.routers.problems import answer
@@ -12,16 +15,22 @@ from app.web.problems import for_whom
 
 # Whoever watches over the process asks as often as needed, and must be answered when others are not.
 UNLIMITED = frozenset({"/livez", "/readyz", "/metrics"})
-# Whoever guesses comes here, and whoever wants us to hash, or to send mail: they have a second, lower limit.
-DOORS = frozenset(
-    {
-        *("/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"),
-        *("/register", "/sign-in", "/forgotten", "/reset"),
-    }
-)
 PAUSE = 1.0
 """Seconds that somebody who asks too often waits for the refusal: to refuse a flood at once is work, too."""
 MOST_PAUSING = 500  # connections, each of which takes some memory
+
+
+def credential_routes(app: FastAPI) -> list[APIRoute]:
+    """The routes with the lower limit: those that hash passwords, accept a secret or send mail.
+
+    A route is one of them if it names one of ``CREDENTIAL_MARKERS`` as a dependency.
+    """
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    return [
+        route
+        for route in routes
+        if isinstance(route, APIRoute) and any(each.call in CREDENTIAL_MARKERS for each in route.dependant.dependencies)
+    ]
 
 
 class RateLimits:
@@ -36,6 +45,7 @@ class RateLimits:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.pausing = 0
+        self._credential_routes: list[APIRoute] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers 429."""
@@ -55,8 +65,10 @@ class RateLimits:
         limits: Limits = scope["app"].state.resources.limits
         client = scope["client"]
         try:
-            at_a_door = path in DOORS and scope["method"] == "POST"
-            await limits.count_address(client[0] if client else None, at_a_door=at_a_door, quotas=quotas)
+            takes_credentials = self._takes_credentials(scope, path)
+            await limits.count_address(
+                client[0] if client else None, takes_credentials=takes_credentials, quotas=quotas
+            )
         except DomainError as error:
             await self._pause()
             refusal = for_whom(scope, answer(error))
@@ -64,6 +76,14 @@ class RateLimits:
             await refusal(scope, receive, send_quotas)
         else:
             await self.app(scope, receive, send_quotas)
+
+    def _takes_credentials(self, scope: Scope, path: str) -> bool:
+        if scope["method"] in {"GET", "HEAD"}:
+            return False
+        if self._credential_routes is None:
+            self._credential_routes = credential_routes(scope["app"])
+        # A slash at the end makes no difference.
+        return any(route.path_regex.match(path.rstrip("/")) for route in self._credential_routes)
 
     async def _pause(self) -> None:
         if self.pausing < MOST_PAUSING:

@@ -137,26 +137,31 @@ async def delete_expired_password_resets(session: Session, now: datetime) -> Non
     await session.execute(delete(PasswordReset).where(PasswordReset.token_hash.in_(expired)))
 
 
-async def redeem_password_reset(session: Session, *, token_hash: str, now: datetime) -> UserRecord | None:
-    """Uses up a reset token: of two who try at once, one gets the account and the other nothing.
+async def find_password_reset(session: Session, *, token_hash: str, now: datetime) -> UserRecord | None:
+    """The account whose password may be set with this token."""
+    found = _RECORD.join(PasswordReset, PasswordReset.user_id == User.id).where(
+        PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now, *_MAY_LOG_IN
+    )
+    row = (await session.execute(found)).one_or_none()
+    return row and UserRecord(*row)
 
-    Every other token of the account is used up with it; those that have expired are left to be swept away.
+
+async def redeem_password_reset(session: Session, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
+    """Uses up a reset token, and all others of the account; of two attempts at once one succeeds.
+
+    Tokens that have expired are left to be swept away.
     """
-    usable = PasswordReset.expires_at > now
-    user_id = await session.scalar(
-        select(PasswordReset.user_id)
-        .join(User, User.id == PasswordReset.user_id)
-        .where(PasswordReset.token_hash == token_hash, usable, *_MAY_LOG_IN)
-    )
-    if user_id is None:
-        return None
-    # Whoever redeems another token of this account waits here: deleting each other's tokens would be a deadlock.
-    # Whoever asks for a new one does not wait, for its row only needs the key of the account.
-    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    # Another token of this account that is redeemed waits here: deleting each other's tokens would be a deadlock.
+    # A request for a new one does not wait, for its row only needs the key of the account.
+    may_log_in = select(User.id).where(User.id == user_id, *_MAY_LOG_IN).with_for_update(key_share=True)
+    if await session.scalar(may_log_in) is None:
+        return False
     redeemed = await session.scalars(
-        delete(PasswordReset).where(PasswordReset.user_id == user_id, usable).returning(PasswordReset.token_hash)
+        delete(PasswordReset)
+        .where(PasswordReset.user_id == user_id, PasswordReset.expires_at > now)
+        .returning(PasswordReset.token_hash)
     )
-    return await get_user(session, user_id) if token_hash in redeemed.all() else None
+    return token_hash in redeemed.all()
 
 
 async def update_name(session: Session, user_id: UUID, name: str) -> UserRecord:

@@ -12,11 +12,13 @@ from app.adapters.mail import (
     session_ended_mail,
 )
 from app.core.dependencies import (
+    TAKES_CREDENTIALS,
     AccountActor,
     AnyActor,
     AppResources,
     BriefActor,
     DbSession,
+    Hashing,
     Now,
     Public,
     RequestClient,
@@ -43,11 +45,12 @@ ON_ITS_WAY = "If there is an account with this address, a message with a reset t
     "/register",
     status_code=status.HTTP_201_CREATED,
     response_model=wire.User,
-    responses=responses("email_taken", "body_too_large", "invalid_request", "busy"),
+    responses=responses("email_taken", "too_many_attempts", "body_too_large", "invalid_request", "busy"),
 )
 async def register(
     body: wire.Registration,
     resources: AppResources,
+    passwords: Hashing,
     session: DbSession,
     client: RequestClient,
     now: Now,
@@ -60,7 +63,7 @@ async def register(
     """
     return await accounts.register(
         session,
-        resources.passwords,
+        passwords,
         email=body.email,
         password=body.password.get_secret_value(),
         name=body.name,
@@ -90,6 +93,7 @@ async def register(
 async def login(
     form: Annotated[wire.LoginForm, Form()],
     resources: AppResources,
+    passwords: Hashing,
     client: RequestClient,
     now: Now,
     tasks: BackgroundTasks,
@@ -104,7 +108,7 @@ async def login(
     """
     grant = await sessions.log_in(
         resources.sessions,
-        resources.passwords,
+        passwords,
         resources.settings,
         email=form.username,
         password=form.password.get_secret_value(),
@@ -119,6 +123,7 @@ async def login(
 
 @router.post(
     "/refresh",
+    dependencies=[TAKES_CREDENTIALS],
     response_model=wire.Token,
     responses=responses("invalid_refresh_token", "body_too_large", "invalid_request", "busy"),
 )
@@ -171,7 +176,10 @@ async def logout(actor: AccountActor, response: Response, session: DbSession, _:
 
 
 @router.post(
-    "/forgot-password", response_model=wire.Message, responses=responses("body_too_large", "invalid_request", "busy")
+    "/forgot-password",
+    dependencies=[TAKES_CREDENTIALS],
+    response_model=wire.Message,
+    responses=responses("body_too_large", "invalid_request", "busy"),
 )
 async def forgot_password(
     body: wire.ForgottenPassword,
@@ -194,12 +202,12 @@ async def forgot_password(
 @router.post(
     "/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses("invalid_reset_token", "body_too_large", "invalid_request", "busy"),
+    responses=responses("invalid_reset_token", "too_many_attempts", "body_too_large", "invalid_request", "busy"),
 )
 async def reset_password(
     body: wire.PasswordReset,
     resources: AppResources,
-    session: DbSession,
+    passwords: Hashing,
     client: RequestClient,
     now: Now,
     tasks: BackgroundTasks,
@@ -211,8 +219,8 @@ async def reset_password(
     the owner of the address.
     """
     address = await accounts.reset_password(
-        session,
-        resources.passwords,
+        resources.sessions,
+        passwords,
         resources.settings,
         token=body.token.get_secret_value(),
         new_password=body.new_password.get_secret_value(),
@@ -231,6 +239,7 @@ async def change_password(
     body: wire.PasswordChange,
     actor: BriefActor,
     resources: AppResources,
+    passwords: Hashing,
     client: RequestClient,
     now: Now,
     tasks: BackgroundTasks,
@@ -238,7 +247,7 @@ async def change_password(
     """Choose a new password. Every other session of yours ends, and a message tells you."""
     address = await accounts.change_password(
         resources.sessions,
-        resources.passwords,
+        passwords,
         resources.settings,
         actor,
         current_password=body.current_password.get_secret_value(),

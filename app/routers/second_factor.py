@@ -7,7 +7,14 @@ from app.adapters.mail import (
     second_factor_removed_mail,
     second_factor_set_up_mail,
 )
-from app.core.dependencies import AccountActor, AppResources, DbSession, FreshAccountActor, Now
+from app.core.dependencies import (
+    TAKES_CREDENTIALS,
+    AccountActor,
+    AppResources,
+    DbSession,
+    FreshAccountActor,
+    Now,
+)
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import Trail
@@ -43,6 +50,7 @@ async def set_up_second_factor(
 
 @router.post(
     "/confirm",
+    dependencies=[TAKES_CREDENTIALS],
     response_model=wire.RecoveryCodes,
     responses=responses(
         "not_authenticated",

@@ -11,6 +11,7 @@ from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, find_weakness, hash_token, new_token
 from app.core.settings import Settings
+from app.core.text import canonical_email
 from app.db.session import Session, Sessions
 from app.repositories import doctors, sessions, users
 from app.repositories.doctors import DoctorRecord
@@ -51,7 +52,8 @@ async def register(
     """
     _check_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
     # Before the first statement: no connection waits for the hashing.
-    password_hash = await passwords.hash(password)
+    async with passwords.line(canonical_email(email)):
+        password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), email, name, role, now)
     await users.insert_user(session, user, password_hash)
     if role is Role.DOCTOR:
@@ -88,7 +90,7 @@ async def request_password_reset(transactions: Sessions, *, email: str, now: dat
 
 
 async def reset_password(
-    session: Session,
+    transactions: Sessions,
     passwords: Passwords,
     settings: Settings,
     *,
@@ -101,8 +103,9 @@ async def reset_password(
 
     ``invalid_reset_token`` if the token cannot be used. A second factor stays, and is asked for as before.
     """
-    password_hash = await passwords.hash(new_password)
-    user = await users.redeem_password_reset(session, token_hash=hash_token(token), now=now)
+    token_hash = hash_token(token)
+    async with transactions.read() as session:
+        user = await users.find_password_reset(session, token_hash=token_hash, now=now)
     if user is None:
         raise DomainError("invalid_reset_token")
     _check_password(
@@ -112,10 +115,16 @@ async def reset_password(
         refuse_weak=settings.refuses_weak_passwords,
         field="new_password",
     )
-    await users.update_password(session, user.id, password_hash)
-    await sessions.delete_sessions(session, user.id)
-    await forget_attempts(session, settings, email=user.email, client=client)
-    await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
+    async with passwords.line(canonical_email(user.email)):
+        password_hash = await passwords.hash(new_password)
+    async with transactions.write() as session:
+        # While the password was hashed, the token may have been used.
+        if not await users.redeem_password_reset(session, user.id, token_hash=token_hash, now=now):
+            raise DomainError("invalid_reset_token")
+        await users.update_password(session, user.id, password_hash)
+        await sessions.delete_sessions(session, user.id)
+        await forget_attempts(session, settings, email=user.email, client=client)
+        await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
     return user.email
 
 
@@ -158,7 +167,8 @@ async def change_password(
         if error.code != "invalid_credentials":
             raise
         raise invalid_field("current_password", "is not your password") from error
-    password_hash = await passwords.hash(new_password)
+    async with passwords.line(canonical_email(user.email)):
+        password_hash = await passwords.hash(new_password)
     async with transactions.write() as session:
         if not await users.holds_password(session, actor.id, credentials.password_hash, to_change_it=True):
             raise DomainError("not_authenticated")

@@ -142,6 +142,23 @@ async def check_password(
     same is done for an address without an account. What comes of it is recorded under the name of the ``action`` that
     asked for it, unless it is refused without a look at the password. To be followed by ``forget_attempts``.
     """
+    async with passwords.line(canonical_email(email)):
+        return await _check_in_turn(
+            transactions, passwords, settings, action, email=email, password=password, client=client, now=now
+        )
+
+
+async def _check_in_turn(
+    transactions: Sessions,
+    passwords: Passwords,
+    settings: Settings,
+    action: str,
+    *,
+    email: str,
+    password: str,
+    client: Client,
+    now: datetime,
+) -> Credentials:
     too_many_of_all = None
     # A transaction of its own: no connection is held while the hash is computed.
     async with transactions.write() as session:

@@ -7,7 +7,7 @@ from fastapi import BackgroundTasks, Response
 from pydantic import BaseModel, TypeAdapter
 
 from app.adapters.mail import password_changed_mail
-from app.core.dependencies import DbSession, Now, RequestClient
+from app.core.dependencies import DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.repositories import sessions, users
 from app.routers import privacy as api
@@ -73,14 +73,16 @@ async def show_password(page: AccountPage) -> Response:
 
 
 @router.post("/my/account/password")
-async def change_password(page: BriefPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks) -> Response:
+async def change_password(
+    page: BriefPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
     """Sets a new password; every other session of hers ends."""
     resources = page.resources
     try:
         typed = form.read(wire.PasswordChange)
         address = await accounts.change_password(
             resources.sessions,
-            resources.passwords,
+            passwords,
             resources.settings,
             page.actor,
             current_password=typed.current_password.get_secret_value(),

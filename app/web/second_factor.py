@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 from segno import make
 
 from app.adapters.mail import recovery_codes_renewed_mail, second_factor_removed_mail, second_factor_set_up_mail
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import TAKES_CREDENTIALS, DbSession, Now
 from app.core.errors import DomainError
 from app.core.one_time_codes import provisioning_uri
 from app.repositories import users
@@ -43,7 +43,7 @@ async def set_up_second_factor(page: FreshAccountPage, _form: SentForm, session:
     return page.render("second_factor_new.html", form=form, picture=_draw(new.provisioning_uri))
 
 
-@router.post("/my/account/second-factor/confirm")
+@router.post("/my/account/second-factor/confirm", dependencies=[TAKES_CREDENTIALS])
 async def confirm_second_factor(
     page: FreshAccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: Trail
 ) -> Response:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import BackgroundTasks, Query, Response
 
 from app.adapters.mail import password_changed_mail, password_reset_mail, recovery_code_used_mail
-from app.core.dependencies import AppResources, DbSession, Now, RequestClient
+from app.core.dependencies import TAKES_CREDENTIALS, AppResources, DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.repositories.sessions import delete_session
@@ -55,14 +55,16 @@ async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
 
 
 @router.post("/sign-in")
-async def sign_in(page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks) -> Response:
+async def sign_in(
+    page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
     """Begins a session, and goes on where somebody wanted to."""
     resources = page.resources
     try:
         typed = form.read(SignIn)
         grant = await sessions.log_in(
             resources.sessions,
-            resources.passwords,
+            passwords,
             resources.settings,
             email=typed.username,
             password=typed.password.get_secret_value(),
@@ -101,7 +103,9 @@ async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
 
 
 @router.post("/register")
-async def register(page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks) -> Response:
+async def register(
+    page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
     """Makes a patient's account, and signs her in."""
     resources = page.resources
     try:
@@ -109,7 +113,7 @@ async def register(page: BriefPublicPage, form: SentForm, client: RequestClient,
         async with resources.sessions.write() as session:
             await accounts.register(
                 session,
-                resources.passwords,
+                passwords,
                 email=typed.email,
                 password=typed.password.get_secret_value(),
                 name=typed.name,
@@ -120,7 +124,7 @@ async def register(page: BriefPublicPage, form: SentForm, client: RequestClient,
             )
     except DomainError as error:
         raise refuse(page, "register.html", form, error) from error
-    return await sign_in(page, Form({**form.values, "username": typed.email}), client, tasks)
+    return await sign_in(page, Form({**form.values, "username": typed.email}), passwords, client, tasks)
 
 
 @router.post("/sign-out")
@@ -139,7 +143,7 @@ async def show_forgotten(page: PublicPage) -> Response:
     return page.render("forgotten.html", form=Form())
 
 
-@router.post("/forgotten")
+@router.post("/forgotten", dependencies=[TAKES_CREDENTIALS])
 async def forgot_password(
     page: BriefPublicPage, form: SentForm, resources: AppResources, now: Now, tasks: BackgroundTasks
 ) -> Response:
@@ -165,10 +169,10 @@ async def show_reset(page: PublicPage) -> Response:
 
 @router.post("/reset")
 async def reset_password(
-    page: PublicPage,
+    page: BriefPublicPage,
     form: SentForm,
     resources: AppResources,
-    session: DbSession,
+    passwords: Hashing,
     client: RequestClient,
     now: Now,
     tasks: BackgroundTasks,
@@ -177,8 +181,8 @@ async def reset_password(
     try:
         typed = form.read(wire.PasswordReset)
         address = await accounts.reset_password(
-            session,
-            resources.passwords,
+            resources.sessions,
+            passwords,
             resources.settings,
             token=typed.token.get_secret_value(),
             new_password=typed.new_password.get_secret_value(),

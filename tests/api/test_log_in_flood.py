@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.core.security import Passwords
+from app.core.security import MAX_IN_LINE, Passwords
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
 from tests.conftest import Join
 from tests.databases import settings_for
@@ -56,6 +56,28 @@ async def test_bookings_go_on_while_forty_log_in(
                 await patient.book(doctor, f"2026-12-08T{hour:02}:00:00Z")
             assert not any(log_in.done() for log_in in log_ins), "the bookings did not wait for the hashing"
     assert {log_in.result().status_code for log_in in log_ins} == {200}
+
+
+async def test_one_account_cannot_fill_the_queue(
+    app: FastAPI, client: httpx2.AsyncClient, settings: Settings, patient: Person, doctor: Person
+) -> None:
+    """Its requests wait for each other, and for no more than ten of them: others are hashed as if it were not there."""
+    passwords: Passwords = app.state.resources.passwords
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        with occupied(passwords, settings.password_workers):
+            flood = [group.create_task(attempt(client, patient.email)) for _ in range(60)]
+            while sum(each.done() for each in flood) < 60 - MAX_IN_LINE:  # noqa: ASYNC110 - what is waited for is a count
+                await asyncio.sleep(0.01)
+            other = group.create_task(attempt(client, doctor.email))
+            while passwords._room > settings.password_workers + settings.password_queue - 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            refused = [each.result() for each in flood if each.done()]
+    for answer in refused:
+        problem(answer, 429, "too_many_attempts")
+        assert answer.headers["retry-after"] == "1"
+    assert other.result().status_code == 200
+    assert Counter(each.result().status_code for each in flood) == {200: MAX_IN_LINE, 429: 60 - MAX_IN_LINE}
+    assert passwords._lines == {}
 
 
 async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.AsyncClient, settings: Settings) -> None:

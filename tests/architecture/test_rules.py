@@ -219,7 +219,7 @@ def test_every_page_names_whom_it_is_for() -> None:
         "GET /forgotten": "PublicPage",
         "POST /forgotten": "BriefPublicPage",
         "GET /reset": "PublicPage",
-        "POST /reset": "PublicPage",
+        "POST /reset": "BriefPublicPage",
         "GET /preferences": "PublicPage",
         "POST /preferences": "PublicPage",
         "POST /language": "PublicPage",
@@ -389,6 +389,13 @@ def test_every_route_names_who_may_call_it() -> None:
         "DELETE /holds/{hold_id:uuid}": "PatientActor",
         "GET /admin/audit": "AdminActor",
     }
+
+
+def test_a_route_that_hashes_finds_its_caller_in_a_transaction_of_its_own() -> None:
+    holding = {dependencies.find_viewer, visitors.find_visitor, open_trail, reserve_key, answer_once}
+    for route in [*routes(), *pages()]:
+        called = {each.call for each in dependants(route.dependant)}
+        assert dependencies.get_passwords not in called or not called & holding, route.path
 
 
 def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:

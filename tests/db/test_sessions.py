@@ -295,23 +295,3 @@ async def test_a_request_holds_one_connection(doctor: Person, app: FastAPI) -> N
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T10:00:00Z")
     await doctor.get("/doctors/me/appointments")
     assert (most, taken) == (1, 0)
-
-
-async def test_no_connection_is_held_while_a_password_is_hashed(
-    app: FastAPI, client: httpx2.AsyncClient, patient: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    resources: Resources = app.state.resources
-    pool = resources.sessions.engine.sync_engine.pool
-    held: list[int] = []
-    verify = type(resources.passwords)._run
-
-    async def watch(*arguments: object) -> object:
-        held.append(pool.checkedout())  # type: ignore[attr-defined] # it is a queue pool
-        return await verify(*arguments)  # type: ignore[arg-type] # as it came
-
-    monkeypatch.setattr(type(resources.passwords), "_run", watch)
-    await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD})
-    body = {"email": "ben@example.com", "password": PASSWORD, "name": "Ben", "role": "patient"}
-    await client.post("/auth/register", json=body)
-    await client.post("/auth/reset-password", json={"token": "x", "new_password": PASSWORD})
-    assert held == [0, 0, 0]

@@ -16,7 +16,7 @@ from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.db.session import Sessions
 from app.edge import limits as edge_limits
-from app.edge.limits import DOORS, UNLIMITED
+from app.edge.limits import UNLIMITED, credential_routes
 from tests.databases import settings_for
 from tests.edge.conftest import Start, client_of
 from tests.people import Person, problem
@@ -110,20 +110,32 @@ async def test_who_asks_too_often_waits_for_the_refusal_and_nobody_else_does(
             refused(await each)
 
 
-@pytest.mark.parametrize("path", sorted(DOORS))
-async def test_the_doors_have_a_lower_limit(start: Start, path: str) -> None:
+CREDENTIAL_PATHS = {
+    *("/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"),
+    *("/auth/change-password", "/auth/second-factor/confirm"),
+    *("/register", "/sign-in", "/forgotten", "/reset", "/my/account/password", "/my/account/second-factor/confirm"),
+}
+
+
+def test_what_takes_credentials(assembled: FastAPI) -> None:
+    assert {route.path for route in credential_routes(assembled)} == CREDENTIAL_PATHS
+
+
+@pytest.mark.parametrize("path", sorted(CREDENTIAL_PATHS))
+async def test_what_takes_credentials_has_a_lower_limit(start: Start, path: str) -> None:
     async with client_of(await start(rate_limit_login="2/day")) as client:
         for left in (1, 0):
             answer = await client.post(path)
             assert answer.headers["ratelimit"].startswith(f'"login";r={left};')
-            assert answer.status_code in {422, 403}  # nothing, or a form that is none of ours
+            assert answer.status_code in {303, 401, 403, 422}  # nothing is sent along
         refused(await client.post(path, json={"email": "ann@example.com"}))
-        for other in DOORS:
+        for other in CREDENTIAL_PATHS:
             refused(await client.post(other))
+            refused(await client.post(f"{other}/"))
         assert (await client.get("/doctors")).status_code == 200
 
 
-def test_whatever_anybody_may_post_to_is_a_door(assembled: FastAPI) -> None:
+def test_what_may_be_posted_to_without_a_log_in_takes_credentials(assembled: FastAPI) -> None:
     routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
     open_to_all = {
         route.path
@@ -131,7 +143,7 @@ def test_whatever_anybody_may_post_to_is_a_door(assembled: FastAPI) -> None:
         if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and not needs_a_token(route)
     }
     choices_that_a_browser_keeps = {"/language", "/preferences"}
-    assert open_to_all - choices_that_a_browser_keeps == DOORS
+    assert open_to_all - choices_that_a_browser_keeps <= CREDENTIAL_PATHS
 
 
 def needs_a_token(route: APIRoute) -> bool:
@@ -207,13 +219,13 @@ async def test_the_number_of_counters_is_bounded(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(limits, "MOST_COUNTERS", 50)
     counting = limits_of(rate_limit_per_address="1/day")
     for number in range(500):
-        await counting.count_address(f"10.0.{number // 250}.{number % 250}", at_a_door=False, quotas=[])
+        await counting.count_address(f"10.0.{number // 250}.{number % 250}", takes_credentials=False, quotas=[])
     memory = counting._limiter.storage
     assert isinstance(memory, limits.BoundedMemory)
     assert len(memory.storage) == len(memory.expirations) == 50
     assert not memory.locks
     with pytest.raises(DomainError):  # the latest are remembered
-        await counting.count_address("10.0.1.249", at_a_door=False, quotas=[])
+        await counting.count_address("10.0.1.249", takes_credentials=False, quotas=[])
 
 
 async def test_whoever_waits_as_told_is_let_in() -> None:
@@ -223,12 +235,12 @@ async def test_whoever_waits_as_told_is_let_in() -> None:
             await ask_until_refused(counting)
         assert refusal.value.retry_after
         await asyncio.sleep(refusal.value.retry_after)
-        await counting.count_address("192.0.2.1", at_a_door=False, quotas=[])
+        await counting.count_address("192.0.2.1", takes_credentials=False, quotas=[])
 
 
 async def ask_until_refused(counting: Limits) -> None:
     while True:
-        await counting.count_address("192.0.2.1", at_a_door=False, quotas=[])
+        await counting.count_address("192.0.2.1", takes_credentials=False, quotas=[])
 
 
 def limits_of(**rates: str) -> Limits:
