@@ -23,6 +23,7 @@ from app.demo import fill
 from app.schemas.fields import Email, Name, NewPassword
 from app.services import accounts, audit
 from app.services.audit import BrokenChainError
+from app.services.time_zones import OlderTimeZonesError, register_release
 
 LONGEST_MIGRATION = 3600  # seconds
 PROGRESS = 100_000  # events
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         reasons = [f"{each.field} {each.message}" for each in error.errors] or [str(error.__cause__ or "")]
         print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)
         return 1
-    except (UnknownSchemaError, BrokenChainError) as error:
+    except (UnknownSchemaError, OlderTimeZonesError, BrokenChainError) as error:
         print(error, file=sys.stderr)
         return 1
     except ValidationError as error:
@@ -126,7 +127,9 @@ async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -
 async def _demo(settings: Settings, _options: argparse.Namespace) -> None:
     async with _engine(settings) as engine:
         await ensure_newest(engine)
-        await fill(Sessions(engine), settings, clock.now())
+        sessions = Sessions(engine)
+        await register_release(sessions, allow_older=settings.allow_older_time_zones, now=clock.now())
+        await fill(sessions, settings, clock.now())
 
 
 @asynccontextmanager

@@ -1,11 +1,13 @@
 """The application: settings, routers, error handlers. No logic."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
+from tzdata import IANA_VERSION
 
 from app.adapters.mail import Mailer, print_mail
 from app.core import clock as system_clock
@@ -21,7 +23,7 @@ from app.db.schema import ensure_newest
 from app.db.session import Sessions
 from app.edge import metrics
 from app.edge.stack import add_edge
-from app.jobs import looking, sealing, sweeping
+from app.jobs import looking, sealing, sweeping, time_zones
 from app.jobs.repeating import repeating
 from app.routers import (
     admin,
@@ -41,6 +43,7 @@ from app.routers import (
     sessions,
     visit_types,
 )
+from app.services.time_zones import register_release
 from app.web import (
     account,
     assets,
@@ -66,6 +69,8 @@ from app.web import problems as pages_of_problems
 from app.web import search as search_page
 from app.web import second_factor as second_factor_pages
 
+log = logging.getLogger(__name__)
+
 
 @asynccontextmanager
 async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> AsyncIterator[Resources]:
@@ -78,7 +83,10 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
     passwords = Passwords(settings)
     try:
         await ensure_newest(engine)
-        yield Resources(settings, Sessions(engine), passwords, clock, mailer, Limits(settings))
+        sessions = Sessions(engine)
+        await register_release(sessions, allow_older=settings.allow_older_time_zones, now=clock())
+        log.info("time zones: IANA %s", IANA_VERSION)
+        yield Resources(settings, sessions, passwords, clock, mailer, Limits(settings))
     finally:
         passwords.close()
         await engine.dispose()
@@ -104,6 +112,9 @@ def create_app(
                 repeating("looking", partial(looking.look_once, resources.sessions, clock), seconds=looking.SECONDS),
                 repeating(
                     "sweeping", partial(sweeping.sweep_once, resources.sessions, clock), seconds=sweeping.SECONDS
+                ),
+                repeating(
+                    "time zones", partial(time_zones.apply_once, resources.sessions, clock), seconds=time_zones.SECONDS
                 ),
             ):
                 app.state.resources = resources

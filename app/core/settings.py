@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     doctor_approval: Literal["open", "required"] = "open"
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
+    allow_older_time_zones: bool = False
     password_workers: Annotated[PositiveInt, Field(le=64)] = 2
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
     password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB

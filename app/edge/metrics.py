@@ -5,8 +5,9 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Request, Response
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from tzdata import IANA_VERSION
 
 from app.core.dependencies import AppResources, Public
 from app.core.errors import DomainError
@@ -26,6 +27,7 @@ class Metrics:
             ("operation", "method", "status"),
             registry=self.registry,
         )
+        Info("time_zone_data", "The time-zone data in use.", registry=self.registry).info({"version": IANA_VERSION})
 
 
 @router.get("/metrics")

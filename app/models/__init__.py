@@ -4,6 +4,7 @@ from app.models.doctor import Availability, Doctor, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownClient, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
 from app.models.offer import DoctorLanguage, Offer
+from app.models.time_zones import TimeZoneRelease
 from app.models.user import PasswordReset, User
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "RefreshToken",
     "SecondFactor",
     "TimeOff",
+    "TimeZoneRelease",
     "User",
     "VisitType",
 ]

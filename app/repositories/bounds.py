@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, case, delete, insert, select, update
+from sqlalchemy import Select, bindparam, case, delete, insert, not_, select, update
+from tzdata import IANA_VERSION
 from uuid_utils.compat import uuid7
 
 from app.core.text import search_key
@@ -15,6 +16,7 @@ from app.db.lists import padded
 from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, VisitType
 from app.models.offer import ANY_LANGUAGE
+from app.repositories.time_zones import has_newer_release
 from app.scheduling.intervals import from_instant
 from app.scheduling.turns import place_of
 from app.scheduling.visits import VisitMode
@@ -142,10 +144,13 @@ _RAISE = (
 async def raise_bounds(session: Session, findings: Collection[Finding]) -> None:
     """Writes down what was found out, of those offers of which it still holds.
 
-    Waits for nobody: an offer that somebody else is about to change is left out.
+    Waits for nobody: an offer that somebody else is about to change is left out. Once another process has newer
+    time-zone data, nothing is written.
     """
     by_id = {finding.offer_id: finding for finding in findings}
-    known = select(Offer.id).where(Offer.id.in_(padded(by_id)), Offer.language == ANY_LANGUAGE)
+    known = select(Offer.id).where(
+        Offer.id.in_(padded(by_id)), Offer.language == ANY_LANGUAGE, not_(has_newer_release(IANA_VERSION))
+    )
     free = known.order_by(Offer.id).with_for_update(skip_locked=True)
     raised = [
         {"offer_id": each.offer_id, "seen": each.revision, "bound": each.bound, "then": each.turn}

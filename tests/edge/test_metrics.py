@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from tzdata import IANA_VERSION
 
 from tests.edge.conftest import Start, client_of
 from tests.people import problem
@@ -40,6 +41,12 @@ async def test_requests_are_measured_by_operation(watched: FastAPI) -> None:
     }
     assert counted == {("list_doctors", "GET", "200"): 3, ("get_doctor", "GET", "404"): 1}
     assert [sample.value for sample in metrics["http_requests_in_flight"].samples] == [1]
+
+
+async def test_the_release_of_the_time_zones_is_shown(watched: FastAPI) -> None:
+    async with client_of(watched) as client:
+        [shown] = (await read(client))["time_zone_data_info"].samples
+    assert shown.labels == {"version": IANA_VERSION}
 
 
 async def test_each_application_has_its_own(watched: FastAPI, start: Start) -> None:

@@ -86,7 +86,7 @@ def test_notice_is_time_that_goes_by_and_not_time_on_the_clock() -> None:
         (Rules(CAIRO, ()), "2026-04-22T12:00Z", 1, "2026-04-23T22:00Z"),
         (Rules(CAIRO, ()), "2026-04-22T12:00Z", 2, "2026-04-24T21:00Z"),
         (Rules(CAIRO, ()), "2026-10-28T12:00Z", 1, "2026-10-29T22:00Z"),
-        (Rules(HAVANA, ()), "2026-10-30T12:00Z", 1, "2026-11-01T04:00Z"),
+        (Rules(HAVANA, ()), "2025-10-31T12:00Z", 1, "2025-11-02T04:00Z"),
         (Rules(ST_JOHNS, ()), "2010-11-07T02:45Z", 0, "2010-11-08T03:30Z"),
     ],
 )
@@ -130,8 +130,8 @@ def two_a_day(rules: Rules) -> Rules:
         # 23:30 comes twice on one day.
         (Rules(CAIRO, ()), ["2026-10-29T20:30Z", "2026-10-29T21:30Z"], "2026-10-29"),
         (Rules(CAIRO, ()), ["2026-10-29T21:30Z", "2026-10-29T22:00Z"], None),
-        (Rules(HAVANA, ()), ["2026-11-01T04:15Z", "2026-11-01T05:15Z"], "2026-11-01"),
-        (Rules(HAVANA, ()), ["2026-11-01T03:45Z", "2026-11-01T04:00Z"], None),
+        (Rules(HAVANA, ()), ["2025-11-02T04:15Z", "2025-11-02T05:15Z"], "2025-11-02"),
+        (Rules(HAVANA, ()), ["2025-11-02T03:45Z", "2025-11-02T04:00Z"], None),
         # The clock shows the sixth again, but its end has passed.
         (Rules(ST_JOHNS, ()), ["2010-11-07T02:30Z", "2010-11-07T02:45Z"], "2010-11-07"),
         (Rules(ST_JOHNS, ()), ["2010-11-07T02:00Z", "2010-11-07T02:45Z"], None),

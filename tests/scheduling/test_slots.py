@@ -115,8 +115,8 @@ def test_an_hour_that_comes_twice_has_its_slots_twice_and_each_books_once() -> N
             ["23:00", "23:30", "01:00", "01:30"],
         ),
         (
-            Rules(HAVANA, (available("2026-10-31T23:30", "2026-11-01T01:00"),)),
-            "2026-11-01",
+            Rules(HAVANA, (available("2025-11-01T23:30", "2025-11-02T01:00"),)),
+            "2025-11-02",
             ["23:30", "00:00", "00:30", "00:00", "00:30"],
         ),
         # 23:01 comes again a minute after midnight.
