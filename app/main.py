@@ -109,7 +109,11 @@ def create_app(
                     partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret), sealing.Memory()),
                     seconds=sealing.SECONDS,
                 ),
-                repeating("looking", partial(looking.look_once, resources.sessions, clock), seconds=looking.SECONDS),
+                repeating(
+                    "looking",
+                    partial(looking.look_once, resources.sessions, resources.processor, clock),
+                    seconds=looking.SECONDS,
+                ),
                 repeating(
                     "sweeping", partial(sweeping.sweep_once, resources.sessions, clock), seconds=sweeping.SECONDS
                 ),

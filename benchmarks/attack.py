@@ -41,8 +41,9 @@ OF_EACH_KIND, TRICKLES, TIMES_AS_LONG = 2, 20, 3.0  # attackers; connections of 
 FEWEST_ROUNDS, MOST_ROUNDS = 5, 9
 ROUND, WARM_UP, PAUSE, LONGEST_ANSWER = 10, 5, 0.12, 30  # seconds
 RATES = ("RATE_LIMIT_PER_ADDRESS", "RATE_LIMIT_LOGIN", "RATE_LIMIT_PER_ACCOUNT")
+BOUNDS = ("MAX_IN_FLIGHT_PER_CLIENT", "MAX_SEARCH_SECONDS")
 VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
-LIMITS = {name: Settings.model_fields[name.lower()].default for name in RATES}
+LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *BOUNDS)}
 UNLIMITED = httpx2.Limits(max_connections=None)
 BIG_BODY = b"x" * 9_000_000
 JSON = {"Content-Type": "application/json"}
@@ -96,8 +97,9 @@ def connected(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
 
 async def compare(url: str, rounds: int) -> list[tuple[Round, Round]]:
     """Quiet rounds and rounds under attack, in turn; a first quiet one does not count."""
-    hashing: dict[str, Any] = {"PASSWORD_MEMORY_KIB": str(SAFE_MEMORY_KIB), "PASSWORD_PASSES": str(SAFE_PASSES)}
-    async with serve(await migrate(url), 1, **hashing, **LIMITS) as [server], AsyncExitStack() as stack:
+    hashing = {"PASSWORD_MEMORY_KIB": str(SAFE_MEMORY_KIB), "PASSWORD_PASSES": str(SAFE_PASSES)}
+    environment: dict[str, Any] = hashing | LIMITS
+    async with serve(await migrate(url), 1, **environment) as [server], AsyncExitStack() as stack:
         clients = [connected(server.url, f"127.0.1.{number + 1}") for number in range(CLIENTS)]
         visitors = [await visitor(await stack.enter_async_context(client)) for client in clients]
         await use(server, visitors, 2)

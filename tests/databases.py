@@ -18,7 +18,13 @@ from app.db.engine import create_engine
 from app.db.session import Session, Sessions
 from app.models import User
 
-UNLIMITED: dict[str, Any] = {"rate_limit_per_address": OFF, "rate_limit_login": OFF, "rate_limit_per_account": OFF}
+UNLIMITED: dict[str, Any] = {
+    "rate_limit_per_address": OFF,
+    "rate_limit_login": OFF,
+    "rate_limit_per_account": OFF,
+    "max_in_flight_per_client": 100_000,
+    "max_search_seconds": 60,
+}
 
 
 def settings_for(url: str, **changes: Any) -> Settings:

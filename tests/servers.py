@@ -39,7 +39,7 @@ class Server:
             stderr=stderr,
             env=os.environ
             | {"DATABASE_URL": database_url, "PASSWORD_MEMORY_KIB": "8", "PASSWORD_PASSES": "1", "LOG_LEVEL": "warning"}
-            | {name.upper(): value for name, value in UNLIMITED.items()}
+            | {name.upper(): str(value) for name, value in UNLIMITED.items()}
             | environment,
         )
 

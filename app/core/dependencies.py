@@ -20,6 +20,7 @@ from app.adapters.mail import Mailer
 from app.core.addresses import UNKNOWN, read_address
 from app.core.clients import Client
 from app.core.clock import Clock
+from app.core.computing import Computation, Processor
 from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.core.permissions import Actor, Role
@@ -49,6 +50,11 @@ class Resources:
     mailer: Mailer
     limits: Limits
     readiness: Readiness = field(default_factory=Readiness)
+    processor: Processor = field(default_factory=Processor)
+
+    def search_time(self) -> Computation:
+        """The processor time that one request may spend on searching."""
+        return Computation(self.processor, self.settings.max_search_seconds)
 
     @property
     def secret(self) -> str:

@@ -28,10 +28,11 @@ class Session:
     is ``Prepared``, and goes to the driver (ADR 0026).
     """
 
-    def __init__(self, engine: AsyncEngine, begin: str) -> None:
+    def __init__(self, engine: AsyncEngine, begin: str, *, reads: bool = False) -> None:
         self.dialect: Dialect = engine.dialect
         self._engine = engine
         self._begin = begin
+        self._reads = reads
         self._begun: Driver | None = None
 
     async def connection(self) -> AsyncConnection:
@@ -91,6 +92,14 @@ class Session:
         compiled = prepared.compiled(self.dialect, tuple(rows[0]))
         await driver.send(compiled.sql, [compiled.bind(values) for values in rows])
 
+    async def release(self) -> None:
+        """Gives the connection of a reader back before a long computation; the next statement begins anew.
+
+        A writer keeps its transaction.
+        """
+        if self._reads:
+            await self._end("ROLLBACK")
+
     async def commit(self) -> None:
         """Ends the transaction; for ``Sessions`` alone."""
         if await self._end("COMMIT") == "ROLLBACK":
@@ -145,7 +154,7 @@ class Sessions:
     async def read(self) -> AsyncIterator[Session]:
         """A transaction that cannot change anything; always rolled back."""
         with busy_if_away():
-            session = Session(self.engine, self._begin_reading)
+            session = Session(self.engine, self._begin_reading, reads=True)
             try:
                 yield session
             except BaseException:

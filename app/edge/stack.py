@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid4
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.core.settings import Settings
+from app.edge.in_flight import InFlight
 from app.edge.limits import RateLimits
 from app.edge.metrics import Metrics
 from app.edge.watching import Bugs, Watch
@@ -35,6 +36,7 @@ def add_edge(app: FastAPI, settings: Settings) -> None:
     app.state.metrics = Metrics()
     app.add_middleware(Bugs)
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, seconds=settings.request_body_seconds)
+    app.add_middleware(InFlight, limit=settings.max_in_flight_per_client)
     app.add_middleware(RateLimits)
     if settings.cors_allowed:
         app.add_middleware(

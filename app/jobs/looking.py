@@ -4,6 +4,7 @@ A bound says what it did until its visit has begun or cannot be booked in time a
 """
 
 from app.core.clock import Clock
+from app.core.computing import Computation, Processor
 from app.db.session import Sessions
 from app.repositories.offers import list_outdated
 from app.services.candidates import find_bounds
@@ -14,13 +15,13 @@ BATCH = 64
 MOST_BATCHES = 100
 
 
-async def look_once(sessions: Sessions, clock: Clock) -> None:
+async def look_once(sessions: Sessions, processor: Processor, clock: Clock) -> None:
     """Looks at all of them, batch by batch; of very many the rest is left to the next time."""
     for _ in range(MOST_BATCHES):
         now = clock()
         async with sessions.read() as session:
             outdated = await list_outdated(session, now, limit=BATCH)
-            findings = await find_bounds(session, outdated, now)
+            findings = await find_bounds(session, Computation(processor), outdated, now)
         if findings:
             await keep_findings(sessions, findings)
         if len(outdated) < BATCH:

@@ -48,7 +48,7 @@ async def list_doctors(
         limit=query.limit + 1,
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
-    starts, findings = await find_next_starts(session, [doctor.id for doctor in page], now)
+    starts, findings = await find_next_starts(session, resources.search_time(), [doctor.id for doctor in page], now)
     keep_after_answer(tasks, resources.sessions, findings)
     return [wire.ListedDoctor(**asdict(doctor), next_available=starts.get(doctor.id)) for doctor in page]
 

@@ -1,5 +1,6 @@
 """What can be booked: free time, slots, and why a time can or cannot be booked."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -31,20 +32,33 @@ _KEY = TypeAdapter(UUID)
 
 @router.get(
     "/availability",
-    responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "not_found", "invalid_request", "busy"),
+    },
 )
 async def list_free_windows(
-    doctor_id: UUID, query: Annotated[wire.FreeWindowsQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+    doctor_id: UUID,
+    query: Annotated[wire.FreeWindowsQuery, Query()],
+    request: Request,
+    response: Response,
+    session: DbSession,
+    now: Now,
+    viewer: Viewer,
 ) -> list[wire.Window]:
     """List when a doctor is free: open time less booked time, merged and sorted.
 
     If the doctor has no visit types, any visit of 5 minutes to 12 hours that lies within one of these windows can be
-    booked. Time that you hold yourself counts as free for you, if you send your token.
+    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000; the `Link` leads
+    to the rest.
     """
     free = await offers.list_free_windows(
         session, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
     )
-    return [wire.Window(start_time=from_instant(start), end_time=from_instant(end)) for start, end in free]
+    return [
+        wire.Window(start_time=from_instant(start), end_time=from_instant(end))
+        for start, end in _cut(request, response, free)
+    ]
 
 
 @router.get(
@@ -101,10 +115,7 @@ async def list_slots(
         viewer=_id(viewer),
         now=now,
     )
-    if len(found) > offers.MOST_SLOTS:
-        *found, following = found
-        link_to(request, response, {"from": from_instant(following[0]).isoformat().replace("+00:00", "Z")})
-    return [_slot(doctor, each) for each in found]
+    return [_slot(doctor, each) for each in _cut(request, response, found)]
 
 
 @router.get(
@@ -154,6 +165,13 @@ async def explain_time(
 def visit_type_of(doctor_id: UUID, record: VisitTypeRecord) -> wire.VisitType:
     """A visit type, as it is answered."""
     return wire.VisitType(doctor_id=doctor_id, **asdict(record))
+
+
+def _cut(request: Request, response: Response, found: Sequence[Interval]) -> Sequence[Interval]:
+    if len(found) > offers.MOST_SLOTS:
+        *found, following = found
+        link_to(request, response, {"from": from_instant(following[0]).isoformat().replace("+00:00", "Z")})
+    return found
 
 
 def _id(viewer: Actor | None) -> UUID | None:

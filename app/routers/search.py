@@ -60,13 +60,15 @@ async def search_slots(
 
     Each can be booked at this moment, by the same decision that a booking makes. They are sorted by their start; those
     that start together take turns, in an order that is the same for everybody and another one for each time. An empty
-    list says in `Searched-Until` how far it looked. In rare cases so many doctors have nothing at the hours asked for
-    that not all are looked at: then `Searched-Until` is earlier than the last visit of the page, and from then on there
-    may be more than what is listed. A slot that you hold yourself is still yours, if you send your token.
+    list says in `Searched-Until` how far it looked. A search is limited in calendars and in time. Where that does not
+    suffice, because few doctors have time at the hours asked for, `Searched-Until` is earlier than the last visit of
+    the page, and from then on there may be more than what is listed. A slot that you hold yourself is still yours, if
+    you send your token.
     """
     after = read_cursor(query.cursor, PLACE)
     found = await search.search_slots(
         session,
+        resources.search_time(),
         Criteria(
             specialty=query.specialty,
             language=query.language,

@@ -63,7 +63,8 @@ class ListedDoctor(Doctor):
     """A doctor, and when she can be seen."""
 
     next_available: datetime | None = Field(
-        description="When the earliest visit of any kind starts that can be booked; none within 62 days is null."
+        description="When the earliest visit of any kind starts that can be booked; null if there is none within 62 "
+        "days, or if finding it takes too long."
     )
 
     model_config = example(**_AMARA, next_available="2026-12-08T15:30:00Z")

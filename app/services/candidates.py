@@ -1,10 +1,13 @@
 """Looking through the calendars of many doctors at once: the engine of a booking, asked in batches."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from itertools import batched
 from uuid import UUID
 
+from app.core.computing import Computation
 from app.db.session import Session
 from app.repositories import calendar
 from app.repositories.bounds import Finding
@@ -16,6 +19,9 @@ from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_insta
 from app.scheduling.turns import turn_at
 from app.scheduling.visits import Taken, VisitType
 from app.services.offers import LONGEST_LISTING, visit_type_of
+
+LARGEST_BATCH = 128
+"""Calendars that are read by one statement."""
 
 
 @dataclass(slots=True)
@@ -49,10 +55,20 @@ class Candidate:
 
 
 class Look:
-    """Looks for visits that start inside ``windows``, which are sorted and apart, for a ``viewer`` at ``now``."""
+    """Looks for visits that start inside ``windows``, which are sorted and apart, for a ``viewer`` at ``now``.
 
-    def __init__(self, session: Session, windows: Sequence[Interval], viewer: UUID | None, now: datetime) -> None:
-        self._session, self._viewer, self._now = session, viewer, now
+    The session holds no connection while the ``computation`` runs.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        computation: Computation,
+        windows: Sequence[Interval],
+        viewer: UUID | None,
+        now: datetime,
+    ) -> None:
+        self._session, self._computation, self._viewer, self._now = session, computation, viewer, now
         self.windows = windows
         self.first, self.last = windows[0][0], windows[-1][1]
         self._rules: dict[UUID, Rules] = {}
@@ -80,7 +96,17 @@ class Look:
         return candidates
 
     async def go_on(self, candidates: Collection[Candidate]) -> None:
-        """Looks at the next stretch of each candidate; the stretches become longer and longer."""
+        """Looks at the next stretch of each candidate; the stretches become longer and longer.
+
+        Candidates for which the computation has no time left stay as they are.
+        """
+        steps: list[Callable[[], None]] = []
+        for some in batched(candidates, LARGEST_BATCH):
+            steps += await self._read(some)
+        await self._session.release()
+        await self._computation.run(steps)
+
+    async def _read(self, candidates: Sequence[Candidate]) -> list[Callable[[], None]]:
         stretches = [(each, (each.seen, min(each.seen + each.stride, self.last))) for each in candidates]
         reached = [
             reach(each.rules, each.visit_type, (start, end + each.visit_type.duration))
@@ -92,8 +118,10 @@ class Look:
             (min(start for start, _ in reached), max(end for _, end in reached)),
             self._now,
         )
-        for candidate, stretch in stretches:
-            self._look(candidate, stretch, taken[candidate.offer.doctor.id])
+        return [
+            partial(self._look, candidate, stretch, taken[candidate.offer.doctor.id])
+            for candidate, stretch in stretches
+        ]
 
     def _look(
         self, candidate: Candidate, stretch: Interval, calendar_of_doctor: Sequence[tuple[Taken, UUID | None]]
@@ -120,31 +148,34 @@ class Look:
         candidate.stride *= 2
 
 
-async def find_bounds(session: Session, offers: Sequence[OfferRecord], now: datetime) -> Sequence[Finding]:
+async def find_bounds(
+    session: Session, computation: Computation, offers: Sequence[OfferRecord], now: datetime
+) -> Sequence[Finding]:
     """Where the next visits of some offers are."""
     if not offers:
         return ()
     first = to_instant(now)
     last = max(first + LONGEST_LISTING, *(to_instant(offer.not_before) + DAY for offer in offers))
-    look = Look(session, [(first, last)], None, now)
+    look = Look(session, computation, [(first, last)], None, now)
     candidates = await look.begin(offers)
-    while chosen := [each for each in candidates if each.traced and each.seen < last]:
+    while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
         await look.go_on(chosen)
     return [finding for each in candidates if (finding := each.finding())]
 
 
 async def find_next_starts(
-    session: Session, doctor_ids: Collection[UUID], now: datetime
+    session: Session, computation: Computation, doctor_ids: Collection[UUID], now: datetime
 ) -> tuple[Mapping[UUID, datetime], Sequence[Finding]]:
     """When the earliest visits of any kind start that can be booked with some doctors within 62 days.
 
-    Who has none is left out. Beside it: what was found out of bounds.
+    Doctors who have none are left out, and those for whom the computation had no time left. Beside it: what was found
+    out of bounds.
     """
     first = to_instant(now)
-    look = Look(session, [(first, first + LONGEST_LISTING)], None, now)
+    look = Look(session, computation, [(first, first + LONGEST_LISTING)], None, now)
     candidates = await look.begin(await list_offers(session, doctor_ids))
     starts: dict[UUID, int] = {}
-    while chosen := _most_promising(candidates, starts, look.last):
+    while not computation.is_over and (chosen := _most_promising(candidates, starts, look.last)):
         await look.go_on(chosen)
         for each in chosen:
             if each.slots:

@@ -22,6 +22,7 @@ USUAL_LISTING = 14 * DAY
 LONGEST_LISTING = 62 * DAY
 LONGEST_SEARCH = 366 * DAY
 MOST_SLOTS = 2000
+"""Slots, or free windows, in one answer."""
 _STRIDE = 7 * DAY
 
 
@@ -88,13 +89,14 @@ async def list_free_windows(
     """When a doctor can be booked inside ``[start, end)``.
 
     If she has no visit types, the booking accepts whatever lies within one of them. From now unless ``start`` is
-    given, for 14 days unless ``end`` is; at most 62 days.
+    given, for 14 days unless ``end`` is; at most 62 days. At most one more than ``MOST_SLOTS``, as ``list_slots``.
     """
     span = span_of(start, end, USUAL_LISTING, now)
     plan = await get_plan(session, doctor_id, span)
     visit_type = visit_type_of(plan.doctor, None)
     taken = await _taken(session, plan, visit_type, span, viewer, now)
-    return free_windows(plan.rules, visit_type, taken, span, to_instant(now))
+    await session.release()
+    return free_windows(plan.rules, visit_type, taken, span, to_instant(now))[: MOST_SLOTS + 1]
 
 
 async def list_slots(
@@ -118,6 +120,7 @@ async def list_slots(
     plan, visit_type = await _get_plan(session, doctor_id, span, visit_type_id, moving)
     sought = span[0], span[1] + visit_type.duration
     taken = await _taken(session, plan, visit_type, sought, viewer, now, moving)
+    await session.release()
     return plan.doctor, list(islice(_slots(plan.rules, visit_type, taken, span, now, moving), MOST_SLOTS + 1))
 
 
@@ -139,6 +142,7 @@ async def find_next_slot(
     until = first + LONGEST_SEARCH
     plan, visit_type = await _get_plan(session, doctor_id, (first, until), visit_type_id, moving)
     taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now, moving)
+    await session.release()
     span = first, until
     if slot := next(_slots(plan.rules, visit_type, taken, span, now, moving), None):
         return NextSlot(plan.doctor, slot, until, None)
@@ -213,5 +217,8 @@ def _slots(
     """The slots inside ``span``, a week at a time: whoever needs the first ones alone does not pay for all."""
     here = moving and to_instant(moving.start_time)
     for begin in range(span[0], span[1], _STRIDE):
-        found = slots(rules, visit_type, taken, (begin, min(begin + _STRIDE, span[1])), to_instant(now))
+        stretch = begin, min(begin + _STRIDE, span[1])
+        first, last = reach(rules, visit_type, (stretch[0], stretch[1] + visit_type.duration))
+        near = [each for each in taken if each.busy_start < last and each.busy_end > first]
+        found = slots(rules, visit_type, near, stretch, to_instant(now))
         yield from (slot for slot in found if slot[0] != here)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nsmallest
-from itertools import batched
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.core.computing import Computation
 from app.db.planning import plan_once
 from app.db.session import Session, Sessions
 from app.repositories import bounds, offers
@@ -18,12 +18,11 @@ from app.scheduling.hours import WeeklyHours, to_availabilities
 from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_instant
 from app.scheduling.turns import TURNS, beginning_at, turn_at
 from app.scheduling.zones import day_of
-from app.services.candidates import Candidate, Look
+from app.services.candidates import LARGEST_BATCH, Candidate, Look
 from app.services.offers import LONGEST_LISTING, span_of
 
 MOST_LOOKS = 384
 """At so many stretches of calendars is looked for one answer, and at no more."""
-_LARGEST_PAGE = 128
 _OF_ONE_WINDOW = 3
 _NOBODY = UUID(int=0)
 
@@ -63,6 +62,7 @@ class Found:
 
 async def search_slots(
     session: Session,
+    computation: Computation,
     criteria: Criteria,
     *,
     wish: Wish | None,
@@ -77,15 +77,15 @@ async def search_slots(
 
     From now unless ``start`` is given, for 62 days unless ``end`` is, which is the most. Offers are walked in the
     order of their bounds and looked at until none can have an earlier visit. Where that would take more than
-    ``MOST_LOOKS``, the answer is what was found, and says until when nothing is missing.
+    ``MOST_LOOKS``, or more time than the ``computation`` has, the answer is what was found, and says until when
+    nothing is missing.
     """
     span = span_of(start, end, LONGEST_LISTING, now)
     first = max(span[0], to_instant(now), after[0] if after else span[0])
     windows = _windows(wish, (first, span[1])) if first < span[1] else []
     if not windows:
         return Found((), more=False, searched_until=span[1], findings=())
-    await plan_once(session)
-    look = Look(session, windows, viewer, now)
+    look = Look(session, computation, windows, viewer, now)
     walk = _Walk(session, criteria, look, after, now)
     candidates: dict[UUID, Candidate] = {}
     looks = 0
@@ -95,9 +95,11 @@ async def search_slots(
         sure = min((seen, 0, _NOBODY), walk.edge)
         matches = _matches(candidates.values(), after, limit + 1)
         certain = [each for each in matches if each.place <= sure]
-        is_cut = looks >= MOST_LOOKS
+        is_cut = looks >= MOST_LOOKS or computation.is_over
         if len(certain) > limit or sure[0] >= look.last or is_cut:
             break
+        # Anew each time: the connection is given back while the calendars are looked through.
+        await plan_once(session)
         if walk.edge <= (seen, 0, _NOBODY):
             page = await walk.go_on(page_size(walk.expected, limit + 1, walked=len(candidates), found=len(certain)))
             # What was raised meanwhile comes a second time.
@@ -108,8 +110,7 @@ async def search_slots(
             until = min(walk.edge[0], matches[limit].place[0] if len(matches) > limit else walk.edge[0])
             chosen = [each for each in unfinished if each.seen <= until]
         looks += len(chosen)
-        for some in batched(chosen, _LARGEST_PAGE):
-            await look.go_on(some)
+        await look.go_on(chosen)
     listed = matches if is_cut else certain
     more = len(listed) > limit
     return Found(
@@ -132,7 +133,7 @@ def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:
     Twice those that should do, but a third more in any case: where nothing is found any more, an answer must not take
     ever so many small steps. At most as many again, and at first ``expected`` for each visit.
     """
-    most = min(max(expected * wanted, walked), _LARGEST_PAGE)
+    most = min(max(expected * wanted, walked), LARGEST_BATCH)
     return min(most, max(2 * (wanted - found) * walked // found, walked // 3, 1)) if found else most
 
 

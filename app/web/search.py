@@ -67,6 +67,7 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
         after = read_cursor(wanted.after, PLACE)
         found = await search.search_slots(
             session,
+            page.resources.search_time(),
             Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
             wish=Wish(zone, wanted.hours) if wanted.hours else None,
             start=from_instant(day_span(wanted.day, zone)[0]) if wanted.day else None,

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from app.core.computing import Computation, Processor
 from app.db.session import Sessions
 from app.jobs.looking import look_once
 from app.repositories.offers import Criteria
@@ -56,7 +57,16 @@ async def test_the_statements_of_a_search_are_planned_once(sessions: Sessions) -
     async with sessions.read() as session:
         for _ in range(3):
             found = await search.search_slots(
-                session, Criteria(), wish=None, start=None, end=None, after=None, limit=1, viewer=None, now=now
+                session,
+                Computation(Processor()),
+                Criteria(),
+                wish=None,
+                start=None,
+                end=None,
+                after=None,
+                limit=1,
+                viewer=None,
+                now=now,
             )
             assert found.matches
         walks, generic, custom = (await session.execute(plans)).one()
@@ -209,9 +219,9 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     for number in range(3):
         await open_doctor(join, f"Dr {number}")
     clock.advance(minutes=75)
-    await look_once(resources.sessions, clock)
+    await look_once(resources.sessions, resources.processor, clock)
     counted()
-    await look_once(resources.sessions, clock)
+    await look_once(resources.sessions, resources.processor, clock)
     assert counted() == 1, "nothing is left to be looked at"
     await find(client, limit="2")
     assert counted() == planned + 3, "nothing is left to be found out"

@@ -1,0 +1,97 @@
+"""Long computations leave the processor to others, and have an end."""
+
+import asyncio
+from time import thread_time
+
+import pytest
+
+from app.core import computing
+from app.core.computing import Computation, Processor
+from app.core.errors import DomainError
+
+
+def work(seconds: float) -> None:
+    ends = thread_time() + seconds
+    while thread_time() < ends:
+        pass
+
+
+async def count_turns(task: "asyncio.Task[None]") -> int:
+    """How often something else gets the processor while the task runs."""
+    turns = 0
+    while not task.done():
+        turns += 1
+        await asyncio.sleep(0)
+    await task
+    return turns
+
+
+async def test_others_get_the_processor_after_each_slice() -> None:
+    done: list[int] = []
+
+    def step(number: int) -> None:
+        work(computing.SLICE)
+        done.append(number)
+
+    computation = Computation(Processor())
+    task = asyncio.create_task(computation.run([lambda number=number: step(number) for number in range(10)]))  # type: ignore[misc] # a default of a lambda has no type
+    assert await count_turns(task) >= 10
+    assert done == list(range(10))
+    assert not computation.is_over
+
+
+async def test_computations_take_turns_and_one_runs_at_a_time() -> None:
+    processor = Processor()
+    order: list[str] = []
+
+    async def compute(name: str) -> None:
+        def step() -> None:
+            work(computing.SLICE)
+            order.append(name)
+
+        await Computation(processor).run([step] * 4)
+
+    await asyncio.gather(*(compute(name) for name in "abc"))
+    assert order == list("abc") * 4
+
+
+async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
+    done: list[int] = []
+
+    def step() -> None:
+        work(computing.SLICE)
+        done.append(1)
+
+    computation = Computation(Processor(), 4 * computing.SLICE)
+    await computation.run([step] * 100)
+    assert computation.is_over
+    assert 1 <= len(done) <= 4
+    await computation.run([step])
+    assert len(done) <= 4
+
+
+async def test_short_computations_are_not_interrupted() -> None:
+    steps: list[int] = []
+    task = asyncio.create_task(Computation(Processor()).run([lambda: steps.append(1)] * 3))
+    await asyncio.sleep(0)
+    assert task.done()
+    assert len(steps) == 3
+
+
+async def test_a_turn_that_does_not_come_in_time_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
+    processor = Processor()
+    async with processor.turn:
+        with pytest.raises(DomainError, match="busy"):
+            await Computation(processor).run([lambda: None])
+    await Computation(processor).run([lambda: None])
+
+
+async def test_a_step_that_fails_gives_the_turn_back() -> None:
+    def fail() -> None:
+        raise LookupError
+
+    processor = Processor()
+    with pytest.raises(LookupError):
+        await Computation(processor).run([fail])
+    await Computation(processor).run([lambda: None])

@@ -1,0 +1,128 @@
+"""One client cannot have so many requests in flight that others wait."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.edge.metrics import Metrics
+from app.main import create_app
+from tests.databases import settings_for
+from tests.edge.conftest import client_of
+from tests.people import Person, problem
+from tests.web.conftest import Forms
+
+NEVER = {"between": "03:01-03:02"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Both: what is bounded is what waits for their connections."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def bounded(database_url: str) -> AsyncIterator[FastAPI]:
+    """An application with a bound of four, and two connections."""
+    settings = settings_for(
+        database_url,
+        max_in_flight_per_client=4,
+        max_search_seconds=0.5,
+        database_pool_size=2,
+        trusted_proxies="10.0.0.7",
+    )
+    async with AsyncExitStack() as stack:
+        app = create_app(settings)
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        yield app
+
+
+def statuses(answers: list[httpx2.Response]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+@pytest.mark.parametrize(("path", "query"), [("/search/slots", NEVER), ("/", {"part": "evening"})])
+async def test_a_flood_of_searches_leaves_others_alone(bounded: FastAPI, path: str, query: dict[str, str]) -> None:
+    async with client_of(bounded) as client, client_of(bounded, "192.0.2.7") as other:
+        doctor = await Person.join(client, "doctor")
+        await doctor.open("2099-12-08T09:00:00Z", "2099-12-08T17:00:00Z")
+        flood = [asyncio.create_task(client.get(path, params=query)) for _ in range(150)]
+        await asyncio.sleep(0)
+        read = [await other.get(f"/doctors/{doctor.id}") for _ in range(20)]
+        answers = await asyncio.gather(*flood)
+    assert statuses(read) == {200: 20}
+    assert statuses(answers) == {200: 4, 429: 146}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["retry-after"] == "1"
+    assert "x-request-id" in refused.headers
+
+
+@asynccontextmanager
+async def slow_requests(client: httpx2.AsyncClient, app: FastAPI, **options: Any) -> AsyncIterator[None]:
+    """Four requests whose bodies take as long as the context to arrive."""
+    arrived = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"["
+        await arrived.wait()
+        yield b"]"
+
+    before = in_flight(app)
+    waiting = [asyncio.create_task(client.post("/appointments", content=body(), **options)) for _ in range(4)]
+    while in_flight(app) < before + 4:  # noqa: ASYNC110 - what is waited for is a count
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        arrived.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} <= {401, 422}
+
+
+def in_flight(app: FastAPI) -> float:
+    metrics: Metrics = app.state.metrics
+    return float(metrics.in_flight._value.get())
+
+
+async def test_an_address_that_is_full_is_refused_until_it_is_not(bounded: FastAPI) -> None:
+    async with client_of(bounded) as client:
+        async with slow_requests(client, bounded):
+            problem(await client.get("/doctors"), 429, "too_many_requests")
+            page = await client.get("/", headers={"Accept": "text/html"})
+            assert (page.status_code, page.headers["content-type"]) == (429, "text/html; charset=utf-8")
+            forged = {"Authorization": "Bearer e30.e30.e30"}
+            problem(await client.get("/doctors", headers=forged), 429, "too_many_requests")
+            for path in ("/livez", "/readyz"):
+                assert (await client.get(path)).status_code == 200
+        assert (await client.get("/doctors")).status_code == 200
+
+
+async def test_colleagues_behind_one_address_do_not_get_in_each_others_way(bounded: FastAPI) -> None:
+    async with client_of(bounded) as client:
+        ann, ben = [await Person.join(client, "patient") for _ in range(2)]
+        async with slow_requests(client, bounded):
+            assert (await ann.get("/appointments")).status_code == 200
+            async with slow_requests(client, bounded, headers=ann.headers):
+                problem(await ann.get("/appointments"), 429, "too_many_requests")
+                assert (await ben.get("/appointments")).status_code == 200
+
+
+async def test_who_has_signed_in_on_pages_is_let_through(bounded: FastAPI) -> None:
+    async with client_of(bounded) as client, client_of(bounded) as browser:
+        ann = await Person.join(client, "patient")
+        await Forms(browser).sign_in(ann)
+        async with slow_requests(client, bounded):
+            assert (await browser.get("/my/appointments")).status_code == 200
+            assert (await client.get("/my/appointments")).status_code == 429
+
+
+async def test_clients_behind_a_trusted_proxy_are_told_apart(bounded: FastAPI) -> None:
+    one, other = ({"X-Forwarded-For": f"198.51.100.{number}"} for number in (1, 2))
+    async with client_of(bounded, "10.0.0.7") as proxy, slow_requests(proxy, bounded, headers=one):
+        answers = [await proxy.get("/doctors", headers=each) for each in (one, other)]
+    assert [answer.status_code for answer in answers] == [429, 200]
