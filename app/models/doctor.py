@@ -40,6 +40,7 @@ class Doctor(Base):
         CheckConstraint("default_visit_minutes BETWEEN 5 AND 720", name="default_visit_minutes"),
         Index(None, "name_key", "id"),
         Index(None, "specialty_key", "name_key", "id"),
+        Index(None, "time_zone"),
         # For a part of a name; SQLite reads through the keys.
         Index(
             "doctors_name_key_trgm_idx",

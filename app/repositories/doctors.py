@@ -94,6 +94,8 @@ _SPECIALTIES = Prepared(
     .where(_SPECIALTY_KEYS.c.key.is_not(None))
     .order_by(_SPECIALTY_KEYS.c.key)
 )
+_ZONES = _each(Doctor.time_zone, _LISTED_DOCTORS)
+_TIME_ZONES = Prepared(select(_ZONES.c.key.label("time_zone")).where(_ZONES.c.key.is_not(None)))
 # To be asked of one after another, not joined: PostgreSQL would prepare for all of them each time.
 _OF_LISTED = _LISTED_DOCTORS.with_only_columns(true()).where(Doctor.id == DoctorLanguage.doctor_id).scalar_subquery()
 _SPOKEN = _each(DoctorLanguage.language, select(DoctorLanguage).where(_OF_LISTED))
@@ -176,6 +178,11 @@ async def list_specialties(session: Session) -> Sequence[str]:
 async def list_languages(session: Session) -> Sequence[str]:
     """What doctors speak: tags of BCP 47 in lower case."""
     return [row.language for row in await session.fetch(_LANGUAGES, {})]
+
+
+async def list_time_zones(session: Session) -> Sequence[str]:
+    """The time zones of all listed doctors; none if no doctor is listed."""
+    return [row.time_zone for row in await session.fetch(_TIME_ZONES, {})]
 
 
 async def begin_rule_change(session: Session, doctor_id: UUID) -> None:

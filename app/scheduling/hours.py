@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from app.scheduling.availability import Availability
+from app.scheduling.intervals import DAY, MINUTE, Interval, clip, merge
 from app.scheduling.recurrence import starts_between
-from app.scheduling.zones import midnight
+from app.scheduling.zones import constant_offsets, midnight
 
 type DayWindow = tuple[int, int]
 """Minutes after midnight on the clock. One that ends after 24:00 goes on into the next day."""
@@ -20,6 +22,8 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 _WEEK = timedelta(weeks=1)
 _MICROSECOND = timedelta(microseconds=1)
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_EPOCH_WEEKDAY = 3
+"""1 January 1970 was a Thursday."""
 
 
 def find_overlap(hours: WeeklyHours) -> int | None:
@@ -73,6 +77,22 @@ def hours_of_week(availabilities: Iterable[Availability], first: date) -> dict[i
             start = starts - midnight(starts.date())
             hours[starts.weekday()].append((_minutes(start), _minutes(start + length)))
     return {weekday: sorted(windows) for weekday, windows in hours.items()}
+
+
+def when_shown(hours: WeeklyHours, zone: ZoneInfo, span: Interval) -> list[Interval]:
+    """When, inside ``span``, the clock in ``zone`` shows a time within ``hours``: sorted and merged.
+
+    Unlike open time, whose two ends are resolved, this goes by what the clock shows at each instant: times that the
+    clock skips match nothing, and times that it shows twice match twice.
+    """
+    found: list[Interval] = []
+    for part, offset in constant_offsets(zone, span):
+        first, last = ((instant + offset) // DAY for instant in part)
+        for day in range(first - 1, last + 1):  # a window may reach into the next day
+            begins = day * DAY - offset
+            windows = hours.get((day + _EPOCH_WEEKDAY) % 7, ())
+            found += clip(((begins + start * MINUTE, begins + end * MINUTE) for start, end in windows), part)
+    return merge(found)
 
 
 def _until(availability: Availability, last: date | None) -> list[Availability]:

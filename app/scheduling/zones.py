@@ -3,11 +3,16 @@
 A wall time is a naive datetime with its ``fold`` (PEP 495): what the clock in a doctor's room shows.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from app.scheduling.intervals import Interval, from_instant, to_instant
+from app.scheduling.intervals import DAY, Interval, from_instant, to_instant
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def resolve(wall: datetime, zone: ZoneInfo) -> int:
@@ -43,3 +48,29 @@ def day_of(instant: int, zone: ZoneInfo) -> date:
     shown = wall_time(instant, zone).date()
     # Clocks that go back across midnight show the old date again when the new day has begun.
     return shown if instant < day_span(shown, zone)[1] else shown + timedelta(days=1)
+
+
+def offset_at(instant: int, zone: ZoneInfo) -> int:
+    """How far the clock in ``zone`` is ahead of UTC at ``instant``, in microseconds."""
+    offset = from_instant(instant).astimezone(zone).utcoffset()
+    assert offset is not None  # noqa: S101 - every zone has an offset
+    return offset // _MICROSECOND
+
+
+def constant_offsets(zone: ZoneInfo, span: Interval) -> Iterator[tuple[Interval, int]]:
+    """Splits ``span`` at each change of the clock; yields every part with its offset (see ``offset_at``)."""
+    first, last = span
+    changes = (_find_change(day, zone) for day in range(first // DAY, -(-last // DAY)))
+    inside = [change for change in changes if change is not None and first < change < last]
+    for part in pairwise([first, *inside, last]):
+        yield part, offset_at(part[0], zone)
+
+
+@lru_cache(maxsize=8192)
+def _find_change(utc_day: int, zone: ZoneInfo) -> int | None:
+    """The instant within a day of UTC at which the offset changes. No zone has two changes within 24 hours."""
+    first, last = utc_day * DAY, (utc_day + 1) * DAY
+    before = offset_at(first, zone)
+    if offset_at(last, zone) == before:
+        return None
+    return first + bisect_left(range(first, last), True, key=lambda instant: offset_at(instant, zone) != before)

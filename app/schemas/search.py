@@ -67,7 +67,7 @@ class SlotSearch(PageQuery):
     between: _Between | None = Field(
         None,
         description="The hours of the day in which a visit may start, on the clock of `time_zone`; they may go on over "
-        "midnight.",
+        "midnight. A time that the clock skips matches nothing; one that it shows twice matches twice.",
     )
     time_zone: TimeZone = Field("UTC", description="Whose days and hours are meant.")
 

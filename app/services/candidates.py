@@ -23,6 +23,9 @@ from app.services.offers import LONGEST_LISTING, visit_type_of
 LARGEST_BATCH = 128
 """Calendars that are read by one statement."""
 
+type OwnWindows = Mapping[str, Sequence[Interval]]
+"""When visits may start, by the doctor's time zone; nothing is found in any other zone."""
+
 
 @dataclass(slots=True)
 class Candidate:
@@ -31,6 +34,8 @@ class Candidate:
     offer: OfferRecord
     rules: Rules
     visit_type: VisitType
+    windows: Sequence[Interval]
+    """When its visits may start."""
     seen: int
     """Everything that starts earlier has been looked at."""
     traced: bool
@@ -57,7 +62,8 @@ class Candidate:
 class Look:
     """Looks for visits that start inside ``windows``, which are sorted and apart, for a ``viewer`` at ``now``.
 
-    The session holds no connection while the ``computation`` runs.
+    Where ``own_windows`` are given, ``windows`` is their union. The session holds no connection while the
+    ``computation`` runs.
     """
 
     def __init__(
@@ -67,9 +73,10 @@ class Look:
         windows: Sequence[Interval],
         viewer: UUID | None,
         now: datetime,
+        own_windows: OwnWindows | None = None,
     ) -> None:
         self._session, self._computation, self._viewer, self._now = session, computation, viewer, now
-        self.windows = windows
+        self.windows, self._own_windows = windows, own_windows
         self.first, self.last = windows[0][0], windows[-1][1]
         self._rules: dict[UUID, Rules] = {}
 
@@ -79,21 +86,29 @@ class Look:
         if doctors:
             span = self.first, self.last + LONGEST_VISIT
             self._rules |= await list_rules(self._session, list(doctors.values()), span)
-        whole = len(self.windows) == 1
         candidates = []
         for offer in offers:
             bound = to_instant(offer.not_before)
+            windows = self._windows_of(offer)
             candidates.append(
                 Candidate(
                     offer,
                     self._rules[offer.doctor.id],
                     visit_type_of(offer.doctor, offer.visit_type),
-                    seen=max(bound, self.first),
+                    windows,
+                    seen=self._seen_until(windows, max(bound, windows[0][0] if windows else self.last)),
                     # What is over need not be looked at.
-                    traced=whole and max(bound, to_instant(self._now)) >= self.first,
+                    traced=len(windows) == 1 and max(bound, to_instant(self._now)) >= windows[0][0],
                 )
             )
         return candidates
+
+    def _windows_of(self, offer: OfferRecord) -> Sequence[Interval]:
+        return self.windows if self._own_windows is None else self._own_windows.get(offer.doctor.time_zone, ())
+
+    def _seen_until(self, windows: Sequence[Interval], instant: int) -> int:
+        """``instant``, or the end of the search if no window is left after it."""
+        return instant if windows and instant < windows[-1][1] else self.last
 
     async def go_on(self, candidates: Collection[Candidate]) -> None:
         """Looks at the next stretch of each candidate; the stretches become longer and longer.
@@ -107,7 +122,7 @@ class Look:
         await self._computation.run(steps)
 
     async def _read(self, candidates: Sequence[Candidate]) -> list[Callable[[], None]]:
-        stretches = [(each, (each.seen, min(each.seen + each.stride, self.last))) for each in candidates]
+        stretches = [(each, (each.seen, min(each.seen + each.stride, each.windows[-1][1]))) for each in candidates]
         reached = [
             reach(each.rules, each.visit_type, (start, end + each.visit_type.duration))
             for each, (start, end) in stretches
@@ -129,7 +144,7 @@ class Look:
         now = to_instant(self._now)
         taken = [each for each, holder in calendar_of_doctor if holder is None or holder != self._viewer]
         found: list[Interval] = []
-        for window in clip(self.windows, stretch):
+        for window in clip(candidate.windows, stretch):
             found += slots(candidate.rules, candidate.visit_type, taken, window, now)
         if candidate.traced:
             # A hold may end at any time, and nobody lowers the bound then.
@@ -144,7 +159,7 @@ class Look:
             # Behind the first visit, and behind the horizon, nothing more can be said.
             candidate.traced = not free and known == stretch[1]
         candidate.slots += found
-        candidate.seen = stretch[1]
+        candidate.seen = self._seen_until(candidate.windows, stretch[1])
         candidate.stride *= 2
 
 

@@ -1,9 +1,10 @@
 """The earliest visits across all doctors (ADR 0022)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from heapq import nsmallest
+from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,12 +14,11 @@ from app.db.session import Session, Sessions
 from app.repositories import bounds, offers
 from app.repositories.bounds import Finding
 from app.repositories.offers import Criteria, OfferRecord
-from app.scheduling.availability import Rules, open_windows
-from app.scheduling.hours import WeeklyHours, to_availabilities
-from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_instant
+from app.scheduling.hours import WeeklyHours, when_shown
+from app.scheduling.intervals import Interval, from_instant, merge, to_instant
 from app.scheduling.turns import TURNS, beginning_at, turn_at
-from app.scheduling.zones import day_of
-from app.services.candidates import LARGEST_BATCH, Candidate, Look
+from app.scheduling.zones import day_span
+from app.services.candidates import LARGEST_BATCH, Candidate, Look, OwnWindows
 from app.services.offers import LONGEST_LISTING, span_of
 
 MOST_LOOKS = 384
@@ -29,10 +29,18 @@ _NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The hours of the week at which a visit should begin, on the clock of somebody's zone."""
+    """When a visit should start, by what a clock shows: the clock of ``zone``, or else each doctor's own."""
 
-    zone: ZoneInfo
-    hours: WeeklyHours
+    zone: ZoneInfo | None
+    hours: WeeklyHours | None = None
+    first_day: date | None = None
+    doctor_zones: Collection[ZoneInfo] = ()
+    """Without ``zone``: the zones of all listed doctors. A doctor in another zone is not found."""
+
+    @property
+    def zones(self) -> Collection[ZoneInfo]:
+        """Every zone whose clock is meant."""
+        return [self.zone] if self.zone else self.doctor_zones
 
 
 type Place = tuple[int, int, UUID]
@@ -75,17 +83,19 @@ async def search_slots(
 ) -> Found:
     """The earliest visits that can be booked and start inside ``[start, end)``; those that start together take turns.
 
-    From now unless ``start`` is given, for 62 days unless ``end`` is, which is the most. Offers are walked in the
-    order of their bounds and looked at until none can have an earlier visit. Where that would take more than
-    ``MOST_LOOKS``, or more time than the ``computation`` has, the answer is what was found, and says until when
-    nothing is missing.
+    From now unless ``start`` is given, or from the first day of the wish; for 62 days unless ``end`` is given, which
+    is the most. Offers are walked in the order of their bounds and looked at until none can have an earlier visit.
+    Where that would take more than ``MOST_LOOKS``, or more time than the ``computation`` has, the answer is what was
+    found, and says until when nothing is missing.
     """
+    if wish and wish.first_day and wish.zones:
+        start = max(start or now, min(from_instant(day_span(wish.first_day, zone)[0]) for zone in wish.zones))
     span = span_of(start, end, LONGEST_LISTING, now)
     first = max(span[0], to_instant(now), after[0] if after else span[0])
-    windows = _windows(wish, (first, span[1])) if first < span[1] else []
+    windows, own_windows = _windows(wish, (first, span[1])) if first < span[1] else ([], None)
     if not windows:
         return Found((), more=False, searched_until=span[1], findings=())
-    look = Look(session, computation, windows, viewer, now)
+    look = Look(session, computation, windows, viewer, now, own_windows)
     walk = _Walk(session, criteria, look, after, now)
     candidates: dict[UUID, Candidate] = {}
     looks = 0
@@ -103,8 +113,9 @@ async def search_slots(
         if walk.edge <= (seen, 0, _NOBODY):
             page = await walk.go_on(page_size(walk.expected, limit + 1, walked=len(candidates), found=len(certain)))
             # What was raised meanwhile comes a second time.
-            chosen = await look.begin([offer for offer in page if offer.id not in candidates])
-            candidates |= {each.offer.id: each for each in chosen}
+            begun = await look.begin([offer for offer in page if offer.id not in candidates])
+            candidates |= {each.offer.id: each for each in begun}
+            chosen = [each for each in begun if each.seen < look.last]
         else:
             # Whoever may have an earlier visit than the last one that is wanted, or than those not walked yet.
             until = min(walk.edge[0], matches[limit].place[0] if len(matches) > limit else walk.edge[0])
@@ -213,8 +224,18 @@ def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -
     return [Match(offer, visit, place) for place, visit, offer in first]
 
 
-def _windows(wish: Wish | None, span: Interval) -> Sequence[Interval]:
+def _windows(wish: Wish | None, span: Interval) -> tuple[Sequence[Interval], OwnWindows | None]:
+    """When any visit may start; and, where each doctor's own clock is meant, when by the clock of each zone."""
     if wish is None:
-        return [span]
-    hours = to_availabilities(wish.hours, day_of(span[0] - DAY, wish.zone), None)
-    return clip(open_windows(Rules(wish.zone, tuple(hours)), span), span)
+        return [span], None
+    by_zone = {zone.key: _windows_of(wish, zone, span) for zone in wish.zones}
+    every = merge(chain.from_iterable(by_zone.values()))
+    return every, None if wish.zone else by_zone
+
+
+def _windows_of(wish: Wish, zone: ZoneInfo, span: Interval) -> Sequence[Interval]:
+    if wish.first_day:
+        span = max(span[0], day_span(wish.first_day, zone)[0]), span[1]
+    if span[0] >= span[1]:
+        return []
+    return [span] if wish.hours is None else when_shown(wish.hours, zone, span)

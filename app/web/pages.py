@@ -1,6 +1,6 @@
 """A page: everything that each of them shows, and how it is answered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -18,12 +18,13 @@ from app.core.dependencies import Resources
 from app.core.permissions import Actor
 from app.core.security import derive_key, keyed_hash, new_token
 from app.routers.problems import methods_of
+from app.scheduling.visits import VisitMode
 from app.schemas.fields import TIME_ZONES
 from app.web.assets import ASSETS
 from app.web.cookies import Cookies
 from app.web.languages import LANGUAGES, choose_locale, translations
 from app.web.navigation import HOME, NAVIGATION
-from app.web.words import Words
+from app.web.words import Words, is_clock_in_doubt
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADERS = {
@@ -56,6 +57,8 @@ class Page:
     words: Words
     zone: ZoneInfo | None
     """The visitor's own, if it is known; else the doctor's is meant, whoever that is."""
+    zones_in_play: Sequence[ZoneInfo] = ()
+    """Those of all doctors; ``find_zones_in_play`` sets them where times are shown."""
     form_cookie: str = field(default_factory=new_token)
 
     def gettext(self, text: str, **values: object) -> str:
@@ -88,6 +91,21 @@ class Page:
     def doctor_zone(self, time_zone: str) -> ZoneInfo:
         """The doctor's own zone."""
         return ZoneInfo(time_zone)
+
+    def clock_name(self, moment: datetime, time_zone: str, mode: VisitMode | None = None) -> str | None:
+        """The place whose clock shows a time of this doctor, if that has to be said beside it."""
+        in_doubt = is_clock_in_doubt(
+            moment, self.doctor_zone(time_zone), chosen=self.zone, in_play=self.zones_in_play, mode=mode
+        )
+        return self.words.place(self.clock_of(time_zone)) if in_doubt else None
+
+    @property
+    def has_several_clocks(self) -> bool:
+        """Whether doctors' clocks differ, and the visitor has chosen none."""
+        zones = self.zones_in_play
+        if self.zone or not zones:
+            return False
+        return is_clock_in_doubt(self.now, zones[0], chosen=None, in_play=zones, mode=None)
 
     def initials(self, name: str) -> str:
         """The first letters of the first and the last of somebody's names, without a title."""

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
-from babel.core import get_global
 from fastapi import BackgroundTasks, Response
 from pydantic import BaseModel
 
@@ -19,10 +17,10 @@ from app.routers.search import PLACE, keep_after_answer
 from app.scheduling.hours import WeeklyHours
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.visits import VisitMode
-from app.scheduling.zones import day_span
 from app.schemas.fields import Cursor, Language, LocalDate, SearchText
 from app.services import search
 from app.services.search import Found, Match, Wish
+from app.web.clocks import find_zones_in_play
 from app.web.forms import Form, refuse
 from app.web.pages import Page
 from app.web.routes import page_router
@@ -55,9 +53,9 @@ class Search(BaseModel):
 async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: BackgroundTasks) -> Response:
     """The earliest visits that fit."""
     form = Form(dict(page.request.query_params))
-    zone = page.zone or likely_zone(page)
+    await find_zones_in_play(page, session)
     shown: dict[str, Any] = {
-        "zone": zone,
+        "clock_hint": _describe_clock(page),
         "specialties": [(each, each) for each in await doctors.list_specialties(session)],
         "languages": [(each, page.words.language(each)) for each in await doctors.list_languages(session)],
         "modes": [(each.value, page.words.mode(each)) for each in VisitMode],
@@ -69,8 +67,8 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
             session,
             page.resources.search_time(),
             Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
-            wish=Wish(zone, wanted.hours) if wanted.hours else None,
-            start=from_instant(day_span(wanted.day, zone)[0]) if wanted.day else None,
+            wish=Wish(page.zone, wanted.hours, wanted.day, page.zones_in_play) if wanted.part or wanted.day else None,
+            start=None,
             end=None,
             after=(to_instant(after[0]), after[1], after[2]) if after else None,
             limit=MOST_SHOWN,
@@ -93,10 +91,11 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
     )
 
 
-def likely_zone(page: Page) -> ZoneInfo:
-    """Whose mornings are meant by somebody of whom nothing else is known: those of her country, if it has one zone."""
-    zones = get_global("territory_zones").get(page.words.locale.territory or "", [])
-    return ZoneInfo(zones[0] if len(zones) == 1 else "UTC")
+def _describe_clock(page: Page) -> str:
+    """Whose mornings and evenings are meant: of the clock that is shown."""
+    if page.zone:
+        return page.gettext("On the clock in %(place)s.", place=page.words.place(page.zone))
+    return page.gettext("On each doctor's own clock.") if page.has_several_clocks else ""
 
 
 type Group = tuple[OfferRecord, Sequence[Slot]]

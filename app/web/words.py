@@ -40,6 +40,23 @@ _MODES = {
 }
 
 
+_REMOTE = frozenset({VisitMode.VIDEO, VisitMode.PHONE})
+
+
+def is_clock_in_doubt(
+    moment: datetime, there: ZoneInfo, *, chosen: ZoneInfo | None, in_play: Iterable[ZoneInfo], mode: VisitMode | None
+) -> bool:
+    """Whether the clock must be named beside a time, because a reader could take it for another clock's.
+
+    ``there`` is the doctor's zone, ``chosen`` the visitor's, ``in_play`` those of all doctors. A visit by video or
+    telephone always needs it: doctor and patient may be anywhere. A clinic in one zone does not need it otherwise.
+    """
+    others = [chosen] if chosen else in_play
+    return mode in _REMOTE or any(
+        moment.astimezone(other).utcoffset() != moment.astimezone(there).utcoffset() for other in others
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """A language, with the day on which it is spoken: a date of this year needs no year."""

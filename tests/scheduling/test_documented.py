@@ -9,6 +9,7 @@ import pytest
 
 from app.scheduling.availability import Availability, Rules, window
 from app.scheduling.decisions import free_windows, slots
+from app.scheduling.hours import when_shown
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval
 from app.scheduling.recurrence import find_fault, find_last, read_recurrence, starts_between
 from app.scheduling.visits import Limits, Taken, VisitType
@@ -44,6 +45,15 @@ def as_instants(text: str) -> Interval:
 def test_open_time(row: list[str]) -> None:
     zone, on_the_clock, expected, *_ = row
     assert window(open_on_the_clock(on_the_clock), ZoneInfo(zone)) == as_instants(expected)
+
+
+@pytest.mark.parametrize("row", rows("Zone | Asked for on the clock | Matches, as instants"), ids=" ".join)
+def test_hours_asked_for(row: list[str]) -> None:
+    zone, on_the_clock, expected, *_ = row
+    first, last = map(wall, both_ends(on_the_clock))
+    hours = {first.weekday(): [(first.hour * 60 + first.minute, last.hour * 60 + last.minute)]}
+    found = when_shown(hours, ZoneInfo(zone), day_span(first.date(), ZoneInfo(zone)))
+    assert found == [as_instants(each) for each in expected.split(", ") if each != "nothing"]
 
 
 @pytest.mark.parametrize("row", rows("Rule | First | Then"), ids=" ".join)

@@ -3,17 +3,19 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.scheduling.availability import Availability, Rules, open_windows
-from app.scheduling.hours import DayWindow, cut, find_overlap, hours_of_week, to_availabilities
-from app.scheduling.intervals import DAY, Interval
+from app.scheduling.hours import DayWindow, cut, find_overlap, hours_of_week, to_availabilities, when_shown
+from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant
 from app.scheduling.recurrence import find_fault, starts_between
 from app.scheduling.zones import day_span, midnight
-from tests.scheduling.clocks import NEW_YORK, in_utc, span, starts_in, wall
+from tests.scheduling.clocks import NEW_YORK, in_utc, instant, span, starts_in, wall
 
 MONDAY, TUESDAY, WEDNESDAY, SATURDAY, SUNDAY = 0, 1, 2, 5, 6
 HOUR, WEEK = 60, 7 * 24 * 60
@@ -167,3 +169,72 @@ def test_hours_that_go_on_over_the_end_of_the_week() -> None:
     windows = open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-06-08T00:00Z", "2026-06-09T00:00Z"))
     assert in_utc(windows) == ["2026-06-08 02:00–10:00Z"]
     assert starts_in(NEW_YORK, windows) == ["22:00"]
+
+
+# Days on which clocks change: at night, at midnight in either direction, by half an hour, and by a whole day.
+CHANGES = [
+    ("America/New_York", "2026-03-08"),
+    ("America/New_York", "2026-11-01"),
+    ("America/Santiago", "2026-04-04"),
+    ("America/Santiago", "2026-09-05"),
+    ("Asia/Beirut", "2026-03-28"),
+    ("Asia/Beirut", "2026-10-24"),
+    ("Africa/Cairo", "2026-04-23"),
+    ("Africa/Cairo", "2026-10-29"),
+    ("America/Havana", "2026-03-08"),
+    ("America/Havana", "2025-11-01"),
+    ("Australia/Lord_Howe", "2026-04-04"),
+    ("Australia/Lord_Howe", "2026-10-03"),
+    ("Europe/Berlin", "2026-03-28"),
+    ("Pacific/Apia", "2011-12-29"),
+    ("America/St_Johns", "2010-11-06"),
+    ("Asia/Kolkata", "2026-12-08"),
+]
+
+
+def shows(hours: dict[int, list[DayWindow]], shown: datetime) -> bool:
+    """Whether a wall time lies in the hours: looks at the windows of that day and of the day before."""
+    minute = shown.hour * 60 + shown.minute
+    today = hours.get(shown.weekday(), [])
+    yesterday = hours.get((shown.weekday() - 1) % 7, [])
+    return any(start <= minute < end for start, end in today) or any(minute < end - 24 * HOUR for _, end in yesterday)
+
+
+@given(st.sampled_from(CHANGES), plans, st.integers(-12 * 60, 12 * 60), st.integers(1, 4 * 24 * 60))
+def test_hours_match_whenever_the_clock_shows_them(
+    change: tuple[str, str], hours: dict[int, list[DayWindow]], begin: int, minutes: int
+) -> None:
+    zone = ZoneInfo(change[0])
+    first = instant(f"{change[1]}T00:00Z") + begin * MINUTE
+    found = when_shown(hours, zone, (first, first + minutes * MINUTE))
+    assert all(start < end for start, end in found)
+    assert all(earlier[1] < later[0] for earlier, later in pairwise(found))
+    for minute in range(minutes):
+        moment = first + minute * MINUTE
+        expected = shows(hours, from_instant(moment).astimezone(zone))
+        assert any(start <= moment < end for start, end in found) is expected, from_instant(moment)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "between", "expected"),
+    [
+        # 02:00 to 03:00 does not occur.
+        ("America/New_York", "2026-03-08", (135, 165), []),
+        ("America/New_York", "2026-03-08", (150, 195), ["2026-03-08 07:00–07:15Z"]),
+        ("America/New_York", "2026-03-08", (60, 180), ["2026-03-08 06:00–07:00Z"]),
+        # 01:00 to 02:00 occurs twice.
+        ("America/New_York", "2026-11-01", (75, 105), ["2026-11-01 05:15–05:45Z", "2026-11-01 06:15–06:45Z"]),
+        ("America/New_York", "2026-11-01", (90, 150), ["2026-11-01 05:30–06:00Z", "2026-11-01 06:30–07:30Z"]),
+        # Midnight to one o'clock does not occur; the hour before midnight occurs twice.
+        ("America/Santiago", "2026-09-06", (15, 45), []),
+        ("America/Santiago", "2026-09-06", (30, 75), ["2026-09-06 04:00–04:15Z"]),
+        ("America/Santiago", "2026-04-04", (1395, 1425), ["2026-04-05 02:15–02:45Z", "2026-04-05 03:15–03:45Z"]),
+        # Over midnight.
+        ("Asia/Beirut", "2026-03-28", (1410, 1530), ["2026-03-28 21:30–22:30Z"]),
+        ("America/Havana", "2025-11-01", (1430, 1450), ["2025-11-02 03:50–04:10Z", "2025-11-02 05:00–05:10Z"]),
+    ],
+)
+def test_hours_in_the_night_of_a_change(zone: str, day: str, between: DayWindow, expected: list[str]) -> None:
+    weekday = date.fromisoformat(day).weekday()
+    first = instant(f"{day}T00:00Z") - DAY
+    assert in_utc(when_shown({weekday: [between]}, ZoneInfo(zone), (first, first + 4 * DAY))) == expected

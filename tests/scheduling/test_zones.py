@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scheduling.intervals import HOUR, MINUTE, from_instant
-from app.scheduling.zones import day_of, day_span, resolve, wall_time
+from app.scheduling.intervals import DAY, HOUR, MINUTE, from_instant
+from app.scheduling.zones import constant_offsets, day_of, day_span, offset_at, resolve, wall_time
 from tests.scheduling.clocks import NEW_YORK, instant, span, wall
 
 zones = st.sampled_from(
@@ -124,3 +124,16 @@ def test_every_instant_survives_the_way_over_a_wall_clock(moment: int, zone: Zon
     shown = wall_time(moment, zone)
     assert resolve(shown, zone) == moment
     assert shown == from_instant(moment).astimezone(zone).replace(tzinfo=None)
+
+
+@given(zones, moments, st.integers(1, 400 * 24))
+def test_a_span_is_split_wherever_its_clock_changes(zone: ZoneInfo, first: int, hours: int) -> None:
+    last = first + hours * HOUR
+    parts = list(constant_offsets(zone, (first, last)))
+    assert parts[0][0][0] == first
+    assert parts[-1][0][1] == last
+    for ((begin, end), offset), following in zip(parts, [*parts[1:], None], strict=True):
+        assert all(offset_at(moment, zone) == offset for moment in (*range(begin, end, DAY), end - 1))
+        if following:
+            assert following[0][0] == end
+            assert offset_at(end, zone) == following[1] != offset

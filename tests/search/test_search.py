@@ -1,5 +1,8 @@
 """Searching the earliest visits across all doctors."""
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import httpx2
 import pytest
 
@@ -157,6 +160,38 @@ async def test_the_day_on_which_clocks_go_back(
     await doctor.open("2026-11-01T04:00:00Z", "2026-11-01T10:00:00Z")
     found = await find(client, days="sunday", between=between, time_zone=zone)
     assert [start[11:16] for start in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "between", "expected"),
+    [
+        # Clocks go forward: 02:00 to 03:00 does not occur.
+        ("America/New_York", "2027-03-14", "02:15-02:45", []),
+        ("America/New_York", "2027-03-14", "02:30-03:15", ["03:00"]),
+        ("America/New_York", "2027-03-14", "01:45-03:15", ["01:45", "03:00"]),
+        # Clocks go back: 01:00 to 02:00 occurs twice.
+        ("America/New_York", "2027-11-07", "01:15-01:45", ["01:15", "01:30", "01:15", "01:30"]),
+        ("America/New_York", "2027-11-07", "01:45-02:15", ["01:45", "01:45", "02:00"]),
+        # At midnight.
+        ("America/Santiago", "2027-09-05", "00:15-00:45", []),
+        ("America/Santiago", "2027-09-05", "00:30-01:15", ["01:00"]),
+        ("Asia/Beirut", "2027-03-28", "00:00-01:00", []),
+        ("Asia/Beirut", "2027-03-28", "23:45-01:15", ["01:00"]),
+        ("America/Havana", "2027-11-07", "00:45-01:15", ["00:45", "00:45", "01:00"]),
+    ],
+)
+async def test_the_hours_asked_for_are_those_that_the_clock_shows(
+    client: httpx2.AsyncClient, join: Join, clock: SetClock, zone: str, day: str, between: str, expected: list[str]
+) -> None:
+    morning = datetime.fromisoformat(f"{day}T06:00").replace(tzinfo=ZoneInfo(zone))
+    clock.time = morning.astimezone(UTC) - timedelta(days=2)
+    doctor = await join("doctor", time_zone=zone)
+    await doctor.change(default_visit_minutes=15)
+    midnight = morning.astimezone(UTC) - timedelta(hours=7)
+    await doctor.open(f"{midnight:%Y-%m-%dT%H:%M:%SZ}", f"{morning.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    found = await answer(client, between=between, time_zone=zone)
+    shown = [each["local_start"][11:16] for each in found if each["local_start"].startswith(day)]
+    assert shown == expected
 
 
 async def test_an_empty_answer_says_how_far_it_looked(client: httpx2.AsyncClient, join: Join) -> None:

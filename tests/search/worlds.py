@@ -1,7 +1,7 @@
 """Random clinics to search in, and the straightforward way to search them: every slot of every doctor."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo
 import httpx2
 
 from app.core.dependencies import Resources
+from app.repositories.offers import Criteria
 from app.scheduling.hours import WEEKDAYS
 from app.scheduling.intervals import from_instant
 from app.scheduling.turns import place_of, turn_at
+from app.schemas.search import SlotSearch
+from app.services import search as service
 from app.services.offers import list_slots
 from tests.conftest import SetClock
 from tests.people import Person, next_page
@@ -49,7 +52,9 @@ class Query:
     visit: str | None = None
     days: tuple[str, ...] | None = None
     between: tuple[str, str] | None = None
-    time_zone: str = "UTC"
+    time_zone: str | None = "UTC"
+    """None is each doctor's own."""
+    first_day: date | None = None
     first: datetime | None = None
     last: datetime | None = None
 
@@ -61,7 +66,7 @@ class Query:
             "mode": self.mode,
             "visit": self.visit,
             "days": ",".join(self.days) if self.days else None,
-            "between": "-".join(self.between) if self.between else None,
+            "between": self.window,
             "time_zone": self.time_zone,
             "from": self.first.isoformat() if self.first else None,
             "to": self.last.isoformat() if self.last else None,
@@ -69,9 +74,16 @@ class Query:
         }
         return {name: value for name, value in given.items() if value is not None}
 
-    def fits(self, start: datetime) -> bool:
-        """Whether a start lies in the hours that are wished for."""
-        shown = start.astimezone(ZoneInfo(self.time_zone))
+    @property
+    def window(self) -> str | None:
+        """The hours of the day, as they are sent."""
+        return "-".join(self.between) if self.between else None
+
+    def fits(self, start: datetime, doctor_zone: str) -> bool:
+        """Whether a start lies in the hours and days that are wished for."""
+        shown = start.astimezone(ZoneInfo(self.time_zone or doctor_zone))
+        if self.first_day and shown.date() < self.first_day:
+            return False
         today, yesterday = (WEEKDAYS[(shown - timedelta(days=back)).weekday()] for back in (0, 1))
         wanted = set(self.days or WEEKDAYS)
         if self.between is None:
@@ -107,6 +119,35 @@ async def search(asker: httpx2.AsyncClient | Person, query: Query, limit: int) -
             return rows
         assert len(page) == limit
         answer = await asker.get(following)
+
+
+async def search_on_own_clocks(world: "World", viewer: Person | None, query: Query, limit: int) -> list[Row]:
+    """All pages of an answer for which each doctor's own clock counts, as the pages ask for it."""
+    asked = SlotSearch.model_validate({"days": ",".join(query.days) if query.days else None, "between": query.window})
+    rows: list[Row] = []
+    after = None
+    while True:
+        async with world.resources.sessions.read() as session:
+            found = await service.search_slots(
+                session,
+                world.resources.search_time(),
+                Criteria(specialty=query.specialty, language=query.language),
+                wish=service.Wish(None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]),
+                start=query.first,
+                end=query.last,
+                after=after,
+                limit=limit,
+                viewer=UUID(viewer.id) if viewer else None,
+                now=world.clock.time,
+            )
+        await service.keep_findings(world.resources.sessions, found.findings)
+        for each in found.matches:
+            start = from_instant(each.visit[0]).isoformat().replace("+00:00", "Z")
+            kind = each.offer.visit_type
+            rows.append((start, str(each.offer.doctor.id), str(kind.id) if kind else None))
+        if not found.more:
+            return rows
+        after = found.matches[-1].place
 
 
 def row(found: dict[str, Any]) -> Row:
@@ -263,7 +304,7 @@ class World:
                 found += [
                     (start, turn_at(place_of(offer), start), str(offer), doctor.person.id, kind)
                     for start, _ in listed
-                    if query.fits(from_instant(start))
+                    if query.fits(from_instant(start), doctor.zone)
                 ]
         return [
             (from_instant(start).isoformat().replace("+00:00", "Z"), doctor, kind)
