@@ -29,5 +29,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 8000, timeout=4); c.request('GET', '/livez'); sys.exit(c.getresponse().status != 200)"]
 # TRUSTED_PROXIES says whose headers are believed, not uvicorn. Its first lines are not JSON, so they are left out.
-# Requests in flight get 8 seconds, within the 10 that `docker stop` waits before it kills.
-CMD ["uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--no-proxy-headers", "--log-level", "warning", "--timeout-graceful-shutdown", "8"]
+# BoundedProtocol bounds request heads and connections. Requests in flight get 8 seconds, within the 10 that `docker stop` waits before it kills.
+CMD ["uvicorn", "app.main:app", "--http", "app.edge.protocol:BoundedProtocol", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--no-proxy-headers", "--log-level", "warning", "--timeout-graceful-shutdown", "8"]

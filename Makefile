@@ -22,7 +22,7 @@ $(STAMP): requirements.txt .python-version | $(filter .tools/bin/uv,$(UV))
 	@touch $@
 
 run: $(STAMP) ## Start the API on http://localhost:8000 (SQLite unless DATABASE_URL says otherwise)
-	$(BIN)/uvicorn app.main:app --reload --reload-dir app --no-proxy-headers --timeout-graceful-shutdown 8
+	$(BIN)/uvicorn app.main:app --http app.edge.protocol:BoundedProtocol --reload --reload-dir app --no-proxy-headers --timeout-graceful-shutdown 8
 
 demo: $(STAMP) ## Fill the database with a believable clinic and print log-ins to try
 	$(BIN)/python -m app.cli demo

@@ -22,6 +22,7 @@ from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
 from app.edge import metrics
+from app.edge.connections import Connections, warn_unless_bounded
 from app.edge.stack import add_edge
 from app.jobs import looking, sealing, sweeping, time_zones
 from app.jobs.repeating import repeating
@@ -99,7 +100,7 @@ def create_app(
     settings = settings or Settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         readable = settings.environment == "development"
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             async with (
@@ -122,7 +123,9 @@ def create_app(
                 ),
             ):
                 app.state.resources = resources
-                yield
+                if settings.environment == "production":
+                    warn_unless_bounded()
+                yield {"connections": Connections(settings)}
 
     app = FastAPI(
         title="Doctor Appointment API",

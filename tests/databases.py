@@ -24,6 +24,7 @@ UNLIMITED: dict[str, Any] = {
     "rate_limit_per_account": OFF,
     "max_in_flight_per_client": 100_000,
     "max_search_seconds": 60,
+    "max_connections_per_address": 1000,
 }
 
 

@@ -34,6 +34,8 @@ class Server:
             [
                 *(sys.executable, "-m", "uvicorn", app, "--port", str(self.port)),
                 *("--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "8"),
+                # The state that it needs is made by the application alone.
+                *(("--http", "app.edge.protocol:BoundedProtocol") if app == "app.main:app" else ()),
             ],
             cwd=ROOT,
             stderr=stderr,

@@ -64,7 +64,10 @@ class Settings(BaseSettings):
     rate_limit_per_account: str = "100/10 second"
     max_in_flight_per_client: Annotated[PositiveInt, Field(le=100_000)] = 32
     max_search_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
+    request_head_seconds: Annotated[PositiveInt, Field(le=600)] = 10
     request_body_seconds: Annotated[PositiveInt, Field(le=600)] = 10
+    max_connections: Annotated[PositiveInt, Field(le=100_000)] = 1000
+    max_connections_per_address: Annotated[PositiveInt, Field(le=100_000)] = 200
 
     @property
     def cors_allowed(self) -> tuple[str, ...]:

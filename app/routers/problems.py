@@ -46,6 +46,11 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     # What the framework itself refuses, beyond the errors of the domain.
     "no_such_path": (HTTPStatus.NOT_FOUND, "There is nothing at this path."),
     "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take this method; see the Allow header."),
+    "head_too_slow": (HTTPStatus.REQUEST_TIMEOUT, "The head of the request took too long to arrive."),
+    "head_too_large": (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The head of a request may have at most 64 KiB. Send fewer or shorter headers, or a shorter address.",
+    ),
     "body_too_slow": (HTTPStatus.REQUEST_TIMEOUT, "The body of the request took too long to arrive."),
     "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of a request may have at most 64 KiB."),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."),

@@ -1,0 +1,108 @@
+"""The open connections of a process, and how many there may be."""
+
+import logging
+import resource
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import ip_network
+from typing import Protocol
+
+from app.core.addresses import neighbourhood, read_address
+from app.core.settings import Settings
+
+RESERVED_DESCRIPTORS = 100
+"""File descriptors that are left for everything but connections of clients and of the database."""
+DESCRIPTORS_PER_DATABASE_CONNECTION = 4  # SQLite has a database, a log and an index open for each
+MIN_CONNECTIONS = 10
+
+log = logging.getLogger(__name__)
+
+
+class Closable(Protocol):
+    """A connection that can be closed at once."""
+
+    def abort(self) -> None:
+        """Closes it without waiting for anything."""
+
+
+class Connections:
+    """The open connections of one server, in all and by address.
+
+    A new connection over a bound takes the place of the one that has been idle the longest: an unfinished request
+    head, or a connection that is kept open between two requests. Those with a request in progress are never closed.
+    Trusted proxies, and clients of a UNIX socket, are bounded in all, but not by address.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.max_connections = min(settings.max_connections, _affordable_connections(settings.database_pool_size))
+        self.max_per_address = settings.max_connections_per_address
+        self.head_seconds = settings.request_head_seconds
+        self._trusted = [ip_network(proxy) for proxy in settings.proxies]
+        self._open: dict[Closable, str | None] = {}
+        self._per_address: Counter[str] = Counter()
+        self._idle: dict[Closable, None] = {}  # in the order in which they became idle
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def admit(self, connection: Closable, host: str | None) -> str | None:
+        """Adds a new connection; the code of an error if it is over a bound, and no idle one could make room."""
+        address = self._bounded_address(host)
+        self._open[connection] = address
+        self._idle[connection] = None
+        if address:
+            self._per_address[address] += 1
+            if self._per_address[address] > self.max_per_address:
+                same = (each for each in self._idle if self._open[each] == address)
+                return None if self._replace(same, connection) else "too_many_requests"
+        if len(self._open) > self.max_connections:
+            return None if self._replace(self._idle, connection) else "busy"
+        return None
+
+    def set_busy(self, connection: Closable) -> None:
+        """Notes that a request is in progress."""
+        self._idle.pop(connection, None)
+
+    def set_idle(self, connection: Closable) -> None:
+        """Notes that the answer to a request is complete."""
+        if connection in self._open:
+            self._idle[connection] = None
+
+    def remove(self, connection: Closable) -> None:
+        """Forgets a connection that is closed; it may have been forgotten before."""
+        self._idle.pop(connection, None)
+        if address := self._open.pop(connection, None):
+            self._per_address[address] -= 1
+            if not self._per_address[address]:
+                del self._per_address[address]
+
+    def _replace(self, candidates: Iterable[Closable], newest: Closable) -> bool:
+        oldest = next(iter(candidates))
+        if oldest is newest:
+            return False
+        self.remove(oldest)
+        oldest.abort()
+        return True
+
+    def _bounded_address(self, host: str | None) -> str | None:
+        address = read_address(host)
+        if host is None or (address and any(address in network for network in self._trusted)):
+            return None
+        return neighbourhood(host)
+
+
+def _affordable_connections(database_pool_size: int) -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return sys.maxsize
+    reserved = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_DATABASE_CONNECTION * database_pool_size
+    return max(MIN_CONNECTIONS, descriptors - reserved)
+
+
+def warn_unless_bounded() -> None:
+    """Logs a warning if the server uses a protocol that has no bounds."""
+    # A server imports the protocol that it is told to use before it loads the application, which never does.
+    if "app.edge.protocol" not in sys.modules:
+        log.warning("heads and connections are not bounded; start with --http app.edge.protocol:BoundedProtocol")

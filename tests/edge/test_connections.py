@@ -1,0 +1,97 @@
+"""Which connection makes room for a new one."""
+
+import sys
+
+import pytest
+
+from app.edge.connections import Connections
+from tests.databases import settings_for
+from tests.edge.conftest import Start
+
+URL = "sqlite+aiosqlite:///./unused.db"
+
+
+class Peer:
+    def __init__(self) -> None:
+        self.closed = False
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+def make_connections(**changes: object) -> Connections:
+    return Connections(settings_for(URL, **changes))
+
+
+def test_the_longest_idle_connection_of_the_same_address_makes_room() -> None:
+    connections = make_connections(max_connections_per_address=2)
+    other, first, second, third = [Peer() for _ in range(4)]
+    for peer, host in ((other, "192.0.2.1"), (first, "192.0.2.7"), (second, "192.0.2.7")):
+        assert connections.admit(peer, host) is None
+    connections.set_busy(first)
+    connections.set_idle(first)
+    assert connections.admit(third, "192.0.2.7") is None
+    assert [peer.closed for peer in (other, first, second, third)] == [False, False, True, False]
+    assert len(connections) == 3
+
+
+def test_an_ipv6_network_is_one_address() -> None:
+    connections = make_connections(max_connections_per_address=1)
+    first, second = Peer(), Peer()
+    connections.admit(first, "2001:db8::1")
+    connections.admit(second, "2001:db8::2:3:4:5")
+    assert first.closed
+
+
+def test_over_the_bound_in_all_any_idle_connection_makes_room() -> None:
+    connections = make_connections(max_connections=2)
+    busy, idle, newest = Peer(), Peer(), Peer()
+    connections.admit(busy, "192.0.2.1")
+    connections.set_busy(busy)
+    connections.admit(idle, "192.0.2.2")
+    assert connections.admit(newest, "192.0.2.3") is None
+    assert [peer.closed for peer in (busy, idle, newest)] == [False, True, False]
+    connections.set_busy(newest)
+    assert connections.admit(Peer(), "192.0.2.4") == "busy"
+
+
+def test_with_all_requests_of_an_address_in_progress_a_new_connection_is_refused() -> None:
+    connections = make_connections(max_connections_per_address=1)
+    busy = Peer()
+    connections.admit(busy, "192.0.2.1")
+    connections.set_busy(busy)
+    refused = Peer()
+    assert connections.admit(refused, "192.0.2.1") == "too_many_requests"
+    connections.remove(refused)
+    connections.remove(busy)
+    connections.remove(busy)
+    connections.set_idle(busy)
+    assert len(connections) == 0
+    assert connections.admit(Peer(), "192.0.2.1") is None
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "::ffff:10.1.2.3", None])
+def test_proxies_are_bounded_in_all_alone(host: str | None) -> None:
+    connections = make_connections(max_connections_per_address=1, max_connections=3, trusted_proxies="10.0.0.0/8")
+    peers = [Peer() for _ in range(4)]
+    for peer in peers:
+        connections.admit(peer, host)
+    assert [peer.closed for peer in peers] == [True, False, False, False]
+
+
+def test_the_database_keeps_its_file_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for descriptors, expected in ((1024, 884), (64, 10), (1_000_000, 1000), (-1, 1000)):
+        monkeypatch.setattr("resource.getrlimit", lambda _, soft=descriptors: (soft, soft))
+        assert make_connections().max_connections == expected
+
+
+async def test_a_server_without_bounds_is_warned_about_in_production(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    production = {"environment": "production", "secret_key": "s" * 40, "password_memory_kib": 19456}
+    for missing in (False, True):
+        monkeypatch.setitem(sys.modules, "app.edge.protocol", sys)
+        if missing:
+            monkeypatch.delitem(sys.modules, "app.edge.protocol")
+        await start(**production, password_passes=2)
+        assert ("BoundedProtocol" in capsys.readouterr().err) is missing

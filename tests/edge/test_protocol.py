@@ -1,0 +1,274 @@
+"""Bounds on heads, pipelined requests and connections, over raw sockets to a real server."""
+
+import asyncio
+import resource
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.databases import migrate
+from tests.servers import Server, serve
+
+pytestmark = pytest.mark.xdist_group("protocol")
+
+LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+LIVE_ONCE = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+UNFINISHED = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Part: "
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> str:
+    return await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    url = await migrate(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('protocol')}/test.db")
+    async with serve(url, processes=1, REQUEST_HEAD_SECONDS="2", REQUEST_BODY_SECONDS="3") as [server]:
+        yield server
+
+
+class Connection:
+    """A socket whose answers are read all the time, as a client that wants to see a refusal does."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.received = b""
+        self.receiving = asyncio.create_task(self._receive(reader))
+
+    async def _receive(self, reader: asyncio.StreamReader) -> None:
+        with suppress(ConnectionError):
+            while part := await reader.read(65536):
+                self.received += part
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        with suppress(ConnectionError):
+            await self.writer.drain()
+
+    async def end(self, seconds: float = 20) -> bytes:
+        """All that was received until the server closed the connection."""
+        async with asyncio.timeout(seconds):
+            await self.receiving
+        return self.received
+
+
+@asynccontextmanager
+async def connect(server: Server) -> AsyncIterator[Connection]:
+    connection = Connection(*await asyncio.open_connection("127.0.0.1", server.port))
+    try:
+        yield connection
+    finally:
+        connection.receiving.cancel()
+        connection.writer.close()
+
+
+@contextmanager
+def file_descriptors(number: int) -> Iterator[None]:
+    """A process that is started meanwhile may open so many files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def memory_mib(server: Server) -> int:
+    """The most that the process has ever used."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peak) // 1024
+
+
+async def ask(server: Server, request: bytes = LIVE_ONCE) -> bytes:
+    async with connect(server) as connection:
+        await connection.send(request)
+        return await connection.end()
+
+
+def statuses(received: bytes) -> list[int]:
+    return [int(answer[:3]) for answer in received.split(b"HTTP/1.1 ")[1:]]
+
+
+async def test_many_headers_are_refused_and_not_kept(server: Server) -> None:
+    before = memory_mib(server)
+    async with connect(server) as connection:
+        await connection.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+        for number in range(30 * 1024):
+            if connection.receiving.done():
+                break
+            await connection.send(b"X-%d: %s\r\n" % (number, b"x" * 1000))
+        received = await connection.end()
+    assert statuses(received) == [431]
+    assert b'"code":"head_too_large"' in received
+    assert b"connection: close" in received
+    assert memory_mib(server) - before < 8
+    assert statuses(await ask(server)) == [200]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /livez HTTP/1.1\r\nX-One: ",
+        b"GET /livez?",
+        b"G" * 20,
+        b"GET /livez HTTP/1.1\r\nX",
+        b"\r\n" * 40_000,
+    ],
+    ids=["a value", "a target", "a method", "a name", "empty lines"],
+)
+async def test_no_part_of_a_head_grows_for_long(server: Server, start: bytes) -> None:
+    before = memory_mib(server)
+    async with connect(server) as connection:
+        await connection.send(start)
+        for _ in range(1000):
+            if connection.receiving.done():
+                break
+            await connection.send(b"x" * 30_000)
+        assert statuses(await connection.end()) in ([431], [400])
+    assert memory_mib(server) - before < 8
+
+
+async def test_a_head_of_60_kib_is_read_and_one_of_70_kib_in_one_piece_is_not(server: Server) -> None:
+    for size, status in ((60, 200), (70, 431)):
+        head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: %s\r\nConnection: close\r\n\r\n" % (b"x" * size * 1024)
+        assert statuses(await ask(server, head)) == [status]
+
+
+async def test_a_full_body_does_not_count_as_head(server: Server) -> None:
+    body = b'{"email": "%s"}' % (b"x" * 60 * 1024)
+    head = b"POST /auth/forgot-password HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    async with connect(server) as connection:
+        for _ in range(2):
+            await connection.send(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            while connection.received.count(b'"invalid_request"') < 1:  # noqa: ASYNC110 - what is waited for is text
+                await asyncio.sleep(0.01)
+            assert statuses(connection.received) == [422]
+            connection.received = b""
+
+
+async def test_trailers_and_sizes_of_chunks_count_as_head(server: Server) -> None:
+    head = b"POST /auth/logout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for start, more in ((b"0\r\n", b"X: %s\r\n" % (b"x" * 1000)), (b"", b"1;%s\r\nx\r\n" % (b"x" * 1000))):
+        before = memory_mib(server)
+        async with connect(server) as connection:
+            await connection.send(head + start)
+            for _ in range(20_000):
+                if connection.receiving.done():
+                    break
+                await connection.send(more)
+            await connection.end()
+        assert memory_mib(server) - before < 8
+
+
+async def test_a_slow_head_is_given_up(server: Server) -> None:
+    async with connect(server) as slow, connect(server) as idle:
+        began = time.monotonic()
+        for byte in UNFINISHED * 100:
+            if slow.receiving.done():
+                break
+            await slow.send(bytes([byte]))
+            await asyncio.sleep(0.1)
+        received = await slow.end()
+        assert 1.5 < time.monotonic() - began < 8
+        assert statuses(received) == [408]
+        assert b'"code":"head_too_slow"' in received
+        assert await idle.end() == b""
+
+
+async def test_a_second_head_has_a_deadline_of_its_own(server: Server) -> None:
+    async with connect(server) as connection:
+        await connection.send(LIVE)
+        await asyncio.sleep(1.5)
+        await connection.send(LIVE)
+        await asyncio.sleep(1.5)
+        assert statuses(connection.received) == [200, 200]
+        await connection.send(UNFINISHED)
+        assert statuses(await connection.end()) == [200, 200, 408]
+
+
+async def test_a_connection_with_nothing_but_empty_lines_is_closed(server: Server) -> None:
+    async with connect(server) as connection:
+        await connection.send(LIVE)
+        for _ in range(100):
+            if connection.receiving.done():
+                break
+            await connection.send(b"\r\n")
+            await asyncio.sleep(0.1)
+        assert statuses(await connection.end(1)) == [200, 408]
+
+
+async def test_an_idle_connection_is_kept_for_some_seconds_and_then_closed(server: Server) -> None:
+    async with connect(server) as connection:
+        await connection.send(LIVE)
+        await asyncio.sleep(3)
+        assert not connection.receiving.done()
+        assert statuses(await connection.end(5)) == [200]
+
+
+async def test_pipelined_requests_are_answered_in_their_order(server: Server) -> None:
+    async with connect(server) as connection:
+        await connection.send(LIVE * 5 + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" + LIVE_ONCE)
+        assert statuses(await connection.end()) == [200, 200, 200, 200, 200, 404, 200]
+
+
+async def test_few_pipelined_requests_wait(server: Server) -> None:
+    before = memory_mib(server)
+    async with connect(server) as connection:
+        await connection.send(LIVE * 20_000)
+        received = await connection.end()
+    assert 1 <= len(statuses(received)) <= 20
+    assert set(statuses(received)) == {200}
+    assert memory_mib(server) - before < 8
+
+
+async def test_a_refusal_never_takes_the_place_of_an_earlier_answer(server: Server) -> None:
+    for second in (b"\0\0\0\r\n\r\n", UNFINISHED + b"x" * 100_000):
+        async with connect(server) as connection:
+            await connection.send(LIVE + second)
+            assert statuses(await connection.end())[:1] == [200]
+
+
+async def test_unfinished_heads_keep_nobody_out(database: str) -> None:
+    with file_descriptors(1024):
+        servers = serve(database, processes=1, REQUEST_HEAD_SECONDS="30", MAX_CONNECTIONS_PER_ADDRESS="100000")
+        [server] = await servers.__aenter__()
+    async with AsyncExitStack() as stack:
+        stack.push_async_exit(servers)
+        async with connect(server) as first:
+            await first.send(UNFINISHED)
+            for _ in range(1100):
+                connection = await stack.enter_async_context(connect(server))
+                await connection.send(UNFINISHED)
+            assert statuses(await ask(server)) == [200]
+            assert statuses(await ask(server, LIVE_ONCE.replace(b"livez", b"readyz"))) == [200]
+            assert await first.end(5) == b""
+
+
+async def test_an_address_has_so_many_connections(database: str) -> None:
+    async with (
+        serve(database, processes=1, MAX_CONNECTIONS_PER_ADDRESS="20") as [server],
+        AsyncExitStack() as stack,
+    ):
+        opened = [await stack.enter_async_context(connect(server)) for _ in range(30)]
+        for each in opened[:10]:
+            assert await each.end(5) == b""
+        assert not any(each.receiving.done() for each in opened[10:])
+        assert statuses(await ask(server)) == [200]
+
+
+async def test_requests_in_progress_are_never_closed_for_a_new_connection(database: str) -> None:
+    slow = b"POST /auth/forgot-password HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    async with serve(database, processes=1, MAX_CONNECTIONS_PER_ADDRESS="5") as [server], AsyncExitStack() as stack:
+        working = [await stack.enter_async_context(connect(server)) for _ in range(5)]
+        for each in working:
+            await each.send(slow)
+        await asyncio.sleep(0.5)
+        received = await ask(server)
+        assert statuses(received) == [429]
+        assert b"retry-after: 1" in received
+        assert not any(each.receiving.done() for each in working)
