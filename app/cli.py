@@ -3,9 +3,14 @@
 import argparse
 import asyncio
 import getpass
+import gzip
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,16 +22,27 @@ from app.core.permissions import Role
 from app.core.security import Passwords
 from app.core.settings import Settings
 from app.db.engine import create_engine
+from app.db.grants import NoRolesError, grant_access
 from app.db.schema import UnknownSchemaError, ensure_newest, newest_revision, upgrade
 from app.db.session import Sessions
 from app.demo import fill
+from app.models.audit import REQUEST_RIGHTS
 from app.schemas.fields import Email, Name, NewPassword
-from app.services import accounts, audit
-from app.services.audit import BrokenChainError
+from app.services import accounts, audit, audit_archive
+from app.services.audit import ArchivedHeadError, BrokenChainError
 from app.services.time_zones import OlderTimeZonesError, register_release
 
 LONGEST_MIGRATION = 3600  # seconds
 PROGRESS = 100_000  # events
+_REFUSALS = (
+    UnknownSchemaError,
+    OlderTimeZonesError,
+    NoRolesError,
+    BrokenChainError,
+    ArchivedHeadError,
+    EOFError,  # a compressed file without its end
+    OSError,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         reasons = [f"{each.field} {each.message}" for each in error.errors] or [str(error.__cause__ or "")]
         print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)
         return 1
-    except (UnknownSchemaError, OlderTimeZonesError, BrokenChainError) as error:
+    except _REFUSALS as error:
         print(error, file=sys.stderr)
         return 1
     except ValidationError as error:
@@ -72,7 +88,28 @@ def _parser() -> argparse.ArgumentParser:
         metavar="POSITION:HASH",
         help="a head that was logged, or printed here, earlier: then a chain that was cut off is noticed, too",
     )
+    verify.add_argument("--archive", type=Path, metavar="FILE", help="check this archive instead of the database")
     verify.set_defaults(command=_verify_audit_trail)
+    archive = audit_commands.add_parser(
+        "archive", help="move the oldest part of the audit trail from the database to a file"
+    )
+    archive.add_argument(
+        "--before",
+        type=_day,
+        required=True,
+        metavar="YYYY-MM-DD",
+        help="archive what was recorded before this day (UTC)",
+    )
+    archive.add_argument("file", type=Path, metavar="FILE", help="a new file, by custom *.jsonl.gz; it is compressed")
+    archive.set_defaults(command=_archive_audit_trail)
+
+    grant = commands.add_parser(
+        "grant", help="let a role of the database serve requests, without the right to change the audit trail"
+    )
+    grant.add_argument(
+        "role", metavar="ROLE", help="a role that exists and owns no tables; repeat after each migration"
+    )
+    grant.set_defaults(command=_grant)
 
     demo = commands.add_parser("demo", help="fill the database with a believable clinic")
     demo.set_defaults(command=_demo)
@@ -111,17 +148,69 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
 
 
 async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -> None:
-    def tell(position: int) -> None:
-        if position % PROGRESS == 0:
-            print(f"{position} events checked …", file=sys.stderr)
-
+    key = chain_key(settings.sealing_secret)
+    if options.archive:
+        with gzip.open(options.archive, "rb") as lines:
+            part = audit_archive.verify_file(key, lines, written_down=options.head)
+        print(f"The archive is what was sealed: {part.count} events, from position {part.start.position + 1} on.")
+        print(f"Head: {part.end}")
+        return
     async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
         await ensure_newest(engine)
-        verified = await audit.verify(
-            Sessions(engine), chain_key(settings.sealing_secret), written_down=options.head, progress=tell
-        )
-    print(f"The audit trail is what was sealed: {verified.sealed} events, and {verified.unsealed} not sealed yet.")
+        verified = await audit.verify(Sessions(engine), key, written_down=options.head, progress=_tell("checked"))
+    print(
+        f"The audit trail is what was sealed: {verified.sealed} events, and {verified.unsealed} not sealed yet. "
+        f"{verified.archived} events are archived."
+    )
     print(f"Head: {verified.head}")
+
+
+async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) -> None:
+    key, path = chain_key(settings.sealing_secret), options.file
+    async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
+        await ensure_newest(engine)
+        sessions = Sessions(engine)
+        # What an earlier run has archived and not deleted any more, because it was interrupted.
+        await audit_archive.delete_archived(sessions, progress=_tell("deleted"))
+        with path.open("xb") as file:
+            with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as compressed:
+                part = await audit_archive.write_part(
+                    sessions, key, compressed.write, before=options.before, progress=_tell("written")
+                )
+            file.flush()
+            os.fsync(file.fileno())
+        if not part.count:
+            path.unlink()
+            print("Nothing was recorded before that day, or all of it is archived already.")
+            return
+        # From here on the file is the only copy, so it is read again.
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        with gzip.open(path, "rb") as lines:
+            audit_archive.verify_file(key, lines, written_down=part.end)
+        await audit_archive.record_archive(sessions, key, part, file_sha256=digest, now=clock.now())
+        deleted = await audit_archive.delete_archived(sessions, progress=_tell("deleted"))
+    print(f"{part.count} events are in {path}, up to head {part.end}; {deleted} were deleted from the database.")
+    print(f"SHA-256: {digest}")
+
+
+def _tell(what: str) -> Callable[[int], None]:
+    def tell(count: int) -> None:
+        if count % PROGRESS == 0:
+            print(f"{count} events {what} …", file=sys.stderr)
+
+    return tell
+
+
+def _day(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
+async def _grant(settings: Settings, options: argparse.Namespace) -> None:
+    async with _engine(settings) as engine:
+        await ensure_newest(engine)
+        await grant_access(engine, options.role, REQUEST_RIGHTS)
+    print(f"{options.role} can serve requests, and cannot change the audit trail.")
 
 
 async def _demo(settings: Settings, _options: argparse.Namespace) -> None:

@@ -102,12 +102,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         readable = settings.environment == "development"
+        seals = sealing.Memory()
+        app.state.metrics.show_audit_trail(seals)
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             async with (
                 open_resources(settings, clock, mailer) as resources,
                 repeating(
                     "sealing",
-                    partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret), sealing.Memory()),
+                    partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret), seals),
                     seconds=sealing.SECONDS,
                 ),
                 repeating(

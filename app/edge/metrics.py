@@ -9,8 +9,10 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tzdata import IANA_VERSION
 
+from app.core.chain import START
 from app.core.dependencies import AppResources, Public
 from app.core.errors import DomainError
+from app.jobs import sealing
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,6 +30,15 @@ class Metrics:
             registry=self.registry,
         )
         Info("time_zone_data", "The time-zone data in use.", registry=self.registry).info({"version": IANA_VERSION})
+
+    def show_audit_trail(self, memory: sealing.Memory) -> None:
+        """Adds what a process knows of the audit trail; docs/audit.md says what to alert on."""
+        head = Gauge("audit_head_position", "The last sealed event of the audit trail.", registry=self.registry)
+        archived = Gauge("audit_archived_position", "The last archived event.", registry=self.registry)
+        failing = Gauge("audit_sealing_failing", "1 if the last attempt to seal has failed.", registry=self.registry)
+        head.set_function(lambda: (memory.head or START).position)
+        archived.set_function(lambda: memory.archived)
+        failing.set_function(lambda: memory.failing)
 
 
 @router.get("/metrics")

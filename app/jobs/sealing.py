@@ -18,24 +18,37 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Memory:
-    """The last head that this process has seen; a chain that does not have it any more was tampered with."""
+    """What this process knows of the chain; the metrics show it."""
 
     head: Head | None = None
+    """The last head that was seen; a chain that does not have it any more was tampered with."""
+    archived: int = 0
+    """The last position that is archived."""
+    failing: bool = False
+    """Whether the last attempt to seal has failed."""
 
 
 async def seal_all(sessions: Sessions, key: bytes, memory: Memory) -> None:
     """Seals what there is, batch by batch; of very much the rest is left to the next time."""
-    for _ in range(MOST_BATCHES):
-        if await seal_once(sessions, key, memory) < audit.BATCH:
-            break
+    try:
+        for _ in range(MOST_BATCHES):
+            if await seal_once(sessions, key, memory) < audit.BATCH:
+                break
+    except Exception:
+        memory.failing = True
+        raise
+    memory.failing = False
 
 
 async def seal_once(sessions: Sessions, key: bytes, memory: Memory) -> int:
     """Seals one batch, if there is anything to be sealed, and says how many events.
 
-    ``BrokenChainError`` if the chain has lost the head that is remembered: what was taken out is not sealed anew.
+    ``BrokenChainError`` if the chain has lost the head that is remembered, even if there is nothing to be sealed: what
+    was taken out is not sealed anew.
     """
     async with sessions.read() as session:
+        archived, memory.head = await audit.find_ends(session, key, memory.head)
+        memory.archived = archived.position
         # On SQLite a writer stands in everybody's way, so first without.
         if not await list_unsealed(session, limit=1):
             return 0

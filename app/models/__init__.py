@@ -1,5 +1,5 @@
 from app.models.appointment import Appointment, AppointmentVersion
-from app.models.audit import AuditEvent
+from app.models.audit import AuditArchive, AuditEvent
 from app.models.doctor import Availability, Doctor, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownClient, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
@@ -10,6 +10,7 @@ from app.models.user import PasswordReset, User
 __all__ = [
     "Appointment",
     "AppointmentVersion",
+    "AuditArchive",
     "AuditEvent",
     "Availability",
     "Doctor",

@@ -1,4 +1,7 @@
-"""The audit trail: who has read or changed whose data (docs/audit.md). It can only grow, whoever writes."""
+"""The audit trail: who has read or changed whose data (docs/audit.md).
+
+Events can be added, sealed once, and deleted after they were archived. Nothing else is possible, whoever writes.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +14,8 @@ from app.db.base import Base
 from app.db.types import UtcDateTime, stored_enum
 
 UNSEALED = text("position IS NULL")
+REQUEST_RIGHTS = {"audit_events": ("SELECT", "INSERT", "UPDATE (position, hash)"), "audit_archives": ("SELECT",)}
+"""What a PostgreSQL role that only serves requests may do here; on all other tables it may read and write."""
 
 
 class AuditEvent(Base):
@@ -51,8 +56,29 @@ class AuditEvent(Base):
     )
 
 
+class AuditArchive(Base):
+    """A part of the trail that was written to a file; its events may be deleted from ``audit_events``."""
+
+    __tablename__ = "audit_archives"
+
+    last_position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    last_hash: Mapped[str] = mapped_column(String(64))
+    """With the position the head of the chain up to here."""
+    first_position: Mapped[int] = mapped_column(BigInteger)
+    file_sha256: Mapped[str] = mapped_column(String(64))
+    archived_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    signature: Mapped[str] = mapped_column(String(64))
+    """See ``core.chain.sign_archive``."""
+
+    __table_args__ = (
+        CheckConstraint("first_position BETWEEN 1 AND last_position", name="positions"),
+        {"sqlite_with_rowid": False},
+    )
+
+
 # The one change is sealing: an empty position and hash are filled in. PostgreSQL asks one function, SQLite a trigger
 # for each kind of change. REPLACE of SQLite deletes what is in its way and asks no trigger, so it may find nothing.
+# An event may be deleted once an archive reaches its position; archives themselves cannot be changed or deleted.
 _FACTS = [column.name for column in AuditEvent.__table__.columns if column.name not in {"position", "hash"}]
 _FUNCTION = """
 CREATE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -67,7 +93,18 @@ BEGIN
             RETURN NEW;
         END IF;
     END IF;
+    IF TG_OP = 'DELETE' THEN
+        IF EXISTS (SELECT FROM audit_archives WHERE last_position >= OLD.position) THEN
+            RETURN OLD;
+        END IF;
+    END IF;
     RAISE EXCEPTION 'audit_events can only grow: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$"""
+_ARCHIVES_FUNCTION = """
+CREATE FUNCTION audit_archives_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'audit_archives can only grow: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
 END
 $$"""
 _GUARDS = {
@@ -100,20 +137,49 @@ BEGIN
 END""",  # noqa: S608 - made of constants
         """
 CREATE TRIGGER audit_events_delete BEFORE DELETE ON audit_events
+WHEN NOT EXISTS (SELECT 1 FROM audit_archives WHERE last_position >= OLD.position)
 BEGIN
     SELECT RAISE(ABORT, 'audit_events can only grow: DELETE is refused');
 END""",
     ],
 }
+_ARCHIVE_GUARDS = {
+    "postgresql": [
+        _ARCHIVES_FUNCTION,
+        """
+CREATE TRIGGER audit_archives_change BEFORE UPDATE OR DELETE ON audit_archives
+FOR EACH ROW EXECUTE FUNCTION audit_archives_only_grow()""",
+        """
+CREATE TRIGGER audit_archives_truncate BEFORE TRUNCATE ON audit_archives
+FOR EACH STATEMENT EXECUTE FUNCTION audit_archives_only_grow()""",
+    ],
+    "sqlite": [
+        """
+CREATE TRIGGER audit_archives_insert BEFORE INSERT ON audit_archives
+WHEN EXISTS (SELECT 1 FROM audit_archives WHERE last_position = NEW.last_position)
+BEGIN
+    SELECT RAISE(ABORT, 'audit_archives can only grow: this INSERT is refused');
+END""",
+        *(
+            f"""
+CREATE TRIGGER audit_archives_{change.lower()} BEFORE {change} ON audit_archives
+BEGIN
+    SELECT RAISE(ABORT, 'audit_archives can only grow: {change} is refused');
+END"""
+            for change in ("UPDATE", "DELETE")
+        ),
+    ],
+}
 
 
-def _guard(table: Table) -> None:
-    for dialect, statements in _GUARDS.items():
+def _guard(table: Table, guards: dict[str, list[str]]) -> None:
+    for dialect, statements in guards.items():
         for statement in statements:
             ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # so in SQLAlchemy
             event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
-    ddl = DDL("DROP FUNCTION audit_events_only_grow()")  # type: ignore[no-untyped-call] # the same
+    ddl = DDL(f"DROP FUNCTION {table.name}_only_grow()")  # type: ignore[no-untyped-call] # the same
     event.listen(table, "after_drop", ddl.execute_if(dialect="postgresql"))
 
 
-_guard(Base.metadata.tables["audit_events"])
+_guard(Base.metadata.tables["audit_events"], _GUARDS)
+_guard(Base.metadata.tables["audit_archives"], _ARCHIVE_GUARDS)

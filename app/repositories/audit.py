@@ -112,11 +112,11 @@ async def count_unsealed(session: Session) -> int:
     return await session.scalar(select(func.count()).select_from(_TABLE).where(UNSEALED)) or 0
 
 
-async def find_head(session: Session) -> Head:
-    """The end of the chain."""
-    sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position.is_not(None))
+async def find_head(session: Session, *, archived: Head = START) -> Head:
+    """The end of the chain, which is ``archived`` where no event comes after that."""
+    sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position > archived.position)
     row = (await session.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
-    return Head(*row) if row else START
+    return Head(*row) if row else archived
 
 
 async def find_hash(session: Session, position: int) -> str | None:
@@ -141,6 +141,14 @@ async def list_sealed(session: Session, *, after: int | None, limit: int) -> Seq
     position = _TABLE.c.position
     found = _RECORD.where(position.is_not(None) if after is None else position > after)
     return [_record(row) for row in await session.execute(found.order_by(position).limit(limit))]
+
+
+async def find_first_position(session: Session, since: datetime) -> int | None:
+    """The lowest position of a sealed event that occurred at ``since`` or later; ``None`` if there is none."""
+    position = _TABLE.c.position
+    recent = select(func.min(position)).where(_TABLE.c.occurred_at >= since, position.is_not(None))
+    found: int | None = await session.scalar(recent)
+    return found
 
 
 def page_key(event: AuditRecord) -> tuple[datetime, UUID]:

@@ -1,19 +1,20 @@
 """The audit trail: what is recorded, how it is sealed, and whether the seals hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from app.core.chain import START, Head, extend
+from app.core.chain import START, Head, extend, sign_archive
 from app.core.clients import Client
 from app.core.permissions import Role
 from app.db.locks import lock_all
 from app.db.session import Session, Sessions
-from app.repositories import audit
+from app.repositories import audit, audit_archives
 from app.repositories.audit import AuditRecord
+from app.repositories.audit_archives import ArchiveRecord
 
 OK = "ok"
 REPEAT_INTERVAL = timedelta(minutes=10)
@@ -74,6 +75,24 @@ def _new_record(event: Event, now: datetime) -> AuditRecord:
     )
 
 
+async def lock_chain(session: Session) -> None:
+    """Waits for the right to add to the chain, or to archive it, until the transaction ends."""
+    await lock_all(session, _CHAIN)
+
+
+async def find_ends(session: Session, key: bytes, remembered: Head | None) -> tuple[Head, Head]:
+    """The end of the archived part and the end of the chain.
+
+    ``BrokenChainError`` if a head that is ``remembered`` is not in the chain any more.
+    """
+    archived = follow_archives(key, await audit_archives.list_archives(session))
+    if remembered and remembered.position > archived.position:
+        found = await audit.find_hash(session, remembered.position)
+        if found != remembered.hash:
+            raise BrokenChainError(f"the chain has lost position {remembered.position}, which this process has sealed")
+    return archived, await audit.find_head(session, archived=archived)
+
+
 class BrokenChainError(Exception):
     """The trail is not what was sealed; says where."""
 
@@ -92,11 +111,9 @@ async def seal(session: Session, key: bytes, *, remembered: Head | None = None) 
     The order is that of the chain: what is committed late comes later in it, whenever it happened. Who seals at the
     same time waits, and finds the rest. ``BrokenChainError`` if a head that is ``remembered`` is not in the chain.
     """
-    await lock_all(session, _CHAIN)
-    if remembered and remembered.position and await audit.find_hash(session, remembered.position) != remembered.hash:
-        raise BrokenChainError(f"the chain has lost position {remembered.position}, which this process has sealed")
+    await lock_chain(session)
+    _, head = await find_ends(session, key, remembered)
     events = await audit.list_unsealed(session, BATCH)
-    head = await audit.find_head(session)
     seals = []
     for event in events:
         head = extend(key, head, event.facts())
@@ -106,10 +123,15 @@ async def seal(session: Session, key: bytes, *, remembered: Head | None = None) 
     return Sealed(len(seals), head)
 
 
+class ArchivedHeadError(Exception):
+    """A head that was written down lies in an archived part of the chain, where only its file can tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """An unbroken chain: how many events are sealed in it, how many wait, and where it ends."""
+    """An unbroken chain: how many events are archived, sealed in the table and not sealed yet, and where it ends."""
 
+    archived: int
     sealed: int
     unsealed: int
     head: Head
@@ -121,10 +143,17 @@ async def verify(
     """Walks along the chain, batch by batch, and tells ``progress`` after each how far it is.
 
     Raises ``BrokenChainError`` if a sealed event was changed, removed, inserted or moved; that the end was cut off can
-    only be seen against a head that was ``written_down`` somewhere else. A batch is a transaction of its own: nobody
-    waits for a long walk.
+    only be seen against a head that was ``written_down`` somewhere else; ``ArchivedHeadError`` if that is archived.
+    Each batch is a transaction of its own, so a long walk blocks no other transaction.
     """
-    head = START
+    async with sessions.read() as session:
+        head = archived = follow_archives(key, await audit_archives.list_archives(session))
+    if written_down and written_down.position < archived.position:
+        raise ArchivedHeadError(
+            f"position {written_down.position} is archived: check it with --archive FILE --head {written_down}"
+        )
+    if written_down and written_down.position == archived.position and written_down != archived:
+        raise BrokenChainError(f"position {archived.position} has another hash than was written down")
     while True:
         async with sessions.read() as session:
             batch = await audit.list_sealed(session, after=head.position or None, limit=BATCH)
@@ -132,7 +161,7 @@ async def verify(
                 unsealed = await audit.count_unsealed(session)
                 break
         for event in batch:
-            head = _follow(key, head, event)
+            head = follow(key, head, event)
             if written_down and head.position == written_down.position and head != written_down:
                 raise BrokenChainError(
                     f"position {head.position} has another hash than was written down: the chain was cut off before "
@@ -143,10 +172,24 @@ async def verify(
         raise BrokenChainError(
             f"the chain ends at position {head.position}, and once reached {written_down.position}: its end was cut off"
         )
-    return Verified(head.position, unsealed, head)
+    return Verified(archived.position, head.position - archived.position, unsealed, head)
 
 
-def _follow(key: bytes, head: Head, event: AuditRecord) -> Head:
+def follow_archives(key: bytes, archives: Sequence[ArchiveRecord]) -> Head:
+    """Where the chain ends with the last archive; ``BrokenChainError`` if one is missing or has a wrong signature."""
+    head = START
+    for archive in archives:
+        if archive.signature != sign_archive(key, archive.facts()) or archive.first_position != head.position + 1:
+            raise BrokenChainError(
+                f"the archive that ends at position {archive.last_position} does not follow the one before it, or was "
+                "not made with this key"
+            )
+        head = archive.head
+    return head
+
+
+def follow(key: bytes, head: Head, event: AuditRecord) -> Head:
+    """The head after the next event of the chain; ``BrokenChainError`` if this is not the next event."""
     expected = extend(key, head, event.facts())
     if event.seal and event.seal.position > expected.position:
         raise BrokenChainError(f"position {expected.position} is missing: an event was removed from the trail")

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,37 @@ async def test_the_audit_trail_is_verified(
     monkeypatch.setenv("AUDIT_KEY", "another key")
     assert await run("audit", "verify") == 1
     assert "position 1" in capsys.readouterr().err
+
+
+async def test_the_audit_trail_is_archived(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async with sessions.write() as session:
+        for day in (1, 1, 2):
+            await audit.record(session, Event("look"), now=datetime(2026, 12, day, tzinfo=UTC))
+    monkeypatch.setenv("AUDIT_KEY", "a key of its own")
+    assert await seal_once(sessions, chain_key("a key of its own"), Memory()) == 3
+    path, again = tmp_path / "2026.jsonl.gz", tmp_path / "again.jsonl.gz"
+    assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 0
+    printed = capsys.readouterr().out
+    assert f"2 events are in {path}" in printed
+    assert f"SHA-256: {sha256(path.read_bytes()).hexdigest()}" in printed
+    head = re.search(r"2:[0-9a-f]{64}", printed)
+    assert head
+    assert await run("audit", "verify") == 0
+    assert "1 events, and 0 not sealed yet. 2 events are archived." in capsys.readouterr().out
+    assert await run("audit", "verify", "--archive", str(path), "--head", head[0]) == 0
+    assert "The archive is what was sealed: 2 events, from position 1 on." in capsys.readouterr().out
+    assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 1  # no file is written over
+    assert "File exists" in capsys.readouterr().err
+    assert await run("audit", "archive", "--before", "2026-12-02", str(again)) == 0
+    assert "all of it is archived already" in capsys.readouterr().out
+    assert not again.exists()
+    path.write_bytes(path.read_bytes()[:-20])
+    assert await run("audit", "verify", "--archive", str(path)) == 1
+    assert capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        await run("audit", "archive", "--before", "yesterday", str(again))
 
 
 async def test_a_head_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

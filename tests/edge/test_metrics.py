@@ -1,5 +1,6 @@
 """What Prometheus may read, and that nobody can fill it up."""
 
+import asyncio
 import random
 import string
 
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tzdata import IANA_VERSION
 
 from tests.edge.conftest import Start, client_of
-from tests.people import problem
+from tests.people import PASSWORD, problem
 
 TOKEN = "0123456789abcdef"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -47,6 +48,21 @@ async def test_the_release_of_the_time_zones_is_shown(watched: FastAPI) -> None:
     async with client_of(watched) as client:
         [shown] = (await read(client))["time_zone_data_info"].samples
     assert shown.labels == {"version": IANA_VERSION}
+
+
+async def test_the_state_of_the_audit_trail_is_shown(watched: FastAPI) -> None:
+    async with client_of(watched) as client:
+        before = await read(client)
+        body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "role": "patient"}
+        assert (await client.post("/auth/register", json=body)).status_code == 201
+        async with asyncio.timeout(30):
+            while (await read(client))["audit_head_position"].samples[0].value != 1:  # noqa: ASYNC110 - a job seals
+                await asyncio.sleep(0.05)
+    assert {name: before[name].samples[0].value for name in before if name.startswith("audit_")} == {
+        "audit_head_position": 0,
+        "audit_archived_position": 0,
+        "audit_sealing_failing": 0,
+    }
 
 
 async def test_each_application_has_its_own(watched: FastAPI, start: Start) -> None:

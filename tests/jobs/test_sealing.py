@@ -83,7 +83,7 @@ async def test_nothing_is_written_where_nothing_is_to_be_sealed(
     assert await job.seal_once(sessions, KEY, job.Memory()) == 1
     statements.clear()
     assert await job.seal_once(sessions, KEY, job.Memory()) == 0
-    assert [each.split()[0] for each in statements if not each.startswith("BEGIN")] == ["SELECT"]
+    assert [each.split()[0] for each in statements if not each.startswith("BEGIN")] == ["SELECT"] * 3
     if backend == "sqlite":
         with sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as writer:
             writer.execute("BEGIN IMMEDIATE")
@@ -149,7 +149,7 @@ async def test_two_server_processes_go_on_with_one_chain(sessions: Sessions, dat
     async with serve(database_url, processes=2, AUDIT_KEY="of these servers") as servers, clients(servers) as opened:
         people = await asyncio.gather(*(Person.join(client, "patient") for client in opened))
         for _ in range(4):
-            await asyncio.gather(*(person.get("/appointments") for person in people for _ in range(5)))
+            await asyncio.gather(*(person.patch("/auth/me", {"name": "Ann"}) for person in people for _ in range(5)))
         await until(all_are)
 
 
@@ -170,6 +170,19 @@ async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
     async with repeating("sealing", lambda: job.seal_all(sessions, KEY, memory), seconds=0.02):
         await until(told)
     assert await sealed(sessions) == 1
+
+
+async def test_a_trail_that_was_cut_off_is_noticed_while_nothing_is_recorded(sessions: Sessions) -> None:
+    memory = job.Memory()
+    await record(sessions, 3)
+    await job.seal_all(sessions, KEY, memory)
+    assert not memory.failing
+    async with sessions.write() as session:
+        await tampering(session)
+        await session.execute(text("DELETE FROM audit_events WHERE position > 1"))
+    with pytest.raises(BrokenChainError, match="has lost position 3"):
+        await job.seal_all(sessions, KEY, memory)
+    assert memory.failing
 
 
 async def test_what_comes_last_is_sealed_at_the_end(sessions: Sessions) -> None:

@@ -68,7 +68,7 @@ async def sealed(sessions: Sessions, small_batches: None) -> Head:
 
 async def test_an_empty_trail_is_unbroken(sessions: Sessions) -> None:
     assert (await seal(sessions)).count == 0
-    assert await verify(sessions) == Verified(0, 0, Head(0, "0" * 64))
+    assert await verify(sessions) == Verified(0, 0, 0, Head(0, "0" * 64))
 
 
 async def test_what_is_recorded_is_sealed_in_batches(sessions: Sessions, small_batches: None) -> None:
@@ -81,7 +81,7 @@ async def test_what_is_recorded_is_sealed_in_batches(sessions: Sessions, small_b
     assert (verified.sealed, verified.unsealed) == (7, 0)
     assert told == [3, 6, 7]
     await record(sessions, 1)
-    assert (await verify(sessions)) == Verified(7, 1, verified.head)
+    assert (await verify(sessions)) == Verified(0, 7, 1, verified.head)
     assert (await seal(sessions)).head.position == 8
     assert (await verify(sessions, written_down=verified.head)).sealed == 8
 
@@ -126,7 +126,7 @@ async def test_what_commits_late_comes_late_in_the_chain(sessions: Sessions) -> 
 
 
 async def test_another_key_finds_nothing_right(sessions: Sessions, sealed: Head) -> None:
-    assert await verify(sessions, written_down=sealed) == Verified(10, 0, sealed)
+    assert await verify(sessions, written_down=sealed) == Verified(0, 10, 0, sealed)
     with pytest.raises(BrokenChainError, match=r"position 1, .* or the key is not the one"):
         await verify(sessions, chain_key("another secret"))
 

@@ -1,0 +1,43 @@
+"""What the PostgreSQL role may do that serves requests, if it is not the owner of the tables."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import quoted_name, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.base import Base
+from app.db.engine import is_postgresql
+from app.db.session import Sessions
+
+_READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+class NoRolesError(Exception):
+    """The database is not PostgreSQL, or the role does not exist."""
+
+
+async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, Sequence[str]]) -> None:
+    """Lets a role read and write all tables, except that ``exceptions`` has the only rights on the tables it names.
+
+    Other rights on our tables are revoked. To be called by the owner of the tables, after each
+    migration, for new tables come without grants. ``NoRolesError`` for an unknown role and on SQLite.
+    """
+    if not is_postgresql(engine):
+        raise NoRolesError("SQLite has no roles: whoever can open the file can change it")
+    async with Sessions(engine).write() as session:
+        known = await session.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+        if not known:
+            raise NoRolesError(f"there is no role {role!r}; create it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
+        quote = session.dialect.identifier_preparer.quote
+        grantee = quote(quoted_name(role, quote=True))
+        statements = [f"GRANT USAGE ON SCHEMA public TO {grantee}"]
+        for table in Base.metadata.sorted_tables:
+            rights = ", ".join(exceptions.get(table.name, _READ_WRITE))
+            statements += [
+                f"REVOKE ALL ON {quote(table.name)} FROM {grantee}",
+                f"GRANT {rights} ON {quote(table.name)} TO {grantee}",
+            ]
+        # /readyz asks whether the database takes writes by setting the version to what it is.
+        statements.append(f"GRANT SELECT, UPDATE ON alembic_version TO {grantee}")
+        for statement in statements:
+            await session.execute(text(statement))

@@ -1,0 +1,83 @@
+"""Archived parts of the audit trail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, insert, select
+
+from app.core.chain import START, Head
+from app.db.base import table_of
+from app.db.session import Session
+from app.models import AuditArchive, AuditEvent
+
+_ARCHIVES, _EVENTS = table_of(AuditArchive), table_of(AuditEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRecord:
+    """The events from ``first_position`` to ``last_position``, which were written to one file."""
+
+    first_position: int
+    last_position: int
+    last_hash: str
+    file_sha256: str
+    archived_at: datetime
+    signature: str
+
+    @property
+    def head(self) -> Head:
+        """Where the chain ended with the archive."""
+        return Head(self.last_position, self.last_hash)
+
+    def facts(self) -> dict[str, str | int]:
+        """What the signature covers."""
+        return {
+            "first_position": self.first_position,
+            "last_position": self.last_position,
+            "last_hash": self.last_hash,
+            "file_sha256": self.file_sha256,
+            "archived_at": self.archived_at.astimezone(UTC).isoformat(timespec="microseconds"),
+        }
+
+
+_RECORD = select(
+    _ARCHIVES.c.first_position,
+    _ARCHIVES.c.last_position,
+    _ARCHIVES.c.last_hash,
+    _ARCHIVES.c.file_sha256,
+    _ARCHIVES.c.archived_at,
+    _ARCHIVES.c.signature,
+)
+
+
+async def list_archives(session: Session) -> Sequence[ArchiveRecord]:
+    """All archives, in the order of the chain."""
+    return [ArchiveRecord(*row) for row in await session.execute(_RECORD.order_by(_ARCHIVES.c.last_position))]
+
+
+async def find_archived_head(session: Session) -> Head:
+    """Where the chain ended with the last archive; ``START`` if there is none."""
+    newest = select(_ARCHIVES.c.last_position, _ARCHIVES.c.last_hash).order_by(_ARCHIVES.c.last_position.desc())
+    row = (await session.execute(newest.limit(1))).one_or_none()
+    return Head(*row) if row else START
+
+
+async def insert_archive(session: Session, archive: ArchiveRecord) -> None:
+    """Adds an archive; from then on its events may be deleted."""
+    await session.execute(
+        insert(_ARCHIVES).values(
+            first_position=archive.first_position,
+            last_position=archive.last_position,
+            last_hash=archive.last_hash,
+            file_sha256=archive.file_sha256,
+            archived_at=archive.archived_at,
+            signature=archive.signature,
+        )
+    )
+
+
+async def delete_events(session: Session, *, up_to: int, limit: int) -> int:
+    """Deletes the first ``limit`` events up to a position, which must be archived; returns how many there were."""
+    first = select(_EVENTS.c.id).where(_EVENTS.c.position <= up_to).order_by(_EVENTS.c.position).limit(limit)
+    return (await session.execute(delete(_EVENTS).where(_EVENTS.c.id.in_(first)))).rowcount

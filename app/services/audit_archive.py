@@ -1,0 +1,135 @@
+"""Archiving the audit trail: its oldest part goes to a file that can be verified, and leaves the database."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from app.core.chain import Head, extend, sign_archive
+from app.db.session import Sessions
+from app.repositories import audit, audit_archives
+from app.repositories.audit_archives import ArchiveRecord
+from app.services.audit import BATCH, BrokenChainError, follow, follow_archives, lock_chain
+
+FORMAT = "doctor-appointments audit archive 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the chain: the head it follows and the head it ends with. Without events both are the same."""
+
+    start: Head
+    end: Head
+
+    @property
+    def count(self) -> int:
+        """The number of events."""
+        return self.end.position - self.start.position
+
+
+async def write_part(
+    sessions: Sessions,
+    key: bytes,
+    write: Callable[[bytes], object],
+    *,
+    before: datetime,
+    progress: Callable[[int], None],
+) -> Part:
+    """Writes the oldest sealed events as JSON lines, and stops at the first that occurred at ``before`` or later.
+
+    The first line has the format and the head that the part follows. Each further line is an event with its position
+    and hash. Events are verified while they are written: ``BrokenChainError`` if the chain is broken.
+    """
+    async with sessions.read() as session:
+        head = start = follow_archives(key, await audit_archives.list_archives(session))
+        first_kept = await audit.find_first_position(session, before)
+        last = (await audit.find_head(session, archived=start)).position if first_kept is None else first_kept - 1
+    write(_line({"format": FORMAT, "start": str(start)}))
+    while head.position < last:
+        async with sessions.read() as session:
+            batch = await audit.list_sealed(
+                session, after=head.position or None, limit=min(BATCH, last - head.position)
+            )
+        if not batch:
+            raise BrokenChainError(f"position {head.position + 1} is missing: an event was removed from the trail")
+        for event in batch:
+            head = follow(key, head, event)
+            write(_line(event.facts() | {"position": head.position, "hash": head.hash}))
+        progress(head.position)
+    return Part(start, head)
+
+
+async def record_archive(sessions: Sessions, key: bytes, part: Part, *, file_sha256: str, now: datetime) -> None:
+    """Notes in the database that a part is archived, so that its events may be deleted.
+
+    To be called once the file is safely stored. ``BrokenChainError`` if another archive was made meanwhile.
+    """
+    archive = ArchiveRecord(part.start.position + 1, part.end.position, part.end.hash, file_sha256, now, "")
+    async with sessions.write() as session:
+        await lock_chain(session)
+        if await audit_archives.find_archived_head(session) != part.start:
+            raise BrokenChainError("another archive was made at the same time; nothing was deleted for this one")
+        await audit_archives.insert_archive(session, replace(archive, signature=sign_archive(key, archive.facts())))
+
+
+async def delete_archived(sessions: Sessions, *, progress: Callable[[int], None]) -> int:
+    """Deletes the events that are archived, in batches with a transaction each; returns how many.
+
+    Events that an interrupted call has left are deleted, too.
+    """
+    async with sessions.read() as session:
+        archived = await audit_archives.find_archived_head(session)
+    deleted = 0
+    while True:
+        async with sessions.write() as session:
+            count = await audit_archives.delete_events(session, up_to=archived.position, limit=BATCH)
+        deleted += count
+        if count < BATCH:
+            return deleted
+        progress(deleted)
+
+
+def verify_file(key: bytes, lines: Iterable[bytes], *, written_down: Head | None = None) -> Part:
+    """Follows the chain through the lines of a file that ``write_part`` wrote.
+
+    ``BrokenChainError`` if a line is not what was written, or if ``written_down``, a head noted elsewhere, is not one
+    of the heads in the file. Whether lines are missing at the end is for the caller to compare with the database.
+    """
+    heads = _follow_lines(key, lines)
+    head = start = next(heads)
+    found = written_down is None
+    for head in heads:
+        found = found or head == written_down
+    if not found:
+        raise BrokenChainError(f"the file does not have the head {written_down}")
+    return Part(start, head)
+
+
+def _follow_lines(key: bytes, lines: Iterable[bytes]) -> Iterator[Head]:
+    head: Head | None = None
+    found: Head | None = None
+    for number, line in enumerate(lines, 1):
+        try:
+            members = json.loads(line)
+            if head is None:
+                head = _read_start(members)
+            else:
+                found = Head(members.pop("position"), members.pop("hash"))
+                head = extend(key, head, members)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BrokenChainError(f"line {number} is not what an archive has: {error!r}") from error
+        if found not in {None, head}:
+            raise BrokenChainError(f"line {number} is not what was sealed at position {head.position}")
+        yield head
+    if head is None:
+        raise BrokenChainError("the file is empty")
+
+
+def _read_start(members: Mapping[str, str]) -> Head:
+    if members["format"] != FORMAT:
+        raise ValueError(f"the format is not {FORMAT!r}")
+    return Head.parse(members["start"])
+
+
+def _line(members: Mapping[str, object]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode() + b"\n"
