@@ -3,12 +3,13 @@
 import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from app.core.origins import normalize_origin
 
 DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
 COMPOSE_PASSWORD = "doctor"  # noqa: S105 - of docker-compose.yml, refused in production
@@ -71,8 +72,8 @@ class Settings(BaseSettings):
 
     @property
     def cors_allowed(self) -> tuple[str, ...]:
-        """The origins whose pages may read our answers; ``*`` is all of them."""
-        return _listed(self.cors_origins)
+        """The origins whose pages may read our answers, as browsers write them; ``*`` is all of them."""
+        return tuple(normalize_origin(origin) or origin for origin in _listed(self.cors_origins))
 
     @property
     def proxies(self) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_what_is_no_origin(cls, value: str) -> str:
         for origin in _listed(value):
-            if origin != "*" and not _is_origin(origin):
+            if origin != "*" and normalize_origin(origin) is None:
                 raise ValueError(f"{origin!r} is no origin; write https://app.example.com, without a path")
         return value
 
@@ -174,14 +175,3 @@ class Settings(BaseSettings):
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _is_origin(text: str) -> bool:
-    """Whether a browser could send this as an ``Origin``: scheme, host and, if need be, port, in lower case."""
-    try:
-        parts = urlsplit(text)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return False
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
-    return parts.scheme in {"http", "https"} and bool(host) and text == f"{parts.scheme}://{host}{port}"

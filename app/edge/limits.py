@@ -82,8 +82,7 @@ class RateLimits:
             return False
         if self._credential_routes is None:
             self._credential_routes = credential_routes(scope["app"])
-        # A slash at the end makes no difference.
-        return any(route.path_regex.match(path.rstrip("/")) for route in self._credential_routes)
+        return any(route.path_regex.match(path) for route in self._credential_routes)
 
     async def _pause(self) -> None:
         if self.pausing < MOST_PAUSING:

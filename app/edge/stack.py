@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid4
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.core.settings import Settings
+from app.edge.canonical import Canonical
 from app.edge.in_flight import InFlight
 from app.edge.limits import RateLimits
 from app.edge.metrics import Metrics
@@ -35,7 +36,6 @@ def add_edge(app: FastAPI, settings: Settings) -> None:
     """Puts everything around the application that a request passes before its route; each wraps those above it."""
     app.state.metrics = Metrics()
     app.add_middleware(Bugs)
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, seconds=settings.request_body_seconds)
     app.add_middleware(InFlight, limit=settings.max_in_flight_per_client)
     app.add_middleware(RateLimits)
     if settings.cors_allowed:
@@ -48,6 +48,8 @@ def add_edge(app: FastAPI, settings: Settings) -> None:
             expose_headers=SAID,
         )
     app.add_middleware(Watch, metrics=app.state.metrics, production=settings.environment == "production")
+    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, seconds=settings.request_body_seconds)
+    app.add_middleware(Canonical)
     if settings.proxies:
         app.add_middleware(_ProxyHeaders, trusted=settings.proxies)
     # A client's own id is taken over if it is a UUID as RFC 9562 writes it: whatever else it writes is not for our log.

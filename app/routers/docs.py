@@ -5,7 +5,7 @@ import hashlib
 import re
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
@@ -18,14 +18,15 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-async def docs(_: Public) -> HTMLResponse:
-    """The page; its addresses are relative, for the Host header is the client's word."""
+async def docs(request: Request, _: Public) -> HTMLResponse:
+    """The page. Its addresses have no host: the `Host` header is chosen by the client."""
+    root = request.scope["root_path"]
     page = get_swagger_ui_html(
-        openapi_url="openapi.json",
+        openapi_url=f"{root}/openapi.json",
         title="Doctor Appointment API",
-        swagger_js_url="docs/assets/swagger-ui-bundle.js",
-        swagger_css_url="docs/assets/swagger-ui.css",
-        swagger_favicon_url="docs/assets/favicon-32x32.png",
+        swagger_js_url=f"{root}/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}/docs/assets/swagger-ui.css",
+        swagger_favicon_url=f"{root}/docs/assets/favicon-32x32.png",
         # A token does not stay in the browser's storage.
         swagger_ui_parameters={"persistAuthorization": False, "tryItOutEnabled": True},
     )

@@ -194,4 +194,5 @@ def methods_of(request: Request) -> list[str]:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
-    return sorted(methods or {"GET", "HEAD"})  # nothing but files, otherwise
+    # Where no route has the path, there are files. A HEAD is answered wherever a GET is.
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()) if methods else {"GET", "HEAD"})

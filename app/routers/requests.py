@@ -5,6 +5,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -44,6 +45,10 @@ class BodyLimit:
 
     Starlette's own answers in plain text, past the handlers of the application, and knows no time. A body is read
     before a connection of the database is taken, so a slow one holds none.
+
+    An answer that is complete before the body was read is sent at once. What is left of the body is then read and
+    thrown away, again for ``seconds`` and up to ``MAX_DISCARDED_BYTES``, before the connection may be closed: a client
+    that is still sending would otherwise see a broken connection instead of the answer.
     """
 
     def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
@@ -53,16 +58,20 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, with a body that has an end."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         left = self.limit
         deadline = asyncio.get_running_loop().time() + self.seconds
-        complete = False
-        too_large = scope["type"] == "http" and _declared_length(scope) > self.limit
+        declared = _declared_length(scope)
+        complete = declared == 0
+        held_back = False
 
         async def receive_within_limit() -> Message:
             nonlocal left, complete
             if complete:  # whoever still asks wants to know whether the client is there
                 return await receive()
-            if not too_large:
+            if declared <= self.limit:
                 try:
                     async with asyncio.timeout_at(deadline):
                         message = await receive()
@@ -74,24 +83,45 @@ class BodyLimit:
                     return message
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
-        async def send_and_hang_up(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Connection"] = "close"
+        async def send_before_the_end(message: Message) -> None:
+            nonlocal held_back
+            if not complete:
+                if message["type"] == "http.response.start" and declared > self.limit:
+                    MutableHeaders(scope=message)["Connection"] = "close"
+                elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                    held_back = True
+                    message = {**message, "more_body": True}
             await send(message)
 
-        # A little too much is read and thrown away, so that the answer arrives; nobody sends so much by mistake.
-        hopeless = too_large and _declared_length(scope) > _HOPELESS * self.limit
-        await self.app(scope, receive_within_limit, send_and_hang_up if hopeless else send)
+        await self.app(scope, receive_within_limit, send_before_the_end)
+        if held_back:
+            await _discard_body(receive, self.seconds)
+            await send({"type": "http.response.body"})
 
 
+MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 _MAY_REPEAT = {"status"}
-_HOPELESS = 16
 
 
-def _declared_length(scope: Scope) -> int:
-    declared = Headers(scope=scope).get("content-length", "")
+def _declared_length(scope: Scope) -> float:
+    """How long the body is said to be; infinite if that is not said, as with chunks."""
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers:
+        return math.inf
+    declared = headers.get("content-length", "")
     # Python converts no more than some thousands of digits; so many are too large in any case.
     return int(declared[:20]) if declared.isascii() and declared.isdecimal() else 0
+
+
+async def _discard_body(receive: Receive, seconds: float) -> None:
+    left = MAX_DISCARDED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):  # the end, or the client is gone
+                    return
+                left -= len(message["body"])
 
 
 class Replay(Exception):  # noqa: N818 - not an error: the request has been answered before

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
 
 from app.core.errors import DomainError, FieldError
+from app.core.origins import normalize_origin
 from app.core.permissions import Actor
 from app.db.session import Session
 from app.repositories import idempotency
@@ -88,7 +89,12 @@ def _is_from_here(request: Request) -> bool:
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+    if origin is None:
+        return True
+    normal = normalize_origin(origin)
+    # A proxy that is not trusted may speak TLS for us: the scheme is the one that the browser names.
+    here = f"{origin.partition('://')[0]}://{request.headers.get('Host', '')}"
+    return normal is not None and normal == normalize_origin(here)
 
 
 SentForm = Annotated[Form, Depends(receive_form)]

@@ -133,7 +133,7 @@ async def test_a_form_that_cannot_be_read(client: httpx2.AsyncClient, media_type
 
 async def test_there_is_nothing_at_other_paths(client: httpx2.AsyncClient) -> None:
     problem(await client.get("/nothing"), 404, "no_such_path")
-    problem(await client.get("/doctors/"), 404, "no_such_path")
+    problem(await client.get("/doctors//"), 404, "no_such_path")
     answer = await client.put("/doctors")
     problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "GET"
@@ -213,7 +213,7 @@ async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncCl
     assert len(addresses) == 4
     for address in addresses:
         assert "//" not in address
-        assert (await client.get("/" + address)).status_code == 200
+        assert (await client.get(address)).status_code == 200
 
 
 async def test_the_authorize_button_logs_in_where_the_log_in_is(client: httpx2.AsyncClient) -> None:

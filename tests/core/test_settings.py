@@ -105,6 +105,20 @@ def test_origins_are_taken(origins: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("origin", "as_browsers_write_it"),
+    [
+        ("https://GOOD.example", "https://good.example"),
+        ("https://good.example:443", "https://good.example"),
+        ("http://good.example:80", "http://good.example"),
+        ("http://good.example:443", "http://good.example:443"),
+        ("http://[0:0::1]:80", "http://[::1]"),
+    ],
+)
+def test_origins_are_normalized(origin: str, as_browsers_write_it: str) -> None:
+    assert settings(cors_origins=origin).cors_allowed == (as_browsers_write_it,)
+
+
+@pytest.mark.parametrize(
     "origins",
     [
         "good.example",
@@ -112,7 +126,6 @@ def test_origins_are_taken(origins: str) -> None:
         "https://good.example/app",
         "https://good.example?x",
         "https://user@good.example",
-        "https://GOOD.example",
         "https://good.example:x",
         "https://",
         "ftp://good.example",

@@ -54,7 +54,8 @@ async def test_whoever_watches_is_always_answered(start: Start, path: str) -> No
             answer = await client.get(path, headers={"Authorization": f"Bearer {'t' * 16}"})
             assert answer.status_code == 200
             assert "ratelimit" not in answer.headers
-        refused(await client.get(path + "/"))
+            assert "ratelimit" not in (await client.get(f"{path}/")).headers
+        refused(await client.get(f"{path}//"))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,48 @@ async def test_a_form_of_another_site_is_refused(
     assert "session" not in client.cookies
 
 
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("clinic.lan:80", "http://clinic.lan"),
+        ("clinic.lan", "http://clinic.lan"),
+        ("clinic.lan:443", "https://clinic.lan"),
+        ("clinic.lan", "https://clinic.lan"),
+        ("CLINIC.lan:8000", "http://clinic.lan:8000"),
+        ("[::1]:80", "http://[::1]"),
+        ("[0:0::1]:8000", "http://[::1]:8000"),
+    ],
+)
+async def test_a_form_of_ours_is_taken_however_the_host_is_written(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, host: str, origin: str
+) -> None:
+    client.headers.update({"Host": host, "Origin": origin})
+    answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD)
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("clinic.lan:443", "http://clinic.lan"),
+        ("clinic.lan:8000", "http://clinic.lan"),
+        ("clinic.lan", "http://clinic.lan:8000"),
+        ("clinic.lan", "http://clinic.lan@evil.example"),
+        ("evil.example@clinic.lan", "http://clinic.lan"),
+        ("clinic.lan", "ftp://clinic.lan"),
+        ("clinic.lan", "http://clinic.lan/x"),
+        ("", "http://"),
+        ("[::1", "http://[::1"),
+    ],
+)
+async def test_a_form_of_another_origin_is_refused(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, host: str, origin: str
+) -> None:
+    client.headers.update({"Host": host, "Origin": origin})
+    answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD)
+    assert answer.status_code == 403
+
+
 async def test_a_form_without_our_token_or_with_somebody_elses_is_refused(
     client: httpx2.AsyncClient, patient: Person
 ) -> None:
