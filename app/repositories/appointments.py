@@ -18,6 +18,7 @@ from app.repositories.bounds import lower_bounds
 from app.scheduling.decisions import LONGEST_VISIT
 from app.scheduling.intervals import Interval, to_instant
 from app.scheduling.status import ACTIVE, AppointmentStatus
+from app.scheduling.visits import VisitMode
 
 _LONGEST_VISIT = timedelta(microseconds=LONGEST_VISIT)
 
@@ -52,6 +53,8 @@ class AppointmentRecord:
     changed_by: UUID | None = None
     cancel_cutoff_minutes: int = 0
     """The doctor's: how long before the start a patient can still cancel or move it."""
+    visit_mode: VisitMode | None = None
+    """That of its visit type, if it has one."""
 
     @property
     def doctor_id(self) -> UUID:
@@ -93,6 +96,7 @@ _RECORD = (
         Appointment.changed_at,
         Appointment.changed_by,
         Doctor.cancel_cutoff_minutes,
+        VisitType.mode,
     )
     .join(Doctor, Doctor.id == Appointment.doctor_id)
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)

@@ -32,7 +32,7 @@ class NewAppointment(Body):
         "which has its own length, best left out.",
     )
     visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
-    hold_id: UUID | None = Field(None, description="Your hold of this time, to be used up.")
+    hold_id: UUID | None = Field(None, description="Your hold of this time. The appointment keeps its id.")
     reason: Note | None = Field(None, description="What the visit is about, for the doctor.", examples=["A mole"])
 
     model_config = example(doctor_id=AMARA, start_time="2026-12-08T10:30:00-05:00", reason="A mole")

@@ -16,7 +16,7 @@ from app.repositories.plans import Plan, get_plan
 from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, Refusal, check_booking, is_counted, reach
 from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
-from app.scheduling.visits import Taken
+from app.scheduling.visits import Taken, VisitMode
 from app.services.lifecycle import check_change
 from app.services.offers import choose_visit_type, visit_type_of
 
@@ -56,18 +56,20 @@ async def book_appointment(
 ) -> AppointmentRecord:
     """Books a visit for the actor.
 
-    A hold of hers is used up by it, and its notice counts from when she asked for the hold; one that is over, or is
-    none of hers, does not help and does not harm. Raises the codes of ``scheduling.Refusal``, ``not_found`` for an
-    unknown doctor or visit type, ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5
-    minutes to 12 hours, and ``busy`` in the rare case that the rules change faster than they can be checked.
+    A hold of the actor's for this visit becomes the appointment, with the same id, even if it is over; until then, the
+    notice counts from when the hold was made. Any other hold has no effect. Raises the codes of
+    ``scheduling.Refusal``, ``not_found`` for an unknown doctor or visit type, ``visit_type_required``,
+    ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, and ``busy`` in the rare case that
+    the rules change faster than they can be checked.
     """
     held = await calendar.find_hold(session, hold_id, actor.id) if hold_id else None
-    keeps = held is not None and _keeps(held, wanted, now)
+    used = held if held and _is_for(held, wanted) else None
+    asked_at = used.created_at if used and now < used.expires_at else now
     for _ in range(_TRIES):
-        accepted = await _accept(
-            session, wanted, patient_id=actor.id, asked_at=held.created_at if held and keeps else now, now=now
-        )
+        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=asked_at, now=now)
         appointment = _appointment(accepted, actor, reason=reason, now=now)
+        if used:
+            appointment = replace(appointment, id=used.id)
         if held is None and await _insert(session, appointment, accepted):
             return appointment
         await _raise_conflict(session, appointment, accepted, now)
@@ -158,6 +160,7 @@ async def reschedule_appointment(
             start_time=from_instant(accepted.visit[0]),
             end_time=from_instant(accepted.visit[1]),
             visit_type=_visit_type(accepted.plan),
+            visit_mode=_visit_mode(accepted.plan),
             status=TRANSITIONS[Action.RESCHEDULE].target,
             version=before.version + 1,
             changed_at=now,
@@ -219,9 +222,9 @@ async def _accept(
     return _Accepted(plan, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after))
 
 
-def _keeps(held: HoldRecord, wanted: Wanted, now: datetime) -> bool:
-    """Whether a hold is for this visit, and is not over."""
-    return now < held.expires_at and (held.doctor_id, held.start_time, held.visit_type_id) == (
+def _is_for(held: HoldRecord, wanted: Wanted) -> bool:
+    """Whether a hold is for this visit."""
+    return (held.doctor_id, held.start_time, held.visit_type_id) == (
         wanted.doctor_id,
         wanted.start,
         wanted.visit_type_id,
@@ -235,6 +238,7 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
         doctor=Reference(doctor.id, doctor.name),
         patient=Reference(patient.id, patient.name),
         visit_type=_visit_type(accepted.plan),
+        visit_mode=_visit_mode(accepted.plan),
         start_time=from_instant(accepted.visit[0]),
         end_time=from_instant(accepted.visit[1]),
         time_zone=doctor.time_zone,
@@ -246,6 +250,10 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
 
 def _visit_type(plan: Plan) -> Reference | None:
     return Reference(plan.visit_type.id, plan.visit_type.name) if plan.visit_type else None
+
+
+def _visit_mode(plan: Plan) -> VisitMode | None:
+    return plan.visit_type.mode if plan.visit_type else None
 
 
 async def _insert(

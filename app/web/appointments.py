@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
 from icalendar import Calendar, Event
@@ -20,6 +21,7 @@ from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import booking, lifecycle
+from app.web.clocks import find_zones_in_play
 from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.lists import MOST_LISTED, cut_list
@@ -58,6 +60,7 @@ async def list_appointments(
         session, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MOST_LISTED + 1
     )
     listed, more = cut_list(found, "/my/appointments", PLACE, partial(page_key, as_of=as_of))
+    await find_zones_in_play(page, session, *(each.time_zone for each in listed))
     trail.concerns(*listed)
     return page.render(
         "appointments.html",
@@ -89,7 +92,10 @@ async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: Db
     event.add("dtstart", visit.start_time)
     event.add("dtend", visit.end_time)
     event.add("summary", visit.doctor.name)
-    event.add("description", page.words.visit(visit.start_time, visit.end_time, zone, visit.doctor.name))
+    # Calendars show times on the clock of their device, so the text always says whose clock it means.
+    sentence = page.words.visit(visit.start_time, visit.end_time, zone, visit.doctor.name, place=page.words.place(zone))
+    elsewhere = page.words.elsewhere(visit.start_time, visit.end_time, zone, ZoneInfo(visit.time_zone))
+    event.add("description", f"{sentence}\n{elsewhere}" if elsewhere else sentence)
     event.add("status", "CANCELLED" if visit.status is AppointmentStatus.CANCELLED else "CONFIRMED")
     file = Calendar()
     file.add("prodid", "-//Appointments//EN")
@@ -178,6 +184,7 @@ async def reschedule_appointment(
 async def _get(page: SignedInPage, session: DbSession, appointment_id: UUID, trail: Trail) -> AppointmentRecord:
     visit = await appointments.get_appointment(session, page.actor, appointment_id)
     trail.concerns(visit)
+    await find_zones_in_play(page, session, visit.time_zone)
     return visit
 
 

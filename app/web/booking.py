@@ -14,17 +14,20 @@ from app.core.dependencies import DbSession, Now, RequestClient
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
 from app.repositories import appointments, calendar, doctors, visit_types
+from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.sessions import find_actor
 from app.repositories.visit_types import VisitTypeRecord
 from app.routers.problems import PROBLEMS
 from app.routers.trail import Trail
 from app.scheduling.intervals import to_instant
+from app.scheduling.status import ACTIVE
 from app.schemas.fields import Instant, Note
 from app.services import booking, offers
 from app.services.audit import Event, record
 from app.services.booking import Wanted
 from app.services.sessions import Grant
+from app.web.clocks import find_zones_in_play
 from app.web.drafts import drop, keep, restore
 from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
 from app.web.pages import Page, SignedInPage
@@ -114,12 +117,21 @@ async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: N
     trail.about(hold_id)
     held = await calendar.find_hold(session, hold_id, page.actor.id)
     if held is None:
-        return page.render("hold_gone.html", HTTPStatus.NOT_FOUND)
+        return await _lead_from_gone_hold(page, session, hold_id)
     pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
     content = await _describe(page, session, pick)
     if held.expires_at <= now:
         return page.render("pick.html", **content, is_over=True)
     return page.render("confirm.html", **content, hold_id=hold_id, held=held, form=restore(page, "book_appointment"))
+
+
+async def _lead_from_gone_hold(page: SignedInPage, session: DbSession, hold_id: UUID) -> Response:
+    """A hold that was booked is an appointment with the same id: the back button leads to it."""
+    try:
+        booked = await appointments.get_appointment(session, page.actor, hold_id)
+    except DomainError:
+        return page.render("hold_gone.html", HTTPStatus.NOT_FOUND)
+    return page.redirect(_visit(booked.id))
 
 
 @router.post("/visit/{hold_id:uuid}")
@@ -161,7 +173,12 @@ async def show_booked(appointment_id: UUID, page: PatientPage, session: DbSessio
     """What has been booked."""
     booked = await appointments.get_appointment(session, page.actor, appointment_id)
     trail.concerns(booked)
+    await find_zones_in_play(page, session, booked.time_zone)
     return page.render("done.html", visit=booked, zone=page.clock_of(booked.time_zone))
+
+
+def _visit(appointment_id: UUID) -> str:
+    return f"/my/appointments/{appointment_id}"
 
 
 def _confirm(hold_id: UUID) -> str:
@@ -179,6 +196,7 @@ async def _describe(page: Page, session: DbSession, pick: Pick) -> dict[str, Any
     """What is shown of a time that was picked; ``not_found`` for a doctor or kind that is not there."""
     doctor = await doctors.get_doctor(session, pick.doctor)
     kind = await _find_kind(session, pick)
+    await find_zones_in_play(page, session, doctor.time_zone)
     return {
         "pick": pick,
         "doctor": doctor,
@@ -207,6 +225,13 @@ async def _taken(
     if error.kind not in {Kind.CONFLICT, Kind.INVALID}:
         return error
     content = await _describe(page, session, pick)
+    slot: Slot = content["slot"]
+    if own := await _find_own(page, session, pick.doctor, slot, now):
+        response = page.redirect(
+            _visit(own.id), page.gettext("You already have an appointment with this doctor at this time."), "note"
+        )
+        drop(page, response)
+        return RefusedForm(response, error)
     near = await _list_near(page, session, pick, now)
     response = page.render(
         "taken.html",
@@ -219,6 +244,23 @@ async def _taken(
     if reason:
         keep(page, response, "book_appointment", {"reason": reason}, of=str(page.actor.id))
     return RefusedForm(response, error)
+
+
+async def _find_own(
+    page: SignedInPage, session: DbSession, doctor_id: UUID, slot: Slot, now: datetime
+) -> AppointmentRecord | None:
+    """The patient's own appointment with the doctor at this time, which may have been booked in another tab."""
+    found = await appointments.page_appointments(
+        session,
+        page.actor,
+        as_of=now,
+        since=slot.start,
+        until=slot.end,
+        statuses=ACTIVE,
+        after=None,
+        limit=MOST_OTHERS,
+    )
+    return next((each for each in found if each.doctor_id == doctor_id), None)
 
 
 async def _list_near(page: SignedInPage, session: DbSession, pick: Pick, now: datetime) -> Sequence[Any]:

@@ -12,6 +12,7 @@ from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
 from app.schemas.fields import Cursor
 from app.services import administration
+from app.web.clocks import find_zones_in_play
 from app.web.forms import SentForm
 from app.web.lists import cut_list
 from app.web.office_accounts import ACTS, deciding
@@ -55,6 +56,7 @@ async def list_visits_behind_glass(
             ids = [each.id for each in visits]
             rest = visits[ids.index(last) + 1 :] if last in ids else visits
             listed, more = cut_list(rest, f"/office/users/{user_id}/visits", _KEY, lambda visit: visit.id)
+            await find_zones_in_play(page, session, *(each.time_zone for each in listed))
             return page.render(
                 "office_visits.html", patient=patient, count=len(visits), visits=listed, more=more, why=why
             )

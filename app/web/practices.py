@@ -13,10 +13,12 @@ from app.core.dependencies import DbSession, Now
 from app.repositories import doctors, visit_types
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
+from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import to_instant
 from app.scheduling.zones import day_of
 from app.schemas.fields import LocalDate
 from app.services import offers
+from app.web.clocks import find_zones_in_play
 from app.web.pages import Page
 from app.web.routes import page_router
 from app.web.slots import Day, Slot, Week, lay_out
@@ -44,6 +46,8 @@ class Times:
     """The very first time that can be had, if it is in this week."""
     following: Slot | None
     """Where the week has none: the next one after it."""
+    has_hours: bool
+    """Whether the doctor has any hours within a year."""
     is_empty: bool
 
 
@@ -60,6 +64,7 @@ async def get_doctor(
     doctor = await doctors.get_doctor(session, doctor_id)
     kinds = await visit_types.page_visit_types(session, doctor_id, after=None, limit=MOST_KINDS)
     chosen = next((each for each in kinds if each.id == kind), kinds[0] if kinds else None)
+    await find_zones_in_play(page, session, doctor.time_zone)
     times = await list_times(page, session, doctor, chosen.id if chosen else None, week, now)
     return page.render("doctor.html", doctor=doctor, kinds=kinds, chosen=chosen, times=times, zone=times.week.zone)
 
@@ -100,6 +105,7 @@ async def list_times(
         earlier=week.before if week.before >= today else None,
         first=Slot.of(first.slot) if first.slot else None,
         following=Slot.of(following.slot) if following and following.slot else None,
+        has_hours=first.reason is not Refusal.OUTSIDE_AVAILABILITY,
         is_empty=not found,
     )
 

@@ -1,7 +1,8 @@
 """The start: the earliest visits across all doctors, and how to narrow them down."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -15,13 +16,15 @@ from app.repositories.offers import Criteria, OfferRecord
 from app.routers.paging import read_cursor, write_cursor
 from app.routers.search import PLACE, keep_after_answer
 from app.scheduling.hours import WeeklyHours
-from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.intervals import DAY, from_instant, to_instant
 from app.scheduling.visits import VisitMode
 from app.schemas.fields import Cursor, Language, LocalDate, SearchText
 from app.services import search
+from app.services.offers import LONGEST_LISTING
 from app.services.search import Found, Match, Wish
 from app.web.clocks import find_zones_in_play
 from app.web.forms import Form, refuse
+from app.web.languages import N_
 from app.web.pages import Page
 from app.web.routes import page_router
 from app.web.slots import Slot, part_of
@@ -30,6 +33,15 @@ from app.web.visitors import PublicPage
 router = page_router()
 
 MOST_SHOWN = 40
+_WITHOUT = {
+    "specialty": N_("Any specialty"),
+    "language": N_("Any language"),
+    "mode": N_("Any way to meet"),
+    "day": N_("From today"),
+    "part": N_("Any time of day"),
+    "after": N_("From the earliest time"),
+}
+"""What stands on a link that drops a filter."""
 _HOURS = {"morning": (0, 12 * 60), "afternoon": (12 * 60, 17 * 60), "evening": (17 * 60, 24 * 60)}
 
 
@@ -76,8 +88,13 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "search.html", form, error, **shown, days={}, more=None, searched_until=None) from error
+        raise refuse(page, "search.html", form, error, **shown, days={}, more=None, empty=None) from error
     keep_after_answer(tasks, page.resources.sessions, found.findings)
+    if not found.matches:
+        empty = _explain_nothing(page, wanted, found)
+        return page.render(
+            "search.html", form=form, **shown, days={}, first=None, first_slot=None, more=None, empty=empty
+        )
     first = found.matches[0] if found.matches and not wanted.after else None
     return page.render(
         "search.html",
@@ -87,7 +104,7 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
         first=first,
         first_slot=Slot.of(first.visit) if first else None,
         more=_more(wanted, found),
-        searched_until=from_instant(found.searched_until),
+        empty=None,
     )
 
 
@@ -115,6 +132,35 @@ def _lay_out(page: Page, matches: Sequence[Match]) -> Mapping[date, Mapping[str,
         day: {part: list(groups.values()) for part, groups in sorted(parts.items(), key=lambda each: _HOURS[each[0]])}
         for day, parts in sorted(days.items())
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Why nothing is listed, and what to try instead."""
+
+    sentence: str
+    dropped: Sequence[tuple[str, str]] = ()
+    """For each filter, the address of the search without it, and what stands on the link."""
+
+
+def _explain_nothing(page: Page, wanted: Search, found: Found) -> Nothing:
+    """An empty clinic, no free time at all, or filters that are too narrow: each is something else to a patient."""
+    query = wanted.model_dump(mode="json", exclude_none=True)
+    without = {name: {other: query[other] for other in query if other != name} for name in query}
+    dropped = [
+        (f"/?{urlencode(left)}" if left else "/", page.gettext(_WITHOUT[name])) for name, left in without.items()
+    ]
+    if not page.zones_in_play:
+        return Nothing(page.gettext("No doctor can be booked here yet."))
+    begins = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
+    if found.searched_until < begins + LONGEST_LISTING - 2 * DAY:
+        return Nothing(page.gettext("The search took too long and was stopped. Narrow it down, or try again."), dropped)
+    if wanted.day:
+        day = page.words.day(wanted.day)
+        return Nothing(page.gettext("No free time in the two months from %(day)s fits all of this.", day=day), dropped)
+    if dropped:
+        return Nothing(page.gettext("No free time in the next two months fits all of this."), dropped)
+    return Nothing(page.gettext("No doctor has free time in the next two months."))
 
 
 def _more(wanted: Search, found: Found) -> str | None:

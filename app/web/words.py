@@ -85,11 +85,18 @@ class Words:
         return self._format(day, pattern)
 
     def days(self, first: date, last: date) -> str:
-        """7 Dec to 13 Dec, as figures, or a single day; with its year if that is another one."""
+        """7 Dec to 13 Dec, as figures, or a single day; each year once, where it is not this year."""
         if first == last:
             return self.short_day(first)
-        year = f" {last.year}" if last.year != self.today.year else ""
-        return f"{self.short_day(first)} \N{EN DASH} {self.short_day(last)}{year}"
+        without_year, with_year = self.gettext("d MMM"), self.gettext("d MMM y")
+        crosses_years = first.year != last.year
+        is_this_year = last.year == self.today.year
+        return " \N{EN DASH} ".join(
+            [
+                self._format(first, with_year if crosses_years else without_year),
+                self._format(last, with_year if crosses_years or not is_this_year else without_year),
+            ]
+        )
 
     def weekday(self, day: date) -> str:
         """Tue."""
@@ -101,24 +108,36 @@ class Words:
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
         return f"{shown:%H:%M} {shown.tzname()}" if is_shown_twice else f"{shown:%H:%M}"
 
-    def moment(self, moment: datetime, zone: ZoneInfo) -> str:
-        """Tuesday 8 December, 10:30."""
-        return f"{self.day(moment.astimezone(zone).date())}, {self.clock(moment, zone)}"
+    def moment(self, moment: datetime, zone: ZoneInfo, place: str | None = None) -> str:
+        """Tuesday 8 December, 10:30; with the ``place`` of the clock if one is given."""
+        said = f"{self.day(moment.astimezone(zone).date())}, {self.clock(moment, zone)}"
+        return self.at_place(said, place)
 
-    def span(self, start: datetime, end: datetime, zone: ZoneInfo) -> str:
-        """10:30 to 11:00, as figures."""
-        return f"{self.clock(start, zone)}\N{EN DASH}{self.clock(end, zone)}"
+    def span(self, start: datetime, end: datetime, zone: ZoneInfo, place: str | None = None) -> str:
+        """10:30 to 11:00, as figures; with the ``place`` of the clock if one is given."""
+        return self.at_place(f"{self.clock(start, zone)}\N{EN DASH}{self.clock(end, zone)}", place)
+
+    def at_place(self, time: str, place: str | None) -> str:
+        """A time with the place whose clock shows it."""
+        return self.gettext("%(time)s (%(place)s time)", time=time, place=place) if place else time
+
+    def time_left(self, until: datetime, now: datetime) -> str:
+        """5 minutes: rounded up, and never less than one."""
+        return self.minutes(max(1, -((now - until) // _MINUTE)))
 
     def minutes(self, number: int) -> str:
         """30 minutes."""
         return self.ngettext("%(num)d minute", "%(num)d minutes", number)
 
-    def visit(self, start: datetime, end: datetime, zone: ZoneInfo, doctor: str) -> str:
-        """The one sentence for a visit: Tuesday 8 December, 10:30 to 11:00, 30 minutes, with Dr Amara Okafor."""
+    def visit(self, start: datetime, end: datetime, zone: ZoneInfo, doctor: str, place: str | None = None) -> str:
+        """The one sentence for a visit: Tuesday 8 December, 10:30 to 11:00, 30 minutes, with Dr Amara Okafor.
+
+        The ``place`` is that of the clock, where it has to be said.
+        """
         return self.gettext(
             "%(day)s, %(span)s, %(length)s, with %(doctor)s",
             day=self.day(start.astimezone(zone).date()),
-            span=self.span(start, end, zone),
+            span=self.span(start, end, zone, place),
             length=self.minutes((end - start) // _MINUTE),
             doctor=doctor,
         )
@@ -128,10 +147,10 @@ class Words:
         here_shows, there_shows = start.astimezone(zone), start.astimezone(there)
         if here_shows.utcoffset() == there_shows.utcoffset():
             return None
-        span = self.span(start, end, there)
+        span = self.span(start, end, there, self.place(there))
         if here_shows.date() != there_shows.date():
             span = f"{self.day(there_shows.date())}, {span}"
-        return self.gettext("%(span)s in %(place)s", span=span, place=self.place(there))
+        return span
 
     def place(self, zone: ZoneInfo) -> str:
         """Berlin, for Europe/Berlin."""

@@ -1,13 +1,18 @@
 """Whose clock the pages show, search by, and name."""
 
 import re
+from datetime import date
 from html import unescape
 
 import httpx2
 import pytest
+from babel import Locale
+from icalendar import Calendar
 
-from tests.conftest import Join
+from app.web.words import Words
+from tests.conftest import Join, SetClock
 from tests.people import Person
+from tests.web.conftest import Forms
 
 BROWSERS = ["en-US,en;q=0.9", "de-DE,de;q=0.9", "es-ES,es;q=0.9"]
 EARLIEST = re.compile(r'name="start" value="([^"]+)"')
@@ -77,3 +82,132 @@ async def test_a_clinic_in_one_zone_is_not_told_of_clocks(client: httpx2.AsyncCl
     page = await client.get("/", params={"part": "morning"})
     assert clocks_shown(page) == {"09:00", "09:30", "10:00", "10:30", "11:00", "11:30"}
     assert "part-hint" not in page.text
+
+
+NINE_IN_NEW_YORK = "2026-12-08T14:00:00Z"
+NAMED = {
+    "en": "Tuesday 8 December, 09:00\u201309:30 (New York time), 30 minutes, with Dr York",
+    "de": "Dienstag, 8. Dezember, 09:00\u201309:30 Uhr (New York), 30 Minuten, bei Dr York",
+    "es": "martes 8 de diciembre, 09:00\u201309:30 (hora de Nueva York), 30 minutos, con Dr York",
+}
+
+
+def text_of(page: httpx2.Response) -> str:
+    """What is read on a page."""
+    main = page.text.partition("<main")[2].partition("</main>")[0]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+async def book_on_pages(forms: Forms, doctor: Person, start: str, **kind: str) -> tuple[str, list[str]]:
+    """Picks a time and books it; the address of the visit, and what the pages on the way have said."""
+    asked = {"doctor": doctor.id, "start": start, **kind}
+    picked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **asked)
+    assert picked.status_code == 303, picked.text
+    confirming = picked.headers["Location"]
+    said = [text_of(await forms.client.get(confirming))]
+    booked = await forms.send(confirming, **asked)
+    assert booked.status_code == 303, booked.text
+    said.append(text_of(await forms.client.get(booked.headers["Location"])))
+    return f"/my/appointments/{booked.headers['Location'].rpartition('/')[2]}", said
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+async def test_the_clock_is_named_wherever_clocks_differ(
+    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, browser: str
+) -> None:
+    doctors = await open_everywhere(join)
+    client.headers["Accept-Language"] = browser
+    sentence, place = NAMED[browser[:2]], "Nueva York" if browser.startswith("es") else "New York"
+    await forms.sign_in(patient)
+    pick = f"/visit/pick?doctor={doctors['York'].id}&start={NINE_IN_NEW_YORK}"
+    assert sentence in text_of(await client.get(pick))
+    visit, said = await book_on_pages(forms, doctors["York"], NINE_IN_NEW_YORK)
+    assert all(sentence in page for page in said)
+    for path in ("", "/cancel", "/move", "/move?start=2026-12-08T15:00:00Z"):
+        page = text_of(await client.get(visit + path))
+        assert sentence in page, path
+        # Every time on these pages that is not on a button has its clock.
+        assert not re.search(rf"8[^,]*, \d\d:\d\d(?!.{{0,20}}{place})", page), path
+    rival = await join("patient")
+    await rival.book(doctors["York"], "2026-12-08T14:30:00Z")
+    taken = await forms.send("/visit/pick", on="/my/account", doctor=doctors["York"].id, start="2026-12-08T14:30:00Z")
+    assert taken.status_code == 409
+    assert place in text_of(taken)
+    [event] = Calendar.from_ical((await client.get(f"{visit}/calendar.ics")).text).walk("VEVENT")
+    assert event["DESCRIPTION"] == sentence
+    await patient.book(doctors["Sid"], "2026-12-09T22:00:00Z")
+    listed = text_of(await client.get("/my/appointments"))
+    assert place in listed
+    assert re.search("S[yí]dney", listed)
+    assert place in text_of(await client.get(f"/with/{doctors['York'].id}"))
+
+
+async def test_both_clocks_stand_beside_a_video_visit(
+    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person
+) -> None:
+    doctor = await join("doctor", name="Dr Rao", time_zone="Asia/Kolkata")
+    await doctor.plan(tuesday=[["11:30", "14:00"]])
+    kind = (await doctor.offer(name="Talk", duration_minutes=30, mode="video"))["id"]
+    client.cookies.set("zone", "Europe/London")
+    await forms.sign_in(patient)
+    visit, said = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=kind)
+    for page in (*said, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
+        assert "06:00\u201306:30 (London time)" in page
+        assert "11:30\u201312:00 (Kolkata time)" in page
+    [event] = Calendar.from_ical((await client.get(f"{visit}/calendar.ics")).text).walk("VEVENT")
+    assert "(London time)" in str(event["DESCRIPTION"])
+    assert "(Kolkata time)" in str(event["DESCRIPTION"])
+
+
+@pytest.mark.parametrize(("mode", "is_named"), [("in_person", False), ("video", True), ("phone", True)])
+async def test_in_a_clinic_in_one_zone_the_clock_is_named_for_remote_visits_alone(
+    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, mode: str, is_named: bool
+) -> None:
+    doctor = await join("doctor", name="Dr York", time_zone="America/New_York")
+    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    kind = (await doctor.offer(name="Talk", duration_minutes=30, mode=mode))["id"]
+    await forms.sign_in(patient)
+    visit, said = await book_on_pages(forms, doctor, NINE_IN_NEW_YORK, type=kind)
+    for page in (*said, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
+        assert ("New York time" in page) is is_named
+
+
+async def test_a_hold_is_shown_as_a_duration(
+    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, clock: SetClock
+) -> None:
+    doctors = await open_everywhere(join)
+    await forms.sign_in(patient)
+    asked = {"doctor": doctors["York"].id, "start": NINE_IN_NEW_YORK}
+    confirming = (await forms.send("/visit/pick", on="/my/account", **asked)).headers["Location"]
+    for seconds, said in ((0, "5 minutes"), (61, "4 minutes"), (238, "1 minute")):
+        clock.advance(seconds=seconds)
+        assert f"Kept for you for {said}." in text_of(await client.get(confirming))
+
+
+async def test_an_administrator_reads_whose_clock_a_visit_is_on(
+    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, admin: Person
+) -> None:
+    doctors = await open_everywhere(join)
+    await patient.book(doctors["York"], NINE_IN_NEW_YORK)
+    await forms.sign_in(admin)
+    glass = f"/office/users/{patient.id}"
+    await forms.send(f"{glass}/break-glass", on=f"{glass}?act=break-glass", reason="An emergency")
+    assert "09:00 (New York time)" in text_of(await client.get(f"{glass}/visits"))
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "last", "expected"),
+    [
+        ("en", date(2026, 12, 7), date(2026, 12, 13), "7 Dec \u2013 13 Dec"),
+        ("en", date(2026, 12, 28), date(2027, 1, 3), "28 Dec 2026 \u2013 3 Jan 2027"),
+        ("en", date(2027, 1, 4), date(2027, 1, 10), "4 Jan \u2013 10 Jan 2027"),
+        ("en", date(2027, 12, 27), date(2028, 1, 2), "27 Dec 2027 \u2013 2 Jan 2028"),
+        ("en", date(2027, 1, 4), date(2027, 1, 4), "4 Jan 2027"),
+        ("de", date(2026, 12, 28), date(2027, 1, 3), "28. Dez. 2026 \u2013 3. Jan. 2027"),
+        ("de", date(2027, 1, 4), date(2027, 1, 10), "4. Jan. \u2013 10. Jan. 2027"),
+        ("es", date(2026, 12, 28), date(2027, 1, 3), "28 dic 2026 \u2013 3 ene 2027"),
+        ("es", date(2027, 1, 4), date(2027, 1, 10), "4 ene \u2013 10 ene 2027"),
+    ],
+)
+def test_a_span_of_days_says_each_year_once(language: str, first: date, last: date, expected: str) -> None:
+    assert Words(Locale(language), date(2026, 12, 1)).days(first, last) == expected

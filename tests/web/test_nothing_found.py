@@ -1,0 +1,90 @@
+"""An empty list says why it is empty, and what to try."""
+
+import re
+from html import unescape
+
+import httpx2
+import pytest
+
+from app.services import search
+from tests.conftest import Join
+from tests.web.test_clocks import text_of
+
+
+def links(page: httpx2.Response) -> dict[str, str]:
+    """What stands on the links that drop a filter, and where they lead."""
+    found = re.findall(r'<li><a href="(/[^"]*)">([^<]+)</a></li>', page.text.partition('class="empty"')[2])
+    return {text: unescape(address) for address, text in found}
+
+
+async def test_a_clinic_without_doctors(client: httpx2.AsyncClient) -> None:
+    for path in ("/", "/?part=morning&day=2026-12-08"):
+        page = await client.get(path)
+        assert "No doctor can be booked here yet." in text_of(page)
+        assert not links(page)
+
+
+async def test_a_clinic_without_free_time(client: httpx2.AsyncClient, join: Join) -> None:
+    await join("doctor")
+    page = await client.get("/")
+    assert "No doctor has free time in the next two months." in text_of(page)
+    assert not links(page)
+
+
+async def test_filters_that_leave_nothing_can_be_dropped_one_by_one(client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await join("doctor", name="Dr Amara Okafor", specialty="Dermatology")
+    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    page = await client.get("/?specialty=Dermatology&part=evening&mode=in_person&language=")
+    assert "No free time in the next two months fits all of this." in text_of(page)
+    found = links(page)
+    assert found == {
+        "Any specialty": "/?mode=in_person&part=evening",
+        "Any way to meet": "/?specialty=Dermatology&part=evening",
+        "Any time of day": "/?specialty=Dermatology&mode=in_person",
+    }
+    assert "Dr Amara Okafor" in text_of(await client.get(found["Any time of day"]))
+
+
+async def test_a_day_years_ahead_is_not_called_the_next(client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await join("doctor", name="Dr Amara Okafor")
+    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
+    page = await client.get("/?day=2030-01-01")
+    said = text_of(page)
+    assert "No free time in the two months from Tuesday 1 January 2030 fits all of this." in said
+    assert said.count("2030") == 1
+    assert links(page) == {"From today": "/"}
+    assert "Dr Amara Okafor" in text_of(await client.get("/?day=2020-01-01")), "a day that has passed is no obstacle"
+
+
+async def test_a_page_behind_the_last_visit_leads_back(client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await join("doctor")
+    await doctor.change(default_visit_minutes=5)
+    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:25:00Z")
+    more = re.search(r'class="more"><a class="button quiet" href="([^"]+)"', (await client.get("/")).text)
+    assert more
+    await doctor.leave("2026-12-08T08:00:00Z", "2026-12-08T13:00:00Z")
+    assert links(await client.get(unescape(more[1]))) == {"From the earliest time": "/"}
+
+
+async def test_a_search_that_was_cut_short_says_so(
+    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor = await join("doctor")
+    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    monkeypatch.setattr(search, "MOST_LOOKS", 1)
+    page = await client.get("/?part=evening")
+    assert "The search took too long and was stopped." in text_of(page)
+
+
+async def test_a_doctors_empty_weeks(client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await join("doctor")
+    week = f"/with/{doctor.id}?week="
+    assert "This doctor has no open hours yet." in text_of(await client.get(week + "2026-12-08"))
+    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z")
+    said = text_of(await client.get(week + "2026-12-01"))
+    assert "No free time in this week. The next is Tuesday 8 December, 09:00." in said
+    page = await client.get(week + "2030-01-01")
+    assert "none in the year after it. The earliest is Tuesday 8 December, 09:00." in text_of(page)
+    assert f'href="{week}2026-12-08"' in page.text
+    await (await join("patient")).book(doctor, "2026-12-08T09:00:00Z")
+    assert "No free time within a year: everything is booked" in text_of(await client.get(week + "2026-12-08"))
