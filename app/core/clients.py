@@ -12,6 +12,8 @@ class Client:
     address: str
     user_agent: str = ""
     request_id: str | None = None
+    device: str | None = None
+    """The device cookie, if one of ours was sent."""
 
     @property
     def network(self) -> str:

@@ -24,7 +24,7 @@ from app.core.computing import Computation, Processor
 from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.core.permissions import Actor, Role
-from app.core.security import Passwords, read_access_token
+from app.core.security import Passwords, is_device, read_access_token
 from app.core.settings import Settings
 from app.db.session import Session, Sessions
 from app.repositories import sessions
@@ -257,14 +257,26 @@ FreshAccountActor = Annotated[Actor, Depends(require_fresh(setting_up=True))]
 """An ``AccountActor`` who has."""
 
 
+DEVICE = "device"
+"""The cookie of a browser that has logged in before; see ``app/routers/devices.py``."""
+
+
+def cookie_name(settings: Settings, name: str) -> str:
+    """What a cookie is called: in production so that a browser takes it over TLS and from this host alone."""
+    return f"__Host-{name}" if settings.environment == "production" else name
+
+
 async def get_client(request: Request) -> Client:
     """Where the request comes from."""
+    resources = _resources(request)
+    device = request.cookies.get(cookie_name(resources.settings, DEVICE), "")
     address = read_address(request.client.host if request.client else None)
     user_agent = request.headers.get("User-Agent", "")
     return Client(
         str(address or UNKNOWN),
         "".join(character for character in user_agent if character.isprintable()),
         correlation_id.get(),
+        device if is_device(resources.secret, device) else None,
     )
 
 

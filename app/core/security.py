@@ -228,6 +228,22 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_device(secret: str) -> str:
+    """A device cookie: random, and signed, so that no device is known by a value that a client has chosen."""
+    token = new_token()
+    return f"{token}.{_sign_device(secret, token)}"
+
+
+def is_device(secret: str, cookie: str) -> bool:
+    """Whether this is a device cookie of ours."""
+    token, _, signature = cookie.partition(".")
+    return hmac.compare_digest(_sign_device(secret, token).encode(), signature.encode())
+
+
+def _sign_device(secret: str, token: str) -> str:
+    return keyed_hash(derive_key(secret, "device cookies"), token)
+
+
 def hash_token(token: str) -> str:
     """SHA-256 in hexadecimal; enough for a secret that nobody can guess, where a password needs argon2."""
     return hashlib.sha256(token.encode()).hexdigest()

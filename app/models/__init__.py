@@ -2,7 +2,7 @@ from app.models.appointment import Appointment, AppointmentVersion
 from app.models.audit import AuditArchive, AuditEvent
 from app.models.doctor import Availability, Doctor, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
-from app.models.login import KnownClient, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
+from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
 from app.models.offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
 from app.models.user import PasswordReset, User
@@ -16,7 +16,7 @@ __all__ = [
     "Doctor",
     "DoctorLanguage",
     "IdempotencyKey",
-    "KnownClient",
+    "KnownDevice",
     "LoginAttempt",
     "LoginSession",
     "Offer",

@@ -40,24 +40,28 @@ class RefreshToken(Base):
 
 
 class LoginAttempt(Base):
-    """How often somebody has lately tried to log in: per account, and per account and client."""
+    """How often a password or a code was tried lately: see ``services/guessing.py`` for what is counted together."""
 
     __tablename__ = "login_attempts"
 
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Of the address as it was typed, whether or not it has an account."""
+    """Of the account, whether or not there is one, of the device if it is known, and of the network or all."""
+    group_hash: Mapped[str] = mapped_column(String(64), index=True)
+    """The ``key_hash`` that stands for all networks."""
     attempts: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     blocked_until: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class KnownClient(Base):
-    """A network from which somebody has logged in before; guesses made elsewhere do not keep her out there."""
+class KnownDevice(Base):
+    """A device that has logged in to an account before, by its cookie; guesses made on others do not slow it down."""
 
-    __tablename__ = "known_clients"
+    __tablename__ = "known_devices"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    network: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    second_factor: Mapped[bool]
+    """Whether a code of the second factor was shown on it."""
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

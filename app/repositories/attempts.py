@@ -1,21 +1,26 @@
-"""How often somebody has tried to log in."""
+"""How often somebody has tried to log in, and from which devices somebody has logged in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import case, delete, or_, select, update
 
+from app.core.security import hash_token
 from app.db.guards import upsert
 from app.db.session import Session
-from app.models import KnownClient, LoginAttempt
+from app.models import KnownDevice, LoginAttempt
 
 FORGOTTEN = timedelta(days=1)
-STRANGE = timedelta(days=90)
+MAX_WAIT = timedelta(minutes=15)
+"""No attempt has to wait longer. A block beyond it was set by a clock that was ahead, and counts as none."""
+KNOWN_FOR = timedelta(days=90)
+MAX_KNOWN_DEVICES = 100
+"""Devices that are remembered for one account; the one not used for longest is forgotten first."""
 
 
-async def count_attempt(session: Session, key_hash: str, now: datetime) -> int | None:
+async def count_attempt(session: Session, key_hash: str, group_hash: str, now: datetime) -> int | None:
     """How many attempts there were with this one; ``None``, and it does not count, while they are blocked.
 
     After a day without any, counting begins anew.
@@ -24,12 +29,18 @@ async def count_attempt(session: Session, key_hash: str, now: datetime) -> int |
         session,
         LoginAttempt,
         # Clocks differ: another server must not take the beginning for a block.
-        {"key_hash": key_hash, "attempts": 1, "last_at": now, "blocked_until": now - FORGOTTEN},
+        {
+            "key_hash": key_hash,
+            "group_hash": group_hash,
+            "attempts": 1,
+            "last_at": now,
+            "blocked_until": now - FORGOTTEN,
+        },
         changes={
             "attempts": case((LoginAttempt.last_at <= now - FORGOTTEN, 1), else_=LoginAttempt.attempts + 1),
             "last_at": now,
         },
-        only_if=LoginAttempt.blocked_until <= now,
+        only_if=or_(LoginAttempt.blocked_until <= now, LoginAttempt.blocked_until > now + MAX_WAIT),
         returning=LoginAttempt.attempts,
     )
 
@@ -49,30 +60,54 @@ async def get_block(session: Session, key_hash: str) -> datetime | None:
 
 async def forget_attempts(session: Session, key_hashes: Sequence[str]) -> None:
     """Begins to count anew."""
-    # One by one and in the order in which they are counted, so that nobody waits in a circle.
+    # One by one and in the order in which they are counted: in another one two requests could wait for each other.
     for key_hash in key_hashes:
         await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash == key_hash))
 
 
-async def remember_client(session: Session, user_id: UUID, network: str, now: datetime) -> None:
-    """Notes that somebody has logged in from there."""
-    values = {"user_id": user_id, "network": network, "last_at": now}
-    await upsert(session, KnownClient, values, changes={"last_at": now}, returning=KnownClient.last_at)
+async def forget_group(session: Session, group_hash: str) -> None:
+    """Begins all counts of a group anew."""
+    # The networks before the whole group, as they are counted.
+    keys = select(LoginAttempt.key_hash).where(LoginAttempt.group_hash == group_hash)
+    in_order = keys.order_by(LoginAttempt.key_hash == group_hash, LoginAttempt.key_hash).with_for_update()
+    found = (await session.scalars(in_order)).all()
+    await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(found)))
+
+
+async def remember_device(session: Session, user_id: UUID, device: str, now: datetime, *, second_factor: bool) -> None:
+    """Notes that somebody has logged in with this device, and whether a second factor was shown."""
+    values = {
+        "user_id": user_id,
+        "device_hash": hash_token(device),
+        "last_at": now,
+        "second_factor": second_factor,
+    }
+    changes = {"last_at": now} | ({"second_factor": True} if second_factor else {})
+    await upsert(session, KnownDevice, values, changes=changes, returning=KnownDevice.last_at)
+    own = select(KnownDevice.device_hash).where(KnownDevice.user_id == user_id)
+    kept = own.order_by(KnownDevice.last_at.desc(), KnownDevice.device_hash).limit(MAX_KNOWN_DEVICES)
+    surplus = KnownDevice.device_hash.not_in(kept.scalar_subquery())
+    await session.execute(delete(KnownDevice).where(KnownDevice.user_id == user_id, surplus))
+
+
+async def forget_devices(session: Session, user_id: UUID, *, keep: str | None) -> None:
+    """Forgets the devices that have shown nothing but the password from before, except one."""
+    others = KnownDevice.device_hash != hash_token(keep or "")
+    unproven = ~KnownDevice.second_factor
+    await session.execute(delete(KnownDevice).where(KnownDevice.user_id == user_id, unproven, others))
 
 
 @dataclass(frozen=True, slots=True)
-class KnownClientRecord:
-    """A network from which somebody has logged in."""
+class KnownDeviceRecord:
+    """A device with which somebody has logged in."""
 
-    network: str
     last_at: datetime
 
 
-async def list_known_clients(session: Session, user_id: UUID) -> Sequence[KnownClientRecord]:
-    """The networks from which somebody has logged in, the last one first."""
-    found = select(KnownClient.network, KnownClient.last_at).where(KnownClient.user_id == user_id)
-    rows = await session.execute(found.order_by(KnownClient.last_at.desc(), KnownClient.network))
-    return [KnownClientRecord(*row) for row in rows]
+async def list_known_devices(session: Session, user_id: UUID) -> Sequence[KnownDeviceRecord]:
+    """The devices with which somebody has logged in, the last one first."""
+    found = select(KnownDevice.last_at).where(KnownDevice.user_id == user_id)
+    return [KnownDeviceRecord(last_at) for last_at in await session.scalars(found.order_by(KnownDevice.last_at.desc()))]
 
 
 async def sweep_attempts(session: Session, now: datetime) -> None:
@@ -80,8 +115,13 @@ async def sweep_attempts(session: Session, now: datetime) -> None:
     # What somebody is just counting is left; waiting for it could be a deadlock.
     forgotten = (
         select(LoginAttempt.key_hash)
-        .where(LoginAttempt.last_at <= now - FORGOTTEN, LoginAttempt.blocked_until <= now)
+        .where(
+            # Nothing happens in the future: what seems to was noted by a clock that was ahead.
+            or_(LoginAttempt.last_at <= now - FORGOTTEN, LoginAttempt.last_at > now + FORGOTTEN),
+            or_(LoginAttempt.blocked_until <= now, LoginAttempt.blocked_until > now + MAX_WAIT),
+        )
         .with_for_update(skip_locked=True)
     )
     await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(forgotten)))
-    await session.execute(delete(KnownClient).where(KnownClient.last_at <= now - STRANGE))
+    strange = or_(KnownDevice.last_at <= now - KNOWN_FOR, KnownDevice.last_at > now + FORGOTTEN)
+    await session.execute(delete(KnownDevice).where(strange))

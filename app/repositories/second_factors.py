@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from app.db.guards import upsert
 from app.db.session import Session
-from app.models import RecoveryCode, SecondFactor
+from app.models import KnownDevice, RecoveryCode, SecondFactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ async def use_step(session: Session, user_id: UUID, step: int) -> bool:
 async def delete_second_factor(session: Session, user_id: UUID) -> bool:
     """Asks for no second factor any more, and says whether one was asked for."""
     await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    await session.execute(update(KnownDevice).where(KnownDevice.user_id == user_id).values(second_factor=False))
     deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
     return await session.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None
 

@@ -8,11 +8,12 @@ from sqlalchemy import delete, exists, func, insert, select, update
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
+from app.core.security import hash_token
 from app.core.text import canonical_email
 from app.db.guards import insert_unless_taken
 from app.db.session import Session
-from app.models import KnownClient, PasswordReset, User
-from app.repositories.attempts import STRANGE
+from app.models import KnownDevice, PasswordReset, SecondFactor, User
+from app.repositories.attempts import KNOWN_FOR
 
 MOST_RESETS = 5
 """As many reset tokens of one account can be used at a time; more messages would be a nuisance."""
@@ -37,7 +38,15 @@ class Credentials:
     role: Role
     name: str
     password_hash: str
-    from_known_network: bool
+    second_factor: bool
+    """Whether one is asked for."""
+    proven_device: bool | None
+    """Whether a second factor was shown on this device; ``None`` if the account was never logged in to with it."""
+
+    @property
+    def known_device(self) -> bool:
+        """Whether somebody has logged in to the account with this device."""
+        return self.proven_device is not None
 
 
 async def insert_user(session: Session, user: UserRecord, password_hash: str) -> None:
@@ -59,19 +68,22 @@ _RECORD = select(User.id, User.email, User.name, User.role, User.created_at)
 _MAY_LOG_IN = (User.suspended_at.is_(None), User.erased_at.is_(None))
 
 
-async def find_credentials(session: Session, email: str, *, network: str, now: datetime) -> Credentials | None:
-    """What a log-in with this address, from this network, is checked against; who may not log in has none."""
-    known = exists().where(
-        KnownClient.user_id == User.id, KnownClient.network == network, KnownClient.last_at > now - STRANGE
+async def find_credentials(session: Session, email: str, *, device: str | None, now: datetime) -> Credentials | None:
+    """What a log-in with this address, on this device, is checked against; who may not log in has none."""
+    proven = select(KnownDevice.second_factor).where(
+        KnownDevice.user_id == User.id,
+        KnownDevice.device_hash == hash_token(device or ""),
+        KnownDevice.last_at > now - KNOWN_FOR,
     )
+    confirmed = exists().where(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None))
     row = (
         await session.execute(
-            select(User.id, User.role, User.name, User.password_hash, known).where(
+            select(User.id, User.role, User.name, User.password_hash, confirmed, proven.scalar_subquery()).where(
                 User.email_canonical == canonical_email(email), *_MAY_LOG_IN
             )
         )
     ).one_or_none()
-    return row and Credentials(*row)
+    return Credentials(*row) if row else None
 
 
 async def lock_user(session: Session, *user_ids: UUID) -> None:
@@ -162,6 +174,11 @@ async def redeem_password_reset(session: Session, user_id: UUID, *, token_hash: 
         .returning(PasswordReset.token_hash)
     )
     return token_hash in redeemed.all()
+
+
+async def delete_password_resets(session: Session, user_id: UUID) -> None:
+    """Ends every reset token of an account, which the transaction has locked."""
+    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
 
 
 async def update_name(session: Session, user_id: UUID, name: str) -> UserRecord:

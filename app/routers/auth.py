@@ -28,6 +28,7 @@ from app.core.permissions import Role
 from app.core.security import issue_access_token
 from app.repositories import users
 from app.repositories.users import UserRecord
+from app.routers.devices import set_device
 from app.routers.problems import answer, responses
 from app.routers.requests import StrictRoute
 from app.routers.sessions import FORGET
@@ -92,6 +93,7 @@ async def register(
 )
 async def login(
     form: Annotated[wire.LoginForm, Form()],
+    response: Response,
     resources: AppResources,
     passwords: Hashing,
     client: RequestClient,
@@ -105,6 +107,9 @@ async def login(
     `Authorization: Bearer …`. It is valid for `expires_in` seconds; `POST /auth/refresh` goes on from there. For an
     account with a second factor, send its code as `otp` too: without it the answer is `second_factor_required`.
     When a recovery code is used, a message tells the owner.
+
+    The answer sets a cookie by which the device is known from now on. A client that sends it with later log-ins does
+    not have to wait because others have guessed the password.
     """
     grant = await sessions.log_in(
         resources.sessions,
@@ -118,6 +123,7 @@ async def login(
     )
     if grant.recovery_code_of:
         tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
+    set_device(response, resources.settings, grant.device)
     return _token(grant, resources, now)
 
 
@@ -206,6 +212,7 @@ async def forgot_password(
 )
 async def reset_password(
     body: wire.PasswordReset,
+    response: Response,
     resources: AppResources,
     passwords: Hashing,
     client: RequestClient,
@@ -215,10 +222,11 @@ async def reset_password(
 ) -> None:
     """Choose a new password with a reset token.
 
-    The token works once, for 30 minutes. Every session of the account ends; a second factor stays. A message tells
-    the owner of the address.
+    The token works once, for 30 minutes, and no longer than the password or the second factor stays what it is. Every
+    session of the account ends; a second factor stays. A message tells the owner of the address. The answer sets the
+    cookie that a log-in sets, so that the next log-in does not have to wait.
     """
-    address = await accounts.reset_password(
+    done = await accounts.reset_password(
         resources.sessions,
         passwords,
         resources.settings,
@@ -227,7 +235,8 @@ async def reset_password(
         client=client,
         now=now,
     )
-    tasks.add_task(resources.mailer, password_changed_mail(address))
+    set_device(response, resources.settings, done.device)
+    tasks.add_task(resources.mailer, password_changed_mail(done.address))
 
 
 @router.post(

@@ -36,7 +36,7 @@ async def export_account(actor: FreshActor, response: Response, session: DbSessi
         exported_at=now,
         account=User.model_validate(found.account),
         sessions=[Session(**asdict(each), current=each.id == current) for each in found.sessions],
-        known_clients=[wire.KnownClient.model_validate(each) for each in found.known_clients],
+        known_devices=[wire.KnownDevice.model_validate(each) for each in found.known_devices],
         second_factor=SecondFactor.model_validate(found.second_factor),
         appointments=_appointments(found),
         practice=_practice(actor.id, found.practice) if found.practice else None,

@@ -29,13 +29,12 @@ class Practice(Answer):
     visit_types: list[VisitType]
 
 
-class KnownClient(Answer):
-    """A network from which you have logged in."""
+class KnownDevice(Answer):
+    """A device that you have logged in with, and when you did so last. Nothing else is kept about it."""
 
-    network: str
     last_at: datetime
 
-    model_config = example(network="203.0.113.7", last_at="2026-12-01T08:00:00Z")
+    model_config = example(last_at="2026-12-01T08:00:00Z")
 
 
 class Access(Answer):
@@ -66,7 +65,7 @@ class Export(Answer):
     exported_at: datetime
     account: User
     sessions: list[Session]
-    known_clients: list[KnownClient] = Field(description="Where you have logged in from, the last one first.")
+    known_devices: list[KnownDevice] = Field(description="What you have logged in with, the last one first.")
     second_factor: SecondFactor
     appointments: list[ExportedAppointment] = Field(description="Of a patient.")
     practice: Practice | None = Field(description="Of a doctor.")
@@ -84,7 +83,7 @@ class Export(Answer):
             "created_at": "2026-11-30T08:00:00Z",
         },
         sessions=[],
-        known_clients=[{"network": "203.0.113.7", "last_at": "2026-12-01T08:00:00Z"}],
+        known_devices=[{"last_at": "2026-12-01T08:00:00Z"}],
         second_factor={"enabled": False, "recovery_codes_left": 0},
         appointments=[],
         practice=None,

@@ -9,15 +9,16 @@ from uuid_utils.compat import uuid7
 from app.core.clients import Client
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor, Role
-from app.core.security import Passwords, find_weakness, hash_token, new_token
+from app.core.security import Passwords, find_weakness, hash_token, new_device, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Session, Sessions
-from app.repositories import doctors, sessions, users
+from app.repositories import attempts, doctors, sessions, users
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import UserRecord
 from app.services.audit import Event, record
-from app.services.sessions import check_password, forget_attempts
+from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
+from app.services.sessions import check_password
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 EVENLY = timedelta(milliseconds=100)
@@ -29,6 +30,14 @@ class PasswordResetMail:
 
     address: str
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSet:
+    """A password was reset: who is to be told, and the cookie by which the device is known from now on."""
+
+    address: str
+    device: str
 
 
 async def register(
@@ -98,8 +107,8 @@ async def reset_password(
     new_password: str,
     client: Client,
     now: datetime,
-) -> str:
-    """Sets a new password, ends every session, and lets attempts to log in begin anew; returns the address.
+) -> PasswordSet:
+    """Sets a new password and ends every session and reset token; wrong passwords are forgotten, wrong codes are not.
 
     ``invalid_reset_token`` if the token cannot be used. A second factor stays, and is asked for as before.
     """
@@ -123,9 +132,13 @@ async def reset_password(
             raise DomainError("invalid_reset_token")
         await users.update_password(session, user.id, password_hash)
         await sessions.delete_sessions(session, user.id)
-        await forget_attempts(session, settings, email=user.email, client=client)
+        # The next log-in is admitted: nothing that was guessed before counts, and from now on this device is known.
+        await forget_wrong_passwords(session, settings, user.email, client)
+        await attempts.forget_devices(session, user.id, keep=None)
+        device = client.device or new_device(settings.secret_key.get_secret_value())
+        await attempts.remember_device(session, user.id, device, now, second_factor=False)
         await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
-    return user.email
+    return PasswordSet(user.email, device)
 
 
 async def change_password(
@@ -139,7 +152,7 @@ async def change_password(
     client: Client,
     now: datetime,
 ) -> str:
-    """Sets a new password and ends all other sessions; returns the address of the account.
+    """Sets a new password and ends all other sessions, and reset tokens; returns the address of the account.
 
     ``invalid_request`` for a wrong current password, which counts as an attempt to log in.
     """
@@ -174,7 +187,10 @@ async def change_password(
             raise DomainError("not_authenticated")
         await users.update_password(session, actor.id, password_hash)
         await sessions.delete_sessions(session, actor.id, keep=actor.get_login().session_id)
-        await forget_attempts(session, settings, email=user.email, client=client)
+        await users.delete_password_resets(session, actor.id)
+        await attempts.forget_devices(session, actor.id, keep=client.device)
+        counters = password_counters(settings, user.email, client, known_device=credentials.known_device)
+        await forget_attempts(session, counters)
         done = Event("change_password", actor_id=actor.id, actor_role=actor.role, object_id=actor.id, client=client)
         await record(session, done, now=now)
     return user.email

@@ -36,6 +36,7 @@ async def suspend_user(session: Session, actor: Actor, user_id: UUID, now: datet
         raise DomainError("not_authenticated")
     await accounts.suspend_user(session, user_id, now)
     await sessions.delete_sessions(session, user_id)
+    await users.delete_password_resets(session, user_id)
     return await accounts.get_account(session, user_id)
 
 
@@ -50,6 +51,7 @@ async def end_sessions(session: Session, user_id: UUID) -> AccountRecord:
     await users.lock_user(session, user_id)
     account = await accounts.get_account(session, user_id)
     await sessions.delete_sessions(session, user_id)
+    await users.delete_password_resets(session, user_id)
     return account
 
 

@@ -21,7 +21,7 @@ from app.repositories import (
     visit_types,
 )
 from app.repositories.appointments import AppointmentRecord, VersionRecord
-from app.repositories.attempts import KnownClientRecord
+from app.repositories.attempts import KnownDeviceRecord
 from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
@@ -54,7 +54,7 @@ class Export:
 
     account: UserRecord
     sessions: Sequence[SessionRecord]
-    known_clients: Sequence[KnownClientRecord]
+    known_devices: Sequence[KnownDeviceRecord]
     second_factor: Status
     appointments: Sequence[AppointmentRecord]
     versions: dict[UUID, list[VersionRecord]]
@@ -84,7 +84,7 @@ async def export(session: Session, actor: Actor, now: datetime) -> Export:
     return Export(
         account,
         await sessions.page_sessions(session, user_id, now, after=None, limit=_ALL),
-        await attempts.list_known_clients(session, user_id),
+        await attempts.list_known_devices(session, user_id),
         await second_factor.get_status(session, actor),
         booked,
         versions,

@@ -114,6 +114,7 @@ async def confirm(session: Session, settings: Settings, actor: Actor, code: str,
     if not await _use_code(session, settings, actor.id, factor.secret, code, now):
         raise invalid_field("otp", "is not the code that the authenticator should show now")
     await second_factors.confirm_second_factor(session, actor.id, now)
+    await users.delete_password_resets(session, actor.id)
     session_id = actor.get_login().session_id
     await sessions.note_second_factor(session, session_id)
     await sessions.delete_sessions(session, actor.id, keep=session_id)
@@ -139,6 +140,7 @@ async def remove(session: Session, actor: Actor) -> str | None:
     Where the actor's role asks for one, her sessions count as those that have shown none.
     """
     await users.lock_user(session, actor.id)
+    await users.delete_password_resets(session, actor.id)
     await sessions.forget_second_factor(session, actor.id)
     if not await second_factors.delete_second_factor(session, actor.id):
         return None

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import ceil
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -10,7 +9,7 @@ from uuid_utils.compat import uuid7
 from app.core.clients import Client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor
-from app.core.security import AccessClaims, Passwords, derive_key, keyed_hash, new_token
+from app.core.security import AccessClaims, Passwords, derive_key, keyed_hash, new_device, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Session, Sessions
@@ -19,13 +18,9 @@ from app.repositories.sessions import VisitorRecord
 from app.repositories.users import Credentials
 from app.services import second_factor
 from app.services.audit import Event, record
+from app.services.guessing import Counters, code_counters, count_attempt, forget_attempts, password_counters
 from app.services.second_factor import Shown
 
-FREE_ATTEMPTS = 10
-"""So many times in a row may be tried from one network; after that each attempt doubles the wait."""
-FREE_ATTEMPTS_OF_ALL = 20
-"""The same from all networks together, but for those from which the account was logged in to before."""
-LONGEST_WAIT = timedelta(minutes=15)
 _STEPS_OF_IDLING = 10
 
 
@@ -36,6 +31,14 @@ class Grant:
     claims: AccessClaims
     refresh_token: str
     ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn(Grant):
+    """What a log-in gives besides."""
+
+    device: str
+    """The cookie by which the device is known from now on."""
     recovery_code_of: str | None = None
     """The address of whoever is to be told that a recovery code was used."""
 
@@ -58,7 +61,7 @@ async def log_in(
     otp: str | None,
     client: Client,
     now: datetime,
-) -> Grant:
+) -> LogIn:
     """Begins a session.
 
     ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` or
@@ -67,6 +70,10 @@ async def log_in(
     credentials = await check_password(
         transactions, passwords, settings, "log_in", email=email, password=password, client=client, now=now
     )
+    if otp is not None and credentials.second_factor:
+        # Committed before the code is looked at, so that many at once do not slip through together.
+        async with transactions.write() as session:
+            await count_attempt(session, _code_counters(settings, credentials, client), now)
     tried = Event("log_in", object_id=credentials.user_id, client=client)
     # Made with less effort than the settings ask for today; only now is the password here to make another one.
     renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
@@ -93,7 +100,7 @@ async def _begin_session(
     email: str,
     otp: str | None,
     now: datetime,
-) -> Grant:
+) -> LogIn:
     async with transactions.write() as session:
         # While the password was compared it may have been changed, and all sessions been ended.
         if not await users.holds_password(
@@ -103,8 +110,15 @@ async def _begin_session(
         shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
         if renewed_hash:
             await users.update_password(session, credentials.user_id, renewed_hash)
-        await forget_attempts(session, settings, email=email, client=client)
-        await attempts.remember_client(session, credentials.user_id, client.network, now)
+        await forget_attempts(
+            session, password_counters(settings, email, client, known_device=credentials.known_device)
+        )
+        if shown is not Shown.NOTHING:
+            await forget_attempts(session, _code_counters(settings, credentials, client))
+        device = client.device or new_device(settings.secret_key.get_secret_value())
+        await attempts.remember_device(
+            session, credentials.user_id, device, now, second_factor=shown is not Shown.NOTHING
+        )
         session_id = uuid7()
         ends_at = now + timedelta(hours=settings.session_hours)
         await sessions.insert_session(
@@ -122,7 +136,11 @@ async def _begin_session(
         if shown is Shown.RECOVERY_CODE:
             address = (await users.get_user(session, credentials.user_id)).email
         claims = AccessClaims(credentials.user_id, session_id)
-        return Grant(claims, await _new_token(session, settings, session_id), ends_at, address)
+        return LogIn(claims, await _new_token(session, settings, session_id), ends_at, device, address)
+
+
+def _code_counters(settings: Settings, credentials: Credentials, client: Client) -> Counters:
+    return code_counters(settings, credentials.user_id, client, proven_device=bool(credentials.proven_device))
 
 
 async def check_password(
@@ -140,70 +158,28 @@ async def check_password(
 
     The attempt is counted before the password is compared, so that many at once do not slip through together. The
     same is done for an address without an account. What comes of it is recorded under the name of the ``action`` that
-    asked for it, unless it is refused without a look at the password. To be followed by ``forget_attempts``.
+    asked for it, unless it is refused without a look at the password. To be followed by ``forget_attempts`` with
+    ``password_counters``.
     """
-    async with passwords.line(canonical_email(email)):
-        return await _check_in_turn(
-            transactions, passwords, settings, action, email=email, password=password, client=client, now=now
-        )
-
-
-async def _check_in_turn(
-    transactions: Sessions,
-    passwords: Passwords,
-    settings: Settings,
-    action: str,
-    *,
-    email: str,
-    password: str,
-    client: Client,
-    now: datetime,
-) -> Credentials:
-    too_many_of_all = None
     # A transaction of its own: no connection is held while the hash is computed.
     async with transactions.write() as session:
-        credentials = await users.find_credentials(session, email, network=client.network, now=now)
-        by_client, by_all = _attempt_keys(settings, email, client)
-        await _count_attempt(session, by_client, FREE_ATTEMPTS, now)
-        try:
-            await _count_attempt(session, by_all, FREE_ATTEMPTS_OF_ALL, now)
-        except DomainError as error:
-            # Whoever guesses from elsewhere must not keep her out where she has been before; and that she has been here
-            # is told by nothing but her password.
-            too_many_of_all = error
-    matches = await passwords.matches(password, credentials.password_hash if credentials else None)
-    if credentials and matches and (credentials.from_known_network or not too_many_of_all):
+        credentials = await users.find_credentials(session, email, device=client.device, now=now)
+        known = credentials is not None and credentials.known_device
+        counters = password_counters(settings, email, client, known_device=known)
+        await count_attempt(session, counters, now)
+    # A known device does not wait for others that try the same account.
+    async with passwords.line(f"{canonical_email(email)}\n{client.device if known else ''}"):
+        matches = await passwords.matches(password, credentials.password_hash if credentials else None)
+    if credentials and matches:
         return credentials
-    refusal = too_many_of_all or DomainError("invalid_credentials")
     whom = credentials.user_id if credentials else None
-    await _record_failure(transactions, Event(action, refusal.code, object_id=whom, client=client), now)
-    raise refusal
+    await _record_failure(transactions, Event(action, "invalid_credentials", object_id=whom, client=client), now)
+    raise DomainError("invalid_credentials")
 
 
 async def _record_failure(transactions: Sessions, failure: Event, now: datetime) -> None:
     async with transactions.write() as session:
         await record(session, failure, now=now)
-
-
-async def forget_attempts(session: Session, settings: Settings, *, email: str, client: Client) -> None:
-    """Begins to count anew, for this client and for all together."""
-    await attempts.forget_attempts(session, _attempt_keys(settings, email, client))
-
-
-def _attempt_keys(settings: Settings, email: str, client: Client) -> tuple[str, str]:
-    key = derive_key(settings.secret_key.get_secret_value(), "log-in attempts")
-    address = canonical_email(email)
-    return keyed_hash(key, f"{address}\n{client.network}"), keyed_hash(key, address)
-
-
-async def _count_attempt(session: Session, key_hash: str, free: int, now: datetime) -> None:
-    count = await attempts.count_attempt(session, key_hash, now)
-    if count is None:
-        until = await attempts.get_block(session, key_hash) or now
-        raise DomainError("too_many_attempts", retry_after=max(1, ceil((until - now).total_seconds())))
-    if count >= free:
-        wait = min(timedelta(seconds=2 ** min(count - free, 30)), LONGEST_WAIT)
-        await attempts.block(session, key_hash, now + wait)
 
 
 async def refresh(transactions: Sessions, settings: Settings, *, token: str, client: Client, now: datetime) -> Grant:

@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 from fastapi import Request, Response
 
-from app.core.dependencies import Resources
+from app.core.dependencies import Resources, cookie_name
 from app.core.security import derive_key
 
 
@@ -22,6 +22,7 @@ class Cookies:
     def __init__(self, request: Request, resources: Resources) -> None:
         self._sent = request.cookies
         self._cipher = Fernet(base64.urlsafe_b64encode(derive_key(resources.secret, "page cookies")))
+        self._settings = resources.settings
         self._production = resources.settings.environment == "production"
 
     def get(self, name: str) -> str | None:
@@ -62,4 +63,4 @@ class Cookies:
         self.set(response, name, sealed.decode(), lasts)
 
     def _name(self, name: str) -> str:
-        return f"__Host-{name}" if self._production else name
+        return cookie_name(self._settings, name)

@@ -9,6 +9,7 @@ from app.core.dependencies import TAKES_CREDENTIALS, AppResources, DbSession, Ha
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.repositories.sessions import delete_session
+from app.routers.devices import set_device
 from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
@@ -85,6 +86,7 @@ async def sign_in(
     picked = await hold_picked(page, grant, client)
     response = page.redirect(picked or local_path(typed.next) or "/start")
     begin_session(page, response, grant)
+    set_device(response, resources.settings, grant.device)
     if picked and picked != PICK:
         drop(page, response)
     return response
@@ -180,7 +182,7 @@ async def reset_password(
     """Sets the new password; every session of the account ends."""
     try:
         typed = form.read(wire.PasswordReset)
-        address = await accounts.reset_password(
+        done = await accounts.reset_password(
             resources.sessions,
             passwords,
             resources.settings,
@@ -191,5 +193,7 @@ async def reset_password(
         )
     except DomainError as error:
         raise refuse(page, "reset.html", form, error) from error
-    tasks.add_task(resources.mailer, password_changed_mail(address))
-    return page.redirect("/sign-in", page.gettext("Your password is changed. Sign in with the new one."))
+    tasks.add_task(resources.mailer, password_changed_mail(done.address))
+    response = page.redirect("/sign-in", page.gettext("Your password is changed. Sign in with the new one."))
+    set_device(response, resources.settings, done.device)
+    return response

@@ -1,14 +1,18 @@
 """Guessing passwords is slow, from wherever; and nobody keeps anybody else out by it."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from app.adapters.mail import Mail
 from app.core.dependencies import Resources
-from app.services.sessions import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
+from app.db.session import Sessions
+from app.repositories import attempts
+from app.services.guessing import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, log_in, problem
 
@@ -95,23 +99,107 @@ async def test_one_network_has_many_addresses(patient: Person, elsewhere: From) 
     problem(await guess(elsewhere("2001:db8:1:3::1"), patient.email), 401, "invalid_credentials")
 
 
-async def test_nobody_is_kept_out_where_she_has_been_before(
-    client: httpx2.AsyncClient, patient: Person, elsewhere: From, clock: SetClock
-) -> None:
+async def guess_everywhere(elsewhere: From, email: str) -> None:
+    """Until every device that is not known has to wait."""
     for number in range(FREE_ATTEMPTS_OF_ALL + 1):
-        await guess(elsewhere(f"203.0.113.{number}"), patient.email)
-    stranger = elsewhere("198.51.100.1")
-    problem(await guess(stranger, patient.email, PASSWORD), 429, "too_many_attempts")
-    assert await log_in(client, patient.email), "from where she registered and logged in"
+        await guess(elsewhere(f"203.0.113.{number}"), email)
+
+
+@pytest.fixture
+async def owner(elsewhere: From, patient: Person) -> httpx2.AsyncClient:
+    """A device that the patient has logged in with."""
+    device = elsewhere("192.0.2.1")
+    await log_in(device, patient.email)
+    return device
+
+
+async def test_a_device_that_has_logged_in_is_not_kept_out_by_guesses(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    """Neither from its own network nor from everywhere; and in another network it is the same device."""
+    await guess_until_blocked(elsewhere("192.0.2.1"), patient.email)
+    assert await log_in(owner, patient.email)
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(elsewhere("198.51.100.1"), patient.email, PASSWORD), 429, "too_many_attempts")
+    assert await log_in(owner, patient.email)
+    moved = elsewhere("198.51.100.2")
+    moved.cookies = owner.cookies
+    assert await log_in(moved, patient.email)
+
+
+async def test_a_device_is_known_for_ninety_days_after_its_last_log_in(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From, clock: SetClock
+) -> None:
+    clock.advance(days=89)
+    await log_in(owner, patient.email)
+    clock.advance(days=89)
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(owner, patient.email)
     clock.advance(days=91)
-    for number in range(FREE_ATTEMPTS_OF_ALL):
-        await guess(elsewhere(f"203.0.113.{number}"), patient.email)
-    problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")  # too long ago
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
-async def test_nor_is_it_told_where_she_has_been_before(
+async def test_a_known_device_has_a_counter_of_its_own(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    problem(await guess_until_blocked(owner, patient.email), 429, "too_many_attempts")
+    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+    assert await log_in(elsewhere("198.51.100.1"), patient.email), "what it has guessed is not counted elsewhere"
+    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "x.y", "{other}", "{owner}x", "\u00e9"])
+async def test_no_other_device_is_known(
+    patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: From, cookie: str
+) -> None:
+    await guess_everywhere(elsewhere, patient.email)
+    other = elsewhere("198.51.100.1")
+    await log_in(other, doctor.email)
+    sent = cookie.format(other=other.cookies["device"], owner=owner.cookies["device"])
+    stranger = elsewhere("198.51.100.2")
+    headers = {b"Cookie": f"device={sent}".encode()}
+    form = {"username": patient.email, "password": PASSWORD}
+    problem(await stranger.post("/auth/login", data=form, headers=headers), 429, "too_many_attempts")
+
+
+async def test_one_browser_may_be_known_for_two_accounts(
+    patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    cookie = owner.cookies["device"]
+    await log_in(owner, doctor.email)
+    assert owner.cookies["device"] == cookie
+    for person in (patient, doctor):
+        await guess_everywhere(elsewhere, person.email)
+        assert await log_in(owner, person.email)
+
+
+async def test_a_device_cookie_is_for_no_script_and_no_other_site(client: httpx2.AsyncClient, patient: Person) -> None:
+    answer = await guess(client, patient.email, PASSWORD)
+    [cookie] = [each for each in answer.headers.get_list("set-cookie") if each.startswith("device=")]
+    assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {
+        "httponly", "path=/", "samesite=strict", f"max-age={90 * 24 * 3600}",
+    }  # fmt: skip
+    assert "set-cookie" not in (await guess(client, patient.email)).headers
+
+
+async def test_only_so_many_devices_are_remembered(
+    patient: Person, elsewhere: From, sessions: Sessions, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "MAX_KNOWN_DEVICES", 3)
+    devices = [elsewhere("192.0.2.1") for _ in range(5)]
+    for device in devices:
+        clock.advance(seconds=1)
+        await log_in(device, patient.email)
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM known_devices")) == 3
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(devices[1], patient.email, PASSWORD), 429, "too_many_attempts")
+    assert await log_in(devices[2], patient.email)
+
+
+async def test_the_answer_and_the_work_are_the_same_without_an_account(
     app: FastAPI,
-    client: httpx2.AsyncClient,
     patient: Person,
     elsewhere: From,
     statements: list[str],
@@ -127,29 +215,20 @@ async def test_nor_is_it_told_where_she_has_been_before(
         return await matches(password, encoded)
 
     monkeypatch.setattr(resources.passwords, "matches", counting)
-    told, took = [], []
-    for email in (patient.email, "nobody@example.com"):
-        for number in range(FREE_ATTEMPTS_OF_ALL + 1):
-            await guess(elsewhere(f"203.0.113.{number}"), email)
-        statements.clear()
-        compared = 0
-        answer = await guess(client, email)
-        told.append((problem(answer, 429, "too_many_attempts"), answer.headers["retry-after"]))
-        took.append((compared, list(statements)))
-    assert told[0] == told[1]
-    assert took[0] == took[1]
-    assert took[0][0] == 1, "the password was compared"
-    assert await log_in(client, patient.email)
-
-
-async def test_guesses_from_there_are_counted_as_from_anywhere(
-    client: httpx2.AsyncClient, patient: Person, elsewhere: From
-) -> None:
-    for number in range(FREE_ATTEMPTS_OF_ALL + 1):
-        await guess(elsewhere(f"203.0.113.{number}"), patient.email)
-    for _ in range(FREE_ATTEMPTS):
-        problem(await guess(client, patient.email), 429, "too_many_attempts")
-    problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")
+    for blocked in (False, True):
+        told, took = [], []
+        for email in (patient.email, "nobody@example.com"):
+            if blocked:
+                await guess_everywhere(elsewhere, email)
+            stranger = elsewhere("198.51.100.1")
+            statements.clear()
+            compared = 0
+            answer = await guess(stranger, email)
+            told.append((answer.status_code, answer.json(), answer.headers.get("retry-after")))
+            took.append((compared, list(statements)))
+        assert told[0] == told[1]
+        assert took[0] == took[1]
+        assert took[0][0] == (0 if blocked else 1), "while it has to wait, nothing is hashed"
 
 
 async def test_a_reset_lets_her_in_at_once(patient: Person, mails: list[Mail], elsewhere: From) -> None:
@@ -159,7 +238,33 @@ async def test_a_reset_lets_her_in_at_once(patient: Person, mails: list[Mail], e
     await new_place.post("/auth/forgot-password", json={"email": patient.email})
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
     assert (await new_place.post("/auth/reset-password", json=body)).status_code == 204
-    assert await log_in(new_place, patient.email, "another horse")
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(new_place, patient.email, "another horse"), "the device that has reset it is known"
+
+
+async def test_a_reset_forgets_what_was_guessed_in_every_network(
+    patient: Person, mails: list[Mail], elsewhere: From
+) -> None:
+    """For clients without cookies, and those that log in elsewhere than where they have reset the password."""
+    home, work = "198.51.100.1", "198.51.100.2"
+    await guess_until_blocked(elsewhere(work), patient.email)
+    await elsewhere(home).post("/auth/forgot-password", json={"email": patient.email})
+    body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
+    assert (await elsewhere(home).post("/auth/reset-password", json=body)).status_code == 204
+    assert await log_in(elsewhere(work), patient.email, "another horse")
+
+
+async def test_a_new_password_ends_what_devices_have_earned_by_the_old_one(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    """Or a thief who has logged in could go on guessing on each device of theirs."""
+    own = replace(patient, client=elsewhere("192.0.2.2"), token="")
+    own = await own.again()
+    body = {"current_password": PASSWORD, "new_password": "another horse"}
+    assert (await own.post("/auth/change-password", body)).status_code == 204
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(owner, patient.email, "another horse"), 429, "too_many_attempts")
+    assert await log_in(own.client, patient.email, "another horse")
 
 
 async def test_a_stolen_token_does_not_help_to_guess_the_password(patient: Person) -> None:

@@ -46,7 +46,7 @@ async def test_a_patient_takes_her_data_along(patient: Person, booked: str) -> N
     assert appointment == (await patient.get(f"/appointments/{booked}")).json()
     assert appointment["reason"] == "A mole on the left arm"
     assert export["practice"] is None
-    assert export["known_clients"] == [{"network": "127.0.0.1", "last_at": "2026-12-01T08:00:00Z"}]
+    assert export["known_devices"] == [{"last_at": "2026-12-01T08:00:00Z"}]
     assert export["second_factor"] == (await patient.get("/auth/second-factor")).json()
 
 

@@ -203,7 +203,7 @@ async def test_what_has_ended_is_swept_away(
     client: httpx2.AsyncClient, patient: Person, doctor: Person, sessions: Sessions, clock: SetClock
 ) -> None:
     async def rows() -> dict[str, int]:
-        tables = ("login_sessions", "refresh_tokens", "login_attempts", "known_clients")
+        tables = ("login_sessions", "refresh_tokens", "login_attempts", "known_devices")
         async with sessions.read() as session:
             return {table: await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables}
 
@@ -211,12 +211,12 @@ async def test_what_has_ended_is_swept_away(
     clock.advance(days=89)
     await log_in(client, patient.email)
     await client.post("/auth/login", data={"username": patient.email, "password": "a wrong one"})
-    assert await rows() == {"login_sessions": 3, "refresh_tokens": 3, "login_attempts": 4, "known_clients": 2}
+    assert await rows() == {"login_sessions": 3, "refresh_tokens": 3, "login_attempts": 4, "known_devices": 2}
     await sweep_once(sessions, clock)
-    assert await rows() == {"login_sessions": 1, "refresh_tokens": 1, "login_attempts": 2, "known_clients": 2}
+    assert await rows() == {"login_sessions": 1, "refresh_tokens": 1, "login_attempts": 2, "known_devices": 2}
     clock.advance(days=1)
     await sweep_once(sessions, clock)
-    assert await rows() == {"login_sessions": 0, "refresh_tokens": 0, "login_attempts": 0, "known_clients": 1}
+    assert await rows() == {"login_sessions": 0, "refresh_tokens": 0, "login_attempts": 0, "known_devices": 1}
     assert await log_in(client, patient.email)
 
 

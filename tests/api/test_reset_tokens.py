@@ -1,0 +1,92 @@
+"""Reset tokens end with the credentials that they were asked for."""
+
+from collections.abc import Awaitable, Callable
+
+import httpx2
+import pytest
+
+from app.adapters.mail import Mail
+from tests.api.test_second_factor import set_up
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, problem
+
+NEW = "another horse battery"
+REASON = {"reason": "A reason of some words"}
+
+
+async def ask(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -> str:
+    await client.post("/auth/forgot-password", json={"email": person.email})
+    return mails[-1].text.split("\n\n")[1]
+
+
+async def reset(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
+    return await client.post("/auth/reset-password", json={"token": token, "new_password": NEW})
+
+
+async def change_password(patient: Person, _: Person) -> None:
+    body = {"current_password": PASSWORD, "new_password": "a third horse battery"}
+    assert (await patient.post("/auth/change-password", body)).status_code == 204
+
+
+async def remove_second_factor(patient: Person, _: Person) -> None:
+    assert (await patient.delete("/auth/second-factor")).status_code == 204
+
+
+async def remove_lost_second_factor(patient: Person, admin: Person) -> None:
+    answer = await admin.delete(f"/admin/users/{patient.id}/second-factor")
+    assert answer.status_code == 204, answer.text
+
+
+async def end_sessions(patient: Person, admin: Person) -> None:
+    answer = await admin.delete(f"/admin/users/{patient.id}/sessions")
+    assert answer.status_code == 204, answer.text
+
+
+async def suspend_for_a_while(patient: Person, admin: Person) -> None:
+    for what in ("suspend", "reinstate"):
+        answer = await admin.post(f"/admin/users/{patient.id}/{what}", REASON)
+        assert answer.status_code == 200, answer.text
+
+
+async def erase(patient: Person, _: Person) -> None:
+    assert (await patient.delete("/auth/me")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_password, remove_second_factor, remove_lost_second_factor, end_sessions, suspend_for_a_while, erase],
+)
+async def test_a_change_of_credentials_ends_every_reset_token(
+    client: httpx2.AsyncClient,
+    patient: Person,
+    admin: Person,
+    mails: list[Mail],
+    change: Callable[[Person, Person], Awaitable[None]],
+) -> None:
+    tokens = [await ask(client, patient, mails) for _ in range(3)]
+    await change(patient, admin)
+    for token in tokens:
+        problem(await reset(client, token), 422, "invalid_reset_token")
+
+
+async def test_setting_up_a_second_factor_ends_every_reset_token(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
+) -> None:
+    token = await ask(client, patient, mails)
+    await set_up(patient, clock)
+    problem(await reset(client, token), 422, "invalid_reset_token")
+
+
+async def test_a_reset_ends_the_other_tokens(client: httpx2.AsyncClient, patient: Person, mails: list[Mail]) -> None:
+    first, second = [await ask(client, patient, mails) for _ in range(2)]
+    assert (await reset(client, first)).status_code == 204
+    problem(await reset(client, second), 422, "invalid_reset_token")
+
+
+async def test_asking_again_does_not_end_a_token(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+) -> None:
+    """Or anybody who knows the address could keep its owner from resetting the password."""
+    first = await ask(client, patient, mails)
+    await ask(client, patient, mails)
+    assert (await reset(client, first)).status_code == 204
