@@ -50,6 +50,10 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "too_far_ahead": (Kind.CONFLICT, "The doctor cannot be booked so far ahead yet."),
     "off_grid": (Kind.CONFLICT, "Visits of this type do not start at this time. Choose one of the doctor's slots."),
     "day_full": (Kind.CONFLICT, "The doctor takes no more visits on this day."),
+    "unknown_time_zone": (
+        Kind.CONFLICT,
+        "The doctor's time zone is not known here. The doctor can choose another.",
+    ),
     "visit_type_required": (Kind.CONFLICT, "This doctor is booked by visit type. Choose one of hers."),
     "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),

@@ -22,7 +22,6 @@ async def look_once(sessions: Sessions, processor: Processor, clock: Clock) -> N
         async with sessions.read() as session:
             outdated = await list_outdated(session, now, limit=BATCH)
             findings = await find_bounds(session, Computation(processor), outdated, now)
-        if findings:
-            await keep_findings(sessions, findings)
-        if len(outdated) < BATCH:
+        # Where nothing can be kept, the same ones would come again and again.
+        if not findings or not await keep_findings(sessions, findings) or len(outdated) < BATCH:
             break

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, false, func, insert, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.core.time_zones import get_zone
 from app.db.session import Session
 from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
 from app.repositories.bounds import lower_bounds
@@ -55,6 +57,11 @@ class AppointmentRecord:
     """The doctor's: how long before the start a patient can still cancel or move it."""
     visit_mode: VisitMode | None = None
     """That of its visit type, if it has one."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The doctor's; ``unknown_time_zone`` if the time-zone data do not have it."""
+        return get_zone(self.doctor.id, self.time_zone)
 
     @property
     def doctor_id(self) -> UUID:

@@ -141,8 +141,8 @@ _RAISE = (
 )
 
 
-async def raise_bounds(session: Session, findings: Collection[Finding]) -> None:
-    """Writes down what was found out, of those offers of which it still holds.
+async def raise_bounds(session: Session, findings: Collection[Finding]) -> bool:
+    """Writes down what was found out, of those offers of which it still holds; says whether there was anything.
 
     Waits for nobody: an offer that somebody else is about to change is left out. Once another process has newer
     time-zone data, nothing is written.
@@ -159,3 +159,4 @@ async def raise_bounds(session: Session, findings: Collection[Finding]) -> None:
     ]
     if raised:
         await session.execute(_RAISE, raised)
+    return bool(raised)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     CTE,
@@ -25,6 +26,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
 from app.core.text import search_key
+from app.core.time_zones import get_zone
 from app.db.prepared import Prepared
 from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, User
@@ -47,6 +49,11 @@ class DoctorRecord:
     cancel_cutoff_minutes: int = 0
     languages: Sequence[str] = ()
     bio: str | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose clock the rules are on; ``unknown_time_zone`` if the time-zone data do not have it."""
+        return get_zone(self.id, self.time_zone)
 
 
 BRIEFLY = select(

@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BindParameter,
@@ -25,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
+from app.core.time_zones import has_zone
 from app.db.lists import in_places, places
 from app.db.prepared import Prepared
 from app.db.session import Session
@@ -82,7 +82,13 @@ async def get_plan(
 
 
 async def list_rules(session: Session, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
-    """The rules of these doctors for all that may happen inside ``span``."""
+    """The rules of these doctors for all that may happen inside ``span``.
+
+    Doctors whose time zone is not known here are left out.
+    """
+    doctors = [doctor for doctor in doctors if has_zone(doctor.id, doctor.time_zone)]
+    if not doctors:
+        return {}
     rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
     whose = in_places(rows)
     for row in await session.fetch(_rules_of(len(whose)), _bounds(span) | whose):
@@ -92,7 +98,7 @@ async def list_rules(session: Session, doctors: Sequence[DoctorRecord], span: In
 
 def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
     return Rules(
-        ZoneInfo(doctor.time_zone),
+        doctor.zone,
         tuple(to_rule(rule) for _, opens, *rule in rows if opens),
         tuple(
             Away(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))

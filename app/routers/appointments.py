@@ -38,6 +38,7 @@ REFUSALS = (
     "slot_taken",
     "patient_busy",
     "visit_type_required",
+    "unknown_time_zone",
 )
 """What may speak against a time."""
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
@@ -60,7 +61,7 @@ def _changing(*codes: str) -> dict[int | str, dict[str, Any]]:
     response_model=list[wire.Appointment],
     responses={
         200: {"headers": LINK_HEADER},
-        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+        **responses("not_authenticated", "wrong_role", "unknown_time_zone", "invalid_request", "busy"),
     },
 )
 async def list_doctors_appointments(

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
@@ -30,11 +29,14 @@ router = APIRouter(prefix="/doctors/{doctor_id:uuid}", tags=["Booking"], route_c
 _KEY = TypeAdapter(UUID)
 
 
+_NO_SLOTS = ("visit_type_required", "unknown_time_zone")
+
+
 @router.get(
     "/availability",
     responses={
         200: {"headers": LINK_HEADER},
-        **responses("not_authenticated", "not_found", "invalid_request", "busy"),
+        **responses("not_authenticated", "not_found", "unknown_time_zone", "invalid_request", "busy"),
     },
 )
 async def list_free_windows(
@@ -88,7 +90,9 @@ async def list_visit_types(
     "/slots",
     responses={
         200: {"headers": LINK_HEADER},
-        **responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+        **responses(
+            "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
+        ),
     },
 )
 async def list_slots(
@@ -120,7 +124,9 @@ async def list_slots(
 
 @router.get(
     "/next-slot",
-    responses=responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+    responses=responses(
+        "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
+    ),
 )
 async def find_next_slot(
     doctor_id: UUID, query: Annotated[wire.NextSlotQuery, Query()], session: DbSession, now: Now, viewer: Viewer
@@ -142,7 +148,9 @@ async def find_next_slot(
 
 @router.get(
     "/explain",
-    responses=responses("not_authenticated", "not_found", "visit_type_required", "invalid_request", "busy"),
+    responses=responses(
+        "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
+    ),
 )
 async def explain_time(
     doctor_id: UUID, query: Annotated[wire.ExplainQuery, Query()], session: DbSession, now: Now, viewer: Viewer
@@ -181,7 +189,7 @@ def _id(viewer: Actor | None) -> UUID | None:
 def slot_members(doctor: DoctorRecord, visit: Interval) -> dict[str, datetime]:
     """What is answered of a visit that can be booked."""
     start, end = map(from_instant, visit)
-    return {"start_time": start, "end_time": end, "local_start": start.astimezone(ZoneInfo(doctor.time_zone))}
+    return {"start_time": start, "end_time": end, "local_start": start.astimezone(doctor.zone)}
 
 
 def _slot(doctor: DoctorRecord, visit: Interval) -> wire.Slot:

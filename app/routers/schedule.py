@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import NaiveDatetime, TypeAdapter
@@ -38,6 +37,7 @@ _CONFLICTING = '</doctors/me/appointments?conflicting=true>; rel="related"'
         "not_authenticated",
         "wrong_role",
         "availability_overlaps",
+        "unknown_time_zone",
         "too_many",
         "request_in_flight",
         "body_too_large",
@@ -64,7 +64,7 @@ async def publish_availability(
     "/me/availability",
     responses={
         200: {"headers": LINK_HEADER},
-        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+        **responses("not_authenticated", "wrong_role", "unknown_time_zone", "invalid_request", "busy"),
     },
 )
 async def list_own_availability(
@@ -111,7 +111,9 @@ async def withdraw_availability(
 
 @router.put(
     "/me/hours",
-    responses=responses("not_authenticated", "wrong_role", "too_many", "body_too_large", "invalid_request", "busy"),
+    responses=responses(
+        "not_authenticated", "wrong_role", "too_many", "unknown_time_zone", "body_too_large", "invalid_request", "busy"
+    ),
 )
 async def set_weekly_hours(
     body: wire.NewHours, actor: DoctorActor, session: DbSession, now: Now, trail: Trail
@@ -129,7 +131,9 @@ async def set_weekly_hours(
     return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **affected_members(affected))
 
 
-@router.get("/me/hours", responses=responses("not_authenticated", "wrong_role", "invalid_request", "busy"))
+@router.get(
+    "/me/hours", responses=responses("not_authenticated", "wrong_role", "unknown_time_zone", "invalid_request", "busy")
+)
 async def get_weekly_hours(
     query: Annotated[wire.HoursQuery, Query()], actor: DoctorActor, session: DbSession, now: Now
 ) -> wire.Hours:
@@ -144,6 +148,7 @@ async def get_weekly_hours(
         "not_authenticated",
         "wrong_role",
         "too_many",
+        "unknown_time_zone",
         "request_in_flight",
         "body_too_large",
         "key_reused",
@@ -171,7 +176,7 @@ async def take_time_off(
     "/me/time-off",
     responses={
         200: {"headers": LINK_HEADER},
-        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+        **responses("not_authenticated", "wrong_role", "unknown_time_zone", "invalid_request", "busy"),
     },
 )
 async def list_time_off(
@@ -224,7 +229,7 @@ def time_off_of(doctor: DoctorRecord, record: TimeOffRecord) -> wire.TimeOff:
 
 
 def _window(doctor: DoctorRecord, rule: Availability | TimeOff) -> dict[str, datetime]:
-    start, end = window(rule, ZoneInfo(doctor.time_zone))
+    start, end = window(rule, doctor.zone)
     return {"start_time": from_instant(start), "end_time": from_instant(end)}
 
 

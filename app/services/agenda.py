@@ -49,7 +49,7 @@ async def get_agenda(
 ) -> Agenda:
     """The doctor's own day, today unless given; or the week around it that begins on this weekday, Monday being 0."""
     doctor = await doctors.get_own_practice(session, actor.id)
-    zone = ZoneInfo(doctor.time_zone)
+    zone = doctor.zone
     today = day_of(to_instant(now), zone)
     days = {each: day_span(each, zone) for each in _days(day or today, week_begins)}
     spans = list(days.values())

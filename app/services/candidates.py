@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import batched
 from uuid import UUID
@@ -22,6 +22,8 @@ from app.services.offers import LONGEST_LISTING, visit_type_of
 
 LARGEST_BATCH = 128
 """Calendars that are read by one statement."""
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""The bound of an offer that cannot be looked at."""
 
 type OwnWindows = Mapping[str, Sequence[Interval]]
 """When visits may start, by the doctor's time zone; nothing is found in any other zone."""
@@ -81,13 +83,18 @@ class Look:
         self._rules: dict[UUID, Rules] = {}
 
     async def begin(self, offers: Sequence[OfferRecord]) -> list[Candidate]:
-        """The offers as candidates of which nothing has been looked at."""
+        """The offers as candidates of which nothing has been looked at.
+
+        Those of doctors whose time zone is not known here are left out.
+        """
         doctors = {offer.doctor.id: offer.doctor for offer in offers if offer.doctor.id not in self._rules}
         if doctors:
             span = self.first, self.last + LONGEST_VISIT
             self._rules |= await list_rules(self._session, list(doctors.values()), span)
         candidates = []
         for offer in offers:
+            if offer.doctor.id not in self._rules:
+                continue
             bound = to_instant(offer.not_before)
             windows = self._windows_of(offer)
             candidates.append(
@@ -166,7 +173,7 @@ class Look:
 async def find_bounds(
     session: Session, computation: Computation, offers: Sequence[OfferRecord], now: datetime
 ) -> Sequence[Finding]:
-    """Where the next visits of some offers are."""
+    """Where the next visits of some offers are: nowhere, if the doctor's time zone is not known here."""
     if not offers:
         return ()
     first = to_instant(now)
@@ -175,7 +182,10 @@ async def find_bounds(
     candidates = await look.begin(offers)
     while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
         await look.go_on(chosen)
-    return [finding for each in candidates if (finding := each.finding())]
+    looked_at = {each.offer.id for each in candidates}
+    return [finding for each in candidates if (finding := each.finding())] + [
+        Finding(offer.id, offer.revision, NEVER, 0, NEVER) for offer in offers if offer.id not in looked_at
+    ]
 
 
 async def find_next_starts(

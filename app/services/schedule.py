@@ -139,7 +139,7 @@ async def take_time_off(
     doctor = await doctors.get_own_practice(session, actor.id)
     if await time_off.count_time_off(session, actor.id, now) >= MOST_RULES:
         raise DomainError("too_many")
-    starts, ends = (wall_time(instant, ZoneInfo(doctor.time_zone)) for instant in stretch)
+    starts, ends = (wall_time(instant, doctor.zone) for instant in stretch)
     taken = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
     await time_off.insert_time_off(session, actor.id, taken, now)
     return doctor, taken, await find_affected(session, actor, since=max(start, now), until=end)
@@ -195,4 +195,4 @@ def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availabili
 
 
 def _today(doctor: DoctorRecord, now: datetime) -> date:
-    return day_of(to_instant(now), ZoneInfo(doctor.time_zone))
+    return day_of(to_instant(now), doctor.zone)

@@ -132,10 +132,10 @@ async def search_slots(
     )
 
 
-async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> None:
-    """Writes down what a search has found out of bounds, in a transaction of its own."""
+async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> bool:
+    """Writes down what a search has found out of bounds, in a transaction of its own; says whether anything was."""
     async with sessions.write() as session:
-        await bounds.raise_bounds(session, findings)
+        return await bounds.raise_bounds(session, findings)
 
 
 def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.core.dependencies import Resources
 from app.core.permissions import Actor
 from app.core.security import derive_key, keyed_hash, new_token
+from app.core.time_zones import find_zone
 from app.routers.problems import methods_of
 from app.scheduling.visits import VisitMode
 from app.schemas.fields import TIME_ZONES
@@ -24,7 +25,7 @@ from app.web.assets import ASSETS
 from app.web.cookies import Cookies
 from app.web.languages import LANGUAGES, choose_locale, translations
 from app.web.navigation import HOME, NAVIGATION
-from app.web.words import Words, is_clock_in_doubt
+from app.web.words import NAMED_UTC, Words, is_clock_in_doubt
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADERS = {
@@ -67,7 +68,7 @@ class Page:
 
     def clock_of(self, time_zone: str) -> ZoneInfo:
         """The zone in which times of this doctor are shown."""
-        return self.zone or ZoneInfo(time_zone)
+        return self.zone or self.doctor_zone(time_zone)
 
     def render(self, template: str, status: HTTPStatus = HTTPStatus.OK, **content: Any) -> Response:
         """The page as HTML; shows, once, what was to be told on the next page."""
@@ -89,8 +90,8 @@ class Page:
         return response
 
     def doctor_zone(self, time_zone: str) -> ZoneInfo:
-        """The doctor's own zone."""
-        return ZoneInfo(time_zone)
+        """The doctor's own zone, or ``NAMED_UTC`` if it is not known here."""
+        return find_zone(time_zone) or NAMED_UTC
 
     def clock_name(self, moment: datetime, time_zone: str, mode: VisitMode | None = None) -> str | None:
         """The place whose clock shows a time of this doctor, if that has to be said beside it."""

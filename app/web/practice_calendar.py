@@ -43,7 +43,7 @@ def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Actio
 
 def day_page(visit: AppointmentRecord) -> str:
     """Where the day of a visit is shown, on its doctor's clock."""
-    return f"/practice/day?day={day_of(to_instant(visit.start_time), ZoneInfo(visit.time_zone))}"
+    return f"/practice/day?day={day_of(to_instant(visit.start_time), visit.zone)}"
 
 
 def moment_of(day: date, clock: str, zone: ZoneInfo) -> datetime:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
 
@@ -63,7 +62,7 @@ async def list_doctors_appointments(
     )
     visits, more = cut_list(found, "/practice/hours/conflicts", PLACE, partial(page_key, as_of=as_of))
     trail.concerns(*visits)
-    return page.render("practice_conflicts.html", visits=visits, more=more, zone=ZoneInfo(doctor.time_zone))
+    return page.render("practice_conflicts.html", visits=visits, more=more, zone=doctor.zone)
 
 
 @router.get("/practice/hours/explain")
@@ -78,7 +77,7 @@ async def explain_time(
     """Why a visit that starts then can or cannot be booked, with everything that speaks against it."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
     kinds = await visit_types.page_visit_types(session, page.actor.id, after=None, limit=MOST_VISIT_TYPES)
-    zone = ZoneInfo(doctor.time_zone)
+    zone = doctor.zone
     content: dict[str, Any] = {"kinds": [(str(each.id), each.name) for each in kinds], "zone": zone}
     form = Form({"day": day, "clock": clock, "kind": kind})
     if not day and not clock:

@@ -109,7 +109,7 @@ async def withdraw_availability(
 
 async def _content(page: SignedInPage, session: DbSession, now: datetime, after: str | None = None) -> dict[str, Any]:
     doctor = await doctors.get_own_practice(session, page.actor.id)
-    zone = ZoneInfo(doctor.time_zone)
+    zone = doctor.zone
     shown = wall_time(to_instant(now), zone)
     found = await availabilities.page_extra_windows(
         session, page.actor.id, shown, after=read_cursor(after, RULE_PLACE), limit=MOST_LISTED + 1

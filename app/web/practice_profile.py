@@ -6,6 +6,7 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
+from app.core.time_zones import find_zone
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
 from app.routers.trail import Trail
@@ -32,7 +33,9 @@ async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     """All of it, to be changed."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
     form = Form(_values(doctor))
-    return page.render("practice_profile.html", form=form, places=list_places(page.words, doctor.time_zone, UTC))
+    unknown = [] if find_zone(doctor.time_zone) else [(doctor.time_zone, doctor.time_zone)]
+    places = list_places(page.words, doctor.time_zone, *unknown, UTC)
+    return page.render("practice_profile.html", form=form, places=places)
 
 
 @router.post("/practice/profile")

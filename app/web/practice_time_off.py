@@ -127,7 +127,7 @@ async def end_time_off(page: DoctorPage, time_off_id: UUID, _form: SentForm, ses
 
 async def _content(page: SignedInPage, session: DbSession, now: datetime, after: str | None = None) -> dict[str, Any]:
     doctor = await doctors.get_own_practice(session, page.actor.id)
-    zone = ZoneInfo(doctor.time_zone)
+    zone = doctor.zone
     shown = wall_time(to_instant(now), zone)
     found = await time_off.page_time_off(
         session, page.actor.id, since=shown, after=read_cursor(after, RULE_PLACE), limit=MOST_LISTED + 1

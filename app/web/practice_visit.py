@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import Response
 from pydantic import Field
@@ -147,7 +146,7 @@ async def reschedule_appointment(
     told = page.gettext(
         "Moved: %(patient)s comes on %(moment)s.",
         patient=moved.patient.name,
-        moment=page.words.moment(moved.start_time, ZoneInfo(moved.time_zone)),
+        moment=page.words.moment(moved.start_time, moved.zone),
     )
     return page.redirect(day_page(moved), told)
 
@@ -177,14 +176,14 @@ def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
     return {
         "visit": visit,
         "word": STATUSES[visit.status],
-        "zone": ZoneInfo(visit.time_zone),
+        "zone": visit.zone,
         "actions": possible_actions(visit, page.now),
         "back": day_page(visit),
     }
 
 
 async def _list_times(session: DbSession, visit: AppointmentRecord, day: Day, now: datetime) -> dict[str, Any]:
-    zone = ZoneInfo(visit.time_zone)
+    zone = visit.zone
     today = day_of(to_instant(now), zone)
     first = max(day or day_of(to_instant(visit.start_time), zone), today)
     days = [first + timedelta(days=number) for number in range(DAYS)]

@@ -28,6 +28,10 @@ SENTENCES: Mapping[str, str] = {
     "too_far_ahead": N_("The doctor cannot be booked so far ahead yet. Choose an earlier time."),
     "off_grid": N_("Visits do not start at this time. Choose one of the times shown."),
     "day_full": N_("The doctor takes no more visits on this day. Choose another day."),
+    "unknown_time_zone": N_(
+        "The time zone of this practice is not known here, so its times cannot be shown. The doctor can choose another "
+        "one in the profile."
+    ),
     "visit_type_required": N_("Choose what kind of visit you need."),
     "wrong_length": N_("The visit has another length by now. Choose a time again."),
     "patient_busy": N_("You have another appointment at this time. Choose another time, or move that one."),

@@ -13,6 +13,9 @@ from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
 from app.web.languages import N_, translations
 
+NAMED_UTC = ZoneInfo("Etc/UTC")
+"""A clock whose name always stands beside its times."""
+
 _MINUTE = timedelta(minutes=1)
 _PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
 _STATUSES = {
@@ -103,10 +106,11 @@ class Words:
         return self._format(day, "EEE")
 
     def clock(self, moment: datetime, zone: ZoneInfo) -> str:
-        """10:30, on the clock of a zone; with the name of its time where the clock shows that twice on this day."""
+        """10:30, on the clock of a zone; with the name of its time where that is not clear."""
         shown = moment.astimezone(zone)
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
-        return f"{shown:%H:%M} {shown.tzname()}" if is_shown_twice else f"{shown:%H:%M}"
+        is_named = is_shown_twice or zone is NAMED_UTC
+        return f"{shown:%H:%M} {shown.tzname()}" if is_named else f"{shown:%H:%M}"
 
     def moment(self, moment: datetime, zone: ZoneInfo, place: str | None = None) -> str:
         """Tuesday 8 December, 10:30; with the ``place`` of the clock if one is given."""

@@ -1,0 +1,169 @@
+"""One doctor whose time zone this machine does not know disturbs nobody else."""
+
+import logging
+from datetime import timedelta
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from app.core import time_zones
+from app.core.computing import Processor
+from app.core.time_zones import find_zone
+from app.db.session import Sessions
+from app.jobs import looking
+from app.jobs.looking import look_once
+from app.repositories.offers import list_outdated
+from tests.access.requests import fill, path_of
+from tests.access.table import COLUMNS, TABLE, Column
+from tests.access.world import make_world
+from tests.conftest import Join, SetClock
+from tests.people import Person, problem
+from tests.web.conftest import Forms
+from tests.web.table import EVERYBODY, PATIENT, pages_of
+from tests.web.table import World as PagesWorld
+
+UNKNOWN = "Mars/Olympus"
+
+
+@pytest.fixture
+async def forms(client: httpx2.AsyncClient) -> Forms:
+    return Forms(client)
+
+
+async def lose_zone(sessions: Sessions, *doctors: Person) -> None:
+    async with sessions.write() as session:
+        for doctor in doctors:
+            await session.execute(
+                text("UPDATE doctors SET time_zone = :zone WHERE id = (SELECT id FROM users WHERE email = :email)"),
+                {"zone": UNKNOWN, "email": doctor.email},
+            )
+
+
+@pytest.mark.parametrize("name", [UNKNOWN, "America", "../etc/passwd", "", "/etc/localtime", "a\0b", "é" * 64])
+def test_what_is_no_zone_is_not_found(name: str) -> None:
+    assert find_zone(name) is None
+
+
+async def test_no_operation_breaks(
+    app: FastAPI, client: httpx2.AsyncClient, sessions: Sessions, clock: SetClock
+) -> None:
+    world = await make_world(client, app.state.resources, clock)
+    broken = []
+    for operation, row in TABLE.items():
+        await lose_zone(sessions, world.callers["doctor"].person)
+        columns: list[Column] = [each for each in COLUMNS if each == row.owner]
+        for column in ["anonymous", *columns] if operation.startswith("GET") else columns:
+            caller = world.caller(column, row)
+            options = await fill(operation, world, caller)
+            method, path = path_of(operation, world.ids)
+            answer = await client.request(method, path, headers=world.headers(column, caller), **options)
+            if answer.status_code >= 500:
+                broken.append(f"{operation} as {column}: {answer.text}")
+        if not operation.startswith("GET"):
+            await world.restore()
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_no_page_breaks(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, sessions: Sessions, clock: SetClock, who: str
+) -> None:
+    world = await PagesWorld.make(client, admin, clock)
+    await world.enter(forms, who)
+    await lose_zone(sessions, world.people["doctor"])
+    calendar = ("/my/appointments/{visit}/calendar.ics",) if who == PATIENT else ()
+    for where in (*calendar, *(where for where, _ in pages_of(who))):
+        answer = await client.get(world.address(where), headers={"Accept": "text/html"})
+        assert answer.status_code < 500, where
+
+
+async def test_the_others_are_found(
+    client: httpx2.AsyncClient, join: Join, doctor: Person, patient: Person, sessions: Sessions
+) -> None:
+    other = await join("doctor", name="Dr Other", time_zone="Europe/Berlin")
+    for each in (doctor, other):
+        await each.open("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
+    await lose_zone(sessions, doctor)
+    found = (await client.get("/search/slots")).json()
+    assert {each["doctor"]["id"] for each in found} == {other.id}
+    listed = {each["id"]: each["next_available"] for each in (await client.get("/doctors")).json()}
+    assert listed == {doctor.id: None, other.id: "2026-12-08T08:00:00Z"}
+    assert "Dr Other" in (await client.get("/")).text
+    assert (await client.get(f"/doctors/{doctor.id}")).json()["time_zone"] == UNKNOWN
+    problem(await client.get(f"/doctors/{doctor.id}/slots"), 409, "unknown_time_zone")
+    wanted = {"doctor_id": doctor.id, "start_time": "2026-12-08T08:00:00Z"}
+    problem(await patient.post("/appointments", wanted), 409, "unknown_time_zone")
+    page = await client.get(f"/with/{doctor.id}")
+    assert page.status_code == 409
+    assert "The time zone of this practice is not known here" in page.text
+
+
+async def test_a_booked_visit_is_shown_in_utc_and_says_so(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, sessions: Sessions
+) -> None:
+    await doctor.open("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
+    await patient.book(doctor, "2026-12-08T08:00:00Z")
+    await lose_zone(sessions, doctor)
+    await forms.sign_in(patient)
+    assert "08:00 UTC" in (await client.get("/my/appointments")).text
+
+
+async def test_the_doctor_chooses_another_and_is_found_again(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T18:00:00Z")
+    await lose_zone(sessions, doctor)
+    await look_once(sessions, Processor(), clock)
+    assert (await client.get("/search/slots")).json() == []
+    await forms.sign_in(doctor)
+    assert (await client.get("/practice/day")).status_code == 409
+    shown = await client.get("/practice/profile")
+    assert f'<option value="{UNKNOWN}" selected>' in shown.text
+    await doctor.change(time_zone="America/Chicago")
+    [first, *_] = (await client.get("/search/slots")).json()
+    # Nine o'clock stays nine o'clock.
+    assert first["start_time"] == "2026-12-08T15:00:00Z"
+
+
+async def test_it_is_logged_once(
+    client: httpx2.AsyncClient, doctor: Person, sessions: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, time_zones.__name__)
+    await lose_zone(sessions, doctor)
+    for _ in range(2):
+        await client.get(f"/doctors/{doctor.id}/slots")
+        await client.get("/search/slots")
+    [line] = [each for each in caplog.messages if "time zone" in each]
+    assert doctor.id in line
+    assert UNKNOWN not in line, "it may have been written by anybody"
+
+
+async def test_the_job_does_not_look_again_and_again(
+    join: Join, sessions: Sessions, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "BATCH", 2)
+    doctors = [await join("doctor", name=f"Dr {name}") for name in "ABC"]
+    await lose_zone(sessions, *doctors)
+    await look_once(sessions, Processor(), clock)
+    async with sessions.read() as session:
+        assert await list_outdated(session, clock.time + timedelta(days=3650), limit=10) == []
+
+
+async def test_where_nothing_can_be_kept_the_job_stops(
+    join: Join, sessions: Sessions, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def keep_nothing(*_: object) -> bool:
+        nonlocal tries
+        tries += 1
+        return False
+
+    monkeypatch.setattr(looking, "BATCH", 2)
+    monkeypatch.setattr(looking, "keep_findings", keep_nothing)
+    for name in "ABC":
+        await join("doctor", name=f"Dr {name}")
+    await look_once(sessions, Processor(), clock)
+    assert tries == 1
