@@ -34,8 +34,16 @@ class Driver:
 
     @classmethod
     async def take(cls, engine: AsyncEngine) -> Self:
-        """One that nobody has, as soon as there is one; it is to be given back."""
-        return cls(engine, await _translated(engine.raw_connection(), ""))
+        """One that nobody has, as soon as there is one; it is to be given back.
+
+        Whatever a server says instead of letting us in (it is starting, has no connections left, refuses the role, or
+        has no such database) is no fault of the request, so the error says that there is no connection.
+        """
+        try:
+            taken = await engine.raw_connection()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DBAPIError("", None, error, hide_parameters=True, connection_invalidated=True) from error
+        return cls(engine, taken)
 
     def give_back(self) -> None:
         """Lets the next one have it."""

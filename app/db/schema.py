@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.errors import DomainError
 from app.db.engine import is_postgresql
 from app.db.session import Sessions
 
@@ -20,6 +21,10 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 class UnknownSchemaError(Exception):
     """The database has a schema that this version of the application is not written for."""
+
+
+class UnavailableDatabaseError(Exception):
+    """There was no database to start with."""
 
 
 @cache
@@ -42,9 +47,16 @@ async def downgrade(engine: AsyncEngine, revision: str) -> None:
 
 
 async def ensure_newest(engine: AsyncEngine) -> None:
-    """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then."""
-    async with Sessions(engine).read() as session:
-        revision = await session.run_sync(_revision)
+    """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then.
+
+    ``UnavailableDatabaseError``, with what the database has said, if it cannot be had.
+    """
+    try:
+        async with Sessions(engine).read() as session:
+            revision = await session.run_sync(_revision)
+    except DomainError as error:
+        said = getattr(error.__cause__, "orig", None) or error.__cause__
+        raise UnavailableDatabaseError(f"the database cannot be used: {said}") from None
     if revision == newest_revision():
         return
     if not is_postgresql(engine) and revision in _known_revisions() | {None}:

@@ -1,0 +1,192 @@
+"""A PostgreSQL that refuses connections is busy, whatever its reason: 503, one line in the log, nothing changed."""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.errors import DomainError
+from app.db.engine import create_engine
+from app.db.schema import UnavailableDatabaseError, ensure_newest
+from app.db.session import Sessions
+from tests.databases import connected, migrate, temporary_postgresql
+from tests.people import problem
+
+REFUSALS = {
+    "08004": "the server rejected the connection",
+    "08P01": "protocol violation",
+    "0A000": "unsupported frontend protocol",
+    "25006": "cannot execute in a read-only transaction",
+    "28000": "role is not permitted to log in",
+    "28P01": "password authentication failed",
+    "3D000": "database does not exist",
+    "42501": "permission denied for database",
+    "53100": "could not write: No space left on device",
+    "53200": "out of memory",
+    "53300": "sorry, too many clients already",
+    "53400": "configuration limit exceeded",
+    "55000": "database is not currently accepting connections",
+    "57P01": "terminating connection due to administrator command",
+    "57P02": "terminating connection because of crash of another server process",
+    "57P03": "the database system is starting up",
+    "58030": "could not read file",
+    "XX000": "cache lookup failed",
+}
+"""What a server says instead of letting a client in, by SQLSTATE."""
+SSL_REQUEST = 80877103
+
+
+def error_response(sqlstate: str) -> bytes:
+    """The message of the protocol (PostgreSQL manual, "Message Formats", ErrorResponse)."""
+    fields = {b"S": b"FATAL", b"V": b"FATAL", b"C": sqlstate.encode(), b"M": REFUSALS[sqlstate].encode()}
+    body = b"".join(name + value + b"\0" for name, value in fields.items()) + b"\0"
+    return b"E" + struct.pack("!I", len(body) + 4) + body
+
+
+@asynccontextmanager
+async def server(said: bytes | None) -> AsyncIterator[str]:
+    """A server that says one thing to whoever connects, and hangs up; without anything to say, it resets."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if said is None:
+            writer.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        else:
+            with suppress(asyncio.IncompleteReadError):  # a client that wants TLS hangs up
+                await answer(reader, writer, said)
+        writer.close()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes) -> None:
+        length, code = struct.unpack("!II", await reader.readexactly(8))
+        if code == SSL_REQUEST:
+            writer.write(b"N")
+            length, code = struct.unpack("!II", await reader.readexactly(8))
+        await reader.readexactly(length - 8)
+        writer.write(said)
+        await writer.drain()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield f"postgresql+asyncpg://someone:secret-password@127.0.0.1:{port}/somewhere"
+
+
+@asynccontextmanager
+async def impatient_engine(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(url, pool_size=1, timeout=1)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def is_busy(engine: AsyncEngine) -> None:
+    with pytest.raises(DomainError, match="busy"):
+        async with Sessions(engine).read() as session:
+            await session.execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize("sqlstate", sorted(REFUSALS))
+async def test_every_refusal_to_connect_is_busy(
+    sqlstate: str, assembled: FastAPI, app: FastAPI, client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    resources = app.state.resources
+    async with server(error_response(sqlstate)) as url, impatient_engine(url) as engine:
+        assembled.state.resources = replace(resources, sessions=Sessions(engine))
+        for path in ("/doctors", "/readyz"):
+            caplog.clear()
+            answered = await client.get(path)
+            problem(answered, 503, "busy")
+            assert int(answered.headers["retry-after"]) >= 1
+            assert REFUSALS[sqlstate] not in answered.text
+            lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
+            assert len(lines) <= 1
+            assert not any(record.exc_info for record in lines), "no traceback for each request"
+            assert "secret-password" not in caplog.text
+        with pytest.raises(UnavailableDatabaseError, match=REFUSALS[sqlstate]):
+            await ensure_newest(engine)
+
+
+@pytest.mark.parametrize("said", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["reset", "silence", "nonsense"])
+@pytest.mark.parametrize("options", ["", "?ssl=require"])
+async def test_what_is_no_answer_is_busy(said: bytes | None, options: str) -> None:
+    async with server(said) as url, impatient_engine(url + options) as engine:
+        await is_busy(engine)
+
+
+async def test_a_host_without_an_address_is_busy() -> None:
+    async with impatient_engine("postgresql+asyncpg://someone@no-such-host.invalid/somewhere") as engine:
+        await is_busy(engine)
+        with pytest.raises(UnavailableDatabaseError, match="the database cannot be used"):
+            await ensure_newest(engine)
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_busy() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        async with impatient_engine(f"postgresql+asyncpg://someone@127.0.0.1:{port}/somewhere") as engine:
+            await is_busy(engine)
+
+
+@pytest.fixture
+async def role(database_url: str) -> AsyncIterator[str]:
+    """A role of the test server that may log in."""
+    name = f"role_{uuid4().hex}"
+    async with connected(database_url) as engine:
+        async with Sessions(engine).write() as session:
+            await session.execute(text(f"CREATE ROLE {name} LOGIN"))
+        yield name
+        async with Sessions(engine).write() as session:
+            await session.execute(text(f"DROP ROLE {name}"))
+
+
+async def alter(database_url: str, statement: str) -> None:
+    async with connected(database_url) as engine, Sessions(engine).write() as session:
+        await session.execute(text(statement))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("option", ["NOLOGIN", "CONNECTION LIMIT 0"])
+async def test_a_role_that_is_refused_is_busy_until_it_is_let_in(database_url: str, role: str, option: str) -> None:
+    url = make_url(database_url).set(username=role).render_as_string(hide_password=False)
+    async with impatient_engine(url) as engine:
+        await alter(database_url, f"ALTER ROLE {role} {option}")
+        await is_busy(engine)
+        await alter(database_url, f"ALTER ROLE {role} LOGIN CONNECTION LIMIT -1")
+        async with Sessions(engine).read() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_database_that_becomes_read_only_is_busy(database_url: str) -> None:
+    async with temporary_postgresql() as url:
+        await migrate(url)
+        await alter(database_url, f'ALTER DATABASE "{make_url(url).database}" SET default_transaction_read_only = on')
+        async with impatient_engine(url) as engine:
+            with pytest.raises(DomainError, match="busy"):
+                async with Sessions(engine).write() as session:
+                    await session.execute(text("DELETE FROM users"))
+
+
+async def test_a_file_that_is_no_database_is_busy(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.write_text("nonsense " * 1000)
+    async with impatient_engine(f"sqlite+aiosqlite:///{path}") as engine:
+        await is_busy(engine)
+        with pytest.raises(UnavailableDatabaseError, match="not a database"):
+            await ensure_newest(engine)
