@@ -3,7 +3,7 @@
 The one module of ``core`` that may import anything, and that only edges may import.
 """
 
-from asyncio import Lock
+from asyncio import Task
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -32,11 +32,10 @@ from app.repositories import sessions
 
 @dataclass(slots=True)
 class Readiness:
-    """What the last look at the database has shown; one looks, and all who ask meanwhile are told."""
+    """The latest look at the database, and until when its result is good."""
 
-    lock: Lock = field(default_factory=Lock)
-    looked_at: float = -inf
-    ready: bool = False
+    look: Task[bool] | None = None
+    good_until: float = -inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,48 @@ async def test_however_many_ask_whether_it_is_ready_it_is_looked_at_once(
     assert counted() == 1
 
 
+async def test_all_who_ask_while_a_look_takes_long_get_its_result(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LASTS", 0)
+    looks: list[asyncio.Event] = []
+
+    async def look(_sessions: Sessions) -> bool:
+        looks.append(asyncio.Event())
+        await looks[-1].wait()
+        return True
+
+    monkeypatch.setattr(health, "check_writable", look)
+    first = asyncio.create_task(client.get("/readyz"))
+    while not looks:  # noqa: ASYNC110 - what is waited for is a count
+        await asyncio.sleep(0.01)
+    waiting = [asyncio.create_task(client.get("/readyz")) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    first.cancel()
+    await asyncio.sleep(0)
+    looks[0].set()
+    async with asyncio.timeout(30):
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+    assert len(looks) == 1
+
+
+async def test_a_look_that_takes_too_long_is_not_waited_for(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LASTS", 0)
+    monkeypatch.setattr(health, "MAX_WAIT", 0.05)
+    over = asyncio.Event()
+
+    async def look(_sessions: Sessions) -> bool:
+        return await over.wait()
+
+    monkeypatch.setattr(health, "check_writable", look)
+    for answer in await asyncio.gather(*(client.get("/readyz") for _ in range(3))):
+        problem(answer, 503, "busy")
+    over.set()
+    assert (await client.get("/readyz")).status_code == 200
+
+
 async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "LASTS", 0)
     assert (await client.get("/readyz")).json() == {"status": "ok"}
