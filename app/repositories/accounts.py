@@ -96,10 +96,10 @@ async def get_account(session: Session, user_id: UUID) -> AccountRecord:
     return AccountRecord(*row)
 
 
-async def list_names(session: Session, user_ids: Collection[UUID]) -> dict[UUID, str]:
-    """What these people are called."""
-    rows = await session.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
-    return {row.id: row.name for row in rows}
+async def list_people(session: Session, user_ids: Collection[UUID]) -> dict[UUID, tuple[str, Role]]:
+    """The names and roles of those ids that are accounts."""
+    rows = await session.execute(select(User.id, User.name, User.role).where(User.id.in_(user_ids)))
+    return {row.id: (row.name, row.role) for row in rows}
 
 
 async def approve_doctor(session: Session, user_id: UUID, now: datetime) -> None:

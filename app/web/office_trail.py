@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from itertools import groupby
 from typing import Annotated
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from app.scheduling.intervals import from_instant
 from app.scheduling.zones import resolve
 from app.schemas.audit import Action
 from app.schemas.fields import FIRST_YEAR, LAST_YEAR, Cursor, Instant, LoginName, Query
+from app.web.audit_actions import ACTIONS, describe_outcome, list_actions
 from app.web.forms import Form, refuse
 from app.web.office_accounts import ROLES
 from app.web.routes import page_router
@@ -52,13 +54,15 @@ class TrailQuery(Query):
 async def list_audit_events(page: AdminPage, session: DbSession, trail: Trail) -> Response:
     """Who has read or changed whose data, day by day, the newest first.
 
-    Staff are named. A patient is a number that leads to her account, where it is recorded that somebody looked, unless
-    it is she who was asked for.
+    Staff are named. A patient is shown as a number that leads to the account, where looking is recorded; only the
+    patient whose events were asked for is named.
     """
     form = Form(dict(page.request.query_params))
     zone = page.zone or ZoneInfo("UTC")
     try:
         query = form.read(TrailQuery)
+        if query.action and query.action not in ACTIONS:
+            raise invalid_field("action", "must be one of the list")
         patient_id = await _find(session, "patient", query.patient)
         found = await audit.page_events(
             session,
@@ -71,11 +75,13 @@ async def list_audit_events(page: AdminPage, session: DbSession, trail: Trail) -
             limit=_SHOWN + 1,
         )
     except DomainError as error:
-        raise refuse(page, "office_trail.html", form, error, zone=zone, days=[], more=None) from error
+        actions = list_actions(page.words)
+        raise refuse(page, "office_trail.html", form, error, zone=zone, days=[], more=None, actions=actions) from error
     shown = found[:_SHOWN]
-    named = {each.actor_id for each in shown if each.actor_id and each.actor_role in {Role.DOCTOR, Role.ADMIN}}
+    people = await accounts.list_people(
+        session, {id_ for each in shown for id_ in (each.actor_id, each.object_id, patient_id) if id_}
+    )
     if patient_id:
-        named.add(patient_id)
         trail.concerns_patient(patient_id)
     more = None
     if len(found) > _SHOWN:
@@ -85,9 +91,12 @@ async def list_audit_events(page: AdminPage, session: DbSession, trail: Trail) -
         form=form,
         zone=zone,
         days=_by_day(shown, zone),
-        names=await accounts.list_names(session, named),
+        people=people,
+        names={id_: name for id_, (name, role) in people.items() if role is not Role.PATIENT or id_ == patient_id},
         roles=ROLES,
-        narrowed={action: _narrowed(form, action=action, cursor="") for action in {each.action for each in shown}},
+        actions=list_actions(page.words),
+        narrowed={each.action: _narrowed(form, action=each.action, cursor="") for each in shown},
+        describe_outcome=partial(describe_outcome, page.words),
         more=more,
     )
 
@@ -98,12 +107,16 @@ def _narrowed(form: Form, **more: str) -> str:
 
 
 async def _find(session: DbSession, field: str, who: UUID | str | None) -> UUID | None:
-    if isinstance(who, UUID) or who is None:
-        return who
-    found = await accounts.page_accounts(session, email=who, role=None, status=None, after=None, limit=1)
+    if who is None:
+        return None
+    if isinstance(who, UUID):
+        found = list(await accounts.list_people(session, [who]))
+    else:
+        named = await accounts.page_accounts(session, email=who, role=None, status=None, after=None, limit=1)
+        found = [each.id for each in named]
     if not found:
         raise invalid_field(field, "must be the address or the id of an account")
-    return found[0].id
+    return found[0]
 
 
 def _moment(wall: datetime | None, zone: ZoneInfo) -> datetime | None:

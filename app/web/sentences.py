@@ -72,7 +72,8 @@ _OF_FIELDS: Mapping[str, str] = {
     "must be an e-mail address, like ann@example.com": N_("Type an e-mail address, like ann@example.com."),
     "must contain a letter or a digit": N_("Type at least one letter or digit."),
     "must be the name of an IANA time zone, like America/New_York": N_("Choose a time zone from the list."),
-    "must be the address or the id of an account": N_("There is no account with this address."),
+    "must be the address or the id of an account": N_("There is no account with this address or number."),
+    "must be one of the list": N_("Choose one from the list."),
     "must not contain a control character": N_("There is a character in it that cannot be read. Type it again."),
     "must not contain a bidirectional control character": N_(
         "There is a character in it that cannot be read. Type it again."

@@ -2,13 +2,18 @@
 
 import re
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pyotp
 import pytest
+from fastapi.routing import APIRoute
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
+from app.routers.trail import open_trail
+from app.web.audit_actions import ACTIONS
+from tests.architecture.test_rules import MARKERS, PAGES, dependants, pages, routes
 from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.conftest import DESK, Forms, OpenTab
@@ -138,13 +143,55 @@ async def test_the_trail_names_staff_and_only_the_patient_who_is_asked_for(
     late = {"from": "2026-12-01T13:50", "to": "2026-12-01T13:51", "actor": doctor.id}
     shown = (await office.client.get("/office/trail", params=late)).text
     assert "13:50" in shown, "when it is 08:20 UTC"
-    assert "list_doctors_appointments" in shown
+    assert "Listed a doctor&#39;s appointments</a>" in shown
     early = (await office.client.get("/office/trail", params=late | {"from": "2026-12-01T13:51"})).text
-    assert "Nothing of this kind has happened." in early
-    unknown = await office.client.get("/office/trail", params={"patient": "nobody@example.com", "action": "book"})
+    assert "No events match." in early
+    unknown = await office.client.get("/office/trail", params={"patient": "nobody@example.com"})
     assert unknown.status_code == 422
-    assert "There is no account with this address." in unknown.text
-    assert 'value="book"' in unknown.text
+    assert "There is no account with this address or number." in unknown.text
+    for wrong in ({"patient": str(uuid4())}, {"action": "book"}, {"action": "no_such_thing"}):
+        refused = await office.client.get("/office/trail", params=wrong)
+        assert refused.status_code == 422, "a wrong filter is said to be wrong, instead of finding nothing"
+        assert "No events match." not in refused.text
+
+
+async def test_the_trail_says_which_account_was_decided_on(
+    office: Forms, admin: Person, join: Join, client: httpx2.AsyncClient
+) -> None:
+    doctor = await join("doctor", name="Dr Amara Okafor")
+    for act in ("suspend", "reinstate", "approve"):
+        assert (await decide(office, doctor, act, reason=WHY)).status_code == 303
+    await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
+    await admin.patch("/auth/me", {"name": "Root"})
+    shown = rows_of((await office.client.get("/office/trail")).text)
+    for said in (
+        "Suspended an account Dr Amara Okafor",
+        "Lifted the suspension of an account Dr Amara Okafor",
+        "Approved a doctor Dr Amara Okafor",
+        "Signed in Refused: wrong address or password Dr Amara Okafor",
+        "Changed their own name",
+    ):
+        assert any(said in row for row in shown), said
+
+
+def rows_of(page: str) -> list[str]:
+    """The rows of a list, without their tags."""
+    rows = re.findall(r'<li class="row trail-row">(.*?)</li>', page, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
+
+
+def test_every_action_has_a_sentence() -> None:
+    recorded = {route.name for route in [*routes(), *pages()] if _may_leave_an_event(route)}
+    # Events that a service records by itself.
+    recorded |= {"log_in", "refresh", "register", "reset_password"}
+    assert recorded == set(ACTIONS)
+
+
+def _may_leave_an_event(route: APIRoute) -> bool:
+    """Whether it is recorded, or may refuse somebody who is known."""
+    called = {each.call for each in dependants(route.dependant)}
+    markers = {(MARKERS | PAGES)[each] for each in called if each in MARKERS | PAGES}
+    return open_trail in called or not markers <= {"Public", "Viewer", "PublicPage", "BriefPublicPage"}
 
 
 async def test_accounts_and_events_are_paged(office: Forms, join: Join) -> None:
