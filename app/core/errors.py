@@ -58,7 +58,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),
     "already_started": (Kind.CONFLICT, "The appointment has started; please call the practice."),
-    "too_late": (Kind.CONFLICT, "It is too late to change this online; please call the practice."),
+    "too_late": (Kind.CONFLICT, "It is too late to change this online. Patients can call the practice."),
     "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
     "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),

@@ -43,6 +43,8 @@ class AppointmentRecord:
     visit_type: Reference | None
     start_time: datetime
     end_time: datetime
+    busy_start: datetime
+    busy_end: datetime
     time_zone: str
     status: AppointmentStatus
     reason: str | None
@@ -92,6 +94,8 @@ _RECORD = (
         VisitType.name.label("visit_type_name"),
         Appointment.start_time,
         Appointment.end_time,
+        Appointment.busy_start,
+        Appointment.busy_end,
         Doctor.time_zone,
         Appointment.status,
         Appointment.reason,
@@ -225,6 +229,15 @@ async def page_versions(
     if len(found) < limit and (after or 0) < appointment.version:
         found.append(_newest_version(appointment))
     return found
+
+
+async def find_status_before(session: Session, appointment: AppointmentRecord) -> AppointmentStatus | None:
+    """What status an appointment had in its previous version; ``None`` if that was not kept."""
+    return await session.scalar(
+        select(AppointmentVersion.status).where(
+            AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version == appointment.version - 1
+        )
+    )
 
 
 async def list_versions(session: Session, found: Sequence[AppointmentRecord]) -> dict[UUID, list[VersionRecord]]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -79,7 +80,6 @@ async def insert_if_free(
     session: Session,
     appointment: AppointmentRecord,
     *,
-    busy: Interval,
     version: int,
     expires_at: datetime | None = None,
 ) -> bool:
@@ -94,8 +94,8 @@ async def insert_if_free(
         "patient_id": appointment.patient.id,
         "start_time": appointment.start_time,
         "end_time": appointment.end_time,
-        "busy_start": from_instant(busy[0]),
-        "busy_end": from_instant(busy[1]),
+        "busy_start": appointment.busy_start,
+        "busy_end": appointment.busy_end,
         "status": appointment.status,
         "reason": appointment.reason,
         "visit_type_id": appointment.visit_type_id,
@@ -110,7 +110,6 @@ async def move_if_free(
     before: AppointmentRecord,
     after: AppointmentRecord,
     *,
-    busy: Interval,
     version: int,
     by: UUID,
     at: datetime,
@@ -120,21 +119,36 @@ async def move_if_free(
     ``slot_taken`` or ``patient_busy`` if the time is not free; then the transaction is of no more use, and the old
     time is still held. An UPDATE cannot give way as an INSERT can, so both calendars must be locked.
     """
-    unchanged = exists().where(Doctor.id == before.doctor_id, Doctor.schedule_version == version)
+    return await _change_if_free(
+        session,
+        before,
+        by=by,
+        at=at,
+        only_if=exists().where(Doctor.id == before.doctor_id, Doctor.schedule_version == version),
+        start_time=after.start_time,
+        end_time=after.end_time,
+        busy_start=after.busy_start,
+        busy_end=after.busy_end,
+        visit_type_id=after.visit_type_id,
+        status=after.status,
+    )
+
+
+async def restore_if_free(
+    session: Session, before: AppointmentRecord, *, status: AppointmentStatus, by: UUID, at: datetime
+) -> None:
+    """Gives an appointment an earlier status, in which it takes its time again.
+
+    ``slot_taken`` or ``patient_busy`` if the time is not free; both calendars must be locked (see ``move_if_free``).
+    """
+    await _change_if_free(
+        session, before, by=by, at=at, status=status, cancelled_at=None, cancelled_by=None, cancel_reason=None
+    )
+
+
+async def _change_if_free(session: Session, before: AppointmentRecord, **changes: Any) -> bool:
     try:
-        return await change_appointment(
-            session,
-            before,
-            by=by,
-            at=at,
-            only_if=unchanged,
-            start_time=after.start_time,
-            end_time=after.end_time,
-            busy_start=from_instant(busy[0]),
-            busy_end=from_instant(busy[1]),
-            visit_type_id=after.visit_type_id,
-            status=after.status,
-        )
+        return await change_appointment(session, before, **changes)
     except IntegrityError as error:
         if refusal := _GUARDS.get(violated_guard(error) or ""):
             raise DomainError(refusal) from error

@@ -92,6 +92,11 @@ async def lock_user(session: Session, *user_ids: UUID) -> None:
     await session.execute(ordered.with_for_update(key_share=True))
 
 
+async def is_erased(session: Session, user_id: UUID) -> bool:
+    """Whether an account has been erased."""
+    return bool(await session.scalar(select(exists().where(User.id == user_id, User.erased_at.is_not(None)))))
+
+
 async def holds_password(session: Session, user_id: UUID, password_hash: str, *, to_change_it: bool = False) -> bool:
     """Whether this is still the account's password, and she may log in; it stays so until the transaction ends.
 

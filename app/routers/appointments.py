@@ -43,6 +43,7 @@ REFUSALS = (
 """What may speak against a time."""
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 ADVANCE_REFUSALS = ("wrong_role", "wrong_status", "too_early")
+UNDO_REFUSALS = ("wrong_role", "wrong_status", "too_late", "slot_taken", "patient_busy")
 
 PLACE = TypeAdapter(tuple[Instant, bool, Instant, UUID])
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
@@ -328,6 +329,32 @@ async def no_show(
 ) -> AppointmentRecord:
     """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
     return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions, trail)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/undo",
+    response_model=wire.Appointment,
+    responses=_changing(*UNDO_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def undo_status_change(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Take back the last change of status: an arrival, an outcome, or your own cancellation.
+
+    The appointment has its earlier status again, as a new version. Possible until the end of the day of the visit on
+    your clock, or of the day of the change if that is later. If somebody else has taken the time since, the answer is
+    `slot_taken` or `patient_busy`, and nothing changes. What the patient has cancelled stays cancelled.
+    """
+    restored = await lifecycle.undo_status_change(session, actor, appointment_id, versions=versions, now=now)
+    trail.concerns(restored)
+    return tagged(response, restored)
 
 
 async def _advance(

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from itertools import chain, groupby
+from zoneinfo import ZoneInfo
 
 from app.scheduling.availability import Rules, away_windows, open_windows, opened
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, clip, merge, overlaps, subtract
@@ -141,6 +142,17 @@ def check_action(
     if cutoff is not None and start - cutoff < now:
         return Refusal.TOO_LATE
     return None
+
+
+def check_undo(status: AppointmentStatus, end: int, changed_at: int, now: int, zone: ZoneInfo) -> Refusal | None:
+    """Whether a doctor may take back the last change of an appointment's status.
+
+    Possible until the end of the local day on which the visit ends, or of the day of the change if that is later.
+    """
+    if status is AppointmentStatus.BOOKED:
+        return Refusal.WRONG_STATUS
+    last_day = max(day_of(end - 1, zone), day_of(changed_at, zone))
+    return Refusal.TOO_LATE if now >= day_span(last_day, zone)[1] else None
 
 
 def find_conflicting[Key](rules: Rules, visits: Iterable[tuple[Key, Interval]]) -> list[Key]:

@@ -159,6 +159,8 @@ async def reschedule_appointment(
             before,
             start_time=from_instant(accepted.visit[0]),
             end_time=from_instant(accepted.visit[1]),
+            busy_start=from_instant(accepted.busy[0]),
+            busy_end=from_instant(accepted.busy[1]),
             visit_type=_visit_type(accepted.plan),
             visit_mode=_visit_mode(accepted.plan),
             status=TRANSITIONS[Action.RESCHEDULE].target,
@@ -173,9 +175,7 @@ async def reschedule_appointment(
             now=now,
             against=(accepted.visit, accepted.busy),
         )
-        if await calendar.move_if_free(
-            session, before, after, busy=accepted.busy, version=accepted.plan.version, by=actor.id, at=now
-        ):
+        if await calendar.move_if_free(session, before, after, version=accepted.plan.version, by=actor.id, at=now):
             return after
     raise DomainError("busy")
 
@@ -241,6 +241,8 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
         visit_mode=_visit_mode(accepted.plan),
         start_time=from_instant(accepted.visit[0]),
         end_time=from_instant(accepted.visit[1]),
+        busy_start=from_instant(accepted.busy[0]),
+        busy_end=from_instant(accepted.busy[1]),
         time_zone=doctor.time_zone,
         status=AppointmentStatus.BOOKED,
         reason=reason,
@@ -259,9 +261,7 @@ def _visit_mode(plan: Plan) -> VisitMode | None:
 async def _insert(
     session: Session, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
 ) -> bool:
-    return await calendar.insert_if_free(
-        session, appointment, busy=accepted.busy, version=accepted.plan.version, expires_at=expires_at
-    )
+    return await calendar.insert_if_free(session, appointment, version=accepted.plan.version, expires_at=expires_at)
 
 
 async def _raise_conflict(session: Session, appointment: AppointmentRecord, accepted: _Accepted, now: datetime) -> None:

@@ -1,16 +1,17 @@
-"""What becomes of an appointment: cancelled, arrived, fulfilled, or missed."""
+"""What becomes of an appointment: cancelled, arrived, fulfilled, or missed; and taking that back."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.db.session import Session
-from app.repositories import appointments
+from app.repositories import appointments, calendar, users
 from app.repositories.appointments import AppointmentRecord
-from app.scheduling.decisions import check_action
+from app.scheduling.decisions import Refusal, check_action, check_undo
 from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 
@@ -61,6 +62,72 @@ async def advance_appointment(
     before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
     check_change(action, before, actor, versions, now)
     return await _change(session, before, action, actor, now)
+
+
+async def undo_status_change(
+    session: Session,
+    doctor: Actor,
+    appointment_id: UUID,
+    *,
+    versions: frozenset[int] | None = None,
+    now: datetime,
+) -> AppointmentRecord:
+    """Takes back the last change of the status of one of the doctor's appointments, as a new version.
+
+    An arrival leads back to ``booked``, an outcome to what it was noted on; there is no redo. The visit had been
+    agreed, so the rules for booking are not checked again, but its time must be free: ``slot_taken`` or
+    ``patient_busy``. ``wrong_status`` if there is nothing to take back, if the patient cancelled the visit, or if the
+    patient's account has been erased; ``too_late`` after the day (see ``check_undo``); ``version_mismatch``.
+    """
+    seen = await appointments.get_appointment(session, doctor, appointment_id)
+    # In this order: an erasure locks the account before it cancels appointments.
+    await users.lock_user(session, seen.patient_id)
+    await calendar.lock_calendars(session, seen.doctor_id, seen.patient_id)
+    before = await appointments.get_appointment(session, doctor, appointment_id, for_update=True)
+    if versions is not None and before.version not in versions:
+        raise DomainError("version_mismatch")
+    if refusal := find_undo_refusal(before, now):
+        raise DomainError(refusal)
+    if await users.is_erased(session, before.patient_id):
+        raise DomainError(Refusal.WRONG_STATUS)
+    status = AppointmentStatus.BOOKED
+    if before.status is not AppointmentStatus.ARRIVED:
+        status = await appointments.find_status_before(session, before) or status
+    if not before.status.occupies_time:
+        await calendar.release_holds(
+            session,
+            doctor_id=before.doctor_id,
+            patient_id=before.patient_id,
+            now=now,
+            against=(
+                (to_instant(before.start_time), to_instant(before.end_time)),
+                (to_instant(before.busy_start), to_instant(before.busy_end)),
+            ),
+        )
+    await calendar.restore_if_free(session, before, status=status, by=doctor.id, at=now)
+    return replace(
+        before,
+        status=status,
+        cancelled_at=None,
+        cancelled_by=None,
+        cancel_reason=None,
+        version=before.version + 1,
+        changed_at=now,
+        changed_by=doctor.id,
+    )
+
+
+def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal | None:
+    """Why the doctor cannot take back the last change of status, as far as the appointment itself shows."""
+    if appointment.status is AppointmentStatus.CANCELLED and appointment.cancelled_by != appointment.doctor_id:
+        return Refusal.WRONG_STATUS
+    return check_undo(
+        appointment.status,
+        to_instant(appointment.end_time),
+        to_instant(appointment.changed_at or appointment.created_at),
+        to_instant(now),
+        ZoneInfo(appointment.time_zone),
+    )
 
 
 def check_change(

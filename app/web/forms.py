@@ -155,7 +155,8 @@ def refuse(
     if error.code == "not_authenticated":
         raise error
     values = {name: value for name, value in form.values.items() if name not in SECRETS}
-    again = Form(values, explain(page.words, error.code), explain_fields(page.words, error))
+    role = page.viewer.role if page.viewer else None
+    again = Form(values, explain(page.words, error.code, role), explain_fields(page.words, error))
     response = page.render(template, PROBLEMS[error.code][0], form=again, **content)
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)

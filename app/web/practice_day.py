@@ -11,6 +11,7 @@ from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
 from app.scheduling.status import Action
 from app.services import agenda
+from app.services.lifecycle import find_undo_refusal
 from app.web.practice_calendar import STATUSES, Day, possible_actions
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
@@ -18,6 +19,7 @@ from app.web.visitors import DoctorPage
 router = page_router()
 
 _A_DAY = timedelta(days=1)
+UNDO_SHOWN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Entry:
     visit: AppointmentRecord
     status: str
     actions: frozenset[Action]
+    can_undo: bool
+    """Whether its status was changed a moment ago; afterwards the page of the visit offers it."""
     is_conflicting: bool
 
 
@@ -39,7 +43,13 @@ async def list_doctors_appointments(
     trail.concerns(*found.visits)
     [shown] = found.days
     entries = [
-        Entry(visit, STATUSES[visit.status], possible_actions(visit, now), visit.id in found.conflicting)
+        Entry(
+            visit,
+            STATUSES[visit.status],
+            possible_actions(visit, now),
+            visit.changed_at is not None and now - visit.changed_at < UNDO_SHOWN and not find_undo_refusal(visit, now),
+            visit.id in found.conflicting,
+        )
         for visit in found.visits
     ]
     is_today = shown == found.today

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from app.core.dependencies import DbSession, Now
@@ -14,7 +14,7 @@ from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord
 from app.routers.trail import RequestTrail, Trail
 from app.scheduling.intervals import from_instant, to_instant
-from app.scheduling.status import Action
+from app.scheduling.status import Action, AppointmentStatus
 from app.scheduling.zones import day_of, day_span
 from app.schemas.fields import Body, Instant, Note
 from app.services import booking, lifecycle, offers
@@ -34,6 +34,14 @@ _TOLD: Mapping[Action, str] = {
     Action.COMPLETE: N_("Noted: %(patient)s has been seen."),
     Action.NO_SHOW: N_("Noted: %(patient)s did not come. What is left of the time is free again."),
 }
+
+_UNDONE: Mapping[AppointmentStatus, str] = {
+    AppointmentStatus.ARRIVED: N_("Undone: %(patient)s is expected."),
+    AppointmentStatus.FULFILLED: N_("Undone: the visit of %(patient)s is still open."),
+    AppointmentStatus.NOSHOW: N_("Undone: the visit of %(patient)s is still open."),
+    AppointmentStatus.CANCELLED: N_("Undone: the visit takes place after all. Tell %(patient)s."),
+}
+"""What is said when this status was taken back."""
 
 type Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -81,6 +89,29 @@ async def no_show(
 ) -> Response:
     """Notes that the patient did not come."""
     return await _advance(page, Action.NO_SHOW, appointment_id, form, session, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/undo")
+async def undo_status_change(
+    page: DoctorPage,
+    appointment_id: UUID,
+    version: Annotated[Version, Query()],
+    form: SentForm,
+    session: DbSession,
+    trail: Trail,
+    _: Once,
+) -> Response:
+    """Takes back the last change of its status."""
+    visit = await _get_visit(page, appointment_id, session, trail)
+    try:
+        await lifecycle.undo_status_change(
+            session, page.actor, appointment_id, versions=frozenset({version}), now=page.now
+        )
+    except DomainError as error:
+        raise refuse(
+            page, "practice_visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
+    return page.redirect(day_page(visit), page.gettext(_UNDONE[visit.status], patient=visit.patient.name))
 
 
 @router.post("/practice/visits/{appointment_id:uuid}/cancel")
@@ -178,6 +209,7 @@ def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
         "word": STATUSES[visit.status],
         "zone": visit.zone,
         "actions": possible_actions(visit, page.now),
+        "can_undo": not lifecycle.find_undo_refusal(visit, page.now),
         "back": day_page(visit),
     }
 

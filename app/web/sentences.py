@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.core.errors import FieldError
+from app.core.permissions import Role
 from app.web.languages import N_
 from app.web.words import Words
 
@@ -60,6 +61,13 @@ SENTENCES: Mapping[str, str] = {
 }
 """For each code of ``PROBLEMS``."""
 
+_FOR_DOCTORS: Mapping[str, str] = {
+    "slot_taken": N_("This time has been taken meanwhile. Nothing was changed."),
+    "patient_busy": N_("The patient has another appointment at this time. Nothing was changed."),
+    "too_late": N_("The day of this visit is over, so this can no longer be undone."),
+}
+"""What a doctor reads instead."""
+
 _OF_FIELDS: Mapping[str, str] = {
     "missing": N_("Fill this in."),
     "string_too_short": N_("At least %(bound)s characters."),
@@ -106,9 +114,10 @@ _OF_FIELDS: Mapping[str, str] = {
 _OF_ANY_FIELD = N_("This cannot be right. Type it again.")
 
 
-def explain(words: Words, code: str) -> str:
-    """What went wrong."""
-    return words.gettext(SENTENCES[code])
+def explain(words: Words, code: str, role: Role | None = None) -> str:
+    """What went wrong, in words for this role."""
+    sentence = _FOR_DOCTORS.get(code) if role is Role.DOCTOR else None
+    return words.gettext(sentence or SENTENCES[code])
 
 
 def explain_field(words: Words, error: FieldError) -> str:

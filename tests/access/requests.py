@@ -87,6 +87,7 @@ OTHER_OBJECT = {
     "POST /appointments/{appointment_id}/arrive": {"appointment_id": "started_id"},
     "POST /appointments/{appointment_id}/complete": {"appointment_id": "started_id"},
     "POST /appointments/{appointment_id}/no-show": {"appointment_id": "started_id"},
+    "POST /appointments/{appointment_id}/undo": {"appointment_id": "arrived_id"},
     "POST /admin/users/{user_id}/approve": {"user_id": "newcomer_id"},
     "POST /admin/users/{user_id}/reinstate": {"user_id": "suspended_id"},
     "DELETE /admin/users/{user_id}/second-factor": {"user_id": "newcomer_id"},

@@ -152,6 +152,7 @@ TABLE = {
     "POST /appointments/{appointment_id}/arrive": Row("its doctor"),
     "POST /appointments/{appointment_id}/complete": Row("its doctor"),
     "POST /appointments/{appointment_id}/no-show": Row("its doctor"),
+    "POST /appointments/{appointment_id}/undo": Row("its doctor"),
     "POST /holds": Row("patients", 201),
     "DELETE /holds/{hold_id}": Row("its patient", 204),
     "GET /admin/users": Row("admins"),

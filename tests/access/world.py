@@ -192,12 +192,15 @@ async def _practise(doctor: Person, patient: Person) -> dict[str, str]:
     await doctor.open("2026-12-01T07:30:00Z", "2026-12-08T07:30:00Z")
     visit_type_id = (await doctor.offer())["id"]
     later = await doctor.open("2026-12-10T08:00:00Z", "2026-12-10T12:00:00Z")
+    arrived = await patient.book(doctor, "2026-12-01T08:30:00Z", visit_type_id=visit_type_id)
+    assert (await doctor.post(f"/appointments/{arrived['id']}/arrive", None)).status_code == 200
     return {
         "visit_type_id": visit_type_id,
         "availability_id": later["id"],
         "time_off_id": (await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z"))["id"],
         "appointment_id": (await patient.book(doctor, "2026-12-03T10:00:00Z", visit_type_id=visit_type_id))["id"],
         "started_id": (await patient.book(doctor, "2026-12-01T08:00:00Z", visit_type_id=visit_type_id))["id"],
+        "arrived_id": arrived["id"],
     }
 
 

@@ -10,9 +10,11 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from app.core.permissions import Actor, Role
+from app.models import Appointment
+from app.scheduling.status import AppointmentStatus
 from app.services.booking import Wanted, hold_time
 from tests.concurrency.arena import Arena, at, open_arena, outcomes, race
 from tests.databases import both
@@ -78,6 +80,60 @@ async def test_without_the_guard_moving_and_booking_win_together(twin: Arena) ->
     seen = await moving_races_booking(twin, rounds=4)
     assert seen[200, "booked"] + seen[201, "booked"] > 4
     assert await twin.overlaps() > 0
+
+
+async def undo(doctor: Person, appointment: dict[str, Any]) -> httpx2.Response:
+    return await doctor.post(f"/appointments/{appointment['id']}/undo", None)
+
+
+async def undo_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[int, str]]:
+    """Of a missed visit whose time is free again, and which lies ahead only so that others can book it."""
+    seen: Counter[tuple[int, str]] = Counter()
+    doctor = await arena.doctor()
+    for day in range(rounds):
+        absent, *others = arena.patients[:9]
+        missed = await absent.book(doctor, at("10:00", day))
+        async with arena.sessions.write() as session:
+            mark = update(Appointment).where(Appointment.id == UUID(missed["id"]))
+            await session.execute(mark.values(status=AppointmentStatus.NOSHOW))
+        attempts = [partial(other.ask, doctor, at("10:15", day)) for other in others]
+        undone, *answers = await race([partial(undo, doctor, missed), *attempts], stagger=0.02)
+        seen += outcomes([undone, *answers])
+    return seen
+
+
+async def test_undo_races_booking_and_one_wins(arena: Arena) -> None:
+    seen = await undo_races_booking(arena, rounds=6)
+    assert seen[200, "booked"] + seen[201, "booked"] == 6
+    assert seen[409, "slot_taken"] == 6 * 8
+    assert await arena.overlaps() == 0
+
+
+async def test_without_the_guard_undo_and_booking_win_together(twin: Arena) -> None:
+    seen = await undo_races_booking(twin, rounds=6)
+    assert seen[200, "booked"] + seen[201, "booked"] > 6
+    assert await twin.overlaps() > 0
+
+
+async def test_undo_races_moving_without_a_circle(arena: Arena) -> None:
+    """Two cancelled visits, restored while two others move to their times: each time goes to one of them."""
+    doctor = await arena.doctor()
+    ann, ben, cleo, dan = arena.patients[:4]
+    for day in range(6):
+        ten, eleven = await ann.book(doctor, at("10:00", day)), await ben.book(doctor, at("11:00", day))
+        for each in (ten, eleven):
+            assert (await doctor.delete(f"/appointments/{each['id']}")).status_code == 200
+        noon, one = await cleo.book(doctor, at("12:00", day)), await dan.book(doctor, at("13:00", day))
+        answers = await race(
+            [
+                partial(undo, doctor, ten),
+                partial(undo, doctor, eleven),
+                partial(move, cleo, noon, at("11:00", day)),
+                partial(move, dan, one, at("10:00", day)),
+            ]
+        )
+        assert outcomes(answers) == {(200, "booked"): 2, (409, "slot_taken"): 2}
+    assert await arena.overlaps() == 0
 
 
 async def test_moving_races_cancelling(arena: Arena) -> None:

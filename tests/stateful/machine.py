@@ -62,7 +62,7 @@ class Practice(Stage):
         if self.standing():
             acts += [self._book_what_is_held] * 4
         if self.clinic.appointments:
-            acts += [self._reschedule, self._cancel_or_carry_out] * 3
+            acts += [self._reschedule, self._cancel_or_carry_out] * 3 + [self._undo] * 2
         act = pick(data, acts, "act")
         note(act.__name__)
         act(data)
@@ -268,6 +268,15 @@ class Practice(Stage):
                 session, me, appointment_id, start=start, visit_type_id=kind_id, versions=versions, now=self.now
             ),
             lambda _: self.clinic.reschedule(me.id, appointment_id, start, kind_id, versions),
+        )
+
+    def _undo(self, data: st.DataObject) -> None:
+        appointment_id, _, versions = self.some_appointment(data)
+        me = self.some_doctor(data)
+        self.agree(
+            "undo",
+            lambda session: lifecycle.undo_status_change(session, me, appointment_id, versions=versions, now=self.now),
+            lambda _: self.clinic.undo(me.id, appointment_id, versions),
         )
 
     def _cancel_or_carry_out(self, data: st.DataObject) -> None:

@@ -280,6 +280,35 @@ class Clinic:
         self._change(moving, actor_id, status="booked", start=visit[0], end=visit[1], kind_id=kind.id)
         moving.busy = kind.busy(visit)
 
+    def undo(self, actor_id: UUID, appointment_id: UUID, versions: frozenset[int] | None) -> None:
+        appointment = self._own(actor_id, appointment_id)
+        is_now, zone = appointment.is_now, self.doctors[appointment.doctor_id].time_zone
+        if versions is not None and appointment.version not in versions:
+            raise Refused("version_mismatch")
+        if is_now.status == "booked" or (is_now.status == "cancelled" and is_now.by != appointment.doctor_id):
+            raise Refused("wrong_status")
+        last_day = max(day_of(is_now.end - datetime.resolution, zone), day_of(is_now.at, zone))
+        if self.now >= midnight(last_day + timedelta(days=1), zone):
+            raise Refused("too_late")
+        if not appointment.occupies_time:
+            kind = Kind((is_now.end - is_now.start) // MINUTE, id=is_now.kind_id)
+            self._make_way(appointment)
+            self._give_up_holds(appointment.doctor_id, appointment.patient_id, kind, appointment.visit)
+        status = "booked" if is_now.status == "arrived" else appointment.history[-2].status
+        self._change(appointment, actor_id, status=status)
+
+    def _make_way(self, appointment: Appointment) -> None:
+        """Refused if anything else has taken the time of an appointment."""
+        patient_id, doctor = appointment.patient_id, self.doctors[appointment.doctor_id]
+        reasons = []
+        if any(overlap(appointment.busy, busy) for busy, _, _ in self.taken(doctor, patient_id, appointment)):
+            reasons.append("slot_taken")
+        others = [each for each in self.appointments.values() if each.patient_id == patient_id and each.occupies_time]
+        if any(overlap(each.visit, appointment.visit) for each in others):
+            reasons.append("patient_busy")
+        if reasons:
+            raise Refused(*reasons)
+
     def _own(self, actor_id: UUID, appointment_id: UUID) -> Appointment:
         appointment = self.appointments[appointment_id]
         if actor_id not in {appointment.doctor_id, appointment.patient_id}:

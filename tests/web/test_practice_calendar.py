@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -53,6 +54,81 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
     assert "Seen" in shown
     assert "/cancel" not in shown
     assert (await (await patient.again()).get(f"/appointments/{visit['id']}")).json()["status"] == "fulfilled"
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("arrive", "Undone: Ann Lee is expected."),
+        ("complete", "Undone: the visit of Ann Lee is still open."),
+        ("no-show", "Undone: the visit of Ann Lee is still open."),
+    ],
+)
+async def test_what_was_noted_can_be_undone(
+    doctor: Person,
+    patient: Person,
+    forms: Forms,
+    client: httpx2.AsyncClient,
+    clock: SetClock,
+    action: str,
+    said: str,
+) -> None:
+    [visit] = await fill_day(doctor, patient)
+    clock.advance(hours=1, minutes=2)
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    assert "/undo" not in (await client.get(TUESDAY)).text + (await client.get(address)).text
+    assert (await forms.send(f"{address}/{action}", on=TUESDAY, form_key="a tap")).status_code == 303
+    undo = f"{address}/undo?version=2"
+    for page in (TUESDAY, address):
+        assert f'formaction="{undo}"' in (await client.get(page)).text
+    assert (await forms.send(undo, on=TUESDAY, form_key="undo")).status_code == 303
+    shown = (await client.get(TUESDAY)).text
+    assert said in shown
+    assert "/undo" not in shown
+    stale = await forms.send(undo, on=TUESDAY, form_key="undo again")
+    assert stale.status_code == 412
+    assert "Ann Lee" in stale.text
+    assert (await forms.send(f"{address}/{action}", on=TUESDAY, form_key="another")).status_code == 303
+
+
+async def test_undo_is_offered_on_the_day_for_ten_minutes_and_with_the_visit_all_day(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    [visit] = await fill_day(doctor, patient)
+    clock.advance(hours=1)
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    await forms.send(f"{address}/no-show", on=TUESDAY, form_key="a tap")
+    clock.advance(minutes=10)
+    assert "/undo" not in (await client.get(TUESDAY)).text
+    clock.time = datetime(2026, 12, 1, 22, 59, tzinfo=UTC)
+    await forms.sign_in(doctor)
+    assert "/undo" in (await client.get(address)).text
+    clock.advance(minutes=1)
+    assert "/undo" not in (await client.get(address)).text
+    late = await forms.send(f"{address}/undo?version=2", on=TUESDAY, form_key="late")
+    assert late.status_code == 409
+    assert "The day of this visit is over" in late.text
+
+
+async def test_a_cancellation_is_undone_unless_its_time_was_taken(
+    doctor: Person, patient: Person, join: Join, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    [visit] = await fill_day(doctor, patient, day="2026-12-02")
+    other = await join("patient", name="Ben Kaya")
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    await forms.send(f"{address}/cancel", on=address, version="1")
+    undone = await forms.send(f"{address}/undo?version=2", on=address, form_key="undo")
+    assert undone.status_code == 303
+    assert "Tell Ann Lee." in (await client.get(undone.headers["location"])).text
+    await forms.send(f"{address}/cancel", on=address, version="3")
+    await fill_day(doctor, other, day="2026-12-02")
+    taken = await forms.send(f"{address}/undo?version=4", on=address, form_key="undo again")
+    assert taken.status_code == 409
+    assert "This time has been taken meanwhile." in taken.text
+    assert (await patient.get(f"/appointments/{visit['id']}")).json()["status"] == "cancelled"
 
 
 async def test_a_reason_that_was_typed_stays_and_what_changed_meanwhile_is_not_overwritten(
