@@ -29,6 +29,7 @@ from app.jobs.repeating import repeating
 from app.routers import (
     admin,
     appointments,
+    attendance,
     audit,
     auth,
     docs,
@@ -150,6 +151,7 @@ def create_app(
     # In the order in which they are asked for: a request is held against each in turn.
     for edge in (
         appointments,
+        attendance,
         offers,
         search,
         doctors,

@@ -292,6 +292,8 @@ class HoldRecord:
     visit_type_id: UUID | None
     start_time: datetime
     end_time: datetime
+    busy_start: datetime
+    busy_end: datetime
     created_at: datetime
     expires_at: datetime
 
@@ -306,6 +308,8 @@ async def find_hold(session: Session, hold_id: UUID, patient_id: UUID) -> HoldRe
                 Appointment.visit_type_id,
                 Appointment.start_time,
                 Appointment.end_time,
+                Appointment.busy_start,
+                Appointment.busy_end,
                 Appointment.created_at,
                 type_coerce(Appointment.expires_at, Appointment.created_at.type),
             ).where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)

@@ -1,4 +1,4 @@
-"""Appointments: booking, listing, moving, cancelling, and how they went."""
+"""Appointments: booking, listing, moving and cancelling."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import RequestTrail, Trail
 from app.routers.versions import ETAG_HEADER, IfMatch, tagged
-from app.scheduling.status import Action
+from app.scheduling.status import ACTIVE
 from app.schemas import appointments as wire
 from app.schemas.fields import Instant, PageQuery
 from app.services import booking, conflicts, lifecycle
@@ -42,14 +42,13 @@ REFUSALS = (
 )
 """What may speak against a time."""
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
-ADVANCE_REFUSALS = ("wrong_role", "wrong_status", "too_early")
-UNDO_REFUSALS = ("wrong_role", "wrong_status", "too_late", "slot_taken", "patient_busy")
+_NO_REASON = wire.Cancellation()
 
 PLACE = TypeAdapter(tuple[Instant, bool, Instant, UUID])
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
-def _changing(*codes: str) -> dict[int | str, dict[str, Any]]:
+def changing(*codes: str) -> dict[int | str, dict[str, Any]]:
     """What a change of an appointment answers, beside these errors."""
     return {
         200: {"headers": ETAG_HEADER},
@@ -74,13 +73,17 @@ async def list_doctors_appointments(
     now: Now,
     trail: Trail,
 ) -> Sequence[AppointmentRecord]:
-    """List your appointments as a doctor: the upcoming ones first, the next at the top; then the past, backwards.
+    """List your upcoming appointments as a doctor: those that are booked or arrived and not over, the next one first.
+
+    With `from`, `to` or `status` the list has everything that fits these, past and cancelled appointments, too: first
+    what is not over, the next one at the top; then the past, backwards. So a `from` in the past lists the past.
 
     With `conflicting=true` only those that are booked or arrived, not over, and outside of your hours as they are
     now: after a change of hours, or in time off. It is worked out when you ask.
     """
     page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
-    return await _list_own(page, query, request, response, actor, session, now, trail)
+    upcoming = query.from_ is None and query.to is None and not query.status
+    return await _list_own(page, query, request, response, actor, session, now, trail, upcoming=upcoming)
 
 
 @router.post(
@@ -196,7 +199,7 @@ async def list_versions(
 @router.delete(
     "/appointments/{appointment_id:uuid}",
     response_model=wire.Appointment,
-    responses=_changing(*CANCEL_REFUSALS),
+    responses=changing(*CANCEL_REFUSALS),
 )
 async def cancel_appointment(
     appointment_id: UUID,
@@ -220,11 +223,10 @@ async def cancel_appointment(
 @router.post(
     "/appointments/{appointment_id:uuid}/cancel",
     response_model=wire.Appointment,
-    responses=_changing(*CANCEL_REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
+    responses=changing(*CANCEL_REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
 )
 async def cancel_appointment_with_reason(
     appointment_id: UUID,
-    body: wire.Cancellation,
     response: Response,
     actor: AnyActor,
     session: DbSession,
@@ -232,8 +234,12 @@ async def cancel_appointment_with_reason(
     versions: IfMatch,
     trail: Trail,
     _: Idempotent,
+    body: wire.Cancellation = _NO_REASON,
 ) -> AppointmentRecord:
-    """Cancel one of your appointments, and say why. Otherwise as `DELETE /appointments/{appointment_id}`."""
+    """Cancel one of your appointments, and say why. Otherwise as `DELETE /appointments/{appointment_id}`.
+
+    Without a body no reason is given.
+    """
     cancelled = await lifecycle.cancel_appointment(
         session, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
     )
@@ -244,7 +250,7 @@ async def cancel_appointment_with_reason(
 @router.post(
     "/appointments/{appointment_id:uuid}/reschedule",
     response_model=wire.Appointment,
-    responses=_changing(*CANCEL_REFUSALS, *REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
+    responses=changing(*CANCEL_REFUSALS, *REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
 )
 async def reschedule_appointment(
     appointment_id: UUID,
@@ -274,104 +280,6 @@ async def reschedule_appointment(
     return tagged(response, moved)
 
 
-@router.post(
-    "/appointments/{appointment_id:uuid}/arrive",
-    response_model=wire.Appointment,
-    responses=_changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
-)
-async def arrive(
-    appointment_id: UUID,
-    response: Response,
-    actor: DoctorActor,
-    session: DbSession,
-    now: Now,
-    versions: IfMatch,
-    trail: Trail,
-    _: Idempotent,
-) -> AppointmentRecord:
-    """Note that the patient is there; from 12 hours before the start on."""
-    return await _advance(Action.ARRIVE, appointment_id, response, actor, session, now, versions, trail)
-
-
-@router.post(
-    "/appointments/{appointment_id:uuid}/complete",
-    response_model=wire.Appointment,
-    responses=_changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
-)
-async def complete(
-    appointment_id: UUID,
-    response: Response,
-    actor: DoctorActor,
-    session: DbSession,
-    now: Now,
-    versions: IfMatch,
-    trail: Trail,
-    _: Idempotent,
-) -> AppointmentRecord:
-    """Note that the visit has taken place; from its start on, whether or not the arrival was noted."""
-    return await _advance(Action.COMPLETE, appointment_id, response, actor, session, now, versions, trail)
-
-
-@router.post(
-    "/appointments/{appointment_id:uuid}/no-show",
-    response_model=wire.Appointment,
-    responses=_changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
-)
-async def no_show(
-    appointment_id: UUID,
-    response: Response,
-    actor: DoctorActor,
-    session: DbSession,
-    now: Now,
-    versions: IfMatch,
-    trail: Trail,
-    _: Idempotent,
-) -> AppointmentRecord:
-    """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
-    return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions, trail)
-
-
-@router.post(
-    "/appointments/{appointment_id:uuid}/undo",
-    response_model=wire.Appointment,
-    responses=_changing(*UNDO_REFUSALS, "request_in_flight", "key_reused"),
-)
-async def undo_status_change(
-    appointment_id: UUID,
-    response: Response,
-    actor: DoctorActor,
-    session: DbSession,
-    now: Now,
-    versions: IfMatch,
-    trail: Trail,
-    _: Idempotent,
-) -> AppointmentRecord:
-    """Take back the last change of status: an arrival, an outcome, or your own cancellation.
-
-    The appointment has its earlier status again, as a new version. Possible until the end of the day of the visit on
-    your clock, or of the day of the change if that is later. If somebody else has taken the time since, the answer is
-    `slot_taken` or `patient_busy`, and nothing changes. What the patient has cancelled stays cancelled.
-    """
-    restored = await lifecycle.undo_status_change(session, actor, appointment_id, versions=versions, now=now)
-    trail.concerns(restored)
-    return tagged(response, restored)
-
-
-async def _advance(
-    action: Action,
-    appointment_id: UUID,
-    response: Response,
-    actor: Actor,
-    session: DbSession,
-    now: Now,
-    versions: frozenset[int] | None,
-    trail: RequestTrail,
-) -> AppointmentRecord:
-    advanced = await lifecycle.advance_appointment(session, actor, appointment_id, action, versions=versions, now=now)
-    trail.concerns(advanced)
-    return tagged(response, advanced)
-
-
 def read_place(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
     """Where a list of appointments goes on, and as of when it is.
 
@@ -392,15 +300,17 @@ async def _list_own(
     session: DbSession,
     now: Now,
     trail: RequestTrail,
+    *,
+    upcoming: bool = False,
 ) -> Sequence[AppointmentRecord]:
     after, as_of = read_place(query.cursor, now)
     found = await page(
         session,
         actor,
         as_of=as_of,
-        since=query.from_,
+        since=as_of if upcoming else query.from_,
         until=query.to,
-        statuses=query.status,
+        statuses=ACTIVE if upcoming else query.status,
         after=after,
         limit=query.limit + 1,
     )

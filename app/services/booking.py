@@ -18,7 +18,7 @@ from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import Taken, VisitMode
 from app.services.lifecycle import check_change
-from app.services.offers import choose_visit_type, visit_type_of
+from app.services.offers import Kept, choose_visit_type, visit_type_of
 
 HOLD = timedelta(minutes=5)
 
@@ -56,17 +56,18 @@ async def book_appointment(
 ) -> AppointmentRecord:
     """Books a visit for the actor.
 
-    A hold of the actor's for this visit becomes the appointment, with the same id, even if it is over; until then, the
-    notice counts from when the hold was made. Any other hold has no effect. Raises the codes of
-    ``scheduling.Refusal``, ``not_found`` for an unknown doctor or visit type, ``visit_type_required``,
-    ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, and ``busy`` in the rare case that
-    the rules change faster than they can be checked.
+    A hold of the actor's for this visit becomes the appointment, with the same id, even if it is over. Until then the
+    visit is as long as the hold, with the same buffers, and the notice counts from when the hold was made. Any other
+    hold has no effect. Raises the codes of ``scheduling.Refusal``, ``not_found`` for an unknown doctor or visit type,
+    ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, and
+    ``busy`` in the rare case that the rules change faster than they can be checked.
     """
     held = await calendar.find_hold(session, hold_id, actor.id) if hold_id else None
     used = held if held and _is_for(held, wanted) else None
+    kept = used if used and now < used.expires_at and wanted.end in {None, used.end_time} else None
     asked_at = used.created_at if used and now < used.expires_at else now
     for _ in range(_TRIES):
-        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=asked_at, now=now)
+        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=asked_at, now=now, kept=kept)
         appointment = _appointment(accepted, actor, reason=reason, now=now)
         if used:
             appointment = replace(appointment, id=used.id)
@@ -108,6 +109,8 @@ async def hold_time(session: Session, actor: Actor, wanted: Wanted, *, now: date
                 appointment.visit_type_id,
                 appointment.start_time,
                 appointment.end_time,
+                appointment.busy_start,
+                appointment.busy_end,
                 now,
                 expires_at,
             )
@@ -133,8 +136,9 @@ async def reschedule_appointment(
 ) -> AppointmentRecord:
     """Moves one of the actor's own appointments, which keeps its id; to where it is already changes nothing.
 
-    Without ``visit_type_id`` it stays the kind of visit that it is. If the new time is not to be had, the old one is
-    still held. Raises what ``book_appointment`` raises, ``version_mismatch``, and what speaks against changing it.
+    Unless ``visit_type_id`` is another one, it stays the kind of visit that it is, and as long as it is. If
+    the new time is not to be had, the old one is still held. Raises what ``book_appointment`` raises,
+    ``version_mismatch``, and what speaks against changing it.
     """
     seen = await appointments.get_appointment(session, actor, appointment_id)
     await calendar.lock_calendars(session, seen.doctor_id, seen.patient_id)
@@ -143,8 +147,6 @@ async def reschedule_appointment(
     if start == before.start_time and visit_type_id in {None, before.visit_type_id}:
         return before
     wanted = Wanted(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
-    if wanted.visit_type_id is None:
-        wanted = replace(wanted, end=start + (before.end_time - before.start_time))
     for _ in range(_TRIES):
         accepted = await _accept(
             session,
@@ -153,7 +155,8 @@ async def reschedule_appointment(
             asked_at=now,
             now=now,
             moving=before,
-            kept=visit_type_id is None,
+            kept=before if visit_type_id in {None, before.visit_type_id} else None,
+            withdrawn=visit_type_id is None,
         )
         after = replace(
             before,
@@ -188,21 +191,23 @@ async def _accept(
     asked_at: datetime,
     now: datetime,
     moving: AppointmentRecord | None = None,
-    kept: bool = False,
+    kept: Kept | None = None,
+    withdrawn: bool = False,
 ) -> _Accepted:
     """Checks a visit against the rules, or raises what is against it.
 
-    ``moving`` is the appointment that does not count, for it is to be moved; ``kept`` says that its kind stays, even
-    if that is no longer offered.
+    ``moving`` is the appointment that does not count, for it is to be moved. What is ``kept`` decides on the length
+    and the buffers. ``withdrawn`` allows a kind of visit that is no longer offered.
     """
     first = to_instant(wanted.start)
     length = to_instant(wanted.end) - first if wanted.end else None
     if length is not None and not SHORTEST_VISIT <= length <= LONGEST_VISIT:
         raise invalid_field("end_time", "must be 5 minutes to 12 hours after start_time")
     plan = await get_plan(
-        session, wanted.doctor_id, (first, first + LONGEST_VISIT), wanted.visit_type_id, withdrawn=kept
+        session, wanted.doctor_id, (first, first + LONGEST_VISIT), wanted.visit_type_id, withdrawn=withdrawn
     )
-    visit_type = visit_type_of(plan.doctor, None) if kept and wanted.visit_type_id is None else choose_visit_type(plan)
+    # A visit of no kind can be moved as such, even if the doctor has kinds by now.
+    visit_type = visit_type_of(plan.doctor, plan.visit_type, kept) if withdrawn else choose_visit_type(plan, kept)
     if length is not None and visit_type.id is None:
         visit_type = replace(visit_type, duration=length)
     elif length is not None and length != visit_type.duration:

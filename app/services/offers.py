@@ -10,6 +10,7 @@ from app.core.errors import DomainError, invalid_field
 from app.db.session import Session
 from app.repositories import calendar
 from app.repositories.appointments import AppointmentRecord
+from app.repositories.calendar import HoldRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.plans import Plan, get_plan
 from app.repositories.visit_types import VisitTypeRecord
@@ -24,6 +25,10 @@ LONGEST_SEARCH = 366 * DAY
 MOST_SLOTS = 2000
 """Slots, or free windows, in one answer."""
 _STRIDE = 7 * DAY
+
+
+type Kept = AppointmentRecord | HoldRecord
+"""Time that somebody has already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +59,35 @@ def span_of(start: datetime | None, end: datetime | None, usual: int, now: datet
     return first, last
 
 
-def choose_visit_type(plan: Plan) -> VisitType:
+def choose_visit_type(plan: Plan, kept: Kept | None = None) -> VisitType:
     """The visit type that was asked for; the doctor's usual visit if she has none; ``visit_type_required``."""
     if plan.visit_type is None and plan.has_visit_types:
         raise DomainError("visit_type_required")
-    return visit_type_of(plan.doctor, plan.visit_type)
+    return visit_type_of(plan.doctor, plan.visit_type, kept)
 
 
-def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None) -> VisitType:
-    """One of the doctor's visit types; without any, her usual visit: her usual length, at any time."""
+def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None, kept: Kept | None = None) -> VisitType:
+    """One of the doctor's visit types; without any, her usual visit: her usual length, at any time.
+
+    Time that is held or booked already is ``kept`` as long as it is, with its buffers, whatever the type says by now.
+    """
     if chosen is None:
-        return VisitType(doctor.default_visit_minutes * MINUTE)
-    lengths = chosen.duration_minutes, chosen.buffer_before_minutes, chosen.buffer_after_minutes
+        duration, before, after = doctor.default_visit_minutes * MINUTE, 0, 0
+    else:
+        duration = chosen.duration_minutes * MINUTE
+        before, after = chosen.buffer_before_minutes * MINUTE, chosen.buffer_after_minutes * MINUTE
+    if kept is not None:
+        start, end = to_instant(kept.start_time), to_instant(kept.end_time)
+        duration, before, after = end - start, start - to_instant(kept.busy_start), to_instant(kept.busy_end) - end
+    if chosen is None:
+        return VisitType(duration, buffer_before=before, buffer_after=after)
     return VisitType(
-        duration=chosen.duration_minutes * MINUTE,
+        duration=duration,
         id=chosen.id,
-        buffer_before=chosen.buffer_before_minutes * MINUTE,
-        buffer_after=chosen.buffer_after_minutes * MINUTE,
+        buffer_before=before,
+        buffer_after=after,
         # One visit after another, unless she says otherwise.
-        step=(chosen.slot_step_minutes or sum(lengths)) * MINUTE,
+        step=chosen.slot_step_minutes * MINUTE if chosen.slot_step_minutes else before + duration + after,
         limits=Limits(chosen.min_notice_minutes * MINUTE, chosen.max_advance_days, chosen.daily_limit),
     )
 
@@ -184,11 +199,10 @@ async def _get_plan(
         plan = await get_plan(session, doctor_id, wide, visit_type_id)
         return plan, choose_visit_type(plan)
     plan = await get_plan(session, doctor_id, wide, moving.visit_type_id, withdrawn=True)
-    visit_type = visit_type_of(plan.doctor, plan.visit_type)
+    visit_type = visit_type_of(plan.doctor, plan.visit_type, moving)
     if visit_type.id is None:
-        # It keeps its length; it begins when others of hers might.
-        length = to_instant(moving.end_time) - to_instant(moving.start_time)
-        visit_type = replace(visit_type, duration=length, step=visit_type.duration)
+        # It begins when others of hers might.
+        visit_type = replace(visit_type, step=plan.doctor.default_visit_minutes * MINUTE)
     return plan, visit_type
 
 

@@ -1,6 +1,7 @@
 """From a time that was picked to a visit that is booked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
 from app.repositories import appointments, calendar, doctors, visit_types
 from app.repositories.appointments import AppointmentRecord
+from app.repositories.calendar import HoldRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.sessions import find_actor
 from app.repositories.visit_types import VisitTypeRecord
@@ -59,9 +61,15 @@ class Pick(BaseModel):
 
 
 class Booking(Pick):
-    """The visit to be booked, also for the case that the hold is over."""
+    """The visit to be booked, as it was shown, also for the case that the hold is over."""
 
+    end: Instant | None = None
     reason: Note | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """With the end that was shown, so that nothing longer is booked."""
+        return replace(super().wanted, end=self.end)
 
 
 @router.get(PICK)
@@ -119,7 +127,7 @@ async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: N
     if held is None:
         return await _lead_from_gone_hold(page, session, hold_id)
     pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
-    content = await _describe(page, session, pick)
+    content = await _describe(page, session, pick, held if now < held.expires_at else None)
     if held.expires_at <= now:
         return page.render("pick.html", **content, is_over=True)
     return page.render("confirm.html", **content, hold_id=hold_id, held=held, form=restore(page, "book_appointment"))
@@ -145,7 +153,7 @@ async def book_appointment(
     except DomainError as error:
         trail.about(hold_id)
         held = await calendar.find_hold(session, hold_id, page.actor.id)
-        content = await _describe(page, session, pick) | {"hold_id": hold_id, "held": held}
+        content = await _describe(page, session, pick, held) | {"hold_id": hold_id, "held": held}
         raise refuse(page, "confirm.html", form, error, shown_by=show_hold, **content) from error
     try:
         booked = await booking.book_appointment(
@@ -192,8 +200,8 @@ def _week_of(page: Page, pick: Pick) -> str:
     return f"/with/{pick.doctor}?{urlencode(query)}"
 
 
-async def _describe(page: Page, session: DbSession, pick: Pick) -> dict[str, Any]:
-    """What is shown of a time that was picked; ``not_found`` for a doctor or kind that is not there."""
+async def _describe(page: Page, session: DbSession, pick: Pick, held: HoldRecord | None = None) -> dict[str, Any]:
+    """What is shown of a time that was picked, or is held; ``not_found`` for a doctor or kind that is not there."""
     doctor = await doctors.get_doctor(session, pick.doctor)
     kind = await _find_kind(session, pick)
     await find_zones_in_play(page, session, doctor.time_zone)
@@ -202,7 +210,7 @@ async def _describe(page: Page, session: DbSession, pick: Pick) -> dict[str, Any
         "doctor": doctor,
         "kind": kind,
         "zone": page.clock_of(doctor.time_zone),
-        "slot": Slot(pick.start, pick.start + timedelta(minutes=_length(doctor, kind))),
+        "slot": Slot(pick.start, held.end_time if held else pick.start + timedelta(minutes=_length(doctor, kind))),
         "others": _week_of(page, pick),
     }
 

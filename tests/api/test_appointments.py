@@ -220,9 +220,40 @@ async def test_the_upcoming_come_first_and_then_the_past_backwards(
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)  # Wednesday's is under way
     doctor, patient = await doctor.again(), await patient.again()
-    for person, path in ((doctor, "/doctors/me/appointments"), (doctor, "/appointments"), (patient, "/appointments")):
+    all_of_the_doctor = "/doctors/me/appointments?from=2026-12-01T00:00:00Z"
+    for person, path in ((doctor, all_of_the_doctor), (doctor, "/appointments"), (patient, "/appointments")):
         listed = [appointment["id"] for appointment in (await person.get(path)).json()]
         assert listed == [wed, thu, fri, tue, mon]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+async def test_a_doctor_lists_what_is_upcoming(doctor: Person, patient: Person, clock: SetClock, limit: int) -> None:
+    mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
+    await patient.delete(f"/appointments/{thu}")
+    clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
+    doctor = await doctor.again()
+    await doctor.post(f"/appointments/{tue}/arrive", None)
+    await doctor.post(f"/appointments/{mon}/no-show", None)
+    seen: list[str] = []
+    path: str | None = f"/doctors/me/appointments?limit={limit}"
+    while path:
+        answer = await doctor.get(path)
+        seen += [appointment["id"] for appointment in answer.json()]
+        path = next_page(answer)
+    assert seen == [tue, wed, fri]
+    await doctor.post(f"/appointments/{tue}/complete", None)
+    assert [each["id"] for each in (await doctor.get("/doctors/me/appointments")).json()] == [wed, fri]
+    widened = {
+        "from=2026-12-07T00:00:00Z": [tue, wed, thu, fri, mon],
+        "to=2026-12-09T00:00:00Z": [tue, mon],
+        "status=cancelled": [thu],
+        "status=noshow": [mon],
+        "from=2026-12-07T00:00:00Z&status=fulfilled&status=booked": [tue, wed, fri],
+    }
+    for query, expected in widened.items():
+        listed = (await doctor.get(f"/doctors/me/appointments?{query}")).json()
+        assert [each["id"] for each in listed] == expected, query
+    assert len((await doctor.get("/appointments")).json()) == 5
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])

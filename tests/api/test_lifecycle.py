@@ -144,6 +144,13 @@ async def test_cancelling_with_a_reason(doctor: Person, patient: Person, booked:
     assert (await doctor.get(path(booked))).json() == answer.json()
 
 
+@pytest.mark.parametrize("options", [{}, {"json": {}}, {"json": {"reason": ""}}, {"json": None}])
+async def test_cancelling_without_a_reason(patient: Person, booked: dict[str, Any], options: dict[str, Any]) -> None:
+    answer = await patient.client.post(path(booked, "cancel"), headers=patient.headers, **options)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["status"], answer.json()["cancel_reason"]) == ("cancelled", None)
+
+
 @pytest.mark.parametrize("body", [{"reason": "x" * 501}, {"reason": "a\x00"}, {"reason": 1}, {"status": "x"}, []])
 async def test_a_cancellation_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
     problem(await act(patient, booked, "cancel", body), 422, "invalid_request")

@@ -4,7 +4,7 @@ Instants are datetimes in UTC; wall times are naive. Nothing here is shared with
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -136,6 +136,15 @@ class Kind:
 
     def visit(self, start: datetime) -> Stretch:
         return start, start + self.duration_minutes * MINUTE
+
+    def as_long_as(self, visit: Stretch, busy: Stretch) -> "Kind":
+        """The same with the lengths of a visit that there is already."""
+        return replace(
+            self,
+            duration_minutes=(visit[1] - visit[0]) // MINUTE,
+            buffer_before_minutes=(visit[0] - busy[0]) // MINUTE,
+            buffer_after_minutes=(busy[1] - visit[1]) // MINUTE,
+        )
 
     def busy(self, visit: Stretch) -> Stretch:
         """What it takes of the doctor's time."""

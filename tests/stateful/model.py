@@ -170,10 +170,14 @@ class Clinic:
         kind_id: UUID | None,
         hold_id: UUID | None,
     ) -> None:
-        kind = self.wanted(doctor_id, kind_id, start, end)
         hold = self.holds.get(hold_id) if hold_id else None
         held = hold and self.stands(hold) and (hold.patient_id, hold.doctor_id, hold.kind_id, hold.visit[0])
-        asked_at = hold.asked_at if hold and held == (patient_id, doctor_id, kind_id, start) else self.now
+        is_for_it = hold and held == (patient_id, doctor_id, kind_id, start)
+        fits = hold and is_for_it and end in {None, hold.visit[1]}
+        kind = self.wanted(doctor_id, kind_id, start, None if fits else end)
+        if hold and fits:
+            kind = kind.as_long_as(hold.visit, hold.busy)
+        asked_at = hold.asked_at if hold and is_for_it else self.now
         visit = kind.visit(start)
         self._check(doctor_id, patient_id, kind, visit, asked_at=asked_at)
         self._give_up_holds(doctor_id, patient_id, kind, visit)
@@ -274,6 +278,8 @@ class Clinic:
             kind = self.doctors[doctor_id].kinds[was.kind_id]
         else:
             kind = Kind((was.end - was.start) // MINUTE)
+        if kind_id in {None, was.kind_id}:
+            kind = kind.as_long_as(moving.visit, moving.busy)
         visit = kind.visit(start)
         self._check(doctor_id, moving.patient_id, kind, visit, moving=moving)
         self._give_up_holds(doctor_id, moving.patient_id, kind, visit)

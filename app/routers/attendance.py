@@ -1,0 +1,120 @@
+"""What becomes of appointments on the day: arrivals, outcomes, and undoing them."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from app.core.dependencies import DbSession, DoctorActor, Now
+from app.core.permissions import Actor
+from app.repositories.appointments import AppointmentRecord
+from app.routers.appointments import changing
+from app.routers.idempotency import Idempotent
+from app.routers.requests import StrictRoute
+from app.routers.trail import RequestTrail, Trail
+from app.routers.versions import IfMatch, tagged
+from app.scheduling.status import Action
+from app.schemas import appointments as wire
+from app.services import lifecycle
+
+router = APIRouter(tags=["Appointments"], route_class=StrictRoute)
+
+ADVANCE_REFUSALS = ("wrong_role", "wrong_status", "too_early")
+UNDO_REFUSALS = ("wrong_role", "wrong_status", "too_late", "slot_taken", "patient_busy")
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/arrive",
+    response_model=wire.Appointment,
+    responses=changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def arrive(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Note that the patient is there; from 12 hours before the start on."""
+    return await _advance(Action.ARRIVE, appointment_id, response, actor, session, now, versions, trail)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/complete",
+    response_model=wire.Appointment,
+    responses=changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def complete(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Note that the visit has taken place; from its start on, whether or not the arrival was noted."""
+    return await _advance(Action.COMPLETE, appointment_id, response, actor, session, now, versions, trail)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/no-show",
+    response_model=wire.Appointment,
+    responses=changing(*ADVANCE_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def no_show(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
+    return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions, trail)
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/undo",
+    response_model=wire.Appointment,
+    responses=changing(*UNDO_REFUSALS, "request_in_flight", "key_reused"),
+)
+async def undo_status_change(
+    appointment_id: UUID,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Take back the last change of status: an arrival, an outcome, or your own cancellation.
+
+    The appointment has its earlier status again, as a new version. Possible until the end of the day of the visit on
+    your clock, or of the day of the change if that is later. If somebody else has taken the time since, the answer is
+    `slot_taken` or `patient_busy`, and nothing changes. What the patient has cancelled stays cancelled.
+    """
+    restored = await lifecycle.undo_status_change(session, actor, appointment_id, versions=versions, now=now)
+    trail.concerns(restored)
+    return tagged(response, restored)
+
+
+async def _advance(
+    action: Action,
+    appointment_id: UUID,
+    response: Response,
+    actor: Actor,
+    session: DbSession,
+    now: Now,
+    versions: frozenset[int] | None,
+    trail: RequestTrail,
+) -> AppointmentRecord:
+    advanced = await lifecycle.advance_appointment(session, actor, appointment_id, action, versions=versions, now=now)
+    trail.concerns(advanced)
+    return tagged(response, advanced)
