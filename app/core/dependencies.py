@@ -24,7 +24,7 @@ from app.core.computing import Computation, Processor
 from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.core.permissions import Actor, Role
-from app.core.security import Passwords, is_device, read_access_token
+from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_token
 from app.core.settings import Settings
 from app.db.session import Session, Sessions
 from app.repositories import sessions
@@ -246,7 +246,8 @@ def require_fresh(
 
 def check_fresh(caller: Actor, now: datetime) -> None:
     """Raises ``log_in_again`` for somebody who has logged in too long ago."""
-    if now - caller.get_login().at > FRESH:
+    # A log-in that seems to be in the future was noted by a clock that was ahead.
+    if not timedelta(seconds=-CLOCK_SKEW) <= now - caller.get_login().at <= FRESH:
         raise DomainError("log_in_again")
 
 

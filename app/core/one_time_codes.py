@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import unicodedata
 from datetime import datetime
 from hmac import compare_digest
 
@@ -46,7 +47,7 @@ def new_recovery_codes() -> list[str]:
 
 def normalize_recovery_code(typed: str) -> str | None:
     """The code without what people add and leave out; ``None`` if it cannot be one."""
-    code = "".join(character for character in typed.upper() if character not in " -")
+    code = "".join(each for each in typed.upper() if not each.isspace() and unicodedata.category(each) != "Pd")
     return code if len(code) == _LENGTH and set(code) <= set(_LETTERS) else None
 
 

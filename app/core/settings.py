@@ -1,11 +1,17 @@
 """The settings, from the environment or a ``.env`` file; docs/running.md describes each."""
 
 import re
-from ipaddress import ip_network
-from typing import Annotated, Literal, Self
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -16,6 +22,7 @@ COMPOSE_PASSWORD = "doctor"  # noqa: S105 - of docker-compose.yml, refused in pr
 OFF = "off"  # an empty value would be the default
 SHORTEST_TOKEN = 16
 SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
+MIN_PROXY_PREFIX = 8  # a network of proxies that is larger than this is a mistake
 # The first choice of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
 SAFE_MEMORY_KIB = 19_456
 SAFE_PASSES = 2
@@ -28,6 +35,8 @@ _DRIVERS = {
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
 _OPTIONS = {"host", "port", "ssl"}
+_UNIQUE_LOCAL = IPv6Network("fc00::/7")  # private networks, RFC 4193
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 addresses, as a socket for both protocols shows them
 _RATE = re.compile(r"[1-9]\d{0,6}/([1-9]\d{0,3} )?(second|minute|hour|day)")
 
 
@@ -89,6 +98,30 @@ class Settings(BaseSettings):
     def sealing_secret(self) -> str:
         """What the key of the audit trail's chain is derived from."""
         return self.audit_key.get_secret_value() or self.secret_key.get_secret_value()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual sources, in which an empty value counts as none, except an empty ``ENVIRONMENT``."""
+        file = cast("DotEnvSettingsSource", dotenv_settings).env_file
+        as_written = (
+            _EnvironmentVariable(settings_cls, env_ignore_empty=False),
+            _EnvironmentInFile(settings_cls, file, env_ignore_empty=False),
+        )
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, *as_written
+
+    @field_validator("environment", mode="before")
+    @classmethod
+    def _refuse_an_empty_environment(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("ENVIRONMENT is set, but empty; write development or production")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -154,13 +187,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
         if self.environment == "production":
-            secret = self.secret_key.get_secret_value()
-            if secret == DEVELOPMENT_SECRET:
-                raise ValueError("SECRET_KEY must be set in production; try: openssl rand -hex 32")
-            if len(secret.encode()) < SHORTEST_SECRET:
-                raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
-            if 0 < len(self.audit_key.get_secret_value().encode()) < SHORTEST_SECRET:
-                raise ValueError(f"AUDIT_KEY must have at least {SHORTEST_SECRET} bytes; try: openssl rand -hex 32")
+            _refuse_weak("SECRET_KEY", self.secret_key, SHORTEST_SECRET)
+            if self.audit_key:
+                _refuse_weak("AUDIT_KEY", self.audit_key, SHORTEST_SECRET)
+            if self.metrics_token:
+                _refuse_weak("METRICS_TOKEN", self.metrics_token, SHORTEST_TOKEN)
+            if wide := [text for text in self.proxies if _is_too_wide(ip_network(text))]:
+                raise ValueError(
+                    f"TRUSTED_PROXIES={wide[0]} would let nearly everybody choose the address that is limited and "
+                    "recorded; name the addresses of your proxies"
+                )
             if make_url(self.database_url).password == COMPOSE_PASSWORD:
                 raise ValueError(
                     "DATABASE_URL has the password of docker-compose.yml, which everybody knows; choose another one, "
@@ -171,6 +207,47 @@ class Settings(BaseSettings):
                     f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
                 )
         return self
+
+
+class _EnvironmentVariable(EnvSettingsSource):
+    """``ENVIRONMENT`` as it is written: taken for none, an empty one would be development in production."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _environment_of(super().__call__())
+
+
+class _EnvironmentInFile(DotEnvSettingsSource):
+    """The same in the ``.env`` file."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _environment_of(super().__call__())
+
+
+def _environment_of(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name == "environment"}
+
+
+def _refuse_weak(name: str, value: SecretStr, shortest: int) -> None:
+    """Raises ``ValueError`` for a secret that everybody knows, or that could be guessed."""
+    secret = value.get_secret_value().strip()
+    hint = "try: openssl rand -hex 32"
+    if DEVELOPMENT_SECRET in secret.lower():
+        raise ValueError(f"{name} must be set in production, and must not be the one for development; {hint}")
+    if len(secret.encode()) < shortest:
+        raise ValueError(f"{name} must have at least {shortest} bytes; {hint}")
+    if len(set(secret)) < (distinct := shortest // 4):
+        raise ValueError(f"{name} must have at least {distinct} different characters; {hint}")
+
+
+def _is_too_wide(network: IPv4Network | IPv6Network) -> bool:
+    if isinstance(network, IPv6Network):
+        if network == _UNIQUE_LOCAL:
+            return False
+        if network.subnet_of(_IPV4_MAPPED):
+            return network.prefixlen - _IPV4_MAPPED.prefixlen < MIN_PROXY_PREFIX
+        if _IPV4_MAPPED.subnet_of(network):
+            return True
+    return network.prefixlen < MIN_PROXY_PREFIX
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ _LONGEST_BUFFER = timedelta(microseconds=LONGEST_BUFFER)
 _LONGEST_BUSY = timedelta(microseconds=LONGEST_BUFFER + LONGEST_VISIT + LONGEST_BUFFER)
 _OCCUPIES_TIME = and_(*(Appointment.status != status for status in AppointmentStatus if not status.occupies_time))
 # Spelt as in the index of the holds, which a parameter would hide from.
+MAX_HOLD = timedelta(minutes=10)
+"""No hold lasts longer, even if the clocks of two servers differ."""
 _IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
 
 _GUARDS = {
@@ -191,7 +193,7 @@ _TAKES = select(Appointment.busy_start, Appointment.busy_end, Appointment.start_
     # As in _is_busy_in.
     Appointment.start_time > _time("earliest"),
     Appointment.start_time < _time("latest"),
-    not_(and_(_IS_HOLD, Appointment.expires_at <= _time("now"))),
+    not_(and_(_IS_HOLD, or_(Appointment.expires_at <= _time("now"), Appointment.expires_at > _time("beyond")))),
 )
 _TAKEN = Prepared(
     _TAKES.where(
@@ -217,7 +219,8 @@ async def list_taken(
     Leaves out holds that are over, the ``viewer``'s own holds, which are not in her own way, and the appointment that
     is to be moved.
     """
-    asked = {"doctor_id": doctor_id, "now": now, "viewer": viewer, "without": without, **_around(span)}
+    whose = {"doctor_id": doctor_id, "viewer": viewer, "without": without}
+    asked = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **whose}
     return [
         Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
         for busy_start, busy_end, start, visit_type_id in await session.fetch(_TAKEN, asked)
@@ -229,7 +232,7 @@ async def list_taken_of(
 ) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
     """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
     whose = in_places(doctor_ids)
-    asked = {"now": now, **_around(span), **whose}
+    asked = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **whose}
     taken: dict[UUID, list[tuple[Taken, UUID | None]]] = {doctor_id: [] for doctor_id in doctor_ids}
     for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await session.fetch(
         _taken_of(len(whose)), asked
@@ -277,7 +280,7 @@ async def release_holds(
         own = and_(own, or_(_takes_place_in(visit), and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy))))
     ended = await session.scalars(
         delete(Appointment)
-        .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, Appointment.expires_at <= now)))
+        .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, _is_over(now))))
         .returning(Appointment.id)
     )
     return bool(ended.all())
@@ -330,7 +333,12 @@ async def delete_hold(session: Session, hold_id: UUID, patient_id: UUID) -> bool
 
 def _stands(now: datetime, viewer: UUID | None) -> ColumnElement[bool]:
     """Whether it is in the way of this patient: holds are not, when they are over or her own."""
-    return not_(and_(_IS_HOLD, or_(Appointment.expires_at <= now, Appointment.patient_id == viewer)))
+    return not_(and_(_IS_HOLD, or_(_is_over(now), Appointment.patient_id == viewer)))
+
+
+def _is_over(now: datetime) -> ColumnElement[bool]:
+    """Whether a hold is over; one that would last too long was made by a clock that was ahead."""
+    return or_(Appointment.expires_at <= now, Appointment.expires_at > now + MAX_HOLD)
 
 
 def _is_busy_in(span: Interval) -> ColumnElement[bool]:

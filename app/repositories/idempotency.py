@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, or_, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import DomainError
@@ -22,7 +22,11 @@ _THIS = (_KEYS.c.user_id == bindparam("caller"), _KEYS.c.key == bindparam("sent"
 _FIND = Prepared(
     select(_KEYS.c.request_hash, _KEYS.c.status, _KEYS.c.etag, _KEYS.c.body, _KEYS.c.created_at).where(*_THIS)
 )
-_FORGET = Prepared(delete(_KEYS).where(*_THIS, _KEYS.c.created_at <= bindparam("forgotten")))
+_FORGET = Prepared(
+    delete(_KEYS).where(
+        *_THIS, or_(_KEYS.c.created_at <= bindparam("forgotten"), _KEYS.c.created_at > bindparam("beyond"))
+    )
+)
 _KEEP = Prepared(update(_KEYS).where(*_THIS))
 
 
@@ -42,7 +46,8 @@ async def reserve_key(session: Session, user_id: UUID, key: str, request_hash: s
     transaction has ended; ``request_in_flight`` if that takes too long.
     """
     this = {"caller": user_id, "sent": key}
-    forgotten = now - KEPT
+    # A key from the future was kept by a clock that was ahead.
+    forgotten, beyond = now - KEPT, now + KEPT
     for _ in range(_TRIES):
         values = {"user_id": user_id, "key": key, "request_hash": request_hash, "created_at": now}
         try:
@@ -53,11 +58,11 @@ async def reserve_key(session: Session, user_id: UUID, key: str, request_hash: s
                 raise DomainError("request_in_flight") from error
             raise
         row = next(iter(await session.fetch(_FIND, this)), None)
-        if row and row.created_at > forgotten:
+        if row and forgotten < row.created_at <= beyond:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
             return Answer(row.status, row.etag, row.body)
-        await session.send(_FORGET, [this | {"forgotten": forgotten}])
+        await session.send(_FORGET, [this | {"forgotten": forgotten, "beyond": beyond}])
     raise DomainError("request_in_flight")
 
 

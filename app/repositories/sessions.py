@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from app.core.clients import Client
 from app.core.permissions import Actor, Login
-from app.core.security import AccessClaims
+from app.core.security import CLOCK_SKEW, AccessClaims, hash_token
 from app.db.base import table_of
 from app.db.prepared import Prepared
 from app.db.session import Session
 from app.models import LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
+_SKEW = timedelta(seconds=CLOCK_SKEW)
+"""A session that was refreshed later from now than this has its times from a clock that was ahead: it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,15 @@ class VisitorRecord:
 
 
 _VISITOR = Prepared(
-    _FOUND.add_columns(_SESSIONS.c.refreshed_at, _SESSIONS.c.ends_at).where(_SESSIONS.c.expires_at > bindparam("now"))
+    _FOUND.add_columns(_SESSIONS.c.refreshed_at, _SESSIONS.c.ends_at).where(
+        _SESSIONS.c.expires_at > bindparam("now"), _SESSIONS.c.refreshed_at <= bindparam("latest")
+    )
 )
 
 
 async def find_visitor(session: Session, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
     """Who looks at a page: as ``find_actor``, but as no token says how long, her session must not have expired."""
-    this = {"session_id": claims.session_id, "user_id": claims.user_id, "now": now}
+    this = {"session_id": claims.session_id, "user_id": claims.user_id, "now": now, "latest": now + _SKEW}
     if not (found := await session.fetch(_VISITOR, this)):
         return None
     [row] = found
@@ -130,17 +134,36 @@ async def find_session(session: Session, token_hash: str, now: datetime) -> Sess
     row = (
         await session.execute(
             _RECORD.join(RefreshToken, RefreshToken.session_id == LoginSession.id)
-            .where(RefreshToken.token_hash == token_hash, LoginSession.expires_at > now)
+            .where(
+                RefreshToken.token_hash == token_hash,
+                LoginSession.expires_at > now,
+                LoginSession.refreshed_at <= now + _SKEW,
+            )
             .with_for_update(of=LoginSession)
         )
     ).one_or_none()
     return row and SessionRecord(*row)
 
 
-async def use_refresh_token(session: Session, token_hash: str, now: datetime) -> bool:
+async def use_refresh_token(session: Session, token_hash: str, client: Client, now: datetime) -> bool:
     """Uses up a refresh token; ``False`` if that was done before."""
     used = update(RefreshToken).where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
-    return await session.scalar(used.values(used_at=now).returning(RefreshToken.token_hash)) is not None
+    values = used.values(used_at=now, used_by=_hash_client(client))
+    return await session.scalar(values.returning(RefreshToken.token_hash)) is not None
+
+
+async def was_used_by(session: Session, token_hash: str, client: Client, first: datetime, last: datetime) -> bool:
+    """Whether it was this client that used up a refresh token, from ``first`` to ``last``."""
+    found = select(RefreshToken.token_hash).where(
+        RefreshToken.token_hash == token_hash,
+        RefreshToken.used_by == _hash_client(client),
+        RefreshToken.used_at.between(first, last),
+    )
+    return await session.scalar(found) is not None
+
+
+def _hash_client(client: Client) -> str:
+    return hash_token(f"{client.network}\n{client.user_agent}")
 
 
 async def extend_session(session: Session, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:

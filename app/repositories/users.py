@@ -1,10 +1,10 @@
 """Accounts and password resets."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, update
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
@@ -15,6 +15,7 @@ from app.db.session import Session
 from app.models import KnownDevice, PasswordReset, SecondFactor, User
 from app.repositories.attempts import KNOWN_FOR
 
+RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 MOST_RESETS = 5
 """As many reset tokens of one account can be used at a time; more messages would be a nuisance."""
 
@@ -74,6 +75,7 @@ async def find_credentials(session: Session, email: str, *, device: str | None, 
         KnownDevice.user_id == User.id,
         KnownDevice.device_hash == hash_token(device or ""),
         KnownDevice.last_at > now - KNOWN_FOR,
+        KnownDevice.last_at <= now + KNOWN_FOR,
     )
     confirmed = exists().where(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None))
     row = (
@@ -124,6 +126,11 @@ async def find_user(session: Session, email: str) -> UserRecord | None:
     return row and UserRecord(*row)
 
 
+def _is_usable(now: datetime) -> ColumnElement[bool]:
+    """Whether a reset token is young enough; one that would last longer was made by a clock that was ahead."""
+    return and_(PasswordReset.expires_at > now, PasswordReset.expires_at <= now + 2 * RESET_TOKEN_LIFETIME)
+
+
 async def insert_password_reset(
     session: Session, *, email: str, token_hash: str, now: datetime, expires_at: datetime
 ) -> str | None:
@@ -133,7 +140,7 @@ async def insert_password_reset(
     been sent ``MOST_RESETS`` tokens that still work, a row that nobody can use is kept, so that the answer takes the
     same time; ``None`` is returned.
     """
-    tokens = select(func.count()).where(PasswordReset.user_id == User.id, PasswordReset.expires_at > now)
+    tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
     user = (
         await session.execute(
             select(User.id, User.email).where(
@@ -157,7 +164,7 @@ async def delete_expired_password_resets(session: Session, now: datetime) -> Non
 async def find_password_reset(session: Session, *, token_hash: str, now: datetime) -> UserRecord | None:
     """The account whose password may be set with this token."""
     found = _RECORD.join(PasswordReset, PasswordReset.user_id == User.id).where(
-        PasswordReset.token_hash == token_hash, PasswordReset.expires_at > now, *_MAY_LOG_IN
+        PasswordReset.token_hash == token_hash, _is_usable(now), *_MAY_LOG_IN
     )
     row = (await session.execute(found)).one_or_none()
     return row and UserRecord(*row)
@@ -175,7 +182,7 @@ async def redeem_password_reset(session: Session, user_id: UUID, *, token_hash: 
         return False
     redeemed = await session.scalars(
         delete(PasswordReset)
-        .where(PasswordReset.user_id == user_id, PasswordReset.expires_at > now)
+        .where(PasswordReset.user_id == user_id, _is_usable(now))
         .returning(PasswordReset.token_hash)
     )
     return token_hash in redeemed.all()

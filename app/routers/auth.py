@@ -143,9 +143,10 @@ async def refresh(
 ) -> wire.Token | Response:
     """Obtain a new access token, and a new refresh token, with a refresh token.
 
-    Each works once. One that comes a second time has been stolen or lost, ends the session, and is told to its
-    owner by a message. A time without any (an hour, unless the operator says otherwise) ends the session too, and so
-    does the end of the day that it may last.
+    Each works once. Sent again within ten seconds by the same client (network and `User-Agent`), as two tabs do, it
+    gives the same new refresh token. One that comes a second time otherwise has been stolen or lost: it ends the
+    session, and a message tells the owner. A time without any (an hour, unless the operator says otherwise) ends the
+    session too, and so does the end of the day that it may last.
     """
     try:
         grant = await sessions.refresh(

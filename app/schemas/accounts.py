@@ -19,6 +19,7 @@ from app.schemas.fields import (
     Name,
     NewPassword,
     OneTimeCode,
+    PastedToken,
     Secret,
     SelfChosenRole,
     TimeZone,
@@ -120,7 +121,7 @@ class Message(Answer):
 class PasswordReset(Body):
     """A new password, by a reset token."""
 
-    token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
+    token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
     new_password: NewPassword
 
 

@@ -203,8 +203,19 @@ LoginName = Annotated[
 Secret = Annotated[SecretStr, AfterValidator(_refuse_unsafe_secret)]
 """A password or a token; pydantic lets lone surrogates through here."""
 
-OneTimeCode = Annotated[Secret, Field(min_length=6, max_length=40)]
-"""A code of an authenticator, or a recovery code."""
+
+def _drop_white_space(value: Any) -> Any:
+    # Pasted text brings blanks, line breaks and characters of no width along.
+    if not isinstance(value, str):
+        return value
+    return "".join(each for each in value if not each.isspace() and unicodedata.category(each) != "Cf")
+
+
+OneTimeCode = Annotated[Secret, Field(min_length=6, max_length=40), BeforeValidator(_drop_white_space)]
+"""A code of an authenticator, or a recovery code; white space in it is dropped."""
+
+PastedToken = Annotated[Secret, Field(min_length=1, max_length=200), BeforeValidator(_drop_white_space)]
+"""A token that a person copies from a message; white space in it is dropped."""
 
 NewPassword = Annotated[Secret, Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
 

@@ -15,12 +15,11 @@ from app.core.text import canonical_email
 from app.db.session import Session, Sessions
 from app.repositories import attempts, doctors, sessions, users
 from app.repositories.doctors import DoctorRecord
-from app.repositories.users import UserRecord
+from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
 from app.services.audit import Event, record
 from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
 from app.services.sessions import check_password
 
-RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 EVENLY = timedelta(milliseconds=100)
 
 

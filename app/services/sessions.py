@@ -21,6 +21,8 @@ from app.services.audit import Event, record
 from app.services.guessing import Counters, code_counters, count_attempt, forget_attempts, password_counters
 from app.services.second_factor import Shown
 
+REFRESH_GRACE = timedelta(seconds=10)
+"""How long the same client may send a refresh token again, as it does from two tabs or after a lost answer."""
 _STEPS_OF_IDLING = 10
 
 
@@ -186,17 +188,23 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
     """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
 
     A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
-    section 4.14.2), with ``ReusedTokenError``.
+    section 4.14.2), with ``ReusedTokenError``. Within ``REFRESH_GRACE`` the client that used it is given the same new
+    token again.
     """
     token_hash = _hash_refresh_token(settings, token)
     grant = None
     error = DomainError("invalid_refresh_token")
     async with transactions.write() as session:
         found = await sessions.find_session(session, token_hash, now)
-        if found and await sessions.use_refresh_token(session, token_hash, now):
+        # On both sides, for clocks differ; and one that was far ahead must not leave a token that works for long.
+        grace = now - REFRESH_GRACE, now + REFRESH_GRACE
+        if found and await sessions.use_refresh_token(session, token_hash, client, now):
             await sessions.extend_session(session, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at))
-            claims = AccessClaims(found.user_id, found.id)
-            grant = Grant(claims, await _new_token(session, settings, found.id), found.ends_at)
+            next_token = _next_token(settings, token)
+            await sessions.insert_refresh_token(session, found.id, _hash_refresh_token(settings, next_token))
+            grant = Grant(AccessClaims(found.user_id, found.id), next_token, found.ends_at)
+        elif found and await sessions.was_used_by(session, token_hash, client, *grace):
+            grant = Grant(AccessClaims(found.user_id, found.id), _next_token(settings, token), found.ends_at)
         elif found:
             await sessions.delete_session(session, found.user_id, found.id)
             stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
@@ -206,6 +214,12 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
         # Only now: raised inside, it would take back what was done to the thief.
         raise error
     return grant
+
+
+def _next_token(settings: Settings, token: str) -> str:
+    # Computed, so that it can be given again although only its hash is kept; who does not have the key cannot.
+    key = derive_key(settings.secret_key.get_secret_value(), "next refresh tokens")
+    return keyed_hash(key, token)
 
 
 def is_idling(settings: Settings, visitor: VisitorRecord, now: datetime) -> bool:

@@ -1,6 +1,8 @@
 """Staying logged in, and ending it."""
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -43,15 +45,67 @@ async def test_a_session_goes_on_by_its_refresh_token(
 
 
 async def test_a_refresh_token_that_comes_twice_ends_the_session(
-    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
     stolen = await grant(client, patient.email)
     renewed = (await refresh(client, stolen["refresh_token"])).json()
+    clock.advance(seconds=10.5)
     problem(await refresh(client, stolen["refresh_token"]), 401, "invalid_refresh_token")
     problem(await refresh(client, renewed["refresh_token"]), 401, "invalid_refresh_token")
     problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200, "the other session goes on"
     assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "A session was ended")]
+
+
+async def test_the_same_client_may_send_a_refresh_token_again_at_once(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
+) -> None:
+    granted = await grant(client, patient.email)
+    for _ in range(3):
+        answers = await asyncio.gather(*(refresh(client, granted["refresh_token"]) for _ in range(4)))
+        assert {answer.status_code for answer in answers} == {200}
+        [renewed] = {answer.json()["refresh_token"] for answer in answers}
+        for answer in answers:
+            assert (await me(client, answer.json()["access_token"])).status_code == 200
+        clock.advance(seconds=10)
+        again = (await refresh(client, granted["refresh_token"])).json()
+        assert again["refresh_token"] == renewed
+        granted = again
+    assert mails == []
+
+
+@pytest.mark.parametrize(("address", "agent"), [("203.0.113.9", "A phone"), ("127.0.0.1", "A thief's phone")])
+@pytest.mark.parametrize("thief_first", [True, False])
+async def test_another_client_is_noticed_at_once(
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    patient: Person,
+    mails: list[Mail],
+    address: str,
+    agent: str,
+    thief_first: bool,
+) -> None:
+    client.headers["User-Agent"] = "A phone"
+    granted = await grant(client, patient.email)
+    transport = httpx2.ASGITransport(app, client=(address, 1))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as thief:
+        thief.headers["User-Agent"] = agent
+        first, second = (thief, client) if thief_first else (client, thief)
+        renewed = (await refresh(first, granted["refresh_token"])).json()
+        problem(await refresh(second, granted["refresh_token"]), 401, "invalid_refresh_token")
+        problem(await refresh(first, renewed["refresh_token"]), 401, "invalid_refresh_token")
+    problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
+    assert [mail.subject for mail in mails] == ["A session was ended"]
+
+
+async def test_the_next_refresh_token_cannot_be_computed_without_the_key(
+    client: httpx2.AsyncClient, patient: Person
+) -> None:
+    granted = await grant(client, patient.email)
+    renewed = (await refresh(client, granted["refresh_token"])).json()["refresh_token"]
+    assert len(renewed) == 64
+    assert renewed != hashlib.sha256(granted["refresh_token"].encode()).hexdigest()
+    assert renewed != hmac.digest(b"", granted["refresh_token"].encode(), "sha256").hex()
 
 
 async def test_a_session_that_lies_idle_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:

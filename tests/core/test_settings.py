@@ -40,11 +40,74 @@ def test_other_databases_are_refused(url: str) -> None:
         settings(database_url=url)
 
 
-@pytest.mark.parametrize("secret", [DEVELOPMENT_SECRET, "short", ""])
-def test_production_refuses_an_unsafe_secret(secret: str) -> None:
-    with pytest.raises(ValidationError, match="SECRET_KEY") as caught:
-        settings(environment="production", secret_key=secret)
+@pytest.mark.parametrize("name", ["SECRET_KEY", "AUDIT_KEY"])
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        (DEVELOPMENT_SECRET, "must be set in production"),
+        (f" {DEVELOPMENT_SECRET}\n", "must be set in production"),
+        (DEVELOPMENT_SECRET.upper(), "must be set in production"),
+        (DEVELOPMENT_SECRET * 2, "must be set in production"),
+        ("short", "at least 32 bytes"),
+        (" " * 40, "at least 32 bytes"),
+        (SECRET[:31] + " ", "at least 32 bytes"),
+        ("x" * 32, "at least 8 different characters"),
+        ("abcdefg" * 10, "at least 8 different characters"),
+    ],
+)
+def test_production_refuses_an_unsafe_secret(name: str, secret: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} .*{reason}") as caught:
+        settings(environment="production", **({"secret_key": SECRET} | {name.lower(): secret}))
     assert f"'{secret}'" not in str(caught.value)
+
+
+def test_production_refuses_to_start_without_a_secret() -> None:
+    with pytest.raises(ValidationError, match="SECRET_KEY"):
+        settings(environment="production", secret_key="")
+
+
+@pytest.mark.parametrize("token", ["x" * 16, " " * 20, DEVELOPMENT_SECRET])
+def test_production_refuses_a_weak_token_for_metrics(token: str) -> None:
+    with pytest.raises(ValidationError, match="METRICS_TOKEN"):
+        settings(environment="production", secret_key=SECRET, metrics_token=token)
+    assert settings(metrics_token=token).environment == "development"
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    ["0.0.0.0/0", "::/0", "10.0.0.1, 0.0.0.0/1", "10.0.0.0/7", "2000::/3", "::/8", "::ffff:0:0/96", "::ffff:0:0/103"],
+)
+def test_production_refuses_to_trust_nearly_everybody(proxies: str) -> None:
+    with pytest.raises(ValidationError, match="TRUSTED_PROXIES"):
+        settings(environment="production", secret_key=SECRET, trusted_proxies=proxies)
+    assert settings(trusted_proxies=proxies).environment == "development"
+
+
+@pytest.mark.parametrize("proxies", ["10.0.0.0/8", "fc00::/7", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"])
+def test_production_trusts_networks_of_proxies(proxies: str) -> None:
+    assert settings(environment="production", secret_key=SECRET, trusted_proxies=proxies).proxies == (proxies,)
+
+
+@pytest.mark.parametrize("name", ["ENVIRONMENT", "environment"])
+def test_an_empty_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It would be development without a word."""
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    monkeypatch.setenv("SECRET_KEY", "")
+    assert settings().environment == "development", "any other empty variable counts as none"
+    monkeypatch.setenv(name, "")
+    with pytest.raises(ValidationError, match="ENVIRONMENT is set, but empty"):
+        settings()
+
+
+def test_an_empty_environment_in_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    file = tmp_path / ".env"
+    file.write_text("ENVIRONMENT=\nLOG_LEVEL=\n")
+    with pytest.raises(ValidationError, match="ENVIRONMENT is set, but empty"):
+        Settings(_env_file=file)
+    file.write_text("ENVIRONMENT=production\n")
+    with pytest.raises(ValidationError, match="SECRET_KEY"):
+        Settings(_env_file=file)
 
 
 @pytest.mark.parametrize("host", ["db:5432", "localhost"])

@@ -1,0 +1,75 @@
+"""Codes work as people type and paste them: white space in them is dropped."""
+
+from collections.abc import Callable
+
+import httpx2
+import pyotp
+import pytest
+
+from app.adapters.mail import Mail
+from tests.api.test_second_factor import log_in, set_up
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, problem
+from tests.web.conftest import Forms
+
+SPACES: dict[str, Callable[[str], str]] = {
+    "a blank in the middle": lambda code: f"{code[:3]} {code[3:]}",
+    "blanks around it": lambda code: f"  {code}\t",
+    "a no-break space": lambda code: f"{code[:3]}\u00a0{code[3:]}",
+    "a narrow no-break space": lambda code: f"{code[:3]}\u202f{code[3:]}",
+    "a line break": lambda code: f"{code[:3]}\r\n{code[3:]}\n",
+    "a space of no width": lambda code: f"\u200b{code}\ufeff",
+}
+
+
+@pytest.mark.parametrize("typed", SPACES.values(), ids=SPACES)
+async def test_white_space_in_a_code_of_an_app(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, typed: Callable[[str], str]
+) -> None:
+    totp, codes = await set_up(patient, clock)
+    for code in (totp.at(clock.time), codes[0], codes[1].replace("-", "\u2011"), codes[2].replace("-", "")):
+        answer = await log_in(client, patient, otp=typed(code))
+        assert answer.status_code == 200, answer.text
+
+
+async def test_white_space_in_the_first_code(patient: Person, clock: SetClock) -> None:
+    secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    code = pyotp.TOTP(secret).at(clock.time)
+    answer = await patient.post("/auth/second-factor/confirm", {"otp": f"{code[:3]} {code[3:]}"})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("typed", SPACES.values(), ids=SPACES)
+async def test_white_space_in_a_reset_token(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], typed: Callable[[str], str]
+) -> None:
+    await client.post("/auth/forgot-password", json={"email": patient.email})
+    token = mails[-1].text.split("\n\n")[1]
+    body = {"token": typed(token), "new_password": "another horse battery"}
+    answer = await client.post("/auth/reset-password", json=body)
+    assert answer.status_code == 204, answer.text
+
+
+@pytest.mark.parametrize("otp", [" " * 10, "12 34 5", "\u200b" * 6])
+async def test_white_space_is_no_code(client: httpx2.AsyncClient, patient: Person, otp: str) -> None:
+    problem(await log_in(client, patient, otp=otp), 422, "invalid_request")
+
+
+async def test_white_space_in_a_password_counts(client: httpx2.AsyncClient, patient: Person) -> None:
+    form = {"username": patient.email, "password": "correcthorsebattery"}
+    problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
+
+
+async def test_white_space_in_codes_on_the_pages(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
+) -> None:
+    forms = Forms(client)
+    await forms.send("/forgotten", email=patient.email)
+    token = mails[-1].text.split("\n\n")[1]
+    reset = await forms.send("/reset", token=f" {token[:20]}\n{token[20:]} ", new_password=PASSWORD)
+    assert reset.headers["location"] == "/sign-in"
+    totp, codes = await set_up(await patient.again(), clock)
+    code = totp.at(clock.time)
+    for typed in (f"{code[:3]} {code[3:]}", codes[0].replace("-", " "), f"{codes[1]} "):
+        answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD, otp=typed)
+        assert answer.headers["location"] == "/start"
