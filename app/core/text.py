@@ -1,31 +1,52 @@
 """Text as people type it: what is refused, and the forms by which two spellings are the same."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from confusable_homoglyphs.confusables import confusables_data
 
-# Bidirectional controls can make a name read as another one (CVE-2021-42574).
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LINE_BREAKS = frozenset("\n\t")
+# Embeddings, overrides and isolates (UAX #9) can make a name read as another one (CVE-2021-42574).
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+DIRECTION_MARKS = frozenset("\u061c\u200e\u200f")
+"""Invisible letters of one direction; Arabic and Hebrew keyboards have them, and people need them beside digits."""
+LINE_BREAKS = frozenset("\n\t")
+_NEWLINE = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
 
-def find_unsafe_character(text: str, *, multiline: bool = False) -> str | None:
+def find_unsafe_character(text: str, *, allowed: frozenset[str] = frozenset()) -> str | None:
     """Names the first kind of character that has no place in a text a person reads, or ``None``.
 
-    Control characters (NUL among them; line feed and tab are allowed if ``multiline``), lone surrogates,
-    and bidirectional controls.
+    Control characters (NUL among them), lone surrogates, and bidirectional controls, unless they are ``allowed``.
     """
     for character in text:
-        if character in _BIDI_CONTROLS:
+        if character in allowed:
+            continue
+        if character in _BIDI_CONTROLS or character in DIRECTION_MARKS:
             return "a bidirectional control character"
         category = unicodedata.category(character)
         if category == "Cs":
             return "a lone surrogate"
-        if category in {"Cc", "Zl", "Zp"} and not (multiline and character in _LINE_BREAKS):
+        if category in {"Cc", "Zl", "Zp"}:
             return "a control character"
     return None
+
+
+def normalize_newlines(text: str) -> str:
+    """The text with a line feed for each of the newlines of other systems (Unicode, section 5.8)."""
+    return _NEWLINE.sub("\n", text)
+
+
+def isolate(text: str) -> str:
+    """The text for use in a sentence that is written from left to right.
+
+    A text with letters that are written from right to left is put between isolates (UAX #9), or it would change the
+    order of what stands beside it.
+    """
+    if any(unicodedata.bidirectional(character) in {"R", "AL"} for character in text):
+        return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"
+    return text
 
 
 def _latin_look_alikes() -> Mapping[int, str]:

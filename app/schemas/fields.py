@@ -18,7 +18,13 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from app.core.text import canonical_email, find_unsafe_character
+from app.core.text import (
+    DIRECTION_MARKS,
+    LINE_BREAKS,
+    canonical_email,
+    find_unsafe_character,
+    normalize_newlines,
+)
 from app.scheduling.recurrence import read_recurrence
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
@@ -98,10 +104,20 @@ def _refuse_unsafe(text: str) -> str:
     return text
 
 
-def _refuse_unsafe_lines(text: str) -> str:
-    if unsafe := find_unsafe_character(text, multiline=True):
+def _refuse_unsafe_words(text: str) -> str:
+    if unsafe := find_unsafe_character(text, allowed=DIRECTION_MARKS):
         raise ValueError(f"must not contain {unsafe}")
     return text
+
+
+def _refuse_unsafe_lines(text: str) -> str:
+    if unsafe := find_unsafe_character(text, allowed=DIRECTION_MARKS | LINE_BREAKS):
+        raise ValueError(f"must not contain {unsafe}")
+    return text
+
+
+def _normalize_newlines(value: Any) -> Any:
+    return normalize_newlines(value) if isinstance(value, str) else value
 
 
 def _refuse_unsafe_secret(secret: SecretStr) -> SecretStr:
@@ -163,21 +179,22 @@ def _fold_case(value: Any) -> Any:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_refuse_unsafe),
+    AfterValidator(_refuse_unsafe_words),
     AfterValidator(_refuse_invisible),
     _compose(100),
 ]
 """A person's name, or a specialty."""
 
-SortKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_refuse_unsafe)]
+SortKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_refuse_unsafe_words)]
 """What ``core.text.search_key`` makes, when it comes back in a cursor."""
 
-SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_refuse_unsafe)]
+SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_refuse_unsafe_words)]
 """What somebody looks for."""
 
 Note = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=500),
+    BeforeValidator(_normalize_newlines),
     AfterValidator(_refuse_unsafe_lines),
     _compose(500),
 ]
@@ -324,6 +341,7 @@ Language = Annotated[
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=2000),
+    BeforeValidator(_normalize_newlines),
     AfterValidator(_refuse_unsafe_lines),
     _compose(2000),
 ]

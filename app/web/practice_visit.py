@@ -10,6 +10,7 @@ from pydantic import Field
 
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
+from app.core.text import isolate
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord
 from app.routers.trail import RequestTrail, Trail
@@ -176,7 +177,7 @@ async def reschedule_appointment(
         raise refuse(page, "practice_move.html", form, error, shown_by=show_free_times, **content) from error
     told = page.gettext(
         "Moved: %(patient)s comes on %(moment)s.",
-        patient=moved.patient.name,
+        patient=isolate(moved.patient.name),
         moment=page.words.moment(moved.start_time, moved.zone),
     )
     return page.redirect(day_page(moved), told)
@@ -200,7 +201,7 @@ async def _advance(
         raise refuse(
             page, "practice_visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
         ) from error
-    return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=visit.patient.name))
+    return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=isolate(visit.patient.name)))
 
 
 def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:

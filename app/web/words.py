@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, get_timezone_location
 
+from app.core.text import isolate
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
 from app.web.languages import N_, translations
@@ -143,7 +144,7 @@ class Words:
             day=self.day(start.astimezone(zone).date()),
             span=self.span(start, end, zone, place),
             length=self.minutes((end - start) // _MINUTE),
-            doctor=doctor,
+            doctor=isolate(doctor),
         )
 
     def elsewhere(self, start: datetime, end: datetime, zone: ZoneInfo, there: ZoneInfo) -> str | None:

@@ -136,9 +136,9 @@ async def test_there_is_nothing_at_other_paths(client: httpx2.AsyncClient) -> No
     problem(await client.get("/doctors//"), 404, "no_such_path")
     answer = await client.put("/doctors")
     problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
     answer = await client.put("/appointments/019abcde-f012-7345-8678-9abcdef01234")
-    assert answer.headers["allow"] == "DELETE, GET"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD"
     answer = await client.post("/docs/assets/swagger-ui.css")
     assert answer.headers["allow"] == "GET, HEAD"
 

@@ -1,8 +1,18 @@
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.text import canonical_email, find_unsafe_character, search_key
+from app.core.text import (
+    DIRECTION_MARKS,
+    LINE_BREAKS,
+    canonical_email,
+    find_unsafe_character,
+    isolate,
+    normalize_newlines,
+    search_key,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,19 +67,36 @@ def test_a_search_key_fits_its_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "multiline", "found"),
+    ("text", "allowed", "found"),
     [
-        ("Ann Lee", False, None),
-        ("李安", False, None),
-        ("می‌خواهم", False, None),  # the zero-width joiner is part of how Persian is written
-        ("a\x00b", False, "a control character"),
-        ("a\nb", False, "a control character"),
-        ("a\nb\tc", True, None),
-        ("a\u2028b", True, "a control character"),
-        ("a\x1bb", True, "a control character"),
-        ("a\u202eb", False, "a bidirectional control character"),
-        ("a\ud800b", False, "a lone surrogate"),
+        ("Ann Lee", "", None),
+        ("李安", "", None),
+        ("می‌خواهم", "", None),  # the zero-width joiner is part of how Persian is written
+        ("a\x00b", "", "a control character"),
+        ("a\nb", "", "a control character"),
+        ("a\nb\tc", LINE_BREAKS, None),
+        ("a\u2028b", LINE_BREAKS, "a control character"),
+        ("a\x1bb", LINE_BREAKS, "a control character"),
+        ("a\u200eb", "", "a bidirectional control character"),
+        ("a\u200eb\u200f\u061c", DIRECTION_MARKS, None),
+        ("a\u202eb", DIRECTION_MARKS, "a bidirectional control character"),
+        ("a\u2067b\u2069", DIRECTION_MARKS, "a bidirectional control character"),
+        ("a\ud800b", "", "a lone surrogate"),
     ],
 )
-def test_characters_that_have_no_place_in_text(text: str, multiline: bool, found: str | None) -> None:
-    assert find_unsafe_character(text, multiline=multiline) == found
+def test_characters_that_have_no_place_in_text(text: str, allowed: Iterable[str], found: str | None) -> None:
+    assert find_unsafe_character(text, allowed=frozenset(allowed)) == found
+
+
+def test_newlines_of_all_systems_become_line_feeds() -> None:
+    assert normalize_newlines("a\r\nb\rc\n\rd\x85e\u2028f\u2029g\v") == "a\nb\nc\n\nd\ne\nf\ng\v"
+
+
+@pytest.mark.parametrize("name", ["דנה לוי", "سارة", "Dr سارة"])
+def test_a_name_from_right_to_left_is_isolated(name: str) -> None:
+    assert isolate(name) == f"\u2068{name}\u2069"
+
+
+@pytest.mark.parametrize("name", ["Ann Lee", "李安", "Łukasz O’Brien 3"])
+def test_a_name_from_left_to_right_stays_as_it_is(name: str) -> None:
+    assert isolate(name) == name
