@@ -1,6 +1,6 @@
 """Doctors and when they are open."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, Text, false, text
@@ -70,7 +70,9 @@ class Availability(Base):
     last_ends: Mapped[datetime] = mapped_column(DateTime())
     """No occurrence ends later."""
     weekly_hours: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether it is part of the weekly plan, which is replaced as a whole."""
+    """Whether it is part of a weekly plan, which is replaced as a whole."""
+    plan_begins: Mapped[date | None]
+    """The first day of that plan; unknown of plans from before this was kept."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (

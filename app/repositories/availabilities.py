@@ -1,12 +1,12 @@
 """When doctors are open."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select, tuple_
+from sqlalchemy import Row, Select, delete, func, insert, select, tuple_
 from uuid_utils.compat import uuid7
 
 from app.db.session import Session
@@ -21,7 +21,7 @@ RULE_COLUMNS = (
     Availability.recurrence,
     Availability.last_ends,
 )
-_RECORD = select(Availability.id, Availability.weekly_hours, *RULE_COLUMNS)
+_RECORD = select(Availability.id, Availability.weekly_hours, Availability.plan_begins, *RULE_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ async def insert_availabilities(
                     "recurrence": record.rule.recurrence,
                     "last_ends": record.rule.last_ends if record.rule.recurrence else record.rule.ends.replace(fold=0),
                     "weekly_hours": record.weekly_hours,
+                    "plan_begins": record.rule.plan_begins,
                     "created_at": now,
                 }
                 for record in records
@@ -91,7 +92,7 @@ async def list_weekly_hours(session: Session, doctor_id: UUID, since: datetime) 
     rows = await session.execute(
         _RECORD.where(Availability.doctor_id == doctor_id, Availability.weekly_hours, Availability.last_ends > since)
     )
-    return [AvailabilityRecord(row.id, to_rule(row[2:]), row.weekly_hours) for row in rows]
+    return [_record(row) for row in rows]
 
 
 async def delete_availabilities(session: Session, ids: Sequence[UUID]) -> None:
@@ -131,4 +132,9 @@ async def _page(
     if after is not None:
         found = found.where(tuple_(Availability.starts, Availability.id) > after)
     rows = await session.execute(found.order_by(Availability.starts, Availability.id).limit(limit))
-    return [AvailabilityRecord(row.id, to_rule(row[2:]), row.weekly_hours) for row in rows]
+    return [_record(row) for row in rows]
+
+
+def _record(row: Row[*tuple[Any, ...]]) -> AvailabilityRecord:
+    id_, weekly_hours, plan_begins, *columns = row
+    return AvailabilityRecord(id_, replace(to_rule(columns), plan_begins=plan_begins), weekly_hours)

@@ -20,14 +20,21 @@ from app.routers.requests import StrictRoute
 from app.routers.trail import Trail
 from app.scheduling.availability import Availability, TimeOff, window
 from app.scheduling.intervals import from_instant
+from app.scheduling.plans import PlannedHours
 from app.schemas import schedule as wire
-from app.schemas.fields import PageQuery
+from app.schemas.fields import LocalDate, PageQuery
 from app.services import schedule
 
 router = APIRouter(prefix="/doctors", tags=["Hours"], route_class=StrictRoute)
 
 _KEY = TypeAdapter(tuple[NaiveDatetime, UUID])
 _CONFLICTING = '</doctors/me/appointments?conflicting=true>; rel="related"'
+_RELATED_HEADER = {
+    "Link": {
+        "description": 'Where to see what is booked outside of your hours: `<…>; rel="related"`.',
+        "schema": {"type": "string"},
+    }
+}
 
 
 @router.post(
@@ -87,14 +94,7 @@ async def list_own_availability(
     "/availability/{availability_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses={
-        204: {
-            "headers": {
-                "Link": {
-                    "description": 'Where to see what is booked outside of your hours: `<…>; rel="related"`.',
-                    "schema": {"type": "string"},
-                }
-            }
-        },
+        204: {"headers": _RELATED_HEADER},
         **responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
     },
 )
@@ -121,14 +121,25 @@ async def set_weekly_hours(
     """Replace your weekly plan, from one day on or for some time.
 
     Wall times of your zone, several windows a day; one that ends before it starts goes on over midnight, and 24:00 is
-    the end of a day. Before `valid_from` and after `valid_to` the plan goes on as it was. Availability that you have
-    published by itself stays. The answer lists what is booked outside of your hours then; it stays booked.
+    the end of a day. Before `valid_from` and after `valid_to` the plan goes on as it was.
+
+    Without `valid_to` the plan holds until your next plan begins, and later plans are kept; where the hours that you
+    replace were to come back after an interruption, the new ones do. `replace_later` replaces later plans, too.
+
+    Availability that you have published by itself stays. The answer lists what is booked outside of your hours then;
+    it stays booked.
     """
     plan, affected = await schedule.set_weekly_hours(
-        session, actor, body.hours, valid_from=body.valid_from, valid_to=body.valid_to, now=now
+        session,
+        actor,
+        body.hours,
+        valid_from=body.valid_from,
+        valid_to=body.valid_to,
+        replace_later=body.replace_later,
+        now=now,
     )
     trail.shows(*affected.appointments)
-    return wire.ChangedHours(**_hours(plan), valid_to=body.valid_to, **affected_members(affected))
+    return wire.ChangedHours(**_hours(plan), **affected_members(affected))
 
 
 @router.get(
@@ -137,8 +148,27 @@ async def set_weekly_hours(
 async def get_weekly_hours(
     query: Annotated[wire.HoursQuery, Query()], actor: DoctorActor, session: DbSession, now: Now
 ) -> wire.Hours:
-    """Your weekly plan, as it stands in the seven days from `from` on."""
+    """Your weekly plan, as it holds on the day `from`, and what is planned for later."""
     return wire.Hours(**_hours(await schedule.get_weekly_hours(session, actor, first=query.from_, now=now)))
+
+
+@router.delete(
+    "/me/hours/{valid_from}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses={
+        204: {"headers": _RELATED_HEADER},
+        **responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+    },
+)
+async def cancel_planned_hours(
+    valid_from: LocalDate, response: Response, actor: DoctorActor, session: DbSession, now: Now
+) -> None:
+    """Cancel a later plan, by its first day. The plan before it goes on instead.
+
+    What is booked stays; the `Link` leads to the appointments that are outside of your hours now.
+    """
+    await schedule.cancel_planned_hours(session, actor, valid_from, now)
+    response.headers["Link"] = _CONFLICTING
 
 
 @router.post(
@@ -237,6 +267,10 @@ def _hours(plan: schedule.WeeklyPlan) -> dict[str, Any]:
     return {
         "doctor_id": plan.doctor.id,
         "time_zone": plan.doctor.time_zone,
-        "valid_from": plan.first,
-        **wire.to_clock(plan.hours),
+        **_planned(plan.current),
+        "later": [_planned(each) for each in plan.later],
     }
+
+
+def _planned(plan: PlannedHours) -> dict[str, Any]:
+    return {"valid_from": plan.first, "valid_to": plan.last, **wire.to_clock(plan.hours)}

@@ -29,6 +29,8 @@ class Availability:
     """An RFC 5545 rule, as ``recurrence.read_recurrence`` returns it; none is a single stretch."""
     last_ends: datetime = FOR_EVER
     """No occurrence ends later, on the clock."""
+    plan_begins: date | None = None
+    """The first day of the weekly plan that it is part of, if it is known (see ``plans``)."""
 
 
 @dataclass(frozen=True, slots=True)

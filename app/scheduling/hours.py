@@ -1,7 +1,7 @@
 """The weekly plan: a doctor's usual hours, as she says them, and as the availabilities that they are kept as."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -18,10 +18,11 @@ type WeeklyHours = Mapping[int, Sequence[DayWindow]]
 """By day of the week; Monday is 0."""
 
 MINUTES_OF_DAY = 24 * 60
+WEEKDAY_CODES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+"""Of RFC 5545."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEK = timedelta(weeks=1)
 _MICROSECOND = timedelta(microseconds=1)
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""
 
@@ -54,7 +55,8 @@ def to_availabilities(hours: WeeklyHours, valid_from: date, valid_to: date | Non
         availability = Availability(
             begin + timedelta(minutes=start),
             begin + timedelta(minutes=end),
-            f"FREQ=WEEKLY;BYDAY={','.join(_WEEKDAYS[day] for day in days)}",
+            f"FREQ=WEEKLY;BYDAY={','.join(WEEKDAY_CODES[day] for day in days)}",
+            plan_begins=valid_from,
         )
         availabilities += _until(availability, valid_to)
     return availabilities
@@ -66,17 +68,6 @@ def cut(availability: Availability, first: date, last: date | None) -> list[Avai
     if last is not None:
         left += _after(availability, last)
     return left
-
-
-def hours_of_week(availabilities: Iterable[Availability], first: date) -> dict[int, list[DayWindow]]:
-    """The plan as it stands in the seven days from ``first`` on."""
-    hours: dict[int, list[DayWindow]] = {weekday: [] for weekday in range(7)}
-    for each in availabilities:
-        length = each.ends - each.starts
-        for starts in _starts(each, midnight(first), midnight(first) + _WEEK - _MICROSECOND):
-            start = starts - midnight(starts.date())
-            hours[starts.weekday()].append((_minutes(start), _minutes(start + length)))
-    return {weekday: sorted(windows) for weekday, windows in hours.items()}
 
 
 def when_shown(hours: WeeklyHours, zone: ZoneInfo, span: Interval) -> list[Interval]:
@@ -110,7 +101,8 @@ def _after(availability: Availability, day: date) -> list[Availability]:
     length = availability.ends - availability.starts
     # Whatever recurs weekly recurs within a week.
     for starts in _starts(availability, after, max(after, availability.starts) + _WEEK):
-        return [replace(availability, starts=starts, ends=starts + length)]
+        begins = max(after.date(), availability.plan_begins or starts.date())
+        return [replace(availability, starts=starts, ends=starts + length, plan_begins=begins)]
     return []
 
 
@@ -118,7 +110,3 @@ def _starts(availability: Availability, first: datetime, last: datetime) -> list
     length = availability.ends - availability.starts
     last = min(last, availability.last_ends - length)
     return list(starts_between(availability.recurrence or "", availability.starts, first, last))
-
-
-def _minutes(duration: timedelta) -> int:
-    return duration // timedelta(minutes=1)

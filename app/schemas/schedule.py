@@ -40,6 +40,15 @@ _WEEK = {
     "saturday": [],
     "sunday": [],
 }
+_HOLIDAYS = {"valid_from": "2027-07-01", "valid_to": None, **_WEEK, "tuesday": []}
+_USUAL = {
+    "doctor_id": AMARA,
+    "time_zone": "America/New_York",
+    "valid_from": "2026-12-07",
+    "valid_to": "2027-06-30",
+    **_WEEK,
+    "later": [_HOLIDAYS],
+}
 
 
 class NewAvailability(Body):
@@ -98,7 +107,12 @@ class NewHours(_Week):
     """A week, as wall times; a day that is left out is closed."""
 
     valid_from: LocalDate | None = Field(None, description="The first day it holds; today, unless given.")
-    valid_to: LocalDate | None = Field(None, description="The last day it holds; for ever, unless given.")
+    valid_to: LocalDate | None = Field(
+        None, description="The last day it holds. Unless given, it holds until your next plan begins, or without end."
+    )
+    replace_later: bool = Field(
+        False, strict=True, description="Whether it replaces all later plans, too. Not together with `valid_to`."
+    )
 
     model_config = example(**_WEEK, valid_from="2026-12-07")
 
@@ -111,17 +125,16 @@ class NewHours(_Week):
 
 
 class HoursQuery(Query):
-    """Which seven days to show."""
+    """Which plan to show."""
 
-    from_: LocalDate | None = Field(None, alias="from", description="The first of them; today, unless given.")
+    from_: LocalDate | None = Field(None, alias="from", description="A day on which it holds; today, unless given.")
 
 
-class Hours(Answer):
-    """A week of the weekly plan, as wall times of the doctor's zone."""
+class PlannedHours(Answer):
+    """A weekly plan, as wall times of the doctor's zone."""
 
-    doctor_id: UUID
-    time_zone: str
-    valid_from: date = Field(description="The first of the seven days.")
+    valid_from: date = Field(description="The first day it holds; not before the day that was asked for.")
+    valid_to: date | None = Field(description="The last day it holds; null is without end.")
     monday: list[ClockWindow]
     tuesday: list[ClockWindow]
     wednesday: list[ClockWindow]
@@ -130,23 +143,23 @@ class Hours(Answer):
     saturday: list[ClockWindow]
     sunday: list[ClockWindow]
 
-    model_config = example(doctor_id=AMARA, time_zone="America/New_York", valid_from="2026-12-07", **_WEEK)
+    model_config = example(**_HOLIDAYS)
+
+
+class Hours(PlannedHours):
+    """The weekly plan that holds on a day, and what is planned for later."""
+
+    doctor_id: UUID
+    time_zone: str
+    later: list[PlannedHours] = Field(description="The plans that follow, in order. One without windows is closed.")
+
+    model_config = example(**_USUAL)
 
 
 class ChangedHours(Hours, Affected):
     """The weekly plan after a change, and the appointments outside of the hours as they are now."""
 
-    valid_to: date | None
-
-    model_config = example(
-        doctor_id=AMARA,
-        time_zone="America/New_York",
-        valid_from="2026-12-07",
-        valid_to=None,
-        **_WEEK,
-        affected_count=0,
-        affected=[],
-    )
+    model_config = example(**_USUAL, affected_count=0, affected=[])
 
 
 def to_clock(hours: WeeklyHours) -> Mapping[str, list[tuple[str, str]]]:

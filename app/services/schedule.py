@@ -3,7 +3,8 @@
 Whatever is booked stays booked and where it is when rules change; what is left outside of them is listed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
 from uuid import UUID
@@ -21,8 +22,9 @@ from app.repositories.plans import get_plan
 from app.repositories.time_off import TimeOffRecord
 from app.scheduling.availability import FOR_EVER, Availability, Rules, TimeOff, open_windows, opened
 from app.scheduling.decisions import LONGEST_AVAILABILITY, LONGEST_TIME_OFF
-from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, hours_of_week, to_availabilities
+from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, to_availabilities
 from app.scheduling.intervals import DAY, Interval, merge, subtract, to_instant
+from app.scheduling.plans import PlannedHours, days_to_replace, to_plans
 from app.scheduling.recurrence import find_fault, find_last
 from app.scheduling.zones import day_of, midnight, wall_time
 from app.services.conflicts import Affected, find_affected, find_booked
@@ -36,11 +38,12 @@ _A_YEAR = 366 * DAY
 
 @dataclass(frozen=True, slots=True)
 class WeeklyPlan:
-    """A doctor's usual hours in the seven days from ``first`` on."""
+    """A doctor's usual hours from one day on, and what is planned for later."""
 
     doctor: DoctorRecord
-    first: date
-    hours: WeeklyHours
+    current: PlannedHours
+    later: Sequence[PlannedHours]
+    """In order; not the closed days after the last of them."""
 
 
 async def publish_availability(
@@ -85,14 +88,19 @@ async def set_weekly_hours(
     *,
     valid_from: date | None,
     valid_to: date | None,
+    replace_later: bool = False,
     now: datetime,
 ) -> tuple[WeeklyPlan, Affected]:
-    """Replaces the weekly plan on the days from ``valid_from`` (today, unless given) to ``valid_to`` (for ever).
+    """Replaces the weekly plan from ``valid_from`` (today, unless given) on.
 
-    Before and after that, the plan goes on as it was. Availability that was published by itself is not touched.
+    With ``valid_to``, on exactly these days: before and after them, the plan goes on as it was. Without it, until the
+    next plan begins, or for ever if there is none or ``replace_later``; where the hours that are replaced were to come
+    back after an interruption, the new ones do. Availability that was published by itself is not touched.
     """
     if (weekday := find_overlap(hours)) is not None:
         raise invalid_field(WEEKDAYS[weekday], "must not overlap the window before")
+    if replace_later and valid_to is not None:
+        raise invalid_field("replace_later", "must not be given with valid_to")
     await doctors.begin_rule_change(session, actor.id)
     doctor = await doctors.get_own_practice(session, actor.id)
     today = _today(doctor, now)
@@ -101,25 +109,75 @@ async def set_weekly_hours(
         raise invalid_field("valid_from", "must not be in the past")
     if valid_to is not None and valid_to < first:
         raise invalid_field("valid_to", "must not be before valid_from")
-    replaced, kept = [], []
-    for record in await availabilities.list_weekly_hours(session, actor.id, midnight(first)):
-        left = cut(record.rule, first, valid_to)
-        if left != [record.rule]:
-            replaced.append(record.id)
-            kept += left
-    await availabilities.delete_availabilities(session, replaced)
-    plan = [*kept, *to_availabilities(hours, first, valid_to)]
-    await availabilities.insert_availabilities(session, actor.id, plan, now, weekly_hours=True)
-    await _check_number(session, actor, now)
-    return WeeklyPlan(doctor, first, hours), await find_affected(session, actor, since=now)
+    records = await availabilities.list_weekly_hours(session, actor.id, midnight(today))
+    if valid_to is not None or replace_later:
+        days = [(first, valid_to)]
+    else:
+        days = days_to_replace(to_plans((record.rule for record in records), today), first)
+    plans = await _replace_days(session, actor, records, days, hours, today=today, now=now)
+    current = PlannedHours(first, days[0][1], {day: sorted(hours.get(day, ())) for day in range(7)})
+    *_, held = (plan for plan in plans if plan.first <= first)
+    if held.hours == current.hours:  # it may go on for longer, with what was planned before
+        current = replace(held, first=first)
+    return _plan_from(doctor, plans, current), await find_affected(session, actor, since=now)
 
 
 async def get_weekly_hours(session: Session, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
-    """The actor's weekly plan as it stands in the seven days from ``first`` (today, unless given) on."""
+    """The weekly plan that holds on ``first`` (today, unless given), and those for later."""
     doctor = await doctors.get_own_practice(session, actor.id)
     first = first or _today(doctor, now)
     records = await availabilities.list_weekly_hours(session, actor.id, midnight(first))
-    return WeeklyPlan(doctor, first, hours_of_week((record.rule for record in records), first))
+    plans = to_plans((record.rule for record in records), first)
+    return _plan_from(doctor, plans, plans[0])
+
+
+async def cancel_planned_hours(session: Session, actor: Actor, first: date, now: datetime) -> Affected:
+    """Takes back the plan for later that begins on ``first``: the one before it goes on. ``not_found``."""
+    await doctors.begin_rule_change(session, actor.id)
+    today = _today(await doctors.get_own_practice(session, actor.id), now)
+    records = await availabilities.list_weekly_hours(session, actor.id, midnight(today))
+    for before, plan in pairwise(to_plans((record.rule for record in records), today)):
+        if plan.first == first and not plan.is_closed_for_good:
+            days = [(first, plan.last)]
+            await _replace_days(session, actor, records, days, before.hours, today=today, now=now)
+            return await find_affected(session, actor, since=now)
+    raise DomainError("not_found")
+
+
+async def _replace_days(
+    session: Session,
+    actor: Actor,
+    records: Sequence[AvailabilityRecord],
+    days: Sequence[tuple[date, date | None]],
+    hours: WeeklyHours,
+    *,
+    today: date,
+    now: datetime,
+) -> list[PlannedHours]:
+    """Has ``hours`` hold on these days; writes nothing if they do so already. Returns the plans as they are then."""
+    replaced, kept, added = [], [], []
+    for record in records:
+        left = [record.rule]
+        for first, last in days:
+            left = [part for rule in left for part in cut(rule, first, last)]
+        if left == [record.rule]:
+            kept.append(record.rule)
+        else:
+            replaced.append(record.id)
+            added += left
+    for first, last in days:
+        added += to_availabilities(hours, first, last)
+    plans = to_plans([*kept, *added], today)
+    if plans != to_plans((record.rule for record in records), today):
+        await availabilities.delete_availabilities(session, replaced)
+        await availabilities.insert_availabilities(session, actor.id, added, now, weekly_hours=True)
+        await _check_number(session, actor, now)
+    return plans
+
+
+def _plan_from(doctor: DoctorRecord, plans: Sequence[PlannedHours], current: PlannedHours) -> WeeklyPlan:
+    later = [plan for plan in plans if current.last is not None and plan.first > current.last]
+    return WeeklyPlan(doctor, current, [plan for plan in later if not plan.is_closed_for_good])
 
 
 async def preview_time_off(

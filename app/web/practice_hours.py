@@ -1,7 +1,9 @@
-"""The doctor's weekly plan, as a form: for each day of the week some windows, and one more to fill in."""
+"""The doctor's weekly plans: one is edited at a time, as a form with some windows for each day of the week."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 from fastapi import Response
@@ -9,16 +11,20 @@ from fastapi import Response
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.routers.trail import Trail
-from app.scheduling.hours import WEEKDAYS
+from app.scheduling.hours import WEEKDAYS, WeeklyHours
+from app.scheduling.plans import PlannedHours
 from app.schemas import schedule as wire
+from app.schemas.fields import LocalDate
 from app.services import schedule
 from app.services.conflicts import Affected
-from app.web.forms import Form, SentForm, read_by, refuse
+from app.web.forms import Form, Once, SentForm, read_by, refuse
 from app.web.languages import N_
+from app.web.lists import MOST_LISTED
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import Day, of_fields
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
+from app.web.words import Words
 
 router = page_router()
 
@@ -35,37 +41,74 @@ _MOST_WINDOWS = 12
 _EDGES = "from", "to"
 
 
+@dataclass(frozen=True, slots=True)
+class ListedPlan:
+    """One of the plans, in words."""
+
+    first: date
+    dates: str
+    week: Sequence[tuple[str, str]]
+    """Days that have the same hours, and these; the others are closed."""
+    is_edited: bool
+    is_return: bool
+    """Whether the hours of today come back after an interruption."""
+
+
 @router.get("/practice/hours")
 async def get_weekly_hours(page: DoctorPage, session: DbSession, now: Now, day: Day = None) -> Response:
-    """The plan as it stands in the seven days from one on, today unless another is named."""
-    plan = await schedule.get_weekly_hours(session, page.actor, first=day, now=now)
-    values = {"valid_from": str(plan.first)}
+    """The plan that holds on a day, today unless another is named, and the list of all."""
+    plans = await _list_plans(page, session, now)
+    edited = _find_plan(plans, day)
+    values = {}
+    if edited is not plans[0]:
+        values["valid_from"] = str(edited.first)
+    if edited is plans[-1] and edited.last is not None:
+        values["valid_to"] = str(edited.last)
     rows = {}
-    for weekday, windows in wire.to_clock(plan.hours).items():
+    for weekday, windows in wire.to_clock(edited.hours).items():
         for number, window in enumerate(windows):
             # A field for times knows no 24:00.
             for edge, shown in zip(_EDGES, window, strict=True):
                 values[_field(weekday, number, edge)] = shown.replace("24:", "00:")
         rows[weekday] = min(len(windows) + 1, _MOST_WINDOWS)
-    return _show(page, Form(values), rows, plan.first)
+    return page.render("practice_hours.html", form=Form(values), **_content(page, rows, plans, edited))
 
 
 @router.post("/practice/hours")
-async def set_weekly_hours(page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
+async def set_weekly_hours(
+    page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: Trail, day: Day = None
+) -> Response:
     """Replaces the plan, from one day on; or, before that, shows one more window to fill in."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
+    plans = await _list_plans(page, session, now)
+    edited = _find_plan(plans, day)
     if (weekday := form.value("add")) in rows:
         rows[weekday] = min(rows[weekday] + 1, _MOST_WINDOWS)
-        return _show(page, form, rows, None)
+        return page.render("practice_hours.html", form=form, **_content(page, rows, plans, edited))
     try:
         typed = _read(form, rows)
         _, affected = await schedule.set_weekly_hours(
-            session, page.actor, typed.hours, valid_from=typed.valid_from, valid_to=typed.valid_to, now=now
+            session,
+            page.actor,
+            typed.hours,
+            valid_from=typed.valid_from,
+            valid_to=typed.valid_to,
+            replace_later=typed.replace_later,
+            now=now,
         )
     except DomainError as error:
-        raise refuse(page, "practice_hours.html", form, error, **_content(page, rows, None)) from error
+        raise refuse(page, "practice_hours.html", form, error, **_content(page, rows, plans, edited)) from error
     trail.shows(*affected.appointments)
     return tell_affected(page, affected, "/practice/hours", page.gettext("Your hours are changed."))
+
+
+@router.post("/practice/hours/later/{valid_from}/cancel")
+async def cancel_planned_hours(
+    valid_from: LocalDate, page: DoctorPage, _form: SentForm, session: DbSession, now: Now, _: Once
+) -> Response:
+    """Cancels a plan for later; the one before it goes on."""
+    affected = await schedule.cancel_planned_hours(session, page.actor, valid_from, now)
+    return tell_affected(page, affected, "/practice/hours", page.gettext("The plan is cancelled."))
 
 
 def tell_affected(page: SignedInPage, affected: Affected, path: str, told: str) -> Response:
@@ -80,18 +123,63 @@ def tell_affected(page: SignedInPage, affected: Affected, path: str, told: str) 
     return page.redirect("/practice/hours/conflicts", f"{told} {outside}", "note")
 
 
-def _show(page: SignedInPage, form: Form, rows: Mapping[str, int], first: date | None) -> Response:
-    return page.render("practice_hours.html", form=form, **_content(page, rows, first))
+async def _list_plans(page: SignedInPage, session: DbSession, now: datetime) -> list[PlannedHours]:
+    plan = await schedule.get_weekly_hours(session, page.actor, first=None, now=now)
+    return [plan.current, *plan.later]
 
 
-def _content(page: SignedInPage, rows: Mapping[str, int], first: date | None) -> dict[str, Any]:
-    begins = page.words.locale.first_week_day
-    order = [*WEEKDAYS[begins:], *WEEKDAYS[:begins]]
+def _find_plan(plans: Sequence[PlannedHours], day: date | None) -> PlannedHours:
+    """The plan that holds on a day, or the nearest one."""
+    return ([plan for plan in plans if day and plan.first <= day] or plans[:1])[-1]
+
+
+def _content(
+    page: SignedInPage, rows: Mapping[str, int], plans: Sequence[PlannedHours], edited: PlannedHours
+) -> dict[str, Any]:
+    listed = [
+        ListedPlan(
+            plan.first,
+            _say_dates(page.words, plan, plans[0]),
+            _say_week(page.words, plan.hours),
+            is_edited=plan is edited,
+            is_return=plan is not plans[0] and plan.hours == plans[0].hours,
+        )
+        for plan in plans
+    ]
     return {
-        "weekdays": [(weekday, NAMES[weekday], rows[weekday]) for weekday in order],
-        "first": first,
+        "weekdays": [(WEEKDAYS[day], NAMES[WEEKDAYS[day]], rows[WEEKDAYS[day]]) for day in _days_of_week(page.words)],
+        "edited": edited,
+        "dates": _say_dates(page.words, edited, plans[0]),
+        "plans": listed[:MOST_LISTED] if len(listed) > 1 else [],
+        "more": max(0, len(listed) - MOST_LISTED),
         "most": _MOST_WINDOWS,
     }
+
+
+def _days_of_week(words: Words) -> list[int]:
+    begins = words.locale.first_week_day
+    return [*range(begins, 7), *range(begins)]
+
+
+def _say_dates(words: Words, plan: PlannedHours, current: PlannedHours) -> str:
+    """When a plan holds."""
+    first, last = words.day(plan.first), plan.last and words.day(plan.last)
+    if plan is current:
+        return words.gettext("In effect until %(day)s", day=last) if last else words.gettext("In effect now")
+    if last is None:
+        return words.gettext("From %(day)s on", day=first)
+    return first if last == first else f"{first} \N{EN DASH} {last}"
+
+
+def _say_week(words: Words, hours: WeeklyHours) -> list[tuple[str, str]]:
+    """Days in a row that have the same hours, with these; without those that are closed."""
+    said = []
+    for windows, same in groupby(_days_of_week(words), key=lambda day: hours[day]):
+        first, *more = [words.gettext(NAMES[WEEKDAYS[day]]) for day in same]
+        if windows:
+            times = ", ".join("\N{EN DASH}".join(window) for window in wire.to_clock({0: windows})["monday"])
+            said.append((f"{first} \N{EN DASH} {more[-1]}" if more else first, times))
+    return said
 
 
 def _field(weekday: str, number: int, edge: str) -> str:
@@ -105,6 +193,7 @@ def _count_rows(form: Form, weekday: str) -> int:
 def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
     """The week that was typed; ``invalid_request`` names the fields of the form."""
     week: dict[str, object] = {name: form.value(name) for name in ("valid_from", "valid_to") if form.value(name)}
+    week["replace_later"] = bool(form.value("replace_later"))
     fields: dict[str, str] = {}
     for weekday in WEEKDAYS:
         windows: list[list[str]] = []

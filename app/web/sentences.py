@@ -90,6 +90,7 @@ _OF_FIELDS: Mapping[str, str] = {
     "must not end when it starts; a whole day is 00:00 to 24:00": N_("It must not end when it starts."),
     "must not be in the past": N_("This has passed. Choose a later day."),
     "must not be before valid_from": N_("This is before the first day."),
+    "must not be given with valid_to": N_("Leave the last day empty to replace all later plans."),
     "must be after start_time": N_("The end must come after the start."),
     "must be at most 7 days after start_time": N_("At most 7 days at a time."),
     "must be at most 366 days after start_time": N_("At most 366 days at a time."),

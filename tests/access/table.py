@@ -131,6 +131,7 @@ TABLE = {
     "PATCH /doctors/me": Row("doctors"),
     "GET /doctors/me/hours": Row("doctors"),
     "PUT /doctors/me/hours": Row("doctors"),
+    "DELETE /doctors/me/hours/{valid_from}": Row("its doctor", 204),
     "POST /doctors/availability": Row("doctors", 201),
     "GET /doctors/me/availability": Row("doctors"),
     "DELETE /doctors/availability/{availability_id}": Row("its doctor", 204),

@@ -191,12 +191,14 @@ async def _log_in(person: Person) -> Caller:
 async def _practise(doctor: Person, patient: Person) -> dict[str, str]:
     await doctor.open("2026-12-01T07:30:00Z", "2026-12-08T07:30:00Z")
     visit_type_id = (await doctor.offer())["id"]
+    await doctor.plan(saturday=[["09:00", "12:00"]], valid_from="2027-01-02")
     later = await doctor.open("2026-12-10T08:00:00Z", "2026-12-10T12:00:00Z")
     arrived = await patient.book(doctor, "2026-12-01T08:30:00Z", visit_type_id=visit_type_id)
     assert (await doctor.post(f"/appointments/{arrived['id']}/arrive", None)).status_code == 200
     return {
         "visit_type_id": visit_type_id,
         "availability_id": later["id"],
+        "valid_from": "2027-01-02",
         "time_off_id": (await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z"))["id"],
         "appointment_id": (await patient.book(doctor, "2026-12-03T10:00:00Z", visit_type_id=visit_type_id))["id"],
         "started_id": (await patient.book(doctor, "2026-12-01T08:00:00Z", visit_type_id=visit_type_id))["id"],

@@ -30,6 +30,10 @@ def whole(**days: Any) -> dict[str, Any]:
     return {weekday: days.get(weekday, []) for weekday in WEEKDAYS}
 
 
+def answer_without_affected(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if not name.startswith("affected")}
+
+
 async def hours(doctor: Person, first: str | None = None) -> dict[str, Any]:
     answer = await doctor.get("/doctors/me/hours", params={"from": first} if first else {})
     assert answer.status_code == 200, answer.text
@@ -50,7 +54,8 @@ async def open_on(client: httpx2.AsyncClient, doctor: Person, day: str) -> list[
 
 async def test_a_week_is_kept_as_it_was_said(client: httpx2.AsyncClient, doctor: Person) -> None:
     said = {"doctor_id": doctor.id, "time_zone": "America/New_York", "valid_from": "2026-12-01"} | whole(**WEEK)
-    assert await doctor.plan(**WEEK) == said | {"valid_to": None, "affected_count": 0, "affected": []}
+    said |= {"valid_to": None, "later": []}
+    assert await doctor.plan(**WEEK) == said | {"affected_count": 0, "affected": []}
     assert await hours(doctor) == said
     assert await hours(doctor, "2031-05-01") == said | {"valid_from": "2031-05-01"}
     assert await free(client, doctor, **{"from": "2026-12-05T12:00:00Z", "to": "2026-12-12T12:00:00Z"}) == [
@@ -107,22 +112,117 @@ async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
         ("2027-06-07", ["09:00-17:00"]),
     ):
         assert await open_on(client, doctor, day) == expected, day
-    assert await hours(doctor, "2026-12-15") == await hours(doctor) | {"valid_from": "2026-12-15"}
-    # The seven days from 18 to 24 December see both.
-    mixed = await hours(doctor, "2026-12-18")
-    assert [mixed[weekday] for weekday in WEEKDAYS] == [usual, [], [], [], usual, usual, usual]
-    assert [(await hours(doctor, "2026-12-22"))[weekday] for weekday in WEEKDAYS] == [
-        holidays, [], [], [], holidays, [], [],
-    ]  # fmt: skip
+    # Four days before the holidays, the usual hours are shown, and not what the next seven days make of both.
+    await_holidays = await hours(doctor, "2026-12-18")
+    assert await_holidays == await hours(doctor) | {"valid_from": "2026-12-18"}
+    assert (await_holidays["valid_to"], await_holidays["friday"]) == ("2026-12-21", usual)
+    assert [(each["valid_from"], each["valid_to"], each["monday"]) for each in await_holidays["later"]] == [
+        ("2026-12-22", "2027-01-04", holidays),
+        ("2027-01-05", None, usual),
+    ]
+    assert await hours(doctor, "2026-12-22") == answer_without_affected(answer)
     # A third plan inside of the second one.
     await doctor.plan(friday=[["20:00", "21:00"]], valid_from="2026-12-25", valid_to="2026-12-25")
     for day, expected in (("2026-12-25", ["20:00-21:00"]), ("2026-12-28", ["10:00-12:00"]), ("2026-12-22", [])):
         assert await open_on(client, doctor, day) == expected, day
     # And one that ends it all.
-    await doctor.plan(monday=[["12:00", "13:00"]])
+    await doctor.plan(monday=[["12:00", "13:00"]], replace_later=True)
     for day, expected in (("2026-12-21", ["12:00-13:00"]), ("2026-12-25", []), ("2027-01-04", ["12:00-13:00"])):
         assert await open_on(client, doctor, day) == expected, day
     assert len((await doctor.get("/doctors/me/availability")).json()) == 1
+
+
+JULY = {"valid_from": "2027-07-01", "valid_to": "2027-08-31"}
+
+
+def dates(answer: dict[str, Any]) -> list[tuple[str, str | None, list[list[str]]]]:
+    """When each plan holds, and what it has on Mondays."""
+    return [(each["valid_from"], each["valid_to"], each["monday"]) for each in (answer, *answer["later"])]
+
+
+async def test_new_hours_leave_plans_for_later_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"]])
+    await doctor.plan(monday=[["08:00", "10:00"]], **JULY)
+    await doctor.plan(monday=[["14:00", "16:00"]], valid_from="2028-01-01")
+    expected = [
+        ("2026-12-01", "2027-06-30", [["09:00", "13:00"]]),
+        ("2027-07-01", "2027-08-31", [["08:00", "10:00"]]),
+        # After the summer the hours were to be as before: so they are the new ones.
+        ("2027-09-01", "2027-12-31", [["09:00", "13:00"]]),
+        ("2028-01-01", None, [["14:00", "16:00"]]),
+    ]
+    assert dates(await doctor.plan(monday=[["09:00", "13:00"]])) == expected == dates(await hours(doctor))
+    for day, opened in (
+        ("2027-06-28", ["09:00-13:00"]),
+        ("2027-07-05", ["08:00-10:00"]),
+        ("2027-09-06", ["09:00-13:00"]),
+        ("2028-01-03", ["14:00-16:00"]),
+    ):
+        assert await open_on(client, doctor, day) == opened, day
+    # A plan for later is changed by its first day, and no other with it.
+    changed = await doctor.plan(monday=[["07:00", "10:00"]], valid_from="2027-07-01")
+    assert dates(changed) == [(*JULY.values(), [["07:00", "10:00"]]), *expected[2:]]
+    assert dates(await hours(doctor))[0] == expected[0]
+    # From the middle of it on, its beginning stays.
+    await doctor.plan(monday=[["06:00", "10:00"]], valid_from="2027-08-01")
+    assert [first for first, _, _ in dates(await hours(doctor))] == [
+        "2026-12-01", "2027-07-01", "2027-08-01", "2027-09-01", "2028-01-01",
+    ]  # fmt: skip
+    assert dates(await doctor.plan(replace_later=True)) == [("2026-12-01", None, [])]
+    assert (await doctor.get("/doctors/me/availability")).json() == []
+
+
+async def test_hours_that_are_sent_back_as_they_are_change_nothing(doctor: Person) -> None:
+    await doctor.plan(**WEEK)
+    await doctor.plan(monday=[["08:00", "10:00"]], valid_from="2026-12-04", valid_to="2026-12-18")
+    await doctor.plan(friday=[["08:00", "10:00"]], **JULY)
+    before, kept = await hours(doctor), (await doctor.get("/doctors/me/availability")).json()
+    week = {weekday: before[weekday] for weekday in WEEKDAYS}
+    for sent in ({}, {"valid_to": before["valid_to"]}, {"valid_from": before["valid_from"]}):
+        assert (await doctor.plan(**week, **sent))["later"] == before["later"]
+        assert (await doctor.get("/doctors/me/availability")).json() == kept
+    for plan in before["later"]:
+        assert dates(await doctor.plan(**plan))[0] == dates(plan | {"later": []})[0]
+        assert (await doctor.get("/doctors/me/availability")).json() == kept
+
+
+async def test_a_plan_for_later_is_cancelled(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"]])
+    await doctor.plan(monday=[["14:00", "16:00"]], **JULY)
+    visit = await patient.book(doctor, "2027-07-05T14:00:00-04:00")
+    for day in ("2026-12-01", "2027-06-30", "2027-07-02", "2030-01-01"):
+        problem(await doctor.delete(f"/doctors/me/hours/{day}"), 404, "not_found")
+    problem(await doctor.delete("/doctors/me/hours/soon"), 422, "invalid_request")
+    cancelled = await doctor.delete("/doctors/me/hours/2027-07-01")
+    assert (cancelled.status_code, cancelled.content) == (204, b"")
+    assert (await doctor.get(cancelled.links["related"]["url"])).json() == [visit]
+    assert dates(await hours(doctor)) == [("2026-12-01", None, [["09:00", "12:00"]])]
+    assert await open_on(client, doctor, "2027-07-12") == ["09:00-12:00"]
+    problem(await doctor.delete("/doctors/me/hours/2027-07-01"), 404, "not_found")
+
+
+async def test_days_without_hours_are_a_plan_too(client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"]], tuesday=[["09:00", "12:00"]])
+    await doctor.plan(**JULY)
+    later = [("2027-07-01", "2027-08-31", []), ("2027-09-01", None, [["09:00", "13:00"]])]
+    # 1 September is a Wednesday, on which the practice was closed until now.
+    changed = await doctor.plan(monday=[["09:00", "13:00"]], wednesday=[["09:00", "13:00"]])
+    assert dates(changed)[1:] == later
+    assert await open_on(client, doctor, "2027-09-01") == ["09:00-13:00"]
+    assert await open_on(client, doctor, "2027-08-30") == []
+    assert (await doctor.delete("/doctors/me/hours/2027-07-01")).status_code == 204
+    assert await open_on(client, doctor, "2027-08-30") == ["09:00-13:00"]
+    # After its last day a plan that nothing follows is over; without one, it goes on.
+    await doctor.plan(monday=[["09:00", "13:00"]], replace_later=True)
+    await doctor.plan(valid_from="2027-10-01")
+    assert dates(await hours(doctor)) == [("2026-12-01", "2027-09-30", [["09:00", "13:00"]])]
+    assert dates(await doctor.plan(monday=[["09:00", "14:00"]])) == [("2026-12-01", None, [["09:00", "14:00"]])]
+
+
+async def test_hours_that_go_on_as_they_were_planned_are_one_plan(doctor: Person) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"]])
+    again = await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-01-01", valid_to="2027-03-31")
+    assert dates(again) == [("2027-01-01", None, [["09:00", "12:00"]])]
 
 
 async def test_a_plan_for_later_leaves_today_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
@@ -213,7 +313,7 @@ async def test_a_change_names_the_appointments_that_it_leaves_outside(doctor: Pe
     assert conflicting.json() == [crossing, late]
     longer = await doctor.plan(monday=[["08:00", "18:00"]], valid_to="2026-12-13")
     assert longer["affected"] == [late]
-    assert (await doctor.plan(monday=[["08:00", "18:00"]]))["affected"] == []
+    assert (await doctor.plan(monday=[["08:00", "18:00"]], replace_later=True))["affected"] == []
 
 
 async def test_a_visit_that_is_over_is_not_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
@@ -285,6 +385,10 @@ async def test_a_plan_that_cannot_be(doctor: Person) -> None:
         ({"valid_to": "2026-11-30"}, "valid_to"),
         ({"valid_to": "3000-01-01"}, "valid_to"),
         ({"valid_to": True}, "valid_to"),
+        ({"valid_to": "2026-12-31", "replace_later": True}, "replace_later"),
+        ({"replace_later": "yes"}, "replace_later"),
+        ({"replace_later": 1}, "replace_later"),
+        ({"replace_later": None}, "replace_later"),
         ([], "body"),
         (None, "body"),
     ):
@@ -298,6 +402,7 @@ async def test_days_at_the_end_of_the_calendar(client: httpx2.AsyncClient, docto
     await doctor.plan(**WEEK, valid_from="2999-12-31", valid_to="2999-12-31")
     assert (await hours(doctor, "2999-12-30"))["monday"] == []
     assert (await hours(doctor, "1900-01-01"))["valid_from"] == "1900-01-01"
+    assert (await hours(doctor))["valid_to"] == "2999-12-30"
     await doctor.plan(**daily(["09:00", "10:00"]), valid_from="2999-12-31")
     asked = {"from": "2999-12-31T00:00:00Z"}
     assert (await free(client, doctor, **asked))[0] == ("2999-12-31T14:00:00Z", "2999-12-31T15:00:00Z")

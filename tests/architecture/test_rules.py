@@ -235,6 +235,7 @@ def test_every_page_names_whom_it_is_for() -> None:
         "POST /practice/visits/{appointment_id:uuid}/move": "DoctorPage",
         "GET /practice/hours": "DoctorPage",
         "POST /practice/hours": "DoctorPage",
+        "POST /practice/hours/later/{valid_from}/cancel": "DoctorPage",
         "GET /practice/hours/extra": "DoctorPage",
         "POST /practice/hours/extra": "DoctorPage",
         "POST /practice/hours/extra/{availability_id:uuid}/remove": "DoctorPage",
@@ -285,6 +286,7 @@ UNRECORDED_PAGES = {
     "free time, which shows a patient nobody but herself": {"GET /visit/pick", "GET /practice/hours/explain"},
     "a doctor's own rules, which tell of no patient": {
         "GET /practice/hours",
+        "POST /practice/hours/later/{valid_from}/cancel",
         "GET /practice/hours/extra",
         "POST /practice/hours/extra",
         "POST /practice/hours/extra/{availability_id:uuid}/remove",
@@ -365,6 +367,7 @@ def test_every_route_names_who_may_call_it() -> None:
         "PATCH /doctors/me": "DoctorActor",
         "PUT /doctors/me/hours": "DoctorActor",
         "GET /doctors/me/hours": "DoctorActor",
+        "DELETE /doctors/me/hours/{valid_from}": "DoctorActor",
         "POST /doctors/me/time-off": "DoctorActor",
         "GET /doctors/me/time-off": "DoctorActor",
         "DELETE /doctors/me/time-off/{time_off_id:uuid}": "DoctorActor",
@@ -417,6 +420,7 @@ UNRECORDED = {
     "a doctor's own rules, which tell of no patient": {
         "GET /doctors/me",
         "GET /doctors/me/hours",
+        "DELETE /doctors/me/hours/{valid_from}",
         "GET /doctors/me/time-off",
         "DELETE /doctors/me/time-off/{time_off_id:uuid}",
         "POST /doctors/me/visit-types",

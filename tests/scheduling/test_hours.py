@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.scheduling.availability import Availability, Rules, open_windows
-from app.scheduling.hours import DayWindow, cut, find_overlap, hours_of_week, to_availabilities, when_shown
+from app.scheduling.hours import DayWindow, cut, find_overlap, to_availabilities, when_shown
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant
 from app.scheduling.recurrence import find_fault, starts_between
 from app.scheduling.zones import day_span, midnight
@@ -61,9 +61,10 @@ def test_there_is_an_overlap_if_a_quarter_of_an_hour_is_named_twice(hours: dict[
 
 def test_equal_hours_are_kept_as_one_rule() -> None:
     hours = {MONDAY: [(540, 720), NINE_TO_FIVE], WEDNESDAY: [NINE_TO_FIVE]}
-    assert to_availabilities(hours, date(2026, 6, 2), None) == [
-        Availability(wall("2026-06-08T09:00"), wall("2026-06-08T12:00"), "FREQ=WEEKLY;BYDAY=MO"),
-        Availability(wall("2026-06-03T09:00"), wall("2026-06-03T17:00"), "FREQ=WEEKLY;BYDAY=MO,WE"),
+    begins = date(2026, 6, 2)
+    assert to_availabilities(hours, begins, None) == [
+        Availability(wall("2026-06-08T09:00"), wall("2026-06-08T12:00"), "FREQ=WEEKLY;BYDAY=MO", plan_begins=begins),
+        Availability(wall("2026-06-03T09:00"), wall("2026-06-03T17:00"), "FREQ=WEEKLY;BYDAY=MO,WE", plan_begins=begins),
     ]
 
 
@@ -84,32 +85,16 @@ def test_a_plan_holds_from_its_first_day_to_its_last() -> None:
         "2026-06-09 13:00–21:00Z",
         "2026-06-16 02:00–06:00Z",
     ]
-    assert any(hours_of_week(plan, date(2026, 6, 15)).values())
-    assert not any(hours_of_week(plan, date(2026, 6, 16)).values())
 
 
 def test_a_plan_that_is_over_before_it_begins_is_none() -> None:
     assert to_availabilities({MONDAY: [NINE_TO_FIVE]}, date(2026, 6, 2), date(2026, 6, 7)) == []
 
 
-@given(plans, days, st.integers(0, 400))
-def test_a_plan_is_read_as_it_was_said(hours: dict[int, list[DayWindow]], valid_from: date, later: int) -> None:
-    plan = to_availabilities(hours, valid_from, None)
-    assert hours_of_week(plan, valid_from + timedelta(days=later)) == {
-        weekday: sorted(set(hours.get(weekday, ()))) for weekday in range(7)
-    }
-
-
 @given(plans, days)
 def test_every_rule_of_a_plan_begins_with_its_first_occurrence(hours: dict[int, list[DayWindow]], start: date) -> None:
     for each in to_availabilities(hours, start, None):
         assert find_fault(each.recurrence or "", each.starts) is None
-
-
-def test_the_week_in_which_a_plan_begins_has_only_what_is_left_of_it() -> None:
-    plan = to_availabilities({MONDAY: [NINE_TO_FIVE], TUESDAY: [NINE_TO_FIVE]}, date(2026, 6, 2), None)
-    week = hours_of_week(plan, date(2026, 6, 1))
-    assert {weekday: windows for weekday, windows in week.items() if windows} == {TUESDAY: [NINE_TO_FIVE]}
 
 
 def begins(availabilities: list[Availability]) -> list[tuple[datetime, datetime]]:
@@ -147,7 +132,9 @@ def test_a_plan_that_was_cut_can_be_cut_again() -> None:
     assert before == replace(
         plan, last_ends=midnight(date(2026, 7, 1)) - timedelta(microseconds=1) + timedelta(hours=8)
     )
-    assert after == replace(plan, starts=wall("2026-08-03T09:00"), ends=wall("2026-08-03T17:00"))
+    assert after == replace(
+        plan, starts=wall("2026-08-03T09:00"), ends=wall("2026-08-03T17:00"), plan_begins=date(2026, 8, 1)
+    )
     assert cut(before, date(2026, 7, 1), None) == [before]
     assert cut(after, date(2026, 1, 1), None) == []
     assert cut(after, date(2026, 1, 1), date(2026, 2, 1)) == [after]

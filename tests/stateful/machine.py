@@ -15,7 +15,7 @@ from app.scheduling.recurrence import read_recurrence
 from app.scheduling.status import Action
 from app.services import booking, lifecycle, offers, practice, schedule
 from app.services.booking import Wanted
-from tests.stateful.hours import DAY, MINUTE, Doctor, Kind, day_of, midnight
+from tests.stateful.hours import DAY, MINUTE, Doctor, Kind, day_of, days_between, midnight
 from tests.stateful.model import ACTIONS, Clinic
 from tests.stateful.stage import HOUR, Stage, stretches
 from tests.stateful.worlds import (
@@ -113,7 +113,7 @@ class Practice(Stage):
         answer = self.agree(
             "set hours",
             lambda session: schedule.set_weekly_hours(
-                session, me, hours, valid_from=first, valid_to=last, now=self.now
+                session, me, hours, valid_from=first, valid_to=last, replace_later=last is None, now=self.now
             ),
             lambda _: self.clinic.set_hours(me.id, hours, first, last),
         )
@@ -330,6 +330,8 @@ class Practice(Stage):
         slots = self.clinic.slots(doctor, kind, soon, viewer)[:1]
         assert slots == [each for each in stretches([found.slot] if found.slot else []) if each[0] < soon[1]]
         me, today = self.actor(doctor.id), day_of(self.now, doctor.time_zone)
-        week = self.world.read(lambda session: schedule.get_weekly_hours(session, me, first=None, now=self.now))
-        days = (today + number * DAY for number in range(7))
-        assert week.hours == {day.weekday(): sorted(doctor.plan_on(day).hours.get(day.weekday(), ())) for day in days}
+        plan = self.world.read(lambda session: schedule.get_weekly_hours(session, me, first=None, now=self.now))
+        assert plan.current.first == today
+        for each in (plan.current, *plan.later):
+            for day in days_between(each.first, min(each.last or date.max, each.first + 6 * DAY)):
+                assert each.hours[day.weekday()] == sorted(doctor.plan_on(day).hours.get(day.weekday(), ())), day

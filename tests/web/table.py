@@ -51,7 +51,7 @@ PAGES: Table = {
         (DOCTOR, "/practice/visits/{cancelled}"),
     ],
     "/practice/visits/{appointment_id:uuid}/move": [(DOCTOR, "/practice/visits/{visit}/move")],
-    "/practice/hours": [(DOCTOR, "/practice/hours")],
+    "/practice/hours": [(DOCTOR, "/practice/hours"), (DOCTOR, "/practice/hours?day=2027-07-01")],
     "/practice/hours/extra": [(DOCTOR, "/practice/hours/extra")],
     "/practice/hours/time-off": [(DOCTOR, "/practice/hours/time-off")],
     "/practice/hours/time-off/preview": [(DOCTOR, "/practice/hours/time-off/preview?first=2026-12-04&last=2026-12-09")],
@@ -116,6 +116,7 @@ class World:
         patient = await Person.join(client, "patient", name=RIGHT_TO_LEFT)
         world = cls(client, {DOCTOR: doctor, PATIENT: patient, ADMIN: admin}, clock)
         await doctor.plan(**{day: [["09:00", "12:00"], ["13:00", "17:00"]] for day in ("monday", "tuesday", "friday")})
+        await doctor.plan(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
         await doctor.change(languages=["en", "de"], bio="Skin, hair and nails.", min_notice_minutes=30)
         offered = await doctor.offer(duration_minutes=20, buffer_after_minutes=10)
         world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": offered["id"]}

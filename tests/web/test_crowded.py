@@ -45,6 +45,17 @@ async def doctor(join: Join, forms: Forms) -> Person:
     return doctor
 
 
+async def test_a_plan_for_each_week_of_half_a_year(doctor: Person, client: httpx2.AsyncClient) -> None:
+    for number in range(MANY):
+        first = FIRST + timedelta(weeks=number)
+        windows = [[f"{hour:02}:{number:02}", f"{hour:02}:45"] for hour in range(7)]
+        week = {day: windows[index:] for index, day in enumerate(("monday", "tuesday", "thursday", "sunday"))}
+        await doctor.plan(**week, valid_from=f"{first:%Y-%m-%d}", valid_to=f"{first + timedelta(days=6):%Y-%m-%d}")
+    shown = await client.get("/practice/hours?day=2026-12-07")
+    assert await weigh(client, shown) < MOST_BYTES
+    assert f"And {MANY + 2 - MOST_LISTED} plans more." in shown.text
+
+
 async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -> None:
     for number in range(MANY):
         day = FIRST + timedelta(days=7 * number)

@@ -85,6 +85,77 @@ async def test_a_week_that_cannot_be_saved_is_shown_again(
     assert (await doctor.get("/doctors/me/hours")).json()["monday"][0] == ["09:00", "12:00"]
 
 
+async def save_as_shown(forms: Forms, where: str, **typed: str) -> httpx2.Response:
+    """Sends the form for hours with what stands in it, but for what is typed."""
+    shown = await forms.client.get(where)
+    action = re.search(r'action="(/practice/hours\?day=[^"]+)"', shown.text)
+    assert action
+    return await forms.send(action[1], on=where, **fields_of(shown.text) | typed)
+
+
+async def test_one_plan_is_shown_at_a_time_and_saving_it_changes_nothing(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await doctor.plan(monday=[["10:00", "11:00"]], valid_from="2026-12-04")
+    await doctor.plan(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
+    kept = (await doctor.get("/doctors/me/availability")).json()
+    for where, dates, monday, last in (
+        ("", "In effect until Thursday 3 December", "09:00", ""),
+        ("?day=2026-12-10", "Friday 4 December \u2013 Wednesday 30 June 2027", "10:00", ""),
+        ("?day=2027-07-31", "Thursday 1 July 2027 \u2013 Tuesday 31 August 2027", "00:00", ""),
+        ("?day=2031-01-01", "From Wednesday 1 September 2027 on", "10:00", ""),
+    ):
+        html = (await client.get(HOURS + where)).text
+        shown = fields_of(html)
+        assert f'<p class="soft">{dates}</p>' in html
+        assert (shown["monday_0_from"], shown["valid_to"]) == (monday, last)
+        assert (await save_as_shown(forms, HOURS + where)).headers["location"] == HOURS
+        assert (await doctor.get("/doctors/me/availability")).json() == kept, where
+
+
+async def test_the_last_day_of_the_last_plan_is_kept_unless_it_is_emptied(doctor: Person, forms: Forms) -> None:
+    await doctor.plan(valid_from="2027-07-01")
+    kept = (await doctor.get("/doctors/me/availability")).json()
+    assert (await save_as_shown(forms, HOURS)).status_code == 303
+    assert (await doctor.get("/doctors/me/availability")).json() == kept
+    assert (await save_as_shown(forms, HOURS, valid_to="")).status_code == 303
+    assert (await doctor.get("/doctors/me/hours")).json()["valid_to"] is None
+
+
+async def test_later_plans_are_listed_kept_and_cancelled(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    assert "Your plans" not in (await client.get(HOURS)).text
+    await doctor.plan(
+        **{day: [["08:00", "11:00"]] for day in ("monday", "tuesday", "friday")},
+        valid_from="2027-07-01",
+        valid_to="2027-08-31",
+    )
+    assert (await save_as_shown(forms, HOURS, monday_1_to="16:00")).status_code == 303
+    planned = (await doctor.get("/doctors/me/hours")).json()
+    assert planned["monday"] == planned["later"][1]["monday"] == [["09:00", "12:00"], ["13:00", "16:00"]]
+    html = (await client.get(HOURS)).text
+    listed = html[html.index("Your plans") :]
+    assert "Monday \u2013 Tuesday: 08:00\u201311:00" in listed
+    assert listed.index("In effect until Wednesday 30 June 2027") < listed.index("Thursday 1 July 2027 \u2013")
+    assert "The same as today" in listed[listed.index("From Wednesday 1 September 2027 on") :]
+    assert listed.count("Cancel this plan") == 1
+    cancel = f"{HOURS}/later/2027-07-01/cancel"
+    assert (await forms.send(cancel, on=HOURS)).headers["location"] == HOURS
+    assert (await doctor.get("/doctors/me/hours")).json()["later"] == []
+    gone = await forms.send(cancel, on=HOURS)
+    assert gone.status_code == 404
+
+
+async def test_all_later_plans_are_replaced_if_that_is_chosen(doctor: Person, forms: Forms) -> None:
+    await doctor.plan(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
+    refused = await save_as_shown(forms, HOURS, replace_later="yes", valid_to="2027-01-31")
+    assert refused.status_code == 422
+    assert "Leave the last day empty" in refused.text
+    assert (await save_as_shown(forms, HOURS, replace_later="yes")).status_code == 303
+    assert (await doctor.get("/doctors/me/hours")).json()["later"] == []
+
+
 async def test_who_is_booked_is_shown_before_time_off_is_taken(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:

@@ -1,0 +1,17 @@
+"""A weekly plan keeps the day on which it begins: on that day itself the doctor may be closed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("availabilities", sa.Column("plan_begins", sa.Date(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("availabilities", "plan_begins")
