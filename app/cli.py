@@ -141,6 +141,7 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
                     role=Role.ADMIN,
                     now=clock.now(),
                     refuse_weak=True,
+                    confirmed=True,
                 )
     finally:
         passwords.close()

@@ -100,6 +100,7 @@ async def _register(
         role=role,
         now=joined,
         refuse_weak=False,
+        confirmed=True,
         **public,
     )
     return Actor(user.id, user.role, user.name)

@@ -50,6 +50,7 @@ from app.web import (
     account,
     assets,
     booking,
+    confirmation,
     office_accounts,
     office_trail,
     office_visits,
@@ -106,6 +107,11 @@ def create_app(
         seals = sealing.Memory()
         app.state.metrics.show_audit_trail(seals)
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
+            log.info(
+                "confirmed e-mail addresses are %s; approval of doctors is %s",
+                "required" if settings.requires_confirmed_email else "optional",
+                settings.doctor_approval,
+            )
             async with (
                 open_resources(settings, clock, mailer) as resources,
                 repeating(
@@ -173,6 +179,7 @@ def create_app(
         booking,
         appointment_pages,
         account,
+        confirmation,
         second_factor_pages,
         practice_day,
         practice_visit,

@@ -83,6 +83,7 @@ async def open_clinic(resources: Resources) -> None:
                 role=role,
                 now=NOW,
                 refuse_weak=False,
+                confirmed=True,
                 approved=False,
                 **(public if role is Role.DOCTOR else {}),
             )

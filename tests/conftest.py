@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
 from app.adapters.mail import Mail
+from app.core.mail_kinds import MailKind
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.session import Sessions
@@ -115,7 +116,13 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture
 def mails() -> list[Mail]:
-    """What the application has sent."""
+    """What the application has sent, but for the codes that confirm addresses."""
+    return []
+
+
+@pytest.fixture
+def confirmations() -> list[Mail]:
+    """The codes that confirm addresses: each registration sends one."""
     return []
 
 
@@ -126,9 +133,11 @@ def assembled() -> FastAPI:
 
 
 @pytest.fixture
-async def app(assembled: FastAPI, settings: Settings, clock: SetClock, mails: list[Mail]) -> AsyncIterator[FastAPI]:
+async def app(
+    assembled: FastAPI, settings: Settings, clock: SetClock, mails: list[Mail], confirmations: list[Mail]
+) -> AsyncIterator[FastAPI]:
     async def deliver(mail: Mail) -> None:
-        mails.append(mail)
+        (confirmations if mail.kind is MailKind.EMAIL_CONFIRMATION else mails).append(mail)
 
     async with open_resources(settings, clock, deliver) as assembled.state.resources:
         yield assembled
@@ -193,6 +202,27 @@ def join(client: httpx2.AsyncClient) -> Join:
         return await Person.join(client, role, **fields)
 
     return join
+
+
+type Confirm = Callable[[Person], Awaitable[Person]]
+
+
+@pytest.fixture
+def confirm(confirmations: list[Mail]) -> Confirm:
+    """Confirms the address of somebody with the newest code that was sent there."""
+
+    async def confirm(person: Person) -> Person:
+        token = [read_token(mail) for mail in confirmations if mail.to == person.email][-1]
+        answer = await person.post("/auth/confirm-email", {"token": token})
+        assert answer.status_code == 204, answer.text
+        return person
+
+    return confirm
+
+
+def read_token(mail: Mail) -> str:
+    """The code that stands by itself in a message."""
+    return mail.text.split("\n\n")[1]
 
 
 @pytest.fixture

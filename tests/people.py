@@ -180,5 +180,6 @@ async def make_admin(resources: Resources, client: httpx2.AsyncClient, now: date
             role=Role.ADMIN,
             now=now,
             refuse_weak=False,
+            confirmed=True,
         )
     return Person(client, str(user.id), user.email, user.name, await log_in(client, user.email))

@@ -4,11 +4,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from app.core.mail_kinds import MailKind
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A message to one person."""
 
+    kind: MailKind
     to: str
     subject: str
     text: str
@@ -21,6 +24,7 @@ type Mailer = Callable[[Mail], Awaitable[None]]
 def password_reset_mail(address: str, token: str) -> Mail:
     """What somebody receives who forgot the password."""
     return Mail(
+        kind=MailKind.PASSWORD_RESET,
         to=address,
         subject="Choose a new password",
         text=(
@@ -31,9 +35,25 @@ def password_reset_mail(address: str, token: str) -> Mail:
     )
 
 
+def email_confirmation_mail(address: str, token: str) -> Mail:
+    """The code that confirms an address."""
+    return Mail(
+        kind=MailKind.EMAIL_CONFIRMATION,
+        to=address,
+        subject="Confirm your e-mail address",
+        text=(
+            "An account was created with this address. Sign in and type this code on the page /confirm-email within "
+            f"24 hours (programs: POST /auth/confirm-email):\n\n{token}\n\n"
+            "If you did not create the account, do nothing: without this code it stays unconfirmed. You can take it "
+            "over by choosing a new password on the page /forgotten."
+        ),
+    )
+
+
 def password_changed_mail(address: str) -> Mail:
     """What somebody receives whose password was changed."""
     return Mail(
+        kind=MailKind.PASSWORD_CHANGED,
         to=address,
         subject="Your password was changed",
         text=(
@@ -45,24 +65,38 @@ def password_changed_mail(address: str) -> Mail:
 
 def second_factor_set_up_mail(address: str) -> Mail:
     """What somebody receives whose log-in asks for a second factor from now on."""
-    return _notice(address, "A second factor was set up", "From now on a log-in to your account asks for a code.")
+    return _notice(
+        MailKind.SECOND_FACTOR_SET_UP,
+        address,
+        "A second factor was set up",
+        "From now on a log-in to your account asks for a code.",
+    )
 
 
 def second_factor_removed_mail(address: str) -> Mail:
     """What somebody receives whose second factor was removed, by herself or by an administrator."""
     return _notice(
-        address, "Your second factor was removed", "A log-in to your account asks for nothing but the password now."
+        MailKind.SECOND_FACTOR_REMOVED,
+        address,
+        "Your second factor was removed",
+        "A log-in to your account asks for nothing but the password now.",
     )
 
 
 def recovery_codes_renewed_mail(address: str) -> Mail:
     """What somebody receives who has new recovery codes."""
-    return _notice(address, "Your recovery codes were renewed", "There are new ones; those from before work no longer.")
+    return _notice(
+        MailKind.RECOVERY_CODES_RENEWED,
+        address,
+        "Your recovery codes were renewed",
+        "There are new ones; those from before work no longer.",
+    )
 
 
 def recovery_code_used_mail(address: str) -> Mail:
     """What somebody receives to whose account a recovery code opened the door."""
     return _notice(
+        MailKind.RECOVERY_CODE_USED,
         address,
         "A recovery code was used",
         "Somebody logged in to your account with a recovery code in place of the authenticator's.",
@@ -72,14 +106,16 @@ def recovery_code_used_mail(address: str) -> Mail:
 def session_ended_mail(address: str) -> Mail:
     """What somebody receives whose refresh token came a second time."""
     return _notice(
+        MailKind.SESSION_ENDED,
         address,
         "A session was ended",
         "A refresh token of your account was used a second time, so it may have been stolen. Its session has ended.",
     )
 
 
-def _notice(address: str, subject: str, what: str) -> Mail:
+def _notice(kind: MailKind, address: str, subject: str, what: str) -> Mail:
     return Mail(
+        kind=kind,
         to=address,
         subject=subject,
         text=(

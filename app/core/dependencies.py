@@ -192,11 +192,15 @@ async def welcome(request: Request, resources: Resources, actor: Actor) -> None:
 
 
 def require(
-    *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
+    *roles: Role,
+    setting_up: bool = False,
+    booking: bool = False,
+    find: Callable[..., Awaitable[Actor | None]] = find_viewer,
 ) -> Callable[..., Awaitable[Actor]]:
     """A dependency on a caller with one of these roles, however she is found.
 
-    ``setting_up`` admits her without the second factor that her role may ask for.
+    ``setting_up`` admits her without the second factor that her role may ask for. ``booking`` asks for a confirmed
+    address where the settings do.
     """
 
     async def authenticate(caller: Annotated[Actor | None, Depends(find)], request: Request) -> Actor:
@@ -206,9 +210,17 @@ def require(
             raise DomainError("wrong_role")
         if not setting_up and _lacks_second_factor(caller, _resources(request).settings):
             raise DomainError("set_up_second_factor")
+        if booking:
+            check_email_confirmed(caller, _resources(request).settings)
         return caller
 
     return authenticate
+
+
+def check_email_confirmed(caller: Actor, settings: Settings) -> None:
+    """Raises ``email_not_confirmed`` where the settings ask for a confirmed address and the caller's is not."""
+    if settings.requires_confirmed_email and not caller.email_confirmed:
+        raise DomainError("email_not_confirmed")
 
 
 def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
@@ -221,6 +233,8 @@ Public = Annotated[None, Depends(public)]
 Viewer = Annotated[Actor | None, Depends(find_viewer)]
 """Everybody; who has logged in may see a little more."""
 PatientActor = Annotated[Actor, Depends(require(Role.PATIENT))]
+BookingActor = Annotated[Actor, Depends(require(Role.PATIENT, booking=True))]
+"""A ``PatientActor`` whose e-mail address is confirmed, where the settings ask for that."""
 DoctorActor = Annotated[Actor, Depends(require(Role.DOCTOR))]
 AdminActor = Annotated[Actor, Depends(require(Role.ADMIN))]
 AnyActor = Annotated[Actor, Depends(require(*Role))]

@@ -36,6 +36,10 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "invalid_refresh_token": (Kind.UNAUTHENTICATED, "The session has ended, or this token was used before. Log in."),
     "log_in_again": (Kind.FORBIDDEN, "This asks for a log-in within the last ten minutes. Log in again first."),
     "set_up_second_factor": (Kind.FORBIDDEN, "Your role asks for a second factor. Set one up first."),
+    "email_not_confirmed": (
+        Kind.FORBIDDEN,
+        "Confirm your e-mail address first, with the code that was sent to it.",
+    ),
     "too_many_attempts": (Kind.THROTTLED, "There were too many attempts to log in. Wait, or reset the password."),
     "wrong_role": (Kind.FORBIDDEN, "Your role does not allow this."),
     "not_found": (Kind.NOT_FOUND, "There is no such thing, or it is not yours."),
@@ -61,6 +65,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "too_late": (Kind.CONFLICT, "It is too late to change this online. Patients can call the practice."),
     "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
+    "doctor_not_confirmed": (Kind.CONFLICT, "The doctor has not confirmed their e-mail address yet."),
     "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),
     "has_appointments": (Kind.CONFLICT, "Patients still expect you. Cancel what is booked first."),
     "too_many": (Kind.CONFLICT, "There are as many of these as there may be. Remove some first."),
@@ -68,8 +73,16 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "version_mismatch": (Kind.OUTDATED, "It has changed since you read it. Read it again and decide anew."),
     "key_reused": (Kind.INVALID, "This Idempotency-Key was sent before, with another request. Choose a new one."),
     "invalid_request": (Kind.INVALID, "The request is not valid; see the fields named in errors."),
+    "invalid_confirmation_token": (
+        Kind.INVALID,
+        "The confirmation token is wrong, used, replaced or expired. Ask for a new one.",
+    ),
     "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
     "too_many_requests": (Kind.THROTTLED, "Too many requests. Try again later; Retry-After says when."),
+    "too_many_messages": (
+        Kind.THROTTLED,
+        "Several of these messages were sent within the hour. Look in your mailbox, or try again later.",
+    ),
     "foreign_form": (Kind.FORBIDDEN, "The form is not one that our pages have given to this browser."),
     "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),
 }

@@ -44,6 +44,7 @@ class Actor:
     name: str
     login: Login | None = None
     """None for who does not come over HTTP."""
+    email_confirmed: bool = False
 
     def get_login(self) -> Login:
         """The session; ``not_authenticated`` without one."""

@@ -56,7 +56,11 @@ class Settings(BaseSettings):
     session_idle_minutes: Annotated[PositiveInt, Field(le=90 * 24 * 60)] = 60
     session_hours: Annotated[PositiveInt, Field(le=365 * 24)] = 24
     require_second_factor: Literal["nobody", "staff", "everybody"] = "nobody"
+    email_confirmation: Literal["", "optional", "required"] = ""
+    """Empty: ``required`` in production, else ``optional``."""
     doctor_approval: Literal["open", "required"] = "open"
+    max_mails_per_hour: Annotated[PositiveInt, Field(le=1000)] = 5
+    """Of one kind, to one address."""
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
     allow_older_time_zones: bool = False
@@ -93,6 +97,17 @@ class Settings(BaseSettings):
     def refuses_weak_passwords(self) -> bool:
         """Whether a password that is easy to guess is refused."""
         return self.environment == "production"
+
+    @property
+    def requires_confirmed_email(self) -> bool:
+        """Whether an account has to confirm its address before it books or is booked."""
+        required = "required" if self.environment == "production" else "optional"
+        return (self.email_confirmation or required) == "required"
+
+    @property
+    def lists_new_doctors(self) -> bool:
+        """Whether a doctor is listed at the registration, with nothing left to confirm or to approve."""
+        return self.doctor_approval == "open" and not self.requires_confirmed_email
 
     @property
     def sealing_secret(self) -> str:

@@ -5,7 +5,7 @@ from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
 from app.models.offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
-from app.models.user import PasswordReset, User
+from app.models.user import EmailConfirmation, MailCount, PasswordReset, User
 
 __all__ = [
     "Appointment",
@@ -15,10 +15,12 @@ __all__ = [
     "Availability",
     "Doctor",
     "DoctorLanguage",
+    "EmailConfirmation",
     "IdempotencyKey",
     "KnownDevice",
     "LoginAttempt",
     "LoginSession",
+    "MailCount",
     "Offer",
     "PasswordReset",
     "RecoveryCode",

@@ -25,6 +25,8 @@ class User(Base):
     role: Mapped[Role] = mapped_column(stored_enum(Role))
     password_hash: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    email_confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when the owner is known to receive mail at the address."""
     suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Since when an administrator keeps her out."""
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -42,3 +44,24 @@ class PasswordReset(Base):
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class EmailConfirmation(Base):
+    """The token that was mailed to an account to confirm its address; a new one replaces the one before."""
+
+    __tablename__ = "email_confirmations"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MailCount(Base):
+    """How many messages of one kind were sent to one address since its current hour began."""
+
+    __tablename__ = "mail_counts"
+
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Of the address and the kind."""
+    count: Mapped[int]
+    hour_began_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -27,6 +27,7 @@ class AccountRecord:
     suspended_at: datetime | None
     erased_at: datetime | None
     approved_at: datetime | None
+    email_confirmed_at: datetime | None
     second_factor: bool
 
     @property
@@ -58,6 +59,7 @@ _RECORD: Select[*tuple[Any, ...]] = (
         User.suspended_at,
         User.erased_at,
         Doctor.approved_at,
+        User.email_confirmed_at,
         SecondFactor.confirmed_at.is_not(None),
     )
     .outerjoin(Doctor, Doctor.id == User.id)

@@ -11,6 +11,7 @@ from app.models import (
     Appointment,
     Availability,
     Doctor,
+    EmailConfirmation,
     IdempotencyKey,
     KnownDevice,
     LoginSession,
@@ -61,7 +62,7 @@ async def erase_doctor(session: Session, user_id: UUID, now: datetime) -> None:
 
 async def erase_user(session: Session, user_id: UUID, now: datetime) -> None:
     """Leaves of an account nothing but its id, its role and its dates; the address can be registered again."""
-    for table in (LoginSession, KnownDevice, PasswordReset, RecoveryCode, SecondFactor):
+    for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, RecoveryCode, SecondFactor):
         await session.execute(delete(table).where(table.user_id == user_id))
     # Her own answers, and those in which somebody else was told of her.
     await session.execute(

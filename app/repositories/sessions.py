@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -50,7 +51,13 @@ _RECORD = select(
 
 _USERS, _SESSIONS = table_of(User), table_of(LoginSession)
 _FOUND = (
-    select(_USERS.c.role, _USERS.c.name, _SESSIONS.c.created_at, _SESSIONS.c.second_factor)
+    select(
+        _USERS.c.role,
+        _USERS.c.name,
+        _USERS.c.email_confirmed_at,
+        _SESSIONS.c.created_at,
+        _SESSIONS.c.second_factor,
+    )
     .join(_USERS, _USERS.c.id == _SESSIONS.c.user_id)
     .where(
         _SESSIONS.c.id == bindparam("session_id"),
@@ -67,7 +74,12 @@ async def find_actor(session: Session, claims: AccessClaims) -> Actor | None:
     if not found:
         return None
     [row] = found
-    return Actor(claims.user_id, row.role, row.name, Login(claims.session_id, row.created_at, row.second_factor))
+    return _actor(claims, row)
+
+
+def _actor(claims: AccessClaims, row: Any) -> Actor:
+    login = Login(claims.session_id, row.created_at, row.second_factor)
+    return Actor(claims.user_id, row.role, row.name, login, email_confirmed=row.email_confirmed_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +104,7 @@ async def find_visitor(session: Session, claims: AccessClaims, now: datetime) ->
     if not (found := await session.fetch(_VISITOR, this)):
         return None
     [row] = found
-    login = Login(claims.session_id, row.created_at, row.second_factor)
-    return VisitorRecord(Actor(claims.user_id, row.role, row.name, login), row.refreshed_at, row.ends_at)
+    return VisitorRecord(_actor(claims, row), row.refreshed_at, row.ends_at)
 
 
 async def insert_session(

@@ -29,6 +29,7 @@ class UserRecord:
     name: str
     role: Role
     created_at: datetime
+    email_confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,13 @@ async def insert_user(session: Session, user: UserRecord, password_hash: str) ->
         "role": user.role,
         "password_hash": password_hash,
         "created_at": user.created_at,
+        "email_confirmed_at": user.email_confirmed_at,
     }
     if not await insert_unless_taken(session, User, values):
         raise DomainError("email_taken")
 
 
-_RECORD = select(User.id, User.email, User.name, User.role, User.created_at)
+_RECORD = select(User.id, User.email, User.name, User.role, User.created_at, User.email_confirmed_at)
 _MAY_LOG_IN = (User.suspended_at.is_(None), User.erased_at.is_(None))
 
 

@@ -13,6 +13,7 @@ from app.core.permissions import Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
 from app.routers.idempotency import Idempotent
+from app.routers.mailing import send_after_answer
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
@@ -68,12 +69,24 @@ async def get_account(user_id: UUID, _: AdminActor, session: DbSession, trail: T
     return note(trail, await accounts.get_account(session, user_id))
 
 
-@router.post("/users/{user_id:uuid}/approve", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
+@router.post(
+    "/users/{user_id:uuid}/approve",
+    response_model=wire.Account,
+    responses=responses(*_DECISION_ERRORS, "doctor_not_confirmed"),
+)
 async def approve_doctor(
-    user_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, now: Now, trail: Trail, __: Idempotent
+    user_id: UUID,
+    body: wire.Decision,
+    _: AdminActor,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    trail: Trail,
+    __: Idempotent,
 ) -> AccountRecord:
-    """List a doctor who has registered, so that patients can book her. Needed with `DOCTOR_APPROVAL=required`."""
-    return note(trail, await administration.approve_doctor(session, user_id, now), body.reason)
+    """List a doctor who has registered, so that patients can book. Needed with `DOCTOR_APPROVAL=required`."""
+    account = await administration.approve_doctor(session, resources.settings, user_id, now)
+    return note(trail, account, body.reason)
 
 
 @router.post(
@@ -126,7 +139,7 @@ async def remove_second_factor_of_user(
     account, removed = await administration.remove_second_factor(session, actor, user_id)
     note(trail, account)
     if removed:
-        tasks.add_task(resources.mailer, second_factor_removed_mail(account.email))
+        send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
 
 
 @router.post("/break-glass", responses=responses(*_ERRORS, "body_too_large", "invalid_request", "busy"))

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field, TypeAdapter
 
-from app.core.dependencies import AnyActor, DbSession, DoctorActor, Now, PatientActor
+from app.core.dependencies import AnyActor, BookingActor, DbSession, DoctorActor, Now
 from app.core.permissions import Actor
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, PageKey, VersionRecord
@@ -95,6 +95,7 @@ async def list_doctors_appointments(
         **responses(
             "not_authenticated",
             "wrong_role",
+            "email_not_confirmed",
             "not_found",
             *REFUSALS,
             "wrong_length",
@@ -109,7 +110,7 @@ async def list_doctors_appointments(
 async def book_appointment(
     body: wire.NewAppointment,
     response: Response,
-    actor: PatientActor,
+    actor: BookingActor,
     session: DbSession,
     now: Now,
     trail: Trail,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Form, Response, status
 
 from app.adapters.mail import (
+    email_confirmation_mail,
     password_changed_mail,
     password_reset_mail,
     recovery_code_used_mail,
@@ -29,12 +30,13 @@ from app.core.security import issue_access_token
 from app.repositories import users
 from app.repositories.users import UserRecord
 from app.routers.devices import set_device
+from app.routers.mailing import send_after_answer
 from app.routers.problems import answer, responses
 from app.routers.requests import StrictRoute
 from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
-from app.services import accounts, sessions
+from app.services import accounts, confirmation, sessions
 from app.services.sessions import Grant, ReusedTokenError
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
@@ -55,14 +57,18 @@ async def register(
     session: DbSession,
     client: RequestClient,
     now: Now,
+    tasks: BackgroundTasks,
     _: Public,
 ) -> UserRecord:
     """Create an account, as a doctor or as a patient.
 
+    A code is sent to the address, for `POST /auth/confirm-email`. Depending on the operator's settings it is needed
+    before a patient can book and a doctor is listed.
+
     An address that looks the same as a registered one, in another case or with look-alike letters, is taken too.
     In production, a password that is common, is your name or address, or is made of words like "doctor" is refused.
     """
-    return await accounts.register(
+    user = await accounts.register(
         session,
         passwords,
         email=body.email,
@@ -73,9 +79,50 @@ async def register(
         time_zone=body.time_zone or "UTC",
         now=now,
         refuse_weak=resources.settings.refuses_weak_passwords,
-        approved=resources.settings.doctor_approval == "open",
+        approved=resources.settings.lists_new_doctors,
         client=client,
     )
+    token = await confirmation.issue_token(session, user.id, now)
+    send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
+    return user
+
+
+@router.post(
+    "/confirm-email",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "invalid_confirmation_token", "body_too_large", "invalid_request", "busy"),
+)
+async def confirm_email(
+    body: wire.EmailConfirmation,
+    actor: AccountActor,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    _: Trail,
+) -> None:
+    """Confirm your e-mail address, with the code that was sent to it.
+
+    The code works once, for 24 hours, and only for the account that it was sent for. Choosing a new password with a
+    reset token confirms the address, too.
+    """
+    await confirmation.confirm_email(session, resources.settings, actor, body.token.get_secret_value(), now)
+
+
+@router.post(
+    "/resend-confirmation",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "too_many_messages", "invalid_request", "busy"),
+)
+async def resend_confirmation(
+    actor: AccountActor, resources: AppResources, session: DbSession, now: Now, tasks: BackgroundTasks, _: Trail
+) -> None:
+    """Have a new code sent to your e-mail address; earlier ones stop working.
+
+    Nothing is sent if the address is confirmed already.
+    """
+    if requested := await confirmation.request_confirmation(session, resources.settings, actor, now):
+        # Counted already: it must not be counted again, and left out, after the answer.
+        tasks.add_task(resources.mailer, email_confirmation_mail(*requested))
 
 
 @router.post(
@@ -122,7 +169,7 @@ async def login(
         now=now,
     )
     if grant.recovery_code_of:
-        tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
+        send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
     set_device(response, resources.settings, grant.device)
     return _token(grant, resources, now)
 
@@ -154,7 +201,7 @@ async def refresh(
         )
     except ReusedTokenError as error:
         # Answered, not raised: what is left for after the answer would be forgotten.
-        tasks.add_task(resources.mailer, session_ended_mail(error.address))
+        send_after_answer(tasks, resources, session_ended_mail(error.address))
         return answer(error)
     return _token(grant, resources, now)
 
@@ -199,7 +246,7 @@ async def forgot_password(
 
     The answer is the same for every address. With the default mailer the message appears on the server's console.
     """
-    mail = await accounts.request_password_reset(resources.sessions, email=body.email, now=now)
+    mail = await accounts.request_password_reset(resources.sessions, resources.settings, email=body.email, now=now)
     if mail:
         # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
@@ -237,7 +284,7 @@ async def reset_password(
         now=now,
     )
     set_device(response, resources.settings, done.device)
-    tasks.add_task(resources.mailer, password_changed_mail(done.address))
+    send_after_answer(tasks, resources, password_changed_mail(done.address))
 
 
 @router.post(
@@ -265,7 +312,7 @@ async def change_password(
         client=client,
         now=now,
     )
-    tasks.add_task(resources.mailer, password_changed_mail(address))
+    send_after_answer(tasks, resources, password_changed_mail(address))
 
 
 @router.get("/me", response_model=wire.User, responses=responses("not_authenticated", "invalid_request", "busy"))

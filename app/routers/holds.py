@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 
-from app.core.dependencies import DbSession, Now, PatientActor
+from app.core.dependencies import BookingActor, DbSession, Now, PatientActor
 from app.repositories.calendar import HoldRecord
 from app.routers.appointments import REFUSALS
 from app.routers.idempotency import Idempotent
@@ -25,6 +25,7 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
     responses=responses(
         "not_authenticated",
         "wrong_role",
+        "email_not_confirmed",
         "not_found",
         *REFUSALS,
         "request_in_flight",
@@ -35,7 +36,7 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
     ),
 )
 async def hold_time(
-    body: wire.NewHold, actor: PatientActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+    body: wire.NewHold, actor: BookingActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
 ) -> HoldRecord:
     """Keep a slot for 5 minutes, while you fill in a form or make up your mind.
 

@@ -15,6 +15,7 @@ from app.core.dependencies import (
     FreshAccountActor,
     Now,
 )
+from app.routers.mailing import send_after_answer
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import Trail
@@ -34,7 +35,9 @@ async def get_second_factor(actor: AccountActor, session: DbSession) -> second_f
     "",
     status_code=status.HTTP_201_CREATED,
     response_model=wire.Enrolment,
-    responses=responses("not_authenticated", "log_in_again", "second_factor_exists", "invalid_request", "busy"),
+    responses=responses(
+        "not_authenticated", "log_in_again", "email_not_confirmed", "second_factor_exists", "invalid_request", "busy"
+    ),
 )
 async def set_up_second_factor(
     actor: FreshAccountActor, resources: AppResources, session: DbSession, _: Trail
@@ -43,7 +46,7 @@ async def set_up_second_factor(
 
     Show `provisioning_uri` to an authenticator app as a QR code, or type `secret` into it; then send the code that it
     shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Asks for a log-in within the last ten
-    minutes.
+    minutes, and for a confirmed e-mail address.
     """
     return await second_factor.set_up(session, resources.settings, actor)
 
@@ -78,7 +81,7 @@ async def confirm_second_factor(
     """
     code = body.otp.get_secret_value()
     new = await second_factor.confirm(session, resources.settings, actor, code, now)
-    tasks.add_task(resources.mailer, second_factor_set_up_mail(new.address))
+    send_after_answer(tasks, resources, second_factor_set_up_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
 
 
@@ -92,7 +95,7 @@ async def renew_recovery_codes(
 ) -> wire.RecoveryCodes:
     """Make new recovery codes; the ones from before work no longer. A message tells you."""
     new = await second_factor.renew_recovery_codes(session, actor)
-    tasks.add_task(resources.mailer, recovery_codes_renewed_mail(new.address))
+    send_after_answer(tasks, resources, recovery_codes_renewed_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
 
 
@@ -109,4 +112,4 @@ async def remove_second_factor(
     Where your role asks for one, you have to set up another before you go on.
     """
     if address := await second_factor.remove(session, actor):
-        tasks.add_task(resources.mailer, second_factor_removed_mail(address))
+        send_after_answer(tasks, resources, second_factor_removed_mail(address))

@@ -61,10 +61,22 @@ class User(Answer):
     name: str
     role: Role
     created_at: datetime
+    email_confirmed_at: datetime | None = Field(description="Since when the address is confirmed.")
 
     model_config = example(
-        id=ANN, email="ann@example.com", name="Ann Lee", role="patient", created_at="2026-12-01T08:00:00Z"
+        id=ANN,
+        email="ann@example.com",
+        name="Ann Lee",
+        role="patient",
+        created_at="2026-12-01T08:00:00Z",
+        email_confirmed_at="2026-12-01T08:02:00Z",
     )
+
+
+class EmailConfirmation(Body):
+    """A code that was mailed to an address."""
+
+    token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
 
 
 class NameChange(Body):

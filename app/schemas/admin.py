@@ -33,6 +33,7 @@ class Account(Answer):
     status: AccountStatus
     created_at: datetime
     approved_at: datetime | None = Field(description="Of a doctor: since when she is listed.")
+    email_confirmed_at: datetime | None
     suspended_at: datetime | None
     erased_at: datetime | None
     second_factor: bool
@@ -45,6 +46,7 @@ class Account(Answer):
         status="active",
         created_at="2026-11-30T08:00:00Z",
         approved_at="2026-12-01T08:00:00Z",
+        email_confirmed_at="2026-11-30T08:05:00Z",
         suspended_at=None,
         erased_at=None,
         second_factor=True,

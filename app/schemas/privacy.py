@@ -81,6 +81,7 @@ class Export(Answer):
             "name": "Ann Lee",
             "role": "patient",
             "created_at": "2026-11-30T08:00:00Z",
+            "email_confirmed_at": "2026-11-30T08:02:00Z",
         },
         sessions=[],
         known_devices=[{"last_at": "2026-12-01T08:00:00Z"}],

@@ -8,15 +8,18 @@ from uuid_utils.compat import uuid7
 
 from app.core.clients import Client
 from app.core.errors import DomainError, invalid_field
+from app.core.mail_kinds import MailKind
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, find_weakness, hash_token, new_device, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Session, Sessions
 from app.repositories import attempts, doctors, sessions, users
+from app.repositories.confirmations import confirm_email
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
 from app.services.audit import Event, record
+from app.services.confirmation import count_message, list_if_confirmed
 from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
 from app.services.sessions import check_password
 
@@ -52,17 +55,19 @@ async def register(
     specialty: str | None = None,
     time_zone: str = "UTC",
     approved: bool = True,
+    confirmed: bool = False,
     client: Client | None = None,
 ) -> UserRecord:
     """Creates an account, and for a doctor her entry, which is public once she is ``approved``.
 
-    ``email_taken`` if the address has an account.
+    Of an address that is ``confirmed`` it is known already that it is the owner's. ``email_taken`` if the address has
+    an account.
     """
     _check_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
     # Before the first statement: no connection waits for the hashing.
     async with passwords.line(canonical_email(email)):
         password_hash = await passwords.hash(password)
-    user = UserRecord(uuid7(), email, name, role, now)
+    user = UserRecord(uuid7(), email, name, role, now, email_confirmed_at=now if confirmed else None)
     await users.insert_user(session, user, password_hash)
     if role is Role.DOCTOR:
         entry = DoctorRecord(user.id, name, specialty, time_zone)
@@ -80,9 +85,12 @@ async def change_name(session: Session, actor: Actor, name: str) -> UserRecord:
     return await users.update_name(session, actor.id, name)
 
 
-async def request_password_reset(transactions: Sessions, *, email: str, now: datetime) -> PasswordResetMail | None:
+async def request_password_reset(
+    transactions: Sessions, settings: Settings, *, email: str, now: datetime
+) -> PasswordResetMail | None:
     """Makes a reset token, to be sent after the answer; ``None``, at the same price, for an unknown address.
 
+    ``None``, too, for an address that was sent too many within the hour.
     In a transaction of its own, and in ``EVENLY`` at the least: what little is left of a difference is not to be seen.
     """
     loop = asyncio.get_running_loop()
@@ -90,11 +98,12 @@ async def request_password_reset(transactions: Sessions, *, email: str, now: dat
     async with transactions.write() as session:
         await users.delete_expired_password_resets(session, now)
         token = new_token()
+        counted = await count_message(session, settings, MailKind.PASSWORD_RESET, email, now)
         address = await users.insert_password_reset(
             session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
         )
     await asyncio.sleep(max(0.0, ends - loop.time()))
-    return PasswordResetMail(address, token) if address else None
+    return PasswordResetMail(address, token) if address and counted else None
 
 
 async def reset_password(
@@ -109,7 +118,8 @@ async def reset_password(
 ) -> PasswordSet:
     """Sets a new password and ends every session and reset token; wrong passwords are forgotten, wrong codes are not.
 
-    ``invalid_reset_token`` if the token cannot be used. A second factor stays, and is asked for as before.
+    ``invalid_reset_token`` if the token cannot be used. A second factor stays, and is asked for as before. The token
+    came by mail, so the address is confirmed.
     """
     token_hash = hash_token(token)
     async with transactions.read() as session:
@@ -126,10 +136,13 @@ async def reset_password(
     async with passwords.line(canonical_email(user.email)):
         password_hash = await passwords.hash(new_password)
     async with transactions.write() as session:
+        if user.role is Role.DOCTOR and user.email_confirmed_at is None:
+            await list_if_confirmed(session, settings, user.id, now)
         # While the password was hashed, the token may have been used.
         if not await users.redeem_password_reset(session, user.id, token_hash=token_hash, now=now):
             raise DomainError("invalid_reset_token")
         await users.update_password(session, user.id, password_hash)
+        await confirm_email(session, user.id, now)
         await sessions.delete_sessions(session, user.id)
         # The next log-in is admitted: nothing that was guessed before counts, and from now on this device is known.
         await forget_wrong_passwords(session, settings, user.email, client)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Actor, Role
+from app.core.settings import Settings
 from app.db.session import Session
 from app.repositories import accounts, second_factors, sessions, users
 from app.repositories.accounts import AccountRecord
@@ -14,11 +15,16 @@ from app.repositories.users import UserRecord
 from app.services.privacy import list_visits
 
 
-async def approve_doctor(session: Session, user_id: UUID, now: datetime) -> AccountRecord:
-    """Lists a doctor, so that she can be booked; again changes nothing. ``not_found`` if it is no doctor."""
+async def approve_doctor(session: Session, settings: Settings, user_id: UUID, now: datetime) -> AccountRecord:
+    """Lists a doctor, so that patients can book; again changes nothing. ``not_found`` if it is no doctor.
+
+    ``doctor_not_confirmed`` where a confirmed address is required and the doctor's is not.
+    """
     account = await accounts.get_account(session, user_id)
     if account.role is not Role.DOCTOR or account.status is AccountStatus.ERASED:
         raise DomainError("not_found")
+    if settings.requires_confirmed_email and account.email_confirmed_at is None:
+        raise DomainError("doctor_not_confirmed")
     await accounts.approve_doctor(session, user_id, now)
     return await accounts.get_account(session, user_id)
 

@@ -92,7 +92,13 @@ async def get_status(session: Session, actor: Actor) -> Status:
 
 
 async def set_up(session: Session, settings: Settings, actor: Actor) -> Enrolment:
-    """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``."""
+    """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``.
+
+    ``email_not_confirmed`` without a confirmed address, whatever the settings: the owner of the mailbox could not
+    get past the second factor of a stranger.
+    """
+    if not actor.email_confirmed:
+        raise DomainError("email_not_confirmed")
     await users.lock_user(session, actor.id)
     secret = new_totp_secret()
     encrypted = encrypt(secret, settings.secret_key.get_secret_value())

@@ -11,6 +11,7 @@ from app.core.dependencies import DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.repositories import sessions, users
 from app.routers import privacy as api
+from app.routers.mailing import send_after_answer
 from app.routers.paging import read_cursor
 from app.routers.sessions import FORGET
 from app.routers.trail import Trail
@@ -92,7 +93,7 @@ async def change_password(
         )
     except DomainError as error:
         raise refuse(page, "password.html", form, error) from error
-    tasks.add_task(resources.mailer, password_changed_mail(address))
+    send_after_answer(tasks, resources, password_changed_mail(address))
     return page.redirect(
         "/my/account", page.gettext("Your password is changed. You are signed out wherever else you were signed in.")
     )

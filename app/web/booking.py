@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel
 
-from app.core.dependencies import DbSession, Now, RequestClient
+from app.core.dependencies import DbSession, Now, RequestClient, check_email_confirmed
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
 from app.repositories import appointments, calendar, doctors, visit_types
@@ -37,7 +37,7 @@ from app.web.practices import MOST_KINDS
 from app.web.routes import page_router
 from app.web.sentences import explain
 from app.web.slots import Slot, lay_out
-from app.web.visitors import PatientPage
+from app.web.visitors import BookingPage, PatientPage
 
 router = page_router()
 
@@ -73,7 +73,7 @@ class Booking(Pick):
 
 
 @router.get(PICK)
-async def show_pick(page: PatientPage, session: DbSession) -> Response:
+async def show_pick(page: BookingPage, session: DbSession) -> Response:
     """The time that was picked before somebody signed in, to be kept with one tap."""
     asked = dict(page.request.query_params)
     pick = (Form(asked) if asked else restore(page, "hold_time")).read(Pick)
@@ -81,7 +81,7 @@ async def show_pick(page: PatientPage, session: DbSession) -> Response:
 
 
 @router.post(PICK)
-async def hold_time(page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
+async def hold_time(page: BookingPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
     """Keeps the time for five minutes, and asks what the visit is about."""
     pick = form.read(Pick)
     try:
@@ -106,6 +106,7 @@ async def hold_picked(page: Page, grant: Grant, client: RequestClient) -> str | 
             form = restore(SignedInPage.of(page.request, actor), "hold_time")
             if not form.values:
                 return None
+            check_email_confirmed(actor, resources.settings)
             held = await booking.hold_time(session, actor, form.read(Pick).wanted, now=page.now)
             await record(session, _held(actor, held.id, client), now=page.now)
     except DomainError:
@@ -144,7 +145,7 @@ async def _lead_from_gone_hold(page: SignedInPage, session: DbSession, hold_id: 
 
 @router.post("/visit/{hold_id:uuid}")
 async def book_appointment(
-    hold_id: UUID, page: PatientPage, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
+    hold_id: UUID, page: BookingPage, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Books the visit."""
     pick = form.read(Pick)

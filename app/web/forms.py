@@ -77,6 +77,7 @@ async def receive_form(request: Request) -> Form:
     if not _is_from_here(request):
         raise DomainError("foreign_form")
     sent = await request.form(max_files=0)
+    request.state.form_read = True
     # A browser ends the lines of a text as mail does (HTML, "constructing the entry list").
     values = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
     if not make_page(request, None).owns_form_token(values.pop(TOKEN, "")):

@@ -17,6 +17,7 @@ from app.core.permissions import AccountStatus, Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
 from app.routers.admin import note
+from app.routers.mailing import send_after_answer
 from app.routers.paging import read_cursor, write_cursor
 from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
@@ -213,7 +214,7 @@ async def approve_doctor(
     """Lists a doctor."""
     async with deciding(page, session, form, trail, user_id, "approve"):
         why = form.read(wire.Decision).reason
-        note(trail, await administration.approve_doctor(session, user_id, now), why)
+        note(trail, await administration.approve_doctor(session, page.resources.settings, user_id, now), why)
     return _done(page, user_id, "approve")
 
 
@@ -264,5 +265,5 @@ async def remove_second_factor_of_user(
         account, removed = await administration.remove_second_factor(session, page.actor, user_id)
         note(trail, account)
     if removed:
-        tasks.add_task(resources.mailer, second_factor_removed_mail(account.email))
+        send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
     return _done(page, user_id, "remove-second-factor")

@@ -7,7 +7,7 @@ from hmac import compare_digest
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
@@ -38,6 +38,7 @@ HEADERS = {
     "Vary": "Accept-Language, Cookie",
 }
 LANGUAGE, ZONE, FLASH, FORMS = "language", "zone", "flash", "forms"
+CONFIRM_EMAIL = "/confirm-email"
 KEPT_CHOICE = timedelta(days=365)
 
 _FLASH_LASTS = timedelta(minutes=5)
@@ -129,6 +130,16 @@ class Page:
     def home(self) -> str:
         """Where whoever has signed in begins."""
         return HOME[self.viewer.role] if self.viewer else "/"
+
+    @property
+    def asks_to_confirm(self) -> bool:
+        """Whether the visitor has to confirm the address of the account before they can go on."""
+        asked = self.resources.settings.requires_confirmed_email and self.request.url.path != CONFIRM_EMAIL
+        return asked and self.viewer is not None and not self.viewer.email_confirmed
+
+    def confirm_email_path(self, next_: str) -> str:
+        """Where the address is confirmed, and where that leads on to."""
+        return f"{CONFIRM_EMAIL}?{urlencode({'next': next_})}" if next_ else CONFIRM_EMAIL
 
     @property
     def links(self) -> list[tuple[str, str, bool]]:

@@ -47,7 +47,10 @@ def add_handlers(app: FastAPI) -> None:
 def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def on_error(request: Request, error: Exception) -> Response:
         answer = for_whom(request.scope, problem := await answer_programs(request, error))
-        if problem.code == "not_authenticated" and request.method == "POST" and answer is not problem:
+        has_to_wait = problem.code in {"not_authenticated", "email_not_confirmed"}
+        # A body cannot be read twice: who has read it has nothing that is worth keeping.
+        is_unread = request.method == "POST" and not hasattr(request.state, "form_read")
+        if has_to_wait and is_unread and answer is not problem:
             await keep_draft(request, answer)
         return answer
 
@@ -78,6 +81,8 @@ def for_whom(scope: Scope, problem: ProblemAnswer) -> Response:
         return page.redirect(f"/sign-in?{urlencode({'next': page.path})}", told, "note")
     if problem.code == "set_up_second_factor":
         return page.redirect("/my/account/second-factor", explain(page.words, problem.code), "note")
+    if problem.code == "email_not_confirmed":
+        return page.redirect(page.confirm_email_path(page.path), explain(page.words, problem.code), "note")
     return _show(page, problem)
 
 

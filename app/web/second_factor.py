@@ -9,6 +9,7 @@ from app.core.dependencies import TAKES_CREDENTIALS, DbSession, Now
 from app.core.errors import DomainError
 from app.core.one_time_codes import provisioning_uri
 from app.repositories import users
+from app.routers.mailing import send_after_answer
 from app.routers.trail import Trail
 from app.schemas.accounts import Code
 from app.services import second_factor
@@ -57,7 +58,7 @@ async def confirm_second_factor(
         user = await users.get_user(session, page.actor.id)
         picture = _draw(provisioning_uri(told.secret, user.email))
         raise refuse(page, "second_factor_new.html", form, error, picture=picture) from error
-    tasks.add_task(page.resources.mailer, second_factor_set_up_mail(new.address))
+    send_after_answer(tasks, page.resources, second_factor_set_up_mail(new.address))
     return page.render("recovery_codes.html", codes=new.codes)
 
 
@@ -67,7 +68,7 @@ async def renew_recovery_codes(
 ) -> Response:
     """New codes; the ones from before work no longer."""
     new = await second_factor.renew_recovery_codes(session, page.actor)
-    tasks.add_task(page.resources.mailer, recovery_codes_renewed_mail(new.address))
+    send_after_answer(tasks, page.resources, recovery_codes_renewed_mail(new.address))
     return page.render("recovery_codes.html", codes=new.codes)
 
 
@@ -77,7 +78,7 @@ async def remove_second_factor(
 ) -> Response:
     """Nothing but the password is asked for from now on."""
     if address := await second_factor.remove(session, page.actor):
-        tasks.add_task(page.resources.mailer, second_factor_removed_mail(address))
+        send_after_answer(tasks, page.resources, second_factor_removed_mail(address))
     return page.redirect("/my/account/second-factor", page.gettext("The second factor is removed."))
 
 

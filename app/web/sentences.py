@@ -15,6 +15,7 @@ SENTENCES: Mapping[str, str] = {
     "invalid_refresh_token": N_("Your session has ended. Sign in to go on."),
     "log_in_again": N_("To be sure that it is you, sign in again."),
     "set_up_second_factor": N_("Your account needs a second factor. Set it up first."),
+    "email_not_confirmed": N_("Confirm your e-mail address first, with the code that we sent to it."),
     "too_many_attempts": N_("There were too many attempts to sign in. Wait a while, or choose a new password."),
     "wrong_role": N_("This page is not for your kind of account."),
     "not_found": N_("There is nothing here, or it is not yours. It may have been removed."),
@@ -40,6 +41,7 @@ SENTENCES: Mapping[str, str] = {
     "too_late": N_("It is too late to change this here. Call the practice."),
     "too_early": N_("It is too early for this; the visit lies ahead."),
     "wrong_status": N_("This is not possible any more: the appointment has changed since. Here is how it is now."),
+    "doctor_not_confirmed": N_("This doctor has not confirmed their e-mail address yet. Wait until they have."),
     "not_yourself": N_("You cannot do this to your own account."),
     "has_appointments": N_("Patients still expect you. Cancel what is booked first."),
     "too_many": N_("There are as many of these as there may be. Remove some first."),
@@ -47,8 +49,12 @@ SENTENCES: Mapping[str, str] = {
     "version_mismatch": N_("This has changed since you looked at it. Here is how it is now; decide again."),
     "key_reused": N_("This form was sent before. Look whether it has been done, before you send another one."),
     "invalid_request": N_("Something is missing or cannot be right. Look at what is marked."),
+    "invalid_confirmation_token": N_("This code is wrong, too old, or was replaced by a newer one. Ask for a new one."),
     "invalid_reset_token": N_("This code is wrong, was used, or is too old. Ask for a new one."),
     "too_many_requests": N_("That was a lot at once. Wait a few seconds, then try again."),
+    "too_many_messages": N_(
+        "We have sent you several messages already. Look in your mailbox and the spam folder, or try again in an hour."
+    ),
     "foreign_form": N_(
         "This form is too old, or your browser keeps no cookies for us. Go back, load the page, and send it again."
     ),

@@ -4,17 +4,23 @@ from typing import Annotated
 
 from fastapi import BackgroundTasks, Query, Response
 
-from app.adapters.mail import password_changed_mail, password_reset_mail, recovery_code_used_mail
+from app.adapters.mail import (
+    email_confirmation_mail,
+    password_changed_mail,
+    password_reset_mail,
+    recovery_code_used_mail,
+)
 from app.core.dependencies import TAKES_CREDENTIALS, AppResources, DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.repositories.sessions import delete_session
 from app.routers.devices import set_device
+from app.routers.mailing import send_after_answer
 from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
-from app.services import accounts, sessions
+from app.services import accounts, confirmation, sessions
 from app.web.booking import PICK, hold_picked
 from app.web.drafts import drop
 from app.web.forms import Form, SentForm, refuse
@@ -82,7 +88,7 @@ async def sign_in(
             login = page.viewer.get_login()
             await delete_session(session, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
-        tasks.add_task(resources.mailer, recovery_code_used_mail(grant.recovery_code_of))
+        send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
     picked = await hold_picked(page, grant, client)
     response = page.redirect(picked or local_path(typed.next) or "/start")
     begin_session(page, response, grant)
@@ -113,7 +119,7 @@ async def register(
     try:
         typed = form.read(NewPatient)
         async with resources.sessions.write() as session:
-            await accounts.register(
+            user = await accounts.register(
                 session,
                 passwords,
                 email=typed.email,
@@ -124,8 +130,10 @@ async def register(
                 refuse_weak=resources.settings.refuses_weak_passwords,
                 client=client,
             )
+            token = await confirmation.issue_token(session, user.id, page.now)
     except DomainError as error:
         raise refuse(page, "register.html", form, error) from error
+    send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
     return await sign_in(page, Form({**form.values, "username": typed.email}), passwords, client, tasks)
 
 
@@ -154,7 +162,7 @@ async def forgot_password(
         typed = form.read(wire.ForgottenPassword)
     except DomainError as error:
         raise refuse(page, "forgotten.html", form, error) from error
-    mail = await accounts.request_password_reset(resources.sessions, email=typed.email, now=now)
+    mail = await accounts.request_password_reset(resources.sessions, resources.settings, email=typed.email, now=now)
     if mail:
         # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
@@ -193,7 +201,7 @@ async def reset_password(
         )
     except DomainError as error:
         raise refuse(page, "reset.html", form, error) from error
-    tasks.add_task(resources.mailer, password_changed_mail(done.address))
+    send_after_answer(tasks, resources, password_changed_mail(done.address))
     response = page.redirect("/sign-in", page.gettext("Your password is changed. Sign in with the new one."))
     set_device(response, resources.settings, done.device)
     return response

@@ -97,6 +97,8 @@ PublicPage = Annotated[Page, Depends(_page(find_visitor))]
 BriefPublicPage = Annotated[Page, Depends(_page(find_brief_visitor))]
 """A ``PublicPage`` whose route holds no transaction while it works."""
 PatientPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, find=find_visitor)))]
+BookingPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, booking=True, find=find_visitor)))]
+"""A ``PatientPage`` of somebody whose e-mail address is confirmed, where the settings ask for that."""
 DoctorPage = Annotated[SignedInPage, Depends(_page_of(require(Role.DOCTOR, find=find_visitor)))]
 AdminPage = Annotated[SignedInPage, Depends(_page_of(require(Role.ADMIN, find=find_visitor)))]
 AnyPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, find=find_visitor)))]

@@ -64,6 +64,15 @@ async def first_code(world: World, caller: Caller) -> Options:
     return {"json": {"otp": await world.enrol(caller.person, confirmed=False)}}
 
 
+async def confirmation_code(world: World, caller: Caller) -> Options:
+    return {"json": {"token": await world.ask_to_confirm(caller.person)}}
+
+
+async def nothing_confirmed(world: World, caller: Caller) -> Options:
+    await world.unconfirm(caller.person)
+    return {}
+
+
 async def second_factor(world: World, caller: Caller) -> Options:
     await world.enrol(caller.person, confirmed=True)
     return {}
@@ -71,6 +80,8 @@ async def second_factor(world: World, caller: Caller) -> Options:
 
 PREPARED: dict[str, Callable[[World, Caller], Awaitable[Options]]] = {
     "POST /auth/reset-password": new_password,
+    "POST /auth/confirm-email": confirmation_code,
+    "POST /auth/resend-confirmation": nothing_confirmed,
     "POST /auth/second-factor/confirm": first_code,
     "POST /auth/second-factor/recovery-codes": second_factor,
     "DELETE /auth/second-factor": second_factor,

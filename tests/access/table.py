@@ -96,6 +96,8 @@ TABLE = {
     ),
     "POST /auth/forgot-password": Row("public"),
     "POST /auth/reset-password": Row("public", 204, but={"suspended patient": "reset", "suspended doctor": "reset"}),
+    "POST /auth/confirm-email": Row("account", 204),
+    "POST /auth/resend-confirmation": Row("account", 204),
     "POST /auth/logout": Row("account", 204),
     "POST /auth/change-password": Row("account", 204),
     "GET /auth/me": Row("account"),

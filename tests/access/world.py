@@ -17,12 +17,12 @@ from app.core.security import hash_token, new_token
 from app.db.base import Base
 from app.db.session import Sessions
 from app.models import Doctor, LoginSession, PasswordReset, SecondFactor, User
-from app.services import accounts
+from app.services import accounts, confirmation
 from tests.access.table import COLUMNS, Column, Row
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, grant
 
-BOOKKEEPING = {"audit_events", "login_attempts", "offers"}
+BOOKKEEPING = {"audit_events", "login_attempts", "mail_counts", "offers"}
 """Tables in which a request leaves a trace, as it should, that is refused or only reads."""
 
 REASON = "A reason of some words"
@@ -121,6 +121,16 @@ class World:
         await self._add(PasswordReset, token_hash=hash_token(token), user_id=UUID(person.id), expires_at=ends)
         return token
 
+    async def ask_to_confirm(self, person: Person) -> str:
+        """Gives somebody a code that confirms the address."""
+        async with self.sessions.write() as session:
+            return await confirmation.issue_token(session, UUID(person.id), self.clock.time)
+
+    async def unconfirm(self, person: Person) -> None:
+        """Makes the address of somebody one that is not confirmed."""
+        async with self.sessions.write() as session:
+            await session.execute(update(User).where(User.id == UUID(person.id)).values(email_confirmed_at=None))
+
     async def _add(self, table: type[Base], **values: object) -> None:
         async with self.sessions.write() as session:
             await session.execute(insert(table).values(values))
@@ -156,6 +166,8 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
     await world.enrol(newcomer, confirmed=True)
     async with world.sessions.write() as session:
         await session.execute(update(Doctor).where(Doctor.id == UUID(newcomer.id)).values(approved_at=None))
+        # A second factor asks for a confirmed address.
+        await session.execute(update(User).values(email_confirmed_at=User.created_at))
     world.ids |= {
         "doctor_id": people["doctor"].id,
         "patient_id": people["patient"].id,
@@ -179,6 +191,7 @@ async def _administrator(client: httpx2.AsyncClient, resources: Resources) -> Pe
             role=Role.ADMIN,
             now=resources.clock(),
             refuse_weak=True,
+            confirmed=True,
         )
     return Person(client, str(made.id), email, name, token="")
 

@@ -20,6 +20,7 @@ async def test_registering_and_logging_in(client: httpx2.AsyncClient) -> None:
         "name": "Ann Lee",
         "role": "patient",
         "created_at": "2026-12-01T08:00:00Z",
+        "email_confirmed_at": None,
     }
     assert user["id"][14] == "7"  # UUIDv7
     answer = await client.post("/auth/login", data={"username": "ann@EXAMPLE.com", "password": PASSWORD})

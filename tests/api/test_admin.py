@@ -6,7 +6,7 @@ import pytest
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from tests.conftest import Join, SetClock
+from tests.conftest import Confirm, Join, SetClock
 from tests.people import PASSWORD, Person, log_in, next_page, problem
 
 WHY = {"reason": "Asked for by the clinic"}
@@ -24,6 +24,7 @@ async def test_accounts_are_listed_the_newest_first(admin: Person, doctor: Perso
         "status": "active",
         "created_at": "2026-12-01T08:00:00Z",
         "approved_at": "2026-12-01T08:00:00Z",
+        "email_confirmed_at": None,
         "suspended_at": None,
         "erased_at": None,
         "second_factor": False,
@@ -111,8 +112,9 @@ async def test_somebody_is_logged_out_everywhere(admin: Person, patient: Person)
 
 
 async def test_a_lost_second_factor_is_removed(
-    client: httpx2.AsyncClient, admin: Person, patient: Person, clock: SetClock, mails: list[Mail]
+    client: httpx2.AsyncClient, admin: Person, patient: Person, confirm: Confirm, clock: SetClock, mails: list[Mail]
 ) -> None:
+    await confirm(patient)
     assert (await admin.delete(f"/admin/users/{patient.id}/second-factor")).status_code == 204
     assert mails == [], "there was nothing to remove"
     patient = await patient.again()

@@ -15,15 +15,16 @@ from app.db.session import Sessions
 from app.repositories import sessions as login_sessions
 from app.repositories import users
 from app.services import accounts, administration, practice
-from tests.conftest import SetClock
+from tests.conftest import Confirm, SetClock
 from tests.people import Person
 
 A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
 
 
 async def test_no_log_in_without_a_code_survives_the_setting_up_of_a_second_factor(
-    patient: Person, sessions: Sessions, clock: SetClock
+    patient: Person, confirm: Confirm, sessions: Sessions, clock: SetClock
 ) -> None:
+    await confirm(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     body = {"otp": pyotp.TOTP(secret).at(clock.time)}
     user_id, session_id = UUID(patient.id), uuid7()

@@ -10,10 +10,20 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.session import Sessions
-from tests.conftest import SetClock
+from tests.conftest import Confirm, SetClock
 from tests.people import PASSWORD, Person, grant, problem
 
 STEP = 30
+
+
+@pytest.fixture
+async def patient(patient: Person, confirm: Confirm) -> Person:
+    return await confirm(patient)
+
+
+@pytest.fixture
+async def doctor(doctor: Person, confirm: Confirm) -> Person:
+    return await confirm(doctor)
 
 
 async def set_up(person: Person, clock: SetClock) -> tuple[pyotp.TOTP, list[str]]:

@@ -108,7 +108,7 @@ async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
     assert counted() == 10
 
 
-@pytest.mark.parametrize(("path", "most"), [("/auth/login", 11), ("/auth/forgot-password", 3)])
+@pytest.mark.parametrize(("path", "most"), [("/auth/login", 11), ("/auth/forgot-password", 4)])
 async def test_statements_of_the_public(
     client: httpx2.AsyncClient, patient: Person, counted: Counted, path: str, most: int
 ) -> None:

@@ -14,7 +14,7 @@ from app.core.settings import Settings
 from app.routers.trail import open_trail
 from app.web.audit_actions import ACTIONS
 from tests.architecture.test_rules import MARKERS, PAGES, dependants, pages, routes
-from tests.conftest import Join, SetClock
+from tests.conftest import Confirm, Join, SetClock
 from tests.people import Person
 from tests.web.conftest import DESK, Forms, OpenTab
 
@@ -88,8 +88,9 @@ async def test_nobody_suspends_herself(office: Forms, admin: Person) -> None:
 
 
 async def test_a_lost_second_factor_is_removed(
-    office: Forms, patient: Person, clock: SetClock, mails: list[Mail]
+    office: Forms, patient: Person, confirm: Confirm, clock: SetClock, mails: list[Mail]
 ) -> None:
+    await confirm(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     assert (await decide(office, patient, "end-sessions")).status_code == 303

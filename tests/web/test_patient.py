@@ -7,7 +7,7 @@ import pytest
 from icalendar import Calendar
 
 from app.adapters.mail import Mail
-from tests.conftest import Join, SetClock
+from tests.conftest import Confirm, Join, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.clinic import LONG_NAME, Clinic, open_clinic
 from tests.web.conftest import DESK, OpenTab, Tab
@@ -232,7 +232,8 @@ async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: 
     assert await tab.page.get_by_role("button", name="10:30, Dienstag, 8. Dezember").count() == 1
 
 
-async def test_an_account(open_tab: OpenTab, patient: Person) -> None:
+async def test_an_account(open_tab: OpenTab, patient: Person, confirm: Confirm) -> None:
+    await confirm(patient)
     tab = await open_tab()
     await tab.sign_in(patient.email)
     for path, press, said in (

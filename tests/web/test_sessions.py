@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pyotp import TOTP
 
 from app.core.dependencies import Resources
-from tests.conftest import Counted, SetClock
+from tests.conftest import Confirm, Counted, SetClock
 from tests.databases import settings_for
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
@@ -91,8 +91,9 @@ async def test_in_production_a_cookie_is_for_this_host_and_tls_alone(app: FastAP
 
 
 async def test_a_second_factor_is_asked_for(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm: Confirm, clock: SetClock
 ) -> None:
+    await confirm(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     codes = TOTP(secret)
     await patient.post("/auth/second-factor/confirm", {"otp": codes.at(clock.time)})

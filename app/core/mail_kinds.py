@@ -1,0 +1,16 @@
+"""The kinds of messages that are sent; each is counted by itself."""
+
+from enum import StrEnum
+
+
+class MailKind(StrEnum):
+    """What a message is about."""
+
+    EMAIL_CONFIRMATION = "email_confirmation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the same
+    SECOND_FACTOR_SET_UP = "second_factor_set_up"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SESSION_ENDED = "session_ended"

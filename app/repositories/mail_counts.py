@@ -1,0 +1,40 @@
+"""How many messages were sent lately: per address and kind."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete, or_, select
+
+from app.db.guards import upsert
+from app.db.session import Session
+from app.models import MailCount
+
+HOUR = timedelta(hours=1)
+
+
+async def count_mail(session: Session, key_hash: str, *, limit: int, now: datetime) -> bool:
+    """Counts a message; ``False``, and it does not count, once there were ``limit`` within the hour."""
+    is_over = MailCount.hour_began_at <= now - HOUR
+    counted = await upsert(
+        session,
+        MailCount,
+        {"key_hash": key_hash, "count": 1, "hour_began_at": now},
+        changes={
+            "count": case((is_over, 1), else_=MailCount.count + 1),
+            "hour_began_at": case((is_over, now), else_=MailCount.hour_began_at),
+        },
+        only_if=or_(is_over, MailCount.count < limit),
+        returning=MailCount.count,
+    )
+    return counted is not None
+
+
+async def get_hour_end(session: Session, key_hash: str) -> datetime | None:
+    """When the hour ends in which messages are being counted; ``None`` if none are."""
+    began_at = await session.scalar(select(MailCount.hour_began_at).where(MailCount.key_hash == key_hash))
+    return began_at and began_at + HOUR
+
+
+async def sweep_mail_counts(session: Session, now: datetime) -> None:
+    """Deletes the counts of hours that are over."""
+    over = select(MailCount.key_hash).where(MailCount.hour_began_at <= now - HOUR).with_for_update(skip_locked=True)
+    await session.execute(delete(MailCount).where(MailCount.key_hash.in_(over)))

@@ -1,0 +1,75 @@
+"""Confirming e-mail addresses, and bounding how many messages an address gets."""
+
+from datetime import datetime, timedelta
+from math import ceil
+from uuid import UUID
+
+from app.core.errors import DomainError
+from app.core.mail_kinds import MailKind
+from app.core.permissions import Actor, Role
+from app.core.security import derive_key, hash_token, keyed_hash, new_token
+from app.core.settings import Settings
+from app.core.text import canonical_email
+from app.db.session import Session
+from app.repositories import accounts, confirmations, mail_counts, users
+
+CONFIRMATION_TOKEN_LIFETIME = timedelta(hours=24)
+
+
+async def issue_token(session: Session, user_id: UUID, now: datetime) -> str:
+    """A new confirmation token, to be mailed; earlier ones of the account stop working."""
+    token = new_token()
+    expires_at = now + CONFIRMATION_TOKEN_LIFETIME
+    await confirmations.replace_token(session, user_id, token_hash=hash_token(token), expires_at=expires_at)
+    return token
+
+
+async def request_confirmation(
+    session: Session, settings: Settings, actor: Actor, now: datetime
+) -> tuple[str, str] | None:
+    """The actor's address and a new token to be sent there; ``None`` if it is confirmed already.
+
+    ``too_many_messages`` if it was sent too many within the hour.
+    """
+    if actor.email_confirmed:
+        return None
+    user = await users.get_user(session, actor.id)
+    if not await count_message(session, settings, MailKind.EMAIL_CONFIRMATION, user.email, now):
+        key_hash = _count_key(settings, MailKind.EMAIL_CONFIRMATION, user.email)
+        ends = await mail_counts.get_hour_end(session, key_hash) or now
+        raise DomainError("too_many_messages", retry_after=max(1, ceil((ends - now).total_seconds())))
+    return user.email, await issue_token(session, actor.id, now)
+
+
+async def confirm_email(session: Session, settings: Settings, actor: Actor, token: str, now: datetime) -> None:
+    """Confirms the actor's address; ``invalid_confirmation_token`` if this is not the newest token for it.
+
+    Asks for a session and a token: the token alone would let the owner of a mailbox confirm, by mistake, an account
+    that a stranger has registered. A doctor is listed from now on where nothing but this was missing.
+    """
+    if actor.role is Role.DOCTOR:
+        await list_if_confirmed(session, settings, actor.id, now)
+    if not await confirmations.redeem_token(session, actor.id, token_hash=hash_token(token), now=now):
+        raise DomainError("invalid_confirmation_token")
+
+
+async def list_if_confirmed(session: Session, settings: Settings, doctor_id: UUID, now: datetime) -> None:
+    """Lists a doctor whose address is being confirmed, unless an administrator has to approve."""
+    if settings.doctor_approval == "open":
+        # Before the account is changed, as in every change of a practice.
+        await accounts.approve_doctor(session, doctor_id, now)
+
+
+async def count_message(session: Session, settings: Settings, kind: MailKind, address: str, now: datetime) -> bool:
+    """Counts a message of one kind to an address; ``False`` if it has had too many within the hour."""
+    limit = settings.max_mails_per_hour
+    if kind is MailKind.PASSWORD_RESET:
+        # Such a code works for half an hour. With fewer, a stranger who asks for all of them at once would leave the
+        # owner without one for the rest of the hour.
+        limit *= 2
+    return await mail_counts.count_mail(session, _count_key(settings, kind, address), limit=limit, now=now)
+
+
+def _count_key(settings: Settings, kind: MailKind, address: str) -> str:
+    key = derive_key(settings.secret_key.get_secret_value(), "mail counts")
+    return keyed_hash(key, f"{kind}\n{canonical_email(address)}")

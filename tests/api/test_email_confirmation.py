@@ -1,0 +1,231 @@
+"""Confirmed e-mail addresses, and how many messages an address gets."""
+
+from datetime import timedelta
+
+import httpx2
+import pyotp
+import pytest
+from sqlalchemy import func, select
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.jobs.sweeping import sweep_once
+from app.models import MailCount
+from app.repositories.mail_counts import HOUR
+from app.services.confirmation import CONFIRMATION_TOKEN_LIFETIME
+from tests.conftest import Confirm, Join, SetClock, read_token
+from tests.people import PASSWORD, Person, problem
+
+HOURS = ("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+TEN = "2026-12-08T15:00:00Z"
+
+
+async def confirm_with(person: Person, token: str) -> httpx2.Response:
+    return await person.post("/auth/confirm-email", {"token": token})
+
+
+async def resend(person: Person) -> httpx2.Response:
+    return await person.post("/auth/resend-confirmation", None)
+
+
+async def reset(person: Person, mails: list[Mail], new_password: str) -> None:
+    await person.client.post("/auth/forgot-password", json={"email": person.email})
+    body = {"token": read_token(mails[-1]), "new_password": new_password}
+    answer = await person.client.post("/auth/reset-password", json=body)
+    assert answer.status_code == 204, answer.text
+
+
+async def listed(client: httpx2.AsyncClient) -> list[str]:
+    return [doctor["name"] for doctor in (await client.get("/doctors")).json()]
+
+
+async def test_a_registration_sends_a_code_that_confirms_the_address_once(
+    patient: Person, confirmations: list[Mail], clock: SetClock
+) -> None:
+    [mail] = confirmations
+    assert mail.to == patient.email
+    assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
+    assert (await confirm_with(patient, read_token(mail))).status_code == 204
+    clock.advance(minutes=5)
+    assert (await patient.get("/auth/me")).json()["email_confirmed_at"] == "2026-12-01T08:00:00Z"
+    problem(await confirm_with(patient, read_token(mail)), 422, "invalid_confirmation_token")
+
+
+async def test_a_code_expires(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
+    clock.time += CONFIRMATION_TOKEN_LIFETIME
+    patient = await patient.again()
+    problem(await confirm_with(patient, read_token(confirmations[0])), 422, "invalid_confirmation_token")
+    assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
+
+
+async def test_a_new_code_replaces_the_earlier_one(patient: Person, confirmations: list[Mail]) -> None:
+    assert (await resend(patient)).status_code == 204
+    first, second = confirmations
+    problem(await confirm_with(patient, read_token(first)), 422, "invalid_confirmation_token")
+    assert (await confirm_with(patient, read_token(second))).status_code == 204
+    assert (await resend(patient)).status_code == 204
+    assert len(confirmations) == 2, "there is nothing left to confirm"
+
+
+async def test_a_code_works_for_no_other_account(
+    client: httpx2.AsyncClient, patient: Person, join: Join, confirmations: list[Mail]
+) -> None:
+    other = await join("patient")
+    token = read_token(confirmations[0])
+    problem(await confirm_with(other, token), 422, "invalid_confirmation_token")
+    answer = await client.post("/auth/confirm-email", json={"token": token})
+    problem(answer, 401, "not_authenticated")
+    assert (await confirm_with(patient, token)).status_code == 204
+
+
+async def test_a_second_factor_needs_a_confirmed_address(patient: Person, confirm: Confirm) -> None:
+    problem(await patient.post("/auth/second-factor", None), 403, "email_not_confirmed")
+    await confirm(patient)
+    assert (await patient.post("/auth/second-factor", None)).status_code == 201
+
+
+async def test_the_owner_of_an_address_that_a_stranger_registered_takes_the_account_over(
+    client: httpx2.AsyncClient, mails: list[Mail]
+) -> None:
+    stranger = await Person.join(client, "patient", email="owner@example.com")
+    problem(await stranger.post("/auth/second-factor", None), 403, "email_not_confirmed")
+    await reset(stranger, mails, "a password of the owner")
+    problem(await stranger.get("/auth/me"), 401, "not_authenticated")
+    form = {"username": "owner@example.com", "password": "a password of the owner"}
+    token = (await client.post("/auth/login", data=form)).json()["access_token"]
+    me = await client.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+    assert me.json()["email_confirmed_at"] == "2026-12-01T08:00:00Z"
+
+
+async def test_without_confirmation_patients_book_and_doctors_are_listed(doctor: Person, patient: Person) -> None:
+    await doctor.open(*HOURS)
+    await patient.book(doctor, TEN)
+    assert await listed(patient.client) == ["Dr Amara Okafor"]
+
+
+class TestWhereConfirmationIsRequired:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"email_confirmation": "required"})
+
+    async def test_a_patient_confirms_before_booking_and_holding(
+        self, doctor: Person, patient: Person, confirm: Confirm
+    ) -> None:
+        await confirm(doctor)
+        await doctor.open(*HOURS)
+        problem(await patient.ask(doctor, TEN), 403, "email_not_confirmed")
+        hold = {"doctor_id": doctor.id, "start_time": TEN}
+        problem(await patient.post("/holds", hold), 403, "email_not_confirmed")
+        await confirm(patient)
+        assert (await patient.post("/holds", hold)).status_code == 201
+        await patient.book(doctor, TEN)
+
+    async def test_a_doctor_is_listed_once_confirmed(self, doctor: Person, confirm: Confirm) -> None:
+        assert await listed(doctor.client) == []
+        problem(await doctor.client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+        problem(await confirm_with(doctor, "a wrong one"), 422, "invalid_confirmation_token")
+        assert await listed(doctor.client) == []
+        await confirm(doctor)
+        assert await listed(doctor.client) == ["Dr Amara Okafor"]
+
+    async def test_a_reset_of_the_password_confirms_and_lists(self, doctor: Person, mails: list[Mail]) -> None:
+        await reset(doctor, mails, "another horse")
+        assert await listed(doctor.client) == ["Dr Amara Okafor"]
+
+    async def test_an_administrator_approves_nobody_who_has_not_confirmed(
+        self, admin: Person, doctor: Person, confirm: Confirm
+    ) -> None:
+        approve = f"/admin/users/{doctor.id}/approve"
+        reason = {"reason": "The licence was checked"}
+        problem(await admin.post(approve, reason), 409, "doctor_not_confirmed")
+        await confirm(doctor)
+        assert (await admin.post(approve, reason)).status_code == 200
+
+
+class TestWhereDoctorsAreApproved:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"email_confirmation": "required", "doctor_approval": "required"})
+
+    async def test_a_confirmed_doctor_still_waits_for_approval(
+        self, doctor: Person, confirm: Confirm, mails: list[Mail]
+    ) -> None:
+        await confirm(doctor)
+        assert await listed(doctor.client) == []
+        await reset(doctor, mails, "another horse")
+        assert await listed(doctor.client) == []
+
+
+async def test_codes_are_sent_again_five_times_an_hour_and_then_the_answer_says_when(
+    patient: Person, confirmations: list[Mail], clock: SetClock
+) -> None:
+    for _ in range(4):
+        assert (await resend(patient)).status_code == 204
+    clock.advance(minutes=20)
+    refused = await resend(patient)
+    problem(refused, 429, "too_many_messages")
+    assert refused.headers["Retry-After"] == str(40 * 60)
+    assert len(confirmations) == 5
+    assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204, "the refusal kept the code"
+
+
+async def test_after_an_hour_codes_are_sent_again(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
+    for _ in range(5):
+        await resend(patient)
+    clock.time += HOUR
+    patient = await patient.again()
+    assert (await resend(patient)).status_code == 204
+    assert len(confirmations) == 6
+
+
+async def test_registering_and_erasing_in_turn_does_not_fill_a_mailbox(
+    client: httpx2.AsyncClient, confirmations: list[Mail]
+) -> None:
+    for _ in range(8):
+        person = await Person.join(client, "patient", email="victim@example.com")
+        assert (await person.delete("/auth/me")).status_code == 204
+    assert len(confirmations) == 5
+
+
+async def test_notices_are_limited_and_what_they_tell_of_still_works(
+    patient: Person, confirm: Confirm, mails: list[Mail], clock: SetClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await confirm(patient)
+    secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
+    await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
+    renewed = [await patient.post("/auth/second-factor/recovery-codes", None) for _ in range(9)]
+    assert {answer.status_code for answer in renewed} == {200}
+    subjects = [mail.subject for mail in mails]
+    assert subjects == ["A second factor was set up", *["Your recovery codes were renewed"] * 5]
+    left_out = [record for record in caplog.records if "left out" in record.message]
+    assert len(left_out) == 4
+    assert patient.email not in caplog.text
+
+
+async def test_codes_for_a_new_password_are_limited_though_each_change_ends_the_last_one(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+) -> None:
+    for number in range(12):
+        before = len(mails)
+        await client.post("/auth/forgot-password", json={"email": patient.email})
+        if len(mails) > before:
+            body = {"token": read_token(mails[-1]), "new_password": f"{PASSWORD} {number}"}
+            assert (await client.post("/auth/reset-password", json=body)).status_code == 204
+    assert [mail.subject for mail in mails].count("Choose a new password") == 10
+    assert [mail.subject for mail in mails].count("Your password was changed") == 5
+
+
+async def test_counts_of_messages_are_swept_away(patient: Person, sessions: Sessions, clock: SetClock) -> None:
+    assert patient.token
+    counted = select(func.count()).select_from(MailCount)
+    async with sessions.read() as session:
+        assert await session.scalar(counted) == 1
+    clock.time += HOUR - timedelta(seconds=1)
+    await sweep_once(sessions, clock)
+    async with sessions.read() as session:
+        assert await session.scalar(counted) == 1
+    clock.advance(seconds=1)
+    await sweep_once(sessions, clock)
+    async with sessions.read() as session:
+        assert await session.scalar(counted) == 0

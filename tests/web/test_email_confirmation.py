@@ -1,0 +1,111 @@
+"""Confirming an e-mail address on pages."""
+
+from urllib.parse import urlencode
+
+import httpx2
+import pytest
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from tests.conftest import Confirm, read_token
+from tests.people import PASSWORD, Person
+from tests.web.conftest import Forms
+
+PAGE = "/confirm-email"
+
+
+async def test_the_account_page_asks_for_the_code_until_it_was_typed(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, confirmations: list[Mail]
+) -> None:
+    await forms.sign_in(patient)
+    assert "Your e-mail address is not confirmed yet." in (await client.get("/my/account")).text
+    refused = await forms.send(PAGE, token="not it", next="/my/account")
+    assert refused.status_code == 422
+    assert "This code is wrong" in refused.text
+    confirmed = await forms.send(PAGE, token=read_token(confirmations[0]), next="/my/account")
+    assert confirmed.headers["location"] == "/my/account"
+    shown = (await client.get("/my/account")).text
+    assert "Your e-mail address is confirmed." in shown
+    assert "not confirmed yet" not in shown
+    assert (await client.get(PAGE)).headers["location"] == "/my/account"
+
+
+async def test_looking_at_the_page_with_a_code_confirms_nothing(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, confirmations: list[Mail]
+) -> None:
+    token = read_token(confirmations[0])
+    address = f"{PAGE}?{urlencode({'token': token})}"
+    assert (await client.get(address)).headers["location"].startswith("/sign-in?next=%2Fconfirm-email")
+    await forms.sign_in(patient)
+    assert f'value="{token}"' in (await client.get(address)).text
+    assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
+
+
+async def test_a_form_that_is_sent_twice_leads_where_it_led_before(
+    forms: Forms, patient: Person, confirmations: list[Mail]
+) -> None:
+    await forms.sign_in(patient)
+    fields = {"token": read_token(confirmations[0]), "next": "/my/appointments"}
+    for _ in range(2):
+        confirmed = await forms.send(PAGE, on="/my/account", **fields)
+        assert confirmed.headers["location"] == "/my/appointments"
+    again = await forms.send(f"{PAGE}/resend", on="/my/account", next="https://example.com/")
+    assert again.headers["location"] == "/my/account"
+    assert len(confirmations) == 1
+
+
+async def test_a_code_is_sent_again_until_there_were_too_many(
+    forms: Forms, patient: Person, confirmations: list[Mail]
+) -> None:
+    await forms.sign_in(patient)
+    for _ in range(4):
+        sent = await forms.send(f"{PAGE}/resend", on=PAGE, next="/my/account")
+        assert sent.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount"
+    refused = await forms.send(f"{PAGE}/resend", on=PAGE)
+    assert refused.status_code == 429
+    assert "several messages already" in refused.text
+    assert refused.headers["Retry-After"] == "3600"
+    assert len(confirmations) == 5
+
+
+async def test_the_second_factor_asks_for_a_confirmed_address_first(forms: Forms, patient: Person) -> None:
+    await forms.sign_in(patient)
+    assert "Confirm your e-mail address first." in (await forms.client.get("/my/account/second-factor")).text
+    asked = await forms.send("/my/account/second-factor", on="/my/account")
+    assert asked.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount%2Fsecond-factor"
+
+
+class TestWhereConfirmationIsRequired:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"email_confirmation": "required"})
+
+    async def test_a_time_that_was_picked_waits_until_the_address_is_confirmed(
+        self, forms: Forms, client: httpx2.AsyncClient, doctor: Person, confirm: Confirm, confirmations: list[Mail]
+    ) -> None:
+        await confirm(doctor)
+        await doctor.plan(monday=[["09:00", "12:00"]])
+        picked = {"doctor": doctor.id, "start": "2026-12-07T15:00:00Z"}
+        asked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **picked)
+        assert asked.headers["location"] == "/sign-in?next=%2Fvisit%2Fpick"
+        registered = await forms.send("/register", name="Ann Lee", email="ann@example.com", password=PASSWORD)
+        assert registered.headers["location"] == "/visit/pick"
+        asked = await client.get("/visit/pick")
+        assert asked.headers["location"] == f"{PAGE}?next=%2Fvisit%2Fpick"
+        shown = await client.get(asked.headers["location"])
+        assert "Confirm your e-mail address first" in shown.text
+        token = read_token(confirmations[-1])
+        confirmed = await forms.send(PAGE, on=asked.headers["location"], token=token, next="/visit/pick")
+        assert confirmed.headers["location"] == "/visit/pick"
+        assert "Dr Amara Okafor" in (await client.get("/visit/pick")).text
+        held = await forms.send("/visit/pick", **picked)
+        assert held.headers["location"].startswith("/visit/")
+
+    async def test_every_page_says_what_is_missing(
+        self, forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm: Confirm
+    ) -> None:
+        await forms.sign_in(patient)
+        assert "Confirm your e-mail address before you go on." in (await client.get("/my/appointments")).text
+        assert "before you go on" not in (await client.get(PAGE)).text
+        await confirm(patient)
+        assert "before you go on" not in (await client.get("/my/appointments")).text
