@@ -25,6 +25,9 @@ UNLIMITED: dict[str, Any] = {
     "max_in_flight_per_client": 100_000,
     "max_search_seconds": 60,
     "max_connections_per_address": 1000,
+    "max_upcoming_visits_per_doctor": 0,
+    "max_upcoming_visits": 0,
+    "max_cancellations_per_day": 0,
 }
 
 

@@ -28,6 +28,7 @@ from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_toke
 from app.core.settings import Settings
 from app.db.session import Session, Sessions
 from app.repositories import sessions
+from app.services.patient_limits import PatientLimits
 
 
 @dataclass(slots=True)
@@ -50,6 +51,14 @@ class Resources:
     limits: Limits
     readiness: Readiness = field(default_factory=Readiness)
     processor: Processor = field(default_factory=Processor)
+
+    @property
+    def patient_limits(self) -> PatientLimits:
+        """How much a patient may book and cancel online."""
+        settings = self.settings
+        return PatientLimits(
+            settings.max_upcoming_visits_per_doctor, settings.max_upcoming_visits, settings.max_cancellations_per_day
+        )
 
     def search_time(self) -> Computation:
         """The processor time that one request may spend on searching."""

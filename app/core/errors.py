@@ -61,6 +61,14 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "visit_type_required": (Kind.CONFLICT, "This doctor is booked by visit type. Choose one of hers."),
     "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),
+    "too_many_visits": (
+        Kind.CONFLICT,
+        "You have as many upcoming visits as can be booked online. Cancel one first, or call the practice.",
+    ),
+    "too_many_cancellations": (
+        Kind.CONFLICT,
+        "You have cancelled too many visits to book online today. Try again tomorrow, or call the practice.",
+    ),
     "already_started": (Kind.CONFLICT, "The appointment has started; please call the practice."),
     "too_late": (Kind.CONFLICT, "It is too late to change this online. Patients can call the practice."),
     "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     rate_limit_per_address: str = "200/10 second"
     rate_limit_login: str = "20/10 second"
     rate_limit_per_account: str = "100/10 second"
+    max_upcoming_visits_per_doctor: Annotated[int, Field(ge=0)] = 20
+    max_upcoming_visits: Annotated[int, Field(ge=0)] = 50
+    max_cancellations_per_day: Annotated[int, Field(ge=0)] = 30
     max_in_flight_per_client: Annotated[PositiveInt, Field(le=100_000)] = 32
     max_search_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     request_head_seconds: Annotated[PositiveInt, Field(le=600)] = 10

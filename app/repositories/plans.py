@@ -1,8 +1,8 @@
 """What a decision is made from: a doctor's rules around some span of time, in one statement."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,11 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Subquery,
+    Uuid,
     and_,
     bindparam,
     exists,
+    func,
     literal,
     null,
     select,
@@ -28,17 +30,31 @@ from app.core.time_zones import has_zone
 from app.db.lists import in_places, places
 from app.db.prepared import Prepared
 from app.db.session import Session
-from app.models import Availability, Doctor, TimeOff, VisitType
+from app.models import Appointment, Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import BRIEFLY, LISTED, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
 from app.scheduling.availability import TimeOff as Away
 from app.scheduling.intervals import MINUTE, Interval, from_instant
+from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import Limits
 
 # No wall clock on earth is further from UTC than this.
 _CLOCKS_APART = timedelta(days=1)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientVisits:
+    """How much a patient has booked and cancelled."""
+
+    with_doctor: int
+    """Upcoming visits with the doctor of the plan."""
+    in_all: int
+    """Upcoming visits with all doctors."""
+    cancelled: int
+    """Cancelled by the patient in the last 24 hours, of visits that were not over then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,8 @@ class Plan:
     visit_type: VisitTypeRecord | None
     """The one that was asked for."""
     has_visit_types: bool
+    visits: PatientVisits | None = None
+    """Of the patient who was asked about, if one was."""
 
 
 async def get_plan(
@@ -61,24 +79,31 @@ async def get_plan(
     *,
     withdrawn: bool = False,
     listed: bool = True,
+    patient: tuple[UUID, datetime] | None = None,
 ) -> Plan:
     """The doctor's rules for all that may happen inside ``span``, and one of her visit types if it is asked for.
 
     ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
-    is not hers or (unless ``withdrawn``) no longer offered.
+    is not hers or (unless ``withdrawn``) no longer offered. For a ``patient``, given with the time, the visits are
+    counted in the same statement.
     """
-    asked = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
-    rows = await session.fetch(_plan(withdrawn=withdrawn, listed=listed), asked)
+    asked: dict[str, Any] = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
+    if patient:
+        asked |= {"patient_id": patient[0], "now": patient[1], "day_ago": patient[1] - _DAY}
+    rows = await session.fetch(_plan(withdrawn=withdrawn, listed=listed, counted=patient is not None), asked)
     if not rows:
         raise DomainError("not_found")
     row: Sequence[Any] = rows[0]
+    visits = None
+    if patient:
+        visits, row = PatientVisits(*row[:_COUNTS]), row[_COUNTS:]
     length = len(BRIEFLY.selected_columns)
     doctor, (version, has_types), row = DoctorRecord(*row[:length]), row[length : length + 2], row[length + 2 :]
     visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
     if visit_type_id is not None and visit_type is None:
         raise DomainError("not_found")
     found = [each[-len(_RULES.columns) :] for each in rows if each.opens is not None]
-    return Plan(doctor, _rules(doctor, found), version, visit_type, has_types)
+    return Plan(doctor, _rules(doctor, found), version, visit_type, has_types, visits)
 
 
 async def list_rules(session: Session, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
@@ -142,15 +167,35 @@ def _rules_of(count: int) -> Prepared:
     return Prepared(select(_rules_near(lambda whose: whose.in_(places(count)))))
 
 
+_COUNTS = len(fields(PatientVisits))
+
+
+def _count_visits() -> Subquery:
+    patient_id: BindParameter[Any] = bindparam("patient_id", type_=Uuid())
+    now, day_ago = (bindparam(name, type_=Appointment.start_time.type) for name in ("now", "day_ago"))
+    upcoming = and_(Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time > now)
+    return (
+        select(
+            func.count().filter(upcoming, Appointment.doctor_id == bindparam("doctor_id")).label("with_doctor"),
+            func.count().filter(upcoming).label("in_all"),
+            func.count()
+            .filter(Appointment.cancelled_by == patient_id, Appointment.cancelled_at > day_ago)
+            .label("cancelled"),
+        )
+        # A patient cancels before the visit begins, so whatever counts starts later than this.
+        .where(Appointment.patient_id == patient_id, Appointment.start_time > day_ago)
+        .subquery("visits")
+    )
+
+
 @cache  # to build it takes longer than to have it answered
-def _plan(*, withdrawn: bool, listed: bool) -> Prepared:
+def _plan(*, withdrawn: bool, listed: bool, counted: bool) -> Prepared:
     doctor_id: BindParameter[Any] = bindparam("doctor_id")
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
-    return Prepared(
-        BRIEFLY.add_columns(
-            Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns
-        )
+    columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns]
+    plan = (
+        BRIEFLY.add_columns(*columns)
         .outerjoin(
             VisitType,
             and_(VisitType.id == bindparam("visit_type_id"), VisitType.doctor_id == Doctor.id, offered),
@@ -158,3 +203,7 @@ def _plan(*, withdrawn: bool, listed: bool) -> Prepared:
         .outerjoin(_RULES, true())
         .where(Doctor.id == doctor_id, LISTED if listed else true())
     )
+    if counted:
+        visits = _count_visits()
+        plan = plan.join(visits, true()).with_only_columns(*visits.columns, *plan.selected_columns)
+    return Prepared(plan)

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field, TypeAdapter
 
-from app.core.dependencies import AnyActor, BookingActor, DbSession, DoctorActor, Now
+from app.core.dependencies import AnyActor, AppResources, BookingActor, DbSession, DoctorActor, Now
 from app.core.permissions import Actor
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, PageKey, VersionRecord
@@ -24,6 +24,7 @@ from app.schemas import appointments as wire
 from app.schemas.fields import Instant, PageQuery
 from app.services import booking, conflicts, lifecycle
 from app.services.booking import Wanted
+from app.services.patient_limits import LIMIT_CODES
 
 router = APIRouter(tags=["Appointments"], route_class=StrictRoute)
 
@@ -98,6 +99,7 @@ async def list_doctors_appointments(
             "email_not_confirmed",
             "not_found",
             *REFUSALS,
+            *LIMIT_CODES,
             "wrong_length",
             "request_in_flight",
             "body_too_large",
@@ -112,6 +114,7 @@ async def book_appointment(
     response: Response,
     actor: BookingActor,
     session: DbSession,
+    resources: AppResources,
     now: Now,
     trail: Trail,
     _: Idempotent,
@@ -128,6 +131,7 @@ async def book_appointment(
         Wanted(body.doctor_id, body.start_time, body.end_time, body.visit_type_id),
         reason=body.reason or None,
         hold_id=body.hold_id,
+        limits=resources.patient_limits,
         now=now,
     )
     trail.concerns(booked)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 
-from app.core.dependencies import BookingActor, DbSession, Now, PatientActor
+from app.core.dependencies import AppResources, BookingActor, DbSession, Now, PatientActor
 from app.repositories.calendar import HoldRecord
 from app.routers.appointments import REFUSALS
 from app.routers.idempotency import Idempotent
@@ -14,6 +14,7 @@ from app.routers.trail import Trail
 from app.schemas import appointments as wire
 from app.services import booking
 from app.services.booking import Wanted
+from app.services.patient_limits import LIMIT_CODES
 
 router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
 
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
         "email_not_confirmed",
         "not_found",
         *REFUSALS,
+        *LIMIT_CODES,
         "request_in_flight",
         "body_too_large",
         "key_reused",
@@ -36,7 +38,13 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
     ),
 )
 async def hold_time(
-    body: wire.NewHold, actor: BookingActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+    body: wire.NewHold,
+    actor: BookingActor,
+    session: DbSession,
+    resources: AppResources,
+    now: Now,
+    trail: Trail,
+    _: Idempotent,
 ) -> HoldRecord:
     """Keep a slot for 5 minutes, while you fill in a form or make up your mind.
 
@@ -44,7 +52,11 @@ async def hold_time(
     when you hold another one.
     """
     held = await booking.hold_time(
-        session, actor, Wanted(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id), now=now
+        session,
+        actor,
+        Wanted(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id),
+        limits=resources.patient_limits,
+        now=now,
     )
     trail.about(held.id)
     return held

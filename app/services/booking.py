@@ -19,6 +19,7 @@ from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import Taken, VisitMode
 from app.services.lifecycle import check_change
 from app.services.offers import Kept, choose_visit_type, visit_type_of
+from app.services.patient_limits import NO_PATIENT_LIMITS, PatientLimits
 
 HOLD = timedelta(minutes=5)
 
@@ -52,6 +53,7 @@ async def book_appointment(
     *,
     reason: str | None,
     hold_id: UUID | None = None,
+    limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> AppointmentRecord:
     """Books a visit for the actor.
@@ -59,15 +61,18 @@ async def book_appointment(
     A hold of the actor's for this visit becomes the appointment, with the same id, even if it is over. Until then the
     visit is as long as the hold, with the same buffers, and the notice counts from when the hold was made. Any other
     hold has no effect. Raises the codes of ``scheduling.Refusal``, ``not_found`` for an unknown doctor or visit type,
-    ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, and
-    ``busy`` in the rare case that the rules change faster than they can be checked.
+    ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, the
+    codes of ``PatientLimits.check``, and ``busy`` in the rare case that the rules change faster than they can be
+    checked.
     """
     held = await calendar.find_hold(session, hold_id, actor.id) if hold_id else None
     used = held if held and _is_for(held, wanted) else None
     kept = used if used and now < used.expires_at and wanted.end in {None, used.end_time} else None
     asked_at = used.created_at if used and now < used.expires_at else now
     for _ in range(_TRIES):
-        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=asked_at, now=now, kept=kept)
+        accepted = await _accept(
+            session, wanted, patient_id=actor.id, asked_at=asked_at, now=now, limits=limits, kept=kept
+        )
         appointment = _appointment(accepted, actor, reason=reason, now=now)
         if used:
             appointment = replace(appointment, id=used.id)
@@ -88,7 +93,9 @@ async def book_appointment(
     raise DomainError("busy")
 
 
-async def hold_time(session: Session, actor: Actor, wanted: Wanted, *, now: datetime) -> HoldRecord:
+async def hold_time(
+    session: Session, actor: Actor, wanted: Wanted, *, limits: PatientLimits = NO_PATIENT_LIMITS, now: datetime
+) -> HoldRecord:
     """Keeps a time for the actor for 5 minutes, in which nobody else can have it. Ends her earlier hold, if any.
 
     Raises what ``book_appointment`` raises.
@@ -99,7 +106,7 @@ async def hold_time(session: Session, actor: Actor, wanted: Wanted, *, now: date
         raise DomainError(Refusal.IN_THE_PAST)
     await calendar.lock_calendars(session, wanted.doctor_id, actor.id)
     for _ in range(_TRIES):
-        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=now, now=now)
+        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=now, now=now, limits=limits)
         appointment = replace(_appointment(accepted, actor, reason=None, now=now), status=AppointmentStatus.PENDING)
         await calendar.release_holds(session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, against=None)
         if await _insert(session, appointment, accepted, expires_at):
@@ -190,6 +197,7 @@ async def _accept(
     patient_id: UUID,
     asked_at: datetime,
     now: datetime,
+    limits: PatientLimits = NO_PATIENT_LIMITS,
     moving: AppointmentRecord | None = None,
     kept: Kept | None = None,
     withdrawn: bool = False,
@@ -204,8 +212,15 @@ async def _accept(
     if length is not None and not SHORTEST_VISIT <= length <= LONGEST_VISIT:
         raise invalid_field("end_time", "must be 5 minutes to 12 hours after start_time")
     plan = await get_plan(
-        session, wanted.doctor_id, (first, first + LONGEST_VISIT), wanted.visit_type_id, withdrawn=withdrawn
+        session,
+        wanted.doctor_id,
+        (first, first + LONGEST_VISIT),
+        wanted.visit_type_id,
+        withdrawn=withdrawn,
+        patient=(patient_id, now) if limits.apply else None,
     )
+    if plan.visits:
+        limits.check(plan.visits)
     # A visit of no kind can be moved as such, even if the doctor has kinds by now.
     visit_type = visit_type_of(plan.doctor, plan.visit_type, kept) if withdrawn else choose_visit_type(plan, kept)
     if length is not None and visit_type.id is None:

@@ -28,6 +28,7 @@ from app.schemas.fields import Instant, Note
 from app.services import booking, offers
 from app.services.audit import Event, record
 from app.services.booking import Wanted
+from app.services.patient_limits import LIMIT_CODES
 from app.services.sessions import Grant
 from app.web.clocks import find_zones_in_play
 from app.web.drafts import drop, keep, restore
@@ -85,7 +86,7 @@ async def hold_time(page: BookingPage, form: SentForm, session: DbSession, now: 
     """Keeps the time for five minutes, and asks what the visit is about."""
     pick = form.read(Pick)
     try:
-        held = await booking.hold_time(session, page.actor, pick.wanted, now=now)
+        held = await booking.hold_time(session, page.actor, pick.wanted, limits=page.resources.patient_limits, now=now)
     except DomainError as error:
         raise await _taken(page, session, pick, error, now) from error
     trail.about(held.id)
@@ -107,7 +108,9 @@ async def hold_picked(page: Page, grant: Grant, client: RequestClient) -> str | 
             if not form.values:
                 return None
             check_email_confirmed(actor, resources.settings)
-            held = await booking.hold_time(session, actor, form.read(Pick).wanted, now=page.now)
+            held = await booking.hold_time(
+                session, actor, form.read(Pick).wanted, limits=resources.patient_limits, now=page.now
+            )
             await record(session, _held(actor, held.id, client), now=page.now)
     except DomainError:
         return PICK  # where the same is tried again, and explained
@@ -158,7 +161,13 @@ async def book_appointment(
         raise refuse(page, "confirm.html", form, error, shown_by=show_hold, **content) from error
     try:
         booked = await booking.book_appointment(
-            session, page.actor, typed.wanted, reason=typed.reason or None, hold_id=hold_id, now=now
+            session,
+            page.actor,
+            typed.wanted,
+            reason=typed.reason or None,
+            hold_id=hold_id,
+            limits=page.resources.patient_limits,
+            now=now,
         )
     except DomainError as error:
         raise await _taken(page, session, pick, error, now, reason=form.value("reason")) from error
@@ -241,13 +250,16 @@ async def _taken(
         )
         drop(page, response)
         return RefusedForm(response, error)
-    near = await _list_near(page, session, pick, now)
+    # Another time would be refused, too.
+    is_limited = error.code in LIMIT_CODES
+    near = [] if is_limited else await _list_near(page, session, pick, now)
     response = page.render(
         "taken.html",
         PROBLEMS[error.code][0],
         **content,
         code=error.code,
         sentence=explain(page.words, error.code),
+        is_limited=is_limited,
         days=[day for day in near if day.parts],
     )
     if reason:

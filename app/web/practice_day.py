@@ -9,7 +9,7 @@ from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
 from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
-from app.scheduling.status import Action
+from app.scheduling.status import Action, AppointmentStatus
 from app.services import agenda
 from app.services.lifecycle import find_undo_refusal
 from app.web.practice_calendar import STATUSES, Day, possible_actions
@@ -18,6 +18,8 @@ from app.web.visitors import DoctorPage
 
 router = page_router()
 
+MAX_CANCELLED = 40
+"""Cancelled visits that the page of a day lists."""
 _A_DAY = timedelta(days=1)
 UNDO_SHOWN = timedelta(minutes=10)
 
@@ -61,7 +63,9 @@ async def list_doctors_appointments(
         before=shown - _A_DAY,
         after=shown + _A_DAY,
         zone=found.zone,
-        entries=entries,
+        entries=[each for each in entries if each.visit.status is not AppointmentStatus.CANCELLED],
+        cancelled=[each for each in entries if each.visit.status is AppointmentStatus.CANCELLED],
+        max_cancelled=MAX_CANCELLED,
         expected=sum(each.visit.status.occupies_time for each in entries),
         following=next(to_come, None) if is_today else None,
         hours=[(from_instant(start), from_instant(end)) for start, end in found.open],

@@ -37,6 +37,12 @@ SENTENCES: Mapping[str, str] = {
     "visit_type_required": N_("Choose what kind of visit you need."),
     "wrong_length": N_("The visit has another length by now. Choose a time again."),
     "patient_busy": N_("You have another appointment at this time. Choose another time, or move that one."),
+    "too_many_visits": N_(
+        "You have as many upcoming visits as can be booked online. Cancel one first, or call the practice."
+    ),
+    "too_many_cancellations": N_(
+        "You have cancelled too many visits to book online today. Try again tomorrow, or call the practice."
+    ),
     "already_started": N_("The visit has begun. Call the practice if you cannot come."),
     "too_late": N_("It is too late to change this here. Call the practice."),
     "too_early": N_("It is too early for this; the visit lies ahead."),

@@ -11,11 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import event, text
 
+from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.session import Session, Sessions
 from app.repositories import audit, doctors, offers
 from app.repositories.audit import AuditRecord
 from app.repositories.offers import Criteria, OfferRecord
+from app.repositories.plans import get_plan
+from app.scheduling.intervals import to_instant
 from app.scheduling.turns import TURNS
 from app.scheduling.visits import VisitMode
 from app.services.audit import REPEAT_INTERVAL
@@ -229,3 +232,15 @@ async def test_what_can_be_chosen_is_found_from_one_to_the_next(
     assert not re.search(r"Seq Scan|SCAN (doctors|users)(?! USING INDEX)", plan)
     # It would be made anew for each step.
     assert "Memoize" not in plan
+
+
+@pytest.mark.usefixtures("filled")
+async def test_the_visits_of_a_patient_are_counted_along_an_index(sessions: Sessions) -> None:
+    async def ask(session: Session) -> None:
+        with pytest.raises(DomainError, match="not_found"):
+            await get_plan(session, uuid4(), (to_instant(NOW), to_instant(LATER)), patient=(uuid4(), NOW))
+
+    async with sessions.read() as session:
+        plan = await explain(session, partial(ask, session))
+    assert "appointments_patient_id_start_time_id_idx" in plan
+    assert not re.search(r"Seq Scan on appointments|SCAN appointments", plan)

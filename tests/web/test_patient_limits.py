@@ -1,0 +1,63 @@
+"""What a limit says on pages, and how cancelled visits are folded away."""
+
+from datetime import datetime, timedelta
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from app.web import practice_day
+from tests.databases import settings_for
+from tests.people import Person
+from tests.web.conftest import Forms
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url, max_upcoming_visits_per_doctor=1, max_cancellations_per_day=3)
+
+
+async def open_and_book(doctor: Person, patient: Person) -> str:
+    await doctor.open("2026-12-01T14:00:00Z", "2026-12-01T20:00:00Z")
+    booked = await patient.book(doctor, "2026-12-01T14:00:00Z")
+    return str(booked["id"])
+
+
+async def test_a_limit_says_what_to_do_next(forms: Forms, doctor: Person, patient: Person) -> None:
+    await open_and_book(doctor, patient)
+    await forms.sign_in(patient)
+    refused = await forms.send(
+        "/visit/pick", f"/with/{doctor.id}", doctor=doctor.id, start="2026-12-01T15:00:00Z", type=""
+    )
+    assert refused.status_code == 409
+    assert "Cancel one first, or call the practice." in refused.text
+    assert 'href="/my/appointments"' in refused.text
+    assert 'action="/visit/pick"' not in refused.text, "another time would be refused, too"
+
+
+async def test_cancelled_visits_are_folded_away(
+    forms: Forms, doctor: Person, patient: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = datetime.fromisoformat("2026-12-01T14:00:00Z")
+    await patient.delete(f"/appointments/{await open_and_book(doctor, patient)}")
+    for number in (1, 2):
+        booked = await patient.book(doctor, (first + timedelta(minutes=30 * number)).isoformat())
+        await patient.delete(f"/appointments/{booked['id']}")
+    await forms.sign_in(doctor)
+    shown = await forms.client.get("/practice/day")
+    before, folded = shown.text.split("<details")
+    assert "Ann Lee" not in before
+    assert "3 cancelled visits" in folded
+    assert folded.count("/practice/visits/") == 3
+    monkeypatch.setattr(practice_day, "MAX_CANCELLED", 2)
+    shown = await forms.client.get("/practice/day")
+    assert shown.text.count("/practice/visits/") == 2
+    assert "1 more is not shown." in shown.text
+
+
+async def test_a_day_without_cancelled_visits_has_nothing_folded(forms: Forms, doctor: Person, patient: Person) -> None:
+    await open_and_book(doctor, patient)
+    await forms.sign_in(doctor)
+    shown: httpx2.Response = await forms.client.get("/practice/day")
+    assert "<details" not in shown.text
+    assert "Ann Lee" in shown.text
