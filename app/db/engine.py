@@ -1,6 +1,8 @@
 """The engine: pools, time-outs, and how each database is opened."""
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -27,6 +29,7 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
     }
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": timeout}, **options)
+        event.listen(engine.sync_engine, "do_connect", _open_existing)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     statement_timeout = statement_timeout or timeout
@@ -56,6 +59,42 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
 def is_postgresql(engine: AsyncEngine) -> bool:
     """Whether the server is PostgreSQL; the other one is SQLite."""
     return engine.dialect.name == "postgresql"
+
+
+class DatabaseFile:
+    """The file of an SQLite database. It must stay the one that it was at the start.
+
+    A file that is deleted or replaced stays open, and takes writes that are gone with the process.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._path = None if is_postgresql(engine) else Path(engine.url.database or "").absolute()
+        self._identity = _identify(self._path)
+
+    def create(self) -> None:
+        """Makes an empty file where there is none; nothing else ever does. ``OSError`` if it cannot be made."""
+        if self._path:
+            self._path.touch()
+            self._identity = _identify(self._path)
+
+    def check(self) -> None:
+        """``OSError`` if the file is not there any more, or is another one."""
+        if _identify(self._path) != self._identity:
+            raise FileNotFoundError("the database file was deleted or replaced; restart the server")
+
+
+def _identify(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
+def _open_existing(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    # By itself SQLite makes an empty database of a file that is missing.
+    arguments[0] = f"file:{quote(arguments[0])}?mode=rw"
+    options["uri"] = True
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

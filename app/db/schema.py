@@ -51,8 +51,10 @@ async def ensure_newest(engine: AsyncEngine) -> None:
 
     ``UnavailableDatabaseError``, with what the database has said, if it cannot be had.
     """
+    sessions = Sessions(engine)
     try:
-        async with Sessions(engine).read() as session:
+        sessions.create_file()
+        async with sessions.read() as session:
             revision = await session.run_sync(_revision)
     except DomainError as error:
         said = getattr(error.__cause__, "orig", None) or error.__cause__
@@ -84,7 +86,9 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         step(config)
 
-    async with Sessions(engine).write() as session:
+    sessions = Sessions(engine)
+    sessions.create_file()
+    async with sessions.write() as session:
         if is_postgresql(engine):
             # SQLite has taken its one write lock already; this is the same for PostgreSQL.
             await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))

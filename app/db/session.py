@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.errors import DomainError
 from app.db.driver import Driver
-from app.db.engine import is_postgresql
+from app.db.engine import DatabaseFile, is_postgresql
 from app.db.prepared import Prepared, Values
 
 type Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -28,9 +28,10 @@ class Session:
     is ``Prepared``, and goes to the driver (ADR 0026).
     """
 
-    def __init__(self, engine: AsyncEngine, begin: str, *, reads: bool = False) -> None:
+    def __init__(self, engine: AsyncEngine, file: DatabaseFile, begin: str, *, reads: bool = False) -> None:
         self.dialect: Dialect = engine.dialect
         self._engine = engine
+        self._file = file
         self._begin = begin
         self._reads = reads
         self._begun: Driver | None = None
@@ -105,6 +106,8 @@ class Session:
         if await self._end("COMMIT") == "ROLLBACK":
             # PostgreSQL's answer if a statement has failed, whoever has caught that: nothing is kept.
             raise RuntimeError("a statement had failed, so nothing was committed")
+        # Now, and not before: what is in the file at this moment was not committed into a deleted one.
+        self._file.check()
 
     async def rollback(self) -> None:
         """Takes everything back; for ``Sessions`` alone."""
@@ -112,6 +115,7 @@ class Session:
             await self._end("ROLLBACK")
 
     async def _open(self) -> Driver:
+        self._file.check()
         self._begun = await Driver.take(self._engine)
         await _control(self._begun, self._begin)
         return self._begun
@@ -144,17 +148,23 @@ class Sessions:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self._file = DatabaseFile(engine)
         # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
         # at the start.
         self._begin_reading, self._begin_writing = (
             ("BEGIN READ ONLY", "BEGIN") if is_postgresql(engine) else ("BEGIN", "BEGIN IMMEDIATE")
         )
 
+    def create_file(self) -> None:
+        """Makes an SQLite database that is missing, empty; ``DomainError`` ``busy`` if that cannot be done."""
+        with busy_if_away():
+            self._file.create()
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Session]:
         """A transaction that cannot change anything; always rolled back."""
         with busy_if_away():
-            session = Session(self.engine, self._begin_reading, reads=True)
+            session = Session(self.engine, self._file, self._begin_reading, reads=True)
             try:
                 yield session
             except BaseException:
@@ -166,7 +176,7 @@ class Sessions:
     async def write(self) -> AsyncIterator[Session]:
         """A transaction that is committed at the end, and rolled back if anything is raised."""
         with busy_if_away():
-            session = Session(self.engine, self._begin_writing)
+            session = Session(self.engine, self._file, self._begin_writing)
             try:
                 yield session
                 await session.commit()

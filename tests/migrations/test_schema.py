@@ -1,6 +1,7 @@
 """One Alembic tree for both databases: up, equal to the models, down, and up again."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def definition(sql: str) -> list[str]:
 async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     """A database with nothing in it."""
     if backend == "sqlite":
+        sqlite3.connect(tmp_path / "bare.db").close()
         async with connected(f"sqlite+aiosqlite:///{tmp_path}/bare.db") as engine:
             yield engine
     else:

@@ -1,0 +1,134 @@
+"""An SQLite file that is deleted or replaced under the running server takes nothing that is acknowledged."""
+
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.core.errors import DomainError
+from app.db.schema import UnavailableDatabaseError, ensure_newest, upgrade
+from app.db.session import Sessions
+from app.routers import health
+from tests.conftest import Join
+from tests.databases import connected
+from tests.people import PASSWORD, Person, problem
+
+
+@pytest.fixture
+def backend() -> str:
+    """The database that is a file."""
+    return "sqlite"
+
+
+@pytest.fixture
+def path(database_url: str) -> Path:
+    return Path(database_url.removeprefix("sqlite+aiosqlite:///"))
+
+
+def delete(path: Path) -> None:
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+
+
+def replace_by_copy(path: Path) -> None:
+    copy = path.with_name("copy.db")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+def replace_by_empty(path: Path) -> None:
+    delete(path)
+    path.touch()
+
+
+def content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+CHANGES = [delete, replace_by_copy, replace_by_empty]
+
+
+async def register(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
+    body = {"email": f"{name}@example.com", "password": PASSWORD, "name": name, "role": "patient"}
+    return await client.post("/auth/register", json=body)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_nothing_is_acknowledged_that_is_not_in_the_file(
+    client: httpx2.AsyncClient,
+    join: Join,
+    patient: Person,
+    path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+) -> None:
+    monkeypatch.setattr(health, "LASTS", 0)
+    doctor = await join("doctor")
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T17:00:00Z")
+    assert (await client.get("/readyz")).status_code == 200
+    change(path)
+    left = content(path)
+    wanted = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:00:00Z"}
+    for _ in range(5):
+        problem(await patient.post("/appointments", wanted), 503, "busy")
+        problem(await register(client, "late"), 503, "busy")
+        problem(await client.get("/doctors"), 503, "busy")
+        problem(await client.get("/readyz"), 503, "busy")
+    assert content(path) == left, "nothing was made or written"
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert any("deleted or replaced" in record.getMessage() for record in warnings)
+    assert not any(record.exc_info for record in warnings)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
+    sessions: Sessions, path: Path, change: Callable[[Path], None]
+) -> None:
+    async def write() -> None:
+        async with sessions.write() as session:
+            await session.execute(text("DELETE FROM password_resets"))
+            change(path)
+
+    with pytest.raises(DomainError, match="busy"):
+        await write()
+
+
+async def test_a_missing_file_is_made_at_the_start_and_never_later(tmp_path: Path) -> None:
+    path = tmp_path / "with space #1?.db"
+    async with connected(f"sqlite+aiosqlite:///{path.as_posix().replace('?', '%3F')}") as engine:
+        found = Path(engine.url.database or "")
+        with pytest.raises(DomainError, match="busy"):
+            async with Sessions(engine).read() as session:
+                await session.execute(text("SELECT 1"))
+        assert content(found) is None
+        await ensure_newest(engine)
+        assert content(found)
+        async with Sessions(engine).read() as session:
+            assert await session.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+async def test_a_migration_makes_the_file(tmp_path: Path) -> None:
+    async with connected(f"sqlite+aiosqlite:///{tmp_path}/new.db") as engine:
+        await upgrade(engine)
+    with sqlite3.connect(tmp_path / "new.db") as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    connection.close()
+
+
+async def test_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None:
+    async with connected(f"sqlite+aiosqlite:///{tmp_path}/none/new.db") as engine:
+        with pytest.raises(UnavailableDatabaseError, match="No such file"):
+            await ensure_newest(engine)
+
+
+async def test_a_file_that_was_only_touched_goes_on(sessions: Sessions, path: Path) -> None:
+    os.utime(path)
+    async with sessions.write() as session:
+        await session.execute(text("DELETE FROM password_resets"))
