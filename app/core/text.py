@@ -78,7 +78,61 @@ def canonical_email(address: str) -> str:
     return address
 
 
+# Letters that Unicode does not decompose, each as people type it on another keyboard. A table, because libraries that
+# transliterate do so for every script, with losses, and differently from release to release; keys are stored.
+_PLAIN_LETTERS = {
+    "\N{LATIN SMALL LETTER L WITH STROKE}": "l",
+    "\N{LATIN SMALL LETTER O WITH STROKE}": "o",
+    "\N{LATIN SMALL LETTER D WITH STROKE}": "d",
+    "\N{LATIN SMALL LETTER ETH}": "d",
+    "\N{LATIN SMALL LETTER THORN}": "th",
+    "\N{LATIN SMALL LETTER SHARP S}": "ss",
+    "\N{LATIN SMALL LETTER AE}": "ae",
+    "\N{LATIN SMALL LIGATURE OE}": "oe",
+    "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+    "\N{LATIN SMALL LETTER H WITH STROKE}": "h",
+    "\N{LATIN SMALL LETTER T WITH STROKE}": "t",
+    "\N{LATIN SMALL LETTER ENG}": "n",
+    "\N{LATIN SMALL LETTER KRA}": "k",
+    "\N{LATIN SMALL LETTER SCHWA}": "e",
+    "\N{LATIN SMALL LETTER B WITH HOOK}": "b",
+    "\N{LATIN SMALL LETTER D WITH HOOK}": "d",
+    "\N{LATIN SMALL LETTER K WITH HOOK}": "k",
+    "\N{LATIN SMALL LETTER Y WITH HOOK}": "y",
+}
+# Apostrophes, what is typed for them, and the dot of the Catalan l: "obrien" finds O'Brien.
+_JOINERS = (
+    "'`\u00b4\u00b7\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"
+    "\u2018\u2019\u201a\u201b\u2032\u2035\ua78c\uff07"
+)
+# Invisible, although their category does not say so: fillers and variation selectors.
+_INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+_FOLDED: Mapping[int, str] = MappingProxyType(
+    str.maketrans(_PLAIN_LETTERS)
+    | dict.fromkeys(map(ord, _JOINERS + _INVISIBLE), "")
+    | dict.fromkeys([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)], "")
+)
+
+
 def search_key(text: str) -> str:
-    """The form in which names are searched: without case, accents and doubled spaces; at most 200 characters."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).casefold().split())[:200]
+    """The form in which names are searched, at most 200 characters: words in lower case with one blank between them.
+
+    Accents, apostrophes and invisible characters are dropped, letters that do not decompose are replaced by plain
+    ones, and dashes, commas and full stops separate words. A change of it needs a migration that rebuilds stored keys.
+    """
+    # Before decomposing, which turns some apostrophes into a blank and an accent, and after it, which uncovers others.
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_FOLDED))
+    folded = "".join(map(_fold_mark, decomposed)).casefold().translate(_FOLDED)
+    return " ".join(folded.split())[:200].rstrip()
+
+
+def _fold_mark(character: str) -> str:
+    category = unicodedata.category(character)
+    if unicodedata.combining(character) or category == "Cf":
+        return ""
+    return " " if category == "Pd" or character in ",." else character
+
+
+def search_words(text: str) -> list[str]:
+    """The words of ``text``, as they stand in a search key; each once, the longest first."""
+    return sorted(set(search_key(text).split()), key=lambda word: (-len(word), word))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
-from app.core.text import search_key
+from app.core.text import search_key, search_words
 from app.core.time_zones import get_zone
 from app.db.prepared import Prepared
 from app.db.session import Session
@@ -159,10 +159,13 @@ async def page_doctors(
     after: PageKey | None,
     limit: int,
 ) -> Sequence[DoctorRecord]:
-    """Doctors by name; ``q`` is part of a name, ``specialty`` a whole one, both without case and accents."""
+    """Doctors by name. Every word of ``q`` is part of the name, in any order; ``specialty`` is a whole one.
+
+    Both are compared by their search keys (``core.text.search_key``).
+    """
     found = _RECORD.where(LISTED)
     if q is not None:
-        found = found.where(Doctor.name_key.contains(search_key(q), autoescape=True))
+        found = found.where(*(Doctor.name_key.contains(word, autoescape=True) for word in search_words(q)))
     if specialty is not None:
         found = found.where(Doctor.specialty_key == search_key(specialty))
     if language is not None:

@@ -111,4 +111,7 @@ class DoctorsQuery(PageQuery):
     specialty: SearchText | None = Field(None, description="The whole specialty, in any letter case.")
     language: Language | None = Field(None, description="`pt` finds those who speak `pt-BR`, too.")
     mode: VisitMode | None = Field(None, description="Who offers visits of this kind.")
-    q: SearchText | None = Field(None, description="Part of the name, in any letter case, with or without accents.")
+    q: SearchText | None = Field(
+        None,
+        description="Parts of the name, in any order and letter case; accents, apostrophes and dashes do not matter.",
+    )

@@ -288,3 +288,31 @@ async def test_an_id_that_is_none(client: httpx2.AsyncClient, patient: Person, i
     ):
         assert answer.status_code in {404, 405, 422}
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("q", "expected"),
+    [
+        ("O'Brien", ["Sin\u00e9ad O\u2019Brien"]),
+        ("O\u2018Brien", ["Sin\u00e9ad O\u2019Brien"]),
+        ("obrien", ["Sin\u00e9ad O\u2019Brien"]),
+        ("o brien", ["Sin\u00e9ad O\u2019Brien"]),
+        ("brien sinead", ["Sin\u00e9ad O\u2019Brien"]),
+        ("lukasz", ["\u0141ukasz Jab\u0142o\u0144ski"]),
+        ("JABLONSKI, LUKASZ", ["\u0141ukasz Jab\u0142o\u0144ski"]),
+        ("anne marie", ["Anne-Marie Gr\u00f6\u00dfe"]),
+        ("anne\u2011marie", ["Anne-Marie Gr\u00f6\u00dfe"]),
+        ("Gr\u00f6sse Anne", ["Anne-Marie Gr\u00f6\u00dfe"]),
+        ("an ne", ["Anne-Marie Gr\u00f6\u00dfe"]),
+        ("anne brien", []),
+        ("50%", []),
+    ],
+)
+async def test_a_doctor_is_found_as_people_type_the_name(
+    client: httpx2.AsyncClient, join: Join, q: str, expected: list[str]
+) -> None:
+    for name in ("Sin\u00e9ad O\u2019Brien", "\u0141ukasz Jab\u0142o\u0144ski", "Anne-Marie Gr\u00f6\u00dfe"):
+        await join("doctor", name=name, specialty="Ear-nose-throat")
+    assert [each["name"] for each in (await client.get("/doctors", params={"q": q})).json()] == expected
+    specialty = {"specialty": "EAR NOSE THROAT"}
+    assert len((await client.get("/doctors", params=specialty)).json()) == 3

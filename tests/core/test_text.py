@@ -12,6 +12,7 @@ from app.core.text import (
     isolate,
     normalize_newlines,
     search_key,
+    search_words,
 )
 
 
@@ -60,6 +61,46 @@ def test_similar_ascii_is_never_confused() -> None:
 @pytest.mark.parametrize("text", ["JOSÉ  ÅNGSTRÖM", "josé ångström", "Jose\u0301 Angstrom"])
 def test_names_are_searched_without_case_and_accents(text: str) -> None:
     assert search_key(text) == "jose angstrom"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("O'Brien", "obrien"),
+        ("O\u2019Brien", "obrien"),
+        ("O\u02bcBrien", "obrien"),
+        ("O\u00b4Brien", "obrien"),
+        ("O\uff07Brien", "obrien"),
+        ("\u0141ukasz", "lukasz"),
+        ("S\u00f8ren \u0110okovi\u0107", "soren dokovic"),
+        ("\u01feyvind", "oyvind"),
+        ("Stra\u00dfe", "strasse"),
+        ("STRASSE", "strasse"),
+        ("\u00c6sir \u00deorsson", "aesir thorsson"),
+        ("I\u015f\u0131k \u0130pek", "isik ipek"),
+        ("Anne-Marie", "anne marie"),
+        ("Anne\u2010Marie", "anne marie"),
+        ("Anne\u2011Marie", "anne marie"),
+        ("Anne \u2013 Marie", "anne marie"),
+        ("Okafor, Amara", "okafor amara"),
+        ("Dr. Amara", "dr amara"),
+        ("Gal\u00b7la", "galla"),
+        ("Ma\u00adrie\u200b\ufeff", "marie"),
+        ("\u200fLayla\ufe0f", "layla"),
+        ("\u674e\u5b89", "\u674e\u5b89"),
+        ("\u0401\u043b\u043a\u0438\u043d", "\u0435\u043b\u043a\u0438\u043d"),
+        ("\u2019", ""),
+    ],
+)
+def test_names_are_searched_as_people_type_them(text: str, key: str) -> None:
+    assert search_key(text) == key
+
+
+@given(st.text(max_size=20))
+def test_the_search_key_of_a_search_key_is_itself(text: str) -> None:
+    key = search_key(text)
+    assert search_key(key) == key
+    assert set(search_words(text)) == set(key.split())
 
 
 def test_a_search_key_fits_its_column() -> None:

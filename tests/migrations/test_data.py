@@ -145,3 +145,29 @@ async def test_offers_are_found_by_the_languages_of_their_doctors(engine: AsyncE
     assert await rows(engine, offered) == [before] * 3
     await schema.downgrade(engine, "0005")
     assert await rows(engine, offered) == [before]
+
+
+async def test_doctors_are_found_by_rebuilt_keys(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine, "0002")
+    await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
+    await schema.upgrade(engine, "0013")
+    kind = (
+        "INSERT INTO visit_types (id, doctor_id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, "
+        f"mode, min_notice_minutes, created_at) VALUES ('{OPENED}', '{DOCTOR}', 'Follow-up', 30, 0, 0, 'video', 0, "
+        "'{2026-01-01 00:00}')"
+    )
+    await run(engine, kind)
+    await run(
+        engine,
+        "UPDATE users SET name = 'Dr \u0141ukasz O\u2019Brien' WHERE role = 'doctor';\n"
+        "UPDATE doctors SET specialty = 'Ear-nose-throat', name_key = 'old', specialty_key = 'old';\n"
+        f"UPDATE offers SET id = '{OPENED}', visit_type_id = '{OPENED}', visit_key = 'old', specialty_key = 'old'",
+    )
+    keys = (
+        "SELECT name_key, d.specialty_key, o.specialty_key, visit_key FROM doctors d JOIN offers o ON doctor_id = d.id"
+    )
+    await schema.upgrade(engine, "0014")
+    assert await rows(engine, keys) == [("dr lukasz obrien", "ear nose throat", "ear nose throat", "follow up")]
+    await schema.downgrade(engine, "0013")
+    old = "dr \u0142ukasz o\u2019brien", "ear-nose-throat", "ear-nose-throat", "follow-up"
+    assert await rows(engine, keys) == [old]

@@ -192,13 +192,12 @@ async def test_doctors_are_listed_along_an_index(sessions: Sessions, query: dict
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_part_of_a_name_is_found_by_an_index(sessions: Sessions) -> None:
+@pytest.mark.parametrize("q", ["kafo", "Okafor, Amara", "O\u2019Brien a"])
+async def test_parts_of_a_name_are_found_by_an_index(sessions: Sessions, q: str) -> None:
     async with sessions.read() as session:
 
         async def page() -> None:
-            await doctors.page_doctors(
-                session, q="kafo", specialty=None, language=None, mode=None, after=None, limit=51
-            )
+            await doctors.page_doctors(session, q=q, specialty=None, language=None, mode=None, after=None, limit=51)
 
         assert "doctors_name_key_trgm_idx" in await explain(session, page)
 
