@@ -15,7 +15,15 @@ from app.core.permissions import Actor
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import VisitTypeRecord
-from app.routers.paging import LINK_HEADER, cut_page, link_to, read_cursor
+from app.routers.paging import (
+    LINK_HEADER,
+    SEARCHED_UNTIL,
+    SEARCHED_UNTIL_HEADER,
+    cut_page,
+    link_to,
+    read_cursor,
+    write_instant,
+)
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.scheduling.decisions import Refusal
@@ -35,7 +43,7 @@ _NO_SLOTS = ("visit_type_required", "unknown_time_zone")
 @router.get(
     "/availability",
     responses={
-        200: {"headers": LINK_HEADER},
+        200: {"headers": LINK_HEADER | SEARCHED_UNTIL_HEADER},
         **responses("not_authenticated", "not_found", "unknown_time_zone", "invalid_request", "busy"),
     },
 )
@@ -50,16 +58,18 @@ async def list_free_windows(
 ) -> list[wire.Window]:
     """List when a doctor is free: open time less booked time, merged and sorted.
 
+    Without `to` the list covers 14 days. `Searched-Until` is where it ends; if the doctor opens later, the `Link` leads
+    to the span that follows, up to a year from now for hours that recur, and to every other window however late.
+
     If the doctor has no visit types, any visit of 5 minutes to 12 hours that lies within one of these windows can be
-    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000; the `Link` leads
-    to the rest.
+    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000 at a time.
     """
     free = await offers.list_free_windows(
         session, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
     )
     return [
         wire.Window(start_time=from_instant(start), end_time=from_instant(end))
-        for start, end in _cut(request, response, free)
+        for start, end in await _finish(request, response, session, doctor_id, query, free, now)
     ]
 
 
@@ -89,7 +99,7 @@ async def list_visit_types(
 @router.get(
     "/slots",
     responses={
-        200: {"headers": LINK_HEADER},
+        200: {"headers": LINK_HEADER | SEARCHED_UNTIL_HEADER},
         **responses(
             "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
         ),
@@ -108,7 +118,7 @@ async def list_slots(
 
     Those that start in `[from, to)`. For a doctor without visit types they have her usual length, and one can book
     at other times too (see her free windows). A slot that you hold yourself is still yours, if you send your token.
-    At most 2000; the `Link` leads to the rest.
+    At most 2000 at a time. `Searched-Until` and the `Link` are those of the free windows.
     """
     doctor, found = await offers.list_slots(
         session,
@@ -119,7 +129,8 @@ async def list_slots(
         viewer=_id(viewer),
         now=now,
     )
-    return [_slot(doctor, each) for each in _cut(request, response, found)]
+    listed = await _finish(request, response, session, doctor_id, query, found, now)
+    return [_slot(doctor, each) for each in listed]
 
 
 @router.get(
@@ -175,10 +186,25 @@ def visit_type_of(doctor_id: UUID, record: VisitTypeRecord) -> wire.VisitType:
     return wire.VisitType(doctor_id=doctor_id, **asdict(record))
 
 
-def _cut(request: Request, response: Response, found: Sequence[Interval]) -> Sequence[Interval]:
+async def _finish(
+    request: Request,
+    response: Response,
+    session: DbSession,
+    doctor_id: UUID,
+    query: wire.FreeWindowsQuery,
+    found: Sequence[Interval],
+    now: datetime,
+) -> Sequence[Interval]:
+    """The part of a list that is answered; the response says where it ends, and links to where it goes on."""
+    _, until = offers.span_of(query.from_, query.to, offers.USUAL_LISTING, now)
     if len(found) > offers.MOST_SLOTS:
-        *found, following = found
-        link_to(request, response, {"from": from_instant(following[0]).isoformat().replace("+00:00", "Z")})
+        *found, (until, _) = found
+        goes_on = True
+    else:
+        goes_on = query.to is None and await offers.goes_on_after(session, doctor_id, until, now)
+    response.headers[SEARCHED_UNTIL] = write_instant(until)
+    if goes_on:
+        link_to(request, response, {"from": write_instant(until)})
     return found
 
 

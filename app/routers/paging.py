@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter
 
 from app.core.errors import invalid_field
+from app.scheduling.intervals import from_instant
 
 LINK_HEADER = {
     "Link": {
@@ -15,6 +16,19 @@ LINK_HEADER = {
         "schema": {"type": "string"},
     }
 }
+
+SEARCHED_UNTIL = "Searched-Until"
+SEARCHED_UNTIL_HEADER = {
+    SEARCHED_UNTIL: {
+        "description": "Nothing that starts earlier is missing, on this page and those before.",
+        "schema": {"type": "string", "format": "date-time"},
+    }
+}
+
+
+def write_instant(instant: int) -> str:
+    """An instant in UTC, as headers and links have it."""
+    return from_instant(instant).isoformat().replace("+00:00", "Z")
 
 
 def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | None:

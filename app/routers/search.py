@@ -15,7 +15,14 @@ from app.db.session import Sessions
 from app.repositories.bounds import Finding
 from app.repositories.offers import Criteria
 from app.routers.offers import slot_members
-from app.routers.paging import LINK_HEADER, link_to_cursor, read_cursor
+from app.routers.paging import (
+    LINK_HEADER,
+    SEARCHED_UNTIL,
+    SEARCHED_UNTIL_HEADER,
+    link_to_cursor,
+    read_cursor,
+    write_instant,
+)
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.scheduling.intervals import from_instant, to_instant
@@ -27,22 +34,13 @@ from app.services.search import Match, Wish
 router = APIRouter(prefix="/search", tags=["Booking"], route_class=StrictRoute)
 
 PLACE = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=TURNS)], UUID])
-_SEARCHED_UNTIL = "Searched-Until"
 log = logging.getLogger(__name__)
 
 
 @router.get(
     "/slots",
     responses={
-        200: {
-            "headers": LINK_HEADER
-            | {
-                _SEARCHED_UNTIL: {
-                    "description": "No match that starts earlier is missing, on this page and those before.",
-                    "schema": {"type": "string", "format": "date-time"},
-                }
-            }
-        },
+        200: {"headers": LINK_HEADER | SEARCHED_UNTIL_HEADER},
         **responses("not_authenticated", "invalid_request", "busy"),
     },
 )
@@ -84,7 +82,7 @@ async def search_slots(
         viewer=viewer.id if viewer else None,
         now=now,
     )
-    response.headers[_SEARCHED_UNTIL] = from_instant(found.searched_until).isoformat().replace("+00:00", "Z")
+    response.headers[SEARCHED_UNTIL] = write_instant(found.searched_until)
     if found.more:
         start, turn, offer_id = found.matches[-1].place
         link_to_cursor(request, response, (from_instant(start), turn, offer_id), PLACE)

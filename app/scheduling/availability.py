@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from app.scheduling.intervals import Interval, clip, merge
+from app.scheduling.intervals import DAY, Interval, clip, merge
 from app.scheduling.recurrence import begin_later, starts_between
 from app.scheduling.visits import NO_LIMITS, Limits
 from app.scheduling.zones import midnight, resolve, wall_time
@@ -16,6 +16,7 @@ FOR_EVER = midnight(date.max)
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _BLOCK = 14 * _DAY
+_MONTH = 31 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,13 @@ def opened(rules: Rules, span: Interval) -> list[Interval]:
 def open_windows(rules: Rules, span: Interval) -> list[Interval]:
     """When the doctor is open inside ``span``: merged and sorted, so a day's end at midnight runs into the next."""
     return merge(clip(opened(rules, span), span))
+
+
+def is_open_after(rules: Rules, after: int, until: int) -> bool:
+    """Whether the doctor opens at ``after`` or later: by ``until`` if it recurs, else at any time."""
+    if any(window(each, rules.zone)[0] >= after for each in rules.availabilities):
+        return True
+    return any(opened(rules, (begin, min(begin + _MONTH, until))) for begin in range(after, until, _MONTH))
 
 
 def away_windows(rules: Rules, span: Interval) -> list[Interval]:

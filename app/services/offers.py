@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
 
@@ -14,8 +14,8 @@ from app.repositories.calendar import HoldRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.plans import Plan, get_plan
 from app.repositories.visit_types import VisitTypeRecord
-from app.scheduling.availability import Rules
-from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, reach, slots
+from app.scheduling.availability import Rules, is_open_after
+from app.scheduling.decisions import Refusal, check_booking, explain, find_horizon, free_windows, reach, slots
 from app.scheduling.intervals import DAY, MINUTE, Interval, to_instant
 from app.scheduling.visits import Limits, Taken, VisitType
 
@@ -23,6 +23,8 @@ USUAL_LISTING = 14 * DAY
 LONGEST_LISTING = 62 * DAY
 LONGEST_SEARCH = 366 * DAY
 MOST_SLOTS = 2000
+_END_OF_TIME = to_instant(datetime(2999, 12, 31, tzinfo=UTC))
+"""No rule begins later."""
 """Slots, or free windows, in one answer."""
 _STRIDE = 7 * DAY
 
@@ -137,6 +139,19 @@ async def list_slots(
     taken = await _taken(session, plan, visit_type, sought, viewer, now, moving)
     await session.release()
     return plan.doctor, list(islice(_slots(plan.rules, visit_type, taken, span, now, moving), MOST_SLOTS + 1))
+
+
+async def goes_on_after(session: Session, doctor_id: UUID, after: int, now: datetime) -> bool:
+    """Whether the doctor has open time after a listing that ended at ``after``, and before any horizon.
+
+    Of hours that recur, those within a year from now count, so that whoever follows a listing comes to an end.
+    """
+    plan = await get_plan(session, doctor_id, (after, _END_OF_TIME))
+    await session.release()
+    horizon = find_horizon(plan.rules, visit_type_of(plan.doctor, None), to_instant(now))
+    if horizon is not None and horizon <= after:
+        return False
+    return is_open_after(plan.rules, after, to_instant(now) + LONGEST_SEARCH)
 
 
 async def find_next_slot(

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
 from icalendar import Calendar, Event
@@ -94,7 +93,7 @@ async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: Db
     event.add("summary", visit.doctor.name)
     # Calendars show times on the clock of their device, so the text always says whose clock it means.
     sentence = page.words.visit(visit.start_time, visit.end_time, zone, visit.doctor.name, place=page.words.place(zone))
-    elsewhere = page.words.elsewhere(visit.start_time, visit.end_time, zone, ZoneInfo(visit.time_zone))
+    elsewhere = page.words.elsewhere(visit.start_time, visit.end_time, zone, page.doctor_zone(visit.time_zone))
     event.add("description", f"{sentence}\n{elsewhere}" if elsewhere else sentence)
     event.add("status", "CANCELLED" if visit.status is AppointmentStatus.CANCELLED else "CONFIRMED")
     file = Calendar()

@@ -32,8 +32,8 @@ async def appointment(doctor: Person, patient: Person) -> str:
         ("GET /auth/me", 2),
         ("GET /doctors", 4),
         ("GET /doctors/{doctor}", 1),
-        ("GET /doctors/{doctor}/availability", 3),
-        ("GET /doctors/{doctor}/slots", 3),
+        ("GET /doctors/{doctor}/availability", 4),
+        ("GET /doctors/{doctor}/slots", 4),
         ("GET /doctors/{doctor}/next-slot", 3),
         ("GET /doctors/{doctor}/explain?start_time=2026-12-08T16:00:00Z", 3),
         ("GET /doctors/{doctor}/visit-types", 2),
@@ -70,10 +70,15 @@ async def test_who_does_not_log_in_takes_one_less(
     client: httpx2.AsyncClient, doctor: Person, appointment: str, counted: Counted
 ) -> None:
     assert appointment
-    for path in ("availability", "slots", "next-slot", "explain?start_time=2026-12-08T16:00:00Z"):
+    listed = ("availability?to=2026-12-15T00:00:00Z", "slots?to=2026-12-15T00:00:00Z")
+    for path in (*listed, "next-slot", "explain?start_time=2026-12-08T16:00:00Z"):
         counted()
         assert (await client.get(f"/doctors/{doctor.id}/{path}")).status_code == 200
         assert counted() == 2
+    for path in ("availability", "slots"):
+        counted()
+        assert (await client.get(f"/doctors/{doctor.id}/{path}")).status_code == 200
+        assert counted() == 3, "one to see whether the list goes on"
 
 
 async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
