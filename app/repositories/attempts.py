@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, tuple_, update
 
 from app.core.security import hash_token
 from app.db.guards import upsert
@@ -84,10 +84,6 @@ async def remember_device(session: Session, user_id: UUID, device: str, now: dat
     }
     changes = {"last_at": now} | ({"second_factor": True} if second_factor else {})
     await upsert(session, KnownDevice, values, changes=changes, returning=KnownDevice.last_at)
-    own = select(KnownDevice.device_hash).where(KnownDevice.user_id == user_id)
-    kept = own.order_by(KnownDevice.last_at.desc(), KnownDevice.device_hash).limit(MAX_KNOWN_DEVICES)
-    surplus = KnownDevice.device_hash.not_in(kept.scalar_subquery())
-    await session.execute(delete(KnownDevice).where(KnownDevice.user_id == user_id, surplus))
 
 
 async def forget_devices(session: Session, user_id: UUID, *, keep: str | None) -> None:
@@ -120,3 +116,7 @@ async def sweep_attempts(session: Session, now: datetime) -> None:
     )
     await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(forgotten)))
     await session.execute(delete(KnownDevice).where(KnownDevice.last_at <= now - KNOWN_FOR))
+    newest_first = func.row_number().over(partition_by=KnownDevice.user_id, order_by=KnownDevice.last_at.desc())
+    ranked = select(KnownDevice.user_id, KnownDevice.device_hash, newest_first.label("place")).subquery()
+    surplus = select(ranked.c.user_id, ranked.c.device_hash).where(ranked.c.place > MAX_KNOWN_DEVICES)
+    await session.execute(delete(KnownDevice).where(tuple_(KnownDevice.user_id, KnownDevice.device_hash).in_(surplus)))

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.core.dependencies import Resources
 from app.db.session import Sessions
+from app.jobs.sweeping import sweep_once
 from app.repositories import attempts
 from app.services.guessing import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
 from tests.conftest import SetClock
@@ -191,6 +192,7 @@ async def test_only_so_many_devices_are_remembered(
     for device in devices:
         clock.advance(seconds=1)
         await log_in(device, patient.email)
+    await sweep_once(sessions, clock)
     async with sessions.read() as session:
         assert await session.scalar(text("SELECT count(*) FROM known_devices")) == 3
     await guess_everywhere(elsewhere, patient.email)

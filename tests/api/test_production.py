@@ -14,7 +14,7 @@ def settings(database_url: str) -> Settings:
     return settings_for(
         database_url,
         environment="production",
-        secret_key="s" * 32,
+        secret_key="0123456789abcdef" * 2,
         password_memory_kib=SAFE_MEMORY_KIB,
         password_passes=SAFE_PASSES,
     )

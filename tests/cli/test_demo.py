@@ -422,7 +422,7 @@ async def test_an_interrupted_run_is_finished_by_the_next_as_it_would_have_been(
 
 async def test_production_is_refused(sessions: Sessions, settings: Settings) -> None:
     production = Settings.model_validate(
-        {"database_url": settings.database_url, "environment": "production", "secret_key": "s" * 32}
+        {"database_url": settings.database_url, "environment": "production", "secret_key": "0123456789abcdef" * 2}
     )
     with pytest.raises(DomainError) as refused:
         await fill(sessions, production, NOW)

@@ -44,7 +44,9 @@ async def test_so_has_the_answer_to_a_bug(app: FastAPI, client: httpx2.AsyncClie
 
 
 async def test_production_asks_for_https_only(start: Start) -> None:
-    app = await start(environment="production", secret_key="s" * 32, password_memory_kib=19456, password_passes=2)
+    app = await start(
+        environment="production", secret_key="0123456789abcdef" * 2, password_memory_kib=19456, password_passes=2
+    )
     async with client_of(app) as client:
         for path in ("/livez", "/nothing"):
             answer = await client.get(path)

@@ -167,7 +167,7 @@ async def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
             stderr=file,
             ENVIRONMENT="production",
             LOG_LEVEL="info",
-            SECRET_KEY="s" * 32,
+            SECRET_KEY="0123456789abcdef" * 2,
             PASSWORD_MEMORY_KIB=str(SAFE_MEMORY_KIB),
             PASSWORD_PASSES=str(SAFE_PASSES),
         )
