@@ -52,6 +52,7 @@ from app.web import (
     booking,
     confirmation,
     office_accounts,
+    office_reviews,
     office_trail,
     office_visits,
     practice_conflicts,
@@ -110,7 +111,7 @@ def create_app(
             log.info(
                 "confirmed e-mail addresses are %s; approval of doctors is %s",
                 "required" if settings.requires_confirmed_email else "optional",
-                settings.doctor_approval,
+                "required" if settings.requires_doctor_approval else "open",
             )
             async with (
                 open_resources(settings, clock, mailer) as resources,
@@ -192,6 +193,7 @@ def create_app(
         practice_kinds,
         preferences,
         office_accounts,
+        office_reviews,
         office_visits,
         office_trail,
         assets,

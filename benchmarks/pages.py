@@ -91,9 +91,9 @@ async def run(url: str, rounds: int) -> dict[Pair, list[float]]:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://bench") as client,
     ):
-        world = await World.make(
-            client, await make_admin(app.state.resources, client, clock.time.astimezone(UTC)), clock
-        )
+        resources = app.state.resources
+        admin = await make_admin(resources, client, clock.time.astimezone(UTC))
+        world = await World.make(resources, client, admin, clock)
         for _ in range(2):
             await world.grow()
         found: dict[Pair, list[float]] = {pair: [] for pair in PAIRS}

@@ -45,6 +45,8 @@ class Actor:
     login: Login | None = None
     """None for who does not come over HTTP."""
     email_confirmed: bool = False
+    waits_for_approval: bool = False
+    """Whether this is a doctor whom patients do not see yet; known on pages alone."""
 
     def get_login(self) -> Login:
         """The session; ``not_authenticated`` without one."""

@@ -58,7 +58,8 @@ class Settings(BaseSettings):
     require_second_factor: Literal["nobody", "staff", "everybody"] = "nobody"
     email_confirmation: Literal["", "optional", "required"] = ""
     """Empty: ``required`` in production, else ``optional``."""
-    doctor_approval: Literal["open", "required"] = "open"
+    doctor_approval: Literal["", "open", "required"] = ""
+    """Empty: ``required`` in production, else ``open``."""
     max_mails_per_hour: Annotated[PositiveInt, Field(le=1000)] = 5
     """Of one kind, to one address."""
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
@@ -108,9 +109,15 @@ class Settings(BaseSettings):
         return (self.email_confirmation or required) == "required"
 
     @property
+    def requires_doctor_approval(self) -> bool:
+        """Whether an administrator approves doctors, and changes of their names and specialties."""
+        required = "required" if self.environment == "production" else "open"
+        return (self.doctor_approval or required) == "required"
+
+    @property
     def lists_new_doctors(self) -> bool:
         """Whether a doctor is listed at the registration, with nothing left to confirm or to approve."""
-        return self.doctor_approval == "open" and not self.requires_confirmed_email
+        return not (self.requires_doctor_approval or self.requires_confirmed_email)
 
     @property
     def sealing_secret(self) -> str:

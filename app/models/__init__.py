@@ -1,6 +1,6 @@
 from app.models.appointment import Appointment, AppointmentVersion
 from app.models.audit import AuditArchive, AuditEvent
-from app.models.doctor import Availability, Doctor, TimeOff, VisitType
+from app.models.doctor import Availability, Doctor, ProfileChange, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
 from app.models.offer import DoctorLanguage, Offer
@@ -23,6 +23,7 @@ __all__ = [
     "MailCount",
     "Offer",
     "PasswordReset",
+    "ProfileChange",
     "RecoveryCode",
     "RefreshToken",
     "SecondFactor",

@@ -51,6 +51,19 @@ class Doctor(Base):
     )
 
 
+class ProfileChange(Base):
+    """A name and a specialty that an approved doctor wants, and an administrator has not accepted yet."""
+
+    __tablename__ = "profile_changes"
+
+    doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    """Another one for each wish: a decision is about what the administrator has seen."""
+    name: Mapped[str] = mapped_column(String(100))
+    specialty: Mapped[str | None] = mapped_column(String(100))
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Availability(Base):
     """A doctor's rule for being open, as wall time of her zone; ``fold`` as in PEP 495.
 

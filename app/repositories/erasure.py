@@ -16,6 +16,7 @@ from app.models import (
     KnownDevice,
     LoginSession,
     PasswordReset,
+    ProfileChange,
     RecoveryCode,
     SecondFactor,
     TimeOff,
@@ -52,6 +53,7 @@ async def erase_doctor(session: Session, user_id: UUID, now: datetime) -> None:
     )
     await session.execute(delete(Availability).where(Availability.doctor_id == user_id))
     await session.execute(delete(TimeOff).where(TimeOff.doctor_id == user_id))
+    await session.execute(delete(ProfileChange).where(ProfileChange.doctor_id == user_id))
     await delete_offers(session, user_id)
     await session.execute(
         update(VisitType)

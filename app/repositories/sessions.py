@@ -1,12 +1,12 @@
 """Sessions and their refresh tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from app.core.clients import Client
 from app.core.permissions import Actor, Login
@@ -14,7 +14,7 @@ from app.core.security import CLOCK_SKEW, AccessClaims, hash_token
 from app.db.base import table_of
 from app.db.prepared import Prepared
 from app.db.session import Session
-from app.models import LoginSession, RefreshToken, User
+from app.models import Doctor, LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
 _SKEW = timedelta(seconds=CLOCK_SKEW)
@@ -49,7 +49,7 @@ _RECORD = select(
 )
 
 
-_USERS, _SESSIONS = table_of(User), table_of(LoginSession)
+_USERS, _SESSIONS, _DOCTORS = table_of(User), table_of(LoginSession), table_of(Doctor)
 _FOUND = (
     select(
         _USERS.c.role,
@@ -92,9 +92,13 @@ class VisitorRecord:
 
 
 _VISITOR = Prepared(
-    _FOUND.add_columns(_SESSIONS.c.refreshed_at, _SESSIONS.c.ends_at).where(
-        _SESSIONS.c.expires_at > bindparam("now"), _SESSIONS.c.refreshed_at <= bindparam("latest")
+    _FOUND.add_columns(
+        _SESSIONS.c.refreshed_at,
+        _SESSIONS.c.ends_at,
+        and_(_DOCTORS.c.id.is_not(None), _DOCTORS.c.approved_at.is_(None)).label("waits_for_approval"),
     )
+    .outerjoin(_DOCTORS, _DOCTORS.c.id == _USERS.c.id)
+    .where(_SESSIONS.c.expires_at > bindparam("now"), _SESSIONS.c.refreshed_at <= bindparam("latest"))
 )
 
 
@@ -104,7 +108,8 @@ async def find_visitor(session: Session, claims: AccessClaims, now: datetime) ->
     if not (found := await session.fetch(_VISITOR, this)):
         return None
     [row] = found
-    return VisitorRecord(_actor(claims, row), row.refreshed_at, row.ends_at)
+    actor = replace(_actor(claims, row), waits_for_approval=bool(row.waits_for_approval))
+    return VisitorRecord(actor, row.refreshed_at, row.ends_at)
 
 
 async def insert_session(

@@ -1,6 +1,7 @@
 """For administrators."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from app.core.dependencies import AdminActor, AppResources, DbSession, Now
 from app.core.permissions import Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
+from app.repositories.profile_changes import Standing, page_waiting
 from app.routers.idempotency import Idempotent
 from app.routers.mailing import send_after_answer
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
@@ -21,7 +23,7 @@ from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
 from app.schemas.accounts import User
 from app.schemas.appointments import Appointment
-from app.services import administration
+from app.services import administration, profile_review
 
 router = APIRouter(prefix="/admin", tags=["Administration"], route_class=StrictRoute)
 
@@ -87,6 +89,59 @@ async def approve_doctor(
     """List a doctor who has registered, so that patients can book. Needed with `DOCTOR_APPROVAL=required`."""
     account = await administration.approve_doctor(session, resources.settings, user_id, now)
     return note(trail, account, body.reason)
+
+
+@router.get(
+    "/profile-changes",
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_profile_changes(
+    query: Annotated[wire.ProfileChangesQuery, Query()],
+    request: Request,
+    response: Response,
+    _: AdminActor,
+    session: DbSession,
+    __: Trail,
+) -> list[wire.ProfileChange]:
+    """List the changes of names and specialties that wait for a decision, the oldest first."""
+    after = read_cursor(query.cursor, _KEY)
+    found = [_change(each) for each in await page_waiting(session, after=after, limit=query.limit + 1)]
+    return list(cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda change: change.id))
+
+
+def _change(standing: Standing) -> wire.ProfileChange:
+    wanted = asdict(standing.change) if standing.change else {}
+    return wire.ProfileChange(**wanted, current_name=standing.name, current_specialty=standing.specialty)
+
+
+@router.post(
+    "/users/{user_id:uuid}/profile-changes/{change_id:uuid}/accept",
+    response_model=wire.Account,
+    responses=responses(*_DECISION_ERRORS),
+)
+async def accept_profile_change(
+    user_id: UUID, change_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
+) -> AccountRecord:
+    """Accept the name and specialty that a doctor wants: patients see them from now on.
+
+    A wish that the doctor has replaced meanwhile is `not_found`: look at the newest one first.
+    """
+    return note(trail, await profile_review.accept_change(session, user_id, change_id), body.reason)
+
+
+@router.post(
+    "/users/{user_id:uuid}/profile-changes/{change_id:uuid}/decline",
+    response_model=wire.Account,
+    responses=responses(*_DECISION_ERRORS),
+)
+async def decline_profile_change(
+    user_id: UUID, change_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
+) -> AccountRecord:
+    """Decline the name and specialty that a doctor wants: patients go on seeing what they see."""
+    return note(trail, await profile_review.decline_change(session, user_id, change_id), body.reason)
 
 
 @router.post(

@@ -326,10 +326,15 @@ async def me(actor: AccountActor, session: DbSession) -> UserRecord:
     response_model=wire.User,
     responses=responses("not_authenticated", "body_too_large", "invalid_request", "busy"),
 )
-async def change_name(body: wire.NameChange, actor: AnyActor, session: DbSession, _: Trail) -> UserRecord:
+async def change_name(
+    body: wire.NameChange, actor: AnyActor, resources: AppResources, session: DbSession, now: Now, _: Trail
+) -> UserRecord:
     """Change your name.
 
     It is the one that others know you by: doctors see who comes, and patients whom they book. What a doctor says of
     herself besides is changed by `PATCH /doctors/me`, which takes a name as well.
+    Where doctors are approved, an administrator reviews a doctor's new name: it is in `pending_change` of `GET
+    /doctors/me` until then, and the name stays what it was.
     """
-    return await accounts.change_name(session, actor, body.name)
+    reviewed = resources.settings.requires_doctor_approval
+    return await accounts.change_name(session, actor, body.name, now, reviewed=reviewed)

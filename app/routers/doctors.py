@@ -1,7 +1,7 @@
 """Doctors, as everybody sees them and as they change themselves."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from app.core.dependencies import AppResources, DbSession, DoctorActor, Now, Public
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
+from app.repositories.profile_changes import Standing, get_standing
 from app.routers.appointments import affected_members
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
@@ -55,12 +56,17 @@ async def list_doctors(
 
 @router.get(
     "/me",
-    response_model=wire.Doctor,
     responses=responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
 )
-async def get_own_practice(actor: DoctorActor, session: DbSession) -> DoctorRecord:
-    """Yourself, as patients see you."""
-    return await doctors.get_own_practice(session, actor.id)
+async def get_own_practice(actor: DoctorActor, session: DbSession) -> wire.OwnPractice:
+    """Yourself, as patients see you, and what an administrator still has to decide."""
+    doctor = await doctors.get_own_practice(session, actor.id)
+    return wire.OwnPractice(**asdict(doctor), **standing_members(await get_standing(session, actor.id)))
+
+
+def standing_members(standing: Standing) -> dict[str, Any]:
+    """What the administrators have decided about a doctor, and what they have not."""
+    return {"approved_at": standing.approved_at, "pending_change": standing.change and asdict(standing.change)}
 
 
 @router.patch(
@@ -68,16 +74,25 @@ async def get_own_practice(actor: DoctorActor, session: DbSession) -> DoctorReco
     responses=responses("not_authenticated", "wrong_role", "body_too_large", "invalid_request", "busy"),
 )
 async def change_practice(
-    body: wire.DoctorChanges, actor: DoctorActor, session: DbSession, now: Now, trail: Trail
+    body: wire.DoctorChanges,
+    actor: DoctorActor,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    trail: Trail,
 ) -> wire.ChangedDoctor:
     """Change what patients see of you, and the limits within which they can book.
 
     Send what is to change; everything else stays as it is, and what is booked stays booked. In another time zone your
     rules keep their wall times; the answer lists the appointments that are outside of your hours then.
+    Where doctors are approved, an administrator reviews another name or specialty: it is in `pending_change` until
+    then, and patients go on seeing what they saw.
     """
-    doctor, affected = await practice.change_practice(session, actor, body.changes(), now)
+    reviewed = resources.settings.requires_doctor_approval
+    doctor, affected = await practice.change_practice(session, actor, body.changes(), now, reviewed=reviewed)
     trail.shows(*affected.appointments)
-    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected))
+    standing = standing_members(await get_standing(session, actor.id))
+    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **standing)
 
 
 @router.get(

@@ -15,7 +15,7 @@ from app.routers.trail import Trail
 from app.schemas import privacy as wire
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import Appointment, Version
-from app.schemas.doctors import Doctor
+from app.schemas.doctors import Doctor, PendingChange
 from app.services import privacy
 from app.services.privacy import Export, Practice
 
@@ -74,6 +74,7 @@ def _appointments(found: Export) -> list[wire.ExportedAppointment]:
 def _practice(doctor_id: UUID, practice: Practice) -> wire.Practice:
     return wire.Practice(
         doctor=Doctor.model_validate(practice.doctor),
+        pending_change=practice.pending_change and PendingChange.model_validate(practice.pending_change),
         availabilities=[availability_of(practice.doctor, each) for each in practice.availabilities],
         time_off=[time_off_of(practice.doctor, each) for each in practice.time_off],
         visit_types=[visit_type_of(doctor_id, each) for each in practice.visit_types],

@@ -59,6 +59,32 @@ class Decision(Body):
     reason: Reason = Field(examples=["Left the practice on 30 November"])
 
 
+class ProfileChange(Answer):
+    """A change of a doctor's name or specialty that waits for a decision."""
+
+    id: UUID
+    doctor_id: UUID
+    name: str
+    specialty: str | None
+    requested_at: datetime
+    current_name: str = Field(description="What patients see now.")
+    current_specialty: str | None
+
+    model_config = example(
+        id=ANN,
+        doctor_id=AMARA,
+        name="Dr Amara Okafor-Lee",
+        specialty="Dermatology",
+        requested_at="2026-12-01T08:00:00Z",
+        current_name="Dr Amara Okafor",
+        current_specialty="Dermatology",
+    )
+
+
+class ProfileChangesQuery(PageQuery):
+    """Which changes to list: all that wait."""
+
+
 class BreakGlass(Body):
     """Whose data is needed, and why."""
 

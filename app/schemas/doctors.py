@@ -70,10 +70,34 @@ class ListedDoctor(Doctor):
     model_config = example(**_AMARA, next_available="2026-12-08T15:30:00Z")
 
 
-class ChangedDoctor(Doctor, Affected):
+class PendingChange(Answer):
+    """A name and a specialty that an administrator has not accepted yet."""
+
+    id: UUID
+    name: str
+    specialty: str | None
+    requested_at: datetime
+
+    model_config = example(
+        id=AMARA, name="Dr Amara Okafor-Lee", specialty="Dermatology", requested_at="2026-12-01T08:00:00Z"
+    )
+
+
+class OwnPractice(Doctor):
+    """A doctor, as they see themselves."""
+
+    approved_at: datetime | None = Field(description="Null while you wait for approval and patients do not see you.")
+    pending_change: PendingChange | None = Field(description="What an administrator has to accept first.")
+
+    model_config = example(**_AMARA, approved_at="2026-12-01T08:00:00Z", pending_change=None)
+
+
+class ChangedDoctor(OwnPractice, Affected):
     """The doctor after a change, and the appointments that another time zone has left outside of her hours."""
 
-    model_config = example(**_AMARA, affected_count=0, affected=[])
+    model_config = example(
+        **_AMARA, approved_at="2026-12-01T08:00:00Z", pending_change=None, affected_count=0, affected=[]
+    )
 
 
 def _once_each(languages: list[str]) -> list[str]:

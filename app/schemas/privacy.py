@@ -8,7 +8,7 @@ from pydantic import Field
 from app.core.permissions import Role
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import VISIT, Appointment, Version
-from app.schemas.doctors import Doctor
+from app.schemas.doctors import Doctor, PendingChange
 from app.schemas.fields import AMARA, ANN, Answer, example
 from app.schemas.offers import VisitType
 from app.schemas.schedule import Availability, TimeOff
@@ -24,6 +24,7 @@ class Practice(Answer):
     """What a doctor has said of herself and of her time."""
 
     doctor: Doctor
+    pending_change: PendingChange | None
     availabilities: list[Availability]
     time_off: list[TimeOff]
     visit_types: list[VisitType]

@@ -21,6 +21,7 @@ from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
 from app.services.audit import Event, record
 from app.services.confirmation import count_message, list_if_confirmed
 from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
+from app.services.profile_review import hold_back, rename_doctor
 from app.services.sessions import check_password
 
 EVENLY = timedelta(milliseconds=100)
@@ -77,12 +78,15 @@ async def register(
     return user
 
 
-async def change_name(session: Session, actor: Actor, name: str) -> UserRecord:
-    """Gives the actor another name, by which she is known everywhere at once, and a doctor is found."""
-    if actor.role is Role.DOCTOR:
-        # Before the account, as in every change of a practice: two in another order would wait for each other.
-        await doctors.update_name_key(session, actor.id, name)
-    return await users.update_name(session, actor.id, name)
+async def change_name(
+    session: Session, actor: Actor, name: str, now: datetime, *, reviewed: bool = False
+) -> UserRecord:
+    """Gives the actor another name; where they are ``reviewed``, a doctor's waits until an administrator accepts it."""
+    if actor.role is not Role.DOCTOR:
+        return await users.update_name(session, actor.id, name)
+    if reviewed and not await hold_back(session, actor.id, {"name": name}, now):
+        return await users.get_user(session, actor.id)
+    return await rename_doctor(session, actor.id, name)
 
 
 async def request_password_reset(

@@ -55,7 +55,7 @@ async def confirm_email(session: Session, settings: Settings, actor: Actor, toke
 
 async def list_if_confirmed(session: Session, settings: Settings, doctor_id: UUID, now: datetime) -> None:
     """Lists a doctor whose address is being confirmed, unless an administrator has to approve."""
-    if settings.doctor_approval == "open":
+    if not settings.requires_doctor_approval:
         # Before the account is changed, as in every change of a practice.
         await accounts.approve_doctor(session, doctor_id, now)
 

@@ -13,23 +13,24 @@ from app.db.session import Session
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import VisitTypeRecord
-from app.services.accounts import change_name
 from app.services.conflicts import Affected, find_affected
+from app.services.profile_review import hold_back, rename_doctor
 
 MOST_VISIT_TYPES = 100
 
 
 async def change_practice(
-    session: Session, actor: Actor, changes: Mapping[str, Any], now: datetime
+    session: Session, actor: Actor, changes: Mapping[str, Any], now: datetime, *, reviewed: bool = False
 ) -> tuple[DoctorRecord, Affected]:
     """Changes what the doctor says of herself; ``changes`` are fields of a ``DoctorRecord``.
 
-    In another time zone her rules keep their wall times, and what is booked keeps its instants.
+    In another time zone her rules keep their wall times, and what is booked keeps its instants. Where they are
+    ``reviewed``, a name and a specialty take effect when an administrator accepts them.
     """
     await doctors.begin_rule_change(session, actor.id)
-    others = dict(changes)
+    others = await hold_back(session, actor.id, changes, now) if reviewed else dict(changes)
     if "name" in others:
-        await change_name(session, actor, others.pop("name"))
+        await rename_doctor(session, actor.id, others.pop("name"))
     await doctors.update_doctor(session, actor.id, others)
     affected = await find_affected(session, actor, since=now) if "time_zone" in changes else Affected(0, ())
     return await doctors.get_own_practice(session, actor.id), affected

@@ -25,6 +25,7 @@ from app.repositories.attempts import KnownDeviceRecord
 from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
+from app.repositories.profile_changes import ProfileChangeRecord, get_standing
 from app.repositories.sessions import SessionRecord
 from app.repositories.time_off import TimeOffRecord
 from app.repositories.users import UserRecord
@@ -43,6 +44,7 @@ class Practice:
     """What a doctor has said of herself and of her time."""
 
     doctor: DoctorRecord
+    pending_change: ProfileChangeRecord | None
     availabilities: Sequence[AvailabilityRecord]
     time_off: Sequence[TimeOffRecord]
     visit_types: Sequence[VisitTypeRecord]
@@ -77,6 +79,7 @@ async def export(session: Session, actor: Actor, now: datetime) -> Export:
     if account.role is Role.DOCTOR:
         practice = Practice(
             await doctors.get_own_practice(session, user_id),
+            (await get_standing(session, user_id)).change,
             await availabilities.page_availabilities(session, user_id, after=None, limit=_ALL),
             await time_off.page_time_off(session, user_id, after=None, limit=_ALL),
             await visit_types.page_visit_types(session, user_id, after=None, limit=_ALL),

@@ -48,14 +48,21 @@ async def me(page: AccountPage, session: DbSession) -> Response:
 
 
 @router.post("/my/account")
-async def change_name(page: AnyPage, form: SentForm, session: DbSession, _: Trail) -> Response:
+async def change_name(page: AnyPage, form: SentForm, session: DbSession, now: Now, _: Trail) -> Response:
     """Changes the name that others know her by."""
     content = await _content(page, session)
     try:
-        await accounts.change_name(session, page.actor, form.read(wire.NameChange).name)
+        name = form.read(wire.NameChange).name
+        user = await accounts.change_name(
+            session, page.actor, name, now, reviewed=page.resources.settings.requires_doctor_approval
+        )
     except DomainError as error:
         raise refuse(page, "account.html", form, error, **content) from error
-    response = page.redirect("/my/account", page.gettext("Your name is changed."))
+    if user.name == name:
+        response = page.redirect("/my/account", page.gettext("Your name is changed."))
+    else:
+        told = page.gettext("An administrator reviews your new name. Until then patients see the one before.")
+        response = page.redirect("/my/account", told, "note")
     drop(page, response)
     return response
 

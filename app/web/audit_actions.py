@@ -6,12 +6,14 @@ from app.web.languages import N_
 from app.web.words import Words
 
 ACTIONS: Mapping[str, str] = {
+    "accept_profile_change": N_("Accepted a doctor's new name or specialty"),
     "approve_doctor": N_("Approved a doctor"),
     "arrive": N_("Checked a patient in"),
     "book_appointment": N_("Booked an appointment"),
     "break_glass": N_("Opened a patient's visits in an emergency"),
     "cancel_appointment": N_("Cancelled an appointment"),
     "cancel_appointment_with_reason": N_("Cancelled an appointment with a reason"),
+    "cancel_planned_hours": N_("Cancelled planned hours"),
     "change_name": N_("Changed their own name"),
     "change_password": N_("Changed their password"),
     "change_practice": N_("Changed a doctor's profile"),
@@ -19,6 +21,7 @@ ACTIONS: Mapping[str, str] = {
     "complete": N_("Marked a visit as completed"),
     "confirm_email": N_("Confirmed their e-mail address"),
     "confirm_second_factor": N_("Turned on their second factor"),
+    "decline_profile_change": N_("Declined a doctor's new name or specialty"),
     "end_session": N_("Ended one of their sessions"),
     "end_sessions": N_("Ended their other sessions"),
     "end_sessions_of_user": N_("Signed an account out everywhere"),
@@ -39,6 +42,7 @@ ACTIONS: Mapping[str, str] = {
     "list_doctors_appointments": N_("Listed a doctor's appointments"),
     "list_own_availability": N_("Listed extra hours"),
     "list_own_visit_types": N_("Listed visit types"),
+    "list_profile_changes": N_("Reviewed the changes of names and specialties"),
     "list_sessions": N_("Listed their sessions"),
     "list_time_off": N_("Listed time off"),
     "list_users": N_("Listed accounts"),
@@ -66,17 +70,20 @@ ACTIONS: Mapping[str, str] = {
     "show_booked": N_("Opened the confirmation of an appointment"),
     "show_cancelling": N_("Opened an appointment to cancel it"),
     "show_data": N_("Opened the page of their data"),
+    "show_email_confirmation": N_("Opened the page that confirms their address"),
     "show_free_times": N_("Opened a patient's appointment to move it"),
     "show_hold": N_("Opened a held time"),
     "show_moving": N_("Opened their appointment to move it"),
     "show_new_visit_type": N_("Opened the form for a visit type"),
     "show_password": N_("Opened the page to change the password"),
+    "show_profile_change": N_("Opened a change of a doctor's name or specialty"),
     "show_pick": N_("Picked a time"),
     "start": N_("Opened the start page"),
     "suspend_user": N_("Suspended an account"),
     "take_time_off": N_("Took time off"),
     "withdraw_availability": N_("Removed extra hours"),
     "withdraw_visit_type": N_("Withdrew a visit type"),
+    "undo_status_change": N_("Undid the last change of a visit's status"),
 }
 """For each action that a caller can leave in the trail, done or refused."""
 

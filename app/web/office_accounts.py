@@ -16,6 +16,7 @@ from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
+from app.repositories.profile_changes import get_standing, page_waiting
 from app.routers.admin import note
 from app.routers.mailing import send_after_answer
 from app.routers.paging import read_cursor, write_cursor
@@ -128,9 +129,19 @@ async def list_users(page: AdminPage, session: DbSession, trail: Trail) -> Respo
         )
     except DomainError as error:
         raise refuse(
-            page, "office_users.html", form, error, **choices, found=[], waiting=[], all_waiting=None, more=None
+            page,
+            "office_users.html",
+            form,
+            error,
+            **choices,
+            found=[],
+            waiting=[],
+            changes=[],
+            all_waiting=None,
+            more=None,
         ) from error
     waiting = [] if form.values else await _list_waiting(session)
+    changes = [] if form.values else await page_waiting(session, after=None, limit=_MOST_WAITING)
     listed = found[:limit]
     for account in {each.id: each for each in (*waiting[:_MOST_WAITING], *listed)}.values():
         note(trail, account)
@@ -143,6 +154,7 @@ async def list_users(page: AdminPage, session: DbSession, trail: Trail) -> Respo
         **choices,
         found=listed,
         waiting=waiting[:_MOST_WAITING],
+        changes=changes,
         all_waiting=_ALL_WAITING if len(waiting) > _MOST_WAITING else None,
         more=more,
     )
@@ -164,7 +176,12 @@ async def get_account(
     if act:
         return page.render("office_decision.html", **_decision(account, act), form=Form())
     return page.render(
-        "office_account.html", account=account, acts=_possible_acts(page, account), roles=ROLES, statuses=STATUSES
+        "office_account.html",
+        account=account,
+        standing=await get_standing(session, user_id) if account.role is Role.DOCTOR else None,
+        acts=_possible_acts(page, account),
+        roles=ROLES,
+        statuses=STATUSES,
     )
 
 

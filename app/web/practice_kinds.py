@@ -60,7 +60,11 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, session: DbSession,
         await practice.offer_visit_type(session, page.actor, typed.model_dump(), now)
     except DomainError as error:
         raise refuse(page, "practice_kind.html", form, error, kind=None, modes=_modes(page)) from error
-    return page.redirect(_LIST, page.gettext("Patients can book this kind of visit now."))
+    if page.actor.waits_for_approval:
+        told = page.gettext("Saved. Patients can book it once an administrator has approved your account.")
+    else:
+        told = page.gettext("Patients can book this kind of visit now.")
+    return page.redirect(_LIST, told)
 
 
 @router.get(f"{_LIST}/{{visit_type_id:uuid}}")

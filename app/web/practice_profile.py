@@ -1,5 +1,6 @@
 """What a doctor says of herself, and the limits within which patients book her."""
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Response
@@ -9,10 +10,12 @@ from app.core.errors import DomainError
 from app.core.time_zones import find_zone
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
+from app.repositories.profile_changes import Standing, get_standing
 from app.routers.trail import Trail
 from app.schemas import doctors as wire
 from app.services import practice
 from app.web.forms import Form, SentForm, read_by, refuse
+from app.web.pages import SignedInPage
 from app.web.places import list_places
 from app.web.practice_calendar import of_fields
 from app.web.practice_hours import tell_affected
@@ -30,24 +33,37 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
 @router.get("/practice/profile")
 async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
-    """All of it, to be changed."""
+    """All of it, to be changed; a name or a specialty that is reviewed is shown as it was asked for."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
+    standing = await get_standing(session, page.actor.id)
+    if change := standing.change:
+        doctor = replace(doctor, name=change.name, specialty=change.specialty)
     form = Form(_values(doctor))
-    unknown = [] if find_zone(doctor.time_zone) else [(doctor.time_zone, doctor.time_zone)]
-    places = list_places(page.words, doctor.time_zone, *unknown, UTC)
-    return page.render("practice_profile.html", form=form, places=places)
+    return page.render("practice_profile.html", form=form, **_content(page, form, standing))
 
 
 @router.post("/practice/profile")
 async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, now: Now, trail: Trail) -> Response:
     """Changes it; in another time zone the hours keep their wall times, and what is booked keeps its instants."""
+    before = await get_standing(session, page.actor.id)
     try:
-        _, affected = await practice.change_practice(session, page.actor, _read(form), now)
+        _, affected = await practice.change_practice(
+            session, page.actor, _read(form), now, reviewed=page.resources.settings.requires_doctor_approval
+        )
     except DomainError as error:
-        places = list_places(page.words, form.value("time_zone"), UTC)
-        raise refuse(page, "practice_profile.html", form, error, places=places) from error
+        raise refuse(page, "practice_profile.html", form, error, **_content(page, form, before)) from error
     trail.shows(*affected.appointments)
-    return tell_affected(page, affected, "/practice/profile", page.gettext("Your practice is changed."))
+    told = page.gettext("Your practice is changed.")
+    change = (await get_standing(session, page.actor.id)).change
+    if change and change != before.change:
+        told = page.gettext("Saved. An administrator reviews your new name or specialty before patients see it.")
+    return tell_affected(page, affected, "/practice/profile", told)
+
+
+def _content(page: SignedInPage, form: Form, standing: Standing) -> dict[str, Any]:
+    time_zone = form.value("time_zone")
+    unknown = [] if find_zone(time_zone) else [(time_zone, time_zone)]
+    return {"places": list_places(page.words, time_zone, *unknown, UTC), "standing": standing}
 
 
 def _values(doctor: DoctorRecord) -> dict[str, str]:

@@ -49,6 +49,8 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "POST /appointments/{appointment_id}/cancel": just(json={"reason": REASON}),
     "POST /appointments/{appointment_id}/reschedule": just(json={"start_time": "2026-12-05T10:00:00Z"}),
     "POST /admin/users/{user_id}/approve": just(**DECISION),
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": just(**DECISION),
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": just(**DECISION),
     "POST /admin/users/{user_id}/suspend": just(**DECISION),
     "POST /admin/users/{user_id}/reinstate": just(**DECISION),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
@@ -100,6 +102,8 @@ OTHER_OBJECT = {
     "POST /appointments/{appointment_id}/no-show": {"appointment_id": "started_id"},
     "POST /appointments/{appointment_id}/undo": {"appointment_id": "arrived_id"},
     "POST /admin/users/{user_id}/approve": {"user_id": "newcomer_id"},
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": {"user_id": "doctor_id"},
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": {"user_id": "doctor_id"},
     "POST /admin/users/{user_id}/reinstate": {"user_id": "suspended_id"},
     "DELETE /admin/users/{user_id}/second-factor": {"user_id": "newcomer_id"},
 }

@@ -68,9 +68,15 @@ async def test_no_operation_breaks(
 
 @pytest.mark.parametrize("who", EVERYBODY)
 async def test_no_page_breaks(
-    forms: Forms, client: httpx2.AsyncClient, admin: Person, sessions: Sessions, clock: SetClock, who: str
+    app: FastAPI,
+    forms: Forms,
+    client: httpx2.AsyncClient,
+    admin: Person,
+    sessions: Sessions,
+    clock: SetClock,
+    who: str,
 ) -> None:
-    world = await PagesWorld.make(client, admin, clock)
+    world = await PagesWorld.make(app.state.resources, client, admin, clock)
     await world.enter(forms, who)
     await lose_zone(sessions, world.people["doctor"])
     calendar = ("/my/appointments/{visit}/calendar.ics",) if who == PATIENT else ()

@@ -9,6 +9,7 @@ import httpx2
 import jwt
 import pyotp
 from sqlalchemy import delete, insert, select, update
+from uuid_utils.compat import uuid7
 
 from app.core.dependencies import Resources
 from app.core.one_time_codes import encrypt
@@ -17,6 +18,7 @@ from app.core.security import hash_token, new_token
 from app.db.base import Base
 from app.db.session import Sessions
 from app.models import Doctor, LoginSession, PasswordReset, SecondFactor, User
+from app.repositories import profile_changes
 from app.services import accounts, confirmation
 from tests.access.table import COLUMNS, Column, Row
 from tests.conftest import SetClock
@@ -166,9 +168,14 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
     await world.enrol(newcomer, confirmed=True)
     async with world.sessions.write() as session:
         await session.execute(update(Doctor).where(Doctor.id == UUID(newcomer.id)).values(approved_at=None))
+        change_id = uuid7()
+        await profile_changes.replace_change(
+            session, UUID(people["doctor"].id), change_id, name="Dr Other", specialty=None, now=clock.time
+        )
         # A second factor asks for a confirmed address.
         await session.execute(update(User).values(email_confirmed_at=User.created_at))
     world.ids |= {
+        "change_id": str(change_id),
         "doctor_id": people["doctor"].id,
         "patient_id": people["patient"].id,
         "newcomer_id": newcomer.id,

@@ -50,7 +50,7 @@ async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, sessions
             await practice.change_practice(session, actor, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time)
     with pytest.raises(DomainError, match="not_authenticated"):
         async with sessions.write() as session:
-            await accounts.change_name(session, actor, "Dr Amara Okafor")
+            await accounts.change_name(session, actor, "Dr Amara Okafor", clock.time)
     async with sessions.read() as session:
         for found in ("users WHERE name LIKE '%Amara%'", "doctors WHERE name_key LIKE '%amara%'"):
             assert await session.scalar(text(f"SELECT count(*) FROM {found}")) == 0

@@ -112,7 +112,8 @@ async def test_a_doctor_takes_her_rules_along_but_no_patients(doctor: Person, pa
     answer = await doctor.get("/auth/me/export")
     export = answer.json()
     assert export["practice"] == {
-        "doctor": (await doctor.get("/doctors/me")).json(),
+        "doctor": (await doctor.client.get(f"/doctors/{doctor.id}")).json(),
+        "pending_change": None,
         "availabilities": (await doctor.get("/doctors/me/availability")).json(),
         "time_off": (await doctor.get("/doctors/me/time-off")).json(),
         "visit_types": (await doctor.get("/doctors/me/visit-types")).json(),

@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx2
+from uuid_utils.compat import uuid7
 
+from app.core.dependencies import Resources
+from app.repositories.profile_changes import replace_change
 from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -74,6 +78,7 @@ PAGES: Table = {
         (ADMIN, "/office/users/{patient}?act=break-glass"),
         (ADMIN, "/office/users/{doctor}?act=end-sessions"),
     ],
+    "/office/users/{user_id:uuid}/profile-change": [(ADMIN, "/office/users/{colleague}/profile-change")],
     "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],
     "/office/trail": [(ADMIN, "/office/trail"), (ADMIN, "/office/trail?patient={patient}&actor=&action=no_such_thing")],
 }
@@ -110,7 +115,7 @@ class World:
     days: int = 0
 
     @classmethod
-    async def make(cls, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> "World":
+    async def make(cls, resources: Resources, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> "World":
         doctor = await Person.join(
             client, "doctor", name=LONG_NAME, specialty="Dermatology", time_zone="America/New_York"
         )
@@ -128,6 +133,9 @@ class World:
         )
         world.ids["hold"] = held.json()["id"]
         await doctor.leave("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
+        async with resources.sessions.write() as session:
+            colleague, wish = UUID(world.ids["colleague"]), uuid7()
+            await replace_change(session, colleague, wish, name=LONG_NAME, specialty="Cardiology", now=clock.time)
         return world
 
     async def grow(self) -> None:

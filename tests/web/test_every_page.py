@@ -62,8 +62,8 @@ SMALL_TARGETS = """(smallest) => [...document.querySelectorAll(
 
 
 @pytest.fixture
-async def world(client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> World:
-    return await World.make(client, admin, clock)
+async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> World:
+    return await World.make(app.state.resources, client, admin, clock)
 
 
 def test_every_page_has_a_row(assembled: FastAPI) -> None:
@@ -177,7 +177,8 @@ async def show(assembled: FastAPI, url: str) -> dict[tuple[str, str], str]:
     shown = {}
     async with open_resources(settings_for(url), clock, print_mail) as resources, make_client(assembled) as client:
         assembled.state.resources = resources
-        world = await World.make(client, await make_admin(assembled.state.resources, client, clock.time), clock)
+        admin = await make_admin(resources, client, clock.time)
+        world = await World.make(resources, client, admin, clock)
         for who in EVERYBODY:
             client.cookies.clear()
             await world.enter(Forms(client), who)

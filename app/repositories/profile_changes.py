@@ -1,0 +1,88 @@
+"""Names and specialties that doctors want and administrators have not accepted yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from app.core.errors import DomainError
+from app.db.guards import upsert
+from app.db.session import Session
+from app.models import Doctor, ProfileChange, User
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChangeRecord:
+    """A name and a specialty that a doctor wants."""
+
+    id: UUID
+    doctor_id: UUID
+    name: str
+    specialty: str | None
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What patients see of a doctor, since when, and which change of it waits for review."""
+
+    name: str
+    specialty: str | None
+    approved_at: datetime | None
+    change: ProfileChangeRecord | None
+
+
+_STANDING = (
+    select(
+        User.name,
+        Doctor.specialty,
+        Doctor.approved_at,
+        ProfileChange.id,
+        ProfileChange.doctor_id,
+        ProfileChange.name,
+        ProfileChange.specialty,
+        ProfileChange.requested_at,
+    )
+    .join(Doctor, Doctor.id == User.id)
+    .outerjoin(ProfileChange, ProfileChange.doctor_id == Doctor.id)
+)
+
+
+async def get_standing(session: Session, doctor_id: UUID) -> Standing:
+    """How a doctor stands with the administrators; ``not_found`` if it is no doctor."""
+    row = (await session.execute(_STANDING.where(Doctor.id == doctor_id))).one_or_none()
+    if row is None:
+        raise DomainError("not_found")
+    return _standing(row)
+
+
+async def page_waiting(session: Session, *, after: UUID | None, limit: int) -> Sequence[Standing]:
+    """Doctors whose changes wait, the oldest first."""
+    found = _STANDING.where(ProfileChange.id.is_not(None))
+    if after is not None:
+        found = found.where(ProfileChange.id > after)
+    return [_standing(row) for row in await session.execute(found.order_by(ProfileChange.id).limit(limit))]
+
+
+def _standing(row: Any) -> Standing:
+    name, specialty, approved_at, *change = row
+    return Standing(name, specialty, approved_at, ProfileChangeRecord(*change) if change[0] else None)
+
+
+async def replace_change(
+    session: Session, doctor_id: UUID, change_id: UUID, *, name: str, specialty: str | None, now: datetime
+) -> None:
+    """Makes this the one change that a doctor waits for."""
+    values = {"doctor_id": doctor_id, "id": change_id, "name": name, "specialty": specialty, "requested_at": now}
+    await upsert(session, ProfileChange, values, changes=values, returning=ProfileChange.id)
+
+
+async def delete_change(session: Session, doctor_id: UUID, change_id: UUID | None = None) -> bool:
+    """Ends a doctor's wait, if it is for the change with this id; says whether it was."""
+    ended = delete(ProfileChange).where(ProfileChange.doctor_id == doctor_id)
+    if change_id is not None:
+        ended = ended.where(ProfileChange.id == change_id)
+    return await session.scalar(ended.returning(ProfileChange.id)) is not None

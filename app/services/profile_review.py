@@ -1,0 +1,64 @@
+"""Reviewing the names and specialties of approved doctors."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.core.errors import DomainError
+from app.db.session import Session
+from app.repositories import accounts, doctors, profile_changes, users
+from app.repositories.accounts import AccountRecord
+from app.repositories.users import UserRecord
+
+REVIEWED = frozenset({"name", "specialty"})
+
+
+async def hold_back(session: Session, doctor_id: UUID, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What of a doctor's ``changes`` takes effect at once; a name or specialty waits for a review instead.
+
+    Only those of an approved doctor: before that, the approval itself is the review. Asking for what patients see
+    already ends the wait.
+    """
+    if not changes.keys() & REVIEWED:
+        return dict(changes)
+    standing = await profile_changes.get_standing(session, doctor_id)
+    if standing.approved_at is None:
+        return dict(changes)
+    seen = standing.name, standing.specialty
+    waiting = (standing.change.name, standing.change.specialty) if standing.change else seen
+    wanted = changes.get("name", waiting[0]), changes.get("specialty", waiting[1])
+    if wanted == seen:
+        await profile_changes.delete_change(session, doctor_id)
+    elif wanted != waiting:
+        await profile_changes.replace_change(session, doctor_id, uuid7(), name=wanted[0], specialty=wanted[1], now=now)
+    return {name: value for name, value in changes.items() if name not in REVIEWED}
+
+
+async def rename_doctor(session: Session, doctor_id: UUID, name: str) -> UserRecord:
+    """Gives a doctor another name, in the account and where patients search."""
+    # Before the account, as in every change of a practice: two in another order would wait for each other.
+    await doctors.update_name_key(session, doctor_id, name)
+    return await users.update_name(session, doctor_id, name)
+
+
+async def accept_change(session: Session, doctor_id: UUID, change_id: UUID) -> AccountRecord:
+    """Shows patients the name and specialty that a doctor wants; ``not_found`` if it is not what they want any more."""
+    change = (await profile_changes.get_standing(session, doctor_id)).change
+    if change is None or change.id != change_id:
+        raise DomainError("not_found")
+    await doctors.begin_rule_change(session, doctor_id)
+    if not await profile_changes.delete_change(session, doctor_id, change_id):
+        raise DomainError("not_found")
+    await rename_doctor(session, doctor_id, change.name)
+    await doctors.update_doctor(session, doctor_id, {"specialty": change.specialty})
+    return await accounts.get_account(session, doctor_id)
+
+
+async def decline_change(session: Session, doctor_id: UUID, change_id: UUID) -> AccountRecord:
+    """Leaves what patients see as it is; ``not_found`` if it is not what the doctor wants any more."""
+    if not await profile_changes.delete_change(session, doctor_id, change_id):
+        raise DomainError("not_found")
+    return await accounts.get_account(session, doctor_id)

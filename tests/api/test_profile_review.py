@@ -1,0 +1,152 @@
+"""Approval of doctors, and reviews of their names and specialties."""
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from tests.conftest import Join
+from tests.people import Person, problem
+
+REASON = {"reason": "The licence was checked"}
+NEW = {"name": "Prof Amara Okafor", "specialty": "Neurosurgery"}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"doctor_approval": "required"})
+
+
+@pytest.fixture
+async def doctor(admin: Person, doctor: Person) -> Person:
+    """Approved."""
+    answer = await admin.post(f"/admin/users/{doctor.id}/approve", REASON)
+    assert answer.status_code == 200
+    return doctor
+
+
+async def seen(doctor: Person) -> dict[str, str | None]:
+    """What patients see."""
+    shown = (await doctor.client.get(f"/doctors/{doctor.id}")).json()
+    return {name: shown[name] for name in NEW}
+
+
+async def waiting(admin: Person) -> list[dict[str, str]]:
+    changes: list[dict[str, str]] = (await admin.get("/admin/profile-changes")).json()
+    return changes
+
+
+async def decide(admin: Person, change: dict[str, str], decision: str) -> httpx2.Response:
+    return await admin.post(f"/admin/users/{change['doctor_id']}/profile-changes/{change['id']}/{decision}", REASON)
+
+
+BEFORE = {"name": "Dr Amara Okafor", "specialty": "Dermatology"}
+
+
+async def test_a_doctor_sees_that_they_wait_for_approval(join: Join, admin: Person) -> None:
+    newcomer = await join("doctor")
+    assert (await newcomer.get("/doctors/me")).json()["approved_at"] is None
+    await newcomer.change(**NEW)
+    assert (await newcomer.get("/doctors/me")).json()["name"] == NEW["name"], "the approval is the review"
+    await admin.post(f"/admin/users/{newcomer.id}/approve", REASON)
+    assert (await newcomer.get("/doctors/me")).json()["approved_at"] == "2026-12-01T08:00:00Z"
+
+
+async def test_patients_see_a_new_name_and_specialty_once_they_are_accepted(doctor: Person, admin: Person) -> None:
+    changed = await doctor.change(**NEW, bio="Skin, hair, nails")
+    assert changed["bio"] == "Skin, hair, nails", "what is not reviewed takes effect at once"
+    pending = changed["pending_change"]
+    assert {name: pending[name] for name in NEW} == NEW
+    assert (await doctor.get("/doctors/me")).json()["pending_change"] == pending
+    assert await seen(doctor) == BEFORE
+    [change] = await waiting(admin)
+    current = {"current_name": BEFORE["name"], "current_specialty": BEFORE["specialty"]}
+    assert change == pending | current | {"doctor_id": doctor.id}
+    assert (await decide(admin, change, "accept")).json()["name"] == NEW["name"]
+    assert await seen(doctor) == NEW
+    assert await waiting(admin) == []
+    assert [each["id"] for each in (await doctor.client.get("/doctors?q=prof")).json()] == [doctor.id]
+    problem(await decide(admin, change, "accept"), 404, "not_found")
+    problem(await decide(admin, change, "decline"), 404, "not_found")
+
+
+async def test_a_declined_change_leaves_what_patients_see(doctor: Person, admin: Person) -> None:
+    await doctor.change(specialty=None)
+    [change] = await waiting(admin)
+    assert change["specialty"] is None
+    assert (await decide(admin, change, "decline")).status_code == 200
+    assert await seen(doctor) == BEFORE
+    assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
+
+
+async def test_the_name_of_the_account_is_reviewed_too(doctor: Person, admin: Person, patient: Person) -> None:
+    answer = await doctor.patch("/auth/me", {"name": NEW["name"]})
+    assert answer.json()["name"] == BEFORE["name"]
+    assert await seen(doctor) == BEFORE
+    [change] = await waiting(admin)
+    await decide(admin, change, "accept")
+    assert (await doctor.get("/auth/me")).json()["name"] == NEW["name"]
+    assert (await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})).json()["name"] == "Ann Lee-Moss"
+
+
+async def test_a_decision_is_about_the_change_that_was_seen(doctor: Person, admin: Person) -> None:
+    await doctor.change(name="Prof Amara Okafor")
+    [first] = await waiting(admin)
+    await doctor.change(name="Prof Amara Okafor")
+    assert await waiting(admin) == [first], "the same wish again changes nothing"
+    await doctor.change(specialty="Neurosurgery")
+    [second] = await waiting(admin)
+    assert (second["name"], second["specialty"]) == tuple(NEW.values())
+    problem(await decide(admin, first, "accept"), 404, "not_found")
+    problem(await decide(admin, first, "decline"), 404, "not_found")
+    assert await seen(doctor) == BEFORE
+    await doctor.change(**BEFORE)
+    assert await waiting(admin) == [], "the doctor has taken the wish back"
+
+
+async def test_a_change_that_waits_is_exported_and_erased(doctor: Person, admin: Person) -> None:
+    await doctor.change(**NEW)
+    export = (await doctor.get("/auth/me/export")).json()
+    assert export["practice"]["pending_change"]["name"] == NEW["name"]
+    [change] = await waiting(admin)
+    assert (await doctor.delete("/auth/me")).status_code == 204
+    assert await waiting(admin) == []
+    problem(await decide(admin, change, "accept"), 404, "not_found")
+
+
+async def test_changes_are_paged(join: Join, admin: Person) -> None:
+    doctors = [await join("doctor") for _ in range(3)]
+    for each in doctors:
+        await admin.post(f"/admin/users/{each.id}/approve", REASON)
+        await each.change(**NEW)
+    first = await admin.get("/admin/profile-changes?limit=2")
+    rest = await admin.get(first.links["next"]["url"])
+    found = [change["doctor_id"] for change in (*first.json(), *rest.json())]
+    assert found == [each.id for each in doctors]
+
+
+class TestWhereDoctorsAreNotApproved:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"doctor_approval": "open"})
+
+    async def test_a_new_name_is_shown_at_once(self, doctor: Person) -> None:
+        assert (await doctor.change(**NEW))["pending_change"] is None
+        assert await seen(doctor) == NEW
+        assert (await doctor.patch("/auth/me", {"name": "Dr Amara Okafor"})).json()["name"] == "Dr Amara Okafor"
+
+
+def test_production_asks_for_approval_and_confirmation_unless_told_otherwise() -> None:
+    def make(environment: str, **changes: str) -> Settings:
+        return Settings.model_validate(
+            {"environment": environment, "secret_key": "0123456789abcdef0123456789abcdef", **changes}
+        )
+
+    production, development = make("production"), make("development")
+    assert production.requires_doctor_approval
+    assert production.requires_confirmed_email
+    assert not production.lists_new_doctors
+    assert not development.requires_doctor_approval
+    assert not development.requires_confirmed_email
+    assert development.lists_new_doctors
+    told = make("production", doctor_approval="open", email_confirmation="optional")
+    assert told.lists_new_doctors

@@ -1,0 +1,87 @@
+"""Approval of doctors and reviews of their names and specialties, on pages."""
+
+import re
+
+import httpx2
+import pytest
+
+from app.core.settings import Settings
+from tests.people import Person
+from tests.web.conftest import Forms
+
+WHY = "The licence was checked"
+PRACTICE = {
+    "specialty": "Dermatology",
+    "time_zone": "America/New_York",
+    "default_visit_minutes": "30",
+    "min_notice_minutes": "0",
+    "cancel_cutoff_minutes": "0",
+}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"doctor_approval": "required"})
+
+
+async def approve(admin: Person, doctor: Person) -> None:
+    answer = await admin.post(f"/admin/users/{doctor.id}/approve", {"reason": WHY})
+    assert answer.status_code == 200
+
+
+async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
+) -> None:
+    await forms.sign_in(doctor)
+    assert "An administrator still has to approve your account." in (await client.get("/practice/day")).text
+    kind = {"name": "Check-up", "duration_minutes": "30", "mode": "in_person"}
+    more = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), "0")
+    await forms.send("/practice/profile/kinds/new", **kind, **more)
+    told = (await client.get("/practice/profile/kinds")).text
+    assert "Patients can book it once an administrator has approved your account." in told
+    await approve(admin, doctor)
+    assert "still has to approve" not in (await client.get("/practice/day")).text
+    await forms.send("/practice/profile/kinds/new", **kind | {"name": "Talk"}, **more)
+    assert "Patients can book this kind of visit now." in (await client.get("/practice/profile/kinds")).text
+
+
+async def test_an_administrator_accepts_or_declines_a_new_name(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
+) -> None:
+    await approve(admin, doctor)
+    review = f"/office/users/{doctor.id}/profile-change"
+    for decision, name in (("decline", "Dr Amara Okafor"), ("accept", "Prof Amara Okafor")):
+        client.cookies.clear()
+        await forms.sign_in(doctor)
+        await forms.send("/practice/profile", name="Prof Amara Okafor", **PRACTICE)
+        shown = (await client.get("/practice/profile")).text
+        assert "An administrator reviews your new name or specialty before patients see it." in shown
+        assert 'value="Prof Amara Okafor"' in shown
+        await forms.send("/practice/profile", name="Prof Amara Okafor", bio="Skin", **PRACTICE)
+        assert "Your practice is changed." in (await client.get("/practice/profile")).text
+        client.cookies.clear()
+        await forms.sign_in(admin)
+        assert review in (await client.get("/office/users")).text
+        assert review in (await client.get(f"/office/users/{doctor.id}")).text
+        page = (await client.get(review)).text
+        change = re.search(r'name="change" value="([^"]+)"', page)
+        assert change
+        refused = await forms.send(f"{review}/{decision}", on=review, change=change[1], reason="short")
+        assert refused.status_code == 422
+        assert "Prof Amara Okafor" in refused.text
+        decided = await forms.send(f"{review}/{decision}", on=review, change=change[1], reason=WHY)
+        assert decided.headers["location"] == f"/office/users/{doctor.id}"
+        assert (await client.get(f"/doctors/{doctor.id}")).json()["name"] == name
+        assert (await client.get(review)).headers["location"] == f"/office/users/{doctor.id}"
+    stale = {"change": "00000000-0000-7000-8000-000000000001", "reason": WHY}
+    gone = await forms.send(f"{review}/accept", on="/office/users", **stale)
+    assert gone.status_code == 404
+
+
+async def test_a_name_that_is_changed_on_the_account_page_is_reviewed(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
+) -> None:
+    await approve(admin, doctor)
+    await forms.sign_in(doctor)
+    await forms.send("/my/account", name="Prof Amara Okafor")
+    assert "An administrator reviews your new name." in (await client.get("/my/account")).text
