@@ -68,6 +68,8 @@ SENTENCES: Mapping[str, str] = {
     "no_such_path": N_("There is no such page. The address may be wrong, or the page has moved."),
     "method_not_allowed": N_("There is no such page. The address may be wrong, or the page has moved."),
     "body_too_slow": N_("Your message took too long to arrive. Try again."),
+    "head_too_slow": N_("Your request took too long to arrive. Try again."),
+    "head_too_large": N_("Your browser sent too much. Delete the cookies of this site, then try again."),
     "body_too_large": N_("This is too much text. Shorten it, and send it again."),
     "internal_error": N_("Something went wrong on our side. Nothing was changed; try again in a moment."),
 }
