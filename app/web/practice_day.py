@@ -1,17 +1,22 @@
 """The doctor's day: who comes next, and the list of all who come."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from fastapi import Response
+from pydantic import AwareDatetime, TypeAdapter
 
 from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
+from app.routers.paging import read_cursor, write_cursor
 from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
 from app.scheduling.status import Action, AppointmentStatus
+from app.schemas.fields import Cursor
 from app.services import agenda
 from app.services.lifecycle import find_undo_refusal
+from app.web.lists import MARKUP_BYTES, fit, weigh_texts
 from app.web.practice_calendar import STATUSES, Day, possible_actions
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
@@ -20,8 +25,10 @@ router = page_router()
 
 MAX_CANCELLED = 40
 """Cancelled visits that the page of a day lists."""
+MAX_DAY_BYTES, MAX_CANCELLED_BYTES = 32 * 1024, 12 * 1024
 _A_DAY = timedelta(days=1)
 UNDO_SHOWN = timedelta(minutes=10)
+_PLACE = TypeAdapter(tuple[AwareDatetime, UUID])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +45,14 @@ class Entry:
 
 @router.get("/practice/day")
 async def list_doctors_appointments(
-    page: DoctorPage, session: DbSession, now: Now, trail: Trail, day: Day = None
+    page: DoctorPage, session: DbSession, now: Now, trail: Trail, day: Day = None, after: Cursor | None = None
 ) -> Response:
-    """A day, today unless another one is named."""
+    """A day, today unless another one is named; a crowded one goes on on another page."""
     found = await agenda.get_agenda(session, page.actor, day=day, now=now)
-    trail.concerns(*found.visits)
+    place = read_cursor(after, _PLACE)
     [shown] = found.days
-    entries = [
+    is_today = shown == found.today
+    day_entries = [
         Entry(
             visit,
             STATUSES[visit.status],
@@ -54,8 +62,14 @@ async def list_doctors_appointments(
         )
         for visit in found.visits
     ]
-    is_today = shown == found.today
-    to_come = (each for each in entries if each.visit.status.is_active and each.visit.end_time > now)
+    to_come = (each for each in day_entries if each.visit.status.is_active and each.visit.end_time > now)
+    following = next(to_come, None) if is_today and not place else None
+    after_place = [each for each in day_entries if not place or _place(each) > place]
+    rest = [each for each in after_place if each.visit.status is not AppointmentStatus.CANCELLED]
+    cancelled = [] if place else [each for each in day_entries if each.visit.status is AppointmentStatus.CANCELLED]
+    # What has no cancelled visits to show has their room.
+    entries = fit(rest, _weigh, MAX_DAY_BYTES + (0 if cancelled else MAX_CANCELLED_BYTES))
+    trail.concerns(*{each.visit.id: each.visit for each in (*entries, *cancelled, *filter(None, [following]))}.values())
     return page.render(
         "practice_day.html",
         day=shown,
@@ -63,11 +77,24 @@ async def list_doctors_appointments(
         before=shown - _A_DAY,
         after=shown + _A_DAY,
         zone=found.zone,
-        entries=[each for each in entries if each.visit.status is not AppointmentStatus.CANCELLED],
-        cancelled=[each for each in entries if each.visit.status is AppointmentStatus.CANCELLED],
-        max_cancelled=MAX_CANCELLED,
-        expected=sum(each.visit.status.occupies_time for each in entries),
-        following=next(to_come, None) if is_today else None,
+        entries=entries,
+        cancelled=cancelled,
+        max_cancelled=len(fit(cancelled[:MAX_CANCELLED], _weigh, MAX_CANCELLED_BYTES)),
+        expected=sum(visit.status.occupies_time for visit in found.visits),
+        following=following,
+        more=f"/practice/day?day={shown}&after={write_cursor(_place(entries[-1]), _PLACE)}"
+        if len(entries) < len(rest)
+        else None,
         hours=[(from_instant(start), from_instant(end)) for start, end in found.open],
         away=[(from_instant(start), from_instant(end)) for start, end in found.away],
     )
+
+
+def _place(entry: Entry) -> tuple[datetime, UUID]:
+    return entry.visit.start_time, entry.visit.id
+
+
+def _weigh(entry: Entry) -> int:
+    visit = entry.visit
+    names = [visit.patient.name] * (1 + len(entry.actions) + entry.can_undo)
+    return MARKUP_BYTES + weigh_texts([*names, visit.reason, visit.visit_type.name if visit.visit_type else None])

@@ -19,7 +19,7 @@ from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate, Note
 from app.services import schedule
 from app.web.forms import Form, Once, SentForm, explain_fields, refuse
-from app.web.lists import MOST_LISTED, cut_list
+from app.web.lists import MOST_LISTED, cut_list, fit, weigh_record
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import RULE_PLACE, moment_of, of_fields
 from app.web.practice_hours import tell_affected
@@ -85,7 +85,7 @@ async def preview_time_off(
         wrong = explain_fields(page.words, of_fields(error, _FIELDS))
         again = Form(form.values, explain(page.words, error.code), wrong)
         return page.render("practice_time_off.html", PROBLEMS[error.code][0], form=again, **content)
-    listed = affected.appointments[:MOST_LISTED]
+    listed = fit(affected.appointments[:MOST_LISTED], weigh_record)
     trail.concerns(*listed)
     return page.render(
         "practice_time_off_preview.html",

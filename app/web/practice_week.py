@@ -19,6 +19,7 @@ from app.scheduling.intervals import HOUR, MINUTE, Interval, clip, from_instant,
 from app.scheduling.zones import wall_time
 from app.services import agenda
 from app.services.agenda import DAYS_OF_WEEK, Agenda
+from app.web.lists import weigh_texts
 from app.web.practice_calendar import STATUSES, Day
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
@@ -29,6 +30,8 @@ _HALF = HOUR // 2
 _UNIT = 5 * MINUTE
 _MOST_UNITS = 24
 """The stylesheet knows no more sizes; what is longer has most of its rows for itself."""
+MAX_WEEK_BYTES = 38 * 1024
+_VISIT_BYTES = 220  # of markup
 _USUAL_HOURS = 8, 18
 _MINUTES_OF_HOUR = 60
 _A_DAY = timedelta(days=1)
@@ -71,6 +74,11 @@ class Block:
     rows: int
     pieces: Sequence[Piece] = ()
 
+    @property
+    def visits(self) -> Sequence[AppointmentRecord]:
+        """Those that take place in these rows."""
+        return [piece.visit for piece in self.pieces if piece.visit]
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -106,12 +114,17 @@ async def list_doctors_appointments(
         before=first - _A_WEEK,
         after=first + _A_WEEK,
         expected=len(found.busy),
+        is_crowded=sum(map(_weigh, found.visits)) > MAX_WEEK_BYTES,
         is_this_week=found.today in found.days,
         rows=axis.rows,
         columns=[_column(found, axis, day, to_instant(now)) for day in found.days],
         statuses=STATUSES,
         conflicting=found.conflicting,
     )
+
+
+def _weigh(visit: AppointmentRecord) -> int:
+    return _VISIT_BYTES + weigh_texts([visit.patient.name, visit.visit_type.name if visit.visit_type else None])
 
 
 class Axis:

@@ -16,7 +16,7 @@ from app.repositories.offers import Criteria, OfferRecord
 from app.routers.paging import read_cursor, write_cursor
 from app.routers.search import PLACE, keep_after_answer
 from app.scheduling.hours import WeeklyHours
-from app.scheduling.intervals import DAY, from_instant, to_instant
+from app.scheduling.intervals import DAY, HOUR, from_instant, to_instant
 from app.scheduling.visits import VisitMode
 from app.schemas.fields import Cursor, Language, LocalDate, SearchText
 from app.services import search
@@ -25,6 +25,7 @@ from app.services.search import Found, Match, Wish
 from app.web.clocks import find_zones_in_play
 from app.web.forms import Form, refuse
 from app.web.languages import N_
+from app.web.lists import fit, weigh_texts
 from app.web.pages import Page
 from app.web.routes import page_router
 from app.web.slots import Slot, part_of
@@ -33,6 +34,9 @@ from app.web.visitors import PublicPage
 router = page_router()
 
 MOST_SHOWN = 40
+MAX_SUGGESTION_BYTES = 5 * 1024
+MAX_RESULT_BYTES = 38 * 1024
+_ROW_BYTES, _TIME_BYTES = 600, 250  # of markup
 _WITHOUT = {
     "specialty": N_("Any specialty"),
     "language": N_("Any language"),
@@ -68,8 +72,8 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
     await find_zones_in_play(page, session)
     shown: dict[str, Any] = {
         "clock_hint": _describe_clock(page),
-        "specialties": [(each, each) for each in await doctors.list_specialties(session)],
-        "languages": [(each, page.words.language(each)) for each in await doctors.list_languages(session)],
+        "specialties": fit(await doctors.list_specialties(session), _weigh_suggestion, MAX_SUGGESTION_BYTES),
+        "languages": _list_languages(page, form.value("language"), await doctors.list_languages(session)),
         "modes": [(each.value, page.words.mode(each)) for each in VisitMode],
     }
     try:
@@ -95,17 +99,47 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
         return page.render(
             "search.html", form=form, **shown, days={}, first=None, first_slot=None, more=None, empty=empty
         )
-    first = found.matches[0] if found.matches and not wanted.after else None
+    matches = _cut_matches(found.matches)
+    first = matches[0] if not wanted.after else None
     return page.render(
         "search.html",
         form=form,
         **shown,
-        days=_lay_out(page, found.matches),
+        days=_lay_out(page, matches),
         first=first,
         first_slot=Slot.of(first.visit) if first else None,
-        more=_more(wanted, found),
+        more=_more(wanted, matches) if found.more or len(matches) < len(found.matches) else None,
         empty=None,
     )
+
+
+def _weigh_suggestion(text: str) -> int:
+    return len('<option value="">') + weigh_texts([text])
+
+
+def _list_languages(page: Page, chosen: str, spoken: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """The languages to choose from, the shortest tags first if there are too many; with the one that is chosen."""
+    shown = {*fit(sorted(spoken, key=len), _weigh_language, MAX_SUGGESTION_BYTES), *({chosen} & {*spoken})}
+    return [(each, page.words.language(each)) for each in spoken if each in shown]
+
+
+def _weigh_language(tag: str) -> int:
+    return len('<option value="">Portuguese (Brazil)</option>') + 2 * len(tag)
+
+
+def _cut_matches(matches: Sequence[Match]) -> Sequence[Match]:
+    rows = set()
+
+    def weigh(match: Match) -> int:
+        doctor, kind = match.offer.doctor, match.offer.visit_type
+        row = match.offer.id, match.visit[0] // (4 * HOUR)  # about a part of a day
+        weight = _TIME_BYTES + weigh_texts([doctor.name])
+        if row not in rows:
+            rows.add(row)
+            weight += _ROW_BYTES + weigh_texts([doctor.name, doctor.specialty, kind.name if kind else None])
+        return weight
+
+    return fit(matches, weigh, MAX_RESULT_BYTES)
 
 
 def _describe_clock(page: Page) -> str:
@@ -163,9 +197,7 @@ def _explain_nothing(page: Page, wanted: Search, found: Found) -> Nothing:
     return Nothing(page.gettext("No doctor has free time in the next two months."))
 
 
-def _more(wanted: Search, found: Found) -> str | None:
-    if not found.more:
-        return None
-    start, turn, offer_id = found.matches[-1].place
+def _more(wanted: Search, shown: Sequence[Match]) -> str:
+    start, turn, offer_id = shown[-1].place
     query = wanted.model_dump(mode="json", exclude_none=True)
     return f"/?{urlencode(query | {'after': write_cursor((from_instant(start), turn, offer_id), PLACE)})}"

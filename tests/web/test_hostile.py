@@ -1,0 +1,150 @@
+"""Every page stays light, however many doctors and visits there are, and however long their texts."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from sqlalchemy import insert, text
+
+from app.core.permissions import Role
+from app.models import Appointment, Doctor, User, VisitType
+from app.models.offer import DoctorLanguage
+from app.scheduling.status import AppointmentStatus
+from app.scheduling.visits import VisitMode
+from tests.conftest import SetClock
+from tests.databases import connected
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.table import EVERYBODY, MOST_BYTES, World, pages_of, weigh
+
+DOCTORS, VISITS_A_DAY, KINDS = 500, 300, 30
+HOSTILE = "a" + "\"&<>'" * 20
+"""Nearly all of it has five bytes in HTML."""
+FOUR_BYTES = "\U0001d400" * 100
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+@pytest.fixture(params=[HOSTILE[:100], FOUR_BYTES], ids=["escaped", "four bytes"])
+async def world(
+    request: pytest.FixtureRequest, client: httpx2.AsyncClient, admin: Person, clock: SetClock, database_url: str
+) -> World:
+    world = await World.make(client, admin, clock)
+    crowd = [await Person.join(client, "doctor", time_zone="UTC") for _ in range(30)]
+    for each in crowd:
+        await each.plan(tuesday=[["08:00", "12:00"]])
+    await fill(world, database_url, request.param)
+    return world
+
+
+async def fill(world: World, database_url: str, name: str) -> None:
+    """Puts long texts everywhere, and adds doctors, kinds of visits and visits by the hundred."""
+    ids = (UUID(int=number) for number in count(1))
+    doctor = UUID(world.ids["doctor"])
+    people = [next(ids) for _ in range(DOCTORS + 2)]
+    async with connected(database_url) as engine, engine.begin() as connection:
+        for table, columns in {
+            "users": {"name": name},
+            "doctors": {"specialty": name, "bio": name * 20},
+            "visit_types": {"name": name},
+            "appointments": {"reason": name * 5, "cancel_reason": name * 5},
+            "time_off": {"reason": name * 5},
+        }.items():
+            sets = ", ".join(f"{column} = :{column}" for column in columns)
+            await connection.execute(text(f"UPDATE {table} SET {sets}"), columns)
+        await connection.execute(
+            insert(User),
+            [
+                {
+                    "id": each,
+                    "email": f"{each}@example.com",
+                    "email_canonical": f"{each}@example.com",
+                    "name": name,
+                    "role": Role.DOCTOR if number < DOCTORS else Role.PATIENT,
+                    "password_hash": "",
+                    "created_at": NOW,
+                }
+                for number, each in enumerate(people)
+            ],
+        )
+        await connection.execute(
+            insert(Doctor),
+            [
+                {
+                    "id": each,
+                    "specialty": f"{number:03}{name}"[:100],
+                    "time_zone": "UTC",
+                    "approved_at": NOW,
+                    "name_key": name[:100],
+                    "specialty_key": f"{number:03}{name}"[:100],
+                }
+                for number, each in enumerate(people[:DOCTORS])
+            ],
+        )
+        await connection.execute(
+            insert(DoctorLanguage),
+            [
+                {"language": f"x{chr(97 + n % 26)}-{n:04}-abcdefgh-abcdefgh", "doctor_id": d}
+                for n, d in enumerate(people[:DOCTORS])
+            ],
+        )
+        await connection.execute(
+            insert(VisitType),
+            [
+                {
+                    "id": next(ids),
+                    "doctor_id": doctor,
+                    "name": name,
+                    "duration_minutes": 60,
+                    "buffer_before_minutes": 0,
+                    "buffer_after_minutes": 0,
+                    "mode": VisitMode.IN_PERSON,
+                    "min_notice_minutes": 0,
+                    "created_at": NOW,
+                }
+                for _ in range(KINDS)
+            ],
+        )
+        await connection.execute(
+            insert(Appointment), [*visits(ids, doctor, UUID(world.ids["patient"]), people[-1], name)]
+        )
+
+
+def visits(ids: Iterator[UUID], doctor: UUID, patient: UUID, other: UUID, name: str) -> Iterator[dict[str, Any]]:
+    """Five minutes each, around what is booked already; the rest are cancelled."""
+    for day in range(6, 13):
+        start = datetime.combine(date(2026, 12, day), datetime.min.time(), UTC)
+        for number in range(VISITS_A_DAY):
+            begins = start + timedelta(minutes=5 * (number % 288))
+            free = number < 288 and not 13 <= begins.hour < 19
+            yield {
+                "id": next(ids),
+                "doctor_id": doctor,
+                "patient_id": other if free else patient,
+                "start_time": begins,
+                "end_time": begins + timedelta(minutes=5),
+                "busy_start": begins,
+                "busy_end": begins + timedelta(minutes=5),
+                "status": AppointmentStatus.BOOKED if free else AppointmentStatus.CANCELLED,
+                "reason": name * 5,
+                "created_at": NOW,
+                "cancelled_at": None if free else NOW,
+                "cancelled_by": None if free else patient,
+                "cancel_reason": None if free else name * 5,
+            }
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_every_page_stays_light(forms: Forms, client: httpx2.AsyncClient, world: World, who: str) -> None:
+    await world.enter(forms, who)
+    heavy = {}
+    for where, _ in pages_of(who):
+        answer = await client.get(world.address(where), headers={"Accept": "text/html"})
+        assert answer.status_code < 500, where
+        weight = await weigh(client, answer)
+        if weight > MOST_BYTES:
+            heavy[where] = weight
+    assert not heavy
