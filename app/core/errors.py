@@ -58,6 +58,10 @@ ERRORS: dict[str, tuple[Kind, str]] = {
         Kind.CONFLICT,
         "The doctor's time zone is not known here. The doctor can choose another.",
     ),
+    "doctor_unavailable": (
+        Kind.CONFLICT,
+        "This doctor takes no bookings at the moment. You can cancel the visit and look for another doctor.",
+    ),
     "visit_type_required": (Kind.CONFLICT, "This doctor is booked by visit type. Choose one of hers."),
     "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),

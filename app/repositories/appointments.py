@@ -17,6 +17,7 @@ from app.core.time_zones import get_zone
 from app.db.session import Session
 from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
 from app.repositories.bounds import lower_bounds
+from app.repositories.doctors import is_listed
 from app.scheduling.decisions import LONGEST_VISIT
 from app.scheduling.intervals import Interval, to_instant
 from app.scheduling.status import ACTIVE, AppointmentStatus
@@ -59,6 +60,8 @@ class AppointmentRecord:
     """The doctor's: how long before the start a patient can still cancel or move it."""
     visit_mode: VisitMode | None = None
     """That of its visit type, if it has one."""
+    doctor_is_listed: bool = True
+    """Whether the doctor can be booked: not suspended, not erased, and approved."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -108,6 +111,7 @@ _RECORD = (
         Appointment.changed_by,
         Doctor.cancel_cutoff_minutes,
         VisitType.mode,
+        is_listed(_DOCTOR),
     )
     .join(Doctor, Doctor.id == Appointment.doctor_id)
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)

@@ -68,7 +68,14 @@ BRIEFLY = select(
     Doctor.cancel_cutoff_minutes,
 ).join(User, User.id == Doctor.id)
 """What a ``DoctorRecord`` begins with: all that decisions need."""
-LISTED = and_(User.suspended_at.is_(None), User.erased_at.is_(None), Doctor.approved_at.is_not(None))
+
+
+def is_listed(user: type[User]) -> ColumnElement[bool]:
+    """Whether patients see a doctor, whose account is ``user``, and can book visits."""
+    return and_(user.suspended_at.is_(None), user.erased_at.is_(None), Doctor.approved_at.is_not(None))
+
+
+LISTED = is_listed(User)
 """Of those whom patients see and can book."""
 _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 """What her offers are made of."""

@@ -255,7 +255,9 @@ async def cancel_appointment_with_reason(
 @router.post(
     "/appointments/{appointment_id:uuid}/reschedule",
     response_model=wire.Appointment,
-    responses=changing(*CANCEL_REFUSALS, *REFUSALS, "request_in_flight", "body_too_large", "key_reused"),
+    responses=changing(
+        *CANCEL_REFUSALS, *REFUSALS, "doctor_unavailable", "request_in_flight", "body_too_large", "key_reused"
+    ),
 )
 async def reschedule_appointment(
     appointment_id: UUID,
@@ -270,7 +272,8 @@ async def reschedule_appointment(
 ) -> AppointmentRecord:
     """Move one of your appointments. It keeps its id; if the new time is not to be had, it stays where it is.
 
-    What holds for booking holds for the new time; and a patient can move a visit as long as it can be cancelled.
+    What holds for booking holds for the new time; and a patient can move a visit as long as it can be cancelled. With a
+    doctor who takes no bookings at the moment a patient can only cancel: `doctor_unavailable`.
     """
     moved = await booking.reschedule_appointment(
         session,

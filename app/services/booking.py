@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
-from app.core.permissions import Actor
+from app.core.permissions import Actor, Role
 from app.db.session import Session
 from app.repositories import appointments, calendar
 from app.repositories.appointments import AppointmentRecord, Reference
@@ -145,12 +145,15 @@ async def reschedule_appointment(
 
     Unless ``visit_type_id`` is another one, it stays the kind of visit that it is, and as long as it is. If
     the new time is not to be had, the old one is still held. Raises what ``book_appointment`` raises,
-    ``version_mismatch``, and what speaks against changing it.
+    ``version_mismatch``, what speaks against changing it, and ``doctor_unavailable`` for a patient of a doctor who
+    cannot be booked any more.
     """
     seen = await appointments.get_appointment(session, actor, appointment_id)
     await calendar.lock_calendars(session, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
     check_change(Action.RESCHEDULE, before, actor, versions, now)
+    if actor.role is Role.PATIENT and not before.doctor_is_listed:
+        raise DomainError("doctor_unavailable")
     if start == before.start_time and visit_type_id in {None, before.visit_type_id}:
         return before
     wanted = Wanted(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
@@ -217,6 +220,8 @@ async def _accept(
         (first, first + LONGEST_VISIT),
         wanted.visit_type_id,
         withdrawn=withdrawn,
+        # A doctor who is not listed moves visits that are booked already.
+        listed=moving is None,
         patient=(patient_id, now) if limits.apply else None,
     )
     if plan.visits:

@@ -213,7 +213,7 @@ async def _get_plan(
     if moving is None:
         plan = await get_plan(session, doctor_id, wide, visit_type_id)
         return plan, choose_visit_type(plan)
-    plan = await get_plan(session, doctor_id, wide, moving.visit_type_id, withdrawn=True)
+    plan = await get_plan(session, doctor_id, wide, moving.visit_type_id, withdrawn=True, listed=False)
     visit_type = visit_type_of(plan.doctor, plan.visit_type, moving)
     if visit_type.id is None:
         # It begins when others of hers might.

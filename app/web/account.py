@@ -117,12 +117,12 @@ async def list_sessions(page: AccountPage, session: DbSession, now: Now, after: 
 
 @router.post("/my/account/sessions/{session_id:uuid}/end")
 async def end_session(
-    session_id: UUID, page: AccountPage, _form: SentForm, session: DbSession, trail: Trail
+    session_id: UUID, page: AccountPage, form: SentForm, session: DbSession, trail: Trail
 ) -> Response:
     """Signs out somewhere, at once."""
     trail.about(session_id)
     await end_one(session, page.actor, session_id)
-    return page.redirect(_SESSIONS, page.gettext("You are signed out there."))
+    return page.redirect_back(form.values, _SESSIONS, page.gettext("You are signed out there."))
 
 
 @router.post("/my/account/sessions/end")

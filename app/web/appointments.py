@@ -147,6 +147,8 @@ async def show_moving(
 ) -> Response:
     """The doctor's other times; with one of them, asks whether it is the one."""
     visit = await _get(page, session, appointment_id, trail)
+    if not visit.doctor_is_listed:
+        return page.redirect(f"/my/appointments/{visit.id}")
     if start is not None:
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
     doctor = await doctors.get_doctor(session, visit.doctor_id)

@@ -91,6 +91,10 @@ class Page:
             self.cookies.seal(response, FLASH, [tone, told], self.now, _FLASH_LASTS)
         return response
 
+    def redirect_back(self, form: Mapping[str, str], default: str, told: str) -> Response:
+        """Leads to where a form says that it was sent from (``parts.back``), else to ``default``."""
+        return self.redirect(local_path(form.get("back")) or default, told)
+
     def doctor_zone(self, time_zone: str) -> ZoneInfo:
         """The doctor's own zone, or ``NAMED_UTC`` if it is not known here."""
         return find_zone(time_zone) or NAMED_UTC

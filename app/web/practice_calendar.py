@@ -42,8 +42,8 @@ def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Actio
 
 
 def day_page(visit: AppointmentRecord) -> str:
-    """Where the day of a visit is shown, on its doctor's clock."""
-    return f"/practice/day?day={day_of(to_instant(visit.start_time), visit.zone)}"
+    """Where a visit stands in the list of its day, on its doctor's clock."""
+    return f"/practice/day?day={day_of(to_instant(visit.start_time), visit.zone)}#row-{visit.id}"
 
 
 def moment_of(day: date, clock: str, zone: ZoneInfo) -> datetime:

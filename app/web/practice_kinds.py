@@ -57,14 +57,14 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, session: DbSession,
     """Offers it; from the first one on, patients book by kind."""
     try:
         typed = form.read(wire.NewVisitType)
-        await practice.offer_visit_type(session, page.actor, typed.model_dump(), now)
+        offered = await practice.offer_visit_type(session, page.actor, typed.model_dump(), now)
     except DomainError as error:
         raise refuse(page, "practice_kind.html", form, error, kind=None, modes=_modes(page)) from error
     if page.actor.waits_for_approval:
         told = page.gettext("Saved. Patients can book it once an administrator has approved your account.")
     else:
         told = page.gettext("Patients can book this kind of visit now.")
-    return page.redirect(_LIST, told)
+    return page.redirect(_row(offered.id), told)
 
 
 @router.get(f"{_LIST}/{{visit_type_id:uuid}}")
@@ -85,16 +85,21 @@ async def change_visit_type(page: DoctorPage, visit_type_id: UUID, form: SentFor
         await practice.change_visit_type(session, page.actor, visit_type_id, typed.model_dump())
     except DomainError as error:
         raise refuse(page, "practice_kind.html", form, error, kind=kind, modes=_modes(page)) from error
-    return page.redirect(_LIST, page.gettext("Changed. What is booked stays as it is."))
+    return page.redirect(_row(visit_type_id), page.gettext("Changed. What is booked stays as it is."))
 
 
 @router.post(f"{_LIST}/{{visit_type_id:uuid}}/withdraw")
 async def withdraw_visit_type(
-    page: DoctorPage, visit_type_id: UUID, _form: SentForm, session: DbSession, now: Now, _: Once
+    page: DoctorPage, visit_type_id: UUID, form: SentForm, session: DbSession, now: Now, _: Once
 ) -> Response:
     """Offers it no longer; what is booked stays."""
     await practice.withdraw_visit_type(session, page.actor, visit_type_id, now)
-    return page.redirect(_LIST, page.gettext("This kind of visit is offered no more. What is booked stays."))
+    told = page.gettext("This kind of visit is offered no more. What is booked stays.")
+    return page.redirect_back(form.values, _LIST, told)
+
+
+def _row(visit_type_id: UUID) -> str:
+    return f"{_LIST}#row-{visit_type_id}"
 
 
 async def _get(page: SignedInPage, session: DbSession, visit_type_id: UUID) -> VisitTypeRecord:

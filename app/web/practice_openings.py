@@ -85,7 +85,7 @@ async def publish_availability(page: DoctorPage, form: SentForm, session: DbSess
     try:
         typed = form.read(NewOpening)
         last = typed.day if typed.closes > typed.opens else typed.day + _A_DAY
-        await schedule.publish_availability(
+        _doctor, published = await schedule.publish_availability(
             session,
             page.actor,
             start=moment_of(typed.day, typed.opens, content["zone"]),
@@ -95,16 +95,18 @@ async def publish_availability(page: DoctorPage, form: SentForm, session: DbSess
         )
     except DomainError as error:
         raise refuse(page, "practice_openings.html", form, of_fields(error, _FIELDS), **content) from error
-    return page.redirect("/practice/hours/extra", page.gettext("You are open then, beside your weekly hours."))
+    told = page.gettext("You are open then, beside your weekly hours.")
+    return page.redirect(f"/practice/hours/extra#row-{published.id}", told)
 
 
 @router.post("/practice/hours/extra/{availability_id:uuid}/remove")
 async def withdraw_availability(
-    page: DoctorPage, availability_id: UUID, _form: SentForm, session: DbSession, _: Once
+    page: DoctorPage, availability_id: UUID, form: SentForm, session: DbSession, _: Once
 ) -> Response:
     """Closes one, with all its repetitions."""
     await schedule.withdraw_availability(session, page.actor, availability_id)
-    return page.redirect("/practice/hours/extra", page.gettext("Removed. What is booked in it stays booked."))
+    told = page.gettext("Removed. What is booked in it stays booked.")
+    return page.redirect_back(form.values, "/practice/hours/extra", told)
 
 
 async def _content(page: SignedInPage, session: DbSession, now: datetime, after: str | None = None) -> dict[str, Any]:

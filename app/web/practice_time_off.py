@@ -115,14 +115,17 @@ async def take_time_off(
         raise refuse(page, "practice_time_off.html", form, of_fields(error, _FIELDS), **content) from error
     trail.about(taken.id)
     trail.shows(*affected.appointments)
-    return tell_affected(page, affected, "/practice/hours/time-off", page.gettext("Your hours are changed."))
+    return tell_affected(
+        page, affected, f"/practice/hours/time-off#row-{taken.id}", page.gettext("Your hours are changed.")
+    )
 
 
 @router.post("/practice/hours/time-off/{time_off_id:uuid}/remove")
-async def end_time_off(page: DoctorPage, time_off_id: UUID, _form: SentForm, session: DbSession, _: Once) -> Response:
+async def end_time_off(page: DoctorPage, time_off_id: UUID, form: SentForm, session: DbSession, _: Once) -> Response:
     """Takes it back; what was open is open again."""
     await schedule.end_time_off(session, page.actor, time_off_id)
-    return page.redirect("/practice/hours/time-off", page.gettext("Removed. What was open then is open again."))
+    told = page.gettext("Removed. What was open then is open again.")
+    return page.redirect_back(form.values, "/practice/hours/time-off", told)
 
 
 async def _content(page: SignedInPage, session: DbSession, now: datetime, after: str | None = None) -> dict[str, Any]:

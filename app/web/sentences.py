@@ -34,6 +34,9 @@ SENTENCES: Mapping[str, str] = {
         "The time zone of this practice is not known here, so its times cannot be shown. The doctor can choose another "
         "one in the profile."
     ),
+    "doctor_unavailable": N_(
+        "This doctor takes no bookings at the moment. You can cancel the visit and find another doctor."
+    ),
     "visit_type_required": N_("Choose what kind of visit you need."),
     "wrong_length": N_("The visit has another length by now. Choose a time again."),
     "patient_busy": N_("You have another appointment at this time. Choose another time, or move that one."),

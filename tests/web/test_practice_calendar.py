@@ -44,7 +44,7 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
     address = f"/practice/visits/{visit['id']}"
     for said in (True, False):
         arrived = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="one tap")
-        assert arrived.headers["location"] == TUESDAY
+        assert arrived.headers["location"] == f"{TUESDAY}#row-{visit['id']}"
         assert ("Noted: Ann Lee is here." in (await client.get(TUESDAY)).text) == said
     refused = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="another")
     assert refused.status_code == 409
@@ -141,7 +141,7 @@ async def test_a_reason_that_was_typed_stays_and_what_changed_meanwhile_is_not_o
     assert refused.status_code == 412
     assert "I am &lt;ill&gt;</textarea>" in refused.text
     done = await forms.send(f"{address}/cancel", on=address, version="1", reason="I am <ill>")
-    assert done.headers["location"] == "/practice/day?day=2026-12-02"
+    assert done.headers["location"] == f"/practice/day?day=2026-12-02#row-{visit['id']}"
     told = (await patient.get(f"/appointments/{visit['id']}")).json()
     assert (told["status"], told["cancel_reason"]) == ("cancelled", "I am <ill>")
 
@@ -157,7 +157,7 @@ async def test_a_visit_is_moved_to_a_time_that_is_offered(
     refused = await forms.send(address, version="1", start="2026-12-02T06:00:00Z")
     assert refused.status_code == 409
     moved = await forms.send(address, version="1", start="2026-12-03T08:30:00Z")
-    assert moved.headers["location"] == "/practice/day?day=2026-12-03"
+    assert moved.headers["location"] == f"/practice/day?day=2026-12-03#row-{visit['id']}"
     assert (await patient.get(f"/appointments/{visit['id']}")).json()["start_time"] == "2026-12-03T08:30:00Z"
 
 

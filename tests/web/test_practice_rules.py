@@ -194,7 +194,7 @@ async def test_a_window_beside_the_plan_opens_once_or_again_and_again(
     extra = f"{HOURS}/extra"
     typed = {"day": "2026-12-05", "opens": "22:00", "closes": "02:00"}
     repeats = {"repeats": "FREQ=WEEKLY;INTERVAL=2", "until": "2027-01-02"}
-    assert (await forms.send(extra, **typed, **repeats)).headers["location"] == extra
+    assert (await forms.send(extra, **typed, **repeats)).headers["location"].startswith(f"{extra}#row-")
     [kept] = [each for each in (await doctor.get("/doctors/me/availability")).json() if not each["weekly_hours"]]
     assert (kept["start_time"], kept["end_time"]) == ("2026-12-05T21:00:00Z", "2026-12-06T01:00:00Z")
     assert kept["recurrence"] == "FREQ=WEEKLY;INTERVAL=2;UNTIL=20270102"
@@ -217,10 +217,11 @@ async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(
     assert (refused.status_code, "Type a whole number." in refused.text) == (422, True)
     assert 'value="twenty"' in refused.text
     typed |= {"duration_minutes": "20", "daily_limit": "8"}
-    assert (await forms.send(f"{KINDS}/new", **typed, form_key="once")).headers["location"] == KINDS
+    added = await forms.send(f"{KINDS}/new", **typed, form_key="once")
+    assert added.headers["location"].startswith(f"{KINDS}#row-")
     [kind] = (await doctor.get("/doctors/me/visit-types")).json()
     changed = await forms.send(f"{KINDS}/{kind['id']}", **typed | {"daily_limit": "", "buffer_after_minutes": "10"})
-    assert changed.headers["location"] == KINDS
+    assert changed.headers["location"] == f"{KINDS}#row-{kind['id']}"
     [kind] = (await doctor.get("/doctors/me/visit-types")).json()
     assert (kind["daily_limit"], kind["buffer_after_minutes"], kind["mode"]) == (None, 10, "video")
     assert (await forms.send(f"{KINDS}/{kind['id']}/withdraw", on=KINDS)).headers["location"] == KINDS

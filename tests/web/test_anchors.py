@@ -1,0 +1,111 @@
+"""After an action a page is where it was, in a real browser on a phone."""
+
+import re
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+
+from tests.conftest import Join, SetClock
+from tests.people import Person
+from tests.web.conftest import PHONE, Forms, OpenTab, Tab
+from tests.web.practice import open_practice
+
+
+@pytest.fixture
+async def doctor(join: Join) -> Person:
+    return await open_practice(join)
+
+
+async def is_in_sight(tab: Tab, row: str) -> bool:
+    """Whether the row can be seen without scrolling."""
+    box = await tab.page.locator(f"[id='row-{row}']").bounding_box()
+    return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= PHONE["height"]
+
+
+async def test_the_day_stays_at_the_row_that_was_tapped(
+    doctor: Person, join: Join, open_tab: OpenTab, clock: SetClock
+) -> None:
+    names = ["Ann Lee", "Ben Kaya", "Cleo Roth", "Dan Ito", "Eve Marsh", "Finn Diaz"]
+    visits = [
+        await (await join("patient", name=name)).book(
+            doctor, f"2026-12-01T{12 + number // 2}:{number % 2 * 30:02}:00Z", reason="A mole"
+        )
+        for number, name in enumerate(names)
+    ]
+    clock.time = datetime(2026, 12, 1, 15, 5, tzinfo=UTC)
+    tab = await open_tab()
+    await tab.sign_in(doctor.email)
+    await tab.go("/practice/day?day=2026-12-01")
+    last = visits[-1]["id"]
+    assert not await is_in_sight(tab, last), "the day is longer than the screen"
+    for action in ("arrive", "undo", "no-show", "undo"):
+        async with tab.page.expect_navigation():
+            await tab.page.locator(f"[formaction^='/practice/visits/{last}/{action}']").click()
+        assert tab.path.endswith(f"#row-{last}")
+        assert await is_in_sight(tab, last)
+        assert "Finn Diaz" in await tab.page.locator("[role=status]").inner_text()
+
+
+async def test_the_extra_windows_stay_at_the_row(doctor: Person, open_tab: OpenTab) -> None:
+    for day in range(4, 16):
+        await doctor.open(f"2027-02-{day:02}T18:00:00Z", f"2027-02-{day:02}T19:00:00Z")
+    tab = await open_tab()
+    await tab.sign_in(doctor.email)
+    await tab.go("/practice/hours/extra")
+    await tab.fill(day="2027-02-20", opens="19:00", closes="20:00")
+    async with tab.page.expect_navigation():
+        await tab.press("Open this window")
+    added = tab.path.partition("#row-")[2]
+    assert await is_in_sight(tab, added)
+    rows = tab.page.locator("[id^='row-']")
+    third_last, second_last = [await rows.nth(number).get_attribute("id") for number in (10, 11)]
+    async with tab.page.expect_navigation():
+        await rows.nth(10).get_by_role("button").click()
+    assert tab.path == f"/practice/hours/extra#{second_last}"
+    assert await is_in_sight(tab, str(second_last).removeprefix("row-"))
+    assert await tab.page.locator(f"[id='{third_last}']").count() == 0
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+async def test_a_removal_leads_to_the_row_beside_it(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient, position: int
+) -> None:
+    kinds = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "First visit", "Follow-up")]
+    away = [(await doctor.leave(f"2027-02-0{day}T08:00:00Z", f"2027-02-0{day}T09:00:00Z"))["id"] for day in (1, 2, 3)]
+    await forms.sign_in(doctor)
+    for page, ids, action in (
+        ("/practice/profile/kinds", kinds, "withdraw"),
+        ("/practice/hours/time-off", away, "remove"),
+    ):
+        shown = (await client.get(page)).text
+        backs = re.findall(r'name="back" value="([^"]+)"', shown)
+        neighbour = ids[min(position + 1, 2) if position < 2 else 1]
+        assert backs[position] == f"{page}#row-{neighbour}"
+        done = await forms.send(f"{page}/{ids[position]}/{action}", on=page, back=backs[position])
+        assert done.headers["location"] == f"{page}#row-{neighbour}"
+        assert f'id="row-{neighbour}"' in (await client.get(page)).text
+
+
+@pytest.mark.parametrize("back", ["https://example.com/", "//example.com", "", "javascript:alert(1)"])
+async def test_a_form_leads_back_to_our_pages_only(doctor: Person, forms: Forms, back: str) -> None:
+    kind = (await doctor.offer())["id"]
+    await forms.sign_in(doctor)
+    done = await forms.send(f"/practice/profile/kinds/{kind}/withdraw", on="/practice/profile/kinds", back=back)
+    assert done.headers["location"] == "/practice/profile/kinds"
+
+
+async def test_what_was_added_or_changed_is_where_the_list_opens(doctor: Person, forms: Forms) -> None:
+    await forms.sign_in(doctor)
+    form = {"name": "Check-up", "duration_minutes": "30", "buffer_before_minutes": "0", "buffer_after_minutes": "0"}
+    form |= {"mode": "in_person", "min_notice_minutes": "0"}
+    added = await forms.send("/practice/profile/kinds/new", **form)
+    [kind] = (await doctor.get("/doctors/me/visit-types")).json()
+    assert added.headers["location"] == f"/practice/profile/kinds#row-{kind['id']}"
+    changed = await forms.send(f"/practice/profile/kinds/{kind['id']}", **form)
+    assert changed.headers["location"] == f"/practice/profile/kinds#row-{kind['id']}"
+    away = await forms.send(
+        "/practice/hours/time-off", on="/practice/hours/time-off", first="2027-02-01", last="2027-02-02"
+    )
+    [absence] = (await doctor.get("/doctors/me/time-off")).json()
+    assert away.headers["location"] == f"/practice/hours/time-off#row-{absence['id']}"
