@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import insert, text
 
 from app.core.permissions import Role
@@ -30,9 +31,14 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 @pytest.fixture(params=[HOSTILE[:100], FOUR_BYTES], ids=["escaped", "four bytes"])
 async def world(
-    request: pytest.FixtureRequest, client: httpx2.AsyncClient, admin: Person, clock: SetClock, database_url: str
+    request: pytest.FixtureRequest,
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    admin: Person,
+    clock: SetClock,
+    database_url: str,
 ) -> World:
-    world = await World.make(client, admin, clock)
+    world = await World.make(app.state.resources, client, admin, clock)
     crowd = [await Person.join(client, "doctor", time_zone="UTC") for _ in range(30)]
     for each in crowd:
         await each.plan(tuesday=[["08:00", "12:00"]])
