@@ -45,6 +45,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "not_found": (Kind.NOT_FOUND, "There is no such thing, or it is not yours."),
     "second_factor_exists": (Kind.CONFLICT, "There is a second factor already. Remove it first."),
     "email_taken": (Kind.CONFLICT, "An account with this e-mail address exists already."),
+    "name_taken": (Kind.CONFLICT, "You offer a visit type of this name already. Choose another name."),
     "availability_overlaps": (Kind.CONFLICT, "This overlaps another availability of yours."),
     "slot_taken": (Kind.CONFLICT, "This time has just been taken. Choose another one."),
     "outside_availability": (Kind.CONFLICT, "The doctor is not available for all of this time."),

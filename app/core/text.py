@@ -114,6 +114,15 @@ _FOLDED: Mapping[int, str] = MappingProxyType(
 )
 
 
+def look_alike_key(text: str) -> str:
+    """The form under which a name is unique: as for an address, and without invisible characters and doubled spaces.
+
+    At most 200 characters.
+    """
+    visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    return " ".join(canonical_email(" ".join(visible.split())).split())[:200]
+
+
 def search_key(text: str) -> str:
     """The form in which names are searched, at most 200 characters: words in lower case with one blank between them.
 

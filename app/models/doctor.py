@@ -127,6 +127,8 @@ class VisitType(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str | None] = mapped_column(String(200))
+    """See ``core.text.look_alike_key``. None of the later ones that had the same name before names were unique."""
     duration_minutes: Mapped[int]
     buffer_before_minutes: Mapped[int]
     buffer_after_minutes: Mapped[int]
@@ -143,6 +145,14 @@ class VisitType(Base):
             "duration_minutes BETWEEN 5 AND 720 AND buffer_before_minutes BETWEEN 0 AND 240 "
             "AND buffer_after_minutes BETWEEN 0 AND 240",
             name="lengths",
+        ),
+        Index(
+            "visit_types_name_key",
+            "doctor_id",
+            "name_key",
+            unique=True,
+            postgresql_where=OFFERED,
+            sqlite_where=OFFERED,
         ),
         Index("visit_types_offered_idx", "doctor_id", "id", postgresql_where=OFFERED, sqlite_where=OFFERED),
     )

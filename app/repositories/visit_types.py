@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
+from app.core.text import look_alike_key
 from app.db.session import Session
 from app.models import VisitType
 from app.repositories.bounds import rewrite_offers
@@ -51,6 +52,7 @@ async def insert_visit_type(
     """Adds a visit type to a doctor's; to be called inside ``begin_rule_change``."""
     record = VisitTypeRecord(visit_type_id, **fields)
     values = {column.key: getattr(record, column.key) for column in COLUMNS}
+    values["name_key"] = look_alike_key(record.name)
     await session.execute(insert(VisitType).values(values | {"doctor_id": doctor_id, "created_at": now}))
     await rewrite_offers(session, doctor_id)
     return record
@@ -62,6 +64,8 @@ async def update_visit_type(
     """Changes one of a doctor's visit types, or ``not_found``; to be called inside ``begin_rule_change``."""
     # Without a change there is still something to find.
     values = dict(changes) or {"doctor_id": doctor_id}
+    if "name" in changes:
+        values["name_key"] = look_alike_key(changes["name"])
     row = (
         await session.execute(
             update(VisitType)
@@ -74,6 +78,27 @@ async def update_visit_type(
         raise DomainError("not_found")
     await rewrite_offers(session, doctor_id)
     return VisitTypeRecord(*row)
+
+
+async def get_visit_type(session: Session, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord:
+    """One of the visit types that a doctor offers, or ``not_found``."""
+    found = select(*COLUMNS).where(
+        VisitType.id == visit_type_id, VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
+    )
+    row = (await session.execute(found)).one_or_none()
+    if row is None:
+        raise DomainError("not_found")
+    return VisitTypeRecord(*row)
+
+
+async def is_name_taken(session: Session, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
+    """Whether another visit type that this doctor offers has a name that looks the same."""
+    taken = select(VisitType.id).where(
+        VisitType.doctor_id == doctor_id,
+        VisitType.name_key == look_alike_key(name),
+        VisitType.withdrawn_at.is_(None),
+    )
+    return any(found != but for found in await session.scalars(taken))
 
 
 async def count_visit_types(session: Session, doctor_id: UUID) -> int:

@@ -35,6 +35,7 @@ from app.routers.problems import answer, responses
 from app.routers.requests import StrictRoute
 from app.routers.sessions import FORGET
 from app.routers.trail import Trail
+from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.schemas import accounts as wire
 from app.services import accounts, confirmation, sessions
 from app.services.sessions import Grant, ReusedTokenError
@@ -315,19 +316,35 @@ async def change_password(
     send_after_answer(tasks, resources, password_changed_mail(address))
 
 
-@router.get("/me", response_model=wire.User, responses=responses("not_authenticated", "invalid_request", "busy"))
-async def me(actor: AccountActor, session: DbSession) -> UserRecord:
+@router.get(
+    "/me",
+    response_model=wire.User,
+    responses={200: {"headers": ETAG_HEADER}, **responses("not_authenticated", "invalid_request", "busy")},
+)
+async def me(response: Response, actor: AccountActor, session: DbSession) -> UserRecord:
     """Your own account."""
-    return await users.get_user(session, actor.id)
+    user = await users.get_user(session, actor.id)
+    tag_content(response, {"name": user.name})
+    return user
 
 
 @router.patch(
     "/me",
     response_model=wire.User,
-    responses=responses("not_authenticated", "body_too_large", "invalid_request", "busy"),
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "version_mismatch", "body_too_large", "invalid_request", "busy"),
+    },
 )
 async def change_name(
-    body: wire.NameChange, actor: AnyActor, resources: AppResources, session: DbSession, now: Now, _: Trail
+    body: wire.NameChange,
+    response: Response,
+    actor: AnyActor,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    versions: IfContentMatch,
+    _: Trail,
 ) -> UserRecord:
     """Change your name.
 
@@ -337,4 +354,6 @@ async def change_name(
     /doctors/me` until then, and the name stays what it was.
     """
     reviewed = resources.settings.requires_doctor_approval
-    return await accounts.change_name(session, actor, body.name, now, reviewed=reviewed)
+    user = await accounts.change_name(session, actor, body.name, now, reviewed=reviewed, versions=versions)
+    tag_content(response, {"name": user.name})
+    return user

@@ -17,6 +17,7 @@ from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.search import keep_after_answer
 from app.routers.trail import Trail
+from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.schemas import doctors as wire
 from app.schemas.fields import SortKey
 from app.services import practice
@@ -56,11 +57,15 @@ async def list_doctors(
 
 @router.get(
     "/me",
-    responses=responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
 )
-async def get_own_practice(actor: DoctorActor, session: DbSession) -> wire.OwnPractice:
+async def get_own_practice(response: Response, actor: DoctorActor, session: DbSession) -> wire.OwnPractice:
     """Yourself, as patients see you, and what an administrator still has to decide."""
     doctor = await doctors.get_own_practice(session, actor.id)
+    tag_content(response, asdict(doctor))
     return wire.OwnPractice(**asdict(doctor), **standing_members(await get_standing(session, actor.id)))
 
 
@@ -71,14 +76,19 @@ def standing_members(standing: Standing) -> dict[str, Any]:
 
 @router.patch(
     "/me",
-    responses=responses("not_authenticated", "wrong_role", "body_too_large", "invalid_request", "busy"),
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "wrong_role", "version_mismatch", "body_too_large", "invalid_request", "busy"),
+    },
 )
 async def change_practice(
     body: wire.DoctorChanges,
+    response: Response,
     actor: DoctorActor,
     resources: AppResources,
     session: DbSession,
     now: Now,
+    versions: IfContentMatch,
     trail: Trail,
 ) -> wire.ChangedDoctor:
     """Change what patients see of you, and the limits within which they can book.
@@ -89,7 +99,10 @@ async def change_practice(
     then, and patients go on seeing what they saw.
     """
     reviewed = resources.settings.requires_doctor_approval
-    doctor, affected = await practice.change_practice(session, actor, body.changes(), now, reviewed=reviewed)
+    doctor, affected = await practice.change_practice(
+        session, actor, body.changes(), now, reviewed=reviewed, versions=versions
+    )
+    tag_content(response, asdict(doctor))
     trail.shows(*affected.appointments)
     standing = standing_members(await get_standing(session, actor.id))
     return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **standing)

@@ -18,6 +18,7 @@ from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import Trail
+from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.scheduling.availability import Availability, TimeOff, window
 from app.scheduling.intervals import from_instant
 from app.scheduling.plans import PlannedHours
@@ -111,12 +112,28 @@ async def withdraw_availability(
 
 @router.put(
     "/me/hours",
-    responses=responses(
-        "not_authenticated", "wrong_role", "too_many", "unknown_time_zone", "body_too_large", "invalid_request", "busy"
-    ),
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses(
+            "not_authenticated",
+            "wrong_role",
+            "too_many",
+            "unknown_time_zone",
+            "version_mismatch",
+            "body_too_large",
+            "invalid_request",
+            "busy",
+        ),
+    },
 )
 async def set_weekly_hours(
-    body: wire.NewHours, actor: DoctorActor, session: DbSession, now: Now, trail: Trail
+    body: wire.NewHours,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfContentMatch,
+    trail: Trail,
 ) -> wire.ChangedHours:
     """Replace your weekly plan, from one day on or for some time.
 
@@ -136,20 +153,31 @@ async def set_weekly_hours(
         valid_from=body.valid_from,
         valid_to=body.valid_to,
         replace_later=body.replace_later,
+        versions=versions,
         now=now,
     )
+    tag_content(response, plan.content)
     trail.shows(*affected.appointments)
     return wire.ChangedHours(**_hours(plan), **affected_members(affected))
 
 
 @router.get(
-    "/me/hours", responses=responses("not_authenticated", "wrong_role", "unknown_time_zone", "invalid_request", "busy")
+    "/me/hours",
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "wrong_role", "unknown_time_zone", "invalid_request", "busy"),
+    },
 )
 async def get_weekly_hours(
-    query: Annotated[wire.HoursQuery, Query()], actor: DoctorActor, session: DbSession, now: Now
+    query: Annotated[wire.HoursQuery, Query()], response: Response, actor: DoctorActor, session: DbSession, now: Now
 ) -> wire.Hours:
-    """Your weekly plan, as it holds on the day `from`, and what is planned for later."""
-    return wire.Hours(**_hours(await schedule.get_weekly_hours(session, actor, first=query.from_, now=now)))
+    """Your weekly plan, as it holds on the day `from`, and what is planned for later.
+
+    The `ETag` is the version of all your plans, whatever the day.
+    """
+    plan = await schedule.get_weekly_hours(session, actor, first=query.from_, now=now)
+    tag_content(response, plan.content)
+    return wire.Hours(**_hours(plan))
 
 
 @router.delete(
@@ -157,17 +185,22 @@ async def get_weekly_hours(
     status_code=status.HTTP_204_NO_CONTENT,
     responses={
         204: {"headers": _RELATED_HEADER},
-        **responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+        **responses("not_authenticated", "wrong_role", "not_found", "version_mismatch", "invalid_request", "busy"),
     },
 )
 async def cancel_planned_hours(
-    valid_from: LocalDate, response: Response, actor: DoctorActor, session: DbSession, now: Now
+    valid_from: LocalDate,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    now: Now,
+    versions: IfContentMatch,
 ) -> None:
     """Cancel a later plan, by its first day. The plan before it goes on instead.
 
     What is booked stays; the `Link` leads to the appointments that are outside of your hours now.
     """
-    await schedule.cancel_planned_hours(session, actor, valid_from, now)
+    await schedule.cancel_planned_hours(session, actor, valid_from, now, versions=versions)
     response.headers["Link"] = _CONFLICTING
 
 

@@ -1,10 +1,12 @@
-"""Versions of an appointment as entity tags (RFC 9110 sections 8.8.3 and 13.1.1)."""
+"""Versions as entity tags (RFC 9110 sections 8.8.3 and 13.1.1)."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Response
 
+from app.core.versions import content_version
 from app.repositories.appointments import AppointmentRecord
 
 ETAG_HEADER = {
@@ -15,6 +17,7 @@ ETAG_HEADER = {
     }
 }
 _TAG = re.compile(r'"(\d{1,9})"')
+_CONTENT_TAG = re.compile(r'"([0-9a-f-]{1,200})"')
 
 
 async def read_if_match(
@@ -41,3 +44,28 @@ def tagged(response: Response, appointment: AppointmentRecord) -> AppointmentRec
     """The appointment, after its version was written on the response."""
     response.headers["ETag"] = f'"{appointment.version}"'
     return appointment
+
+
+async def read_content_tags(
+    if_match: Annotated[
+        str | None,
+        Header(
+            max_length=1000,
+            description="Only if what is changed still has this `ETag`; otherwise nothing happens, and 412 says so.",
+            examples=['"0a1b2c3d-4e5f6071"'],
+        ),
+    ] = None,
+) -> frozenset[str] | None:
+    """The versions of some content that the caller would change; ``None`` for any. A tag that is not ours is none."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (_CONTENT_TAG.fullmatch(tag.strip()) for tag in if_match.split(","))
+    return frozenset(tag[1] for tag in tags if tag)
+
+
+IfContentMatch = Annotated[frozenset[str] | None, Depends(read_content_tags)]
+
+
+def tag_content(response: Response, content: Mapping[str, Any]) -> None:
+    """Writes the version of what is answered on the response."""
+    response.headers["ETag"] = f'"{content_version(content)}"'

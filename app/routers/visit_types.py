@@ -1,5 +1,6 @@
 """The kinds of visits that a doctor offers, as she keeps them."""
 
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from app.routers.offers import visit_type_of
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
+from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.schemas import offers as wire
 from app.schemas.fields import PageQuery
 from app.services import practice
@@ -25,22 +27,30 @@ _KEY = TypeAdapter(UUID)
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(
-        "not_authenticated",
-        "wrong_role",
-        "too_many",
-        "request_in_flight",
-        "body_too_large",
-        "key_reused",
-        "invalid_request",
-        "busy",
-    ),
+    responses={
+        201: {"headers": ETAG_HEADER},
+        **responses(
+            "not_authenticated",
+            "wrong_role",
+            "name_taken",
+            "too_many",
+            "request_in_flight",
+            "body_too_large",
+            "key_reused",
+            "invalid_request",
+            "busy",
+        ),
+    },
 )
 async def offer_visit_type(
-    body: wire.NewVisitType, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+    body: wire.NewVisitType, response: Response, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
 ) -> wire.VisitType:
-    """Offer a kind of visit. From the first one on, patients book you by visit type."""
+    """Offer a kind of visit. From the first one on, patients book you by visit type.
+
+    No two that you offer can have the same name. Letter case, spaces and look-alike letters make no difference.
+    """
     offered = await practice.offer_visit_type(session, actor, body.model_dump(), now)
+    tag_content(response, asdict(offered))
     return visit_type_of(actor.id, offered)
 
 
@@ -66,15 +76,49 @@ async def list_own_visit_types(
     return [visit_type_of(actor.id, each) for each in page]
 
 
+@router.get(
+    "/{visit_type_id:uuid}",
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+    },
+)
+async def get_visit_type(
+    visit_type_id: UUID, response: Response, actor: DoctorActor, session: DbSession
+) -> wire.VisitType:
+    """One of the kinds of visits that you offer."""
+    found = await visit_types.get_visit_type(session, actor.id, visit_type_id)
+    tag_content(response, asdict(found))
+    return visit_type_of(actor.id, found)
+
+
 @router.patch(
     "/{visit_type_id:uuid}",
-    responses=responses("not_authenticated", "wrong_role", "not_found", "body_too_large", "invalid_request", "busy"),
+    responses={
+        200: {"headers": ETAG_HEADER},
+        **responses(
+            "not_authenticated",
+            "wrong_role",
+            "not_found",
+            "name_taken",
+            "version_mismatch",
+            "body_too_large",
+            "invalid_request",
+            "busy",
+        ),
+    },
 )
 async def change_visit_type(
-    visit_type_id: UUID, body: wire.VisitTypeChanges, actor: DoctorActor, session: DbSession
+    visit_type_id: UUID,
+    body: wire.VisitTypeChanges,
+    response: Response,
+    actor: DoctorActor,
+    session: DbSession,
+    versions: IfContentMatch,
 ) -> wire.VisitType:
     """Change a kind of visit. Appointments that are booked keep their times and buffers."""
-    changed = await practice.change_visit_type(session, actor, visit_type_id, body.changes())
+    changed = await practice.change_visit_type(session, actor, visit_type_id, body.changes(), versions=versions)
+    tag_content(response, asdict(changed))
     return visit_type_of(actor.id, changed)
 
 

@@ -13,6 +13,7 @@ from app.core.permissions import Actor, Role
 from app.core.security import Passwords, find_weakness, hash_token, new_device, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
+from app.core.versions import check_version
 from app.db.session import Session, Sessions
 from app.repositories import attempts, doctors, sessions, users
 from app.repositories.confirmations import confirm_email
@@ -79,14 +80,27 @@ async def register(
 
 
 async def change_name(
-    session: Session, actor: Actor, name: str, now: datetime, *, reviewed: bool = False
+    session: Session,
+    actor: Actor,
+    name: str,
+    now: datetime,
+    *,
+    reviewed: bool = False,
+    versions: frozenset[str] | None = None,
 ) -> UserRecord:
-    """Gives the actor another name; where they are ``reviewed``, a doctor's waits until an administrator accepts it."""
+    """Gives the actor another name; where they are ``reviewed``, a doctor's waits until an administrator accepts it.
+
+    ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of the name.
+    """
+    old = None
+    if versions is not None:
+        old = (await users.get_user(session, actor.id)).name
+        check_version({"name": old}, versions)
     if actor.role is not Role.DOCTOR:
-        return await users.update_name(session, actor.id, name)
+        return await users.update_name(session, actor.id, name, instead_of=old)
     if reviewed and not await hold_back(session, actor.id, {"name": name}, now):
         return await users.get_user(session, actor.id)
-    return await rename_doctor(session, actor.id, name)
+    return await rename_doctor(session, actor.id, name, instead_of=old)
 
 
 async def request_password_reset(

@@ -1,6 +1,7 @@
 """What a doctor says of herself, and the kinds of visits she offers."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor
+from app.core.versions import check_version
 from app.db.session import Session
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
@@ -20,14 +22,23 @@ MOST_VISIT_TYPES = 100
 
 
 async def change_practice(
-    session: Session, actor: Actor, changes: Mapping[str, Any], now: datetime, *, reviewed: bool = False
+    session: Session,
+    actor: Actor,
+    changes: Mapping[str, Any],
+    now: datetime,
+    *,
+    reviewed: bool = False,
+    versions: frozenset[str] | None = None,
 ) -> tuple[DoctorRecord, Affected]:
     """Changes what the doctor says of herself; ``changes`` are fields of a ``DoctorRecord``.
 
     In another time zone her rules keep their wall times, and what is booked keeps its instants. Where they are
-    ``reviewed``, a name and a specialty take effect when an administrator accepts them.
+    ``reviewed``, a name and a specialty take effect when an administrator accepts them. ``version_mismatch`` if
+    ``versions`` (see ``core.versions``) has not the one of the record.
     """
     await doctors.begin_rule_change(session, actor.id)
+    if versions is not None:
+        check_version(asdict(await doctors.get_own_practice(session, actor.id)), versions)
     others = await hold_back(session, actor.id, changes, now) if reviewed else dict(changes)
     if "name" in others:
         await rename_doctor(session, actor.id, others.pop("name"))
@@ -37,18 +48,32 @@ async def change_practice(
 
 
 async def offer_visit_type(session: Session, actor: Actor, fields: Mapping[str, Any], now: datetime) -> VisitTypeRecord:
-    """Adds a kind of visit; from the first one on, the doctor is booked by visit type."""
+    """Adds a kind of visit; from the first one on, the doctor is booked by visit type. ``name_taken``, ``too_many``."""
     await doctors.begin_rule_change(session, actor.id)
     if await visit_types.count_visit_types(session, actor.id) >= MOST_VISIT_TYPES:
         raise DomainError("too_many")
+    if await visit_types.is_name_taken(session, actor.id, fields["name"]):
+        raise DomainError("name_taken")
     return await visit_types.insert_visit_type(session, actor.id, uuid7(), fields, now)
 
 
 async def change_visit_type(
-    session: Session, actor: Actor, visit_type_id: UUID, changes: Mapping[str, Any]
+    session: Session,
+    actor: Actor,
+    visit_type_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    versions: frozenset[str] | None = None,
 ) -> VisitTypeRecord:
-    """Changes a kind of visit; what is booked stays as long as it is. ``not_found`` if it is not the actor's."""
+    """Changes a kind of visit; what is booked stays as long as it is. ``not_found`` if it is not the actor's.
+
+    ``name_taken``; ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of the record.
+    """
     await doctors.begin_rule_change(session, actor.id)
+    if versions is not None:
+        check_version(asdict(await visit_types.get_visit_type(session, actor.id, visit_type_id)), versions)
+    if "name" in changes and await visit_types.is_name_taken(session, actor.id, changes["name"], but=visit_type_id):
+        raise DomainError("name_taken")
     return await visit_types.update_visit_type(session, actor.id, visit_type_id, changes)
 
 

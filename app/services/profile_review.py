@@ -37,11 +37,14 @@ async def hold_back(session: Session, doctor_id: UUID, changes: Mapping[str, Any
     return {name: value for name, value in changes.items() if name not in REVIEWED}
 
 
-async def rename_doctor(session: Session, doctor_id: UUID, name: str) -> UserRecord:
-    """Gives a doctor another name, in the account and where patients search."""
+async def rename_doctor(session: Session, doctor_id: UUID, name: str, *, instead_of: str | None = None) -> UserRecord:
+    """Gives a doctor another name, in the account and where patients search.
+
+    ``version_mismatch`` if it has another name than ``instead_of``, where that is given.
+    """
     # Before the account, as in every change of a practice: two in another order would wait for each other.
     await doctors.update_name_key(session, doctor_id, name)
-    return await users.update_name(session, doctor_id, name)
+    return await users.update_name(session, doctor_id, name, instead_of=instead_of)
 
 
 async def accept_change(session: Session, doctor_id: UUID, change_id: UUID) -> AccountRecord:

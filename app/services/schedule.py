@@ -3,10 +3,11 @@
 Whatever is booked stays booked and where it is when rules change; what is left outside of them is listed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor
+from app.core.versions import check_version
 from app.db.session import Session
 from app.repositories import availabilities, doctors, time_off
 from app.repositories.availabilities import AvailabilityRecord
@@ -44,6 +46,8 @@ class WeeklyPlan:
     current: PlannedHours
     later: Sequence[PlannedHours]
     """In order; not the closed days after the last of them."""
+    content: Mapping[str, Any]
+    """All that is planned from today on, of which there are versions (see ``core.versions``)."""
 
 
 async def publish_availability(
@@ -89,6 +93,7 @@ async def set_weekly_hours(
     valid_from: date | None,
     valid_to: date | None,
     replace_later: bool = False,
+    versions: frozenset[str] | None = None,
     now: datetime,
 ) -> tuple[WeeklyPlan, Affected]:
     """Replaces the weekly plan from ``valid_from`` (today, unless given) on.
@@ -96,6 +101,7 @@ async def set_weekly_hours(
     With ``valid_to``, on exactly these days: before and after them, the plan goes on as it was. Without it, until the
     next plan begins, or for ever if there is none or ``replace_later``; where the hours that are replaced were to come
     back after an interruption, the new ones do. Availability that was published by itself is not touched.
+    ``version_mismatch`` if ``versions`` has not the one of all plans.
     """
     if (weekday := find_overlap(hours)) is not None:
         raise invalid_field(WEEKDAYS[weekday], "must not overlap the window before")
@@ -110,33 +116,42 @@ async def set_weekly_hours(
     if valid_to is not None and valid_to < first:
         raise invalid_field("valid_to", "must not be before valid_from")
     records = await availabilities.list_weekly_hours(session, actor.id, midnight(today))
-    if valid_to is not None or replace_later:
-        days = [(first, valid_to)]
-    else:
-        days = days_to_replace(to_plans((record.rule for record in records), today), first)
+    plans = to_plans((record.rule for record in records), today)
+    check_version(_content(plans), versions)
+    explicit = valid_to is not None or replace_later
+    days = [(first, valid_to)] if explicit else days_to_replace(plans, first)
     plans = await _replace_days(session, actor, records, days, hours, today=today, now=now)
     current = PlannedHours(first, days[0][1], {day: sorted(hours.get(day, ())) for day in range(7)})
     *_, held = (plan for plan in plans if plan.first <= first)
     if held.hours == current.hours:  # it may go on for longer, with what was planned before
         current = replace(held, first=first)
-    return _plan_from(doctor, plans, current), await find_affected(session, actor, since=now)
+    return _plan_from(doctor, plans, current, _content(plans)), await find_affected(session, actor, since=now)
 
 
 async def get_weekly_hours(session: Session, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
     """The weekly plan that holds on ``first`` (today, unless given), and those for later."""
     doctor = await doctors.get_own_practice(session, actor.id)
-    first = first or _today(doctor, now)
-    records = await availabilities.list_weekly_hours(session, actor.id, midnight(first))
-    plans = to_plans((record.rule for record in records), first)
-    return _plan_from(doctor, plans, plans[0])
+    today = _today(doctor, now)
+    first = first or today
+    records = await availabilities.list_weekly_hours(session, actor.id, midnight(min(first, today)))
+    rules = [record.rule for record in records]
+    plans = to_plans(rules, first)
+    return _plan_from(doctor, plans, plans[0], _content(to_plans(rules, today)))
 
 
-async def cancel_planned_hours(session: Session, actor: Actor, first: date, now: datetime) -> Affected:
-    """Takes back the plan for later that begins on ``first``: the one before it goes on. ``not_found``."""
+async def cancel_planned_hours(
+    session: Session, actor: Actor, first: date, now: datetime, *, versions: frozenset[str] | None = None
+) -> Affected:
+    """Takes back the plan for later that begins on ``first``: the one before it goes on.
+
+    ``not_found``; ``version_mismatch`` if ``versions`` has not the one of all plans.
+    """
     await doctors.begin_rule_change(session, actor.id)
     today = _today(await doctors.get_own_practice(session, actor.id), now)
     records = await availabilities.list_weekly_hours(session, actor.id, midnight(today))
-    for before, plan in pairwise(to_plans((record.rule for record in records), today)):
+    plans = to_plans((record.rule for record in records), today)
+    check_version(_content(plans), versions)
+    for before, plan in pairwise(plans):
         if plan.first == first and not plan.is_closed_for_good:
             days = [(first, plan.last)]
             await _replace_days(session, actor, records, days, before.hours, today=today, now=now)
@@ -175,9 +190,17 @@ async def _replace_days(
     return plans
 
 
-def _plan_from(doctor: DoctorRecord, plans: Sequence[PlannedHours], current: PlannedHours) -> WeeklyPlan:
+def _plan_from(
+    doctor: DoctorRecord, plans: Sequence[PlannedHours], current: PlannedHours, content: Mapping[str, Any]
+) -> WeeklyPlan:
     later = [plan for plan in plans if current.last is not None and plan.first > current.last]
-    return WeeklyPlan(doctor, current, [plan for plan in later if not plan.is_closed_for_good])
+    return WeeklyPlan(doctor, current, [plan for plan in later if not plan.is_closed_for_good], content)
+
+
+def _content(plans: Sequence[PlannedHours]) -> Mapping[str, Any]:
+    """What is planned: the same from day to day, until the next plan begins."""
+    current, *later = plans
+    return {"hours": current.hours, "valid_to": current.last, "later": later}
 
 
 async def preview_time_off(

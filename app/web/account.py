@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from app.adapters.mail import password_changed_mail
 from app.core.dependencies import DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
+from app.core.versions import content_version
 from app.repositories import sessions, users
 from app.routers import privacy as api
 from app.routers.mailing import send_after_answer
@@ -21,7 +22,7 @@ from app.services import accounts, privacy, second_factor
 from app.services.sessions import end_all_sessions
 from app.services.sessions import end_session as end_one
 from app.web.drafts import drop, restore
-from app.web.forms import Form, SentForm, refuse
+from app.web.forms import VERSION, Form, SentForm, refuse
 from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import Page, SignedInPage
 from app.web.routes import page_router
@@ -43,7 +44,8 @@ class Erasure(BaseModel):
 async def me(page: AccountPage, session: DbSession) -> Response:
     """All that can be looked after."""
     content = await _content(page, session)
-    form = Form({"name": content["user"].name, **restore(page, "change_name").values})
+    current = {"name": content["user"].name}
+    form = Form({**current, VERSION: content_version(current), **restore(page, "change_name").values})
     return page.render("account.html", form=form, **content)
 
 
@@ -54,9 +56,18 @@ async def change_name(page: AnyPage, form: SentForm, session: DbSession, now: No
     try:
         name = form.read(wire.NameChange).name
         user = await accounts.change_name(
-            session, page.actor, name, now, reviewed=page.resources.settings.requires_doctor_approval
+            session,
+            page.actor,
+            name,
+            now,
+            reviewed=page.resources.settings.requires_doctor_approval,
+            versions=form.versions,
         )
     except DomainError as error:
+        if error.code == "version_mismatch":
+            # The name that is saved now stands above the form.
+            content = await _content(page, session)
+            form = form.renew({"name": content["user"].name})
         raise refuse(page, "account.html", form, error, **content) from error
     if user.name == name:
         response = page.redirect("/my/account", page.gettext("Your name is changed."))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from app.core.errors import DomainError, FieldError
 from app.core.origins import normalize_origin
 from app.core.permissions import Actor
+from app.core.versions import changed_fields, content_version
 from app.db.session import Session
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
@@ -27,6 +28,8 @@ from app.web.words import Words
 
 TOKEN, KEY = "form_token", "form_key"
 """The fields that every form has, and that those have which must not be done twice."""
+VERSION = "content_version"
+"""The field with the version of what a form changes (see ``core.versions``)."""
 
 SECRETS = frozenset({"password", "current_password", "new_password", "otp", "token"})
 _LONGEST_KEY = 64
@@ -46,9 +49,18 @@ class Form:
         """What stands in a field; nothing, unless something does."""
         return self.values.get(name, "")
 
+    @property
+    def versions(self) -> frozenset[str]:
+        """The version of what the form was made from, as services take it."""
+        return frozenset({self.value(VERSION)})
+
+    def renew(self, content: Mapping[str, Any]) -> "Form":
+        """The same form, made from this content."""
+        return Form({**self.values, VERSION: content_version(content)}, self.problem, self.errors)
+
     def read[Model: BaseModel](self, model: type[Model]) -> Model:
         """What was typed, as one of the schemas; an empty field is as good as none. ``invalid_request``."""
-        typed = {name: value for name, value in self.values.items() if value and name != KEY}
+        typed = {name: value for name, value in self.values.items() if value and name not in {KEY, VERSION}}
         return read_by(model.model_validate_strings, typed)
 
 
@@ -170,3 +182,11 @@ def explain_fields(words: Words, error: DomainError) -> dict[str, str]:
     for each in error.errors:
         explained.setdefault(each.field, explain_field(words, each))
     return explained
+
+
+def list_changes(
+    words: Words, content: Mapping[str, Any], form: Form, labels: Mapping[str, str], values: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """What has changed since a form was opened: labels of fields, and what is saved in each of them now."""
+    changed = changed_fields(content, form.value(VERSION))
+    return [(words.gettext(labels[name]), values[name]) for name in changed if name in labels]

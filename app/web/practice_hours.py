@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -10,14 +10,15 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
+from app.core.versions import content_version
 from app.routers.trail import Trail
-from app.scheduling.hours import WEEKDAYS, WeeklyHours
+from app.scheduling.hours import MINUTES_OF_DAY, WEEKDAYS, WeeklyHours
 from app.scheduling.plans import PlannedHours
 from app.schemas import schedule as wire
 from app.schemas.fields import LocalDate
 from app.services import schedule
 from app.services.conflicts import Affected
-from app.web.forms import Form, Once, SentForm, read_by, refuse
+from app.web.forms import VERSION, Form, Once, SentForm, read_by, refuse
 from app.web.languages import N_
 from app.web.lists import MOST_LISTED
 from app.web.pages import SignedInPage
@@ -57,9 +58,10 @@ class ListedPlan:
 @router.get("/practice/hours")
 async def get_weekly_hours(page: DoctorPage, session: DbSession, now: Now, day: Day = None) -> Response:
     """The plan that holds on a day, today unless another is named, and the list of all."""
-    plans = await _list_plans(page, session, now)
+    plan = await schedule.get_weekly_hours(session, page.actor, first=None, now=now)
+    plans = [plan.current, *plan.later]
     edited = _find_plan(plans, day)
-    values = {}
+    values = {VERSION: content_version(plan.content)}
     if edited is not plans[0]:
         values["valid_from"] = str(edited.first)
     if edited is plans[-1] and edited.last is not None:
@@ -80,7 +82,8 @@ async def set_weekly_hours(
 ) -> Response:
     """Replaces the plan, from one day on; or, before that, shows one more window to fill in."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
-    plans = await _list_plans(page, session, now)
+    plan = await schedule.get_weekly_hours(session, page.actor, first=None, now=now)
+    plans = [plan.current, *plan.later]
     edited = _find_plan(plans, day)
     if (weekday := form.value("add")) in rows:
         rows[weekday] = min(rows[weekday] + 1, _MOST_WINDOWS)
@@ -94,20 +97,29 @@ async def set_weekly_hours(
             valid_from=typed.valid_from,
             valid_to=typed.valid_to,
             replace_later=typed.replace_later,
+            versions=form.versions,
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "practice_hours.html", form, error, **_content(page, rows, plans, edited)) from error
+        saved: list[tuple[str, str]] = []
+        if error.code == "version_mismatch":
+            plan = await schedule.get_weekly_hours(session, page.actor, first=None, now=now)
+            plans = [plan.current, *plan.later]
+            edited = _find_plan(plans, day)
+            form = form.renew(plan.content)
+            saved = _say_week(page.words, edited.hours) or [(page.gettext("All week"), page.gettext("Closed"))]
+        content = _content(page, rows, plans, edited)
+        raise refuse(page, "practice_hours.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
     return tell_affected(page, affected, "/practice/hours", page.gettext("Your hours are changed."))
 
 
 @router.post("/practice/hours/later/{valid_from}/cancel")
 async def cancel_planned_hours(
-    valid_from: LocalDate, page: DoctorPage, _form: SentForm, session: DbSession, now: Now, _: Once
+    valid_from: LocalDate, page: DoctorPage, form: SentForm, session: DbSession, now: Now, _: Once
 ) -> Response:
     """Cancels a plan for later; the one before it goes on."""
-    affected = await schedule.cancel_planned_hours(session, page.actor, valid_from, now)
+    affected = await schedule.cancel_planned_hours(session, page.actor, valid_from, now, versions=form.versions)
     return tell_affected(page, affected, "/practice/hours", page.gettext("The plan is cancelled."))
 
 
@@ -121,11 +133,6 @@ def tell_affected(page: SignedInPage, affected: Affected, path: str, told: str) 
         affected.count,
     )
     return page.redirect("/practice/hours/conflicts", f"{told} {outside}", "note")
-
-
-async def _list_plans(page: SignedInPage, session: DbSession, now: datetime) -> list[PlannedHours]:
-    plan = await schedule.get_weekly_hours(session, page.actor, first=None, now=now)
-    return [plan.current, *plan.later]
 
 
 def _find_plan(plans: Sequence[PlannedHours], day: date | None) -> PlannedHours:
@@ -178,6 +185,7 @@ def _say_week(words: Words, hours: WeeklyHours) -> list[tuple[str, str]]:
         first, *more = [words.gettext(NAMES[WEEKDAYS[day]]) for day in same]
         if windows:
             times = ", ".join("\N{EN DASH}".join(window) for window in wire.to_clock({0: windows})["monday"])
+            times = words.gettext("all day") if list(windows) == [(0, MINUTES_OF_DAY)] else times
             said.append((f"{first} \N{EN DASH} {more[-1]}" if more else first, times))
     return said
 

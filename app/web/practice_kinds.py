@@ -1,5 +1,7 @@
 """The kinds of visits that a doctor offers: their lengths, their buffers, their limits."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +17,8 @@ from app.scheduling.visits import VisitMode
 from app.schemas import offers as wire
 from app.schemas.fields import Cursor
 from app.services import practice
-from app.services.practice import MOST_VISIT_TYPES
-from app.web.forms import Form, Once, SentForm, refuse
+from app.web.forms import Form, Once, SentForm, list_changes, refuse
+from app.web.languages import N_
 from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
 from app.web.routes import page_router
@@ -26,6 +28,17 @@ router = page_router()
 
 _KEY = TypeAdapter(UUID)
 _LIST = "/practice/profile/kinds"
+LABELS: Mapping[str, str] = {
+    "name": N_("Name"),
+    "duration_minutes": N_("Length, in minutes"),
+    "mode": N_("How you meet"),
+    "buffer_before_minutes": N_("Minutes before it"),
+    "buffer_after_minutes": N_("Minutes after it"),
+    "slot_step_minutes": N_("From start to start, in minutes"),
+    "min_notice_minutes": N_("Notice, in minutes"),
+    "max_advance_days": N_("How many days ahead"),
+    "daily_limit": N_("Visits on one day"),
+}
 _FIELDS = tuple(wire.NewVisitType.model_fields)
 _USUAL = {
     "duration_minutes": "30",
@@ -70,21 +83,26 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, session: DbSession,
 @router.get(f"{_LIST}/{{visit_type_id:uuid}}")
 async def get_visit_type(page: DoctorPage, visit_type_id: UUID, session: DbSession) -> Response:
     """One of them, to be changed."""
-    kind = await _get(page, session, visit_type_id)
-    values = {name: getattr(kind, name) for name in _FIELDS}
-    form = Form({name: "" if value is None else str(value) for name, value in values.items()})
+    kind = await visit_types.get_visit_type(session, page.actor.id, visit_type_id)
+    form = Form(_values(kind)).renew(asdict(kind))
     return page.render("practice_kind.html", form=form, kind=kind, modes=_modes(page))
 
 
 @router.post(f"{_LIST}/{{visit_type_id:uuid}}")
 async def change_visit_type(page: DoctorPage, visit_type_id: UUID, form: SentForm, session: DbSession) -> Response:
     """Changes it; what is booked stays as long as it is."""
-    kind = await _get(page, session, visit_type_id)
+    kind = await visit_types.get_visit_type(session, page.actor.id, visit_type_id)
     try:
         typed = form.read(wire.NewVisitType)
-        await practice.change_visit_type(session, page.actor, visit_type_id, typed.model_dump())
+        await practice.change_visit_type(session, page.actor, visit_type_id, typed.model_dump(), versions=form.versions)
     except DomainError as error:
-        raise refuse(page, "practice_kind.html", form, error, kind=kind, modes=_modes(page)) from error
+        saved: list[tuple[str, str]] = []
+        if error.code == "version_mismatch":
+            kind = await visit_types.get_visit_type(session, page.actor.id, visit_type_id)
+            values = _values(kind) | {"mode": page.words.mode(kind.mode)}
+            saved = list_changes(page.words, asdict(kind), form, LABELS, values)
+            form = form.renew(asdict(kind))
+        raise refuse(page, "practice_kind.html", form, error, kind=kind, modes=_modes(page), saved=saved) from error
     return page.redirect(_row(visit_type_id), page.gettext("Changed. What is booked stays as it is."))
 
 
@@ -102,12 +120,9 @@ def _row(visit_type_id: UUID) -> str:
     return f"{_LIST}#row-{visit_type_id}"
 
 
-async def _get(page: SignedInPage, session: DbSession, visit_type_id: UUID) -> VisitTypeRecord:
-    kinds = await visit_types.page_visit_types(session, page.actor.id, after=None, limit=MOST_VISIT_TYPES)
-    found = next((each for each in kinds if each.id == visit_type_id), None)
-    if found is None:
-        raise DomainError("not_found")
-    return found
+def _values(kind: VisitTypeRecord) -> dict[str, str]:
+    values = {name: getattr(kind, name) for name in _FIELDS}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def _modes(page: SignedInPage) -> list[tuple[str, Any]]:

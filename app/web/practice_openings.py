@@ -1,8 +1,9 @@
 """Extra windows: when a doctor is open beside her weekly plan, once or again and again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from app.repositories.availabilities import AvailabilityRecord
 from app.routers.paging import read_cursor
 from app.scheduling.availability import window
 from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.recurrence import starts_between
 from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import schedule
@@ -24,8 +26,10 @@ from app.web.languages import N_
 from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import RULE_PLACE, moment_of, of_fields
+from app.web.recurrences import last_day, say_recurrence
 from app.web.routes import page_router
 from app.web.visitors import DoctorPage
+from app.web.words import Words
 
 router = page_router()
 
@@ -38,8 +42,8 @@ REPETITIONS: Mapping[str, str] = {
 }
 """The rules (RFC 5545) that can be chosen here; the API takes others, too."""
 _FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
-_A_DAY = timedelta(days=1)
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_A_DAY, _A_YEAR = timedelta(days=1), timedelta(days=366)
+_MOST_FOLLOWING = 3
 
 
 class NewOpening(Body):
@@ -62,11 +66,13 @@ class Opening:
     """A window as it is listed."""
 
     id: UUID
-    start: datetime
-    end: datetime
+    first: str
+    """The first time, or the only one."""
     repeats: str
-    """A text of ``REPETITIONS``, or else a rule."""
+    """In words, or else the rule."""
     until: date | None
+    following: Sequence[str]
+    """The next days, where the rule is not in words."""
 
 
 @router.get("/practice/hours/extra")
@@ -120,18 +126,21 @@ async def _content(page: SignedInPage, session: DbSession, now: datetime, after:
     return {
         "zone": zone,
         "today": shown.date(),
-        "openings": [_opening(each, zone) for each in openings],
+        "openings": [_opening(page.words, each, zone, shown) for each in openings],
         "more": more,
         "repetitions": [(rule, page.gettext(name)) for rule, name in REPETITIONS.items()],
     }
 
 
-def _opening(record: AvailabilityRecord, zone: ZoneInfo) -> Opening:
-    rule, _, until = (record.rule.recurrence or "").partition(";UNTIL=")
-    if rule.startswith("FREQ=WEEKLY"):  # the day on which it starts may be said once more
-        rule = rule.removesuffix(f";BYDAY={_WEEKDAYS[record.rule.starts.weekday()]}")
-    last = date.fromisoformat(until[:8]) if until else None
-    if rule not in REPETITIONS:
-        rule, last = record.rule.recurrence or "", None
-    start, end = map(from_instant, window(record.rule, zone))
-    return Opening(record.id, start, end, REPETITIONS.get(rule, rule), last)
+def _opening(words: Words, record: AvailabilityRecord, zone: ZoneInfo, shown: datetime) -> Opening:
+    rule = record.rule
+    start, end = map(from_instant, window(rule, zone))
+    repeats, following = say_recurrence(words, rule), []
+    if repeats is None and rule.recurrence is not None:
+        # What cannot be said in words is shown as it is, with the next days.
+        repeats = rule.recurrence
+        latest = min(shown + _A_YEAR, rule.last_ends - (rule.ends - rule.starts))
+        found = starts_between(rule.recurrence, rule.starts, max(shown, rule.starts), latest)
+        following = [words.day(each.date()) for each in islice(found, _MOST_FOLLOWING)]
+    until = last_day(rule) if rule.recurrence else None
+    return Opening(record.id, words.stretch(start, end, zone, all_day=True), repeats or "", until, following)

@@ -1,6 +1,7 @@
 """What a doctor says of herself, and the limits within which patients book her."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import Response
@@ -14,7 +15,8 @@ from app.repositories.profile_changes import Standing, get_standing
 from app.routers.trail import Trail
 from app.schemas import doctors as wire
 from app.services import practice
-from app.web.forms import Form, SentForm, read_by, refuse
+from app.web.forms import Form, SentForm, list_changes, read_by, refuse
+from app.web.languages import N_
 from app.web.pages import SignedInPage
 from app.web.places import list_places
 from app.web.practice_calendar import of_fields
@@ -27,6 +29,18 @@ router = page_router()
 UTC = ("UTC", "UTC")
 """What a doctor has who has chosen none."""
 
+LABELS: Mapping[str, str] = {
+    "name": N_("Name"),
+    "specialty": N_("Specialty"),
+    "languages": N_("Languages"),
+    "bio": N_("About you"),
+    "time_zone": N_("Time zone"),
+    "default_visit_minutes": N_("Usual length, in minutes"),
+    "min_notice_minutes": N_("Notice, in minutes"),
+    "max_advance_days": N_("How many days ahead"),
+    "daily_limit": N_("Visits on one day"),
+    "cancel_cutoff_minutes": N_("Cancelling ends, in minutes"),
+}
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
@@ -35,10 +49,11 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     """All of it, to be changed; a name or a specialty that is reviewed is shown as it was asked for."""
     doctor = await doctors.get_own_practice(session, page.actor.id)
+    content = asdict(doctor)
     standing = await get_standing(session, page.actor.id)
     if change := standing.change:
         doctor = replace(doctor, name=change.name, specialty=change.specialty)
-    form = Form(_values(doctor))
+    form = Form(_values(doctor)).renew(content)
     return page.render("practice_profile.html", form=form, **_content(page, form, standing))
 
 
@@ -48,10 +63,24 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     before = await get_standing(session, page.actor.id)
     try:
         _, affected = await practice.change_practice(
-            session, page.actor, _read(form), now, reviewed=page.resources.settings.requires_doctor_approval
+            session,
+            page.actor,
+            _read(form),
+            now,
+            reviewed=page.resources.settings.requires_doctor_approval,
+            versions=form.versions,
         )
     except DomainError as error:
-        raise refuse(page, "practice_profile.html", form, error, **_content(page, form, before)) from error
+        saved: list[tuple[str, str]] = []
+        if error.code == "version_mismatch":
+            doctor = await doctors.get_own_practice(session, page.actor.id)
+            values = _values(doctor)
+            if zone := find_zone(doctor.time_zone):
+                values["time_zone"] = page.words.place(zone)
+            saved = list_changes(page.words, asdict(doctor), form, LABELS, values)
+            form = form.renew(asdict(doctor))
+        content = _content(page, form, before)
+        raise refuse(page, "practice_profile.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
     told = page.gettext("Your practice is changed.")
     change = (await get_standing(session, page.actor.id)).change

@@ -90,7 +90,6 @@ async def preview_time_off(
     return page.render(
         "practice_time_off_preview.html",
         form=form,
-        days=typed,
         zone=zone,
         start=typed.start(zone),
         end=typed.end(zone),

@@ -21,6 +21,7 @@ SENTENCES: Mapping[str, str] = {
     "not_found": N_("There is nothing here, or it is not yours. It may have been removed."),
     "second_factor_exists": N_("You have a second factor already. Remove it before you set up another."),
     "email_taken": N_("There is an account with this e-mail address already. Sign in, or choose a new password."),
+    "name_taken": N_("You offer a kind of visit with this name already. Choose another name."),
     "availability_overlaps": N_("This overlaps other hours of yours. Change one of them."),
     "slot_taken": N_("Somebody else has just taken this time. Choose another one."),
     "outside_availability": N_("The doctor has no hours at this time. Choose another one."),

@@ -10,14 +10,16 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, get_timezone_location
 
 from app.core.text import isolate
+from app.scheduling.intervals import to_instant
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
+from app.scheduling.zones import day_of, day_span
 from app.web.languages import N_, translations
 
 NAMED_UTC = ZoneInfo("Etc/UTC")
 """A clock whose name always stands beside its times."""
 
-_MINUTE = timedelta(minutes=1)
+_MINUTE, _A_DAY = timedelta(minutes=1), timedelta(days=1)
 _PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
 _STATUSES = {
     AppointmentStatus.PENDING: N_("Kept for you"),
@@ -119,7 +121,9 @@ class Words:
         return self.at_place(said, place)
 
     def span(self, start: datetime, end: datetime, zone: ZoneInfo, place: str | None = None) -> str:
-        """10:30 to 11:00, as figures; with the ``place`` of the clock if one is given."""
+        """10:30 to 11:00, as figures; with the ``place`` of the clock if one is given; a whole day in words."""
+        if (to_instant(start), to_instant(end)) == day_span(start.astimezone(zone).date(), zone):
+            return self.gettext("all day")
         return self.at_place(f"{self.clock(start, zone)}\N{EN DASH}{self.clock(end, zone)}", place)
 
     def at_place(self, time: str, place: str | None) -> str:
@@ -129,6 +133,19 @@ class Words:
     def time_left(self, until: datetime, now: datetime) -> str:
         """5 minutes: rounded up, and never less than one."""
         return self.minutes(max(1, -((now - until) // _MINUTE)))
+
+    def stretch(self, start: datetime, end: datetime, zone: ZoneInfo, *, all_day: bool = False) -> str:
+        """From a day to the same or another one, with times unless all of the days are meant.
+
+        A single whole day is its name alone, or with the words for that if ``all_day``.
+        """
+        first, last = day_of(to_instant(start), zone), day_of(to_instant(end) - 1, zone)
+        is_whole = (to_instant(start), to_instant(end)) == (day_span(first, zone)[0], day_span(last, zone)[1])
+        if is_whole and (first != last or not all_day):
+            return self.day(first) if first == last else f"{self.day(first)} \N{EN DASH} {self.day(last)}"
+        if is_whole or end - start < _A_DAY:
+            return f"{self.day(first)}, {self.span(start, end, zone)}"
+        return f"{self.moment(start, zone)} \N{EN DASH} {self.moment(end, zone)}"
 
     def minutes(self, number: int) -> str:
         """30 minutes."""

@@ -142,6 +142,7 @@ TABLE = {
     "DELETE /doctors/me/time-off/{time_off_id}": Row("its doctor", 204),
     "POST /doctors/me/visit-types": Row("doctors", 201),
     "GET /doctors/me/visit-types": Row("doctors"),
+    "GET /doctors/me/visit-types/{visit_type_id}": Row("its doctor"),
     "PATCH /doctors/me/visit-types/{visit_type_id}": Row("its doctor"),
     "DELETE /doctors/me/visit-types/{visit_type_id}": Row("its doctor", 204),
     "GET /doctors/me/appointments": Row("doctors"),

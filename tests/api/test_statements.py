@@ -110,7 +110,7 @@ async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
     await take("PATCH", "/doctors/me", json={"min_notice_minutes": 5})
     assert counted() == 7
     await take("POST", "/doctors/me/visit-types", json={"name": "Check-up", "duration_minutes": 20})
-    assert counted() == 10
+    assert counted() == 11
 
 
 @pytest.mark.parametrize(("path", "most"), [("/auth/login", 11), ("/auth/forgot-password", 4)])

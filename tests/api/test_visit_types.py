@@ -1,8 +1,11 @@
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import httpx2
+import pytest
 from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from app.db.session import Sessions
@@ -385,3 +388,51 @@ async def test_a_hold_counts_for_its_type(doctor: Person, patient: Person, join:
     problem(await other.ask(doctor, "2026-12-08T16:00:00Z", visit_type_id=offered["id"]), 409, "day_full")
     problem(await patient.ask(doctor, NINE, hold_id=held.json()["id"]), 409, "visit_type_required")
     await patient.book(doctor, NINE, visit_type_id=offered["id"], hold_id=held.json()["id"])
+
+
+async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, join: Join) -> None:
+    first = await doctor.offer(name="Check-up Anna")
+    path = "/doctors/me/visit-types"
+    for name in (
+        "Check-up Anna",
+        " check-up  ANNA ",
+        "Check-up \N{CYRILLIC CAPITAL LETTER A}nna",
+        "Check-up\u00a0Anna",
+    ):
+        problem(await doctor.post(path, {"name": name, "duration_minutes": 20}), 409, "name_taken")
+    other = await doctor.offer(name="Check-up Hanna")
+    problem(await doctor.patch(f"{path}/{other['id']}", {"name": "CHECK-UP ANNA"}), 409, "name_taken")
+    assert (await doctor.get(path)).json() == [first, other]
+    # Its own name is in nobody's way, in another spelling neither; and other doctors have names of their own.
+    changed = await doctor.patch(f"{path}/{first['id']}", {"name": "check-up Anna", "duration_minutes": 25})
+    assert changed.json()["name"] == "check-up Anna"
+    await (await join("doctor")).offer(name="Check-up Anna")
+    # What is withdrawn has given its name back.
+    assert (await doctor.delete(f"{path}/{first['id']}")).status_code == 204
+    await doctor.offer(name="Check-up Anna")
+
+
+async def test_of_equal_visit_types_at_once_one_is_offered(doctor: Person) -> None:
+    answers = await asyncio.gather(
+        *(doctor.post("/doctors/me/visit-types", {"name": "Check-up", "duration_minutes": 20}) for _ in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+
+
+async def test_the_database_refuses_a_second_name(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+    await doctor.offer(name="Check-up")
+    taken = PLAIN | {"mode": VisitMode.VIDEO, "doctor_id": UUID(doctor.id), "name": "CHECK-UP", "name_key": "check-up"}
+    with pytest.raises(IntegrityError):
+        async with sessions.write() as session:
+            await session.execute(
+                insert(VisitType).values(taken | {"id": uuid7(), "duration_minutes": 20, "created_at": clock()})
+            )
+
+
+async def test_one_is_read(doctor: Person, join: Join) -> None:
+    offered = await doctor.offer()
+    path = f"/doctors/me/visit-types/{offered['id']}"
+    assert (await doctor.get(path)).json() == offered
+    problem(await (await join("doctor")).get(path), 404, "not_found")
+    await doctor.delete(path)
+    problem(await doctor.get(path), 404, "not_found")

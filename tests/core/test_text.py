@@ -10,6 +10,7 @@ from app.core.text import (
     canonical_email,
     find_unsafe_character,
     isolate,
+    look_alike_key,
     normalize_newlines,
     search_key,
     search_words,
@@ -141,3 +142,31 @@ def test_a_name_from_right_to_left_is_isolated(name: str) -> None:
 @pytest.mark.parametrize("name", ["Ann Lee", "李安", "Łukasz O’Brien 3"])
 def test_a_name_from_left_to_right_stays_as_it_is(name: str) -> None:
     assert isolate(name) == name
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        "check-up ANNA",
+        "  Check-up   Anna ",
+        "Check-up\N{NO-BREAK SPACE}Anna",
+        "Check-up \N{CYRILLIC CAPITAL LETTER A}nna",
+        "\N{FULLWIDTH LATIN CAPITAL LETTER C}heck-up Anna",
+        "Check\N{SOFT HYPHEN}-up An\N{ZERO WIDTH SPACE}na",
+    ],
+)
+def test_names_that_look_the_same_have_one_key(twin: str) -> None:
+    assert look_alike_key(twin) == look_alike_key("Check-up Anna")
+
+
+def test_other_names_have_other_keys() -> None:
+    names = (
+        "Check-up",
+        "Check up",
+        "Checkup",
+        "Check-up 1",
+        "Check-up l",
+        "Ch\N{LATIN SMALL LETTER E WITH ACUTE}ck-up",
+    )
+    assert len({look_alike_key(name) for name in names}) == len(names)
+    assert len(look_alike_key("\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 100)) == 200

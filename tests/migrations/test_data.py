@@ -107,6 +107,30 @@ async def test_an_audit_trail_that_can_only_grow_goes_with_its_table(engine: Asy
         await run(engine, "DELETE FROM audit_events")
 
 
+async def test_visit_types_of_one_name_stay_and_no_more_can_have_it(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine, "0015")
+    await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
+    offer = (
+        "INSERT INTO visit_types (id, doctor_id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, "
+        f"mode, min_notice_minutes, created_at, withdrawn_at) VALUES ('{{id}}', '{DOCTOR}', '{{name}}', 20, 0, 0, "
+        "'video', 0, '{{2026-01-01 00:00}}', {withdrawn})"
+    )
+    named = (
+        (BOOKED, "Check-up", "'{2026-01-02 00:00}'"),
+        (CANCELLED, "Check-up", "NULL"),
+        (OPENED, "check-UP", "NULL"),
+    )
+    for id_, name, withdrawn in named:
+        await run(engine, offer.replace("{id}", id_).replace("{name}", name).replace("{withdrawn}", withdrawn))
+    await schema.upgrade(engine)
+    query = "SELECT name, name_key FROM visit_types ORDER BY id"
+    assert await rows(engine, query) == [("Check-up", "check-up"), ("Check-up", "check-up"), ("check-UP", None)]
+    with pytest.raises(IntegrityError):
+        await run(engine, "UPDATE visit_types SET name_key = 'check-up'")
+    await schema.downgrade(engine, "0015")
+    assert await rows(engine, "SELECT count(*) FROM visit_types") == [("3",)]
+
+
 async def test_going_back_drops_what_the_older_schema_does_not_know(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0001")
     await run(engine, CLINIC)

@@ -170,7 +170,7 @@ class Practice(Stage):
         self._offer(data.draw(visit_types, label="visit type"))
 
     def _offer(self, fields: Mapping[str, Any]) -> None:
-        me, named = self.actor(self.doctor.id), {"name": "Visit", **fields}
+        me, named = self.actor(self.doctor.id), {"name": f"Visit {len(self.doctor.kinds)}", **fields}
         kind = self.world.write(lambda session: practice.offer_visit_type(session, me, named, self.now))
         self.doctor.kinds[kind.id] = Kind(id=kind.id, **fields)
 

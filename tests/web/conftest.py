@@ -147,7 +147,9 @@ class Forms:
         shown = await self.client.get(on or path)
         token = re.search(r'name="form_token" value="([^"]+)"', shown.text)
         assert token, shown.text
-        return await self.client.post(path, data={"form_token": token[1], **fields})
+        version = re.search(r'name="content_version" value="([^"]+)"', shown.text)
+        kept = {"content_version": version[1]} if version else {}
+        return await self.client.post(path, data={"form_token": token[1], **kept, **fields})
 
     async def sign_in(self, person: Person) -> httpx2.Response:
         return await self.send("/sign-in", username=person.email, password=PASSWORD)

@@ -209,6 +209,58 @@ async def test_a_window_beside_the_plan_opens_once_or_again_and_again(
     assert "Every fourth week" in (await client.get(extra)).text.partition('<ul class="rules">')[2]
 
 
+async def test_extra_windows_say_their_rule(doctor: Person, client: httpx2.AsyncClient) -> None:
+    for start, end, rule in (
+        ("2026-12-06T21:00:00Z", "2026-12-06T22:00:00Z", "FREQ=WEEKLY;UNTIL=20270331;BYDAY=SU,MO"),
+        ("2026-12-07T19:00:00Z", "2026-12-07T20:00:00Z", "FREQ=MONTHLY;COUNT=2;BYDAY=MO,TU;BYSETPOS=2"),
+        ("2026-12-11T23:00:00Z", "2026-12-12T23:00:00Z", None),
+        ("2027-12-10T23:00:00Z", "2027-12-12T23:00:00Z", None),
+        ("2028-12-15T21:00:00Z", "2028-12-17T11:00:00Z", None),
+    ):
+        await doctor.open(start, end, rule)
+    listed = (await client.get(f"{HOURS}/extra")).text.partition('<ul class="rules">')[2]
+    shown = re.findall(r'<p class="(?:rule figures|soft)">([^<]+)</p>', listed)
+    assert shown == [
+        "Sunday 6 December, 22:00\u201323:00",
+        "Every week on Monday and Sunday until Wednesday 31 March 2027",
+        "Monday 7 December, 20:00\u201321:00",
+        "FREQ=MONTHLY;COUNT=2;BYDAY=MO,TU;BYSETPOS=2 until Tuesday 5 January 2027",
+        "Next: Monday 7 December; Tuesday 5 January 2027",
+        "Saturday 12 December, all day",
+        "Once",
+        "Saturday 11 December 2027 \u2013 Sunday 12 December 2027",
+        "Once",
+        "Friday 15 December 2028, 22:00 \u2013 Sunday 17 December 2028, 12:00",
+        "Once",
+    ]
+
+
+async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.AsyncClient) -> None:
+    for start, end in (
+        ("2026-12-09T23:00:00Z", "2026-12-10T23:00:00Z"),
+        ("2026-12-13T23:00:00Z", "2026-12-15T23:00:00Z"),
+        ("2026-12-16T23:00:00Z", "2026-12-18T10:00:00Z"),
+        ("2026-12-21T10:00:00Z", "2026-12-21T12:00:00Z"),
+    ):
+        await doctor.leave(start, end)
+    listed = (await client.get(OFF)).text.partition('<ul class="rules">')[2]
+    assert re.findall(r'<p class="rule figures">([^<]+)</p>', listed) == [
+        "Thursday 10 December",
+        "Monday 14 December \u2013 Tuesday 15 December",
+        "Thursday 17 December, 00:00 \u2013 Friday 18 December, 11:00",
+        "Monday 21 December, 11:00\u201313:00",
+    ]
+    assert '<span class="visually-hidden">: Thursday 10 December</span>' in listed
+    preview = (await client.get(f"{OFF}/preview?first=2026-12-24&last=2026-12-26")).text
+    assert "Thursday 24 December \u2013 Saturday 26 December" in preview
+    await doctor.plan(saturday=[["00:00", "24:00"]])
+    await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-07-01")
+    assert "Saturday: all day" in (await client.get(HOURS)).text
+    assert "Open all day" in (await client.get("/practice/day?day=2026-12-12")).text
+    assert "Time off all day" in (await client.get("/practice/day?day=2026-12-14")).text
+    assert "00:00\u201300:00" not in (await client.get("/practice/week?day=2026-12-12")).text
+
+
 async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:

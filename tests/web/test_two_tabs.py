@@ -1,0 +1,120 @@
+"""Two tabs with the same form: the one that is saved second says what the first one has changed."""
+
+import re
+
+import httpx2
+import pytest
+
+from tests.conftest import Join
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.practice import open_practice
+
+
+@pytest.fixture
+async def doctor(join: Join, forms: Forms) -> Person:
+    doctor = await open_practice(join)
+    await forms.sign_in(doctor)
+    return doctor
+
+
+def read_fields(html: str) -> dict[str, str]:
+    """What stands in the fields with one line of the form, and its version."""
+    found = re.findall(
+        r'<input [^>]*?name="([a-z_0-9]+)"[^>]*? value="([^"]*)"', html.partition("<main")[2].partition("</main>")[0]
+    )
+    return {name: value for name, value in found if name not in {"form_token", "form_key"}}
+
+
+def saved_meanwhile(html: str) -> list[tuple[str, str]]:
+    """What the page says that is saved now."""
+    return re.findall(r"<div><dt>([^<]+)</dt><dd><bdi>([^<]*)</bdi></dd></div>", html)
+
+
+async def test_a_profile(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+    opened = read_fields((await client.get("/practice/profile")).text) | {"time_zone": "Europe/Berlin"}
+    await doctor.change(specialty="Allergies", max_advance_days=30, time_zone="Europe/Vienna")
+    typed = opened | {"specialty": "Surgery", "min_notice_minutes": "45"}
+    refused = await forms.send("/practice/profile", **typed)
+    assert refused.status_code == 412
+    assert "This has changed since you looked at it." in refused.text
+    assert saved_meanwhile(refused.text) == [
+        ("Specialty", "Allergies"),
+        ("Time zone", "Vienna"),
+        ("How many days ahead", "30"),
+    ]
+    again = read_fields(refused.text)
+    assert (again["specialty"], again["min_notice_minutes"]) == ("Surgery", "45")
+    kept = (await doctor.get("/doctors/me")).json()
+    assert (kept["specialty"], kept["min_notice_minutes"]) == ("Allergies", 0)
+    assert (await forms.send("/practice/profile", **typed | again)).status_code == 303
+    assert (await doctor.get("/doctors/me")).json()["specialty"] == "Surgery"
+
+
+async def test_a_profile_whose_field_was_emptied(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+    opened = read_fields((await client.get("/practice/profile")).text) | {"time_zone": "Europe/Berlin"}
+    await doctor.change(specialty=None)
+    assert saved_meanwhile((await forms.send("/practice/profile", **opened)).text) == [("Specialty", "Empty")]
+
+
+async def test_a_kind_of_visit(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+    kind = (await doctor.offer(duration_minutes=20))["id"]
+    where = f"/practice/profile/kinds/{kind}"
+    opened = read_fields((await client.get(where)).text) | {"mode": "in_person"}
+    await doctor.patch(f"/doctors/me/visit-types/{kind}", {"duration_minutes": 40, "mode": "video"})
+    refused = await forms.send(where, **opened | {"buffer_after_minutes": "5"})
+    assert refused.status_code == 412
+    assert saved_meanwhile(refused.text) == [("Length, in minutes", "40"), ("How you meet", "By video")]
+    again = read_fields(refused.text)
+    assert (again["duration_minutes"], again["buffer_after_minutes"]) == ("20", "5")
+    assert (await doctor.get(f"/doctors/me/visit-types/{kind}")).json()["duration_minutes"] == 40
+    assert (await forms.send(where, **again, mode="in_person")).status_code == 303
+    assert (await doctor.get(f"/doctors/me/visit-types/{kind}")).json()["duration_minutes"] == 20
+
+
+async def test_weekly_hours(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+    hours = "/practice/hours"
+    opened = read_fields((await client.get(hours)).text)
+    await doctor.plan(monday=[["07:00", "11:00"]], saturday=[["00:00", "24:00"]])
+    refused = await forms.send(hours, **opened | {"friday_1_to": "18:00"})
+    assert refused.status_code == 412
+    assert ("Monday", "07:00\N{EN DASH}11:00") in saved_meanwhile(refused.text)
+    again = read_fields(refused.text)
+    assert (again["monday_0_from"], again["friday_1_to"]) == ("09:00", "18:00")
+    assert (await doctor.get("/doctors/me/hours")).json()["monday"] == [["07:00", "11:00"]]
+    assert (await forms.send(hours, **again)).status_code == 303
+    assert (await doctor.get("/doctors/me/hours")).json()["friday"][1] == ["13:00", "18:00"]
+    await doctor.plan()
+    assert saved_meanwhile((await forms.send(hours, **again)).text) == [("All week", "Closed")]
+
+
+async def test_a_plan_that_has_changed_is_not_cancelled(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await doctor.plan(monday=[["07:00", "11:00"]], valid_from="2027-07-01")
+    opened = read_fields((await client.get("/practice/hours")).text)["content_version"]
+    await doctor.plan(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
+    refused = await forms.send("/practice/hours/later/2027-07-01/cancel", on="/practice/hours", content_version=opened)
+    assert refused.status_code == 412
+    assert len((await doctor.get("/doctors/me/hours")).json()["later"]) == 1
+
+
+async def test_the_name_of_an_account(patient: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+    await forms.sign_in(patient)
+    opened = read_fields((await client.get("/my/account")).text)
+    assert (await patient.patch("/auth/me", {"name": "Ann Lee-Ortega"})).status_code == 200
+    refused = await forms.send("/my/account", **opened | {"name": "Anne Lee"})
+    assert refused.status_code == 412
+    assert "<bdi>Ann Lee-Ortega</bdi>" in refused.text
+    again = read_fields(refused.text)
+    assert again["name"] == "Anne Lee"
+    assert (await forms.send("/my/account", **again)).status_code == 303
+
+
+async def test_another_name_in_the_way_is_said(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+    await doctor.offer(name="Check-up")
+    refused = await forms.send("/practice/profile/kinds/new", name="check-UP", duration_minutes="20", mode="video")
+    assert refused.status_code == 409
+    assert "You offer a kind of visit with this name already." in refused.text
+    assert 'value="check-UP"' in refused.text
+    assert (await client.get("/practice/profile/kinds")).text.count("heck-") == 2  # its link, and its button
