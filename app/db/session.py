@@ -101,6 +101,18 @@ class Session:
         if self._reads:
             await self._end("ROLLBACK")
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Takes back what is done inside it if that raises; the transaction goes on either way."""
+        driver = self._begun or await self._open()
+        await driver.run("SAVEPOINT part")
+        try:
+            yield
+        except Exception:
+            await driver.run("ROLLBACK TO SAVEPOINT part")
+            raise
+        await driver.run("RELEASE SAVEPOINT part")
+
     async def commit(self) -> None:
         """Ends the transaction; for ``Sessions`` alone."""
         if await self._end("COMMIT") == "ROLLBACK":

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, String, Table, event, func, text
+from sqlalchemy import DDL, CheckConstraint, DateTime, ForeignKey, Index, String, Table, event, func, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,6 +49,9 @@ class Appointment(Base):
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     """When this version came to be, and by whom; none for the first, which the patient made at ``created_at``."""
+    agreed_local_start: Mapped[datetime | None] = mapped_column(DateTime())
+    agreed_time_zone: Mapped[str | None] = mapped_column(String(64))
+    """What the doctor's clock showed at the start when the time was agreed, and whose clock that was (ADR 0040)."""
 
     __table_args__ = (
         CheckConstraint(

@@ -62,6 +62,9 @@ class AppointmentRecord:
     """That of its visit type, if it has one."""
     doctor_is_listed: bool = True
     """Whether the doctor can be booked: not suspended, not erased, and approved."""
+    agreed_local_start: datetime | None = None
+    agreed_time_zone: str | None = None
+    """What the clock of this zone showed at the start when the time was agreed."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -112,6 +115,8 @@ _RECORD = (
         Doctor.cancel_cutoff_minutes,
         VisitType.mode,
         is_listed(_DOCTOR),
+        Appointment.agreed_local_start,
+        Appointment.agreed_time_zone,
     )
     .join(Doctor, Doctor.id == Appointment.doctor_id)
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)

@@ -59,6 +59,7 @@ _GUARDS = {
 _DOCTORS, _APPOINTMENTS = table_of(Doctor), table_of(Appointment)
 _ROW = select(
     _DOCTORS.c.id.label("doctor_id"),
+    _DOCTORS.c.time_zone.label("agreed_time_zone"),
     *(
         bindparam(name, type_=_APPOINTMENTS.c[name].type).label(name)
         for name in (
@@ -73,6 +74,7 @@ _ROW = select(
             "visit_type_id",
             "created_at",
             "expires_at",
+            "agreed_local_start",
         )
     ),
 ).where(_DOCTORS.c.id == bindparam("doctor"), _DOCTORS.c.schedule_version == bindparam("checked_version"))
@@ -103,6 +105,7 @@ async def insert_if_free(
         "visit_type_id": appointment.visit_type_id,
         "created_at": appointment.created_at,
         "expires_at": expires_at,
+        "agreed_local_start": appointment.agreed_local_start,
     }
     return await insert_unless_taken(session, Appointment, values, _ROW)
 
@@ -112,26 +115,31 @@ async def move_if_free(
     before: AppointmentRecord,
     after: AppointmentRecord,
     *,
-    version: int,
+    version: int | None,
     by: UUID,
     at: datetime,
 ) -> bool:
-    """Moves an appointment, if the doctor's rules still have ``version``; says whether they had.
+    """Moves an appointment, if the doctor's rules still have ``version`` (where it is given); says whether they had.
 
     ``slot_taken`` or ``patient_busy`` if the time is not free; then the transaction is of no more use, and the old
     time is still held. An UPDATE cannot give way as an INSERT can, so both calendars must be locked.
     """
+    unchanged = None
+    if version is not None:
+        unchanged = exists().where(Doctor.id == before.doctor_id, Doctor.schedule_version == version)
     return await _change_if_free(
         session,
         before,
         by=by,
         at=at,
-        only_if=exists().where(Doctor.id == before.doctor_id, Doctor.schedule_version == version),
+        only_if=unchanged,
         start_time=after.start_time,
         end_time=after.end_time,
         busy_start=after.busy_start,
         busy_end=after.busy_end,
         visit_type_id=after.visit_type_id,
+        agreed_local_start=after.agreed_local_start,
+        agreed_time_zone=after.agreed_time_zone,
         status=after.status,
     )
 
@@ -247,17 +255,17 @@ def _taken_of(count: int) -> Prepared:
     return Prepared(_TAKEN_OF.where(Appointment.doctor_id.in_(places(count))))
 
 
-async def lock_calendars(session: Session, doctor_id: UUID, patient_id: UUID) -> None:
-    """Keeps everybody else who does the same off both calendars, until the transaction ends.
+async def lock_calendars(session: Session, doctor_id: UUID, *patient_ids: UUID) -> None:
+    """Keeps everybody else who does the same off these calendars, until the transaction ends.
 
     For those who must look before they write, or give up time before they take other time: moving, holding, limits
     for a day. What the patient holds with other doctors may be given up, too, so their calendars are locked with it.
     A booking that finds its time free needs no lock.
     """
     held_with = await session.scalars(
-        select(Appointment.doctor_id).where(_IS_HOLD, Appointment.patient_id == patient_id)
+        select(Appointment.doctor_id).where(_IS_HOLD, Appointment.patient_id.in_(patient_ids))
     )
-    await lock_all(session, doctor_id, patient_id, *held_with)
+    await lock_all(session, doctor_id, *patient_ids, *held_with)
 
 
 async def release_holds(

@@ -6,6 +6,7 @@ A wall time is a naive datetime with its ``fold`` (PEP 495): what the clock in a
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -13,6 +14,19 @@ from zoneinfo import ZoneInfo
 from app.scheduling.intervals import DAY, Interval, from_instant, to_instant
 
 _MICROSECOND = timedelta(microseconds=1)
+
+
+MAX_SETTLED = 100
+"""Visits whose clock time has changed that are settled at once."""
+
+
+class KeptTime(StrEnum):
+    """What stays as it was agreed when the rules of a zone have changed."""
+
+    LOCAL_TIME = "local_time"
+    """What the clock shows; the visit moves."""
+    INSTANT = "instant"
+    """When it is; the clock shows another time."""
 
 
 def resolve(wall: datetime, zone: ZoneInfo) -> int:

@@ -17,6 +17,7 @@ from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, Refusal, che
 from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import Taken, VisitMode
+from app.scheduling.zones import wall_time
 from app.services.lifecycle import check_change
 from app.services.offers import Kept, choose_visit_type, visit_type_of
 from app.services.patient_limits import NO_PATIENT_LIMITS, PatientLimits
@@ -177,6 +178,8 @@ async def reschedule_appointment(
             visit_type=_visit_type(accepted.plan),
             visit_mode=_visit_mode(accepted.plan),
             status=TRANSITIONS[Action.RESCHEDULE].target,
+            agreed_local_start=wall_time(accepted.visit[0], accepted.plan.rules.zone),
+            agreed_time_zone=accepted.plan.doctor.time_zone,
             version=before.version + 1,
             changed_at=now,
             changed_by=actor.id,
@@ -272,6 +275,8 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
         status=AppointmentStatus.BOOKED,
         reason=reason,
         created_at=now,
+        agreed_local_start=wall_time(accepted.visit[0], accepted.plan.rules.zone),
+        agreed_time_zone=doctor.time_zone,
     )
 
 

@@ -1,5 +1,6 @@
 """Keeping what is stored in step with the time-zone data."""
 
+import logging
 from datetime import datetime
 
 from tzdata import IANA_VERSION
@@ -7,6 +8,9 @@ from tzdata import IANA_VERSION
 from app.db.session import Sessions
 from app.repositories import time_zones
 from app.repositories.bounds import lower_bounds
+from app.services.clock_changes import list_changed
+
+log = logging.getLogger(__name__)
 
 BATCH = 256
 """Doctors per transaction."""
@@ -37,7 +41,10 @@ async def register_release(sessions: Sessions, *, allow_older: bool, now: dateti
 
 
 async def apply_release(sessions: Sessions, now: datetime) -> None:
-    """Discards what searches have computed with older data, once per release and batch by batch."""
+    """Discards what searches have computed with older data, once per release and batch by batch.
+
+    Logs whose visits have another time on the clock than was agreed.
+    """
     async with sessions.read() as session:
         if not await time_zones.is_release_pending(session, IANA_VERSION):
             return
@@ -49,4 +56,13 @@ async def apply_release(sessions: Sessions, now: datetime) -> None:
                 await time_zones.finish_release(session, IANA_VERSION, now)
                 return
             await lower_bounds(session, doctor_ids)
+        async with sessions.read() as session:
+            for doctor_id in doctor_ids:
+                if changed := await list_changed(session, doctor_id, now):
+                    log.warning(
+                        "time zones %s: visits of doctor %s with another time on the clock than was agreed: %d",
+                        IANA_VERSION,
+                        doctor_id,
+                        len(changed),
+                    )
         after = doctor_ids[-1]

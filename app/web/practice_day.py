@@ -15,6 +15,7 @@ from app.scheduling.intervals import from_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor
 from app.services import agenda
+from app.services.clock_changes import list_changed
 from app.services.lifecycle import find_undo_refusal
 from app.web.lists import MARKUP_BYTES, fit, weigh_texts
 from app.web.practice_calendar import STATUSES, Day, possible_actions
@@ -77,6 +78,7 @@ async def list_doctors_appointments(
         before=shown - _A_DAY,
         after=shown + _A_DAY,
         zone=found.zone,
+        changed=len(await list_changed(session, page.actor.id, now)),
         entries=entries,
         cancelled=cancelled,
         max_cancelled=len(fit(cancelled[:MAX_CANCELLED], _weigh, MAX_CANCELLED_BYTES)),

@@ -41,6 +41,7 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "PATCH /doctors/me": just(json={"bio": "Has seen it all"}),
     "PUT /doctors/me/hours": just(json={"monday": [["09:00", "12:00"]]}),
     "POST /doctors/availability": just(json=SOON),
+    "POST /doctors/me/clock-changes": just(json={"keep": "instant"}),
     "POST /doctors/me/time-off": just(json=SOON),
     "POST /doctors/me/visit-types": just(json=NEW_VISIT_TYPE),
     "PATCH /doctors/me/visit-types/{visit_type_id}": just(json=NEW_VISIT_TYPE),

@@ -82,7 +82,7 @@ class Row:
         return (self.success, None) if word == "ok" else ERRORS[word]
 
 
-CHANGES_NOTHING = {"POST /admin/break-glass"}
+CHANGES_NOTHING = {"POST /admin/break-glass", "POST /doctors/me/clock-changes"}
 """Operations that are no GET and still leave all rows as they are."""
 
 TABLE = {
@@ -146,6 +146,8 @@ TABLE = {
     "PATCH /doctors/me/visit-types/{visit_type_id}": Row("its doctor"),
     "DELETE /doctors/me/visit-types/{visit_type_id}": Row("its doctor", 204),
     "GET /doctors/me/appointments": Row("doctors"),
+    "GET /doctors/me/clock-changes": Row("doctors"),
+    "POST /doctors/me/clock-changes": Row("doctors"),
     "POST /appointments": Row("patients", 201),
     "GET /appointments": Row("any"),
     "GET /appointments/{appointment_id}": Row("parties"),

@@ -1,5 +1,6 @@
 """What was there before a migration is there after it, and still guarded."""
 
+import zoneinfo
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db import schema
 from app.db.session import Sessions
 from tests.databases import connected, temporary_postgresql
+from tests.zone_files import write_zone
 
 DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED = (f"00000000-0000-7000-8000-{number:012}" for number in range(1, 6))
 CLINIC = f"""
@@ -195,3 +197,25 @@ async def test_doctors_are_found_by_rebuilt_keys(engine: AsyncEngine) -> None:
     await schema.downgrade(engine, "0013")
     old = "dr \u0142ukasz o\u2019brien", "ear-nose-throat", "ear-nose-throat", "follow-up"
     assert await rows(engine, keys) == [old]
+
+
+async def test_what_lies_ahead_gets_the_time_that_the_host_showed(
+    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_zone(tmp_path / "zones", "Europe/Berlin", "<+05>-5")
+    monkeypatch.setenv("PYTHONTZPATH", str(tmp_path / "zones"))
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
+    await schema.upgrade(engine, "0016")
+    await run(engine, "UPDATE doctors SET time_zone = 'Europe/Berlin'")
+    later = "UPDATE appointments SET {0} WHERE status = 'booked'"
+    ahead = ", ".join(
+        f"{column} = '{{2999-01-01 {hour}:00}}'"
+        for column, hour in (("start_time", 15), ("end_time", 16), ("busy_start", 15), ("busy_end", 16))
+    )
+    await run(engine, later.format(ahead))
+    await schema.upgrade(engine)
+    agreed = "SELECT agreed_local_start, agreed_time_zone FROM appointments WHERE status = 'booked'"
+    [(shown, zone)] = await rows(engine, agreed)
+    assert (shown[:16], zone) == ("2999-01-01 20:00", "Europe/Berlin")
+    assert zoneinfo.TZPATH == ()

@@ -60,6 +60,7 @@ PAGES: Table = {
     "/practice/hours/extra": [(DOCTOR, "/practice/hours/extra")],
     "/practice/hours/time-off": [(DOCTOR, "/practice/hours/time-off")],
     "/practice/hours/time-off/preview": [(DOCTOR, "/practice/hours/time-off/preview?first=2026-12-04&last=2026-12-09")],
+    "/practice/hours/clock-changes": [(DOCTOR, "/practice/hours/clock-changes")],
     "/practice/hours/conflicts": [(DOCTOR, "/practice/hours/conflicts")],
     "/practice/hours/explain": [(DOCTOR, "/practice/hours/explain?day=2026-12-08&clock=03:00&kind={visit_type}")],
     "/practice/profile": [(DOCTOR, "/practice/profile")],

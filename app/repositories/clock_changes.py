@@ -1,0 +1,44 @@
+"""What the doctor's clock showed when appointments were agreed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select
+
+from app.db.session import Session
+from app.models import Appointment
+from app.scheduling.status import ACTIVE
+
+
+class AgreedTime(NamedTuple):
+    """When an appointment starts, and what the clock of a zone showed then when that was agreed."""
+
+    id: UUID
+    patient_id: UUID
+    start_time: datetime
+    local_start: datetime
+    time_zone: str
+    version: int
+
+
+async def list_agreed_times(session: Session, doctor_id: UUID, *, since: datetime) -> Sequence[AgreedTime]:
+    """The agreed times of a doctor's active appointments that start after ``since``, by time."""
+    found = select(
+        Appointment.id,
+        Appointment.patient_id,
+        Appointment.start_time,
+        Appointment.agreed_local_start,
+        Appointment.agreed_time_zone,
+        Appointment.version,
+    ).where(
+        Appointment.doctor_id == doctor_id,
+        Appointment.status.in_(ACTIVE),
+        Appointment.start_time > since,
+        Appointment.agreed_local_start.is_not(None),
+    )
+    rows: Sequence[Sequence[Any]] = (
+        await session.execute(found.order_by(Appointment.start_time, Appointment.id))
+    ).all()
+    return [AgreedTime(*row) for row in rows]

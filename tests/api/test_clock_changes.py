@@ -1,0 +1,243 @@
+"""The rules of a time zone change after visits were booked."""
+
+import logging
+import zoneinfo
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import text
+from tzdata import IANA_VERSION
+
+from app.db.session import Sessions
+from app.jobs.time_zones import apply_once
+from tests.conftest import Join, SetClock
+from tests.people import Person, problem
+from tests.zone_files import write_zone
+
+ZONE = "America/Vancouver"
+HOUR_EARLIER, HOUR_LATER = "<-08>8", "<-06>6"
+"""Other rules than the pinned ones, by which Vancouver is seven hours behind UTC."""
+
+type Change = Callable[[str], None]
+
+
+@pytest.fixture
+def change(tmp_path: Path) -> Iterator[Change]:
+    """Gives the zone other rules."""
+
+    def change(rule: str) -> None:
+        write_zone(tmp_path / "zones", ZONE, rule)
+        zoneinfo.reset_tzpath([tmp_path / "zones"])
+        ZoneInfo.clear_cache()
+
+    yield change
+    zoneinfo.reset_tzpath(())
+    ZoneInfo.clear_cache()
+
+
+@pytest.fixture
+async def doctor(join: Join) -> Person:
+    """Open from 9 to 17 on the clock of Vancouver."""
+    doctor = await join("doctor", name="Dr Amara Okafor", time_zone=ZONE)
+    await doctor.plan(**{day: [["09:00", "17:00"]] for day in ("monday", "tuesday", "wednesday")})
+    return doctor
+
+
+async def changes_of(doctor: Person) -> list[dict[str, Any]]:
+    answer = await doctor.get("/doctors/me/clock-changes")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+async def settle(doctor: Person, keep: str, *ids: str) -> dict[str, Any]:
+    answer = await doctor.post("/doctors/me/clock-changes", {"keep": keep} | ({"appointment_ids": ids} if ids else {}))
+    assert answer.status_code == 200, answer.text
+    settled: dict[str, Any] = answer.json()
+    return settled
+
+
+async def test_without_a_change_nothing_is_listed(doctor: Person, patient: Person) -> None:
+    await patient.book(doctor, "2026-12-08T16:00:00Z")
+    assert await changes_of(doctor) == []
+    assert await settle(doctor, "local_time") == {"settled": [], "failed": [], "remaining": 0}
+
+
+async def test_what_was_agreed_stays_known(doctor: Person, patient: Person, change: Change) -> None:
+    booked = await patient.book(doctor, "2026-12-08T16:00:00Z")
+    change(HOUR_LATER)
+    [listed] = await changes_of(doctor)
+    assert (listed["id"], listed["start_time"]) == (booked["id"], "2026-12-08T16:00:00Z")
+    assert (listed["agreed_local_start"], listed["agreed_time_zone"]) == ("2026-12-08T09:00:00", ZONE)
+
+
+async def test_the_list_has_pages(doctor: Person, patient: Person, change: Change) -> None:
+    booked = [(await patient.book(doctor, f"2026-12-0{day}T17:00:00Z"))["id"] for day in (7, 8, 9)]
+    change(HOUR_LATER)
+    first = await doctor.get("/doctors/me/clock-changes?limit=2")
+    second = await doctor.get(first.links["next"]["url"])
+    assert [each["id"] for each in (*first.json(), *second.json())] == booked
+    assert "next" not in second.links
+
+
+@pytest.mark.parametrize(
+    ("rule", "starts"),
+    [
+        (HOUR_EARLIER, ["2026-12-08T17:00:00Z", "2026-12-08T17:30:00Z", "2026-12-08T18:00:00Z"]),
+        (HOUR_LATER, ["2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"]),
+    ],
+)
+async def test_the_local_time_is_kept_for_all_at_once(
+    doctor: Person, join: Join, change: Change, rule: str, starts: list[str]
+) -> None:
+    """Each visit makes room for the next, whichever way they move."""
+    patients = [await join("patient") for _ in range(3)]
+    times = ["2026-12-08T16:00:00Z", "2026-12-08T16:30:00Z", "2026-12-08T17:00:00Z"]
+    booked = [
+        (await each.book(doctor, start, f"2026-12-08T{end}:00Z"))["id"]
+        for each, start, end in zip(patients, times, ("16:30", "17:00", "17:30"), strict=True)
+    ]
+    change(rule)
+    settled = await settle(doctor, "local_time")
+    assert (settled["failed"], settled["remaining"]) == ([], 0)
+    moved = {each["id"]: each for each in settled["settled"]}
+    assert [moved[each]["start_time"] for each in booked] == starts
+    assert {each["version"] for each in moved.values()} == {2}
+    assert await changes_of(doctor) == []
+    history = (await patients[0].get(f"/appointments/{booked[0]}/history")).json()
+    assert [(each["version"], each["start_time"], each["changed_by"]) for each in history] == [
+        (1, times[0], patients[0].id),
+        (2, starts[0], doctor.id),
+    ]
+
+
+async def test_the_instant_is_kept(doctor: Person, patient: Person, change: Change) -> None:
+    booked = await patient.book(doctor, "2026-12-08T16:00:00Z")
+    change(HOUR_LATER)
+    [kept] = (await settle(doctor, "instant"))["settled"]
+    assert (kept["id"], kept["start_time"], kept["version"]) == (booked["id"], "2026-12-08T16:00:00Z", 2)
+    assert await changes_of(doctor) == []
+    change(HOUR_EARLIER)
+    [listed] = await changes_of(doctor)
+    assert listed["agreed_local_start"] == "2026-12-08T10:00:00"
+
+
+async def test_one_is_settled_and_the_others_stay(doctor: Person, patient: Person, change: Change) -> None:
+    first, second = [(await patient.book(doctor, f"2026-12-0{day}T17:00:00Z"))["id"] for day in (7, 8)]
+    change(HOUR_LATER)
+    settled = await settle(doctor, "local_time", second)
+    assert ([each["id"] for each in settled["settled"]], settled["remaining"]) == ([second], 1)
+    assert [each["id"] for each in await changes_of(doctor)] == [first]
+    body = {"keep": "instant", "appointment_ids": [first, second]}
+    problem(await doctor.post("/doctors/me/clock-changes", body), 404, "not_found")
+    assert [each["id"] for each in await changes_of(doctor)] == [first]
+
+
+async def test_what_has_no_room_stays_and_is_named(doctor: Person, join: Join, patient: Person, change: Change) -> None:
+    """The agreed time is taken by a visit that was booked after the change; another one succeeds."""
+    blocked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
+    free = (await patient.book(doctor, "2026-12-09T17:00:00Z"))["id"]
+    change(HOUR_LATER)
+    await (await join("patient")).book(doctor, "2026-12-08T16:00:00Z")
+    settled = await settle(doctor, "local_time")
+    assert settled["failed"] == [{"appointment_id": blocked, "code": "slot_taken"}]
+    assert ([each["id"] for each in settled["settled"]], settled["remaining"]) == ([free], 1)
+    assert (await patient.get(f"/appointments/{blocked}")).json()["start_time"] == "2026-12-08T17:00:00Z"
+
+
+async def test_the_patient_is_elsewhere_then(doctor: Person, join: Join, patient: Person, change: Change) -> None:
+    other = await join("doctor", name="Dr Other")
+    await other.open("2026-12-08T16:00:00Z", "2026-12-08T17:00:00Z")
+    booked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
+    await patient.book(other, "2026-12-08T16:00:00Z")
+    change(HOUR_LATER)
+    settled = await settle(doctor, "local_time")
+    assert settled["failed"] == [{"appointment_id": booked, "code": "patient_busy"}]
+
+
+async def test_a_time_that_has_passed_is_not_kept(
+    doctor: Person, patient: Person, change: Change, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T11:00:00Z")
+    booked = (await patient.book(doctor, "2026-12-01T09:00:00Z"))["id"]
+    change(HOUR_LATER)
+    clock.advance(minutes=15)
+    assert (await settle(doctor, "local_time"))["failed"] == [{"appointment_id": booked, "code": "in_the_past"}]
+
+
+async def test_a_hold_is_in_the_way_until_it_ends(
+    doctor: Person, join: Join, patient: Person, change: Change, clock: SetClock
+) -> None:
+    booked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
+    change(HOUR_LATER)
+    held = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
+    assert (await (await join("patient")).post("/holds", held)).status_code == 201
+    assert (await settle(doctor, "local_time"))["failed"] == [{"appointment_id": booked, "code": "slot_taken"}]
+    clock.advance(minutes=6)
+    assert (await settle(doctor, "local_time"))["failed"] == []
+
+
+async def test_a_moved_visit_has_the_time_to_which_it_was_moved(
+    doctor: Person, patient: Person, change: Change
+) -> None:
+    booked = await patient.book(doctor, "2026-12-08T17:00:00Z")
+    change(HOUR_LATER)
+    moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": "2026-12-08T18:00:00Z"})
+    assert moved.status_code == 200, moved.text
+    assert await changes_of(doctor) == []
+
+
+async def test_a_doctor_who_moves_changes_nothing_that_was_agreed(
+    doctor: Person, patient: Person, change: Change
+) -> None:
+    await patient.book(doctor, "2026-12-08T17:00:00Z")
+    await doctor.change(time_zone="Europe/Berlin")
+    assert await changes_of(doctor) == []
+    change(HOUR_LATER)
+    [listed] = await changes_of(doctor)
+    assert (listed["time_zone"], listed["agreed_time_zone"]) == ("Europe/Berlin", ZONE)
+
+
+async def test_cancelled_visits_and_those_of_others_are_not_listed(
+    doctor: Person, join: Join, patient: Person, change: Change
+) -> None:
+    cancelled = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
+    await patient.post(f"/appointments/{cancelled}/cancel", {"reason": "A cold"})
+    other = await join("doctor", name="Dr Other", time_zone=ZONE)
+    change(HOUR_LATER)
+    assert await changes_of(doctor) == []
+    assert await changes_of(other) == []
+
+
+async def test_a_zone_that_is_gone_is_not_compared(doctor: Person, patient: Person, sessions: Sessions) -> None:
+    await patient.book(doctor, "2026-12-08T17:00:00Z")
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE appointments SET agreed_time_zone = 'Mars/Olympus'"))
+    assert await changes_of(doctor) == []
+
+
+async def test_the_job_names_the_doctors_concerned(
+    doctor: Person,
+    patient: Person,
+    change: Change,
+    sessions: Sessions,
+    clock: SetClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "app.services.time_zones")
+    await patient.book(doctor, "2026-12-08T17:00:00Z")
+    change(HOUR_LATER)
+    await apply_once(sessions, clock)
+    [line] = caplog.messages
+    assert (
+        line
+        == f"time zones {IANA_VERSION}: visits of doctor {doctor.id} with another time on the clock than was agreed: 1"
+    )
+
+
+@pytest.mark.parametrize("body", [{}, {"keep": "both"}, {"keep": "instant", "appointment_ids": []}])
+async def test_bad_requests_are_refused(doctor: Person, body: dict[str, Any]) -> None:
+    problem(await doctor.post("/doctors/me/clock-changes", body), 422, "invalid_request")
