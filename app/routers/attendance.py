@@ -82,7 +82,7 @@ async def no_show(
 @router.post(
     "/appointments/{appointment_id:uuid}/undo",
     response_model=wire.Appointment,
-    responses=changing(*UNDO_REFUSALS, "request_in_flight", "key_reused"),
+    responses=changing(*UNDO_REFUSALS, "unknown_time_zone", "request_in_flight", "key_reused"),
 )
 async def undo_status_change(
     appointment_id: UUID,

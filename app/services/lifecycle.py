@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
@@ -126,7 +125,7 @@ def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal 
         to_instant(appointment.end_time),
         to_instant(appointment.changed_at or appointment.created_at),
         to_instant(now),
-        ZoneInfo(appointment.time_zone),
+        appointment.zone,
     )
 
 
