@@ -81,7 +81,10 @@ PAGES: Table = {
     ],
     "/office/users/{user_id:uuid}/profile-change": [(ADMIN, "/office/users/{colleague}/profile-change")],
     "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],
-    "/office/trail": [(ADMIN, "/office/trail"), (ADMIN, "/office/trail?patient={patient}&actor=&action=no_such_thing")],
+    "/office/trail": [
+        (ADMIN, "/office/trail"),
+        (ADMIN, "/office/trail?patient={patient}&actor=&action=reinstate_user"),
+    ],
 }
 """By the path of the route: who looks at it, and where; in braces are the ids of ``World``."""
 NO_PAGES = {"/start", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
