@@ -115,7 +115,7 @@ async def test_visit_types_of_one_name_stay_and_no_more_can_have_it(engine: Asyn
     offer = (
         "INSERT INTO visit_types (id, doctor_id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, "
         f"mode, min_notice_minutes, created_at, withdrawn_at) VALUES ('{{id}}', '{DOCTOR}', '{{name}}', 20, 0, 0, "
-        "'video', 0, '{{2026-01-01 00:00}}', {withdrawn})"
+        "'video', 0, '{2026-01-01 00:00}', {withdrawn})"
     )
     named = (
         (BOOKED, "Check-up", "'{2026-01-02 00:00}'"),
