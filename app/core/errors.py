@@ -68,14 +68,14 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),
     "too_many_visits": (
         Kind.CONFLICT,
-        "You have as many upcoming visits as can be booked online. Cancel one first, or call the practice.",
+        "You have as many upcoming visits as can be booked online. Cancel one first.",
     ),
     "too_many_cancellations": (
         Kind.CONFLICT,
-        "You have cancelled too many visits to book online today. Try again tomorrow, or call the practice.",
+        "You have cancelled too many visits to book online today. Try again tomorrow.",
     ),
-    "already_started": (Kind.CONFLICT, "The appointment has started; please call the practice."),
-    "too_late": (Kind.CONFLICT, "It is too late to change this online. Patients can call the practice."),
+    "already_started": (Kind.CONFLICT, "The appointment has started. Only the doctor can still cancel or move it."),
+    "too_late": (Kind.CONFLICT, "It is too late to change this. The doctor can still change a visit that is not over."),
     "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
     "doctor_not_confirmed": (Kind.CONFLICT, "The doctor has not confirmed their e-mail address yet."),

@@ -65,7 +65,7 @@ async def resend_confirmation(
         return _go_on(page, form.value("next"))
     # Counted already: it must not be counted again, and left out, after the answer.
     tasks.add_task(page.resources.mailer, email_confirmation_mail(*requested))
-    return page.redirect(page.confirm_email_path(form.value("next")), page.gettext("A new code is on its way."), "note")
+    return page.redirect(page.confirm_email_path(form.value("next")), page.gettext("We have sent a new code."), "note")
 
 
 def _go_on(page: SignedInPage, wanted: str) -> Response:

@@ -39,6 +39,11 @@ def keep(page: Page, response: Response, name: str, fields: Mapping[str, str], o
         page.cookies.seal(response, DRAFT, [name, of, kept], page.now, LASTS)
 
 
+def is_kept(page: Page) -> bool:
+    """Whether a form waits for the visitor to sign in."""
+    return page.cookies.unseal(DRAFT, page.now, LASTS) is not None
+
+
 def drop(page: Page, response: Response) -> None:
     """Forgets what was kept, for it is done."""
     if page.cookies.get(DRAFT) is not None:

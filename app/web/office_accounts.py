@@ -102,9 +102,9 @@ ACTS: Mapping[ActName, Act] = {
         N_("Show the visits"),
         N_(
             "Administrators have no part in visits, and see none but in an emergency. That you looked, and why, is "
-            "kept in the audit trail for ever, and the patient can read it."
+            "kept in the audit trail, and the patient can read it."
         ),
-        N_("You see these visits for ten minutes. Each look is in the audit trail."),
+        N_("You see these visits for ten minutes. That you looked is in the audit trail."),
         is_grave=True,
         once=False,
     ),

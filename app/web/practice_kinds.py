@@ -76,7 +76,7 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, session: DbSession,
     if page.actor.waits_for_approval:
         told = page.gettext("Saved. Patients can book it once an administrator has approved your account.")
     else:
-        told = page.gettext("Patients can book this kind of visit now.")
+        told = page.gettext("You offer this kind of visit now.")
     return page.redirect(_row(offered.id), told)
 
 

@@ -77,7 +77,7 @@ def for_whom(scope: Scope, problem: ProblemAnswer) -> Response:
     if problem.code in {"not_authenticated", "log_in_again"}:
         told = explain(page.words, problem.code)
         if problem.code == "not_authenticated" and not page.cookies.get(SESSION):
-            told = page.gettext("Sign in, or make an account, to go on. What you have chosen is not lost.")
+            told = page.gettext("Sign in, or create an account, to go on.")
         return page.redirect(f"/sign-in?{urlencode({'next': page.path})}", told, "note")
     if problem.code == "set_up_second_factor":
         return page.redirect("/my/account/second-factor", explain(page.words, problem.code), "note")

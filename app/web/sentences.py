@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {
     "email_taken": N_("There is an account with this e-mail address already. Sign in, or choose a new password."),
     "name_taken": N_("You offer a kind of visit with this name already. Choose another name."),
     "availability_overlaps": N_("This overlaps other hours of yours. Change one of them."),
-    "slot_taken": N_("Somebody else has just taken this time. Choose another one."),
+    "slot_taken": N_("This time has just been taken. Choose another one."),
     "outside_availability": N_("The doctor has no hours at this time. Choose another one."),
     "time_off": N_("The doctor is away at this time. Choose another one."),
     "in_the_past": N_("This time has passed. Choose a later one."),
@@ -41,14 +41,10 @@ SENTENCES: Mapping[str, str] = {
     "visit_type_required": N_("Choose what kind of visit you need."),
     "wrong_length": N_("The visit has another length by now. Choose a time again."),
     "patient_busy": N_("You have another appointment at this time. Choose another time, or move that one."),
-    "too_many_visits": N_(
-        "You have as many upcoming visits as can be booked online. Cancel one first, or call the practice."
-    ),
-    "too_many_cancellations": N_(
-        "You have cancelled too many visits to book online today. Try again tomorrow, or call the practice."
-    ),
-    "already_started": N_("The visit has begun. Call the practice if you cannot come."),
-    "too_late": N_("It is too late to change this here. Call the practice."),
+    "too_many_visits": N_("You have as many upcoming visits as can be booked online. Cancel one first."),
+    "too_many_cancellations": N_("You have cancelled too many visits to book online today. Try again tomorrow."),
+    "already_started": N_("The visit has begun, so you can no longer change it online."),
+    "too_late": N_("It is too late to change this online."),
     "too_early": N_("It is too early for this; the visit lies ahead."),
     "wrong_status": N_("This is not possible any more: the appointment has changed since. Here is how it is now."),
     "doctor_not_confirmed": N_("This doctor has not confirmed their e-mail address yet. Wait until they have."),
@@ -68,14 +64,14 @@ SENTENCES: Mapping[str, str] = {
     "foreign_form": N_(
         "This form is too old, or your browser keeps no cookies for us. Go back, load the page, and send it again."
     ),
-    "busy": N_("We are very busy at the moment. Nothing was changed; try again in a few seconds."),
+    "busy": N_("We are very busy at the moment. Try again in a few seconds."),
     "no_such_path": N_("There is no such page. The address may be wrong, or the page has moved."),
     "method_not_allowed": N_("There is no such page. The address may be wrong, or the page has moved."),
     "body_too_slow": N_("Your message took too long to arrive. Try again."),
     "head_too_slow": N_("Your request took too long to arrive. Try again."),
     "head_too_large": N_("Your browser sent too much. Delete the cookies of this site, then try again."),
     "body_too_large": N_("This is too much text. Shorten it, and send it again."),
-    "internal_error": N_("Something went wrong on our side. Nothing was changed; try again in a moment."),
+    "internal_error": N_("Something went wrong on our side. Check whether your change was saved, then try again."),
 }
 """For each code of ``PROBLEMS``."""
 

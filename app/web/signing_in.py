@@ -22,7 +22,7 @@ from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
 from app.services import accounts, confirmation, sessions
 from app.web.booking import PICK, hold_picked
-from app.web.drafts import drop
+from app.web.drafts import drop, is_kept
 from app.web.forms import Form, SentForm, refuse
 from app.web.pages import local_path
 from app.web.routes import page_router
@@ -58,7 +58,8 @@ class NewPatient(Body):
 @router.get("/sign-in")
 async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
     """Asks for address and password."""
-    return page.render("sign_in.html", form=Form({"next": local_path(next_) or ""}), asks_code=False)
+    form = Form({"next": local_path(next_) or ""})
+    return page.render("sign_in.html", form=form, asks_code=False, is_draft_kept=is_kept(page))
 
 
 @router.post("/sign-in")
@@ -107,7 +108,7 @@ async def start(page: AnyPage) -> Response:
 @router.get("/register")
 async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
     """Asks who somebody is."""
-    return page.render("register.html", form=Form({"next": local_path(next_) or ""}))
+    return page.render("register.html", form=Form({"next": local_path(next_) or ""}), is_draft_kept=is_kept(page))
 
 
 @router.post("/register")
@@ -166,9 +167,10 @@ async def forgot_password(
     if mail:
         # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
-    return page.redirect(
-        "/reset", page.gettext("If there is an account with this address, a message with a code is on its way."), "note"
+    told = page.gettext(
+        "If there is an account with this address, we have sent a code to it. We send only a few codes an hour."
     )
+    return page.redirect("/reset", told, "note")
 
 
 @router.get("/reset")

@@ -80,4 +80,4 @@ async def test_what_has_no_room_stays(forms: Forms, client: httpx2.AsyncClient, 
     await forms.sign_in(doctor)
     await forms.send(PATH, keep="local_time")
     shown = (await client.get(PATH)).text
-    assert "1 visit is settled. 1 visit stays as it is: Somebody else has just taken this time." in shown
+    assert "1 visit is settled. 1 visit stays as it is: This time has just been taken." in shown

@@ -89,9 +89,9 @@ async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient
         await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
     await asyncio.gather(*(tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click() for tab in tabs))
     headings = [await tab.heading() for tab in tabs]
-    assert sorted(headings) == ["Book this visit", "Somebody was faster"]
-    loser = tabs[headings.index("Somebody was faster")]
-    assert "Somebody else has just taken this time. Choose another one." in await loser.text()
+    assert sorted(headings) == ["Book this visit", "This time has just been taken"]
+    loser = tabs[headings.index("This time has just been taken")]
+    assert "This time has just been taken. Choose another one." in await loser.text()
     await loser.page.get_by_role("button", name="11:00, Tuesday 8 December").click()
     assert await loser.heading() == "Book this visit"
 
@@ -109,7 +109,7 @@ async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
     assert (await rival.post("/appointments", body)).status_code == 201
     await tab.fill(reason="A mole\nthat itches")
     await tab.press("Book the visit")
-    assert await tab.heading() == "Somebody was faster"
+    assert await tab.heading() == "This time has just been taken"
     await tab.page.locator(".slots button").first.click()
     assert await tab.page.locator("[name=reason]").input_value() == "A mole\nthat itches"
     await tab.go(confirming)

@@ -42,7 +42,7 @@ async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
     await approve(admin, doctor)
     assert "still has to approve" not in (await client.get("/practice/day")).text
     await forms.send("/practice/profile/kinds/new", **kind | {"name": "Talk"}, **more)
-    assert "Patients can book this kind of visit now." in (await client.get("/practice/profile/kinds")).text
+    assert "You offer this kind of visit now." in (await client.get("/practice/profile/kinds")).text
 
 
 async def test_an_administrator_accepts_or_declines_a_new_name(
