@@ -254,12 +254,12 @@ BriefActor = Annotated[Actor, Depends(require(*Role, setting_up=True, find=find_
 
 
 def require_fresh(
-    *, setting_up: bool, find: Callable[..., Awaitable[Actor | None]] = find_viewer
+    *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
 ) -> Callable[..., Awaitable[Actor]]:
-    """A dependency on a caller of any role who has logged in within the last ten minutes."""
+    """A dependency on a caller with one of these roles who has logged in within the last ten minutes."""
 
     async def authenticate_anew(
-        caller: Annotated[Actor, Depends(require(*Role, setting_up=setting_up, find=find))], now: Now
+        caller: Annotated[Actor, Depends(require(*roles, setting_up=setting_up, find=find))], now: Now
     ) -> Actor:
         check_fresh(caller, now)
         return caller
@@ -274,10 +274,12 @@ def check_fresh(caller: Actor, now: datetime) -> None:
         raise DomainError("log_in_again")
 
 
-FreshActor = Annotated[Actor, Depends(require_fresh(setting_up=False))]
+FreshActor = Annotated[Actor, Depends(require_fresh(*Role))]
 """An ``AnyActor`` who has logged in within the last ten minutes."""
-FreshAccountActor = Annotated[Actor, Depends(require_fresh(setting_up=True))]
+FreshAccountActor = Annotated[Actor, Depends(require_fresh(*Role, setting_up=True))]
 """An ``AccountActor`` who has."""
+FreshAdminActor = Annotated[Actor, Depends(require_fresh(Role.ADMIN))]
+"""An ``AdminActor`` who has."""
 
 
 DEVICE = "device"

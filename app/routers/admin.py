@@ -1,4 +1,7 @@
-"""For administrators."""
+"""For administrators.
+
+Decisions about other people's accounts ask for a log-in within the last ten minutes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
 from pydantic import TypeAdapter
 
 from app.adapters.mail import second_factor_removed_mail
-from app.core.dependencies import AdminActor, AppResources, DbSession, Now
+from app.core.dependencies import AdminActor, AppResources, DbSession, FreshAdminActor, Now
 from app.core.permissions import Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
@@ -29,7 +32,15 @@ router = APIRouter(prefix="/admin", tags=["Administration"], route_class=StrictR
 
 _KEY = TypeAdapter(UUID)
 _ERRORS = ("not_authenticated", "wrong_role", "not_found")
-_DECISION_ERRORS = (*_ERRORS, "request_in_flight", "body_too_large", "key_reused", "invalid_request", "busy")
+_DECISION_ERRORS = (
+    *_ERRORS,
+    "log_in_again",
+    "request_in_flight",
+    "body_too_large",
+    "key_reused",
+    "invalid_request",
+    "busy",
+)
 
 
 @router.get(
@@ -79,7 +90,7 @@ async def get_account(user_id: UUID, _: AdminActor, session: DbSession, trail: T
 async def approve_doctor(
     user_id: UUID,
     body: wire.Decision,
-    _: AdminActor,
+    _: FreshAdminActor,
     resources: AppResources,
     session: DbSession,
     now: Now,
@@ -123,7 +134,13 @@ def _change(standing: Standing) -> wire.ProfileChange:
     responses=responses(*_DECISION_ERRORS),
 )
 async def accept_profile_change(
-    user_id: UUID, change_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
+    user_id: UUID,
+    change_id: UUID,
+    body: wire.Decision,
+    _: FreshAdminActor,
+    session: DbSession,
+    trail: Trail,
+    __: Idempotent,
 ) -> AccountRecord:
     """Accept the name and specialty that a doctor wants: patients see them from now on.
 
@@ -138,7 +155,13 @@ async def accept_profile_change(
     responses=responses(*_DECISION_ERRORS),
 )
 async def decline_profile_change(
-    user_id: UUID, change_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
+    user_id: UUID,
+    change_id: UUID,
+    body: wire.Decision,
+    _: FreshAdminActor,
+    session: DbSession,
+    trail: Trail,
+    __: Idempotent,
 ) -> AccountRecord:
     """Decline the name and specialty that a doctor wants: patients go on seeing what they see."""
     return note(trail, await profile_review.decline_change(session, user_id, change_id), body.reason)
@@ -150,7 +173,13 @@ async def decline_profile_change(
     responses=responses(*_DECISION_ERRORS, "not_yourself"),
 )
 async def suspend_user(
-    user_id: UUID, body: wire.Decision, actor: AdminActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+    user_id: UUID,
+    body: wire.Decision,
+    actor: FreshAdminActor,
+    session: DbSession,
+    now: Now,
+    trail: Trail,
+    _: Idempotent,
 ) -> AccountRecord:
     """Keep somebody out: her sessions end at once. A doctor is no longer listed; what is booked with her stays."""
     return note(trail, await administration.suspend_user(session, actor, user_id, now), body.reason)
@@ -158,7 +187,7 @@ async def suspend_user(
 
 @router.post("/users/{user_id:uuid}/reinstate", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
 async def reinstate_user(
-    user_id: UUID, body: wire.Decision, _: AdminActor, session: DbSession, trail: Trail, __: Idempotent
+    user_id: UUID, body: wire.Decision, _: FreshAdminActor, session: DbSession, trail: Trail, __: Idempotent
 ) -> AccountRecord:
     """Let somebody in again who was suspended."""
     return note(trail, await administration.reinstate_user(session, user_id), body.reason)
@@ -167,9 +196,9 @@ async def reinstate_user(
 @router.delete(
     "/users/{user_id:uuid}/sessions",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_ERRORS, "invalid_request", "busy"),
+    responses=responses(*_ERRORS, "log_in_again", "invalid_request", "busy"),
 )
-async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> None:
+async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, session: DbSession, trail: Trail) -> None:
     """Log somebody out everywhere."""
     note(trail, await administration.end_sessions(session, user_id))
 
@@ -177,11 +206,11 @@ async def end_sessions_of_user(user_id: UUID, _: AdminActor, session: DbSession,
 @router.delete(
     "/users/{user_id:uuid}/second-factor",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_ERRORS, "not_yourself", "invalid_request", "busy"),
+    responses=responses(*_ERRORS, "log_in_again", "not_yourself", "invalid_request", "busy"),
 )
 async def remove_second_factor_of_user(
     user_id: UUID,
-    actor: AdminActor,
+    actor: FreshAdminActor,
     resources: AppResources,
     session: DbSession,
     tasks: BackgroundTasks,
@@ -197,9 +226,9 @@ async def remove_second_factor_of_user(
         send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
 
 
-@router.post("/break-glass", responses=responses(*_ERRORS, "body_too_large", "invalid_request", "busy"))
+@router.post("/break-glass", responses=responses(*_ERRORS, "log_in_again", "body_too_large", "invalid_request", "busy"))
 async def break_glass(
-    body: wire.BreakGlass, _: AdminActor, session: DbSession, now: Now, trail: Trail
+    body: wire.BreakGlass, _: FreshAdminActor, session: DbSession, now: Now, trail: Trail
 ) -> wire.PatientFile:
     """See a patient and her visits in an emergency.
 

@@ -50,9 +50,9 @@ def drop(page: Page, response: Response) -> None:
         page.cookies.drop(response, DRAFT)
 
 
-def restore(page: SignedInPage, name: str) -> Form:
-    """The form that was kept for this route and this person; an empty one if there is none."""
+def restore(page: SignedInPage, *names: str) -> Form:
+    """The form that was kept for this person and one of these routes; an empty one if there is none."""
     match page.cookies.unseal(DRAFT, page.now, LASTS):
-        case [kept_name, of, dict(fields)] if kept_name == name and of in {None, str(page.actor.id)}:
+        case [kept_name, of, dict(fields)] if kept_name in names and of in {None, str(page.actor.id)}:
             return Form(fields)
     return Form()

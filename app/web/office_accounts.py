@@ -23,11 +23,12 @@ from app.routers.paging import read_cursor, write_cursor
 from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
 from app.services import administration
+from app.web.drafts import drop, restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.languages import N_
 from app.web.pages import Page
 from app.web.routes import page_router
-from app.web.visitors import AdminPage
+from app.web.visitors import AdminPage, FreshAdminPage
 
 router = page_router()
 
@@ -48,6 +49,8 @@ _MOST_LISTED, _MOST_WAITING = 30, 10
 class Act:
     """Something that is decided about an account, on a page of its own that says what it means."""
 
+    operation: str
+    """The name of its route."""
     button: str
     meaning: str
     told: str
@@ -61,11 +64,13 @@ class Act:
 type ActName = Literal["approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "break-glass"]
 ACTS: Mapping[ActName, Act] = {
     "approve": Act(
+        "approve_doctor",
         N_("Approve"),
         N_("Patients find this doctor and can book as soon as there are hours."),
         N_("Approved: patients can find this doctor now."),
     ),
     "suspend": Act(
+        "suspend_user",
         N_("Suspend"),
         N_(
             "All sessions end at once, and signing in does not work any more. A doctor is no longer listed; what is "
@@ -75,11 +80,13 @@ ACTS: Mapping[ActName, Act] = {
         is_grave=True,
     ),
     "reinstate": Act(
+        "reinstate_user",
         N_("Reinstate"),
         N_("Signing in works again, with the password there was. A doctor who was approved is listed again."),
         N_("Reinstated: signing in works again."),
     ),
     "end-sessions": Act(
+        "end_sessions_of_user",
         N_("End all sessions"),
         N_("Signs this account out on all devices. Signing in again works at once."),
         N_("All sessions have ended."),
@@ -88,6 +95,7 @@ ACTS: Mapping[ActName, Act] = {
         once=False,
     ),
     "remove-second-factor": Act(
+        "remove_second_factor_of_user",
         N_("Remove the second factor"),
         N_(
             "For somebody who has lost the app and the recovery codes: make sure that it is really this person who "
@@ -99,6 +107,7 @@ ACTS: Mapping[ActName, Act] = {
         once=False,
     ),
     "break-glass": Act(
+        "break_glass",
         N_("Show the visits"),
         N_(
             "Administrators have no part in visits, and see none but in an emergency. That you looked, and why, is "
@@ -174,7 +183,7 @@ async def get_account(
     """One account; with ``act``, what that would mean, to be confirmed."""
     account = note(trail, await accounts.get_account(session, user_id))
     if act:
-        return page.render("office_decision.html", **_decision(account, act), form=Form())
+        return page.render("office_decision.html", **_decision(account, act), form=restore(page, ACTS[act].operation))
     return page.render(
         "office_account.html",
         account=account,
@@ -221,12 +230,14 @@ async def deciding(
 
 
 def _done(page: Page, user_id: UUID, name: ActName) -> Response:
-    return page.redirect(f"/office/users/{user_id}", page.gettext(ACTS[name].told))
+    response = page.redirect(f"/office/users/{user_id}", page.gettext(ACTS[name].told))
+    drop(page, response)
+    return response
 
 
 @router.post("/office/users/{user_id:uuid}/approve")
 async def approve_doctor(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Lists a doctor."""
     async with deciding(page, session, form, trail, user_id, "approve"):
@@ -237,7 +248,7 @@ async def approve_doctor(
 
 @router.post("/office/users/{user_id:uuid}/suspend")
 async def suspend_user(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Keeps somebody out."""
     async with deciding(page, session, form, trail, user_id, "suspend"):
@@ -248,7 +259,7 @@ async def suspend_user(
 
 @router.post("/office/users/{user_id:uuid}/reinstate")
 async def reinstate_user(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Lets somebody in again."""
     async with deciding(page, session, form, trail, user_id, "reinstate"):
@@ -259,7 +270,7 @@ async def reinstate_user(
 
 @router.post("/office/users/{user_id:uuid}/end-sessions")
 async def end_sessions_of_user(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail
 ) -> Response:
     """Signs somebody out everywhere; an administrator herself, too."""
     async with deciding(page, session, form, trail, user_id, "end-sessions"):
@@ -269,7 +280,7 @@ async def end_sessions_of_user(
 
 @router.post("/office/users/{user_id:uuid}/remove-second-factor")
 async def remove_second_factor_of_user(
-    page: AdminPage,
+    page: FreshAdminPage,
     user_id: UUID,
     form: SentForm,
     resources: AppResources,

@@ -13,12 +13,15 @@ from app.routers.admin import note
 from app.routers.trail import Trail
 from app.schemas import admin as wire
 from app.services import profile_review
+from app.web.drafts import drop, restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.pages import Page
 from app.web.routes import page_router
-from app.web.visitors import AdminPage
+from app.web.visitors import AdminPage, FreshAdminPage
 
 router = page_router()
+
+_DECISIONS = ("accept_profile_change", "decline_profile_change")
 
 
 class ChangeDecision(wire.Decision):
@@ -34,27 +37,33 @@ async def show_profile_change(page: AdminPage, user_id: UUID, session: DbSession
     standing = await get_standing(session, user_id)
     if standing.change is None:
         return page.redirect(f"/office/users/{user_id}", page.gettext("No change waits for review."), "note")
-    return page.render("office_review.html", standing=standing, user_id=user_id, form=Form())
+    return page.render("office_review.html", standing=standing, user_id=user_id, form=restore(page, *_DECISIONS))
 
 
 @router.post("/office/users/{user_id:uuid}/profile-change/accept")
 async def accept_profile_change(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Patients see the change from now on."""
     async with _deciding(page, session, form, user_id) as typed:
         note(trail, await profile_review.accept_change(session, user_id, typed.change), typed.reason)
-    return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted: patients see it now."))
+    return _done(page, user_id, page.gettext("Accepted: patients see it now."))
 
 
 @router.post("/office/users/{user_id:uuid}/profile-change/decline")
 async def decline_profile_change(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, trail: Trail, _: Once
 ) -> Response:
     """Patients go on seeing what they see."""
     async with _deciding(page, session, form, user_id) as typed:
         note(trail, await profile_review.decline_change(session, user_id, typed.change), typed.reason)
-    return page.redirect(f"/office/users/{user_id}", page.gettext("Declined: patients see what they saw before."))
+    return _done(page, user_id, page.gettext("Declined: patients see what they saw before."))
+
+
+def _done(page: Page, user_id: UUID, told: str) -> Response:
+    response = page.redirect(f"/office/users/{user_id}", told)
+    drop(page, response)
+    return response
 
 
 @asynccontextmanager

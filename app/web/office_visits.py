@@ -13,12 +13,13 @@ from app.schemas import admin as wire
 from app.schemas.fields import Cursor
 from app.services import administration
 from app.web.clocks import find_zones_in_play
+from app.web.drafts import drop
 from app.web.forms import SentForm
 from app.web.lists import cut_list
 from app.web.office_accounts import ACTS, deciding
 from app.web.pages import SignedInPage
 from app.web.routes import page_router
-from app.web.visitors import AdminPage
+from app.web.visitors import AdminPage, FreshAdminPage
 
 router = page_router()
 
@@ -31,7 +32,7 @@ _STAYS_BROKEN = timedelta(minutes=10)
 
 @router.post("/office/users/{user_id:uuid}/break-glass")
 async def break_glass(
-    page: AdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail
 ) -> Response:
     """Takes the reason; what it opens is a page that can be looked at again, for ten minutes."""
     async with deciding(page, session, form, trail, user_id, "break-glass"):
@@ -39,6 +40,7 @@ async def break_glass(
         await administration.break_glass(session, user_id, now)
     _note(trail, user_id, why)
     response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_LOOK.told), "note")
+    drop(page, response)
     page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _STAYS_BROKEN)
     return response
 

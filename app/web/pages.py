@@ -124,11 +124,16 @@ class Page:
         """Where the page is, to come back to: with its query, or where a form is shown that was sent."""
         url = self.request.url
         if self.request.method == "GET":
-            return f"{url.path}?{url.query}" if url.query else url.path
+            return _with_query(url.path, url.query)
         if "GET" in methods_of(self.request):
             return url.path
         before = urlsplit(self.request.headers.get("Referer", ""))
-        return local_path(before.path) or "/" if before.netloc == url.netloc else "/"
+        if before.netloc != url.netloc:
+            return "/"
+        if before.path == url.path:
+            # A form that was refused stands at the address that it was sent to, which is below that of its page.
+            return local_path(_with_query(url.path.rpartition("/")[0], url.query)) or "/"
+        return local_path(_with_query(before.path, before.query)) or "/"
 
     @property
     def home(self) -> str:
@@ -212,6 +217,10 @@ def make_page(request: Request, viewer: Actor | None) -> Page:
         words=Words(locale, (now.astimezone(zone) if zone else now).date()),
         zone=zone,
     )
+
+
+def _with_query(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
 
 
 def local_path(wanted: str | None) -> str | None:

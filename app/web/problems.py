@@ -47,7 +47,7 @@ def add_handlers(app: FastAPI) -> None:
 def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def on_error(request: Request, error: Exception) -> Response:
         answer = for_whom(request.scope, problem := await answer_programs(request, error))
-        has_to_wait = problem.code in {"not_authenticated", "email_not_confirmed"}
+        has_to_wait = problem.code in {"not_authenticated", "log_in_again", "email_not_confirmed"}
         # A body cannot be read twice: who has read it has nothing that is worth keeping.
         is_unread = request.method == "POST" and not hasattr(request.state, "form_read")
         if has_to_wait and is_unread and answer is not problem:

@@ -106,7 +106,9 @@ AccountPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, setting_up
 """Anybody who looks after her own account, even if the second factor that her role asks for is not set up yet."""
 BriefPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, setting_up=True, find=find_brief_visitor)))]
 """An ``AccountPage`` whose route holds no transaction while it works."""
-FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(setting_up=False, find=find_visitor)))]
+FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, find=find_visitor)))]
 """An ``AnyPage`` of somebody who has signed in within the last ten minutes."""
-FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(setting_up=True, find=find_visitor)))]
+FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, setting_up=True, find=find_visitor)))]
 """An ``AccountPage`` of somebody who has."""
+FreshAdminPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(Role.ADMIN, find=find_visitor)))]
+"""An ``AdminPage`` of somebody who has."""

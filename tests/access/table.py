@@ -53,6 +53,7 @@ _PATTERNS = {
     "patients":    "token ok     ok     role   role   role   token token token token token role   role   ok",
     "doctors":     "token role   role   ok     ok     role   token token token token token factor role   ok",
     "admins":      "token role   role   role   role   ok     token token token token token role   factor ok",
+    "fresh admins": "token role  role   role   role   ok     token token token token token role   factor again",
     # One object, which is somebody's:
     "parties":     "token ok     absent ok     absent absent token token token token token factor factor ok",
     "its patient": "token ok     absent role   role   role   token token token token token role   role   ok",
@@ -60,7 +61,7 @@ _PATTERNS = {
     "its session": "token ok     absent absent absent absent token token token token token absent absent ok",
 }
 # fmt: on
-_OWNERS = {"doctors": "doctor", "its doctor": "doctor", "admins": "administrator"}
+_OWNERS = {"doctors": "doctor", "its doctor": "doctor", "admins": "administrator", "fresh admins": "administrator"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +164,14 @@ TABLE = {
     "DELETE /holds/{hold_id}": Row("its patient", 204),
     "GET /admin/users": Row("admins"),
     "GET /admin/users/{user_id}": Row("admins"),
-    "POST /admin/users/{user_id}/approve": Row("admins"),
+    "POST /admin/users/{user_id}/approve": Row("fresh admins"),
     "GET /admin/profile-changes": Row("admins"),
-    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": Row("admins"),
-    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": Row("admins"),
-    "POST /admin/users/{user_id}/suspend": Row("admins"),
-    "POST /admin/users/{user_id}/reinstate": Row("admins"),
-    "DELETE /admin/users/{user_id}/sessions": Row("admins", 204),
-    "DELETE /admin/users/{user_id}/second-factor": Row("admins", 204),
-    "POST /admin/break-glass": Row("admins"),
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": Row("fresh admins"),
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": Row("fresh admins"),
+    "POST /admin/users/{user_id}/suspend": Row("fresh admins"),
+    "POST /admin/users/{user_id}/reinstate": Row("fresh admins"),
+    "DELETE /admin/users/{user_id}/sessions": Row("fresh admins", 204),
+    "DELETE /admin/users/{user_id}/second-factor": Row("fresh admins", 204),
+    "POST /admin/break-glass": Row("fresh admins"),
     "GET /admin/audit": Row("admins"),
 }

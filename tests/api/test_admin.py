@@ -1,5 +1,7 @@
 """What administrators decide."""
 
+from dataclasses import replace
+
 import httpx2
 import pyotp
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from tests.conftest import Confirm, Join, SetClock
-from tests.people import PASSWORD, Person, log_in, next_page, problem
+from tests.people import PASSWORD, Person, grant, log_in, next_page, problem
 
 WHY = {"reason": "Asked for by the clinic"}
 NOON = "2026-12-08T17:00:00Z"
@@ -137,6 +139,9 @@ async def test_nobody_removes_her_own_second_factor_without_a_log_in_of_a_moment
     await admin.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     clock.advance(minutes=11)
     problem(await admin.delete("/auth/second-factor"), 403, "log_in_again")
+    problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 403, "log_in_again")
+    granted = await grant(admin.client, admin.email, otp=pyotp.TOTP(secret).at(clock.time))
+    admin = replace(admin, token=granted["access_token"])
     problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 409, "not_yourself")
     assert (await admin.get("/auth/second-factor")).json()["enabled"]
 
@@ -178,3 +183,15 @@ class TestWhereDoctorsAreApproved:
     async def test_a_patient_needs_no_approval(self, patient: Person, join: Join) -> None:
         assert (await patient.get("/appointments")).json() == []
         assert (await (await join()).get("/auth/me")).status_code == 200
+
+
+async def test_decisions_ask_for_a_recent_log_in(admin: Person, patient: Person, clock: SetClock) -> None:
+    clock.advance(minutes=11)
+    account = f"/admin/users/{patient.id}"
+    for decision in ("approve", "suspend", "reinstate"):
+        problem(await admin.post(f"{account}/{decision}", WHY), 403, "log_in_again")
+    for what in ("sessions", "second-factor"):
+        problem(await admin.delete(f"{account}/{what}"), 403, "log_in_again")
+    problem(await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id}), 403, "log_in_again")
+    assert (await admin.get(account)).json()["status"] == "active"
+    assert (await (await admin.again()).post(f"{account}/suspend", WHY)).status_code == 200

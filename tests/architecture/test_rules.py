@@ -136,6 +136,7 @@ MARKERS = {
         "BriefActor",
         "FreshActor",
         "FreshAccountActor",
+        "FreshAdminActor",
     )
     for marker in [getattr(dependencies, name)]
 }
@@ -154,6 +155,7 @@ PAGES = {
         "BriefPage",
         "FreshPage",
         "FreshAccountPage",
+        "FreshAdminPage",
     )
     for marker in [getattr(visitors, name)]
 }
@@ -262,15 +264,15 @@ def test_every_page_names_whom_it_is_for() -> None:
         "POST /practice/profile/kinds/{visit_type_id:uuid}/withdraw": "DoctorPage",
         "GET /office/users": "AdminPage",
         "GET /office/users/{user_id:uuid}": "AdminPage",
-        "POST /office/users/{user_id:uuid}/approve": "AdminPage",
-        "POST /office/users/{user_id:uuid}/suspend": "AdminPage",
-        "POST /office/users/{user_id:uuid}/reinstate": "AdminPage",
-        "POST /office/users/{user_id:uuid}/end-sessions": "AdminPage",
-        "POST /office/users/{user_id:uuid}/remove-second-factor": "AdminPage",
-        "POST /office/users/{user_id:uuid}/break-glass": "AdminPage",
+        "POST /office/users/{user_id:uuid}/approve": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/suspend": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/reinstate": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/end-sessions": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/remove-second-factor": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/break-glass": "FreshAdminPage",
         "GET /office/users/{user_id:uuid}/profile-change": "AdminPage",
-        "POST /office/users/{user_id:uuid}/profile-change/accept": "AdminPage",
-        "POST /office/users/{user_id:uuid}/profile-change/decline": "AdminPage",
+        "POST /office/users/{user_id:uuid}/profile-change/accept": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/profile-change/decline": "FreshAdminPage",
         "GET /office/users/{user_id:uuid}/visits": "AdminPage",
         "GET /office/trail": "AdminPage",
     }
@@ -330,7 +332,7 @@ def test_every_route_names_who_may_call_it() -> None:
         markers = {MARKERS[each.call] for each in dependants(route.dependant) if each.call in MARKERS}
         # An actor is a viewer whose role was asked for; who is fresh looks after her own account.
         markers = markers - {"Viewer"} or markers
-        markers = markers & {"FreshActor", "FreshAccountActor"} or markers
+        markers = markers & {"FreshActor", "FreshAccountActor", "FreshAdminActor"} or markers
         assert len(markers) == 1, f"{route.methods} {route.path} names {markers or 'nobody'}"
         named |= {f"{method} {route.path}": markers.pop() for method in route.methods or ()}
     assert named == {
@@ -362,15 +364,15 @@ def test_every_route_names_who_may_call_it() -> None:
         "DELETE /auth/me": "FreshActor",
         "GET /admin/users": "AdminActor",
         "GET /admin/users/{user_id:uuid}": "AdminActor",
-        "POST /admin/users/{user_id:uuid}/approve": "AdminActor",
+        "POST /admin/users/{user_id:uuid}/approve": "FreshAdminActor",
         "GET /admin/profile-changes": "AdminActor",
-        "POST /admin/users/{user_id:uuid}/profile-changes/{change_id:uuid}/accept": "AdminActor",
-        "POST /admin/users/{user_id:uuid}/profile-changes/{change_id:uuid}/decline": "AdminActor",
-        "POST /admin/users/{user_id:uuid}/suspend": "AdminActor",
-        "POST /admin/users/{user_id:uuid}/reinstate": "AdminActor",
-        "DELETE /admin/users/{user_id:uuid}/sessions": "AdminActor",
-        "DELETE /admin/users/{user_id:uuid}/second-factor": "AdminActor",
-        "POST /admin/break-glass": "AdminActor",
+        "POST /admin/users/{user_id:uuid}/profile-changes/{change_id:uuid}/accept": "FreshAdminActor",
+        "POST /admin/users/{user_id:uuid}/profile-changes/{change_id:uuid}/decline": "FreshAdminActor",
+        "POST /admin/users/{user_id:uuid}/suspend": "FreshAdminActor",
+        "POST /admin/users/{user_id:uuid}/reinstate": "FreshAdminActor",
+        "DELETE /admin/users/{user_id:uuid}/sessions": "FreshAdminActor",
+        "DELETE /admin/users/{user_id:uuid}/second-factor": "FreshAdminActor",
+        "POST /admin/break-glass": "FreshAdminActor",
         "GET /doctors": "Public",
         "GET /doctors/{doctor_id:uuid}": "Public",
         "GET /doctors/{doctor_id:uuid}/availability": "Viewer",

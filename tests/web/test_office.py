@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx2
@@ -15,7 +16,7 @@ from app.routers.trail import open_trail
 from app.web.audit_actions import ACTIONS
 from tests.architecture.test_rules import MARKERS, PAGES, dependants, pages, routes
 from tests.conftest import Confirm, Join, SetClock
-from tests.people import Person
+from tests.people import PASSWORD, Person
 from tests.web.conftest import DESK, Forms, OpenTab
 
 WHY = "Asked for by the clinic"
@@ -224,3 +225,30 @@ async def test_filters_are_folded_on_a_phone_unless_one_is_set(open_tab: OpenTab
     await tab.page.set_viewport_size(DESK)
     await tab.go(where)
     assert await button.is_visible()
+
+
+@pytest.mark.parametrize("act", ["suspend", "break-glass"])
+async def test_a_decision_goes_on_after_signing_in_again(
+    office: Forms, admin: Person, patient: Person, clock: SetClock, act: str
+) -> None:
+    clock.advance(minutes=11)
+    account = f"/office/users/{patient.id}"
+    form = f"{account}?act={act}"
+    shown = (await office.client.get(form)).text
+    token = re.search(r'name="form_token" value="([^"]+)"', shown)
+    sent_to = re.search(rf'action="({re.escape(account)}/[^"]+)"', shown)
+    assert token
+    assert sent_to
+    typed = {"form_token": token[1], "reason": WHY}
+    # From the page itself, and from where it is shown again after a refusal.
+    for on in (form, sent_to[1]):
+        headers = {"Referer": str(office.client.base_url.join(on))}
+        asked = await office.client.post(sent_to[1], data=typed, headers=headers)
+        assert (asked.status_code, asked.headers["location"]) == (303, f"/sign-in?{urlencode({'next': form})}")
+    signed_in = await office.send(
+        "/sign-in", asked.headers["location"], username=admin.email, password=PASSWORD, next=form
+    )
+    assert signed_in.headers["location"] == form
+    assert f">{WHY}</textarea>" in (await office.client.get(form)).text
+    assert (await decide(office, patient, act, reason=WHY)).status_code == 303
+    assert WHY not in (await office.client.get(form)).text
