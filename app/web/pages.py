@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.dependencies import Resources
-from app.core.permissions import Actor
+from app.core.permissions import Actor, Role
 from app.core.security import derive_key, keyed_hash, new_token
 from app.core.text import isolate
 from app.core.time_zones import find_zone
@@ -139,6 +139,11 @@ class Page:
     def home(self) -> str:
         """Where whoever has signed in begins."""
         return HOME[self.viewer.role] if self.viewer else "/"
+
+    @property
+    def can_book(self) -> bool:
+        """Whether times can be picked: by patients, and before signing in."""
+        return self.viewer is None or self.viewer.role is Role.PATIENT
 
     @property
     def asks_to_confirm(self) -> bool:

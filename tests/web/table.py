@@ -24,11 +24,19 @@ MOST_BYTES = 60 * 1024
 type Table = dict[str, list[tuple[str, str]]]
 
 PAGES: Table = {
-    "/": [(NOBODY, "/"), (PATIENT, "/?specialty=Dermatology&part=morning"), (NOBODY, "/?language=eu")],
+    "/": [
+        (NOBODY, "/"),
+        (PATIENT, "/?specialty=Dermatology&part=morning"),
+        (NOBODY, "/?language=eu"),
+        (DOCTOR, "/"),
+        (ADMIN, "/"),
+    ],
     "/with/{doctor_id:uuid}": [
         (NOBODY, "/with/{doctor}"),
         (PATIENT, "/with/{doctor}?week=2026-12-14"),
         (NOBODY, "/with/{colleague}?week=2030-01-01"),
+        (DOCTOR, "/with/{doctor}"),
+        (ADMIN, "/with/{doctor}"),
     ],
     "/visit/pick": [(PATIENT, "/visit/pick?doctor={doctor}&type={visit_type}&start=2026-12-08T15:00:00Z")],
     "/visit/{hold_id:uuid}": [(PATIENT, "/visit/{hold}")],
@@ -47,7 +55,11 @@ PAGES: Table = {
     "/confirm-email": [(PATIENT, "/confirm-email"), (DOCTOR, "/confirm-email?token=abc&next=/my/account")],
     "/my/account/password": [(PATIENT, "/my/account/password")],
     "/my/account/sessions": [(PATIENT, "/my/account/sessions")],
-    "/my/account/data": [(PATIENT, "/my/account/data")],
+    "/my/account/data": [
+        (PATIENT, "/my/account/data"),
+        (DOCTOR, "/my/account/data"),
+        (ADMIN, "/my/account/data"),
+    ],
     "/my/account/second-factor": [(PATIENT, "/my/account/second-factor")],
     "/practice/day": [(DOCTOR, "/practice/day"), (DOCTOR, "/practice/day?day=2026-12-08")],
     "/practice/week": [(DOCTOR, "/practice/week?day=2026-12-08"), (DOCTOR, "/practice/week?day=2030-01-01")],

@@ -1,0 +1,106 @@
+"""Every link and form that a page shows works for the person who sees it."""
+
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from tests.conftest import SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.table import ADMIN, DOCTOR, EVERYBODY, World, pages_of
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d{2}-\d{2}")
+ENDS_SESSION = {"/sign-out", "/my/account/sessions/end"}
+REMOVES = ("/withdraw", "/remove", "/cancel", "/release", "/end", "/data")
+"""How the paths of forms end that remove something which other forms need."""
+
+
+@dataclass
+class Sent:
+    """A form as a browser would send it, with the fields as they are shown."""
+
+    action: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class Targets(HTMLParser):
+    """The links and the POST forms of a page; the first button of a form is pressed, and every box is checked."""
+
+    def __init__(self, page: str, html: str) -> None:
+        super().__init__()
+        self._page = page
+        self._form: Sent | None = None
+        self.links: list[str] = []
+        self.forms: list[Sent] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "a" and "href" in attributes:
+            self.links.append(urljoin(self._page, attributes["href"]).partition("#")[0])
+        elif tag == "form":
+            self._form = Sent(urljoin(self._page, attributes.get("action", "")))
+            if attributes.get("method") == "post":
+                self.forms.append(self._form)
+        elif self._form and tag in {"input", "button"} and "name" in attributes:
+            self._form.fields.setdefault(attributes["name"], attributes.get("value", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+
+
+@pytest.fixture
+def backend() -> str:
+    """One database: nothing of this depends on which."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> World:
+    return await World.make(app.state.resources, client, admin, clock)
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_every_link_and_form_works_for_its_reader(
+    forms: Forms, client: httpx2.AsyncClient, world: World, who: str
+) -> None:
+    await world.enter(forms, who)
+    client.headers["Accept"] = "text/html"
+    links: dict[str, str] = {}
+    sent: dict[str, Sent] = {}
+    for page in (world.address(where) for where, is_there in pages_of(who) if is_there):
+        found = Targets(page, (await client.get(page)).text)
+        links |= {ID.sub("…", link): link for link in found.links}
+        sent |= {ID.sub("…", form.action): form for form in found.forms}
+    refused = [link for link in links.values() if (await client.get(link)).status_code in {403, 404}]
+    for form in sorted(sent.values(), key=lambda form: (form.action.endswith(REMOVES), form.action.endswith("/data"))):
+        if form.action not in ENDS_SESSION:
+            answer = await client.post(form.action, data=form.fields)
+            refused += [form.action] if answer.status_code in {403, 404} else []
+    assert not refused
+
+
+@pytest.mark.parametrize("who", [DOCTOR, ADMIN])
+async def test_only_patients_are_offered_times_to_book(
+    forms: Forms, client: httpx2.AsyncClient, world: World, who: str
+) -> None:
+    await world.enter(forms, who)
+    for page in "/", world.address("/with/{doctor}"):
+        shown = (await client.get(page)).text
+        assert "/visit/pick" not in shown
+        assert 'class="time' in shown
+
+
+async def test_an_administrator_is_not_offered_to_erase_the_own_account(
+    forms: Forms, client: httpx2.AsyncClient, world: World
+) -> None:
+    await world.enter(forms, ADMIN)
+    shown = (await client.get("/my/account/data")).text
+    assert "Erase my account" not in shown
+    assert "Another administrator can suspend it." in shown
