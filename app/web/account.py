@@ -45,7 +45,7 @@ async def me(page: AccountPage, session: DbSession) -> Response:
     """All that can be looked after."""
     content = await _content(page, session)
     current = {"name": content["user"].name}
-    form = Form({**current, VERSION: content_version(current), **restore(page, "change_name").values})
+    form = restore(page, {**current, VERSION: content_version(current)})
     return page.render("account.html", form=form, **content)
 
 
@@ -70,12 +70,9 @@ async def change_name(page: AnyPage, form: SentForm, session: DbSession, now: No
             form = form.renew({"name": content["user"].name})
         raise refuse(page, "account.html", form, error, **content) from error
     if user.name == name:
-        response = page.redirect("/my/account", page.gettext("Your name is changed."))
-    else:
-        told = page.gettext("An administrator reviews your new name. Until then patients see the one before.")
-        response = page.redirect("/my/account", told, "note")
-    drop(page, response)
-    return response
+        return page.redirect("/my/account", page.gettext("Your name is changed."))
+    told = page.gettext("An administrator reviews your new name. Until then patients see the one before.")
+    return page.redirect("/my/account", told, "note")
 
 
 async def _content(page: SignedInPage, session: DbSession) -> dict[str, Any]:
@@ -95,7 +92,7 @@ async def show_password(page: AccountPage) -> Response:
 async def change_password(
     page: BriefPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Sets a new password; every other session of hers ends."""
+    """Sets a new password; all other sessions end. Sent twice, the form leads where it led before."""
     resources = page.resources
     try:
         typed = form.read(wire.PasswordChange)
@@ -140,7 +137,7 @@ async def end_session(
 async def end_sessions(page: AccountPage, _form: SentForm, session: DbSession, _: Trail) -> Response:
     """Signs out everywhere, here too."""
     await end_all_sessions(session, page.actor)
-    return _leave(page, page.gettext("You are signed out everywhere."))
+    return leave(page, page.gettext("You are signed out everywhere."))
 
 
 @router.get("/my/account/data")
@@ -167,11 +164,14 @@ async def erase_account(page: FreshPage, form: SentForm, session: DbSession, now
         await privacy.erase(session, page.actor, now)
     except DomainError as error:
         raise refuse(page, "data.html", form, error) from error
-    return _leave(page, page.gettext("Your account is erased."))
+    return leave(page, page.gettext("Your account is erased."))
 
 
-def _leave(page: Page, told: str) -> Response:
+def leave(page: Page, told: str) -> Response:
+    """Leads a visitor whose session has ended to the first page; the browser forgets the session and the draft."""
+    page.viewer = None
     response = page.redirect("/", told)
     response.headers.update(FORGET)
     page.cookies.drop(response, SESSION)
+    drop(page, response)
     return response

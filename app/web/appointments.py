@@ -110,7 +110,7 @@ async def show_cancelling(
 ) -> Response:
     """Asks why."""
     visit = await _get(page, session, appointment_id, trail)
-    form = restore(page, "cancel_appointment_with_reason")
+    form = restore(page)
     return page.render("cancel.html", **_shown(page, visit, now), form=form)
 
 

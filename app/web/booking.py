@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import Response
@@ -31,7 +31,7 @@ from app.services.booking import Wanted
 from app.services.patient_limits import LIMIT_CODES
 from app.services.sessions import Grant
 from app.web.clocks import find_zones_in_play
-from app.web.drafts import drop, keep, restore
+from app.web.drafts import Draft, drop, find_draft, restore
 from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
 from app.web.pages import Page, SignedInPage
 from app.web.practices import MOST_KINDS
@@ -76,8 +76,7 @@ class Booking(Pick):
 @router.get(PICK)
 async def show_pick(page: BookingPage, session: DbSession) -> Response:
     """The time that was picked before somebody signed in, to be kept with one tap."""
-    asked = dict(page.request.query_params)
-    pick = (Form(asked) if asked else restore(page, "hold_time")).read(Pick)
+    pick = restore(page, dict(page.request.query_params)).read(Pick)
     return page.render("pick.html", **await _describe(page, session, pick))
 
 
@@ -90,30 +89,34 @@ async def hold_time(page: BookingPage, form: SentForm, session: DbSession, now: 
     except DomainError as error:
         raise await _taken(page, session, pick, error, now) from error
     trail.about(held.id)
+    draft = find_draft(page, page.actor.id)
     response = page.redirect(_confirm(held.id))
-    if "reason" not in restore(page, "book_appointment").values:
-        drop(page, response)
+    if draft and "reason" in draft.typed:
+        replace(draft, action=_confirm(held.id), path=_confirm(held.id)).save(page, response)
     return response
 
 
-async def hold_picked(page: Page, grant: Grant, client: RequestClient) -> str | None:
-    """Keeps, for somebody who has just signed in, the time that she had picked before; says where she goes on."""
+async def hold_picked(page: Page, next_: str, grant: Grant, client: RequestClient) -> str | None:
+    """Holds the time that a patient picked before signing in, if the sign-in leads back to it; returns the hold's page.
+
+    ``None`` if there is no such time, or if it cannot be held.
+    """
+    draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
+    if draft is None or urlsplit(next_).path != PICK:
+        return None
     resources = page.resources
     try:
         async with resources.sessions.write() as session:
             actor = await find_actor(session, grant.claims)
             if actor is None or actor.role is not Role.PATIENT:
                 return None
-            form = restore(SignedInPage.of(page.request, actor), "hold_time")
-            if not form.values:
-                return None
             check_email_confirmed(actor, resources.settings)
             held = await booking.hold_time(
-                session, actor, form.read(Pick).wanted, limits=resources.patient_limits, now=page.now
+                session, actor, Form(draft.typed).read(Pick).wanted, limits=resources.patient_limits, now=page.now
             )
             await record(session, _held(actor, held.id, client), now=page.now)
     except DomainError:
-        return PICK  # where the same is tried again, and explained
+        return None  # the page of the pick tries the same again, and explains
     return _confirm(held.id)
 
 
@@ -134,7 +137,7 @@ async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: N
     content = await _describe(page, session, pick, held if now < held.expires_at else None)
     if held.expires_at <= now:
         return page.render("pick.html", **content, is_over=True)
-    return page.render("confirm.html", **content, hold_id=hold_id, held=held, form=restore(page, "book_appointment"))
+    return page.render("confirm.html", **content, hold_id=hold_id, held=held, form=restore(page))
 
 
 async def _lead_from_gone_hold(page: SignedInPage, session: DbSession, hold_id: UUID) -> Response:
@@ -262,8 +265,8 @@ async def _taken(
         is_limited=is_limited,
         days=[day for day in near if day.parts],
     )
-    if reason:
-        keep(page, response, "book_appointment", {"reason": reason}, of=str(page.actor.id))
+    if reason and (draft := Draft.make({"reason": reason}, page.actor.id, PICK, PICK)):
+        draft.save(page, response)
     return RefusedForm(response, error)
 
 

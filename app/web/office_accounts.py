@@ -23,7 +23,7 @@ from app.routers.paging import read_cursor, write_cursor
 from app.routers.trail import RequestTrail, Trail
 from app.schemas import admin as wire
 from app.services import administration
-from app.web.drafts import drop, restore
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.languages import N_
 from app.web.pages import Page
@@ -49,8 +49,6 @@ _MOST_LISTED, _MOST_WAITING = 30, 10
 class Act:
     """Something that is decided about an account, on a page of its own that says what it means."""
 
-    operation: str
-    """The name of its route."""
     button: str
     meaning: str
     told: str
@@ -64,13 +62,11 @@ class Act:
 type ActName = Literal["approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "break-glass"]
 ACTS: Mapping[ActName, Act] = {
     "approve": Act(
-        "approve_doctor",
         N_("Approve"),
         N_("Patients find this doctor and can book as soon as there are hours."),
         N_("Approved: patients can find this doctor now."),
     ),
     "suspend": Act(
-        "suspend_user",
         N_("Suspend"),
         N_(
             "All sessions end at once, and signing in does not work any more. A doctor is no longer listed; what is "
@@ -80,13 +76,11 @@ ACTS: Mapping[ActName, Act] = {
         is_grave=True,
     ),
     "reinstate": Act(
-        "reinstate_user",
         N_("Reinstate"),
         N_("Signing in works again, with the password there was. A doctor who was approved is listed again."),
         N_("Reinstated: signing in works again."),
     ),
     "end-sessions": Act(
-        "end_sessions_of_user",
         N_("End all sessions"),
         N_("Signs this account out on all devices. Signing in again works at once."),
         N_("All sessions have ended."),
@@ -95,7 +89,6 @@ ACTS: Mapping[ActName, Act] = {
         once=False,
     ),
     "remove-second-factor": Act(
-        "remove_second_factor_of_user",
         N_("Remove the second factor"),
         N_(
             "For somebody who has lost the app and the recovery codes: make sure that it is really this person who "
@@ -107,7 +100,6 @@ ACTS: Mapping[ActName, Act] = {
         once=False,
     ),
     "break-glass": Act(
-        "break_glass",
         N_("Show the visits"),
         N_(
             "Administrators have no part in visits, and see none but in an emergency. That you looked, and why, is "
@@ -183,7 +175,7 @@ async def get_account(
     """One account; with ``act``, what that would mean, to be confirmed."""
     account = note(trail, await accounts.get_account(session, user_id))
     if act:
-        return page.render("office_decision.html", **_decision(account, act), form=restore(page, ACTS[act].operation))
+        return page.render("office_decision.html", **_decision(account, act), form=restore(page))
     return page.render(
         "office_account.html",
         account=account,
@@ -230,9 +222,7 @@ async def deciding(
 
 
 def _done(page: Page, user_id: UUID, name: ActName) -> Response:
-    response = page.redirect(f"/office/users/{user_id}", page.gettext(ACTS[name].told))
-    drop(page, response)
-    return response
+    return page.redirect(f"/office/users/{user_id}", page.gettext(ACTS[name].told))
 
 
 @router.post("/office/users/{user_id:uuid}/approve")

@@ -13,15 +13,13 @@ from app.routers.admin import note
 from app.routers.trail import Trail
 from app.schemas import admin as wire
 from app.services import profile_review
-from app.web.drafts import drop, restore
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.pages import Page
 from app.web.routes import page_router
 from app.web.visitors import AdminPage, FreshAdminPage
 
 router = page_router()
-
-_DECISIONS = ("accept_profile_change", "decline_profile_change")
 
 
 class ChangeDecision(wire.Decision):
@@ -37,7 +35,7 @@ async def show_profile_change(page: AdminPage, user_id: UUID, session: DbSession
     standing = await get_standing(session, user_id)
     if standing.change is None:
         return page.redirect(f"/office/users/{user_id}", page.gettext("No change waits for review."), "note")
-    return page.render("office_review.html", standing=standing, user_id=user_id, form=restore(page, *_DECISIONS))
+    return page.render("office_review.html", standing=standing, user_id=user_id, form=restore(page))
 
 
 @router.post("/office/users/{user_id:uuid}/profile-change/accept")
@@ -47,7 +45,7 @@ async def accept_profile_change(
     """Patients see the change from now on."""
     async with _deciding(page, session, form, user_id) as typed:
         note(trail, await profile_review.accept_change(session, user_id, typed.change), typed.reason)
-    return _done(page, user_id, page.gettext("Accepted: patients see it now."))
+    return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted: patients see it now."))
 
 
 @router.post("/office/users/{user_id:uuid}/profile-change/decline")
@@ -57,13 +55,7 @@ async def decline_profile_change(
     """Patients go on seeing what they see."""
     async with _deciding(page, session, form, user_id) as typed:
         note(trail, await profile_review.decline_change(session, user_id, typed.change), typed.reason)
-    return _done(page, user_id, page.gettext("Declined: patients see what they saw before."))
-
-
-def _done(page: Page, user_id: UUID, told: str) -> Response:
-    response = page.redirect(f"/office/users/{user_id}", told)
-    drop(page, response)
-    return response
+    return page.redirect(f"/office/users/{user_id}", page.gettext("Declined: patients see what they saw before."))
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ from app.schemas import admin as wire
 from app.schemas.fields import Cursor
 from app.services import administration
 from app.web.clocks import find_zones_in_play
-from app.web.drafts import drop
 from app.web.forms import SentForm
 from app.web.lists import cut_list
 from app.web.office_accounts import ACTS, deciding
@@ -40,7 +39,6 @@ async def break_glass(
         await administration.break_glass(session, user_id, now)
     _note(trail, user_id, why)
     response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_LOOK.told), "note")
-    drop(page, response)
     page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _STAYS_BROKEN)
     return response
 

@@ -37,7 +37,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Vary": "Accept-Language, Cookie",
 }
-LANGUAGE, ZONE, FLASH, FORMS = "language", "zone", "flash", "forms"
+LANGUAGE, ZONE, FLASH, FORMS, DRAFT = "language", "zone", "flash", "forms", "draft"
 CONFIRM_EMAIL = "/confirm-email"
 KEPT_CHOICE = timedelta(days=365)
 
@@ -74,7 +74,10 @@ class Page:
 
     def render(self, template: str, status: HTTPStatus = HTTPStatus.OK, **content: Any) -> Response:
         """The page as HTML; shows, once, what was to be told on the next page."""
-        told = self.cookies.unseal(FLASH, self.now, _FLASH_LASTS)
+        told = None
+        match self.cookies.unseal(FLASH, self.now, _FLASH_LASTS):
+            case [tone, text, of] if of in {None, self._viewer_id}:
+                told = tone, text
         source = _ENVIRONMENTS[self.words.locale.language].get_template(template)
         html = source.render(page=self, words=self.words, told=told, **content)
         response = HTMLResponse(html, status, HEADERS)
@@ -85,10 +88,13 @@ class Page:
         return response
 
     def redirect(self, path: str, told: str | None = None, tone: Tone = "good") -> Response:
-        """Leads to another page, after a form; ``told`` is shown there, once."""
+        """Leads to another page, after a form; ``told`` is shown there, once, and only to the same visitor."""
         response = RedirectResponse(path, HTTPStatus.SEE_OTHER, HEADERS)
+        match self.cookies.unseal(DRAFT, self.now):
+            case [_, _, action, *_] if self.request.method == "POST" and action == self.request.url.path:
+                self.cookies.drop(response, DRAFT)  # the form was accepted
         if told:
-            self.cookies.seal(response, FLASH, [tone, told], self.now, _FLASH_LASTS)
+            self.cookies.seal(response, FLASH, [tone, told, self._viewer_id], self.now, _FLASH_LASTS)
         return response
 
     def redirect_back(self, form: Mapping[str, str], default: str, told: str) -> Response:
@@ -121,19 +127,32 @@ class Page:
 
     @property
     def path(self) -> str:
-        """Where the page is, to come back to: with its query, or where a form is shown that was sent."""
+        """Where the page is, to come back to, with its query; for a form that was sent, the page that showed it.
+
+        A form that is sent to an address with a page of its own is shown there again, unless it came from a page below
+        that address. Where the browser does not say which page showed it, the nearest page above the address is meant.
+        """
         url = self.request.url
+        own = _with_query(url.path, url.query)
         if self.request.method == "GET":
-            return _with_query(url.path, url.query)
-        if "GET" in methods_of(self.request):
-            return url.path
+            return own
+        has_page = self._has_page(url.path)
         before = urlsplit(self.request.headers.get("Referer", ""))
-        if before.netloc != url.netloc:
-            return "/"
-        if before.path == url.path:
-            # A form that was refused stands at the address that it was sent to, which is below that of its page.
-            return local_path(_with_query(url.path.rpartition("/")[0], url.query)) or "/"
-        return local_path(_with_query(before.path, before.query)) or "/"
+        if before.netloc == url.netloc and (not has_page or f"{before.path}/".startswith(f"{url.path}/")):
+            path = local_path(_with_query(before.path, before.query))
+            if path and self._has_page(before.path):
+                return path
+        above = url.path
+        while above and not self._has_page(above):
+            above = above.rpartition("/")[0]
+        return local_path(_with_query(above, url.query)) or "/"
+
+    def _has_page(self, path: str) -> bool:
+        return "GET" in methods_of(Request({**self.request.scope, "path": path}))
+
+    @property
+    def _viewer_id(self) -> str | None:
+        return str(self.viewer.id) if self.viewer else None
 
     @property
     def home(self) -> str:
@@ -226,6 +245,11 @@ def make_page(request: Request, viewer: Actor | None) -> Page:
 
 def _with_query(path: str, query: str) -> str:
     return f"{path}?{query}" if query else path
+
+
+def sign_in_path(next_: str) -> str:
+    """Where to sign in, and where that leads on to."""
+    return f"/sign-in?{urlencode({'next': next_})}"
 
 
 def local_path(wanted: str | None) -> str | None:

@@ -18,6 +18,7 @@ from app.schemas import schedule as wire
 from app.schemas.fields import LocalDate
 from app.services import schedule
 from app.services.conflicts import Affected
+from app.web.drafts import restore
 from app.web.forms import VERSION, Form, Once, SentForm, read_by, refuse
 from app.web.languages import N_
 from app.web.lists import MOST_LISTED
@@ -66,14 +67,16 @@ async def get_weekly_hours(page: DoctorPage, session: DbSession, now: Now, day: 
         values["valid_from"] = str(edited.first)
     if edited is plans[-1] and edited.last is not None:
         values["valid_to"] = str(edited.last)
-    rows = {}
+    shown = {}
     for weekday, windows in wire.to_clock(edited.hours).items():
         for number, window in enumerate(windows):
             # A field for times knows no 24:00.
-            for edge, shown in zip(_EDGES, window, strict=True):
-                values[_field(weekday, number, edge)] = shown.replace("24:", "00:")
-        rows[weekday] = min(len(windows) + 1, _MOST_WINDOWS)
-    return page.render("practice_hours.html", form=Form(values), **_content(page, rows, plans, edited))
+            for edge, clock in zip(_EDGES, window, strict=True):
+                values[_field(weekday, number, edge)] = clock.replace("24:", "00:")
+        shown[weekday] = min(len(windows) + 1, _MOST_WINDOWS)
+    form = restore(page, values)
+    rows = {weekday: max(count, _count_rows(form, weekday)) for weekday, count in shown.items()}
+    return page.render("practice_hours.html", form=form, **_content(page, rows, plans, edited))
 
 
 @router.post("/practice/hours")

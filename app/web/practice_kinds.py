@@ -17,6 +17,7 @@ from app.scheduling.visits import VisitMode
 from app.schemas import offers as wire
 from app.schemas.fields import Cursor
 from app.services import practice
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, list_changes, refuse
 from app.web.languages import N_
 from app.web.lists import MOST_LISTED, cut_list
@@ -62,7 +63,7 @@ async def list_own_visit_types(page: DoctorPage, session: DbSession, after: Curs
 @router.get(f"{_LIST}/new")
 async def show_new_visit_type(page: DoctorPage) -> Response:
     """A kind to describe."""
-    return page.render("practice_kind.html", form=Form(_USUAL), kind=None, modes=_modes(page))
+    return page.render("practice_kind.html", form=restore(page, _USUAL), kind=None, modes=_modes(page))
 
 
 @router.post(f"{_LIST}/new")
@@ -84,7 +85,7 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, session: DbSession,
 async def get_visit_type(page: DoctorPage, visit_type_id: UUID, session: DbSession) -> Response:
     """One of them, to be changed."""
     kind = await visit_types.get_visit_type(session, page.actor.id, visit_type_id)
-    form = Form(_values(kind)).renew(asdict(kind))
+    form = restore(page, Form(_values(kind)).renew(asdict(kind)).values)
     return page.render("practice_kind.html", form=form, kind=kind, modes=_modes(page))
 
 

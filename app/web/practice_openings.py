@@ -21,7 +21,8 @@ from app.scheduling.recurrence import starts_between
 from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import schedule
-from app.web.forms import Form, Once, SentForm, refuse
+from app.web.drafts import restore
+from app.web.forms import Once, SentForm, refuse
 from app.web.languages import N_
 from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
@@ -81,7 +82,7 @@ async def list_own_availability(
 ) -> Response:
     """Those that are not over."""
     content = await _content(page, session, now, after)
-    return page.render("practice_openings.html", form=Form({"day": str(content["today"])}), **content)
+    return page.render("practice_openings.html", form=restore(page, {"day": str(content["today"])}), **content)
 
 
 @router.post("/practice/hours/extra")

@@ -15,6 +15,7 @@ from app.repositories.profile_changes import Standing, get_standing
 from app.routers.trail import Trail
 from app.schemas import doctors as wire
 from app.services import practice
+from app.web.drafts import restore
 from app.web.forms import Form, SentForm, list_changes, read_by, refuse
 from app.web.languages import N_
 from app.web.pages import SignedInPage
@@ -53,7 +54,7 @@ async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     standing = await get_standing(session, page.actor.id)
     if change := standing.change:
         doctor = replace(doctor, name=change.name, specialty=change.specialty)
-    form = Form(_values(doctor)).renew(content)
+    form = restore(page, Form(_values(doctor)).renew(content).values)
     return page.render("practice_profile.html", form=form, **_content(page, form, standing))
 
 

@@ -18,6 +18,7 @@ from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate, Note
 from app.services import schedule
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, explain_fields, refuse
 from app.web.lists import MOST_LISTED, cut_list, fit, weigh_record
 from app.web.pages import SignedInPage
@@ -58,7 +59,7 @@ async def list_time_off(page: DoctorPage, session: DbSession, now: Now, after: C
     """What is not over."""
     content = await _content(page, session, now, after)
     today = str(content["today"])
-    return page.render("practice_time_off.html", form=Form({"first": today, "last": today}), **content)
+    return page.render("practice_time_off.html", form=restore(page, {"first": today, "last": today}), **content)
 
 
 @router.get("/practice/hours/time-off/preview")
@@ -74,7 +75,7 @@ async def preview_time_off(
 ) -> Response:
     """What is booked in it, all that a page holds; it is not taken yet."""
     content = await _content(page, session, now)
-    form = Form({"first": first, "leaves": leaves, "last": last, "returns": returns})
+    form = restore(page, {"first": first, "leaves": leaves, "last": last, "returns": returns})
     zone = content["zone"]
     try:
         typed = form.read(NewTimeOff)

@@ -19,6 +19,7 @@ from app.scheduling.status import Action, AppointmentStatus
 from app.scheduling.zones import day_of, day_span
 from app.schemas.fields import Body, Instant, Note
 from app.services import booking, lifecycle, offers
+from app.web.drafts import restore
 from app.web.forms import Form, Once, SentForm, refuse
 from app.web.languages import N_
 from app.web.pages import SignedInPage
@@ -65,7 +66,7 @@ class Move(Body):
 async def get_appointment(page: DoctorPage, appointment_id: UUID, session: DbSession, trail: Trail) -> Response:
     """All that is known of it."""
     visit = await _get_visit(page, appointment_id, session, trail)
-    return page.render("practice_visit.html", form=Form(), **_content(page, visit))
+    return page.render("practice_visit.html", form=restore(page), **_content(page, visit))
 
 
 @router.post("/practice/visits/{appointment_id:uuid}/arrive")

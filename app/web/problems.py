@@ -1,8 +1,9 @@
 """Errors as pages, for people; programs keep getting problem+json (``app/routers/problems.py``)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,13 +13,13 @@ from starlette.types import Scope
 from app.core.errors import DomainError
 from app.routers.problems import PROBLEMS, ProblemAnswer, answer
 from app.routers.trail import record_refusal, record_showing
-from app.web.drafts import keep_draft
+from app.web.drafts import Draft, read_typed
 from app.web.forms import RefusedForm
 from app.web.languages import N_
-from app.web.pages import Page, make_page
+from app.web.pages import Page, make_page, sign_in_path
 from app.web.routes import PageRoute
 from app.web.sentences import explain
-from app.web.visitors import SESSION
+from app.web.visitors import SESSION, read_claims
 
 type Handler = Callable[[Request, Any], Awaitable[ProblemAnswer]]
 
@@ -46,13 +47,12 @@ def add_handlers(app: FastAPI) -> None:
 
 def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def on_error(request: Request, error: Exception) -> Response:
-        answer = for_whom(request.scope, problem := await answer_programs(request, error))
+        problem = await answer_programs(request, error)
         has_to_wait = problem.code in {"not_authenticated", "log_in_again", "email_not_confirmed"}
-        # A body cannot be read twice: who has read it has nothing that is worth keeping.
+        # A body cannot be read twice, and a form that was read here already has nothing that is worth keeping.
         is_unread = request.method == "POST" and not hasattr(request.state, "form_read")
-        if has_to_wait and is_unread and answer is not problem:
-            await keep_draft(request, answer)
-        return answer
+        typed = await read_typed(request) if has_to_wait and is_unread and _is_for_people(request.scope) else {}
+        return for_whom(request.scope, problem, typed)
 
     return on_error
 
@@ -67,8 +67,8 @@ async def _on_refused_form(request: Request, refused: RefusedForm) -> Response:
     return refused.response
 
 
-def for_whom(scope: Scope, problem: ProblemAnswer) -> Response:
-    """A problem as it is; or, where somebody looks at it, as a page."""
+def for_whom(scope: Scope, problem: ProblemAnswer, typed: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """A problem as it is; or, for a browser, as a page. What was ``typed`` is shown again after a sign-in."""
     if not _is_for_people(scope):
         return problem
     scope.setdefault("state", {})["code"] = problem.code
@@ -78,12 +78,26 @@ def for_whom(scope: Scope, problem: ProblemAnswer) -> Response:
         told = explain(page.words, problem.code)
         if problem.code == "not_authenticated" and not page.cookies.get(SESSION):
             told = page.gettext("Sign in, or create an account, to go on.")
-        return page.redirect(f"/sign-in?{urlencode({'next': page.path})}", told, "note")
+        return _interrupt(page, sign_in_path, told, typed)
     if problem.code == "set_up_second_factor":
         return page.redirect("/my/account/second-factor", explain(page.words, problem.code), "note")
     if problem.code == "email_not_confirmed":
-        return page.redirect(page.confirm_email_path(page.path), explain(page.words, problem.code), "note")
+        return _interrupt(page, page.confirm_email_path, explain(page.words, problem.code), typed)
     return _show(page, problem)
+
+
+def _interrupt(page: Page, lead: Callable[[str], str], told: str, typed: Mapping[str, str]) -> Response:
+    """Leads to a page that leads back here, where the form is then shown with what was typed."""
+    if not typed:
+        return page.redirect(lead(page.path), told, "note")
+    claims = read_claims(page.cookies, page.now)
+    draft = Draft.make(typed, claims.user_id if claims else None, page.request.url.path, page.path)
+    if draft is None:
+        text = "\n\n".join(typed.values())
+        return page.render("too_long.html", HTTPStatus.UNAUTHORIZED, sentence=told, text=text, next=lead(page.path))
+    response = page.redirect(lead(draft.return_path), told, "note")
+    draft.save(page, response)
+    return response
 
 
 def _show(page: Page, problem: ProblemAnswer) -> Response:

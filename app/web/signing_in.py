@@ -16,18 +16,17 @@ from app.core.permissions import Role
 from app.repositories.sessions import delete_session
 from app.routers.devices import set_device
 from app.routers.mailing import send_after_answer
-from app.routers.sessions import FORGET
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
 from app.services import accounts, confirmation, sessions
-from app.web.booking import PICK, hold_picked
-from app.web.drafts import drop, is_kept
+from app.web.account import leave
+from app.web.booking import hold_picked
+from app.web.drafts import Draft, claim, drop, find_any, find_draft, without_draft
 from app.web.forms import Form, SentForm, refuse
 from app.web.pages import local_path
 from app.web.routes import page_router
 from app.web.visitors import (
-    SESSION,
     AccountPage,
     AnyPage,
     BriefPublicPage,
@@ -59,7 +58,7 @@ class NewPatient(Body):
 async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
     """Asks for address and password."""
     form = Form({"next": local_path(next_) or ""})
-    return page.render("sign_in.html", form=form, asks_code=False, is_draft_kept=is_kept(page))
+    return page.render("sign_in.html", form=form, asks_code=False, is_draft_kept=_waits_at(next_, find_any(page)))
 
 
 @router.post("/sign-in")
@@ -90,16 +89,28 @@ async def sign_in(
             await delete_session(session, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
         send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
-    picked = await hold_picked(page, grant, client)
-    response = page.redirect(picked or local_path(typed.next) or "/start")
+    next_ = local_path(typed.next) or "/start"
+    if held := await hold_picked(page, next_, grant, client):
+        response = page.redirect(held)
+        drop(page, response)
+    else:
+        draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
+        told = page.gettext("What you typed is here again. It has not been sent yet.")
+        response = page.redirect(next_, told if _waits_at(next_, draft) else None, "note")
+        claim(page, response, draft, grant.claims.user_id)
     begin_session(page, response, grant)
     set_device(response, resources.settings, grant.device)
-    if picked and picked != PICK:
-        drop(page, response)
     return response
 
 
 @router.get("/start")
+def _waits_at(path: str, draft: Draft | None) -> bool:
+    """Whether the page to which a sign-in leads shows this draft."""
+    if draft is None or draft.path != without_draft(path):
+        return False
+    return bool(draft.owner) or draft.is_meant_by(path)
+
+
 async def start(page: AnyPage) -> Response:
     """Leads to where somebody of her role begins."""
     return page.redirect(page.home)
@@ -108,7 +119,9 @@ async def start(page: AnyPage) -> Response:
 @router.get("/register")
 async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
     """Asks who somebody is."""
-    return page.render("register.html", form=Form({"next": local_path(next_) or ""}), is_draft_kept=is_kept(page))
+    return page.render(
+        "register.html", form=Form({"next": local_path(next_) or ""}), is_draft_kept=_waits_at(next_, find_any(page))
+    )
 
 
 @router.post("/register")
@@ -142,10 +155,7 @@ async def register(
 async def logout(page: AccountPage, _form: SentForm, session: DbSession, _: Trail) -> Response:
     """Ends the session; the browser forgets what it has kept of us."""
     await sessions.end_session(session, page.actor, page.actor.get_login().session_id)
-    response = page.redirect("/", page.gettext("You are signed out."))
-    response.headers.update(FORGET)
-    page.cookies.drop(response, SESSION)
-    return response
+    return leave(page, page.gettext("You are signed out."))
 
 
 @router.get("/forgotten")

@@ -1,6 +1,6 @@
 """Confirming an e-mail address on pages."""
 
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -87,17 +87,19 @@ class TestWhereConfirmationIsRequired:
         await doctor.plan(monday=[["09:00", "12:00"]])
         picked = {"doctor": doctor.id, "start": "2026-12-07T15:00:00Z"}
         asked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **picked)
-        assert asked.headers["location"] == "/sign-in?next=%2Fvisit%2Fpick"
-        registered = await forms.send("/register", name="Ann Lee", email="ann@example.com", password=PASSWORD)
-        assert registered.headers["location"] == "/visit/pick"
-        asked = await client.get("/visit/pick")
-        assert asked.headers["location"] == f"{PAGE}?next=%2Fvisit%2Fpick"
+        [pick] = parse_qs(urlsplit(asked.headers["location"]).query)["next"]
+        assert pick.startswith("/visit/pick?draft=")
+        typed = {"name": "Ann Lee", "email": "ann@example.com", "password": PASSWORD}
+        registered = await forms.send("/register", **typed, next=pick)
+        assert registered.headers["location"] == pick
+        asked = await client.get(pick)
+        assert asked.headers["location"] == f"{PAGE}?{urlencode({'next': pick})}"
         shown = await client.get(asked.headers["location"])
         assert "Confirm your e-mail address first" in shown.text
         token = read_token(confirmations[-1])
-        confirmed = await forms.send(PAGE, on=asked.headers["location"], token=token, next="/visit/pick")
-        assert confirmed.headers["location"] == "/visit/pick"
-        assert "Dr Amara Okafor" in (await client.get("/visit/pick")).text
+        confirmed = await forms.send(PAGE, on=asked.headers["location"], token=token, next=pick)
+        assert confirmed.headers["location"] == pick
+        assert "Dr Amara Okafor" in (await client.get(pick)).text
         held = await forms.send("/visit/pick", **picked)
         assert held.headers["location"].startswith("/visit/")
 

@@ -9,7 +9,7 @@ from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 
-KEPT = "What you entered or chose is kept for 15 minutes."
+KEPT = "What you entered or chose is kept for 30 minutes."
 
 
 def test_no_sentence_asks_for_a_call_that_cannot_be_made() -> None:
@@ -27,12 +27,16 @@ async def test_a_page_that_asks_to_sign_in_says_what_is_kept(
     shown = (await client.get(asked.headers["location"])).text
     assert KEPT in shown
     assert "Sign in, or create an account, to go on." in shown
-    assert KEPT in (await client.get("/register")).text
+    registering = asked.headers["location"].replace("/sign-in?", "/register?")
+    assert KEPT in (await client.get(registering)).text
+    assert KEPT not in (await client.get("/register")).text
 
 
 async def test_a_form_that_is_too_long_to_keep_is_not_said_to_be_kept(forms: Forms, client: httpx2.AsyncClient) -> None:
-    await forms.send("/visit/pick", on="/", start="x" * 3000)
-    assert KEPT not in (await client.get("/sign-in")).text
+    start = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(2000))
+    asked = await forms.send("/visit/pick", on="/", start=start)
+    assert asked.status_code == 401
+    assert KEPT not in (await client.get("/sign-in?next=/visit/pick")).text
 
 
 @pytest.mark.parametrize("page", ["", "/cancel", "/move"])

@@ -1,0 +1,227 @@
+"""What was typed when a session had ended is shown again after signing in, and only to the account that typed it."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from tests.conftest import Join, SetClock
+from tests.people import PASSWORD, Person
+from tests.web.conftest import Forms
+from tests.web.table import ADMIN, DOCTOR, PAGES, PATIENT, World
+
+SECRET_TYPES = {"hidden", "password"}
+NEVER_KEPT = {"token", "otp", "sure"}
+"""Codes, and the consent to erase an account."""
+CHANGED = {"date": "2027-03-04", "time": "09:45", "checkbox": "yes", "textarea": "What I typed\nin two lines"}
+
+
+class SentForms(HTMLParser):
+    """The forms of a page that are sent with POST: their hidden fields, and those that a person fills in."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str], dict[str, tuple[str, str]]]] = []
+        self._inside = False
+        self._select = self._textarea = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._inside = given.get("method") == "post"
+            if self._inside:
+                self.found.append((given["action"], {}, {}))
+        if not self._inside:
+            return
+        _, hidden, visible = self.found[-1]
+        name = given.get("name", "")
+        kind = "number" if given.get("inputmode") == "numeric" else given.get("type", "text")
+        if tag == "input" and kind == "hidden":
+            hidden[name] = given["value"]
+        elif tag == "input" and kind not in SECRET_TYPES and name not in NEVER_KEPT:
+            value = given.get("value", "") if kind != "checkbox" or "checked" in given else ""
+            visible[name] = kind, value
+        elif tag == "textarea":
+            self._textarea = name
+            visible[name] = tag, ""
+        elif tag == "select":
+            self._select = name
+            visible[name] = tag, ""
+        elif tag == "option" and self._select and ("selected" in given or not visible[self._select][1]):
+            visible[self._select] = "select", given.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"form", "select", "textarea"}:
+            self._inside = self._inside and tag != "form"
+            self._select = self._textarea = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._textarea:
+            kind, value = self.found[-1][2][self._textarea]
+            self.found[-1][2][self._textarea] = kind, value + data
+
+    def typed(self, action: str) -> dict[str, str]:
+        """What stands in the fields of one of the forms."""
+        return next(
+            {name: value for name, (_, value) in visible.items()}
+            for sent_to, _, visible in self.found
+            if sent_to == action
+        )
+
+
+def change(name: str, kind: str, before: str) -> str:
+    """Something else than what stands in a field."""
+    if kind == "select":
+        return {"time_zone": "Europe/Vienna", "repeats": "FREQ=DAILY", "mode": "video"}[name]
+    return CHANGED.get(kind, f"{before}7")
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    rows = [row for rows in PAGES.values() for row in rows]
+    preview = (DOCTOR, "/practice/hours/time-off/preview?first=2026-12-24&last=2026-12-24")
+    suspend = [(ADMIN, f"/office/users/{{doctor}}?act={act}") for act in ("suspend", "reinstate", "approve")]
+    yield from ((who, where) for who, where in [*rows, preview, *suspend] if who in {PATIENT, DOCTOR, ADMIN})
+
+
+@pytest.fixture
+async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> World:
+    return await World.make(app.state.resources, client, admin, clock)
+
+
+async def sign_in(client: httpx2.AsyncClient, shown_at: str, person: Person) -> httpx2.Response:
+    """Signs in on the page to which a form has led."""
+    shown = await client.get(shown_at)
+    [(_, hidden, _)] = [form for form in SentForms(shown.text).found if form[0] == "/sign-in"]
+    return await client.post("/sign-in", data={**hidden, "username": person.email, "password": PASSWORD})
+
+
+async def end_page_sessions(person: Person) -> None:
+    for session in (await person.get("/auth/sessions")).json():
+        if not session["current"]:
+            assert (await person.delete(f"/auth/sessions/{session['id']}")).status_code == 204
+
+
+async def test_every_form_is_shown_again_with_what_was_typed(
+    world: World, client: httpx2.AsyncClient, forms: Forms
+) -> None:
+    sent: set[str] = set()
+    for who, where in pages():
+        page = world.address(where)
+        await world.enter(forms, who)
+        shown = await client.get(page)
+        for action, hidden, visible in SentForms(shown.text).found:
+            if not visible or action in sent or action == "/preferences":
+                continue
+            sent.add(action)
+            typed = {name: change(name, kind, before) for name, (kind, before) in visible.items()}
+            await end_page_sessions(world.people[who])
+            address = urljoin(page, action)
+            referer = {"Referer": str(client.base_url.join(page))}
+            refused = await client.post(address, data={**hidden, **typed}, headers=referer)
+            assert refused.headers["location"].startswith("/sign-in?"), action
+            back = await sign_in(client, refused.headers["location"], world.people[who])
+            again = await client.get(back.headers["location"])
+            assert f'action="{action}"' in again.text, (action, back.headers["location"])
+            assert SentForms(again.text).typed(action) == typed, action
+            assert "What you typed is here again. It has not been sent yet." in again.text
+        client.cookies.clear()
+    assert len(sent) >= 11, sent
+
+
+@pytest.fixture
+async def asked(join: Join) -> dict[str, str]:
+    doctor = await join("doctor")
+    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    return {"doctor": doctor.id, "start": "2026-12-08T09:00:00Z"}
+
+
+async def test_a_time_picked_while_signed_out_is_held_for_the_sign_in_that_follows(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, asked: dict[str, str]
+) -> None:
+    picked = await forms.send("/visit/pick", on=f"/with/{asked['doctor']}", **asked)
+    assert parse_qs(urlsplit(picked.headers["location"]).query)["next"][0].startswith("/visit/pick?draft=")
+    held = await sign_in(client, picked.headers["location"], patient)
+    assert held.headers["location"].startswith("/visit/")
+    assert "Book this visit" in (await client.get(held.headers["location"])).text
+    assert "draft" not in client.cookies
+
+
+@pytest.mark.parametrize("next_", ["", "/visit/pick", "/visit/pick?draft=", "/my/appointments"])
+async def test_a_time_picked_by_the_last_visitor_is_not_held_for_the_next_one(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, asked: dict[str, str], next_: str
+) -> None:
+    picked = await forms.send("/visit/pick", on=f"/with/{asked['doctor']}", **asked)
+    named = parse_qs(urlsplit(picked.headers["location"]).query)["next"][0]
+    answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD, next=next_)
+    assert answer.headers["location"] == (next_ or "/start")
+    assert "draft" not in client.cookies
+    assert (await client.get(named)).status_code == 422
+    assert (await patient.get(f"/doctors/{asked['doctor']}/slots?from=2026-12-08T09:00:00Z")).json()
+
+
+async def test_a_picked_time_is_forgotten_after_half_an_hour(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, asked: dict[str, str], clock: SetClock
+) -> None:
+    picked = await forms.send("/visit/pick", on=f"/with/{asked['doctor']}", **asked)
+    clock.advance(minutes=31)
+    answer = await sign_in(client, picked.headers["location"], patient)
+    assert answer.headers["location"].startswith("/visit/pick?draft=")
+    assert (await client.get(answer.headers["location"])).status_code == 422
+
+
+async def test_a_draft_of_an_ended_session_is_shown_to_its_account_alone(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, join: Join, clock: SetClock
+) -> None:
+    other = await join("patient", name="Bob Ray")
+    await forms.sign_in(patient)
+    shown = await client.get("/my/account")
+    [hidden] = [hidden for action, hidden, _ in SentForms(shown.text).found if action == "/my/account"]
+    clock.advance(hours=2)
+    sent = await client.post("/my/account", data={**hidden, "name": "Ann Secret"})
+    back = await sign_in(client, sent.headers["location"], other)
+    assert back.headers["location"] == "/my/account"
+    shown = await client.get(back.headers["location"])
+    assert "Ann Secret" not in shown.text
+    assert "What you typed is here again." not in shown.text
+    assert "draft" not in client.cookies
+
+
+async def test_signing_out_deletes_the_draft(forms: Forms, client: httpx2.AsyncClient, patient: Person) -> None:
+    await forms.sign_in(patient)
+    hidden = SentForms((await client.get("/my/account")).text).found[-1][1]
+    client.cookies.delete("session")
+    sent = await client.post("/my/account", data={**hidden, "name": "Ann Secret"})
+    back = await sign_in(client, sent.headers["location"], patient)
+    assert "Ann Secret" in (await client.get(back.headers["location"])).text
+    await forms.send("/sign-out", on="/my/account")
+    assert "draft" not in client.cookies
+    await forms.sign_in(patient)
+    assert "Ann Secret" not in (await client.get(back.headers["location"])).text
+
+
+async def test_a_message_is_shown_to_the_visitor_it_was_meant_for(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    await forms.sign_in(patient)
+    await forms.send("/my/account", name="Ann Lee")
+    client.cookies.delete("session")
+    assert "Your name is changed." not in (await client.get("/sign-in")).text
+
+
+async def test_a_text_that_is_too_long_to_be_kept_is_shown_to_be_copied(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
+) -> None:
+    bio = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(2000))
+    await forms.sign_in(doctor)
+    shown = await client.get("/practice/profile")
+    [hidden] = [hidden for action, hidden, _ in SentForms(shown.text).found if action == "/practice/profile"]
+    clock.advance(hours=2)
+    sent = await client.post("/practice/profile", data={**hidden, "bio": bio})
+    assert sent.status_code == 401
+    assert bio in sent.text
+    assert "/sign-in?next=%2Fpractice%2Fprofile" in sent.text
+    assert "draft" not in client.cookies
