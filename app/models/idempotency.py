@@ -20,7 +20,7 @@ class IdempotencyKey(Base):
     request_hash: Mapped[str] = mapped_column(String(64))
     status: Mapped[int | None]
     """The answer; none while the request is being worked on, which nobody but its own transaction sees."""
-    etag: Mapped[str | None] = mapped_column(String(32))
+    etag: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

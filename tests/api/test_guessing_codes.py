@@ -5,11 +5,24 @@ import pytest
 from fastapi import FastAPI
 
 from app.adapters.mail import Mail
+from app.core.settings import Settings
 from app.services.guessing import FREE_ATTEMPTS
 from tests.api.test_guessing import From
 from tests.api.test_second_factor import log_in, set_up
-from tests.conftest import SetClock
+from tests.conftest import Confirm, SetClock
 from tests.people import PASSWORD, Person, problem
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Codes to reset a password are sent as often as the tests ask for them."""
+    return settings.model_copy(update={"max_mails_per_hour": 100})
+
+
+@pytest.fixture
+async def patient(patient: Person, confirm: Confirm) -> Person:
+    """A second factor needs a confirmed address."""
+    return await confirm(patient)
 
 
 @pytest.fixture
