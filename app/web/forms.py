@@ -1,7 +1,7 @@
 """Forms: whether one is ours, what was typed into it, and what is shown again when it cannot be accepted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from app.repositories.idempotency import Answer
 from app.routers.problems import PROBLEMS
 from app.routers.requests import Replay
 from app.web.pages import HEADERS, Page, make_page
-from app.web.sentences import explain, explain_field
+from app.web.sentences import UNMARKED, explain, explain_field
 from app.web.visitors import find_visitor
 from app.web.words import Words
 
@@ -171,6 +171,12 @@ def refuse(
     role = page.viewer.role if page.viewer else None
     again = Form(values, explain(page.words, error.code, role), explain_fields(page.words, error))
     response = page.render(template, PROBLEMS[error.code][0], form=again, **content)
+    if error.code == "invalid_request" and not any(
+        f'id="{name}-error"'.encode() in response.body for name in again.errors
+    ):
+        # What is wrong is in a field that is not shown.
+        unmarked = replace(again, problem=page.gettext(UNMARKED))
+        response = page.render(template, PROBLEMS[error.code][0], form=unmarked, **content)
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
     return RefusedForm(response, error, shown_by and shown_by.__name__)

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
+from babel.core import parse_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -16,7 +17,10 @@ CATALOGUES = Path(__file__).parent / "locales"
 
 _USUAL = {"en": "en_GB", "de": "de_DE", "es": "es_ES"}
 """Where nobody says of which country."""
-_WANTED = re.compile(r"([a-zA-Z]{2})(?:-([a-zA-Z]{2}))?(?:;q=([01](?:\.\d{0,3})?))?")
+_WANTED = re.compile(
+    r"([a-zA-Z]{2,3}(?:-[a-zA-Z0-9]{2,8})*)(?:-[a-zA-Z0-9]-[a-zA-Z0-9-]+)?(?:;q=([01](?:\.\d{0,3})?))?"
+)
+"""A language range, its extensions, and its weight."""
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which extractors know it
@@ -45,11 +49,21 @@ def choose_locale(chosen: str | None, accepted: str) -> Locale:
     wanted = [
         match for part in accepted[:200].split(",") if (match := _WANTED.fullmatch(part.strip().replace(" ", "")))
     ]
-    wanted.sort(key=lambda match: -float(match[3] or 1))
-    known = [(match[1].lower(), match[2]) for match in wanted if match[1].lower() in LANGUAGES]
+    weights = {match[1]: float(match[2] or 1) for match in wanted}
+    acceptable = sorted((tag for tag, weight in weights.items() if weight), key=lambda tag: -weights[tag])
+    known = [(language, country) for language, country in map(_split_tag, acceptable) if language in LANGUAGES]
     language = chosen if chosen in LANGUAGES else known[0][0] if known else "en"
     country = next((country for named, country in known if named == language and country), None)
     try:
         return Locale(language, country.upper()) if country else Locale.parse(_USUAL[language])
     except UnknownLocaleError:
         return Locale.parse(_USUAL[language])
+
+
+def _split_tag(tag: str) -> tuple[str, str | None]:
+    """Language and country of a tag, without script and variants: es and 419 for es-419."""
+    try:
+        language, country, *_ = parse_locale(tag, sep="-")
+    except ValueError:
+        return tag.partition("-")[0].lower(), None
+    return language, country

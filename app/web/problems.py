@@ -5,6 +5,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, cast
 
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,7 +19,7 @@ from app.web.forms import RefusedForm
 from app.web.languages import N_
 from app.web.pages import Page, make_page, sign_in_path
 from app.web.routes import PageRoute
-from app.web.sentences import explain
+from app.web.sentences import UNMARKED, explain
 from app.web.visitors import SESSION, read_claims
 
 type Handler = Callable[[Request, Any], Awaitable[ProblemAnswer]]
@@ -103,7 +104,11 @@ def _interrupt(page: Page, lead: Callable[[str], str], told: str, typed: Mapping
 def _show(page: Page, problem: ProblemAnswer) -> Response:
     status = PROBLEMS[problem.code][0]
     title = page.gettext(_TITLES.get(status, _ANY_TITLE))
-    shown = page.render("problem.html", status, title=title, sentence=explain(page.words, problem.code))
+    # What the log knows it by, where the reader may have to ask for help.
+    request_id = correlation_id.get() if status.is_server_error else None
+    # This page has no form in which a field could be marked.
+    sentence = page.gettext(UNMARKED) if problem.code == "invalid_request" else explain(page.words, problem.code)
+    shown = page.render("problem.html", status, title=title, sentence=sentence, request_id=request_id)
     for name in _KEPT_HEADERS:
         if name in problem.headers:
             shown.headers[name] = problem.headers[name]

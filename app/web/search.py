@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
+from app.core.text import search_key
 from app.repositories import doctors
 from app.repositories.offers import Criteria, OfferRecord
 from app.routers.paging import read_cursor, write_cursor
@@ -120,7 +121,8 @@ def _weigh_suggestion(text: str) -> int:
 def _list_languages(page: Page, chosen: str, spoken: Sequence[str]) -> Sequence[tuple[str, str]]:
     """The languages to choose from, the shortest tags first if there are too many; with the one that is chosen."""
     shown = {*fit(sorted(spoken, key=len), _weigh_language, MAX_SUGGESTION_BYTES), *({chosen} & {*spoken})}
-    return [(each, page.words.language(each)) for each in spoken if each in shown]
+    named = [(each, page.words.language(each)) for each in shown]
+    return sorted(named, key=lambda option: search_key(option[1]))
 
 
 def _weigh_language(tag: str) -> int:

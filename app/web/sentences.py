@@ -75,6 +75,9 @@ SENTENCES: Mapping[str, str] = {
 }
 """For each code of ``PROBLEMS``."""
 
+UNMARKED = N_("This form cannot be sent as it is. Load the page again, then try once more.")
+"""For ``invalid_request`` where no field is marked."""
+
 _FOR_DOCTORS: Mapping[str, str] = {
     "slot_taken": N_("This time has been taken meanwhile. Nothing was changed."),
     "patient_busy": N_("The patient has another appointment at this time. Nothing was changed."),

@@ -85,6 +85,10 @@ class Words:
         pattern = self.gettext("EEEE d MMMM") if day.year == self.today.year else self.gettext("EEEE d MMMM y")
         return self._format(day, pattern)
 
+    def full_day(self, day: date) -> str:
+        """Tuesday 8 December 2026."""
+        return self._format(day, self.gettext("EEEE d MMMM y"))
+
     def short_day(self, day: date) -> str:
         """8 Dec; with its year if that is another one."""
         pattern = self.gettext("d MMM") if day.year == self.today.year else self.gettext("d MMM y")

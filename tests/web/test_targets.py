@@ -24,12 +24,13 @@ REMOVES = ("/withdraw", "/remove", "/cancel", "/release", "/end", "/data")
 class Sent:
     """A form as a browser would send it, with the fields as they are shown."""
 
+    method: str
     action: str
     fields: dict[str, str] = field(default_factory=dict)
 
 
 class Targets(HTMLParser):
-    """The links and the POST forms of a page; the first button of a form is pressed, and every box is checked."""
+    """The links and the forms of a page; the first button of a form is pressed, and every box is checked."""
 
     def __init__(self, page: str, html: str) -> None:
         super().__init__()
@@ -44,10 +45,9 @@ class Targets(HTMLParser):
         if tag == "a" and "href" in attributes:
             self.links.append(urljoin(self._page, attributes["href"]).partition("#")[0])
         elif tag == "form":
-            self._form = Sent(urljoin(self._page, attributes.get("action", "")))
-            if attributes.get("method") == "post":
-                self.forms.append(self._form)
-        elif self._form and tag in {"input", "button"} and "name" in attributes:
+            self._form = Sent(attributes.get("method", "get"), urljoin(self._page, attributes.get("action", "")))
+            self.forms.append(self._form)
+        elif self._form and tag in {"input", "button", "select", "textarea"} and "name" in attributes:
             self._form.fields.setdefault(attributes["name"], attributes.get("value", ""))
 
     def handle_endtag(self, tag: str) -> None:
@@ -66,24 +66,53 @@ async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: 
     return await World.make(app.state.resources, client, admin, clock)
 
 
+async def collect(client: httpx2.AsyncClient, world: World, who: str) -> tuple[dict[str, str], list[Sent]]:
+    """The links and forms of all pages, one of each kind; forms that remove something come last."""
+    links: dict[str, str] = {}
+    sent: dict[str, Sent] = {}
+    for page in (world.address(where) for where, is_there in pages_of(who) if is_there):
+        found = Targets(page, (await client.get(page)).text)
+        links |= {ID.sub("…", link): link for link in found.links}
+        sent |= {ID.sub("…", form.action): form for form in found.forms if form.action not in ENDS_SESSION}
+    return links, sorted(sent.values(), key=lambda form: (form.action.endswith(REMOVES), form.action.endswith("/data")))
+
+
+async def send(client: httpx2.AsyncClient, form: Sent, fields: dict[str, str]) -> httpx2.Response:
+    if form.method == "get":
+        return await client.get(form.action, params=fields)
+    return await client.post(form.action, data=fields)
+
+
 @pytest.mark.parametrize("who", EVERYBODY)
 async def test_every_link_and_form_works_for_its_reader(
     forms: Forms, client: httpx2.AsyncClient, world: World, who: str
 ) -> None:
     await world.enter(forms, who)
     client.headers["Accept"] = "text/html"
-    links: dict[str, str] = {}
-    sent: dict[str, Sent] = {}
-    for page in (world.address(where) for where, is_there in pages_of(who) if is_there):
-        found = Targets(page, (await client.get(page)).text)
-        links |= {ID.sub("…", link): link for link in found.links}
-        sent |= {ID.sub("…", form.action): form for form in found.forms}
+    links, sent = await collect(client, world, who)
     refused = [link for link in links.values() if (await client.get(link)).status_code in {403, 404}]
-    for form in sorted(sent.values(), key=lambda form: (form.action.endswith(REMOVES), form.action.endswith("/data"))):
-        if form.action not in ENDS_SESSION:
-            answer = await client.post(form.action, data=form.fields)
-            refused += [form.action] if answer.status_code in {403, 404} else []
+    for form in sent:
+        answer = await send(client, form, form.fields)
+        refused += [form.action] if answer.status_code in {403, 404} else []
     assert not refused
+
+
+@pytest.mark.parametrize("typed", [None, "", "\u200fnot this"], ids=["missing", "empty", "garbage"])
+@pytest.mark.parametrize("who", EVERYBODY)
+async def test_a_refused_form_says_what_is_wrong(
+    forms: Forms, client: httpx2.AsyncClient, world: World, who: str, typed: str | None
+) -> None:
+    await world.enter(forms, who)
+    client.headers["Accept"] = "text/html"
+    _, sent = await collect(client, world, who)
+    statuses = set()
+    for form in sent:
+        fields = {} if typed is None else dict.fromkeys(form.fields, typed)
+        answer = await send(client, form, fields | {"form_token": form.fields.get("form_token", "")})
+        statuses.add(answer.status_code)
+        promised = "Look at what is marked" in answer.text
+        assert not promised or 'class="error"' in answer.text, form.action
+    assert 422 in statuses
 
 
 @pytest.mark.parametrize("who", [DOCTOR, ADMIN])

@@ -70,6 +70,13 @@ def test_every_problem_has_a_sentence() -> None:
         ("de", "en-US", "de_DE"),
         ("de", "en-US, de-CH;q=0.2", "de_CH"),
         ("xx", "es", "es_ES"),
+        (None, "es-419, en;q=0.5", "es_419"),
+        (None, "de-Latn-AT-1996, en", "de_AT"),
+        (None, "es-US-u-hc-h12", "es_US"),
+        (None, "de-x-home, en;q=0.1", "de_DE"),
+        (None, "de-Latnn-toolong9", "de_DE"),
+        (None, "de;q=0, es;q=0.1", "es_ES"),
+        (None, "spa, en-GB", "en_GB"),
         (None, "de-ZZ;;;, ,*;q=0, de-DE;q=banana, es-QQ", "es_ES"),
     ],
 )
