@@ -72,6 +72,12 @@ async def keep_answer(session: Session, user_id: UUID, key: str, answer: Answer)
     await session.send(_KEEP, [{"caller": user_id, "sent": key} | kept])
 
 
+async def has_key(session: Session, key: str, *, since: datetime, until: datetime) -> bool:
+    """Whether an account has used this key in this time; the key must be one that no two accounts can share."""
+    found = select(IdempotencyKey.key).where(IdempotencyKey.created_at.between(since, until), IdempotencyKey.key == key)
+    return await session.scalar(found) is not None
+
+
 async def sweep_keys(session: Session, now: datetime) -> None:
     """Deletes the keys that are forgotten, whoever's, and the answers with them."""
     forgotten = (

@@ -24,6 +24,7 @@ from app.services.confirmation import count_message, list_if_confirmed
 from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
 from app.services.profile_review import hold_back, rename_doctor
 from app.services.sessions import check_password
+from app.services.submissions import Submission
 
 EVENLY = timedelta(milliseconds=100)
 
@@ -133,6 +134,7 @@ async def reset_password(
     new_password: str,
     client: Client,
     now: datetime,
+    submission: Submission | None = None,
 ) -> PasswordSet:
     """Sets a new password and ends every session and reset token; wrong passwords are forgotten, wrong codes are not.
 
@@ -159,6 +161,8 @@ async def reset_password(
         # While the password was hashed, the token may have been used.
         if not await users.redeem_password_reset(session, user.id, token_hash=token_hash, now=now):
             raise DomainError("invalid_reset_token")
+        if submission:
+            await submission.accept(session, user.id, now)
         await users.update_password(session, user.id, password_hash)
         await confirm_email(session, user.id, now)
         await sessions.delete_sessions(session, user.id)
@@ -181,6 +185,7 @@ async def change_password(
     new_password: str,
     client: Client,
     now: datetime,
+    submission: Submission | None = None,
 ) -> str:
     """Sets a new password and ends all other sessions, and reset tokens; returns the address of the account.
 
@@ -215,6 +220,8 @@ async def change_password(
     async with transactions.write() as session:
         if not await users.holds_password(session, actor.id, credentials.password_hash, to_change_it=True):
             raise DomainError("not_authenticated")
+        if submission:
+            await submission.accept(session, actor.id, now)
         await users.update_password(session, actor.id, password_hash)
         await sessions.delete_sessions(session, actor.id, keep=actor.get_login().session_id)
         await users.delete_password_resets(session, actor.id)

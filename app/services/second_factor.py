@@ -53,6 +53,8 @@ class Shown(Enum):
     """There is no second factor."""
     AUTHENTICATOR = auto()
     RECOVERY_CODE = auto()
+    BEFORE = auto()
+    """One of them, when the same form was sent before."""
 
 
 async def check(session: Session, settings: Settings, user_id: UUID, otp: str | None, now: datetime) -> Shown:

@@ -20,6 +20,7 @@ from app.services import second_factor
 from app.services.audit import Event, record
 from app.services.guessing import Counters, code_counters, count_attempt, forget_attempts, password_counters
 from app.services.second_factor import Shown
+from app.services.submissions import Submission
 
 REFRESH_GRACE = timedelta(seconds=10)
 """How long the same client may send a refresh token again, as it does from two tabs or after a lost answer."""
@@ -63,8 +64,11 @@ async def log_in(
     otp: str | None,
     client: Client,
     now: datetime,
+    submission: Submission | None = None,
 ) -> LogIn:
     """Begins a session.
+
+    A code that was used up by the same ``submission`` is taken once more: the browser has sent the form twice.
 
     ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` or
     ``invalid_second_factor`` only after the right password; ``too_many_attempts`` while more have to wait.
@@ -80,12 +84,22 @@ async def log_in(
     # Made with less effort than the settings ask for today; only now is the password here to make another one.
     renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
     try:
-        return await _begin_session(transactions, settings, credentials, renewed_hash, tried, client, email, otp, now)
+        return await _begin_session(
+            transactions, settings, credentials, renewed_hash, tried, client, email, otp, now, submission
+        )
     except DomainError as error:
         if renewed_hash and error.code == "invalid_credentials":
             # Another log-in at the same moment has renewed it: it is compared with that.
             return await log_in(
-                transactions, passwords, settings, email=email, password=password, otp=otp, client=client, now=now
+                transactions,
+                passwords,
+                settings,
+                email=email,
+                password=password,
+                otp=otp,
+                client=client,
+                now=now,
+                submission=submission,
             )
         if error.kind is Kind.UNAUTHENTICATED:
             await _record_failure(transactions, replace(tried, outcome=error.code), now)
@@ -102,6 +116,7 @@ async def _begin_session(
     email: str,
     otp: str | None,
     now: datetime,
+    submission: Submission | None,
 ) -> LogIn:
     async with transactions.write() as session:
         # While the password was compared it may have been changed, and all sessions been ended.
@@ -109,7 +124,10 @@ async def _begin_session(
             session, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
         ):
             raise DomainError("invalid_credentials")
-        shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
+        if otp is None or submission is None or await submission.accept(session, credentials.user_id, now):
+            shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
+        else:
+            shown = Shown.BEFORE
         if renewed_hash:
             await users.update_password(session, credentials.user_id, renewed_hash)
         await forget_attempts(

@@ -22,7 +22,7 @@ from app.services import accounts, privacy, second_factor
 from app.services.sessions import end_all_sessions
 from app.services.sessions import end_session as end_one
 from app.web.drafts import drop, restore
-from app.web.forms import VERSION, Form, SentForm, refuse
+from app.web.forms import VERSION, Form, SentForm, identify, refuse, was_accepted
 from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import Page, SignedInPage
 from app.web.routes import page_router
@@ -94,6 +94,13 @@ async def change_password(
 ) -> Response:
     """Sets a new password; all other sessions end. Sent twice, the form leads where it led before."""
     resources = page.resources
+    submission = identify(page, form)
+    done = page.redirect(
+        "/my/account", page.gettext("Your password is changed. You are signed out wherever else you were signed in.")
+    )
+    # Before the password is compared: the old one, sent again, would count as a wrong guess.
+    if await was_accepted(page, submission):
+        return done
     try:
         typed = form.read(wire.PasswordChange)
         address = await accounts.change_password(
@@ -105,13 +112,15 @@ async def change_password(
             new_password=typed.new_password.get_secret_value(),
             client=client,
             now=page.now,
+            submission=submission,
         )
     except DomainError as error:
+        # Both were on their way at once.
+        if await was_accepted(page, submission):
+            return done
         raise refuse(page, "password.html", form, error) from error
     send_after_answer(tasks, resources, password_changed_mail(address))
-    return page.redirect(
-        "/my/account", page.gettext("Your password is changed. You are signed out wherever else you were signed in.")
-    )
+    return done
 
 
 @router.get(_SESSIONS)

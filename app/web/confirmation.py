@@ -11,7 +11,7 @@ from app.repositories import users
 from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.services import confirmation
-from app.web.forms import Form, SentForm, refuse
+from app.web.forms import Form, Once, SentForm, refuse
 from app.web.pages import CONFIRM_EMAIL, SignedInPage, local_path
 from app.web.routes import page_router
 from app.web.visitors import AccountPage
@@ -37,7 +37,9 @@ async def show_email_confirmation(page: AccountPage, session: DbSession, token: 
 
 
 @router.post(CONFIRM_EMAIL)
-async def confirm_email(page: AccountPage, form: SentForm, session: DbSession, now: Now, _: Trail) -> Response:
+async def confirm_email(
+    page: AccountPage, form: SentForm, session: DbSession, now: Now, _: Trail, _once: Once
+) -> Response:
     """Confirms the address; sent twice, the form leads to where it led before."""
     next_ = form.value("next")
     if page.actor.email_confirmed:

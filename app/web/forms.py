@@ -21,7 +21,8 @@ from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 from app.routers.problems import PROBLEMS
 from app.routers.requests import Replay
-from app.web.pages import HEADERS, Page, make_page
+from app.services.submissions import Submission
+from app.web.pages import FORMS, HEADERS, Page, make_page
 from app.web.sentences import UNMARKED, explain, explain_field
 from app.web.visitors import find_visitor
 from app.web.words import Words
@@ -140,6 +141,23 @@ async def _keep(session: Session, caller: UUID, key: str, response: Response) ->
 
 Once = Annotated[None, Depends(answer_once)]
 """What a page names whose form has an effect that must not happen twice; its answer is a redirect."""
+
+
+def identify(page: Page, form: Form) -> Submission | None:
+    """What tells a form that this browser sends twice from all others, for a form that is sent while signed out."""
+    key, browser = form.value(KEY), page.cookies.get(FORMS)
+    if not browser or not 0 < len(key) <= _LONGEST_KEY:
+        return None
+    typed = urlencode(sorted(form.values.items()))
+    return Submission.make(page.resources.settings, browser, page.request.url.path, typed)
+
+
+async def was_accepted(page: Page, submission: Submission | None) -> bool:
+    """Whether the same form was accepted within the last minute."""
+    if submission is None:
+        return False
+    async with page.resources.sessions.read() as session:
+        return await submission.was_accepted(session, page.now)
 
 
 class RefusedForm(Exception):  # noqa: N818 - the answer to an error, not one

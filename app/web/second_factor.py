@@ -13,7 +13,7 @@ from app.routers.mailing import send_after_answer
 from app.routers.trail import Trail
 from app.schemas.accounts import Code
 from app.services import second_factor
-from app.web.forms import Form, SentForm, refuse
+from app.web.forms import Form, SentForm, identify, refuse
 from app.web.routes import page_router
 from app.web.visitors import AccountPage, FreshAccountPage
 
@@ -48,13 +48,22 @@ async def set_up_second_factor(page: FreshAccountPage, _form: SentForm, session:
 async def confirm_second_factor(
     page: FreshAccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: Trail
 ) -> Response:
-    """From now on it is asked for. The recovery codes are shown only now, so this is no redirect."""
+    """From now on it is asked for. The recovery codes are shown only now, so this is no redirect.
+
+    Sent twice, the form shows new codes: the browser has thrown the first answer away.
+    """
     told = form.read(Told)
+    submission = identify(page, form)
     try:
         typed = form.read(Confirmation)
         code = typed.otp.get_secret_value()
         new = await second_factor.confirm(session, page.resources.settings, page.actor, code, now)
+        if submission:
+            await submission.accept(session, page.actor.id, now)
     except DomainError as error:
+        if error.code == "second_factor_exists" and submission and await submission.was_accepted(session, now):
+            new = await second_factor.renew_recovery_codes(session, page.actor)
+            return page.render("recovery_codes.html", codes=new.codes)
         user = await users.get_user(session, page.actor.id)
         picture = _draw(provisioning_uri(told.secret, user.email))
         raise refuse(page, "second_factor_new.html", form, error, picture=picture) from error

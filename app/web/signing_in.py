@@ -23,7 +23,7 @@ from app.services import accounts, confirmation, sessions
 from app.web.account import leave
 from app.web.booking import hold_picked
 from app.web.drafts import Draft, claim, drop, find_any, find_draft, without_draft
-from app.web.forms import Form, SentForm, refuse
+from app.web.forms import Form, SentForm, identify, refuse, was_accepted
 from app.web.pages import local_path
 from app.web.routes import page_router
 from app.web.visitors import (
@@ -78,6 +78,7 @@ async def sign_in(
             otp=typed.otp.get_secret_value() if typed.otp else None,
             client=client,
             now=page.now,
+            submission=identify(page, form),
         )
     except DomainError as error:
         asks_code = error.code in {"second_factor_required", "invalid_second_factor"} or "otp" in form.values
@@ -103,7 +104,6 @@ async def sign_in(
     return response
 
 
-@router.get("/start")
 def _waits_at(path: str, draft: Draft | None) -> bool:
     """Whether the page to which a sign-in leads shows this draft."""
     if draft is None or draft.path != without_draft(path):
@@ -111,6 +111,7 @@ def _waits_at(path: str, draft: Draft | None) -> bool:
     return bool(draft.owner) or draft.is_meant_by(path)
 
 
+@router.get("/start")
 async def start(page: AnyPage) -> Response:
     """Leads to where somebody of her role begins."""
     return page.redirect(page.home)
@@ -128,8 +129,9 @@ async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
 async def register(
     page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Makes a patient's account, and signs her in."""
+    """Makes a patient's account, and signs the patient in; sent twice, the form signs in with what it was sent with."""
     resources = page.resources
+    submission = identify(page, form)
     try:
         typed = form.read(NewPatient)
         async with resources.sessions.write() as session:
@@ -145,9 +147,13 @@ async def register(
                 client=client,
             )
             token = await confirmation.issue_token(session, user.id, page.now)
+            if submission:
+                await submission.accept(session, user.id, page.now)
     except DomainError as error:
-        raise refuse(page, "register.html", form, error) from error
-    send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
+        if error.code != "email_taken" or not await was_accepted(page, submission):
+            raise refuse(page, "register.html", form, error) from error
+    else:
+        send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
     return await sign_in(page, Form({**form.values, "username": typed.email}), passwords, client, tasks)
 
 
@@ -199,7 +205,9 @@ async def reset_password(
     now: Now,
     tasks: BackgroundTasks,
 ) -> Response:
-    """Sets the new password; every session of the account ends."""
+    """Sets the new password; every session of the account ends. Sent twice, the form leads where it led before."""
+    submission = identify(page, form)
+    told = page.gettext("Your password is changed. Sign in with the new one.")
     try:
         typed = form.read(wire.PasswordReset)
         done = await accounts.reset_password(
@@ -210,10 +218,13 @@ async def reset_password(
             new_password=typed.new_password.get_secret_value(),
             client=client,
             now=now,
+            submission=submission,
         )
     except DomainError as error:
+        if await was_accepted(page, submission):
+            return page.redirect("/sign-in", told)
         raise refuse(page, "reset.html", form, error) from error
     send_after_answer(tasks, resources, password_changed_mail(done.address))
-    response = page.redirect("/sign-in", page.gettext("Your password is changed. Sign in with the new one."))
+    response = page.redirect("/sign-in", told)
     set_device(response, resources.settings, done.device)
     return response

@@ -1,0 +1,173 @@
+"""Forms that are sent twice, by a second tap, lead where they led before, one after the other and both at once."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from pyotp import TOTP
+
+from app.adapters.mail import Mail
+from tests.conftest import Confirm, SetClock, read_token
+from tests.people import PASSWORD, Person
+from tests.web.conftest import Forms
+
+NEW = "another good one"
+
+type SendTwice = Callable[..., Awaitable[list[httpx2.Response]]]
+
+
+@pytest.fixture(params=["in a row", "at once"])
+def send_twice(request: pytest.FixtureRequest, client: httpx2.AsyncClient) -> SendTwice:
+    async def send_twice(path: str, on: str | None = None, **fields: str) -> list[httpx2.Response]:
+        shown = (await client.get(on or path)).text
+        form = next(form for form in shown.split("<form")[1:] if f'action="{path}"' in form)
+        hidden = dict(re.findall(r'type="hidden" name="(form_\w+|secret)" value="([^"]*)"', form))
+        assert "form_key" in hidden
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
+
+        async def send() -> httpx2.Response:
+            # What the browser had when the button was pressed.
+            return await client.post(path, data={**hidden, **fields}, headers={"Cookie": cookies})
+
+        if request.param == "at once":
+            return list(await asyncio.gather(send(), send()))
+        return [await send(), await send()]
+
+    return send_twice
+
+
+async def test_registering(send_twice: SendTwice, client: httpx2.AsyncClient, confirmations: list[Mail]) -> None:
+    answers = await send_twice("/register", name="Ann Lee", email="ann@example.com", password=PASSWORD)
+    assert [answer.headers.get("location") for answer in answers] == ["/start", "/start"]
+    assert (await client.get("/start")).headers["location"] == "/my/appointments"
+    assert len(confirmations) == 1
+
+
+async def test_registering_an_address_that_has_an_account(forms: Forms, patient: Person) -> None:
+    fields = {"name": "Ann Lee", "email": patient.email, "password": PASSWORD, "form_key": "k"}
+    for _ in range(2):
+        assert (await forms.send("/register", **fields)).status_code == 409
+    assert "session" not in forms.client.cookies
+
+
+async def test_another_form_of_the_same_browser_is_not_a_repetition(forms: Forms, clock: SetClock) -> None:
+    fields = {"name": "Ann Lee", "email": "ann@example.com", "password": PASSWORD, "form_key": "k"}
+    assert (await forms.send("/register", **fields)).status_code == 303
+    forms.client.cookies.delete("session")
+    for other in ({"form_key": "l"}, {"password": NEW}):
+        assert (await forms.send("/register", **{**fields, **other})).status_code == 409
+    clock.advance(minutes=2)
+    assert (await forms.send("/register", **fields)).status_code == 409
+    clock.advance(minutes=-2)
+    forms.client.cookies.clear()
+    assert (await forms.send("/register", **fields)).status_code == 409
+    assert "session" not in forms.client.cookies
+
+
+async def test_changing_the_password(send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]) -> None:
+    await forms.sign_in(patient)
+    answers = await send_twice("/my/account/password", current_password=PASSWORD, new_password=NEW)
+    assert [answer.headers.get("location") for answer in answers] == ["/my/account", "/my/account"]
+    assert len(mails) == 1
+
+
+async def test_setting_a_forgotten_password(
+    send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]
+) -> None:
+    await forms.send("/forgotten", email=patient.email)
+    answers = await send_twice("/reset", token=read_token(mails[0]), new_password=NEW)
+    assert [answer.headers.get("location") for answer in answers] == ["/sign-in", "/sign-in"]
+    assert len(mails) == 2
+
+
+async def test_confirming_an_address(
+    send_twice: SendTwice, forms: Forms, patient: Person, confirmations: list[Mail]
+) -> None:
+    await forms.sign_in(patient)
+    answers = await send_twice("/confirm-email", token=read_token(confirmations[0]), next="/my/appointments")
+    assert [answer.headers.get("location") for answer in answers] == ["/my/appointments"] * 2
+
+
+async def enroll(person: Person, confirm: Confirm, clock: SetClock) -> tuple[TOTP, list[str]]:
+    await confirm(person)
+    authenticator = TOTP((await person.post("/auth/second-factor", None)).json()["secret"])
+    confirmed = await person.post("/auth/second-factor/confirm", {"otp": authenticator.at(clock.time)})
+    clock.advance(minutes=1)
+    return authenticator, confirmed.json()["recovery_codes"]
+
+
+@pytest.mark.parametrize("is_recovery_code", [False, True])
+async def test_signing_in_with_a_code(
+    send_twice: SendTwice,
+    forms: Forms,
+    patient: Person,
+    confirm: Confirm,
+    clock: SetClock,
+    mails: list[Mail],
+    is_recovery_code: bool,
+) -> None:
+    authenticator, codes = await enroll(patient, confirm, clock)
+    mails.clear()
+    otp = codes[0] if is_recovery_code else authenticator.at(clock.time)
+    typed = {"username": patient.email, "password": PASSWORD, "otp": otp}
+    answers = await send_twice("/sign-in", **typed)
+    assert [answer.headers.get("location") for answer in answers] == ["/start", "/start"]
+    assert len(mails) == is_recovery_code
+    left = (await patient.get("/auth/second-factor")).json()["recovery_codes_left"]
+    assert left == len(codes) - is_recovery_code
+    assert (await forms.client.get("/start")).headers["location"] == "/my/appointments"
+    # A form of its own, or no form at all: the code is used up.
+    forms.client.cookies.delete("session")
+    assert (await forms.send("/sign-in", **typed, form_key="another")).status_code == 401
+
+
+async def test_a_code_is_not_taken_again_later_or_from_another_browser(
+    forms: Forms, patient: Person, confirm: Confirm, clock: SetClock
+) -> None:
+    _, codes = await enroll(patient, confirm, clock)
+    typed = {"username": patient.email, "password": PASSWORD, "otp": codes[0], "form_key": "k"}
+    assert (await forms.send("/sign-in", **typed)).status_code == 303
+    assert (await forms.send("/sign-in", **typed)).status_code == 303
+    assert (await forms.send("/sign-in", **{**typed, "otp": codes[1], "password": NEW})).status_code == 401
+    forms.client.cookies.clear()
+    assert (await forms.send("/sign-in", **typed)).status_code == 401
+
+
+async def test_a_code_is_taken_again_for_a_minute(
+    forms: Forms, patient: Person, confirm: Confirm, clock: SetClock
+) -> None:
+    _, codes = await enroll(patient, confirm, clock)
+    typed = {"username": patient.email, "password": PASSWORD, "otp": codes[0], "form_key": "k"}
+    for minutes, status in ((0, 303), (1, 303), (1, 401)):
+        clock.advance(minutes=minutes)
+        assert (await forms.send("/sign-in", **typed)).status_code == status
+
+
+async def test_setting_up_a_second_factor(forms: Forms, patient: Person, confirm: Confirm, clock: SetClock) -> None:
+    await confirm(patient)
+    await forms.sign_in(patient)
+    shown = await forms.send("/my/account/second-factor")
+    hidden = dict(re.findall(r'type="hidden" name="(form_\w+|secret)" value="([^"]*)"', shown.text))
+    secret = hidden["secret"]
+    typed = {"secret": secret, "otp": TOTP(secret).at(clock.time), "form_key": "k"}
+    answers = [await forms.send("/my/account/second-factor/confirm", on="/my/account", **typed) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    codes = [set(re.findall(r"[A-Z0-9]{4}(?:-[A-Z0-9]{4})+", answer.text)) for answer in answers]
+    assert len(codes[1]) == 10, answers[1].text
+    assert not codes[0] & codes[1]
+
+
+async def test_signing_in_for_a_time_that_was_picked(
+    send_twice: SendTwice, forms: Forms, patient: Person, doctor: Person
+) -> None:
+    await doctor.plan(monday=[["09:00", "12:00"]])
+    picked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", doctor=doctor.id, start="2026-12-07T15:00:00Z")
+    [next_] = parse_qs(urlsplit(picked.headers["location"]).query)["next"]
+    answers = await send_twice("/sign-in", username=patient.email, password=PASSWORD, next=next_)
+    for answer in answers:
+        assert answer.headers["location"].startswith("/visit/")
+        shown = await forms.client.get(answers[1].headers["location"])
+        assert "Book this visit" in shown.text
