@@ -50,6 +50,25 @@ def email_confirmation_mail(address: str, token: str) -> Mail:
     )
 
 
+def invitation_mail(address: str, token: str) -> Mail:
+    """What a doctor receives who is invited."""
+    return Mail(
+        kind=MailKind.INVITATION,
+        to=address,
+        subject="You are invited to join as a doctor",
+        text=(
+            "An administrator has invited you to join as a doctor. Open this page within 7 days to create your account "
+            f"(programs: POST /auth/accept-invitation):\n\n{invitation_path(token)}\n\n"
+            "If you did not expect this, do nothing: no account is created."
+        ),
+    )
+
+
+def invitation_path(token: str) -> str:
+    """The page on which an invitation is accepted."""
+    return f"/invitation?token={token}"
+
+
 def password_changed_mail(address: str) -> Mail:
     """What somebody receives whose password was changed."""
     return Mail(

@@ -90,11 +90,15 @@ ERRORS: dict[str, tuple[Kind, str]] = {
         Kind.INVALID,
         "The confirmation token is wrong, used, replaced or expired. Ask for a new one.",
     ),
+    "invalid_invitation_token": (
+        Kind.INVALID,
+        "The invitation is wrong, used, replaced, cancelled or expired. Ask an administrator for a new one.",
+    ),
     "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
     "too_many_requests": (Kind.THROTTLED, "Too many requests. Try again later; Retry-After says when."),
     "too_many_messages": (
         Kind.THROTTLED,
-        "Several of these messages were sent within the hour. Look in your mailbox, or try again later.",
+        "Several of these messages were sent to the address within the hour. Look in its mailbox, or try again later.",
     ),
     "foreign_form": (Kind.FORBIDDEN, "The form is not one that our pages have given to this browser."),
     "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),

@@ -7,6 +7,7 @@ class MailKind(StrEnum):
     """What a message is about."""
 
     EMAIL_CONFIRMATION = "email_confirmation"
+    INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the same
     SECOND_FACTOR_SET_UP = "second_factor_set_up"

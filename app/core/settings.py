@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     """Empty: ``required`` in production, else ``open``."""
     max_mails_per_hour: Annotated[PositiveInt, Field(le=1000)] = 5
     """Of one kind, to one address."""
+    max_open_invitations: Annotated[PositiveInt, Field(le=1000)] = 100
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
     allow_older_time_zones: bool = False

@@ -1,8 +1,9 @@
-"""Sweeps away sessions that have ended, and attempts, kept answers and counts of messages that are out of date."""
+"""Sweeps away sessions that have ended, and attempts, kept answers, counts of messages and invitations out of date."""
 
 from app.core.clock import Clock
 from app.db.session import Sessions
 from app.repositories.idempotency import sweep_keys
+from app.repositories.invitations import sweep_invitations
 from app.repositories.mail_counts import sweep_mail_counts
 from app.services.sessions import sweep
 
@@ -16,3 +17,4 @@ async def sweep_once(sessions: Sessions, clock: Clock) -> None:
         await sweep(session, now)
         await sweep_keys(session, now)
         await sweep_mail_counts(session, now)
+        await sweep_invitations(session, now)

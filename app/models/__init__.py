@@ -5,7 +5,7 @@ from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
 from app.models.offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
-from app.models.user import EmailConfirmation, MailCount, PasswordReset, User
+from app.models.user import EmailConfirmation, Invitation, MailCount, PasswordReset, User
 
 __all__ = [
     "Appointment",
@@ -17,6 +17,7 @@ __all__ = [
     "DoctorLanguage",
     "EmailConfirmation",
     "IdempotencyKey",
+    "Invitation",
     "KnownDevice",
     "LoginAttempt",
     "LoginSession",

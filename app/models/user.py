@@ -56,6 +56,25 @@ class EmailConfirmation(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class Invitation(Base):
+    """An invitation to make an account of this role; deleted when it is accepted, cancelled, replaced or expired."""
+
+    __tablename__ = "invitations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    role: Mapped[Role] = mapped_column(stored_enum(Role))
+    email: Mapped[str] = mapped_column(String(254))
+    email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
+    """See ``core.text.canonical_email``: one invitation for each address."""
+    name: Mapped[str | None] = mapped_column(String(100))
+    specialty: Mapped[str | None] = mapped_column(String(100))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 class MailCount(Base):
     """How many messages of one kind were sent to one address since its current hour began."""
 

@@ -79,6 +79,24 @@ class EmailConfirmation(Body):
     token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
 
 
+class InvitationAcceptance(Body):
+    """The account of an invited doctor."""
+
+    token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
+    name: Name = Field(examples=["Dr Amara Okafor"])
+    password: NewPassword
+    time_zone: TimeZone
+    specialty: Name | None = Field(None, examples=["Dermatology"])
+
+    model_config = example(
+        token=EXAMPLE_TOKEN,
+        name="Dr Amara Okafor",
+        password="correct horse battery",
+        time_zone="America/New_York",
+        specialty="Dermatology",
+    )
+
+
 class NameChange(Body):
     """Another name."""
 

@@ -9,10 +9,33 @@ from pydantic import Field, StringConstraints
 from app.core.permissions import AccountStatus, Role
 from app.schemas.accounts import User
 from app.schemas.appointments import Appointment
-from app.schemas.fields import AMARA, ANN, Answer, Body, LoginName, Note, PageQuery, example
+from app.schemas.fields import (
+    AMARA,
+    ANN,
+    EXAMPLE_TOKEN,
+    Answer,
+    Body,
+    Email,
+    LoginName,
+    Name,
+    Note,
+    PageQuery,
+    TimeZone,
+    example,
+)
 
 Reason = Annotated[Note, StringConstraints(min_length=10, max_length=500)]
 """Why; at least some words."""
+
+INVITATION = {
+    "id": ANN,
+    "email": "amara.okafor@example.com",
+    "name": "Dr Amara Okafor",
+    "specialty": "Dermatology",
+    "time_zone": "America/New_York",
+    "created_at": "2026-11-30T08:00:00Z",
+    "expires_at": "2026-12-07T08:00:00Z",
+}
 
 
 class AccountsQuery(PageQuery):
@@ -83,6 +106,49 @@ class ProfileChange(Answer):
 
 class ProfileChangesQuery(PageQuery):
     """Which changes to list: all that wait."""
+
+
+class NewInvitation(Body):
+    """A doctor to invite; what is given besides the address is suggested to them."""
+
+    email: Email
+    name: Name | None = Field(None, examples=["Dr Amara Okafor"])
+    specialty: Name | None = Field(None, examples=["Dermatology"])
+    time_zone: TimeZone | None = None
+
+    model_config = example(
+        email="amara.okafor@example.com",
+        name="Dr Amara Okafor",
+        specialty="Dermatology",
+        time_zone="America/New_York",
+    )
+
+
+class Invitation(Answer):
+    """An invitation that can be accepted until it expires."""
+
+    id: UUID
+    email: str
+    name: str | None
+    specialty: str | None
+    time_zone: str | None
+    created_at: datetime
+    expires_at: datetime
+
+    model_config = example(**INVITATION)
+
+
+class SentInvitation(Invitation):
+    """A new invitation; its token is shown only now."""
+
+    token: str = Field(description="For `POST /auth/accept-invitation`; works once.")
+    path: str = Field(description="The page of this server on which it is accepted.")
+
+    model_config = example(**INVITATION, token=EXAMPLE_TOKEN, path=f"/invitation?token={EXAMPLE_TOKEN}")
+
+
+class InvitationsQuery(PageQuery):
+    """Which invitations to list: all that are open."""
 
 
 class BreakGlass(Body):

@@ -66,18 +66,40 @@ async def register(
     Of an address that is ``confirmed`` it is known already that it is the owner's. ``email_taken`` if the address has
     an account.
     """
-    _check_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
+    check_new_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
     # Before the first statement: no connection waits for the hashing.
     async with passwords.line(canonical_email(email)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), email, name, role, now, email_confirmed_at=now if confirmed else None)
-    await users.insert_user(session, user, password_hash)
-    if role is Role.DOCTOR:
-        entry = DoctorRecord(user.id, name, specialty, time_zone)
-        await doctors.insert_doctor(session, entry, approved_at=now if approved else None)
-    done = Event("register", actor_id=user.id, actor_role=role, object_id=user.id, client=client)
-    await record(session, replace(done, patient_id=user.id if role is Role.PATIENT else None), now=now)
+    event = Event("register", client=client)
+    await add_account(
+        session, user, password_hash, specialty=specialty, time_zone=time_zone, approved=approved, event=event
+    )
     return user
+
+
+async def add_account(
+    session: Session,
+    user: UserRecord,
+    password_hash: str,
+    *,
+    specialty: str | None,
+    time_zone: str,
+    approved: bool,
+    event: Event,
+) -> None:
+    """Adds an account, for a doctor the public entry, and to the audit trail the ``event`` by which it was made.
+
+    ``email_taken`` if the address has an account.
+    """
+    now = user.created_at
+    await users.insert_user(session, user, password_hash)
+    if user.role is Role.DOCTOR:
+        entry = DoctorRecord(user.id, user.name, specialty, time_zone)
+        await doctors.insert_doctor(session, entry, approved_at=now if approved else None)
+    patient_id = user.id if user.role is Role.PATIENT else None
+    done = replace(event, actor_id=user.id, actor_role=user.role, object_id=user.id, patient_id=patient_id)
+    await record(session, done, now=now)
 
 
 async def change_name(
@@ -146,7 +168,7 @@ async def reset_password(
         user = await users.find_password_reset(session, token_hash=token_hash, now=now)
     if user is None:
         raise DomainError("invalid_reset_token")
-    _check_password(
+    check_new_password(
         new_password,
         email=user.email,
         name=user.name,
@@ -193,7 +215,7 @@ async def change_password(
     """
     async with transactions.read() as session:
         user = await users.get_user(session, actor.id)
-    _check_password(
+    check_new_password(
         new_password,
         email=user.email,
         name=user.name,
@@ -233,6 +255,7 @@ async def change_password(
     return user.email
 
 
-def _check_password(password: str, *, email: str, name: str, refuse_weak: bool, field: str) -> None:
+def check_new_password(password: str, *, email: str, name: str, refuse_weak: bool, field: str) -> None:
+    """Refuses, where ``refuse_weak``, a password that is easy to guess: ``invalid_request`` for this field."""
     if refuse_weak and (weakness := find_weakness(password, email=email, name=name)):
         raise invalid_field(field, weakness)

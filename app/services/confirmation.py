@@ -34,10 +34,7 @@ async def request_confirmation(
     if actor.email_confirmed:
         return None
     user = await users.get_user(session, actor.id)
-    if not await count_message(session, settings, MailKind.EMAIL_CONFIRMATION, user.email, now):
-        key_hash = _count_key(settings, MailKind.EMAIL_CONFIRMATION, user.email)
-        ends = await mail_counts.get_hour_end(session, key_hash) or now
-        raise DomainError("too_many_messages", retry_after=max(1, ceil((ends - now).total_seconds())))
+    await require_message(session, settings, MailKind.EMAIL_CONFIRMATION, user.email, now)
     return user.email, await issue_token(session, actor.id, now)
 
 
@@ -58,6 +55,13 @@ async def list_if_confirmed(session: Session, settings: Settings, doctor_id: UUI
     if not settings.requires_doctor_approval:
         # Before the account is changed, as in every change of a practice.
         await accounts.approve_doctor(session, doctor_id, now)
+
+
+async def require_message(session: Session, settings: Settings, kind: MailKind, address: str, now: datetime) -> None:
+    """Counts a message of one kind to an address; ``too_many_messages`` if it has had too many within the hour."""
+    if not await count_message(session, settings, kind, address, now):
+        ends = await mail_counts.get_hour_end(session, _count_key(settings, kind, address)) or now
+        raise DomainError("too_many_messages", retry_after=max(1, ceil((ends - now).total_seconds())))
 
 
 async def count_message(session: Session, settings: Settings, kind: MailKind, address: str, now: datetime) -> bool:

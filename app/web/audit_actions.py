@@ -6,6 +6,7 @@ from app.web.languages import N_
 from app.web.words import Words
 
 ACTIONS: Mapping[str, str] = {
+    "accept_invitation": N_("Accepted an invitation"),
     "accept_profile_change": N_("Accepted a doctor's new name or specialty"),
     "approve_doctor": N_("Approved a doctor"),
     "arrive": N_("Checked a patient in"),
@@ -13,6 +14,7 @@ ACTIONS: Mapping[str, str] = {
     "break_glass": N_("Opened a patient's visits in an emergency"),
     "cancel_appointment": N_("Cancelled an appointment"),
     "cancel_appointment_with_reason": N_("Cancelled an appointment with a reason"),
+    "cancel_invitation": N_("Cancelled an invitation"),
     "cancel_planned_hours": N_("Cancelled planned hours"),
     "change_name": N_("Changed their own name"),
     "change_password": N_("Changed their password"),
@@ -37,9 +39,11 @@ ACTIONS: Mapping[str, str] = {
     "get_visit_type": N_("Opened a visit type"),
     "get_weekly_hours": N_("Opened weekly hours"),
     "hold_time": N_("Held a time"),
+    "invite_doctor": N_("Invited a doctor"),
     "list_appointments": N_("Listed their appointments"),
     "list_audit_events": N_("Read the audit trail"),
     "list_doctors_appointments": N_("Listed a doctor's appointments"),
+    "list_invitations": N_("Listed open invitations"),
     "list_own_availability": N_("Listed extra hours"),
     "list_own_visit_types": N_("Listed visit types"),
     "list_profile_changes": N_("Reviewed the changes of names and specialties"),

@@ -46,18 +46,30 @@ def choose_locale(chosen: str | None, accepted: str) -> Locale:
 
     Its country decides on which day a week begins; it may be named by the header alone.
     """
-    wanted = [
-        match for part in accepted[:200].split(",") if (match := _WANTED.fullmatch(part.strip().replace(" ", "")))
-    ]
-    weights = {match[1]: float(match[2] or 1) for match in wanted}
-    acceptable = sorted((tag for tag, weight in weights.items() if weight), key=lambda tag: -weights[tag])
-    known = [(language, country) for language, country in map(_split_tag, acceptable) if language in LANGUAGES]
+    wanted = _read_wanted(accepted)
+    known = [(language, country) for language, country in wanted if language in LANGUAGES]
     language = chosen if chosen in LANGUAGES else known[0][0] if known else "en"
     country = next((country for named, country in known if named == language and country), None)
     try:
         return Locale(language, country.upper()) if country else Locale.parse(_USUAL[language])
     except UnknownLocaleError:
         return Locale.parse(_USUAL[language])
+
+
+def find_country(accepted: str) -> str | None:
+    """The country that goes with the preferred language of an ``Accept-Language``, if it has one."""
+    wanted = _read_wanted(accepted)
+    return wanted[0][1] if wanted else None
+
+
+def _read_wanted(accepted: str) -> list[tuple[str, str | None]]:
+    """The languages and countries of an ``Accept-Language``, the best first."""
+    wanted = [
+        match for part in accepted[:200].split(",") if (match := _WANTED.fullmatch(part.strip().replace(" ", "")))
+    ]
+    weights = {match[1]: float(match[2] or 1) for match in wanted}
+    acceptable = sorted((tag for tag, weight in weights.items() if weight), key=lambda tag: -weights[tag])
+    return [_split_tag(tag) for tag in acceptable]
 
 
 def _split_tag(tag: str) -> tuple[str, str | None]:

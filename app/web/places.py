@@ -1,6 +1,7 @@
 """Where people are: the zones to choose from, by the names that their places have in a language."""
 
 from collections import defaultdict
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.core import get_global
@@ -45,3 +46,14 @@ def list_places(words: Words, chosen: str, *others: Choice) -> list[tuple[str, l
         (words.gettext(continent), sorted(places, key=lambda place: search_key(place[1])))
         for continent, places in found.items()
     ]
+
+
+def guess_place(country: str | None, now: datetime) -> str | None:
+    """The zone of a country in which all clocks show the same time, now and half a year later; else ``None``."""
+    zones = [name for name in get_global("territory_zones").get(country or "", ()) if name in TIME_ZONES]
+    clocks = {tuple(moment.astimezone(ZoneInfo(name)).utcoffset() for moment in _half_years(now)) for name in zones}
+    return zones[0] if len(clocks) == 1 else None
+
+
+def _half_years(now: datetime) -> tuple[datetime, datetime]:
+    return now, now + timedelta(days=182)

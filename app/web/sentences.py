@@ -56,10 +56,15 @@ SENTENCES: Mapping[str, str] = {
     "key_reused": N_("This form was sent before. Look whether it has been done, before you send another one."),
     "invalid_request": N_("Something is missing or cannot be right. Look at what is marked."),
     "invalid_confirmation_token": N_("This code is wrong, too old, or was replaced by a newer one. Ask for a new one."),
+    "invalid_invitation_token": N_(
+        "This invitation does not work any more: it was used, replaced or cancelled, or it is older than seven days. "
+        "Ask for a new one."
+    ),
     "invalid_reset_token": N_("This code is wrong, was used, or is too old. Ask for a new one."),
     "too_many_requests": N_("That was a lot at once. Wait a few seconds, then try again."),
     "too_many_messages": N_(
-        "We have sent you several messages already. Look in your mailbox and the spam folder, or try again in an hour."
+        "Several messages were sent to this address already. Look in its mailbox and the spam folder, or try again in "
+        "an hour."
     ),
     "foreign_form": N_(
         "This form is too old, or your browser keeps no cookies for us. Go back, load the page, and send it again."
@@ -84,6 +89,14 @@ _FOR_DOCTORS: Mapping[str, str] = {
     "too_late": N_("The day of this visit is over, so this can no longer be undone."),
 }
 """What a doctor reads instead."""
+
+_FOR_ADMINISTRATORS: Mapping[str, str] = {
+    "email_taken": N_("This address has an account already. You find it in the list of accounts."),
+    "too_many": N_("As many invitations are open as may be. Cancel one first."),
+}
+"""What an administrator reads instead."""
+
+_FOR_ROLES = {Role.DOCTOR: _FOR_DOCTORS, Role.ADMIN: _FOR_ADMINISTRATORS}
 
 _OF_FIELDS: Mapping[str, str] = {
     "missing": N_("Fill this in."),
@@ -134,8 +147,8 @@ _OF_ANY_FIELD = N_("This cannot be right. Type it again.")
 
 def explain(words: Words, code: str, role: Role | None = None) -> str:
     """What went wrong, in words for this role."""
-    sentence = _FOR_DOCTORS.get(code) if role is Role.DOCTOR else None
-    return words.gettext(sentence or SENTENCES[code])
+    own = _FOR_ROLES.get(role) if role else None
+    return words.gettext((own or SENTENCES).get(code, SENTENCES[code]))
 
 
 def explain_field(words: Words, error: FieldError) -> str:

@@ -33,6 +33,15 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "POST /auth/register": just(
         json={"email": "new@example.com", "password": PASSWORD, "name": "Somebody new", "role": "patient"}
     ),
+    "POST /auth/accept-invitation": lambda ids: {
+        "json": {
+            "token": ids["invitation_token"],
+            "password": PASSWORD,
+            "name": "Dr Invited",
+            "time_zone": "Europe/Berlin",
+        }
+    },
+    "POST /admin/invitations": just(json={"email": "another.guest@example.com"}),
     "POST /auth/change-password": just(json={"current_password": PASSWORD, "new_password": "another horse"}),
     "PATCH /auth/me": just(json={"name": "Somebody else"}),
     "GET /doctors/{doctor_id}/slots": in_query(),

@@ -174,7 +174,11 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
         )
         # A second factor asks for a confirmed address.
         await session.execute(update(User).values(email_confirmed_at=User.created_at))
+    invitation = await administrator.post("/admin/invitations", {"email": "guest@example.com"})
+    assert invitation.status_code == 201, invitation.text
     world.ids |= {
+        "invitation_id": invitation.json()["id"],
+        "invitation_token": invitation.json()["token"],
         "change_id": str(change_id),
         "doctor_id": people["doctor"].id,
         "patient_id": people["patient"].id,

@@ -84,6 +84,8 @@ PAGES: Table = {
     "/forgotten": [(NOBODY, "/forgotten")],
     "/reset": [(NOBODY, "/reset")],
     "/preferences": [(NOBODY, "/preferences"), (DOCTOR, "/preferences")],
+    "/invitation": [(NOBODY, "/invitation?token={invitation}"), (PATIENT, "/invitation?token={invitation}")],
+    "/office/invitations": [(ADMIN, "/office/invitations")],
     "/office/users": [(ADMIN, "/office/users"), (ADMIN, "/office/users?status=erased")],
     "/office/users/{user_id:uuid}": [
         (ADMIN, "/office/users/{patient}"),
@@ -103,6 +105,7 @@ NO_PAGES = {"/start", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/m
 """What leads elsewhere, or gives a file."""
 REFUSED = [
     (NOBODY, "/no-such-page"),
+    (NOBODY, "/invitation?token=wrong"),
     (PATIENT, "/visit/{doctor}"),
     (PATIENT, "/office/users"),
     (ADMIN, "/office/trail?patient=nobody&from=never"),
@@ -149,6 +152,10 @@ class World:
         )
         world.ids["hold"] = held.json()["id"]
         await doctor.leave("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
+        invited = await admin.post(
+            "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
+        )
+        world.ids["invitation"] = invited.json()["token"]
         async with resources.sessions.write() as session:
             colleague, wish = UUID(world.ids["colleague"]), uuid7()
             await replace_change(session, colleague, wish, name=LONG_NAME, specialty="Cardiology", now=clock.time)

@@ -1,0 +1,107 @@
+"""Invitations that are open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, insert, select
+
+from app.core.permissions import Role
+from app.core.text import canonical_email
+from app.db.session import Session
+from app.models import Invitation
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRecord:
+    """An invitation, and what the administrator suggests."""
+
+    id: UUID
+    role: Role
+    email: str
+    name: str | None
+    specialty: str | None
+    time_zone: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+_RECORD: Select[*tuple[Any, ...]] = select(
+    Invitation.id,
+    Invitation.role,
+    Invitation.email,
+    Invitation.name,
+    Invitation.specialty,
+    Invitation.time_zone,
+    Invitation.created_at,
+    Invitation.expires_at,
+)
+
+
+async def insert_invitation(
+    session: Session, invitation: InvitationRecord, *, token_hash: str, created_by: UUID
+) -> None:
+    """Adds an invitation; there must be none for the address."""
+    await session.execute(
+        insert(Invitation).values(
+            id=invitation.id,
+            role=invitation.role,
+            email=invitation.email,
+            email_canonical=canonical_email(invitation.email),
+            name=invitation.name,
+            specialty=invitation.specialty,
+            time_zone=invitation.time_zone,
+            token_hash=token_hash,
+            created_at=invitation.created_at,
+            created_by=created_by,
+            expires_at=invitation.expires_at,
+        )
+    )
+
+
+async def find_invitation(session: Session, token_hash: str, now: datetime) -> InvitationRecord | None:
+    """The invitation with this token, unless it has expired."""
+    found = _RECORD.where(Invitation.token_hash == token_hash, Invitation.expires_at > now)
+    row = (await session.execute(found)).one_or_none()
+    return InvitationRecord(*row) if row else None
+
+
+async def count_invitations(session: Session, now: datetime) -> int:
+    """How many invitations are open."""
+    return await session.scalar(select(func.count()).where(Invitation.expires_at > now)) or 0
+
+
+async def page_invitations(
+    session: Session, now: datetime, *, after: UUID | None, limit: int
+) -> Sequence[InvitationRecord]:
+    """Open invitations, the newest first."""
+    found = _RECORD.where(Invitation.expires_at > now)
+    if after is not None:
+        found = found.where(Invitation.id < after)
+    rows = await session.execute(found.order_by(Invitation.id.desc()).limit(limit))
+    return [InvitationRecord(*row) for row in rows]
+
+
+async def delete_invitations_of(session: Session, email: str) -> None:
+    """Deletes the invitation of an address, in whatever spelling."""
+    await session.execute(delete(Invitation).where(Invitation.email_canonical == canonical_email(email)))
+
+
+async def delete_invitation(session: Session, invitation_id: UUID, now: datetime) -> bool:
+    """Deletes an invitation; says whether it was still open."""
+    cancelled = delete(Invitation).where(Invitation.id == invitation_id, Invitation.expires_at > now)
+    return await session.scalar(cancelled.returning(Invitation.id)) is not None
+
+
+async def redeem_invitation(session: Session, token_hash: str, now: datetime) -> bool:
+    """Deletes the invitation with this token; of several at once, one alone finds it. Says whether it was open."""
+    redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, Invitation.expires_at > now)
+    return await session.scalar(redeemed.returning(Invitation.id)) is not None
+
+
+async def sweep_invitations(session: Session, now: datetime) -> None:
+    """Deletes the invitations that have expired."""
+    expired = select(Invitation.id).where(Invitation.expires_at <= now).with_for_update(skip_locked=True)
+    await session.execute(delete(Invitation).where(Invitation.id.in_(expired)))

@@ -1,0 +1,157 @@
+"""Invitations: how a doctor joins without registering."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
+from pydantic import TypeAdapter
+
+from app.adapters.mail import invitation_mail, invitation_path
+from app.core.dependencies import (
+    AdminActor,
+    AppResources,
+    DbSession,
+    FreshAdminActor,
+    Hashing,
+    Now,
+    Public,
+    RequestClient,
+)
+from app.repositories.invitations import InvitationRecord, page_invitations
+from app.repositories.users import UserRecord
+from app.routers.paging import LINK_HEADER, cut_page, read_cursor
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
+from app.schemas import accounts as account_wire
+from app.schemas import admin as wire
+from app.services import invitations
+
+router = APIRouter(route_class=StrictRoute)
+
+_KEY = TypeAdapter(UUID)
+
+
+@router.post(
+    "/admin/invitations",
+    tags=["Administration"],
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(
+        "not_authenticated",
+        "wrong_role",
+        "log_in_again",
+        "email_taken",
+        "too_many",
+        "too_many_messages",
+        "body_too_large",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def invite_doctor(
+    body: wire.NewInvitation,
+    actor: FreshAdminActor,
+    resources: AppResources,
+    session: DbSession,
+    now: Now,
+    tasks: BackgroundTasks,
+    trail: Trail,
+) -> wire.SentInvitation:
+    """Invite a doctor, who is sent a link that works once, for seven days.
+
+    The answer has the link as well, to be handed over in another way. Inviting an address again replaces its earlier
+    invitation. The doctor's account is confirmed and approved from the start.
+    """
+    invitation, token = await invitations.invite_doctor(
+        session,
+        resources.settings,
+        actor,
+        email=body.email,
+        name=body.name,
+        specialty=body.specialty,
+        time_zone=body.time_zone,
+        now=now,
+    )
+    trail.about(invitation.id)
+    # Counted already: it must not be counted again, and left out, after the answer.
+    tasks.add_task(resources.mailer, invitation_mail(invitation.email, token))
+    shown = {name: value for name, value in asdict(invitation).items() if name != "role"}
+    return wire.SentInvitation(**shown, token=token, path=invitation_path(token))
+
+
+@router.get(
+    "/admin/invitations",
+    tags=["Administration"],
+    response_model=list[wire.Invitation],
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
+    },
+)
+async def list_invitations(
+    query: Annotated[wire.InvitationsQuery, Query()],
+    request: Request,
+    response: Response,
+    _: AdminActor,
+    session: DbSession,
+    now: Now,
+    __: Trail,
+) -> Sequence[InvitationRecord]:
+    """List the open invitations, the newest first."""
+    found = await page_invitations(session, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1)
+    return cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda invitation: invitation.id)
+
+
+@router.delete(
+    "/admin/invitations/{invitation_id:uuid}",
+    tags=["Administration"],
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
+)
+async def cancel_invitation(invitation_id: UUID, _: AdminActor, session: DbSession, now: Now, trail: Trail) -> None:
+    """Cancel an open invitation: its link stops working."""
+    trail.about(invitation_id)
+    await invitations.cancel_invitation(session, invitation_id, now)
+
+
+@router.post(
+    "/auth/accept-invitation",
+    tags=["Accounts"],
+    status_code=status.HTTP_201_CREATED,
+    response_model=account_wire.User,
+    responses=responses(
+        "email_taken",
+        "invalid_invitation_token",
+        "too_many_attempts",
+        "body_too_large",
+        "invalid_request",
+        "busy",
+    ),
+)
+async def accept_invitation(
+    body: account_wire.InvitationAcceptance,
+    resources: AppResources,
+    passwords: Hashing,
+    client: RequestClient,
+    now: Now,
+    _: Public,
+) -> UserRecord:
+    """Create the account of an invited doctor.
+
+    The token came by mail, so the address is confirmed; an administrator sent it, so the doctor is approved. In
+    production, a password that is easy to guess is refused, as it is at the registration.
+    """
+    return await invitations.accept_invitation(
+        resources.sessions,
+        passwords,
+        resources.settings,
+        token=body.token.get_secret_value(),
+        name=body.name,
+        password=body.password.get_secret_value(),
+        specialty=body.specialty,
+        time_zone=body.time_zone,
+        client=client,
+        now=now,
+    )

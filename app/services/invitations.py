@@ -1,0 +1,114 @@
+"""Inviting doctors, and accepting an invitation."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.core.clients import Client
+from app.core.errors import DomainError
+from app.core.mail_kinds import MailKind
+from app.core.permissions import Actor, Role
+from app.core.security import Passwords, hash_token, new_token
+from app.core.settings import Settings
+from app.core.text import canonical_email
+from app.db.locks import lock_all
+from app.db.session import Session, Sessions
+from app.repositories import accounts, invitations
+from app.repositories.invitations import InvitationRecord
+from app.repositories.users import UserRecord
+from app.services.accounts import add_account, check_new_password
+from app.services.audit import Event
+from app.services.confirmation import require_message
+
+INVITATION_LIFETIME = timedelta(days=7)
+
+_OPEN_INVITATIONS = UUID("019abcde-0000-7000-8000-000000001417")
+"""The holder of this lock may count the open invitations and add one."""
+
+
+async def invite_doctor(
+    session: Session,
+    settings: Settings,
+    actor: Actor,
+    *,
+    email: str,
+    name: str | None,
+    specialty: str | None,
+    time_zone: str | None,
+    now: datetime,
+) -> tuple[InvitationRecord, str]:
+    """Invites a doctor, which replaces an earlier invitation of the address; returns it with its token.
+
+    ``email_taken`` if the address has an account, ``too_many`` if as many invitations are open as may be, and
+    ``too_many_messages`` if the address was sent too many within the hour.
+    """
+    await lock_all(session, _OPEN_INVITATIONS)
+    if await accounts.page_accounts(session, email=email, role=None, status=None, after=None, limit=1):
+        raise DomainError("email_taken")
+    await invitations.delete_invitations_of(session, email)
+    if await invitations.count_invitations(session, now) >= settings.max_open_invitations:
+        raise DomainError("too_many")
+    await require_message(session, settings, MailKind.INVITATION, email, now)
+    invitation = InvitationRecord(
+        uuid7(), Role.DOCTOR, email, name, specialty, time_zone, created_at=now, expires_at=now + INVITATION_LIFETIME
+    )
+    token = new_token()
+    await invitations.insert_invitation(session, invitation, token_hash=hash_token(token), created_by=actor.id)
+    return invitation, token
+
+
+async def get_invitation(session: Session, token: str, now: datetime) -> InvitationRecord:
+    """The invitation with this token; ``invalid_invitation_token`` if there is none that is open."""
+    invitation = await invitations.find_invitation(session, hash_token(token), now)
+    if invitation is None:
+        raise DomainError("invalid_invitation_token")
+    return invitation
+
+
+async def cancel_invitation(session: Session, invitation_id: UUID, now: datetime) -> None:
+    """Makes an open invitation useless; ``not_found`` if it is not open."""
+    if not await invitations.delete_invitation(session, invitation_id, now):
+        raise DomainError("not_found")
+
+
+async def accept_invitation(
+    transactions: Sessions,
+    passwords: Passwords,
+    settings: Settings,
+    *,
+    token: str,
+    name: str,
+    password: str,
+    specialty: str | None,
+    time_zone: str,
+    client: Client,
+    now: datetime,
+) -> UserRecord:
+    """Makes the account of an invited doctor, whose address is confirmed and who is approved.
+
+    ``invalid_invitation_token`` if the token cannot be used, ``email_taken`` if the address has an account by now.
+    """
+    async with transactions.read() as session:
+        invitation = await get_invitation(session, token, now)
+    check_new_password(
+        password, email=invitation.email, name=name, refuse_weak=settings.refuses_weak_passwords, field="password"
+    )
+    # Outside of the transactions: no connection waits for the hashing.
+    async with passwords.line(canonical_email(invitation.email)):
+        password_hash = await passwords.hash(password)
+    user = UserRecord(uuid7(), invitation.email, name, invitation.role, now, email_confirmed_at=now)
+    async with transactions.write() as session:
+        # While the password was hashed, the token may have been used, or the invitation cancelled.
+        if not await invitations.redeem_invitation(session, hash_token(token), now):
+            raise DomainError("invalid_invitation_token")
+        await add_account(
+            session,
+            user,
+            password_hash,
+            specialty=specialty,
+            time_zone=time_zone,
+            approved=True,
+            event=Event("accept_invitation", client=client),
+        )
+    return user

@@ -1,0 +1,76 @@
+"""Accepting an invitation: an invited doctor makes an account."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import BackgroundTasks, Response
+
+from app.core.dependencies import DbSession, Hashing, Now, RequestClient
+from app.core.errors import DomainError
+from app.schemas import accounts as wire
+from app.services import invitations
+from app.web.forms import Form, SentForm, refuse
+from app.web.languages import find_country
+from app.web.pages import Page
+from app.web.places import guess_place, list_places
+from app.web.routes import page_router
+from app.web.signing_in import sign_in
+from app.web.visitors import BriefPublicPage, PublicPage
+
+router = page_router()
+
+
+class NewDoctor(wire.InvitationAcceptance):
+    """An invited doctor; the address is in the form for the browser alone, which keeps it with the password."""
+
+    username: str = ""
+
+
+@router.get("/invitation")
+async def show_invitation(page: PublicPage, session: DbSession, now: Now, token: str = "") -> Response:
+    """Asks an invited doctor for what an account needs; nothing is changed yet."""
+    invitation = await invitations.get_invitation(session, token, now)
+    country = find_country(page.request.headers.get("Accept-Language", ""))
+    form = Form(
+        {
+            "username": invitation.email,
+            "name": invitation.name or "",
+            "specialty": invitation.specialty or "",
+            "time_zone": invitation.time_zone or guess_place(country, page.now) or "",
+        }
+    )
+    return page.render("invitation.html", form=form, **_content(page, form, token))
+
+
+@router.post("/invitation")
+async def accept_invitation(
+    page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
+    """Makes the account, signs the doctor in, and leads to their first page."""
+    resources = page.resources
+    try:
+        typed = form.read(NewDoctor)
+        user = await invitations.accept_invitation(
+            resources.sessions,
+            passwords,
+            resources.settings,
+            token=typed.token.get_secret_value(),
+            name=typed.name,
+            password=typed.password.get_secret_value(),
+            specialty=typed.specialty,
+            time_zone=typed.time_zone,
+            client=client,
+            now=page.now,
+        )
+    except DomainError as error:
+        if error.code == "invalid_invitation_token":
+            raise
+        content = _content(page, form, form.value("token"))
+        raise refuse(page, "invitation.html", form, error, **content) from error
+    signing_in = Form({"username": user.email, "password": form.value("password")})
+    return await sign_in(page, signing_in, passwords, client, tasks)
+
+
+def _content(page: Page, form: Form, token: str) -> Mapping[str, Any]:
+    unset = ("", page.gettext("Choose a place"))
+    return {"token": token, "places": list_places(page.words, form.value("time_zone"), unset)}

@@ -1,0 +1,171 @@
+"""Invitations: an administrator invites a doctor, who accepts once."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import func, select
+
+from app.adapters.mail import Mail
+from app.core.permissions import Role
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.jobs.sweeping import sweep_once
+from app.models import AuditEvent, Invitation, User
+from app.services.invitations import INVITATION_LIFETIME
+from tests.conftest import SetClock, read_token
+from tests.people import PASSWORD, Person, problem
+
+GUEST = "guest@example.com"
+
+
+async def invite(admin: Person, email: str = GUEST, **fields: str) -> dict[str, Any]:
+    answer = await admin.post("/admin/invitations", {"email": email, **fields})
+    assert answer.status_code == 201, answer.text
+    sent: dict[str, Any] = answer.json()
+    return sent
+
+
+async def accept(client: httpx2.AsyncClient, token: str, **fields: str) -> httpx2.Response:
+    body = {"token": token, "name": "Dr Guest", "password": PASSWORD, "time_zone": "Europe/Berlin", **fields}
+    return await client.post("/auth/accept-invitation", json=body)
+
+
+async def count(sessions: Sessions, table: type[Invitation | User]) -> int:
+    async with sessions.read() as session:
+        return await session.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def test_an_invited_doctor_has_an_account_that_is_confirmed_and_approved(
+    client: httpx2.AsyncClient, admin: Person, mails: list[Mail], sessions: Sessions
+) -> None:
+    sent = await invite(admin, name="Dr G", specialty="Dermatology", time_zone="Europe/Madrid")
+    [mail] = mails
+    assert (mail.to, read_token(mail)) == (GUEST, sent["path"])
+    assert sent["path"] == f"/invitation?token={sent['token']}"
+    [listed] = (await admin.get("/admin/invitations")).json()
+    assert listed == {name: value for name, value in sent.items() if name not in {"token", "path"}}
+    answer = await accept(client, sent["token"], specialty="Dermatology")
+    assert answer.status_code == 201, answer.text
+    user = answer.json()
+    assert (user["email"], user["role"]) == (GUEST, "doctor")
+    assert user["email_confirmed_at"] == "2026-12-01T08:00:00Z"
+    account = (await admin.get(f"/admin/users/{user['id']}")).json()
+    assert (account["status"], account["approved_at"]) == ("active", "2026-12-01T08:00:00Z")
+    [doctor] = (await client.get("/doctors")).json()
+    assert (doctor["name"], doctor["specialty"], doctor["time_zone"]) == ("Dr Guest", "Dermatology", "Europe/Berlin")
+    assert (await admin.get("/admin/invitations")).json() == []
+    async with sessions.read() as session:
+        found = select(AuditEvent.action, AuditEvent.object_id).where(AuditEvent.action.contains("invit"))
+        actions = {action: str(about) for action, about in await session.execute(found) if about}
+    assert actions == {"invite_doctor": sent["id"], "accept_invitation": user["id"]}
+    assert (await accept(client, sent["token"])).json()["code"] == "invalid_invitation_token"
+
+
+async def test_a_doctor_who_is_invited_is_listed_where_doctors_are_approved(
+    client: httpx2.AsyncClient, admin: Person, settings: Settings
+) -> None:
+    assert settings.requires_doctor_approval
+    assert (await accept(client, (await invite(admin))["token"])).status_code == 201
+    assert len((await client.get("/doctors")).json()) == 1
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    if "approved" in request.node.name:
+        return settings.model_copy(update={"doctor_approval": "required"})
+    return settings.model_copy(update={"max_open_invitations": 2})
+
+
+async def test_an_invitation_expires_and_is_swept_away(
+    client: httpx2.AsyncClient, admin: Person, clock: SetClock, sessions: Sessions
+) -> None:
+    sent = await invite(admin)
+    clock.time += INVITATION_LIFETIME - timedelta(seconds=1)
+    await sweep_once(sessions, clock)
+    assert await count(sessions, Invitation) == 1
+    clock.time += timedelta(seconds=1)
+    problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+    admin = await admin.again()
+    assert (await admin.get("/admin/invitations")).json() == []
+    problem(await admin.delete(f"/admin/invitations/{sent['id']}"), 404, "not_found")
+    await sweep_once(sessions, clock)
+    assert await count(sessions, Invitation) == 0
+
+
+async def test_an_invitation_that_is_cancelled_or_replaced_does_not_work(
+    client: httpx2.AsyncClient, admin: Person
+) -> None:
+    first = await invite(admin)
+    second = await invite(admin, "Guest@Example.com")
+    problem(await accept(client, first["token"]), 422, "invalid_invitation_token")
+    assert [each["id"] for each in (await admin.get("/admin/invitations")).json()] == [second["id"]]
+    assert (await admin.delete(f"/admin/invitations/{second['id']}")).status_code == 204
+    problem(await accept(client, second["token"]), 422, "invalid_invitation_token")
+    problem(await admin.delete(f"/admin/invitations/{second['id']}"), 404, "not_found")
+
+
+async def test_an_address_that_has_an_account_is_not_invited(
+    client: httpx2.AsyncClient, admin: Person, patient: Person
+) -> None:
+    answer = await admin.post("/admin/invitations", {"email": patient.email.upper()})
+    problem(answer, 409, "email_taken")
+    sent = await invite(admin)
+    registration = {"email": GUEST, "password": PASSWORD, "name": "Guest", "role": "patient"}
+    assert (await client.post("/auth/register", json=registration)).status_code == 201
+    problem(await accept(client, sent["token"]), 409, "email_taken")
+
+
+async def test_open_invitations_are_bounded_and_an_invited_address_can_be_invited_again(admin: Person) -> None:
+    await invite(admin)
+    await invite(admin, "second@example.com")
+    problem(await admin.post("/admin/invitations", {"email": "third@example.com"}), 409, "too_many")
+    await invite(admin)
+    first = await admin.get("/admin/invitations?limit=1")
+    second = await admin.get(first.links["next"]["url"])
+    assert [each["email"] for each in first.json() + second.json()] == [GUEST, "second@example.com"]
+
+
+async def test_an_address_is_sent_a_limited_number_of_invitations(
+    client: httpx2.AsyncClient, admin: Person, mails: list[Mail], settings: Settings
+) -> None:
+    for _ in range(settings.max_mails_per_hour):
+        newest = await invite(admin)
+    answer = await admin.post("/admin/invitations", {"email": GUEST})
+    problem(answer, 429, "too_many_messages")
+    assert answer.headers["Retry-After"] == "3600"
+    assert len(mails) == settings.max_mails_per_hour
+    assert (await accept(client, newest["token"])).status_code == 201, "the refusal has left the invitation as it was"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("time_zone", ""), ("time_zone", "Mars/Olympus"), ("name", " "), ("password", "short"), ("specialty", "")],
+)
+async def test_what_cannot_be_accepted_changes_nothing(
+    client: httpx2.AsyncClient, admin: Person, sessions: Sessions, field: str, value: str
+) -> None:
+    sent = await invite(admin)
+    problem(await accept(client, sent["token"], **{field: value}), 422, "invalid_request")
+    assert (await count(sessions, User), await count(sessions, Invitation)) == (1, 1)
+    assert (await accept(client, sent["token"])).status_code == 201
+
+
+async def test_two_acceptances_at_once_make_one_account(
+    client: httpx2.AsyncClient, admin: Person, sessions: Sessions
+) -> None:
+    sent = await invite(admin)
+    answers = await asyncio.gather(*(accept(client, sent["token"], name=f"Dr Guest {number}") for number in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
+    async with sessions.read() as session:
+        doctors = select(func.count()).where(User.role == Role.DOCTOR)
+        assert await session.scalar(doctors) == 1
+
+
+async def test_inviting_an_address_twice_at_once_leaves_one_invitation(admin: Person, sessions: Sessions) -> None:
+    bodies = [{"email": email} for email in (GUEST, GUEST, "second@example.com", "third@example.com")]
+    answers = await asyncio.gather(*(admin.post("/admin/invitations", body) for body in bodies))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert await count(sessions, Invitation) == 2

@@ -1,0 +1,143 @@
+"""Invitations on pages: an administrator sends one, and a doctor joins with it."""
+
+import re
+
+import httpx2
+import pytest
+
+from app.adapters.mail import Mail
+from tests.conftest import read_token
+from tests.people import PASSWORD, Person, problem
+from tests.web.conftest import Forms
+
+INVITATIONS = "/office/invitations"
+GUEST = "guest@example.com"
+DOCTOR = {"name": "Dr Guest", "specialty": "Dermatology", "time_zone": "Europe/Berlin", "password": PASSWORD}
+
+
+async def invite(admin: Person, **fields: str) -> dict[str, str]:
+    answer = await admin.post("/admin/invitations", {"email": GUEST, **fields})
+    assert answer.status_code == 201, answer.text
+    sent: dict[str, str] = answer.json()
+    return sent
+
+
+async def accept(forms: Forms, sent: dict[str, str], **fields: str) -> httpx2.Response:
+    return await forms.send("/invitation", on=sent["path"], token=sent["token"], **DOCTOR | fields)
+
+
+def chosen_place(page: str) -> str:
+    [value] = re.findall(r'<option value="([^"]*)" selected>', page)
+    return str(value)
+
+
+async def test_a_doctor_joins_on_pages(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, mails: list[Mail]
+) -> None:
+    await forms.sign_in(admin)
+    assert f'href="{INVITATIONS}"' in (await client.get("/office/users")).text
+    answer = await forms.send(INVITATIONS, email=GUEST, name="Dr G", time_zone="Europe/Madrid")
+    assert answer.status_code == 200
+    path = read_token(mails[0])
+    assert f"{client.base_url}{path}" in answer.text.replace("&#39;", "'")
+    assert "Dr G" in (await client.get(INVITATIONS)).text
+
+    client.cookies.clear()
+    shown = await client.get(path)
+    assert chosen_place(shown.text) == "Europe/Madrid"
+    assert 'value="Dr G"' in shown.text
+    assert GUEST in shown.text
+    answer = await accept(forms, {"path": path, "token": path.partition("=")[2]})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/start")
+    start = await client.get("/start")
+    assert start.headers["Location"] == "/practice/day"
+    profile = (await client.get("/practice/profile")).text
+    assert chosen_place(profile) == "Europe/Berlin"
+
+
+async def test_looking_at_an_invitation_changes_nothing(client: httpx2.AsyncClient, admin: Person) -> None:
+    sent = await invite(admin)
+    for _ in range(2):
+        assert (await client.get(sent["path"])).status_code == 200
+    assert len((await admin.get("/admin/invitations")).json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("accepted", "place"),
+    [
+        ("de-DE,de;q=0.9,en-US;q=0.8", "Europe/Berlin"),
+        ("en-US", ""),
+        ("es-ES", ""),
+        ("de", ""),
+        ("en-XX", ""),
+        ("", ""),
+    ],
+)
+async def test_a_place_is_preselected_only_if_the_browsers_country_has_one_clock(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, accepted: str, place: str
+) -> None:
+    sent = await invite(admin)
+    shown = await client.get(sent["path"], headers={"Accept-Language": accepted})
+    assert chosen_place(shown.text) == place
+    answer = await accept(forms, sent, time_zone="")
+    assert answer.status_code == 422
+    assert 'id="time_zone-error"' in answer.text
+    assert (await accept(forms, sent)).status_code == 303
+
+
+async def test_what_is_wrong_is_said_and_the_invitation_stays(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person
+) -> None:
+    sent = await invite(admin)
+    answer = await accept(forms, sent, password="short", name="Dr Long")
+    assert answer.status_code == 422
+    assert 'id="password-error"' in answer.text
+    assert 'value="Dr Long"' in answer.text
+    assert sent["token"] in answer.text
+    assert (await accept(forms, sent)).status_code == 303
+    client.cookies.clear()
+    for answer in (await client.get(sent["path"]), await client.get("/invitation")):
+        assert answer.status_code == 422
+        assert "This invitation does not work any more" in answer.text
+
+
+async def test_an_invitation_that_is_used_while_the_form_is_open_is_refused(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person
+) -> None:
+    sent, page = await invite(admin), "/sign-in"
+    body = {"token": sent["token"], "name": "Dr Guest", "password": PASSWORD, "time_zone": "UTC"}
+    assert (await client.post("/auth/accept-invitation", json=body)).status_code == 201
+    answer = await forms.send("/invitation", on=page, token=sent["token"], **DOCTOR)
+    assert answer.status_code == 422
+    assert "This invitation does not work any more" in answer.text
+
+
+async def test_an_administrator_reads_why_an_invitation_was_not_sent(
+    forms: Forms, admin: Person, patient: Person, mails: list[Mail]
+) -> None:
+    await forms.sign_in(admin)
+    answer = await forms.send(INVITATIONS, email=patient.email, name="Dr Ann")
+    assert answer.status_code == 409
+    assert "This address has an account already." in answer.text
+    assert 'value="Dr Ann"' in answer.text
+    assert (await forms.send(INVITATIONS, email="nobody")).status_code == 422
+    assert mails == []
+
+
+async def test_an_administrator_cancels_an_invitation_and_turns_pages(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person
+) -> None:
+    for number in range(21):
+        sent = await invite(admin, email=f"guest{number}@example.com")
+    await forms.sign_in(admin)
+    first = (await client.get(INVITATIONS)).text
+    assert "guest20@" in first
+    assert "guest0@" not in first
+    more = re.search(rf'href="({INVITATIONS}\?after=[^"]+)"', first)
+    assert more
+    assert "guest0@" in (await client.get(more[1])).text
+    answer = await forms.send(f"{INVITATIONS}/{sent['id']}/cancel", on=INVITATIONS)
+    assert answer.headers["Location"] == INVITATIONS
+    assert "guest20@" not in (await client.get(INVITATIONS)).text
+    body = {"token": sent["token"], "name": "Dr Guest", "password": PASSWORD, "time_zone": "UTC"}
+    problem(await client.post("/auth/accept-invitation", json=body), 422, "invalid_invitation_token")
