@@ -9,6 +9,9 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
+from app.repositories.availabilities import count_availabilities
+from app.repositories.doctors import DoctorRecord
+from app.repositories.visit_types import count_visit_types
 from app.routers.paging import read_cursor, write_cursor
 from app.routers.trail import Trail
 from app.scheduling.intervals import from_instant
@@ -17,6 +20,7 @@ from app.schemas.fields import Cursor
 from app.services import agenda
 from app.services.clock_changes import list_changed
 from app.services.lifecycle import find_undo_refusal
+from app.web.languages import N_
 from app.web.lists import MARKUP_BYTES, fit, weigh_texts
 from app.web.practice_calendar import STATUSES, Day, possible_actions
 from app.web.routes import page_router
@@ -44,11 +48,24 @@ class Entry:
     is_conflicting: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SetUpStep:
+    """Something that a new doctor sets up."""
+
+    name: str
+    address: str
+    is_done: bool
+    is_optional: bool = False
+
+
 @router.get("/practice/day")
 async def list_doctors_appointments(
     page: DoctorPage, session: DbSession, now: Now, trail: Trail, day: Day = None, after: Cursor | None = None
 ) -> Response:
-    """A day, today unless another one is named; a crowded one goes on on another page."""
+    """A day, today unless another one is named; a crowded one goes on on another page.
+
+    As long as no hours are published, an empty day shows what to set up instead.
+    """
     found = await agenda.get_agenda(session, page.actor, day=day, now=now)
     place = read_cursor(after, _PLACE)
     [shown] = found.days
@@ -71,8 +88,10 @@ async def list_doctors_appointments(
     # What has no cancelled visits to show has their room.
     entries = fit(rest, _weigh, MAX_DAY_BYTES + (0 if cancelled else MAX_CANCELLED_BYTES))
     trail.concerns(*{each.visit.id: each.visit for each in (*entries, *cancelled, *filter(None, [following]))}.values())
+    is_empty = not (found.open or found.visits)
     return page.render(
         "practice_day.html",
+        set_up_steps=await _list_set_up_steps(session, found.doctor, now) if is_empty else [],
         day=shown,
         is_today=is_today,
         before=shown - _A_DAY,
@@ -90,6 +109,24 @@ async def list_doctors_appointments(
         hours=[(from_instant(start), from_instant(end)) for start, end in found.open],
         away=[(from_instant(start), from_instant(end)) for start, end in found.away],
     )
+
+
+async def _list_set_up_steps(session: DbSession, doctor: DoctorRecord, now: datetime) -> list[SetUpStep]:
+    """What a doctor who has no hours from now on sets up; nothing for any other."""
+    rules, _ = await count_availabilities(session, doctor.id, now.astimezone(doctor.zone))
+    if rules:
+        return []
+    return [
+        SetUpStep(N_("Time zone"), "/practice/profile#time_zone", doctor.time_zone != "UTC"),
+        SetUpStep(N_("Weekly hours"), "/practice/hours", is_done=False),
+        SetUpStep(
+            N_("Kinds of visits"),
+            "/practice/profile/kinds",
+            await count_visit_types(session, doctor.id) > 0,
+            is_optional=True,
+        ),
+        SetUpStep(N_("What patients see"), "/practice/profile", bool(doctor.specialty and doctor.bio)),
+    ]
 
 
 def _place(entry: Entry) -> tuple[datetime, UUID]:
