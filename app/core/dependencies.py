@@ -5,14 +5,13 @@ The one module of ``core`` that may import anything, and that only edges may imp
 
 from asyncio import Task
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.base import SecurityBase
 
@@ -104,14 +103,16 @@ async def get_now(request: Request) -> datetime:
 Now = Annotated[datetime, Depends(get_now)]
 
 
-def open_session(request: Request) -> AbstractAsyncContextManager[Session]:
-    """The one transaction of a request. A GET cannot change anything; whatever else is committed at the end.
+async def run_in_transaction(request: Request, answer: Callable[[Session], Awaitable[Response]]) -> Response:
+    """Answers a request in one transaction. A GET cannot change anything; whatever else is committed at the end.
 
-    Where the request is recorded, it must write that.
+    Where the request is recorded, it must write that. ``answer`` may run again: see ``Sessions.write_in_turn``.
     """
-    reads = request.method == "GET" and not request.state.recorded
     sessions = _resources(request).sessions
-    return sessions.read() if reads else sessions.write()
+    if request.method == "GET" and not request.state.recorded:
+        async with sessions.read() as session:
+            return await answer(session)
+    return await sessions.write_in_turn(answer)
 
 
 async def get_session(request: Request) -> Session:
@@ -196,7 +197,9 @@ async def _find_caller(request: Request, session: Session, token: str | None) ->
 async def welcome(request: Request, resources: Resources, actor: Actor) -> None:
     """Counts a request for its caller, and notes who she is."""
     # Not before she is known: whose session has ended must not use up what the owner has.
-    await resources.limits.count_account(actor.id, request.state.quotas)
+    # And once, even if the request is answered in a second try.
+    if not any(quota.name == "account" for quota in request.state.quotas):
+        await resources.limits.count_account(actor.id, request.state.quotas)
     request.state.actor = actor
 
 

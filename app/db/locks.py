@@ -15,9 +15,14 @@ async def lock_all(session: Session, *ids: UUID) -> None:
 
     They are taken in one order, so that those who want several cannot wait for each other in a circle, if nobody asks
     twice for different ones. A writer on SQLite holds the whole database anyway.
+
+    Raises ``Crowded``, in a transaction of ``Sessions.write_in_turn``, if too many of this process wait already.
     """
     if session.dialect.name == "postgresql":
-        await session.execute(_LOCK, {"keys": sorted({_key(each) for each in ids})})
+        keys = frozenset(map(_key, ids))
+        if session.places:
+            await session.places.take(keys)
+        await session.execute(_LOCK, {"keys": sorted(keys)})
 
 
 def _key(id_: UUID) -> int:

@@ -2,21 +2,23 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import Connection, CursorResult, Dialect, Executable, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.errors import DomainError
 from app.db.driver import Driver
 from app.db.engine import DatabaseFile, is_postgresql
 from app.db.prepared import Prepared, Values
+from app.db.queues import Crowded, LockQueues, Places
 
 type Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -28,8 +30,19 @@ class Session:
     is ``Prepared``, and goes to the driver (ADR 0026).
     """
 
-    def __init__(self, engine: AsyncEngine, file: DatabaseFile, begin: str, *, reads: bool = False) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        file: DatabaseFile,
+        begin: str,
+        *,
+        reads: bool = False,
+        turn: asyncio.Lock | None = None,
+        places: Places | None = None,
+    ) -> None:
         self.dialect: Dialect = engine.dialect
+        self.places = places
+        self._turn = turn
         self._engine = engine
         self._file = file
         self._begin = begin
@@ -128,7 +141,14 @@ class Session:
 
     async def _open(self) -> Driver:
         self._file.check()
-        self._begun = await Driver.take(self._engine)
+        if self._turn:
+            async with asyncio.timeout(_get_patience(self._engine)):
+                await self._turn.acquire()
+        try:
+            self._begun = await Driver.take(self._engine)
+        except BaseException:
+            self._end_turn()
+            raise
         await _control(self._begun, self._begin)
         return self._begun
 
@@ -140,6 +160,16 @@ class Session:
             return await _control(driver, how)
         finally:
             driver.give_back()
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._turn:
+            self._turn.release()
+
+
+def _get_patience(engine: AsyncEngine) -> float:
+    """How many seconds a request may wait for its turn: as long as for a connection."""
+    return cast("QueuePool", engine.pool).timeout()
 
 
 async def _control(driver: Driver, how: str) -> object:
@@ -161,6 +191,9 @@ class Sessions:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self._file = DatabaseFile(engine)
+        self._queues = LockQueues()
+        # SQLite has one writer at a time. The others would each keep a connection while they wait.
+        self._turn = None if is_postgresql(engine) else asyncio.Lock()
         # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
         # at the start.
         self._begin_reading, self._begin_writing = (
@@ -185,16 +218,37 @@ class Sessions:
             await session.rollback()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Session]:
+    async def write(self, places: Places | None = None) -> AsyncIterator[Session]:
         """A transaction that is committed at the end, and rolled back if anything is raised."""
         with busy_if_away():
-            session = Session(self.engine, self._file, self._begin_writing)
+            session = Session(self.engine, self._file, self._begin_writing, turn=self._turn, places=places)
             try:
                 yield session
                 await session.commit()
             except BaseException:
                 await asyncio.shield(session.rollback())
                 raise
+
+    async def write_in_turn[Result](self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Runs ``work`` in a transaction as ``write`` opens it, and returns what it returns.
+
+        If ``work`` wants a lock for which many of this process wait already (see ``lock_all``), its transaction is
+        rolled back. It runs again when it is its turn, so up to there it must have no effect outside the database.
+        ``DomainError`` ``busy`` if its turn does not come in time.
+        """
+        wanted: frozenset[int] = frozenset()
+        deadline: float | None = None
+        while True:
+            async with self._queues.places() as places:
+                with busy_if_away():
+                    async with asyncio.timeout_at(deadline):
+                        await places.wait_for(wanted)
+                try:
+                    async with self.write(places) as session:
+                        return await work(session)
+                except Crowded as crowded:
+                    wanted = crowded.keys
+                    deadline = deadline or asyncio.get_running_loop().time() + _get_patience(self.engine)
 
 
 @contextmanager

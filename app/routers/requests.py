@@ -15,8 +15,9 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.dependencies import open_session
+from app.core.dependencies import run_in_transaction
 from app.core.errors import DomainError
+from app.db.session import Session
 from app.routers.trail import open_trail
 
 MOST_BRACKETS = 4000
@@ -147,8 +148,6 @@ class StrictRoute(APIRoute):
             request = StrictRequest(received.scope, received.receive)
             request.state.operation = self.name
             request.state.recorded = recorded
-            before_commit: list[Callable[[Response], Awaitable[None]]] = []
-            request.state.before_commit = before_commit
             # Patterns of paths end before a line feed, too; and of two tokens nobody knows which is meant.
             if not request.scope["path"].isprintable():
                 raise HTTPException(HTTPStatus.NOT_FOUND)
@@ -159,7 +158,10 @@ class StrictRoute(APIRoute):
                 raise RequestValidationError(
                     [{"type": "value_error", "loc": ("query", twice[0]), "ctx": {"error": "stands there twice"}}]
                 )
-            async with open_session(request) as request.state.session:
+
+            async def answer(session: Session) -> Response:
+                before_commit: list[Callable[[Response], Awaitable[None]]] = []
+                request.state.session, request.state.before_commit = session, before_commit
                 try:
                     response = await handle(request)
                 except Replay as replay:
@@ -167,8 +169,10 @@ class StrictRoute(APIRoute):
                 # This is committed with what it is about, or neither is.
                 for write in before_commit:
                     await write(response)
+                return response
+
             # Committed, and not sent yet: had that failed, nobody would be told that it worked.
-            return response
+            return await run_in_transaction(request, answer)
 
         return handle_strictly
 

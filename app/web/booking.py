@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from app.core.dependencies import DbSession, Now, RequestClient, check_email_confirmed
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
+from app.db.session import Session
 from app.repositories import appointments, calendar, doctors, visit_types
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.calendar import HoldRecord
@@ -105,19 +106,22 @@ async def hold_picked(page: Page, next_: str, grant: Grant, client: RequestClien
     if draft is None or urlsplit(next_).path != PICK:
         return None
     resources = page.resources
+
+    async def hold(session: Session) -> str | None:
+        actor = await find_actor(session, grant.claims)
+        if actor is None or actor.role is not Role.PATIENT:
+            return None
+        check_email_confirmed(actor, resources.settings)
+        held = await booking.hold_time(
+            session, actor, Form(draft.typed).read(Pick).wanted, limits=resources.patient_limits, now=page.now
+        )
+        await record(session, _held(actor, held.id, client), now=page.now)
+        return _confirm(held.id)
+
     try:
-        async with resources.sessions.write() as session:
-            actor = await find_actor(session, grant.claims)
-            if actor is None or actor.role is not Role.PATIENT:
-                return None
-            check_email_confirmed(actor, resources.settings)
-            held = await booking.hold_time(
-                session, actor, Form(draft.typed).read(Pick).wanted, limits=resources.patient_limits, now=page.now
-            )
-            await record(session, _held(actor, held.id, client), now=page.now)
+        return await resources.sessions.write_in_turn(hold)
     except DomainError:
         return None  # the page of the pick tries the same again, and explains
-    return _confirm(held.id)
 
 
 def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:

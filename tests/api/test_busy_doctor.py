@@ -1,0 +1,108 @@
+"""Many requests for one doctor's calendar at once do not use up the connections that all requests share."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.repositories import calendar
+from tests.conftest import Join
+from tests.databases import settings_for
+from tests.people import Person
+
+MIDNIGHT = datetime(2026, 12, 8, tzinfo=UTC)
+BOOKINGS, LIMIT = 100, 30
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(
+        database_url, database_pool_size=5, database_timeout_seconds=20, rate_limit_per_account="1000/minute"
+    )
+
+
+@pytest.fixture
+async def patients(join: Join) -> list[Person]:
+    return [await join() for _ in range(20)]
+
+
+@pytest.fixture
+async def limited(join: Join) -> Person:
+    """A doctor with a limit for a day."""
+    doctor = await join("doctor")
+    await doctor.open(MIDNIGHT.isoformat(), (MIDNIGHT + timedelta(days=2)).isoformat())
+    await doctor.change(daily_limit=LIMIT)
+    return doctor
+
+
+def at(minutes: int) -> str:
+    return (MIDNIGHT + timedelta(minutes=minutes)).isoformat()
+
+
+@asynccontextmanager
+async def locked_calendar(sessions: Sessions, doctor: Person) -> AsyncIterator[None]:
+    """Another server is busy with the doctor's calendar."""
+    async with sessions.write() as session:
+        await calendar.lock_calendars(session, UUID(doctor.id), UUID(doctor.id))
+        yield
+
+
+def outcomes(answers: list[httpx2.Response]) -> Counter[str]:
+    return Counter(answer.json().get("code", str(answer.status_code)) for answer in answers)
+
+
+async def test_a_hundred_bookings_of_one_doctor_leave_connections_for_others(
+    client: httpx2.AsyncClient, limited: Person, patients: list[Person], sessions: Sessions
+) -> None:
+    async with locked_calendar(sessions, limited):
+        bookings = [
+            asyncio.create_task(patients[number % 20].ask(limited, at(number * 10), at(number * 10 + 10)))
+            for number in range(BOOKINGS)
+        ]
+        await asyncio.sleep(0)
+        reads = [await client.get(f"/doctors/{limited.id}") for _ in range(20)]
+        assert not any(booking.done() for booking in bookings)
+    assert Counter(answer.status_code for answer in reads) == {200: 20}
+    answers = await asyncio.gather(*bookings)
+    assert outcomes(answers) == {"201": LIMIT, "day_full": BOOKINGS - LIMIT}
+    assert all(answer.headers["ratelimit"].count("account") == 1 for answer in answers)
+
+
+async def test_every_kind_of_change_gets_its_turn(
+    client: httpx2.AsyncClient, limited: Person, patients: list[Person], sessions: Sessions
+) -> None:
+    booked = [await patient.book(limited, at(n * 10), at(n * 10 + 10)) for n, patient in enumerate(patients[:10])]
+    for each in booked[:5]:
+        await limited.delete(f"/appointments/{each['id']}")
+
+    def move(patient: Person, visit: dict[str, Any], start: str) -> Any:
+        return patient.post(f"/appointments/{visit['id']}/reschedule", {"start_time": start})
+
+    body = {"doctor_id": limited.id, "start_time": at(540), "end_time": at(550)}
+    headers = patients[19].headers | {"Idempotency-Key": "one"}
+    async with locked_calendar(sessions, limited):
+        changes = [
+            *(limited.post(f"/appointments/{each['id']}/undo", None) for each in booked[:5]),
+            *(move(patients[n], booked[n], at(24 * 60 + n * 30)) for n in range(5, 10)),
+            *(patients[n].post("/holds", {"doctor_id": limited.id, "start_time": at(n * 60)}) for n in range(10, 18)),
+            *(client.post("/appointments", headers=headers, json=body) for _ in range(5)),
+        ]
+        running = [asyncio.create_task(change) for change in changes]
+        await asyncio.sleep(0)
+        reads = [await client.get(f"/doctors/{limited.id}") for _ in range(20)]
+        assert not any(change.done() for change in running)
+    assert Counter(answer.status_code for answer in reads) == {200: 20}
+    answers = await asyncio.gather(*running)
+    assert [answer.status_code for answer in answers] == [200] * 10 + [201] * 13
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 4
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM appointments")) == 19
