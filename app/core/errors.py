@@ -80,7 +80,10 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
     "doctor_not_confirmed": (Kind.CONFLICT, "The doctor has not confirmed their e-mail address yet."),
     "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),
-    "has_appointments": (Kind.CONFLICT, "Patients still expect you. Cancel what is booked first."),
+    "has_appointments": (
+        Kind.CONFLICT,
+        "Patients have upcoming visits with this doctor. Cancel these first.",
+    ),
     "too_many": (Kind.CONFLICT, "There are as many of these as there may be. Remove some first."),
     "request_in_flight": (Kind.CONFLICT, "The first request with this key is still being worked on. Try again."),
     "version_mismatch": (Kind.OUTDATED, "It has changed since you read it. Read it again and decide anew."),

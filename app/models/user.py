@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.permissions import Role
@@ -22,6 +22,8 @@ class User(Base):
     email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
     """See ``core.text.canonical_email``; only for comparing."""
     name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(200), server_default="")
+    """See ``core.text.search_key``; only for searching."""
     role: Mapped[Role] = mapped_column(stored_enum(Role))
     password_hash: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -31,6 +33,14 @@ class User(Base):
     """Since when an administrator keeps her out."""
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Since when nothing here says who this was."""
+
+    # For a part of a name or an address; SQLite reads through the table.
+    __table_args__ = tuple(
+        Index(
+            f"users_{column}_trgm_idx", column, postgresql_using="gin", postgresql_ops={column: "gin_trgm_ops"}
+        ).ddl_if(dialect="postgresql")
+        for column in ("name_key", "email_canonical")
+    )
 
 
 class PasswordReset(Base):

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, update
 
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
-from app.core.text import canonical_email
+from app.core.text import canonical_email, search_words
 from app.db.session import Session
 from app.models import Doctor, SecondFactor, User
 
@@ -70,14 +70,20 @@ _RECORD: Select[*tuple[Any, ...]] = (
 async def page_accounts(
     session: Session,
     *,
+    q: str | None,
     email: str | None,
     role: Role | None,
     status: AccountStatus | None,
     after: UUID | None,
     limit: int,
 ) -> Sequence[AccountRecord]:
-    """Accounts, the newest first; ``email`` is a whole address, in any spelling."""
+    """Accounts, the newest first; ``email`` is a whole address, in any spelling.
+
+    Every word of ``q`` is part of the name, in any order, or all of it is part of the address.
+    """
     found = _RECORD
+    if q is not None:
+        found = found.where(_matches(q))
     if email is not None:
         found = found.where(User.email_canonical == canonical_email(email))
     if role is not None:
@@ -88,6 +94,16 @@ async def page_accounts(
         found = found.where(User.id < after)
     rows = await session.execute(found.order_by(User.id.desc()).limit(limit))
     return [AccountRecord(*row) for row in rows]
+
+
+def _matches(q: str) -> ColumnElement[bool]:
+    words, address = search_words(q), canonical_email(q)
+    ways: list[ColumnElement[bool]] = []
+    if words:
+        ways.append(and_(*(User.name_key.contains(word, autoescape=True) for word in words)))
+    if address:
+        ways.append(User.email_canonical.contains(address, autoescape=True))
+    return or_(false(), *ways)
 
 
 async def get_account(session: Session, user_id: UUID) -> AccountRecord:

@@ -293,14 +293,23 @@ async def list_upcoming(
     return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
 
 
+class ChangedAppointment(NamedTuple):
+    """One of many appointments that were changed at once."""
+
+    id: UUID
+    patient_id: UUID
+
+
 async def change_active(
     session: Session, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
-) -> None:
+) -> Sequence[ChangedAppointment]:
     """Makes a new version of the actor's active appointments that start at ``since`` or later; frees their time."""
     active = and_(_own(actor), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
     # Locked in one order; what is booked meanwhile comes too late for both statements alike.
     locked = (
-        select(Appointment.id, Appointment.doctor_id, Appointment.start_time).where(active).order_by(Appointment.id)
+        select(Appointment.id, Appointment.patient_id, Appointment.doctor_id, Appointment.start_time)
+        .where(active)
+        .order_by(Appointment.id)
     )
     rows = (await session.execute(locked.with_for_update())).all()
     for some in batched([row.id for row in rows], _MOST_IDS):
@@ -321,6 +330,7 @@ async def change_active(
         await session.execute(changed.values(version=Appointment.version + 1, changed_at=at, changed_by=by, **values))
     if rows:
         await lower_bounds(session, {row.doctor_id for row in rows}, min(row.start_time for row in rows))
+    return [ChangedAppointment(row.id, row.patient_id) for row in rows]
 
 
 class PageKey(NamedTuple):

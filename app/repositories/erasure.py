@@ -78,6 +78,7 @@ async def erase_user(session: Session, user_id: UUID, now: datetime) -> None:
             email=f"erased {user_id}",
             email_canonical=f"erased {user_id}",
             name=ERASED,
+            name_key=search_key(ERASED),
             password_hash="",
             erased_at=now,
         )

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.core.security import hash_token
-from app.core.text import canonical_email
+from app.core.text import canonical_email, search_key
 from app.db.guards import insert_unless_taken
 from app.db.session import Session
 from app.models import KnownDevice, PasswordReset, SecondFactor, User
@@ -58,6 +58,7 @@ async def insert_user(session: Session, user: UserRecord, password_hash: str) ->
         "email": user.email,
         "email_canonical": canonical_email(user.email),
         "name": user.name,
+        "name_key": search_key(user.name),
         "role": user.role,
         "password_hash": password_hash,
         "created_at": user.created_at,
@@ -200,7 +201,9 @@ async def update_name(session: Session, user_id: UUID, name: str, *, instead_of:
 
     ``version_mismatch`` if it has another name than ``instead_of``, where that is given.
     """
-    renamed = update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name)
+    renamed = (
+        update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name, name_key=search_key(name))
+    )
     if instead_of is not None:
         renamed = renamed.where(User.name == instead_of)
     row = (await session.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()

@@ -62,6 +62,7 @@ async def list_users(
     """List accounts, the newest first."""
     found = await accounts.page_accounts(
         session,
+        q=query.q,
         email=query.email,
         role=query.role,
         status=query.status,
@@ -191,6 +192,32 @@ async def reinstate_user(
 ) -> AccountRecord:
     """Let somebody in again who was suspended."""
     return note(trail, await administration.reinstate_user(session, user_id), body.reason)
+
+
+@router.post(
+    "/users/{user_id:uuid}/erase",
+    response_model=wire.Account,
+    responses=responses(*_DECISION_ERRORS, "not_yourself", "has_appointments"),
+)
+async def erase_user(
+    user_id: UUID,
+    body: wire.Decision,
+    actor: FreshAdminActor,
+    session: DbSession,
+    now: Now,
+    trail: Trail,
+    _: Idempotent,
+) -> AccountRecord:
+    """Erase the account of a patient or a doctor. It cannot be undone.
+
+    What a patient has booked is cancelled. A doctor whom patients expect is `has_appointments`, unless the account is
+    suspended: then these visits are cancelled, because the doctor can no longer do so. That there were visits stays,
+    without the name. The audit trail keeps your reason: write no names in it.
+    """
+    account, cancelled = await administration.erase_user(session, actor, user_id, now)
+    if account.role is Role.DOCTOR:
+        trail.shows(*cancelled)
+    return note(trail, account, body.reason)
 
 
 @router.delete(

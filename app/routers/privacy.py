@@ -58,7 +58,7 @@ async def erase_account(actor: FreshActor, response: Response, session: DbSessio
     was written about them. As a doctor, cancel what is booked first. Asks for a log-in within the last ten minutes.
     """
     response.headers.update(FORGET)
-    await privacy.erase(session, actor, now)
+    await privacy.erase(session, actor, now, by=actor.id)
 
 
 def _appointments(found: Export) -> list[wire.ExportedAppointment]:

@@ -20,6 +20,7 @@ from app.schemas.fields import (
     Name,
     Note,
     PageQuery,
+    SearchText,
     TimeZone,
     example,
 )
@@ -41,6 +42,11 @@ INVITATION = {
 class AccountsQuery(PageQuery):
     """Which accounts to list."""
 
+    q: Annotated[SearchText, StringConstraints(strip_whitespace=True, min_length=3)] | None = Field(
+        None,
+        description="Parts of the name, in any order and letter case, or a part of the e-mail address; "
+        "at least three characters.",
+    )
     email: LoginName | None = Field(None, description="The whole address, in any spelling.")
     role: Role | None = None
     status: AccountStatus | None = None

@@ -10,9 +10,9 @@ from app.core.settings import Settings
 from app.db.session import Session
 from app.repositories import accounts, second_factors, sessions, users
 from app.repositories.accounts import AccountRecord
-from app.repositories.appointments import AppointmentRecord
+from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.repositories.users import UserRecord
-from app.services.privacy import list_visits
+from app.services.privacy import erase, list_visits
 
 
 async def approve_doctor(session: Session, settings: Settings, user_id: UUID, now: datetime) -> AccountRecord:
@@ -50,6 +50,26 @@ async def reinstate_user(session: Session, user_id: UUID) -> AccountRecord:
     """Lets somebody in again who was suspended."""
     await accounts.reinstate_user(session, user_id)
     return await accounts.get_account(session, user_id)
+
+
+async def erase_user(
+    session: Session, actor: Actor, user_id: UUID, now: datetime
+) -> tuple[AccountRecord, Sequence[ChangedAppointment]]:
+    """Erases the account of a patient or a doctor, as they can themselves; again changes nothing.
+
+    Returns the account and the appointments that were cancelled. Only a doctor who is suspended may have upcoming
+    ones: nobody else can cancel them. Otherwise ``has_appointments``. ``not_yourself``, and ``wrong_role`` for another
+    administrator.
+    """
+    if user_id == actor.id:
+        raise DomainError("not_yourself")
+    account = await accounts.get_account(session, user_id)
+    if account.status is AccountStatus.ERASED:
+        return account, ()
+    is_suspended = account.status is AccountStatus.SUSPENDED
+    whose = Actor(account.id, account.role, account.name)
+    cancelled = await erase(session, whose, now, by=actor.id, cancel_visits=is_suspended)
+    return await accounts.get_account(session, user_id), cancelled
 
 
 async def end_sessions(session: Session, user_id: UUID) -> AccountRecord:

@@ -1,5 +1,6 @@
 """What becomes of an appointment: cancelled, arrived, fulfilled, or missed; and taking that back."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.db.session import Session
 from app.repositories import appointments, calendar, users
-from app.repositories.appointments import AppointmentRecord
+from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.scheduling.decisions import Refusal, check_action, check_undo
 from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
@@ -34,17 +35,17 @@ async def cancel_appointment(
     )
 
 
-async def cancel_all(session: Session, patient: Actor, now: datetime) -> None:
-    """Cancels all of a patient's active appointments that have not begun, whatever the cut-off."""
-    await appointments.change_active(
+async def cancel_all(session: Session, party: Actor, now: datetime, *, by: UUID) -> Sequence[ChangedAppointment]:
+    """Cancels all active appointments of a patient or a doctor that have not begun, whatever the cut-off."""
+    return await appointments.change_active(
         session,
-        patient,
+        party,
         since=now,
-        by=patient.id,
+        by=by,
         at=now,
         status=TRANSITIONS[Action.CANCEL].target,
         cancelled_at=now,
-        cancelled_by=patient.id,
+        cancelled_by=by,
     )
 
 

@@ -20,7 +20,7 @@ from app.repositories import (
     users,
     visit_types,
 )
-from app.repositories.appointments import AppointmentRecord, VersionRecord
+from app.repositories.appointments import AppointmentRecord, ChangedAppointment, VersionRecord
 from app.repositories.attempts import KnownDeviceRecord
 from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
@@ -131,23 +131,28 @@ async def list_visits(session: Session, patient: UserRecord, now: datetime) -> l
         after = appointments.page_key(page[-1], now)
 
 
-async def erase(session: Session, actor: Actor, now: datetime) -> None:
-    """Removes all that says who the actor is (GDPR article 17); her id, and that visits took place, stay.
+async def erase(
+    session: Session, account: Actor, now: datetime, *, by: UUID, cancel_visits: bool = False
+) -> Sequence[ChangedAppointment]:
+    """Removes all that says whose account it is (GDPR article 17); its id, and that visits took place, stay.
 
-    What a patient has booked is cancelled, whatever the cut-off. ``has_appointments`` for a doctor whom patients still
-    expect, ``wrong_role`` for an administrator, whom only another one can replace.
+    What a patient has booked is cancelled, whatever the cut-off. A doctor's visits that lie ahead are cancelled only
+    with ``cancel_visits``; otherwise ``has_appointments`` if there are any. ``wrong_role`` for an administrator, whom
+    only another one can replace. Returns the appointments that were cancelled.
     """
-    if actor.role is Role.ADMIN:
+    if account.role is Role.ADMIN:
         raise DomainError("wrong_role")
-    if actor.role is Role.DOCTOR:
-        # No more bookings while this is decided; and before the account, as in every change of her rules.
-        await doctors.begin_rule_change(session, actor.id)
-        await users.lock_user(session, actor.id)
-        if await appointments.list_upcoming(session, actor.id, since=now):
+    if account.role is Role.DOCTOR:
+        # No more bookings while this is decided; and before the account, as in every change of a doctor's rules.
+        await doctors.begin_rule_change(session, account.id)
+        await users.lock_user(session, account.id)
+        if not cancel_visits and await appointments.list_upcoming(session, account.id, since=now):
             raise DomainError("has_appointments")
-        await erasure.erase_doctor(session, actor.id, now)
+        cancelled = await cancel_all(session, account, now, by=by)
+        await erasure.erase_doctor(session, account.id, now)
     else:
-        await users.lock_user(session, actor.id)
-        await cancel_all(session, actor, now)
-        await erasure.erase_patient(session, actor.id)
-    await erasure.erase_user(session, actor.id, now)
+        await users.lock_user(session, account.id)
+        cancelled = await cancel_all(session, account, now, by=by)
+        await erasure.erase_patient(session, account.id)
+    await erasure.erase_user(session, account.id, now)
+    return cancelled

@@ -170,7 +170,7 @@ async def erase_account(page: FreshPage, form: SentForm, session: DbSession, now
     """Erases the account."""
     try:
         form.read(Erasure)
-        await privacy.erase(session, page.actor, now)
+        await privacy.erase(session, page.actor, now, by=page.actor.id)
     except DomainError as error:
         raise refuse(page, "data.html", form, error) from error
     return leave(page, page.gettext("Your account is erased."))

@@ -29,6 +29,7 @@ ACTIONS: Mapping[str, str] = {
     "end_sessions_of_user": N_("Signed an account out everywhere"),
     "end_time_off": N_("Removed time off"),
     "erase_account": N_("Deleted their account"),
+    "erase_user": N_("Erased an account"),
     "explain_time": N_("Asked why a time can or cannot be booked"),
     "export_account": N_("Downloaded their data"),
     "get_account": N_("Opened an account"),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,6 +17,7 @@ from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
+from app.repositories.appointments import list_upcoming
 from app.repositories.profile_changes import get_standing, page_waiting
 from app.routers.admin import note
 from app.routers.mailing import send_after_answer
@@ -59,7 +61,9 @@ class Act:
     """Whether it would be recorded twice, with its reason, if it were sent twice."""
 
 
-type ActName = Literal["approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "break-glass"]
+type ActName = Literal[
+    "approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "erase", "break-glass"
+]
 ACTS: Mapping[ActName, Act] = {
     "approve": Act(
         N_("Approve"),
@@ -99,6 +103,17 @@ ACTS: Mapping[ActName, Act] = {
         asks_why=False,
         once=False,
     ),
+    "erase": Act(
+        N_("Erase the account"),
+        N_(
+            "This cannot be undone. What goes: the name, the address, the password, sessions, devices and the second "
+            "factor; a doctor's profile, hours and time off; what was written about a patient's visits. A patient's "
+            "upcoming visits are cancelled. What stays: that visits took place, without the name, and the audit trail "
+            "with the reasons that administrators gave."
+        ),
+        N_("The account is erased."),
+        is_grave=True,
+    ),
     "break-glass": Act(
         N_("Show the visits"),
         N_(
@@ -122,6 +137,7 @@ async def list_users(page: AdminPage, session: DbSession, trail: Trail) -> Respo
         limit = min(query.limit, _MOST_LISTED)
         found = await accounts.page_accounts(
             session,
+            q=query.q,
             email=query.email,
             role=query.role,
             status=query.status,
@@ -163,19 +179,26 @@ async def list_users(page: AdminPage, session: DbSession, trail: Trail) -> Respo
 
 async def _list_waiting(session: DbSession) -> list[AccountRecord]:
     waiting = await accounts.page_accounts(
-        session, email=None, role=Role.DOCTOR, status=AccountStatus.UNAPPROVED, after=None, limit=_MOST_WAITING + 1
+        session,
+        q=None,
+        email=None,
+        role=Role.DOCTOR,
+        status=AccountStatus.UNAPPROVED,
+        after=None,
+        limit=_MOST_WAITING + 1,
     )
     return list(waiting)
 
 
 @router.get("/office/users/{user_id:uuid}")
 async def get_account(
-    page: AdminPage, user_id: UUID, session: DbSession, trail: Trail, act: ActName | None = None
+    page: AdminPage, user_id: UUID, session: DbSession, now: Now, trail: Trail, act: ActName | None = None
 ) -> Response:
     """One account; with ``act``, what that would mean, to be confirmed."""
     account = note(trail, await accounts.get_account(session, user_id))
     if act:
-        return page.render("office_decision.html", **_decision(account, act), form=restore(page))
+        decision = await _decision(session, account, act, now)
+        return page.render("office_decision.html", **decision, form=restore(page))
     return page.render(
         "office_account.html",
         account=account,
@@ -186,8 +209,12 @@ async def get_account(
     )
 
 
-def _decision(account: AccountRecord, name: ActName) -> Mapping[str, Any]:
-    return {"account": account, "name": name, "act": ACTS[name], "roles": ROLES, "statuses": STATUSES}
+async def _decision(session: DbSession, account: AccountRecord, name: ActName, now: datetime) -> Mapping[str, Any]:
+    upcoming = 0
+    if name == "erase" and account.role is Role.DOCTOR:
+        upcoming = len(await list_upcoming(session, account.id, since=now))
+    choices = {"roles": ROLES, "statuses": STATUSES}
+    return {"account": account, "name": name, "act": ACTS[name], "upcoming": upcoming, **choices}
 
 
 def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
@@ -205,6 +232,8 @@ def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
         names.append("remove-second-factor")
     if account.status is not AccountStatus.SUSPENDED and not (page.viewer and page.viewer.id == account.id):
         names.append("suspend")
+    if account.role is not Role.ADMIN:
+        names.append("erase")
     return {name: ACTS[name] for name in names}
 
 
@@ -217,7 +246,7 @@ async def deciding(
     try:
         yield account
     except DomainError as error:
-        decision = _decision(note(trail, account), name)
+        decision = await _decision(session, note(trail, account), name, page.now)
         raise refuse(page, "office_decision.html", form, error, shown_by=get_account, **decision) from error
 
 
@@ -256,6 +285,20 @@ async def reinstate_user(
         why = form.read(wire.Decision).reason
         note(trail, await administration.reinstate_user(session, user_id), why)
     return _done(page, user_id, "reinstate")
+
+
+@router.post("/office/users/{user_id:uuid}/erase")
+async def erase_user(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
+) -> Response:
+    """Erases an account."""
+    async with deciding(page, session, form, trail, user_id, "erase"):
+        why = form.read(wire.Decision).reason
+        account, cancelled = await administration.erase_user(session, page.actor, user_id, now)
+        if account.role is Role.DOCTOR:
+            trail.shows(*cancelled)
+        note(trail, account, why)
+    return _done(page, user_id, "erase")
 
 
 @router.post("/office/users/{user_id:uuid}/end-sessions")

@@ -112,7 +112,7 @@ async def _find(session: DbSession, field: str, who: UUID | str | None) -> UUID 
     if isinstance(who, UUID):
         found = list(await accounts.list_people(session, [who]))
     else:
-        named = await accounts.page_accounts(session, email=who, role=None, status=None, after=None, limit=1)
+        named = await accounts.page_accounts(session, q=None, email=who, role=None, status=None, after=None, limit=1)
         found = [each.id for each in named]
     if not found:
         raise invalid_field(field, "must be the address or the id of an account")

@@ -49,7 +49,7 @@ SENTENCES: Mapping[str, str] = {
     "wrong_status": N_("This is not possible any more: the appointment has changed since. Here is how it is now."),
     "doctor_not_confirmed": N_("This doctor has not confirmed their e-mail address yet. Wait until they have."),
     "not_yourself": N_("You cannot do this to your own account."),
-    "has_appointments": N_("Patients still expect you. Cancel what is booked first."),
+    "has_appointments": N_("Patients have upcoming visits with this doctor. Cancel these first."),
     "too_many": N_("There are as many of these as there may be. Remove some first."),
     "request_in_flight": N_("This is being worked on. Wait a moment, then look at your appointments."),
     "version_mismatch": N_("This has changed since you looked at it. Here is how it is now; decide again."),

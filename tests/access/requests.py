@@ -63,6 +63,7 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": just(**DECISION),
     "POST /admin/users/{user_id}/suspend": just(**DECISION),
     "POST /admin/users/{user_id}/reinstate": just(**DECISION),
+    "POST /admin/users/{user_id}/erase": just(**DECISION),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
 }
 """What is sent, where it does not depend on who sends it."""
@@ -115,6 +116,7 @@ OTHER_OBJECT = {
     "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": {"user_id": "doctor_id"},
     "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": {"user_id": "doctor_id"},
     "POST /admin/users/{user_id}/reinstate": {"user_id": "suspended_id"},
+    "POST /admin/users/{user_id}/erase": {"user_id": "suspended_id"},
     "DELETE /admin/users/{user_id}/second-factor": {"user_id": "newcomer_id"},
 }
 

@@ -174,6 +174,7 @@ TABLE = {
     "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": Row("fresh admins"),
     "POST /admin/users/{user_id}/suspend": Row("fresh admins"),
     "POST /admin/users/{user_id}/reinstate": Row("fresh admins"),
+    "POST /admin/users/{user_id}/erase": Row("fresh admins"),
     "DELETE /admin/users/{user_id}/sessions": Row("fresh admins", 204),
     "DELETE /admin/users/{user_id}/second-factor": Row("fresh admins", 204),
     "POST /admin/break-glass": Row("fresh admins"),

@@ -84,6 +84,7 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
         "models/appointment.py",
         "models/audit.py",
         "models/doctor.py",
+        "models/user.py",
     }
 
 
@@ -272,6 +273,7 @@ def test_every_page_names_whom_it_is_for() -> None:
         "POST /office/users/{user_id:uuid}/approve": "FreshAdminPage",
         "POST /office/users/{user_id:uuid}/suspend": "FreshAdminPage",
         "POST /office/users/{user_id:uuid}/reinstate": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/erase": "FreshAdminPage",
         "POST /office/users/{user_id:uuid}/end-sessions": "FreshAdminPage",
         "POST /office/users/{user_id:uuid}/remove-second-factor": "FreshAdminPage",
         "POST /office/users/{user_id:uuid}/break-glass": "FreshAdminPage",
@@ -379,6 +381,7 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /admin/users/{user_id:uuid}/profile-changes/{change_id:uuid}/decline": "FreshAdminActor",
         "POST /admin/users/{user_id:uuid}/suspend": "FreshAdminActor",
         "POST /admin/users/{user_id:uuid}/reinstate": "FreshAdminActor",
+        "POST /admin/users/{user_id:uuid}/erase": "FreshAdminActor",
         "DELETE /admin/users/{user_id:uuid}/sessions": "FreshAdminActor",
         "DELETE /admin/users/{user_id:uuid}/second-factor": "FreshAdminActor",
         "POST /admin/break-glass": "FreshAdminActor",

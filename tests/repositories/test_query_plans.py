@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.session import Session, Sessions
-from app.repositories import audit, doctors, offers
+from app.repositories import accounts, audit, doctors, offers
 from app.repositories.audit import AuditRecord
 from app.repositories.offers import Criteria, OfferRecord
 from app.repositories.plans import get_plan
@@ -95,8 +95,9 @@ LOOK = AuditRecord(
 
 # As many that PostgreSQL looks for a way around reading them all.
 MANY = """
-INSERT INTO users (id, email, email_canonical, name, role, password_hash, created_at)
-SELECT gen_random_uuid(), n, n, 'Dr ' || md5(n::text), 'doctor', '', now() FROM generate_series(1, 5000) AS n;
+INSERT INTO users (id, email, email_canonical, name, name_key, role, password_hash, created_at)
+SELECT gen_random_uuid(), n, n, 'Dr ' || md5(n::text), 'dr ' || md5(n::text), 'doctor', '', now()
+FROM generate_series(1, 5000) AS n;
 INSERT INTO doctors (id, time_zone, name_key, specialty_key, approved_at)
 SELECT id, 'UTC', lower(name), 'specialty ' || email::int % 20, now() FROM users;
 INSERT INTO doctor_languages (language, doctor_id) SELECT 'es', id FROM users WHERE email::int % 3 = 0;
@@ -108,6 +109,8 @@ SELECT doctors.id, spoken, doctors.id, specialty_key, 'visit ' || email::int % 2
 FROM doctors JOIN users ON users.id = doctors.id CROSS JOIN (VALUES (''), ('es')) AS languages (spoken)
 WHERE spoken = '' OR email::int % 3 = 0;
 SELECT gin_clean_pending_list('doctors_name_key_trgm_idx');
+SELECT gin_clean_pending_list('users_name_key_trgm_idx');
+SELECT gin_clean_pending_list('users_email_canonical_trgm_idx');
 ANALYZE users;
 ANALYZE doctors;
 ANALYZE doctor_languages;
@@ -200,6 +203,22 @@ async def test_parts_of_a_name_are_found_by_an_index(sessions: Sessions, q: str)
             await doctors.page_doctors(session, q=q, specialty=None, language=None, mode=None, after=None, limit=51)
 
         assert "doctors_name_key_trgm_idx" in await explain(session, page)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("q", ["kafo", "Okafor, Amara", "amara@exa"])
+async def test_parts_of_names_and_addresses_of_accounts_are_found_by_indexes(sessions: Sessions, q: str) -> None:
+    async with sessions.read() as session:
+        # Of 5,000 accounts, reading all is as cheap as three looks into an index.
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+
+        async def page() -> None:
+            await accounts.page_accounts(session, q=q, email=None, role=None, status=None, after=None, limit=51)
+
+        plan = await explain(session, page)
+    assert "users_name_key_trgm_idx" in plan
+    assert "users_email_canonical_trgm_idx" in plan
 
 
 @pytest.mark.usefixtures("filled")

@@ -92,6 +92,7 @@ PAGES: Table = {
         (ADMIN, "/office/users/{doctor}"),
         (ADMIN, "/office/users/{patient}?act=break-glass"),
         (ADMIN, "/office/users/{doctor}?act=end-sessions"),
+        (ADMIN, "/office/users/{doctor}?act=erase"),
     ],
     "/office/users/{user_id:uuid}/profile-change": [(ADMIN, "/office/users/{colleague}/profile-change")],
     "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],

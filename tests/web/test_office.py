@@ -252,3 +252,28 @@ async def test_a_decision_goes_on_after_signing_in_again(
     assert f">{WHY}</textarea>" in (await office.client.get(form)).text
     assert (await decide(office, patient, act, reason=WHY)).status_code == 303
     assert WHY not in (await office.client.get(form)).text
+
+
+async def test_a_doctor_with_visits_is_suspended_and_then_erased(
+    office: Forms, admin: Person, doctor: Person, patient: Person
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, "2026-12-08T17:00:00Z")
+    assert "act=erase" not in (await office.client.get(f"/office/users/{admin.id}")).text
+    refused = await decide(office, doctor, "erase", reason=WHY)
+    assert refused.status_code == 409
+    assert "Patients expect this doctor at 1 visit." in refused.text
+    assert (await decide(office, doctor, "suspend", reason=WHY)).status_code == 303
+    assert "erasing the account cancels them" in (await office.client.get(f"/office/users/{doctor.id}?act=erase")).text
+    assert (await decide(office, doctor, "erase", reason=WHY)).status_code == 303
+    shown = (await office.client.get(f"/office/users/{doctor.id}")).text
+    assert "The account is erased." in shown
+    assert "act=erase" not in shown
+    assert (doctor.id, "ok", WHY) in await recorded(admin, "erase_user")
+
+
+async def test_accounts_are_found_by_a_part_of_the_name(office: Forms, patient: Person, doctor: Person) -> None:
+    shown = (await office.client.get("/office/users", params={"q": "lee a"})).text
+    assert patient.id in shown
+    assert doctor.id not in shown
+    assert (await office.client.get("/office/users", params={"q": "le"})).status_code == 422

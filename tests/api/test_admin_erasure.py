@@ -1,0 +1,104 @@
+"""Administrators erase the accounts of patients and doctors."""
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.db.session import Sessions
+from tests.conftest import Join, SetClock
+from tests.people import PASSWORD, Person, problem
+
+WHY = {"reason": "Asked for in a letter"}
+NOON = "2026-12-08T17:00:00Z"
+
+
+@pytest.fixture
+async def booked(doctor: Person, patient: Person) -> str:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    id_: str = (await patient.book(doctor, NOON, reason="A mole on the left arm"))["id"]
+    return id_
+
+
+async def test_a_suspended_patient_is_erased(
+    client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person, booked: str, sessions: Sessions
+) -> None:
+    account = f"/admin/users/{patient.id}"
+    await admin.post(f"{account}/suspend", WHY)
+    erased = await admin.post(f"{account}/erase", WHY)
+    assert erased.status_code == 200
+    assert (erased.json()["status"], erased.json()["name"]) == ("erased", "Erased account")
+    cancelled = (await doctor.get(f"/appointments/{booked}")).json()
+    assert (cancelled["status"], cancelled["cancelled_by"], cancelled["reason"]) == ("cancelled", admin.id, None)
+    async with sessions.read() as session:
+        for table in ("login_sessions", "known_devices", "password_resets"):
+            left = text(f"SELECT count(*) FROM {table} JOIN users ON users.id = user_id WHERE erased_at IS NOT NULL")
+            assert await session.scalar(left) == 0, table
+    body = {"email": patient.email, "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
+    assert (await client.post("/auth/register", json=body)).status_code == 201
+    [event] = (await admin.get("/admin/audit?action=erase_user")).json()
+    assert (event["actor_id"], event["patient_id"], event["object_id"]) == (admin.id, patient.id, patient.id)
+    assert event["reason"] == WHY["reason"]
+    assert (await admin.post(f"{account}/erase", WHY)).json() == erased.json(), "again changes nothing"
+
+
+async def test_a_doctor_with_upcoming_visits_is_suspended_first(
+    admin: Person, doctor: Person, patient: Person, booked: str
+) -> None:
+    account = f"/admin/users/{doctor.id}"
+    problem(await admin.post(f"{account}/erase", WHY), 409, "has_appointments")
+    assert (await patient.get(f"/appointments/{booked}")).json()["status"] == "booked"
+    await admin.post(f"{account}/suspend", WHY)
+    assert (await admin.post(f"{account}/erase", WHY)).json()["status"] == "erased"
+    cancelled = (await patient.get(f"/appointments/{booked}")).json()
+    assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", admin.id)
+    events = (await admin.get("/admin/audit?action=erase_user&limit=10")).json()
+    assert {(each["patient_id"], each["object_id"]) for each in events if each["outcome"] == "ok"} == {
+        (None, doctor.id),
+        (patient.id, booked),
+    }
+
+
+async def test_a_doctor_without_visits_is_erased(admin: Person, doctor: Person) -> None:
+    assert (await admin.post(f"/admin/users/{doctor.id}/erase", WHY)).json()["status"] == "erased"
+    problem(await doctor.get("/auth/me"), 401, "not_authenticated")
+
+
+async def test_whom_an_administrator_cannot_erase(
+    admin: Person, patient: Person, join: Join, sessions: Sessions, clock: SetClock
+) -> None:
+    colleague = await join("patient")
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": colleague.email})
+    problem(await admin.post(f"/admin/users/{admin.id}/erase", WHY), 409, "not_yourself")
+    problem(await admin.post(f"/admin/users/{colleague.id}/erase", WHY), 403, "wrong_role")
+    nobody = "019abcde-f012-7345-8678-9abcdef01234"
+    problem(await admin.post(f"/admin/users/{nobody}/erase", WHY), 404, "not_found")
+    problem(await admin.post(f"/admin/users/{patient.id}/erase", {"reason": "too short"}), 422, "invalid_request")
+    clock.advance(minutes=11)
+    problem(await admin.post(f"/admin/users/{patient.id}/erase", WHY), 403, "log_in_again")
+    assert (await patient.get("/auth/me")).status_code == 200
+
+
+async def test_accounts_are_found_by_parts_of_names_and_addresses(admin: Person, join: Join) -> None:
+    jose = await join("patient", name="Jos\u00e9 O\u2019Brien", email="pepe.brien@example.com")
+    lena = await join("doctor", name="Dr Lena M\u00fcller", email="lena_100%@example.com")
+    for q, found in {
+        "brien jos": [jose],
+        "OBRIEN": [jose],
+        "muller": [lena],
+        "pepe.b": [jose],
+        "_100%": [lena],
+        "e_b": [],
+        "xyz": [],
+        "...": [],
+    }.items():
+        listed = (await admin.get("/admin/users", params={"q": q})).json()
+        assert [each["id"] for each in listed] == [person.id for person in found], q
+    problem(await admin.get("/admin/users?q=ab"), 422, "invalid_request")
+    await jose.patch("/auth/me", {"name": "Pepe Garc\u00eda"})
+    await lena.patch("/auth/me", {"name": "Dr Lena Vogt"})
+    for q, found in {"obrien": [], "garcia": [jose], "vogt": [lena]}.items():
+        listed = (await admin.get("/admin/users", params={"q": q})).json()
+        assert [each["id"] for each in listed] == [person.id for person in found], q
+    await jose.delete("/auth/me")
+    assert (await admin.get("/admin/users", params={"q": "garcia"})).json() == []
