@@ -87,7 +87,7 @@ async def check_absent(
     client: httpx2.AsyncClient, world: World, operation: str, column: Column, answer: httpx2.Response
 ) -> None:
     """What is not yours is answered as what is not there."""
-    nowhere = {name: str(uuid4()) for name in world.ids}
+    nowhere = {name: str(uuid4()) for name in world.ids} | {"valid_from": "2031-01-01"}  # a day, not an id
     method, path = path_of(operation, nowhere)
     contents = CONTENTS[operation](nowhere) if operation in CONTENTS else {}
     headers = world.headers(column, world.caller(column, TABLE[operation]))
