@@ -44,7 +44,7 @@ async def invite_doctor(
     ``too_many_messages`` if the address was sent too many within the hour.
     """
     await lock_all(session, _OPEN_INVITATIONS)
-    if await accounts.page_accounts(session, email=email, role=None, status=None, after=None, limit=1):
+    if await accounts.page_accounts(session, email=email, q=None, role=None, status=None, after=None, limit=1):
         raise DomainError("email_taken")
     await invitations.delete_invitations_of(session, email)
     if await invitations.count_invitations(session, now) >= settings.max_open_invitations:

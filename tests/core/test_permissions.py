@@ -7,10 +7,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.requests import Request
+from starlette.responses import Response
 
-from app.core.dependencies import FRESH, _lacks_second_factor, check_fresh, open_session
+from app.core.dependencies import FRESH, _lacks_second_factor, check_fresh, run_in_transaction
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Login, Role
+from app.db.session import Session
 from tests.databases import settings_for
 from tests.people import Person
 
@@ -65,8 +67,11 @@ def test_then_it_is_not(seconds: int) -> None:
 async def test_a_get_can_write_nothing_but_that_it_was_made(
     app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
 ) -> None:
+    async def change(session: Session) -> Response:
+        await session.execute(text("UPDATE users SET name = 'Changed'"))
+        return Response()
+
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
     with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
-        async with open_session(request) as session:
-            await session.execute(text("UPDATE users SET name = 'Changed'"))
+        await run_in_transaction(request, change)
     assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")
