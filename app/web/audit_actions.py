@@ -42,6 +42,8 @@ ACTIONS: Mapping[str, str] = {
     "hold_time": N_("Held a time"),
     "invite_doctor": N_("Invited a doctor"),
     "list_appointments": N_("Listed their appointments"),
+    "list_clock_changes": N_("Listed visits whose clock time has changed"),
+    "settle_clock_changes": N_("Decided on visits whose clock time has changed"),
     "list_audit_events": N_("Read the audit trail"),
     "list_doctors_appointments": N_("Listed a doctor's appointments"),
     "list_invitations": N_("Listed open invitations"),

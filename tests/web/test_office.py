@@ -185,7 +185,7 @@ def rows_of(page: str) -> list[str]:
 def test_every_action_has_a_sentence() -> None:
     recorded = {route.name for route in [*routes(), *pages()] if _may_leave_an_event(route)}
     # Events that a service records by itself.
-    recorded |= {"log_in", "refresh", "register", "reset_password"}
+    recorded |= {"accept_invitation", "log_in", "refresh", "register", "reset_password"}
     assert recorded == set(ACTIONS)
 
 
