@@ -23,7 +23,7 @@ from app.core.security import Passwords
 from app.core.settings import Settings
 from app.db.engine import create_engine
 from app.db.grants import NoRolesError, grant_access
-from app.db.schema import UnknownSchemaError, ensure_newest, newest_revision, upgrade
+from app.db.schema import UnavailableDatabaseError, UnknownSchemaError, ensure_newest, newest_revision, upgrade
 from app.db.session import Sessions
 from app.demo import fill
 from app.models.audit import REQUEST_RIGHTS
@@ -35,6 +35,7 @@ from app.services.time_zones import OlderTimeZonesError, register_release
 LONGEST_MIGRATION = 3600  # seconds
 PROGRESS = 100_000  # events
 _REFUSALS = (
+    UnavailableDatabaseError,
     UnknownSchemaError,
     OlderTimeZonesError,
     NoRolesError,

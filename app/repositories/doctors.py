@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     and_,
     exists,
+    false,
     insert,
     literal_column,
     select,
@@ -172,7 +173,9 @@ async def page_doctors(
     """
     found = _RECORD.where(LISTED)
     if q is not None:
-        found = found.where(*(Doctor.name_key.contains(word, autoescape=True) for word in search_words(q)))
+        # Punctuation alone has no words, and matches nothing.
+        words = [Doctor.name_key.contains(word, autoescape=True) for word in search_words(q)]
+        found = found.where(*(words or [false()]))
     if specialty is not None:
         found = found.where(Doctor.specialty_key == search_key(specialty))
     if language is not None:

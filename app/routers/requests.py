@@ -65,6 +65,7 @@ class BodyLimit:
         left = self.limit
         deadline = asyncio.get_running_loop().time() + self.seconds
         declared = _declared_length(scope)
+        may_be_large = declared is None or declared > self.limit
         complete = declared == 0
         held_back = False
 
@@ -72,7 +73,7 @@ class BodyLimit:
             nonlocal left, complete
             if complete:  # whoever still asks wants to know whether the client is there
                 return await receive()
-            if declared <= self.limit:
+            if declared is None or declared <= self.limit:
                 try:
                     async with asyncio.timeout_at(deadline):
                         message = await receive()
@@ -87,7 +88,7 @@ class BodyLimit:
         async def send_before_the_end(message: Message) -> None:
             nonlocal held_back
             if not complete:
-                if message["type"] == "http.response.start" and declared > self.limit:
+                if message["type"] == "http.response.start" and may_be_large:
                     MutableHeaders(scope=message)["Connection"] = "close"
                 elif message["type"] == "http.response.body" and not message.get("more_body", False):
                     held_back = True
@@ -104,11 +105,11 @@ MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 _MAY_REPEAT = {"status"}
 
 
-def _declared_length(scope: Scope) -> float:
-    """How long the body is said to be; infinite if that is not said, as with chunks."""
+def _declared_length(scope: Scope) -> int | None:
+    """The length that the request declares for its body; ``None`` if the body is sent in chunks."""
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers:
-        return math.inf
+        return None
     declared = headers.get("content-length", "")
     # Python converts no more than some thousands of digits; so many are too large in any case.
     return int(declared[:20]) if declared.isascii() and declared.isdecimal() else 0

@@ -8,7 +8,7 @@ import pytest
 
 from app.adapters.mail import Mail
 from tests.api.test_second_factor import log_in, set_up
-from tests.conftest import SetClock
+from tests.conftest import Confirm, SetClock
 from tests.people import PASSWORD, Person, problem
 from tests.web.conftest import Forms
 
@@ -20,6 +20,12 @@ SPACES: dict[str, Callable[[str], str]] = {
     "a line break": lambda code: f"{code[:3]}\r\n{code[3:]}\n",
     "a space of no width": lambda code: f"\u200b{code}\ufeff",
 }
+
+
+@pytest.fixture
+async def patient(patient: Person, confirm: Confirm) -> Person:
+    """A second factor needs a confirmed address."""
+    return await confirm(patient)
 
 
 @pytest.mark.parametrize("typed", SPACES.values(), ids=SPACES)

@@ -7,7 +7,7 @@ import pytest
 
 from app.adapters.mail import Mail
 from tests.api.test_second_factor import set_up
-from tests.conftest import SetClock
+from tests.conftest import Confirm, SetClock
 from tests.people import PASSWORD, Person, problem
 
 NEW = "another horse battery"
@@ -70,8 +70,9 @@ async def test_a_change_of_credentials_ends_every_reset_token(
 
 
 async def test_setting_up_a_second_factor_ends_every_reset_token(
-    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, confirm: Confirm
 ) -> None:
+    await confirm(patient)
     token = await ask(client, patient, mails)
     await set_up(patient, clock)
     problem(await reset(client, token), 422, "invalid_reset_token")

@@ -11,6 +11,7 @@ DOCUMENT = Path(__file__).parents[1] / "architecture" / "openapi.json"
 _IDS = {
     "appointment_id": "{appointment}",
     "availability_id": "{availability}",
+    "change_id": "019abcde-f012-7890-8abc-def012345678",
     "doctor_id": "{doctor}",
     "hold_id": "{hold}",
     "session_id": "{session}",

@@ -88,7 +88,7 @@ def test_the_database_keeps_its_file_descriptors(monkeypatch: pytest.MonkeyPatch
 async def test_a_server_without_bounds_is_warned_about_in_production(
     start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    production = {"environment": "production", "secret_key": "s" * 40, "password_memory_kib": 19456}
+    production = {"environment": "production", "secret_key": "0123456789abcdef" * 2, "password_memory_kib": 19456}
     for missing in (False, True):
         monkeypatch.setitem(sys.modules, "app.edge.protocol", sys)
         if missing:
