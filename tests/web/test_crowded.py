@@ -62,7 +62,7 @@ async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -
         hours = [(day + timedelta(hours=each)).isoformat() for each in (12, 14)]
         await doctor.open(*hours)
         await doctor.leave(hours[0], hours[1], LONGEST_NAME * 8)
-        await doctor.offer(name=LONGEST_NAME, duration_minutes=20 + number)
+        await doctor.offer(name=f"{number} {LONGEST_NAME}"[: len(LONGEST_NAME)], duration_minutes=20 + number)
     for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/kinds"):
         found = await walk(client, where, rf'action="{where}/([^/]+)/(?:remove|withdraw)"')
         assert len(found) == len(set(found)) == MANY, where

@@ -114,7 +114,7 @@ async def test_every_form_is_shown_again_with_what_was_typed(
         await world.enter(forms, who)
         shown = await client.get(page)
         for action, hidden, visible in SentForms(shown.text).found:
-            if not visible or action in sent or action == "/preferences":
+            if not visible or action in sent or action in {"/preferences", "/invitation"}:  # which need no session
                 continue
             sent.add(action)
             typed = {name: change(name, kind, before) for name, (kind, before) in visible.items()}
@@ -122,7 +122,7 @@ async def test_every_form_is_shown_again_with_what_was_typed(
             address = urljoin(page, action)
             referer = {"Referer": str(client.base_url.join(page))}
             refused = await client.post(address, data={**hidden, **typed}, headers=referer)
-            assert refused.headers["location"].startswith("/sign-in?"), action
+            assert refused.headers.get("location", "").startswith("/sign-in?"), action
             back = await sign_in(client, refused.headers["location"], world.people[who])
             again = await client.get(back.headers["location"])
             assert f'action="{action}"' in again.text, (action, back.headers["location"])

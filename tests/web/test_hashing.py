@@ -45,6 +45,17 @@ class Caller:
     person: Person
     forms: Forms
     mails: list[Mail]
+    admin: Person
+
+    async def invitation(self) -> dict[str, str]:
+        """What a doctor needs to accept an invitation."""
+        sent = await self.admin.post("/admin/invitations", {"email": "guest@example.com"})
+        return {
+            "token": sent.json()["token"],
+            "name": "Dr Guest",
+            "password": PASSWORD,
+            "time_zone": "Europe/Berlin",
+        }
 
     async def reset_token(self) -> str:
         await self.person.client.post("/auth/forgot-password", json={"email": self.person.email})
@@ -85,11 +96,22 @@ def change_on_a_page(caller: Caller) -> Awaitable[httpx2.Response]:
     return caller.forms.send("/my/account/password", current_password=PASSWORD, new_password=NEW)
 
 
+async def accept(caller: Caller) -> httpx2.Response:
+    return await caller.person.client.post("/auth/accept-invitation", json=await caller.invitation())
+
+
+async def accept_on_a_page(caller: Caller) -> httpx2.Response:
+    typed = await caller.invitation()
+    return await caller.forms.send("/invitation", on=f"/invitation?token={typed['token']}", **typed)
+
+
 REQUESTS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
     "POST /auth/register": registration,
     "POST /auth/login": log_in,
     "POST /auth/reset-password": reset,
     "POST /auth/change-password": change,
+    "POST /auth/accept-invitation": accept,
+    "POST /invitation": accept_on_a_page,
     "POST /register": register_on_a_page,
     "POST /sign-in": sign_in,
     "POST /reset": reset_on_a_page,
@@ -120,14 +142,14 @@ def test_a_route_hashes_only_by_naming_it_in_its_signature() -> None:
 
 @pytest.mark.parametrize("route", REQUESTS)
 async def test_no_connection_is_held_while_a_password_is_hashed(
-    app: FastAPI, patient: Person, forms: Forms, mails: list[Mail], route: str
+    app: FastAPI, patient: Person, forms: Forms, mails: list[Mail], admin: Person, route: str
 ) -> None:
     assert (await forms.sign_in(patient)).status_code == 303
     resources: Resources = app.state.resources
     watched = WatchedPasswords(resources.settings, resources)
     app.state.resources = replace(resources, passwords=watched)
     try:
-        answer = await REQUESTS[route](Caller(patient, forms, mails))
+        answer = await REQUESTS[route](Caller(patient, forms, mails, admin))
     finally:
         watched.close()
     assert answer.status_code < 400, answer.text
