@@ -172,7 +172,7 @@ async def page_doctors(
     Both are compared by their search keys (``core.text.search_key``).
     """
     found = _RECORD.where(LISTED)
-    if q is not None:
+    if q and not q.isspace():
         # Punctuation alone has no words, and matches nothing.
         words = [Doctor.name_key.contains(word, autoescape=True) for word in search_words(q)]
         found = found.where(*(words or [false()]))

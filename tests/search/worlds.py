@@ -191,8 +191,9 @@ class World:
             kind = doctor.kinds.popitem()[0]
             assert (await doctor.person.delete(f"/doctors/me/visit-types/{kind}")).status_code == 204
             return
+        offered_names = {kind["name"] for kind in doctor.kinds.values()}
         fields: dict[str, Any] = {
-            "name": pick.choice(KINDS),
+            "name": pick.choice([name for name in KINDS if name not in offered_names]),
             "duration_minutes": pick.choice((20, 30, 45)),
             "mode": pick.choice(("in_person", "video", "phone")),
             "buffer_before_minutes": pick.choice((0, 0, 10)),
