@@ -129,7 +129,8 @@ async def test_no_part_of_a_head_grows_for_long(server: Server, start: bytes) ->
             if connection.receiving.done():
                 break
             await connection.send(b"x" * 30_000)
-        assert statuses(await connection.end()) in ([431], [400])
+        # The answer is lost if the connection is closed while the client is still sending.
+        assert statuses(await connection.end()) in ([431], [400], [])
     assert memory_mib(server) - before < 8
 
 
