@@ -1,8 +1,8 @@
 """Lists that go on on another page."""
 
 from collections.abc import Callable, Iterable, Sequence
+from html import escape
 
-from markupsafe import escape
 from pydantic import TypeAdapter
 
 from app.routers.paging import write_cursor
