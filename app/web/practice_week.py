@@ -7,7 +7,7 @@ all other days are closed in them; on the day on which they go forward there are
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from zoneinfo import ZoneInfo
 
 from fastapi import Response
@@ -31,6 +31,10 @@ _UNIT = 5 * MINUTE
 _MOST_UNITS = 24
 """The stylesheet knows no more sizes; what is longer has most of its rows for itself."""
 MAX_WEEK_BYTES = 38 * 1024
+MAX_VISITS_PER_ROW = 2
+"""More would be lower than 24 px, which is too small to press (WCAG 2.2, 2.5.8)."""
+MAX_LISTED = 8
+"""Visits of a day on a narrow screen, where the rows are a list; the page of the day has the others."""
 _VISIT_BYTES = 220  # of markup
 _USUAL_HOURS = 8, 18
 _MINUTES_OF_HOUR = 60
@@ -43,11 +47,14 @@ type Row = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a block: a ``visit``, a ``buffer`` beside one, what is ``held``, or a ``gap``."""
+    """A part of a block: a ``visit``, several ``visits``, a ``buffer`` beside one, what is ``held``, or a ``gap``."""
 
     kind: str
     interval: Interval
     visit: AppointmentRecord | None = None
+    """The first, if there are several."""
+    count: int = 1
+    """Of its visits."""
 
     @property
     def units(self) -> int:
@@ -74,11 +81,6 @@ class Block:
     rows: int
     pieces: Sequence[Piece] = ()
 
-    @property
-    def visits(self) -> Sequence[AppointmentRecord]:
-        """Those that take place in these rows."""
-        return [piece.visit for piece in self.pieces if piece.visit]
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -93,6 +95,9 @@ class Column:
     blocks: Sequence[Block]
     now: tuple[int, int] | None
     """The row in which the time is now, and the units of it that have passed."""
+    visits: int
+    unlisted: frozenset[Interval]
+    """The pieces that a narrow screen leaves out."""
 
 
 @router.get("/practice/week")
@@ -104,6 +109,7 @@ async def list_doctors_appointments(
     found = await agenda.get_agenda(session, page.actor, day=day, week_begins=week_begins, now=now)
     trail.concerns(*found.visits)
     axis = Axis(found)
+    is_crowded = sum(map(_weigh, found.visits)) > MAX_WEEK_BYTES
     first = next(iter(found.days))
     return page.render(
         "practice_week.html",
@@ -114,10 +120,9 @@ async def list_doctors_appointments(
         before=first - _A_WEEK,
         after=first + _A_WEEK,
         expected=len(found.busy),
-        is_crowded=sum(map(_weigh, found.visits)) > MAX_WEEK_BYTES,
         is_this_week=found.today in found.days,
         rows=axis.rows,
-        columns=[_column(found, axis, day, to_instant(now)) for day in found.days],
+        columns=[_column(found, axis, day, to_instant(now), is_crowded=is_crowded) for day in found.days],
         statuses=STATUSES,
         conflicting=found.conflicting,
     )
@@ -177,8 +182,10 @@ def _row(instant: int, zone: ZoneInfo) -> Row:
     return shown.hour * _MINUTES_OF_HOUR + shown.minute, shown.fold
 
 
-def _column(found: Agenda, axis: Axis, day: date, now: int) -> Column:
+def _column(found: Agenda, axis: Axis, day: date, now: int, *, is_crowded: bool) -> Column:
     span = found.days[day]
+    taken = _list_taken(found, span)
+    blocks = [_fold(axis, day, block, is_crowded=is_crowded) for block in _blocks(axis, day, span, taken)]
     opened, away = clip(found.open, span), clip(found.away, span)
     row = axis.place(day, (now, now + 1))[0] if span[0] <= now < span[1] else -1
     return Column(
@@ -191,9 +198,18 @@ def _column(found: Agenda, axis: Axis, day: date, now: int) -> Column:
             *(block for each in away for block in axis.block("away", day, each)),
             *axis.missing(day),
         ],
-        list(_blocks(axis, day, span, _list_taken(found, span))),
+        blocks,
         (row, (now - span[0]) % _HALF // _UNIT) if 0 <= row < len(axis.rows) else None,
+        sum(piece.visit is not None for piece in taken),
+        _list_unlisted(blocks, now),
     )
+
+
+def _list_unlisted(blocks: Sequence[Block], now: int) -> frozenset[Interval]:
+    """All but the next ``MAX_LISTED`` of a day; all but its first ones when the day is over."""
+    shown = [piece.interval for block in blocks for piece in block.pieces if piece.visit]
+    listed = [interval for interval in shown if interval[1] > now] or shown
+    return frozenset(shown) - frozenset(listed[:MAX_LISTED])
 
 
 def _list_taken(found: Agenda, span: Interval) -> list[Piece]:
@@ -228,6 +244,29 @@ def _blocks(axis: Axis, day: date, span: Interval, taken: Sequence[Piece]) -> It
         together += _gap(end, end + (span[0] - end) % _HALF)
         yield from axis.block("taken", day, (together[0].interval[0], together[-1].interval[1]), together)
         together = []
+
+
+def _fold(axis: Axis, day: date, block: Block, *, is_crowded: bool) -> Block:
+    """The same block with its visits by half hours if its rows are too low for each of them.
+
+    In a crowded week it has all its visits in one piece: hundreds of links would make the page too heavy.
+    """
+    taken = [piece for piece in block.pieces if piece.kind in {"visit", "held"}]
+    if len(taken) <= MAX_VISITS_PER_ROW * block.rows and not is_crowded:
+        return block
+    folded: list[Piece] = []
+    end = block.pieces[0].interval[0]
+    for _, together in groupby(taken, lambda piece: is_crowded or axis.place(day, piece.interval)[0]):
+        pieces = list(together)
+        visits = [piece.visit for piece in pieces if piece.visit]
+        interval = pieces[0].interval[0], pieces[-1].interval[1]
+        folded += _gap(end, interval[0])
+        folded.append(
+            Piece("visits", interval, visits[0], len(visits)) if visits else replace(pieces[0], interval=interval)
+        )
+        end = interval[1]
+    folded += _gap(end, block.pieces[-1].interval[1])
+    return replace(block, pieces=folded)
 
 
 def _gap(start: int, end: int) -> list[Piece]:

@@ -1,0 +1,101 @@
+"""A week with a full day in it, in a real browser: its scale stays, and what does not fit is a press away."""
+
+import re
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from playwright.async_api import ViewportSize
+
+from tests.conftest import Join, SetClock
+from tests.people import Person
+from tests.web.axe import violations
+from tests.web.conftest import DESK, PHONE, Forms, OpenTab
+from tests.web.practice import FROM_RIGHT, LONGEST_NAME, open_practice
+
+WEEK = "/practice/week?day=2026-12-02"
+HALF_HOUR = 48  # pixels
+CUT_ACROSS = """() => [...document.querySelectorAll("a.patient")].filter(each => {
+  if (!each.checkVisibility()) return false;
+  const own = each.getBoundingClientRect(), next = each.nextElementSibling?.getBoundingClientRect();
+  return own.height < 23.9 || (next && next.height && next.top < own.bottom - 1);
+}).map(each => each.outerHTML)"""
+
+
+@pytest.fixture
+def backend() -> str:
+    """One database: nothing of this depends on which."""
+    return "sqlite"
+
+
+async def fill_week(doctor: Person, join: Join, *, number: int, minutes: int) -> None:
+    """This many visits on Wednesday, from 8 o'clock in Berlin on."""
+    await doctor.plan(**{day: [["08:00", "18:00"]] for day in ("tuesday", "wednesday", "thursday")})
+    kind = await doctor.offer(name="Check-up of the skin", duration_minutes=minutes)
+    patients = [await join("patient", name=name) for name in ("Ann Lee", LONGEST_NAME, FROM_RIGHT)]
+    for place in range(number):
+        begin = 7 * 60 + place * minutes
+        start = f"2026-12-02T{begin // 60:02}:{begin % 60:02}:00Z"
+        await patients[place % len(patients)].book(doctor, start, visit_type_id=kind["id"])
+    await patients[0].book(doctor, "2026-12-03T09:00:00Z", visit_type_id=kind["id"])
+
+
+@pytest.mark.parametrize("minutes", [5, 10, 15])
+@pytest.mark.parametrize(("size", "most"), [(DESK, 22 * HALF_HOUR + 300), (PHONE, 1800)], ids=["desk", "phone"])
+async def test_a_full_day_stretches_nothing(
+    join: Join, open_tab: OpenTab, size: ViewportSize, most: int, minutes: int
+) -> None:
+    doctor = await open_practice(join)
+    await fill_week(doctor, join, number=40, minutes=minutes)
+    tab = await open_tab(viewport=size, java_script_enabled=True, reduced_motion="reduce")
+    await tab.sign_in(doctor.email)
+    await tab.go(WEEK)
+    assert await tab.page.evaluate("document.documentElement.scrollHeight") <= most
+    assert not await tab.page.evaluate(CUT_ACROSS)
+    assert not await violations(tab.page)
+
+
+async def test_short_visits_share_a_link_to_the_day(join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
+    doctor = await open_practice(join)
+    await fill_week(doctor, join, number=13, minutes=10)
+    await forms.sign_in(doctor)
+    shown = (await client.get(WEEK)).text
+    column = shown.partition('id="d2026-12-02"')[2].partition("</section>")[0]
+    assert re.findall(r"<time>([\d:]+)</time> (\d+) visit", column) == [
+        ("08:00", "3"), ("08:30", "3"), ("09:00", "3"), ("09:30", "3"),
+    ]  # fmt: skip
+    days = re.findall(r'href="(/practice/day\?day=2026-12-02#row-([0-9a-f-]+))"', column)
+    day = (await client.get("/practice/day?day=2026-12-02")).text
+    assert all(f'id="row-{row}"' in day for _, row in days)
+
+
+async def test_a_phone_lists_the_next_visits_and_leads_to_all(join: Join, open_tab: OpenTab) -> None:
+    doctor = await open_practice(join)
+    await fill_week(doctor, join, number=12, minutes=20)
+    tab = await open_tab()
+    await tab.sign_in(doctor.email)
+    await tab.go(WEEK)
+    visits = tab.page.locator("#d2026-12-02 .patient:visible")
+    assert await visits.count() == 8
+    await tab.press("All 12 visits")
+    assert tab.path == "/practice/day?day=2026-12-02"
+    await tab.page.set_viewport_size(DESK)
+    await tab.go(WEEK)
+    assert await visits.count() == 12
+    assert not await tab.page.get_by_role("link", name="All 12 visits").is_visible()
+
+
+async def test_today_lists_what_is_not_over(
+    join: Join, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    doctor = await open_practice(join)
+    await fill_week(doctor, join, number=12, minutes=20)
+    clock.time = datetime(2026, 12, 2, 8, 30, tzinfo=UTC)
+    await forms.sign_in(doctor)
+    shown = (await client.get(WEEK)).text
+    listed = [
+        time
+        for hidden, time in re.findall(r'class="patient booked u4( unlisted)?"[^>]*><time>([\d:]+)', shown)
+        if not hidden
+    ]
+    assert listed == ["09:20", "09:40", "10:00", "10:20", "10:40", "11:00", "11:20", "11:40", "10:00"]
