@@ -108,13 +108,21 @@ SELECT doctors.id, spoken, doctors.id, specialty_key, 'visit ' || email::int % 2
   timestamptz '2026-12-01 08:00Z' + email::int * interval '1 hour', doctors.id
 FROM doctors JOIN users ON users.id = doctors.id CROSS JOIN (VALUES (''), ('es')) AS languages (spoken)
 WHERE spoken = '' OR email::int % 3 = 0;
+INSERT INTO appointments
+  (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at, version)
+SELECT gen_random_uuid(), doctor.id, patient.id, start, start + interval '1 hour', start, start + interval '1 hour',
+  'booked', now(), 1
+FROM users AS doctor
+  JOIN users AS patient ON patient.email::int = doctor.email::int % 5000 + 1
+  CROSS JOIN (VALUES (timestamptz '2026-12-02 08:00Z'), ('2026-12-03 08:00Z')) AS starts (start);
 SELECT gin_clean_pending_list('doctors_name_key_trgm_idx');
 SELECT gin_clean_pending_list('users_name_key_trgm_idx');
 SELECT gin_clean_pending_list('users_email_canonical_trgm_idx');
 ANALYZE users;
 ANALYZE doctors;
 ANALYZE doctor_languages;
-ANALYZE offers
+ANALYZE offers;
+ANALYZE appointments
 """
 
 

@@ -117,6 +117,8 @@ async def fill(world: World, database_url: str, name: str) -> None:
         await connection.execute(
             insert(Appointment), [*visits(ids, doctor, UUID(world.ids["patient"]), people[-1], name)]
         )
+        # As autovacuum does soon after so many rows were written.
+        await connection.execute(text("ANALYZE"))
 
 
 def visits(ids: Iterator[UUID], doctor: UUID, patient: UUID, other: UUID, name: str) -> Iterator[dict[str, Any]]:
