@@ -45,6 +45,7 @@ from app.routers import (
     search,
     second_factor,
     sessions,
+    suspended_doctors,
     visit_types,
 )
 from app.services.time_zones import register_release
@@ -57,6 +58,7 @@ from app.web import (
     office_accounts,
     office_invitations,
     office_reviews,
+    office_suspended,
     office_trail,
     office_visits,
     practice_clock_changes,
@@ -178,6 +180,7 @@ def create_app(
         audit,
         privacy,
         admin,
+        suspended_doctors,
         health,
         metrics,
         docs,
@@ -205,6 +208,7 @@ def create_app(
         invitation,
         office_reviews,
         office_visits,
+        office_suspended,
         office_trail,
         assets,
     ):

@@ -79,6 +79,10 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
     "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
     "doctor_not_confirmed": (Kind.CONFLICT, "The doctor has not confirmed their e-mail address yet."),
+    "doctor_not_suspended": (
+        Kind.CONFLICT,
+        "This is possible only while the doctor is suspended. Otherwise the doctor cancels the visits.",
+    ),
     "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),
     "has_appointments": (
         Kind.CONFLICT,

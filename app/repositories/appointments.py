@@ -86,6 +86,10 @@ class AppointmentRecord:
         """What kind of visit it is, if the doctor has kinds."""
         return self.visit_type.id if self.visit_type else None
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time has passed, whatever its status."""
+        return self.end_time <= now
+
 
 _DOCTOR = aliased(User, name="doctor")
 _PATIENT = aliased(User, name="patient")
@@ -344,7 +348,7 @@ class PageKey(NamedTuple):
 
 def page_key(appointment: AppointmentRecord, as_of: datetime) -> PageKey:
     """Where an appointment stands in the list as it was at ``as_of``."""
-    return PageKey(as_of, appointment.end_time <= as_of, appointment.start_time, appointment.id)
+    return PageKey(as_of, appointment.is_over(as_of), appointment.start_time, appointment.id)
 
 
 async def page_appointments(

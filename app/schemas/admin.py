@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from app.core.permissions import AccountStatus, Role
 from app.schemas.accounts import User
-from app.schemas.appointments import Appointment
+from app.schemas.appointments import VISIT, Appointment, Reference, Status
 from app.schemas.fields import (
     AMARA,
     ANN,
@@ -155,6 +155,30 @@ class SentInvitation(Invitation):
 
 class InvitationsQuery(PageQuery):
     """Which invitations to list: all that are open."""
+
+
+class ExpectedVisit(Answer):
+    """A visit with a suspended doctor: what is needed to cancel it, and no reasons or kinds of visit."""
+
+    id: UUID
+    patient_id: UUID
+    patient: Reference
+    start_time: datetime
+    end_time: datetime
+    time_zone: str = Field(description="The doctor's, an IANA name.")
+    status: Status
+    version: int = Field(description="Raised by every change; what `If-Match` names.")
+
+    model_config = example(
+        id=VISIT,
+        patient_id=ANN,
+        patient={"id": ANN, "name": "Ann Lee"},
+        start_time="2026-12-08T15:30:00Z",
+        end_time="2026-12-08T15:50:00Z",
+        time_zone="America/New_York",
+        status="booked",
+        version=1,
+    )
 
 
 class BreakGlass(Body):

@@ -109,7 +109,9 @@ class Appointment(Answer):
     visit_type: Reference | None
     created_at: datetime
     cancelled_at: datetime | None
-    cancelled_by: UUID | None = Field(description="Who cancelled it: the id of the doctor or of the patient.")
+    cancelled_by: UUID | None = Field(
+        description="Who cancelled it: the id of the doctor, of the patient or of an administrator."
+    )
     cancel_reason: str | None
     version: int = Field(description="Raised by every change; also in the `ETag`.")
 
@@ -170,7 +172,7 @@ class Version(Answer):
     end_time: datetime
     visit_type_id: UUID | None
     changed_at: datetime
-    changed_by: UUID = Field(description="Who made it so: the id of the doctor or of the patient.")
+    changed_by: UUID = Field(description="Who made it so: the id of the doctor, of the patient or of an administrator.")
 
     model_config = example(
         version=1,

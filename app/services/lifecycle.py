@@ -23,15 +23,20 @@ async def cancel_appointment(
     *,
     reason: str | None = None,
     versions: frozenset[int] | None = None,
+    by: UUID | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Cancels one of the actor's own appointments; cancelling again changes nothing and answers the same."""
+    """Cancels one of the actor's own appointments; cancelling again changes nothing and answers the same.
+
+    ``by`` is recorded as the one who cancelled it: the actor, unless another person acts for them.
+    """
     before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
     if before.status is AppointmentStatus.CANCELLED:
         return before
     check_change(Action.CANCEL, before, actor, versions, now)
+    by = by or actor.id
     return await _change(
-        session, before, Action.CANCEL, actor, now, cancelled_at=now, cancelled_by=actor.id, cancel_reason=reason
+        session, before, Action.CANCEL, by, now, cancelled_at=now, cancelled_by=by, cancel_reason=reason
     )
 
 
@@ -61,7 +66,7 @@ async def advance_appointment(
     """Says that the patient has arrived, that the visit is complete, or that the patient did not come."""
     before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
     check_change(action, before, actor, versions, now)
-    return await _change(session, before, action, actor, now)
+    return await _change(session, before, action, actor.id, now)
 
 
 async def undo_status_change(
@@ -147,9 +152,9 @@ def check_change(
 
 
 async def _change(
-    session: Session, before: AppointmentRecord, action: Action, actor: Actor, now: datetime, **values: Any
+    session: Session, before: AppointmentRecord, action: Action, by: UUID, now: datetime, **values: Any
 ) -> AppointmentRecord:
     # The row is locked, so it has the version that was read.
     values["status"] = TRANSITIONS[action].target
-    await appointments.change_appointment(session, before, by=actor.id, at=now, **values)
-    return replace(before, version=before.version + 1, changed_at=now, changed_by=actor.id, **values)
+    await appointments.change_appointment(session, before, by=by, at=now, **values)
+    return replace(before, version=before.version + 1, changed_at=now, changed_by=by, **values)

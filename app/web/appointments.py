@@ -208,7 +208,7 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
 
 
 def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
-    return visit.end_time > now and visit.status.is_active
+    return visit.status.is_active and not visit.is_over(now)
 
 
 def _moved(visit: AppointmentRecord, start: datetime) -> Slot:

@@ -202,6 +202,7 @@ async def get_account(
     return page.render(
         "office_account.html",
         account=account,
+        upcoming=await _count_upcoming(session, account, now) if account.status is AccountStatus.SUSPENDED else 0,
         standing=await get_standing(session, user_id) if account.role is Role.DOCTOR else None,
         acts=_possible_acts(page, account),
         roles=ROLES,
@@ -210,11 +211,14 @@ async def get_account(
 
 
 async def _decision(session: DbSession, account: AccountRecord, name: ActName, now: datetime) -> Mapping[str, Any]:
-    upcoming = 0
-    if name == "erase" and account.role is Role.DOCTOR:
-        upcoming = len(await list_upcoming(session, account.id, since=now))
+    upcoming = await _count_upcoming(session, account, now) if name == "erase" else 0
     choices = {"roles": ROLES, "statuses": STATUSES}
     return {"account": account, "name": name, "act": ACTS[name], "upcoming": upcoming, **choices}
+
+
+async def _count_upcoming(session: DbSession, account: AccountRecord, now: datetime) -> int:
+    """How many upcoming visits a doctor has; 0 for an account of another role."""
+    return len(await list_upcoming(session, account.id, since=now)) if account.role is Role.DOCTOR else 0
 
 
 def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:

@@ -48,6 +48,9 @@ SENTENCES: Mapping[str, str] = {
     "too_early": N_("It is too early for this; the visit lies ahead."),
     "wrong_status": N_("This is not possible any more: the appointment has changed since. Here is how it is now."),
     "doctor_not_confirmed": N_("This doctor has not confirmed their e-mail address yet. Wait until they have."),
+    "doctor_not_suspended": N_(
+        "This is possible only while the doctor is suspended. Otherwise the doctor cancels the visits."
+    ),
     "not_yourself": N_("You cannot do this to your own account."),
     "has_appointments": N_("Patients have upcoming visits with this doctor. Cancel these first."),
     "too_many": N_("There are as many of these as there may be. Remove some first."),

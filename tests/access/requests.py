@@ -64,6 +64,7 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "POST /admin/users/{user_id}/suspend": just(**DECISION),
     "POST /admin/users/{user_id}/reinstate": just(**DECISION),
     "POST /admin/users/{user_id}/erase": just(**DECISION),
+    "POST /admin/users/{user_id}/appointments/{appointment_id}/cancel": just(**DECISION),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
 }
 """What is sent, where it does not depend on who sends it."""
@@ -117,6 +118,11 @@ OTHER_OBJECT = {
     "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": {"user_id": "doctor_id"},
     "POST /admin/users/{user_id}/reinstate": {"user_id": "suspended_id"},
     "POST /admin/users/{user_id}/erase": {"user_id": "suspended_id"},
+    "GET /admin/users/{user_id}/appointments": {"user_id": "suspended_doctor_id"},
+    "POST /admin/users/{user_id}/appointments/{appointment_id}/cancel": {
+        "user_id": "suspended_doctor_id",
+        "appointment_id": "suspended_visit_id",
+    },
     "DELETE /admin/users/{user_id}/second-factor": {"user_id": "newcomer_id"},
 }
 

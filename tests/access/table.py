@@ -175,6 +175,8 @@ TABLE = {
     "POST /admin/users/{user_id}/suspend": Row("fresh admins"),
     "POST /admin/users/{user_id}/reinstate": Row("fresh admins"),
     "POST /admin/users/{user_id}/erase": Row("fresh admins"),
+    "GET /admin/users/{user_id}/appointments": Row("fresh admins"),
+    "POST /admin/users/{user_id}/appointments/{appointment_id}/cancel": Row("fresh admins"),
     "DELETE /admin/users/{user_id}/sessions": Row("fresh admins", 204),
     "DELETE /admin/users/{user_id}/second-factor": Row("fresh admins", 204),
     "POST /admin/break-glass": Row("fresh admins"),

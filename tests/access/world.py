@@ -149,6 +149,8 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
     newcomer = await Person.join(client, "doctor")
     people["administrator"] = await _administrator(client, resources)
     objects = await _practise(people["doctor"], people["patient"])
+    await people["suspended doctor"].open("2026-12-07T08:00:00Z", "2026-12-07T12:00:00Z")
+    expected = await people["patient"].book(people["suspended doctor"], "2026-12-07T10:00:00Z")
 
     callers: dict[str, Caller] = {}
     owners = ("patient", "doctor", "administrator")
@@ -184,6 +186,8 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
         "patient_id": people["patient"].id,
         "newcomer_id": newcomer.id,
         "suspended_id": people["suspended patient"].id,
+        "suspended_doctor_id": people["suspended doctor"].id,
+        "suspended_visit_id": expected["id"],
         "session_id": callers["patient, long ago"].session_id,
     }
     await world.keep()

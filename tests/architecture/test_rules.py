@@ -281,6 +281,9 @@ def test_every_page_names_whom_it_is_for() -> None:
         "POST /office/users/{user_id:uuid}/profile-change/accept": "FreshAdminPage",
         "POST /office/users/{user_id:uuid}/profile-change/decline": "FreshAdminPage",
         "GET /office/users/{user_id:uuid}/visits": "AdminPage",
+        "GET /office/users/{user_id:uuid}/appointments": "FreshAdminPage",
+        "GET /office/users/{user_id:uuid}/appointments/{appointment_id:uuid}": "FreshAdminPage",
+        "POST /office/users/{user_id:uuid}/appointments/{appointment_id:uuid}/cancel": "FreshAdminPage",
         "GET /office/trail": "AdminPage",
     }
 
@@ -382,6 +385,8 @@ def test_every_route_names_who_may_call_it() -> None:
         "POST /admin/users/{user_id:uuid}/suspend": "FreshAdminActor",
         "POST /admin/users/{user_id:uuid}/reinstate": "FreshAdminActor",
         "POST /admin/users/{user_id:uuid}/erase": "FreshAdminActor",
+        "GET /admin/users/{user_id:uuid}/appointments": "FreshAdminActor",
+        "POST /admin/users/{user_id:uuid}/appointments/{appointment_id:uuid}/cancel": "FreshAdminActor",
         "DELETE /admin/users/{user_id:uuid}/sessions": "FreshAdminActor",
         "DELETE /admin/users/{user_id:uuid}/second-factor": "FreshAdminActor",
         "POST /admin/break-glass": "FreshAdminActor",

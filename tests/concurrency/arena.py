@@ -56,6 +56,13 @@ class Arena:
         await doctor.open(at("0:00"), at("0:00", day=7))
         return doctor
 
+    async def admin(self) -> Person:
+        """A new administrator."""
+        admin = await Person.join(random.choice(self.clients), "patient", email=f"{random.random()}@example.com")
+        async with self.sessions.write() as session:
+            await session.execute(text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": admin.email})
+        return await admin.again()
+
     async def booked(self, doctor: Person) -> list[tuple[str, str]]:
         """What occupies the doctor's time, as it is in the database."""
         listed = await doctor.get("/doctors/me/appointments", params={"status": "booked", "limit": 100})

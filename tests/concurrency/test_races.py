@@ -7,6 +7,7 @@ double-book, the race would prove nothing.
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle, pairwise
@@ -163,6 +164,29 @@ async def test_cancelling_races_booking(arena: Arena) -> None:
     assert set(outcomes(answers)) <= {(200, "cancelled"), (201, "booked"), (409, "slot_taken")}
     assert outcomes(answers)[201, "booked"] == len(await arena.booked(doctor)) <= 1
     assert await arena.overlaps() == 0
+
+
+async def test_one_cancellation_counts_if_administrators_and_the_patient_cancel_at_once(arena: Arena) -> None:
+    doctor, admin = await arena.doctor(), await arena.admin()
+    patients = arena.patients[:6]
+    visits = [await patient.book(doctor, at(f"{9 + hour}:00", day=6)) for hour, patient in enumerate(patients)]
+    suspended = await admin.post(f"/admin/users/{doctor.id}/suspend", {"reason": "The practice has closed"})
+    assert suspended.status_code == 200
+    for patient, visit in zip(patients, visits, strict=True):
+        path = f"/admin/users/{doctor.id}/appointments/{visit['id']}/cancel"
+        elsewhere = [replace(admin, client=client) for client in arena.clients]
+        cancelled = await race(
+            [
+                *(partial(each.post, path, {"reason": "The practice has closed"}) for each in elsewhere * 2),
+                *[partial(patient.delete, f"/appointments/{visit['id']}")] * 2,
+            ]
+        )
+        assert outcomes(cancelled) == {(200, "cancelled"): 6}
+        history = (await patient.get(f"/appointments/{visit['id']}/history")).json()
+        assert [each["status"] for each in history] == ["booked", "cancelled"]
+        seen = (await patient.get(f"/appointments/{visit['id']}")).json()
+        assert seen["cancelled_by"] == history[-1]["changed_by"]
+        assert (seen["cancel_reason"] is not None) == (seen["cancelled_by"] == admin.id)
 
 
 async def test_of_equal_availabilities_one_is_published(arena: Arena) -> None:

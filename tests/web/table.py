@@ -90,12 +90,18 @@ PAGES: Table = {
     "/office/users/{user_id:uuid}": [
         (ADMIN, "/office/users/{patient}"),
         (ADMIN, "/office/users/{doctor}"),
+        (ADMIN, "/office/users/{suspended}"),
         (ADMIN, "/office/users/{patient}?act=break-glass"),
         (ADMIN, "/office/users/{doctor}?act=end-sessions"),
         (ADMIN, "/office/users/{doctor}?act=erase"),
+        (ADMIN, "/office/users/{suspended}?act=erase"),
     ],
     "/office/users/{user_id:uuid}/profile-change": [(ADMIN, "/office/users/{colleague}/profile-change")],
     "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],
+    "/office/users/{user_id:uuid}/appointments": [(ADMIN, "/office/users/{suspended}/appointments")],
+    "/office/users/{user_id:uuid}/appointments/{appointment_id:uuid}": [
+        (ADMIN, "/office/users/{suspended}/appointments/{expected}")
+    ],
     "/office/trail": [
         (ADMIN, "/office/trail"),
         (ADMIN, "/office/trail?patient={patient}&actor=&action=reinstate_user"),
@@ -152,6 +158,7 @@ class World:
             {"doctor_id": doctor.id, "visit_type_id": offered["id"], "start_time": "2026-12-11T18:00:00Z"},
         )
         world.ids["hold"] = held.json()["id"]
+        await world.suspend_doctor()
         await doctor.leave("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
         invited = await admin.post(
             "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
@@ -181,6 +188,17 @@ class World:
         await doctor.offer(name=f"Talk {self.days}", duration_minutes=40)
         await doctor.get("/doctors/me/appointments")
         self.days += 1
+
+    async def suspend_doctor(self) -> None:
+        """A doctor who can no longer sign in, and whom patients expect."""
+        suspended = await Person.join(self.client, "doctor", name="Dr Paul Adler", time_zone="America/New_York")
+        await suspended.open("2026-12-09T14:00:00Z", "2026-12-09T18:00:00Z")
+        self.ids["suspended"] = suspended.id
+        self.ids["expected"] = (await self.people[PATIENT].book(suspended, "2026-12-09T15:00:00Z"))["id"]
+        answer = await self.people[ADMIN].post(
+            f"/admin/users/{suspended.id}/suspend", {"reason": "Has left the practice"}
+        )
+        assert answer.status_code == 200
 
     async def _book(self, who: Person, doctor: Person, start: str) -> dict[str, Any]:
         return await who.book(doctor, start, visit_type_id=self.ids["visit_type"], reason="A mole that has changed")

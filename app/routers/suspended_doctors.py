@@ -1,0 +1,102 @@
+"""For administrators: the upcoming visits of suspended doctors."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.core.dependencies import DbSession, FreshAdminActor, Now
+from app.repositories.appointments import AppointmentRecord, page_key
+from app.routers.appointments import PLACE, changing, read_place
+from app.routers.idempotency import Idempotent
+from app.routers.paging import LINK_HEADER, cut_page
+from app.routers.problems import responses
+from app.routers.requests import StrictRoute
+from app.routers.trail import Trail
+from app.routers.versions import IfMatch, tagged
+from app.schemas import admin as wire
+from app.schemas.fields import PageQuery
+from app.services import suspended_doctors
+
+router = APIRouter(prefix="/admin/users/{user_id:uuid}", tags=["Administration"], route_class=StrictRoute)
+
+
+@router.get(
+    "/appointments",
+    response_model=list[wire.ExpectedVisit],
+    responses={
+        200: {"headers": LINK_HEADER},
+        **responses(
+            "not_authenticated",
+            "wrong_role",
+            "log_in_again",
+            "not_found",
+            "doctor_not_suspended",
+            "invalid_request",
+            "busy",
+        ),
+    },
+)
+async def list_visits_of_suspended_doctor(
+    user_id: UUID,
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    _: FreshAdminActor,
+    session: DbSession,
+    now: Now,
+    trail: Trail,
+) -> Sequence[AppointmentRecord]:
+    """List the upcoming visits of a suspended doctor: those that are booked or arrived and not over, the next first.
+
+    The doctor cannot sign in, so administrators tell the patients and cancel. The audit trail records whose visits
+    you have seen.
+    """
+    after, as_of = read_place(query.cursor, now)
+    found = await suspended_doctors.page_expected_visits(
+        session, user_id, as_of=as_of, after=after, limit=query.limit + 1
+    )
+    listed = cut_page(request, response, found, limit=query.limit, key_type=PLACE, key=partial(page_key, as_of=as_of))
+    trail.about(user_id)
+    trail.concerns(*listed)
+    return listed
+
+
+@router.post(
+    "/appointments/{appointment_id:uuid}/cancel",
+    response_model=wire.ExpectedVisit,
+    responses=changing(
+        "wrong_role",
+        "log_in_again",
+        "doctor_not_suspended",
+        "wrong_status",
+        "request_in_flight",
+        "body_too_large",
+        "key_reused",
+    ),
+)
+async def cancel_visit_of_suspended_doctor(
+    user_id: UUID,
+    appointment_id: UUID,
+    body: wire.Decision,
+    response: Response,
+    actor: FreshAdminActor,
+    session: DbSession,
+    now: Now,
+    versions: IfMatch,
+    trail: Trail,
+    _: Idempotent,
+) -> AppointmentRecord:
+    """Cancel an upcoming visit of a suspended doctor; its time is free again at once.
+
+    The patient can read the reason, and the audit trail keeps it: write no names in it. Cancelling again answers the
+    same. A visit that is over is `not_found`. No message is sent: tell the patient.
+    """
+    cancelled = await suspended_doctors.cancel_visit(
+        session, actor, user_id, appointment_id, reason=body.reason, versions=versions, now=now
+    )
+    trail.concerns(cancelled)
+    trail.because(body.reason)
+    return tagged(response, cancelled)
