@@ -215,3 +215,10 @@ async def update_name(session: Session, user_id: UUID, name: str, *, instead_of:
 async def update_password(session: Session, user_id: UUID, password_hash: str) -> None:
     """Sets a new password."""
     await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+async def renew_password_hash(session: Session, user_id: UUID, password_hash: str, *, instead_of: str) -> None:
+    """Stores another hash of the same password, unless the password has changed meanwhile."""
+    await session.execute(
+        update(User).where(User.id == user_id, User.password_hash == instead_of).values(password_hash=password_hash)
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hmac import compare_digest
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -46,6 +47,23 @@ class LogIn(Grant):
     """The address of whoever is to be told that a recovery code was used."""
 
 
+@dataclass(frozen=True, slots=True)
+class PendingLogIn:
+    """A log-in with the right password that still needs a code. It is no session, and gives no access."""
+
+    email: str
+    proof: str
+    """Made from the account and its password as it is stored: it is void when the password changes."""
+
+
+class CodeRequiredError(DomainError):
+    """``second_factor_required``, with what the log-in goes on with."""
+
+    def __init__(self, pending: PendingLogIn) -> None:
+        super().__init__("second_factor_required")
+        self.pending = pending
+
+
 class ReusedTokenError(DomainError):
     """A refresh token was used before; its session has ended, and whoever has this ``address`` is to be told."""
 
@@ -70,8 +88,9 @@ async def log_in(
 
     A code that was used up by the same ``submission`` is taken once more: the browser has sent the form twice.
 
-    ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` or
-    ``invalid_second_factor`` only after the right password; ``too_many_attempts`` while more have to wait.
+    ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` (a
+    ``CodeRequiredError``) or ``invalid_second_factor`` only after the right password; ``too_many_attempts`` while
+    more have to wait.
     """
     credentials = await check_password(
         transactions, passwords, settings, "log_in", email=email, password=password, client=client, now=now
@@ -103,7 +122,54 @@ async def log_in(
             )
         if error.kind is Kind.UNAUTHENTICATED:
             await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        if error.code == "second_factor_required":
+            if renewed_hash:
+                async with transactions.write() as session:
+                    await users.renew_password_hash(
+                        session, credentials.user_id, renewed_hash, instead_of=credentials.password_hash
+                    )
+            proof = _prove_password(settings, credentials.user_id, renewed_hash or credentials.password_hash)
+            raise CodeRequiredError(PendingLogIn(email, proof)) from error
         raise
+
+
+async def finish_log_in(
+    transactions: Sessions,
+    settings: Settings,
+    pending: PendingLogIn,
+    *,
+    otp: str,
+    client: Client,
+    now: datetime,
+    submission: Submission | None = None,
+) -> LogIn:
+    """Begins the session of a log-in that needed a code; the code is counted and used up as in ``log_in``.
+
+    ``invalid_credentials`` if the password has changed, or the account may not log in any more;
+    ``invalid_second_factor``; ``too_many_attempts`` while more have to wait. For how long a log-in stays pending is
+    for the caller to decide.
+    """
+    async with transactions.write() as session:
+        credentials = await users.find_credentials(session, pending.email, device=client.device, now=now)
+        if credentials is None or not compare_digest(
+            pending.proof, _prove_password(settings, credentials.user_id, credentials.password_hash)
+        ):
+            raise DomainError("invalid_credentials")
+        await count_attempt(session, _code_counters(settings, credentials, client), now)
+    tried = Event("log_in", object_id=credentials.user_id, client=client)
+    try:
+        return await _begin_session(
+            transactions, settings, credentials, None, tried, client, pending.email, otp, now, submission
+        )
+    except DomainError as error:
+        if error.kind is Kind.UNAUTHENTICATED:
+            await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        raise
+
+
+def _prove_password(settings: Settings, user_id: UUID, password_hash: str) -> str:
+    key = derive_key(settings.secret_key.get_secret_value(), "pending log-ins")
+    return keyed_hash(key, f"{user_id}\n{password_hash}")
 
 
 async def _begin_session(

@@ -1,5 +1,7 @@
 """Coming and going: registering, signing in and out, and a forgotten password."""
 
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import BackgroundTasks, Query, Response
@@ -10,6 +12,7 @@ from app.adapters.mail import (
     password_reset_mail,
     recovery_code_used_mail,
 )
+from app.core.clients import Client
 from app.core.dependencies import TAKES_CREDENTIALS, AppResources, DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.core.permissions import Role
@@ -20,11 +23,12 @@ from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
 from app.services import accounts, confirmation, sessions
+from app.services.sessions import CodeRequiredError, LogIn, PendingLogIn
 from app.web.account import leave
 from app.web.booking import hold_picked
 from app.web.drafts import Draft, claim, drop, find_any, find_draft, without_draft
 from app.web.forms import Form, SentForm, identify, refuse, was_accepted
-from app.web.pages import local_path
+from app.web.pages import FORMS, Page, local_path, sign_in_path
 from app.web.routes import page_router
 from app.web.visitors import (
     AccountPage,
@@ -37,6 +41,9 @@ from app.web.visitors import (
 router = page_router()
 
 _NEXT = Annotated[str, Query(alias="next")]
+_PENDING = "pending"
+PENDING_LOG_IN_LIFETIME = timedelta(minutes=5)
+"""How long after the password its code may be typed."""
 
 
 class SignIn(wire.LoginForm):
@@ -58,7 +65,7 @@ class NewPatient(Body):
 async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
     """Asks for address and password."""
     form = Form({"next": local_path(next_) or ""})
-    return page.render("sign_in.html", form=form, asks_code=False, is_draft_kept=_waits_at(next_, find_any(page)))
+    return page.render("sign_in.html", form=form, is_draft_kept=_waits_at(next_, find_any(page)))
 
 
 @router.post("/sign-in")
@@ -80,17 +87,82 @@ async def sign_in(
             now=page.now,
             submission=identify(page, form),
         )
+    except CodeRequiredError as error:
+        # Only this browser can go on with it.
+        response = page.redirect("/sign-in/code")
+        content = [asdict(error.pending), page.cookies.get(FORMS), typed.next]
+        page.cookies.seal(response, _PENDING, content, page.now, PENDING_LOG_IN_LIFETIME)
+        return response
     except DomainError as error:
-        asks_code = error.code in {"second_factor_required", "invalid_second_factor"} or "otp" in form.values
-        raise refuse(page, "sign_in.html", form, error, asks_code=asks_code) from error
+        raise refuse(page, "sign_in.html", form, error) from error
+    return await _enter(page, grant, typed.next, client, tasks)
+
+
+@router.get("/sign-in/code")
+async def show_code_form(page: PublicPage) -> Response:
+    """Asks for the code of a second factor, after the password."""
+    pending, next_ = _find_pending(page)
+    if pending is None:
+        return _ask_again(page, next_)
+    return page.render("sign_in_code.html", form=Form(), email=pending.email)
+
+
+@router.post("/sign-in/code", dependencies=[TAKES_CREDENTIALS])
+async def sign_in_with_code(
+    page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
+    """Begins the session of the account whose password was typed a moment ago, in this browser."""
+    pending, next_ = _find_pending(page)
+    if pending is None:
+        return _ask_again(page, next_)
+    resources = page.resources
+    try:
+        code = form.read(wire.Code).otp.get_secret_value()
+        grant = await sessions.finish_log_in(
+            resources.sessions,
+            resources.settings,
+            pending,
+            otp=code,
+            client=client,
+            now=page.now,
+            submission=identify(page, form),
+        )
+    except DomainError as error:
+        if error.code == "invalid_credentials":
+            return _ask_again(page, next_)
+        raise refuse(page, "sign_in_code.html", form, error, email=pending.email) from error
+    return await _enter(page, grant, next_, client, tasks)
+
+
+def _find_pending(page: Page) -> tuple[PendingLogIn | None, str]:
+    """The log-in that waits for a code in this browser, and where it leads."""
+    match page.cookies.unseal(_PENDING, page.now, PENDING_LOG_IN_LIFETIME):
+        case [dict(pending), str(browser), str(next_)] if browser == page.cookies.get(FORMS):
+            return PendingLogIn(**pending), next_
+    return None, ""
+
+
+def _ask_again(page: Page, next_: str) -> Response:
+    """Leads back to the password; a visitor whose form was accepted a moment ago, and sent twice, goes on."""
     if page.viewer:
-        # She was asked to sign in again; what she goes on with is the new session.
+        return page.redirect("/start")
+    told = page.gettext("Type your password again. The code has to follow within five minutes.")
+    response = page.redirect(sign_in_path(next_) if next_ else "/sign-in", told, "note")
+    page.cookies.drop(response, _PENDING)
+    return response
+
+
+async def _enter(page: Page, grant: LogIn, wanted: str, client: Client, tasks: BackgroundTasks) -> Response:
+    """Gives the browser its session, and leads on to where the visitor wanted to go."""
+    resources = page.resources
+    if page.viewer:
+        # They were asked to sign in again; what they go on with is the new session.
         async with resources.sessions.write() as session:
             login = page.viewer.get_login()
             await delete_session(session, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
         send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
-    next_ = local_path(typed.next) or "/start"
+    next_ = local_path(wanted) or "/start"
     if held := await hold_picked(page, next_, grant, client):
         response = page.redirect(held)
         drop(page, response)
@@ -101,6 +173,8 @@ async def sign_in(
         claim(page, response, draft, grant.claims.user_id)
     begin_session(page, response, grant)
     set_device(response, resources.settings, grant.device)
+    if page.cookies.get(_PENDING) is not None:
+        page.cookies.drop(response, _PENDING)
     return response
 
 

@@ -220,6 +220,8 @@ def test_every_page_names_whom_it_is_for() -> None:
         "POST /confirm-email/resend": "AccountPage",
         "GET /sign-in": "PublicPage",
         "POST /sign-in": "BriefPublicPage",
+        "GET /sign-in/code": "PublicPage",
+        "POST /sign-in/code": "BriefPublicPage",
         "GET /start": "AnyPage",
         "GET /register": "PublicPage",
         "POST /register": "BriefPublicPage",

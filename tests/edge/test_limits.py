@@ -114,7 +114,15 @@ async def test_who_asks_too_often_waits_for_the_refusal_and_nobody_else_does(
 CREDENTIAL_PATHS = {
     *("/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"),
     *("/auth/change-password", "/auth/second-factor/confirm", "/auth/accept-invitation", "/invitation"),
-    *("/register", "/sign-in", "/forgotten", "/reset", "/my/account/password", "/my/account/second-factor/confirm"),
+    *(
+        "/register",
+        "/sign-in",
+        "/sign-in/code",
+        "/forgotten",
+        "/reset",
+        "/my/account/password",
+        "/my/account/second-factor/confirm",
+    ),
 }
 
 

@@ -108,8 +108,8 @@ PAGES: Table = {
     ],
 }
 """By the path of the route: who looks at it, and where; in braces are the ids of ``World``."""
-NO_PAGES = {"/start", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
-"""What leads elsewhere, or gives a file."""
+NO_PAGES = {"/start", "/sign-in/code", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
+"""What leads elsewhere (a code is asked for after a password alone), or gives a file."""
 REFUSED = [
     (NOBODY, "/no-such-page"),
     (NOBODY, "/invitation?token=wrong"),

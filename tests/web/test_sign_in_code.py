@@ -1,0 +1,180 @@
+"""Signing in with a code: the password is typed once, and what waits for the code gives nothing without it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx2
+import pytest
+from pyotp import TOTP
+
+from app.core.security import Passwords
+from app.services.guessing import FREE_ATTEMPTS
+from tests.conftest import Confirm, Join, SetClock
+from tests.people import PASSWORD, Person
+from tests.web.conftest import Forms
+from tests.web.table import MOST_BYTES, weigh
+from tests.web.test_every_page import defects
+
+CODE = "/sign-in/code"
+NEW = "quite another passphrase"
+
+type Enroll = Callable[[Person], Awaitable[TOTP]]
+
+
+@pytest.fixture
+def enroll(confirm: Confirm, clock: SetClock) -> Enroll:
+    async def enroll(person: Person) -> TOTP:
+        await confirm(person)
+        codes = TOTP((await person.post("/auth/second-factor", None)).json()["secret"])
+        confirmed = await person.post("/auth/second-factor/confirm", {"otp": codes.at(clock.time)})
+        assert confirmed.status_code == 200
+        clock.advance(minutes=1)
+        return codes
+
+    return enroll
+
+
+async def is_signed_in(client: httpx2.AsyncClient) -> bool:
+    return (await client.get("/start")).headers["location"] == "/my/appointments"
+
+
+async def test_the_code_follows_the_password_and_leads_where_the_sign_in_would(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    asked = await forms.send("/sign-in", username=patient.email, password=PASSWORD, next="/my/account")
+    assert (asked.status_code, asked.headers["location"]) == (303, CODE)
+    cookie = next(each for each in asked.headers.get_list("set-cookie") if each.startswith("pending="))
+    assert "HttpOnly" in cookie
+    assert "Max-Age=300" in cookie
+    assert patient.email not in cookie
+    assert not await is_signed_in(client)
+    shown = await client.get(CODE)
+    assert not list(defects(shown))
+    assert await weigh(client, shown) <= MOST_BYTES
+    wrong = await forms.send(CODE, otp="000000")
+    assert wrong.status_code == 401
+    assert PASSWORD not in wrong.text
+    done = await forms.send(CODE, otp=codes.at(clock.time))
+    assert done.headers["location"] == "/my/account"
+    assert await is_signed_in(client)
+
+
+async def test_a_code_is_asked_for_five_minutes(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    await forms.send("/sign-in", username=patient.email, password=PASSWORD, next="/my/account")
+    page = await client.get(CODE)
+    assert page.status_code == 200
+    clock.time += timedelta(minutes=5, seconds=1)
+    late = await forms.send(CODE, on="/sign-in", otp=codes.at(clock.time))
+    assert late.headers["location"] == "/sign-in"
+    assert "Type your password again." in (await client.get("/sign-in")).text
+    assert not await is_signed_in(client)
+
+
+async def test_another_browser_cannot_go_on(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    await forms.sign_in(patient)
+    pending = client.cookies["pending"]
+    client.cookies.clear()
+    await client.get("/sign-in")
+    client.cookies.set("pending", pending)
+    refused = await forms.send(CODE, on="/sign-in", otp=codes.at(clock.time))
+    assert refused.headers["location"] == "/sign-in"
+    assert not await is_signed_in(client)
+
+
+@pytest.mark.parametrize("cookie", ["session", "forms", "device", "nothing"])
+async def test_no_other_cookie_is_taken_for_it(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, join: Join, cookie: str
+) -> None:
+    await forms.sign_in(await join("patient"))
+    client.cookies.set("pending", client.cookies.get(cookie) or "nothing")
+    client.cookies.delete("session")
+    assert (await client.get(CODE)).headers["location"] == "/sign-in"
+    assert patient.email not in (await client.get("/sign-in")).text
+
+
+async def test_it_is_void_when_the_password_has_changed(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    await forms.sign_in(patient)
+    changed = await patient.post("/auth/change-password", {"current_password": PASSWORD, "new_password": NEW})
+    assert changed.is_success, changed.text
+    refused = await forms.send(CODE, otp=codes.at(clock.time))
+    assert refused.headers["location"] == "/sign-in"
+    assert not await is_signed_in(client)
+
+
+async def test_a_suspended_account_does_not_get_in(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, admin: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    await forms.sign_in(patient)
+    assert (await admin.post(f"/admin/users/{patient.id}/suspend", {"reason": "Left the town last year"})).is_success
+    assert (await forms.send(CODE, otp=codes.at(clock.time))).headers["location"] == "/sign-in"
+    assert not await is_signed_in(client)
+
+
+async def test_the_code_of_another_account_is_wrong(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, join: Join, enroll: Enroll, clock: SetClock
+) -> None:
+    await enroll(patient)
+    others = await enroll(await join("patient", name="Ben Kaya"))
+    await forms.sign_in(patient)
+    assert (await forms.send(CODE, otp=others.at(clock.time))).status_code == 401
+    assert not await is_signed_in(client)
+
+
+async def test_a_code_is_used_up_and_the_step_is_over(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    await forms.sign_in(patient)
+    kept = client.cookies["pending"]
+    typed = {"otp": codes.at(clock.time)}
+    assert (await forms.send(CODE, **typed, form_key="k")).headers["location"] == "/start"
+    assert "pending" not in client.cookies
+    client.cookies.delete("session")
+    client.cookies.set("pending", kept)
+    assert (await forms.send(CODE, **typed, form_key="another")).status_code == 401
+    assert not await is_signed_in(client)
+
+
+async def test_a_form_that_is_sent_twice_leads_on(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
+) -> None:
+    codes = await enroll(patient)
+    await forms.sign_in(patient)
+    typed = {"otp": codes.at(clock.time), "form_key": "k"}
+    pending = client.cookies["pending"]
+    assert (await forms.send(CODE, **typed)).headers["location"] == "/start"
+    assert (await forms.send(CODE, on="/my/account", **typed)).headers["location"] == "/start"
+    client.cookies.set("pending", pending)
+    assert (await forms.send(CODE, **typed)).headers["location"] == "/start"
+
+
+async def test_wrong_codes_are_counted(forms: Forms, patient: Person, enroll: Enroll, clock: SetClock) -> None:
+    codes = await enroll(patient)
+    await forms.sign_in(patient)
+    for _ in range(FREE_ATTEMPTS):
+        assert (await forms.send(CODE, otp="000000")).status_code == 401
+    waiting = await forms.send(CODE, otp=codes.at(clock.time))
+    assert waiting.status_code == 429
+    assert int(waiting.headers["Retry-After"]) >= 1
+    # The password can still be typed: it is counted apart.
+    assert (await forms.sign_in(patient)).headers["location"] == CODE
+
+
+async def test_an_outdated_hash_is_renewed_before_the_code(
+    forms: Forms, patient: Person, enroll: Enroll, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = await enroll(patient)
+    monkeypatch.setattr(Passwords, "is_outdated", lambda _self, _encoded: True)
+    await forms.sign_in(patient)
+    assert (await forms.send(CODE, otp=codes.at(clock.time))).headers["location"] == "/start"
