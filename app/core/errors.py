@@ -61,7 +61,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     ),
     "doctor_unavailable": (
         Kind.CONFLICT,
-        "This doctor takes no bookings at the moment. You can cancel the visit and look for another doctor.",
+        "This doctor takes no bookings at the moment. Look for another doctor; visits can still be cancelled.",
     ),
     "visit_type_required": (Kind.CONFLICT, "This doctor is booked by visit type. Choose one of hers."),
     "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),

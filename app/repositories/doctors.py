@@ -134,19 +134,28 @@ async def insert_doctor(session: Session, doctor: DoctorRecord, *, approved_at: 
 
 async def get_doctor(session: Session, doctor_id: UUID) -> DoctorRecord:
     """One doctor as patients see her, or ``not_found``."""
-    return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id, LISTED))
+    return _there(await find_doctor(session, doctor_id))
+
+
+async def find_doctor(session: Session, doctor_id: UUID) -> DoctorRecord | None:
+    """One doctor as patients see them; ``None`` for one who is unknown or cannot be booked."""
+    return await _find_doctor(session, _RECORD.where(Doctor.id == doctor_id, LISTED))
 
 
 async def get_own_practice(session: Session, doctor_id: UUID) -> DoctorRecord:
     """A doctor as she sees herself, listed or not."""
-    return await _get_doctor(session, _RECORD.where(Doctor.id == doctor_id))
+    return _there(await _find_doctor(session, _RECORD.where(Doctor.id == doctor_id)))
 
 
-async def _get_doctor(session: Session, found: Select[*tuple[Any, ...]]) -> DoctorRecord:
+async def _find_doctor(session: Session, found: Select[*tuple[Any, ...]]) -> DoctorRecord | None:
     row = (await session.execute(found)).one_or_none()
-    if row is None:
+    return DoctorRecord(*row) if row else None
+
+
+def _there(doctor: DoctorRecord | None) -> DoctorRecord:
+    if doctor is None:
         raise DomainError("not_found")
-    return DoctorRecord(*row)
+    return doctor
 
 
 type PageKey = tuple[str, UUID]

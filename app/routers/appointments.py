@@ -98,6 +98,7 @@ async def list_doctors_appointments(
             "wrong_role",
             "email_not_confirmed",
             "not_found",
+            "doctor_unavailable",
             *REFUSALS,
             *LIMIT_CODES,
             "wrong_length",

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor, Role
 from app.db.session import Session
-from app.repositories import appointments, calendar
+from app.repositories import appointments, calendar, doctors
 from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.calendar import HoldRecord
 from app.repositories.plans import Plan, get_plan
@@ -62,6 +62,7 @@ async def book_appointment(
     A hold of the actor's for this visit becomes the appointment, with the same id, even if it is over. Until then the
     visit is as long as the hold, with the same buffers, and the notice counts from when the hold was made. Any other
     hold has no effect. Raises the codes of ``scheduling.Refusal``, ``not_found`` for an unknown doctor or visit type,
+    ``doctor_unavailable`` instead for a doctor who can no longer be booked, if the actor holds this visit,
     ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, the
     codes of ``PatientLimits.check``, and ``busy`` in the rare case that the rules change faster than they can be
     checked.
@@ -71,9 +72,15 @@ async def book_appointment(
     kept = used if used and now < used.expires_at and wanted.end in {None, used.end_time} else None
     asked_at = used.created_at if used and now < used.expires_at else now
     for _ in range(_TRIES):
-        accepted = await _accept(
-            session, wanted, patient_id=actor.id, asked_at=asked_at, now=now, limits=limits, kept=kept
-        )
+        try:
+            accepted = await _accept(
+                session, wanted, patient_id=actor.id, asked_at=asked_at, now=now, limits=limits, kept=kept
+            )
+        except DomainError as error:
+            # A patient who holds a time may know that the doctor is there.
+            if used and error.code == "not_found" and not await doctors.find_doctor(session, wanted.doctor_id):
+                raise DomainError("doctor_unavailable") from error
+            raise
         appointment = _appointment(accepted, actor, reason=reason, now=now)
         if used:
             appointment = replace(appointment, id=used.id)

@@ -34,8 +34,9 @@ from app.services.sessions import Grant
 from app.web.clocks import find_zones_in_play
 from app.web.drafts import Draft, drop, find_draft, restore
 from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
+from app.web.languages import N_
 from app.web.pages import Page, SignedInPage
-from app.web.practices import MOST_KINDS
+from app.web.practices import MOST_KINDS, show_unavailable
 from app.web.routes import page_router
 from app.web.sentences import explain
 from app.web.slots import Slot, lay_out
@@ -45,6 +46,7 @@ router = page_router()
 
 PICK = "/visit/pick"
 MOST_OTHERS = 6
+_KIND_GONE = N_("This kind of visit is no longer offered. Choose another one.")
 _NEAR = timedelta(days=3)
 _SEARCHED = timedelta(days=14)
 
@@ -78,7 +80,8 @@ class Booking(Pick):
 async def show_pick(page: BookingPage, session: DbSession) -> Response:
     """The time that was picked before somebody signed in, to be kept with one tap."""
     pick = restore(page, dict(page.request.query_params)).read(Pick)
-    return page.render("pick.html", **await _describe(page, session, pick))
+    content = await _describe(page, session, pick)
+    return page.render("pick.html", **content) if content else show_unavailable(page, HTTPStatus.NOT_FOUND)
 
 
 @router.post(PICK)
@@ -139,9 +142,17 @@ async def show_hold(hold_id: UUID, page: PatientPage, session: DbSession, now: N
         return await _lead_from_gone_hold(page, session, hold_id)
     pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
     content = await _describe(page, session, pick, held if now < held.expires_at else None)
+    if content is None:
+        return await _show_lost_hold(page, session, held.doctor_id)
     if held.expires_at <= now:
         return page.render("pick.html", **content, is_over=True)
     return page.render("confirm.html", **content, hold_id=hold_id, held=held, form=restore(page))
+
+
+async def _show_lost_hold(page: SignedInPage, session: DbSession, doctor_id: UUID) -> Response:
+    """The doctor cannot be booked any more; the patient, who holds one of their times, knows the specialty."""
+    doctor = await doctors.get_own_practice(session, doctor_id)
+    return show_unavailable(page, PROBLEMS["doctor_unavailable"][0], doctor.specialty)
 
 
 async def _lead_from_gone_hold(page: SignedInPage, session: DbSession, hold_id: UUID) -> Response:
@@ -164,7 +175,11 @@ async def book_appointment(
     except DomainError as error:
         trail.about(hold_id)
         held = await calendar.find_hold(session, hold_id, page.actor.id)
-        content = await _describe(page, session, pick, held) | {"hold_id": hold_id, "held": held}
+        content = await _describe(page, session, pick, held)
+        if content is None:
+            code = "doctor_unavailable" if held and held.doctor_id == pick.doctor else "not_found"
+            raise await _taken(page, session, pick, DomainError(code), now) from error
+        content |= {"hold_id": hold_id, "held": held}
         raise refuse(page, "confirm.html", form, error, shown_by=show_hold, **content) from error
     try:
         booked = await booking.book_appointment(
@@ -217,9 +232,13 @@ def _week_of(page: Page, pick: Pick) -> str:
     return f"/with/{pick.doctor}?{urlencode(query)}"
 
 
-async def _describe(page: Page, session: DbSession, pick: Pick, held: HoldRecord | None = None) -> dict[str, Any]:
-    """What is shown of a time that was picked, or is held; ``not_found`` for a doctor or kind that is not there."""
-    doctor = await doctors.get_doctor(session, pick.doctor)
+async def _describe(
+    page: Page, session: DbSession, pick: Pick, held: HoldRecord | None = None
+) -> dict[str, Any] | None:
+    """What is shown of a time that was picked, or is held; ``None`` if the doctor cannot be booked."""
+    doctor = await doctors.find_doctor(session, pick.doctor)
+    if doctor is None:
+        return None
     kind = await _find_kind(session, pick)
     await find_zones_in_play(page, session, doctor.time_zone)
     return {
@@ -228,7 +247,7 @@ async def _describe(page: Page, session: DbSession, pick: Pick, held: HoldRecord
         "kind": kind,
         "zone": page.clock_of(doctor.time_zone),
         "slot": Slot(pick.start, held.end_time if held else pick.start + timedelta(minutes=_length(doctor, kind))),
-        "others": _week_of(page, pick),
+        "others": _week_of(page, pick if kind else pick.model_copy(update={"type": None})),
     }
 
 
@@ -247,9 +266,13 @@ async def _taken(
     page: SignedInPage, session: DbSession, pick: Pick, error: DomainError, now: datetime, reason: str = ""
 ) -> Exception:
     """To be raised: why a time cannot be had, and the nearest others. What was typed waits for one of them."""
-    if error.kind not in {Kind.CONFLICT, Kind.INVALID}:
+    if error.code == "doctor_unavailable":
+        return RefusedForm(await _show_lost_hold(page, session, pick.doctor), error)
+    if error.kind not in {Kind.CONFLICT, Kind.INVALID, Kind.NOT_FOUND}:
         return error
     content = await _describe(page, session, pick)
+    if content is None:
+        return RefusedForm(show_unavailable(page, HTTPStatus.NOT_FOUND), error)
     slot: Slot = content["slot"]
     if own := await _find_own(page, session, pick.doctor, slot, now):
         response = page.redirect(
@@ -265,7 +288,7 @@ async def _taken(
         PROBLEMS[error.code][0],
         **content,
         code=error.code,
-        sentence=explain(page.words, error.code),
+        sentence=page.gettext(_KIND_GONE) if error.code == "not_found" else explain(page.words, error.code),
         is_limited=is_limited,
         days=[day for day in near if day.parts],
     )

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Query, Response
@@ -61,12 +63,23 @@ async def get_doctor(
     week: LocalDate | None = None,
 ) -> Response:
     """A doctor, and a week of her times for one kind of visit: the one of the first time, unless another is chosen."""
-    doctor = await doctors.get_doctor(session, doctor_id)
+    doctor = await doctors.find_doctor(session, doctor_id)
+    if doctor is None:
+        return show_unavailable(page, HTTPStatus.NOT_FOUND)
     kinds = await visit_types.page_visit_types(session, doctor_id, after=None, limit=MOST_KINDS)
     chosen = next((each for each in kinds if each.id == kind), kinds[0] if kinds else None)
     await find_zones_in_play(page, session, doctor.time_zone)
     times = await list_times(page, session, doctor, chosen.id if chosen else None, week, now)
     return page.render("doctor.html", doctor=doctor, kinds=kinds, chosen=chosen, times=times, zone=times.week.zone)
+
+
+def show_unavailable(page: Page, status: HTTPStatus, specialty: str | None = None) -> Response:
+    """That a doctor cannot be booked, and the way to others, of the same ``specialty`` if the visitor may know it.
+
+    An unknown doctor is shown alike: who is suspended is not for everybody to know.
+    """
+    search = f"/?{urlencode({'specialty': specialty})}" if specialty else "/"
+    return page.render("unavailable.html", status, search=search)
 
 
 async def list_times(

@@ -112,6 +112,7 @@ NO_PAGES = {"/start", "/sign-in/code", "/my/appointments/{appointment_id:uuid}/c
 """What leads elsewhere (a code is asked for after a password alone), or gives a file."""
 REFUSED = [
     (NOBODY, "/no-such-page"),
+    (NOBODY, "/with/{suspended}"),
     (NOBODY, "/invitation?token=wrong"),
     (PATIENT, "/visit/{doctor}"),
     (PATIENT, "/office/users"),

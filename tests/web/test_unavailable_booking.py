@@ -1,0 +1,136 @@
+"""A patient who is about to book with a doctor who can no longer be booked."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from app.db.session import Sessions
+from tests.conftest import Join
+from tests.people import Person, problem
+from tests.web.conftest import Forms
+
+TEN = "2026-12-08T15:00:00Z"
+UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
+TITLE = "This doctor takes no bookings at the moment"
+SEARCH = 'href="/?specialty=Skin+%26+hair"'
+
+
+@pytest.fixture
+async def hold(doctor: Person, patient: Person) -> str:
+    await doctor.change(specialty="Skin & hair")
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    return await hold_time(patient, doctor)
+
+
+async def hold_time(patient: Person, doctor: Person, **fields: Any) -> str:
+    held = await patient.post("/holds", {"doctor_id": doctor.id, "start_time": TEN, **fields})
+    assert held.status_code == 201, held.text
+    return str(held.json()["id"])
+
+
+@pytest.fixture(params=["suspended", "unapproved", "erased"])
+async def unavailable(
+    request: pytest.FixtureRequest, hold: str, doctor: Person, admin: Person, sessions: Sessions
+) -> str:
+    """The hold of a time with a doctor who cannot be booked any more."""
+    why = {"reason": "Has left the practice"}
+    if request.param == "unapproved":
+        async with sessions.write() as session:
+            await session.execute(text("UPDATE doctors SET approved_at = NULL"))
+    else:
+        assert (await admin.post(f"/admin/users/{doctor.id}/suspend", why)).status_code == 200
+    if request.param == "erased":
+        assert (await admin.post(f"/admin/users/{doctor.id}/erase", why)).status_code == 200
+    return hold
+
+
+async def test_booking_a_held_time_is_a_conflict_that_says_why(
+    doctor: Person, patient: Person, join: Join, unavailable: str
+) -> None:
+    held = await patient.ask(doctor, TEN, hold_id=unavailable)
+    assert "Look for another doctor" in problem(held, 409, "doctor_unavailable")["detail"]
+    assert (await patient.get("/appointments")).json() == []
+    # Whoever has no hold does not learn whether the doctor is there.
+    problem(await patient.ask(doctor, TEN), 404, "not_found")
+    problem(await (await join("patient")).ask(doctor, TEN, hold_id=unavailable), 404, "not_found")
+    assert (await patient.delete(f"/holds/{unavailable}")).status_code == 204
+
+
+@pytest.mark.parametrize("unavailable", ["suspended", "unapproved"], indirect=True)
+async def test_the_page_of_a_held_time_says_so_and_offers_the_search(
+    doctor: Person, patient: Person, hold: str, unavailable: str, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await forms.sign_in(patient)
+    shown = await client.get(f"/visit/{hold}")
+    assert shown.status_code == 409
+    assert TITLE in shown.text
+    assert SEARCH in shown.text
+    typed = {"doctor": doctor.id, "start": TEN}
+    booked = await forms.send(f"/visit/{hold}", on="/preferences", **typed)
+    assert booked.status_code == 409
+    assert TITLE in booked.text
+    assert SEARCH in booked.text
+    for doctor_id, status in ((doctor.id, 409), (UNKNOWN, 404)):
+        fields = {"doctor": doctor_id, "start": TEN, "reason": "A mole " * 100}
+        refused = await forms.send(f"/visit/{hold}", on="/preferences", **fields)
+        assert (refused.status_code, TITLE in refused.text, SEARCH in refused.text) == (status, True, status == 409)
+    released = await forms.send(f"/visit/{unavailable}/release", on="/preferences", **typed)
+    shown = await client.get(released.headers["location"])
+    assert shown.status_code == 404
+    assert TITLE in shown.text
+
+
+async def test_the_page_of_a_time_held_with_an_erased_doctor(
+    patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await forms.sign_in(patient)
+    shown = await client.get(f"/visit/{unavailable}")
+    assert shown.status_code == 409
+    assert TITLE in shown.text
+    assert "Erased account" not in shown.text
+
+
+async def test_pages_without_a_hold_do_not_tell_an_unavailable_doctor_from_an_unknown_one(
+    doctor: Person, patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await patient.delete(f"/holds/{unavailable}")
+    await forms.sign_in(patient)
+    for path in ("/with/{}", "/with/{}?week=2026-12-07", "/visit/pick?doctor={}&start=" + TEN):
+        known, unknown = [await client.get(path.format(each)) for each in (doctor.id, UNKNOWN)]
+        assert (known.status_code, unknown.status_code) == (404, 404)
+        assert TITLE in known.text
+        assert TITLE in unknown.text
+        assert "Skin" not in known.text
+        assert 'href="/"' in known.text
+    for each in (doctor.id, UNKNOWN):
+        picked = await forms.send("/visit/pick", on="/preferences", doctor=each, start=TEN)
+        assert (picked.status_code, TITLE in picked.text) == (404, True)
+
+
+async def test_a_kind_of_visit_that_was_withdrawn_meanwhile(doctor: Person, patient: Person, forms: Forms) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    kind, _ = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "Follow-up")]
+    hold = await hold_time(patient, doctor, visit_type_id=kind)
+    await forms.sign_in(patient)
+    assert (await doctor.delete(f"/doctors/me/visit-types/{kind}")).status_code == 204
+    for path in (f"/visit/{hold}", "/visit/pick"):
+        refused = await forms.send(path, on="/preferences", doctor=doctor.id, type=kind, start=TEN)
+        assert refused.status_code == 404
+        assert "This kind of visit is no longer offered." in refused.text
+        others = f'href="/with/{doctor.id}?week=2026-12-08"'
+        assert others in refused.text.replace("&amp;", "&")
+    problem(await patient.ask(doctor, TEN, hold_id=hold, visit_type_id=kind), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [
+        ("de", "Diese Praxis nimmt zurzeit keine Termine an"),
+        ("es", "Este médico no acepta citas por el momento"),
+    ],
+)
+async def test_in_other_languages(client: httpx2.AsyncClient, language: str, title: str) -> None:
+    shown = await client.get(f"/with/{UNKNOWN}", headers={"Accept-Language": language})
+    assert f"<h1>{title}</h1>" in shown.text
