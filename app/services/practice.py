@@ -1,7 +1,7 @@
 """What a doctor says of herself, and the kinds of visits she offers."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,11 +14,22 @@ from app.core.versions import check_version
 from app.db.session import Session
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
+from app.repositories.profile_changes import get_standing
 from app.repositories.visit_types import VisitTypeRecord
 from app.services.conflicts import Affected, find_affected
 from app.services.profile_review import hold_back, rename_doctor
 
 MOST_VISIT_TYPES = 100
+
+
+async def get_wanted_practice(session: Session, doctor_id: UUID) -> DoctorRecord:
+    """A doctor's practice with the name and the specialty that they asked for last, reviewed or not.
+
+    Its content is what ``change_practice`` checks ``versions`` against.
+    """
+    doctor = await doctors.get_own_practice(session, doctor_id)
+    change = (await get_standing(session, doctor_id)).change
+    return replace(doctor, name=change.name, specialty=change.specialty) if change else doctor
 
 
 async def change_practice(
@@ -34,11 +45,11 @@ async def change_practice(
 
     In another time zone her rules keep their wall times, and what is booked keeps its instants. Where they are
     ``reviewed``, a name and a specialty take effect when an administrator accepts them. ``version_mismatch`` if
-    ``versions`` (see ``core.versions``) has not the one of the record.
+    ``versions`` (see ``core.versions``) does not name that of ``get_wanted_practice``.
     """
     await doctors.begin_rule_change(session, actor.id)
     if versions is not None:
-        check_version(asdict(await doctors.get_own_practice(session, actor.id)), versions)
+        check_version(asdict(await get_wanted_practice(session, actor.id)), versions)
     others = await hold_back(session, actor.id, changes, now) if reviewed else dict(changes)
     if "name" in others:
         await rename_doctor(session, actor.id, others.pop("name"))

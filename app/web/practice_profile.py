@@ -1,7 +1,7 @@
 """What a doctor says of herself, and the limits within which patients book her."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import Response
@@ -9,7 +9,6 @@ from fastapi import Response
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.core.time_zones import find_zone
-from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
 from app.repositories.profile_changes import Standing, get_standing
 from app.routers.trail import Trail
@@ -23,6 +22,7 @@ from app.web.places import list_places
 from app.web.practice_calendar import of_fields
 from app.web.practice_hours import tell_affected
 from app.web.routes import page_router
+from app.web.spoken import list_languages
 from app.web.visitors import DoctorPage
 
 router = page_router()
@@ -42,6 +42,8 @@ LABELS: Mapping[str, str] = {
     "daily_limit": N_("Visits on one day"),
     "cancel_cutoff_minutes": N_("Cancelling ends, in minutes"),
 }
+_SPEAKS = "speaks_"
+"""How the names of the boxes for languages begin; a tag follows."""
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
@@ -49,12 +51,9 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 @router.get("/practice/profile")
 async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     """All of it, to be changed; a name or a specialty that is reviewed is shown as it was asked for."""
-    doctor = await doctors.get_own_practice(session, page.actor.id)
-    content = asdict(doctor)
+    doctor = await practice.get_wanted_practice(session, page.actor.id)
     standing = await get_standing(session, page.actor.id)
-    if change := standing.change:
-        doctor = replace(doctor, name=change.name, specialty=change.specialty)
-    form = restore(page, Form(_values(doctor)).renew(content).values)
+    form = restore(page, Form(_values(doctor)).renew(asdict(doctor)).values)
     return page.render("practice_profile.html", form=form, **_content(page, form, standing))
 
 
@@ -74,8 +73,8 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     except DomainError as error:
         saved: list[tuple[str, str]] = []
         if error.code == "version_mismatch":
-            doctor = await doctors.get_own_practice(session, page.actor.id)
-            values = _values(doctor)
+            doctor = await practice.get_wanted_practice(session, page.actor.id)
+            values = _values(doctor) | {"languages": page.words.languages(doctor.languages)}
             if zone := find_zone(doctor.time_zone):
                 values["time_zone"] = page.words.place(zone)
             saved = list_changes(page.words, asdict(doctor), form, LABELS, values)
@@ -93,12 +92,23 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
 def _content(page: SignedInPage, form: Form, standing: Standing) -> dict[str, Any]:
     time_zone = form.value("time_zone")
     unknown = [] if find_zone(time_zone) else [(time_zone, time_zone)]
-    return {"places": list_places(page.words, time_zone, *unknown, UTC), "standing": standing}
+    boxes = _read_boxes(form)
+    return {
+        "places": list_places(page.words, time_zone, *unknown, UTC),
+        "standing": standing,
+        "languages": list_languages(page.words, boxes),
+        "spoken": page.words.languages(tag for tag, ticked in boxes.items() if ticked),
+    }
+
+
+def _read_boxes(form: Form) -> dict[str, bool]:
+    """By its tag, whether a language is ticked; those that are named in the form."""
+    return {name.removeprefix(_SPEAKS): bool(value) for name, value in form.values.items() if name.startswith(_SPEAKS)}
 
 
 def _values(doctor: DoctorRecord) -> dict[str, str]:
-    values = {name: getattr(doctor, name) for name in _FIELDS}
-    values["languages"] = ", ".join(doctor.languages)
+    values = {name: getattr(doctor, name) for name in _FIELDS if name != "languages"}
+    values |= {f"{_SPEAKS}{tag}": "yes" for tag in doctor.languages}
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
@@ -106,7 +116,7 @@ def _read(form: Form) -> dict[str, Any]:
     """What was typed; a field that may be empty, and is, is emptied. ``invalid_request``."""
     typed = {name: form.value(name) for name in _FIELDS if name != "languages"}
     filled = {name: value for name, value in typed.items() if value or name not in _MAY_BE_EMPTY}
-    tags = [tag.strip() for tag in form.value("languages").split(",") if tag.strip()]
+    tags = [tag for tag, ticked in _read_boxes(form).items() if ticked]
     changes = read_by(wire.DoctorChanges.model_validate_strings, filled).changes()
     try:
         changes |= read_by(wire.DoctorChanges.model_validate, {"languages": tags}).changes()

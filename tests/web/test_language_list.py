@@ -1,4 +1,4 @@
-"""The languages to search by."""
+"""The languages to search by, and those that a doctor says they speak."""
 
 import re
 
@@ -6,6 +6,9 @@ import httpx2
 import pytest
 
 from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.table import MOST_BYTES, weigh
+from tests.web.test_every_page import defects
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,41 @@ async def test_languages_are_listed_by_their_names_in_the_language_of_the_reader
     shown = (await client.get("/", headers={"Accept-Language": reader})).text
     [listed] = re.findall(r'<select id="language".*?</select>', shown, re.DOTALL)
     assert re.findall(r"<option[^>]*>([^<]+)<", listed)[1:] == names[1:]
+
+
+@pytest.mark.parametrize(
+    ("reader", "names"),
+    [
+        ("en", ["English", "German", "Portuguese (Brazil)"]),
+        ("de", ["Deutsch", "Englisch", "Portugiesisch (Brasilien)"]),
+    ],
+)
+async def test_a_doctor_ticks_languages_by_name(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, reader: str, names: list[str]
+) -> None:
+    await doctor.change(languages=["de", "pt-BR", "en"])
+    await forms.sign_in(doctor)
+    shown = await client.get("/practice/profile", headers={"Accept-Language": reader})
+    assert not list(defects(shown))
+    assert await weigh(client, shown) <= MOST_BYTES
+    boxes = re.findall(r'type="checkbox" name="speaks_([^"]+)" value="yes"( checked)?>([^<]+)<', shown.text)
+    assert [name for _, checked, name in boxes if checked] == names
+    assert len(boxes) > 80
+    assert "en, pt-BR" not in shown.text
+
+
+async def test_languages_are_ticked_and_cleared(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
+    await doctor.change(languages=["de", "sq"])
+    await forms.sign_in(doctor)
+    page = "/practice/profile"
+    hidden = dict.fromkeys(re.findall(r'type="hidden" name="(speaks_[^"]+)"', (await client.get(page)).text), "")
+    assert hidden.keys() == {"speaks_de", "speaks_sq"}
+    typed = {"name": "Dr Amara Okafor", "time_zone": "America/New_York", "default_visit_minutes": "30"}
+    typed |= {"min_notice_minutes": "0", "cancel_cutoff_minutes": "0"}
+    saved = await forms.send(page, **typed, **hidden | {"speaks_de": "yes", "speaks_tr": "yes"})
+    assert saved.status_code == 303
+    assert set((await doctor.get("/doctors/me")).json()["languages"]) == {"de", "tr"}
+    crowded = {f"speaks_{tag}": "yes" for tag in re.findall(r'name="speaks_([^"]+)"', (await client.get(page)).text)}
+    refused = await forms.send(page, **typed, **crowded)
+    assert refused.status_code == 422
+    assert 'id="languages-error"' in refused.text

@@ -290,7 +290,8 @@ async def test_a_practice_is_changed_and_what_was_wrong_stays(
         "name": "Dr Annika Feldmann",
         "specialty": "",
         "time_zone": "America/New_York",
-        "languages": "de, pt-BR",
+        "speaks_de": "yes",
+        "speaks_pt-BR": "yes",
         "bio": "Skin.",
         "default_visit_minutes": "45",
         "min_notice_minutes": "60",
@@ -302,8 +303,9 @@ async def test_a_practice_is_changed_and_what_was_wrong_stays(
     assert refused.status_code == 422
     assert "At least 1." in refused.text
     assert 'id="name-error"' in refused.text
-    refused = await forms.send("/practice/profile", **typed | {"languages": "de, speaking"})
-    assert 'value="de, speaking"' in refused.text
+    refused = await forms.send("/practice/profile", **typed | {"speaks_not one": "yes"})
+    assert refused.status_code == 422
+    assert 'name="speaks_de" value="yes" checked' in refused.text
     assert 'id="languages-error"' in refused.text
     changed = await forms.send("/practice/profile", **typed)
     assert changed.headers["location"] == f"{HOURS}/conflicts"

@@ -85,3 +85,18 @@ async def test_a_name_that_is_changed_on_the_account_page_is_reviewed(
     await forms.sign_in(doctor)
     await forms.send("/my/account", name="Prof Amara Okafor")
     assert "An administrator reviews your new name." in (await client.get("/my/account")).text
+
+
+async def test_two_tabs_do_not_overwrite_a_name_under_review(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
+) -> None:
+    await approve(admin, doctor)
+    await forms.sign_in(doctor)
+    page = "/practice/profile"
+    opened = re.findall(r'name="content_version" value="([^"]+)"', (await client.get(page)).text)[0]
+    assert (await forms.send(page, name="Prof Amara Okafor", **PRACTICE)).status_code == 303
+    refused = await forms.send(page, name="Dr Amara Okafor-Lee", content_version=opened, **PRACTICE)
+    assert refused.status_code == 412
+    assert "<bdi>Prof Amara Okafor</bdi>" in refused.text
+    assert 'value="Dr Amara Okafor-Lee"' in refused.text
+    assert 'value="Prof Amara Okafor"' in (await client.get(page)).text

@@ -21,7 +21,8 @@ async def doctor(join: Join, forms: Forms) -> Person:
 def read_fields(html: str) -> dict[str, str]:
     """What stands in the fields with one line of the form, and its version."""
     found = re.findall(
-        r'<input [^>]*?name="([a-z_0-9]+)"[^>]*? value="([^"]*)"', html.partition("<main")[2].partition("</main>")[0]
+        r'<input (?!type="checkbox")[^>]*?name="([a-z_0-9]+)"[^>]*? value="([^"]*)"',
+        html.partition("<main")[2].partition("</main>")[0],
     )
     return {name: value for name, value in found if name not in {"form_token", "form_key"}}
 
