@@ -127,23 +127,31 @@ async def change_name(
 
 
 async def request_password_reset(
-    transactions: Sessions, settings: Settings, *, email: str, now: datetime
+    transactions: Sessions, settings: Settings, *, email: str, now: datetime, submission: Submission | None = None
 ) -> PasswordResetMail | None:
     """Makes a reset token, to be sent after the answer; ``None``, at the same price, for an unknown address.
 
-    ``None``, too, for an address that was sent too many within the hour.
+    ``None``, too, for an address that was sent too many within the hour, and for a form that was sent twice.
     In a transaction of its own, and in ``EVENLY`` at the least: what little is left of a difference is not to be seen.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + EVENLY.total_seconds()
     async with transactions.write() as session:
         await users.delete_expired_password_resets(session, now)
-        token = new_token()
-        counted = await count_message(session, settings, MailKind.PASSWORD_RESET, email, now)
-        address = await users.insert_password_reset(
-            session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
-        )
+        user = await users.find_user(session, email) if submission else None
+        is_repeated = submission and user and not await submission.accept(session, user.id, now)
+        mail = None if is_repeated else await _make_reset_mail(session, settings, email, now)
+    # After a repeated form, too: it must not tell whether the address has an account.
     await asyncio.sleep(max(0.0, ends - loop.time()))
+    return mail
+
+
+async def _make_reset_mail(session: Session, settings: Settings, email: str, now: datetime) -> PasswordResetMail | None:
+    token = new_token()
+    counted = await count_message(session, settings, MailKind.PASSWORD_RESET, email, now)
+    address = await users.insert_password_reset(
+        session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
+    )
     return PasswordResetMail(address, token) if address and counted else None
 
 

@@ -255,7 +255,7 @@ async def deciding(
 
 
 def _done(page: Page, user_id: UUID, name: ActName) -> Response:
-    return page.redirect(f"/office/users/{user_id}", page.gettext(ACTS[name].told))
+    return page.redirect(f"/office/users/{user_id}#decide", page.gettext(ACTS[name].told))
 
 
 @router.post("/office/users/{user_id:uuid}/approve")

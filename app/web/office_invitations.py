@@ -76,7 +76,7 @@ async def cancel_invitation(
     """Cancels an invitation."""
     trail.about(invitation_id)
     await invitations.cancel_invitation(session, invitation_id, now)
-    return page.redirect(INVITATIONS, page.gettext("The invitation is cancelled."))
+    return page.redirect(f"{INVITATIONS}#open", page.gettext("The invitation is cancelled."))
 
 
 async def _content(page: Page, session: DbSession, form: Form, after: str | None) -> Mapping[str, Any]:

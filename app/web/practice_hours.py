@@ -114,7 +114,9 @@ async def set_weekly_hours(
         content = _content(page, rows, plans, edited)
         raise refuse(page, "practice_hours.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
-    return tell_affected(page, affected, "/practice/hours", page.gettext("Your hours are changed."))
+    changed = (WEEKDAYS[day] for day in _days_of_week(page.words) if list(typed.hours[day]) != list(edited.hours[day]))
+    place = next((f"#{name}" for name in changed), "")
+    return tell_affected(page, affected, f"/practice/hours{place}", page.gettext("Your hours are changed."))
 
 
 @router.post("/practice/hours/later/{valid_from}/cancel")
@@ -123,7 +125,7 @@ async def cancel_planned_hours(
 ) -> Response:
     """Cancels a plan for later; the one before it goes on."""
     affected = await schedule.cancel_planned_hours(session, page.actor, valid_from, now, versions=form.versions)
-    return tell_affected(page, affected, "/practice/hours", page.gettext("The plan is cancelled."))
+    return tell_affected(page, affected, "/practice/hours#plans", page.gettext("The plan is cancelled."))
 
 
 def tell_affected(page: SignedInPage, affected: Affected, path: str, told: str) -> Response:

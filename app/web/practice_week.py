@@ -14,6 +14,7 @@ from fastapi import Response
 
 from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
+from app.repositories.availabilities import count_availabilities
 from app.routers.trail import Trail
 from app.scheduling.intervals import HOUR, MINUTE, Interval, clip, from_instant, to_instant
 from app.scheduling.zones import wall_time
@@ -108,6 +109,8 @@ async def list_doctors_appointments(
     week_begins = page.words.locale.first_week_day
     found = await agenda.get_agenda(session, page.actor, day=day, week_begins=week_begins, now=now)
     trail.concerns(*found.visits)
+    is_empty = not (found.open or found.visits)
+    rules, _ = await count_availabilities(session, found.doctor.id, now.astimezone(found.zone)) if is_empty else (1, 0)
     axis = Axis(found)
     is_crowded = sum(map(_weigh, found.visits)) > MAX_WEEK_BYTES
     first = next(iter(found.days))
@@ -120,6 +123,7 @@ async def list_doctors_appointments(
         before=first - _A_WEEK,
         after=first + _A_WEEK,
         expected=len(found.busy),
+        has_hours=rules > 0,
         is_this_week=found.today in found.days,
         rows=axis.rows,
         columns=[_column(found, axis, day, to_instant(now), is_crowded=is_crowded) for day in found.days],

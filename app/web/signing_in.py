@@ -253,7 +253,9 @@ async def forgot_password(
         typed = form.read(wire.ForgottenPassword)
     except DomainError as error:
         raise refuse(page, "forgotten.html", form, error) from error
-    mail = await accounts.request_password_reset(resources.sessions, resources.settings, email=typed.email, now=now)
+    mail = await accounts.request_password_reset(
+        resources.sessions, resources.settings, email=typed.email, now=now, submission=identify(page, form)
+    )
     if mail:
         # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))

@@ -109,3 +109,33 @@ async def test_what_was_added_or_changed_is_where_the_list_opens(doctor: Person,
     )
     [absence] = (await doctor.get("/doctors/me/time-off")).json()
     assert away.headers["location"] == f"/practice/hours/time-off#row-{absence['id']}"
+
+
+async def test_the_hours_stay_at_the_day_that_was_changed(doctor: Person, open_tab: OpenTab) -> None:
+    tab = await open_tab()
+    await tab.sign_in(doctor.email)
+    await tab.go("/practice/hours")
+    friday = tab.page.locator("#friday")
+    async with tab.page.expect_navigation():
+        await friday.get_by_role("button").click()
+    assert tab.path.endswith("#friday")
+    assert await friday.locator("input").count() == 8
+    box = await friday.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] <= PHONE["height"] / 2
+    await tab.fill(friday_2_from="18:00", friday_2_to="19:00")
+    async with tab.page.expect_navigation():
+        await tab.page.locator("main").get_by_role("button", name="Save the hours").last.click()
+    assert tab.path == "/practice/hours#friday"
+    assert "Your hours are changed." in await tab.page.locator("[role=status]").inner_text()
+
+
+async def test_an_administrator_stays_at_the_decisions(
+    admin: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await forms.sign_in(admin)
+    account = f"/office/users/{patient.id}"
+    for act, why in (("suspend", "Asked for it"), ("reinstate", "Asked for it again"), ("end-sessions", "")):
+        done = await forms.send(f"{account}/{act}", on=f"{account}?act={act}", reason=why)
+        assert done.headers["location"] == f"{account}#decide"
+        assert 'id="decide"' in (await client.get(account)).text

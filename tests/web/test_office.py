@@ -60,7 +60,7 @@ class TestApproval:
         assert "At least 10 characters." in refused.text
         assert ">Too short</textarea>" in refused.text
         done = await decide(office, waiting, "approve", reason=WHY)
-        assert (done.status_code, done.headers["location"]) == (303, f"/office/users/{waiting.id}")
+        assert (done.status_code, done.headers["location"]) == (303, f"/office/users/{waiting.id}#decide")
         assert "patients can find this doctor now" in (await office.client.get(done.headers["location"])).text
         assert [each["id"] for each in (await office.client.get("/doctors")).json()] == [waiting.id]
         assert await recorded(admin, "approve_doctor") == [(waiting.id, "ok", WHY)]
@@ -71,7 +71,7 @@ async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person
         done = await office.send(
             f"/office/users/{patient.id}/suspend", f"/office/users/{patient.id}?act=suspend", reason=WHY, form_key="k"
         )
-        assert done.headers["location"] == f"/office/users/{patient.id}"
+        assert done.headers["location"] == f"/office/users/{patient.id}#decide"
     assert (await patient.get("/auth/me")).status_code == 401
     assert [each["status"] for each in (await admin.get("/admin/users?role=patient")).json()] == ["suspended"]
     assert (patient.id, "ok", WHY) in await recorded(admin, "suspend_user")

@@ -54,7 +54,7 @@ async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> 
         "valid_from": "2026-12-07",
         "valid_to": "2026-12-20",
     }
-    assert (await forms.send(HOURS, **typed)).headers["location"] == HOURS
+    assert (await forms.send(HOURS, **typed)).headers["location"] == f"{HOURS}#monday"
     saved = (await doctor.get("/doctors/me/hours?from=2026-12-07")).json()
     assert saved["monday"] == [["13:00", "24:00"]]
     assert saved["friday"] == [["22:00", "06:00"]]
@@ -141,7 +141,7 @@ async def test_later_plans_are_listed_kept_and_cancelled(
     assert "The same as today" in listed[listed.index("From Wednesday 1 September 2027 on") :]
     assert listed.count("Cancel this plan") == 1
     cancel = f"{HOURS}/later/2027-07-01/cancel"
-    assert (await forms.send(cancel, on=HOURS)).headers["location"] == HOURS
+    assert (await forms.send(cancel, on=HOURS)).headers["location"] == f"{HOURS}#plans"
     assert (await doctor.get("/doctors/me/hours")).json()["later"] == []
     gone = await forms.send(cancel, on=HOURS)
     assert gone.status_code == 404

@@ -74,6 +74,15 @@ async def test_changing_the_password(send_twice: SendTwice, forms: Forms, patien
     assert len(mails) == 1
 
 
+async def test_asking_for_a_code(send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]) -> None:
+    answers = await send_twice("/forgotten", email=patient.email)
+    assert [answer.headers.get("location") for answer in answers] == ["/reset", "/reset"]
+    assert len(mails) == 1
+    assert (await forms.send("/forgotten", email="unknown@example.com")).headers["location"] == "/reset"
+    assert (await forms.send("/forgotten", email=patient.email, form_key="another")).headers["location"] == "/reset"
+    assert len(mails) == 2
+
+
 async def test_setting_a_forgotten_password(
     send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]
 ) -> None:

@@ -62,3 +62,16 @@ async def test_a_day_with_visits_shows_them_without_hours(
     shown = (await client.get(f"{DAY}?day=2026-12-03")).text
     assert "Ann Lee" in shown
     assert "Set up your practice" not in shown
+
+
+async def test_a_week_without_hours_leads_to_them(join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
+    doctor = await join("doctor", time_zone="Europe/Berlin")
+    await forms.sign_in(doctor)
+    shown = (await client.get("/practice/week")).text
+    assert "You have not published any hours yet." in shown
+    assert '<a href="/practice/hours">Set your weekly hours</a>' in shown
+    assert "Closed" not in shown
+    await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-03-01")
+    shown = (await client.get("/practice/week")).text
+    assert "You have not published any hours yet." not in shown
+    assert "Closed" in shown
