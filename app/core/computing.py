@@ -1,10 +1,12 @@
 """Sharing the processor between long computations and everything else that the process does."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
 from time import thread_time
+from weakref import WeakValueDictionary
 
 from app.core.errors import DomainError
 
@@ -16,19 +18,28 @@ MAX_WAIT = 10.0
 
 @dataclass(slots=True)
 class Processor:
-    """The turns of one process: one computation runs at a time, in slices, in the order of asking.
+    """The turns of one process: one computation runs at a time, in slices.
 
-    Without turns, every computation would run a slice between two steps of an ordinary request.
+    Without turns, every computation would run a slice between two steps of an ordinary request. Clients take turns
+    first, then the computations of one client, so however many one client has, another waits for two slices at most.
     """
 
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turns_of_clients: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    @asynccontextmanager
+    async def take_turn(self, client: str) -> AsyncIterator[None]:
+        """The next turn of this client."""
+        async with self._turns_of_clients.setdefault(client, asyncio.Lock()), self._turn:
+            yield
 
 
 class Computation:
-    """A long computation, cut into steps, with a budget of ``seconds`` of processor time."""
+    """A long computation for a client, cut into steps, with a budget of ``seconds`` of processor time."""
 
-    def __init__(self, processor: Processor, seconds: float = inf) -> None:
+    def __init__(self, processor: Processor, client: str, seconds: float = inf) -> None:
         self._processor = processor
+        self._client = client
         self._left = seconds
         self._deadline = asyncio.get_running_loop().time() + MAX_WAIT
 
@@ -46,23 +57,22 @@ class Computation:
         finished = False
         while not (finished or self.is_over):
             try:
-                async with asyncio.timeout_at(self._deadline):
-                    await self._processor.turn.acquire()
+                async with asyncio.timeout_at(self._deadline), self._processor.take_turn(self._client):
+                    finished = self._run_slice(remaining)
+                    if not finished:
+                        await asyncio.sleep(0)  # with the turn in hand, so that no other slice runs in this round
             except TimeoutError:
                 raise DomainError("busy") from None
-            started = thread_time()
-            try:
-                finished = _run_slice(remaining, started + min(SLICE, self._left))
-            finally:
-                self._left -= thread_time() - started
-                self._processor.turn.release()
-            if not finished:
-                await asyncio.sleep(0)
 
-
-def _run_slice(remaining: Iterable[Callable[[], None]], until: float) -> bool:
-    for step in remaining:
-        step()
-        if thread_time() >= until:
-            return False
-    return True
+    def _run_slice(self, remaining: Iterable[Callable[[], None]]) -> bool:
+        """Whether the last step was among those that this slice had time for."""
+        started = thread_time()
+        until = started + min(SLICE, self._left)
+        try:
+            for step in remaining:
+                step()
+                if thread_time() >= until:
+                    return False
+            return True
+        finally:
+            self._left -= thread_time() - started

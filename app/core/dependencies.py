@@ -16,7 +16,7 @@ from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.base import SecurityBase
 
 from app.adapters.mail import Mailer
-from app.core.addresses import UNKNOWN, read_address
+from app.core.addresses import UNKNOWN, neighbourhood, read_address
 from app.core.clients import Client
 from app.core.clock import Clock
 from app.core.computing import Computation, Processor
@@ -58,10 +58,6 @@ class Resources:
         return PatientLimits(
             settings.max_upcoming_visits_per_doctor, settings.max_upcoming_visits, settings.max_cancellations_per_day
         )
-
-    def search_time(self) -> Computation:
-        """The processor time that one request may spend on searching."""
-        return Computation(self.processor, self.settings.max_search_seconds)
 
     @property
     def secret(self) -> str:
@@ -298,7 +294,7 @@ async def get_client(request: Request) -> Client:
     """Where the request comes from."""
     resources = _resources(request)
     device = request.cookies.get(cookie_name(resources.settings, DEVICE), "")
-    address = read_address(request.client.host if request.client else None)
+    address = read_address(_host(request))
     user_agent = request.headers.get("User-Agent", "")
     return Client(
         str(address or UNKNOWN),
@@ -309,3 +305,16 @@ async def get_client(request: Request) -> Client:
 
 
 RequestClient = Annotated[Client, Depends(get_client)]
+
+
+async def get_search_time(request: Request) -> Computation:
+    """The processor time that this request may spend on searching."""
+    resources = _resources(request)
+    return Computation(resources.processor, neighbourhood(_host(request)), resources.settings.max_search_seconds)
+
+
+SearchTime = Annotated[Computation, Depends(get_search_time)]
+
+
+def _host(request: Request) -> str | None:
+    return request.client.host if request.client else None

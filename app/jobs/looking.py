@@ -12,6 +12,8 @@ from app.services.search import keep_findings
 
 SECONDS = 5.0
 BATCH = 64
+CLIENT = "looking"
+"""The name under which this job takes turns in computing."""
 MOST_BATCHES = 100
 
 
@@ -21,7 +23,7 @@ async def look_once(sessions: Sessions, processor: Processor, clock: Clock) -> N
         now = clock()
         async with sessions.read() as session:
             outdated = await list_outdated(session, now, limit=BATCH)
-            findings = await find_bounds(session, Computation(processor), outdated, now)
+            findings = await find_bounds(session, Computation(processor, CLIENT), outdated, now)
         # Where nothing can be kept, the same ones would come again and again.
         if not findings or not await keep_findings(sessions, findings) or len(outdated) < BATCH:
             break

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AppResources, DbSession, DoctorActor, Now, Public
+from app.core.dependencies import AppResources, DbSession, DoctorActor, Now, Public, SearchTime
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
 from app.repositories.profile_changes import Standing, get_standing
@@ -35,6 +35,7 @@ async def list_doctors(
     response: Response,
     session: DbSession,
     resources: AppResources,
+    search_time: SearchTime,
     tasks: BackgroundTasks,
     now: Now,
     _: Public,
@@ -50,7 +51,7 @@ async def list_doctors(
         limit=query.limit + 1,
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
-    starts, findings = await find_next_starts(session, resources.search_time(), [doctor.id for doctor in page], now)
+    starts, findings = await find_next_starts(session, search_time, [doctor.id for doctor in page], now)
     keep_after_answer(tasks, resources.sessions, findings)
     return [wire.ListedDoctor(**asdict(doctor), next_available=starts.get(doctor.id)) for doctor in page]
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from app.core.dependencies import AppResources, DbSession, Now, Viewer
+from app.core.dependencies import AppResources, DbSession, Now, SearchTime, Viewer
 from app.core.errors import DomainError
 from app.db.session import Sessions
 from app.repositories.bounds import Finding
@@ -50,6 +50,7 @@ async def search_slots(
     response: Response,
     session: DbSession,
     resources: AppResources,
+    search_time: SearchTime,
     tasks: BackgroundTasks,
     now: Now,
     viewer: Viewer,
@@ -66,7 +67,7 @@ async def search_slots(
     after = read_cursor(query.cursor, PLACE)
     found = await search.search_slots(
         session,
-        resources.search_time(),
+        search_time,
         Criteria(
             specialty=query.specialty,
             language=query.language,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import BackgroundTasks, Response
 from pydantic import BaseModel
 
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import DbSession, Now, SearchTime
 from app.core.errors import DomainError
 from app.core.text import search_key
 from app.repositories import doctors
@@ -67,7 +67,9 @@ class Search(BaseModel):
 
 
 @router.get("/")
-async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: BackgroundTasks) -> Response:
+async def search_slots(
+    page: PublicPage, session: DbSession, search_time: SearchTime, now: Now, tasks: BackgroundTasks
+) -> Response:
     """The earliest visits that fit."""
     form = Form(dict(page.request.query_params))
     await find_zones_in_play(page, session)
@@ -82,7 +84,7 @@ async def search_slots(page: PublicPage, session: DbSession, now: Now, tasks: Ba
         after = read_cursor(wanted.after, PLACE)
         found = await search.search_slots(
             session,
-            page.resources.search_time(),
+            search_time,
             Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
             wish=Wish(page.zone, wanted.hours, wanted.day, page.zones_in_play) if wanted.part or wanted.day else None,
             start=None,

@@ -33,7 +33,7 @@ async def test_others_get_the_processor_after_each_slice() -> None:
         work(computing.SLICE)
         done.append(number)
 
-    computation = Computation(Processor())
+    computation = Computation(Processor(), "a client")
     task = asyncio.create_task(computation.run([lambda number=number: step(number) for number in range(10)]))  # type: ignore[misc] # a default of a lambda has no type
     assert await count_turns(task) >= 10
     assert done == list(range(10))
@@ -49,10 +49,43 @@ async def test_computations_take_turns_and_one_runs_at_a_time() -> None:
             work(computing.SLICE)
             order.append(name)
 
-        await Computation(processor).run([step] * 4)
+        await Computation(processor, "a client").run([step] * 4)
 
     await asyncio.gather(*(compute(name) for name in "abc"))
     assert order == list("abc") * 4
+
+
+async def test_one_slice_at_most_runs_between_two_steps_of_another_request() -> None:
+    processor = Processor()
+    slices = 0
+
+    def step() -> None:
+        nonlocal slices
+        work(computing.SLICE)
+        slices += 1
+
+    tasks = [asyncio.create_task(Computation(processor, str(number)).run([step] * 4)) for number in range(20)]
+    while not all(task.done() for task in tasks):
+        before = slices
+        await asyncio.sleep(0)
+        assert slices - before <= 1
+    assert slices == 80
+
+
+async def test_many_computations_of_one_client_delay_another_client_by_few_slices() -> None:
+    processor = Processor()
+    order: list[str] = []
+
+    async def compute(client: str) -> None:
+        def step() -> None:
+            work(computing.SLICE)
+            order.append(client)
+
+        await Computation(processor, client).run([step] * 4)
+
+    await asyncio.gather(*(compute("busy client") for _ in range(20)), compute("other client"))
+    last = len(order) - order[::-1].index("other client")
+    assert order[:last].count("busy client") <= 2 * 5
 
 
 async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
@@ -62,7 +95,7 @@ async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
         work(computing.SLICE)
         done.append(1)
 
-    computation = Computation(Processor(), 4 * computing.SLICE)
+    computation = Computation(Processor(), "a client", 4 * computing.SLICE)
     await computation.run([step] * 100)
     assert computation.is_over
     assert 1 <= len(done) <= 4
@@ -72,7 +105,7 @@ async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
 
 async def test_short_computations_are_not_interrupted() -> None:
     steps: list[int] = []
-    task = asyncio.create_task(Computation(Processor()).run([lambda: steps.append(1)] * 3))
+    task = asyncio.create_task(Computation(Processor(), "a client").run([lambda: steps.append(1)] * 3))
     await asyncio.sleep(0)
     assert task.done()
     assert len(steps) == 3
@@ -81,10 +114,10 @@ async def test_short_computations_are_not_interrupted() -> None:
 async def test_a_turn_that_does_not_come_in_time_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
     processor = Processor()
-    async with processor.turn:
+    async with processor.take_turn("another client"):
         with pytest.raises(DomainError, match="busy"):
-            await Computation(processor).run([lambda: None])
-    await Computation(processor).run([lambda: None])
+            await Computation(processor, "a client").run([lambda: None])
+    await Computation(processor, "a client").run([lambda: None])
 
 
 async def test_a_step_that_fails_gives_the_turn_back() -> None:
@@ -93,5 +126,5 @@ async def test_a_step_that_fails_gives_the_turn_back() -> None:
 
     processor = Processor()
     with pytest.raises(LookupError):
-        await Computation(processor).run([fail])
-    await Computation(processor).run([lambda: None])
+        await Computation(processor, "a client").run([fail])
+    await Computation(processor, "a client").run([lambda: None])

@@ -58,7 +58,7 @@ async def test_the_statements_of_a_search_are_planned_once(sessions: Sessions) -
         for _ in range(3):
             found = await search.search_slots(
                 session,
-                Computation(Processor()),
+                Computation(Processor(), "a test"),
                 Criteria(),
                 wish=None,
                 start=None,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import httpx2
 
+from app.core.computing import Computation
 from app.core.dependencies import Resources
 from app.repositories.offers import Criteria
 from app.scheduling.hours import WEEKDAYS
@@ -130,7 +131,7 @@ async def search_on_own_clocks(world: "World", viewer: Person | None, query: Que
         async with world.resources.sessions.read() as session:
             found = await service.search_slots(
                 session,
-                world.resources.search_time(),
+                Computation(world.resources.processor, "a test"),
                 Criteria(specialty=query.specialty, language=query.language),
                 wish=service.Wish(None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]),
                 start=query.first,
