@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, get_timezone_location
+from babel.dates import format_date, format_time, get_timezone_location
 
 from app.core.text import isolate
 from app.scheduling.intervals import to_instant
@@ -113,11 +113,16 @@ class Words:
         return self._format(day, "EEE")
 
     def clock(self, moment: datetime, zone: ZoneInfo) -> str:
-        """10:30, on the clock of a zone; with the name of its time where that is not clear."""
+        """10:30 or 10:30 AM, on the clock of a zone; with the name of its time where that is not clear."""
         shown = moment.astimezone(zone)
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
         is_named = is_shown_twice or zone is NAMED_UTC
-        return f"{shown:%H:%M} {shown.tzname()}" if is_named else f"{shown:%H:%M}"
+        time_of_day = self.time_of_day(shown.hour * 60 + shown.minute)
+        return f"{time_of_day} {shown.tzname()}" if is_named else time_of_day
+
+    def time_of_day(self, minutes: int) -> str:
+        """10:30 for 630 minutes after midnight, or 10:30 AM where the country writes it so (CLDR)."""
+        return _format_time(minutes, str(self.locale))
 
     def moment(self, moment: datetime, zone: ZoneInfo, place: str | None = None) -> str:
         """Tuesday 8 December, 10:30; with the ``place`` of the clock if one is given."""
@@ -225,6 +230,12 @@ class Words:
 
     def _format(self, day: date, pattern: str) -> str:
         return _format_date(day, pattern, str(self.locale))
+
+
+@lru_cache(5000)
+def _format_time(minutes: int, locale: str) -> str:
+    hours, minutes = divmod(minutes, 60)
+    return format_time(time(hours % 24, minutes), "short", locale=locale)
 
 
 @lru_cache(2000)  # a week of times says the same seven days hundreds of times

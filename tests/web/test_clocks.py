@@ -31,9 +31,12 @@ async def open_everywhere(join: Join) -> dict[str, Person]:
 
 
 def clocks_shown(page: httpx2.Response) -> set[str]:
-    """The times on the buttons."""
+    """The times on the buttons, as 24-hour times."""
     assert page.status_code == 200
-    return set(re.findall(r'name="start" value="[^"]+"[^>]*>(\d\d:\d\d)', page.text))
+    found = re.findall(r'name="start" value="[^"]+"[^>]*>(\d\d?):(\d\d)(?:\s([AP]M))?', page.text)
+    return {
+        f"{int(hour) % 12 + 12 * (half == 'PM') if half else int(hour):02}:{minute}" for hour, minute, half in found
+    }
 
 
 @pytest.mark.parametrize("browser", BROWSERS)
@@ -86,9 +89,9 @@ async def test_a_clinic_in_one_zone_is_not_told_of_clocks(client: httpx2.AsyncCl
 
 NINE_IN_NEW_YORK = "2026-12-08T14:00:00Z"
 NAMED = {
-    "en": "Tuesday 8 December, 09:00\u201309:30 (New York time), 30 minutes, with Dr York",
+    "en": "Tuesday 8 December, 9:00 AM\u20139:30 AM (New York time), 30 minutes, with Dr York",
     "de": "Dienstag, 8. Dezember, 09:00\u201309:30 Uhr (New York), 30 Minuten, bei Dr York",
-    "es": "martes 8 de diciembre, 09:00\u201309:30 (hora de Nueva York), 30 minutos, con Dr York",
+    "es": "martes 8 de diciembre, 9:00\u20139:30 (hora de Nueva York), 30 minutos, con Dr York",
 }
 
 
@@ -127,14 +130,14 @@ async def test_the_clock_is_named_wherever_clocks_differ(
         page = text_of(await client.get(visit + path))
         assert sentence in page, path
         # Every time on these pages that is not on a button has its clock.
-        assert not re.search(rf"8[^,]*, \d\d:\d\d(?!.{{0,20}}{place})", page), path
+        assert not re.search(rf"8[^,]*, \d\d?:\d\d(?!.{{0,25}}{place})", page), path
     rival = await join("patient")
     await rival.book(doctors["York"], "2026-12-08T14:30:00Z")
     taken = await forms.send("/visit/pick", on="/my/account", doctor=doctors["York"].id, start="2026-12-08T14:30:00Z")
     assert taken.status_code == 409
     assert place in text_of(taken)
     [event] = Calendar.from_ical((await client.get(f"{visit}/calendar.ics")).text).walk("VEVENT")
-    assert event["DESCRIPTION"] == sentence
+    assert " ".join(event["DESCRIPTION"].split()) == sentence
     await patient.book(doctors["Sid"], "2026-12-09T22:00:00Z")
     listed = text_of(await client.get("/my/appointments"))
     assert place in listed
@@ -211,3 +214,28 @@ async def test_an_administrator_reads_whose_clock_a_visit_is_on(
 )
 def test_a_span_of_days_says_each_year_once(language: str, first: date, last: date, expected: str) -> None:
     assert Words(Locale(language), date(2026, 12, 1)).days(first, last) == expected
+
+
+@pytest.mark.parametrize(
+    ("browser", "shown"),
+    [
+        ("en-US", "2:30 PM"),
+        ("en-AU", "2:30 pm"),
+        ("en-GB", "14:30"),
+        ("en", "14:30"),
+        ("de-DE", "14:30"),
+        ("es-ES", "14:30"),
+        ("es-MX", "2:30 p.m."),
+    ],
+)
+async def test_times_are_written_as_in_the_country_of_the_reader(
+    client: httpx2.AsyncClient, join: Join, forms: Forms, browser: str, shown: str
+) -> None:
+    doctor = await join("doctor", name="Dr York")
+    await doctor.plan(tuesday=[["14:30", "15:00"]])
+    await doctor.plan(monday=[["14:30", "15:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
+    client.headers["Accept-Language"] = browser
+    for path in ("/", f"/with/{doctor.id}"):
+        assert shown in text_of(await client.get(path)), path
+    await forms.sign_in(doctor)
+    assert shown in text_of(await client.get("/practice/hours"))
