@@ -35,17 +35,15 @@ class Standing:
     change: ProfileChangeRecord | None
 
 
+_CHANGE = (
+    ProfileChange.id,
+    ProfileChange.doctor_id,
+    ProfileChange.name,
+    ProfileChange.specialty,
+    ProfileChange.requested_at,
+)
 _STANDING = (
-    select(
-        User.name,
-        Doctor.specialty,
-        Doctor.approved_at,
-        ProfileChange.id,
-        ProfileChange.doctor_id,
-        ProfileChange.name,
-        ProfileChange.specialty,
-        ProfileChange.requested_at,
-    )
+    select(User.name, Doctor.specialty, Doctor.approved_at, *_CHANGE)
     .join(Doctor, Doctor.id == User.id)
     .outerjoin(ProfileChange, ProfileChange.doctor_id == Doctor.id)
 )
@@ -80,9 +78,10 @@ async def replace_change(
     await upsert(session, ProfileChange, values, changes=values, returning=ProfileChange.id)
 
 
-async def delete_change(session: Session, doctor_id: UUID, change_id: UUID | None = None) -> bool:
-    """Ends a doctor's wait, if it is for the change with this id; says whether it was."""
+async def delete_change(session: Session, doctor_id: UUID, change_id: UUID | None = None) -> ProfileChangeRecord | None:
+    """Ends a doctor's wait, if it is for the change with this id; returns the change that they waited for."""
     ended = delete(ProfileChange).where(ProfileChange.doctor_id == doctor_id)
     if change_id is not None:
         ended = ended.where(ProfileChange.id == change_id)
-    return await session.scalar(ended.returning(ProfileChange.id)) is not None
+    row = (await session.execute(ended.returning(*_CHANGE))).one_or_none()
+    return ProfileChangeRecord(*row) if row else None

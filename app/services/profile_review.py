@@ -49,11 +49,11 @@ async def rename_doctor(session: Session, doctor_id: UUID, name: str, *, instead
 
 async def accept_change(session: Session, doctor_id: UUID, change_id: UUID) -> AccountRecord:
     """Shows patients the name and specialty that a doctor wants; ``not_found`` if it is not what they want any more."""
-    change = (await profile_changes.get_standing(session, doctor_id)).change
-    if change is None or change.id != change_id:
+    if (await profile_changes.get_standing(session, doctor_id)).change is None:
         raise DomainError("not_found")
     await doctors.begin_rule_change(session, doctor_id)
-    if not await profile_changes.delete_change(session, doctor_id, change_id):
+    change = await profile_changes.delete_change(session, doctor_id, change_id)
+    if change is None:
         raise DomainError("not_found")
     await rename_doctor(session, doctor_id, change.name)
     await doctors.update_doctor(session, doctor_id, {"specialty": change.specialty})

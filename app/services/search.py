@@ -236,6 +236,4 @@ def _windows(wish: Wish | None, span: Interval) -> tuple[Sequence[Interval], Own
 def _windows_of(wish: Wish, zone: ZoneInfo, span: Interval) -> Sequence[Interval]:
     if wish.first_day:
         span = max(span[0], day_span(wish.first_day, zone)[0]), span[1]
-    if span[0] >= span[1]:
-        return []
     return [span] if wish.hours is None else when_shown(wish.hours, zone, span)

@@ -162,8 +162,7 @@ async def finish_log_in(
             transactions, settings, credentials, None, tried, client, pending.email, otp, now, submission
         )
     except DomainError as error:
-        if error.kind is Kind.UNAUTHENTICATED:
-            await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        await _record_failure(transactions, replace(tried, outcome=error.code), now)
         raise
 
 

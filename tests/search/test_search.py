@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
+from app.db.session import Sessions
 from tests.conftest import Join, SetClock
 from tests.people import Person, next_page, problem
 from tests.search.asking import answer, find, names, open_doctor
@@ -304,3 +306,27 @@ async def test_doctors_are_listed_by_language_and_by_the_kind_of_their_visits(
 ) -> None:
     listed = await client.get("/doctors", params=query)
     assert [each["name"] for each in listed.json()] == expected
+
+
+async def test_a_doctor_whose_time_zone_is_not_known_here_is_left_out(
+    client: httpx2.AsyncClient, join: Join, sessions: Sessions
+) -> None:
+    lost = await open_doctor(join, "Dr Lost")
+    await open_doctor(join, "Dr Found")
+    async with sessions.write() as session:
+        await session.execute(
+            text(
+                "UPDATE doctors SET time_zone = 'Mars/Olympus' WHERE id = (SELECT id FROM users WHERE email = :email)"
+            ),
+            {"email": lost.email},
+        )
+    assert await names(client) == {"Dr Found"}
+
+
+async def test_nothing_is_found_from_a_day_on_that_is_further_ahead_than_visits_are_offered(
+    client: httpx2.AsyncClient, join: Join
+) -> None:
+    await open_doctor(join, "Dr A")
+    page = await client.get("/", params={"day": "2030-01-01"})
+    assert page.status_code == 200
+    assert 'name="start"' not in page.text

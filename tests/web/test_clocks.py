@@ -137,7 +137,7 @@ async def test_the_clock_is_named_wherever_clocks_differ(
     assert taken.status_code == 409
     assert place in text_of(taken)
     [event] = Calendar.from_ical((await client.get(f"{visit}/calendar.ics")).text).walk("VEVENT")
-    assert " ".join(event["DESCRIPTION"].split()) == sentence
+    assert " ".join(str(event["DESCRIPTION"]).split()) == sentence
     await patient.book(doctors["Sid"], "2026-12-09T22:00:00Z")
     listed = text_of(await client.get("/my/appointments"))
     assert place in listed
