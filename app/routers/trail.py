@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
@@ -113,10 +114,13 @@ async def open_trail(request: Request) -> RequestTrail:
     async def record(response: Response) -> None:
         session, now = request.state.session, request.state.now
         replayed = "Idempotency-Replayed" in response.headers
+        changes_nothing = replayed or request.method in _SAFE_METHODS
+        if changes_nothing and HTTPStatus(response.status_code).is_redirection:
+            return  # nothing was shown either
         if replayed:
             trail.read_answer(json.loads(bytes(response.body)))
         looks = list(trail.looks())
-        if replayed or request.method in _SAFE_METHODS:
+        if changes_nothing:
             looks += trail.events()
         else:
             await audit.record(session, *trail.events(), now=now)

@@ -22,11 +22,12 @@ from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import booking, lifecycle
 from app.web.clocks import find_zones_in_play
 from app.web.drafts import restore
-from app.web.forms import Form, Once, SentForm, refuse
+from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
 from app.web.lists import MOST_LISTED, cut_list
 from app.web.pages import SignedInPage
 from app.web.practices import list_times
 from app.web.routes import page_router
+from app.web.sentences import explain
 from app.web.slots import Slot
 from app.web.visitors import PatientPage
 
@@ -108,8 +109,10 @@ async def get_calendar_file(appointment_id: UUID, page: PatientPage, session: Db
 async def show_cancelling(
     appointment_id: UUID, page: PatientPage, session: DbSession, now: Now, trail: Trail
 ) -> Response:
-    """Asks why."""
+    """Asks why; leads to the visit if its outcome is known or it is over."""
     visit = await _get(page, session, appointment_id, trail)
+    if not _lies_ahead(visit, now):
+        return page.redirect(f"/my/appointments/{visit.id}")
     form = restore(page)
     return page.render("cancel.html", **_shown(page, visit, now), form=form)
 
@@ -131,6 +134,8 @@ async def cancel_appointment_with_reason(
             now=now,
         )
     except DomainError as error:
+        if not _lies_ahead(visit, now):
+            raise _lead_to_visit(page, visit, error) from error
         raise refuse(page, "cancel.html", form, error, shown_by=show_cancelling, **_shown(page, visit, now)) from error
     return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is cancelled."))
 
@@ -145,9 +150,12 @@ async def show_moving(
     week: LocalDate | None = None,
     start: Annotated[Instant | None, Query()] = None,
 ) -> Response:
-    """The doctor's other times; with one of them, asks whether it is the one."""
+    """The doctor's other times; with one of them, asks whether it is the one.
+
+    Leads to the visit if its outcome is known, if it is over, or if the doctor takes no bookings.
+    """
     visit = await _get(page, session, appointment_id, trail)
-    if not visit.doctor_is_listed:
+    if not (visit.doctor_is_listed and _lies_ahead(visit, now)):
         return page.redirect(f"/my/appointments/{visit.id}")
     if start is not None:
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
@@ -175,6 +183,8 @@ async def reschedule_appointment(
             now=now,
         )
     except DomainError as error:
+        if not _lies_ahead(visit, now):
+            raise _lead_to_visit(page, visit, error) from error
         slot = _moved(visit, typed.start)
         raise refuse(
             page, "move_confirm.html", form, error, shown_by=show_moving, **_shown(page, visit, now), slot=slot
@@ -205,6 +215,12 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
         "changeable_until": visit.start_time - cutoff,
         "is_upcoming": visit.status.is_active and visit.start_time > now,
     }
+
+
+def _lead_to_visit(page: SignedInPage, visit: AppointmentRecord, error: DomainError) -> RefusedForm:
+    """To be raised where nothing can be done with the visit any more: its page shows how it is now."""
+    told = explain(page.words, "wrong_status")
+    return RefusedForm(page.redirect(f"/my/appointments/{visit.id}", told, "note"), error)
 
 
 def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:

@@ -129,7 +129,7 @@ async def answer_once(
     request_hash = sha256(said).hexdigest()
     answer = await idempotency.reserve_key(session, caller.id, f"form {key}", request_hash, request.state.now)
     if answer:
-        raise Replay(RedirectResponse(answer.body, answer.status, HEADERS))
+        raise Replay(RedirectResponse(answer.body, answer.status, {**HEADERS, "Idempotency-Replayed": "true"}))
     request.state.before_commit.append(partial(_keep, session, caller.id, f"form {key}"))
 
 

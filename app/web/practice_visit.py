@@ -20,12 +20,13 @@ from app.scheduling.zones import day_of, day_span
 from app.schemas.fields import Body, Instant, Note
 from app.services import booking, lifecycle, offers
 from app.web.drafts import restore
-from app.web.forms import Form, Once, SentForm, refuse
+from app.web.forms import Form, Once, RefusedForm, SentForm, refuse
 from app.web.languages import N_
 from app.web.pages import SignedInPage
 from app.web.practice_calendar import STATUSES, Day, day_page, possible_actions
 from app.web.practices import MOST_TIMES
 from app.web.routes import page_router
+from app.web.sentences import explain
 from app.web.slots import DAYS, lay_out
 from app.web.visitors import DoctorPage
 
@@ -143,8 +144,10 @@ async def cancel_appointment(
 async def show_free_times(
     page: DoctorPage, appointment_id: UUID, session: DbSession, now: Now, trail: Trail, day: Day = None
 ) -> Response:
-    """The times to which it can be moved, in the seven days from one on."""
+    """The times to which it can be moved, in the seven days from one on; leads to a visit that cannot be moved."""
     visit = await _get_visit(page, appointment_id, session, trail)
+    if Action.RESCHEDULE not in possible_actions(visit, now):
+        return page.redirect(f"/practice/visits/{visit.id}")
     return page.render("practice_move.html", form=Form(), **await _list_times(session, visit, day, now))
 
 
@@ -175,6 +178,9 @@ async def reschedule_appointment(
             now=now,
         )
     except DomainError as error:
+        if Action.RESCHEDULE not in possible_actions(visit, now):
+            told = explain(page.words, "wrong_status")
+            raise RefusedForm(page.redirect(f"/practice/visits/{visit.id}", told, "note"), error) from error
         raise refuse(page, "practice_move.html", form, error, shown_by=show_free_times, **content) from error
     told = page.gettext(
         "Moved: %(patient)s comes on %(moment)s.",

@@ -123,6 +123,21 @@ async def test_the_glass_is_broken_for_a_reason_and_for_a_while(
     assert (await office.client.get(visits)).headers["location"] == asks
 
 
+async def test_what_only_leads_elsewhere_is_not_recorded(office: Forms, admin: Person, patient: Person) -> None:
+    answer = await office.client.get(f"/office/users/{patient.id}/visits")
+    assert answer.headers["location"] == f"/office/users/{patient.id}?act=break-glass"
+    assert await recorded(admin, "list_visits_behind_glass") == []
+    answer = await office.client.get(f"/office/users/{patient.id}/profile-change")
+    assert answer.status_code == 404
+    assert [outcome for _, outcome, _ in await recorded(admin, "show_profile_change")] == ["not_found"]
+    for _ in range(2):
+        done = await office.send(
+            f"/office/users/{patient.id}/suspend", f"/office/users/{patient.id}?act=suspend", reason=WHY, form_key="k"
+        )
+        assert done.status_code == 303
+    assert await recorded(admin, "suspend_user") == [(patient.id, "ok", WHY)], "sent twice, done once"
+
+
 async def test_the_trail_names_staff_and_only_the_patient_who_is_asked_for(
     office: Forms, admin: Person, doctor: Person, patient: Person, join: Join, clock: SetClock
 ) -> None:
