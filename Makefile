@@ -2,6 +2,7 @@
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 STAMP := .venv/.installed
+PORT ?= 8000
 # Older pips hold a package with an extra for another one than the package, and would look for its newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
@@ -21,8 +22,8 @@ $(STAMP): requirements.txt .python-version | $(filter .tools/bin/uv,$(UV))
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
 	@touch $@
 
-run: $(STAMP) ## Start the API on http://localhost:8000 (SQLite unless DATABASE_URL says otherwise)
-	$(BIN)/uvicorn app.main:app --http app.edge.protocol:BoundedProtocol --reload --reload-dir app --no-proxy-headers --timeout-graceful-shutdown 8
+run: $(STAMP) ## Start the pages and the API on http://localhost:8000 (another PORT=8801; SQLite unless DATABASE_URL says otherwise)
+	$(BIN)/uvicorn app.main:app --http app.edge.protocol:BoundedProtocol --port $(PORT) --reload --reload-dir app --no-proxy-headers --timeout-graceful-shutdown 8
 
 demo: $(STAMP) ## Fill the database with a believable clinic and print log-ins to try
 	$(BIN)/python -m app.cli demo

@@ -20,7 +20,7 @@ from app.core.chain import Head, chain_key
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.core.security import Passwords
-from app.core.settings import Settings
+from app.core.settings import InvalidSettingsError, Settings, read_settings
 from app.db.engine import create_engine
 from app.db.grants import NoRolesError, grant_access
 from app.db.schema import UnavailableDatabaseError, UnknownSchemaError, ensure_newest, newest_revision, upgrade
@@ -35,6 +35,7 @@ from app.services.time_zones import OlderTimeZonesError, register_release
 LONGEST_MIGRATION = 3600  # seconds
 PROGRESS = 100_000  # events
 _REFUSALS = (
+    InvalidSettingsError,
     UnavailableDatabaseError,
     UnknownSchemaError,
     OlderTimeZonesError,
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit status is 0 if it did what it was asked for."""
     options = _parser().parse_args(arguments)
     try:
-        asyncio.run(options.command(Settings(), options))
+        asyncio.run(options.command(read_settings(), options))
     except DomainError as error:
         reasons = [f"{each.field} {each.message}" for each in error.errors] or [str(error.__cause__ or "")]
         print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)

@@ -9,10 +9,9 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.core.errors import invalid_field
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords
-from app.core.settings import Settings
+from app.core.settings import InvalidSettingsError, Settings
 from app.core.text import search_key
 from app.db.session import Session, Sessions
 from app.demo_calendar import OPENED, make_calendar
@@ -34,10 +33,10 @@ async def fill(sessions: Sessions, settings: Settings, now: datetime) -> None:
 
     Patients come from two weeks before ``now`` to four weeks after. A doctor comes with her whole calendar in one
     transaction, after all patients: a run that was interrupted is finished by the next, and a finished clinic is
-    left as it is. Refused in production (``invalid_request``), because everybody knows the password.
+    left as it is. ``InvalidSettingsError`` in production, because everybody knows the password.
     """
     if settings.environment == "production":
-        raise invalid_field("ENVIRONMENT", "must not be production: everybody knows the password of the demo")
+        raise InvalidSettingsError("ENVIRONMENT must not be production: everybody knows the password of the demo")
     if missing := [doctor for doctor in DOCTORS if await _find(sessions, doctor.name) is None]:
         passwords = Passwords(settings)
         try:

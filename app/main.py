@@ -17,7 +17,7 @@ from app.core.dependencies import Resources
 from app.core.limits import Limits
 from app.core.logging import logging_to
 from app.core.security import Passwords
-from app.core.settings import Settings
+from app.core.settings import InvalidSettingsError, Settings, read_settings
 from app.db.engine import create_engine
 from app.db.schema import ensure_newest
 from app.db.session import Sessions
@@ -107,7 +107,7 @@ def create_app(
     settings: Settings | None = None, *, clock: Clock = system_clock.now, mailer: Mailer = print_mail
 ) -> FastAPI:
     """The application; it connects, and migrates an SQLite database, when it starts, and not before."""
-    settings = settings or Settings()
+    settings = settings or read_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
@@ -142,6 +142,11 @@ def create_app(
                 app.state.resources = resources
                 if settings.environment == "production":
                     warn_unless_bounded()
+                    if mailer is print_mail:
+                        log.warning(
+                            "messages are written to the console and sent to nobody: without this server's log, "
+                            "addresses cannot be confirmed and passwords cannot be reset"
+                        )
                 yield {"connections": Connections(settings)}
 
     app = FastAPI(
@@ -223,4 +228,7 @@ DESCRIPTION = """
 - `503` means that nothing was changed and the same request may succeed after `Retry-After` seconds.
 """
 
-app = create_app()
+try:
+    app = create_app()
+except InvalidSettingsError as error:
+    sys.exit(str(error))

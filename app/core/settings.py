@@ -1,10 +1,11 @@
 """The settings, from the environment or a ``.env`` file; docs/running.md describes each."""
 
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -212,27 +213,48 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
-        if self.environment == "production":
-            _refuse_weak("SECRET_KEY", self.secret_key, SHORTEST_SECRET)
-            if self.audit_key:
-                _refuse_weak("AUDIT_KEY", self.audit_key, SHORTEST_SECRET)
-            if self.metrics_token:
-                _refuse_weak("METRICS_TOKEN", self.metrics_token, SHORTEST_TOKEN)
-            if wide := [text for text in self.proxies if _is_too_wide(ip_network(text))]:
-                raise ValueError(
-                    f"TRUSTED_PROXIES={wide[0]} would let nearly everybody choose the address that is limited and "
-                    "recorded; name the addresses of your proxies"
-                )
-            if make_url(self.database_url).password == COMPOSE_PASSWORD:
-                raise ValueError(
-                    "DATABASE_URL has the password of docker-compose.yml, which everybody knows; choose another one, "
-                    "and set POSTGRES_PASSWORD to it before the database is started for the first time"
-                )
-            if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
-                raise ValueError(
-                    f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
-                )
+        if self.environment == "production" and (unsafe := list(self._find_unsafe())):
+            raise ValueError("\n".join(unsafe))
         return self
+
+    def _find_unsafe(self) -> Iterator[str]:
+        """What production refuses, a sentence for each setting."""
+        yield from _find_weakness("SECRET_KEY", self.secret_key, SHORTEST_SECRET)
+        if self.audit_key:
+            yield from _find_weakness("AUDIT_KEY", self.audit_key, SHORTEST_SECRET)
+        if self.metrics_token:
+            yield from _find_weakness("METRICS_TOKEN", self.metrics_token, SHORTEST_TOKEN)
+        if wide := [text for text in self.proxies if _is_too_wide(ip_network(text))]:
+            yield (
+                f"TRUSTED_PROXIES={wide[0]} would let nearly everybody choose the address that is limited and "
+                "recorded; name the addresses of your proxies"
+            )
+        if make_url(self.database_url).password == COMPOSE_PASSWORD:
+            yield (
+                "DATABASE_URL has the password of docker-compose.yml, which everybody knows; choose another one, "
+                "and set POSTGRES_PASSWORD to it before the database is started for the first time"
+            )
+        if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
+            yield f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
+
+
+class InvalidSettingsError(Exception):
+    """The settings cannot be used; says why, in a line for each reason."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("\n  ".join(["These settings cannot be used:", *reasons]))
+
+
+def read_settings() -> Settings:
+    """The settings from the environment or a ``.env`` file. ``InvalidSettingsError``."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        reasons: list[str] = []
+        for each in error.errors(include_input=False, include_url=False):
+            setting = "".join(f"{part}: ".upper() for part in each["loc"])
+            reasons += [f"{setting}{line}" for line in each["msg"].removeprefix("Value error, ").splitlines()]
+        raise InvalidSettingsError(*reasons) from None
 
 
 class _EnvironmentVariable(EnvSettingsSource):
@@ -253,16 +275,16 @@ def _environment_of(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name == "environment"}
 
 
-def _refuse_weak(name: str, value: SecretStr, shortest: int) -> None:
-    """Raises ``ValueError`` for a secret that everybody knows, or that could be guessed."""
+def _find_weakness(name: str, value: SecretStr, shortest: int) -> Iterator[str]:
+    """What is wrong with a secret that everybody knows, or that could be guessed."""
     secret = value.get_secret_value().strip()
     hint = "try: openssl rand -hex 32"
     if DEVELOPMENT_SECRET in secret.lower():
-        raise ValueError(f"{name} must be set in production, and must not be the one for development; {hint}")
-    if len(secret.encode()) < shortest:
-        raise ValueError(f"{name} must have at least {shortest} bytes; {hint}")
-    if len(set(secret)) < (distinct := shortest // 4):
-        raise ValueError(f"{name} must have at least {distinct} different characters; {hint}")
+        yield f"{name} must be set in production, and must not be the one for development; {hint}"
+    elif len(secret.encode()) < shortest:
+        yield f"{name} must have at least {shortest} bytes; {hint}"
+    elif len(set(secret)) < (distinct := shortest // 4):
+        yield f"{name} must have at least {distinct} different characters; {hint}"
 
 
 def _is_too_wide(network: IPv4Network | IPv6Network) -> bool:

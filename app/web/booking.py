@@ -47,6 +47,9 @@ router = page_router()
 PICK = "/visit/pick"
 MOST_OTHERS = 6
 _KIND_GONE = N_("This kind of visit is no longer offered. Choose another one.")
+_BOOKED_BEFORE = N_(
+    "You have already booked this visit, in another tab or with another tap. What you wrote now was not added."
+)
 _NEAR = timedelta(days=3)
 _SEARCHED = timedelta(days=14)
 
@@ -192,7 +195,7 @@ async def book_appointment(
             now=now,
         )
     except DomainError as error:
-        raise await _taken(page, session, pick, error, now, reason=form.value("reason")) from error
+        raise await _taken(page, session, pick, error, now, reason=typed.reason or "") from error
     trail.concerns(booked)
     response = page.redirect(f"/visit/done/{booked.id}")
     drop(page, response)
@@ -263,9 +266,17 @@ def _length(doctor: DoctorRecord, kind: VisitTypeRecord | None) -> int:
 
 
 async def _taken(
-    page: SignedInPage, session: DbSession, pick: Pick, error: DomainError, now: datetime, reason: str = ""
+    page: SignedInPage,
+    session: DbSession,
+    pick: Pick,
+    error: DomainError,
+    now: datetime,
+    reason: str | None = None,
 ) -> Exception:
-    """To be raised: why a time cannot be had, and the nearest others. What was typed waits for one of them."""
+    """To be raised: why a time cannot be had, and the nearest others. What was typed waits for one of them.
+
+    ``reason`` is what was typed, ``None`` before the patient was asked for it.
+    """
     if error.code == "doctor_unavailable":
         return RefusedForm(await _show_lost_hold(page, session, pick.doctor), error)
     if error.kind not in {Kind.CONFLICT, Kind.INVALID, Kind.NOT_FOUND}:
@@ -275,9 +286,11 @@ async def _taken(
         return RefusedForm(show_unavailable(page, HTTPStatus.NOT_FOUND), error)
     slot: Slot = content["slot"]
     if own := await _find_own(page, session, pick.doctor, slot, now):
-        response = page.redirect(
-            _visit(own.id), page.gettext("You already have an appointment with this doctor at this time."), "note"
-        )
+        told: str | None = page.gettext("You already have an appointment with this doctor at this time.")
+        if reason is not None and own.start_time == pick.start:
+            is_lost = reason and reason != own.reason
+            told = page.gettext(_BOOKED_BEFORE) if is_lost else None
+        response = page.redirect(_visit(own.id), told, "note")
         drop(page, response)
         return RefusedForm(response, error)
     # Another time would be refused, too.

@@ -175,7 +175,16 @@ async def test_a_database_that_is_not_there(
 async def test_settings_that_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     assert await run("migrate") == 1
-    assert "SECRET_KEY must be set in production" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "These settings cannot be used:"
+    assert said[1].startswith("  SECRET_KEY must be set in production")
+    monkeypatch.setenv("SECRET_KEY", "0123456789abcdef" * 2)
+    assert await run("demo") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "These settings cannot be used:",
+        "  ENVIRONMENT must not be production: everybody knows the password of the demo",
+    ]
     monkeypatch.setenv("ENVIRONMENT", "elsewhere")
     assert await run("migrate") == 1
     assert "ENVIRONMENT: Input should be" in capsys.readouterr().err

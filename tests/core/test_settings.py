@@ -1,9 +1,13 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from app.core.settings import COMPOSE_PASSWORD, DEVELOPMENT_SECRET, Settings
+from app.core.settings import COMPOSE_PASSWORD, DEVELOPMENT_SECRET, InvalidSettingsError, Settings, read_settings
+from tests.servers import ROOT
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -231,3 +235,40 @@ def test_rates_are_taken(rate: str) -> None:
 def test_what_is_no_rate_is_refused(rate: str, which: str) -> None:
     with pytest.raises(ValidationError, match="is no rate; write 60/minute"):
         settings(**{which: rate})
+
+
+def test_each_setting_that_cannot_be_used_has_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    for name, value in {"ENVIRONMENT": "production", "SECRET_KEY": "tell-no-one", "AUDIT_KEY": "hidden"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettingsError) as refused:
+        read_settings()
+    assert [line.split(" must ")[0] for line in str(refused.value).splitlines()] == [
+        "These settings cannot be used:",
+        "  SECRET_KEY",
+        "  AUDIT_KEY",
+    ]
+    monkeypatch.setenv("MAX_CONNECTIONS", "many-and-more")
+    monkeypatch.setenv("DATABASE_URL", "mysql://me:secret@db/x")
+    with pytest.raises(InvalidSettingsError) as refused:
+        read_settings()
+    said = str(refused.value).splitlines()
+    assert [line.split(":")[0] for line in said[1:]] == ["  DATABASE_URL", "  MAX_CONNECTIONS"]
+    assert not [text for text in ("many-and-more", "secret", "pydantic") if text in str(refused.value)]
+
+
+def test_a_server_with_settings_that_cannot_be_used_ends_without_a_traceback(tmp_path: Path) -> None:
+    server = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "production", "SECRET_KEY": "tell-no-one"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert server.returncode == 1
+    assert server.stderr.splitlines() == [
+        "These settings cannot be used:",
+        "  SECRET_KEY must have at least 32 bytes; try: openssl rand -hex 32",
+    ]

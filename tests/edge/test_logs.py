@@ -187,3 +187,14 @@ async def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
     assert {line["client"] for line in lines if line["event"] == "request"} == {"127.0.0.1"}
     assert lines[-1]["request_id"] == last.headers["x-request-id"]
     assert lines[-1]["operation"] == "list_doctors"
+
+
+async def test_messages_that_are_sent_to_nobody_are_warned_about_in_production(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await start()
+    assert "sent to nobody" not in capfd.readouterr().err
+    await start(
+        environment="production", secret_key="0123456789abcdef" * 2, password_memory_kib=19456, password_passes=2
+    )
+    assert "messages are written to the console and sent to nobody" in capfd.readouterr().err

@@ -42,8 +42,12 @@ async def test_the_same_time_in_another_tab(forms: Forms, patient: Person, asked
 
 async def test_the_same_confirmation_in_another_tab(forms: Forms, patient: Person, asked: dict[str, str]) -> None:
     confirming, visit = await book(forms, patient, asked)
-    again = await forms.send(confirming, on="/my/account", **asked, reason="A mole again")
-    assert (again.status_code, again.headers["Location"]) == (303, visit)
+    for reason, is_told in (("A mole again", True), (" A mole ", False), ("", False)):
+        again = await forms.send(confirming, on="/my/account", **asked, reason=reason)
+        assert (again.status_code, again.headers["Location"]) == (303, visit)
+        shown = (await forms.client.get(visit)).text
+        assert ("What you wrote now was not added." in shown) is is_told
+        assert "You already have an appointment" not in shown
     assert (await patient.get("/appointments")).json()[0]["reason"] == "A mole"
 
 
