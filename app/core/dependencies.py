@@ -300,7 +300,7 @@ async def get_client(request: Request) -> Client:
         str(address or UNKNOWN),
         "".join(character for character in user_agent if character.isprintable()),
         correlation_id.get(),
-        device if is_device(resources.secret, device) else None,
+        device if device and is_device(resources.secret, device) else None,
     )
 
 
