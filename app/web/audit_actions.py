@@ -57,7 +57,7 @@ ACTIONS: Mapping[str, str] = {
     "list_versions": N_("Opened the history of an appointment"),
     "list_visits_behind_glass": N_("Read a patient's visits in an emergency"),
     "list_visits_of_suspended_doctor": N_("Listed the visits of a suspended doctor"),
-    "log_in": N_("Signed in"),
+    "log_in": N_("Sign-in"),
     "logout": N_("Signed out"),
     "me": N_("Opened their account"),
     "no_show": N_("Marked a visit as missed"),

@@ -7,6 +7,7 @@ from fastapi import BackgroundTasks, Response
 
 from app.core.dependencies import DbSession, Hashing, Now, RequestClient
 from app.core.errors import DomainError
+from app.core.permissions import Role
 from app.schemas import accounts as wire
 from app.services import invitations
 from app.web.forms import Form, SentForm, refuse
@@ -28,8 +29,13 @@ class NewDoctor(wire.InvitationAcceptance):
 
 @router.get("/invitation")
 async def show_invitation(page: PublicPage, session: DbSession, now: Now, token: str = "") -> Response:
-    """Asks an invited doctor for what an account needs; nothing is changed yet."""
-    invitation = await invitations.get_invitation(session, token, now)
+    """Asks an invited doctor for what an account needs; leads a doctor who has joined already to their first page."""
+    try:
+        invitation = await invitations.get_invitation(session, token, now)
+    except DomainError:
+        if _has_joined(page):
+            return page.redirect("/start")
+        raise
     country = find_country(page.request.headers.get("Accept-Language", ""))
     form = Form(
         {
@@ -64,11 +70,17 @@ async def accept_invitation(
         )
     except DomainError as error:
         if error.code == "invalid_invitation_token":
+            if _has_joined(page):
+                return page.redirect("/start")
             raise
         content = _content(page, form, form.value("token"))
         raise refuse(page, "invitation.html", form, error, **content) from error
     signing_in = Form({"username": user.email, "password": form.value("password")})
     return await sign_in(page, signing_in, passwords, client, tasks)
+
+
+def _has_joined(page: Page) -> bool:
+    return page.viewer is not None and page.viewer.role is Role.DOCTOR
 
 
 def _content(page: Page, form: Form, token: str) -> Mapping[str, Any]:

@@ -31,6 +31,7 @@ from app.web.languages import N_
 from app.web.pages import Page
 from app.web.routes import page_router
 from app.web.visitors import AdminPage, FreshAdminPage
+from app.web.words import Words
 
 router = page_router()
 
@@ -52,7 +53,8 @@ class Act:
     """Something that is decided about an account, on a page of its own that says what it means."""
 
     button: str
-    meaning: str
+    meaning: str | Mapping[Role, str]
+    """For any account, or for an account of each role."""
     told: str
     """Afterwards."""
     is_grave: bool = False
@@ -60,10 +62,16 @@ class Act:
     once: bool = True
     """Whether it would be recorded twice, with its reason, if it were sent twice."""
 
+    def explain(self, words: Words, role: Role) -> str:
+        """What it means for an account of this role."""
+        return words.gettext(self.meaning if isinstance(self.meaning, str) else self.meaning[role])
+
 
 type ActName = Literal[
     "approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "erase", "break-glass"
 ]
+_REINSTATE = N_("Signing in works again, with the same password as before.")
+_ERASE_ADMIN = N_("An administrator's account cannot be erased. Another administrator can suspend it.")
 ACTS: Mapping[ActName, Act] = {
     "approve": Act(
         N_("Approve"),
@@ -72,16 +80,27 @@ ACTS: Mapping[ActName, Act] = {
     ),
     "suspend": Act(
         N_("Suspend"),
-        N_(
-            "All sessions end at once, and signing in does not work any more. A doctor is no longer listed; what is "
-            "booked stays booked."
-        ),
+        {
+            Role.PATIENT: N_("All sessions end at once, and signing in no longer works. Booked visits stay booked."),
+            Role.DOCTOR: N_(
+                "All sessions end at once, and signing in no longer works. Patients no longer find this doctor. "
+                "Booked visits stay booked; you can then cancel them one by one."
+            ),
+            Role.ADMIN: N_("All sessions end at once, and signing in no longer works."),
+        },
         N_("Suspended. All sessions have ended."),
         is_grave=True,
     ),
     "reinstate": Act(
         N_("Reinstate"),
-        N_("Signing in works again, with the password there was. A doctor who was approved is listed again."),
+        {
+            Role.PATIENT: _REINSTATE,
+            Role.DOCTOR: N_(
+                "Signing in works again, with the same password as before. If the doctor was approved, patients find "
+                "them again."
+            ),
+            Role.ADMIN: _REINSTATE,
+        },
         N_("Reinstated: signing in works again."),
     ),
     "end-sessions": Act(
@@ -105,12 +124,20 @@ ACTS: Mapping[ActName, Act] = {
     ),
     "erase": Act(
         N_("Erase the account"),
-        N_(
-            "This cannot be undone. What goes: the name, the address, the password, sessions, devices and the second "
-            "factor; a doctor's profile, hours and time off; what was written about a patient's visits. A patient's "
-            "upcoming visits are cancelled. What stays: that visits took place, without the name, and the audit trail "
-            "with the reasons that administrators gave."
-        ),
+        {
+            Role.PATIENT: N_(
+                "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
+                "factor and what was written about the patient's visits are deleted. Upcoming visits are cancelled. "
+                "What stays: that visits took place, without the name, and the audit trail with the reasons that "
+                "administrators gave."
+            ),
+            Role.DOCTOR: N_(
+                "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
+                "factor, the profile, hours and time off are deleted. What stays: that visits took place, without the "
+                "doctor's name, and the audit trail with the reasons that administrators gave."
+            ),
+            Role.ADMIN: _ERASE_ADMIN,
+        },
         N_("The account is erased."),
         is_grave=True,
     ),
@@ -211,7 +238,7 @@ async def get_account(
 
 
 async def _decision(session: DbSession, account: AccountRecord, name: ActName, now: datetime) -> Mapping[str, Any]:
-    upcoming = await _count_upcoming(session, account, now) if name == "erase" else 0
+    upcoming = await _count_upcoming(session, account, now) if name in {"erase", "suspend"} else 0
     choices = {"roles": ROLES, "statuses": STATUSES}
     return {"account": account, "name": name, "act": ACTS[name], "upcoming": upcoming, **choices}
 

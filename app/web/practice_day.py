@@ -10,7 +10,6 @@ from pydantic import AwareDatetime, TypeAdapter
 from app.core.dependencies import DbSession, Now
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.availabilities import count_availabilities
-from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import count_visit_types
 from app.routers.paging import read_cursor, write_cursor
 from app.routers.trail import Trail
@@ -18,6 +17,7 @@ from app.scheduling.intervals import from_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor
 from app.services import agenda
+from app.services.agenda import Agenda
 from app.services.clock_changes import list_changed
 from app.services.lifecycle import find_undo_refusal
 from app.web.languages import N_
@@ -64,7 +64,7 @@ async def list_doctors_appointments(
 ) -> Response:
     """A day, today unless another one is named; a crowded one goes on on another page.
 
-    As long as no hours are published, an empty day shows what to set up instead.
+    As long as something that patients need is not set up, a day without visits shows what to set up instead.
     """
     found = await agenda.get_agenda(session, page.actor, day=day, now=now)
     place = read_cursor(after, _PLACE)
@@ -88,10 +88,9 @@ async def list_doctors_appointments(
     # What has no cancelled visits to show has their room.
     entries = fit(rest, _weigh, MAX_DAY_BYTES + (0 if cancelled else MAX_CANCELLED_BYTES))
     trail.concerns(*{each.visit.id: each.visit for each in (*entries, *cancelled, *filter(None, [following]))}.values())
-    is_empty = not (found.open or found.visits)
     return page.render(
         "practice_day.html",
-        set_up_steps=await _list_set_up_steps(session, found.doctor, now) if is_empty else [],
+        set_up_steps=[] if found.visits else await _list_set_up_steps(session, found, now),
         day=shown,
         is_today=is_today,
         before=shown - _A_DAY,
@@ -111,21 +110,22 @@ async def list_doctors_appointments(
     )
 
 
-async def _list_set_up_steps(session: DbSession, doctor: DoctorRecord, now: datetime) -> list[SetUpStep]:
-    """What a doctor who has no hours from now on sets up; nothing for any other."""
-    rules, _ = await count_availabilities(session, doctor.id, now.astimezone(doctor.zone))
-    if rules:
+async def _list_set_up_steps(session: DbSession, found: Agenda, now: datetime) -> list[SetUpStep]:
+    """What a doctor sets up before patients can book; nothing once all that is required is done."""
+    doctor = found.doctor
+    has_zone = doctor.time_zone != "UTC"
+    if has_zone and found.open:
         return []
+    rules, _ = await count_availabilities(session, doctor.id, now.astimezone(doctor.zone))
+    if has_zone and rules:
+        return []
+    kinds = await count_visit_types(session, doctor.id)
+    has_profile = bool(doctor.languages and doctor.bio)
     return [
-        SetUpStep(N_("Time zone"), "/practice/profile#time_zone", doctor.time_zone != "UTC"),
-        SetUpStep(N_("Weekly hours"), "/practice/hours", is_done=False),
-        SetUpStep(
-            N_("Kinds of visits"),
-            "/practice/profile/kinds",
-            await count_visit_types(session, doctor.id) > 0,
-            is_optional=True,
-        ),
-        SetUpStep(N_("What patients see"), "/practice/profile", bool(doctor.specialty and doctor.bio)),
+        SetUpStep(N_("Time zone"), "/practice/profile#time_zone", has_zone),
+        SetUpStep(N_("Weekly hours"), "/practice/hours", rules > 0),
+        SetUpStep(N_("Kinds of visits"), "/practice/profile/kinds", kinds > 0, is_optional=True),
+        SetUpStep(N_("Languages and a few words about you"), "/practice/profile", has_profile, is_optional=True),
     ]
 
 

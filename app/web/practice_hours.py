@@ -1,7 +1,7 @@
 """The doctor's weekly plans: one is edited at a time, as a form with some windows for each day of the week."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from fastapi import Response
 from app.core.dependencies import DbSession, Now
 from app.core.errors import DomainError
 from app.core.versions import content_version
+from app.repositories import doctors
 from app.routers.trail import Trail
 from app.scheduling.hours import MINUTES_OF_DAY, WEEKDAYS, WeeklyHours
 from app.scheduling.plans import PlannedHours
@@ -41,6 +42,7 @@ NAMES: Mapping[str, str] = {
 }
 _MOST_WINDOWS = 12
 _EDGES = "from", "to"
+_HALF = "must have both times or neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,13 @@ async def set_weekly_hours(
         content = _content(page, rows, plans, edited)
         raise refuse(page, "practice_hours.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
+    told = page.gettext("Your hours are changed.")
+    had_hours = any(any(each.hours.values()) for each in plans)
+    if not had_hours and any(typed.hours.values()) and await doctors.find_doctor(session, page.actor.id):
+        told = page.gettext("Your hours are saved. Patients can book you now.")
     changed = (WEEKDAYS[day] for day in _days_of_week(page.words) if list(typed.hours[day]) != list(edited.hours[day]))
     place = next((f"#{name}" for name in changed), "")
-    return tell_affected(page, affected, f"/practice/hours{place}", page.gettext("Your hours are changed."))
+    return tell_affected(page, affected, f"/practice/hours{place}", told)
 
 
 @router.post("/practice/hours/later/{valid_from}/cancel")
@@ -208,6 +214,7 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
     week: dict[str, object] = {name: form.value(name) for name in ("valid_from", "valid_to") if form.value(name)}
     week["replace_later"] = bool(form.value("replace_later"))
     fields: dict[str, str] = {}
+    missing: set[str] = set()
     for weekday in WEEKDAYS:
         windows: list[list[str]] = []
         for number in range(rows[weekday]):
@@ -215,6 +222,7 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
             begin, end = map(form.value, names)
             if not begin and not end:
                 continue
+            missing |= {name for name in names if not form.value(name)}
             place = f"{weekday}.{len(windows)}"
             fields |= {place: names[1], f"{place}.0": names[0], f"{place}.1": names[1]}
             windows.append([begin, "24:00" if end == "00:00" else end])
@@ -222,4 +230,6 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
     try:
         return read_by(wire.NewHours.model_validate, week)
     except DomainError as error:
-        raise of_fields(error, fields) from error
+        found = of_fields(error, fields)
+        errors = tuple(replace(each, message=_HALF) if each.field in missing else each for each in found.errors)
+        raise DomainError(found.code, errors=errors) from error

@@ -103,9 +103,9 @@ _FOR_ROLES = {Role.DOCTOR: _FOR_DOCTORS, Role.ADMIN: _FOR_ADMINISTRATORS}
 
 _OF_FIELDS: Mapping[str, str] = {
     "missing": N_("Fill this in."),
-    "string_too_short": N_("At least %(bound)s characters."),
+    "string_too_short": N_("This has fewer than %(bound)s characters."),
     "string_too_long": N_("At most %(bound)s characters."),
-    "too_short": N_("At least %(bound)s characters."),
+    "too_short": N_("This has fewer than %(bound)s characters."),
     "too_long": N_("At most %(bound)s characters."),
     "greater_than_equal": N_("At least %(bound)s."),
     "less_than_equal": N_("At most %(bound)s."),
@@ -119,6 +119,7 @@ _OF_FIELDS: Mapping[str, str] = {
     "must not contain a bidirectional control character": N_(
         "There is a character in it that cannot be read. Type it again."
     ),
+    "must have both times or neither": N_("Give both times, or leave both empty."),
     "must not overlap the window before": N_("Two windows overlap here. Change one of them."),
     "must not end when it starts; a whole day is 00:00 to 24:00": N_("It must not end when it starts."),
     "must not be in the past": N_("This has passed. Choose a later day."),

@@ -88,7 +88,7 @@ async def test_what_was_typed_stays_but_for_secrets(forms: Forms) -> None:
     assert answer.status_code == 422
     assert 'value="Ann &lt;b&gt;Lee"' in answer.text
     assert "Type an e-mail address, like ann@example.com." in answer.text
-    assert "At least 8 characters." in answer.text
+    assert "This has fewer than 8 characters." in answer.text
     assert 'aria-describedby="email-error"' in answer.text
     assert "short" not in answer.text
 

@@ -55,6 +55,20 @@ async def test_a_doctor_joins_on_pages(
     assert chosen_place(profile) == "Europe/Berlin"
 
 
+async def test_a_used_invitation_leads_the_doctor_to_the_start_page(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person
+) -> None:
+    sent = await invite(admin)
+    assert (await accept(forms, sent)).status_code == 303
+    shown = await client.get(sent["path"])
+    assert (shown.status_code, shown.headers.get("location")) == (303, "/start")
+    again = await forms.send("/invitation", on="/my/account", token=sent["token"], **DOCTOR)
+    assert (again.status_code, again.headers.get("location")) == (303, "/start")
+    await forms.send("/sign-out", on="/my/account")
+    await forms.sign_in(admin)
+    assert (await client.get(sent["path"])).status_code == 422, "an administrator is told that it is used"
+
+
 async def test_looking_at_an_invitation_changes_nothing(client: httpx2.AsyncClient, admin: Person) -> None:
     sent = await invite(admin)
     for _ in range(2):

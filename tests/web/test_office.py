@@ -57,7 +57,7 @@ class TestApproval:
 
         refused = await decide(office, waiting, "approve", reason="Too short")
         assert refused.status_code == 422
-        assert "At least 10 characters." in refused.text
+        assert "This has fewer than 10 characters." in refused.text
         assert ">Too short</textarea>" in refused.text
         done = await decide(office, waiting, "approve", reason=WHY)
         assert (done.status_code, done.headers["location"]) == (303, f"/office/users/{waiting.id}#decide")
@@ -78,6 +78,26 @@ async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person
     assert "Reinstate" in (await office.client.get(f"/office/users/{patient.id}")).text
     assert (await decide(office, patient, "reinstate", reason=WHY)).status_code == 303
     assert (await (await patient.again()).get("/auth/me")).status_code == 200
+
+
+async def test_what_a_decision_means_is_said_for_the_role(
+    office: Forms, admin: Person, doctor: Person, patient: Person
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await patient.book(doctor, "2026-12-08T17:00:00Z")
+
+    async def read(person: Person, act: str) -> str:
+        return (await office.client.get(f"/office/users/{person.id}?act={act}")).text
+
+    for act in ("erase", "suspend", "reinstate"):
+        assert "doctor" not in (await read(patient, act)).partition("<main")[2].partition("</main>")[0]
+        assert "patient&#39;s visits" not in await read(doctor, act)
+    assert "hours and time off" in await read(doctor, "erase")
+    shown = await read(doctor, "suspend")
+    assert "Patients expect this doctor at 1 visit." in shown
+    assert "They stay booked after the suspension." in shown
+    assert "1 visit" not in await read(patient, "suspend")
+    assert "Booked visits" not in await read(admin, "suspend")
 
 
 async def test_nobody_suspends_herself(office: Forms, admin: Person) -> None:
@@ -180,12 +200,15 @@ async def test_the_trail_says_which_account_was_decided_on(
         assert (await decide(office, doctor, act, reason=WHY)).status_code == 303
     await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
     await admin.patch("/auth/me", {"name": "Root"})
-    shown = rows_of((await office.client.get("/office/trail")).text)
+    page = (await office.client.get("/office/trail")).text
+    assert re.search(r">Sign-in</a>\s+<span class=\"badge refused\">Refused", page), "with a gap"
+    assert "Not signed in" in page
+    shown = rows_of(page)
     for said in (
         "Suspended an account Dr Amara Okafor",
         "Lifted the suspension of an account Dr Amara Okafor",
         "Approved a doctor Dr Amara Okafor",
-        "Signed in Refused: wrong address or password Dr Amara Okafor",
+        "Sign-in Refused: wrong address or password Dr Amara Okafor",
         "Changed their own name",
     ):
         assert any(said in row for row in shown), said

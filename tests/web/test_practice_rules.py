@@ -93,6 +93,16 @@ async def save_as_shown(forms: Forms, where: str, **typed: str) -> httpx2.Respon
     return await forms.send(action[1], on=where, **fields_of(shown.text) | typed)
 
 
+async def test_half_a_window_is_marked(doctor: Person, forms: Forms) -> None:
+    assert doctor, "is signed in"
+    typed = {"friday_0_from": "09:00", "friday_0_to": "", "sunday_0_from": "", "sunday_0_to": "17:00"}
+    refused = await forms.send(HOURS, **typed)
+    assert refused.status_code == 422
+    for field in ("friday_0_to", "sunday_0_from"):
+        marked = refused.text.partition(f'id="{field}-error"')[2].partition("</p>")[0]
+        assert "Give both times, or leave both empty." in marked
+
+
 async def test_one_plan_is_shown_at_a_time_and_saving_it_changes_nothing(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:

@@ -97,7 +97,7 @@ async def test_what_was_typed_is_shown_again(forms: Forms, visits: str, visit: s
     one = f"{visits}/{visit}"
     refused = await forms.send(f"{one}/cancel", on=one, version="1", reason="too short")
     assert refused.status_code == 422
-    assert "At least 10 characters." in refused.text
+    assert "This has fewer than 10 characters." in refused.text
     assert ">too short</textarea>" in refused.text
     refused = await forms.send(f"{one}/cancel", on=one, version="2", reason=WHY)
     assert refused.status_code == 412
