@@ -182,7 +182,8 @@ class World:
             for day in (4 + 7 * self.days, 7 + 7 * self.days):
                 booked = await self._book(who, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
                 self.ids["visit"] = booked["id"]
-        self.ids |= {"cancelled": self.ids["visit"], "colleague": colleague.id}
+        self.ids["cancelled"] = self.ids["visit"]
+        self.ids.setdefault("colleague", colleague.id)  # whose change waits for review
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
         self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
         await doctor.open(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
