@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     def _refuse_what_is_no_origin(cls, value: str) -> str:
         for origin in _listed(value):
             if origin != "*" and normalize_origin(origin) is None:
-                raise ValueError(f"{origin!r} is no origin; write https://app.example.com, without a path")
+                raise ValueError("one of them is no origin; write https://app.example.com, without a path")
         return value
 
     @field_validator("trusted_proxies")
@@ -189,14 +189,14 @@ class Settings(BaseSettings):
             try:
                 ip_network(network)
             except ValueError:
-                raise ValueError(f"{network!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
+                raise ValueError("one of them is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
         return value
 
     @field_validator("rate_limit_per_address", "rate_limit_login", "rate_limit_per_account")
     @classmethod
     def _refuse_what_is_no_rate(cls, value: str) -> str:
         if value != OFF and not _RATE.fullmatch(value):
-            raise ValueError(f"{value!r} is no rate; write 60/minute, 1000/hour or {OFF}")
+            raise ValueError(f"this is no rate; write 60/minute, 1000/hour or {OFF}")
         return value
 
     @model_validator(mode="after")
@@ -224,9 +224,9 @@ class Settings(BaseSettings):
             yield from _find_weakness("AUDIT_KEY", self.audit_key, SHORTEST_SECRET)
         if self.metrics_token:
             yield from _find_weakness("METRICS_TOKEN", self.metrics_token, SHORTEST_TOKEN)
-        if wide := [text for text in self.proxies if _is_too_wide(ip_network(text))]:
+        if any(_is_too_wide(ip_network(text)) for text in self.proxies):
             yield (
-                f"TRUSTED_PROXIES={wide[0]} would let nearly everybody choose the address that is limited and "
+                "TRUSTED_PROXIES has a network that would let nearly everybody choose the address that is limited and "
                 "recorded; name the addresses of your proxies"
             )
         if make_url(self.database_url).password == COMPOSE_PASSWORD:

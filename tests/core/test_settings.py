@@ -250,10 +250,18 @@ def test_each_setting_that_cannot_be_used_has_a_line(monkeypatch: pytest.MonkeyP
     ]
     monkeypatch.setenv("MAX_CONNECTIONS", "many-and-more")
     monkeypatch.setenv("DATABASE_URL", "mysql://me:secret@db/x")
+    for name in ("CORS_ORIGINS", "RATE_LIMIT_LOGIN", "TRUSTED_PROXIES"):
+        monkeypatch.setenv(name, "many-and-more")
     with pytest.raises(InvalidSettingsError) as refused:
         read_settings()
     said = str(refused.value).splitlines()
-    assert [line.split(":")[0] for line in said[1:]] == ["  DATABASE_URL", "  MAX_CONNECTIONS"]
+    assert sorted(line.split(":")[0] for line in said[1:]) == [
+        "  CORS_ORIGINS",
+        "  DATABASE_URL",
+        "  MAX_CONNECTIONS",
+        "  RATE_LIMIT_LOGIN",
+        "  TRUSTED_PROXIES",
+    ]
     assert not [text for text in ("many-and-more", "secret", "pydantic") if text in str(refused.value)]
 
 
