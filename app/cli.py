@@ -186,6 +186,7 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
             path.unlink()
             print("Nothing was recorded before that day, or all of it is archived already.")
             return
+        _sync_folder(path.parent)
         # From here on the file is the only copy, so it is read again.
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
@@ -195,6 +196,15 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
         deleted = await audit_archive.delete_archived(sessions, progress=_tell("deleted"))
     print(f"{part.count} events are in {path}, up to head {part.end}; {deleted} were deleted from the database.")
     print(f"SHA-256: {digest}")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes sure that the names of new files in a folder are on the disk, too; see fsync(2)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _tell(what: str) -> Callable[[int], None]:

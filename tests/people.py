@@ -171,13 +171,15 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-async def make_admin(resources: Resources, client: httpx2.AsyncClient, now: datetime) -> Person:
+async def make_admin(
+    resources: Resources, client: httpx2.AsyncClient, now: datetime, email: str = "admin@example.com"
+) -> Person:
     """As the command line makes one: never over HTTP."""
     async with resources.sessions.write() as session:
         user = await accounts.register(
             session,
             resources.passwords,
-            email="admin@example.com",
+            email=email,
             password=PASSWORD,
             name="An administrator",
             role=Role.ADMIN,

@@ -13,14 +13,15 @@ _READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 class NoRolesError(Exception):
-    """The database is not PostgreSQL, or the role does not exist."""
+    """The database is not PostgreSQL, or the role does not exist or has the rights of the owner."""
 
 
 async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, Sequence[str]]) -> None:
     """Lets a role read and write all tables, except that ``exceptions`` has the only rights on the tables it names.
 
     Other rights on our tables are revoked. To be called by the owner of the tables, after each
-    migration, for new tables come without grants. ``NoRolesError`` for an unknown role and on SQLite.
+    migration, for new tables come without grants. ``NoRolesError`` for an unknown role, for the owner itself, a member
+    of it or a superuser, whom nothing can be refused, and on SQLite.
     """
     if not is_postgresql(engine):
         raise NoRolesError("SQLite has no roles: whoever can open the file can change it")
@@ -28,6 +29,9 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
         known = await session.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
         if not known:
             raise NoRolesError(f"there is no role {role!r}; create it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
+        owns = text("SELECT bool_or(pg_has_role(:role, relowner, 'MEMBER')) FROM pg_class WHERE relname = 'users'")
+        if await session.scalar(owns, {"role": role}):
+            raise NoRolesError(f"{role!r} owns the tables, or may do all that their owner may; grant to another role")
         quote = session.dialect.identifier_preparer.quote
         grantee = quote(quoted_name(role, quote=True))
         statements = [f"GRANT USAGE ON SCHEMA public TO {grantee}"]

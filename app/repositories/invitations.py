@@ -89,6 +89,11 @@ async def delete_invitations_of(session: Session, email: str) -> None:
     await session.execute(delete(Invitation).where(Invitation.email_canonical == canonical_email(email)))
 
 
+async def delete_invitations_by(session: Session, administrator_id: UUID) -> None:
+    """Deletes the open invitations that an administrator has sent."""
+    await session.execute(delete(Invitation).where(Invitation.created_by == administrator_id))
+
+
 async def delete_invitation(session: Session, invitation_id: UUID, now: datetime) -> bool:
     """Deletes an invitation; says whether it was still open."""
     cancelled = delete(Invitation).where(Invitation.id == invitation_id, Invitation.expires_at > now)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
     true,
     union_all,
@@ -37,7 +38,7 @@ from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
 from app.scheduling.availability import TimeOff as Away
 from app.scheduling.intervals import MINUTE, Interval, from_instant
-from app.scheduling.status import AppointmentStatus
+from app.scheduling.status import ACTIVE
 from app.scheduling.visits import Limits
 
 # No wall clock on earth is further from UTC than this.
@@ -173,7 +174,8 @@ _COUNTS = len(fields(PatientVisits))
 def _count_visits() -> Subquery:
     patient_id: BindParameter[Any] = bindparam("patient_id", type_=Uuid())
     now, day_ago = (bindparam(name, type_=Appointment.start_time.type) for name in ("now", "day_ago"))
-    upcoming = and_(Appointment.status == AppointmentStatus.BOOKED, Appointment.start_time > now)
+    is_active = or_(*(Appointment.status == status for status in sorted(ACTIVE)))
+    upcoming = and_(is_active, Appointment.start_time > now)
     return (
         select(
             func.count().filter(upcoming, Appointment.doctor_id == bindparam("doctor_id")).label("with_doctor"),

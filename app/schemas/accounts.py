@@ -76,7 +76,7 @@ class User(Answer):
 class EmailConfirmation(Body):
     """A code that was mailed to an address."""
 
-    token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
+    token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
 
 
 class InvitationAcceptance(Body):

@@ -8,7 +8,7 @@ from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Actor, Role
 from app.core.settings import Settings
 from app.db.session import Session
-from app.repositories import accounts, second_factors, sessions, users
+from app.repositories import accounts, invitations, second_factors, sessions, users
 from app.repositories.accounts import AccountRecord
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.repositories.users import UserRecord
@@ -30,7 +30,9 @@ async def approve_doctor(session: Session, settings: Settings, user_id: UUID, no
 
 
 async def suspend_user(session: Session, actor: Actor, user_id: UUID, now: datetime) -> AccountRecord:
-    """Keeps somebody out and ends her sessions; a doctor is no longer listed, and what is booked stays.
+    """Keeps somebody out and ends their sessions and the invitations that they have sent.
+
+    A doctor is no longer listed, and what is booked stays.
 
     ``not_yourself``, so that there is always an administrator left.
     """
@@ -43,6 +45,7 @@ async def suspend_user(session: Session, actor: Actor, user_id: UUID, now: datet
     await accounts.suspend_user(session, user_id, now)
     await sessions.delete_sessions(session, user_id)
     await users.delete_password_resets(session, user_id)
+    await invitations.delete_invitations_by(session, user_id)
     return await accounts.get_account(session, user_id)
 
 

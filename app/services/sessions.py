@@ -120,8 +120,7 @@ async def log_in(
                 now=now,
                 submission=submission,
             )
-        if error.kind is Kind.UNAUTHENTICATED:
-            await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        await _record_refusal(transactions, tried, error, now)
         if error.code == "second_factor_required":
             if renewed_hash:
                 async with transactions.write() as session:
@@ -162,7 +161,7 @@ async def finish_log_in(
             transactions, settings, credentials, None, tried, client, pending.email, otp, now, submission
         )
     except DomainError as error:
-        await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        await _record_refusal(transactions, tried, error, now)
         raise
 
 
@@ -260,6 +259,12 @@ async def check_password(
     whom = credentials.user_id if credentials else None
     await _record_failure(transactions, Event(action, "invalid_credentials", object_id=whom, client=client), now)
     raise DomainError("invalid_credentials")
+
+
+async def _record_refusal(transactions: Sessions, tried: Event, error: DomainError, now: datetime) -> None:
+    """Records a log-in that was refused; not one that failed because the server was busy."""
+    if error.kind is Kind.UNAUTHENTICATED:
+        await _record_failure(transactions, replace(tried, outcome=error.code), now)
 
 
 async def _record_failure(transactions: Sessions, failure: Event, now: datetime) -> None:

@@ -195,7 +195,7 @@ def _say_week(words: Words, hours: WeeklyHours) -> list[tuple[str, str]]:
     for windows, same in groupby(_days_of_week(words), key=lambda day: hours[day]):
         first, *more = [words.gettext(NAMES[WEEKDAYS[day]]) for day in same]
         if windows:
-            times = ", ".join("\N{EN DASH}".join(words.time_of_day(edge) for edge in window) for window in windows)
+            times = ", ".join(words.hours(*window) for window in windows)
             times = words.gettext("all day") if list(windows) == [(0, MINUTES_OF_DAY)] else times
             said.append((f"{first} \N{EN DASH} {more[-1]}" if more else first, times))
     return said

@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time, get_timezone_location
+from babel.dates import format_date, format_interval, format_time, get_timezone_location
 
 from app.core.text import isolate
 from app.scheduling.intervals import to_instant
@@ -45,6 +45,14 @@ _MODES = {
     VisitMode.PHONE: N_("By telephone"),
 }
 
+
+_MONTH_FIRST = {
+    "EEEE d MMMM": "EEEE, MMMM d",
+    "EEEE d MMMM y": "EEEE, MMMM d, y",
+    "d MMM": "MMM d",
+    "d MMM y": "MMM d, y",
+}
+"""Patterns of English for a country that writes the month first (CLDR), like the United States."""
 
 _REMOTE = frozenset({VisitMode.VIDEO, VisitMode.PHONE})
 
@@ -117,12 +125,24 @@ class Words:
         shown = moment.astimezone(zone)
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
         is_named = is_shown_twice or zone is NAMED_UTC
-        time_of_day = self.time_of_day(shown.hour * 60 + shown.minute)
+        time_of_day = self.time_of_day(_minutes_of(shown))
         return f"{time_of_day} {shown.tzname()}" if is_named else time_of_day
 
     def time_of_day(self, minutes: int) -> str:
         """10:30 for 630 minutes after midnight, or 10:30 AM where the country writes it so (CLDR)."""
-        return _format_time(minutes, str(self.locale))
+        return _format_time(minutes, self.locale, "short")
+
+    def hour(self, minutes: int) -> str:
+        """10:00, or 10 AM, for a scale of hours."""
+        return _format_time(
+            minutes, self.locale, "h\N{NARROW NO-BREAK SPACE}a" if _has_12_hours(self.locale) else "short"
+        )
+
+    def hours(self, start: int, end: int) -> str:
+        """10:30 to 11:00, or 10:30 to 11:00 AM, in minutes after midnight."""
+        if _has_12_hours(self.locale):
+            return _format_interval(start, end, self.locale)
+        return f"{self.time_of_day(start)}\N{EN DASH}{self.time_of_day(end)}"
 
     def moment(self, moment: datetime, zone: ZoneInfo, place: str | None = None) -> str:
         """Tuesday 8 December, 10:30; with the ``place`` of the clock if one is given."""
@@ -133,7 +153,10 @@ class Words:
         """10:30 to 11:00, as figures; with the ``place`` of the clock if one is given; a whole day in words."""
         if (to_instant(start), to_instant(end)) == day_span(start.astimezone(zone).date(), zone):
             return self.gettext("all day")
-        return self.at_place(f"{self.clock(start, zone)}\N{EN DASH}{self.clock(end, zone)}", place)
+        first, last = self.clock(start, zone), self.clock(end, zone)
+        edges = [_minutes_of(moment.astimezone(zone)) for moment in (start, end)]
+        is_named = (first, last) != tuple(map(self.time_of_day, edges))
+        return self.at_place(f"{first}\N{EN DASH}{last}" if is_named else self.hours(*edges), place)
 
     def at_place(self, time: str, place: str | None) -> str:
         """A time with the place whose clock shows it."""
@@ -229,13 +252,39 @@ class Words:
         return ", ".join(map(self.language, tags))
 
     def _format(self, day: date, pattern: str) -> str:
+        if _puts_month_first(self.locale):
+            pattern = _MONTH_FIRST.get(pattern, pattern)
         return _format_date(day, pattern, str(self.locale))
 
 
-@lru_cache(5000)
-def _format_time(minutes: int, locale: str) -> str:
+def _minutes_of(moment: datetime) -> int:
+    return moment.hour * 60 + moment.minute
+
+
+def _time_at(minutes: int) -> time:
     hours, minutes = divmod(minutes, 60)
-    return format_time(time(hours % 24, minutes), "short", locale=locale)
+    return time(hours % 24, minutes)
+
+
+def _has_12_hours(locale: Locale) -> bool:
+    pattern: str = locale.time_formats["short"].pattern
+    return "a" in pattern
+
+
+def _puts_month_first(locale: Locale) -> bool:
+    pattern: str = locale.date_formats["long"].pattern
+    return pattern.index("M") < pattern.index("d")
+
+
+@lru_cache(5000)
+def _format_time(minutes: int, locale: Locale, pattern: str) -> str:
+    return format_time(_time_at(minutes), pattern, locale=locale)
+
+
+@lru_cache(5000)
+def _format_interval(start: int, end: int, locale: Locale) -> str:
+    said = format_interval(_time_at(start), _time_at(end), "hm", locale=locale)
+    return said.replace("\N{THIN SPACE}", "\N{NARROW NO-BREAK SPACE}")
 
 
 @lru_cache(2000)  # a week of times says the same seven days hundreds of times

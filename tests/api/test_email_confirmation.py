@@ -52,6 +52,11 @@ async def test_a_registration_sends_a_code_that_confirms_the_address_once(
     problem(await confirm_with(patient, read_token(mail)), 422, "invalid_confirmation_token")
 
 
+async def test_white_space_in_a_pasted_code_is_dropped(patient: Person, confirmations: list[Mail]) -> None:
+    token = read_token(confirmations[0])
+    assert (await confirm_with(patient, f" {token[:9]}\r\n{token[9:]}\u200b\t")).status_code == 204
+
+
 async def test_a_code_expires(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
     clock.time += CONFIRMATION_TOKEN_LIFETIME
     patient = await patient.again()

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from app.adapters.mail import Mail
@@ -16,7 +17,7 @@ from app.jobs.sweeping import sweep_once
 from app.models import AuditEvent, Invitation, User
 from app.services.invitations import INVITATION_LIFETIME
 from tests.conftest import SetClock, read_token
-from tests.people import PASSWORD, Person, problem
+from tests.people import PASSWORD, Person, make_admin, problem
 
 GUEST = "guest@example.com"
 
@@ -105,6 +106,16 @@ async def test_an_invitation_that_is_cancelled_or_replaced_does_not_work(
     assert (await admin.delete(f"/admin/invitations/{second['id']}")).status_code == 204
     problem(await accept(client, second["token"]), 422, "invalid_invitation_token")
     problem(await admin.delete(f"/admin/invitations/{second['id']}"), 404, "not_found")
+
+
+async def test_the_invitations_of_a_suspended_administrator_do_not_work(
+    client: httpx2.AsyncClient, app: FastAPI, admin: Person, clock: SetClock
+) -> None:
+    colleague = await make_admin(app.state.resources, client, clock.time, "colleague@example.com")
+    sent, kept = await invite(colleague), await invite(admin, "other@example.com")
+    assert (await admin.post(f"/admin/users/{colleague.id}/suspend", {"reason": "Has left us"})).status_code == 200
+    problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+    assert (await accept(client, kept["token"])).status_code == 201
 
 
 async def test_an_address_that_has_an_account_is_not_invited(

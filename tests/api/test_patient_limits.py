@@ -62,6 +62,18 @@ async def test_visits_with_one_doctor_are_limited(patient: Person, join: Join, d
     await booked(patient, doctor, 2)
 
 
+async def test_a_visit_still_counts_once_the_patient_has_arrived(
+    patient: Person, doctors: list[Person], clock: SetClock
+) -> None:
+    doctor = doctors[0]
+    clock.time = FIRST - timedelta(hours=1)
+    patient, doctor = await patient.again(), await doctor.again()
+    first = await booked(patient, doctor, 0)
+    await booked(patient, doctor, 1)
+    assert (await doctor.post(f"/appointments/{first}/arrive", None)).status_code == 200
+    problem(await book(patient, doctor, 2), 409, "too_many_visits")
+
+
 async def test_visits_in_all_are_limited(patient: Person, doctors: list[Person]) -> None:
     for number, doctor in enumerate(doctors):
         await booked(patient, doctor, number)

@@ -85,3 +85,11 @@ async def test_only_known_roles_of_postgresql_get_rights(sessions: Sessions, bac
     expected = "there is no role 'nobody here'" if backend == "postgresql" else "SQLite has no roles"
     with pytest.raises(NoRolesError, match=expected):
         await grant_access(sessions.engine, "nobody here", REQUEST_RIGHTS)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_the_owner_of_the_tables_keeps_its_rights(sessions: Sessions) -> None:
+    async with sessions.read() as session:
+        owner: str = await session.scalar(text("SELECT current_user"))
+    with pytest.raises(NoRolesError, match="owns the tables"):
+        await grant_access(sessions.engine, owner, REQUEST_RIGHTS)

@@ -93,8 +93,8 @@ async def save_as_shown(forms: Forms, where: str, **typed: str) -> httpx2.Respon
     return await forms.send(action[1], on=where, **fields_of(shown.text) | typed)
 
 
-async def test_half_a_window_is_marked(doctor: Person, forms: Forms) -> None:
-    assert doctor, "is signed in"
+@pytest.mark.usefixtures("doctor")
+async def test_half_a_window_is_marked(forms: Forms) -> None:
     typed = {"friday_0_from": "09:00", "friday_0_to": "", "sunday_0_from": "", "sunday_0_to": "17:00"}
     refused = await forms.send(HOURS, **typed)
     assert refused.status_code == 422
