@@ -183,7 +183,7 @@ async def reset_password(
         refuse_weak=settings.refuses_weak_passwords,
         field="new_password",
     )
-    async with passwords.line(canonical_email(user.email)):
+    async with passwords.line(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with transactions.write() as session:
         if user.role is Role.DOCTOR and user.email_confirmed_at is None:
@@ -245,7 +245,7 @@ async def change_password(
         if error.code != "invalid_credentials":
             raise
         raise invalid_field("current_password", "is not your password") from error
-    async with passwords.line(canonical_email(user.email)):
+    async with passwords.line(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with transactions.write() as session:
         if not await users.holds_password(session, actor.id, credentials.password_hash, to_change_it=True):

@@ -11,7 +11,6 @@ from app.core.mail_kinds import MailKind
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, hash_token, new_token
 from app.core.settings import Settings
-from app.core.text import canonical_email
 from app.db.locks import lock_all
 from app.db.session import Session, Sessions
 from app.repositories import accounts, invitations
@@ -95,7 +94,7 @@ async def accept_invitation(
         password, email=invitation.email, name=name, refuse_weak=settings.refuses_weak_passwords, field="password"
     )
     # Outside of the transactions: no connection waits for the hashing.
-    async with passwords.line(canonical_email(invitation.email)):
+    async with passwords.line(str(invitation.id)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), invitation.email, name, invitation.role, now, email_confirmed_at=now)
     async with transactions.write() as session:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app.core.security import MAX_IN_LINE, Passwords
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from app.core.text import canonical_email
 from tests.conftest import Join
 from tests.databases import settings_for
 from tests.people import PASSWORD, Person, problem
@@ -96,3 +97,25 @@ async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.A
     for answer in shed:
         assert problem(answer, 503, "busy")
         assert "retry-after" in answer.headers
+
+
+async def test_registrations_with_an_address_do_not_keep_its_owner_from_another_password(
+    app: FastAPI, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    passwords: Passwords = app.state.resources.passwords
+    end = asyncio.Event()
+
+    async def wait_in_line() -> None:
+        async with passwords.line(canonical_email(patient.email)):
+            await end.wait()
+
+    typed = {"email": patient.email, "password": PASSWORD, "name": "A stranger", "role": "patient"}
+    change = {"current_password": PASSWORD, "new_password": "quite another passphrase"}
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for _ in range(MAX_IN_LINE):
+            group.create_task(wait_in_line())
+        await asyncio.sleep(0)
+        problem(await client.post("/auth/register", json=typed), 429, "too_many_attempts")
+        changed = await patient.post("/auth/change-password", change)
+        end.set()
+    assert changed.status_code == 204, changed.text
