@@ -1,5 +1,6 @@
 """How days, times and visits are said: in one place, so that a visit is called the same everywhere."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -20,6 +21,8 @@ NAMED_UTC = ZoneInfo("Etc/UTC")
 """A clock whose name always stands beside its times."""
 
 _MINUTE, _A_DAY = timedelta(minutes=1), timedelta(days=1)
+_MINUTES_OF_DAY = 1440
+_SPACES = re.compile(r"\s")
 _PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
 _STATUSES = {
     AppointmentStatus.PENDING: N_("Kept for you"),
@@ -283,8 +286,13 @@ def _format_time(minutes: int, locale: Locale, pattern: str) -> str:
 
 @lru_cache(5000)
 def _format_interval(start: int, end: int, locale: Locale) -> str:
-    said = format_interval(_time_at(start), _time_at(end), "hm", locale=locale)
-    return said.replace("\N{THIN SPACE}", "\N{NARROW NO-BREAK SPACE}")
+    # Only a range within a day can share AM or PM: 9:00 AM to midnight is not 9:00 to 12:00 AM.
+    if start < end < _MINUTES_OF_DAY:
+        said = format_interval(_time_at(start), _time_at(end), "hm", locale=locale)
+    else:
+        said = " \N{EN DASH} ".join(_format_time(edge, locale, "short") for edge in (start, end))
+    # No line breaks inside: a dash allows one after it, whatever space follows.
+    return _SPACES.sub("\N{NARROW NO-BREAK SPACE}", said).replace("\N{EN DASH}", "\N{EN DASH}\N{WORD JOINER}")
 
 
 @lru_cache(2000)  # a week of times says the same seven days hundreds of times

@@ -89,7 +89,7 @@ async def test_a_clinic_in_one_zone_is_not_told_of_clocks(client: httpx2.AsyncCl
 
 NINE_IN_NEW_YORK = "2026-12-08T14:00:00Z"
 NAMED = {
-    "en": "Tuesday, December 8, 9:00 \u2013 9:30 AM (New York time), 30 minutes, with Dr York",
+    "en": "Tuesday, December 8, 9:00 \u2013\u2060 9:30 AM (New York time), 30 minutes, with Dr York",
     "de": "Dienstag, 8. Dezember, 09:00\u201309:30 Uhr (New York), 30 Minuten, bei Dr York",
     "es": "martes 8 de diciembre, 9:00\u20139:30 (hora de Nueva York), 30 minutos, con Dr York",
 }
@@ -216,6 +216,26 @@ async def test_an_administrator_reads_whose_clock_a_visit_is_on(
 )
 def test_a_span_of_days_says_each_year_once(language: str, first: date, last: date, expected: str) -> None:
     assert Words(Locale.parse(language), date(2026, 12, 1)).days(first, last) == expected
+
+
+@pytest.mark.parametrize(
+    ("country", "start", "end", "expected"),
+    [
+        ("en_US", 450, 470, "7:30 \u2013\u2060 7:50 AM"),
+        ("en_US", 690, 740, "11:30 AM \u2013\u2060 12:20 PM"),
+        ("en_US", 540, 1440, "9:00 AM \u2013\u2060 12:00 AM"),
+        ("en_US", 0, 1440, "12:00 AM \u2013\u2060 12:00 AM"),
+        ("en_US", 600, 540, "10:00 AM \u2013\u2060 9:00 AM"),
+        ("es_MX", 450, 470, "7:30\u2013\u20607:50 a.m."),
+        ("en_GB", 540, 1440, "09:00\u201300:00"),
+        ("de_DE", 450, 470, "07:30\u201307:50"),
+    ],
+)
+def test_a_range_of_times_is_not_broken_and_says_which_half_of_the_day_it_ends_in(
+    country: str, start: int, end: int, expected: str
+) -> None:
+    said = Words(Locale.parse(country), date(2026, 12, 1)).hours(start, end)
+    assert said == expected.replace(" ", "\N{NARROW NO-BREAK SPACE}")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The doctor's pages in a browser: her journey, and whether everybody can use them."""
 
 import re
+from typing import Literal
 
 import pytest
 from playwright.async_api import ViewportSize
@@ -20,6 +21,22 @@ SMALLEST = 44
 OVERFLOWING = """() => [...document.querySelectorAll(".entry > *")].filter(
   each => each.scrollWidth > each.clientWidth + 1
 ).map(each => each.innerText)"""
+
+# Times that are printed over a name, and hours of the scale that reach into the first day.
+COVERING = """() => {
+  const box = each => {
+    const range = document.createRange();
+    range.selectNodeContents(each);
+    return range.getBoundingClientRect();
+  };
+  const entries = [...document.querySelectorAll(".entry")].filter(entry => {
+    const time = box(entry.querySelector(".entry-time")), who = box(entry.querySelector(".entry-who"));
+    return time.right > who.left && time.left < who.right && time.bottom > who.top && time.top < who.bottom;
+  });
+  const edge = document.querySelector(".column")?.getBoundingClientRect().left;
+  const hours = [...document.querySelectorAll(".scale span")].filter(each => box(each).right > edge);
+  return [...entries, ...hours].map(each => each.innerText);
+}"""
 
 
 async def press(tab: Tab, word: str, whom: str) -> None:
@@ -146,6 +163,32 @@ async def test_no_doctor_is_kept_out(
         found += [(address, "runs over", words) for words in await tab.page.evaluate(OVERFLOWING)]
         found += [(address, violation) for violation in await violations(tab.page)]
     assert not found
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("screen", "media"), [(NARROW, "screen"), (DESK, "screen"), (PAPER, "print")], ids=["phone", "desk", "paper"]
+)
+@pytest.mark.parametrize("country", ["en-US", "es-MX"])
+async def test_times_of_twelve_hours_have_their_room(
+    open_tab: OpenTab,
+    doctor: Person,
+    join: Join,
+    screen: ViewportSize,
+    media: Literal["screen", "print"],
+    country: str,
+) -> None:
+    """On a day with buttons beside the visits, on one without, in a week."""
+    patients = [await join("patient", name=name) for name in (LONGEST_NAME, FROM_RIGHT, "Ann Lee", "Wei Liu")]
+    for day in ("2026-12-01", "2026-12-02"):
+        await fill_day(doctor, *patients, day=day)
+    tab = await open_tab(viewport=screen, java_script_enabled=True, locale=country)
+    await tab.sign_in(doctor.email)
+    await tab.page.emulate_media(media=media)
+    for address in ("/practice/day", "/practice/day?day=2026-12-02", "/practice/week"):
+        await tab.go(address)
+        assert await tab.page.evaluate(COVERING) == [], address
+        assert await tab.page.evaluate(OVERFLOWING) == [], address
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
