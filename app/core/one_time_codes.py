@@ -12,6 +12,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from app.core.security import derive_key
 
 RECOVERY_CODES = 10
+STEPS_APART = 1
+"""Time steps by which the clocks of an authenticator and the server may differ."""
 _ISSUER = "Doctor Appointments"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another one
 _LENGTH, _GROUP = 24, 4  # 120 bits: enough to be kept as a plain hash (NIST SP 800-63B-4 section 3.1.2)
@@ -33,7 +35,11 @@ def find_step(secret: str, code: str, now: datetime) -> int | None:
         return None
     totp = pyotp.TOTP(secret)
     present = totp.timecode(now)
-    steps = [step for step in (present, present - 1, present + 1) if compare_digest(totp.generate_otp(step), code)]
+    steps = [
+        step
+        for step in (present, present - STEPS_APART, present + STEPS_APART)
+        if compare_digest(totp.generate_otp(step), code)
+    ]
     return steps[0] if steps else None
 
 

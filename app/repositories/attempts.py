@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, case, delete, func, not_, or_, select, tuple_, update
 
 from app.core.security import hash_token
 from app.db.guards import upsert
+from app.db.lifetimes import is_recent
 from app.db.session import Session
 from app.models import KnownDevice, LoginAttempt
 
@@ -37,12 +38,17 @@ async def count_attempt(session: Session, key_hash: str, group_hash: str, now: d
             "blocked_until": now - FORGOTTEN,
         },
         changes={
-            "attempts": case((LoginAttempt.last_at <= now - FORGOTTEN, 1), else_=LoginAttempt.attempts + 1),
+            "attempts": case((is_recent(LoginAttempt.last_at, now, FORGOTTEN), LoginAttempt.attempts + 1), else_=1),
             "last_at": now,
         },
-        only_if=or_(LoginAttempt.blocked_until <= now, LoginAttempt.blocked_until > now + MAX_WAIT),
+        only_if=_is_free(now),
         returning=LoginAttempt.attempts,
     )
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """Whether attempts are not blocked."""
+    return or_(LoginAttempt.blocked_until <= now, LoginAttempt.blocked_until > now + MAX_WAIT)
 
 
 async def block(session: Session, key_hash: str, until: datetime) -> None:
@@ -111,7 +117,7 @@ async def sweep_attempts(session: Session, now: datetime) -> None:
     # What somebody is just counting is left; waiting for it could be a deadlock.
     forgotten = (
         select(LoginAttempt.key_hash)
-        .where(LoginAttempt.last_at <= now - FORGOTTEN, LoginAttempt.blocked_until <= now)
+        .where(not_(is_recent(LoginAttempt.last_at, now, FORGOTTEN)), _is_free(now))
         .with_for_update(skip_locked=True)
     )
     await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(forgotten)))

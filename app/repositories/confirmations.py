@@ -1,13 +1,16 @@
 """Confirmed e-mail addresses, and the tokens that confirm them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, exists, func, update
 
 from app.db.guards import upsert
+from app.db.lifetimes import is_unexpired
 from app.db.session import Session
 from app.models import EmailConfirmation, User
+
+CONFIRMATION_TOKEN_LIFETIME = timedelta(hours=24)
 
 
 async def replace_token(session: Session, user_id: UUID, *, token_hash: str, expires_at: datetime) -> None:
@@ -21,7 +24,7 @@ async def redeem_token(session: Session, user_id: UUID, *, token_hash: str, now:
     valid = exists().where(
         EmailConfirmation.user_id == user_id,
         EmailConfirmation.token_hash == token_hash,
-        EmailConfirmation.expires_at > now,
+        is_unexpired(EmailConfirmation.expires_at, now, CONFIRMATION_TOKEN_LIFETIME),
     )
     return await _confirm(session, user_id, now, only_if=valid)
 

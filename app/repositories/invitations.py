@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 
 from app.core.permissions import Role
 from app.core.text import canonical_email
+from app.db.lifetimes import is_unexpired
 from app.db.session import Session
 from app.models import Invitation
+
+INVITATION_LIFETIME = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ _RECORD: Select[*tuple[Any, ...]] = select(
 )
 
 
+def _is_open(now: datetime) -> ColumnElement[bool]:
+    return is_unexpired(Invitation.expires_at, now, INVITATION_LIFETIME)
+
+
 async def insert_invitation(
     session: Session, invitation: InvitationRecord, *, token_hash: str, created_by: UUID
 ) -> None:
@@ -63,21 +70,21 @@ async def insert_invitation(
 
 async def find_invitation(session: Session, token_hash: str, now: datetime) -> InvitationRecord | None:
     """The invitation with this token, unless it has expired."""
-    found = _RECORD.where(Invitation.token_hash == token_hash, Invitation.expires_at > now)
+    found = _RECORD.where(Invitation.token_hash == token_hash, _is_open(now))
     row = (await session.execute(found)).one_or_none()
     return InvitationRecord(*row) if row else None
 
 
 async def count_invitations(session: Session, now: datetime) -> int:
     """How many invitations are open."""
-    return await session.scalar(select(func.count()).where(Invitation.expires_at > now)) or 0
+    return await session.scalar(select(func.count()).where(_is_open(now))) or 0
 
 
 async def page_invitations(
     session: Session, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[InvitationRecord]:
     """Open invitations, the newest first."""
-    found = _RECORD.where(Invitation.expires_at > now)
+    found = _RECORD.where(_is_open(now))
     if after is not None:
         found = found.where(Invitation.id < after)
     rows = await session.execute(found.order_by(Invitation.id.desc()).limit(limit))
@@ -96,13 +103,13 @@ async def delete_invitations_by(session: Session, administrator_id: UUID) -> Non
 
 async def delete_invitation(session: Session, invitation_id: UUID, now: datetime) -> bool:
     """Deletes an invitation; says whether it was still open."""
-    cancelled = delete(Invitation).where(Invitation.id == invitation_id, Invitation.expires_at > now)
+    cancelled = delete(Invitation).where(Invitation.id == invitation_id, _is_open(now))
     return await session.scalar(cancelled.returning(Invitation.id)) is not None
 
 
 async def redeem_invitation(session: Session, token_hash: str, now: datetime) -> bool:
     """Deletes the invitation with this token; of several at once, one alone finds it. Says whether it was open."""
-    redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, Invitation.expires_at > now)
+    redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, _is_open(now))
     return await session.scalar(redeemed.returning(Invitation.id)) is not None
 
 

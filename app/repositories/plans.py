@@ -90,7 +90,8 @@ async def get_plan(
     """
     asked: dict[str, Any] = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
     if patient:
-        asked |= {"patient_id": patient[0], "now": patient[1], "day_ago": patient[1] - _DAY}
+        patient_id, now = patient
+        asked |= {"patient_id": patient_id, "now": now, "day_ago": now - _DAY, "day_ahead": now + _DAY}
     rows = await session.fetch(_plan(withdrawn=withdrawn, listed=listed, counted=patient is not None), asked)
     if not rows:
         raise DomainError("not_found")
@@ -173,7 +174,9 @@ _COUNTS = len(fields(PatientVisits))
 
 def _count_visits() -> Subquery:
     patient_id: BindParameter[Any] = bindparam("patient_id", type_=Uuid())
-    now, day_ago = (bindparam(name, type_=Appointment.start_time.type) for name in ("now", "day_ago"))
+    now, day_ago, day_ahead = (
+        bindparam(name, type_=Appointment.start_time.type) for name in ("now", "day_ago", "day_ahead")
+    )
     is_active = or_(*(Appointment.status == status for status in sorted(ACTIVE)))
     upcoming = and_(is_active, Appointment.start_time > now)
     return (
@@ -181,7 +184,12 @@ def _count_visits() -> Subquery:
             func.count().filter(upcoming, Appointment.doctor_id == bindparam("doctor_id")).label("with_doctor"),
             func.count().filter(upcoming).label("in_all"),
             func.count()
-            .filter(Appointment.cancelled_by == patient_id, Appointment.cancelled_at > day_ago)
+            .filter(
+                Appointment.cancelled_by == patient_id,
+                Appointment.cancelled_at > day_ago,
+                # Later cancellations were noted by a clock that was ahead.
+                Appointment.cancelled_at <= day_ahead,
+            )
             .label("cancelled"),
         )
         # A patient cancels before the visit begins, so whatever counts starts later than this.

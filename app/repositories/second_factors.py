@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
+from app.core.one_time_codes import STEPS_APART
 from app.db.guards import upsert
 from app.db.session import Session
 from app.models import KnownDevice, RecoveryCode, SecondFactor
@@ -54,7 +55,11 @@ async def confirm_second_factor(session: Session, user_id: UUID, now: datetime) 
 
 async def use_step(session: Session, user_id: UUID, step: int) -> bool:
     """Uses up the code of a time step, and all before it; ``False`` if that was done before."""
-    newer = update(SecondFactor).where(SecondFactor.user_id == user_id, SecondFactor.last_step < step)
+    newer = update(SecondFactor).where(
+        SecondFactor.user_id == user_id,
+        # A code that is later by more than clocks may differ was taken while the server's clock was ahead.
+        or_(SecondFactor.last_step < step, SecondFactor.last_step > step + 2 * STEPS_APART),
+    )
     return await session.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
 
 

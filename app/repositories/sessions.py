@@ -203,7 +203,9 @@ async def page_sessions(
     session: Session, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[SessionRecord]:
     """Where somebody is logged in, the last log-in first."""
-    found = _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
+    found = _RECORD.where(
+        LoginSession.user_id == user_id, LoginSession.expires_at > now, LoginSession.refreshed_at <= now + _SKEW
+    )
     if after is not None:
         found = found.where(LoginSession.id < after)
     rows = await session.execute(found.order_by(LoginSession.id.desc()).limit(limit))

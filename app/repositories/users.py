@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.core.security import hash_token
 from app.core.text import canonical_email, search_key
 from app.db.guards import insert_unless_taken
+from app.db.lifetimes import is_recent, is_unexpired
 from app.db.session import Session
 from app.models import KnownDevice, PasswordReset, SecondFactor, User
 from app.repositories.attempts import KNOWN_FOR
@@ -77,8 +78,7 @@ async def find_credentials(session: Session, email: str, *, device: str | None, 
     proven = select(KnownDevice.second_factor).where(
         KnownDevice.user_id == User.id,
         KnownDevice.device_hash == hash_token(device or ""),
-        KnownDevice.last_at > now - KNOWN_FOR,
-        KnownDevice.last_at <= now + KNOWN_FOR,
+        is_recent(KnownDevice.last_at, now, KNOWN_FOR),
     )
     confirmed = exists().where(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None))
     row = (
@@ -130,8 +130,8 @@ async def find_user(session: Session, email: str) -> UserRecord | None:
 
 
 def _is_usable(now: datetime) -> ColumnElement[bool]:
-    """Whether a reset token is young enough; one that would last longer was made by a clock that was ahead."""
-    return and_(PasswordReset.expires_at > now, PasswordReset.expires_at <= now + 2 * RESET_TOKEN_LIFETIME)
+    """Whether a reset token is young enough."""
+    return is_unexpired(PasswordReset.expires_at, now, RESET_TOKEN_LIFETIME)
 
 
 async def insert_password_reset(

@@ -147,11 +147,14 @@ def check_action(
 def check_undo(status: AppointmentStatus, end: int, changed_at: int, now: int, zone: ZoneInfo) -> Refusal | None:
     """Whether a doctor may take back the last change of an appointment's status.
 
-    Possible until the end of the local day on which the visit ends, or of the day of the change if that is later.
+    Possible until the end of the local day on which the visit ends, or of the day of the change if that is later. A
+    change that is more than a day ahead was noted by a clock that was wrong, and its day does not count.
     """
     if status is AppointmentStatus.BOOKED:
         return Refusal.WRONG_STATUS
-    last_day = max(day_of(end - 1, zone), day_of(changed_at, zone))
+    last_day = day_of(end - 1, zone)
+    if changed_at <= now + DAY:
+        last_day = max(last_day, day_of(changed_at, zone))
     return Refusal.TOO_LATE if now >= day_span(last_day, zone)[1] else None
 
 

@@ -1,6 +1,6 @@
 """Confirming e-mail addresses, and bounding how many messages an address gets."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 from uuid import UUID
 
@@ -12,8 +12,7 @@ from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.db.session import Session
 from app.repositories import accounts, confirmations, mail_counts, users
-
-CONFIRMATION_TOKEN_LIFETIME = timedelta(hours=24)
+from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 
 
 async def issue_token(session: Session, user_id: UUID, now: datetime) -> str:

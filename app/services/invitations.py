@@ -1,6 +1,6 @@
 """Inviting doctors, and accepting an invitation."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,13 +14,11 @@ from app.core.settings import Settings
 from app.db.locks import lock_all
 from app.db.session import Session, Sessions
 from app.repositories import accounts, invitations
-from app.repositories.invitations import InvitationRecord
+from app.repositories.invitations import INVITATION_LIFETIME, InvitationRecord
 from app.repositories.users import UserRecord
 from app.services.accounts import add_account, check_new_password
 from app.services.audit import Event
 from app.services.confirmation import require_message
-
-INVITATION_LIFETIME = timedelta(days=7)
 
 _OPEN_INVITATIONS = UUID("019abcde-0000-7000-8000-000000001417")
 """The holder of this lock may count the open invitations and add one."""

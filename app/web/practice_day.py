@@ -75,7 +75,9 @@ async def list_doctors_appointments(
             visit,
             STATUSES[visit.status],
             possible_actions(visit, now),
-            visit.changed_at is not None and now - visit.changed_at < UNDO_SHOWN and not find_undo_refusal(visit, now),
+            visit.changed_at is not None
+            and abs(now - visit.changed_at) < UNDO_SHOWN
+            and not find_undo_refusal(visit, now),
             visit.id in found.conflicting,
         )
         for visit in found.visits

@@ -1,14 +1,24 @@
 """What was noted while the clock was ahead lasts no longer than its rule when the clock is right again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx2
+import pytest
+from sqlalchemy import text
 
 from app.adapters.mail import Mail
+from app.core.settings import Settings
+from app.db.session import Sessions
+from app.jobs.sweeping import sweep_once
 from app.services.guessing import FREE_ATTEMPTS
+from tests.api.test_email_confirmation import confirm_with, resend
 from tests.api.test_guessing import guess
+from tests.api.test_invitations import accept, invite
+from tests.api.test_second_factor import log_in as log_in_with_code
+from tests.api.test_second_factor import set_up
 from tests.api.test_sessions import refresh
-from tests.conftest import Join, SetClock
+from tests.api.test_undo import act
+from tests.conftest import Confirm, Join, SetClock, read_token
 from tests.people import Person, grant, log_in, problem
 from tests.web.conftest import Forms
 
@@ -101,3 +111,127 @@ async def test_a_key_is_not_taken_for_a_year(
     headers = patient.headers | {"Idempotency-Key": "a-key"}
     second = first | {"start_time": "2027-12-08T11:00:00Z"}
     assert (await client.post("/appointments", json=second, headers=headers)).status_code == 201
+
+
+async def test_messages_are_not_refused_for_a_year(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
+    clock.time += YEAR
+    ahead = await patient.again()
+    while (answer := await resend(ahead)).status_code != 429:
+        pass
+    problem(answer, 429, "too_many_messages")
+    clock.time -= YEAR
+    sent = len(confirmations)
+    assert (await resend(patient)).status_code == 204
+    assert len(confirmations) == sent + 1
+
+
+async def test_counts_of_messages_are_swept_away(patient: Person, clock: SetClock, sessions: Sessions) -> None:
+    clock.time += YEAR
+    await resend(await patient.again())
+    clock.time -= YEAR
+    await sweep_once(sessions, clock)
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM mail_counts")) == 0
+
+
+async def test_a_confirmation_token_does_not_last_for_a_year(
+    patient: Person, confirmations: list[Mail], clock: SetClock
+) -> None:
+    clock.time += YEAR
+    await resend(await patient.again())
+    clock.time -= YEAR
+    problem(await confirm_with(patient, read_token(confirmations[-1])), 422, "invalid_confirmation_token")
+    await resend(patient)
+    assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204
+
+
+class TestInvitations:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"max_open_invitations": 1})
+
+    async def test_an_invitation_does_not_last_for_a_year(
+        self, client: httpx2.AsyncClient, admin: Person, clock: SetClock
+    ) -> None:
+        clock.time += YEAR
+        sent = await invite(await admin.again())
+        clock.time -= YEAR
+        assert (await admin.get("/admin/invitations")).json() == []
+        problem(await admin.delete(f"/admin/invitations/{sent['id']}"), 404, "not_found")
+        problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+        again = await invite(admin, "another@example.com")
+        assert (await accept(client, again["token"])).status_code == 201, "the first one does not count as open"
+
+
+class TestCancellations:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"max_cancellations_per_day": 1})
+
+    async def test_cancellations_do_not_count_for_a_year(
+        self, doctor: Person, patient: Person, clock: SetClock
+    ) -> None:
+        await doctor.open("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
+        clock.time += YEAR
+        ahead = await patient.again()
+        booked = await ahead.book(doctor, SLOT)
+        assert (await act(ahead, booked, "cancel")).status_code == 200
+        problem(await ahead.ask(doctor, SLOT), 409, "too_many_cancellations")
+        clock.time -= YEAR
+        assert (await patient.ask(doctor, SLOT)).status_code == 201
+
+
+async def test_counts_of_guesses_begin_anew(client: httpx2.AsyncClient, clock: SetClock) -> None:
+    clock.time += YEAR
+    for _ in range(FREE_ATTEMPTS):
+        await guess(client, "unknown@example.com")
+    clock.time -= YEAR
+    for _ in range(2):
+        assert (await guess(client, "unknown@example.com")).status_code == 401
+
+
+async def test_counts_of_guesses_are_swept_away(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, sessions: Sessions
+) -> None:
+    clock.time += YEAR
+    for _ in range(FREE_ATTEMPTS):
+        await guess(client, patient.email)
+    clock.time -= YEAR
+    await sweep_once(sessions, clock)
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM login_attempts")) == 0
+
+
+async def test_a_change_of_status_cannot_be_taken_back_for_a_year(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z")
+    booked = await patient.book(doctor, "2026-12-01T10:00:00Z")
+    clock.time += YEAR
+    assert (await act(await doctor.again(), booked, "no-show")).status_code == 200
+    clock.time = datetime(2026, 12, 1, 22, tzinfo=UTC)
+    forms = Forms(client)
+    await forms.sign_in(doctor)
+    assert "/undo" not in (await client.get("/practice/day?day=2026-12-01")).text
+    clock.time = datetime(2026, 12, 3, 8, tzinfo=UTC)
+    problem(await act(await doctor.again(), booked, "undo"), 409, "too_late")
+
+
+async def test_codes_of_the_second_factor_are_not_refused_for_a_year(
+    client: httpx2.AsyncClient, patient: Person, confirm: Confirm, clock: SetClock
+) -> None:
+    """An authenticator on the server's own machine is ahead with it."""
+    totp, _ = await set_up(await confirm(patient), clock)
+    clock.time += YEAR
+    assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
+    clock.time -= YEAR
+    code = totp.at(clock.time)
+    assert (await log_in_with_code(client, patient, otp=code)).status_code == 200
+    problem(await log_in_with_code(client, patient, otp=code), 401, "invalid_second_factor")
+
+
+async def test_a_session_of_the_future_is_not_listed(patient: Person, clock: SetClock) -> None:
+    clock.time += YEAR
+    await patient.again()
+    clock.time -= YEAR
+    assert len((await patient.get("/auth/sessions")).json()) == 1

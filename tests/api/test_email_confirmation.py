@@ -12,8 +12,8 @@ from app.core.settings import Settings
 from app.db.session import Sessions
 from app.jobs.sweeping import sweep_once
 from app.models import MailCount
+from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 from app.repositories.mail_counts import HOUR
-from app.services.confirmation import CONFIRMATION_TOKEN_LIFETIME
 from tests.conftest import Confirm, Join, SetClock, read_token
 from tests.people import PASSWORD, Person, problem
 

@@ -15,7 +15,7 @@ from app.core.settings import Settings
 from app.db.session import Sessions
 from app.jobs.sweeping import sweep_once
 from app.models import AuditEvent, Invitation, User
-from app.services.invitations import INVITATION_LIFETIME
+from app.repositories.invitations import INVITATION_LIFETIME
 from tests.conftest import SetClock, read_token
 from tests.people import PASSWORD, Person, make_admin, problem
 
