@@ -64,7 +64,9 @@ class KnownDevice(Base):
     device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     second_factor: Mapped[bool]
     """Whether a code of the second factor was shown on it."""
-    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    keeps_cookie: Mapped[bool] = mapped_column(server_default=false())
+    """Whether it has sent its cookie with a log-in."""
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class SecondFactor(Base):

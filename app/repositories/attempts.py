@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, delete, func, not_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, case, delete, not_, or_, select, tuple_, update
 
 from app.core.security import hash_token
 from app.db.guards import upsert
@@ -17,8 +18,10 @@ FORGOTTEN = timedelta(days=1)
 MAX_WAIT = timedelta(minutes=15)
 """No attempt has to wait longer. A block beyond it was set by a clock that was ahead, and counts as none."""
 KNOWN_FOR = timedelta(days=90)
-MAX_KNOWN_DEVICES = 100
-"""Devices that are remembered for one account; the one not used for longest is forgotten first."""
+MAX_KNOWN_DEVICES = 50
+"""Devices of each kind that one account has: those that keep their cookie, and those seen only once."""
+MAX_SWEPT_DEVICES = 10_000
+"""Devices that one sweep deletes; the next one goes on."""
 
 
 async def count_attempt(session: Session, key_hash: str, group_hash: str, now: datetime) -> int | None:
@@ -80,16 +83,41 @@ async def forget_group(session: Session, group_hash: str) -> None:
     await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(found)))
 
 
-async def remember_device(session: Session, user_id: UUID, device: str, now: datetime, *, second_factor: bool) -> None:
-    """Notes that somebody has logged in with this device, and whether a second factor was shown."""
+async def remember_device(
+    session: Session, user_id: UUID, device: str, now: datetime, *, keeps_cookie: bool, second_factor: bool
+) -> None:
+    """Notes a log-in with this device, whether it sent its cookie, and whether a second factor was shown.
+
+    Of more than ``MAX_KNOWN_DEVICES`` of its kind, those not used for longest are forgotten. A program that drops its
+    cookies is a new device at each log-in, and so takes the place of no browser that keeps them.
+    """
     values = {
         "user_id": user_id,
         "device_hash": hash_token(device),
         "last_at": now,
         "second_factor": second_factor,
+        "keeps_cookie": keeps_cookie,
     }
-    changes = {"last_at": now} | ({"second_factor": True} if second_factor else {})
+    changes: dict[str, Any] = {"last_at": now}
+    if second_factor:
+        changes["second_factor"] = True
+    if keeps_cookie:
+        changes["keeps_cookie"] = True
     await upsert(session, KnownDevice, values, changes=changes, returning=KnownDevice.last_at)
+    surplus = (
+        select(KnownDevice.device_hash)
+        .where(KnownDevice.user_id == user_id, KnownDevice.keeps_cookie == keeps_cookie)
+        # What was written while the clock was ahead comes last.
+        .order_by(not_(is_recent(KnownDevice.last_at, now, KNOWN_FOR)), KnownDevice.last_at.desc())
+        .offset(MAX_KNOWN_DEVICES)
+    )
+    # Two log-ins at once must not wait for each other's devices.
+    free = (
+        select(KnownDevice.device_hash)
+        .where(KnownDevice.user_id == user_id, KnownDevice.device_hash.in_(surplus))
+        .with_for_update(skip_locked=True)
+    )
+    await session.execute(delete(KnownDevice).where(KnownDevice.user_id == user_id, KnownDevice.device_hash.in_(free)))
 
 
 async def forget_devices(session: Session, user_id: UUID, *, keep: str | None) -> None:
@@ -121,8 +149,16 @@ async def sweep_attempts(session: Session, now: datetime) -> None:
         .with_for_update(skip_locked=True)
     )
     await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(forgotten)))
-    await session.execute(delete(KnownDevice).where(KnownDevice.last_at <= now - KNOWN_FOR))
-    newest_first = func.row_number().over(partition_by=KnownDevice.user_id, order_by=KnownDevice.last_at.desc())
-    ranked = select(KnownDevice.user_id, KnownDevice.device_hash, newest_first.label("place")).subquery()
-    surplus = select(ranked.c.user_id, ranked.c.device_hash).where(ranked.c.place > MAX_KNOWN_DEVICES)
-    await session.execute(delete(KnownDevice).where(tuple_(KnownDevice.user_id, KnownDevice.device_hash).in_(surplus)))
+
+
+async def sweep_devices(session: Session, now: datetime) -> None:
+    """Deletes devices that are not known any more, the oldest first, at most ``MAX_SWEPT_DEVICES``."""
+    forgotten = (
+        select(KnownDevice.user_id, KnownDevice.device_hash)
+        .where(KnownDevice.last_at <= now - KNOWN_FOR)
+        .order_by(KnownDevice.last_at)
+        .limit(MAX_SWEPT_DEVICES)
+        .with_for_update(skip_locked=True)
+    )
+    device = tuple_(KnownDevice.user_id, KnownDevice.device_hash)
+    await session.execute(delete(KnownDevice).where(device.in_(forgotten)))

@@ -200,7 +200,9 @@ async def reset_password(
         await forget_wrong_passwords(session, settings, user.email, client)
         await attempts.forget_devices(session, user.id, keep=None)
         device = client.device or new_device(settings.secret_key.get_secret_value())
-        await attempts.remember_device(session, user.id, device, now, second_factor=False)
+        await attempts.remember_device(
+            session, user.id, device, now, keeps_cookie=client.device is not None, second_factor=False
+        )
         await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
     return PasswordSet(user.email, device)
 

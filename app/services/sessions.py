@@ -201,7 +201,12 @@ async def _begin_session(
             await forget_attempts(session, _code_counters(settings, credentials, client))
         device = client.device or new_device(settings.secret_key.get_secret_value())
         await attempts.remember_device(
-            session, credentials.user_id, device, now, second_factor=shown is not Shown.NOTHING
+            session,
+            credentials.user_id,
+            device,
+            now,
+            keeps_cookie=client.device is not None,
+            second_factor=shown is not Shown.NOTHING,
         )
         session_id = uuid7()
         ends_at = now + timedelta(hours=settings.session_hours)
@@ -341,6 +346,7 @@ async def sweep(session: Session, now: datetime) -> None:
     """Deletes what has ended or is forgotten. Nothing depends on it but the room that it takes."""
     await sessions.sweep_sessions(session, now)
     await attempts.sweep_attempts(session, now)
+    await attempts.sweep_devices(session, now)
 
 
 async def end_all_sessions(session: Session, actor: Actor) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.adapters.mail import Mail
 from app.core.dependencies import Resources
 from app.db.session import Sessions
 from app.jobs.sweeping import sweep_once
+from app.models import KnownDevice
 from app.repositories import attempts
 from app.services.guessing import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
 from tests.conftest import SetClock
@@ -192,12 +194,76 @@ async def test_only_so_many_devices_are_remembered(
     for device in devices:
         clock.advance(seconds=1)
         await log_in(device, patient.email)
-    await sweep_once(sessions, clock)
     async with sessions.read() as session:
         assert await session.scalar(text("SELECT count(*) FROM known_devices")) == 3
     await guess_everywhere(elsewhere, patient.email)
     problem(await guess(devices[1], patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(devices[2], patient.email)
+
+
+async def test_log_ins_without_cookies_push_out_no_browser(
+    patient: Person,
+    owner: httpx2.AsyncClient,
+    elsewhere: From,
+    sessions: Sessions,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempts, "MAX_KNOWN_DEVICES", 3)
+    await log_in(owner, patient.email)
+    for _ in range(10):
+        clock.advance(seconds=1)
+        await log_in(elsewhere("192.0.2.1"), patient.email)
+    newest = elsewhere("192.0.2.2")
+    await log_in(newest, patient.email)
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM known_devices")) == 4
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(owner, patient.email)
+    assert await log_in(newest, patient.email)
+
+
+async def test_log_ins_at_once_do_not_wait_for_each_others_devices(
+    patient: Person, elsewhere: From, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [elsewhere("192.0.2.1") for _ in range(4)]
+    for device in devices:
+        await log_in(device, patient.email)
+    monkeypatch.setattr(attempts, "MAX_KNOWN_DEVICES", 1)
+    for _ in range(3):
+        assert all(await asyncio.gather(*(log_in(device, patient.email) for device in devices)))
+
+
+async def test_a_device_of_the_future_is_forgotten_first(
+    patient: Person, elsewhere: From, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "MAX_KNOWN_DEVICES", 1)
+    clock.advance(days=365)
+    await log_in(elsewhere("192.0.2.1"), patient.email)
+    clock.advance(days=-365)
+    browser = elsewhere("192.0.2.1")
+    await log_in(browser, patient.email)
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(browser, patient.email)
+
+
+async def test_devices_are_swept_in_batches_the_oldest_first(
+    patient: Person, elsewhere: From, sessions: Sessions, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def known_since() -> list[timedelta]:
+        async with sessions.read() as session:
+            return [each - begin for each in await session.scalars(select(KnownDevice.last_at).order_by("last_at"))]
+
+    begin = clock.time
+    monkeypatch.setattr(attempts, "MAX_SWEPT_DEVICES", 2)
+    for _ in range(3):
+        clock.advance(days=1)
+        await log_in(elsewhere("192.0.2.1"), patient.email)
+    clock.advance(days=90)
+    await sweep_once(sessions, clock)
+    assert await known_since() == [timedelta(days=2), timedelta(days=3)]
+    await sweep_once(sessions, clock)
+    assert await known_since() == []
 
 
 async def test_the_answer_and_the_work_are_the_same_without_an_account(

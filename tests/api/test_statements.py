@@ -113,7 +113,7 @@ async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
     assert counted() == 11
 
 
-@pytest.mark.parametrize(("path", "most"), [("/auth/login", 11), ("/auth/forgot-password", 4)])
+@pytest.mark.parametrize(("path", "most"), [("/auth/login", 12), ("/auth/forgot-password", 4)])
 async def test_statements_of_the_public(
     client: httpx2.AsyncClient, patient: Person, counted: Counted, path: str, most: int
 ) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.session import Session, Sessions
-from app.repositories import accounts, audit, doctors, offers
+from app.repositories import accounts, attempts, audit, doctors, offers
 from app.repositories.audit import AuditRecord
 from app.repositories.offers import Criteria, OfferRecord
 from app.repositories.plans import get_plan
@@ -124,6 +124,12 @@ ANALYZE doctor_languages;
 ANALYZE offers;
 ANALYZE appointments
 """
+
+
+MANY_DEVICES = """
+INSERT INTO known_devices (user_id, device_hash, second_factor, keeps_cookie, last_at)
+SELECT id, md5(n::text), false, true, timestamptz '2026-12-01 08:00Z' - n * interval '1 day'
+FROM users CROSS JOIN generate_series(1, 10) AS n"""
 
 
 @pytest.fixture
@@ -237,6 +243,16 @@ async def test_what_is_outdated_is_found_by_an_index(sessions: Sessions) -> None
             await offers.list_outdated(session, NOW, limit=10)
 
         assert "offers_language_known_until_idx" in await explain(session, outdated)
+
+
+@pytest.mark.usefixtures("filled")
+async def test_old_devices_are_found_by_an_index(sessions: Sessions, backend: str) -> None:
+    async with sessions.write() as session:
+        if backend == "postgresql":
+            await session.execute(text(MANY_DEVICES))
+            await session.execute(text("ANALYZE known_devices"))
+        plan = await explain(session, partial(attempts.sweep_devices, session, NOW))
+    assert "known_devices_last_at_idx" in plan
 
 
 @pytest.mark.usefixtures("filled")
