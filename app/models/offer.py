@@ -43,6 +43,8 @@ class Offer(Base):
     """Its turn among those that start at ``not_before``; 0 where nobody has looked whether it really does."""
     known_until: Mapped[datetime] = mapped_column(UtcDateTime)
     """Until then nothing but a booking makes the truth later than the bound."""
+    found_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When this was found out, by the clock of the process that did; ``NULL`` while nothing is known."""
     revision: Mapped[UUID]
     """Another one whenever the bound is lowered: what was found out before is of no use then."""
 
@@ -54,6 +56,7 @@ class Offer(Base):
         Index(None, "language", "specialty_key", "place", "id"),
         Index(None, "language", "visit_key", "place", "id"),
         Index(None, "language", "known_until"),
+        Index(None, "language", "found_at"),
     )
 
 

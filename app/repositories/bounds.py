@@ -1,6 +1,6 @@
 """The lower bounds by which a search goes (ADR 0022): whoever frees time lowers them, whoever looks raises them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from sqlalchemy import Select, bindparam, case, delete, insert, not_, select, up
 from tzdata import IANA_VERSION
 from uuid_utils.compat import uuid7
 
+from app.core.security import CLOCK_SKEW
 from app.core.text import search_key
 from app.db.base import Base
 from app.db.lists import padded
@@ -21,6 +22,7 @@ from app.scheduling.intervals import from_instant
 from app.scheduling.turns import place_of
 from app.scheduling.visits import VisitMode
 
+_SKEW = timedelta(seconds=CLOCK_SKEW)
 LONG_AGO = from_instant(0)
 """The bound of an offer of which nothing is known."""
 _REACH = timedelta(days=2)
@@ -47,6 +49,7 @@ class Finding:
     bound: datetime
     turn: int
     known_until: datetime
+    found_at: datetime
 
 
 async def rewrite_offers(session: Session, doctor_id: UUID) -> None:
@@ -125,8 +128,17 @@ def _locked(doctor_ids: Collection[UUID]) -> Select[UUID]:
     return select(locked.c.id)
 
 
-def _unknown(bound: datetime) -> dict[str, datetime | int | UUID]:
-    return {"not_before": bound, "turn": 0, "known_until": LONG_AGO, "revision": uuid7()}
+def _unknown(bound: datetime) -> dict[str, datetime | int | UUID | None]:
+    return {"not_before": bound, "turn": 0, "known_until": LONG_AGO, "found_at": None, "revision": uuid7()}
+
+
+async def list_found_later(session: Session, now: datetime, *, limit: int) -> Sequence[UUID]:
+    """Doctors of whom something was found out by a clock that was ahead.
+
+    It took visits to come for past ones, and its bounds would hide them from searches.
+    """
+    later = select(Offer.doctor_id).where(Offer.language == ANY_LANGUAGE, Offer.found_at > now + _SKEW)
+    return (await session.scalars(later.order_by(Offer.found_at).limit(limit))).all()
 
 
 _table = Base.metadata.tables[Offer.__tablename__]
@@ -137,7 +149,12 @@ _RAISE = (
         _table.c.revision == bindparam("seen"),
         _table.c.not_before <= bindparam("bound"),
     )
-    .values(not_before=bindparam("bound"), turn=bindparam("then"), known_until=bindparam("until"))
+    .values(
+        not_before=bindparam("bound"),
+        turn=bindparam("then"),
+        known_until=bindparam("until"),
+        found_at=bindparam("found"),
+    )
 )
 
 
@@ -154,7 +171,7 @@ async def raise_bounds(session: Session, findings: Collection[Finding]) -> bool:
     free = known.order_by(Offer.id).with_for_update(skip_locked=True)
     raised = [
         {"offer_id": each.offer_id, "seen": each.revision, "bound": each.bound, "then": each.turn}
-        | {"until": each.known_until}
+        | {"until": each.known_until, "found": each.found_at}
         for each in (by_id[offer_id] for offer_id in await session.scalars(free))
     ]
     if raised:

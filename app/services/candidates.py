@@ -50,13 +50,14 @@ class Candidate:
     slots: list[Interval] = field(default_factory=list)
     """What was found, sorted."""
 
-    def finding(self) -> Finding | None:
+    def finding(self, now: datetime) -> Finding | None:
         """What was found out and is not known yet, if anything."""
         if self.bound is None:
             return None
         offer, bound = self.offer, from_instant(self.bound)
         known_until = self.bound - notice(self.rules, self.visit_type) if self.is_start else self.bound
-        finding = Finding(offer.id, offer.revision, bound, turn_at(offer.place, self.bound), from_instant(known_until))
+        turn = turn_at(offer.place, self.bound)
+        finding = Finding(offer.id, offer.revision, bound, turn, from_instant(known_until), now)
         is_news = (offer.not_before, offer.turn, offer.known_until) != (bound, finding.turn, finding.known_until)
         return finding if is_news else None
 
@@ -183,8 +184,8 @@ async def find_bounds(
     while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
         await look.go_on(chosen)
     looked_at = {each.offer.id for each in candidates}
-    return [finding for each in candidates if (finding := each.finding())] + [
-        Finding(offer.id, offer.revision, NEVER, 0, NEVER) for offer in offers if offer.id not in looked_at
+    return [finding for each in candidates if (finding := each.finding(now))] + [
+        Finding(offer.id, offer.revision, NEVER, 0, NEVER, now) for offer in offers if offer.id not in looked_at
     ]
 
 
@@ -208,7 +209,7 @@ async def find_next_starts(
                 starts[doctor_id] = min(each.slots[0][0], starts.get(doctor_id, look.last))
     return (
         {doctor_id: from_instant(start) for doctor_id, start in starts.items()},
-        [finding for each in candidates if (finding := each.finding())],
+        [finding for each in candidates if (finding := each.finding(now))],
     )
 
 

@@ -128,8 +128,18 @@ async def search_slots(
         listed[:limit],
         more,
         searched_until=min(sure[0], listed[limit - 1].place[0]) if more else min(sure[0], span[1]),
-        findings=[finding for each in candidates.values() if (finding := each.finding())],
+        findings=[finding for each in candidates.values() if (finding := each.finding(now))],
     )
+
+
+async def discard_later_findings(sessions: Sessions, now: datetime, *, limit: int) -> bool:
+    """Forgets what was found out of some doctors by a clock that was ahead; says whether there may be more."""
+    async with sessions.read() as session:
+        doctor_ids = await bounds.list_found_later(session, now, limit=limit)
+    if doctor_ids:
+        async with sessions.write() as session:
+            await bounds.lower_bounds(session, doctor_ids)
+    return len(doctor_ids) == limit
 
 
 async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> bool:

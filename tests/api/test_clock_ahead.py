@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.session import Sessions
+from app.jobs import looking
 from app.jobs.sweeping import sweep_once
 from app.services.guessing import FREE_ATTEMPTS
 from tests.api.test_email_confirmation import confirm_with, resend
@@ -20,6 +22,7 @@ from tests.api.test_sessions import refresh
 from tests.api.test_undo import act
 from tests.conftest import Confirm, Join, SetClock, read_token
 from tests.people import Person, grant, log_in, problem
+from tests.search.asking import MORNING, find, names, open_doctor
 from tests.web.conftest import Forms
 
 YEAR = timedelta(days=365)
@@ -235,3 +238,34 @@ async def test_a_session_of_the_future_is_not_listed(patient: Person, clock: Set
     await patient.again()
     clock.time -= YEAR
     assert len((await patient.get("/auth/sessions")).json()) == 1
+
+
+async def test_a_search_finds_what_it_took_for_past(
+    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "BATCH", 1)
+    for name in ("Dr A", "Dr B"):
+        await open_doctor(join, name)
+    found = await find(client, limit="2")
+    clock.time += timedelta(days=14)
+    assert await find(client, limit="2") == []
+    clock.time -= timedelta(days=14)
+    resources = app.state.resources
+    await looking.look_once(resources.sessions, resources.processor, clock)
+    assert await find(client, limit="2") == found
+
+
+async def test_many_findings_of_the_future_are_discarded_little_by_little(
+    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "BATCH", 1)
+    monkeypatch.setattr(looking, "MOST_BATCHES", 1)
+    for name in ("Dr A", "Dr B"):
+        await open_doctor(join, name)
+    clock.time += timedelta(days=14)
+    await find(client, limit="2")
+    clock.time -= timedelta(days=14)
+    resources = app.state.resources
+    for number in (1, 2):
+        await looking.look_once(resources.sessions, resources.processor, clock)
+        assert len(await names(client, from_=MORNING[0], to=MORNING[1])) == number

@@ -28,7 +28,7 @@ async def found(sessions: Sessions, doctor: Person, clock: SetClock) -> Finding:
     """What somebody has found out and not written down yet."""
     offer = await read(sessions, doctor)
     assert offer.not_before == LONG_AGO
-    return Finding(offer.id, offer.revision, clock.time, 7, clock.time + timedelta(hours=1))
+    return Finding(offer.id, offer.revision, clock.time, 7, clock.time + timedelta(hours=1), clock.time)
 
 
 async def write(sessions: Sessions, finding: Finding) -> None:
@@ -54,7 +54,7 @@ async def test_in_every_language_the_same_is_known(sessions: Sessions, doctor: P
 
     _, _, _, revision = await all_alike()
     offer = await read(sessions, doctor)
-    await write(sessions, Finding(offer.id, offer.revision, clock.time, 7, clock.time))
+    await write(sessions, Finding(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
     assert await all_alike() == (clock.time, 7, clock.time, revision)
     async with sessions.write() as session:
         await bounds.lower_bounds(session, [UUID(doctor.id)])
@@ -66,7 +66,7 @@ async def test_all_languages_are_lowered_whatever_the_plan(sessions: Sessions, d
     """What a statement has changed itself it does not lock a second time, if its plan looks again at what to lock."""
     await doctor.change(languages=["de", "pt-BR"])
     offer = await read(sessions, doctor)
-    await write(sessions, Finding(offer.id, offer.revision, clock.time, 7, clock.time))
+    await write(sessions, Finding(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
     ways = "hashjoin", "mergejoin", "hashagg", "material", "indexscan", "bitmapscan", "sort"
     async with sessions.write() as session:
         for way in ways:
@@ -90,7 +90,8 @@ async def test_who_writes_findings_and_who_changes_offers_do_not_wait_in_a_circl
         for minute in range(20):
             offer = await read(sessions, doctor)
             await write(
-                sessions, Finding(offer.id, offer.revision, clock.time + timedelta(minutes=minute), 1, LONG_AGO)
+                sessions,
+                Finding(offer.id, offer.revision, clock.time + timedelta(minutes=minute), 1, LONG_AGO, clock.time),
             )
 
     async def lower() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.session import Session, Sessions
-from app.repositories import accounts, attempts, audit, doctors, offers
+from app.repositories import accounts, attempts, audit, bounds, doctors, offers
 from app.repositories.audit import AuditRecord
 from app.repositories.offers import Criteria, OfferRecord
 from app.repositories.plans import get_plan
@@ -233,6 +233,13 @@ async def test_parts_of_names_and_addresses_of_accounts_are_found_by_indexes(ses
         plan = await explain(session, page)
     assert "users_name_key_trgm_idx" in plan
     assert "users_email_canonical_trgm_idx" in plan
+
+
+@pytest.mark.usefixtures("filled")
+async def test_what_was_found_later_is_found_by_an_index(sessions: Sessions) -> None:
+    async with sessions.read() as session:
+        plan = await explain(session, partial(bounds.list_found_later, session, NOW, limit=10))
+    assert "offers_language_found_at_idx" in plan
 
 
 @pytest.mark.usefixtures("filled")

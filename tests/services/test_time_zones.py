@@ -122,4 +122,4 @@ async def find_nothing_before(sessions: Sessions, doctors: list[Person], moment:
     bound = datetime.fromisoformat(moment)
     async with sessions.write() as session:
         offers = await list_offers(session, [UUID(doctor.id) for doctor in doctors])
-        await raise_bounds(session, [Finding(offer.id, offer.revision, bound, 0, bound) for offer in offers])
+        await raise_bounds(session, [Finding(offer.id, offer.revision, bound, 0, bound, bound) for offer in offers])
