@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from tzdata import IANA_VERSION
 
-from app.adapters.mail import Mailer, print_mail
+from app.adapters.mail import Mailer, bounded, print_mail
 from app.core import clock as system_clock
 from app.core.chain import chain_key
 from app.core.clock import Clock
@@ -97,7 +97,7 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
         sessions = Sessions(engine)
         await register_release(sessions, allow_older=settings.allow_older_time_zones, now=clock())
         log.info("time zones: IANA %s", IANA_VERSION)
-        yield Resources(settings, sessions, passwords, clock, mailer, Limits(settings))
+        yield Resources(settings, sessions, passwords, clock, bounded(mailer), Limits(settings))
     finally:
         passwords.close()
         await engine.dispose()

@@ -1,10 +1,17 @@
 """Sending mail."""
 
+import asyncio
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.core.mail_kinds import MailKind
+
+MAX_SENDING_SECONDS = 10.0
+"""A message is sent within the request that caused it, after the answer, and so takes the place of another one."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,22 @@ class Mail:
 
 type Mailer = Callable[[Mail], Awaitable[None]]
 """Delivers a message, or raises. Never called inside a transaction."""
+
+
+def bounded(mailer: Mailer) -> Mailer:
+    """The mailer with a time limit of ``MAX_SENDING_SECONDS``; what cannot be sent is logged, and nothing is raised.
+
+    The log names the kind of message. What the mailer raises may quote the address, so only its type is logged.
+    """
+
+    async def send(mail: Mail) -> None:
+        try:
+            async with asyncio.timeout(MAX_SENDING_SECONDS):
+                await mailer(mail)
+        except Exception as error:  # noqa: BLE001 - whatever a mailer raises, the request was answered
+            log.warning("a message was not sent: %s (%s)", mail.kind, type(error).__name__)
+
+    return send
 
 
 def password_reset_mail(address: str, token: str) -> Mail:
