@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
 
-from asyncpg import IntegrityConstraintViolationError, InterfaceError, PostgresError
+from asyncpg import IntegrityConstraintViolationError, InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -79,6 +79,6 @@ class Driver:
 async def _translated(sent: Awaitable[Any], sql: str) -> Any:
     try:
         return await sent
-    except (PostgresError, InterfaceError, sqlite3.Error) as error:
+    except (PostgresError, InterfaceError, InternalClientError, sqlite3.Error) as error:
         violated = isinstance(error, (IntegrityConstraintViolationError, sqlite3.IntegrityError))
         raise (IntegrityError if violated else DBAPIError)(sql, None, error, hide_parameters=True) from error

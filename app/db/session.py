@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast, overload
 
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import Connection, CursorResult, Dialect, Executable, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -256,7 +256,7 @@ def busy_if_away() -> Iterator[None]:
     """Makes ``DomainError`` ``busy`` of every error that says that the database cannot be had for the moment."""
     try:
         yield
-    except (DBAPIError, PoolTimeoutError, PostgresError, InterfaceError, OSError) as error:
+    except (DBAPIError, PoolTimeoutError, PostgresError, InterfaceError, InternalClientError, OSError) as error:
         if not _may_succeed_later(error):
             raise
         raise DomainError("busy") from error
@@ -289,7 +289,9 @@ def _may_succeed_later(error: Exception) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause: Any = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, (PoolTimeoutError, InterfaceError, OSError)):  # no connection free in time, or none to be had
+    # No connection free in time, none to be had, or one that the server has said it ends but not closed yet: asyncpg
+    # takes no statements then, and calls that an internal error.
+    if isinstance(cause, (PoolTimeoutError, InterfaceError, InternalClientError, OSError)):
         return True
     if (sqlstate := getattr(cause, "sqlstate", None)) is not None:
         return sqlstate[:2] in _PASSING_CLASSES

@@ -13,14 +13,17 @@ from uuid import uuid4
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.errors import DomainError
+from app.db.base import table_of
 from app.db.engine import create_engine
+from app.db.prepared import Prepared
 from app.db.schema import UnavailableDatabaseError, ensure_newest
-from app.db.session import Sessions
+from app.db.session import Session, Sessions
+from app.models import PasswordReset
 from tests.databases import connected, migrate, temporary_postgresql
 from tests.people import problem
 
@@ -46,6 +49,8 @@ REFUSALS = {
 }
 """What a server says instead of letting a client in, by SQLSTATE."""
 SSL_REQUEST = 80877103
+RESETS = table_of(PasswordReset)
+FIND = Prepared(select(RESETS.c.token_hash).where(RESETS.c.token_hash == bindparam("wanted")))
 
 
 def error_response(sqlstate: str) -> bytes:
@@ -181,6 +186,69 @@ async def test_a_database_that_becomes_read_only_is_busy(database_url: str) -> N
             with pytest.raises(DomainError, match="busy"):
                 async with Sessions(engine).write() as session:
                     await session.execute(text("DELETE FROM users"))
+
+
+@asynccontextmanager
+async def delayed_hang_up(url: str) -> AsyncIterator[str]:
+    """The server of ``url``, behind a network that passes on what it says at once but its end of the stream late."""
+    target = make_url(url)
+    socket_path = f"{target.query['host']}/.s.PGSQL.5432"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_unix_connection(socket_path)
+
+        async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float) -> None:
+            try:
+                with suppress(OSError):
+                    while data := await source.read(65536):
+                        sink.write(data)
+                        await sink.drain()
+                await asyncio.sleep(delay)
+            finally:
+                sink.close()
+
+        await asyncio.gather(forward(reader, upstream_writer, 0), forward(upstream_reader, writer, 0.5))
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield target.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("begun", [True, False], ids=["in a transaction", "in the pool"])
+@pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
+async def test_a_connection_that_is_about_to_be_closed_is_busy(
+    database_url: str, sessions: Sessions, begun: bool, way: str
+) -> None:
+    async def read(session: Session) -> None:
+        if way == "driver":
+            assert await session.fetch(FIND, {"wanted": "none"}) == []
+        else:
+            assert await session.scalar(text("SELECT 1")) == 1
+
+    async def terminate(pid: int) -> None:
+        async with sessions.write() as session:
+            assert await session.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
+        await asyncio.sleep(0.1)  # What the server said last has arrived; that it hung up has not.
+
+    async with delayed_hang_up(database_url) as url, impatient_engine(url) as engine:
+        cut = Sessions(engine)
+
+        async def be_cut() -> None:
+            async with cut.read() as session:
+                pid = await session.scalar(text("SELECT pg_backend_pid()"))
+                if begun:
+                    await terminate(pid)
+                    await read(session)
+            await terminate(pid)
+            async with cut.read() as session:
+                await read(session)
+
+        with pytest.raises(DomainError, match="busy"):
+            await be_cut()
+        async with cut.read() as session:
+            await read(session)
 
 
 async def test_a_file_that_is_no_database_is_busy(tmp_path: Path) -> None:
