@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     max_search_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     request_head_seconds: Annotated[PositiveInt, Field(le=600)] = 10
     request_body_seconds: Annotated[PositiveInt, Field(le=600)] = 10
+    response_stall_seconds: Annotated[PositiveInt, Field(le=600)] = 30
     max_connections: Annotated[PositiveInt, Field(le=100_000)] = 1000
     max_connections_per_address: Annotated[PositiveInt, Field(le=100_000)] = 200
 

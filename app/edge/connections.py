@@ -38,6 +38,7 @@ class Connections:
         self.max_connections = min(settings.max_connections, _affordable_connections(settings.database_pool_size))
         self.max_per_address = settings.max_connections_per_address
         self.head_seconds = settings.request_head_seconds
+        self.stall_seconds = settings.response_stall_seconds
         self._trusted = [ip_network(proxy) for proxy in settings.proxies]
         self._open: dict[Closable, str | None] = {}
         self._per_address: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with bounds on what a client may send before its request is known.
+"""uvicorn's HTTP protocol, with bounds on what a client may send before its request is known, and on slow readers.
 
 Chosen by ``uvicorn --http app.edge.protocol:BoundedProtocol``, or ``UVICORN_HTTP``.
 """
@@ -7,8 +7,9 @@ import asyncio
 import logging
 from typing import Any
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from app.core.addresses import UNKNOWN, read_address
@@ -22,6 +23,8 @@ PIECE_BYTES = 16 * 1024
 MAX_DISCARDED_BYTES = 1024 * 1024
 DISCARDING_SECONDS = 2.0
 """So much, for so long, is read and thrown away after a refusal; closing at once could lose the answer on its way."""
+MIN_READ_BYTES = 64 * 1024
+"""What a client must read of an unsent answer within ``RESPONSE_STALL_SECONDS``; all of it, if less is left."""
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,10 @@ class BoundedProtocol(HttpToolsProtocol):
     What belongs to a request and not to its body (its head, the sizes of its chunks, its trailers) may have
     ``MAX_HEAD_BYTES``: 431. The head must be complete ``REQUEST_HEAD_SECONDS`` after the connection was opened, or
     after its first byte: 408. There are no WebSockets: a request for one is answered as an ordinary request.
+
+    A client that reads less than ``MIN_READ_BYTES`` within ``RESPONSE_STALL_SECONDS``, and leaves some of its answer
+    unsent, is disconnected. The next pipelined request starts when an answer is complete, but its own answer waits
+    until the earlier one has been sent, so a connection keeps two answers in memory at most.
     """
 
     def __init__(
@@ -47,12 +54,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.working = False
         self.unbodied_bytes = 0  # of the current request
         self.deadline: asyncio.TimerHandle | None = None
+        self.stall_timer: asyncio.TimerHandle | None = None
+        self.started: RequestResponseCycle | None = None
         self.refused = False
         self.discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Admits the connection, if there is room."""
         super().connection_made(transport)
+        # Writing pauses at the first byte that is not sent at once, so every wait for the client has a time limit, even
+        # for the end of a small answer.
+        transport.set_write_buffer_limits(high=0)
         self._start_deadline()
         if code := self.open_connections.admit(self, self.client[0] if self.client else None):
             self._refuse(code)
@@ -61,7 +73,21 @@ class BoundedProtocol(HttpToolsProtocol):
         """Makes room for another one."""
         self.open_connections.remove(self)
         self._stop_deadline()
+        self._stop_stall_timer()
+        if self.started:  # uvicorn tells the newest request alone, which may still wait for an earlier one
+            self.started.disconnected = True
+            self.started.message_event.set()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Waits for the client to read, within a time limit."""
+        super().pause_writing()
+        self._start_stall_timer()
+
+    def resume_writing(self) -> None:
+        """Continues after everything has been sent."""
+        self._stop_stall_timer()
+        super().resume_writing()
 
     def abort(self) -> None:
         """Closes the connection without waiting for anything."""
@@ -126,6 +152,10 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.started = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _head_bytes(self) -> int:
         separators = len(": \r\n")
         return len(self.url) + sum(len(name) + len(value) + separators for name, value in self.headers)
@@ -145,12 +175,31 @@ class BoundedProtocol(HttpToolsProtocol):
         else:  # a connection on which nothing was asked for
             self.transport.close()
 
+    def _start_stall_timer(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        self.stall_timer = self.loop.call_later(self.open_connections.stall_seconds, self._check_progress, unsent)
+
+    def _stop_stall_timer(self) -> None:
+        if self.stall_timer is not None:
+            self.stall_timer.cancel()
+            self.stall_timer = None
+
+    def _check_progress(self, unsent_before: int) -> None:
+        if unsent_before - self.transport.get_write_buffer_size() < MIN_READ_BYTES:
+            self._log("response_stalled")
+            self.abort()
+        else:
+            self._start_stall_timer()
+
+    def _log(self, code: str) -> None:
+        client = read_address(self.client[0] if self.client else None)
+        log.info("refused", extra={"code": code, "client": str(client or UNKNOWN)})
+
     def _refuse(self, code: str) -> None:
         """Answers with an error, and closes the connection; with a request in progress, after the answer to that."""
         self.refused = True
         self._stop_deadline()
-        client = read_address(self.client[0] if self.client else None)
-        log.info("refused", extra={"code": code, "client": str(client or UNKNOWN)})
+        self._log(code)
         if self.working:
             self.shutdown()
             return

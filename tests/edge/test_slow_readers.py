@@ -1,0 +1,144 @@
+"""Clients that do not read their answers, over raw sockets to a real server."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.databases import migrate
+from tests.servers import Server, clients, serve
+
+STALL_SECONDS = 2
+LARGE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE_ONCE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+class Log:
+    """What the server writes to standard error."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("a+b")
+
+    def text(self) -> str:
+        self.file.seek(0)
+        return self.file.read().decode()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    log = Log(tmp_path / "log")
+    yield log
+    log.file.close()
+
+
+@pytest.fixture
+async def server(tmp_path: Path, log: Log) -> AsyncIterator[Server]:
+    url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    limits = {"RESPONSE_STALL_SECONDS": str(STALL_SECONDS), "MAX_IN_FLIGHT_PER_CLIENT": "1"}
+    async with serve(url, processes=1, stderr=log.file, **limits) as [server]:
+        yield server
+
+
+@contextmanager
+def connect(server: Server) -> Iterator[socket.socket]:
+    """A connection for which the kernel buffers little, as for a phone on a slow network."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
+        client.connect(("127.0.0.1", server.port))
+        client.setblocking(False)
+        yield client
+
+
+async def send(client: socket.socket, data: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(client, data)
+
+
+async def read(client: socket.socket, size: int, pause: float = 0) -> bytes:
+    """All that comes until the server closes the connection, up to ``size`` bytes per ``pause``."""
+    received = b""
+    while part := await asyncio.get_running_loop().sock_recv(client, size):
+        received += part
+        await asyncio.sleep(pause)
+    return received
+
+
+def is_open(server: Server, client: socket.socket) -> bool:
+    """Whether the server still has its end of a connection; what the kernel has left to send does not count."""
+    ends = [f":{server.port:04X}", f":{client.getsockname()[1]:04X}"]
+    connections = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = [fields[9] for fields in connections if [fields[1][-5:], fields[2][-5:]] == ends]
+    return bool(set(inodes) - {"0"})
+
+
+async def wait_until_closed(server: Server, client: socket.socket) -> None:
+    async with asyncio.timeout(STALL_SECONDS * 3):
+        while is_open(server, client):  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.05)
+
+
+async def status(server: Server) -> int:
+    async with clients([server]) as [client]:
+        return (await client.get("/doctors")).status_code
+
+
+async def whole_answer(server: Server) -> bytes:
+    async with clients([server]) as [client]:
+        return (await client.get("/openapi.json")).content
+
+
+async def test_a_client_that_never_reads_gives_its_place_back(server: Server, log: Log) -> None:
+    whole = await whole_answer(server)
+    with connect(server) as client:
+        await send(client, LARGE * 3)
+        await asyncio.sleep(0.5)
+        assert await status(server) == 429, "the second answer waits for the first to be read"
+        await wait_until_closed(server, client)
+        assert await status(server) == 200
+        async with asyncio.timeout(10):
+            assert len(await read(client, 65536)) < len(whole)
+    assert "Traceback" not in log.text()
+
+
+async def test_a_connection_whose_answer_is_not_read_is_closed(server: Server) -> None:
+    with connect(server) as client:
+        began = time.monotonic()
+        await send(client, LARGE_ONCE)
+        await asyncio.sleep(STALL_SECONDS / 2)
+        assert is_open(server, client)
+        await wait_until_closed(server, client)
+        assert time.monotonic() - began > STALL_SECONDS
+
+
+async def test_a_client_that_trickles_is_disconnected(server: Server) -> None:
+    with connect(server) as client:
+        await send(client, LARGE_ONCE)
+        trickling = asyncio.create_task(read(client, 500, pause=0.1))
+        await asyncio.sleep(STALL_SECONDS / 2)
+        assert is_open(server, client)
+        await wait_until_closed(server, client)
+        trickling.cancel()
+
+
+async def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(server: Server) -> None:
+    whole = await whole_answer(server)
+    with connect(server) as client:
+        began = time.monotonic()
+        await send(client, LARGE_ONCE)
+        async with asyncio.timeout(60):
+            received = await read(client, 4096, pause=0.06)
+        assert time.monotonic() - began > STALL_SECONDS * 2
+        assert received.endswith(whole)
+
+
+async def test_a_client_that_leaves_pipelined_requests_behind_causes_no_error(server: Server, log: Log) -> None:
+    with connect(server) as client:
+        await send(client, LARGE * 10)
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)
+    assert await status(server) == 200
+    assert "Traceback" not in log.text()
