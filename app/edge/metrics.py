@@ -30,15 +30,17 @@ class Metrics:
             registry=self.registry,
         )
         Info("time_zone_data", "The time-zone data in use.", registry=self.registry).info({"version": IANA_VERSION})
-
-    def show_audit_trail(self, memory: sealing.Memory) -> None:
-        """Adds what a process knows of the audit trail; docs/audit.md says what to alert on."""
+        self._audit_trail = sealing.Memory()
         head = Gauge("audit_head_position", "The last sealed event of the audit trail.", registry=self.registry)
         archived = Gauge("audit_archived_position", "The last archived event.", registry=self.registry)
         failing = Gauge("audit_sealing_failing", "1 if the last attempt to seal has failed.", registry=self.registry)
-        head.set_function(lambda: (memory.head or START).position)
-        archived.set_function(lambda: memory.archived)
-        failing.set_function(lambda: memory.failing)
+        head.set_function(lambda: (self._audit_trail.head or START).position)
+        archived.set_function(lambda: self._audit_trail.archived)
+        failing.set_function(lambda: self._audit_trail.failing)
+
+    def show_audit_trail(self, memory: sealing.Memory) -> None:
+        """Shows what a process knows of the audit trail; docs/audit.md says what to alert on."""
+        self._audit_trail = memory
 
 
 @router.get("/metrics")

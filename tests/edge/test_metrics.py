@@ -65,6 +65,12 @@ async def test_the_state_of_the_audit_trail_is_shown(watched: FastAPI) -> None:
     }
 
 
+async def test_an_application_can_be_started_again(watched: FastAPI) -> None:
+    for _ in range(2):
+        async with watched.router.lifespan_context(watched), client_of(watched) as client:
+            assert "audit_head_position" in await read(client)
+
+
 async def test_each_application_has_its_own(watched: FastAPI, start: Start) -> None:
     async with client_of(watched) as client, client_of(await start(metrics_token=TOKEN)) as other:
         await client.get("/doctors")
