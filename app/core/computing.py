@@ -16,6 +16,13 @@ MAX_WAIT = 10.0
 """Seconds that one computation may take altogether, with the time that it waits for its turns."""
 
 
+class NoTurnError(DomainError):
+    """``busy``: a computation has waited too long for its turns. What was computed until then is as good as ever."""
+
+    def __init__(self) -> None:
+        super().__init__("busy")
+
+
 @dataclass(slots=True)
 class Processor:
     """The turns of one process: one computation runs at a time, in slices.
@@ -51,7 +58,7 @@ class Computation:
     async def run(self, steps: Iterable[Callable[[], None]]) -> None:
         """Runs the steps in turn until the budget is spent; the rest is left out.
 
-        ``DomainError`` ``busy`` if its turn does not come in time. Hold no connection meanwhile.
+        ``NoTurnError`` if its turn does not come in time. Hold no connection meanwhile.
         """
         remaining = iter(steps)
         finished = False
@@ -62,7 +69,7 @@ class Computation:
                     if not finished:
                         await asyncio.sleep(0)  # with the turn in hand, so that no other slice runs in this round
             except TimeoutError:
-                raise DomainError("busy") from None
+                raise NoTurnError from None
 
     def _run_slice(self, remaining: Iterable[Callable[[], None]]) -> bool:
         """Whether the last step was among those that this slice had time for."""

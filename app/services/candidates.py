@@ -7,7 +7,7 @@ from functools import partial
 from itertools import batched
 from uuid import UUID
 
-from app.core.computing import Computation
+from app.core.computing import Computation, NoTurnError
 from app.db.session import Session
 from app.repositories import calendar
 from app.repositories.bounds import Finding
@@ -174,15 +174,23 @@ class Look:
 async def find_bounds(
     session: Session, computation: Computation, offers: Sequence[OfferRecord], now: datetime
 ) -> Sequence[Finding]:
-    """Where the next visits of some offers are: nowhere, if the doctor's time zone is not known here."""
+    """Where the next visits of some offers are: nowhere, if the doctor's time zone is not known here.
+
+    Those that the computation has no time for are left out; ``NoTurnError`` if that is all of them.
+    """
     if not offers:
         return ()
     first = to_instant(now)
     last = max(first + LONGEST_LISTING, *(to_instant(offer.not_before) + DAY for offer in offers))
     look = Look(session, computation, [(first, last)], None, now)
     candidates = await look.begin(offers)
-    while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
-        await look.go_on(chosen)
+    try:
+        while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
+            await look.go_on(chosen)
+    except NoTurnError:
+        # Without what was found the next look would begin at the same offers.
+        if all(each.bound is None for each in candidates):
+            raise
     looked_at = {each.offer.id for each in candidates}
     return [finding for each in candidates if (finding := each.finding(now))] + [
         Finding(offer.id, offer.revision, NEVER, 0, NEVER, now) for offer in offers if offer.id not in looked_at
