@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
@@ -65,7 +65,8 @@ async def update_visit_type(
     # Without a change there is still something to find.
     values = dict(changes) or {"doctor_id": doctor_id}
     if "name" in changes:
-        values["name_key"] = look_alike_key(changes["name"])
+        name = changes["name"]
+        values["name_key"] = case((VisitType.name == name, VisitType.name_key), else_=look_alike_key(name))
     row = (
         await session.execute(
             update(VisitType)
@@ -92,13 +93,19 @@ async def get_visit_type(session: Session, doctor_id: UUID, visit_type_id: UUID)
 
 
 async def is_name_taken(session: Session, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
-    """Whether another visit type that this doctor offers has a name that looks the same."""
-    taken = select(VisitType.id).where(
-        VisitType.doctor_id == doctor_id,
-        VisitType.name_key == look_alike_key(name),
-        VisitType.withdrawn_at.is_(None),
+    """Whether another visit type that this doctor offers has a name that looks the same.
+
+    Not asked of one (``but``) that keeps its name: two from before names were unique can still be changed.
+    """
+    # By name, as those from before do not all have a key.
+    offered = select(VisitType.id, VisitType.name).where(
+        VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
-    return any(found != but for found in await session.scalars(taken))
+    names = {row.id: row.name for row in await session.execute(offered)}
+    if but and names.pop(but, None) == name:
+        return False
+    key = look_alike_key(name)
+    return any(look_alike_key(other) == key for other in names.values())
 
 
 async def count_visit_types(session: Session, doctor_id: UUID) -> int:

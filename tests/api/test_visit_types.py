@@ -4,7 +4,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -410,6 +410,29 @@ async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, join: 
     # What is withdrawn has given its name back.
     assert (await doctor.delete(f"{path}/{first['id']}")).status_code == 204
     await doctor.offer(name="Check-up Anna")
+
+
+async def test_a_name_is_taken_by_one_from_before_names_were_unique(doctor: Person, sessions: Sessions) -> None:
+    """Of two with the same name the later one had no key; here the earlier one has been withdrawn since."""
+    await doctor.offer(name="Check-up")
+    other = await doctor.offer(name="Vaccination")
+    async with sessions.write() as session:
+        await session.execute(update(VisitType).where(VisitType.name == "Check-up").values(name_key=None))
+    path = "/doctors/me/visit-types"
+    problem(await doctor.post(path, {"name": "CHECK-UP", "duration_minutes": 20}), 409, "name_taken")
+    problem(await doctor.patch(f"{path}/{other['id']}", {"name": "check-up"}), 409, "name_taken")
+
+
+async def test_two_from_before_names_were_unique_can_be_changed(doctor: Person, sessions: Sessions) -> None:
+    first, second = await doctor.offer(name="Check-up"), await doctor.offer(name="Vaccination")
+    async with sessions.write() as session:
+        later = update(VisitType).where(VisitType.name == "Vaccination")
+        await session.execute(later.values(name="Check-up", name_key=None))
+    path = "/doctors/me/visit-types"
+    for each in (first, second):
+        answer = await doctor.patch(f"{path}/{each['id']}", {"name": "Check-up", "duration_minutes": 25})
+        assert answer.status_code == 200, answer.text
+    problem(await doctor.patch(f"{path}/{second['id']}", {"name": "check-up"}), 409, "name_taken")
 
 
 async def test_of_equal_visit_types_at_once_one_is_offered(doctor: Person) -> None:
