@@ -23,12 +23,18 @@ class AccountRecord:
     email: str
     name: str
     role: Role
+    specialty: str | None
     created_at: datetime
     suspended_at: datetime | None
     erased_at: datetime | None
     approved_at: datetime | None
     email_confirmed_at: datetime | None
     second_factor: bool
+
+    @property
+    def reviewed_content(self) -> dict[str, str | None]:
+        """What an administrator approves of a doctor, for ``core.versions``."""
+        return {"name": self.name, "specialty": self.specialty}
 
     @property
     def status(self) -> AccountStatus:
@@ -55,6 +61,7 @@ _RECORD: Select[*tuple[Any, ...]] = (
         User.email,
         User.name,
         User.role,
+        Doctor.specialty,
         User.created_at,
         User.suspended_at,
         User.erased_at,

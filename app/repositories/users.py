@@ -196,19 +196,14 @@ async def delete_password_resets(session: Session, user_id: UUID) -> None:
     await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
 
 
-async def update_name(session: Session, user_id: UUID, name: str, *, instead_of: str | None = None) -> UserRecord:
-    """Gives an account another name; ``not_authenticated`` if it was erased while this waited.
-
-    ``version_mismatch`` if it has another name than ``instead_of``, where that is given.
-    """
+async def update_name(session: Session, user_id: UUID, name: str) -> UserRecord:
+    """Gives an account another name; ``not_authenticated`` if it was erased while this waited."""
     renamed = (
         update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name, name_key=search_key(name))
     )
-    if instead_of is not None:
-        renamed = renamed.where(User.name == instead_of)
     row = (await session.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
     if row is None:
-        raise DomainError("not_authenticated" if instead_of is None else "version_mismatch")
+        raise DomainError("not_authenticated")
     return UserRecord(*row)
 
 

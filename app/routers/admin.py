@@ -23,6 +23,7 @@ from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
 from app.routers.requests import StrictRoute
 from app.routers.trail import RequestTrail, Trail
+from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.schemas import admin as wire
 from app.schemas.accounts import User
 from app.schemas.appointments import Appointment
@@ -76,17 +77,23 @@ async def list_users(
 
 
 @router.get(
-    "/users/{user_id:uuid}", response_model=wire.Account, responses=responses(*_ERRORS, "invalid_request", "busy")
+    "/users/{user_id:uuid}",
+    response_model=wire.Account,
+    responses={200: {"headers": ETAG_HEADER}, **responses(*_ERRORS, "invalid_request", "busy")},
 )
-async def get_account(user_id: UUID, _: AdminActor, session: DbSession, trail: Trail) -> AccountRecord:
-    """One account."""
-    return note(trail, await accounts.get_account(session, user_id))
+async def get_account(
+    user_id: UUID, response: Response, _: AdminActor, session: DbSession, trail: Trail
+) -> AccountRecord:
+    """One account. The `ETag` is that of the name and the specialty; send it back to approve what you have seen."""
+    account = note(trail, await accounts.get_account(session, user_id))
+    tag_content(response, account.reviewed_content)
+    return account
 
 
 @router.post(
     "/users/{user_id:uuid}/approve",
     response_model=wire.Account,
-    responses=responses(*_DECISION_ERRORS, "doctor_not_confirmed"),
+    responses=responses(*_DECISION_ERRORS, "doctor_not_confirmed", "version_mismatch"),
 )
 async def approve_doctor(
     user_id: UUID,
@@ -96,10 +103,14 @@ async def approve_doctor(
     session: DbSession,
     now: Now,
     trail: Trail,
+    versions: IfContentMatch,
     __: Idempotent,
 ) -> AccountRecord:
-    """List a doctor who has registered, so that patients can book. Needed with `DOCTOR_APPROVAL=required`."""
-    account = await administration.approve_doctor(session, resources.settings, user_id, now)
+    """List a doctor who has registered, so that patients can book. Needed with `DOCTOR_APPROVAL=required`.
+
+    Send the `ETag` of the account in `If-Match`: until the approval the doctor can change the name and specialty.
+    """
+    account = await administration.approve_doctor(session, resources.settings, user_id, now, versions=versions)
     return note(trail, account, body.reason)
 
 

@@ -38,6 +38,7 @@ from app.routers.trail import Trail
 from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.schemas import accounts as wire
 from app.services import accounts, confirmation, sessions
+from app.services.profile_review import get_wanted_name
 from app.services.sessions import Grant, ReusedTokenError
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
@@ -324,7 +325,7 @@ async def change_password(
 async def me(response: Response, actor: AccountActor, session: DbSession) -> UserRecord:
     """Your own account."""
     user = await users.get_user(session, actor.id)
-    tag_content(response, {"name": user.name})
+    tag_content(response, {"name": await get_wanted_name(session, user)})
     return user
 
 
@@ -355,5 +356,5 @@ async def change_name(
     """
     reviewed = resources.settings.requires_doctor_approval
     user = await accounts.change_name(session, actor, body.name, now, reviewed=reviewed, versions=versions)
-    tag_content(response, {"name": user.name})
+    tag_content(response, {"name": body.name})
     return user

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from app.core.dependencies import AppResources, DbSession, DoctorActor, Now, Public, SearchTime
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
-from app.repositories.profile_changes import Standing, get_standing
+from app.repositories.profile_changes import Standing
 from app.routers.appointments import affected_members
 from app.routers.paging import LINK_HEADER, cut_page, read_cursor
 from app.routers.problems import responses
@@ -64,10 +64,13 @@ async def list_doctors(
     },
 )
 async def get_own_practice(response: Response, actor: DoctorActor, session: DbSession) -> wire.OwnPractice:
-    """Yourself, as patients see you, and what an administrator still has to decide."""
-    doctor = await doctors.get_own_practice(session, actor.id)
-    tag_content(response, asdict(doctor))
-    return wire.OwnPractice(**asdict(doctor), **standing_members(await get_standing(session, actor.id)))
+    """Yourself, as patients see you, and what an administrator still has to decide.
+
+    The `ETag` is that of what you asked for last: it changes with `pending_change`.
+    """
+    doctor, standing = await practice.get_practice(session, actor.id)
+    tag_content(response, asdict(practice.apply_pending_change(doctor, standing)))
+    return wire.OwnPractice(**asdict(doctor), **standing_members(standing))
 
 
 def standing_members(standing: Standing) -> dict[str, Any]:
@@ -100,13 +103,12 @@ async def change_practice(
     then, and patients go on seeing what they saw.
     """
     reviewed = resources.settings.requires_doctor_approval
-    doctor, affected = await practice.change_practice(
+    doctor, standing, affected = await practice.change_practice(
         session, actor, body.changes(), now, reviewed=reviewed, versions=versions
     )
-    tag_content(response, asdict(doctor))
+    tag_content(response, asdict(practice.apply_pending_change(doctor, standing)))
     trail.shows(*affected.appointments)
-    standing = standing_members(await get_standing(session, actor.id))
-    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **standing)
+    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **standing_members(standing))
 
 
 @router.get(

@@ -59,9 +59,10 @@ class Account(Answer):
     email: str
     name: str
     role: Role
+    specialty: str | None = Field(description="Of a doctor.")
     status: AccountStatus
     created_at: datetime
-    approved_at: datetime | None = Field(description="Of a doctor: since when she is listed.")
+    approved_at: datetime | None = Field(description="Of a doctor: when an administrator approved the account.")
     email_confirmed_at: datetime | None
     suspended_at: datetime | None
     erased_at: datetime | None
@@ -72,6 +73,7 @@ class Account(Answer):
         email="amara.okafor@example.com",
         name="Dr Amara Okafor",
         role="doctor",
+        specialty="Dermatology",
         status="active",
         created_at="2026-11-30T08:00:00Z",
         approved_at="2026-12-01T08:00:00Z",

@@ -22,7 +22,7 @@ from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
 from app.services.audit import Event, record
 from app.services.confirmation import count_message, list_if_confirmed
 from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
-from app.services.profile_review import hold_back, rename_doctor
+from app.services.profile_review import get_wanted_name, hold_back, rename_doctor
 from app.services.sessions import check_password
 from app.services.submissions import Submission
 
@@ -113,17 +113,19 @@ async def change_name(
 ) -> UserRecord:
     """Gives the actor another name; where they are ``reviewed``, a doctor's waits until an administrator accepts it.
 
-    ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of the name.
+    ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of ``get_wanted_name``.
     """
-    old = None
+    if actor.role is Role.DOCTOR:
+        await doctors.begin_rule_change(session, actor.id)
     if versions is not None:
-        old = (await users.get_user(session, actor.id)).name
-        check_version({"name": old}, versions)
+        await users.lock_user(session, actor.id)
+        wanted = await get_wanted_name(session, await users.get_user(session, actor.id))
+        check_version({"name": wanted}, versions)
     if actor.role is not Role.DOCTOR:
-        return await users.update_name(session, actor.id, name, instead_of=old)
+        return await users.update_name(session, actor.id, name)
     if reviewed and not await hold_back(session, actor.id, {"name": name}, now):
         return await users.get_user(session, actor.id)
-    return await rename_doctor(session, actor.id, name, instead_of=old)
+    return await rename_doctor(session, actor.id, name)
 
 
 async def request_password_reset(

@@ -7,22 +7,31 @@ from uuid import UUID
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Actor, Role
 from app.core.settings import Settings
+from app.core.versions import check_version
 from app.db.session import Session
-from app.repositories import accounts, invitations, second_factors, sessions, users
+from app.repositories import accounts, doctors, invitations, second_factors, sessions, users
 from app.repositories.accounts import AccountRecord
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.repositories.users import UserRecord
 from app.services.privacy import erase, list_visits
 
 
-async def approve_doctor(session: Session, settings: Settings, user_id: UUID, now: datetime) -> AccountRecord:
+async def approve_doctor(
+    session: Session, settings: Settings, user_id: UUID, now: datetime, *, versions: frozenset[str] | None = None
+) -> AccountRecord:
     """Lists a doctor, so that patients can book; again changes nothing. ``not_found`` if it is no doctor.
 
-    ``doctor_not_confirmed`` where a confirmed address is required and the doctor's is not.
+    ``doctor_not_confirmed`` where a confirmed address is required and the doctor's is not. ``version_mismatch`` if
+    ``versions`` (see ``core.versions``) does not name that of ``reviewed_content``.
     """
     account = await accounts.get_account(session, user_id)
     if account.role is not Role.DOCTOR or account.status is AccountStatus.ERASED:
         raise DomainError("not_found")
+    if versions is not None:
+        # The doctor cannot change the name or specialty between this check and the approval.
+        await doctors.begin_rule_change(session, user_id)
+        account = await accounts.get_account(session, user_id)
+        check_version(account.reviewed_content, versions)
     if settings.requires_confirmed_email and account.email_confirmed_at is None:
         raise DomainError("doctor_not_confirmed")
     await accounts.approve_doctor(session, user_id, now)

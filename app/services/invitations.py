@@ -19,6 +19,7 @@ from app.repositories.users import UserRecord
 from app.services.accounts import add_account, check_new_password
 from app.services.audit import Event
 from app.services.confirmation import require_message
+from app.services.submissions import Submission
 
 _OPEN_INVITATIONS = UUID("019abcde-0000-7000-8000-000000001417")
 """The holder of this lock may count the open invitations and add one."""
@@ -81,6 +82,7 @@ async def accept_invitation(
     time_zone: str,
     client: Client,
     now: datetime,
+    submission: Submission | None = None,
 ) -> UserRecord:
     """Makes the account of an invited doctor, whose address is confirmed and who is approved.
 
@@ -108,4 +110,6 @@ async def accept_invitation(
             approved=True,
             event=Event("accept_invitation", client=client),
         )
+        if submission:
+            await submission.accept(session, user.id, now)
     return user

@@ -14,7 +14,7 @@ from app.core.versions import check_version
 from app.db.session import Session
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
-from app.repositories.profile_changes import get_standing
+from app.repositories.profile_changes import Standing, get_standing
 from app.repositories.visit_types import VisitTypeRecord
 from app.services.conflicts import Affected, find_affected
 from app.services.profile_review import hold_back, rename_doctor
@@ -22,13 +22,17 @@ from app.services.profile_review import hold_back, rename_doctor
 MOST_VISIT_TYPES = 100
 
 
-async def get_wanted_practice(session: Session, doctor_id: UUID) -> DoctorRecord:
-    """A doctor's practice with the name and the specialty that they asked for last, reviewed or not.
+async def get_practice(session: Session, doctor_id: UUID) -> tuple[DoctorRecord, Standing]:
+    """A doctor's practice as patients see it, and what administrators have decided about it."""
+    return await doctors.get_own_practice(session, doctor_id), await get_standing(session, doctor_id)
+
+
+def apply_pending_change(doctor: DoctorRecord, standing: Standing) -> DoctorRecord:
+    """The practice with the name and the specialty that the doctor asked for last, reviewed or not.
 
     Its content is what ``change_practice`` checks ``versions`` against.
     """
-    doctor = await doctors.get_own_practice(session, doctor_id)
-    change = (await get_standing(session, doctor_id)).change
+    change = standing.change
     return replace(doctor, name=change.name, specialty=change.specialty) if change else doctor
 
 
@@ -40,22 +44,22 @@ async def change_practice(
     *,
     reviewed: bool = False,
     versions: frozenset[str] | None = None,
-) -> tuple[DoctorRecord, Affected]:
+) -> tuple[DoctorRecord, Standing, Affected]:
     """Changes what the doctor says of herself; ``changes`` are fields of a ``DoctorRecord``.
 
     In another time zone her rules keep their wall times, and what is booked keeps its instants. Where they are
     ``reviewed``, a name and a specialty take effect when an administrator accepts them. ``version_mismatch`` if
-    ``versions`` (see ``core.versions``) does not name that of ``get_wanted_practice``.
+    ``versions`` (see ``core.versions``) does not name that of ``apply_pending_change``.
     """
     await doctors.begin_rule_change(session, actor.id)
     if versions is not None:
-        check_version(asdict(await get_wanted_practice(session, actor.id)), versions)
+        check_version(asdict(apply_pending_change(*await get_practice(session, actor.id))), versions)
     others = await hold_back(session, actor.id, changes, now) if reviewed else dict(changes)
     if "name" in others:
         await rename_doctor(session, actor.id, others.pop("name"))
     await doctors.update_doctor(session, actor.id, others)
     affected = await find_affected(session, actor, since=now) if "time_zone" in changes else Affected(0, ())
-    return await doctors.get_own_practice(session, actor.id), affected
+    return *await get_practice(session, actor.id), affected
 
 
 async def offer_visit_type(session: Session, actor: Actor, fields: Mapping[str, Any], now: datetime) -> VisitTypeRecord:

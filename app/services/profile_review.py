@@ -8,12 +8,21 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError
+from app.core.permissions import Role
 from app.db.session import Session
 from app.repositories import accounts, doctors, profile_changes, users
 from app.repositories.accounts import AccountRecord
 from app.repositories.users import UserRecord
 
 REVIEWED = frozenset({"name", "specialty"})
+
+
+async def get_wanted_name(session: Session, user: UserRecord) -> str:
+    """The name that an account asked for last, reviewed or not; ``change_name`` checks ``versions`` against it."""
+    if user.role is not Role.DOCTOR:
+        return user.name
+    change = (await profile_changes.get_standing(session, user.id)).change
+    return change.name if change else user.name
 
 
 async def hold_back(session: Session, doctor_id: UUID, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -37,14 +46,11 @@ async def hold_back(session: Session, doctor_id: UUID, changes: Mapping[str, Any
     return {name: value for name, value in changes.items() if name not in REVIEWED}
 
 
-async def rename_doctor(session: Session, doctor_id: UUID, name: str, *, instead_of: str | None = None) -> UserRecord:
-    """Gives a doctor another name, in the account and where patients search.
-
-    ``version_mismatch`` if it has another name than ``instead_of``, where that is given.
-    """
+async def rename_doctor(session: Session, doctor_id: UUID, name: str) -> UserRecord:
+    """Gives a doctor another name, in the account and where patients search."""
     # Before the account, as in every change of a practice: two in another order would wait for each other.
     await doctors.update_name_key(session, doctor_id, name)
-    return await users.update_name(session, doctor_id, name, instead_of=instead_of)
+    return await users.update_name(session, doctor_id, name)
 
 
 async def accept_change(session: Session, doctor_id: UUID, change_id: UUID) -> AccountRecord:

@@ -19,6 +19,7 @@ from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.schemas.fields import Cursor
 from app.services import accounts, privacy, second_factor
+from app.services.profile_review import get_wanted_name
 from app.services.sessions import end_all_sessions
 from app.services.sessions import end_session as end_one
 from app.web.drafts import drop, restore
@@ -44,7 +45,7 @@ class Erasure(BaseModel):
 async def me(page: AccountPage, session: DbSession) -> Response:
     """All that can be looked after."""
     content = await _content(page, session)
-    current = {"name": content["user"].name}
+    current = {"name": await get_wanted_name(session, content["user"])}
     form = restore(page, {**current, VERSION: content_version(current)})
     return page.render("account.html", form=form, **content)
 
@@ -67,7 +68,7 @@ async def change_name(page: AnyPage, form: SentForm, session: DbSession, now: No
         if error.code == "version_mismatch":
             # The name that is saved now stands above the form.
             content = await _content(page, session)
-            form = form.renew({"name": content["user"].name})
+            form = form.renew({"name": await get_wanted_name(session, content["user"])})
         raise refuse(page, "account.html", form, error, **content) from error
     if user.name == name:
         return page.redirect("/my/account", page.gettext("Your name is changed."))

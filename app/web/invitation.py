@@ -10,7 +10,7 @@ from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.schemas import accounts as wire
 from app.services import invitations
-from app.web.forms import Form, SentForm, refuse
+from app.web.forms import Form, SentForm, identify, refuse, was_accepted
 from app.web.languages import find_country
 from app.web.pages import Page
 from app.web.places import guess_place, list_places
@@ -22,7 +22,7 @@ router = page_router()
 
 
 class NewDoctor(wire.InvitationAcceptance):
-    """An invited doctor; the address is in the form for the browser alone, which keeps it with the password."""
+    """An invited doctor. The browser keeps the address with the password; the account has the invitation's."""
 
     username: str = ""
 
@@ -52,8 +52,10 @@ async def show_invitation(page: PublicPage, session: DbSession, now: Now, token:
 async def accept_invitation(
     page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Makes the account, signs the doctor in, and leads to their first page."""
+    """Makes the account, signs the doctor in, and leads to their first page, also if the form is sent twice."""
     resources = page.resources
+    submission = identify(page, form)
+    email = form.value("username")
     try:
         typed = form.read(NewDoctor)
         user = await invitations.accept_invitation(
@@ -67,15 +69,18 @@ async def accept_invitation(
             time_zone=typed.time_zone,
             client=client,
             now=page.now,
+            submission=submission,
         )
+        email = user.email
     except DomainError as error:
-        if error.code == "invalid_invitation_token":
-            if _has_joined(page):
-                return page.redirect("/start")
+        if error.code != "invalid_invitation_token":
+            content = _content(page, form, form.value("token"))
+            raise refuse(page, "invitation.html", form, error, **content) from error
+        if _has_joined(page):
+            return page.redirect("/start")
+        if not await was_accepted(page, submission):
             raise
-        content = _content(page, form, form.value("token"))
-        raise refuse(page, "invitation.html", form, error, **content) from error
-    signing_in = Form({"username": user.email, "password": form.value("password")})
+    signing_in = Form({"username": email, "password": form.value("password")})
     return await sign_in(page, signing_in, passwords, client, tasks)
 
 

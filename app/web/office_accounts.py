@@ -225,7 +225,8 @@ async def get_account(
     account = note(trail, await accounts.get_account(session, user_id))
     if act:
         decision = await _decision(session, account, act, now)
-        return page.render("office_decision.html", **decision, form=restore(page))
+        form = restore(page).renew(account.reviewed_content)
+        return page.render("office_decision.html", **decision, form=form)
     return page.render(
         "office_account.html",
         account=account,
@@ -277,6 +278,9 @@ async def deciding(
     try:
         yield account
     except DomainError as error:
+        if error.code == "version_mismatch":
+            account = await accounts.get_account(session, user_id)
+            form = form.renew(account.reviewed_content)
         decision = await _decision(session, note(trail, account), name, page.now)
         raise refuse(page, "office_decision.html", form, error, shown_by=get_account, **decision) from error
 
@@ -290,9 +294,11 @@ async def approve_doctor(
     page: FreshAdminPage, user_id: UUID, form: SentForm, session: DbSession, now: Now, trail: Trail, _: Once
 ) -> Response:
     """Lists a doctor."""
+    settings = page.resources.settings
     async with deciding(page, session, form, trail, user_id, "approve"):
         why = form.read(wire.Decision).reason
-        note(trail, await administration.approve_doctor(session, page.resources.settings, user_id, now), why)
+        account = await administration.approve_doctor(session, settings, user_id, now, versions=form.versions)
+        note(trail, account, why)
     return _done(page, user_id, "approve")
 
 

@@ -51,8 +51,8 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 @router.get("/practice/profile")
 async def get_own_practice(page: DoctorPage, session: DbSession) -> Response:
     """All of it, to be changed; a name or a specialty that is reviewed is shown as it was asked for."""
-    doctor = await practice.get_wanted_practice(session, page.actor.id)
-    standing = await get_standing(session, page.actor.id)
+    doctor, standing = await practice.get_practice(session, page.actor.id)
+    doctor = practice.apply_pending_change(doctor, standing)
     form = restore(page, Form(_values(doctor)).renew(asdict(doctor)).values)
     return page.render("practice_profile.html", form=form, **_content(page, form, standing))
 
@@ -62,7 +62,7 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     """Changes it; in another time zone the hours keep their wall times, and what is booked keeps its instants."""
     before = await get_standing(session, page.actor.id)
     try:
-        _, affected = await practice.change_practice(
+        _, standing, affected = await practice.change_practice(
             session,
             page.actor,
             _read(form),
@@ -73,7 +73,7 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
     except DomainError as error:
         saved: list[tuple[str, str]] = []
         if error.code == "version_mismatch":
-            doctor = await practice.get_wanted_practice(session, page.actor.id)
+            doctor = practice.apply_pending_change(*await practice.get_practice(session, page.actor.id))
             values = _values(doctor) | {"languages": page.words.languages(doctor.languages)}
             if zone := find_zone(doctor.time_zone):
                 values["time_zone"] = page.words.place(zone)
@@ -83,8 +83,7 @@ async def change_practice(page: DoctorPage, form: SentForm, session: DbSession, 
         raise refuse(page, "practice_profile.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
     told = page.gettext("Your practice is changed.")
-    change = (await get_standing(session, page.actor.id)).change
-    if change and change != before.change:
+    if standing.change and standing.change != before.change:
         told = page.gettext("Saved. An administrator reviews your new name or specialty before patients see it.")
     return tell_affected(page, affected, "/practice/profile", told)
 

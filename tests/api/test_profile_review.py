@@ -150,3 +150,39 @@ def test_production_asks_for_approval_and_confirmation_unless_told_otherwise() -
     assert development.lists_new_doctors
     told = make("production", doctor_approval="open", email_confirmation="optional")
     assert told.lists_new_doctors
+
+
+@pytest.mark.parametrize("path", ["/doctors/me", "/auth/me"])
+async def test_the_version_is_that_of_what_the_doctor_asked_for_last(doctor: Person, path: str) -> None:
+    async def change(name: str, tag: str) -> httpx2.Response:
+        return await doctor.client.patch(path, json={"name": name}, headers=doctor.headers | {"If-Match": tag})
+
+    opened = (await doctor.get(path)).headers["ETag"]
+    first = await change(NEW["name"], opened)
+    assert first.status_code == 200
+    assert first.json()["name"] == BEFORE["name"], "patients see the published name"
+    assert first.headers["ETag"] == (await doctor.get(path)).headers["ETag"] != opened
+    problem(await change("Dr Other", opened), 412, "version_mismatch")
+    second = await change("Dr Other", first.headers["ETag"])
+    assert second.status_code == 200
+    assert second.headers["ETag"] == (await doctor.get(path)).headers["ETag"]
+    assert (await doctor.get("/doctors/me")).json()["pending_change"]["name"] == "Dr Other"
+
+
+async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(join: Join, admin: Person) -> None:
+    newcomer = await join("doctor")
+    account = f"/admin/users/{newcomer.id}"
+
+    async def approve(tag: str) -> httpx2.Response:
+        return await admin.client.post(f"{account}/approve", json=REASON, headers=admin.headers | {"If-Match": tag})
+
+    shown = await admin.get(account)
+    assert shown.json()["specialty"] == (await newcomer.get("/doctors/me")).json()["specialty"]
+    for changes in ({"specialty": "Neurosurgery"}, {"name": "Prof Amara Okafor"}):
+        opened = (await admin.get(account)).headers["ETag"]
+        await newcomer.change(**changes)
+        problem(await approve(opened), 412, "version_mismatch")
+        assert (await admin.get(account)).json()["status"] == "unapproved"
+    opened = (await admin.get(account)).headers["ETag"]
+    await newcomer.change(bio="Not reviewed")
+    assert (await approve(opened)).status_code == 200

@@ -160,7 +160,7 @@ class Practice(Stage):
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         me = self.actor(self.doctor.id)
-        _, affected = self.world.write(lambda session: practice.change_practice(session, me, changes, self.now))
+        *_, affected = self.world.write(lambda session: practice.change_practice(session, me, changes, self.now))
         for name, value in changes.items():
             setattr(self.doctor, name, value)
         if "time_zone" in changes:

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
+from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms
 
@@ -100,3 +101,33 @@ async def test_two_tabs_do_not_overwrite_a_name_under_review(
     assert "<bdi>Prof Amara Okafor</bdi>" in refused.text
     assert 'value="Dr Amara Okafor-Lee"' in refused.text
     assert 'value="Prof Amara Okafor"' in (await client.get(page)).text
+
+
+async def test_an_approval_shows_what_the_doctor_has_changed_meanwhile(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, join: Join
+) -> None:
+    newcomer = await join("doctor")
+    await forms.sign_in(admin)
+    question = f"/office/users/{newcomer.id}?act=approve"
+    shown = (await client.get(question)).text
+    version = re.findall(r'name="content_version" value="([^"]+)"', shown)[0]
+    await newcomer.change(name="Prof Eminent", specialty="Neurosurgery")
+    action = f"/office/users/{newcomer.id}/approve"
+    refused = await forms.send(action, question, reason="The licence was checked", content_version=version)
+    assert refused.status_code == 412
+    assert "Prof Eminent" in refused.text
+    assert "Neurosurgery" in refused.text
+    assert "The licence was checked</textarea>" in refused.text
+    again = re.findall(r'name="content_version" value="([^"]+)"', refused.text)[0]
+    accepted = await forms.send(action, question, reason="The licence was checked", content_version=again)
+    assert accepted.status_code == 303
+    assert [each["name"] for each in (await client.get("/doctors")).json()] == ["Prof Eminent"]
+
+
+async def test_the_account_shows_the_name_that_is_reviewed(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person
+) -> None:
+    await forms.sign_in(doctor)
+    for name in ("Prof Amara Okafor", "Prof Okafor"):
+        assert (await forms.send("/my/account", name=name)).status_code == 303
+        assert f'value="{name}"' in (await client.get("/my/account")).text

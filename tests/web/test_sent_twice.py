@@ -100,6 +100,21 @@ async def test_confirming_an_address(
     assert [answer.headers.get("location") for answer in answers] == ["/my/appointments"] * 2
 
 
+async def test_accepting_an_invitation(send_twice: SendTwice, client: httpx2.AsyncClient, admin: Person) -> None:
+    invitation = (await admin.post("/admin/invitations", {"email": "guest@example.com"})).json()
+    answers = await send_twice(
+        "/invitation",
+        on=invitation["path"],
+        username="guest@example.com",
+        token=invitation["token"],
+        name="Dr Guest",
+        time_zone="Europe/Berlin",
+        password=PASSWORD,
+    )
+    assert [answer.headers.get("location") for answer in answers] == ["/start", "/start"]
+    assert (await client.get("/start")).headers["location"] == "/practice/day"
+
+
 async def enroll(person: Person, confirm: Confirm, clock: SetClock) -> tuple[TOTP, list[str]]:
     await confirm(person)
     authenticator = TOTP((await person.post("/auth/second-factor", None)).json()["secret"])
