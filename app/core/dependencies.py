@@ -129,7 +129,7 @@ Hashing = Annotated[Passwords, Depends(get_passwords)]
 
 
 async def take_credentials() -> None:
-    """Marks a route that accepts a secret or sends mail without hashing: it gets the lower rate limit, too."""
+    """Marks a route that takes a secret, or sends a code or an invitation, without hashing: the lower limit applies."""
 
 
 TAKES_CREDENTIALS = Depends(take_credentials)

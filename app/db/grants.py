@@ -13,7 +13,7 @@ _READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 class NoRolesError(Exception):
-    """The database is not PostgreSQL, or the role does not exist or has the rights of the owner."""
+    """The database is not PostgreSQL or has no tables, or the role does not exist or has the rights of the owner."""
 
 
 async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, Sequence[str]]) -> None:
@@ -21,7 +21,7 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
 
     Other rights on our tables are revoked. To be called by the owner of the tables, after each
     migration, for new tables come without grants. ``NoRolesError`` for an unknown role, for the owner itself, a member
-    of it or a superuser, whom nothing can be refused, and on SQLite.
+    of it or a superuser, whom nothing can be refused, for a database without tables, and on SQLite.
     """
     if not is_postgresql(engine):
         raise NoRolesError("SQLite has no roles: whoever can open the file can change it")
@@ -29,12 +29,22 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
         known = await session.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
         if not known:
             raise NoRolesError(f"there is no role {role!r}; create it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
-        owns = text("SELECT bool_or(pg_has_role(:role, relowner, 'MEMBER')) FROM pg_class WHERE relname = 'users'")
-        if await session.scalar(owns, {"role": role}):
+        # The table that an unqualified name means here; other schemas may have tables of the same name.
+        found = await session.execute(
+            text(
+                "SELECT pg_has_role(:role, relowner, 'MEMBER') AS is_owner, CAST(relnamespace::regnamespace AS text) "
+                "AS schema FROM pg_class WHERE oid = to_regclass('users')"
+            ),
+            {"role": role},
+        )
+        users = found.one_or_none()
+        if users is None:
+            raise NoRolesError("there are no tables yet; run the migrations first")
+        if users.is_owner:
             raise NoRolesError(f"{role!r} owns the tables, or may do all that their owner may; grant to another role")
         quote = session.dialect.identifier_preparer.quote
         grantee = quote(quoted_name(role, quote=True))
-        statements = [f"GRANT USAGE ON SCHEMA public TO {grantee}"]
+        statements = [f"GRANT USAGE ON SCHEMA {users.schema} TO {grantee}"]
         for table in Base.metadata.sorted_tables:
             rights = ", ".join(exceptions.get(table.name, _READ_WRITE))
             statements += [

@@ -21,7 +21,7 @@ MOST_PAUSING = 500  # connections, each of which takes some memory
 
 
 def credential_routes(app: FastAPI) -> list[APIRoute]:
-    """The routes with the lower limit: those that hash passwords, accept a secret or send mail.
+    """The routes with the lower limit: those that hash passwords, take a secret, or send a code or an invitation.
 
     A route is one of them if it names one of ``CREDENTIAL_MARKERS`` as a dependency.
     """
@@ -81,7 +81,7 @@ class RateLimits:
         if scope["method"] in {"GET", "HEAD"}:
             return False
         if self._credential_paths is None:
-            # None of them has a parameter in its path; tests/edge/test_limits.py sees to it.
+            # Paths are compared as they are, so none may have parameters; tests/edge/test_limits.py checks that.
             self._credential_paths = frozenset(route.path for route in credential_routes(scope["app"]))
         return path in self._credential_paths
 

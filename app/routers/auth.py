@@ -91,6 +91,7 @@ async def register(
 
 @router.post(
     "/confirm-email",
+    dependencies=[TAKES_CREDENTIALS],
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_confirmation_token", "body_too_large", "invalid_request", "busy"),
 )
@@ -112,6 +113,7 @@ async def confirm_email(
 
 @router.post(
     "/resend-confirmation",
+    dependencies=[TAKES_CREDENTIALS],
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "too_many_messages", "invalid_request", "busy"),
 )

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from app.adapters.mail import invitation_mail, invitation_path
 from app.core.dependencies import (
+    TAKES_CREDENTIALS,
     AdminActor,
     AppResources,
     DbSession,
@@ -36,6 +37,7 @@ _KEY = TypeAdapter(UUID)
 
 @router.post(
     "/admin/invitations",
+    dependencies=[TAKES_CREDENTIALS],
     tags=["Administration"],
     status_code=status.HTTP_201_CREATED,
     responses=responses(

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import BackgroundTasks, Query, Response
 
 from app.adapters.mail import email_confirmation_mail
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import TAKES_CREDENTIALS, DbSession, Now
 from app.core.errors import DomainError
 from app.repositories import users
 from app.routers.trail import Trail
@@ -36,7 +36,7 @@ async def show_email_confirmation(page: AccountPage, session: DbSession, token: 
     return page.render("confirm_email.html", form=form, user=await users.get_user(session, page.actor.id))
 
 
-@router.post(CONFIRM_EMAIL)
+@router.post(CONFIRM_EMAIL, dependencies=[TAKES_CREDENTIALS])
 async def confirm_email(
     page: AccountPage, form: SentForm, session: DbSession, now: Now, _: Trail, _once: Once
 ) -> Response:
@@ -53,7 +53,7 @@ async def confirm_email(
     return _go_on(page, next_)
 
 
-@router.post(f"{CONFIRM_EMAIL}/resend")
+@router.post(f"{CONFIRM_EMAIL}/resend", dependencies=[TAKES_CREDENTIALS])
 async def resend_confirmation(
     page: AccountPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, _: Trail
 ) -> Response:

@@ -9,7 +9,7 @@ from fastapi import BackgroundTasks, Response
 from pydantic import TypeAdapter
 
 from app.adapters.mail import invitation_mail, invitation_path
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import TAKES_CREDENTIALS, DbSession, Now
 from app.core.errors import DomainError
 from app.core.time_zones import find_zone
 from app.repositories.invitations import page_invitations
@@ -39,7 +39,7 @@ async def list_invitations(page: AdminPage, session: DbSession, _: Trail, after:
     return page.render("office_invitations.html", form=form, **await _content(page, session, form, after))
 
 
-@router.post(INVITATIONS)
+@router.post(INVITATIONS, dependencies=[TAKES_CREDENTIALS])
 async def invite_doctor(
     page: FreshAdminPage, form: SentForm, session: DbSession, now: Now, tasks: BackgroundTasks, trail: Trail
 ) -> Response:

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from asyncpg import InsufficientPrivilegeError
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.chain import chain_key
 from app.db.grants import NoRolesError, grant_access
 from app.db.session import Sessions
 from app.models.audit import REQUEST_RIGHTS
 from app.services import audit
-from tests.databases import connected
+from tests.databases import connected, migrate, temporary_postgresql
 from tests.people import Person
 from tests.servers import clients, serve
 
@@ -93,3 +95,51 @@ async def test_the_owner_of_the_tables_keeps_its_rights(sessions: Sessions) -> N
         owner: str = await session.scalar(text("SELECT current_user"))
     with pytest.raises(NoRolesError, match="owns the tables"):
         await grant_access(sessions.engine, owner, REQUEST_RIGHTS)
+
+
+async def execute(engine: AsyncEngine, *statements: str) -> None:
+    async with Sessions(engine).write() as session:
+        for statement in statements:
+            await session.execute(text(statement))
+
+
+@asynccontextmanager
+async def temporary_role(engine: AsyncEngine, role: str) -> AsyncIterator[None]:
+    await execute(engine, f"CREATE ROLE {role} LOGIN")
+    try:
+        yield
+    finally:
+        await execute(engine, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+
+
+async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> None:
+    role = f"owner_elsewhere_{worker}"
+    async with temporary_postgresql() as url, connected(url) as engine:
+        await migrate(url)
+        async with temporary_role(engine, role):
+            await execute(
+                engine,
+                "CREATE SCHEMA other",
+                "CREATE TABLE other.users (id integer)",
+                f"ALTER TABLE other.users OWNER TO {role}",
+            )
+            await grant_access(engine, role, REQUEST_RIGHTS)
+            async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
+                await execute(restricted, "SELECT * FROM users")
+
+
+async def test_tables_in_another_schema_get_the_rights(worker: str) -> None:
+    role = f"serves_a_schema_{worker}"
+    async with temporary_postgresql() as url:
+        async with connected(url) as engine:
+            database = make_url(url).database
+            await execute(
+                engine, 'CREATE SCHEMA "Clinic"', f'ALTER DATABASE "{database}" SET search_path = "Clinic", public'
+            )
+        async with connected(url) as engine, temporary_role(engine, role):
+            with pytest.raises(NoRolesError, match="run the migrations first"):
+                await grant_access(engine, role, REQUEST_RIGHTS)
+            await migrate(url)
+            await grant_access(engine, role, REQUEST_RIGHTS)
+            async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
+                await execute(restricted, 'SELECT * FROM "Clinic".users')
