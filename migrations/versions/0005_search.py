@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import batched
+from hashlib import blake2b
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.text import search_key
 from app.db.types import UtcDateTime
-from app.scheduling.turns import place_of
+from migrations.frozen import batches, search_key
 
 revision = "0005"
 down_revision = "0004"
@@ -18,7 +18,6 @@ branch_labels = None
 depends_on = None
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-BATCH = 1000
 OFFERS = sa.table(
     "offers",
     sa.column("id", sa.Uuid()),
@@ -107,10 +106,11 @@ def fill() -> None:
     )
     offered = sa.and_(visit_types.c.doctor_id == doctors.c.id, visit_types.c.withdrawn_at.is_(None))
     kinds = sa.select(doctors, visit_types).outerjoin(visit_types, offered)
-    for batch in batched(map(offer, connection.execute(kinds).all()), BATCH):
-        connection.execute(sa.insert(OFFERS), list(batch))
-    for batch in batched(spoken(connection.execute(sa.select(doctors.c.id, doctors.c.languages)).all()), BATCH):
-        connection.execute(sa.insert(LANGUAGES), list(batch))
+    for rows in batches(sa.select(doctors.c.id, doctors.c.languages), doctors.c.id):
+        of_these = kinds.where(doctors.c.id.in_([row.id for row in rows]))
+        connection.execute(sa.insert(OFFERS), [offer(row) for row in connection.execute(of_these)])
+        if languages := list(spoken(rows)):
+            connection.execute(sa.insert(LANGUAGES), languages)
 
 
 def offer(row: Any) -> dict[str, Any]:
@@ -129,6 +129,10 @@ def offer(row: Any) -> dict[str, Any]:
         "known_until": LONG_AGO,
         "revision": visit_type_id or doctor_id,
     }
+
+
+def place_of(id_: UUID) -> int:
+    return int.from_bytes(blake2b(id_.bytes, digest_size=8).digest()) % (2**31 - 1)
 
 
 def spoken(rows: Any) -> Iterator[dict[str, Any]]:

@@ -1,18 +1,18 @@
 """Rebuild what names, specialties and kinds of visits are searched by."""
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from alembic import op
+
+from migrations.frozen import batches, search_key
 
 revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-BATCH = 1000
 USERS = sa.table("users", sa.column("id", sa.Uuid()), sa.column("name"))
 DOCTORS = sa.table(
     "doctors", sa.column("id", sa.Uuid()), sa.column("specialty"), sa.column("name_key"), sa.column("specialty_key")
@@ -26,51 +26,6 @@ OFFERS = sa.table(
     sa.column("visit_key"),
 )
 
-# As app.core.text.search_key was when this was written: a migration must not change with the application.
-PLAIN_LETTERS = {
-    "\u0142": "l",
-    "\u00f8": "o",
-    "\u0111": "d",
-    "\u00f0": "d",
-    "\u00fe": "th",
-    "\u00df": "ss",
-    "\u00e6": "ae",
-    "\u0153": "oe",
-    "\u0131": "i",
-    "\u0127": "h",
-    "\u0167": "t",
-    "\u014b": "n",
-    "\u0138": "k",
-    "\u0259": "e",
-    "\u0253": "b",
-    "\u0257": "d",
-    "\u0199": "k",
-    "\u01b4": "y",
-}
-JOINERS = (
-    "'`\u00b4\u00b7\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"
-    "\u2018\u2019\u201a\u201b\u2032\u2035\ua78c\uff07"
-)
-INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
-FOLDED: dict[int, str] = (
-    str.maketrans(PLAIN_LETTERS)
-    | dict.fromkeys(map(ord, JOINERS + INVISIBLE), "")
-    | dict.fromkeys([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)], "")
-)
-
-
-def new_key(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(FOLDED))
-    folded = "".join(map(fold_mark, decomposed)).casefold().translate(FOLDED)
-    return " ".join(folded.split())[:200].rstrip()
-
-
-def fold_mark(character: str) -> str:
-    category = unicodedata.category(character)
-    if unicodedata.combining(character) or category == "Cf":
-        return ""
-    return " " if category == "Pd" or character in ",." else character
-
 
 def old_key(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.casefold())
@@ -78,7 +33,7 @@ def old_key(text: str) -> str:
 
 
 def upgrade() -> None:
-    rebuild(new_key)
+    rebuild(search_key)
 
 
 def downgrade() -> None:
@@ -112,14 +67,3 @@ def rebuild(key: Callable[[str], str]) -> None:
             sa.update(OFFERS).where(OFFERS.c.id == sa.bindparam("row")).values(visit_key=sa.bindparam("new_visit")),
             [{"row": visit_type_id, "new_visit": key(name)} for visit_type_id, name in rows],
         )
-
-
-def batches(query: sa.Select[Any], key: sa.ColumnElement[Any]) -> Iterator[Sequence[Any]]:
-    after = None
-    while True:
-        page = query.order_by(key).limit(BATCH)
-        rows = op.get_bind().execute(page if after is None else page.where(key > after)).all()
-        if not rows:
-            return
-        yield rows
-        after = rows[-1].id

@@ -6,13 +6,14 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.text import look_alike_key
+from migrations.frozen import batches, look_alike_key
 
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
 
+DOCTORS = sa.table("doctors", sa.column("id", sa.Uuid()))
 OFFERED = sa.text("withdrawn_at IS NULL")
 VISIT_TYPES = sa.table(
     "visit_types",
@@ -27,11 +28,12 @@ VISIT_TYPES = sa.table(
 def upgrade() -> None:
     op.add_column("visit_types", sa.Column("name_key", sa.String(200), nullable=True))
     columns = VISIT_TYPES.columns
-    found = sa.select(columns.id, columns.doctor_id, columns.name, columns.withdrawn_at.is_(None))
-    keys = list(_keys(op.get_bind().execute(found.order_by(columns.id))))
-    if keys:
-        keyed = sa.update(VISIT_TYPES).where(columns.id == sa.bindparam("of")).values(name_key=sa.bindparam("key"))
-        op.get_bind().execute(keyed, keys)
+    keyed = sa.update(VISIT_TYPES).where(columns.id == sa.bindparam("of")).values(name_key=sa.bindparam("key"))
+    for doctors in batches(sa.select(DOCTORS.c.id), DOCTORS.c.id):
+        found = sa.select(columns.id, columns.doctor_id, columns.name, columns.withdrawn_at.is_(None))
+        of_these = found.where(columns.doctor_id.in_([doctor.id for doctor in doctors])).order_by(columns.id)
+        if keys := list(_keys(op.get_bind().execute(of_these))):
+            op.get_bind().execute(keyed, keys)
     op.create_index(
         "visit_types_name_key",
         "visit_types",

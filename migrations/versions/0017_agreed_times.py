@@ -9,13 +9,12 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db.types import UtcDateTime
+from migrations.frozen import batches
 
 revision = "0017"
 down_revision = "0016"
 branch_labels = None
 depends_on = None
-
-BATCH = 1000
 
 
 def upgrade() -> None:
@@ -43,26 +42,26 @@ def fill() -> None:
     doctors = sa.table("doctors", sa.column("id", sa.Uuid()), sa.column("time_zone", sa.String()))
     connection = op.get_bind()
     zones = read_zones(connection.scalars(sa.select(doctors.c.time_zone).distinct()).all())
-    ahead = connection.execute(
+    ahead = (
         sa.select(appointments.c.id, appointments.c.start_time, doctors.c.time_zone)
         .join_from(appointments, doctors, appointments.c.doctor_id == doctors.c.id)
         .where(appointments.c.start_time > datetime.now(UTC), doctors.c.time_zone.in_(zones))
-    ).all()
-    agreed = [
-        {
-            "appointment": row.id,
-            "shown": row.start_time.astimezone(zones[row.time_zone]).replace(tzinfo=None),
-            "zone": row.time_zone,
-        }
-        for row in ahead
-    ]
+    )
     update = (
         sa.update(appointments)
         .where(appointments.c.id == sa.bindparam("appointment"))
         .values(agreed_local_start=sa.bindparam("shown"), agreed_time_zone=sa.bindparam("zone"))
     )
-    for first in range(0, len(agreed), BATCH):
-        connection.execute(update, agreed[first : first + BATCH])
+    for rows in batches(ahead, appointments.c.id):
+        agreed = [
+            {
+                "appointment": row.id,
+                "shown": row.start_time.astimezone(zones[row.time_zone]).replace(tzinfo=None),
+                "zone": row.time_zone,
+            }
+            for row in rows
+        ]
+        connection.execute(update, agreed)
 
 
 def read_zones(names: Iterable[str]) -> dict[str, ZoneInfo]:

@@ -3,8 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.permissions import Role
-from app.db.types import UtcDateTime, stored_enum
+from app.db.types import UtcDateTime
 
 revision = "0019"
 down_revision = "0018"
@@ -16,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "invitations",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("role", stored_enum(Role), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
         sa.Column("email", sa.String(254), nullable=False),
         sa.Column("email_canonical", sa.String(254), nullable=False),
         sa.Column("name", sa.String(100), nullable=True),

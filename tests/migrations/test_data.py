@@ -4,6 +4,7 @@ import zoneinfo
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import schema
 from app.db.session import Sessions
+from migrations import frozen
 from tests.databases import connected, temporary_postgresql
 from tests.zone_files import write_zone
 
@@ -219,3 +221,62 @@ async def test_what_lies_ahead_gets_the_time_that_the_host_showed(
     [(shown, zone)] = await rows(engine, agreed)
     assert (shown[:16], zone) == ("2999-01-01 20:00", "Europe/Berlin")
     assert zoneinfo.TZPATH == ()
+
+
+async def test_more_rows_than_a_batch_are_all_filled(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "BATCH", 2)
+    await schema.upgrade(engine, "0002")
+    await add_doctors(engine, 5)
+    await schema.upgrade(engine, "0005")
+    assert await rows(
+        engine, "SELECT name_key, count(*) FROM offers o JOIN doctors d ON d.id = doctor_id GROUP BY 1"
+    ) == [("old", "10")]
+    assert await rows(engine, "SELECT language, count(*) FROM doctor_languages GROUP BY 1") == [("en", "5")]
+    await schema.upgrade(engine)
+    names = [(f"dr {number}",) for number in range(5)]
+    assert await rows(engine, "SELECT name_key FROM doctors ORDER BY name_key") == names
+    assert await rows(engine, "SELECT name_key FROM users WHERE role = 'doctor' ORDER BY name_key") == names
+    keys = "SELECT doctor_id, count(*), count(name_key) FROM visit_types GROUP BY doctor_id"
+    assert [row[1:] for row in await rows(engine, keys)] == [("2", "1")] * 5, "the second of one name has no key"
+    assert await rows(engine, "SELECT DISTINCT name_key FROM visit_types WHERE name_key IS NOT NULL") == [("check-up",)]
+    agreed = "SELECT agreed_local_start FROM appointments ORDER BY start_time"
+    assert [shown[11:16] for [shown] in await rows(engine, agreed)] == [f"1{number}:00" for number in range(5)]
+
+
+async def add_doctors(engine: AsyncEngine, number_of_doctors: int) -> None:
+    """Each with two visit types of the same name, and a visit of one patient in the far future."""
+
+    def id_of(kind: int, number: int) -> str:
+        id_ = UUID(int=(kind << 64) + (number << 8))
+        return id_.hex if engine.dialect.name == "sqlite" else str(id_)
+
+    person = (
+        "INSERT INTO users (id, email, email_canonical, name, role, password_hash, created_at) "
+        "VALUES ('{0}', '{1}', '{1}', '{1}', '{2}', '', '2026-01-01 00:00:00.000000')"
+    )
+    doctor = "INSERT INTO doctors (id, time_zone, name_key, languages) VALUES ('{0}', 'UTC', 'old', '[\"en\"]')"
+    visit_type = (
+        "INSERT INTO visit_types (id, doctor_id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, "
+        "mode, min_notice_minutes, created_at) "
+        "VALUES ('{0}', '{1}', '{2}', 20, 0, 0, 'video', 0, '2026-01-01 00:00:00.000000')"
+    )
+    visit = (
+        "INSERT INTO appointments "
+        "(id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at) VALUES "
+        "('{0}', '{1}', '{2}', '{3}', '{4}', '{3}', '{4}', 'booked', '2026-01-01 00:00:00.000000')"
+    )
+    patient = id_of(1, 99)
+    statements = [person.format(patient, "Ann", "patient")]
+    for number in range(number_of_doctors):
+        id_ = id_of(1, number)
+        start, end = (f"2999-01-01 1{number}:{minute}:00.000000" for minute in ("00", "30"))
+        statements += [
+            person.format(id_, f"Dr {number}", "doctor"),
+            doctor.format(id_),
+            visit_type.format(id_of(2, number), id_, "Check-up"),
+            visit_type.format(id_of(3, number), id_, "check-UP"),
+            visit.format(id_of(4, number), id_, patient, start, end),
+        ]
+    async with Sessions(engine).write() as session:
+        for statement in statements:
+            await session.execute(text(statement))

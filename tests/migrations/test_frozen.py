@@ -1,0 +1,34 @@
+"""An applied migration does not change with the application."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from migrations.frozen import look_alike_key, search_key
+
+FOLDER = Path(__file__).parents[2] / "migrations"
+MIGRATIONS = [FOLDER / "frozen.py", *sorted(FOLDER.glob("versions/*.py"))]
+ALLOWED = {"app.db.types"}
+"""How columns are stored, which is what migrations are about."""
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+def test_a_migration_imports_no_code_that_changes(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert {name for name in imported if name and name.split(".")[0] == "app"} <= ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("text", "searched", "unique"),
+    [
+        ("Dr \u0141ukasz O\u2019Brien", "dr lukasz obrien", "dr \u0142ukasz o\u2019brien"),
+        ("Check-UP", "check up", "check-up"),
+        ("\u0421heck \u200b up", "\u0441heck up", "check up"),
+        ("x" * 300, "x" * 200, "x" * 200),
+    ],
+)
+def test_keys_are_made_as_they_were(text: str, searched: str, unique: str) -> None:
+    assert (search_key(text), look_alike_key(text)) == (searched, unique)
