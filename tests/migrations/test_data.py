@@ -228,9 +228,7 @@ async def test_more_rows_than_a_batch_are_all_filled(engine: AsyncEngine, monkey
     await schema.upgrade(engine, "0002")
     await add_doctors(engine, 5)
     await schema.upgrade(engine, "0005")
-    assert await rows(
-        engine, "SELECT name_key, count(*) FROM offers o JOIN doctors d ON d.id = doctor_id GROUP BY 1"
-    ) == [("old", "10")]
+    assert await rows(engine, "SELECT count(*) FROM offers") == [("10",)]
     assert await rows(engine, "SELECT language, count(*) FROM doctor_languages GROUP BY 1") == [("en", "5")]
     await schema.upgrade(engine)
     names = [(f"dr {number}",) for number in range(5)]
