@@ -8,8 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-from tests.databases import migrate
+from app.edge.connections import Connections
+from app.edge.protocol import BoundedProtocol
+from tests.databases import migrate, settings_for
 from tests.servers import Server, clients, serve
 
 STALL_SECONDS = 2
@@ -112,6 +117,37 @@ async def test_a_connection_whose_answer_is_not_read_is_closed(server: Server) -
         assert is_open(server, client)
         await wait_until_closed(server, client)
         assert time.monotonic() - began > STALL_SECONDS
+
+
+async def test_the_end_of_a_small_answer_has_a_time_limit() -> None:
+    """What is left to send is less than the event loop's own high-water mark of 64 KiB."""
+    size = 50_000
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", str(size).encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    config, state = Config(app, log_level="warning"), ServerState()
+    connections = Connections(settings_for("sqlite:///never-opened.db", response_stall_seconds=1))
+    with socket.socket() as listening, socket.socket() as client:
+        # An accepted connection inherits the size of the buffer.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        listening.bind(("127.0.0.1", 0))
+        server = await asyncio.get_running_loop().create_server(
+            lambda: BoundedProtocol(config, state, {"connections": connections}), sock=listening
+        )
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listening.getsockname())
+        client.setblocking(False)
+        await send(client, LARGE_ONCE)
+        await asyncio.sleep(0.5)
+        [connection] = connections._open
+        assert isinstance(connection, BoundedProtocol)
+        assert 0 < connection.transport.get_write_buffer_size() < 65536
+        await asyncio.sleep(1.5)
+        assert len(connections) == 0
+        server.close()
 
 
 async def test_a_client_that_trickles_is_disconnected(server: Server) -> None:
