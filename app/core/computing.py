@@ -1,7 +1,7 @@
 """Sharing the processor between long computations and everything else that the process does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -55,10 +55,11 @@ class Computation:
         """Whether the budget is spent."""
         return self._left <= 0
 
-    async def run(self, steps: Iterable[Callable[[], None]]) -> None:
-        """Runs the steps in turn until the budget is spent; the rest is left out.
+    async def run(self, steps: Iterable[object]) -> bool:
+        """Iterates over ``steps`` until the budget is spent; returns whether it reached their end.
 
-        ``NoTurnError`` if its turn does not come in time. Hold no connection meanwhile.
+        Whatever the iterator does for its next item is one step, so the items are to be computed when they are asked
+        for. ``NoTurnError`` if its turn does not come in time. Hold no connection meanwhile.
         """
         remaining = iter(steps)
         finished = False
@@ -70,16 +71,20 @@ class Computation:
                         await asyncio.sleep(0)  # with the turn in hand, so that no other slice runs in this round
             except TimeoutError:
                 raise NoTurnError from None
+        return finished
 
-    def _run_slice(self, remaining: Iterable[Callable[[], None]]) -> bool:
-        """Whether the last step was among those that this slice had time for."""
+    async def finish[Item](self, steps: Iterable[Item]) -> list[Item]:
+        """Returns the items of all ``steps``, as ``run`` runs them; ``busy`` if the budget does not suffice."""
+        items: list[Item] = []
+        if not await self.run(map(items.append, steps)):
+            raise DomainError("busy")
+        return items
+
+    def _run_slice(self, remaining: Iterator[object]) -> bool:
+        """Whether this slice had time for all that remained."""
         started = thread_time()
         until = started + min(SLICE, self._left)
         try:
-            for step in remaining:
-                step()
-                if thread_time() >= until:
-                    return False
-            return True
+            return all(thread_time() < until for _ in remaining)
         finally:
             self._left -= thread_time() - started

@@ -99,16 +99,31 @@ async def get_now(request: Request) -> datetime:
 Now = Annotated[datetime, Depends(get_now)]
 
 
-async def run_in_transaction(request: Request, answer: Callable[[Session], Awaitable[Response]]) -> Response:
-    """Answers a request in one transaction. A GET cannot change anything; whatever else is committed at the end.
+async def run_in_transaction(
+    request: Request,
+    answer: Callable[[Session], Awaitable[Response]],
+    keep: Callable[[Session, Response], Awaitable[None]],
+) -> Response:
+    """Answers a request, and has ``keep`` write what is to be committed with the answer.
 
-    Where the request is recorded, it must write that. ``answer`` may run again: see ``Sessions.write_in_turn``.
+    Both in one transaction, except for a GET: it cannot change anything. If it is recorded, ``keep`` has a transaction
+    of its own afterwards. ``answer`` may run again: see ``Sessions.write_in_turn``.
     """
     sessions = _resources(request).sessions
-    if request.method == "GET" and not request.state.recorded:
+    if request.method == "GET":
         async with sessions.read() as session:
-            return await answer(session)
-    return await sessions.write_in_turn(answer)
+            response = await answer(session)
+        if request.state.recorded:
+            async with sessions.write() as session:
+                await keep(session, response)
+        return response
+
+    async def answer_and_keep(session: Session) -> Response:
+        response = await answer(session)
+        await keep(session, response)
+        return response
+
+    return await sessions.write_in_turn(answer_and_keep)
 
 
 async def get_session(request: Request) -> Session:

@@ -93,9 +93,16 @@ class Session:
 
     async def fetch(self, prepared: Prepared, values: Values) -> list[Any]:
         """The rows that a statement returns, as named tuples; raises what ``execute`` raises."""
+        return list(await self.fetch_lazily(prepared, values))
+
+    async def fetch_lazily(self, prepared: Prepared, values: Values) -> Iterator[Any]:
+        """The same rows, all of them fetched, but each made a tuple only when it is asked for.
+
+        For results of thousands of rows, which take long to convert.
+        """
         driver = self._begun or await self._open()
         compiled = prepared.compiled(self.dialect, tuple(values))
-        return [compiled.read(row) for row in await driver.fetch(compiled.sql, compiled.bind(values))]
+        return map(compiled.read, await driver.fetch(compiled.sql, compiled.bind(values)))
 
     async def send(self, prepared: Prepared, rows: Sequence[Values]) -> None:
         """Runs a statement that returns nothing once with each of some values, all of the same names."""

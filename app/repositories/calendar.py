@@ -4,7 +4,7 @@ The constraints of the table decide (docs/booking.md). A hold is a row like any 
 thing that sets it apart is that it ends by itself.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -227,12 +227,25 @@ async def list_taken(
     Leaves out holds that are over, the ``viewer``'s own holds, which are not in her own way, and the appointment that
     is to be moved.
     """
+    return list(await fetch_taken(session, doctor_id, span, now, viewer=viewer, without=without))
+
+
+async def fetch_taken(
+    session: Session,
+    doctor_id: UUID,
+    span: Interval,
+    now: datetime,
+    *,
+    viewer: UUID | None = None,
+    without: UUID | None = None,
+) -> Iterator[Taken]:
+    """What ``list_taken`` lists; the rows have been fetched, and each is converted when it is asked for."""
     whose = {"doctor_id": doctor_id, "viewer": viewer, "without": without}
     asked = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **whose}
-    return [
+    return (
         Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
-        for busy_start, busy_end, start, visit_type_id in await session.fetch(_TAKEN, asked)
-    ]
+        for busy_start, busy_end, start, visit_type_id in await session.fetch_lazily(_TAKEN, asked)
+    )
 
 
 async def list_taken_of(

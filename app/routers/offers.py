@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import DbSession, Now, Public, Viewer
+from app.core.dependencies import DbSession, Now, Public, SearchTime, Viewer
 from app.core.errors import ERRORS
 from app.core.permissions import Actor
 from app.repositories import doctors, visit_types
@@ -53,6 +53,7 @@ async def list_free_windows(
     request: Request,
     response: Response,
     session: DbSession,
+    search_time: SearchTime,
     now: Now,
     viewer: Viewer,
 ) -> list[wire.Window]:
@@ -65,11 +66,11 @@ async def list_free_windows(
     booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000 at a time.
     """
     free = await offers.list_free_windows(
-        session, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
+        session, search_time, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
     )
     return [
         wire.Window(start_time=from_instant(start), end_time=from_instant(end))
-        for start, end in await _finish(request, response, session, doctor_id, query, free, now)
+        for start, end in await _finish(request, response, session, search_time, doctor_id, query, free, now)
     ]
 
 
@@ -111,6 +112,7 @@ async def list_slots(
     request: Request,
     response: Response,
     session: DbSession,
+    search_time: SearchTime,
     now: Now,
     viewer: Viewer,
 ) -> list[wire.Slot]:
@@ -122,6 +124,7 @@ async def list_slots(
     """
     doctor, found = await offers.list_slots(
         session,
+        search_time,
         doctor_id,
         visit_type_id=query.visit_type_id,
         start=query.from_,
@@ -129,7 +132,7 @@ async def list_slots(
         viewer=_id(viewer),
         now=now,
     )
-    listed = await _finish(request, response, session, doctor_id, query, found, now)
+    listed = await _finish(request, response, session, search_time, doctor_id, query, found, now)
     return [_slot(doctor, each) for each in listed]
 
 
@@ -140,7 +143,12 @@ async def list_slots(
     ),
 )
 async def find_next_slot(
-    doctor_id: UUID, query: Annotated[wire.NextSlotQuery, Query()], session: DbSession, now: Now, viewer: Viewer
+    doctor_id: UUID,
+    query: Annotated[wire.NextSlotQuery, Query()],
+    session: DbSession,
+    search_time: SearchTime,
+    now: Now,
+    viewer: Viewer,
 ) -> wire.NextSlot:
     """The next visit that can be booked with a doctor, up to a year from `from`.
 
@@ -148,7 +156,13 @@ async def find_next_slot(
     `outside_availability` means that she has none.
     """
     found = await offers.find_next_slot(
-        session, doctor_id, visit_type_id=query.visit_type_id, start=query.from_, viewer=_id(viewer), now=now
+        session,
+        search_time,
+        doctor_id,
+        visit_type_id=query.visit_type_id,
+        start=query.from_,
+        viewer=_id(viewer),
+        now=now,
     )
     return wire.NextSlot(
         slot=_slot(found.doctor, found.slot) if found.slot else None,
@@ -190,6 +204,7 @@ async def _finish(
     request: Request,
     response: Response,
     session: DbSession,
+    search_time: SearchTime,
     doctor_id: UUID,
     query: wire.FreeWindowsQuery,
     found: Sequence[Interval],
@@ -201,7 +216,7 @@ async def _finish(
         *found, (until, _) = found
         goes_on = True
     else:
-        goes_on = query.to is None and await offers.goes_on_after(session, doctor_id, until, now)
+        goes_on = query.to is None and await offers.goes_on_after(session, search_time, doctor_id, until, now)
     response.headers[SEARCHED_UNTIL] = write_instant(until)
     if goes_on:
         link_to(request, response, {"from": write_instant(until)})

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -137,7 +137,8 @@ class Replay(Exception):  # noqa: N818 - not an error: the request has been answ
 class StrictRoute(APIRoute):
     """A route that reads its requests strictly, in one transaction, and answers again what it has answered before.
 
-    What is to be committed with the answer is written when the answer is there: see ``request.state.before_commit``.
+    What is to be committed with the answer is written when the answer is there: see ``request.state.before_commit``
+    and, for GETs that are recorded, ``run_in_transaction``.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -161,19 +162,19 @@ class StrictRoute(APIRoute):
                 )
 
             async def answer(session: Session) -> Response:
-                before_commit: list[Callable[[Response], Awaitable[None]]] = []
-                request.state.session, request.state.before_commit = session, before_commit
+                request.state.session, request.state.before_commit = session, []
                 try:
-                    response = await handle(request)
+                    return await handle(request)
                 except Replay as replay:
-                    response = replay.response
-                # This is committed with what it is about, or neither is.
-                for write in before_commit:
+                    return replay.response
+
+            async def keep(session: Session, response: Response) -> None:
+                request.state.session = session
+                for write in request.state.before_commit:
                     await write(response)
-                return response
 
             # Committed, and not sent yet: had that failed, nobody would be told that it worked.
-            return await run_in_transaction(request, answer)
+            return await run_in_transaction(request, answer, keep)
 
         return handle_strictly
 

@@ -105,7 +105,7 @@ def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
 
 
 async def open_trail(request: Request) -> RequestTrail:
-    """Has the request recorded, in its own transaction, after its answer was made and before it is committed."""
+    """Has the request recorded after its answer was made and before it is sent: see ``run_in_transaction``."""
     caller: Actor | None = request.state.actor
     if caller is None:
         raise DomainError("not_authenticated")

@@ -75,11 +75,14 @@ def open_windows(rules: Rules, span: Interval) -> list[Interval]:
     return merge(clip(opened(rules, span), span))
 
 
-def is_open_after(rules: Rules, after: int, until: int) -> bool:
-    """Whether the doctor opens at ``after`` or later: by ``until`` if it recurs, else at any time."""
-    if any(window(each, rules.zone)[0] >= after for each in rules.availabilities):
-        return True
-    return any(opened(rules, (begin, min(begin + _MONTH, until))) for begin in range(after, until, _MONTH))
+def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
+    """Whether the doctor opens at ``after`` or later: by ``until`` if it recurs, else at any time.
+
+    Yields once for each month that it looks through, as the caller may do something else in between.
+    """
+    yield any(window(each, rules.zone)[0] >= after for each in rules.availabilities)
+    for begin in range(after, until, _MONTH):
+        yield bool(opened(rules, (begin, min(begin + _MONTH, until))))
 
 
 def away_windows(rules: Rules, span: Interval) -> list[Interval]:

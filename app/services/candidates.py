@@ -127,7 +127,7 @@ class Look:
         for some in batched(candidates, LARGEST_BATCH):
             steps += await self._read(some)
         await self._session.release()
-        await self._computation.run(steps)
+        await self._computation.run(step() for step in steps)
 
     async def _read(self, candidates: Sequence[Candidate]) -> list[Callable[[], None]]:
         stretches = [(each, (each.seen, min(each.seen + each.stride, each.windows[-1][1]))) for each in candidates]

@@ -1,11 +1,12 @@
 """What a doctor offers: free windows, slots, the next one, and why a time can or cannot be booked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import batched, chain
 from uuid import UUID
 
+from app.core.computing import Computation
 from app.core.errors import DomainError, invalid_field
 from app.db.session import Session
 from app.repositories import calendar
@@ -14,19 +15,20 @@ from app.repositories.calendar import HoldRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.plans import Plan, get_plan
 from app.repositories.visit_types import VisitTypeRecord
-from app.scheduling.availability import Rules, is_open_after
+from app.scheduling.availability import Rules, openings_after
 from app.scheduling.decisions import Refusal, check_booking, explain, find_horizon, free_windows, reach, slots
-from app.scheduling.intervals import DAY, MINUTE, Interval, to_instant
+from app.scheduling.intervals import DAY, MINUTE, Interval, merge, to_instant
 from app.scheduling.visits import Limits, Taken, VisitType
 
 USUAL_LISTING = 14 * DAY
 LONGEST_LISTING = 62 * DAY
 LONGEST_SEARCH = 366 * DAY
 MOST_SLOTS = 2000
+"""Slots, or free windows, in one answer."""
 _END_OF_TIME = to_instant(datetime(2999, 12, 31, tzinfo=UTC))
 """No rule begins later."""
-"""Slots, or free windows, in one answer."""
-_STRIDE = 7 * DAY
+_WEEK = 7 * DAY
+_ROWS_PER_STEP = 250
 
 
 type Kept = AppointmentRecord | HoldRecord
@@ -96,6 +98,7 @@ def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None, kept: Ke
 
 async def list_free_windows(
     session: Session,
+    computation: Computation,
     doctor_id: UUID,
     *,
     start: datetime | None,
@@ -107,17 +110,22 @@ async def list_free_windows(
 
     If she has no visit types, the booking accepts whatever lies within one of them. From now unless ``start`` is
     given, for 14 days unless ``end`` is; at most 62 days. At most one more than ``MOST_SLOTS``, as ``list_slots``.
+    ``busy`` if that takes longer than the ``computation`` allows.
     """
     span = span_of(start, end, USUAL_LISTING, now)
     plan = await get_plan(session, doctor_id, span)
     visit_type = visit_type_of(plan.doctor, None)
-    taken = await _taken(session, plan, visit_type, span, viewer, now)
-    await session.release()
-    return free_windows(plan.rules, visit_type, taken, span, to_instant(now))[: MOST_SLOTS + 1]
+    taken = await _read_taken(session, computation, plan, visit_type, span, viewer, now)
+    weeks = await computation.finish(
+        free_windows(plan.rules, visit_type, _find_near(plan.rules, visit_type, taken, week), week, to_instant(now))
+        for week in _split(span, _WEEK)
+    )
+    return merge(chain.from_iterable(weeks))[: MOST_SLOTS + 1]
 
 
 async def list_slots(
     session: Session,
+    computation: Computation | None,
     doctor_id: UUID,
     *,
     visit_type_id: UUID | None,
@@ -132,30 +140,36 @@ async def list_slots(
     From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days. At most one more than
     ``MOST_SLOTS``: where there are more, the list goes on from the start of the last one. For a visit that is
     ``moving``, what moving it accepts, but for where it is: it stays its kind, even if that is no longer offered.
+
+    ``busy`` if that takes longer than the ``computation`` allows. A writer must not wait for its turn with its locks
+    in hand: it passes none, asks for a week or two, and has them computed in one go.
     """
     span = span_of(start, end, USUAL_LISTING, now)
     plan, visit_type = await _get_plan(session, doctor_id, span, visit_type_id, moving)
     sought = span[0], span[1] + visit_type.duration
-    taken = await _taken(session, plan, visit_type, sought, viewer, now, moving)
-    await session.release()
-    return plan.doctor, list(islice(_slots(plan.rules, visit_type, taken, span, now, moving), MOST_SLOTS + 1))
+    taken = await _read_taken(session, computation, plan, visit_type, sought, viewer, now, moving)
+    weeks = await _finish(computation, _slots_by_week(plan.rules, visit_type, taken, span, now, moving))
+    return plan.doctor, list(chain.from_iterable(weeks))[: MOST_SLOTS + 1]
 
 
-async def goes_on_after(session: Session, doctor_id: UUID, after: int, now: datetime) -> bool:
+async def goes_on_after(session: Session, computation: Computation, doctor_id: UUID, after: int, now: datetime) -> bool:
     """Whether the doctor has open time after a listing that ended at ``after``, and before any horizon.
 
     Of hours that recur, those within a year from now count, so that whoever follows a listing comes to an end.
+    ``busy`` if that takes longer than the ``computation`` allows.
     """
     plan = await get_plan(session, doctor_id, (after, _END_OF_TIME))
     await session.release()
     horizon = find_horizon(plan.rules, visit_type_of(plan.doctor, None), to_instant(now))
     if horizon is not None and horizon <= after:
         return False
-    return is_open_after(plan.rules, after, to_instant(now) + LONGEST_SEARCH)
+    openings = openings_after(plan.rules, after, to_instant(now) + LONGEST_SEARCH)
+    return any(await computation.finish(_up_to_first(openings)))
 
 
 async def find_next_slot(
     session: Session,
+    computation: Computation,
     doctor_id: UUID,
     *,
     visit_type_id: UUID | None,
@@ -166,21 +180,28 @@ async def find_next_slot(
 ) -> NextSlot:
     """The first of the slots that ``list_slots`` lists from ``start`` (now, unless given) on.
 
-    Looks a year ahead, no further.
+    Looks a year ahead, no further. The calendar is read in parts, since the slot is usually in the first one. ``busy``
+    if all that takes longer than the ``computation`` allows.
     """
     first = max(to_instant(start or now), to_instant(now))
     until = first + LONGEST_SEARCH
     plan, visit_type = await _get_plan(session, doctor_id, (first, until), visit_type_id, moving)
-    taken = await _taken(session, plan, visit_type, (first, until + visit_type.duration), viewer, now, moving)
-    await session.release()
-    span = first, until
-    if slot := next(_slots(plan.rules, visit_type, taken, span, now, moving), None):
-        return NextSlot(plan.doctor, slot, until, None)
-    # What is told is why not the first time in her hours that is not too soon; the next ones are usually alike.
     bare = replace(plan.rules, time_off=(), limits=Limits(plan.rules.limits.min_notice))
     unlimited = replace(visit_type, limits=Limits(visit_type.limits.min_notice))
-    refused = next(_slots(bare, unlimited, [], span, now), None)
-    reason = refused and check_booking(plan.rules, visit_type, refused, taken, to_instant(now))
+    reason = None
+    for part in _split((first, until), LONGEST_LISTING):
+        sought = part[0], part[1] + visit_type.duration
+        taken = await _read_taken(session, computation, plan, visit_type, sought, viewer, now, moving)
+        weeks = _slots_by_week(plan.rules, visit_type, taken, part, now, moving)
+        if slot := await _find_first(computation, weeks):
+            return NextSlot(plan.doctor, slot, until, None)
+        if reason is None:
+            # The reason is that of the first time in the doctor's hours that is not too soon; the others are usually
+            # alike.
+            refused = await _find_first(computation, _slots_by_week(bare, unlimited, (), part, now))
+            if refused:
+                near = _find_near(plan.rules, visit_type, taken, refused)
+                reason = check_booking(plan.rules, visit_type, refused, near, to_instant(now))
     return NextSlot(plan.doctor, None, until, reason or Refusal.OUTSIDE_AVAILABILITY)
 
 
@@ -198,7 +219,8 @@ async def explain_time(
     plan = await get_plan(session, doctor_id, (first, first + DAY), visit_type_id)
     visit_type = choose_visit_type(plan)
     visit = first, first + visit_type.duration
-    taken = await _taken(session, plan, visit_type, visit, viewer, now)
+    reached = reach(plan.rules, visit_type, visit)
+    taken = await calendar.list_taken(session, plan.doctor.id, reached, now, viewer=viewer)
     return Explanation(plan.doctor, visit, explain(plan.rules, visit_type, visit, taken, to_instant(now)))
 
 
@@ -221,33 +243,63 @@ async def _get_plan(
     return plan, visit_type
 
 
-async def _taken(
+async def _read_taken(
     session: Session,
+    computation: Computation | None,
     plan: Plan,
     visit_type: VisitType,
     span: Interval,
     viewer: UUID | None,
     now: datetime,
     moving: AppointmentRecord | None = None,
-) -> list[Taken]:
+) -> Sequence[Taken]:
+    """What takes the doctor's time around ``span``. A reader's connection is released before the rows are converted."""
     reached = reach(plan.rules, visit_type, span)
     without = moving.id if moving else None
-    return list(await calendar.list_taken(session, plan.doctor.id, reached, now, viewer=viewer, without=without))
+    rows = await calendar.fetch_taken(session, plan.doctor.id, reached, now, viewer=viewer, without=without)
+    await session.release()
+    return list(chain.from_iterable(await _finish(computation, batched(rows, _ROWS_PER_STEP))))
 
 
-def _slots(
+async def _finish[Item](computation: Computation | None, steps: Iterable[Item]) -> list[Item]:
+    return await computation.finish(steps) if computation else list(steps)
+
+
+async def _find_first(computation: Computation, weeks: Iterable[Sequence[Interval]]) -> Interval | None:
+    *_, last = await computation.finish(_up_to_first(weeks))
+    return last[0] if last else None
+
+
+def _up_to_first[Item](items: Iterable[Item]) -> Iterator[Item]:
+    """The items up to the first true one."""
+    for item in items:
+        yield item
+        if item:
+            return
+
+
+def _slots_by_week(
     rules: Rules,
     visit_type: VisitType,
-    taken: list[Taken],
+    taken: Sequence[Taken],
     span: Interval,
     now: datetime,
     moving: AppointmentRecord | None = None,
-) -> Iterator[Interval]:
-    """The slots inside ``span``, a week at a time: whoever needs the first ones alone does not pay for all."""
+) -> Iterator[list[Interval]]:
+    """The slots of each week of ``span``; those who need the first ones alone do not pay for all."""
     here = moving and to_instant(moving.start_time)
-    for begin in range(span[0], span[1], _STRIDE):
-        stretch = begin, min(begin + _STRIDE, span[1])
-        first, last = reach(rules, visit_type, (stretch[0], stretch[1] + visit_type.duration))
-        near = [each for each in taken if each.busy_start < last and each.busy_end > first]
-        found = slots(rules, visit_type, near, stretch, to_instant(now))
-        yield from (slot for slot in found if slot[0] != here)
+    for week in _split(span, _WEEK):
+        near = _find_near(rules, visit_type, taken, (week[0], week[1] + visit_type.duration))
+        found = slots(rules, visit_type, near, week, to_instant(now))
+        yield [slot for slot in found if slot[0] != here]
+
+
+def _find_near(rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval) -> list[Taken]:
+    """What of ``taken`` matters for visits inside ``span``."""
+    first, last = reach(rules, visit_type, span)
+    return [each for each in taken if each.busy_start < last and each.busy_end > first]
+
+
+def _split(span: Interval, length: int) -> Iterator[Interval]:
+    for begin in range(span[0], span[1], length):
+        yield begin, min(begin + length, span[1])

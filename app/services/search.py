@@ -1,6 +1,6 @@
 """The earliest visits across all doctors (ADR 0022)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from heapq import nsmallest
@@ -18,7 +18,7 @@ from app.scheduling.hours import WeeklyHours, when_shown
 from app.scheduling.intervals import Interval, from_instant, merge, to_instant
 from app.scheduling.turns import TURNS, beginning_at, turn_at
 from app.scheduling.zones import day_span
-from app.services.candidates import LARGEST_BATCH, Candidate, Look, OwnWindows
+from app.services.candidates import LARGEST_BATCH, Candidate, Look
 from app.services.offers import LONGEST_LISTING, span_of
 
 MOST_LOOKS = 384
@@ -92,7 +92,18 @@ async def search_slots(
         start = max(start or now, min(from_instant(day_span(wish.first_day, zone)[0]) for zone in wish.zones))
     span = span_of(start, end, LONGEST_LISTING, now)
     first = max(span[0], to_instant(now), after[0] if after else span[0])
-    windows, own_windows = _windows(wish, (first, span[1])) if first < span[1] else ([], None)
+    if first >= span[1]:
+        return Found((), more=False, searched_until=span[1], findings=())
+    windows: Sequence[Interval] = [(first, span[1])]
+    own_windows = None
+    if wish:
+        await session.release()
+        by_zone: dict[str, Sequence[Interval]] = {}
+        if not await computation.run(_find_windows(wish, (first, span[1]), by_zone)):
+            return Found((), more=False, searched_until=first, findings=())
+        # Zones whose clocks show the same have the same windows.
+        windows = merge({*chain.from_iterable(by_zone.values())})
+        own_windows = None if wish.zone else by_zone
     if not windows:
         return Found((), more=False, searched_until=span[1], findings=())
     look = Look(session, computation, windows, viewer, now, own_windows)
@@ -234,16 +245,10 @@ def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -
     return [Match(offer, visit, place) for place, visit, offer in first]
 
 
-def _windows(wish: Wish | None, span: Interval) -> tuple[Sequence[Interval], OwnWindows | None]:
-    """When any visit may start; and, where each doctor's own clock is meant, when by the clock of each zone."""
-    if wish is None:
-        return [span], None
-    by_zone = {zone.key: _windows_of(wish, zone, span) for zone in wish.zones}
-    every = merge(chain.from_iterable(by_zone.values()))
-    return every, None if wish.zone else by_zone
-
-
-def _windows_of(wish: Wish, zone: ZoneInfo, span: Interval) -> Sequence[Interval]:
-    if wish.first_day:
-        span = max(span[0], day_span(wish.first_day, zone)[0]), span[1]
-    return [span] if wish.hours is None else when_shown(wish.hours, zone, span)
+def _find_windows(wish: Wish, span: Interval, by_zone: dict[str, Sequence[Interval]]) -> Iterator[None]:
+    """Fills in when a visit may start by the clock of each zone; one step for each of them."""
+    for zone in wish.zones:
+        first = max(span[0], day_span(wish.first_day, zone)[0]) if wish.first_day else span[0]
+        part = first, span[1]
+        by_zone[zone.key] = [part] if wish.hours is None else when_shown(wish.hours, zone, part)
+        yield

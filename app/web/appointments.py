@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from icalendar import Calendar, Event
 from pydantic import BaseModel
 
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import DbSession, Now, SearchTime
 from app.core.errors import DomainError
 from app.repositories import appointments, doctors
 from app.repositories.appointments import AppointmentRecord, page_key
@@ -145,6 +145,7 @@ async def show_moving(
     appointment_id: UUID,
     page: PatientPage,
     session: DbSession,
+    search_time: SearchTime,
     now: Now,
     trail: Trail,
     week: LocalDate | None = None,
@@ -161,7 +162,7 @@ async def show_moving(
         return page.render("move_confirm.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form())
     doctor = await doctors.get_doctor(session, visit.doctor_id)
     shown = week or visit.start_time.astimezone(page.clock_of(visit.time_zone)).date()
-    times = await list_times(page, session, doctor, visit.visit_type_id, shown, now, moving=visit)
+    times = await list_times(page, session, search_time, doctor, visit.visit_type_id, shown, now, moving=visit)
     return page.render("move.html", **_shown(page, visit, now), times=times)
 
 

@@ -332,6 +332,7 @@ async def _list_near(page: SignedInPage, session: DbSession, pick: Pick, now: da
     try:
         doctor, found = await offers.list_slots(
             session,
+            None,
             pick.doctor,
             visit_type_id=pick.type,
             start=start,

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import Field
 
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import DbSession, Now, SearchTime
 from app.core.errors import DomainError
 from app.core.text import isolate
 from app.repositories import appointments
@@ -142,13 +142,19 @@ async def cancel_appointment(
 
 @router.get("/practice/visits/{appointment_id:uuid}/move")
 async def show_free_times(
-    page: DoctorPage, appointment_id: UUID, session: DbSession, now: Now, trail: Trail, day: Day = None
+    page: DoctorPage,
+    appointment_id: UUID,
+    session: DbSession,
+    search_time: SearchTime,
+    now: Now,
+    trail: Trail,
+    day: Day = None,
 ) -> Response:
     """The times to which it can be moved, in the seven days from one on; leads to a visit that cannot be moved."""
     visit = await _get_visit(page, appointment_id, session, trail)
     if Action.RESCHEDULE not in possible_actions(visit, now):
         return page.redirect(f"/practice/visits/{visit.id}")
-    return page.render("practice_move.html", form=Form(), **await _list_times(session, visit, day, now))
+    return page.render("practice_move.html", form=Form(), **await _list_times(session, search_time, visit, day, now))
 
 
 @router.post("/practice/visits/{appointment_id:uuid}/move")
@@ -165,7 +171,7 @@ async def reschedule_appointment(
     """Moves it; it stays where it is if the new time is not to be had."""
     visit = await _get_visit(page, appointment_id, session, trail)
     # Looked up beforehand: a time that has just been taken leaves the transaction of no more use.
-    content = await _list_times(session, visit, day, now)
+    content = await _list_times(session, None, visit, day, now)
     try:
         typed = form.read(Move)
         moved = await booking.reschedule_appointment(
@@ -222,13 +228,16 @@ def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
     }
 
 
-async def _list_times(session: DbSession, visit: AppointmentRecord, day: Day, now: datetime) -> dict[str, Any]:
+async def _list_times(
+    session: DbSession, search_time: SearchTime | None, visit: AppointmentRecord, day: Day, now: datetime
+) -> dict[str, Any]:
     zone = visit.zone
     today = day_of(to_instant(now), zone)
     first = max(day or day_of(to_instant(visit.start_time), zone), today)
     days = [first + timedelta(days=number) for number in range(DAYS)]
     _, found = await offers.list_slots(
         session,
+        search_time,
         visit.doctor_id,
         visit_type_id=visit.visit_type_id,
         start=from_instant(day_span(days[0], zone)[0]),

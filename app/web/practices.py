@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from app.core.dependencies import DbSession, Now
+from app.core.dependencies import DbSession, Now, SearchTime
 from app.repositories import doctors, visit_types
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
@@ -58,6 +58,7 @@ async def get_doctor(
     doctor_id: UUID,
     page: PublicPage,
     session: DbSession,
+    search_time: SearchTime,
     now: Now,
     kind: Annotated[UUID | None, Query(alias="type")] = None,
     week: LocalDate | None = None,
@@ -69,7 +70,7 @@ async def get_doctor(
     kinds = await visit_types.page_visit_types(session, doctor_id, after=None, limit=MOST_KINDS)
     chosen = next((each for each in kinds if each.id == kind), kinds[0] if kinds else None)
     await find_zones_in_play(page, session, doctor.time_zone)
-    times = await list_times(page, session, doctor, chosen.id if chosen else None, week, now)
+    times = await list_times(page, session, search_time, doctor, chosen.id if chosen else None, week, now)
     return page.render("doctor.html", doctor=doctor, kinds=kinds, chosen=chosen, times=times, zone=times.week.zone)
 
 
@@ -85,6 +86,7 @@ def show_unavailable(page: Page, status: HTTPStatus, specialty: str | None = Non
 async def list_times(
     page: Page,
     session: DbSession,
+    search_time: SearchTime,
     doctor: DoctorRecord,
     kind: UUID | None,
     wanted: date | None,
@@ -97,7 +99,14 @@ async def list_times(
     """
     viewer = page.viewer.id if page.viewer else None
     find_next_slot = partial(
-        offers.find_next_slot, session, doctor.id, visit_type_id=kind, viewer=viewer, now=now, moving=moving
+        offers.find_next_slot,
+        session,
+        search_time,
+        doctor.id,
+        visit_type_id=kind,
+        viewer=viewer,
+        now=now,
+        moving=moving,
     )
     zone = page.clock_of(doctor.time_zone)
     today = day_of(to_instant(now), zone)
@@ -106,7 +115,15 @@ async def list_times(
     week = Week.around(max(shown, today), zone, page.words.locale)
     start, end = week.span
     _, found = await offers.list_slots(
-        session, doctor.id, visit_type_id=kind, start=start, end=end, viewer=viewer, now=now, moving=moving
+        session,
+        search_time,
+        doctor.id,
+        visit_type_id=kind,
+        start=start,
+        end=end,
+        viewer=viewer,
+        now=now,
+        moving=moving,
     )
     following = None if found else await find_next_slot(start=end)
     days = lay_out(found, week.days, zone)

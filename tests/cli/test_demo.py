@@ -87,6 +87,7 @@ class Clinic:
         async with self.sessions.read() as session:
             _, found = await list_slots(
                 session,
+                None,
                 doctor_id,
                 visit_type_id=visit_type_id,
                 start=NOW,

@@ -16,7 +16,7 @@ def work(seconds: float) -> None:
         pass
 
 
-async def count_turns(task: "asyncio.Task[None]") -> int:
+async def count_turns(task: "asyncio.Task[bool]") -> int:
     """How often something else gets the processor while the task runs."""
     turns = 0
     while not task.done():
@@ -34,7 +34,7 @@ async def test_others_get_the_processor_after_each_slice() -> None:
         done.append(number)
 
     computation = Computation(Processor(), "a client")
-    task = asyncio.create_task(computation.run([lambda number=number: step(number) for number in range(10)]))  # type: ignore[misc] # a default of a lambda has no type
+    task = asyncio.create_task(computation.run(map(step, range(10))))
     assert await count_turns(task) >= 10
     assert done == list(range(10))
     assert not computation.is_over
@@ -45,11 +45,11 @@ async def test_computations_take_turns_and_one_runs_at_a_time() -> None:
     order: list[str] = []
 
     async def compute(name: str) -> None:
-        def step() -> None:
+        def step(_: int) -> None:
             work(computing.SLICE)
             order.append(name)
 
-        await Computation(processor, "a client").run([step] * 4)
+        await Computation(processor, "a client").run(map(step, range(4)))
 
     await asyncio.gather(*(compute(name) for name in "abc"))
     assert order == list("abc") * 4
@@ -59,12 +59,12 @@ async def test_one_slice_at_most_runs_between_two_steps_of_another_request() -> 
     processor = Processor()
     slices = 0
 
-    def step() -> None:
+    def step(_: int) -> None:
         nonlocal slices
         work(computing.SLICE)
         slices += 1
 
-    tasks = [asyncio.create_task(Computation(processor, str(number)).run([step] * 4)) for number in range(20)]
+    tasks = [asyncio.create_task(Computation(processor, str(number)).run(map(step, range(4)))) for number in range(20)]
     while not all(task.done() for task in tasks):
         before = slices
         await asyncio.sleep(0)
@@ -77,11 +77,11 @@ async def test_many_computations_of_one_client_delay_another_client_by_few_slice
     order: list[str] = []
 
     async def compute(client: str) -> None:
-        def step() -> None:
+        def step(_: int) -> None:
             work(computing.SLICE)
             order.append(client)
 
-        await Computation(processor, client).run([step] * 4)
+        await Computation(processor, client).run(map(step, range(4)))
 
     await asyncio.gather(*(compute("busy client") for _ in range(20)), compute("other client"))
     last = len(order) - order[::-1].index("other client")
@@ -91,21 +91,21 @@ async def test_many_computations_of_one_client_delay_another_client_by_few_slice
 async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
     done: list[int] = []
 
-    def step() -> None:
+    def step(_: int) -> None:
         work(computing.SLICE)
         done.append(1)
 
     computation = Computation(Processor(), "a client", 4 * computing.SLICE)
-    await computation.run([step] * 100)
+    await computation.run(map(step, range(100)))
     assert computation.is_over
     assert 1 <= len(done) <= 4
-    await computation.run([step])
+    await computation.run(map(step, range(1)))
     assert len(done) <= 4
 
 
 async def test_short_computations_are_not_interrupted() -> None:
     steps: list[int] = []
-    task = asyncio.create_task(Computation(Processor(), "a client").run([lambda: steps.append(1)] * 3))
+    task = asyncio.create_task(Computation(Processor(), "a client").run(map(steps.append, range(3))))
     await asyncio.sleep(0)
     assert task.done()
     assert len(steps) == 3
@@ -116,15 +116,26 @@ async def test_a_turn_that_does_not_come_in_time_is_busy(monkeypatch: pytest.Mon
     processor = Processor()
     async with processor.take_turn("another client"):
         with pytest.raises(DomainError, match="busy"):
-            await Computation(processor, "a client").run([lambda: None])
-    await Computation(processor, "a client").run([lambda: None])
+            await Computation(processor, "a client").run(range(1))
+    await Computation(processor, "a client").run(range(1))
 
 
 async def test_a_step_that_fails_gives_the_turn_back() -> None:
-    def fail() -> None:
+    def fail(_: int) -> None:
         raise LookupError
 
     processor = Processor()
     with pytest.raises(LookupError):
-        await Computation(processor, "a client").run([fail])
-    await Computation(processor, "a client").run([lambda: None])
+        await Computation(processor, "a client").run(map(fail, range(1)))
+    await Computation(processor, "a client").run(range(1))
+
+
+async def test_finishing_returns_the_items_of_all_steps() -> None:
+    assert await Computation(Processor(), "a client").finish(number * number for number in range(4)) == [0, 1, 4, 9]
+
+
+async def test_what_cannot_be_finished_within_the_budget_is_busy() -> None:
+    computation = Computation(Processor(), "a client", 4 * computing.SLICE)
+    with pytest.raises(DomainError, match="busy"):
+        await computation.finish(work(computing.SLICE) for _ in range(100))  # type: ignore[func-returns-value] # that it takes time is enough
+    assert computation.is_over

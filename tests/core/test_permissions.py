@@ -62,16 +62,39 @@ def test_then_it_is_not(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("method", "recorded", "writes"),
-    [("GET", False, False), ("GET", True, True), ("DELETE", False, True), ("POST", False, True), ("PUT", True, True)],
+    [("GET", False, False), ("GET", True, False), ("DELETE", False, True), ("POST", False, True), ("PUT", True, True)],
 )
-async def test_a_get_can_write_nothing_but_that_it_was_made(
+async def test_the_answer_to_a_get_cannot_write(
     app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
 ) -> None:
-    async def change(session: Session) -> Response:
+    async def answer(session: Session) -> Response:
         await session.execute(text("UPDATE users SET name = 'Changed'"))
         return Response()
 
+    async def keep(_session: Session, _response: Response) -> None:
+        pass
+
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
     with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
-        await run_in_transaction(request, change)
+        await run_in_transaction(request, answer, keep)
     assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")
+
+
+@pytest.mark.parametrize(("method", "recorded"), [("GET", False), ("GET", True), ("POST", True)])
+async def test_a_recorded_request_keeps_what_goes_with_its_answer(
+    app: FastAPI, patient: Person, method: str, recorded: bool
+) -> None:
+    sessions = []
+
+    async def answer(session: Session) -> Response:
+        sessions.append(session)
+        return Response()
+
+    async def keep(session: Session, _response: Response) -> None:
+        sessions.append(session)
+        await session.execute(text("UPDATE users SET name = 'Kept'"))
+
+    request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
+    await run_in_transaction(request, answer, keep)
+    assert (await patient.get("/auth/me")).json()["name"] == ("Kept" if recorded else "Ann Lee")
+    assert len(set(map(id, sessions))) == (2 if method == "GET" and recorded else 1)

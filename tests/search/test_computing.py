@@ -1,29 +1,42 @@
-"""Searches and slots are computed without a connection, and within a budget."""
+"""Searches and slots are computed in turns, without a connection, and within a budget."""
 
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.core.computing import Computation
+from app.core import computing
 from app.core.settings import Settings
 from app.scheduling import decisions
-from app.services import candidates, offers
+from app.services import offers
+from tests.computing import watch, watch_connections
 from tests.conftest import Join
 from tests.databases import settings_for
+from tests.people import Person
 from tests.search.asking import open_doctor
 
 START = "2026-12-01T09:00:00Z"
 
+too_little = pytest.mark.parametrize("budget", [1e-9])
+"""A budget that the first calendar uses up."""
+
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
-    """A budget that the first calendar uses up."""
-    return settings_for(database_url, max_search_seconds=1e-9)
+def budget() -> float:
+    """Seconds of processor time for a request."""
+    return 60
 
 
+@pytest.fixture
+def settings(database_url: str, budget: float) -> Settings:
+    return settings_for(database_url, max_search_seconds=budget)
+
+
+@too_little
 async def test_a_search_that_takes_too_long_says_how_far_it_came(client: httpx2.AsyncClient, join: Join) -> None:
     for number in range(4):
         await open_doctor(join, f"Dr {number}")
@@ -34,6 +47,7 @@ async def test_a_search_that_takes_too_long_says_how_far_it_came(client: httpx2.
     assert answered.headers["Searched-Until"] <= START
 
 
+@too_little
 async def test_hours_at_which_nothing_is_free_end_with_the_budget(client: httpx2.AsyncClient, join: Join) -> None:
     for number in range(4):
         await open_doctor(join, f"Dr {number}")
@@ -43,6 +57,7 @@ async def test_hours_at_which_nothing_is_free_end_with_the_budget(client: httpx2
     assert answered.headers["Searched-Until"] < "2027-02-01"
 
 
+@too_little
 async def test_a_list_of_doctors_has_the_same_budget(client: httpx2.AsyncClient, join: Join) -> None:
     for number in range(3):
         await open_doctor(join, f"Dr {number}")
@@ -50,26 +65,116 @@ async def test_a_list_of_doctors_has_the_same_budget(client: httpx2.AsyncClient,
     assert [each["next_available"] for each in listed].count(START) == 1, "one calendar was looked at"
 
 
+@too_little
+@pytest.mark.parametrize("path", ["availability", "slots", "next-slot"])
+async def test_times_of_one_doctor_that_take_too_long_are_busy(
+    client: httpx2.AsyncClient, join: Join, path: str
+) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    answered = await client.get(f"/doctors/{doctor.id}/{path}")
+    assert answered.status_code == 503
+    assert answered.json()["code"] == "busy"
+    assert "Retry-After" in answered.headers
+
+
+@too_little
+async def test_hours_on_many_clocks_end_with_the_budget(client: httpx2.AsyncClient, join: Join) -> None:
+    await open_doctor(join, "Dr A")
+    answered = await client.get("/search/slots", params={"between": "09:00-10:00"})
+    assert answered.json() == []
+    assert answered.headers["Searched-Until"] == "2026-12-01T08:00:00Z"
+
+
 @pytest.fixture
 def held(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many connections were taken whenever something was computed."""
-    pool = app.state.resources.sessions.engine.sync_engine.pool
-    seen: list[int] = []
+    return watch_connections(app, monkeypatch)
 
-    def watch(module: Any, name: str) -> None:
-        compute = getattr(module, name)
 
-        def watched(*arguments: Any) -> Any:
-            seen.append(pool.checkedout())
-            return compute(*arguments)
+class Rounds:
+    """What is computed in each round of the event loop."""
 
-        monkeypatch.setattr(module, name, watched)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self.computed: Counter[tuple[int, str]] = Counter()
+        watch(monkeypatch, lambda name: self.computed.update([(self.number, name)]))
 
-    watch(candidates, "slots")
-    watch(offers, "slots")
-    watch(offers, "free_windows")
-    watch(Computation, "run")
-    return seen
+    async def count(self) -> None:
+        """Counts the rounds until it is cancelled."""
+        while True:
+            self.number += 1
+            await asyncio.sleep(0)
+
+    def most(self, name: str) -> int:
+        """How often a function was called in one round."""
+        return max(count for (_, called), count in self.computed.items() if called == name)
+
+    def total(self, name: str) -> int:
+        return sum(count for (_, called), count in self.computed.items() if called == name)
+
+
+@pytest.fixture
+async def rounds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rounds]:
+    """Every step is a slice of its own, and few rows are a step."""
+    monkeypatch.setattr(computing, "SLICE", 0)
+    monkeypatch.setattr(offers, "_ROWS_PER_STEP", 2, raising=False)
+    rounds = Rounds(monkeypatch)
+    counting = asyncio.create_task(rounds.count())
+    yield rounds
+    counting.cancel()
+
+
+@pytest.fixture
+async def full(join: Join) -> Person:
+    """A doctor who is booked on one morning, and away for the year that follows."""
+    doctor, patient = await join("doctor"), await join("patient")
+    await doctor.change(default_visit_minutes=30)
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z", "FREQ=DAILY")
+    for begin in range(6):
+        start = datetime.fromisoformat(START) + begin * timedelta(minutes=30)
+        await patient.book(doctor, start.isoformat())
+    await doctor.leave("2026-12-02T00:00:00Z", "2027-12-02T00:00:00Z")
+    return doctor
+
+
+async def test_others_have_their_turn_after_each_week(client: httpx2.AsyncClient, full: Person, rounds: Rounds) -> None:
+    answered = await client.get(f"/doctors/{full.id}/next-slot")
+    assert answered.json()["reason"]["code"] == "slot_taken"
+    assert rounds.total("slots") >= 52
+    assert rounds.most("slots") == 1
+    assert rounds.total("Taken") == 6
+    assert rounds.most("Taken") == 2
+
+
+@pytest.mark.parametrize(("path", "name"), [("slots", "slots"), ("availability", "free_windows")])
+async def test_others_have_their_turn_while_a_list_is_computed(
+    client: httpx2.AsyncClient, full: Person, rounds: Rounds, path: str, name: str
+) -> None:
+    two_months = {"from": "2026-12-01T08:00:00Z", "to": "2027-02-01T08:00:00Z"}
+    assert (await client.get(f"/doctors/{full.id}/{path}", params=two_months)).json() == []
+    assert rounds.total(name) == 9
+    assert rounds.most(name) == 1
+    assert rounds.most("Taken") == 2
+
+
+async def test_others_have_their_turn_while_later_hours_are_looked_for(
+    client: httpx2.AsyncClient, join: Join, rounds: Rounds
+) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    await doctor.open("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z", "FREQ=DAILY;UNTIL=20261202")
+    assert "next" not in (await client.get(f"/doctors/{doctor.id}/slots")).links
+    assert rounds.total("opened") >= 12
+    assert rounds.most("opened") == 1
+
+
+async def test_others_have_their_turn_after_each_clock_of_a_search(
+    client: httpx2.AsyncClient, join: Join, rounds: Rounds
+) -> None:
+    for zone in ("Europe/Berlin", "America/New_York", "Asia/Tokyo"):
+        await open_doctor(join, zone, time_zone=zone)
+    assert (await client.get("/", params={"part": "evening"})).status_code == 200
+    assert rounds.total("when_shown") == 3
+    assert rounds.most("when_shown") == 1
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,7 @@ class World:
                 async with self.resources.sessions.read() as session:
                     _, listed = await list_slots(
                         session,
+                        None,
                         UUID(doctor.person.id),
                         visit_type_id=UUID(kind) if kind else None,
                         start=begins,

@@ -9,6 +9,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from app.core.computing import Computation, Processor
 from app.core.permissions import Role
 from app.db.session import Session
 from app.scheduling.recurrence import read_recurrence
@@ -323,7 +324,13 @@ class Practice(Stage):
         kind, doctor = pick(data, self.doctor.offered, "kind"), self.doctor
         found = self.world.read(
             lambda session: offers.find_next_slot(
-                session, doctor.id, visit_type_id=kind.id, start=None, viewer=viewer, now=self.now
+                session,
+                Computation(Processor(), "a test"),
+                doctor.id,
+                visit_type_id=kind.id,
+                start=None,
+                viewer=viewer,
+                now=self.now,
             )
         )
         soon = self.now, self.now + 8 * DAY

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
+from app.core.computing import Computation, Processor
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.db.session import Session
@@ -118,6 +119,7 @@ class Stage(RuleBasedStateMachine):
         kind, viewer, span = self._turn(self.doctor.offered), self._viewer(), self._span()
         _, found = await offers.list_slots(
             session,
+            None,
             self.doctor.id,
             visit_type_id=kind.id,
             start=span[0],
@@ -130,7 +132,13 @@ class Stage(RuleBasedStateMachine):
     async def _compare_free_windows(self, session: Session) -> None:
         viewer, span = self._viewer(), self._span()
         found = await offers.list_free_windows(
-            session, self.doctor.id, start=span[0], end=span[1], viewer=viewer, now=self.now
+            session,
+            Computation(Processor(), "a test"),
+            self.doctor.id,
+            start=span[0],
+            end=span[1],
+            viewer=viewer,
+            now=self.now,
         )
         assert stretches(found) == self.clinic.free_windows(self.doctor, span, viewer)
 
