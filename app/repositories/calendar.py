@@ -4,7 +4,7 @@ The constraints of the table decide (docs/booking.md). A hold is a row like any 
 thing that sets it apart is that it ends by itself.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -248,19 +248,21 @@ async def fetch_taken(
     )
 
 
-async def list_taken_of(
+async def fetch_taken_of(
     session: Session, doctor_ids: Collection[UUID], span: Interval, now: datetime
-) -> Mapping[UUID, Sequence[tuple[Taken, UUID | None]]]:
-    """What takes these doctors' time inside ``span``, each with whose hold it is if it is one; none that is over."""
+) -> Iterator[tuple[UUID, Taken, UUID | None]]:
+    """What takes these doctors' time inside ``span``: the doctor, and whose hold it is if it is one; none that is over.
+
+    The rows have been fetched, and each is converted when it is asked for.
+    """
     whose = in_places(doctor_ids)
     asked = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **whose}
-    taken: dict[UUID, list[tuple[Taken, UUID | None]]] = {doctor_id: [] for doctor_id in doctor_ids}
-    for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await session.fetch(
-        _taken_of(len(whose)), asked
-    ):
-        each = Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
-        taken[doctor_id].append((each, holder))
-    return taken
+    return (
+        (doctor_id, Taken(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id), holder)
+        for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await session.fetch_lazily(
+            _taken_of(len(whose)), asked
+        )
+    )
 
 
 @cache

@@ -1,10 +1,10 @@
 """Looking through the calendars of many doctors at once: the engine of a booking, asked in batches."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from itertools import batched
+from itertools import batched, chain
 from uuid import UUID
 
 from app.core.computing import Computation, NoTurnError
@@ -18,7 +18,7 @@ from app.scheduling.decisions import LONGEST_VISIT, find_horizon, notice, reach,
 from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_instant
 from app.scheduling.turns import turn_at
 from app.scheduling.visits import Taken, VisitType
-from app.services.offers import LONGEST_LISTING, visit_type_of
+from app.services.offers import LONGEST_LISTING, ROWS_PER_STEP, visit_type_of
 
 LARGEST_BATCH = 128
 """Calendars that are read by one statement."""
@@ -123,28 +123,36 @@ class Look:
 
         Candidates for which the computation has no time left stay as they are.
         """
-        steps: list[Callable[[], None]] = []
-        for some in batched(candidates, LARGEST_BATCH):
-            steps += await self._read(some)
+        batches = [await self._read(some) for some in batched(candidates, LARGEST_BATCH)]
         await self._session.release()
-        await self._computation.run(step() for step in steps)
+        await self._computation.run(chain.from_iterable(batches))
 
-    async def _read(self, candidates: Sequence[Candidate]) -> list[Callable[[], None]]:
+    async def _read(self, candidates: Sequence[Candidate]) -> Iterator[None]:
+        """Fetches the calendars of the candidates; returns the steps in which they are looked through."""
         stretches = [(each, (each.seen, min(each.seen + each.stride, each.windows[-1][1]))) for each in candidates]
         reached = [
             reach(each.rules, each.visit_type, (start, end + each.visit_type.duration))
             for each, (start, end) in stretches
         ]
-        taken = await calendar.list_taken_of(
+        rows = await calendar.fetch_taken_of(
             self._session,
             {each.offer.doctor.id for each in candidates},
             (min(start for start, _ in reached), max(end for _, end in reached)),
             self._now,
         )
-        return [
-            partial(self._look, candidate, stretch, taken[candidate.offer.doctor.id])
-            for candidate, stretch in stretches
-        ]
+        return self._look_through(stretches, rows)
+
+    def _look_through(
+        self, stretches: Sequence[tuple[Candidate, Interval]], rows: Iterable[tuple[UUID, Taken, UUID | None]]
+    ) -> Iterator[None]:
+        taken = defaultdict[UUID, list[tuple[Taken, UUID | None]]](list)
+        for some in batched(rows, ROWS_PER_STEP):
+            for doctor_id, each, holder in some:
+                taken[doctor_id].append((each, holder))
+            yield
+        for candidate, stretch in stretches:
+            self._look(candidate, stretch, taken[candidate.offer.doctor.id])
+            yield
 
     def _look(
         self, candidate: Candidate, stretch: Interval, calendar_of_doctor: Sequence[tuple[Taken, UUID | None]]

@@ -25,10 +25,11 @@ LONGEST_LISTING = 62 * DAY
 LONGEST_SEARCH = 366 * DAY
 MOST_SLOTS = 2000
 """Slots, or free windows, in one answer."""
+ROWS_PER_STEP = 250
+"""Rows of a calendar that are converted in one step of a computation."""
 _END_OF_TIME = to_instant(datetime(2999, 12, 31, tzinfo=UTC))
 """No rule begins later."""
 _WEEK = 7 * DAY
-_ROWS_PER_STEP = 250
 
 
 type Kept = AppointmentRecord | HoldRecord
@@ -258,7 +259,7 @@ async def _read_taken(
     without = moving.id if moving else None
     rows = await calendar.fetch_taken(session, plan.doctor.id, reached, now, viewer=viewer, without=without)
     await session.release()
-    return list(chain.from_iterable(await _finish(computation, batched(rows, _ROWS_PER_STEP))))
+    return list(chain.from_iterable(await _finish(computation, batched(rows, ROWS_PER_STEP))))
 
 
 async def _finish[Item](computation: Computation | None, steps: Iterable[Item]) -> list[Item]:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.core import computing
 from app.core.settings import Settings
 from app.scheduling import decisions
-from app.services import offers
+from app.services import candidates, offers
 from tests.computing import watch, watch_connections
 from tests.conftest import Join
 from tests.databases import settings_for
@@ -117,7 +117,8 @@ class Rounds:
 async def rounds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rounds]:
     """Every step is a slice of its own, and few rows are a step."""
     monkeypatch.setattr(computing, "SLICE", 0)
-    monkeypatch.setattr(offers, "_ROWS_PER_STEP", 2, raising=False)
+    for service in (offers, candidates):
+        monkeypatch.setattr(service, "ROWS_PER_STEP", 2, raising=False)
     rounds = Rounds(monkeypatch)
     counting = asyncio.create_task(rounds.count())
     yield rounds
@@ -165,6 +166,15 @@ async def test_others_have_their_turn_while_later_hours_are_looked_for(
     assert "next" not in (await client.get(f"/doctors/{doctor.id}/slots")).links
     assert rounds.total("opened") >= 12
     assert rounds.most("opened") == 1
+
+
+async def test_others_have_their_turn_while_the_calendars_of_a_search_are_converted(
+    client: httpx2.AsyncClient, full: Person, rounds: Rounds
+) -> None:
+    assert full.id
+    assert (await client.get("/search/slots")).json() == []
+    assert rounds.total("Taken") >= 6
+    assert rounds.most("Taken") == 2
 
 
 async def test_others_have_their_turn_after_each_clock_of_a_search(
