@@ -4,8 +4,8 @@ One server process, on an SQLite file and then on PostgreSQL, with hashing as in
 search doctors, look at slots, book, and list their visits, with a short pause after each answer. Quiet rounds alternate
 with rounds in which attackers, in a process of their own, do what they can. In pairs, they send bodies of 9 MB, JSON
 nested as deeply as 64 KB allow, bodies that come a byte a second, 30 MB of headers, and passwords that they try; 150
-searches come from one address at once; 40 accounts of one address keep changing their passwords; and a doctor lists
-100 patients in a loop.
+searches come from one address at once; 40 accounts of one address keep changing their passwords; a doctor lists 100
+patients in a loop; and the next slot, and a year of slots, of a doctor who is booked out are asked for in a loop.
 Everybody has an address of her own, and rates are limited as they are by default; the attackers have noticed when it
 begins to count.
 Attackers and server share the machine, so what the attackers compute is noticed too.
@@ -22,20 +22,23 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
+from itertools import batched, count
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
+from uuid import UUID
 
 import httpx2
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from app.db.session import Sessions
+from app.models import Appointment
 from benchmarks.comparing import Comparison, add_rounds, make_parser, record, result_table, stop_on_sigterm, table
 from tests import databases
 from tests.databases import migrate
@@ -53,6 +56,8 @@ SEARCHES, ACCOUNTS, PATIENTS = 150, 40, 100  # at once from one address; that ch
 PER_ADDRESS = 10  # people who register from one address without meeting its limit
 MAX_GROWTH, MAX_ROWS_A_MINUTE = 100, 3000  # megabytes; rows of the audit trail
 VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
+OPEN, YEAR, LISTING = timedelta(hours=8), 366 * DAY, 61 * DAY  # each day, of the doctor who is booked out
+KINDS = ("bodies", "json", "trickles", "passwords", "headers", "searches", "changes", "patients", "next slot", "slots")
 LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *BOUNDS)}
 UNLIMITED = httpx2.Limits(max_connections=None)
 BIG_BODY = b"x" * 9_000_000
@@ -60,6 +65,17 @@ JSON = {"Content-Type": "application/json"}
 DEEP_JSON = b"[" * 32_000 + b"]" * 32_000
 HEADER = b"X-Header: %s\r\n" % (b"x" * 1000)
 HEADERS = 30_000_000 // len(HEADER)
+
+
+@dataclass(slots=True)
+class Targets:
+    """Accounts to attack with, the token of a doctor with many patients, and a doctor who is booked out for a year."""
+
+    accounts: list[str]
+    doctor: str
+    full_doctor: str
+    first: str
+    """When the year begins."""
 
 
 @dataclass(slots=True)
@@ -76,15 +92,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
     parser = make_parser("attack", "Attack a server that is in use.")
     add_rounds(parser, fewest=FEWEST_ROUNDS, usual=FEWEST_ROUNDS, most=MOST_ROUNDS)
+    parser.add_argument("--only", action="append", choices=KINDS, help="an attack to make, instead of all of them")
     parser.add_argument("--against", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    kinds = options.only or KINDS
     if options.against:
-        asyncio.run(attack(options.against, *json.loads(sys.stdin.readline())))
+        asyncio.run(attack(options.against, kinds, Targets(**json.loads(sys.stdin.readline()))))
         return 0
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as postgresql:
         urls = {"SQLite": f"sqlite+aiosqlite:///{Path(folder)}/attack.db", "PostgreSQL": postgresql.url}
-        pairs = {name: asyncio.run(compare(url, options.rounds)) for name, url in urls.items()}
+        pairs = {name: asyncio.run(compare(url, kinds, options.rounds)) for name, url in urls.items()}
     errors = {
         name: {error for pair in rounds for one in pair for error in one.errors} for name, rounds in pairs.items()
     }
@@ -120,7 +138,7 @@ def connected(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=url, timeout=LONGEST_ANSWER, transport=transport)
 
 
-async def compare(url: str, rounds: int) -> list[tuple[Round, Round]]:
+async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Round, Round]]:
     """Quiet rounds and rounds under attack, in turn; a first quiet one does not count."""
     hashing = {"PASSWORD_MEMORY_KIB": str(SAFE_MEMORY_KIB), "PASSWORD_PASSES": str(SAFE_PASSES)}
     environment: dict[str, Any] = hashing | LIMITS
@@ -131,19 +149,19 @@ async def compare(url: str, rounds: int) -> list[tuple[Round, Round]]:
     ):
         clients = [connected(server.url, f"127.0.1.{number + 1}") for number in range(CLIENTS)]
         visitors = [await visitor(await stack.enter_async_context(client)) for client in clients]
-        tokens = await prepare(server.url)
+        targets = await prepare(server.url, engine)
         await use(server, engine, visitors, 2)
         pairs = []
         for _ in range(rounds):
             quiet = await use(server, engine, visitors, ROUND)
-            async with attackers(server.url, tokens):
+            async with attackers(server.url, kinds, targets):
                 await asyncio.sleep(WARM_UP)
                 pairs.append((quiet, await use(server, engine, visitors, ROUND)))
         return pairs
 
 
-async def prepare(url: str) -> tuple[list[str], str]:
-    """The tokens of accounts to attack with, and that of a doctor with many patients."""
+async def prepare(url: str, engine: AsyncEngine) -> Targets:
+    """Registers those whom the attackers need."""
     people: list[Person] = []
     async with connected(url, "127.0.1.250") as client:
         doctor = await Person.join(client, "doctor")
@@ -155,7 +173,33 @@ async def prepare(url: str) -> tuple[list[str], str]:
                 for patient in people[max(ACCOUNTS, number * PER_ADDRESS) :]:
                     start = first + (len(people) - people.index(patient)) * VISIT + number * PER_ADDRESS * VISIT
                     await patient.book(doctor, start.isoformat(), (start + VISIT).isoformat())
-    return [each.token for each in people[:ACCOUNTS]], doctor.token
+        full_doctor = await Person.join(client, "doctor")
+        await full_doctor.change(default_visit_minutes=VISIT // timedelta(minutes=1))
+        await full_doctor.open(first.isoformat(), (first + OPEN).isoformat(), "FREQ=DAILY")
+    await fill(Sessions(engine), UUID(full_doctor.id), UUID(people[0].id), first)
+    return Targets([each.token for each in people[:ACCOUNTS]], doctor.token, full_doctor.id, first.isoformat())
+
+
+async def fill(sessions: Sessions, doctor: UUID, patient: UUID, first: datetime) -> None:
+    """Books the doctor out for a year, with one patient."""
+    starts = (first + day * DAY + number * VISIT for day in range(YEAR // DAY) for number in range(OPEN // VISIT))
+    rows = (
+        {
+            "id": UUID(int=number),
+            "doctor_id": doctor,
+            "patient_id": patient,
+            "start_time": start,
+            "end_time": start + VISIT,
+            "busy_start": start,
+            "busy_end": start + VISIT,
+            "status": "booked",
+            "created_at": first,
+        }
+        for number, start in enumerate(starts, 1)
+    )
+    async with sessions.write() as session:
+        for some in batched(rows, 2000):
+            await session.execute(insert(Appointment), some)
 
 
 async def visitor(client: httpx2.AsyncClient) -> tuple[Person, Person, Iterator[datetime]]:
@@ -212,15 +256,15 @@ async def visit(patient: Person, doctor: Person, starts: Iterator[datetime], see
 
 
 @asynccontextmanager
-async def attackers(url: str, tokens: tuple[list[str], str]) -> AsyncIterator[None]:
+async def attackers(url: str, kinds: Sequence[str], targets: Targets) -> AsyncIterator[None]:
     """A process that attacks; it ends by itself should nobody end it."""
-    command = [sys.executable, "-m", "benchmarks.attack", "--against", url]
+    command = [sys.executable, "-m", "benchmarks.attack", "--against", url, *(f"--only={kind}" for kind in kinds)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1024 * 1024)
     try:
         assert process.stdin
         assert process.stdout
-        process.stdin.write(json.dumps(tokens).encode() + b"\n")
+        process.stdin.write(json.dumps(asdict(targets)).encode() + b"\n")
         await process.stdout.readline()  # it has begun
         yield
     finally:
@@ -228,32 +272,67 @@ async def attackers(url: str, tokens: tuple[list[str], str]) -> AsyncIterator[No
         await process.wait()
 
 
-async def attack(url: str, accounts: list[str], doctor: str) -> None:
+async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     names = (f"{number}@example.com" for number in count())
     change = {"current_password": "wrong", "new_password": "correct horse battery"}
     changes = [
         partial(lambda token, client: client.post("/auth/change-password", json=change, headers=bearer(token)), token)
-        for token in accounts
+        for token in targets.accounts
+    ]
+    full_doctor, first = f"/doctors/{targets.full_doctor}", datetime.fromisoformat(targets.first)
+    listings = [
+        {"from": begin.isoformat(), "to": (begin + LISTING).isoformat()}
+        for begin in (first + number * LISTING for number in range(YEAR // LISTING))
     ]
     # What is done from an address of its own, by how many at once, and from how many such addresses.
-    kinds: list[tuple[int, int, Sequence[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]]]] = [
-        (1, OF_EACH_KIND, [lambda client: client.post("/appointments", content=BIG_BODY)]),
-        (1, OF_EACH_KIND, [lambda client: client.post("/auth/register", content=DEEP_JSON, headers=JSON)]),
-        (TRICKLES, OF_EACH_KIND, [lambda client: client.post("/auth/register", content=trickle(), headers=JSON)]),
-        (1, OF_EACH_KIND, [lambda client: client.post("/auth/login", data={"username": next(names), "password": "w"})]),
-        (1, OF_EACH_KIND, [lambda _: send_headers(url)]),
-        (SEARCHES, 1, [lambda client: client.get("/search/slots", params={"between": "03:00-03:05"})]),
-        (1, 1, changes),
-        (1, 1, [lambda client: client.get("/doctors/me/appointments?limit=100", headers=bearer(doctor))]),
-    ]
+    kinds: dict[str, tuple[int, int, Sequence[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]]]] = {
+        "bodies": (1, OF_EACH_KIND, [lambda client: client.post("/appointments", content=BIG_BODY)]),
+        "json": (1, OF_EACH_KIND, [lambda client: register(client, DEEP_JSON)]),
+        "trickles": (
+            TRICKLES,
+            OF_EACH_KIND,
+            [lambda client: register(client, trickle())],
+        ),
+        "passwords": (
+            1,
+            OF_EACH_KIND,
+            [lambda client: log_in(client, next(names))],
+        ),
+        "headers": (1, OF_EACH_KIND, [lambda _: send_headers(url)]),
+        "searches": (SEARCHES, 1, [lambda client: client.get("/search/slots", params={"between": "03:00-03:05"})]),
+        "changes": (1, 1, changes),
+        "patients": (
+            1,
+            1,
+            [lambda client: list_patients(client, targets.doctor)],
+        ),
+        "next slot": (1, 1, [lambda client: client.get(f"{full_doctor}/next-slot", params={"from": targets.first})]),
+        "slots": (1, 1, [partial(list_slots, f"{full_doctor}/slots", listing) for listing in listings]),
+    }
     addresses = count(1)
     print("begun", flush=True)
     async with asyncio.timeout(2 * LONGEST_ANSWER), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        for at_once, times, sends in kinds:
+        for at_once, times, sends in map(kinds.__getitem__, chosen):
             for _ in range(times):
                 client = await stack.enter_async_context(connected(url, f"127.0.2.{next(addresses)}"))
                 for send in (*sends,) * at_once:
                     group.create_task(forever(partial(send, client)))
+
+
+async def register(client: httpx2.AsyncClient, body: bytes | AsyncIterator[bytes]) -> None:
+    await client.post("/auth/register", content=body, headers=JSON)
+
+
+async def log_in(client: httpx2.AsyncClient, name: str) -> None:
+    await client.post("/auth/login", data={"username": name, "password": "w"})
+
+
+async def list_patients(client: httpx2.AsyncClient, doctor: str) -> None:
+    await client.get("/doctors/me/appointments?limit=100", headers=bearer(doctor))
+
+
+async def list_slots(path: str, listing: dict[str, str], client: httpx2.AsyncClient) -> None:
+    await client.get(path, params=listing)
 
 
 def bearer(token: str) -> dict[str, str]:
