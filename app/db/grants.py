@@ -13,7 +13,7 @@ _READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 class NoRolesError(Exception):
-    """The database is not PostgreSQL or has no tables, or the role does not exist or has the rights of the owner."""
+    """The database is not PostgreSQL or has no tables, or the role does not exist or has too many rights."""
 
 
 async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, Sequence[str]]) -> None:
@@ -21,7 +21,8 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
 
     Other rights on our tables are revoked. To be called by the owner of the tables, after each
     migration, for new tables come without grants. ``NoRolesError`` for an unknown role, for the owner itself, a member
-    of it or a superuser, whom nothing can be refused, for a database without tables, and on SQLite.
+    of it or a superuser, whom nothing can be refused, for a role that can create objects in a schema of the search
+    path, for a database without tables, and on SQLite.
     """
     if not is_postgresql(engine):
         raise NoRolesError("SQLite has no roles: whoever can open the file can change it")
@@ -42,6 +43,19 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
             raise NoRolesError("there are no tables yet; run the migrations first")
         if users.is_owner:
             raise NoRolesError(f"{role!r} owns the tables, or may do all that their owner may; grant to another role")
+        # Functions and operators there are also found by the statements of the owner.
+        open_schemas = await session.scalars(
+            text(
+                "SELECT quote_ident(name) FROM unnest(current_schemas(false)) AS name "
+                "WHERE has_schema_privilege(:role, CAST(name AS text), 'CREATE')"
+            ),
+            {"role": role},
+        )
+        if names := ", ".join(open_schemas):
+            raise NoRolesError(
+                f"{role!r} can create functions and operators in {names}, which other roles then run; as the owner of "
+                f"the schema: REVOKE CREATE ON SCHEMA {names} FROM PUBLIC, and from {role!r} if it was granted directly"
+            )
         quote = session.dialect.identifier_preparer.quote
         grantee = quote(quoted_name(role, quote=True))
         statements = [f"GRANT USAGE ON SCHEMA {users.schema} TO {grantee}"]

@@ -79,11 +79,15 @@ class AuditArchive(Base):
 # The one change is sealing: an empty position and hash are filled in. PostgreSQL asks one function, SQLite a trigger
 # for each kind of change. REPLACE of SQLite deletes what is in its way and asks no trigger, so it may find nothing.
 # An event may be deleted once an archive reaches its position; archives themselves cannot be changed or deleted.
+# The functions of PostgreSQL fix their search path: a role that can create operators or tables could otherwise decide
+# what their comparisons mean. So they name no table without its schema.
 _FACTS = [column.name for column in AuditEvent.__table__.columns if column.name not in {"position", "hash"}]
 _FUNCTION = """
-CREATE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION audit_events_only_grow() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    unsealed audit_events;
+    unsealed record;
+    is_archived boolean;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         unsealed = NEW;
@@ -94,7 +98,9 @@ BEGIN
         END IF;
     END IF;
     IF TG_OP = 'DELETE' THEN
-        IF EXISTS (SELECT FROM audit_archives WHERE last_position >= OLD.position) THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.audit_archives WHERE last_position >= $1)', TG_TABLE_SCHEMA)
+            INTO is_archived USING OLD.position;
+        IF is_archived THEN
             RETURN OLD;
         END IF;
     END IF;
@@ -102,7 +108,8 @@ BEGIN
 END
 $$"""
 _ARCHIVES_FUNCTION = """
-CREATE FUNCTION audit_archives_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION audit_archives_only_grow() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION 'audit_archives can only grow: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
 END

@@ -22,6 +22,12 @@ from tests.servers import clients, serve
 
 ROLE = 'serves "requests"'
 AUDIT_KEY = "of this server"
+REVOKE_CREATE = "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+"""PostgreSQL 14 gives every role this right, and later versions do not."""
+SEAL_AN_EVENT = (
+    "INSERT INTO audit_events (id, occurred_at, action, outcome) VALUES (gen_random_uuid(), now(), 'x', 'ok')",
+    "UPDATE audit_events SET position = 1, hash = 'x'",
+)
 
 
 @pytest.fixture
@@ -32,6 +38,7 @@ async def restricted_url(database_url: str, worker: str) -> AsyncIterator[str]:
     async with connected(database_url) as engine:
         async with Sessions(engine).write() as session:
             await session.execute(text(f'CREATE ROLE "{quoted}" LOGIN'))
+            await session.execute(text(REVOKE_CREATE))
         await grant_access(engine, role, REQUEST_RIGHTS)
         await grant_access(engine, role, REQUEST_RIGHTS)  # again, as after a migration
         yield make_url(database_url).set(username=role).render_as_string(hide_password=False)
@@ -112,6 +119,56 @@ async def temporary_role(engine: AsyncEngine, role: str) -> AsyncIterator[None]:
         await execute(engine, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
 
 
+LIE = (
+    "CREATE FUNCTION lie(audit_events, audit_events) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+    "CREATE OPERATOR public.= (leftarg = audit_events, rightarg = audit_events, function = lie)",
+)
+"""With these in the schema, every event equals every other one."""
+
+
+async def test_operators_of_the_role_do_not_change_a_sealed_event(worker: str) -> None:
+    role = f"creates_operators_{worker}"
+    async with temporary_postgresql() as url, connected(url) as engine:
+        await migrate(url)
+        await execute(engine, REVOKE_CREATE, *SEAL_AN_EVENT)
+        async with temporary_role(engine, role):
+            await grant_access(engine, role, REQUEST_RIGHTS)
+            await execute(engine, f"GRANT CREATE ON SCHEMA public TO {role}")
+            async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
+                await execute(restricted, *LIE)
+                with pytest.raises(DBAPIError, match="audit_events can only grow"):
+                    await execute(restricted, "UPDATE audit_events SET position = position + 1")
+
+
+async def test_every_trigger_function_fixes_its_search_path() -> None:
+    async with temporary_postgresql() as url, connected(url) as engine:
+        await migrate(url)
+        async with Sessions(engine).read() as session:
+            found = await session.execute(
+                text(
+                    "SELECT proname, proconfig FROM pg_proc WHERE prorettype = 'trigger'::regtype "
+                    "AND pronamespace = 'public'::regnamespace"
+                )
+            )
+            functions = {row.proname: row.proconfig for row in found}
+    assert functions
+    assert set(map(tuple, functions.values())) == {("search_path=pg_catalog, pg_temp",)}
+
+
+@pytest.mark.parametrize("grantee", ["PUBLIC", "the role"])
+async def test_a_role_that_can_create_in_the_schema_gets_no_rights(worker: str, grantee: str) -> None:
+    role = f"creates_{worker}"
+    grantee = grantee.replace("the role", role)
+    async with temporary_postgresql() as url, connected(url) as engine:
+        await migrate(url)
+        async with temporary_role(engine, role):
+            await execute(engine, f"GRANT CREATE ON SCHEMA public TO {grantee}")
+            with pytest.raises(NoRolesError, match="REVOKE CREATE ON SCHEMA public FROM PUBLIC"):
+                await grant_access(engine, role, REQUEST_RIGHTS)
+            await execute(engine, REVOKE_CREATE, f"REVOKE CREATE ON SCHEMA public FROM {role}")
+            await grant_access(engine, role, REQUEST_RIGHTS)
+
+
 async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> None:
     role = f"owner_elsewhere_{worker}"
     async with temporary_postgresql() as url, connected(url) as engine:
@@ -119,6 +176,7 @@ async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> 
         async with temporary_role(engine, role):
             await execute(
                 engine,
+                REVOKE_CREATE,
                 "CREATE SCHEMA other",
                 "CREATE TABLE other.users (id integer)",
                 f"ALTER TABLE other.users OWNER TO {role}",
@@ -134,7 +192,10 @@ async def test_tables_in_another_schema_get_the_rights(worker: str) -> None:
         async with connected(url) as engine:
             database = make_url(url).database
             await execute(
-                engine, 'CREATE SCHEMA "Clinic"', f'ALTER DATABASE "{database}" SET search_path = "Clinic", public'
+                engine,
+                REVOKE_CREATE,
+                'CREATE SCHEMA "Clinic"',
+                f'ALTER DATABASE "{database}" SET search_path = "Clinic", public',
             )
         async with connected(url) as engine, temporary_role(engine, role):
             with pytest.raises(NoRolesError, match="run the migrations first"):
@@ -143,3 +204,22 @@ async def test_tables_in_another_schema_get_the_rights(worker: str) -> None:
             await grant_access(engine, role, REQUEST_RIGHTS)
             async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
                 await execute(restricted, 'SELECT * FROM "Clinic".users')
+
+
+async def test_archived_events_in_another_schema_can_be_deleted() -> None:
+    async with temporary_postgresql() as url:
+        async with connected(url) as engine:
+            database = make_url(url).database
+            await execute(
+                engine, 'CREATE SCHEMA "Clinic"', f'ALTER DATABASE "{database}" SET search_path = "Clinic", public'
+            )
+        await migrate(url)
+        async with connected(url) as engine:
+            await execute(engine, *SEAL_AN_EVENT)
+            with pytest.raises(DBAPIError, match="audit_events can only grow"):
+                await execute(engine, "DELETE FROM audit_events")
+            await execute(
+                engine,
+                "INSERT INTO audit_archives VALUES (1, 'x', 1, 'x', now(), 'x')",
+                "DELETE FROM audit_events",
+            )
