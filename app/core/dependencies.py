@@ -27,6 +27,7 @@ from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_toke
 from app.core.settings import Settings
 from app.db.session import Session, Sessions
 from app.repositories import sessions
+from app.services.administration import begin_decision
 from app.services.patient_limits import PatientLimits
 
 
@@ -153,6 +154,7 @@ CREDENTIAL_MARKERS = frozenset({get_passwords, take_credentials})
 FRESH = timedelta(minutes=10)
 """How long after a log-in its session may do what a passer-by at an unlocked screen must not."""
 _STAFF = (Role.DOCTOR, Role.ADMIN)
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 _bearer = OAuth2PasswordBearer(
     tokenUrl="auth/login", auto_error=False, description="An access token of `POST /auth/login`."
@@ -288,12 +290,30 @@ def check_fresh(caller: Actor, now: datetime) -> None:
         raise DomainError("log_in_again")
 
 
+def require_deciding(
+    find: Callable[..., Awaitable[Actor | None]] = find_viewer,
+) -> Callable[..., Awaitable[Actor]]:
+    """A dependency on an administrator who has logged in within the last ten minutes, and whose turn it is to decide.
+
+    A request that only reads does not wait for its turn.
+    """
+
+    async def authenticate_to_decide(
+        caller: Annotated[Actor, Depends(require_fresh(Role.ADMIN, find=find))], request: Request
+    ) -> Actor:
+        if request.method not in _SAFE_METHODS:
+            await begin_decision(request.state.session, caller)
+        return caller
+
+    return authenticate_to_decide
+
+
 FreshActor = Annotated[Actor, Depends(require_fresh(*Role))]
 """An ``AnyActor`` who has logged in within the last ten minutes."""
 FreshAccountActor = Annotated[Actor, Depends(require_fresh(*Role, setting_up=True))]
 """An ``AccountActor`` who has."""
-FreshAdminActor = Annotated[Actor, Depends(require_fresh(Role.ADMIN))]
-"""An ``AdminActor`` who has."""
+FreshAdminActor = Annotated[Actor, Depends(require_deciding())]
+"""An ``AdminActor`` who has, and who decides something."""
 
 
 DEVICE = "device"

@@ -6,7 +6,8 @@ from typing import Any
 
 from app.core.errors import DomainError
 
-_DIGITS = 8
+_DIGITS = 32
+"""128 bits: nobody can find two contents with the same version, not even of one's own names."""
 
 
 def content_version(content: Mapping[str, Any]) -> str:

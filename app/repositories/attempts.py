@@ -159,6 +159,9 @@ async def sweep_devices(session: Session, now: datetime) -> None:
         .order_by(KnownDevice.last_at)
         .limit(MAX_SWEPT_DEVICES)
         .with_for_update(skip_locked=True)
+        # Selected once: PostgreSQL may run a subquery for each row, and would find the next ones each time.
+        .cte("forgotten")
     )
     device = tuple_(KnownDevice.user_id, KnownDevice.device_hash)
-    await session.execute(delete(KnownDevice).where(device.in_(forgotten)))
+    chosen = select(forgotten.c.user_id, forgotten.c.device_hash)
+    await session.execute(delete(KnownDevice).where(device.in_(chosen)))

@@ -32,6 +32,7 @@ from app.db.prepared import Prepared
 from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, User
 from app.repositories.bounds import lower_bounds, rewrite_offers
+from app.repositories.users import is_erased
 from app.scheduling.visits import VisitMode
 
 
@@ -220,11 +221,18 @@ async def begin_rule_change(session: Session, doctor_id: UUID) -> None:
     Searches know nothing of her any more, until somebody has looked. ``not_authenticated`` if her account was erased
     while this waited.
     """
-    there = exists().where(User.id == Doctor.id, User.erased_at.is_(None))
-    opened = update(Doctor).where(Doctor.id == doctor_id, there).values(schedule_version=Doctor.schedule_version + 1)
-    if await session.scalar(opened.returning(Doctor.id)) is None:
+    # Two statements: one that has waited for a row looks at the rows of other tables as they were before.
+    opened = update(Doctor).where(Doctor.id == doctor_id).values(schedule_version=Doctor.schedule_version + 1)
+    if await session.scalar(opened.returning(Doctor.id)) is None or await is_erased(session, doctor_id):
         raise DomainError("not_authenticated")
     await lower_bounds(session, [doctor_id])
+
+
+async def lock_doctor(session: Session, doctor_id: UUID) -> bool:
+    """Lets nobody else change a doctor until the transaction ends; ``False`` if the account was erased, or is none."""
+    # Two statements, as in ``begin_rule_change``.
+    locked = select(Doctor.id).where(Doctor.id == doctor_id).with_for_update(key_share=True)
+    return await session.scalar(locked) is not None and not await is_erased(session, doctor_id)
 
 
 async def update_name_key(session: Session, doctor_id: UUID, name: str) -> None:

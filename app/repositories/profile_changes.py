@@ -34,6 +34,11 @@ class Standing:
     approved_at: datetime | None
     change: ProfileChangeRecord | None
 
+    @property
+    def wanted(self) -> tuple[str, str | None]:
+        """The name and the specialty that the doctor asked for last, reviewed or not."""
+        return (self.change.name, self.change.specialty) if self.change else (self.name, self.specialty)
+
 
 _CHANGE = (
     ProfileChange.id,

@@ -134,27 +134,21 @@ def _is_usable(now: datetime) -> ColumnElement[bool]:
     return is_unexpired(PasswordReset.expires_at, now, RESET_TOKEN_LIFETIME)
 
 
-async def insert_password_reset(
-    session: Session, *, email: str, token_hash: str, now: datetime, expires_at: datetime
-) -> str | None:
-    """Keeps a reset token for the account of this address, and returns the address to send it to.
-
-    That is the address as it was registered, never as it was asked for. For an unknown address, and for one that has
-    been sent ``MOST_RESETS`` tokens that still work, a row that nobody can use is kept, so that the answer takes the
-    same time; ``None`` is returned.
-    """
+async def find_reset_recipient(session: Session, email: str, now: datetime) -> UserRecord | None:
+    """The account of this address if it may be sent a reset token: not while ``MOST_RESETS`` of them still work."""
     tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
-    user = (
-        await session.execute(
-            select(User.id, User.email).where(
-                User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MOST_RESETS
-            )
-        )
-    ).one_or_none()
-    await session.execute(
-        insert(PasswordReset).values(token_hash=token_hash, user_id=user.id if user else None, expires_at=expires_at)
+    found = _RECORD.where(
+        User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MOST_RESETS
     )
-    return user.email if user else None
+    row = (await session.execute(found)).one_or_none()
+    return row and UserRecord(*row)
+
+
+async def insert_password_reset(
+    session: Session, user_id: UUID | None, *, token_hash: str, expires_at: datetime
+) -> None:
+    """Keeps a reset token; without an account it is a row that nobody can use, kept to take the same time."""
+    await session.execute(insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at))
 
 
 async def delete_expired_password_resets(session: Session, now: datetime) -> None:

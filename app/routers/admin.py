@@ -84,7 +84,10 @@ async def list_users(
 async def get_account(
     user_id: UUID, response: Response, _: AdminActor, session: DbSession, trail: Trail
 ) -> AccountRecord:
-    """One account. The `ETag` is that of the name and the specialty; send it back to approve what you have seen."""
+    """One account.
+
+    The `ETag` is that of the name and the specialty; send it back to approve what you have seen.
+    """
     account = note(trail, await accounts.get_account(session, user_id))
     tag_content(response, account.reviewed_content)
     return account

@@ -358,5 +358,5 @@ async def change_name(
     """
     reviewed = resources.settings.requires_doctor_approval
     user = await accounts.change_name(session, actor, body.name, now, reviewed=reviewed, versions=versions)
-    tag_content(response, {"name": body.name})
+    tag_content(response, {"name": await get_wanted_name(session, user)})
     return user

@@ -17,14 +17,14 @@ ETAG_HEADER = {
     }
 }
 _TAG = re.compile(r'"(\d{1,9})"')
-_CONTENT_TAG = re.compile(r'"([0-9a-f-]{1,200})"')
+_CONTENT_TAG = re.compile(r'"([0-9a-f-]{1,800})"')
 
 
 async def read_if_match(
     if_match: Annotated[
         str | None,
         Header(
-            max_length=1000,
+            max_length=2000,
             description="Only if the appointment still has this `ETag`; otherwise nothing happens, and 412 says so.",
             examples=['"1"'],
         ),
@@ -50,7 +50,7 @@ async def read_content_tags(
     if_match: Annotated[
         str | None,
         Header(
-            max_length=1000,
+            max_length=2000,
             description="Only if what is changed still has this `ETag`; otherwise nothing happens, and 412 says so.",
             examples=['"0a1b2c3d-4e5f6071"'],
         ),

@@ -115,15 +115,15 @@ async def change_name(
 
     ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of ``get_wanted_name``.
     """
-    if actor.role is Role.DOCTOR:
-        await doctors.begin_rule_change(session, actor.id)
+    if actor.role is Role.DOCTOR and not await doctors.lock_doctor(session, actor.id):
+        raise DomainError("not_authenticated")
     if versions is not None:
         await users.lock_user(session, actor.id)
         wanted = await get_wanted_name(session, await users.get_user(session, actor.id))
         check_version({"name": wanted}, versions)
     if actor.role is not Role.DOCTOR:
         return await users.update_name(session, actor.id, name)
-    if reviewed and not await hold_back(session, actor.id, {"name": name}, now):
+    if not await hold_back(session, actor.id, {"name": name}, now, reviewed=reviewed):
         return await users.get_user(session, actor.id)
     return await rename_doctor(session, actor.id, name)
 
@@ -150,11 +150,15 @@ async def request_password_reset(
 
 async def _make_reset_mail(session: Session, settings: Settings, email: str, now: datetime) -> PasswordResetMail | None:
     token = new_token()
-    counted = await count_message(session, settings, MailKind.PASSWORD_RESET, email, now)
-    address = await users.insert_password_reset(
-        session, email=email, token_hash=hash_token(token), now=now, expires_at=now + RESET_TOKEN_LIFETIME
+    token_hash = hash_token(token)
+    user = await users.find_reset_recipient(session, email, now)
+    # What is not sent is counted under a key that nothing else has, so that the answer takes the same time.
+    if not await count_message(session, settings, MailKind.PASSWORD_RESET, email if user else token_hash, now):
+        user = None
+    await users.insert_password_reset(
+        session, user.id if user else None, token_hash=token_hash, expires_at=now + RESET_TOKEN_LIFETIME
     )
-    return PasswordResetMail(address, token) if address and counted else None
+    return PasswordResetMail(user.email, token) if user else None
 
 
 async def reset_password(

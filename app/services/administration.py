@@ -8,12 +8,26 @@ from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Actor, Role
 from app.core.settings import Settings
 from app.core.versions import check_version
+from app.db.locks import lock_all
 from app.db.session import Session
 from app.repositories import accounts, doctors, invitations, second_factors, sessions, users
 from app.repositories.accounts import AccountRecord
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.repositories.users import UserRecord
 from app.services.privacy import erase, list_visits
+
+_DECISIONS = UUID("019abcde-0000-7000-8000-000000001417")
+"""The holder of this lock may decide something as an administrator."""
+
+
+async def begin_decision(session: Session, actor: Actor) -> None:
+    """Lets administrators decide one at a time, until the transaction ends.
+
+    ``not_authenticated`` for one who was suspended while this waited: nothing that they asked for happens afterwards.
+    """
+    await lock_all(session, _DECISIONS)
+    if (await accounts.get_account(session, actor.id)).status is not AccountStatus.ACTIVE:
+        raise DomainError("not_authenticated")
 
 
 async def approve_doctor(
@@ -24,14 +38,10 @@ async def approve_doctor(
     ``doctor_not_confirmed`` where a confirmed address is required and the doctor's is not. ``version_mismatch`` if
     ``versions`` (see ``core.versions``) does not name that of ``reviewed_content``.
     """
-    account = await accounts.get_account(session, user_id)
-    if account.role is not Role.DOCTOR or account.status is AccountStatus.ERASED:
+    if not await doctors.lock_doctor(session, user_id):
         raise DomainError("not_found")
-    if versions is not None:
-        # The doctor cannot change the name or specialty between this check and the approval.
-        await doctors.begin_rule_change(session, user_id)
-        account = await accounts.get_account(session, user_id)
-        check_version(account.reviewed_content, versions)
+    account = await accounts.get_account(session, user_id)
+    check_version(account.reviewed_content, versions)
     if settings.requires_confirmed_email and account.email_confirmed_at is None:
         raise DomainError("doctor_not_confirmed")
     await accounts.approve_doctor(session, user_id, now)
@@ -47,10 +57,7 @@ async def suspend_user(session: Session, actor: Actor, user_id: UUID, now: datet
     """
     if user_id == actor.id:
         raise DomainError("not_yourself")
-    # Of two who suspend each other one was first, and the other one is none any more.
-    await users.lock_user(session, actor.id, user_id)
-    if (await accounts.get_account(session, actor.id)).status is not AccountStatus.ACTIVE:
-        raise DomainError("not_authenticated")
+    await users.lock_user(session, user_id)
     await accounts.suspend_user(session, user_id, now)
     await sessions.delete_sessions(session, user_id)
     await users.delete_password_resets(session, user_id)

@@ -11,7 +11,6 @@ from app.core.mail_kinds import MailKind
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, hash_token, new_token
 from app.core.settings import Settings
-from app.db.locks import lock_all
 from app.db.session import Session, Sessions
 from app.repositories import accounts, invitations
 from app.repositories.invitations import INVITATION_LIFETIME, InvitationRecord
@@ -20,9 +19,6 @@ from app.services.accounts import add_account, check_new_password
 from app.services.audit import Event
 from app.services.confirmation import require_message
 from app.services.submissions import Submission
-
-_OPEN_INVITATIONS = UUID("019abcde-0000-7000-8000-000000001417")
-"""The holder of this lock may count the open invitations and add one."""
 
 
 async def invite_doctor(
@@ -38,10 +34,10 @@ async def invite_doctor(
 ) -> tuple[InvitationRecord, str]:
     """Invites a doctor, which replaces an earlier invitation of the address; returns it with its token.
 
+    To be called after ``begin_decision``: two at once could exceed the number of open invitations.
     ``email_taken`` if the address has an account, ``too_many`` if as many invitations are open as may be, and
     ``too_many_messages`` if the address was sent too many within the hour.
     """
-    await lock_all(session, _OPEN_INVITATIONS)
     if await accounts.page_accounts(session, email=email, q=None, role=None, status=None, after=None, limit=1):
         raise DomainError("email_taken")
     await invitations.delete_invitations_of(session, email)

@@ -23,7 +23,7 @@ MOST_VISIT_TYPES = 100
 
 
 async def get_practice(session: Session, doctor_id: UUID) -> tuple[DoctorRecord, Standing]:
-    """A doctor's practice as patients see it, and what administrators have decided about it."""
+    """A doctor's practice as patients see it, and what is approved or waiting for review."""
     return await doctors.get_own_practice(session, doctor_id), await get_standing(session, doctor_id)
 
 
@@ -32,8 +32,8 @@ def apply_pending_change(doctor: DoctorRecord, standing: Standing) -> DoctorReco
 
     Its content is what ``change_practice`` checks ``versions`` against.
     """
-    change = standing.change
-    return replace(doctor, name=change.name, specialty=change.specialty) if change else doctor
+    name, specialty = standing.wanted
+    return replace(doctor, name=name, specialty=specialty)
 
 
 async def change_practice(
@@ -54,7 +54,7 @@ async def change_practice(
     await doctors.begin_rule_change(session, actor.id)
     if versions is not None:
         check_version(asdict(apply_pending_change(*await get_practice(session, actor.id))), versions)
-    others = await hold_back(session, actor.id, changes, now) if reviewed else dict(changes)
+    others = await hold_back(session, actor.id, changes, now, reviewed=reviewed)
     if "name" in others:
         await rename_doctor(session, actor.id, others.pop("name"))
     await doctors.update_doctor(session, actor.id, others)

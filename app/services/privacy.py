@@ -143,6 +143,8 @@ async def erase(
     if account.role is Role.ADMIN:
         raise DomainError("wrong_role")
     if account.role is Role.DOCTOR:
+        if not await doctors.lock_doctor(session, account.id):
+            return ()  # Erased by somebody else while this waited.
         # No more bookings while this is decided; and before the account, as in every change of a doctor's rules.
         await doctors.begin_rule_change(session, account.id)
         await users.lock_user(session, account.id)

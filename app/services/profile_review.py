@@ -21,29 +21,32 @@ async def get_wanted_name(session: Session, user: UserRecord) -> str:
     """The name that an account asked for last, reviewed or not; ``change_name`` checks ``versions`` against it."""
     if user.role is not Role.DOCTOR:
         return user.name
-    change = (await profile_changes.get_standing(session, user.id)).change
-    return change.name if change else user.name
+    return (await profile_changes.get_standing(session, user.id)).wanted[0]
 
 
-async def hold_back(session: Session, doctor_id: UUID, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """What of a doctor's ``changes`` takes effect at once; a name or specialty waits for a review instead.
+async def hold_back(
+    session: Session, doctor_id: UUID, changes: Mapping[str, Any], now: datetime, *, reviewed: bool
+) -> dict[str, Any]:
+    """What of a doctor's ``changes`` takes effect at once; where it is ``reviewed``, a name or specialty waits instead.
 
     Only those of an approved doctor: before that, the approval itself is the review. Asking for what patients see
-    already ends the wait.
+    already ends the wait, and so does what takes effect at once.
     """
     if not changes.keys() & REVIEWED:
         return dict(changes)
     standing = await profile_changes.get_standing(session, doctor_id)
-    if standing.approved_at is None:
-        return dict(changes)
-    seen = standing.name, standing.specialty
-    waiting = (standing.change.name, standing.change.specialty) if standing.change else seen
-    wanted = changes.get("name", waiting[0]), changes.get("specialty", waiting[1])
-    if wanted == seen:
-        await profile_changes.delete_change(session, doctor_id)
-    elif wanted != waiting:
-        await profile_changes.replace_change(session, doctor_id, uuid7(), name=wanted[0], specialty=wanted[1], now=now)
-    return {name: value for name, value in changes.items() if name not in REVIEWED}
+    waits = reviewed and standing.approved_at is not None
+    seen = {"name": standing.name, "specialty": standing.specialty}
+    wanted = dict(zip(("name", "specialty"), standing.wanted, strict=True))
+    asked_for = {name: value for name, value in changes.items() if name in REVIEWED}
+    if not waits:
+        seen |= asked_for
+    if wanted | asked_for == seen:
+        if standing.change:
+            await profile_changes.delete_change(session, doctor_id)
+    elif wanted | asked_for != wanted:
+        await profile_changes.replace_change(session, doctor_id, uuid7(), **(wanted | asked_for), now=now)
+    return {name: value for name, value in changes.items() if not (waits and name in REVIEWED)}
 
 
 async def rename_doctor(session: Session, doctor_id: UUID, name: str) -> UserRecord:
@@ -56,6 +59,8 @@ async def rename_doctor(session: Session, doctor_id: UUID, name: str) -> UserRec
 async def accept_change(session: Session, doctor_id: UUID, change_id: UUID) -> AccountRecord:
     """Shows patients the name and specialty that a doctor wants; ``not_found`` if it is not what they want any more."""
     if (await profile_changes.get_standing(session, doctor_id)).change is None:
+        raise DomainError("not_found")
+    if not await doctors.lock_doctor(session, doctor_id):
         raise DomainError("not_found")
     await doctors.begin_rule_change(session, doctor_id)
     change = await profile_changes.delete_change(session, doctor_id, change_id)

@@ -45,7 +45,7 @@ class Erasure(BaseModel):
 async def me(page: AccountPage, session: DbSession) -> Response:
     """All that can be looked after."""
     content = await _content(page, session)
-    current = {"name": await get_wanted_name(session, content["user"])}
+    current = {"name": content["wanted_name"]}
     form = restore(page, {**current, VERSION: content_version(current)})
     return page.render("account.html", form=form, **content)
 
@@ -68,7 +68,7 @@ async def change_name(page: AnyPage, form: SentForm, session: DbSession, now: No
         if error.code == "version_mismatch":
             # The name that is saved now stands above the form.
             content = await _content(page, session)
-            form = form.renew({"name": await get_wanted_name(session, content["user"])})
+            form = form.renew({"name": content["wanted_name"]})
         raise refuse(page, "account.html", form, error, **content) from error
     if user.name == name:
         return page.redirect("/my/account", page.gettext("Your name is changed."))
@@ -77,8 +77,10 @@ async def change_name(page: AnyPage, form: SentForm, session: DbSession, now: No
 
 
 async def _content(page: SignedInPage, session: DbSession) -> dict[str, Any]:
+    user = await users.get_user(session, page.actor.id)
     return {
-        "user": await users.get_user(session, page.actor.id),
+        "user": user,
+        "wanted_name": await get_wanted_name(session, user),
         "factor": await second_factor.get_status(session, page.actor),
     }
 

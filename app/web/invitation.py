@@ -22,7 +22,7 @@ router = page_router()
 
 
 class NewDoctor(wire.InvitationAcceptance):
-    """An invited doctor. The browser keeps the address with the password; the account has the invitation's."""
+    """An invited doctor. The browser keeps the address with the password; the account gets that of the invitation."""
 
     username: str = ""
 
@@ -52,7 +52,7 @@ async def show_invitation(page: PublicPage, session: DbSession, now: Now, token:
 async def accept_invitation(
     page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Makes the account, signs the doctor in, and leads to their first page, also if the form is sent twice."""
+    """Makes the account, signs the doctor in, and leads to their first page, even if the form is sent twice."""
     resources = page.resources
     submission = identify(page, form)
     email = form.value("username")

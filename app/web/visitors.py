@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import BackgroundTasks, Depends, Request, Response
 
-from app.core.dependencies import AppResources, Resources, get_now, require, require_fresh, welcome
+from app.core.dependencies import AppResources, Resources, get_now, require, require_deciding, require_fresh, welcome
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.core.security import AccessClaims
@@ -110,5 +110,5 @@ FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, find=f
 """An ``AnyPage`` of somebody who has signed in within the last ten minutes."""
 FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, setting_up=True, find=find_visitor)))]
 """An ``AccountPage`` of somebody who has."""
-FreshAdminPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(Role.ADMIN, find=find_visitor)))]
+FreshAdminPage = Annotated[SignedInPage, Depends(_page_of(require_deciding(find_visitor)))]
 """An ``AdminPage`` of somebody who has."""

@@ -23,6 +23,7 @@ async def test_accounts_are_listed_the_newest_first(admin: Person, doctor: Perso
         "email": doctor.email,
         "name": "Dr Amara Okafor",
         "role": "doctor",
+        "specialty": "Dermatology",
         "status": "active",
         "created_at": "2026-12-01T08:00:00Z",
         "approved_at": "2026-12-01T08:00:00Z",

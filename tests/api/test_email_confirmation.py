@@ -221,6 +221,26 @@ async def test_codes_for_a_new_password_are_limited_though_each_change_ends_the_
     assert [mail.subject for mail in mails].count("Your password was changed") == 5
 
 
+@pytest.mark.parametrize("then", ["the owner resets the password", "the codes expire"])
+async def test_codes_that_are_not_sent_do_not_count(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, then: str
+) -> None:
+    async def ask() -> None:
+        await client.post("/auth/forgot-password", json={"email": patient.email})
+
+    for _ in range(10):
+        await ask()
+    assert len(mails) == 5, "not more than can be used"
+    if then == "the codes expire":
+        clock.advance(minutes=31)
+    else:
+        body = {"token": read_token(mails[-1]), "new_password": "another good one"}
+        assert (await client.post("/auth/reset-password", json=body)).status_code == 204
+    mails.clear()
+    await ask()
+    assert [mail.subject for mail in mails] == ["Choose a new password"]
+
+
 async def test_counts_of_messages_are_swept_away(patient: Person, sessions: Sessions, clock: SetClock) -> None:
     assert patient.token
     counted = select(func.count()).select_from(MailCount)

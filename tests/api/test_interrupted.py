@@ -14,9 +14,9 @@ from app.core.permissions import Actor, Role
 from app.db.session import Sessions
 from app.repositories import sessions as login_sessions
 from app.repositories import users
-from app.services import accounts, administration, practice
+from app.services import accounts, administration, practice, privacy
 from tests.conftest import Confirm, SetClock
-from tests.people import Person
+from tests.people import Person, problem
 
 A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
 
@@ -56,6 +56,48 @@ async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, sessions
             assert await session.scalar(text(f"SELECT count(*) FROM {found}")) == 0
 
 
+async def test_a_change_that_waits_for_an_erasure_changes_nothing(
+    doctor: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
+
+    async def change() -> None:
+        async with sessions.write() as session:
+            await practice.change_practice(session, actor, {"bio": "Back again"}, clock.time)
+
+    async def rename() -> None:
+        async with sessions.write() as session:
+            await accounts.change_name(session, actor, "Dr Amara Okafor", clock.time)
+
+    async with sessions.write() as session:
+        await privacy.erase(session, actor, clock.time, by=actor.id)
+        waiting = [asyncio.create_task(each()) for each in (change, rename)]
+        await asyncio.sleep(A_MOMENT)
+        assert not any(task.done() for task in waiting)
+    for task in waiting:
+        with pytest.raises(DomainError, match="not_authenticated"):
+            await task
+    async with sessions.read() as session:
+        assert await session.scalar(text("SELECT count(*) FROM doctors WHERE bio IS NOT NULL")) == 0
+
+
+async def test_an_erasure_that_waits_for_another_one_changes_nothing(
+    doctor: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
+
+    async def erase_again() -> None:
+        async with sessions.write() as session:
+            assert await privacy.erase(session, actor, clock.time, by=actor.id) == ()
+
+    async with sessions.write() as session:
+        await privacy.erase(session, actor, clock.time, by=actor.id)
+        second = asyncio.create_task(erase_again())
+        await asyncio.sleep(A_MOMENT)
+        assert not second.done()
+    await second
+
+
 async def test_of_two_administrators_who_suspend_each_other_one_stays(
     admin: Person, patient: Person, sessions: Sessions, clock: SetClock
 ) -> None:
@@ -65,9 +107,11 @@ async def test_of_two_administrators_who_suspend_each_other_one_stays(
 
     async def suspend_in_turn() -> None:
         async with sessions.write() as session:
+            await administration.begin_decision(session, other)
             await administration.suspend_user(session, other, one.id, clock.time)
 
     async with sessions.write() as session:
+        await administration.begin_decision(session, one)
         await administration.suspend_user(session, one, other.id, clock.time)
         second = asyncio.create_task(suspend_in_turn())
         await asyncio.sleep(A_MOMENT)
@@ -75,3 +119,26 @@ async def test_of_two_administrators_who_suspend_each_other_one_stays(
     with pytest.raises(DomainError, match="not_authenticated"):
         await second
     assert (await admin.get("/admin/users?status=suspended")).json()[0]["id"] == patient.id
+
+
+@pytest.mark.parametrize("deciding", ["reinstate themselves", "invite a doctor"])
+async def test_an_administrator_who_is_suspended_meanwhile_decides_nothing(
+    deciding: str, admin: Person, patient: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    async with sessions.write() as session:
+        await session.execute(text("UPDATE users SET role = 'admin'"))
+    other = await patient.again()
+    one = Actor(UUID(admin.id), Role.ADMIN, admin.name)
+    requests = {
+        "reinstate themselves": (f"/admin/users/{other.id}/reinstate", {"reason": "I would rather stay"}),
+        "invite a doctor": ("/admin/invitations", {"email": "accomplice@example.com"}),
+    }
+    async with sessions.write() as session:
+        await administration.begin_decision(session, one)
+        await administration.suspend_user(session, one, UUID(other.id), clock.time)
+        waiting = asyncio.create_task(other.post(*requests[deciding]))
+        await asyncio.sleep(A_MOMENT)
+        assert not waiting.done()
+    problem(await waiting, 401, "not_authenticated")
+    assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [other.id]
+    assert (await admin.get("/admin/invitations")).json() == []

@@ -1,10 +1,15 @@
 """Approval of doctors, and reviews of their names and specialties."""
 
+from uuid import UUID
+
 import httpx2
 import pytest
 
+from app.core.permissions import Actor, Role
 from app.core.settings import Settings
-from tests.conftest import Join
+from app.db.session import Sessions
+from app.services import accounts, practice
+from tests.conftest import Join, SetClock
 from tests.people import Person, problem
 
 REASON = {"reason": "The licence was checked"}
@@ -186,3 +191,32 @@ async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(join: Jo
     opened = (await admin.get(account)).headers["ETag"]
     await newcomer.change(bio="Not reviewed")
     assert (await approve(opened)).status_code == 200
+
+
+async def test_a_change_without_review_ends_the_wait(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+    actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
+    await doctor.change(**NEW)
+    for name in ("Dr Other", NEW["name"]):
+        async with sessions.write() as session:
+            await accounts.change_name(session, actor, name, clock.time)
+        pending = (await doctor.get("/doctors/me")).json()["pending_change"]
+        assert (pending["name"], pending["specialty"]) == (name, NEW["specialty"])
+        assert (await seen(doctor))["name"] == name
+    async with sessions.write() as session:
+        await practice.change_practice(session, actor, {"specialty": "Surgery"}, clock.time)
+    assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
+    assert await seen(doctor) == {"name": NEW["name"], "specialty": "Surgery"}
+    async with sessions.write() as session:
+        await accounts.change_name(session, actor, "Dr Last", clock.time)
+    assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
+
+
+async def test_an_approval_of_a_doctor_who_has_erased_the_account_is_not_found(join: Join, admin: Person) -> None:
+    newcomer = await join("doctor")
+    tag = (await admin.get(f"/admin/users/{newcomer.id}")).headers["ETag"]
+    assert (await newcomer.delete("/auth/me")).status_code == 204
+    for headers in ({}, {"If-Match": tag}):
+        answer = await admin.client.post(
+            f"/admin/users/{newcomer.id}/approve", json=REASON, headers=admin.headers | headers
+        )
+        problem(answer, 404, "not_found")

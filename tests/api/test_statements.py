@@ -90,7 +90,7 @@ async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
 
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
     published = await take("POST", "/doctors/availability", json=window)
-    assert counted() == 6
+    assert counted() == 7
     await take("GET", "/doctors/me/availability")
     assert counted() == 3
     await take("GET", "/doctors/me/appointments")
@@ -98,19 +98,19 @@ async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
     await take("GET", "/doctors/me/appointments?conflicting=true")
     assert counted() == 3
     await take("DELETE", f"/doctors/availability/{published.json()['id']}")
-    assert counted() == 4
+    assert counted() == 5
     await take("PUT", "/doctors/me/hours", json={"monday": [["09:00", "12:00"], ["13:00", "17:00"]]})
-    assert counted() == 9
+    assert counted() == 10
     await take("GET", "/doctors/me/hours")
     assert counted() == 3
     time_off = await take("POST", "/doctors/me/time-off", json=window)
-    assert counted() == 8
+    assert counted() == 9
     await take("DELETE", f"/doctors/me/time-off/{time_off.json()['id']}")
-    assert counted() == 4
+    assert counted() == 5
     await take("PATCH", "/doctors/me", json={"min_notice_minutes": 5})
-    assert counted() == 7
+    assert counted() == 8
     await take("POST", "/doctors/me/visit-types", json={"name": "Check-up", "duration_minutes": 20})
-    assert counted() == 11
+    assert counted() == 12
 
 
 @pytest.mark.parametrize(("path", "most"), [("/auth/login", 12), ("/auth/forgot-password", 4)])

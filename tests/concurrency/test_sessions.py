@@ -9,6 +9,7 @@ from functools import partial
 from itertools import cycle, islice
 from math import log2
 from time import monotonic
+from uuid import UUID
 
 import httpx2
 import pyotp
@@ -232,9 +233,7 @@ async def test_no_session_begun_with_the_old_password_survives_a_reset(arena: Ar
         now = datetime.now(UTC)
         async with arena.sessions.write() as session:
             ends = now + timedelta(minutes=30)
-            await users.insert_password_reset(
-                session, email=person.email, token_hash=hash_token(token), now=now, expires_at=ends
-            )
+            await users.insert_password_reset(session, UUID(person.id), token_hash=hash_token(token), expires_at=ends)
         body = {"token": token, "new_password": OTHER_PASSWORD}
         reset, *answers = await race(
             [

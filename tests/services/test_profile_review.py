@@ -10,4 +10,4 @@ from tests.services.interruptions import NOW
 
 async def test_what_is_not_reviewed_takes_effect_at_once(doctor: Person, sessions: Sessions) -> None:
     async with sessions.write() as session:
-        assert await hold_back(session, UUID(doctor.id), {"bio": "Skin"}, NOW) == {"bio": "Skin"}
+        assert await hold_back(session, UUID(doctor.id), {"bio": "Skin"}, NOW, reviewed=True) == {"bio": "Skin"}

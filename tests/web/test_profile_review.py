@@ -125,9 +125,12 @@ async def test_an_approval_shows_what_the_doctor_has_changed_meanwhile(
 
 
 async def test_the_account_shows_the_name_that_is_reviewed(
-    forms: Forms, client: httpx2.AsyncClient, doctor: Person
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
 ) -> None:
+    await approve(admin, doctor)
     await forms.sign_in(doctor)
     for name in ("Prof Amara Okafor", "Prof Okafor"):
         assert (await forms.send("/my/account", name=name)).status_code == 303
-        assert f'value="{name}"' in (await client.get("/my/account")).text
+        shown = (await client.get("/my/account")).text
+        assert f'value="{name}"' in shown
+        assert f"Waiting for review: <bdi>{name}</bdi>" in shown
