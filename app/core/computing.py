@@ -17,10 +17,10 @@ MAX_WAIT = 10.0
 
 
 class NoTurnError(DomainError):
-    """``busy``: a computation has waited too long for its turns. What was computed until then is as good as ever."""
+    """``busy``: a computation has waited too long for its turns. What was computed until then remains valid."""
 
     def __init__(self) -> None:
-        super().__init__("busy")
+        super().__init__("busy", reason="a computation did not get its turn in time")
 
 
 @dataclass(slots=True)
@@ -59,29 +59,31 @@ class Computation:
         """Iterates over ``steps`` until the budget is spent; returns whether it reached their end.
 
         Whatever the iterator does for its next item is one step, so the items are to be computed when they are asked
-        for. ``NoTurnError`` if its turn does not come in time. Hold no connection meanwhile.
+        for. One more step begins when the budget is spent, because only that tells whether any is left. ``NoTurnError``
+        if its turn does not come in time. Hold no connection meanwhile.
         """
         remaining = iter(steps)
-        finished = False
-        while not (finished or self.is_over):
+        is_last_slice = False
+        while not is_last_slice:
+            is_last_slice = self.is_over
             try:
                 async with asyncio.timeout_at(self._deadline), self._processor.take_turn(self._client):
-                    finished = self._run_slice(remaining)
-                    if not finished:
-                        await asyncio.sleep(0)  # with the turn in hand, so that no other slice runs in this round
+                    if self._run_slice(remaining):
+                        return True
+                    await asyncio.sleep(0)  # with the turn in hand, so that no other slice runs in this round
             except TimeoutError:
                 raise NoTurnError from None
-        return finished
+        return False
 
     async def finish[Item](self, steps: Iterable[Item]) -> list[Item]:
         """Returns the items of all ``steps``, as ``run`` runs them; ``busy`` if the budget does not suffice."""
         items: list[Item] = []
         if not await self.run(map(items.append, steps)):
-            raise DomainError("busy")
+            raise DomainError("busy", reason="the processor time of the request is spent")
         return items
 
     def _run_slice(self, remaining: Iterator[object]) -> bool:
-        """Whether this slice had time for all that remained."""
+        """Runs one step at least; returns whether the end was reached before the slice was over."""
         started = thread_time()
         until = started + min(SLICE, self._left)
         try:

@@ -117,14 +117,22 @@ class DomainError(Exception):
     """A use case could not do what was asked; the transaction is rolled back.
 
     ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any. ``retry_after`` is the
-    number of seconds after which it may be tried again, where that is known.
+    number of seconds after which it may be tried again, where that is known. ``reason`` is for the log alone.
     """
 
-    def __init__(self, code: str, *, errors: tuple[FieldError, ...] = (), retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.errors = errors
         self.retry_after = retry_after
+        self.reason = reason
 
     @property
     def kind(self) -> Kind:

@@ -152,7 +152,7 @@ def answer_bug() -> ProblemAnswer:
 async def _on_domain_error(request: Request, error: DomainError) -> ProblemAnswer:
     await record_refusal(request, error)
     if error.kind is Kind.BUSY:
-        log.warning("busy: %r", error.__cause__ or "no room")
+        log.warning("busy: %r", error.__cause__ or error.reason or "no room")
     return answer(error)
 
 

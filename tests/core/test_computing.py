@@ -96,11 +96,9 @@ async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
         done.append(1)
 
     computation = Computation(Processor(), "a client", 4 * computing.SLICE)
-    await computation.run(map(step, range(100)))
+    assert not await computation.run(map(step, range(100)))
     assert computation.is_over
-    assert 1 <= len(done) <= 4
-    await computation.run(map(step, range(1)))
-    assert len(done) <= 4
+    assert 1 <= len(done) <= 5
 
 
 async def test_short_computations_are_not_interrupted() -> None:
@@ -139,3 +137,23 @@ async def test_what_cannot_be_finished_within_the_budget_is_busy() -> None:
     with pytest.raises(DomainError, match="busy"):
         await computation.finish(work(computing.SLICE) for _ in range(100))  # type: ignore[func-returns-value] # that it takes time is enough
     assert computation.is_over
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+async def test_a_last_step_that_uses_up_the_budget_counts(steps: int) -> None:
+    computation = Computation(Processor(), "a client", 2 * computing.SLICE * steps - computing.SLICE)
+
+    def step(number: int) -> int:
+        work(2 * computing.SLICE)
+        return number
+
+    assert await computation.finish(map(step, range(steps))) == list(range(steps))
+    assert computation.is_over
+
+
+async def test_one_step_at_most_runs_when_the_budget_is_spent() -> None:
+    done: list[int] = []
+    computation = Computation(Processor(), "a client", 0)
+    assert not await computation.run(map(done.append, range(3)))
+    assert done == [0]
+    assert await computation.run(())

@@ -22,7 +22,7 @@ from tests.search.asking import open_doctor
 START = "2026-12-01T09:00:00Z"
 
 too_little = pytest.mark.parametrize("budget", [1e-9])
-"""A budget that the first calendar uses up."""
+"""A budget that the first step uses up; one more is run."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_a_search_that_takes_too_long_says_how_far_it_came(client: httpx2.
     answered = await client.get("/search/slots")
     assert answered.status_code == 200
     assert {each["start_time"][:10] for each in answered.json()} == {"2026-12-01"}
-    assert len({each["doctor"]["name"] for each in answered.json()}) == 1, "one calendar was looked at"
+    assert len({each["doctor"]["name"] for each in answered.json()}) == 2, "two calendars were looked at"
     assert answered.headers["Searched-Until"] <= START
 
 
@@ -62,27 +62,56 @@ async def test_a_list_of_doctors_has_the_same_budget(client: httpx2.AsyncClient,
     for number in range(3):
         await open_doctor(join, f"Dr {number}")
     listed = (await client.get("/doctors")).json()
-    assert [each["next_available"] for each in listed].count(START) == 1, "one calendar was looked at"
+    assert [each["next_available"] for each in listed].count(START) == 2, "two calendars were looked at"
 
 
 @too_little
 @pytest.mark.parametrize("path", ["availability", "slots", "next-slot"])
 async def test_times_of_one_doctor_that_take_too_long_are_busy(
-    client: httpx2.AsyncClient, join: Join, path: str
+    client: httpx2.AsyncClient, join: Join, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     doctor = await open_doctor(join, "Dr A")
     answered = await client.get(f"/doctors/{doctor.id}/{path}")
     assert answered.status_code == 503
     assert answered.json()["code"] == "busy"
     assert "Retry-After" in answered.headers
+    assert "busy: 'the processor time of the request is spent'" in caplog.messages
+
+
+async def test_a_missing_turn_is_logged(
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    join: Join,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
+    async with app.state.resources.processor.take_turn("another client"):
+        answered = await client.get(f"/doctors/{doctor.id}/slots")
+    assert answered.status_code == 503
+    assert "busy: 'a computation did not get its turn in time'" in caplog.messages
 
 
 @too_little
-async def test_hours_on_many_clocks_end_with_the_budget(client: httpx2.AsyncClient, join: Join) -> None:
+async def test_hours_on_one_clock_are_computed_whatever_the_budget(client: httpx2.AsyncClient, join: Join) -> None:
     await open_doctor(join, "Dr A")
     answered = await client.get("/search/slots", params={"between": "09:00-10:00"})
     assert answered.json() == []
-    assert answered.headers["Searched-Until"] == "2026-12-01T08:00:00Z"
+    assert answered.headers["Searched-Until"] == "2026-12-01T09:00:00Z"
+
+
+@too_little
+async def test_hours_on_many_clocks_end_with_the_budget(
+    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for zone in ("Europe/Berlin", "America/New_York", "Asia/Tokyo"):
+        await open_doctor(join, zone, time_zone=zone)
+    computed: list[str] = []
+    watch(monkeypatch, computed.append)
+    assert (await client.get("/", params={"part": "evening"})).status_code == 200
+    assert computed.count("when_shown") == 2
+    assert "slots" not in computed
 
 
 @pytest.fixture
@@ -118,7 +147,7 @@ async def rounds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rounds]:
     """Every step is a slice of its own, and few rows are a step."""
     monkeypatch.setattr(computing, "SLICE", 0)
     for service in (offers, candidates):
-        monkeypatch.setattr(service, "ROWS_PER_STEP", 2, raising=False)
+        monkeypatch.setattr(service, "ROWS_PER_STEP", 2)
     rounds = Rounds(monkeypatch)
     counting = asyncio.create_task(rounds.count())
     yield rounds
