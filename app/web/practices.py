@@ -47,7 +47,7 @@ class Times:
     first: Slot | None
     """The very first time that can be had, if it is in this week."""
     following: Slot | None
-    """Where the week has none: the next one after it."""
+    """Where the week has none: the next one after it. Unknown if there is no ``first``."""
     has_hours: bool
     """Whether the doctor has any hours within a year."""
     is_empty: bool
@@ -125,7 +125,7 @@ async def list_times(
         now=now,
         moving=moving,
     )
-    following = None if found else await find_next_slot(start=end)
+    following = None if found or first.slot is None else await find_next_slot(start=end)
     days = lay_out(found, week.days, zone)
     return Times(
         week,

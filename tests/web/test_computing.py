@@ -1,8 +1,13 @@
-"""No page holds a connection while a doctor's times are computed, even if the look at it is recorded."""
+"""Pages compute a doctor's times without a connection, even if the look is recorded, and no more than they need."""
 
+from typing import Any
+
+import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app.repositories import calendar
+from app.services.offers import LONGEST_LISTING, LONGEST_SEARCH
 from tests.computing import watch_connections
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -22,3 +27,20 @@ async def test_no_connection_is_held_while_times_are_computed(
     assert shown.status_code == 200
     assert held
     assert set(held) == {0}
+
+
+async def test_the_page_of_a_doctor_without_slots_looks_for_one_once(
+    client: httpx2.AsyncClient, doctor: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+    fetch_taken = calendar.fetch_taken
+
+    async def count(*arguments: Any, **options: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await fetch_taken(*arguments, **options)
+
+    monkeypatch.setattr(calendar, "fetch_taken", count)
+    shown = await client.get(f"/with/{doctor.id}")
+    assert shown.status_code == 200
+    assert reads == -(-LONGEST_SEARCH // LONGEST_LISTING) + 1, "the year once, and the week that is shown"
