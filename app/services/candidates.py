@@ -184,7 +184,7 @@ async def find_bounds(
 ) -> Sequence[Finding]:
     """Where the next visits of some offers are: nowhere, if the doctor's time zone is not known here.
 
-    Those that the computation has no time for are left out; ``NoTurnError`` if that is all of them.
+    Those that the computation has no time for are left out; ``NoTurnError`` if nothing was found out of any.
     """
     if not offers:
         return ()
@@ -192,17 +192,20 @@ async def find_bounds(
     last = max(first + LONGEST_LISTING, *(to_instant(offer.not_before) + DAY for offer in offers))
     look = Look(session, computation, [(first, last)], None, now)
     candidates = await look.begin(offers)
+    no_turn = None
     try:
         while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
             await look.go_on(chosen)
-    except NoTurnError:
+    except NoTurnError as error:
         # Without what was found the next look would begin at the same offers.
-        if all(each.bound is None for each in candidates):
-            raise
+        no_turn = error
     looked_at = {each.offer.id for each in candidates}
-    return [finding for each in candidates if (finding := each.finding(now))] + [
+    findings = [finding for each in candidates if (finding := each.finding(now))] + [
         Finding(offer.id, offer.revision, NEVER, 0, NEVER, now) for offer in offers if offer.id not in looked_at
     ]
+    if no_turn and not findings:
+        raise no_turn
+    return findings
 
 
 async def find_next_starts(

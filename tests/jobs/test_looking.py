@@ -12,6 +12,7 @@ from app.core.errors import DomainError
 from app.db.session import Sessions
 from app.jobs.looking import look_once
 from app.repositories.offers import list_outdated
+from tests.access.test_unknown_time_zone import lose_zone
 from tests.conftest import Join, SetClock
 from tests.search.asking import open_doctor
 
@@ -54,9 +55,16 @@ async def test_what_was_found_before_the_turns_ran_out_is_kept(
         assert await count_outdated(sessions, clock) == left
 
 
-async def test_a_job_without_a_turn_fails_and_is_logged_by_its_repetition(
-    sessions: Sessions, processor: BusyProcessor, clock: SetClock
-) -> None:
+async def test_a_job_without_a_turn_fails(sessions: Sessions, processor: BusyProcessor, clock: SetClock) -> None:
     with pytest.raises(DomainError, match="busy"):
         await look_once(sessions, processor, clock)
+    assert await count_outdated(sessions, clock) == 3
+
+
+async def test_a_job_without_a_turn_keeps_what_needs_no_computing(
+    sessions: Sessions, processor: BusyProcessor, clock: SetClock, join: Join
+) -> None:
+    lost = await join("doctor")
+    await lose_zone(sessions, lost)
+    await look_once(sessions, processor, clock)
     assert await count_outdated(sessions, clock) == 3
