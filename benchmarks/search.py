@@ -143,7 +143,7 @@ class Town:
         types: Sequence[UUID | None] = self.clinic.visit_types[number] or [None]
         async with self.resources.sessions.read() as session:
             _, found = await list_slots(
-                session, None, doctor, visit_type_id=types[0], start=None, end=None, viewer=None, now=NOW
+                session, doctor, computation=None, visit_type_id=types[0], start=None, end=None, viewer=None, now=NOW
             )
         if not found:
             return None

@@ -124,8 +124,8 @@ async def list_slots(
     """
     doctor, found = await offers.list_slots(
         session,
-        search_time,
         doctor_id,
+        computation=search_time,
         visit_type_id=query.visit_type_id,
         start=query.from_,
         end=query.to,

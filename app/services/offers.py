@@ -126,9 +126,9 @@ async def list_free_windows(
 
 async def list_slots(
     session: Session,
-    computation: Computation | None,
     doctor_id: UUID,
     *,
+    computation: Computation | None,
     visit_type_id: UUID | None,
     start: datetime | None,
     end: datetime | None,

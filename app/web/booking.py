@@ -332,8 +332,8 @@ async def _list_near(page: SignedInPage, session: DbSession, pick: Pick, now: da
     try:
         doctor, found = await offers.list_slots(
             session,
-            None,
             pick.doctor,
+            computation=None,  # in one go, since a writing transaction must not wait for its turn
             visit_type_id=pick.type,
             start=start,
             end=start + _SEARCHED,

@@ -154,7 +154,8 @@ async def show_free_times(
     visit = await _get_visit(page, appointment_id, session, trail)
     if Action.RESCHEDULE not in possible_actions(visit, now):
         return page.redirect(f"/practice/visits/{visit.id}")
-    return page.render("practice_move.html", form=Form(), **await _list_times(session, search_time, visit, day, now))
+    content = await _list_times(session, visit, day, now, computation=search_time)
+    return page.render("practice_move.html", form=Form(), **content)
 
 
 @router.post("/practice/visits/{appointment_id:uuid}/move")
@@ -171,7 +172,8 @@ async def reschedule_appointment(
     """Moves it; it stays where it is if the new time is not to be had."""
     visit = await _get_visit(page, appointment_id, session, trail)
     # Looked up beforehand: a time that has just been taken leaves the transaction of no more use.
-    content = await _list_times(session, None, visit, day, now)
+    # In one go, since a writing transaction must not wait for its turn.
+    content = await _list_times(session, visit, day, now, computation=None)
     try:
         typed = form.read(Move)
         moved = await booking.reschedule_appointment(
@@ -229,7 +231,7 @@ def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
 
 
 async def _list_times(
-    session: DbSession, search_time: SearchTime | None, visit: AppointmentRecord, day: Day, now: datetime
+    session: DbSession, visit: AppointmentRecord, day: Day, now: datetime, *, computation: SearchTime | None
 ) -> dict[str, Any]:
     zone = visit.zone
     today = day_of(to_instant(now), zone)
@@ -237,8 +239,8 @@ async def _list_times(
     days = [first + timedelta(days=number) for number in range(DAYS)]
     _, found = await offers.list_slots(
         session,
-        search_time,
         visit.doctor_id,
+        computation=computation,
         visit_type_id=visit.visit_type_id,
         start=from_instant(day_span(days[0], zone)[0]),
         end=from_instant(day_span(days[-1], zone)[1]),

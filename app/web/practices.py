@@ -116,8 +116,8 @@ async def list_times(
     start, end = week.span
     _, found = await offers.list_slots(
         session,
-        search_time,
         doctor.id,
+        computation=search_time,
         visit_type_id=kind,
         start=start,
         end=end,

@@ -87,8 +87,8 @@ class Clinic:
         async with self.sessions.read() as session:
             _, found = await list_slots(
                 session,
-                None,
                 doctor_id,
+                computation=None,
                 visit_type_id=visit_type_id,
                 start=NOW,
                 end=NOW + timedelta(weeks=WEEKS),

@@ -295,8 +295,8 @@ class World:
                 async with self.resources.sessions.read() as session:
                     _, listed = await list_slots(
                         session,
-                        None,
                         UUID(doctor.person.id),
+                        computation=None,
                         visit_type_id=UUID(kind) if kind else None,
                         start=begins,
                         end=query.last,

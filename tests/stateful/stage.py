@@ -119,8 +119,8 @@ class Stage(RuleBasedStateMachine):
         kind, viewer, span = self._turn(self.doctor.offered), self._viewer(), self._span()
         _, found = await offers.list_slots(
             session,
-            None,
             self.doctor.id,
+            computation=None,
             visit_type_id=kind.id,
             start=span[0],
             end=span[1],
