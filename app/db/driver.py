@@ -24,6 +24,7 @@ class Driver:
         self._taken = taken
         self._dispatch: Any = engine.sync_engine.dispatch
         driver: Any = taken.driver_connection
+        self._driver = driver
         self._fetch: Callable[..., Awaitable[Any]]
         self._run: Callable[[str], Awaitable[Any]]
         self._many: Callable[[str, Sequence[Sequence[Any]]], Awaitable[Any]] = driver.executemany
@@ -60,25 +61,28 @@ class Driver:
 
     async def run(self, sql: str) -> Any:
         """Sends a statement without values; returns what the driver says of it."""
-        return await _translated(self._run(sql), sql)
+        return await self._translate(self._run(sql), sql)
 
     async def fetch(self, sql: str, values: Sequence[Any]) -> Iterable[Iterable[Any]]:
         """The rows that a statement returns."""
         for listener in self._dispatch.before_cursor_execute:
             listener(None, None, sql, values, None, False)
-        rows: Iterable[Iterable[Any]] = await _translated(self._fetch(sql, *values), sql)
+        rows: Iterable[Iterable[Any]] = await self._translate(self._fetch(sql, *values), sql)
         return rows
 
     async def send(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Runs a statement that returns nothing, once with each of some values."""
         for listener in self._dispatch.before_cursor_execute:
             listener(None, None, sql, rows, None, True)
-        await _translated(self._many(sql, rows), sql)
+        await self._translate(self._many(sql, rows), sql)
 
-
-async def _translated(sent: Awaitable[Any], sql: str) -> Any:
-    try:
-        return await sent
-    except (PostgresError, InterfaceError, InternalClientError, sqlite3.Error) as error:
-        violated = isinstance(error, (IntegrityConstraintViolationError, sqlite3.IntegrityError))
-        raise (IntegrityError if violated else DBAPIError)(sql, None, error, hide_parameters=True) from error
+    async def _translate(self, sent: Awaitable[Any], sql: str) -> Any:
+        try:
+            return await sent
+        except TimeoutError:
+            # Only asyncpg raises it, when the server does not answer. A ROLLBACK would wait for as long again.
+            self._driver.terminate()
+            raise
+        except (PostgresError, InterfaceError, InternalClientError, sqlite3.Error) as error:
+            violated = isinstance(error, (IntegrityConstraintViolationError, sqlite3.IntegrityError))
+            raise (IntegrityError if violated else DBAPIError)(sql, None, error, hide_parameters=True) from error

@@ -53,6 +53,7 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
         **options,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "invalidate", _terminate_after_time_out)
     return engine
 
 
@@ -108,3 +109,9 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
     # A server that has gone away has cut them all: they are replaced before anything is lost on them.
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
+
+
+def _terminate_after_time_out(connection: Any, _record: object, error: BaseException | None) -> None:
+    # SQLAlchemy closes a connection by a message first, and waits two seconds for the server to answer it.
+    if isinstance(error, TimeoutError):
+        connection.driver_connection.terminate()

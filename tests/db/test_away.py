@@ -25,7 +25,8 @@ from app.db.schema import UnavailableDatabaseError, ensure_newest
 from app.db.session import Session, Sessions
 from app.models import PasswordReset
 from tests.databases import connected, migrate, temporary_postgresql
-from tests.people import problem
+from tests.db.proxy import proxy_of
+from tests.people import Person, problem
 
 REFUSALS = {
     "08004": "the server rejected the connection",
@@ -49,6 +50,7 @@ REFUSALS = {
 }
 """What a server says instead of letting a client in, by SQLSTATE."""
 SSL_REQUEST = 80877103
+TERMINATE = b"X\0\0\0\4"
 RESETS = table_of(PasswordReset)
 FIND = Prepared(select(RESETS.c.token_hash).where(RESETS.c.token_hash == bindparam("wanted")))
 
@@ -249,6 +251,52 @@ async def test_a_connection_that_is_about_to_be_closed_is_busy(
             await be_cut()
         async with cut.read() as session:
             await read(session)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("mode", ["read", "write"])
+@pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
+async def test_a_time_out_closes_the_connection_without_a_rollback(database_url: str, mode: str, way: str) -> None:
+    async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
+        sessions = Sessions(engine)
+
+        async def find() -> None:
+            async with sessions.read() if mode == "read" else sessions.write() as session:
+                await session.scalar(text("SELECT 1"))
+                await session.fetch(FIND, {"wanted": "none"})  # prepared, so that the next one is a single message
+                proxy.is_silent = True
+                if way == "driver":
+                    await session.fetch(FIND, {"wanted": "none"})
+                else:
+                    await session.scalar(text("SELECT 1"))
+
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(DomainError, match="busy"):
+            await find()
+        assert asyncio.get_running_loop().time() - began < 3.5, "given up after two seconds, and not after four"
+        assert proxy.unanswered[1:] in ([], [TERMINATE]), "nothing but the close follows the statement"
+        proxy.is_silent = False
+        async with sessions.read() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_booking_whose_commit_is_not_answered_is_replayed_by_its_key(
+    database_url: str, assembled: FastAPI, app: FastAPI, client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    body = {"doctor_id": doctor.id, "start_time": "2026-12-08T15:00:00Z"}
+    headers = patient.headers | {"Idempotency-Key": "a-key"}
+    async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
+        assembled.state.resources = replace(app.state.resources, sessions=Sessions(engine))
+        proxy.lost_answer_to = b"COMMIT"
+        problem(await client.post("/appointments", headers=headers, json=body), 503, "busy")
+        booked = (await patient.get("/appointments")).json()
+        assert len(booked) == 1, "the transaction was committed"
+        again = await client.post("/appointments", headers=headers, json=body)
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+        assert again.json()["id"] == booked[0]["id"]
+        assert len((await patient.get("/appointments")).json()) == 1
 
 
 async def test_a_file_that_is_no_database_is_busy(tmp_path: Path) -> None:
