@@ -225,7 +225,8 @@ DESCRIPTION = """
 - Instants are RFC 3339 with an offset, and always UTC in answers. Beside them stands the doctor's `time_zone`.
 - Errors are `application/problem+json` (RFC 9457); programs should look at their `code`.
 - Lists are arrays; the next page is in the `Link` header.
-- `503` means that nothing was changed and the same request may succeed after `Retry-After` seconds.
+- After `503` the same request may succeed after `Retry-After` seconds. Nothing was changed, unless the connection to \
+the database was lost during the commit: then the outcome is unknown. Repeat it with the same `Idempotency-Key`.
 """
 
 try:

@@ -191,8 +191,9 @@ async def _control(driver: Driver, how: str) -> object:
 class Sessions:
     """Transactions on one engine.
 
-    A database that is away, overloaded or locked for too long is ``DomainError`` ``busy``: nothing was changed, and
-    the same call may succeed later.
+    A database that is away, overloaded or locked for too long is ``DomainError`` ``busy``, and the same call may
+    succeed later. Nothing was changed, with one exception: if the connection is lost during COMMIT, the outcome is
+    unknown.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
