@@ -34,7 +34,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     What belongs to a request and not to its body (its head, the sizes of its chunks, its trailers) may have
     ``MAX_HEAD_BYTES``: 431. The head must be complete ``REQUEST_HEAD_SECONDS`` after the connection was opened, or
-    after its first byte: 408. There are no WebSockets: a request for one is answered as an ordinary request.
+    after its first byte: 408. A request names its host once (RFC 9112 section 3.2): 400. There are no WebSockets: a
+    request for one is answered as an ordinary request.
 
     A client that reads less than ``MIN_READ_BYTES`` within ``RESPONSE_STALL_SECONDS``, and leaves some of its answer
     unsent, is disconnected. The next pipelined request starts when an answer is complete, but its own answer waits
@@ -118,10 +119,11 @@ class BoundedProtocol(HttpToolsProtocol):
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._refuse("too_many_requests")
         else:
+            self._check_host()
+            super().on_headers_complete()
             self._stop_deadline()
             self.working = True
             self.open_connections.set_busy(self)
-            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""
@@ -155,6 +157,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.started = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _check_host(self) -> None:
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            # An exception stops the parser, and uvicorn refuses the request like any that is not HTTP.
+            raise ValueError("a request names its host once")
 
     def _head_bytes(self) -> int:
         separators = len(": \r\n")

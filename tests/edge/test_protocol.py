@@ -273,3 +273,26 @@ async def test_requests_in_progress_are_never_closed_for_a_new_connection(databa
         assert statuses(received) == [429]
         assert b"retry-after: 1" in received
         assert not any(each.receiving.done() for each in working)
+
+
+async def test_a_connect_request_is_refused(server: Server) -> None:
+    tunnel = b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert statuses(await ask(server, tunnel)) == [400]
+    async with connect(server) as connection:
+        await connection.send(LIVE)
+        await asyncio.sleep(0.5)
+        await connection.send(tunnel)
+        assert statuses(await connection.end()) == [200, 400]
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "status"),
+    [("1.1", 0, 400), ("1.1", 1, 200), ("1.1", 2, 400), ("1.0", 0, 200), ("1.0", 1, 200), ("1.0", 2, 400)],
+)
+async def test_a_request_names_its_host_once(server: Server, version: str, hosts: int, status: int) -> None:
+    head = f"GET /livez HTTP/{version}\r\nConnection: close\r\n" + "Host: x\r\n" * hosts
+    assert statuses(await ask(server, head.encode() + b"\r\n")) == [status]
+
+
+async def test_a_request_without_a_host_does_not_take_the_place_of_an_earlier_answer(server: Server) -> None:
+    assert statuses(await ask(server, LIVE + b"GET /livez HTTP/1.1\r\n\r\n")) == [200]
