@@ -4,7 +4,6 @@ import logging
 import resource
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Protocol
 
@@ -29,9 +28,11 @@ class Closable(Protocol):
 class Connections:
     """The open connections of one server, in all and by address.
 
-    A new connection over a bound takes the place of the one that has been idle the longest: an unfinished request
-    head, or a connection that is kept open between two requests. Those with a request in progress are never closed.
-    Trusted proxies, and clients of a UNIX socket, are bounded in all, but not by address.
+    A new connection over the bound of its address takes the place of one of the same address, and over the bound in
+    all that of one of the address with the most connections: in both cases of the one that has been idle the longest.
+    A connection is idle while its client has yet to send something: a request, or the rest of its head or body. Those
+    with a complete request in progress are never closed. Trusted proxies, and clients of a UNIX socket, are bounded in
+    all, but not by address.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -51,23 +52,20 @@ class Connections:
     def admit(self, connection: Closable, host: str | None) -> str | None:
         """Adds a new connection; the code of an error if it is over a bound, and no idle one could make room."""
         address = self._bounded_address(host)
+        code = self._make_room(address)
         self._open[connection] = address
         self._idle[connection] = None
         if address:
             self._per_address[address] += 1
-            if self._per_address[address] > self.max_per_address:
-                same = (each for each in self._idle if self._open[each] == address)
-                return None if self._replace(same, connection) else "too_many_requests"
-        if len(self._open) > self.max_connections:
-            return None if self._replace(self._idle, connection) else "busy"
-        return None
+        return code
 
     def set_busy(self, connection: Closable) -> None:
-        """Notes that a request is in progress."""
+        """Notes that a complete request is in progress."""
         self._idle.pop(connection, None)
 
     def set_idle(self, connection: Closable) -> None:
-        """Notes that the answer to a request is complete."""
+        """Notes that the connection waits for its client from now on."""
+        self._idle.pop(connection, None)
         if connection in self._open:
             self._idle[connection] = None
 
@@ -79,12 +77,25 @@ class Connections:
             if not self._per_address[address]:
                 del self._per_address[address]
 
-    def _replace(self, candidates: Iterable[Closable], newest: Closable) -> bool:
-        oldest = next(iter(candidates))
-        if oldest is newest:
+    def _make_room(self, address: str | None) -> str | None:
+        # More than one may have to go: refused connections are counted, too, while they are closed.
+        while address and self._per_address[address] >= self.max_per_address:
+            if not self._close(next((each for each in self._idle if self._open[each] == address), None)):
+                return "too_many_requests"
+        while len(self._open) >= self.max_connections:
+            if not self._close(max(self._idle, key=self._count_of_same_address, default=None)):
+                return "busy"
+        return None
+
+    def _count_of_same_address(self, connection: Closable) -> int:
+        address = self._open[connection]
+        return self._per_address[address] if address else 0
+
+    def _close(self, connection: Closable | None) -> bool:
+        if connection is None:
             return False
-        self.remove(oldest)
-        oldest.abort()
+        self.remove(connection)
+        connection.abort()
         return True
 
     def _bounded_address(self, host: str | None) -> str | None:

@@ -37,6 +37,10 @@ class BoundedProtocol(HttpToolsProtocol):
     after its first byte: 408. A request names its host once (RFC 9112 section 3.2): 400. There are no WebSockets: a
     request for one is answered as an ordinary request.
 
+    A connection is busy while a complete request is in progress. One whose client has yet to send something, be it a
+    request, the rest of a head or the rest of a body, may be closed to make room, even if that request has been
+    refused already.
+
     A client that reads less than ``MIN_READ_BYTES`` within ``RESPONSE_STALL_SECONDS``, and leaves some of its answer
     unsent, is disconnected. The next pipelined request starts when an answer is complete, but its own answer waits
     until the earlier one has been sent, so a connection keeps two answers in memory at most.
@@ -122,8 +126,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._check_host()
             super().on_headers_complete()
             self._stop_deadline()
-            self.working = True
-            self.open_connections.set_busy(self)
+            if not self.working:
+                self.working = True
+                self.open_connections.set_idle(self)  # until the body is complete
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""
@@ -136,12 +141,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.unbodied_bytes = 0
         if not self.refused:
             super().on_message_complete()
+            if self.working:
+                self.open_connections.set_busy(self)
 
     def on_response_complete(self) -> None:
         """Goes on with the next request, if there is one."""
         self.working = bool(self.pipeline) and not self.transport.is_closing()
         super().on_response_complete()
-        if not self.working:
+        if not self.working or (self.started and self.started.more_body):
             self.open_connections.set_idle(self)
 
     def send_400_response(self, msg: str) -> None:

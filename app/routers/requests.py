@@ -49,7 +49,8 @@ class BodyLimit:
 
     An answer that is complete before the body was read is sent at once. What is left of the body is then read and
     thrown away, again for ``seconds`` and up to ``MAX_DISCARDED_BYTES``, before the connection may be closed: a client
-    that is still sending would otherwise see a broken connection instead of the answer.
+    that is still sending would otherwise see a broken connection instead of the answer. A client that sends nothing
+    for ``MAX_SILENCE_SECONDS`` is not waited for.
     """
 
     def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
@@ -102,6 +103,7 @@ class BodyLimit:
 
 
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024
+MAX_SILENCE_SECONDS = 2.0
 _MAY_REPEAT = {"status"}
 
 
@@ -120,7 +122,8 @@ async def _discard_body(receive: Receive, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while left > 0:
-                message = await receive()
+                async with asyncio.timeout(MAX_SILENCE_SECONDS):
+                    message = await receive()
                 if not message.get("more_body", False):  # the end, or the client is gone
                     return
                 left -= len(message["body"])

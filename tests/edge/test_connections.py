@@ -70,6 +70,29 @@ def test_with_all_requests_of_an_address_in_progress_a_new_connection_is_refused
     assert connections.admit(Peer(), "192.0.2.1") is None
 
 
+def test_over_the_bound_in_all_the_address_with_the_most_connections_makes_room() -> None:
+    connections = make_connections(max_connections=4)
+    other, first, second, third, newest = [Peer() for _ in range(5)]
+    for peer, host in ((other, "192.0.2.1"), (first, "192.0.2.7"), (second, "192.0.2.7"), (third, "192.0.2.7")):
+        assert connections.admit(peer, host) is None
+    connections.set_idle(first)
+    assert connections.admit(newest, "192.0.2.8") is None
+    assert [peer.closed for peer in (other, first, second, third)] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("bound", "code"), [("max_connections", "busy"), ("max_connections_per_address", "too_many_requests")]
+)
+def test_a_refused_connection_leaves_no_place_for_another_one(bound: str, code: str) -> None:
+    connections = make_connections(**{bound: 1})
+    busy, *refused = [Peer() for _ in range(4)]
+    connections.admit(busy, "192.0.2.1")
+    connections.set_busy(busy)
+    assert [connections.admit(peer, "192.0.2.1") for peer in refused] == [code] * 3
+    assert [peer.closed for peer in refused] == [True, True, False]
+    assert len(connections) == 2
+
+
 @pytest.mark.parametrize("host", ["10.1.2.3", "::ffff:10.1.2.3", None])
 def test_proxies_are_bounded_in_all_alone(host: str | None) -> None:
     connections = make_connections(max_connections_per_address=1, max_connections=3, trusted_proxies="10.0.0.0/8")

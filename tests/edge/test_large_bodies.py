@@ -16,7 +16,7 @@ SIZE = 9 * 1024 * 1024
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
-    async with serve(url, processes=1, REQUEST_BODY_SECONDS="3", MAX_IN_FLIGHT_PER_CLIENT="1") as [server]:
+    async with serve(url, processes=1, REQUEST_BODY_SECONDS="30", MAX_IN_FLIGHT_PER_CLIENT="1") as [server]:
         yield server
 
 
@@ -51,12 +51,12 @@ async def test_the_refusal_comes_at_once(server: Server) -> None:
     async with asyncio.timeout(20):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
         assert time.monotonic() - began < 2
-        # Meanwhile the request counts no more as one in flight, and what it still sends has an end.
+        # Meanwhile the request counts no more as one in flight, and a body that does not arrive is not waited for.
         assert (await send_then_read(server, "GET /doctors HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b""))[
             :12
         ] == b"HTTP/1.1 200"
         await reader.read()
-    assert 2 < time.monotonic() - began < 12
+    assert 1.5 < time.monotonic() - began < 12
     writer.close()
 
 

@@ -2,21 +2,23 @@
 
 import asyncio
 import resource
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.databases import migrate
-from tests.servers import Server, serve
+from tests.servers import PATIENCE, Server, serve
 
 pytestmark = pytest.mark.xdist_group("protocol")
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 LIVE_ONCE = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 UNFINISHED = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Part: "
+UNFINISHED_BODY = b"POST /auth/forgot-password HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
 
 
 @pytest.fixture
@@ -57,8 +59,9 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(server: Server) -> AsyncIterator[Connection]:
-    connection = Connection(*await asyncio.open_connection("127.0.0.1", server.port))
+async def connect(server: Server, source: str = "127.0.0.1") -> AsyncIterator[Connection]:
+    opened = await asyncio.open_connection("127.0.0.1", server.port, local_addr=(source, 0))
+    connection = Connection(*opened)
     try:
         yield connection
     finally:
@@ -262,17 +265,53 @@ async def test_an_address_has_so_many_connections(database: str) -> None:
         assert statuses(await ask(server)) == [200]
 
 
-async def test_requests_in_progress_are_never_closed_for_a_new_connection(database: str) -> None:
-    slow = b"POST /auth/forgot-password HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+async def test_unfinished_bodies_make_room_for_other_addresses(database: str, tmp_path: Path) -> None:
+    limits = {"MAX_CONNECTIONS": "50", "MAX_IN_FLIGHT_PER_CLIENT": "2", "REQUEST_BODY_SECONDS": "60"}
+    with (tmp_path / "log").open("wb") as log:
+        async with serve(database, processes=1, stderr=log, **limits) as [server], AsyncExitStack() as stack:
+            kept = await stack.enter_async_context(connect(server))
+            await kept.send(LIVE)
+            for number in range(60):
+                connection = await stack.enter_async_context(connect(server, f"127.0.0.{2 + number % 5}"))
+                await connection.send(LIVE * (number % 2) + UNFINISHED_BODY)
+            await asyncio.sleep(0.5)
+            for _ in range(20):
+                assert statuses(await ask(server)) == [200]
+            await kept.send(LIVE_ONCE)
+            assert statuses(await kept.end()) == [200, 200]
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_unfinished_bodies_make_room_for_their_own_address(database: str) -> None:
     async with serve(database, processes=1, MAX_CONNECTIONS_PER_ADDRESS="5") as [server], AsyncExitStack() as stack:
-        working = [await stack.enter_async_context(connect(server)) for _ in range(5)]
-        for each in working:
-            await each.send(slow)
+        waiting = [await stack.enter_async_context(connect(server)) for _ in range(5)]
+        for each in waiting:
+            await each.send(UNFINISHED_BODY)
         await asyncio.sleep(0.5)
-        received = await ask(server)
-        assert statuses(received) == [429]
-        assert b"retry-after: 1" in received
-        assert not any(each.receiving.done() for each in working)
+        assert statuses(await ask(server)) == [200]
+        assert await waiting[0].end(5) == b""
+        assert not any(each.receiving.done() for each in waiting[1:])
+
+
+async def test_requests_in_progress_are_never_closed_for_a_new_connection(database: str, tmp_path: Path) -> None:
+    body = b'{"email": "%d@example.com", "password": "sunflower tractor 12", "name": "Ann", "role": "patient"}'
+    head = b"POST /auth/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    async with (
+        serve(database, processes=1, MAX_CONNECTIONS_PER_ADDRESS="5", DATABASE_TIMEOUT_SECONDS=PATIENCE) as [server],
+        AsyncExitStack() as stack,
+    ):
+        working = [await stack.enter_async_context(connect(server)) for _ in range(5)]
+        with closing(sqlite3.connect(tmp_path / "test.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for number, each in enumerate(working):
+                registration = body % number
+                await each.send(head + b"Content-Length: %d\r\n\r\n%s" % (len(registration), registration))
+            await asyncio.sleep(0.5)
+            received = await ask(server)
+            assert statuses(received) == [429]
+            assert b"retry-after: 1" in received
+        for each in working:
+            assert statuses(await each.end()) == [201]
 
 
 async def test_a_connect_request_is_refused(server: Server) -> None:
