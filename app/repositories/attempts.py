@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, delete, not_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, case, delete, or_, select, tuple_, update
 
 from app.core.security import hash_token
 from app.db.guards import upsert
-from app.db.lifetimes import is_recent
+from app.db.lifetimes import is_over, is_recent
 from app.db.session import Session
 from app.models import KnownDevice, LoginAttempt
 
@@ -19,7 +19,7 @@ MAX_WAIT = timedelta(minutes=15)
 """No attempt has to wait longer. A block beyond it was set by a clock that was ahead, and counts as none."""
 KNOWN_FOR = timedelta(days=90)
 MAX_KNOWN_DEVICES = 50
-"""Devices of each kind that one account has: those that keep their cookie, and those seen only once."""
+"""How many devices of each kind are remembered for one account."""
 MAX_SWEPT_DEVICES = 10_000
 """Devices that one sweep deletes; the next one goes on."""
 
@@ -108,7 +108,7 @@ async def remember_device(
         select(KnownDevice.device_hash)
         .where(KnownDevice.user_id == user_id, KnownDevice.keeps_cookie == keeps_cookie)
         # What was written while the clock was ahead comes last.
-        .order_by(not_(is_recent(KnownDevice.last_at, now, KNOWN_FOR)), KnownDevice.last_at.desc())
+        .order_by(is_over(KnownDevice.last_at, now, KNOWN_FOR), KnownDevice.last_at.desc())
         .offset(MAX_KNOWN_DEVICES)
     )
     # Two log-ins at once must not wait for each other's devices.
@@ -145,7 +145,7 @@ async def sweep_attempts(session: Session, now: datetime) -> None:
     # What somebody is just counting is left; waiting for it could be a deadlock.
     forgotten = (
         select(LoginAttempt.key_hash)
-        .where(not_(is_recent(LoginAttempt.last_at, now, FORGOTTEN)), _is_free(now))
+        .where(is_over(LoginAttempt.last_at, now, FORGOTTEN), _is_free(now))
         .with_for_update(skip_locked=True)
     )
     await session.execute(delete(LoginAttempt).where(LoginAttempt.key_hash.in_(forgotten)))

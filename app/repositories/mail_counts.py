@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete, not_, or_, select
+from sqlalchemy import case, delete, or_, select
 
 from app.db.guards import upsert
-from app.db.lifetimes import is_recent
+from app.db.lifetimes import is_over
 from app.db.session import Session
 from app.models import MailCount
 
@@ -14,16 +14,16 @@ HOUR = timedelta(hours=1)
 
 async def count_mail(session: Session, key_hash: str, *, limit: int, now: datetime) -> bool:
     """Counts a message; ``False``, and it does not count, once there were ``limit`` within the hour."""
-    is_over = not_(is_recent(MailCount.hour_began_at, now, HOUR))
+    over = is_over(MailCount.hour_began_at, now, HOUR)
     counted = await upsert(
         session,
         MailCount,
         {"key_hash": key_hash, "count": 1, "hour_began_at": now},
         changes={
-            "count": case((is_over, 1), else_=MailCount.count + 1),
-            "hour_began_at": case((is_over, now), else_=MailCount.hour_began_at),
+            "count": case((over, 1), else_=MailCount.count + 1),
+            "hour_began_at": case((over, now), else_=MailCount.hour_began_at),
         },
-        only_if=or_(is_over, MailCount.count < limit),
+        only_if=or_(over, MailCount.count < limit),
         returning=MailCount.count,
     )
     return counted is not None
@@ -37,6 +37,6 @@ async def get_hour_end(session: Session, key_hash: str) -> datetime | None:
 
 async def sweep_mail_counts(session: Session, now: datetime) -> None:
     """Deletes the counts of hours that are over."""
-    is_over = not_(is_recent(MailCount.hour_began_at, now, HOUR))
-    over = select(MailCount.key_hash).where(is_over).with_for_update(skip_locked=True)
+    found = select(MailCount.key_hash).where(is_over(MailCount.hour_began_at, now, HOUR))
+    over = found.with_for_update(skip_locked=True)
     await session.execute(delete(MailCount).where(MailCount.key_hash.in_(over)))

@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.session import Session, Sessions
-from app.repositories import accounts, attempts, audit, bounds, doctors, offers
+from app.repositories import accounts, attempts, audit, bounds, doctors, mail_counts, offers
 from app.repositories.audit import AuditRecord
 from app.repositories.offers import Criteria, OfferRecord
 from app.repositories.plans import get_plan
@@ -260,6 +260,25 @@ async def test_old_devices_are_found_by_an_index(sessions: Sessions, backend: st
             await session.execute(text("ANALYZE known_devices"))
         plan = await explain(session, partial(attempts.sweep_devices, session, NOW))
     assert "known_devices_last_at_idx" in plan
+
+
+@pytest.mark.parametrize(
+    ("sweep", "index"),
+    [
+        (attempts.sweep_attempts, "login_attempts_last_at_idx"),
+        (mail_counts.sweep_mail_counts, "mail_counts_hour_began_at_idx"),
+    ],
+)
+async def test_old_counts_are_found_by_an_index(
+    sessions: Sessions, backend: str, sweep: Callable[[Session, datetime], Awaitable[None]], index: str
+) -> None:
+    async with sessions.write() as session:
+        if backend == "postgresql":
+            # Of an empty table, reading all is the cheapest.
+            await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = await explain(session, partial(sweep, session, NOW))
+    # What is too old, and what is too far ahead.
+    assert plan.count(index) == 2
 
 
 @pytest.mark.usefixtures("filled")
