@@ -4,7 +4,9 @@ What was written while the clock was ahead must not go on counting until the clo
 within its lifetime of now, before or after: at worst for twice as long as its rule says.
 
 Jobs that delete old rows keep the rows of sessions, invitations and other things that people would miss, however far
-ahead they are: the clock may also be behind for a while, and then it is these rows that are right.
+ahead they are: the clock may also be behind for a while, and then it is these rows that are right. Such
+sessions and invitations are listed until they expire, so that they can be ended and cancelled before the clock gets
+there.
 """
 
 from datetime import datetime, timedelta

@@ -43,7 +43,7 @@ _RECORD: Select[*tuple[Any, ...]] = select(
 )
 
 
-def _is_open(now: datetime) -> ColumnElement[bool]:
+def _can_be_accepted(now: datetime) -> ColumnElement[bool]:
     return is_unexpired(Invitation.expires_at, now, INVITATION_LIFETIME)
 
 
@@ -69,22 +69,25 @@ async def insert_invitation(
 
 
 async def find_invitation(session: Session, token_hash: str, now: datetime) -> InvitationRecord | None:
-    """The invitation with this token, unless it has expired."""
-    found = _RECORD.where(Invitation.token_hash == token_hash, _is_open(now))
+    """The invitation with this token, if it can be accepted now."""
+    found = _RECORD.where(Invitation.token_hash == token_hash, _can_be_accepted(now))
     row = (await session.execute(found)).one_or_none()
     return InvitationRecord(*row) if row else None
 
 
 async def count_invitations(session: Session, now: datetime) -> int:
-    """How many invitations are open."""
-    return await session.scalar(select(func.count()).where(_is_open(now))) or 0
+    """How many invitations can be accepted now."""
+    return await session.scalar(select(func.count()).where(_can_be_accepted(now))) or 0
 
 
 async def page_invitations(
     session: Session, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[InvitationRecord]:
-    """Open invitations, the newest first."""
-    found = _RECORD.where(_is_open(now))
+    """Invitations that have not expired, the newest first.
+
+    Among them are those that a clock ahead of ours has dated: they can be accepted later, unless they are cancelled.
+    """
+    found = _RECORD.where(Invitation.expires_at > now)
     if after is not None:
         found = found.where(Invitation.id < after)
     rows = await session.execute(found.order_by(Invitation.id.desc()).limit(limit))
@@ -102,14 +105,14 @@ async def delete_invitations_by(session: Session, administrator_id: UUID) -> Non
 
 
 async def delete_invitation(session: Session, invitation_id: UUID, now: datetime) -> bool:
-    """Deletes an invitation; says whether it was still open."""
-    cancelled = delete(Invitation).where(Invitation.id == invitation_id, _is_open(now))
+    """Deletes an invitation; returns whether there was one that had not expired."""
+    cancelled = delete(Invitation).where(Invitation.id == invitation_id, Invitation.expires_at > now)
     return await session.scalar(cancelled.returning(Invitation.id)) is not None
 
 
 async def redeem_invitation(session: Session, token_hash: str, now: datetime) -> bool:
-    """Deletes the invitation with this token; of several at once, one alone finds it. Says whether it was open."""
-    redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, _is_open(now))
+    """Deletes the invitation with this token; of several at once, one alone finds it. Says whether it was valid."""
+    redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, _can_be_accepted(now))
     return await session.scalar(redeemed.returning(Invitation.id)) is not None
 
 

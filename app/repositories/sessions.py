@@ -18,7 +18,7 @@ from app.models import Doctor, LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
 _SKEW = timedelta(seconds=CLOCK_SKEW)
-"""A session that was refreshed later from now than this has its times from a clock that was ahead: it has ended."""
+"""A session that was refreshed later from now than this has its times from a clock that was ahead: it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +202,11 @@ async def forget_second_factor(session: Session, user_id: UUID) -> None:
 async def page_sessions(
     session: Session, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[SessionRecord]:
-    """Where somebody is logged in, the last log-in first."""
-    found = _RECORD.where(
-        LoginSession.user_id == user_id, LoginSession.expires_at > now, LoginSession.refreshed_at <= now + _SKEW
-    )
+    """Sessions of an account that have not expired, the last log-in first.
+
+    Among them are those that a clock ahead of ours has dated: they are accepted later, unless they are ended.
+    """
+    found = _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
     if after is not None:
         found = found.where(LoginSession.id < after)
     rows = await session.execute(found.order_by(LoginSession.id.desc()).limit(limit))
