@@ -1,7 +1,7 @@
 """Looks where the next visits are of those doctors of whom nobody knows any more, so that a search need not.
 
 A bound says what it did until its visit has begun or cannot be booked in time any more, or the doctor's rules change.
-One that was found while the clock was ahead is discarded first.
+One that was found while the clock was far ahead is discarded first.
 """
 
 from app.core.clock import Clock
@@ -9,7 +9,7 @@ from app.core.computing import Computation, Processor
 from app.db.session import Sessions
 from app.repositories.offers import list_outdated
 from app.services.candidates import find_bounds
-from app.services.search import discard_later_findings, keep_findings
+from app.services.search import discard_findings_from_future, keep_findings
 
 SECONDS = 5.0
 BATCH = 64
@@ -21,7 +21,7 @@ MOST_BATCHES = 100
 async def look_once(sessions: Sessions, processor: Processor, clock: Clock) -> None:
     """Looks at all of them, batch by batch; of very many the rest is left to the next time."""
     for _ in range(MOST_BATCHES):
-        if not await discard_later_findings(sessions, clock(), limit=BATCH):
+        if not await discard_findings_from_future(sessions, clock(), limit=BATCH):
             break
     for _ in range(MOST_BATCHES):
         now = clock()

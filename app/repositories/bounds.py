@@ -10,7 +10,6 @@ from sqlalchemy import Select, bindparam, case, delete, insert, not_, select, up
 from tzdata import IANA_VERSION
 from uuid_utils.compat import uuid7
 
-from app.core.security import CLOCK_SKEW
 from app.core.text import search_key
 from app.db.base import Base
 from app.db.lists import padded
@@ -22,7 +21,11 @@ from app.scheduling.intervals import from_instant
 from app.scheduling.turns import place_of
 from app.scheduling.visits import VisitMode
 
-_SKEW = timedelta(seconds=CLOCK_SKEW)
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""What was found later from now than this is discarded.
+
+Processes whose clocks differ by less keep each other's findings, which hide at most the visits of the next minutes.
+"""
 LONG_AGO = from_instant(0)
 """The bound of an offer of which nothing is known."""
 _REACH = timedelta(days=2)
@@ -132,13 +135,13 @@ def _unknown(bound: datetime) -> dict[str, datetime | int | UUID | None]:
     return {"not_before": bound, "turn": 0, "known_until": LONG_AGO, "found_at": None, "revision": uuid7()}
 
 
-async def list_found_later(session: Session, now: datetime, *, limit: int) -> Sequence[UUID]:
-    """Doctors of whom something was found out by a clock that was ahead.
+async def list_found_in_future(session: Session, now: datetime, *, limit: int) -> Sequence[UUID]:
+    """Doctors of whom something was found out by a clock that was ahead by more than ``MAX_CLOCK_DIFFERENCE``.
 
-    It took visits to come for past ones, and its bounds would hide them from searches.
+    It mistook upcoming visits for past ones, and its bounds would hide them from searches.
     """
-    later = select(Offer.doctor_id).where(Offer.language == ANY_LANGUAGE, Offer.found_at > now + _SKEW)
-    return (await session.scalars(later.order_by(Offer.found_at).limit(limit))).all()
+    found = select(Offer.doctor_id).where(Offer.language == ANY_LANGUAGE, Offer.found_at > now + MAX_CLOCK_DIFFERENCE)
+    return (await session.scalars(found.order_by(Offer.found_at).limit(limit))).all()
 
 
 _table = Base.metadata.tables[Offer.__tablename__]

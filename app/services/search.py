@@ -143,10 +143,10 @@ async def search_slots(
     )
 
 
-async def discard_later_findings(sessions: Sessions, now: datetime, *, limit: int) -> bool:
-    """Forgets what was found out of some doctors by a clock that was ahead; says whether there may be more."""
+async def discard_findings_from_future(sessions: Sessions, now: datetime, *, limit: int) -> bool:
+    """Discards what a clock that was far ahead has found out of some doctors; returns whether there may be more."""
     async with sessions.read() as session:
-        doctor_ids = await bounds.list_found_later(session, now, limit=limit)
+        doctor_ids = await bounds.list_found_in_future(session, now, limit=limit)
     if doctor_ids:
         async with sessions.write() as session:
             await bounds.lower_bounds(session, doctor_ids)

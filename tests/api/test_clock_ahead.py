@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.session import Sessions
 from app.jobs import looking
 from app.jobs.sweeping import sweep_once
+from app.models import Offer
+from app.models.offer import ANY_LANGUAGE
+from app.repositories.bounds import MAX_CLOCK_DIFFERENCE
 from app.services.guessing import FREE_ATTEMPTS
 from tests.api.test_email_confirmation import confirm_with, resend
 from tests.api.test_guessing import guess
@@ -273,6 +276,21 @@ async def test_a_search_finds_what_it_took_for_past(
     resources = app.state.resources
     await looking.look_once(resources.sessions, resources.processor, clock)
     assert await find(client, limit="2") == found
+
+
+async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
+    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock
+) -> None:
+    await open_doctor(join, "Dr A")
+    ahead = clock.time = clock.time + MAX_CLOCK_DIFFERENCE
+    await find(client)
+    resources = app.state.resources
+    for difference, is_kept in ((MAX_CLOCK_DIFFERENCE, True), (MAX_CLOCK_DIFFERENCE + timedelta(seconds=1), False)):
+        clock.time = ahead - difference
+        await looking.look_once(resources.sessions, resources.processor, clock)
+        async with resources.sessions.read() as session:
+            found_at = await session.scalar(select(Offer.found_at).where(Offer.language == ANY_LANGUAGE))
+        assert (found_at == ahead) is is_kept
 
 
 async def test_many_findings_of_the_future_are_discarded_little_by_little(

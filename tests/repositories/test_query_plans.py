@@ -236,9 +236,9 @@ async def test_parts_of_names_and_addresses_of_accounts_are_found_by_indexes(ses
 
 
 @pytest.mark.usefixtures("filled")
-async def test_what_was_found_later_is_found_by_an_index(sessions: Sessions) -> None:
+async def test_findings_from_the_future_are_found_by_an_index(sessions: Sessions) -> None:
     async with sessions.read() as session:
-        plan = await explain(session, partial(bounds.list_found_later, session, NOW, limit=10))
+        plan = await explain(session, partial(bounds.list_found_in_future, session, NOW, limit=10))
     assert "offers_language_found_at_idx" in plan
 
 
