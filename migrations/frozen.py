@@ -2,6 +2,8 @@
 
 Applied migrations must not change, and so neither must this. When the application makes other keys, a new migration
 with code of its own rebuilds them.
+
+``LOOK_ALIKES`` is frozen by the lock file only: it is computed from the installed ``confusable_homoglyphs``.
 """
 
 import unicodedata

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from app.core.security import derive_key
 
 RECOVERY_CODES = 10
-STEPS_APART = 1
+MAX_STEPS_APART = 1
 """Time steps by which the clocks of an authenticator and the server may differ."""
 _ISSUER = "Doctor Appointments"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another one
@@ -37,7 +37,7 @@ def find_step(secret: str, code: str, now: datetime) -> int | None:
     present = totp.timecode(now)
     steps = [
         step
-        for step in (present, present - STEPS_APART, present + STEPS_APART)
+        for step in (present, present - MAX_STEPS_APART, present + MAX_STEPS_APART)
         if compare_digest(totp.generate_otp(step), code)
     ]
     return steps[0] if steps else None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, or_, select, update
 
-from app.core.one_time_codes import STEPS_APART
+from app.core.one_time_codes import MAX_STEPS_APART
 from app.db.guards import upsert
 from app.db.session import Session
 from app.models import KnownDevice, RecoveryCode, SecondFactor
@@ -58,7 +58,7 @@ async def use_step(session: Session, user_id: UUID, step: int) -> bool:
     newer = update(SecondFactor).where(
         SecondFactor.user_id == user_id,
         # A code that is later by more than clocks may differ was taken while the server's clock was ahead.
-        or_(SecondFactor.last_step < step, SecondFactor.last_step > step + 2 * STEPS_APART),
+        or_(SecondFactor.last_step < step, SecondFactor.last_step > step + 2 * MAX_STEPS_APART),
     )
     return await session.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
 

@@ -95,9 +95,9 @@ async def get_visit_type(session: Session, doctor_id: UUID, visit_type_id: UUID)
 async def is_name_taken(session: Session, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
     """Whether another visit type that this doctor offers has a name that looks the same.
 
-    Not asked of one (``but``) that keeps its name: two from before names were unique can still be changed.
+    A visit type that keeps its own name (``but``) is never refused.
     """
-    # By name, as those from before do not all have a key.
+    # Types from before names had to be unique may have no key.
     offered = select(VisitType.id, VisitType.name).where(
         VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
