@@ -297,9 +297,11 @@ def _may_succeed_later(error: Exception) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause: Any = error.orig if isinstance(error, DBAPIError) else error
-    # No connection free in time, none to be had, or one that the server has said it ends but not closed yet: asyncpg
-    # takes no statements then, and calls that an internal error.
-    if isinstance(cause, (PoolTimeoutError, InterfaceError, InternalClientError, OSError)):
+    if isinstance(cause, (PoolTimeoutError, InterfaceError, OSError)):  # no connection free in time, or none to be had
+        return True
+    # On a connection that the server has said it ends, but has not closed yet, asyncpg takes no statements, and calls
+    # that an internal error. Its subclasses, like ``ProtocolError``, are faults.
+    if type(cause) is InternalClientError:
         return True
     if (sqlstate := getattr(cause, "sqlstate", None)) is not None:
         return sqlstate[:2] in _PASSING_CLASSES

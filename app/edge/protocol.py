@@ -5,6 +5,7 @@ Chosen by ``uvicorn --http app.edge.protocol:BoundedProtocol``, or ``UVICORN_HTT
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -25,6 +26,8 @@ DISCARDING_SECONDS = 2.0
 """So much, for so long, is read and thrown away after a refusal; closing at once could lose the answer on its way."""
 MIN_READ_BYTES = 64 * 1024
 """What a client must read of an unsent answer within ``RESPONSE_STALL_SECONDS``; all of it, if less is left."""
+SEND_BUFFER_BYTES = 64 * 1024
+"""What the kernel is asked to keep of an unsent answer; Linux keeps twice as much."""
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,9 @@ class BoundedProtocol(HttpToolsProtocol):
         # Writing pauses at the first byte that is not sent at once, so every wait for the client has a time limit, even
         # for the end of a small answer.
         transport.set_write_buffer_limits(high=0)
+        # Linux takes more only once a third of its buffer is free. A buffer that has grown to megabytes would hide for
+        # a long time that a slow client reads.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._start_deadline()
         if code := self.open_connections.admit(self, self.client[0] if self.client else None):
             self._refuse(code)

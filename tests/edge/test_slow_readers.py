@@ -119,9 +119,25 @@ async def test_a_connection_whose_answer_is_not_read_is_closed(server: Server) -
         assert time.monotonic() - began > STALL_SECONDS
 
 
-async def test_the_end_of_a_small_answer_has_a_time_limit() -> None:
+async def test_a_client_that_reads_slowly_after_it_has_read_fast_is_not_disconnected(server: Server) -> None:
+    with socket.socket() as client:
+        client.connect(("127.0.0.1", server.port))
+        client.setblocking(False)
+        await send(client, LARGE * 16)
+        fast = asyncio.get_running_loop().time() + 0.2
+        slow = fast + 4 * STALL_SECONDS
+        while asyncio.get_running_loop().time() < fast:
+            assert await asyncio.get_running_loop().sock_recv(client, 65536)
+        while asyncio.get_running_loop().time() < slow:
+            assert await asyncio.get_running_loop().sock_recv(client, 20_000)
+            await asyncio.sleep(0.2)
+        assert is_open(server, client)
+
+
+async def test_the_end_of_a_small_answer_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left to send is less than the event loop's own high-water mark of 64 KiB."""
     size = 50_000
+    monkeypatch.setattr("app.edge.protocol.SEND_BUFFER_BYTES", 4096)
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"content-length", str(size).encode()), (b"connection", b"close")]
@@ -131,8 +147,6 @@ async def test_the_end_of_a_small_answer_has_a_time_limit() -> None:
     config, state = Config(app, log_level="warning"), ServerState()
     connections = Connections(settings_for("sqlite:///never-opened.db", response_stall_seconds=1))
     with socket.socket() as listening, socket.socket() as client:
-        # An accepted connection inherits the size of the buffer.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         listening.bind(("127.0.0.1", 0))
         server = await asyncio.get_running_loop().create_server(
             lambda: BoundedProtocol(config, state, {"connections": connections}), sock=listening
