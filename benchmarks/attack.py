@@ -5,7 +5,8 @@ search doctors, look at slots, book, and list their visits, with a short pause a
 with rounds in which attackers, in a process of their own, do what they can. In pairs, they send bodies of 9 MB, JSON
 nested as deeply as 64 KB allow, bodies that come a byte a second, 30 MB of headers, and passwords that they try; 150
 searches come from one address at once; 40 accounts of one address keep changing their passwords; a doctor lists 100
-patients in a loop; and the next slot, and a year of slots, of a doctor who is booked out are asked for in a loop.
+patients in a loop; the next slot, and a year of slots, of a doctor who is booked out are asked for in a loop; and 40
+patients of one address keep trying to book a doctor who has reached a limit for the day.
 Everybody has an address of her own, and rates are limited as they are by default; the attackers have noticed when it
 begins to count.
 Attackers and server share the machine, so what the attackers compute is noticed too.
@@ -57,7 +58,19 @@ PER_ADDRESS = 10  # people who register from one address without meeting its lim
 MAX_GROWTH, MAX_ROWS_A_MINUTE = 100, 3000  # megabytes; rows of the audit trail
 VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
 OPEN, YEAR, LISTING = timedelta(hours=8), 366 * DAY, 61 * DAY  # each day, of the doctor who is booked out
-KINDS = ("bodies", "json", "trickles", "passwords", "headers", "searches", "changes", "patients", "next slot", "slots")
+KINDS = (
+    "bodies",
+    "json",
+    "trickles",
+    "passwords",
+    "headers",
+    "searches",
+    "changes",
+    "patients",
+    "next slot",
+    "slots",
+    "bookings",
+)
 LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *BOUNDS)}
 UNLIMITED = httpx2.Limits(max_connections=None)
 BIG_BODY = b"x" * 9_000_000
@@ -69,13 +82,17 @@ HEADERS = 30_000_000 // len(HEADER)
 
 @dataclass(slots=True)
 class Targets:
-    """Accounts to attack with, the token of a doctor with many patients, and a doctor who is booked out for a year."""
+    """Accounts to attack with, and doctors to attack."""
 
     accounts: list[str]
     doctor: str
+    """The token of one with many patients."""
+    limited_doctor: str
+    """The same one's id; there is a limit for each day."""
     full_doctor: str
+    """The id of one who is booked out for a year."""
     first: str
-    """When the year begins."""
+    """When the year, and the limited doctor's day, begin."""
 
 
 @dataclass(slots=True)
@@ -173,11 +190,13 @@ async def prepare(url: str, engine: AsyncEngine) -> Targets:
                 for patient in people[max(ACCOUNTS, number * PER_ADDRESS) :]:
                     start = first + (len(people) - people.index(patient)) * VISIT + number * PER_ADDRESS * VISIT
                     await patient.book(doctor, start.isoformat(), (start + VISIT).isoformat())
+        await doctor.change(daily_limit=1)
         full_doctor = await Person.join(client, "doctor")
         await full_doctor.change(default_visit_minutes=VISIT // timedelta(minutes=1))
         await full_doctor.open(first.isoformat(), (first + OPEN).isoformat(), "FREQ=DAILY")
     await fill(Sessions(engine), UUID(full_doctor.id), UUID(people[0].id), first)
-    return Targets([each.token for each in people[:ACCOUNTS]], doctor.token, full_doctor.id, first.isoformat())
+    accounts = [each.token for each in people[:ACCOUNTS]]
+    return Targets(accounts, doctor.token, doctor.id, full_doctor.id, first.isoformat())
 
 
 async def fill(sessions: Sessions, doctor: UUID, patient: UUID, first: datetime) -> None:
@@ -308,6 +327,7 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
         ),
         "next slot": (1, 1, [lambda client: client.get(f"{full_doctor}/next-slot", params={"from": targets.first})]),
         "slots": (1, 1, [partial(list_slots, f"{full_doctor}/slots", listing) for listing in listings]),
+        "bookings": (1, 1, [partial(book, token, targets) for token in targets.accounts]),
     }
     addresses = count(1)
     print("begun", flush=True)
@@ -333,6 +353,11 @@ async def list_patients(client: httpx2.AsyncClient, doctor: str) -> None:
 
 async def list_slots(path: str, listing: dict[str, str], client: httpx2.AsyncClient) -> None:
     await client.get(path, params=listing)
+
+
+async def book(token: str, targets: Targets, client: httpx2.AsyncClient) -> None:
+    body = {"doctor_id": targets.limited_doctor, "start_time": targets.first}
+    await client.post("/appointments", json=body, headers=bearer(token))
 
 
 def bearer(token: str) -> dict[str, str]:
