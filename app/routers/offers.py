@@ -63,14 +63,15 @@ async def list_free_windows(
     to the span that follows, up to a year from now for hours that recur, and to every other window however late.
 
     If the doctor has no visit types, any visit of 5 minutes to 12 hours that lies within one of these windows can be
-    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000 at a time.
+    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000 at a time. A list
+    that would take too long to compute ends after a week or more, also if you set `to`; the `Link` leads to the rest.
     """
-    free = await offers.list_free_windows(
+    listing = await offers.list_free_windows(
         session, search_time, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
     )
     return [
         wire.Window(start_time=from_instant(start), end_time=from_instant(end))
-        for start, end in await _finish(request, response, session, search_time, doctor_id, query, free, now)
+        for start, end in await _finish(request, response, session, search_time, doctor_id, query, listing, now)
     ]
 
 
@@ -122,17 +123,17 @@ async def list_slots(
     at other times too (see her free windows). A slot that you hold yourself is still yours, if you send your token.
     At most 2000 at a time. `Searched-Until` and the `Link` are those of the free windows.
     """
-    doctor, found = await offers.list_slots(
+    doctor, listing = await offers.page_slots(
         session,
+        search_time,
         doctor_id,
-        computation=search_time,
         visit_type_id=query.visit_type_id,
         start=query.from_,
         end=query.to,
         viewer=_id(viewer),
         now=now,
     )
-    listed = await _finish(request, response, session, search_time, doctor_id, query, found, now)
+    listed = await _finish(request, response, session, search_time, doctor_id, query, listing, now)
     return [_slot(doctor, each) for each in listed]
 
 
@@ -207,20 +208,17 @@ async def _finish(
     search_time: SearchTime,
     doctor_id: UUID,
     query: wire.FreeWindowsQuery,
-    found: Sequence[Interval],
+    listing: offers.Listing,
     now: datetime,
 ) -> Sequence[Interval]:
-    """The part of a list that is answered; the response says where it ends, and links to where it goes on."""
-    _, until = offers.span_of(query.from_, query.to, offers.USUAL_LISTING, now)
-    if len(found) > offers.MOST_SLOTS:
-        *found, (until, _) = found
-        goes_on = True
-    else:
-        goes_on = query.to is None and await offers.goes_on_after(session, search_time, doctor_id, until, now)
+    """The times of a list; the response says where it ends, and links to where it goes on."""
+    _, end = offers.span_of(query.from_, query.to, offers.USUAL_LISTING, now)
+    until = listing.searched_until
     response.headers[SEARCHED_UNTIL] = write_instant(until)
+    goes_on = until < end if query.to else await offers.goes_on_after(session, search_time, doctor_id, until, now)
     if goes_on:
         link_to(request, response, {"from": write_instant(until)})
-    return found
+    return listing.times
 
 
 def _id(viewer: Actor | None) -> UUID | None:

@@ -76,11 +76,11 @@ def open_windows(rules: Rules, span: Interval) -> list[Interval]:
 
 
 def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
-    """Whether the doctor opens at ``after`` or later: by ``until`` if it recurs, else at any time.
+    """Whether the doctor is open at ``after`` or later: by ``until`` if it recurs, else at any time.
 
     Yields once for each month that it looks through, as the caller may do something else in between.
     """
-    yield any(window(each, rules.zone)[0] >= after for each in rules.availabilities)
+    yield any(window(each, rules.zone)[1] > after for each in rules.availabilities)
     for begin in range(after, until, _MONTH):
         yield bool(opened(rules, (begin, min(begin + _MONTH, until))))
 

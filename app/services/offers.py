@@ -46,6 +46,20 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Times in order: free windows, or slots."""
+
+    times: Sequence[Interval]
+    searched_until: int
+    """No time that starts earlier is missing. The end of the span, unless the list is cut."""
+
+    @classmethod
+    def of(cls, times: Sequence[Interval], until: int) -> "Listing":
+        """A list of ``MOST_SLOTS`` times at most; it ends before the first one that is left out."""
+        return cls(times[:MOST_SLOTS], times[MOST_SLOTS][0] if len(times) > MOST_SLOTS else until)
+
+
+@dataclass(frozen=True, slots=True)
 class NextSlot:
     """The next slot; if there is none, how far was looked and what the matter is."""
 
@@ -106,22 +120,24 @@ async def list_free_windows(
     end: datetime | None,
     viewer: UUID | None,
     now: datetime,
-) -> list[Interval]:
+) -> Listing:
     """When a doctor can be booked inside ``[start, end)``.
 
     If she has no visit types, the booking accepts whatever lies within one of them. From now unless ``start`` is
-    given, for 14 days unless ``end`` is; at most 62 days. At most one more than ``MOST_SLOTS``, as ``list_slots``.
-    ``busy`` if that takes longer than the ``computation`` allows.
+    given, for 14 days unless ``end`` is; at most 62 days. The list is cut after ``MOST_SLOTS`` windows, and after the
+    last week that the ``computation`` had time for, but never before the end of the first one. ``busy`` if not even
+    the calendar can be converted in that time.
     """
     span = span_of(start, end, USUAL_LISTING, now)
     plan = await get_plan(session, doctor_id, span)
     visit_type = visit_type_of(plan.doctor, None)
     taken = await _read_taken(session, computation, plan, visit_type, span, viewer, now)
-    weeks = await computation.finish(
+    weeks = (
         free_windows(plan.rules, visit_type, _find_near(plan.rules, visit_type, taken, week), week, to_instant(now))
         for week in _split(span, _WEEK)
     )
-    return merge(chain.from_iterable(weeks))[: MOST_SLOTS + 1]
+    found, until = await _compute_weeks(computation, weeks, span)
+    return Listing.of(merge(found), until)
 
 
 async def list_slots(
@@ -146,26 +162,42 @@ async def list_slots(
     in hand: it passes none, asks for a week or two, and has them computed in one go.
     """
     span = span_of(start, end, USUAL_LISTING, now)
-    plan, visit_type = await _get_plan(session, doctor_id, span, visit_type_id, moving)
-    sought = span[0], span[1] + visit_type.duration
-    taken = await _read_taken(session, computation, plan, visit_type, sought, viewer, now, moving)
-    weeks = await _finish(computation, _slots_by_week(plan.rules, visit_type, taken, span, now, moving))
-    return plan.doctor, list(chain.from_iterable(weeks))[: MOST_SLOTS + 1]
+    doctor, weeks = await _start_slots(session, computation, doctor_id, visit_type_id, span, viewer, now, moving)
+    return doctor, list(chain.from_iterable(await _finish(computation, weeks)))[: MOST_SLOTS + 1]
+
+
+async def page_slots(
+    session: Session,
+    computation: Computation,
+    doctor_id: UUID,
+    *,
+    visit_type_id: UUID | None,
+    start: datetime | None,
+    end: datetime | None,
+    viewer: UUID | None,
+    now: datetime,
+) -> tuple[DoctorRecord, Listing]:
+    """The slots of ``list_slots``, in a list that is cut as that of the free windows is."""
+    span = span_of(start, end, USUAL_LISTING, now)
+    doctor, weeks = await _start_slots(session, computation, doctor_id, visit_type_id, span, viewer, now)
+    return doctor, Listing.of(*await _compute_weeks(computation, weeks, span))
 
 
 async def goes_on_after(session: Session, computation: Computation, doctor_id: UUID, after: int, now: datetime) -> bool:
     """Whether the doctor has open time after a listing that ended at ``after``, and before any horizon.
 
-    Of hours that recur, those within a year from now count, so that whoever follows a listing comes to an end.
-    ``busy`` if that takes longer than the ``computation`` allows.
+    Of hours that recur, those within a year from now count, so that whoever follows a listing comes to an end. Within
+    that year, also true if the ``computation`` has no time to find out.
     """
     plan = await get_plan(session, doctor_id, (after, _END_OF_TIME))
     await session.release()
     horizon = find_horizon(plan.rules, visit_type_of(plan.doctor, None), to_instant(now))
     if horizon is not None and horizon <= after:
         return False
-    openings = openings_after(plan.rules, after, to_instant(now) + LONGEST_SEARCH)
-    return any(await computation.finish(_up_to_first(openings)))
+    last = to_instant(now) + LONGEST_SEARCH
+    found: list[bool] = []
+    is_finished = await computation.run(map(found.append, _up_to_first(openings_after(plan.rules, after, last))))
+    return any(found) or (not is_finished and after < last)
 
 
 async def find_next_slot(
@@ -242,6 +274,32 @@ async def _get_plan(
         # It begins when others of hers might.
         visit_type = replace(visit_type, step=plan.doctor.default_visit_minutes * MINUTE)
     return plan, visit_type
+
+
+async def _start_slots(
+    session: Session,
+    computation: Computation | None,
+    doctor_id: UUID,
+    visit_type_id: UUID | None,
+    span: Interval,
+    viewer: UUID | None,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
+) -> tuple[DoctorRecord, Iterator[list[Interval]]]:
+    """Reads what the slots inside ``span`` depend on; returns the steps that compute those of each week."""
+    plan, visit_type = await _get_plan(session, doctor_id, span, visit_type_id, moving)
+    sought = span[0], span[1] + visit_type.duration
+    taken = await _read_taken(session, computation, plan, visit_type, sought, viewer, now, moving)
+    return plan.doctor, _slots_by_week(plan.rules, visit_type, taken, span, now, moving)
+
+
+async def _compute_weeks(
+    computation: Computation, weeks: Iterable[Sequence[Interval]], span: Interval
+) -> tuple[list[Interval], int]:
+    """The times of those weeks of ``span`` that the computation has time for, at least one; and where they end."""
+    found: list[Sequence[Interval]] = []
+    await computation.run(map(found.append, weeks))
+    return list(chain.from_iterable(found)), min(span[0] + len(found) * _WEEK, span[1])
 
 
 async def _read_taken(

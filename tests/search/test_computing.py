@@ -66,16 +66,48 @@ async def test_a_list_of_doctors_has_the_same_budget(client: httpx2.AsyncClient,
 
 
 @too_little
-@pytest.mark.parametrize("path", ["availability", "slots", "next-slot"])
-async def test_times_of_one_doctor_that_take_too_long_are_busy(
-    client: httpx2.AsyncClient, join: Join, caplog: pytest.LogCaptureFixture, path: str
+@pytest.mark.parametrize("path", ["/doctors/{id}/next-slot", "/with/{id}"])
+async def test_a_next_slot_that_takes_too_long_is_busy(
+    client: httpx2.AsyncClient, full: Person, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    doctor = await open_doctor(join, "Dr A")
-    answered = await client.get(f"/doctors/{doctor.id}/{path}")
+    answered = await client.get(path.format(id=full.id))
     assert answered.status_code == 503
-    assert answered.json()["code"] == "busy"
     assert "Retry-After" in answered.headers
     assert "busy: 'the processor time of the request is spent'" in caplog.messages
+
+
+@too_little
+@pytest.mark.parametrize("path", ["availability", "slots"])
+async def test_lists_that_take_too_long_end_after_a_week_or_more(
+    client: httpx2.AsyncClient, join: Join, path: str
+) -> None:
+    doctor = await join("doctor")
+    await doctor.change(default_visit_minutes=30)
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z", "FREQ=DAILY")
+    span = {"from": "2026-12-01T08:00:00Z", "to": "2027-01-19T08:00:00Z"}
+    answered = await client.get(f"/doctors/{doctor.id}/{path}", params=span)
+    assert answered.status_code == 200
+    assert len(answered.json()) == 7
+    assert answered.headers["Searched-Until"] == "2026-12-08T08:00:00Z"
+    listed = answered.json()
+    while "next" in answered.links:
+        answered = await client.get(answered.links["next"]["url"])
+        listed += answered.json()
+    assert len({each["start_time"] for each in listed}) == len(listed) == 49
+    assert answered.headers["Searched-Until"] == "2027-01-19T08:00:00Z"
+
+
+@too_little
+@pytest.mark.parametrize("path", ["availability", "slots"])
+async def test_lists_without_an_end_are_followed_for_a_year_whatever_the_budget(
+    client: httpx2.AsyncClient, join: Join, path: str
+) -> None:
+    doctor = await join("doctor")
+    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
+    answered = await client.get(f"/doctors/{doctor.id}/{path}")
+    while "next" in answered.links:
+        answered = await client.get(answered.links["next"]["url"])
+    assert "2027-12-01" < answered.headers["Searched-Until"] < "2028"
 
 
 async def test_a_missing_turn_is_logged(

@@ -140,7 +140,7 @@ class Stage(RuleBasedStateMachine):
             viewer=viewer,
             now=self.now,
         )
-        assert stretches(found) == self.clinic.free_windows(self.doctor, span, viewer)
+        assert stretches(list(found.times)) == self.clinic.free_windows(self.doctor, span, viewer)
 
     async def _compare_lists(self, session: Session) -> None:
         person = self.actor(self._turn([*self.clinic.doctors, *self.clinic.patients]))
