@@ -5,7 +5,7 @@ Chosen by ``uvicorn --http app.edge.protocol:BoundedProtocol``, or ``UVICORN_HTT
 
 import asyncio
 import logging
-import socket
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -75,7 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=0)
         # Linux takes more only once a third of its buffer is free. A buffer that has grown to megabytes would hide for
         # a long time that a slow client reads.
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
         self._start_deadline()
         if code := self.open_connections.admit(self, self.client[0] if self.client else None):
             self._refuse(code)

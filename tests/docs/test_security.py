@@ -193,7 +193,9 @@ def test_no_dangerous_module_is_imported() -> None:
     }
     # Templates are files of ours; nothing that anybody types becomes one.
     templates = {("app/web/pages.py", name) for name in ("jinja2", *JINJA)}
-    assert found == templates
+    # The numbers of an option of accepted connections; nothing is opened with them.
+    options = {("app/edge/protocol.py", name) for name in ("socket", "socket.SO_SNDBUF", "socket.SOL_SOCKET")}
+    assert found == templates | options
 
 
 def test_nothing_is_evaluated() -> None:
