@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.scheduling import availability
-from app.scheduling.availability import Availability, Rules, away_windows, open_windows, opened, window
+from app.scheduling.availability import Availability, Rules, away_windows, open_windows, opened, openings_after, window
 from app.scheduling.intervals import DAY, HOUR, from_instant, overlaps, to_instant
 from app.scheduling.zones import wall_time
 from tests.scheduling.clocks import (
@@ -224,3 +224,17 @@ def test_rules_that_take_turns_are_not_alike() -> None:
         [span("2026-06-01T13:00Z", "2026-06-01T21:00Z")],
         [span("2026-06-08T13:00Z", "2026-06-08T21:00Z")],
     ]
+
+
+@pytest.mark.parametrize(
+    ("after", "goes_on"),
+    [
+        ("2028-06-01T12:00Z", True),  # before the window
+        ("2028-06-01T15:00Z", True),  # inside it
+        ("2028-06-01T21:00Z", False),  # at its end
+    ],
+)
+def test_a_window_goes_on_until_its_end(after: str, goes_on: bool) -> None:
+    rules = Rules(NEW_YORK, (available("2028-06-01T09:00", "2028-06-01T17:00"),))
+    begin, until = span(after, "2027-12-01T00:00Z")
+    assert any(openings_after(rules, begin, until)) is goes_on
