@@ -34,8 +34,8 @@ migrate: $(STAMP) ## Bring the database of DATABASE_URL to the newest schema
 test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-coverage: $(STAMP) ## Run the tests of scheduling, services, API, searches and pages, and demand every branch of the former two
-	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search tests/web -n auto --dist loadgroup -q --cov --cov-report=
+coverage: $(STAMP) ## Run the tests of scheduling, services, API, searches, jobs and pages, and demand every branch of the former two
+	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search tests/jobs tests/web -n auto --dist loadgroup -q --cov --cov-report=
 	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile

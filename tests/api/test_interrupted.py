@@ -14,7 +14,9 @@ from app.core.permissions import Actor, Role
 from app.db.session import Sessions
 from app.repositories import sessions as login_sessions
 from app.repositories import users
+from app.repositories.profile_changes import replace_change
 from app.services import accounts, administration, practice, privacy
+from app.services.profile_review import accept_change
 from tests.conftest import Confirm, SetClock
 from tests.people import Person, problem
 
@@ -79,6 +81,27 @@ async def test_a_change_that_waits_for_an_erasure_changes_nothing(
             await task
     async with sessions.read() as session:
         assert await session.scalar(text("SELECT count(*) FROM doctors WHERE bio IS NOT NULL")) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_review_that_waits_for_an_erasure_finds_no_change(
+    doctor: Person, sessions: Sessions, clock: SetClock
+) -> None:
+    actor, change_id = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name), uuid7()
+    async with sessions.write() as session:
+        await replace_change(session, actor.id, change_id, name="Dr Other", specialty=None, now=clock.time)
+
+    async def accept() -> None:
+        async with sessions.write() as session:
+            await accept_change(session, actor.id, change_id)
+
+    async with sessions.write() as session:
+        await privacy.erase(session, actor, clock.time, by=actor.id)
+        waiting = asyncio.create_task(accept())
+        await asyncio.sleep(A_MOMENT)
+        assert not waiting.done()
+    with pytest.raises(DomainError, match="not_found"):
+        await waiting
 
 
 async def test_an_erasure_that_waits_for_another_one_changes_nothing(

@@ -47,6 +47,14 @@ class Calendar:
         return sorted(found[-1].hours.get(day.weekday(), ())) if found else []
 
 
+def test_a_day_whose_hours_are_those_of_the_plan_after_it_is_part_of_that_plan() -> None:
+    calendar = Calendar()
+    hours = {MONDAY: [NINE_TO_FIVE], TUESDAY: [NINE_TO_FIVE]}
+    calendar.set({MONDAY: [NINE_TO_FIVE]}, TODAY, TODAY)
+    calendar.set(hours, TODAY + timedelta(days=1), None)
+    assert to_plans(calendar.kept, TODAY) == [PlannedHours(TODAY, None, whole(hours))]
+
+
 soon = st.integers(0, 40).map(lambda number: TODAY + timedelta(days=number))
 stretches = st.tuples(weeks, soon, st.none() | st.integers(0, 30))
 

@@ -32,7 +32,7 @@ ZOOMED = ViewportSize(width=640, height=400)
 """A desk at 200 %."""
 RANDOM = re.compile(
     r'[0-9a-f]{8}-[0-9a-f-]{27}|(?<=form_token" value=")[^"]+|(?<=form_key" value=")[^"]+'
-    r'|(?<=[^_]token" value=")[^"]+|(?<=token=)[\w-]+|(?<=token%3D)[\w-]+'
+    r'|(?<=content_version" value=")[^"]+|(?<=[^_]token" value=")[^"]+|(?<=token=)[\w-]+|(?<=token%3D)[\w-]+'
     r'|(?<=cursor=)[\w-]+|(?<=after=)[\w-]+|(?<=number">)[0-9a-f]{6}\b|(?<=[a-z])\d+(?=@)'
 )
 """Ids and what is made of them, and the numbers in people's addresses, which count on from test to test."""
