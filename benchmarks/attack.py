@@ -59,18 +59,9 @@ MAX_GROWTH, MAX_ROWS_A_MINUTE = 100, 3000  # megabytes; rows of the audit trail
 VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
 OPEN, YEAR, LISTING = timedelta(hours=8), 366 * DAY, 61 * DAY  # each day, of the doctor who is booked out
 KINDS = (
-    "bodies",
-    "json",
-    "trickles",
-    "passwords",
-    "headers",
-    "searches",
-    "changes",
-    "patients",
-    "next slot",
-    "slots",
+    "bodies", "json", "trickles", "passwords", "headers", "searches", "changes", "patients", "next slot", "slots",
     "bookings",
-)
+)  # fmt: skip
 LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *BOUNDS)}
 UNLIMITED = httpx2.Limits(max_connections=None)
 BIG_BODY = b"x" * 9_000_000
@@ -307,24 +298,12 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     kinds: dict[str, tuple[int, int, Sequence[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]]]] = {
         "bodies": (1, OF_EACH_KIND, [lambda client: client.post("/appointments", content=BIG_BODY)]),
         "json": (1, OF_EACH_KIND, [lambda client: register(client, DEEP_JSON)]),
-        "trickles": (
-            TRICKLES,
-            OF_EACH_KIND,
-            [lambda client: register(client, trickle())],
-        ),
-        "passwords": (
-            1,
-            OF_EACH_KIND,
-            [lambda client: log_in(client, next(names))],
-        ),
+        "trickles": (TRICKLES, OF_EACH_KIND, [lambda client: register(client, trickle())]),
+        "passwords": (1, OF_EACH_KIND, [lambda client: log_in(client, next(names))]),
         "headers": (1, OF_EACH_KIND, [lambda _: send_headers(url)]),
         "searches": (SEARCHES, 1, [lambda client: client.get("/search/slots", params={"between": "03:00-03:05"})]),
         "changes": (1, 1, changes),
-        "patients": (
-            1,
-            1,
-            [lambda client: list_patients(client, targets.doctor)],
-        ),
+        "patients": (1, 1, [lambda client: list_patients(client, targets.doctor)]),
         "next slot": (1, 1, [lambda client: client.get(f"{full_doctor}/next-slot", params={"from": targets.first})]),
         "slots": (1, 1, [partial(list_slots, f"{full_doctor}/slots", listing) for listing in listings]),
         "bookings": (1, 1, [partial(book, token, targets) for token in targets.accounts]),

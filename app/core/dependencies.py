@@ -293,9 +293,9 @@ def check_fresh(caller: Actor, now: datetime) -> None:
 def require_deciding(
     find: Callable[..., Awaitable[Actor | None]] = find_viewer,
 ) -> Callable[..., Awaitable[Actor]]:
-    """A dependency on an administrator who has logged in within the last ten minutes, and whose turn it is to decide.
+    """A dependency on an administrator who has logged in within the last ten minutes and who is about to decide.
 
-    A request that only reads does not wait for its turn.
+    Only a request that changes something takes the lock of ``begin_decision``.
     """
 
     async def authenticate_to_decide(
@@ -313,7 +313,7 @@ FreshActor = Annotated[Actor, Depends(require_fresh(*Role))]
 FreshAccountActor = Annotated[Actor, Depends(require_fresh(*Role, setting_up=True))]
 """An ``AccountActor`` who has."""
 FreshAdminActor = Annotated[Actor, Depends(require_deciding())]
-"""An ``AdminActor`` who has, and who decides something."""
+"""An ``AdminActor`` who has, for a route in which administrators decide something."""
 
 
 DEVICE = "device"

@@ -7,7 +7,7 @@ from typing import Any
 from app.core.errors import DomainError
 
 _DIGITS = 32
-"""128 bits: nobody can find two contents with the same version, not even of one's own names."""
+"""128 bits: too many to find two contents with the same version, even for those who choose the contents."""
 
 
 def content_version(content: Mapping[str, Any]) -> str:

@@ -136,7 +136,7 @@ def _unknown(bound: datetime) -> dict[str, datetime | int | UUID | None]:
 
 
 async def list_found_in_future(session: Session, now: datetime, *, limit: int) -> Sequence[UUID]:
-    """Doctors of whom something was found out by a clock that was ahead by more than ``MAX_CLOCK_DIFFERENCE``.
+    """Doctors with findings that were dated by a clock ahead by more than ``MAX_CLOCK_DIFFERENCE``.
 
     It mistook upcoming visits for past ones, and its bounds would hide them from searches.
     """

@@ -229,7 +229,7 @@ async def begin_rule_change(session: Session, doctor_id: UUID) -> None:
 
 
 async def lock_doctor(session: Session, doctor_id: UUID) -> bool:
-    """Lets nobody else change a doctor until the transaction ends; ``False`` if the account was erased, or is none."""
+    """Locks a doctor's row until the transaction ends; ``False`` if there is none, or the account was erased."""
     # Two statements, as in ``begin_rule_change``.
     locked = select(Doctor.id).where(Doctor.id == doctor_id).with_for_update(key_share=True)
     return await session.scalar(locked) is not None and not await is_erased(session, doctor_id)

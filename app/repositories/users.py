@@ -135,7 +135,7 @@ def _is_usable(now: datetime) -> ColumnElement[bool]:
 
 
 async def find_reset_recipient(session: Session, email: str, now: datetime) -> UserRecord | None:
-    """The account of this address if it may be sent a reset token: not while ``MOST_RESETS`` of them still work."""
+    """The account of this address, if it may be sent a reset token: fewer than ``MOST_RESETS`` of them still work."""
     tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
     found = _RECORD.where(
         User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MOST_RESETS
@@ -147,7 +147,7 @@ async def find_reset_recipient(session: Session, email: str, now: datetime) -> U
 async def insert_password_reset(
     session: Session, user_id: UUID | None, *, token_hash: str, expires_at: datetime
 ) -> None:
-    """Keeps a reset token; without an account it is a row that nobody can use, kept to take the same time."""
+    """Stores a reset token. Without an account the row cannot be used; it is stored to take as long."""
     await session.execute(insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at))
 
 
