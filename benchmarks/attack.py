@@ -9,7 +9,8 @@ patients in a loop; the next slot, and a year of slots, of a doctor who is booke
 patients of one address keep trying to book a doctor who has reached a limit for the day.
 Everybody has an address of her own, and rates are limited as they are by default; the attackers have noticed when it
 begins to count.
-Attackers and server share the machine, so what the attackers compute is noticed too.
+Attackers would have machines of their own, so here their process has a lower priority than the server; what they compute
+is noticed all the same.
 
 Each round under attack is compared with the quiet one before it; the table shows medians, and the highest memory. The
 claims, which the exit status follows: under attack the 99th percentile is at most three times as long, without errors,
@@ -19,6 +20,7 @@ memory grows by at most MAX_GROWTH, and the audit trail by at most MAX_ROWS_A_MI
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -105,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     kinds = options.only or KINDS
     if options.against:
+        os.nice(10)
         asyncio.run(attack(options.against, kinds, Targets(**json.loads(sys.stdin.readline()))))
         return 0
     stop_on_sigterm()

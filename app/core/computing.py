@@ -1,19 +1,18 @@
 """Sharing the processor between long computations and everything else that the process does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from math import inf
 from time import thread_time
-from weakref import WeakValueDictionary
 
 from app.core.errors import DomainError
+from app.core.turns import Turns
 
-SLICE = 0.005
+SLICE = 0.002
 """Seconds of computing after which other requests get their turn."""
 MAX_WAIT = 10.0
-"""Seconds that one computation may take altogether, with the time that it waits for its turns."""
+"""Seconds that one computation may take altogether, with the time that it waits for its turns; and that it may wait to
+begin, while others of the same client run."""
 
 
 class NoTurnError(DomainError):
@@ -23,37 +22,24 @@ class NoTurnError(DomainError):
         super().__init__("busy", reason="a computation did not get its turn in time")
 
 
-@dataclass(slots=True)
-class Processor:
-    """The turns of one process: one computation runs at a time, in slices.
+class Computation:
+    """A long computation for a client, cut into steps, with a budget of ``seconds`` of processor time.
 
-    Without turns, every computation would run a slice between two steps of an ordinary request. Clients take turns
-    first, then the computations of one client, so however many one client has, another waits for two slices at most.
+    The computations of a process take turns, a slice each: one runs at a time, and after each slice none runs for as
+    long as the slice took. Without that, a slice would run between any two steps of an ordinary request.
     """
 
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _turns_of_clients: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-
-    @asynccontextmanager
-    async def take_turn(self, client: str) -> AsyncIterator[None]:
-        """The next turn of this client."""
-        async with self._turns_of_clients.setdefault(client, asyncio.Lock()), self._turn:
-            yield
-
-
-class Computation:
-    """A long computation for a client, cut into steps, with a budget of ``seconds`` of processor time."""
-
-    def __init__(self, processor: Processor, client: str, seconds: float = inf) -> None:
-        self._processor = processor
+    def __init__(self, turns: Turns, client: str, seconds: float = inf) -> None:
+        self._turns = turns
         self._client = client
-        self._left = seconds
+        self._budget = seconds
+        self._spent = 0.0
         self._deadline = asyncio.get_running_loop().time() + MAX_WAIT
 
     @property
     def is_over(self) -> bool:
         """Whether the budget is spent."""
-        return self._left <= 0
+        return self._spent >= self._budget
 
     async def run(self, steps: Iterable[object]) -> bool:
         """Iterates over ``steps`` until the budget is spent; returns whether it reached their end.
@@ -67,10 +53,12 @@ class Computation:
         while not is_last_slice:
             is_last_slice = self.is_over
             try:
-                async with asyncio.timeout_at(self._deadline), self._processor.take_turn(self._client):
+                async with asyncio.timeout_at(self._deadline), self._turns.take(self._client):
+                    before = self._spent
                     if self._run_slice(remaining):
                         return True
-                    await asyncio.sleep(0)  # with the turn in hand, so that no other slice runs in this round
+                    # With the turn in hand, so that no other computation runs meanwhile.
+                    await asyncio.sleep(self._spent - before)
             except TimeoutError:
                 raise NoTurnError from None
         return False
@@ -85,8 +73,8 @@ class Computation:
     def _run_slice(self, remaining: Iterator[object]) -> bool:
         """Runs one step at least; returns whether the end was reached before the slice was over."""
         started = thread_time()
-        until = started + min(SLICE, self._left)
+        until = started + min(SLICE, self._budget - self._spent)
         try:
             return all(thread_time() < until for _ in remaining)
         finally:
-            self._left -= thread_time() - started
+            self._spent += thread_time() - started

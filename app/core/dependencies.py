@@ -3,8 +3,9 @@
 The one module of ``core`` that may import anything, and that only edges may import.
 """
 
+import asyncio
 from asyncio import Task
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
@@ -16,15 +17,16 @@ from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.base import SecurityBase
 
 from app.adapters.mail import Mailer
-from app.core.addresses import UNKNOWN, neighbourhood, read_address
+from app.core.addresses import UNKNOWN, read_address
 from app.core.clients import Client
 from app.core.clock import Clock
-from app.core.computing import Computation, Processor
+from app.core.computing import MAX_WAIT, Computation, NoTurnError
 from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.core.permissions import Actor, Role
 from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_token
 from app.core.settings import Settings
+from app.core.turns import ClientLocks, current_client
 from app.db.session import Session, Sessions
 from app.repositories import sessions
 from app.services.administration import begin_decision
@@ -50,7 +52,8 @@ class Resources:
     mailer: Mailer
     limits: Limits
     readiness: Readiness = field(default_factory=Readiness)
-    processor: Processor = field(default_factory=Processor)
+    searching: ClientLocks = field(default_factory=ClientLocks)
+    """For each client, so that its searches run one after another."""
 
     @property
     def patient_limits(self) -> PatientLimits:
@@ -342,13 +345,27 @@ async def get_client(request: Request) -> Client:
 RequestClient = Annotated[Client, Depends(get_client)]
 
 
-async def get_search_time(request: Request) -> Computation:
-    """The processor time that this request may spend on searching."""
+async def get_search_time(request: Request, session: DbSession) -> AsyncIterator[Computation]:
+    """The processor time that this request may spend on searching.
+
+    The searches of one client run one after another: each may keep thousands of rows. ``NoTurnError`` if this one's
+    turn does not come in time.
+    """
     resources = _resources(request)
-    return Computation(resources.processor, neighbourhood(_host(request)), resources.settings.max_search_seconds)
+    client = current_client.get()
+    await session.release()  # whoever the caller is has been read by now
+    try:
+        async with asyncio.timeout(MAX_WAIT):
+            await (lock := resources.searching.get(client)).acquire()
+    except TimeoutError:
+        raise NoTurnError from None
+    try:
+        yield Computation(resources.sessions.turns, client, resources.settings.max_search_seconds)
+    finally:
+        lock.release()
 
 
-SearchTime = Annotated[Computation, Depends(get_search_time)]
+SearchTime = Annotated[Computation, Depends(get_search_time, scope="function")]
 
 
 def _host(request: Request) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast, overload
 
 from asyncpg import InterfaceError, InternalClientError, PostgresError
@@ -15,6 +15,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.errors import DomainError
+from app.core.turns import Turns, current_client
 from app.db.driver import Driver
 from app.db.engine import DatabaseFile, is_postgresql
 from app.db.prepared import Prepared, Values
@@ -37,12 +38,13 @@ class Session:
         begin: str,
         *,
         reads: bool = False,
-        turn: asyncio.Lock | None = None,
+        turns: Turns | None = None,
         places: Places | None = None,
     ) -> None:
         self.dialect: Dialect = engine.dialect
         self.places = places
-        self._turn = turn
+        self._turns = turns
+        self._turn = AsyncExitStack()
         self._engine = engine
         self._file = file
         self._begin = begin
@@ -148,13 +150,13 @@ class Session:
 
     async def _open(self) -> Driver:
         self._file.check()
-        if self._turn:
+        if self._turns:
             async with asyncio.timeout(_get_patience(self._engine)):
-                await self._turn.acquire()
+                await self._turn.enter_async_context(self._turns.take(current_client.get()))
         try:
             self._begun = await Driver.take(self._engine)
         except BaseException:
-            self._end_turn()
+            await self._turn.aclose()
             raise
         await _control(self._begun, self._begin)
         return self._begun
@@ -167,11 +169,7 @@ class Session:
             return await _control(driver, how)
         finally:
             driver.give_back()
-            self._end_turn()
-
-    def _end_turn(self) -> None:
-        if self._turn:
-            self._turn.release()
+            await self._turn.aclose()
 
 
 def _get_patience(engine: AsyncEngine) -> float:
@@ -200,8 +198,10 @@ class Sessions:
         self.engine = engine
         self._file = DatabaseFile(engine)
         self._queues = LockQueues()
+        self.turns = Turns()
+        """For long computations and, on SQLite, writers: no slice is computed between the statements of a writer."""
         # SQLite has one writer at a time. The others would each keep a connection while they wait.
-        self._turn = None if is_postgresql(engine) else asyncio.Lock()
+        self._turns_of_writers = None if is_postgresql(engine) else self.turns
         # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
         # at the start.
         self._begin_reading, self._begin_writing = (
@@ -229,7 +229,7 @@ class Sessions:
     async def write(self, places: Places | None = None) -> AsyncIterator[Session]:
         """A transaction that is committed at the end, and rolled back if anything is raised."""
         with busy_if_away():
-            session = Session(self.engine, self._file, self._begin_writing, turn=self._turn, places=places)
+            session = Session(self.engine, self._file, self._begin_writing, turns=self._turns_of_writers, places=places)
             try:
                 yield session
                 await session.commit()

@@ -10,6 +10,7 @@ from app.core.addresses import neighbourhood
 from app.core.dependencies import Resources
 from app.core.errors import DomainError
 from app.core.security import read_access_token
+from app.core.turns import current_client
 from app.edge.limits import UNLIMITED
 from app.routers.problems import answer
 from app.web.cookies import Cookies
@@ -34,7 +35,9 @@ class InFlight:
         if scope["type"] != "http" or scope["path"].removeprefix(scope["root_path"]) in UNLIMITED:
             await self.app(scope, receive, send)
             return
-        client = self._choose_client(scope)
+        address = neighbourhood(scope["client"][0] if scope["client"] else None)
+        current_client.set(address)
+        client = self._choose_client(scope, address)
         if client is None:
             await for_whom(scope, answer(DomainError("too_many_requests", retry_after=1)))(scope, receive, send)
             return
@@ -46,9 +49,8 @@ class InFlight:
             if not self.in_flight[client]:
                 del self.in_flight[client]
 
-    def _choose_client(self, scope: Scope) -> str | UUID | None:
+    def _choose_client(self, scope: Scope, address: str) -> str | UUID | None:
         """For whom the request counts: the address, else the account; ``None`` if neither has room."""
-        address = neighbourhood(scope["client"][0] if scope["client"] else None)
         if self.in_flight[address] < self.limit:
             return address
         account = _find_account(Request(scope))

@@ -5,7 +5,7 @@ One that was found while the clock was far ahead is discarded first.
 """
 
 from app.core.clock import Clock
-from app.core.computing import Computation, Processor
+from app.core.computing import Computation
 from app.db.session import Sessions
 from app.repositories.offers import list_outdated
 from app.services.candidates import find_bounds
@@ -18,7 +18,7 @@ CLIENT = "looking"
 MOST_BATCHES = 100
 
 
-async def look_once(sessions: Sessions, processor: Processor, clock: Clock) -> None:
+async def look_once(sessions: Sessions, clock: Clock) -> None:
     """Looks at all of them, batch by batch; of very many the rest is left to the next time."""
     for _ in range(MOST_BATCHES):
         if not await discard_findings_from_future(sessions, clock(), limit=BATCH):
@@ -27,7 +27,7 @@ async def look_once(sessions: Sessions, processor: Processor, clock: Clock) -> N
         now = clock()
         async with sessions.read() as session:
             outdated = await list_outdated(session, now, limit=BATCH)
-            findings = await find_bounds(session, Computation(processor, CLIENT), outdated, now)
+            findings = await find_bounds(session, Computation(sessions.turns, CLIENT), outdated, now)
         # Where nothing can be kept, the same ones would come again and again.
         if not findings or not await keep_findings(sessions, findings) or len(outdated) < BATCH:
             break

@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.core import time_zones
-from app.core.computing import Processor
 from app.core.time_zones import find_zone
 from app.db.session import Sessions
 from app.jobs import looking
@@ -121,7 +120,7 @@ async def test_the_doctor_chooses_another_and_is_found_again(
 ) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T18:00:00Z")
     await lose_zone(sessions, doctor)
-    await look_once(sessions, Processor(), clock)
+    await look_once(sessions, clock)
     assert (await client.get("/search/slots")).json() == []
     await forms.sign_in(doctor)
     assert (await client.get("/practice/day")).status_code == 409
@@ -152,7 +151,7 @@ async def test_the_job_does_not_look_again_and_again(
     monkeypatch.setattr(looking, "BATCH", 2)
     doctors = [await join("doctor", name=f"Dr {name}") for name in "ABC"]
     await lose_zone(sessions, *doctors)
-    await look_once(sessions, Processor(), clock)
+    await look_once(sessions, clock)
     async with sessions.read() as session:
         assert await list_outdated(session, clock.time + timedelta(days=3650), limit=10) == []
 
@@ -171,5 +170,5 @@ async def test_where_nothing_can_be_kept_the_job_stops(
     monkeypatch.setattr(looking, "keep_findings", keep_nothing)
     for name in "ABC":
         await join("doctor", name=f"Dr {name}")
-    await look_once(sessions, Processor(), clock)
+    await look_once(sessions, clock)
     assert tries == 1

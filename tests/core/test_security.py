@@ -1,6 +1,9 @@
 import asyncio
 import base64
 import json
+import os
+import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
@@ -201,6 +204,14 @@ async def passwords() -> AsyncIterator[Passwords]:
     passwords = Passwords(Settings(_env_file=None, password_workers=2, password_queue=3))
     yield passwords
     passwords.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
+async def test_hashing_has_a_lower_priority_than_the_rest(passwords: Passwords) -> None:
+    await passwords.hash("correct horse")
+    [thread] = [thread for thread in threading.enumerate() if thread.name.startswith("passwords") and thread.native_id]
+    assert thread.native_id
+    assert os.getpriority(os.PRIO_PROCESS, thread.native_id) > os.getpriority(os.PRIO_PROCESS, 0)
 
 
 async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) -> None:

@@ -13,8 +13,11 @@ from sqlalchemy import Insert, event, insert, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.computing import Computation
 from app.core.dependencies import Resources
 from app.core.errors import DomainError
+from app.core.turns import current_client
+from app.db.engine import is_postgresql
 from app.db.session import Session, Sessions
 from app.models import PasswordReset
 from tests.databases import connected
@@ -48,6 +51,35 @@ async def test_a_write_that_raises_leaves_nothing(sessions: Sessions) -> None:
     with pytest.raises(LookupError):
         await write_and_fail()
     assert await count(sessions) == 0
+
+
+async def test_writers_take_turns_by_client(sessions: Sessions) -> None:
+    """On SQLite one writes at a time: whoever sends many writes delays somebody else by one of them."""
+    order: list[str] = []
+
+    async def write(client: str) -> None:
+        current_client.set(client)
+        async with sessions.write() as session:
+            await session.execute(add(str(uuid4())))
+            order.append(client)
+
+    async with asyncio.TaskGroup() as group:
+        for client in (*["busy"] * 9, "other"):
+            group.create_task(write(client))
+            await asyncio.sleep(0)
+    assert len(order) == 10
+    if not is_postgresql(sessions.engine):
+        assert order.index("other") <= 2
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_nothing_is_computed_between_the_statements_of_a_writer_on_sqlite(sessions: Sessions) -> None:
+    async with sessions.write() as session:
+        await session.execute(add())
+        computing = asyncio.create_task(Computation(sessions.turns, "a client").run(range(1)))
+        await session.execute(add("y"))
+        assert not computing.done()
+    assert await computing
 
 
 async def test_a_session_that_asks_nothing_holds_nothing(impatient: AsyncEngine) -> None:

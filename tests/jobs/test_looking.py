@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.core import computing
-from app.core.computing import Processor
 from app.core.errors import DomainError
+from app.core.turns import Turns
 from app.db.session import Sessions
 from app.jobs.looking import look_once
 from app.repositories.offers import list_outdated
@@ -17,28 +17,30 @@ from tests.conftest import Join, SetClock
 from tests.search.asking import open_doctor
 
 
-class BusyProcessor(Processor):
+class BusyTurns(Turns):
     """Gives a few turns, and then no more."""
 
-    turns = 0
+    left = 0
 
     @asynccontextmanager
-    async def take_turn(self, client: str) -> AsyncIterator[None]:
-        if not self.turns:
+    async def take(self, client: str) -> AsyncIterator[None]:
+        if not self.left:
             await asyncio.Event().wait()
-        self.turns -= 1
-        async with super().take_turn(client):
+        self.left -= 1
+        async with super().take(client):
             yield
 
 
 @pytest.fixture
-async def processor(join: Join, monkeypatch: pytest.MonkeyPatch) -> BusyProcessor:
+async def turns(sessions: Sessions, join: Join, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
     """Has a step in each turn, and the offers of three doctors to look at."""
     for name in ("Dr A", "Dr B", "Dr C"):
         await open_doctor(join, name)
     monkeypatch.setattr(computing, "SLICE", 0)
     monkeypatch.setattr(computing, "MAX_WAIT", 0.5)
-    return BusyProcessor()
+    turns = BusyTurns()
+    monkeypatch.setattr(sessions, "turns", turns)
+    return turns
 
 
 async def count_outdated(sessions: Sessions, clock: SetClock) -> int:
@@ -47,24 +49,26 @@ async def count_outdated(sessions: Sessions, clock: SetClock) -> int:
 
 
 async def test_what_was_found_before_the_turns_ran_out_is_kept(
-    sessions: Sessions, processor: BusyProcessor, clock: SetClock
+    sessions: Sessions, turns: BusyTurns, clock: SetClock
 ) -> None:
     for left in (2, 1, 0):
-        processor.turns = 1
-        await look_once(sessions, processor, clock)
+        turns.left = 1
+        await look_once(sessions, clock)
         assert await count_outdated(sessions, clock) == left
 
 
-async def test_a_job_without_a_turn_fails(sessions: Sessions, processor: BusyProcessor, clock: SetClock) -> None:
+@pytest.mark.usefixtures("turns")
+async def test_a_job_without_a_turn_fails(sessions: Sessions, clock: SetClock) -> None:
     with pytest.raises(DomainError, match="busy"):
-        await look_once(sessions, processor, clock)
+        await look_once(sessions, clock)
     assert await count_outdated(sessions, clock) == 3
 
 
+@pytest.mark.usefixtures("turns")
 async def test_a_job_without_a_turn_keeps_what_needs_no_computing(
-    sessions: Sessions, processor: BusyProcessor, clock: SetClock, join: Join
+    sessions: Sessions, clock: SetClock, join: Join
 ) -> None:
     lost = await join("doctor")
     await lose_zone(sessions, lost)
-    await look_once(sessions, processor, clock)
+    await look_once(sessions, clock)
     assert await count_outdated(sessions, clock) == 3

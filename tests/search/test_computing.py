@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.core import computing
+from app.core import computing, dependencies
 from app.core.settings import Settings
 from app.scheduling import decisions
 from app.services import candidates, offers
@@ -119,10 +119,36 @@ async def test_a_missing_turn_is_logged(
 ) -> None:
     doctor = await open_doctor(join, "Dr A")
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
-    async with app.state.resources.processor.take_turn("another client"):
+    async with app.state.resources.sessions.turns.take("another client"):
         answered = await client.get(f"/doctors/{doctor.id}/slots")
     assert answered.status_code == 503
     assert "busy: 'a computation did not get its turn in time'" in caplog.messages
+
+
+async def test_the_searches_of_one_client_run_one_after_another(
+    app: FastAPI, client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor = await open_doctor(join, "Dr A")
+    resources = app.state.resources
+    monkeypatch.setattr(dependencies, "MAX_WAIT", 0.05)
+    async with resources.searching.get("127.0.0.1"):
+        asked = [client.get(path) for path in ("/search/slots", f"/doctors/{doctor.id}/slots", "/doctors", "/")]
+        answers = await asyncio.gather(*asked)
+        assert [answer.status_code for answer in answers] == [503] * 4
+        assert resources.sessions.engine.sync_engine.pool.checkedout() == 0
+        assert (await client.get("/auth/me")).status_code == 401
+    assert (await client.get("/search/slots")).status_code == 200
+
+
+async def test_no_connection_is_held_while_a_search_waits_for_another(app: FastAPI, join: Join) -> None:
+    patient = await join("patient")
+    resources = app.state.resources
+    async with resources.searching.get("127.0.0.1"):
+        searching = asyncio.create_task(patient.get("/search/slots"))
+        await asyncio.sleep(0.2)
+        assert not searching.done()
+        assert resources.sessions.engine.sync_engine.pool.checkedout() == 0
+    assert (await searching).status_code == 200
 
 
 @too_little

@@ -7,7 +7,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app.core.computing import Computation, Processor
+from app.core.computing import Computation
+from app.core.turns import Turns
 from app.db.session import Sessions
 from app.jobs.looking import look_once
 from app.repositories.offers import Criteria
@@ -58,7 +59,7 @@ async def test_the_statements_of_a_search_are_planned_once(sessions: Sessions) -
         for _ in range(3):
             found = await search.search_slots(
                 session,
-                Computation(Processor(), "a test"),
+                Computation(Turns(), "a test"),
                 Criteria(),
                 wish=None,
                 start=None,
@@ -219,9 +220,9 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     for number in range(3):
         await open_doctor(join, f"Dr {number}")
     clock.advance(minutes=75)
-    await look_once(resources.sessions, resources.processor, clock)
+    await look_once(resources.sessions, clock)
     counted()
-    await look_once(resources.sessions, resources.processor, clock)
+    await look_once(resources.sessions, clock)
     assert counted() == 2, "nothing is left to be discarded or to be looked at"
     await find(client, limit="2")
     assert counted() == planned + 3, "nothing is left to be found out"

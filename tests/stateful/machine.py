@@ -9,8 +9,9 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from app.core.computing import Computation, Processor
+from app.core.computing import Computation
 from app.core.permissions import Role
+from app.core.turns import Turns
 from app.db.session import Session
 from app.scheduling.recurrence import read_recurrence
 from app.scheduling.status import Action
@@ -325,7 +326,7 @@ class Practice(Stage):
         found = self.world.read(
             lambda session: offers.find_next_slot(
                 session,
-                Computation(Processor(), "a test"),
+                Computation(Turns(), "a test"),
                 doctor.id,
                 visit_type_id=kind.id,
                 start=None,

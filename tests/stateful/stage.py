@@ -14,9 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
-from app.core.computing import Computation, Processor
+from app.core.computing import Computation
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.core.turns import Turns
 from app.db.session import Session
 from app.models import Appointment
 from app.repositories import appointments, doctors, users
@@ -133,7 +134,7 @@ class Stage(RuleBasedStateMachine):
         viewer, span = self._viewer(), self._span()
         found = await offers.list_free_windows(
             session,
-            Computation(Processor(), "a test"),
+            Computation(Turns(), "a test"),
             self.doctor.id,
             start=span[0],
             end=span[1],
