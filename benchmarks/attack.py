@@ -7,10 +7,9 @@ nested as deeply as 64 KB allow, bodies that come a byte a second, 30 MB of head
 searches come from one address at once; 40 accounts of one address keep changing their passwords; a doctor lists 100
 patients in a loop; the next slot, and a year of slots, of a doctor who is booked out are asked for in a loop; and 40
 patients of one address keep trying to book a doctor who has reached a limit for the day.
-Everybody has an address of her own, and rates are limited as they are by default; the attackers have noticed when it
-begins to count.
-Attackers would have machines of their own, so here their process has a lower priority than the server; what they compute
-is noticed all the same.
+Everybody has an address of their own, and rates are limited as they are by default; the attackers have noticed when it
+begins to count. Attackers would have machines of their own, too, so here their process has a lower priority than the
+server; what they compute is noticed all the same.
 
 Each round under attack is compared with the quiet one before it; the table shows medians, and the highest memory. The
 claims, which the exit status follows: under attack the 99th percentile is at most three times as long, without errors,
