@@ -1,7 +1,8 @@
 """Sharing the processor between long computations and everything else that the process does."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from math import inf
 from time import thread_time
 
@@ -10,9 +11,10 @@ from app.core.turns import Turns
 
 SLICE = 0.002
 """Seconds of computing after which other requests get their turn."""
+MAX_WAIT_FOR_WRITERS = 0.01
+"""Seconds that a slice may wait for writers; then it runs all the same, so that they cannot keep it off."""
 MAX_WAIT = 10.0
-"""Seconds that one computation may take altogether, with the time that it waits for its turns; and that it may wait to
-begin, while others of the same client run."""
+"""Seconds that one computation may take altogether, with the time that it waits for its turns."""
 
 
 class NoTurnError(DomainError):
@@ -25,12 +27,25 @@ class NoTurnError(DomainError):
 class Computation:
     """A long computation for a client, cut into steps, with a budget of ``seconds`` of processor time.
 
-    The computations of a process take turns, a slice each: one runs at a time, and after each slice none runs for as
-    long as the slice took. Without that, a slice would run between any two steps of an ordinary request.
+    The computations of a process take ``turns``, a slice each: one runs at a time, and after each slice none runs for
+    as long as the slice took. Without that, a slice would run between any two steps of an ordinary request. Where there
+    are ``writers``, a slice takes its turn among them, too, so that it does not prolong a transaction that others wait
+    for. Where there are ``places``, it begins when it has one of them, and keeps it until it is closed.
     """
 
-    def __init__(self, turns: Turns, client: str, seconds: float = inf) -> None:
+    def __init__(
+        self,
+        turns: Turns,
+        client: str,
+        seconds: float = inf,
+        *,
+        places: asyncio.Semaphore | None = None,
+        writers: Turns | None = None,
+    ) -> None:
         self._turns = turns
+        self._places = places
+        self._has_place = False
+        self._writers = writers
         self._client = client
         self._budget = seconds
         self._spent = 0.0
@@ -48,6 +63,7 @@ class Computation:
         for. One more step begins when the budget is spent, because only that tells whether any is left. ``NoTurnError``
         if its turn does not come in time. Hold no connection meanwhile.
         """
+        await self._begin()
         remaining = iter(steps)
         is_last_slice = False
         while not is_last_slice:
@@ -55,10 +71,12 @@ class Computation:
             try:
                 async with asyncio.timeout_at(self._deadline), self._turns.take(self._client):
                     before = self._spent
-                    if self._run_slice(remaining):
-                        return True
-                    # With the turn in hand, so that no other computation runs meanwhile.
-                    await asyncio.sleep(self._spent - before)
+                    async with self._between_writes():
+                        if self._run_slice(remaining):
+                            return True
+                    if not is_last_slice:
+                        # With the turn in hand, so that no other computation runs meanwhile.
+                        await asyncio.sleep(self._spent - before)
             except TimeoutError:
                 raise NoTurnError from None
         return False
@@ -69,6 +87,29 @@ class Computation:
         if not await self.run(map(items.append, steps)):
             raise DomainError("busy", reason="the processor time of the request is spent")
         return items
+
+    def close(self) -> None:
+        """Gives the place back."""
+        if self._places and self._has_place:
+            self._places.release()
+
+    async def _begin(self) -> None:
+        if self._places and not self._has_place:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise NoTurnError from None
+            self._has_place = True
+
+    @asynccontextmanager
+    async def _between_writes(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if self._writers:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(MAX_WAIT_FOR_WRITERS):
+                        await stack.enter_async_context(self._writers.take("computations"))
+            yield
 
     def _run_slice(self, remaining: Iterator[object]) -> bool:
         """Runs one step at least; returns whether the end was reached before the slice was over."""

@@ -3,7 +3,6 @@
 The one module of ``core`` that may import anything, and that only edges may import.
 """
 
-import asyncio
 from asyncio import Task
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,13 +19,13 @@ from app.adapters.mail import Mailer
 from app.core.addresses import UNKNOWN, read_address
 from app.core.clients import Client
 from app.core.clock import Clock
-from app.core.computing import MAX_WAIT, Computation, NoTurnError
+from app.core.computing import Computation
 from app.core.errors import DomainError
 from app.core.limits import Limits
 from app.core.permissions import Actor, Role
 from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_token
 from app.core.settings import Settings
-from app.core.turns import ClientLocks, current_client
+from app.core.turns import ClientPlaces, current_client
 from app.db.session import Session, Sessions
 from app.repositories import sessions
 from app.services.administration import begin_decision
@@ -41,6 +40,10 @@ class Readiness:
     good_until: float = -inf
 
 
+SEARCHES_AT_ONCE = 4
+"""Searches of one client that compute at the same time: each may keep thousands of rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What one running application owns; made at its start, on ``app.state.resources``."""
@@ -52,8 +55,8 @@ class Resources:
     mailer: Mailer
     limits: Limits
     readiness: Readiness = field(default_factory=Readiness)
-    searching: ClientLocks = field(default_factory=ClientLocks)
-    """For each client, so that its searches run one after another."""
+    searching: ClientPlaces = field(default_factory=lambda: ClientPlaces(SEARCHES_AT_ONCE))
+    """For the searches of each client."""
 
     @property
     def patient_limits(self) -> PatientLimits:
@@ -345,24 +348,21 @@ async def get_client(request: Request) -> Client:
 RequestClient = Annotated[Client, Depends(get_client)]
 
 
-async def get_search_time(request: Request, session: DbSession) -> AsyncIterator[Computation]:
-    """The processor time that this request may spend on searching.
-
-    The searches of one client run one after another: each may keep thousands of rows. ``NoTurnError`` if this one's
-    turn does not come in time.
-    """
+async def get_search_time(request: Request) -> AsyncIterator[Computation]:
+    """The processor time that this request may spend on searching."""
     resources = _resources(request)
-    client = current_client.get()
-    await session.release()  # whoever the caller is has been read by now
+    sessions, client = resources.sessions, current_client.get()
+    computation = Computation(
+        sessions.turns,
+        client,
+        resources.settings.max_search_seconds,
+        places=resources.searching.get(client),
+        writers=sessions.writers,
+    )
     try:
-        async with asyncio.timeout(MAX_WAIT):
-            await (lock := resources.searching.get(client)).acquire()
-    except TimeoutError:
-        raise NoTurnError from None
-    try:
-        yield Computation(resources.sessions.turns, client, resources.settings.max_search_seconds)
+        yield computation
     finally:
-        lock.release()
+        computation.close()
 
 
 SearchTime = Annotated[Computation, Depends(get_search_time, scope="function")]

@@ -68,7 +68,7 @@ _COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 def _lower_priority() -> None:
     # Linux has a nice value for each thread; elsewhere this would slow down the whole process.
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+        os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19))
 
 
 class Passwords:

@@ -10,15 +10,16 @@ current_client: ContextVar[str] = ContextVar("current_client", default="")
 """The network that the current request comes from (see ``neighbourhood``); empty outside of requests."""
 
 
-class ClientLocks:
-    """A lock for each client. One that nobody uses takes no memory."""
+class ClientPlaces:
+    """A semaphore for each client, of ``count`` places. One that nobody uses takes no memory."""
 
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    def get(self, client: str) -> asyncio.Lock:
-        """The client's lock; its requests get it in the order in which they ask for it."""
-        return self._locks.setdefault(client, asyncio.Lock())
+    def get(self, client: str) -> asyncio.Semaphore:
+        """The client's places; its requests get them in the order in which they ask for one."""
+        return self._places.setdefault(client, asyncio.Semaphore(self._count))
 
 
 class Turns:
@@ -29,7 +30,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._clients = ClientLocks()
+        self._clients = ClientPlaces(1)
 
     @asynccontextmanager
     async def take(self, client: str) -> AsyncIterator[None]:

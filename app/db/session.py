@@ -199,9 +199,10 @@ class Sessions:
         self._file = DatabaseFile(engine)
         self._queues = LockQueues()
         self.turns = Turns()
-        """For long computations and, on SQLite, writers: no slice is computed between the statements of a writer."""
+        """The turns of long computations."""
         # SQLite has one writer at a time. The others would each keep a connection while they wait.
-        self._turns_of_writers = None if is_postgresql(engine) else self.turns
+        self.writers = None if is_postgresql(engine) else Turns()
+        """The turns of writers on SQLite."""
         # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
         # at the start.
         self._begin_reading, self._begin_writing = (
@@ -229,7 +230,7 @@ class Sessions:
     async def write(self, places: Places | None = None) -> AsyncIterator[Session]:
         """A transaction that is committed at the end, and rolled back if anything is raised."""
         with busy_if_away():
-            session = Session(self.engine, self._file, self._begin_writing, turns=self._turns_of_writers, places=places)
+            session = Session(self.engine, self._file, self._begin_writing, turns=self.writers, places=places)
             try:
                 yield session
                 await session.commit()

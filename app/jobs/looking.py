@@ -27,7 +27,8 @@ async def look_once(sessions: Sessions, clock: Clock) -> None:
         now = clock()
         async with sessions.read() as session:
             outdated = await list_outdated(session, now, limit=BATCH)
-            findings = await find_bounds(session, Computation(sessions.turns, CLIENT), outdated, now)
+            computation = Computation(sessions.turns, CLIENT, writers=sessions.writers)
+            findings = await find_bounds(session, computation, outdated, now)
         # Where nothing can be kept, the same ones would come again and again.
         if not findings or not await keep_findings(sessions, findings) or len(outdated) < BATCH:
             break

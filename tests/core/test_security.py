@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -212,6 +213,20 @@ async def test_hashing_has_a_lower_priority_than_the_rest(passwords: Passwords) 
     [thread] = [thread for thread in threading.enumerate() if thread.name.startswith("passwords") and thread.native_id]
     assert thread.native_id
     assert os.getpriority(os.PRIO_PROCESS, thread.native_id) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_a_process_of_the_lowest_priority_hashes_all_the_same() -> None:
+    program = """
+import asyncio, os
+from app.core.security import Passwords
+from app.core.settings import Settings
+os.nice(19)
+passwords = Passwords(Settings(_env_file=None, password_memory_kib=8, password_passes=1))
+print(asyncio.run(passwords.hash("correct horse")))
+passwords.close()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.startswith("$argon2id$")
 
 
 async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import thread_time
 from uuid import UUID, uuid4
 
 import httpx2
@@ -13,6 +14,7 @@ from sqlalchemy import Insert, event, insert, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core import computing
 from app.core.computing import Computation
 from app.core.dependencies import Resources
 from app.core.errors import DomainError
@@ -73,13 +75,35 @@ async def test_writers_take_turns_by_client(sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_nothing_is_computed_between_the_statements_of_a_writer_on_sqlite(sessions: Sessions) -> None:
+async def test_computing_waits_for_a_writer_on_sqlite_but_not_for_long(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 60)
     async with sessions.write() as session:
         await session.execute(add())
-        computing = asyncio.create_task(Computation(sessions.turns, "a client").run(range(1)))
+        task = asyncio.create_task(Computation(sessions.turns, "", writers=sessions.writers).run(range(1)))
         await session.execute(add("y"))
-        assert not computing.done()
-    assert await computing
+        assert not task.done()
+    assert await task
+    monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 0.01)
+    async with sessions.write() as session:
+        await session.execute(add("z"))
+        assert await Computation(sessions.turns, "", writers=sessions.writers).run(range(1))
+
+
+async def test_writers_do_not_wait_for_a_computation_that_rests(sessions: Sessions) -> None:
+    def step(number: int) -> None:
+        if number == 0:
+            ends = thread_time() + 0.5
+            while thread_time() < ends:
+                pass
+
+    task = asyncio.create_task(Computation(sessions.turns, "", writers=sessions.writers).run(map(step, range(2))))
+    await asyncio.sleep(0)
+    async with sessions.write() as session:
+        await session.execute(add())
+    assert not task.done()
+    assert await task
 
 
 async def test_a_session_that_asks_nothing_holds_nothing(impatient: AsyncEngine) -> None:

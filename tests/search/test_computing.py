@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -125,30 +126,47 @@ async def test_a_missing_turn_is_logged(
     assert "busy: 'a computation did not get its turn in time'" in caplog.messages
 
 
-async def test_the_searches_of_one_client_run_one_after_another(
-    app: FastAPI, client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+async def crowded(app: FastAPI) -> FastAPI:
+    """As many searches of the client compute as may do so at the same time."""
+    places = app.state.resources.searching.get("127.0.0.1")
+    app.state.places_in_use = places  # or they would be forgotten
+    for _ in range(dependencies.SEARCHES_AT_ONCE):
+        await places.acquire()
+    return app
+
+
+async def test_a_search_waits_for_others_of_its_client_without_a_connection(
+    crowded: FastAPI, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await open_doctor(join, "Dr A")
+    resources, patient = crowded.state.resources, await join("patient")
+    searching = asyncio.create_task(patient.get("/search/slots"))
+    await asyncio.sleep(0.3)
+    assert not searching.done()
+    assert resources.sessions.engine.sync_engine.pool.checkedout() == 0
+    resources.searching.get("127.0.0.1").release()
+    assert len((await searching).json()) > 1
+    monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
+    assert (await patient.get("/search/slots")).status_code == 200, "the place was given back"
+
+
+@pytest.mark.usefixtures("crowded")
+async def test_a_search_that_waits_too_long_for_others_of_its_client_is_busy(
+    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doctor = await open_doctor(join, "Dr A")
-    resources = app.state.resources
-    monkeypatch.setattr(dependencies, "MAX_WAIT", 0.05)
-    async with resources.searching.get("127.0.0.1"):
-        asked = [client.get(path) for path in ("/search/slots", f"/doctors/{doctor.id}/slots", "/doctors", "/")]
-        answers = await asyncio.gather(*asked)
-        assert [answer.status_code for answer in answers] == [503] * 4
-        assert resources.sessions.engine.sync_engine.pool.checkedout() == 0
-        assert (await client.get("/auth/me")).status_code == 401
-    assert (await client.get("/search/slots")).status_code == 200
+    monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
+    for path in ("/search/slots", f"/doctors/{doctor.id}/slots", "/"):
+        assert (await client.get(path)).status_code == 503
 
 
-async def test_no_connection_is_held_while_a_search_waits_for_another(app: FastAPI, join: Join) -> None:
-    patient = await join("patient")
-    resources = app.state.resources
-    async with resources.searching.get("127.0.0.1"):
-        searching = asyncio.create_task(patient.get("/search/slots"))
-        await asyncio.sleep(0.2)
-        assert not searching.done()
-        assert resources.sessions.engine.sync_engine.pool.checkedout() == 0
-    assert (await searching).status_code == 200
+@pytest.mark.usefixtures("crowded")
+async def test_what_is_refused_does_not_wait_for_searches(client: httpx2.AsyncClient) -> None:
+    async with asyncio.timeout(5):
+        assert (await client.get("/search/slots", params={"limit": "many"})).status_code == 422
+        assert (await client.get("/search/slots", headers={"Authorization": "Bearer x"})).status_code == 401
+        assert (await client.get(f"/doctors/{uuid4()}/slots")).status_code == 404
 
 
 @too_little
