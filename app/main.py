@@ -130,7 +130,7 @@ def create_app(
                 ),
                 repeating(
                     "looking",
-                    partial(looking.look_once, resources.sessions, clock),
+                    partial(looking.look_once, resources.sessions, resources.processor, clock),
                     seconds=looking.SECONDS,
                 ),
                 repeating(

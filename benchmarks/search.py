@@ -211,7 +211,7 @@ async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
         async with resources.sessions.read() as session:
             if not await list_outdated(session, NOW, limit=1):
                 break
-        await look_once(resources.sessions, lambda: NOW)
+        await look_once(resources.sessions, resources.processor, lambda: NOW)
     if is_postgresql(resources.sessions.engine):
         await clean_up(make_url(url))
     return town

@@ -25,7 +25,7 @@ from app.core.limits import Limits
 from app.core.permissions import Actor, Role
 from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_token
 from app.core.settings import Settings
-from app.core.turns import ClientPlaces, current_client
+from app.core.turns import ClientPlaces, Turns, current_client
 from app.db.session import Session, Sessions
 from app.repositories import sessions
 from app.services.administration import begin_decision
@@ -55,6 +55,8 @@ class Resources:
     mailer: Mailer
     limits: Limits
     readiness: Readiness = field(default_factory=Readiness)
+    processor: Turns = field(default_factory=Turns)
+    """The turns of long computations."""
     searching: ClientPlaces = field(default_factory=lambda: ClientPlaces(SEARCHES_AT_ONCE))
     """For the searches of each client."""
 
@@ -299,7 +301,7 @@ def check_fresh(caller: Actor, now: datetime) -> None:
 def require_deciding(
     find: Callable[..., Awaitable[Actor | None]] = find_viewer,
 ) -> Callable[..., Awaitable[Actor]]:
-    """A dependency on an administrator who has logged in within the last ten minutes and who is about to decide.
+    """A dependency on an administrator with a log-in within the last ten minutes, for routes that decide something.
 
     Only a request that changes something takes the lock of ``begin_decision``.
     """
@@ -319,7 +321,7 @@ FreshActor = Annotated[Actor, Depends(require_fresh(*Role))]
 FreshAccountActor = Annotated[Actor, Depends(require_fresh(*Role, setting_up=True))]
 """An ``AccountActor`` who has."""
 FreshAdminActor = Annotated[Actor, Depends(require_deciding())]
-"""An ``AdminActor`` who has, for a route in which administrators decide something."""
+"""An ``AdminActor`` with a recent log-in, for routes that decide something."""
 
 
 DEVICE = "device"
@@ -351,13 +353,13 @@ RequestClient = Annotated[Client, Depends(get_client)]
 async def get_search_time(request: Request) -> AsyncIterator[Computation]:
     """The processor time that this request may spend on searching."""
     resources = _resources(request)
-    sessions, client = resources.sessions, current_client.get()
+    client = current_client.get()
     computation = Computation(
-        sessions.turns,
+        resources.processor,
         client,
         resources.settings.max_search_seconds,
         places=resources.searching.get(client),
-        writers=sessions.writers,
+        writers=resources.sessions.writers,
     )
     try:
         yield computation

@@ -11,7 +11,7 @@ current_client: ContextVar[str] = ContextVar("current_client", default="")
 
 
 class ClientPlaces:
-    """A semaphore for each client, of ``count`` places. One that nobody uses takes no memory."""
+    """A semaphore for each client, with ``count`` places. Unused ones are freed."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -198,8 +198,6 @@ class Sessions:
         self.engine = engine
         self._file = DatabaseFile(engine)
         self._queues = LockQueues()
-        self.turns = Turns()
-        """The turns of long computations."""
         # SQLite has one writer at a time. The others would each keep a connection while they wait.
         self.writers = None if is_postgresql(engine) else Turns()
         """The turns of writers on SQLite."""

@@ -135,7 +135,7 @@ def _is_usable(now: datetime) -> ColumnElement[bool]:
 
 
 async def find_reset_recipient(session: Session, email: str, now: datetime) -> UserRecord | None:
-    """The account of this address, if it may be sent a reset token: fewer than ``MOST_RESETS`` of them still work."""
+    """The account of this address, unless ``MOST_RESETS`` valid reset tokens were sent to it already."""
     tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
     found = _RECORD.where(
         User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MOST_RESETS

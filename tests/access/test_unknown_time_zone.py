@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.core import time_zones
 from app.core.time_zones import find_zone
+from app.core.turns import Turns
 from app.db.session import Sessions
 from app.jobs import looking
 from app.jobs.looking import look_once
@@ -120,7 +121,7 @@ async def test_the_doctor_chooses_another_and_is_found_again(
 ) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T18:00:00Z")
     await lose_zone(sessions, doctor)
-    await look_once(sessions, clock)
+    await look_once(sessions, Turns(), clock)
     assert (await client.get("/search/slots")).json() == []
     await forms.sign_in(doctor)
     assert (await client.get("/practice/day")).status_code == 409
@@ -151,7 +152,7 @@ async def test_the_job_does_not_look_again_and_again(
     monkeypatch.setattr(looking, "BATCH", 2)
     doctors = [await join("doctor", name=f"Dr {name}") for name in "ABC"]
     await lose_zone(sessions, *doctors)
-    await look_once(sessions, clock)
+    await look_once(sessions, Turns(), clock)
     async with sessions.read() as session:
         assert await list_outdated(session, clock.time + timedelta(days=3650), limit=10) == []
 
@@ -170,5 +171,5 @@ async def test_where_nothing_can_be_kept_the_job_stops(
     monkeypatch.setattr(looking, "keep_findings", keep_nothing)
     for name in "ABC":
         await join("doctor", name=f"Dr {name}")
-    await look_once(sessions, clock)
+    await look_once(sessions, Turns(), clock)
     assert tries == 1

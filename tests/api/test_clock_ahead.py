@@ -274,7 +274,7 @@ async def test_a_search_finds_what_it_took_for_past(
     assert await find(client, limit="2") == []
     clock.time -= timedelta(days=14)
     resources = app.state.resources
-    await looking.look_once(resources.sessions, clock)
+    await looking.look_once(resources.sessions, resources.processor, clock)
     assert await find(client, limit="2") == found
 
 
@@ -287,7 +287,7 @@ async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
     resources = app.state.resources
     for difference, is_kept in ((MAX_CLOCK_DIFFERENCE, True), (MAX_CLOCK_DIFFERENCE + timedelta(seconds=1), False)):
         clock.time = ahead - difference
-        await looking.look_once(resources.sessions, clock)
+        await looking.look_once(resources.sessions, resources.processor, clock)
         async with resources.sessions.read() as session:
             found_at = await session.scalar(select(Offer.found_at).where(Offer.language == ANY_LANGUAGE))
         assert (found_at == ahead) is is_kept
@@ -305,5 +305,5 @@ async def test_many_findings_of_the_future_are_discarded_little_by_little(
     clock.time -= timedelta(days=14)
     resources = app.state.resources
     for number in (1, 2):
-        await looking.look_once(resources.sessions, clock)
+        await looking.look_once(resources.sessions, resources.processor, clock)
         assert len(await names(client, from_=MORNING[0], to=MORNING[1])) == number

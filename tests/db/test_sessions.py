@@ -18,7 +18,7 @@ from app.core import computing
 from app.core.computing import Computation
 from app.core.dependencies import Resources
 from app.core.errors import DomainError
-from app.core.turns import current_client
+from app.core.turns import Turns, current_client
 from app.db.engine import is_postgresql
 from app.db.session import Session, Sessions
 from app.models import PasswordReset
@@ -81,14 +81,14 @@ async def test_computing_waits_for_a_writer_on_sqlite_but_not_for_long(
     monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 60)
     async with sessions.write() as session:
         await session.execute(add())
-        task = asyncio.create_task(Computation(sessions.turns, "", writers=sessions.writers).run(range(1)))
+        task = asyncio.create_task(Computation(Turns(), "", writers=sessions.writers).run(range(1)))
         await session.execute(add("y"))
         assert not task.done()
     assert await task
     monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 0.01)
     async with sessions.write() as session:
         await session.execute(add("z"))
-        assert await Computation(sessions.turns, "", writers=sessions.writers).run(range(1))
+        assert await Computation(Turns(), "", writers=sessions.writers).run(range(1))
 
 
 async def test_writers_do_not_wait_for_a_computation_that_rests(sessions: Sessions) -> None:
@@ -98,7 +98,7 @@ async def test_writers_do_not_wait_for_a_computation_that_rests(sessions: Sessio
             while thread_time() < ends:
                 pass
 
-    task = asyncio.create_task(Computation(sessions.turns, "", writers=sessions.writers).run(map(step, range(2))))
+    task = asyncio.create_task(Computation(Turns(), "", writers=sessions.writers).run(map(step, range(2))))
     await asyncio.sleep(0)
     async with sessions.write() as session:
         await session.execute(add())

@@ -32,15 +32,13 @@ class BusyTurns(Turns):
 
 
 @pytest.fixture
-async def turns(sessions: Sessions, join: Join, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
+async def turns(join: Join, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
     """Has a step in each turn, and the offers of three doctors to look at."""
     for name in ("Dr A", "Dr B", "Dr C"):
         await open_doctor(join, name)
     monkeypatch.setattr(computing, "SLICE", 0)
     monkeypatch.setattr(computing, "MAX_WAIT", 0.5)
-    turns = BusyTurns()
-    monkeypatch.setattr(sessions, "turns", turns)
-    return turns
+    return BusyTurns()
 
 
 async def count_outdated(sessions: Sessions, clock: SetClock) -> int:
@@ -53,22 +51,20 @@ async def test_what_was_found_before_the_turns_ran_out_is_kept(
 ) -> None:
     for left in (2, 1, 0):
         turns.left = 1
-        await look_once(sessions, clock)
+        await look_once(sessions, turns, clock)
         assert await count_outdated(sessions, clock) == left
 
 
-@pytest.mark.usefixtures("turns")
-async def test_a_job_without_a_turn_fails(sessions: Sessions, clock: SetClock) -> None:
+async def test_a_job_without_a_turn_fails(sessions: Sessions, turns: BusyTurns, clock: SetClock) -> None:
     with pytest.raises(DomainError, match="busy"):
-        await look_once(sessions, clock)
+        await look_once(sessions, turns, clock)
     assert await count_outdated(sessions, clock) == 3
 
 
-@pytest.mark.usefixtures("turns")
 async def test_a_job_without_a_turn_keeps_what_needs_no_computing(
-    sessions: Sessions, clock: SetClock, join: Join
+    sessions: Sessions, turns: BusyTurns, clock: SetClock, join: Join
 ) -> None:
     lost = await join("doctor")
     await lose_zone(sessions, lost)
-    await look_once(sessions, clock)
+    await look_once(sessions, turns, clock)
     assert await count_outdated(sessions, clock) == 3

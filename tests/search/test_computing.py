@@ -120,7 +120,7 @@ async def test_a_missing_turn_is_logged(
 ) -> None:
     doctor = await open_doctor(join, "Dr A")
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
-    async with app.state.resources.sessions.turns.take("another client"):
+    async with app.state.resources.processor.take("another client"):
         answered = await client.get(f"/doctors/{doctor.id}/slots")
     assert answered.status_code == 503
     assert "busy: 'a computation did not get its turn in time'" in caplog.messages

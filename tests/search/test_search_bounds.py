@@ -220,9 +220,9 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     for number in range(3):
         await open_doctor(join, f"Dr {number}")
     clock.advance(minutes=75)
-    await look_once(resources.sessions, clock)
+    await look_once(resources.sessions, resources.processor, clock)
     counted()
-    await look_once(resources.sessions, clock)
+    await look_once(resources.sessions, resources.processor, clock)
     assert counted() == 2, "nothing is left to be discarded or to be looked at"
     await find(client, limit="2")
     assert counted() == planned + 3, "nothing is left to be found out"

@@ -26,7 +26,7 @@ async def test_a_search_is_as_good_as_looking_at_everything(
         for _ in range(world.random.randint(1, 4)):
             await world.happen()
         if world.random.random() < 0.2:
-            await look_once(resources.sessions, clock)
+            await look_once(resources.sessions, resources.processor, clock)
         viewer = world.random.choice([None, *world.patients])
         query = world.query()
         expected = await world.scan(viewer, query)

@@ -131,7 +131,7 @@ async def search_on_own_clocks(world: "World", viewer: Person | None, query: Que
         async with world.resources.sessions.read() as session:
             found = await service.search_slots(
                 session,
-                Computation(world.resources.sessions.turns, "a test"),
+                Computation(world.resources.processor, "a test"),
                 Criteria(specialty=query.specialty, language=query.language),
                 wish=service.Wish(None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]),
                 start=query.first,
