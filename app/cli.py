@@ -16,23 +16,23 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import clock
-from app.core.chain import Head, chain_key
 from app.core.errors import DomainError
+from app.core.hash_chain import Head, chain_key
 from app.core.permissions import Role
 from app.core.security import Passwords
 from app.core.settings import InvalidSettingsError, Settings, read_settings
+from app.db.database import Database
 from app.db.engine import create_engine
 from app.db.grants import NoRolesError, grant_access
 from app.db.schema import UnavailableDatabaseError, UnknownSchemaError, ensure_newest, newest_revision, upgrade
-from app.db.session import Sessions
-from app.demo import fill
+from app.demo.clinic import fill
 from app.models.audit import REQUEST_RIGHTS
 from app.schemas.fields import Email, Name, NewPassword
 from app.services import accounts, audit, audit_archive
 from app.services.audit import ArchivedHeadError, BrokenChainError
 from app.services.time_zones import OlderTimeZonesError, register_release
 
-LONGEST_MIGRATION = 3600  # seconds
+MAX_MIGRATION_SECONDS = 3600  # seconds
 PROGRESS = 100_000  # events
 _REFUSALS = (
     InvalidSettingsError,
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
-    async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
+    async with _engine(settings, statement_timeout=MAX_MIGRATION_SECONDS) as engine:
         await upgrade(engine)
     print(f"The database has the newest schema, {newest_revision()}.")
 
@@ -133,9 +133,9 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
     try:
         async with _engine(settings) as engine:
             await ensure_newest(engine)
-            async with Sessions(engine).write() as session:
+            async with Database(engine).write() as transaction:
                 await accounts.register(
-                    session,
+                    transaction,
                     passwords,
                     email=email,
                     password=password.get_secret_value(),
@@ -158,9 +158,9 @@ async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -
         print(f"The archive is what was sealed: {part.count} events, from position {part.start.position + 1} on.")
         print(f"Head: {part.end}")
         return
-    async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
+    async with _engine(settings, statement_timeout=MAX_MIGRATION_SECONDS) as engine:
         await ensure_newest(engine)
-        verified = await audit.verify(Sessions(engine), key, written_down=options.head, progress=_tell("checked"))
+        verified = await audit.verify(Database(engine), key, written_down=options.head, progress=_tell("checked"))
     print(
         f"The audit trail is what was sealed: {verified.sealed} events, and {verified.unsealed} not sealed yet. "
         f"{verified.archived} events are archived."
@@ -170,15 +170,15 @@ async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -
 
 async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) -> None:
     key, path = chain_key(settings.sealing_secret), options.file
-    async with _engine(settings, statement_timeout=LONGEST_MIGRATION) as engine:
+    async with _engine(settings, statement_timeout=MAX_MIGRATION_SECONDS) as engine:
         await ensure_newest(engine)
-        sessions = Sessions(engine)
+        database = Database(engine)
         # What an earlier run has archived and not deleted any more, because it was interrupted.
-        await audit_archive.delete_archived(sessions, progress=_tell("deleted"))
+        await audit_archive.delete_archived(database, progress=_tell("deleted"))
         with path.open("xb") as file:
             with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as compressed:
                 part = await audit_archive.write_part(
-                    sessions, key, compressed.write, before=options.before, progress=_tell("written")
+                    database, key, compressed.write, before=options.before, progress=_tell("written")
                 )
             file.flush()
             os.fsync(file.fileno())
@@ -192,8 +192,8 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
             digest = file_digest(file, "sha256").hexdigest()
         with gzip.open(path, "rb") as lines:
             audit_archive.verify_file(key, lines, written_down=part.end)
-        await audit_archive.record_archive(sessions, key, part, file_sha256=digest, now=clock.now())
-        deleted = await audit_archive.delete_archived(sessions, progress=_tell("deleted"))
+        await audit_archive.record_archive(database, key, part, file_sha256=digest, now=clock.now())
+        deleted = await audit_archive.delete_archived(database, progress=_tell("deleted"))
     print(f"{part.count} events are in {path}, up to head {part.end}; {deleted} were deleted from the database.")
     print(f"SHA-256: {digest}")
 
@@ -229,9 +229,9 @@ async def _grant(settings: Settings, options: argparse.Namespace) -> None:
 async def _demo(settings: Settings, _options: argparse.Namespace) -> None:
     async with _engine(settings) as engine:
         await ensure_newest(engine)
-        sessions = Sessions(engine)
-        await register_release(sessions, allow_older=settings.allow_older_time_zones, now=clock.now())
-        await fill(sessions, settings, clock.now())
+        database = Database(engine)
+        await register_release(database, allow_older=settings.allow_older_time_zones, now=clock.now())
+        await fill(database, settings, clock.now())
 
 
 @asynccontextmanager

@@ -12,21 +12,22 @@ from tzdata import IANA_VERSION
 
 from app.adapters.mail import Mailer, bounded, print_mail
 from app.core import clock as system_clock
-from app.core.chain import chain_key
 from app.core.clock import Clock
 from app.core.dependencies import Resources
-from app.core.limits import Limits
+from app.core.hash_chain import chain_key
 from app.core.logging import logging_to
+from app.core.rate_limits import RateLimiter
 from app.core.security import Passwords
 from app.core.settings import InvalidSettingsError, Settings, read_settings
+from app.db.database import Database
 from app.db.engine import create_engine
 from app.db.schema import ensure_newest
-from app.db.session import Sessions
 from app.edge import metrics
 from app.edge.connections import Connections, warn_unless_bounded
-from app.edge.stack import add_edge
-from app.jobs import looking, sealing, sweeping, time_zones
-from app.jobs.repeating import repeating
+from app.edge.middleware import add_middleware
+from app.http import problems
+from app.jobs import audit_seal, cleanup, next_slot_index, time_zones
+from app.jobs.periodic import run_periodically
 from app.routers import (
     admin,
     appointments,
@@ -39,47 +40,19 @@ from app.routers import (
     health,
     holds,
     invitations,
-    offers,
     privacy,
-    problems,
     schedule,
     search,
     second_factor,
     sessions,
+    slots,
     suspended_doctors,
     visit_types,
 )
 from app.services.time_zones import register_release
-from app.web import (
-    account,
-    assets,
-    booking,
-    confirmation,
-    invitation,
-    office_accounts,
-    office_invitations,
-    office_reviews,
-    office_suspended,
-    office_trail,
-    office_visits,
-    practice_clock_changes,
-    practice_conflicts,
-    practice_day,
-    practice_hours,
-    practice_kinds,
-    practice_openings,
-    practice_profile,
-    practice_time_off,
-    practice_visit,
-    practice_week,
-    practices,
-    preferences,
-    signing_in,
-)
-from app.web import appointments as appointment_pages
-from app.web import problems as pages_of_problems
-from app.web import search as search_page
-from app.web import second_factor as second_factor_pages
+from app.web.kit import problems as problem_pages
+from app.web.kit.auth import find_cookie_account
+from app.web.routers import PAGE_ROUTERS
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +68,10 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
     passwords = Passwords(settings)
     try:
         await ensure_newest(engine)
-        sessions = Sessions(engine)
-        await register_release(sessions, allow_older=settings.allow_older_time_zones, now=clock())
+        database = Database(engine)
+        await register_release(database, allow_older=settings.allow_older_time_zones, now=clock())
         log.info("time zones: IANA %s", IANA_VERSION)
-        yield Resources(settings, sessions, passwords, clock, bounded(mailer), Limits(settings))
+        yield Resources(settings, database, passwords, clock, bounded(mailer), RateLimiter(settings))
     finally:
         passwords.close()
         await engine.dispose()
@@ -113,7 +86,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         readable = settings.environment == "development"
-        seals = sealing.Memory()
+        seals = audit_seal.Memory()
         app.state.metrics.show_audit_trail(seals)
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             log.info(
@@ -123,21 +96,23 @@ def create_app(
             )
             async with (
                 open_resources(settings, clock, mailer) as resources,
-                repeating(
+                run_periodically(
                     "sealing",
-                    partial(sealing.seal_all, resources.sessions, chain_key(settings.sealing_secret), seals),
-                    seconds=sealing.SECONDS,
+                    partial(audit_seal.seal_all, resources.database, chain_key(settings.sealing_secret), seals),
+                    seconds=audit_seal.INTERVAL_SECONDS,
                 ),
-                repeating(
+                run_periodically(
                     "looking",
-                    partial(looking.look_once, resources.sessions, resources.processor, clock),
-                    seconds=looking.SECONDS,
+                    partial(next_slot_index.update_next_slots, resources.database, resources.processor, clock),
+                    seconds=next_slot_index.INTERVAL_SECONDS,
                 ),
-                repeating(
-                    "sweeping", partial(sweeping.sweep_once, resources.sessions, clock), seconds=sweeping.SECONDS
+                run_periodically(
+                    "sweeping", partial(cleanup.clean_up, resources.database, clock), seconds=cleanup.INTERVAL_SECONDS
                 ),
-                repeating(
-                    "time zones", partial(time_zones.apply_once, resources.sessions, clock), seconds=time_zones.SECONDS
+                run_periodically(
+                    "time zones",
+                    partial(time_zones.finish_release, resources.database, clock),
+                    seconds=time_zones.INTERVAL_SECONDS,
                 ),
             ):
                 app.state.resources = resources
@@ -169,16 +144,21 @@ def create_app(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    add_edge(app, settings)
+    add_middleware(
+        app,
+        settings,
+        render_problem=problem_pages.render_problem,
+        find_cookie_account=find_cookie_account,
+    )
     problems.add_handlers(app)
-    pages_of_problems.add_handlers(app)
+    problem_pages.add_handlers(app)
     docs.add_documentation(app)
     # In the order in which they are asked for: a request is held against each in turn.
-    for edge in (
+    for module in (
         appointments,
         attendance,
         clock_changes,
-        offers,
+        slots,
         search,
         doctors,
         holds,
@@ -195,35 +175,10 @@ def create_app(
         health,
         metrics,
         docs,
-        signing_in,
-        search_page,
-        practices,
-        booking,
-        appointment_pages,
-        account,
-        confirmation,
-        second_factor_pages,
-        practice_day,
-        practice_visit,
-        practice_week,
-        practice_hours,
-        practice_openings,
-        practice_time_off,
-        practice_clock_changes,
-        practice_conflicts,
-        practice_profile,
-        practice_kinds,
-        preferences,
-        office_accounts,
-        office_invitations,
-        invitation,
-        office_reviews,
-        office_visits,
-        office_suspended,
-        office_trail,
-        assets,
     ):
-        app.include_router(edge.router)
+        app.include_router(module.router)
+    for router in PAGE_ROUTERS:
+        app.include_router(router)
     return app
 
 

@@ -35,12 +35,12 @@ type Times = dict[tuple[str, str], list[float]]
 
 ADDRESSES = 50  # of each kind
 FIRST = 10  # samples that do not count
-FEWEST_SAMPLES, USUAL_SAMPLES = 40, 200
-MOST_SAMPLES = 5 * ADDRESSES - FIRST  # five reset tokens an address; ten wrong passwords
+MIN_SAMPLES, DEFAULT_SAMPLES = 40, 200
+MAX_SAMPLES = 5 * ADDRESSES - FIRST  # five reset tokens an address; ten wrong passwords
 PAUSE = 0.01  # seconds, in which the server does what it does after an answer
 CLOSEST, FURTHEST = 0.95, 1.05
 RESAMPLED, TENTHS = 2000, 10
-LONGEST_ANSWER = 60  # seconds
+MAX_ANSWER = 60  # seconds
 
 LOG_IN, FORGOT = "POST /auth/login", "POST /auth/forgot-password"
 KNOWN, UNKNOWN = "known", "unknown"
@@ -51,8 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = make_parser("accounts", "Look for accounts by the time of an answer.")
     parser.add_argument(
         "--samples",
-        type=between(FEWEST_SAMPLES, MOST_SAMPLES),
-        default=USUAL_SAMPLES,
+        type=between(MIN_SAMPLES, MAX_SAMPLES),
+        default=DEFAULT_SAMPLES,
         help="of each kind; %(default)s unless given",
     )
     options = parser.parse_args(arguments)
@@ -98,7 +98,7 @@ async def measure(samples: int) -> Times:
         async with (
             serve(url, 1, **hashing) as [server],
             # There is no TLS to verify.
-            httpx2.AsyncClient(base_url=server.url, timeout=LONGEST_ANSWER, verify=False) as client,
+            httpx2.AsyncClient(base_url=server.url, timeout=MAX_ANSWER, verify=False) as client,
         ):
             for number in range(ADDRESSES):
                 await register(client, address(KNOWN, number))

@@ -39,7 +39,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import Appointment
 from benchmarks.comparing import Comparison, add_rounds, make_parser, record, result_table, stop_on_sigterm, table
 from tests import databases
@@ -50,8 +50,8 @@ from tests.servers import Server, serve
 
 CLIENTS = 4
 OF_EACH_KIND, TRICKLES, TIMES_AS_LONG = 2, 20, 3.0  # attackers; connections of one who trickles; the claim
-FEWEST_ROUNDS, MOST_ROUNDS = 5, 9
-ROUND, WARM_UP, PAUSE, LONGEST_ANSWER = 10, 5, 0.12, 30  # seconds
+MIN_ROUNDS, MAX_ROUNDS = 5, 9
+ROUND, WARM_UP, PAUSE, MAX_ANSWER = 10, 5, 0.12, 30  # seconds
 RATES = ("RATE_LIMIT_PER_ADDRESS", "RATE_LIMIT_LOGIN", "RATE_LIMIT_PER_ACCOUNT")
 BOUNDS = ("MAX_IN_FLIGHT_PER_CLIENT", "MAX_SEARCH_SECONDS", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS")
 SEARCHES, ACCOUNTS, PATIENTS = 150, 40, 100  # at once from one address; that change passwords; that a doctor lists
@@ -100,7 +100,7 @@ class Round:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
     parser = make_parser("attack", "Attack a server that is in use.")
-    add_rounds(parser, fewest=FEWEST_ROUNDS, usual=FEWEST_ROUNDS, most=MOST_ROUNDS)
+    add_rounds(parser, fewest=MIN_ROUNDS, usual=MIN_ROUNDS, most=MAX_ROUNDS)
     parser.add_argument("--only", action="append", choices=KINDS, help="an attack to make, instead of all of them")
     parser.add_argument("--against", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -145,7 +145,7 @@ def find_excesses(pairs: list[tuple[Round, Round]]) -> Iterator[str]:
 def connected(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
     """A client with an address of its own: limits are by address."""
     transport = httpx2.AsyncHTTPTransport(local_address=address, limits=UNLIMITED, verify=False)  # there is no TLS
-    return httpx2.AsyncClient(base_url=url, timeout=LONGEST_ANSWER, transport=transport)
+    return httpx2.AsyncClient(base_url=url, timeout=MAX_ANSWER, transport=transport)
 
 
 async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Round, Round]]:
@@ -187,12 +187,12 @@ async def prepare(url: str, engine: AsyncEngine) -> Targets:
         full_doctor = await Person.join(client, "doctor")
         await full_doctor.change(default_visit_minutes=VISIT // timedelta(minutes=1))
         await full_doctor.open(first.isoformat(), (first + OPEN).isoformat(), "FREQ=DAILY")
-    await fill(Sessions(engine), UUID(full_doctor.id), UUID(people[0].id), first)
+    await fill(Database(engine), UUID(full_doctor.id), UUID(people[0].id), first)
     accounts = [each.token for each in people[:ACCOUNTS]]
     return Targets(accounts, doctor.token, doctor.id, full_doctor.id, first.isoformat())
 
 
-async def fill(sessions: Sessions, doctor: UUID, patient: UUID, first: datetime) -> None:
+async def fill(database: Database, doctor: UUID, patient: UUID, first: datetime) -> None:
     """Books the doctor out for a year, with one patient."""
     starts = (first + day * DAY + number * VISIT for day in range(YEAR // DAY) for number in range(OPEN // VISIT))
     rows = (
@@ -209,9 +209,9 @@ async def fill(sessions: Sessions, doctor: UUID, patient: UUID, first: datetime)
         }
         for number, start in enumerate(starts, 1)
     )
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         for some in batched(rows, 2000):
-            await session.execute(insert(Appointment), some)
+            await transaction.execute(insert(Appointment), some)
 
 
 async def visitor(client: httpx2.AsyncClient) -> tuple[Person, Person, Iterator[datetime]]:
@@ -312,7 +312,7 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     }
     addresses = count(1)
     print("begun", flush=True)
-    async with asyncio.timeout(2 * LONGEST_ANSWER), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(2 * MAX_ANSWER), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for at_once, times, sends in map(kinds.__getitem__, chosen):
             for _ in range(times):
                 client = await stack.enter_async_context(connected(url, f"127.0.2.{next(addresses)}"))

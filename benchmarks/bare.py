@@ -10,8 +10,8 @@ from uuid import UUID
 from fastapi import FastAPI, Request
 
 from app.core.settings import Settings
+from app.db.database import Database
 from app.db.engine import create_engine
-from app.db.session import Sessions
 from app.repositories import users
 from app.repositories.users import UserRecord
 from app.schemas.accounts import User
@@ -25,7 +25,7 @@ async def connect(app: FastAPI) -> AsyncIterator[None]:
     engine = create_engine(
         SETTINGS.database_url, pool_size=SETTINGS.database_pool_size, timeout=SETTINGS.database_timeout_seconds
     )
-    app.state.sessions = Sessions(engine)
+    app.state.sessions = Database(engine)
     yield
     await engine.dispose()
 
@@ -47,6 +47,6 @@ async def nothing() -> dict[str, str]:
 @app.get("/users/{user_id}", response_model=User)
 async def read_user(user_id: UUID, request: Request) -> UserRecord:
     """What `GET /auth/me` answers, to whoever asks."""
-    sessions: Sessions = request.app.state.sessions
-    async with sessions.read() as session:
-        return await users.get_user(session, user_id)
+    sessions: Database = request.app.state.sessions
+    async with sessions.read() as transaction:
+        return await users.get_user(transaction, user_id)

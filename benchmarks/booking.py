@@ -48,7 +48,7 @@ from tests.servers import Server, serve
 type Sent = tuple[dict[str, str], dict[str, str]]
 """Headers and body of a booking."""
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 11
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 7, 11
 DOCTORS, PATIENTS = 100, 20  # patients of each doctor
 PROCESSES, CONNECTIONS = 2, 16
 EACH, OF_THE_SLOW, OF_ONE_DOCTOR, REPLAYED = 900, 240, 200, 2400  # bookings a round
@@ -61,7 +61,7 @@ APPS = {OURS: "app.main:app", RAW: "benchmarks.raw:app", ORM: "benchmarks.straig
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparisons and prints them; the exit status is 0 if the claims hold."""
     options = read_options(
-        "booking", "Compare bookings.", arguments, fewest=FEWEST_ROUNDS, usual=USUAL_ROUNDS, most=MOST_ROUNDS
+        "booking", "Compare bookings.", arguments, fewest=MIN_ROUNDS, usual=DEFAULT_ROUNDS, most=MAX_ROUNDS
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:

@@ -24,24 +24,24 @@ from app.core.security import AccessClaims, issue_access_token
 from app.core.settings import Settings
 from app.core.text import search_key
 from app.db.base import Base
+from app.db.database import Database
 from app.db.engine import create_engine, is_postgresql
-from app.db.session import Sessions
-from app.demo_people import DOCTORS, NAMES, DemoDoctor, Kind
+from app.demo.people import DOCTORS, NAMES, DemoDoctor, Kind
 from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, User, VisitType
-from app.models.offer import ANY_LANGUAGE
-from app.repositories.bounds import LONG_AGO, varieties
+from app.models.search_offer import ANY_LANGUAGE
+from app.repositories.search_bounds import DISTANT_PAST, varieties
 from app.scheduling import visits
 from app.scheduling.availability import Rules
 from app.scheduling.decisions import slots
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant, to_instant
 from app.scheduling.status import AppointmentStatus
-from app.scheduling.turns import place_of
+from app.scheduling.tie_break import ring_position
 
 type Row = dict[str, Any]
 
 BATCH = 5000  # rows
-LONGEST_STATEMENT = 300  # seconds
+MAX_STATEMENT = 300  # seconds
 BEFORE, AFTER = 180, 60  # days, on which there are appointments
 NOTICE = 4  # days, more than any visit type asks for
 LOGGED_IN = timedelta(days=1)
@@ -139,7 +139,7 @@ async def load_clinic(
     practices = [_practice(Random(seed * 10**7 + number), number) for number in range(first, first + doctors)]
     patient_ids = [_id(2, number) for number in range(first * patients, (first + doctors) * patients)]
     visit_types = [list(_visit_type_rows(practice, now)) for practice in practices]
-    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=LONGEST_STATEMENT)
+    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=MAX_STATEMENT)
     try:
         await _write(engine, User, (_user(each.id, each.name, Role.DOCTOR, now) for each in practices))
         await _write(engine, User, (_user(each, "A patient", Role.PATIENT, now) for each in patient_ids))
@@ -174,7 +174,7 @@ async def log_in(url: str, users: Sequence[UUID], settings: Settings) -> list[st
     """An access token for each, as a log-in would give it, without the hashing."""
     now = datetime.now(UTC)
     claims = [AccessClaims(user, _id(5, user.int % 2**62)) for user in users]
-    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=LONGEST_STATEMENT)
+    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=MAX_STATEMENT)
     try:
         await _write(
             engine,
@@ -202,8 +202,8 @@ async def log_in(url: str, users: Sequence[UUID], settings: Settings) -> list[st
 
 async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) -> None:
     table: Table = Base.metadata.tables[model.__tablename__]
-    async with Sessions(engine).write() as session:
-        connection = await session.connection()
+    async with Database(engine).write() as transaction:
+        connection = await transaction.connection()
         for batch in batched(rows, BATCH):
             if is_postgresql(engine):
                 columns = list(batch[0])
@@ -290,10 +290,10 @@ def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]
             "visit_key": kind["name"] and search_key(kind["name"]),
             "mode": kind["mode"],
             "minutes": kind["duration_minutes"],
-            "place": place_of(kind["id"]),
-            "not_before": LONG_AGO,
+            "place": ring_position(kind["id"]),
+            "not_before": DISTANT_PAST,
             "turn": 0,
-            "known_until": LONG_AGO,
+            "known_until": DISTANT_PAST,
             "revision": kind["id"],
         }
 

@@ -15,7 +15,7 @@ from typing import cast
 
 from tests.servers import Server
 
-LONGEST_RUN = 120  # seconds
+MAX_RUN = 120  # seconds
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 
@@ -48,7 +48,7 @@ async def send_all(servers: Sequence[Server], requests: Sequence[bytes], *, stat
     cpu = sum(map(cpu_seconds, servers))
     started = perf_counter()
     try:
-        async with asyncio.timeout(LONGEST_RUN), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(MAX_RUN), asyncio.TaskGroup() as group:
             for connection in opened:
                 group.create_task(connection.send_all(waiting, status))
         return Run(len(requests), perf_counter() - started, sum(map(cpu_seconds, servers)) - cpu)

@@ -36,7 +36,7 @@ from app.scheduling.availability import Rules
 from app.scheduling.decisions import check_booking, explain, slots
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, HOUR, MINUTE, to_instant
-from app.scheduling.visits import Limits, Taken, VisitType
+from app.scheduling.visits import BookingLimits, BusyPeriod, VisitType
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, table
 from tests.scheduling import reference
 from tests.scheduling.reference import Diary, at, to_bookings
@@ -44,7 +44,7 @@ from tests.scheduling.reference import Diary, at, to_bookings
 type Times = dict[tuple[str, str], list[float]]
 """Seconds, round by round, of a question and a contender."""
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 9, 15, 100
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 9, 15, 100
 TIMES_THE_ENGINE = 8.0
 TIMES_THE_WEEK = 30 / 7  # as many weeks as there are in 30 days
 BOOKINGS = 300
@@ -54,7 +54,7 @@ HOURS = {weekday: [(8 * 60, 12 * 60), (13 * 60, 17 * 60)] for weekday in range(5
 RULES = Rules(
     ZONE,
     tuple(to_availabilities(HOURS, date(2026, 7, 13), None)),
-    limits=Limits(min_notice=2 * HOUR, max_advance_days=90),
+    limits=BookingLimits(min_notice=2 * HOUR, max_advance_days=90),
 )
 VISIT = VisitType(20 * MINUTE, buffer_after=10 * MINUTE, step=30 * MINUTE)
 NOW = to_instant(datetime(2026, 10, 12, 9, tzinfo=UTC))
@@ -82,9 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
         "engine",
         "Compare ways to find free time.",
         arguments,
-        fewest=FEWEST_ROUNDS,
-        usual=USUAL_ROUNDS,
-        most=MOST_ROUNDS,
+        fewest=MIN_ROUNDS,
+        usual=DEFAULT_ROUNDS,
+        most=MAX_ROUNDS,
     )
 
     taken = book()
@@ -96,18 +96,18 @@ def main(arguments: list[str] | None = None) -> int:
     return record("engine", comparisons, options.results)
 
 
-def book() -> list[Taken]:
+def book() -> list[BusyPeriod]:
     grid = slots(RULES, VISIT, (), MONTH, NOW)
     # The same visits every time.
     chosen = sorted(Random(20261012).sample(grid, BOOKINGS))
-    return [Taken(start, end + VISIT.buffer_after, start) for start, end in chosen]
+    return [BusyPeriod(start, end + VISIT.buffer_after, start) for start, end in chosen]
 
 
-def diary(taken: Sequence[Taken]) -> Diary:
+def diary(taken: Sequence[BusyPeriod]) -> Diary:
     return Diary(RULES, VISIT, to_bookings(taken), at(NOW))
 
 
-def compare_answers(taken: Sequence[Taken]) -> None:
+def compare_answers(taken: Sequence[BusyPeriod]) -> None:
     for those, span in (((), WEEK), ((), MONTH), (taken, MONTH)):
         found = [(at(start), at(end)) for start, end in slots(RULES, VISIT, those, span, NOW)]
         if found != reference.slots(diary(those), *map(at, span)):
@@ -120,7 +120,7 @@ def compare_answers(taken: Sequence[Taken]) -> None:
                 raise RuntimeError("the engine and the reference do not refuse the same visits")
 
 
-def to_questions(taken: Sequence[Taken]) -> list[Question]:
+def to_questions(taken: Sequence[BusyPeriod]) -> list[Question]:
     empty, booked = diary(()), diary(taken)
     visit = slots(RULES, VISIT, (), MONTH, NOW)[200]
     week_in_utc, month_in_utc, visit_in_utc = ((at(start), at(end)) for start, end in (WEEK, MONTH, visit))

@@ -27,7 +27,7 @@ from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer
 from tests.servers import serve
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 15
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 7, 15
 DOCTORS, PATIENTS, APPOINTMENTS = 50, 20, 100
 FREE = 40  # more doctors, whom the bookings are with
 BOOKINGS = 150
@@ -38,7 +38,7 @@ SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0."""
     options = read_options(
-        "engines", "Compare databases.", arguments, fewest=FEWEST_ROUNDS, usual=USUAL_ROUNDS, most=MOST_ROUNDS
+        "engines", "Compare databases.", arguments, fewest=MIN_ROUNDS, usual=DEFAULT_ROUNDS, most=MAX_ROUNDS
     )
     stop_on_sigterm()
     place = IN_MEMORY if IN_MEMORY.is_dir() else None

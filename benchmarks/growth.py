@@ -39,7 +39,7 @@ from tests.servers import Server, serve
 
 type Contenders = dict[str, Callable[[], Awaitable[Run]]]
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 31, 61
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 31, 61
 MOST = 1.2
 BUSY, APPOINTMENTS_OF_THE_BUSY = 20, 200
 SIZES = (100, 1_000, 10_000, 100_000)  # doctors
@@ -53,7 +53,7 @@ MONTH = timedelta(days=30)
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparisons and prints them; the exit status is 0 if the claims hold."""
     options = read_options(
-        "growth", "Compare databases that grow.", arguments, fewest=FEWEST_ROUNDS, usual=USUAL_ROUNDS, most=MOST_ROUNDS
+        "growth", "Compare databases that grow.", arguments, fewest=MIN_ROUNDS, usual=DEFAULT_ROUNDS, most=MAX_ROUNDS
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer(shared_buffers=BUFFERS)) as server:

@@ -27,7 +27,7 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import insert, text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from app.main import create_app
 from app.models import Appointment, Doctor, User
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, stop_on_sigterm, table
@@ -40,7 +40,7 @@ BOOKINGS, OTHER_DOCTORS, OTHER_BOOKINGS = 300, 199, 99_700
 HOURS = [["08:00", "12:00"], ["13:00", "17:00"]]
 WEEK = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), HOURS)
 EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH = "empty week", "empty 30 days", f"30 days, {BOOKINGS} bookings"
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 15, 100
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 15, 100
 ASKED = 5  # times a round
 TIMES_THE_WEEK = 3.0
 
@@ -54,9 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
         "listing",
         "Compare listings of slots.",
         arguments,
-        fewest=FEWEST_ROUNDS,
-        usual=USUAL_ROUNDS,
-        most=MOST_ROUNDS,
+        fewest=MIN_ROUNDS,
+        usual=DEFAULT_ROUNDS,
+        most=MAX_ROUNDS,
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
@@ -79,17 +79,17 @@ async def run(url: str, rounds: int) -> tuple[Times, Times]:
     """The times before and after the crowd has come."""
     await migrate(url)
     async with connected(url) as engine, serving(url) as client:
-        sessions = Sessions(engine)
+        database = Database(engine)
         patient = await Person.join(client, "patient")
         free, booked = [await open_practice(client) for _ in range(2)]
-        await fill(sessions, client, UUID(booked[0].id), booked[1], [UUID(patient.id)])
+        await fill(database, client, UUID(booked[0].id), booked[1], [UUID(patient.id)])
         paths = {
             EMPTY_WEEK: path(*free, days=7),
             EMPTY_MONTH: path(*free, days=30),
             BOOKED_MONTH: path(*booked, days=30),
         }
         alone = await ask(client, paths, rounds)
-        await crowd(sessions)
+        await crowd(database)
         return alone, await ask(client, paths, rounds)
 
 
@@ -134,30 +134,30 @@ def row(number: int, doctor: UUID, patient: UUID, visit_type: UUID | None, start
 
 
 async def fill(
-    sessions: Sessions, client: httpx2.AsyncClient, doctor: UUID, visit_type: str, patients: Sequence[UUID]
+    database: Database, client: httpx2.AsyncClient, doctor: UUID, visit_type: str, patients: Sequence[UUID]
 ) -> None:
     """Books 300 of the slots of the next 30 days; the same ones every time."""
     until = (NOW + timedelta(days=30)).isoformat().replace("+00:00", "Z")
     listed = (await client.get(f"/doctors/{doctor}/slots?visit_type_id={visit_type}&to={until}")).json()
     starts = [datetime.fromisoformat(each["start_time"]) for each in Random(20261012).sample(listed, BOOKINGS)]
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         rows = [row(number, doctor, patients[0], UUID(visit_type), start) for number, start in enumerate(starts, 1)]
-        await session.execute(insert(Appointment), rows)
+        await transaction.execute(insert(Appointment), rows)
 
 
-async def crowd(sessions: Sessions) -> None:
+async def crowd(database: Database) -> None:
     """Other doctors and their patients, each with the other at any time."""
     doctors = [UUID(int=10**9 + number) for number in range(OTHER_DOCTORS)]
     patients = [UUID(int=10**10 + number) for number in range(OTHER_DOCTORS)]
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         people = [
             {"id": id_, "email": str(id_), "email_canonical": str(id_), "name": "A", "role": role, "password_hash": ""}
             | {"created_at": NOW}
             for role, ids in (("doctor", doctors), ("patient", patients))
             for id_ in ids
         ]
-        await session.execute(insert(User), people)
-        await session.execute(insert(Doctor), [{"id": id_, "time_zone": "UTC", "name_key": "a"} for id_ in doctors])
+        await transaction.execute(insert(User), people)
+        await transaction.execute(insert(Doctor), [{"id": id_, "time_zone": "UTC", "name_key": "a"} for id_ in doctors])
     for numbers in batched(range(OTHER_BOOKINGS), 2000):
         rows = []
         for number in numbers:
@@ -165,10 +165,10 @@ async def crowd(sessions: Sessions) -> None:
             patient = patients[(which + turn) % OTHER_DOCTORS]
             start = NOW + timedelta(hours=turn)
             rows.append(row(10**6 + number, doctors[which], patient, None, start))
-        async with sessions.write() as session:
-            await session.execute(insert(Appointment), rows)
-    async with sessions.write() as session:
-        await session.execute(text("ANALYZE"))
+        async with database.write() as transaction:
+            await transaction.execute(insert(Appointment), rows)
+    async with database.write() as transaction:
+        await transaction.execute(text("ANALYZE"))
 
 
 async def ask(client: httpx2.AsyncClient, paths: Paths, rounds: int) -> Times:

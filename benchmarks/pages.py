@@ -29,7 +29,7 @@ from tests.postgres import PostgresServer
 from tests.web.conftest import Forms
 from tests.web.table import ADMIN, DOCTOR, NOBODY, PATIENT, World
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 15, 100
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 15, 100
 ASKED = 5  # times a round
 TIMES_THE_CALLS = 2.0
 
@@ -66,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "pages",
         "Compare pages with their calls.",
         arguments,
-        fewest=FEWEST_ROUNDS,
-        usual=USUAL_ROUNDS,
-        most=MOST_ROUNDS,
+        fewest=MIN_ROUNDS,
+        usual=DEFAULT_ROUNDS,
+        most=MAX_ROUNDS,
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:

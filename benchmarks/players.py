@@ -16,7 +16,7 @@ import uvloop
 from sqlalchemy import URL
 
 from benchmarks.databases import Connection, connected
-from benchmarks.replay import CONNECTIONS, LONGEST_REPLAY, Statement, count_bookings
+from benchmarks.replay import CONNECTIONS, MAX_REPLAY, Statement, count_bookings
 
 type Bookings = Sequence[Sequence[Statement]]
 
@@ -47,7 +47,7 @@ async def play(players: Sequence[Pipe], url: URL, count: int) -> float:
     """Seconds for all ``count`` bookings."""
     for pipe in players:
         pipe.send(url)
-    async with asyncio.timeout(LONGEST_REPLAY):
+    async with asyncio.timeout(MAX_REPLAY):
         began, ended = zip(*[await asyncio.to_thread(pipe.recv) for pipe in players], strict=True)
     await count_bookings(url, count)
     return float(max(ended) - min(began))
@@ -63,7 +63,7 @@ async def _play_all(
 ) -> tuple[float, float]:
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(connected(url)) for _ in range(connections)]
-        ready.wait(LONGEST_REPLAY)
+        ready.wait(MAX_REPLAY)
         began = monotonic()
         async with asyncio.TaskGroup() as group:
             for connection in opened:

@@ -64,10 +64,10 @@ type Answers = list[tuple[str, float]]
 CLIENTS = 50
 PROCESSES = 2  # for each database
 TIMES_AS_LONG = 2.0
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 7, 11, 50
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 7, 11, 50
 STATEMENT_ROUNDS = 31
 CHAIN_ROUNDS = 5
-SETTING_UP, LONGEST_RACE, LONGEST_WAIT = 60, 20, 5  # seconds
+SETTING_UP, MAX_RACE, MAX_WAIT = 60, 20, 5  # seconds
 
 VISIT = timedelta(minutes=30)
 STEP = timedelta(minutes=5)
@@ -109,9 +109,9 @@ def main(arguments: list[str] | None = None) -> int:
         "race",
         "Race 50 clients for one slot.",
         arguments,
-        fewest=FEWEST_ROUNDS,
-        usual=USUAL_ROUNDS,
-        most=MOST_ROUNDS,
+        fewest=MIN_ROUNDS,
+        usual=DEFAULT_ROUNDS,
+        most=MAX_ROUNDS,
     )
     stop_on_sigterm()
 
@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @asynccontextmanager
 async def connected(url: URL, count: int = 1) -> AsyncIterator[list[Connection]]:
-    milliseconds = str(LONGEST_WAIT * 1000)
+    milliseconds = str(MAX_WAIT * 1000)
     settings = {"lock_timeout": milliseconds, "statement_timeout": milliseconds}
     async with AsyncExitStack() as stack:
         connections: list[Connection] = []
@@ -151,7 +151,7 @@ async def create_databases(server: URL, guarded: URL, unique: URL) -> None:
     async with connected(server) as [connection]:
         for url in (guarded, unique):
             await connection.execute(f'CREATE DATABASE "{url.database}"')
-            engine = create_engine(as_text(url), pool_size=1, timeout=LONGEST_WAIT)
+            engine = create_engine(as_text(url), pool_size=1, timeout=MAX_WAIT)
             await upgrade(engine)
             await engine.dispose()
     async with connected(unique) as [connection]:
@@ -183,7 +183,7 @@ async def race_over_http(urls: Sequence[URL], count: int) -> list[list[Answers]]
             async with asyncio.timeout(SETTING_UP):
                 # There is no TLS to verify, and loading the certificates fifty times takes long.
                 new = (
-                    httpx2.AsyncClient(base_url=servers[n % PROCESSES].url, timeout=LONGEST_RACE, verify=False)
+                    httpx2.AsyncClient(base_url=servers[n % PROCESSES].url, timeout=MAX_RACE, verify=False)
                     for n in range(CLIENTS)
                 )
                 clients = [await stack.enter_async_context(client) for client in new]
@@ -193,7 +193,7 @@ async def race_over_http(urls: Sequence[URL], count: int) -> list[list[Answers]]
             sides.append((doctor, patients))
         for number in range(count + 1):
             for (doctor, patients), kept in zip(sides, rounds, strict=True):
-                async with asyncio.timeout(2 * LONGEST_RACE):
+                async with asyncio.timeout(2 * MAX_RACE):
                     kept.append(await race_once_over_http(doctor, patients, first + number * VISIT))
     return [kept[1:] for kept in rounds]
 
@@ -273,7 +273,7 @@ async def race_once_with_statements(
             outcome = "timed out"
         return outcome, perf_counter() - started
 
-    async with asyncio.timeout(2 * LONGEST_RACE), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(2 * MAX_RACE), asyncio.TaskGroup() as group:
         runs = [
             group.create_task(run(connection, patient["id"], start))
             for connection, patient, start in zip(connections, patients, starts, strict=True)

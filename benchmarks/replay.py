@@ -29,7 +29,7 @@ type Statement = tuple[str, tuple[Any, ...]]
 """What was sent, and its values."""
 
 CONNECTIONS, THREADS = 8, 2
-LONGEST_REPLAY = 120  # seconds
+MAX_REPLAY = 120  # seconds
 TABLE = "replayed_bookings"
 READ_VALUES = f"\\set i :i + 1\n\\set n :i * {CONNECTIONS} + :client_id\nSELECT * FROM {TABLE} WHERE n = :n \\gset\n"
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -131,7 +131,7 @@ async def _seconds_each(server: PostgresServer, url: URL, script: Path, count: i
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        async with asyncio.timeout(LONGEST_REPLAY):
+        async with asyncio.timeout(MAX_REPLAY):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -30,7 +30,7 @@ from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer
 from tests.servers import Server, serve
 
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 9, 21
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 9, 21
 REQUESTS, CONNECTIONS, PEOPLE = 1500, 4, 100
 AUTHENTICATED, SAME_READING, NOTHING = "authenticated", "the same reading", "nothing"
 
@@ -38,7 +38,7 @@ AUTHENTICATED, SAME_READING, NOTHING = "authenticated", "the same reading", "not
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
     options = read_options(
-        "routes", "Compare routes.", arguments, fewest=FEWEST_ROUNDS, usual=USUAL_ROUNDS, most=MOST_ROUNDS
+        "routes", "Compare routes.", arguments, fewest=MIN_ROUNDS, usual=DEFAULT_ROUNDS, most=MAX_ROUNDS
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:

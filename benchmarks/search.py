@@ -43,12 +43,12 @@ from uuid_utils.compat import uuid7
 
 from app.core.dependencies import Resources
 from app.db.engine import is_postgresql
-from app.jobs.looking import look_once
+from app.jobs.next_slot_index import update_next_slots
 from app.main import create_app
 from app.models import Appointment
-from app.repositories.offers import list_outdated
+from app.repositories.search_offers import list_outdated
 from app.scheduling.intervals import from_instant
-from app.services.offers import list_slots
+from app.services.slots import list_slots
 from benchmarks.clinics import SPECIALTIES, Clinic, load_clinic
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, stop_on_sigterm, take_turns
 from benchmarks.databases import BUFFERS, as_text, clean_up, create_database
@@ -58,7 +58,7 @@ from tests.postgres import PostgresServer
 NOW = datetime(2026, 11, 25, 14, 7, tzinfo=UTC)
 SMALLEST, LARGEST = 100, 100_000
 SIZES = {"PostgreSQL": (SMALLEST, 1_000, 10_000, LARGEST), "SQLite": (SMALLEST, 10_000)}
-FEWEST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 5, 7, 30
+MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 7, 30
 ASKED = 9  # times a round, at the least, while bounds are fresh
 BOOKED = 2_000  # before a round
 TIMES_THE_SMALLEST = 2.0
@@ -135,15 +135,22 @@ class Town:
         doctors = range(len(self.clinic.practices))
         chosen = self.chance.sample(doctors, min(BOOKED, len(doctors) // 3))
         rows = [visit for number in chosen if (visit := await self._next_visit(number))]
-        async with self.resources.sessions.write() as session:
-            await session.execute(insert(Appointment), rows)
+        async with self.resources.database.write() as transaction:
+            await transaction.execute(insert(Appointment), rows)
 
     async def _next_visit(self, number: int) -> dict[str, object] | None:
         doctor = self.clinic.practices[number].id
         types: Sequence[UUID | None] = self.clinic.visit_types[number] or [None]
-        async with self.resources.sessions.read() as session:
+        async with self.resources.database.read() as transaction:
             _, found = await list_slots(
-                session, doctor, computation=None, visit_type_id=types[0], start=None, end=None, viewer=None, now=NOW
+                transaction,
+                doctor,
+                computation=None,
+                visit_type_id=types[0],
+                start=None,
+                end=None,
+                viewer=None,
+                now=NOW,
             )
         if not found:
             return None
@@ -168,9 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "search",
         "Search among ever more doctors.",
         arguments,
-        fewest=FEWEST_ROUNDS,
-        usual=USUAL_ROUNDS,
-        most=MOST_ROUNDS,
+        fewest=MIN_ROUNDS,
+        usual=DEFAULT_ROUNDS,
+        most=MAX_ROUNDS,
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer(shared_buffers=BUFFERS)) as server:
@@ -208,11 +215,11 @@ async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
     resources: Resources = app.state.resources
     town = Town(clinic, await stack.enter_async_context(client), stopwatch, resources, Random(size))
     while True:
-        async with resources.sessions.read() as session:
-            if not await list_outdated(session, NOW, limit=1):
+        async with resources.database.read() as transaction:
+            if not await list_outdated(transaction, NOW, limit=1):
                 break
-        await look_once(resources.sessions, resources.processor, lambda: NOW)
-    if is_postgresql(resources.sessions.engine):
+        await update_next_slots(resources.database, resources.processor, lambda: NOW)
+    if is_postgresql(resources.database.engine):
         await clean_up(make_url(url))
     return town
 

@@ -24,7 +24,7 @@ from uuid_utils.compat import uuid7
 from app.core.permissions import Role
 from app.core.security import read_access_token
 from app.core.settings import Settings
-from app.edge.watching import HEADERS
+from app.edge.access_log import DEFAULT_HEADERS
 from app.models import (
     Appointment,
     AuditEvent,
@@ -73,7 +73,7 @@ app = FastAPI(lifespan=dispose)
 async def set_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Sets the headers that every answer has."""
     response = await call_next(request)
-    response.headers.update(HEADERS | {"X-Request-ID": str(uuid4())})
+    response.headers.update(DEFAULT_HEADERS | {"X-Request-ID": str(uuid4())})
     return response
 
 
@@ -227,7 +227,7 @@ async def _diary(session: AsyncSession, doctor: Doctor, visit_type: VisitType, n
         ZoneInfo(doctor.time_zone),
         tuple(availability.Availability(each.starts, each.ends, each.recurrence, each.last_ends) for each in open_when),
         tuple(availability.TimeOff(each.starts, each.ends) for each in away),
-        visits.Limits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
+        visits.BookingLimits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
     )
     lengths = visit_type.duration_minutes, visit_type.buffer_before_minutes, visit_type.buffer_after_minutes
     kind = visits.VisitType(

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from app import models
 from app.core.settings import Settings
+from app.db.database import Database
 from app.db.engine import create_engine
-from app.db.session import Sessions
 
 
 def run(connection: Connection) -> None:
@@ -26,8 +26,8 @@ def run(connection: Connection) -> None:
 async def connect_and_run() -> None:
     settings = Settings()
     engine = create_engine(settings.database_url, pool_size=1, timeout=settings.database_timeout_seconds)
-    async with Sessions(engine).write() as session:
-        await session.run_sync(run)
+    async with Database(engine).write() as transaction:
+        await transaction.run_sync(run)
     await engine.dispose()
 
 

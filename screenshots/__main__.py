@@ -19,7 +19,7 @@ from playwright.async_api import Browser, async_playwright
 
 from app.core.dependencies import Resources
 from app.core.permissions import Role
-from app.demo import PASSWORD, fill
+from app.demo.clinic import PASSWORD, fill
 from app.main import create_app
 from app.services import accounts
 from screenshots.scenes import ADMIN, NOW, SCENES, WAITING, Scene, View
@@ -27,7 +27,7 @@ from tests.databases import migrate, settings_for
 from tests.web.conftest import FLAGS
 
 PICTURES = Path(__file__).parents[1] / "docs/pictures"
-MOST_BYTES = 150_000
+MAX_BYTES = 150_000
 
 
 async def main() -> int:
@@ -45,8 +45,8 @@ async def main() -> int:
                     path = PICTURES / f"{scene.name}-{view.name}.png"
                     await take(browser, address, scene, view, path)
                     size = path.stat().st_size
-                    heavy |= size > MOST_BYTES
-                    print(f"{path.name:<32} {size // 1000:>4} KB{' TOO LARGE' if size > MOST_BYTES else ''}")
+                    heavy |= size > MAX_BYTES
+                    print(f"{path.name:<32} {size // 1000:>4} KB{' TOO LARGE' if size > MAX_BYTES else ''}")
             await browser.close()
     return int(heavy)
 
@@ -70,12 +70,12 @@ async def serving(url: str) -> AsyncIterator[str]:
 
 async def open_clinic(resources: Resources) -> None:
     """The demo, an administrator, and doctors who wait for her."""
-    await fill(resources.sessions, resources.settings, NOW)
-    async with resources.sessions.write() as session:
+    await fill(resources.database, resources.settings, NOW)
+    async with resources.database.write() as transaction:
         for email, name, role in ((ADMIN, "Ruth Feld", Role.ADMIN), *((*each, Role.DOCTOR) for each in WAITING)):
             public: dict[str, Any] = {"specialty": "Cardiology", "time_zone": "Europe/Oslo"}
             await accounts.register(
-                session,
+                transaction,
                 resources.passwords,
                 email=email,
                 password=PASSWORD,

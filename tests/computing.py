@@ -7,16 +7,16 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.computing import Computation
-from app.repositories import calendar
+from app.repositories import bookings
 from app.scheduling import availability
-from app.services import candidates, offers, search
+from app.services import search, slot_scanner, slots
 
 COMPUTED: tuple[tuple[Any, str], ...] = (
-    (candidates, "slots"),
-    (offers, "slots"),
-    (offers, "free_windows"),
+    (slot_scanner, "slots"),
+    (slots, "slots"),
+    (slots, "free_windows"),
     (availability, "opened"),
-    (calendar, "Taken"),
+    (bookings, "Taken"),
     (search, "when_shown"),
     (Computation, "run"),
 )
@@ -41,7 +41,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]) -> None:
 
 def watch_connections(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many connections were taken at each of these calls; the list grows."""
-    pool = app.state.resources.sessions.engine.sync_engine.pool
+    pool = app.state.resources.database.engine.sync_engine.pool
     held: list[int] = []
     watch(monkeypatch, lambda _: held.append(pool.checkedout()))
     return held

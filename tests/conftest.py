@@ -13,8 +13,8 @@ from sqlalchemy import Engine, event
 from app.adapters.mail import Mail
 from app.core.mail_kinds import MailKind
 from app.core.settings import Settings
+from app.db.database import Database
 from app.db.engine import create_engine
-from app.db.session import Sessions
 from app.main import create_app, open_resources
 from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
 from tests.people import Person, make_admin
@@ -156,10 +156,10 @@ def make_client(app: FastAPI) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-async def sessions(database_url: str) -> AsyncIterator[Sessions]:
+async def database(database_url: str) -> AsyncIterator[Database]:
     """Transactions beside the application's."""
     engine = create_engine(database_url, pool_size=5, timeout=10)
-    yield Sessions(engine)
+    yield Database(engine)
     await engine.dispose()
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.settings import OFF, Settings
 from app.db import schema
+from app.db.database import Database, Transaction
 from app.db.engine import create_engine
-from app.db.session import Session, Sessions
 from app.models import User
 
 UNLIMITED: dict[str, Any] = {
@@ -96,19 +96,19 @@ async def _administer(*statements: str) -> None:
             await autocommit.execute(text(statement))
 
 
-async def tampering(session: Session) -> None:
+async def tampering(transaction: Transaction) -> None:
     """Lets this transaction do to the audit trail what no application can."""
-    if session.dialect.name == "postgresql":
+    if transaction.dialect.name == "postgresql":
         # Only a superuser can: triggers rest.
-        await session.execute(text("SET LOCAL session_replication_role = replica"))
+        await transaction.execute(text("SET LOCAL session_replication_role = replica"))
     else:
         for change in ("insert", "update", "delete"):
-            await session.execute(text(f"DROP TRIGGER IF EXISTS audit_events_{change}"))
+            await transaction.execute(text(f"DROP TRIGGER IF EXISTS audit_events_{change}"))
 
 
 async def empty(url: str) -> None:
     """Deletes all rows, which for a few is quicker than TRUNCATE."""
-    async with connected(url) as engine, Sessions(engine).write() as session:
-        await tampering(session)
+    async with connected(url) as engine, Database(engine).write() as transaction:
+        await tampering(transaction)
         for table in reversed(User.metadata.sorted_tables):
-            await session.execute(table.delete())
+            await transaction.execute(table.delete())

@@ -175,9 +175,9 @@ async def make_admin(
     resources: Resources, client: httpx2.AsyncClient, now: datetime, email: str = "admin@example.com"
 ) -> Person:
     """As the command line makes one: never over HTTP."""
-    async with resources.sessions.write() as session:
+    async with resources.database.write() as transaction:
         user = await accounts.register(
-            session,
+            transaction,
             resources.passwords,
             email=email,
             password=PASSWORD,

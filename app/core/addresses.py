@@ -19,7 +19,7 @@ def read_address(host: str | None) -> IPv4Address | IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def neighbourhood(host: str | None) -> str:
+def bounded_network(host: str | None) -> str:
     """What counts as one client: an IPv4 address, or the /64 that is the least an IPv6 subscriber has."""
     address = read_address(host)
     if address is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.core.addresses import neighbourhood
+from app.core.addresses import bounded_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,5 +17,5 @@ class Client:
 
     @property
     def network(self) -> str:
-        """What counts as one client; see ``neighbourhood``."""
-        return neighbourhood(self.address)
+        """What counts as one client; see ``bounded_network``."""
+        return bounded_network(self.address)

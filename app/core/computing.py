@@ -7,7 +7,7 @@ from math import inf
 from time import thread_time
 
 from app.core.errors import DomainError
-from app.core.turns import Turns
+from app.core.fair_locks import ClientFairLock
 
 SLICE = 0.002
 """Seconds of computing after which other requests get their turn."""
@@ -30,21 +30,21 @@ class Computation:
     The computations of a process take ``turns``, a slice each: one runs at a time, and after each slice none runs for
     as long as the slice took. Without that, a slice would run between any two steps of an ordinary request. Where there
     are ``writers``, a slice takes its turn among them, too, so that it does not prolong a transaction that others wait
-    for. Where there are ``places``, it begins when it has one of them, and keeps it until it is closed.
+    for. Where there are ``permits``, it begins when it has one of them, and keeps it until it is closed.
     """
 
     def __init__(
         self,
-        turns: Turns,
+        turns: ClientFairLock,
         client: str,
         seconds: float = inf,
         *,
-        places: asyncio.Semaphore | None = None,
-        writers: Turns | None = None,
+        permits: asyncio.Semaphore | None = None,
+        writers: ClientFairLock | None = None,
     ) -> None:
         self._turns = turns
-        self._places = places
-        self._has_place = False
+        self._permits = permits
+        self._has_permit = False
         self._writers = writers
         self._client = client
         self._budget = seconds
@@ -69,7 +69,7 @@ class Computation:
         while not is_last_slice:
             is_last_slice = self.is_over
             try:
-                async with asyncio.timeout_at(self._deadline), self._turns.take(self._client):
+                async with asyncio.timeout_at(self._deadline), self._turns.hold(self._client):
                     before = self._spent
                     async with self._between_writes():
                         if self._run_slice(remaining):
@@ -90,17 +90,17 @@ class Computation:
 
     def close(self) -> None:
         """Gives the place back."""
-        if self._places and self._has_place:
-            self._places.release()
+        if self._permits and self._has_permit:
+            self._permits.release()
 
     async def _begin(self) -> None:
-        if self._places and not self._has_place:
+        if self._permits and not self._has_permit:
             try:
                 async with asyncio.timeout_at(self._deadline):
-                    await self._places.acquire()
+                    await self._permits.acquire()
             except TimeoutError:
                 raise NoTurnError from None
-            self._has_place = True
+            self._has_permit = True
 
     @asynccontextmanager
     async def _between_writes(self) -> AsyncIterator[None]:
@@ -108,7 +108,7 @@ class Computation:
             if self._writers:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(MAX_WAIT_FOR_WRITERS):
-                        await stack.enter_async_context(self._writers.take("computations"))
+                        await stack.enter_async_context(self._writers.hold("computations"))
             yield
 
     def _run_slice(self, remaining: Iterator[object]) -> bool:

@@ -21,12 +21,12 @@ from app.core.clients import Client
 from app.core.clock import Clock
 from app.core.computing import Computation
 from app.core.errors import DomainError
-from app.core.limits import Limits
+from app.core.fair_locks import ClientFairLock, ClientSemaphores, current_client
 from app.core.permissions import Actor, Role
+from app.core.rate_limits import RateLimiter
 from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_token
 from app.core.settings import Settings
-from app.core.turns import ClientPlaces, Turns, current_client
-from app.db.session import Session, Sessions
+from app.db.database import Database, Transaction
 from app.repositories import sessions
 from app.services.administration import begin_decision
 from app.services.patient_limits import PatientLimits
@@ -49,15 +49,15 @@ class Resources:
     """What one running application owns; made at its start, on ``app.state.resources``."""
 
     settings: Settings
-    sessions: Sessions
+    database: Database
     passwords: Passwords
     clock: Clock
     mailer: Mailer
-    limits: Limits
+    limits: RateLimiter
     readiness: Readiness = field(default_factory=Readiness)
-    processor: Turns = field(default_factory=Turns)
+    processor: ClientFairLock = field(default_factory=ClientFairLock)
     """The turns of long computations."""
-    searching: ClientPlaces = field(default_factory=lambda: ClientPlaces(SEARCHES_AT_ONCE))
+    searching: ClientSemaphores = field(default_factory=lambda: ClientSemaphores(SEARCHES_AT_ONCE))
     """For the searches of each client."""
 
     @property
@@ -79,9 +79,9 @@ class Resources:
         return timedelta(minutes=self.settings.access_token_minutes)
 
 
-# FastAPI goes through the dependencies of a dependency anew wherever it is named, and only then sees that it has its
-# value. So these depend on little but the request: its route has put the transaction into ``request.state.session``,
-# and who finds the caller puts her into ``request.state.actor``, and the time into ``request.state.now``.
+# FastAPI solves the dependencies of a dependency again wherever it is named, even if its value is cached. So these
+# depend on little but the request. The route puts the transaction into ``request.state.transaction``; whatever finds
+# the caller puts them into ``request.state.actor``, and the time into ``request.state.now``.
 
 
 async def get_resources(request: Request) -> Resources:
@@ -110,38 +110,38 @@ Now = Annotated[datetime, Depends(get_now)]
 
 async def run_in_transaction(
     request: Request,
-    answer: Callable[[Session], Awaitable[Response]],
-    keep: Callable[[Session, Response], Awaitable[None]],
+    answer: Callable[[Transaction], Awaitable[Response]],
+    keep: Callable[[Transaction, Response], Awaitable[None]],
 ) -> Response:
     """Answers a request, and has ``keep`` write what is to be committed with the answer.
 
     Both in one transaction, except for a GET: it cannot change anything. If it is recorded, ``keep`` has a transaction
-    of its own afterwards. ``answer`` may run again: see ``Sessions.write_in_turn``.
+    of its own afterwards. ``answer`` may run again: see ``Database.write_in_turn``.
     """
-    sessions = _resources(request).sessions
+    database = _resources(request).database
     if request.method == "GET":
-        async with sessions.read() as session:
-            response = await answer(session)
+        async with database.read() as transaction:
+            response = await answer(transaction)
         if request.state.recorded:
-            async with sessions.write() as session:
-                await keep(session, response)
+            async with database.write() as transaction:
+                await keep(transaction, response)
         return response
 
-    async def answer_and_keep(session: Session) -> Response:
-        response = await answer(session)
-        await keep(session, response)
+    async def answer_and_keep(transaction: Transaction) -> Response:
+        response = await answer(transaction)
+        await keep(transaction, response)
         return response
 
-    return await sessions.write_in_turn(answer_and_keep)
+    return await database.write_in_turn(answer_and_keep)
 
 
-async def get_session(request: Request) -> Session:
+async def get_transaction(request: Request) -> Transaction:
     """The transaction of this request, which its route has opened and will end."""
-    session: Session = request.state.session
-    return session
+    transaction: Transaction = request.state.transaction
+    return transaction
 
 
-DbSession = Annotated[Session, Depends(get_session)]
+DbTransaction = Annotated[Transaction, Depends(get_transaction)]
 
 
 async def get_passwords(request: Request) -> Passwords:
@@ -191,31 +191,31 @@ class _ByToken(SecurityBase):
 @_ByToken
 async def find_viewer(request: Request, token: str | None) -> Actor | None:
     """The caller, or nobody if no token was sent; a token that is not valid is an error."""
-    return await _find_caller(request, request.state.session, token)
+    return await _find_caller(request, request.state.transaction, token)
 
 
 @_ByToken
 async def find_brief_viewer(request: Request, token: str | None) -> Actor | None:
     """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
-    async with _resources(request).sessions.read() as session:
-        return await _find_caller(request, session, token)
+    async with _resources(request).database.read() as transaction:
+        return await _find_caller(request, transaction, token)
 
 
-async def _find_caller(request: Request, session: Session, token: str | None) -> Actor | None:
+async def _find_caller(request: Request, transaction: Transaction, token: str | None) -> Actor | None:
     request.state.actor = None
     if token is None:
         return None
     resources = _resources(request)
     now = await get_now(request)
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
-    actor = await sessions.find_actor(session, claims)
+    actor = await sessions.find_actor(transaction, claims)
     if actor is None:
         raise DomainError("not_authenticated")
-    await welcome(request, resources, actor)
+    await attach_actor(request, resources, actor)
     return actor
 
 
-async def welcome(request: Request, resources: Resources, actor: Actor) -> None:
+async def attach_actor(request: Request, resources: Resources, actor: Actor) -> None:
     """Counts a request for its caller, and notes who she is."""
     # Not before she is known: whose session has ended must not use up what the owner has.
     # And once, even if the request is answered in a second try.
@@ -310,7 +310,7 @@ def require_deciding(
         caller: Annotated[Actor, Depends(require_fresh(Role.ADMIN, find=find))], request: Request
     ) -> Actor:
         if request.method not in _SAFE_METHODS:
-            await begin_decision(request.state.session, caller)
+            await begin_decision(request.state.transaction, caller)
         return caller
 
     return authenticate_to_decide
@@ -325,7 +325,7 @@ FreshAdminActor = Annotated[Actor, Depends(require_deciding())]
 
 
 DEVICE = "device"
-"""The cookie of a browser that has logged in before; see ``app/routers/devices.py``."""
+"""The cookie of a browser that has logged in before; see ``app/http/devices.py``."""
 
 
 def cookie_name(settings: Settings, name: str) -> str:
@@ -358,8 +358,8 @@ async def get_search_time(request: Request) -> AsyncIterator[Computation]:
         resources.processor,
         client,
         resources.settings.max_search_seconds,
-        places=resources.searching.get(client),
-        writers=resources.sessions.writers,
+        permits=resources.searching.get(client),
+        writers=resources.database.writers,
     )
     try:
         yield computation

@@ -37,12 +37,12 @@ def logging_to(stream: TextIO, *, readable: bool, level: str = "info") -> Iterat
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    # It writes the path and the query; app.edge.watching has a line without them.
+    # It writes the path and the query; app.edge.access_log has a line without them.
     logging.getLogger("uvicorn.access").propagate = False
     # It warns of each X-Request-ID that it replaces, as often as a client likes.
     logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)
     # Each head of the audit trail that is written down elsewhere is one that nobody can take back.
-    logging.getLogger("app.jobs.sealing").setLevel(logging.INFO)
+    logging.getLogger("app.jobs.audit_seal").setLevel(logging.INFO)
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

@@ -54,7 +54,7 @@ CONTEXT_WORDS = (
 )
 """What a guesser tries here before anything else (OWASP ASVS 6.1.2); a password of nothing but these is weak."""
 
-MAX_IN_LINE = 10
+MAX_QUEUED_HASHES = 10
 """How many requests of one account may be hashed or wait at a time; more are refused."""
 
 _HEADER = {"alg": ALGORITHM, "typ": TOKEN_TYPE}
@@ -98,10 +98,10 @@ class Passwords:
     async def line(self, account: str) -> AsyncIterator[None]:
         """Waits for the account's turn: its requests are hashed one at a time, so it cannot fill the shared queue.
 
-        ``too_many_attempts`` if ``MAX_IN_LINE`` of its requests are waiting already.
+        ``too_many_attempts`` if ``MAX_QUEUED_HASHES`` of its requests are waiting already.
         """
         line = self._lines.setdefault(account, _Line())
-        if line.length == MAX_IN_LINE:
+        if line.length == MAX_QUEUED_HASHES:
             raise DomainError("too_many_attempts", retry_after=1)
         line.length += 1
         try:

@@ -21,8 +21,8 @@ from app.core.origins import normalize_origin
 DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
 COMPOSE_PASSWORD = "doctor"  # noqa: S105 - of docker-compose.yml, refused in production
 OFF = "off"  # an empty value would be the default
-SHORTEST_TOKEN = 16
-SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
+MIN_TOKEN_LENGTH = 16
+MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
 MIN_PROXY_PREFIX = 8  # a network of proxies that is larger than this is a mistake
 # The first choice of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
 SAFE_MEMORY_KIB = 19_456
@@ -171,8 +171,8 @@ class Settings(BaseSettings):
     @field_validator("metrics_token")
     @classmethod
     def _refuse_a_short_token(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SHORTEST_TOKEN:
-            raise ValueError(f"must have at least {SHORTEST_TOKEN} characters; try: openssl rand -hex 32")
+        if 0 < len(value.get_secret_value()) < MIN_TOKEN_LENGTH:
+            raise ValueError(f"must have at least {MIN_TOKEN_LENGTH} characters; try: openssl rand -hex 32")
         return value
 
     @field_validator("cors_origins")
@@ -220,11 +220,11 @@ class Settings(BaseSettings):
 
     def _find_unsafe(self) -> Iterator[str]:
         """What production refuses, a sentence for each setting."""
-        yield from _find_weakness("SECRET_KEY", self.secret_key, SHORTEST_SECRET)
+        yield from _find_weakness("SECRET_KEY", self.secret_key, MIN_SECRET_LENGTH)
         if self.audit_key:
-            yield from _find_weakness("AUDIT_KEY", self.audit_key, SHORTEST_SECRET)
+            yield from _find_weakness("AUDIT_KEY", self.audit_key, MIN_SECRET_LENGTH)
         if self.metrics_token:
-            yield from _find_weakness("METRICS_TOKEN", self.metrics_token, SHORTEST_TOKEN)
+            yield from _find_weakness("METRICS_TOKEN", self.metrics_token, MIN_TOKEN_LENGTH)
         if any(_is_too_wide(ip_network(text)) for text in self.proxies):
             yield (
                 "TRUSTED_PROXIES has a network that would let nearly everybody choose the address that is limited and "

@@ -34,7 +34,7 @@ class Driver:
             self._run, self._fetch = driver.execute, driver.fetch
 
     @classmethod
-    async def take(cls, engine: AsyncEngine) -> Self:
+    async def acquire(cls, engine: AsyncEngine) -> Self:
         """One that nobody has, as soon as there is one; it is to be given back.
 
         Whatever a server says instead of letting us in (it is starting, has no connections left, refuses the role, or
@@ -46,11 +46,11 @@ class Driver:
             raise DBAPIError("", None, error, hide_parameters=True, connection_invalidated=True) from error
         return cls(engine, taken)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Lets the next one have it."""
         self._taken.close()
 
-    async def throw_away(self) -> None:
+    async def invalidate(self) -> None:
         """Closes the connection, so that nobody else gets it; it is to be given back all the same."""
         await asyncio.shield(self.connection.invalidate())
 

@@ -6,8 +6,8 @@ from sqlalchemy import quoted_name, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.base import Base
+from app.db.database import Database
 from app.db.engine import is_postgresql
-from app.db.session import Sessions
 
 _READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -26,12 +26,12 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
     """
     if not is_postgresql(engine):
         raise NoRolesError("SQLite has no roles: whoever can open the file can change it")
-    async with Sessions(engine).write() as session:
-        known = await session.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    async with Database(engine).write() as transaction:
+        known = await transaction.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
         if not known:
             raise NoRolesError(f"there is no role {role!r}; create it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
         # The table that an unqualified name means here; other schemas may have tables of the same name.
-        found = await session.execute(
+        found = await transaction.execute(
             text(
                 "SELECT pg_has_role(:role, relowner, 'MEMBER') AS is_owner, CAST(relnamespace::regnamespace AS text) "
                 "AS schema FROM pg_class WHERE oid = to_regclass('users')"
@@ -44,7 +44,7 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
         if users.is_owner:
             raise NoRolesError(f"{role!r} owns the tables, or may do all that their owner may; grant to another role")
         # Functions and operators there are also found by the statements of the owner.
-        open_schemas = await session.scalars(
+        open_schemas = await transaction.scalars(
             text(
                 "SELECT quote_ident(name) FROM unnest(current_schemas(false)) AS name "
                 "WHERE has_schema_privilege(:role, CAST(name AS text), 'CREATE')"
@@ -56,7 +56,7 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
                 f"{role!r} can create functions and operators in {names}, which other roles then run; as the owner of "
                 f"the schema: REVOKE CREATE ON SCHEMA {names} FROM PUBLIC, and from {role!r} if it was granted directly"
             )
-        quote = session.dialect.identifier_preparer.quote
+        quote = transaction.dialect.identifier_preparer.quote
         grantee = quote(quoted_name(role, quote=True))
         statements = [f"GRANT USAGE ON SCHEMA {users.schema} TO {grantee}"]
         for table in Base.metadata.sorted_tables:
@@ -68,4 +68,4 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
         # /readyz asks whether the database takes writes by setting the version to what it is.
         statements.append(f"GRANT SELECT, UPDATE ON alembic_version TO {grantee}")
         for statement in statements:
-            await session.execute(text(statement))
+            await transaction.execute(text(statement))

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db.base import Base, table_of
+from app.db.database import Transaction
 from app.db.prepared import Prepared
-from app.db.session import Session
 
 _EXCLUSION_VIOLATION = "23P01"  # SQLSTATE, appendix A of PostgreSQL's manual
 _INSERT: dict[str, Callable[[type[Base] | Table], postgresql.Insert | sqlite.Insert]] = {
@@ -21,8 +21,8 @@ _INSERT: dict[str, Callable[[type[Base] | Table], postgresql.Insert | sqlite.Ins
 }
 
 
-async def insert_unless_taken(
-    session: Session,
+async def insert_or_ignore(
+    transaction: Transaction,
     table: type[Base],
     values: Mapping[str, Any],
     source: Select[*tuple[Any, ...]] | None = None,
@@ -36,7 +36,9 @@ async def insert_unless_taken(
     One statement: a plain INSERT against an exclusion constraint deadlocks under contention (docs/booking.md).
     """
     try:
-        inserted = await session.fetch(_insert_or_nothing(session.dialect.name, table_of(table), source), values)
+        inserted = await transaction.fetch(
+            _insert_or_nothing(transaction.dialect.name, table_of(table), source), values
+        )
     except IntegrityError as error:
         # ON CONFLICT does not reach into triggers.
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
@@ -54,7 +56,7 @@ def _insert_or_nothing(dialect: str, table: Table, source: Select[*tuple[Any, ..
 
 
 async def upsert[Result](
-    session: Session,
+    transaction: Transaction,
     table: type[Base],
     values: Mapping[str, Any],
     *,
@@ -67,10 +69,10 @@ async def upsert[Result](
     Of the row as it is then, what is ``returning``; ``None`` if it may not be changed. One statement: of two at once
     the second sees what the first has written.
     """
-    insert = _INSERT[session.dialect.name](table).values(**values)
+    insert = _INSERT[transaction.dialect.name](table).values(**values)
     key = list(table.__table__.primary_key)
     written = insert.on_conflict_do_update(index_elements=key, set_=changes, where=only_if).returning(returning)
-    result: Result | None = await session.scalar(written)
+    result: Result | None = await transaction.scalar(written)
     return result
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.errors import DomainError
+from app.db.database import Database
 from app.db.engine import is_postgresql
-from app.db.session import Sessions
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -51,11 +51,11 @@ async def ensure_newest(engine: AsyncEngine) -> None:
 
     ``UnavailableDatabaseError``, with what the database has said, if it cannot be had.
     """
-    sessions = Sessions(engine)
+    database = Database(engine)
     try:
-        sessions.create_file()
-        async with sessions.read() as session:
-            revision = await session.run_sync(_revision)
+        database.create_file()
+        async with database.read() as transaction:
+            revision = await transaction.run_sync(_revision)
     except DomainError as error:
         said = getattr(error.__cause__, "orig", None) or error.__cause__
         raise UnavailableDatabaseError(f"the database cannot be used: {said}") from None
@@ -70,12 +70,12 @@ async def ensure_newest(engine: AsyncEngine) -> None:
         )
 
 
-async def check_writable(sessions: Sessions) -> bool:
+async def check_writable(database: Database) -> bool:
     """Whether the database takes writes and has the newest schema; ``DomainError`` ``busy`` if it is away."""
     update = text("UPDATE alembic_version SET version_num = version_num RETURNING version_num")
     try:
-        async with sessions.write() as session:
-            return bool(await session.scalar(update) == newest_revision())
+        async with database.write() as transaction:
+            return bool(await transaction.scalar(update) == newest_revision())
     except DBAPIError:  # without such a table, or not to be written
         return False
 
@@ -86,13 +86,13 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         step(config)
 
-    sessions = Sessions(engine)
-    sessions.create_file()
-    async with sessions.write() as session:
+    database = Database(engine)
+    database.create_file()
+    async with database.write() as transaction:
         if is_postgresql(engine):
             # SQLite has taken its one write lock already; this is the same for PostgreSQL.
-            await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
-        await session.run_sync(run)
+            await transaction.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
+        await transaction.run_sync(run)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Canonical:
+class CanonicalPathMiddleware:
     """Middleware that answers ``HEAD`` as ``GET`` without the body, and a path that ends with a slash as without it.
 
     RFC 9110 section 9.3.2 asks for the former. A slash is dropped and not redirected: a redirect would be built from

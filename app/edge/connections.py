@@ -7,7 +7,7 @@ from collections import Counter
 from ipaddress import ip_network
 from typing import Protocol
 
-from app.core.addresses import neighbourhood, read_address
+from app.core.addresses import bounded_network, read_address
 from app.core.settings import Settings
 
 RESERVED_DESCRIPTORS = 100
@@ -102,7 +102,7 @@ class Connections:
         address = read_address(host)
         if host is None or (address and any(address in network for network in self._trusted)):
             return None
-        return neighbourhood(host)
+        return bounded_network(host)
 
 
 def _affordable_connections(database_pool_size: int) -> int:

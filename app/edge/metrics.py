@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tzdata import IANA_VERSION
 
-from app.core.chain import START
 from app.core.dependencies import AppResources, Public
 from app.core.errors import DomainError
-from app.jobs import sealing
+from app.core.hash_chain import GENESIS_HASH
+from app.jobs import audit_seal
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,15 +30,15 @@ class Metrics:
             registry=self.registry,
         )
         Info("time_zone_data", "The time-zone data in use.", registry=self.registry).info({"version": IANA_VERSION})
-        self._audit_trail = sealing.Memory()
+        self._audit_trail = audit_seal.Memory()
         head = Gauge("audit_head_position", "The last sealed event of the audit trail.", registry=self.registry)
         archived = Gauge("audit_archived_position", "The last archived event.", registry=self.registry)
         failing = Gauge("audit_sealing_failing", "1 if the last attempt to seal has failed.", registry=self.registry)
-        head.set_function(lambda: (self._audit_trail.head or START).position)
+        head.set_function(lambda: (self._audit_trail.head or GENESIS_HASH).position)
         archived.set_function(lambda: self._audit_trail.archived)
         failing.set_function(lambda: self._audit_trail.failing)
 
-    def show_audit_trail(self, memory: sealing.Memory) -> None:
+    def show_audit_trail(self, memory: audit_seal.Memory) -> None:
         """Shows what a process knows of the audit trail; docs/audit.md says what to alert on."""
         self._audit_trail = memory
 

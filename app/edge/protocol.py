@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from app.core.addresses import UNKNOWN, read_address
 from app.edge.connections import Connections
-from app.routers.problems import ProblemAnswer
+from app.http.problems import ProblemResponse
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16
@@ -224,7 +224,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.working:
             self.shutdown()
             return
-        problem = ProblemAnswer(code, (), None)
+        problem = ProblemResponse(code, (), None)
         headers = [*self.server_state.default_headers, *problem.raw_headers, (b"connection", b"close")]
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[problem.status_code], *lines, b"\r\n", problem.body]))

@@ -3,7 +3,7 @@ from app.models.audit import AuditArchive, AuditEvent
 from app.models.doctor import Availability, Doctor, ProfileChange, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
-from app.models.offer import DoctorLanguage, Offer
+from app.models.search_offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
 from app.models.user import EmailConfirmation, Invitation, MailCount, PasswordReset, User
 

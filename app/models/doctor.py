@@ -120,7 +120,7 @@ OFFERED = text("withdrawn_at IS NULL")
 
 
 class VisitType(Base):
-    """A kind of visit that a doctor offers. One that is withdrawn stays for the appointments that were made with it."""
+    """A visit type that a doctor offers. One that is withdrawn stays for the appointments that were made with it."""
 
     __tablename__ = "visit_types"
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, up
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
 from app.core.text import canonical_email, search_words
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import Doctor, SecondFactor, User
 
 
@@ -75,7 +75,7 @@ _RECORD: Select[*tuple[Any, ...]] = (
 
 
 async def page_accounts(
-    session: Session,
+    transaction: Transaction,
     *,
     q: str | None,
     email: str | None,
@@ -99,7 +99,7 @@ async def page_accounts(
         found = found.where(_IS[status])
     if after is not None:
         found = found.where(User.id < after)
-    rows = await session.execute(found.order_by(User.id.desc()).limit(limit))
+    rows = await transaction.execute(found.order_by(User.id.desc()).limit(limit))
     return [AccountRecord(*row) for row in rows]
 
 
@@ -113,34 +113,34 @@ def _matches(q: str) -> ColumnElement[bool]:
     return or_(false(), *ways)
 
 
-async def get_account(session: Session, user_id: UUID) -> AccountRecord:
+async def get_account(transaction: Transaction, user_id: UUID) -> AccountRecord:
     """One account, or ``not_found``."""
-    row = (await session.execute(_RECORD.where(User.id == user_id))).one_or_none()
+    row = (await transaction.execute(_RECORD.where(User.id == user_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return AccountRecord(*row)
 
 
-async def list_people(session: Session, user_ids: Collection[UUID]) -> dict[UUID, tuple[str, Role]]:
+async def list_people(transaction: Transaction, user_ids: Collection[UUID]) -> dict[UUID, tuple[str, Role]]:
     """The names and roles of those ids that are accounts."""
-    rows = await session.execute(select(User.id, User.name, User.role).where(User.id.in_(user_ids)))
+    rows = await transaction.execute(select(User.id, User.name, User.role).where(User.id.in_(user_ids)))
     return {row.id: (row.name, row.role) for row in rows}
 
 
-async def approve_doctor(session: Session, user_id: UUID, now: datetime) -> None:
+async def approve_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """Lets patients see and book a doctor, from now on or since long."""
-    await session.execute(
+    await transaction.execute(
         update(Doctor).where(Doctor.id == user_id).values(approved_at=func.coalesce(Doctor.approved_at, now))
     )
 
 
-async def suspend_user(session: Session, user_id: UUID, now: datetime) -> None:
+async def suspend_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """Keeps somebody out, from now on or since long."""
-    await session.execute(
+    await transaction.execute(
         update(User).where(User.id == user_id).values(suspended_at=func.coalesce(User.suspended_at, now))
     )
 
 
-async def reinstate_user(session: Session, user_id: UUID) -> None:
+async def reinstate_user(transaction: Transaction, user_id: UUID) -> None:
     """Lets somebody in again."""
-    await session.execute(update(User).where(User.id == user_id).values(suspended_at=None))
+    await transaction.execute(update(User).where(User.id == user_id).values(suspended_at=None))

@@ -14,16 +14,16 @@ from sqlalchemy.orm import aliased
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.core.time_zones import get_zone
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
-from app.repositories.bounds import lower_bounds
 from app.repositories.doctors import is_listed
-from app.scheduling.decisions import LONGEST_VISIT
+from app.repositories.search_bounds import lower_bounds
+from app.scheduling.decisions import MAX_VISIT
 from app.scheduling.intervals import Interval, to_instant
 from app.scheduling.status import ACTIVE, AppointmentStatus
 from app.scheduling.visits import VisitMode
 
-_LONGEST_VISIT = timedelta(microseconds=LONGEST_VISIT)
+_MAX_VISIT = timedelta(microseconds=MAX_VISIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class AppointmentRecord:
 
     @property
     def visit_type_id(self) -> UUID | None:
-        """What kind of visit it is, if the doctor has kinds."""
+        """What visit type it is, if the doctor has kinds."""
         return self.visit_type.id if self.visit_type else None
 
     def is_over(self, now: datetime) -> bool:
@@ -152,20 +152,20 @@ def _own(actor: Actor) -> ColumnElement[bool]:
 
 
 async def get_appointment(
-    session: Session, actor: Actor, appointment_id: UUID, *, for_update: bool = False
+    transaction: Transaction, actor: Actor, appointment_id: UUID, *, for_update: bool = False
 ) -> AppointmentRecord:
     """One of the actor's own appointments; ``not_found`` if it is not hers or not there."""
     found = _RECORD.where(Appointment.id == appointment_id, _own(actor))
     if for_update:
         found = found.with_for_update(of=Appointment)
-    row = (await session.execute(found)).one_or_none()
+    row = (await transaction.execute(found)).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return _record(row)
 
 
 async def change_appointment(
-    session: Session,
+    transaction: Transaction,
     before: AppointmentRecord,
     *,
     by: UUID,
@@ -185,9 +185,9 @@ async def change_appointment(
     )
     if only_if is not None:
         changed = changed.where(only_if)
-    if await session.scalar(changed) is None:
+    if await transaction.scalar(changed) is None:
         return False
-    await session.execute(
+    await transaction.execute(
         insert(AppointmentVersion).values(
             appointment_id=before.id,
             version=before.version,
@@ -200,7 +200,7 @@ async def change_appointment(
         )
     )
     if "start_time" in values or not values["status"].occupies_time:
-        await lower_bounds(session, [before.doctor_id], before.start_time)
+        await lower_bounds(transaction, [before.doctor_id], before.start_time)
     return True
 
 
@@ -226,11 +226,11 @@ _VERSION = select(
     AppointmentVersion.changed_at,
     AppointmentVersion.changed_by,
 )
-_MOST_IDS = 500
+_MAX_IDS = 500
 
 
 async def page_versions(
-    session: Session, appointment: AppointmentRecord, *, after: int | None, limit: int
+    transaction: Transaction, appointment: AppointmentRecord, *, after: int | None, limit: int
 ) -> Sequence[VersionRecord]:
     """The history of an appointment, oldest first; the last one is the appointment as it is."""
     kept = (
@@ -238,29 +238,31 @@ async def page_versions(
         .order_by(AppointmentVersion.version)
         .limit(limit)
     )
-    found = [VersionRecord(*row) for row in await session.execute(kept)]
+    found = [VersionRecord(*row) for row in await transaction.execute(kept)]
     if len(found) < limit and (after or 0) < appointment.version:
         found.append(_newest_version(appointment))
     return found
 
 
-async def find_status_before(session: Session, appointment: AppointmentRecord) -> AppointmentStatus | None:
+async def find_status_before(transaction: Transaction, appointment: AppointmentRecord) -> AppointmentStatus | None:
     """What status an appointment had in its previous version; ``None`` if that was not kept."""
-    return await session.scalar(
+    return await transaction.scalar(
         select(AppointmentVersion.status).where(
             AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version == appointment.version - 1
         )
     )
 
 
-async def list_versions(session: Session, found: Sequence[AppointmentRecord]) -> dict[UUID, list[VersionRecord]]:
+async def list_versions(
+    transaction: Transaction, found: Sequence[AppointmentRecord]
+) -> dict[UUID, list[VersionRecord]]:
     """The histories of some appointments, each the oldest first."""
     versions: dict[UUID, list[VersionRecord]] = {each.id: [] for each in found}
-    for some in batched(versions, _MOST_IDS):
+    for some in batched(versions, _MAX_IDS):
         kept = _VERSION.add_columns(AppointmentVersion.appointment_id).where(
             AppointmentVersion.appointment_id.in_(some)
         )
-        for *version, appointment_id in await session.execute(kept.order_by(AppointmentVersion.version)):
+        for *version, appointment_id in await transaction.execute(kept.order_by(AppointmentVersion.version)):
             versions[appointment_id].append(VersionRecord(*version))
     for each in found:
         # One that was changed since it was read has a version more by now.
@@ -282,18 +284,18 @@ def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
 
 
 async def list_upcoming(
-    session: Session, doctor_id: UUID, *, since: datetime, until: datetime | None = None
+    transaction: Transaction, doctor_id: UUID, *, since: datetime, until: datetime | None = None
 ) -> Sequence[tuple[UUID, Interval]]:
     """The id and the time of a doctor's active appointments that touch ``[since, until)``, by time."""
     found = select(Appointment.id, Appointment.start_time, Appointment.end_time).where(
         Appointment.doctor_id == doctor_id,
         Appointment.status.in_(ACTIVE),
         Appointment.end_time > since,
-        Appointment.start_time > since - _LONGEST_VISIT,
+        Appointment.start_time > since - _MAX_VISIT,
     )
     if until is not None:
         found = found.where(Appointment.start_time < until)
-    rows = await session.execute(found.order_by(Appointment.start_time, Appointment.id))
+    rows = await transaction.execute(found.order_by(Appointment.start_time, Appointment.id))
     return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
 
 
@@ -305,7 +307,7 @@ class ChangedAppointment(NamedTuple):
 
 
 async def change_active(
-    session: Session, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
+    transaction: Transaction, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
 ) -> Sequence[ChangedAppointment]:
     """Makes a new version of the actor's active appointments that start at ``since`` or later; frees their time."""
     active = and_(_own(actor), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
@@ -315,8 +317,8 @@ async def change_active(
         .where(active)
         .order_by(Appointment.id)
     )
-    rows = (await session.execute(locked.with_for_update())).all()
-    for some in batched([row.id for row in rows], _MOST_IDS):
+    rows = (await transaction.execute(locked.with_for_update())).all()
+    for some in batched([row.id for row in rows], _MAX_IDS):
         these = Appointment.id.in_(some)
         kept = select(
             Appointment.id,
@@ -329,11 +331,13 @@ async def change_active(
             func.coalesce(Appointment.changed_by, Appointment.patient_id),
         ).where(these)
         columns = [column.name for column in AppointmentVersion.__table__.columns]
-        await session.execute(insert(AppointmentVersion).from_select(columns, kept))
+        await transaction.execute(insert(AppointmentVersion).from_select(columns, kept))
         changed = update(Appointment).where(these)
-        await session.execute(changed.values(version=Appointment.version + 1, changed_at=at, changed_by=by, **values))
+        await transaction.execute(
+            changed.values(version=Appointment.version + 1, changed_at=at, changed_by=by, **values)
+        )
     if rows:
-        await lower_bounds(session, {row.doctor_id for row in rows}, min(row.start_time for row in rows))
+        await lower_bounds(transaction, {row.doctor_id for row in rows}, min(row.start_time for row in rows))
     return [ChangedAppointment(row.id, row.patient_id) for row in rows]
 
 
@@ -352,7 +356,7 @@ def page_key(appointment: AppointmentRecord, as_of: datetime) -> PageKey:
 
 
 async def page_appointments(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     *,
     as_of: datetime,
@@ -369,7 +373,7 @@ async def page_appointments(
     """
     own = _RECORD.where(_own(actor))
     if since is not None:
-        own = own.where(Appointment.end_time > since, Appointment.start_time > since - _LONGEST_VISIT)
+        own = own.where(Appointment.end_time > since, Appointment.start_time > since - _MAX_VISIT)
     if until is not None:
         own = own.where(Appointment.start_time < until)
     if statuses:
@@ -381,15 +385,15 @@ async def page_appointments(
     found: list[AppointmentRecord] = []
     if after is None or not after.over:
         # The second bound says nothing new, but lets the index skip the past.
-        coming = own.where(Appointment.end_time > as_of, Appointment.start_time > as_of - _LONGEST_VISIT)
+        coming = own.where(Appointment.end_time > as_of, Appointment.start_time > as_of - _MAX_VISIT)
         if after is not None:
             coming = coming.where(place > (after.start_time, after.id))
         coming = coming.order_by(Appointment.start_time, Appointment.id).limit(limit)
-        found += map(_record, await session.execute(coming))
+        found += map(_record, await transaction.execute(coming))
     if len(found) < limit:
         over = own.where(Appointment.end_time <= as_of)
         if after is not None and after.over:
             over = over.where(place < (after.start_time, after.id))
         over = over.order_by(Appointment.start_time.desc(), Appointment.id.desc()).limit(limit - len(found))
-        found += map(_record, await session.execute(over))
+        found += map(_record, await transaction.execute(over))
     return found

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, exists, func, insert, null, select, tuple_, update
 
-from app.core.chain import START, Head
+from app.core.hash_chain import GENESIS_HASH, Head
 from app.core.permissions import Role
 from app.db.base import table_of
+from app.db.database import Transaction
 from app.db.prepared import Prepared
-from app.db.session import Session
 from app.models import AuditEvent
 from app.models.audit import UNSEALED
 
@@ -82,12 +82,14 @@ def _record(row: Sequence[Any]) -> AuditRecord:
     return AuditRecord(*facts)
 
 
-async def insert_events(session: Session, events: Sequence[AuditRecord]) -> None:
+async def insert_events(transaction: Transaction, events: Sequence[AuditRecord]) -> None:
     """Adds to the trail, in one statement."""
-    await session.send(_INSERT, [_facts(event) for event in events])
+    await transaction.send(_INSERT, [_facts(event) for event in events])
 
 
-async def insert_unless_repeated(session: Session, events: Sequence[AuditRecord], *, interval: timedelta) -> None:
+async def insert_unless_repeated(
+    transaction: Transaction, events: Sequence[AuditRecord], *, interval: timedelta
+) -> None:
     """Adds each event unless its actor has one with the same action, outcome, patient, object and reason.
 
     Only events within ``interval`` of the new one count, before or after: a clock that was ahead for a while must not
@@ -100,54 +102,56 @@ async def insert_unless_repeated(session: Session, events: Sequence[AuditRecord]
             if (event.patient_id is not None) is has_patient
         ]
         if rows:
-            await session.send(statement, rows)
+            await transaction.send(statement, rows)
 
 
 def _facts(event: AuditRecord) -> dict[str, Any]:
     return {name: getattr(event, name) for name in _FACTS}
 
 
-async def count_unsealed(session: Session) -> int:
+async def count_unsealed(transaction: Transaction) -> int:
     """How many events wait to be sealed."""
-    return await session.scalar(select(func.count()).select_from(_TABLE).where(UNSEALED)) or 0
+    return await transaction.scalar(select(func.count()).select_from(_TABLE).where(UNSEALED)) or 0
 
 
-async def find_head(session: Session, *, archived: Head = START) -> Head:
+async def find_head(transaction: Transaction, *, archived: Head = GENESIS_HASH) -> Head:
     """The end of the chain, which is ``archived`` where no event comes after that."""
     sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position > archived.position)
-    row = (await session.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
+    row = (await transaction.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
     return Head(*row) if row else archived
 
 
-async def find_hash(session: Session, position: int) -> str | None:
+async def find_hash(transaction: Transaction, position: int) -> str | None:
     """The hash that is in the chain at a position."""
-    digest: str | None = await session.scalar(select(_TABLE.c.hash).where(_TABLE.c.position == position))
+    digest: str | None = await transaction.scalar(select(_TABLE.c.hash).where(_TABLE.c.position == position))
     return digest
 
 
-async def list_unsealed(session: Session, limit: int) -> Sequence[AuditRecord]:
+async def list_unsealed(transaction: Transaction, limit: int) -> Sequence[AuditRecord]:
     """What is committed and not sealed yet, the first ones first."""
     found = _RECORD.where(UNSEALED).order_by(_TABLE.c.id).limit(limit)
-    return [_record(row) for row in await session.execute(found)]
+    return [_record(row) for row in await transaction.execute(found)]
 
 
-async def write_seals(session: Session, seals: Sequence[tuple[UUID, Head]]) -> None:
+async def write_seals(transaction: Transaction, seals: Sequence[tuple[UUID, Head]]) -> None:
     """Gives events their places in the chain."""
-    await session.send(_SEAL, [{"event": event, "position": head.position, "hash": head.hash} for event, head in seals])
+    await transaction.send(
+        _SEAL, [{"event": event, "position": head.position, "hash": head.hash} for event, head in seals]
+    )
 
 
-async def list_sealed(session: Session, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
+async def list_sealed(transaction: Transaction, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
     """The chain after a position, or all that says it is of it, link by link."""
     position = _TABLE.c.position
     found = _RECORD.where(position.is_not(None) if after is None else position > after)
-    return [_record(row) for row in await session.execute(found.order_by(position).limit(limit))]
+    return [_record(row) for row in await transaction.execute(found.order_by(position).limit(limit))]
 
 
-async def find_first_position(session: Session, since: datetime) -> int | None:
+async def find_first_position(transaction: Transaction, since: datetime) -> int | None:
     """The lowest position of a sealed event that occurred at ``since`` or later; ``None`` if there is none."""
     position = _TABLE.c.position
     recent = select(func.min(position)).where(_TABLE.c.occurred_at >= since, position.is_not(None))
-    found: int | None = await session.scalar(recent)
+    found: int | None = await transaction.scalar(recent)
     return found
 
 
@@ -157,7 +161,7 @@ def page_key(event: AuditRecord) -> tuple[datetime, UUID]:
 
 
 async def page_events(
-    session: Session,
+    transaction: Transaction,
     *,
     patient_id: UUID | None,
     actor_id: UUID | None,
@@ -179,5 +183,5 @@ async def page_events(
         found = found.where(c.occurred_at < until)
     if after is not None:
         found = found.where(tuple_(c.occurred_at, c.id) < after)
-    rows = await session.execute(found.order_by(c.occurred_at.desc(), c.id.desc()).limit(limit))
+    rows = await transaction.execute(found.order_by(c.occurred_at.desc(), c.id.desc()).limit(limit))
     return [_record(row) for row in rows]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import delete, insert, select
 
-from app.core.chain import START, Head
+from app.core.hash_chain import GENESIS_HASH, Head
 from app.db.base import table_of
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import AuditArchive, AuditEvent
 
 _ARCHIVES, _EVENTS = table_of(AuditArchive), table_of(AuditEvent)
@@ -51,21 +51,21 @@ _RECORD = select(
 )
 
 
-async def list_archives(session: Session) -> Sequence[ArchiveRecord]:
+async def list_archives(transaction: Transaction) -> Sequence[ArchiveRecord]:
     """All archives, in the order of the chain."""
-    return [ArchiveRecord(*row) for row in await session.execute(_RECORD.order_by(_ARCHIVES.c.last_position))]
+    return [ArchiveRecord(*row) for row in await transaction.execute(_RECORD.order_by(_ARCHIVES.c.last_position))]
 
 
-async def find_archived_head(session: Session) -> Head:
+async def find_archived_head(transaction: Transaction) -> Head:
     """Where the chain ended with the last archive; ``START`` if there is none."""
     newest = select(_ARCHIVES.c.last_position, _ARCHIVES.c.last_hash).order_by(_ARCHIVES.c.last_position.desc())
-    row = (await session.execute(newest.limit(1))).one_or_none()
-    return Head(*row) if row else START
+    row = (await transaction.execute(newest.limit(1))).one_or_none()
+    return Head(*row) if row else GENESIS_HASH
 
 
-async def insert_archive(session: Session, archive: ArchiveRecord) -> None:
+async def insert_archive(transaction: Transaction, archive: ArchiveRecord) -> None:
     """Adds an archive; from then on its events may be deleted."""
-    await session.execute(
+    await transaction.execute(
         insert(_ARCHIVES).values(
             first_position=archive.first_position,
             last_position=archive.last_position,
@@ -77,7 +77,7 @@ async def insert_archive(session: Session, archive: ArchiveRecord) -> None:
     )
 
 
-async def delete_events(session: Session, *, up_to: int, limit: int) -> int:
+async def delete_events(transaction: Transaction, *, up_to: int, limit: int) -> int:
     """Deletes the first ``limit`` events up to a position, which must be archived; returns how many there were."""
     first = select(_EVENTS.c.id).where(_EVENTS.c.position <= up_to).order_by(_EVENTS.c.position).limit(limit)
-    return (await session.execute(delete(_EVENTS).where(_EVENTS.c.id.in_(first)))).rowcount
+    return (await transaction.execute(delete(_EVENTS).where(_EVENTS.c.id.in_(first)))).rowcount

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, delete, func, insert, select, tuple_
 from uuid_utils.compat import uuid7
 
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import Availability
 from app.scheduling.availability import Availability as Rule
 
@@ -41,12 +41,12 @@ def to_rule(columns: Sequence[Any]) -> Rule:
 
 
 async def insert_availabilities(
-    session: Session, doctor_id: UUID, rules: Sequence[Rule], now: datetime, *, weekly_hours: bool = False
+    transaction: Transaction, doctor_id: UUID, rules: Sequence[Rule], now: datetime, *, weekly_hours: bool = False
 ) -> Sequence[AvailabilityRecord]:
     """Adds rules to a doctor's; to be called inside ``begin_rule_change``."""
     records = [AvailabilityRecord(uuid7(), rule, weekly_hours) for rule in rules]
     if records:
-        await session.execute(
+        await transaction.execute(
             insert(Availability),
             [
                 {
@@ -68,9 +68,9 @@ async def insert_availabilities(
     return records
 
 
-async def delete_availability(session: Session, doctor_id: UUID, availability_id: UUID) -> bool:
+async def delete_availability(transaction: Transaction, doctor_id: UUID, availability_id: UUID) -> bool:
     """Removes a rule of this doctor; says whether there was one. To be called inside ``begin_rule_change``."""
-    removed = await session.scalar(
+    removed = await transaction.scalar(
         delete(Availability)
         .where(Availability.id == availability_id, Availability.doctor_id == doctor_id)
         .returning(Availability.id)
@@ -78,27 +78,27 @@ async def delete_availability(session: Session, doctor_id: UUID, availability_id
     return removed is not None
 
 
-async def count_availabilities(session: Session, doctor_id: UUID, since: datetime) -> tuple[int, int]:
+async def count_availabilities(transaction: Transaction, doctor_id: UUID, since: datetime) -> tuple[int, int]:
     """How many rules of this doctor may still open something after ``since``, and how many of them recur."""
     counted = select(func.count(), func.count(Availability.recurrence)).where(
         Availability.doctor_id == doctor_id, Availability.last_ends > since.replace(tzinfo=None)
     )
-    rules, recurring = (await session.execute(counted)).one()
+    rules, recurring = (await transaction.execute(counted)).one()
     return rules, recurring
 
 
-async def list_weekly_hours(session: Session, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:
+async def list_weekly_hours(transaction: Transaction, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:
     """The parts of a doctor's weekly plan that are not over at the wall time ``since``."""
-    rows = await session.execute(
+    rows = await transaction.execute(
         _RECORD.where(Availability.doctor_id == doctor_id, Availability.weekly_hours, Availability.last_ends > since)
     )
     return [_record(row) for row in rows]
 
 
-async def delete_availabilities(session: Session, ids: Sequence[UUID]) -> None:
+async def delete_availabilities(transaction: Transaction, ids: Sequence[UUID]) -> None:
     """Removes rules; to be called inside ``begin_rule_change``."""
     if ids:
-        await session.execute(delete(Availability).where(Availability.id.in_(ids)))
+        await transaction.execute(delete(Availability).where(Availability.id.in_(ids)))
 
 
 type PageKey = tuple[datetime, UUID]
@@ -110,28 +110,28 @@ def page_key(availability: AvailabilityRecord) -> PageKey:
 
 
 async def page_availabilities(
-    session: Session, doctor_id: UUID, *, after: PageKey | None, limit: int
+    transaction: Transaction, doctor_id: UUID, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     """A doctor's availabilities, by their (first) start on her clock."""
-    return await _page(session, _RECORD.where(Availability.doctor_id == doctor_id), after, limit)
+    return await _page(transaction, _RECORD.where(Availability.doctor_id == doctor_id), after, limit)
 
 
 async def page_extra_windows(
-    session: Session, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
+    transaction: Transaction, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     """Those beside her weekly plan that are not over at the wall time ``since``, in the same order."""
     extra = _RECORD.where(
         Availability.doctor_id == doctor_id, ~Availability.weekly_hours, Availability.last_ends > since
     )
-    return await _page(session, extra, after, limit)
+    return await _page(transaction, extra, after, limit)
 
 
 async def _page(
-    session: Session, found: Select[*tuple[Any, ...]], after: PageKey | None, limit: int
+    transaction: Transaction, found: Select[*tuple[Any, ...]], after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
     if after is not None:
         found = found.where(tuple_(Availability.starts, Availability.id) > after)
-    rows = await session.execute(found.order_by(Availability.starts, Availability.id).limit(limit))
+    rows = await transaction.execute(found.order_by(Availability.starts, Availability.id).limit(limit))
     return [_record(row) for row in rows]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import Appointment
 from app.scheduling.status import ACTIVE
 
@@ -23,7 +23,7 @@ class AgreedTime(NamedTuple):
     version: int
 
 
-async def list_agreed_times(session: Session, doctor_id: UUID, *, since: datetime) -> Sequence[AgreedTime]:
+async def list_agreed_times(transaction: Transaction, doctor_id: UUID, *, since: datetime) -> Sequence[AgreedTime]:
     """The agreed times of a doctor's active appointments that start after ``since``, by time."""
     found = select(
         Appointment.id,
@@ -39,6 +39,6 @@ async def list_agreed_times(session: Session, doctor_id: UUID, *, since: datetim
         Appointment.agreed_local_start.is_not(None),
     )
     rows: Sequence[Sequence[Any]] = (
-        await session.execute(found.order_by(Appointment.start_time, Appointment.id))
+        await transaction.execute(found.order_by(Appointment.start_time, Appointment.id))
     ).all()
     return [AgreedTime(*row) for row in rows]

@@ -5,44 +5,44 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, exists, func, update
 
+from app.db.database import Transaction
 from app.db.guards import upsert
 from app.db.lifetimes import is_unexpired
-from app.db.session import Session
 from app.models import EmailConfirmation, User
 
 CONFIRMATION_TOKEN_LIFETIME = timedelta(hours=24)
 
 
-async def replace_token(session: Session, user_id: UUID, *, token_hash: str, expires_at: datetime) -> None:
+async def replace_token(transaction: Transaction, user_id: UUID, *, token_hash: str, expires_at: datetime) -> None:
     """Makes this the only confirmation token of the account."""
     values = {"user_id": user_id, "token_hash": token_hash, "expires_at": expires_at}
-    await upsert(session, EmailConfirmation, values, changes=values, returning=EmailConfirmation.user_id)
+    await upsert(transaction, EmailConfirmation, values, changes=values, returning=EmailConfirmation.user_id)
 
 
-async def redeem_token(session: Session, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
+async def redeem_token(transaction: Transaction, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
     """Confirms the address of the account if this is its token and has not expired; a token works once."""
     valid = exists().where(
         EmailConfirmation.user_id == user_id,
         EmailConfirmation.token_hash == token_hash,
         is_unexpired(EmailConfirmation.expires_at, now, CONFIRMATION_TOKEN_LIFETIME),
     )
-    return await _confirm(session, user_id, now, only_if=valid)
+    return await _confirm(transaction, user_id, now, only_if=valid)
 
 
-async def confirm_email(session: Session, user_id: UUID, now: datetime) -> None:
+async def confirm_email(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """Marks the address of the account as confirmed; the time of an earlier confirmation stays."""
-    await _confirm(session, user_id, now)
+    await _confirm(transaction, user_id, now)
 
 
 async def _confirm(
-    session: Session, user_id: UUID, now: datetime, *, only_if: ColumnElement[bool] | None = None
+    transaction: Transaction, user_id: UUID, now: datetime, *, only_if: ColumnElement[bool] | None = None
 ) -> bool:
     # The account before its token: an erasure locks them in this order, too.
     confirmed = update(User).where(User.id == user_id, User.erased_at.is_(None))
     if only_if is not None:
         confirmed = confirmed.where(only_if)
     values = {"email_confirmed_at": func.coalesce(User.email_confirmed_at, now)}
-    if await session.scalar(confirmed.values(values).returning(User.id)) is None:
+    if await transaction.scalar(confirmed.values(values).returning(User.id)) is None:
         return False
-    await session.execute(delete(EmailConfirmation).where(EmailConfirmation.user_id == user_id))
+    await transaction.execute(delete(EmailConfirmation).where(EmailConfirmation.user_id == user_id))
     return True

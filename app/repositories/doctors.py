@@ -28,10 +28,10 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.core.errors import DomainError
 from app.core.text import search_key, search_words
 from app.core.time_zones import get_zone
+from app.db.database import Transaction
 from app.db.prepared import Prepared
-from app.db.session import Session
 from app.models import Doctor, DoctorLanguage, Offer, User
-from app.repositories.bounds import lower_bounds, rewrite_offers
+from app.repositories.search_bounds import lower_bounds, rewrite_offers
 from app.repositories.users import is_erased
 from app.scheduling.visits import VisitMode
 
@@ -58,7 +58,7 @@ class DoctorRecord:
         return get_zone(self.id, self.time_zone)
 
 
-BRIEFLY = select(
+SUMMARY = select(
     Doctor.id,
     User.name,
     Doctor.specialty,
@@ -81,7 +81,7 @@ LISTED = is_listed(User)
 """Of those whom patients see and can book."""
 _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 """What her offers are made of."""
-_RECORD = BRIEFLY.add_columns(Doctor.languages, Doctor.bio)
+_RECORD = SUMMARY.add_columns(Doctor.languages, Doctor.bio)
 _ONE = literal_column("1", Integer)
 """Known to the planner, which looks for the fastest way to the first row then, not to all of them."""
 
@@ -118,9 +118,9 @@ _SPOKEN = _each(DoctorLanguage.language, select(DoctorLanguage).where(_OF_LISTED
 _LANGUAGES = Prepared(select(_SPOKEN.c.key.label("language")).where(_SPOKEN.c.key.is_not(None)).order_by(_SPOKEN.c.key))
 
 
-async def insert_doctor(session: Session, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
+async def insert_doctor(transaction: Transaction, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
     """Adds what makes an existing account a doctor's."""
-    await session.execute(
+    await transaction.execute(
         insert(Doctor).values(
             id=doctor.id,
             specialty=doctor.specialty,
@@ -130,26 +130,26 @@ async def insert_doctor(session: Session, doctor: DoctorRecord, *, approved_at: 
             specialty_key=doctor.specialty and search_key(doctor.specialty),
         )
     )
-    await rewrite_offers(session, doctor.id)
+    await rewrite_offers(transaction, doctor.id)
 
 
-async def get_doctor(session: Session, doctor_id: UUID) -> DoctorRecord:
+async def get_doctor(transaction: Transaction, doctor_id: UUID) -> DoctorRecord:
     """One doctor as patients see her, or ``not_found``."""
-    return _there(await find_doctor(session, doctor_id))
+    return _there(await find_doctor(transaction, doctor_id))
 
 
-async def find_doctor(session: Session, doctor_id: UUID) -> DoctorRecord | None:
+async def find_doctor(transaction: Transaction, doctor_id: UUID) -> DoctorRecord | None:
     """One doctor as patients see them; ``None`` for one who is unknown or cannot be booked."""
-    return await _find_doctor(session, _RECORD.where(Doctor.id == doctor_id, LISTED))
+    return await _find_doctor(transaction, _RECORD.where(Doctor.id == doctor_id, LISTED))
 
 
-async def get_own_practice(session: Session, doctor_id: UUID) -> DoctorRecord:
+async def get_own_profile(transaction: Transaction, doctor_id: UUID) -> DoctorRecord:
     """A doctor as she sees herself, listed or not."""
-    return _there(await _find_doctor(session, _RECORD.where(Doctor.id == doctor_id)))
+    return _there(await _find_doctor(transaction, _RECORD.where(Doctor.id == doctor_id)))
 
 
-async def _find_doctor(session: Session, found: Select[*tuple[Any, ...]]) -> DoctorRecord | None:
-    row = (await session.execute(found)).one_or_none()
+async def _find_doctor(transaction: Transaction, found: Select[*tuple[Any, ...]]) -> DoctorRecord | None:
+    row = (await transaction.execute(found)).one_or_none()
     return DoctorRecord(*row) if row else None
 
 
@@ -168,7 +168,7 @@ def page_key(doctor: DoctorRecord) -> PageKey:
 
 
 async def page_doctors(
-    session: Session,
+    transaction: Transaction,
     *,
     q: str | None,
     specialty: str | None,
@@ -196,26 +196,26 @@ async def page_doctors(
         found = found.where(exists().where(Offer.doctor_id == Doctor.id, Offer.mode == mode))
     if after is not None:
         found = found.where(tuple_(Doctor.name_key, Doctor.id) > after)
-    rows = await session.execute(found.order_by(Doctor.name_key, Doctor.id).limit(limit))
+    rows = await transaction.execute(found.order_by(Doctor.name_key, Doctor.id).limit(limit))
     return [DoctorRecord(*row) for row in rows]
 
 
-async def list_specialties(session: Session) -> Sequence[str]:
+async def list_specialties(transaction: Transaction) -> Sequence[str]:
     """What there are doctors for; of several spellings that of the doctor who comes first by name."""
-    return [row.specialty for row in await session.fetch(_SPECIALTIES, {})]
+    return [row.specialty for row in await transaction.fetch(_SPECIALTIES, {})]
 
 
-async def list_languages(session: Session) -> Sequence[str]:
+async def list_languages(transaction: Transaction) -> Sequence[str]:
     """What doctors speak: tags of BCP 47 in lower case."""
-    return [row.language for row in await session.fetch(_LANGUAGES, {})]
+    return [row.language for row in await transaction.fetch(_LANGUAGES, {})]
 
 
-async def list_time_zones(session: Session) -> Sequence[str]:
+async def list_time_zones(transaction: Transaction) -> Sequence[str]:
     """The time zones of all listed doctors; none if no doctor is listed."""
-    return [row.time_zone for row in await session.fetch(_TIME_ZONES, {})]
+    return [row.time_zone for row in await transaction.fetch(_TIME_ZONES, {})]
 
 
-async def begin_rule_change(session: Session, doctor_id: UUID) -> None:
+async def begin_rule_change(transaction: Transaction, doctor_id: UUID) -> None:
     """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail.
 
     Searches know nothing of her any more, until somebody has looked. ``not_authenticated`` if her account was erased
@@ -223,29 +223,29 @@ async def begin_rule_change(session: Session, doctor_id: UUID) -> None:
     """
     # Two statements: one that has waited for a row looks at the rows of other tables as they were before.
     opened = update(Doctor).where(Doctor.id == doctor_id).values(schedule_version=Doctor.schedule_version + 1)
-    if await session.scalar(opened.returning(Doctor.id)) is None or await is_erased(session, doctor_id):
+    if await transaction.scalar(opened.returning(Doctor.id)) is None or await is_erased(transaction, doctor_id):
         raise DomainError("not_authenticated")
-    await lower_bounds(session, [doctor_id])
+    await lower_bounds(transaction, [doctor_id])
 
 
-async def lock_doctor(session: Session, doctor_id: UUID) -> bool:
+async def lock_doctor(transaction: Transaction, doctor_id: UUID) -> bool:
     """Locks a doctor's row until the transaction ends; ``False`` if there is none, or the account was erased."""
     # Two statements, as in ``begin_rule_change``.
     locked = select(Doctor.id).where(Doctor.id == doctor_id).with_for_update(key_share=True)
-    return await session.scalar(locked) is not None and not await is_erased(session, doctor_id)
+    return await transaction.scalar(locked) is not None and not await is_erased(transaction, doctor_id)
 
 
-async def update_name_key(session: Session, doctor_id: UUID, name: str) -> None:
+async def update_name_key(transaction: Transaction, doctor_id: UUID, name: str) -> None:
     """Has a doctor found, and listed, by this name."""
-    await session.execute(update(Doctor).where(Doctor.id == doctor_id).values(name_key=search_key(name)))
+    await transaction.execute(update(Doctor).where(Doctor.id == doctor_id).values(name_key=search_key(name)))
 
 
-async def update_doctor(session: Session, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
+async def update_doctor(transaction: Transaction, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
     """Changes fields of a ``DoctorRecord``, but for her name; to be called inside ``begin_rule_change``."""
     columns = dict(changes)
     if "specialty" in columns:
         columns["specialty_key"] = columns["specialty"] and search_key(columns["specialty"])
     if columns:
-        await session.execute(update(Doctor).where(Doctor.id == doctor_id).values(columns))
+        await transaction.execute(update(Doctor).where(Doctor.id == doctor_id).values(columns))
     if columns.keys() & _FOUND_BY:
-        await rewrite_offers(session, doctor_id)
+        await rewrite_offers(transaction, doctor_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, or_, update
 
 from app.core.text import search_key
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import (
     Appointment,
     Availability,
@@ -23,22 +23,22 @@ from app.models import (
     User,
     VisitType,
 )
-from app.repositories.bounds import delete_offers
+from app.repositories.search_bounds import delete_offers
 from app.scheduling.status import AppointmentStatus
 
 ERASED = "Erased account"
 
 
-async def erase_patient(session: Session, user_id: UUID) -> None:
+async def erase_patient(transaction: Transaction, user_id: UUID) -> None:
     """Removes what was written about a patient's visits, and what she holds; that the visits took place stays."""
     own = Appointment.patient_id == user_id
-    await session.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
-    await session.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
+    await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
+    await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
 
 
-async def erase_doctor(session: Session, user_id: UUID, now: datetime) -> None:
-    """Removes what a doctor said of herself, and her rules; kinds of visits stay for the visits that were made."""
-    await session.execute(
+async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
+    """Removes what a doctor said of herself, and her rules; visit types stay for the visits that were made."""
+    await transaction.execute(
         update(Doctor)
         .where(Doctor.id == user_id)
         .values(
@@ -51,26 +51,26 @@ async def erase_doctor(session: Session, user_id: UUID, now: datetime) -> None:
             schedule_version=Doctor.schedule_version + 1,
         )
     )
-    await session.execute(delete(Availability).where(Availability.doctor_id == user_id))
-    await session.execute(delete(TimeOff).where(TimeOff.doctor_id == user_id))
-    await session.execute(delete(ProfileChange).where(ProfileChange.doctor_id == user_id))
-    await delete_offers(session, user_id)
-    await session.execute(
+    await transaction.execute(delete(Availability).where(Availability.doctor_id == user_id))
+    await transaction.execute(delete(TimeOff).where(TimeOff.doctor_id == user_id))
+    await transaction.execute(delete(ProfileChange).where(ProfileChange.doctor_id == user_id))
+    await delete_offers(transaction, user_id)
+    await transaction.execute(
         update(VisitType)
         .where(VisitType.doctor_id == user_id, VisitType.withdrawn_at.is_(None))
         .values(withdrawn_at=now)
     )
 
 
-async def erase_user(session: Session, user_id: UUID, now: datetime) -> None:
+async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """Leaves of an account nothing but its id, its role and its dates; the address can be registered again."""
     for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, RecoveryCode, SecondFactor):
-        await session.execute(delete(table).where(table.user_id == user_id))
+        await transaction.execute(delete(table).where(table.user_id == user_id))
     # Her own answers, and those in which somebody else was told of her.
-    await session.execute(
+    await transaction.execute(
         delete(IdempotencyKey).where(or_(IdempotencyKey.user_id == user_id, IdempotencyKey.body.contains(str(user_id))))
     )
-    await session.execute(
+    await transaction.execute(
         update(User)
         .where(User.id == user_id)
         .values(

@@ -9,12 +9,12 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import DomainError
 from app.db.base import table_of
-from app.db.guards import insert_unless_taken
+from app.db.database import Transaction, has_waited_too_long
+from app.db.guards import insert_or_ignore
 from app.db.prepared import Prepared
-from app.db.session import Session, has_waited_too_long
 from app.models import IdempotencyKey
 
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 
 _TRIES = 2
 _KEYS = table_of(IdempotencyKey)
@@ -39,7 +39,9 @@ class Answer:
     body: str
 
 
-async def reserve_key(session: Session, user_id: UUID, key: str, request_hash: str, now: datetime) -> Answer | None:
+async def reserve_key(
+    transaction: Transaction, user_id: UUID, key: str, request_hash: str, now: datetime
+) -> Answer | None:
     """Takes a key for this request, or finds what the same request was answered when it was sent before.
 
     ``key_reused`` if it was another request, within 24 hours. Whoever sends the same key meanwhile waits until this
@@ -47,44 +49,44 @@ async def reserve_key(session: Session, user_id: UUID, key: str, request_hash: s
     """
     this = {"caller": user_id, "sent": key}
     # A key from the future was kept by a clock that was ahead.
-    forgotten, beyond = now - KEPT, now + KEPT
+    forgotten, beyond = now - LIFETIME, now + LIFETIME
     for _ in range(_TRIES):
         values = {"user_id": user_id, "key": key, "request_hash": request_hash, "created_at": now}
         try:
-            if await insert_unless_taken(session, IdempotencyKey, values):
+            if await insert_or_ignore(transaction, IdempotencyKey, values):
                 return None
         except DBAPIError as error:
             if has_waited_too_long(error):
                 raise DomainError("request_in_flight") from error
             raise
-        row = next(iter(await session.fetch(_FIND, this)), None)
+        row = next(iter(await transaction.fetch(_FIND, this)), None)
         if row and forgotten < row.created_at <= beyond:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
             return Answer(row.status, row.etag, row.body)
-        await session.send(_FORGET, [this | {"forgotten": forgotten, "beyond": beyond}])
+        await transaction.send(_FORGET, [this | {"forgotten": forgotten, "beyond": beyond}])
     raise DomainError("request_in_flight")
 
 
-async def keep_answer(session: Session, user_id: UUID, key: str, answer: Answer) -> None:
+async def keep_answer(transaction: Transaction, user_id: UUID, key: str, answer: Answer) -> None:
     """Keeps what the request with this key is going to be answered; committed together with what it did."""
     kept = {"status": answer.status, "etag": answer.etag, "body": answer.body}
-    await session.send(_KEEP, [{"caller": user_id, "sent": key} | kept])
+    await transaction.send(_KEEP, [{"caller": user_id, "sent": key} | kept])
 
 
-async def has_key(session: Session, key: str, *, since: datetime, until: datetime) -> bool:
+async def has_key(transaction: Transaction, key: str, *, since: datetime, until: datetime) -> bool:
     """Whether an account has used this key in this time; the key must be one that no two accounts can share."""
     found = select(IdempotencyKey.key).where(IdempotencyKey.created_at.between(since, until), IdempotencyKey.key == key)
-    return await session.scalar(found) is not None
+    return await transaction.scalar(found) is not None
 
 
-async def sweep_keys(session: Session, now: datetime) -> None:
+async def delete_expired_keys(transaction: Transaction, now: datetime) -> None:
     """Deletes the keys that are forgotten, whoever's, and the answers with them."""
     forgotten = (
         select(IdempotencyKey.user_id, IdempotencyKey.key)
-        .where(IdempotencyKey.created_at <= now - KEPT)
+        .where(IdempotencyKey.created_at <= now - LIFETIME)
         .with_for_update(skip_locked=True)
     )
-    await session.execute(
+    await transaction.execute(
         delete(IdempotencyKey).where(tuple_(IdempotencyKey.user_id, IdempotencyKey.key).in_(forgotten))
     )

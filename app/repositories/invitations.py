@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 
 from app.core.permissions import Role
 from app.core.text import canonical_email
+from app.db.database import Transaction
 from app.db.lifetimes import is_unexpired
-from app.db.session import Session
 from app.models import Invitation
 
 INVITATION_LIFETIME = timedelta(days=7)
@@ -48,10 +48,10 @@ def _can_be_accepted(now: datetime) -> ColumnElement[bool]:
 
 
 async def insert_invitation(
-    session: Session, invitation: InvitationRecord, *, token_hash: str, created_by: UUID
+    transaction: Transaction, invitation: InvitationRecord, *, token_hash: str, created_by: UUID
 ) -> None:
     """Adds an invitation; there must be none for the address."""
-    await session.execute(
+    await transaction.execute(
         insert(Invitation).values(
             id=invitation.id,
             role=invitation.role,
@@ -68,20 +68,20 @@ async def insert_invitation(
     )
 
 
-async def find_invitation(session: Session, token_hash: str, now: datetime) -> InvitationRecord | None:
+async def find_invitation(transaction: Transaction, token_hash: str, now: datetime) -> InvitationRecord | None:
     """The invitation with this token, if it can be accepted now."""
     found = _RECORD.where(Invitation.token_hash == token_hash, _can_be_accepted(now))
-    row = (await session.execute(found)).one_or_none()
+    row = (await transaction.execute(found)).one_or_none()
     return InvitationRecord(*row) if row else None
 
 
-async def count_invitations(session: Session, now: datetime) -> int:
+async def count_invitations(transaction: Transaction, now: datetime) -> int:
     """How many invitations can be accepted now."""
-    return await session.scalar(select(func.count()).where(_can_be_accepted(now))) or 0
+    return await transaction.scalar(select(func.count()).where(_can_be_accepted(now))) or 0
 
 
 async def page_invitations(
-    session: Session, now: datetime, *, after: UUID | None, limit: int
+    transaction: Transaction, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[InvitationRecord]:
     """Invitations that have not expired, the newest first.
 
@@ -90,33 +90,33 @@ async def page_invitations(
     found = _RECORD.where(Invitation.expires_at > now)
     if after is not None:
         found = found.where(Invitation.id < after)
-    rows = await session.execute(found.order_by(Invitation.id.desc()).limit(limit))
+    rows = await transaction.execute(found.order_by(Invitation.id.desc()).limit(limit))
     return [InvitationRecord(*row) for row in rows]
 
 
-async def delete_invitations_of(session: Session, email: str) -> None:
+async def delete_invitations_of(transaction: Transaction, email: str) -> None:
     """Deletes the invitation of an address, in whatever spelling."""
-    await session.execute(delete(Invitation).where(Invitation.email_canonical == canonical_email(email)))
+    await transaction.execute(delete(Invitation).where(Invitation.email_canonical == canonical_email(email)))
 
 
-async def delete_invitations_by(session: Session, administrator_id: UUID) -> None:
+async def delete_invitations_by(transaction: Transaction, administrator_id: UUID) -> None:
     """Deletes the open invitations that an administrator has sent."""
-    await session.execute(delete(Invitation).where(Invitation.created_by == administrator_id))
+    await transaction.execute(delete(Invitation).where(Invitation.created_by == administrator_id))
 
 
-async def delete_invitation(session: Session, invitation_id: UUID, now: datetime) -> bool:
+async def delete_invitation(transaction: Transaction, invitation_id: UUID, now: datetime) -> bool:
     """Deletes an invitation; returns whether there was one that had not expired."""
     cancelled = delete(Invitation).where(Invitation.id == invitation_id, Invitation.expires_at > now)
-    return await session.scalar(cancelled.returning(Invitation.id)) is not None
+    return await transaction.scalar(cancelled.returning(Invitation.id)) is not None
 
 
-async def redeem_invitation(session: Session, token_hash: str, now: datetime) -> bool:
+async def redeem_invitation(transaction: Transaction, token_hash: str, now: datetime) -> bool:
     """Deletes the invitation with this token; of several at once, one alone finds it. Says whether it was valid."""
     redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, _can_be_accepted(now))
-    return await session.scalar(redeemed.returning(Invitation.id)) is not None
+    return await transaction.scalar(redeemed.returning(Invitation.id)) is not None
 
 
-async def sweep_invitations(session: Session, now: datetime) -> None:
+async def delete_expired_invitations(transaction: Transaction, now: datetime) -> None:
     """Deletes the invitations that have expired."""
     expired = select(Invitation.id).where(Invitation.expires_at <= now).with_for_update(skip_locked=True)
-    await session.execute(delete(Invitation).where(Invitation.id.in_(expired)))
+    await transaction.execute(delete(Invitation).where(Invitation.id.in_(expired)))

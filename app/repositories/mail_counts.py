@@ -4,19 +4,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, or_, select
 
+from app.db.database import Transaction
 from app.db.guards import upsert
 from app.db.lifetimes import is_over
-from app.db.session import Session
 from app.models import MailCount
 
 HOUR = timedelta(hours=1)
 
 
-async def count_mail(session: Session, key_hash: str, *, limit: int, now: datetime) -> bool:
+async def count_mail(transaction: Transaction, key_hash: str, *, limit: int, now: datetime) -> bool:
     """Counts a message; ``False``, and it does not count, once there were ``limit`` within the hour."""
     over = is_over(MailCount.hour_began_at, now, HOUR)
     counted = await upsert(
-        session,
+        transaction,
         MailCount,
         {"key_hash": key_hash, "count": 1, "hour_began_at": now},
         changes={
@@ -29,14 +29,14 @@ async def count_mail(session: Session, key_hash: str, *, limit: int, now: dateti
     return counted is not None
 
 
-async def get_hour_end(session: Session, key_hash: str) -> datetime | None:
+async def get_hour_end(transaction: Transaction, key_hash: str) -> datetime | None:
     """When the hour ends in which messages are being counted; ``None`` if none are."""
-    began_at = await session.scalar(select(MailCount.hour_began_at).where(MailCount.key_hash == key_hash))
+    began_at = await transaction.scalar(select(MailCount.hour_began_at).where(MailCount.key_hash == key_hash))
     return began_at and began_at + HOUR
 
 
-async def sweep_mail_counts(session: Session, now: datetime) -> None:
+async def delete_old_mail_counts(transaction: Transaction, now: datetime) -> None:
     """Deletes the counts of hours that are over."""
     found = select(MailCount.key_hash).where(is_over(MailCount.hour_began_at, now, HOUR))
     over = found.with_for_update(skip_locked=True)
-    await session.execute(delete(MailCount).where(MailCount.key_hash.in_(over)))
+    await transaction.execute(delete(MailCount).where(MailCount.key_hash.in_(over)))

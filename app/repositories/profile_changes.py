@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import delete, select
 
 from app.core.errors import DomainError
+from app.db.database import Transaction
 from app.db.guards import upsert
-from app.db.session import Session
 from app.models import Doctor, ProfileChange, User
 
 
@@ -26,7 +26,7 @@ class ProfileChangeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProfileReview:
     """What patients see of a doctor, since when, and which change of it waits for review."""
 
     name: str
@@ -54,39 +54,41 @@ _STANDING = (
 )
 
 
-async def get_standing(session: Session, doctor_id: UUID) -> Standing:
+async def get_profile_review(transaction: Transaction, doctor_id: UUID) -> ProfileReview:
     """How a doctor stands with the administrators; ``not_found`` if it is no doctor."""
-    row = (await session.execute(_STANDING.where(Doctor.id == doctor_id))).one_or_none()
+    row = (await transaction.execute(_STANDING.where(Doctor.id == doctor_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return _standing(row)
 
 
-async def page_waiting(session: Session, *, after: UUID | None, limit: int) -> Sequence[Standing]:
+async def page_waiting(transaction: Transaction, *, after: UUID | None, limit: int) -> Sequence[ProfileReview]:
     """Doctors whose changes wait, the oldest first."""
     found = _STANDING.where(ProfileChange.id.is_not(None))
     if after is not None:
         found = found.where(ProfileChange.id > after)
-    return [_standing(row) for row in await session.execute(found.order_by(ProfileChange.id).limit(limit))]
+    return [_standing(row) for row in await transaction.execute(found.order_by(ProfileChange.id).limit(limit))]
 
 
-def _standing(row: Any) -> Standing:
+def _standing(row: Any) -> ProfileReview:
     name, specialty, approved_at, *change = row
-    return Standing(name, specialty, approved_at, ProfileChangeRecord(*change) if change[0] else None)
+    return ProfileReview(name, specialty, approved_at, ProfileChangeRecord(*change) if change[0] else None)
 
 
 async def replace_change(
-    session: Session, doctor_id: UUID, change_id: UUID, *, name: str, specialty: str | None, now: datetime
+    transaction: Transaction, doctor_id: UUID, change_id: UUID, *, name: str, specialty: str | None, now: datetime
 ) -> None:
     """Makes this the one change that a doctor waits for."""
     values = {"doctor_id": doctor_id, "id": change_id, "name": name, "specialty": specialty, "requested_at": now}
-    await upsert(session, ProfileChange, values, changes=values, returning=ProfileChange.id)
+    await upsert(transaction, ProfileChange, values, changes=values, returning=ProfileChange.id)
 
 
-async def delete_change(session: Session, doctor_id: UUID, change_id: UUID | None = None) -> ProfileChangeRecord | None:
+async def delete_change(
+    transaction: Transaction, doctor_id: UUID, change_id: UUID | None = None
+) -> ProfileChangeRecord | None:
     """Ends a doctor's wait, if it is for the change with this id; returns the change that they waited for."""
     ended = delete(ProfileChange).where(ProfileChange.doctor_id == doctor_id)
     if change_id is not None:
         ended = ended.where(ProfileChange.id == change_id)
-    row = (await session.execute(ended.returning(*_CHANGE))).one_or_none()
+    row = (await transaction.execute(ended.returning(*_CHANGE))).one_or_none()
     return ProfileChangeRecord(*row) if row else None

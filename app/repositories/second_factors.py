@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from app.core.one_time_codes import MAX_STEPS_APART
+from app.db.database import Transaction
 from app.db.guards import upsert
-from app.db.session import Session
 from app.models import KnownDevice, RecoveryCode, SecondFactor
 
 
@@ -21,16 +21,18 @@ class SecondFactorRecord:
     confirmed_at: datetime | None
 
 
-async def find_second_factor(session: Session, user_id: UUID, *, for_update: bool = False) -> SecondFactorRecord | None:
+async def find_second_factor(
+    transaction: Transaction, user_id: UUID, *, for_update: bool = False
+) -> SecondFactorRecord | None:
     """Somebody's authenticator, confirmed or not."""
     found = select(SecondFactor.secret, SecondFactor.confirmed_at).where(SecondFactor.user_id == user_id)
     if for_update:
         found = found.with_for_update()
-    row = (await session.execute(found)).one_or_none()
+    row = (await transaction.execute(found)).one_or_none()
     return row and SecondFactorRecord(*row)
 
 
-async def begin_second_factor(session: Session, user_id: UUID, secret: str) -> bool:
+async def begin_second_factor(transaction: Transaction, user_id: UUID, secret: str) -> bool:
     """Keeps the secret of a new authenticator, which is not asked for before it is confirmed.
 
     It replaces one that was not confirmed; ``False`` if there is one that was.
@@ -38,7 +40,7 @@ async def begin_second_factor(session: Session, user_id: UUID, secret: str) -> b
     values = {"user_id": user_id, "secret": secret}
     unconfirmed = SecondFactor.confirmed_at.is_(None)
     begun = await upsert(
-        session,
+        transaction,
         SecondFactor,
         values,
         changes={"secret": secret, "last_step": 0},
@@ -48,44 +50,44 @@ async def begin_second_factor(session: Session, user_id: UUID, secret: str) -> b
     return begun is not None
 
 
-async def confirm_second_factor(session: Session, user_id: UUID, now: datetime) -> None:
+async def confirm_second_factor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """From now on it is asked for."""
-    await session.execute(update(SecondFactor).where(SecondFactor.user_id == user_id).values(confirmed_at=now))
+    await transaction.execute(update(SecondFactor).where(SecondFactor.user_id == user_id).values(confirmed_at=now))
 
 
-async def use_step(session: Session, user_id: UUID, step: int) -> bool:
+async def use_step(transaction: Transaction, user_id: UUID, step: int) -> bool:
     """Uses up the code of a time step, and all before it; ``False`` if that was done before."""
     newer = update(SecondFactor).where(
         SecondFactor.user_id == user_id,
         # A code that is later by more than clocks may differ was taken while the server's clock was ahead.
         or_(SecondFactor.last_step < step, SecondFactor.last_step > step + 2 * MAX_STEPS_APART),
     )
-    return await session.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
+    return await transaction.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
 
 
-async def delete_second_factor(session: Session, user_id: UUID) -> bool:
+async def delete_second_factor(transaction: Transaction, user_id: UUID) -> bool:
     """Asks for no second factor any more, and says whether one was asked for."""
-    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    await session.execute(update(KnownDevice).where(KnownDevice.user_id == user_id).values(second_factor=False))
+    await transaction.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    await transaction.execute(update(KnownDevice).where(KnownDevice.user_id == user_id).values(second_factor=False))
     deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
-    return await session.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None
+    return await transaction.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None
 
 
-async def replace_recovery_codes(session: Session, user_id: UUID, code_hashes: Sequence[str]) -> None:
+async def replace_recovery_codes(transaction: Transaction, user_id: UUID, code_hashes: Sequence[str]) -> None:
     """Makes these the only recovery codes that work."""
-    await session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    await session.execute(
+    await transaction.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    await transaction.execute(
         insert(RecoveryCode), [{"user_id": user_id, "code_hash": code_hash} for code_hash in code_hashes]
     )
 
 
-async def use_recovery_code(session: Session, user_id: UUID, code_hash: str) -> bool:
+async def use_recovery_code(transaction: Transaction, user_id: UUID, code_hash: str) -> bool:
     """Uses up a recovery code; ``False`` if it is none of this account, or was used before."""
     used = delete(RecoveryCode).where(RecoveryCode.code_hash == code_hash, RecoveryCode.user_id == user_id)
-    return await session.scalar(used.returning(RecoveryCode.code_hash)) is not None
+    return await transaction.scalar(used.returning(RecoveryCode.code_hash)) is not None
 
 
-async def count_recovery_codes(session: Session, user_id: UUID) -> int:
+async def count_recovery_codes(transaction: Transaction, user_id: UUID) -> int:
     """How many recovery codes are left."""
     counted = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user_id)
-    return await session.scalar(counted) or 0
+    return await transaction.scalar(counted) or 0

@@ -12,8 +12,8 @@ from app.core.clients import Client
 from app.core.permissions import Actor, Login
 from app.core.security import CLOCK_SKEW, AccessClaims, hash_token
 from app.db.base import table_of
+from app.db.database import Transaction
 from app.db.prepared import Prepared
-from app.db.session import Session
 from app.models import Doctor, LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
@@ -68,9 +68,9 @@ _FOUND = (
 _ACTOR = Prepared(_FOUND)
 
 
-async def find_actor(session: Session, claims: AccessClaims) -> Actor | None:
+async def find_actor(transaction: Transaction, claims: AccessClaims) -> Actor | None:
     """The caller, if what the token claims still holds: the one check per request."""
-    found = await session.fetch(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
+    found = await transaction.fetch(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
     if not found:
         return None
     [row] = found
@@ -102,10 +102,10 @@ _VISITOR = Prepared(
 )
 
 
-async def find_visitor(session: Session, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
+async def find_visitor(transaction: Transaction, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
     """Who looks at a page: as ``find_actor``, but as no token says how long, her session must not have expired."""
     this = {"session_id": claims.session_id, "user_id": claims.user_id, "now": now, "latest": now + _SKEW}
-    if not (found := await session.fetch(_VISITOR, this)):
+    if not (found := await transaction.fetch(_VISITOR, this)):
         return None
     [row] = found
     actor = replace(_actor(claims, row), waits_for_approval=bool(row.waits_for_approval))
@@ -113,7 +113,7 @@ async def find_visitor(session: Session, claims: AccessClaims, now: datetime) ->
 
 
 async def insert_session(
-    session: Session,
+    transaction: Transaction,
     session_id: UUID,
     user_id: UUID,
     client: Client,
@@ -124,7 +124,7 @@ async def insert_session(
     ends_at: datetime,
 ) -> None:
     """Begins a session."""
-    await session.execute(
+    await transaction.execute(
         insert(LoginSession).values(
             id=session_id,
             user_id=user_id,
@@ -139,16 +139,16 @@ async def insert_session(
     )
 
 
-async def insert_refresh_token(session: Session, session_id: UUID, token_hash: str) -> None:
+async def insert_refresh_token(transaction: Transaction, session_id: UUID, token_hash: str) -> None:
     """Gives the session a refresh token."""
-    await session.execute(insert(RefreshToken).values(token_hash=token_hash, session_id=session_id))
+    await transaction.execute(insert(RefreshToken).values(token_hash=token_hash, session_id=session_id))
 
 
-async def find_session(session: Session, token_hash: str, now: datetime) -> SessionRecord | None:
+async def find_session(transaction: Transaction, token_hash: str, now: datetime) -> SessionRecord | None:
     """The session of a refresh token, used or not, unless it has expired; nobody else changes it until the end."""
     # The session before the token: whoever ends a session locks them in this order too.
     row = (
-        await session.execute(
+        await transaction.execute(
             _RECORD.join(RefreshToken, RefreshToken.session_id == LoginSession.id)
             .where(
                 RefreshToken.token_hash == token_hash,
@@ -161,46 +161,48 @@ async def find_session(session: Session, token_hash: str, now: datetime) -> Sess
     return row and SessionRecord(*row)
 
 
-async def use_refresh_token(session: Session, token_hash: str, client: Client, now: datetime) -> bool:
+async def use_refresh_token(transaction: Transaction, token_hash: str, client: Client, now: datetime) -> bool:
     """Uses up a refresh token; ``False`` if that was done before."""
     used = update(RefreshToken).where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
     values = used.values(used_at=now, used_by=_hash_client(client))
-    return await session.scalar(values.returning(RefreshToken.token_hash)) is not None
+    return await transaction.scalar(values.returning(RefreshToken.token_hash)) is not None
 
 
-async def was_used_by(session: Session, token_hash: str, client: Client, first: datetime, last: datetime) -> bool:
+async def was_used_by(
+    transaction: Transaction, token_hash: str, client: Client, first: datetime, last: datetime
+) -> bool:
     """Whether it was this client that used up a refresh token, from ``first`` to ``last``."""
     found = select(RefreshToken.token_hash).where(
         RefreshToken.token_hash == token_hash,
         RefreshToken.used_by == _hash_client(client),
         RefreshToken.used_at.between(first, last),
     )
-    return await session.scalar(found) is not None
+    return await transaction.scalar(found) is not None
 
 
 def _hash_client(client: Client) -> str:
     return hash_token(f"{client.network}\n{client.user_agent}")
 
 
-async def extend_session(session: Session, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+async def extend_session(transaction: Transaction, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
     """Notes that the session is in use."""
-    await session.execute(
+    await transaction.execute(
         update(LoginSession).where(LoginSession.id == session_id).values(refreshed_at=now, expires_at=expires_at)
     )
 
 
-async def note_second_factor(session: Session, session_id: UUID) -> None:
+async def mark_second_factor(transaction: Transaction, session_id: UUID) -> None:
     """Notes that a second factor was shown in this session."""
-    await session.execute(update(LoginSession).where(LoginSession.id == session_id).values(second_factor=True))
+    await transaction.execute(update(LoginSession).where(LoginSession.id == session_id).values(second_factor=True))
 
 
-async def forget_second_factor(session: Session, user_id: UUID) -> None:
+async def forget_second_factor(transaction: Transaction, user_id: UUID) -> None:
     """What was shown in somebody's sessions counts no longer."""
-    await session.execute(update(LoginSession).where(LoginSession.user_id == user_id).values(second_factor=False))
+    await transaction.execute(update(LoginSession).where(LoginSession.user_id == user_id).values(second_factor=False))
 
 
 async def page_sessions(
-    session: Session, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
+    transaction: Transaction, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[SessionRecord]:
     """Sessions of an account that have not expired, the last log-in first.
 
@@ -209,23 +211,23 @@ async def page_sessions(
     found = _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
     if after is not None:
         found = found.where(LoginSession.id < after)
-    rows = await session.execute(found.order_by(LoginSession.id.desc()).limit(limit))
+    rows = await transaction.execute(found.order_by(LoginSession.id.desc()).limit(limit))
     return [SessionRecord(*row) for row in rows]
 
 
-async def delete_session(session: Session, user_id: UUID, session_id: UUID) -> bool:
+async def delete_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> bool:
     """Ends one of somebody's sessions, and says whether there was such a one."""
     ended = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
-    return await session.scalar(ended.returning(LoginSession.id)) is not None
+    return await transaction.scalar(ended.returning(LoginSession.id)) is not None
 
 
-async def delete_sessions(session: Session, user_id: UUID, *, keep: UUID | None = None) -> None:
+async def delete_sessions(transaction: Transaction, user_id: UUID, *, keep: UUID | None = None) -> None:
     """Ends all of somebody's sessions, but for one."""
     ended = delete(LoginSession).where(LoginSession.user_id == user_id)
-    await session.execute(ended if keep is None else ended.where(LoginSession.id != keep))
+    await transaction.execute(ended if keep is None else ended.where(LoginSession.id != keep))
 
 
-async def sweep_sessions(session: Session, now: datetime) -> None:
+async def delete_expired_sessions(transaction: Transaction, now: datetime) -> None:
     """Deletes sessions that have expired."""
     expired = select(LoginSession.id).where(LoginSession.expires_at <= now).with_for_update(skip_locked=True)
-    await session.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))
+    await transaction.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, tuple_
 
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import TimeOff
 from app.scheduling.availability import TimeOff as Rule
 
@@ -21,10 +21,10 @@ class TimeOffRecord:
     reason: str | None
 
 
-async def insert_time_off(session: Session, doctor_id: UUID, time_off: TimeOffRecord, now: datetime) -> None:
+async def insert_time_off(transaction: Transaction, doctor_id: UUID, time_off: TimeOffRecord, now: datetime) -> None:
     """Adds to a doctor's time off; to be called inside ``begin_rule_change``."""
     rule = time_off.rule
-    await session.execute(
+    await transaction.execute(
         insert(TimeOff).values(
             id=time_off.id,
             doctor_id=doctor_id,
@@ -38,18 +38,18 @@ async def insert_time_off(session: Session, doctor_id: UUID, time_off: TimeOffRe
     )
 
 
-async def delete_time_off(session: Session, doctor_id: UUID, time_off_id: UUID) -> bool:
+async def delete_time_off(transaction: Transaction, doctor_id: UUID, time_off_id: UUID) -> bool:
     """Removes time off of this doctor; says whether there was any. To be called inside ``begin_rule_change``."""
-    removed = await session.scalar(
+    removed = await transaction.scalar(
         delete(TimeOff).where(TimeOff.id == time_off_id, TimeOff.doctor_id == doctor_id).returning(TimeOff.id)
     )
     return removed is not None
 
 
-async def count_time_off(session: Session, doctor_id: UUID, since: datetime) -> int:
+async def count_time_off(transaction: Transaction, doctor_id: UUID, since: datetime) -> int:
     """How much of this doctor's time off, in pieces, is not over at ``since``."""
     counted = select(func.count()).where(TimeOff.doctor_id == doctor_id, TimeOff.ends > since.replace(tzinfo=None))
-    return await session.scalar(counted) or 0
+    return await transaction.scalar(counted) or 0
 
 
 type PageKey = tuple[datetime, UUID]
@@ -61,7 +61,7 @@ def page_key(time_off: TimeOffRecord) -> PageKey:
 
 
 async def page_time_off(
-    session: Session, doctor_id: UUID, *, after: PageKey | None, limit: int, since: datetime | None = None
+    transaction: Transaction, doctor_id: UUID, *, after: PageKey | None, limit: int, since: datetime | None = None
 ) -> Sequence[TimeOffRecord]:
     """A doctor's time off, by its start on her clock; with ``since``, what is not over at that wall time."""
     found = select(
@@ -71,7 +71,7 @@ async def page_time_off(
         found = found.where(TimeOff.ends > since)
     if after is not None:
         found = found.where(tuple_(TimeOff.starts, TimeOff.id) > after)
-    rows = await session.execute(found.order_by(TimeOff.starts, TimeOff.id).limit(limit))
+    rows = await transaction.execute(found.order_by(TimeOff.starts, TimeOff.id).limit(limit))
     return [
         TimeOffRecord(
             row.id, Rule(row.starts.replace(fold=row.starts_fold), row.ends.replace(fold=row.ends_fold)), row.reason

@@ -10,14 +10,14 @@ from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.core.security import hash_token
 from app.core.text import canonical_email, search_key
-from app.db.guards import insert_unless_taken
+from app.db.database import Transaction
+from app.db.guards import insert_or_ignore
 from app.db.lifetimes import is_recent, is_unexpired
-from app.db.session import Session
 from app.models import KnownDevice, PasswordReset, SecondFactor, User
-from app.repositories.attempts import KNOWN_FOR
+from app.repositories.login_attempts import DEVICE_LIFETIME
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
-MOST_RESETS = 5
+MAX_RESETS = 5
 """As many reset tokens of one account can be used at a time; more messages would be a nuisance."""
 
 
@@ -52,7 +52,7 @@ class Credentials:
         return self.proven_device is not None
 
 
-async def insert_user(session: Session, user: UserRecord, password_hash: str) -> None:
+async def insert_user(transaction: Transaction, user: UserRecord, password_hash: str) -> None:
     """Adds an account; ``email_taken`` if the address has one, in whatever spelling."""
     values = {
         "id": user.id,
@@ -65,7 +65,7 @@ async def insert_user(session: Session, user: UserRecord, password_hash: str) ->
         "created_at": user.created_at,
         "email_confirmed_at": user.email_confirmed_at,
     }
-    if not await insert_unless_taken(session, User, values):
+    if not await insert_or_ignore(transaction, User, values):
         raise DomainError("email_taken")
 
 
@@ -73,16 +73,18 @@ _RECORD = select(User.id, User.email, User.name, User.role, User.created_at, Use
 _MAY_LOG_IN = (User.suspended_at.is_(None), User.erased_at.is_(None))
 
 
-async def find_credentials(session: Session, email: str, *, device: str | None, now: datetime) -> Credentials | None:
+async def find_credentials(
+    transaction: Transaction, email: str, *, device: str | None, now: datetime
+) -> Credentials | None:
     """What a log-in with this address, on this device, is checked against; who may not log in has none."""
     proven = select(KnownDevice.second_factor).where(
         KnownDevice.user_id == User.id,
         KnownDevice.device_hash == hash_token(device or ""),
-        is_recent(KnownDevice.last_at, now, KNOWN_FOR),
+        is_recent(KnownDevice.last_at, now, DEVICE_LIFETIME),
     )
     confirmed = exists().where(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None))
     row = (
-        await session.execute(
+        await transaction.execute(
             select(User.id, User.role, User.name, User.password_hash, confirmed, proven.scalar_subquery()).where(
                 User.email_canonical == canonical_email(email), *_MAY_LOG_IN
             )
@@ -91,24 +93,26 @@ async def find_credentials(session: Session, email: str, *, device: str | None, 
     return Credentials(*row) if row else None
 
 
-async def lock_user(session: Session, *user_ids: UUID) -> None:
+async def lock_user(transaction: Transaction, *user_ids: UUID) -> None:
     """Nobody else changes these accounts, or logs in to them, until the transaction ends."""
     ordered = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
-    await session.execute(ordered.with_for_update(key_share=True))
+    await transaction.execute(ordered.with_for_update(key_share=True))
 
 
-async def is_erased(session: Session, user_id: UUID) -> bool:
+async def is_erased(transaction: Transaction, user_id: UUID) -> bool:
     """Whether an account has been erased."""
-    return bool(await session.scalar(select(exists().where(User.id == user_id, User.erased_at.is_not(None)))))
+    return bool(await transaction.scalar(select(exists().where(User.id == user_id, User.erased_at.is_not(None)))))
 
 
-async def holds_password(session: Session, user_id: UUID, password_hash: str, *, to_change_it: bool = False) -> bool:
+async def holds_password(
+    transaction: Transaction, user_id: UUID, password_hash: str, *, to_change_it: bool = False
+) -> bool:
     """Whether this is still the account's password, and she may log in; it stays so until the transaction ends.
 
     Many may ask at once, but one only ``to_change_it``: two who both were told so would wait for each other.
     """
     return (
-        await session.scalar(
+        await transaction.scalar(
             select(User.id)
             .where(User.id == user_id, User.password_hash == password_hash, *_MAY_LOG_IN)
             .with_for_update(read=not to_change_it, key_share=to_change_it)
@@ -117,15 +121,15 @@ async def holds_password(session: Session, user_id: UUID, password_hash: str, *,
     )
 
 
-async def get_user(session: Session, user_id: UUID) -> UserRecord:
+async def get_user(transaction: Transaction, user_id: UUID) -> UserRecord:
     """An account as its owner sees it."""
-    row = (await session.execute(_RECORD.where(User.id == user_id))).one()
+    row = (await transaction.execute(_RECORD.where(User.id == user_id))).one()
     return UserRecord(*row)
 
 
-async def find_user(session: Session, email: str) -> UserRecord | None:
+async def find_user(transaction: Transaction, email: str) -> UserRecord | None:
     """The account of this address."""
-    row = (await session.execute(_RECORD.where(User.email_canonical == canonical_email(email)))).one_or_none()
+    row = (await transaction.execute(_RECORD.where(User.email_canonical == canonical_email(email)))).one_or_none()
     return row and UserRecord(*row)
 
 
@@ -134,40 +138,42 @@ def _is_usable(now: datetime) -> ColumnElement[bool]:
     return is_unexpired(PasswordReset.expires_at, now, RESET_TOKEN_LIFETIME)
 
 
-async def find_reset_recipient(session: Session, email: str, now: datetime) -> UserRecord | None:
-    """The account of this address, unless ``MOST_RESETS`` valid reset tokens were sent to it already."""
+async def find_reset_recipient(transaction: Transaction, email: str, now: datetime) -> UserRecord | None:
+    """The account of this address, unless ``MAX_RESETS`` valid reset tokens were sent to it already."""
     tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
     found = _RECORD.where(
-        User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MOST_RESETS
+        User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MAX_RESETS
     )
-    row = (await session.execute(found)).one_or_none()
+    row = (await transaction.execute(found)).one_or_none()
     return row and UserRecord(*row)
 
 
 async def insert_password_reset(
-    session: Session, user_id: UUID | None, *, token_hash: str, expires_at: datetime
+    transaction: Transaction, user_id: UUID | None, *, token_hash: str, expires_at: datetime
 ) -> None:
     """Stores a reset token. Without an account the row cannot be used; it is stored to take as long."""
-    await session.execute(insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at))
+    await transaction.execute(
+        insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at)
+    )
 
 
-async def delete_expired_password_resets(session: Session, now: datetime) -> None:
+async def delete_expired_password_resets(transaction: Transaction, now: datetime) -> None:
     """Forgets the reset tokens that can no longer be used."""
     # Two who sweep at once take different rows; waiting for each other's could be a deadlock.
     expired = select(PasswordReset.token_hash).where(PasswordReset.expires_at <= now).with_for_update(skip_locked=True)
-    await session.execute(delete(PasswordReset).where(PasswordReset.token_hash.in_(expired)))
+    await transaction.execute(delete(PasswordReset).where(PasswordReset.token_hash.in_(expired)))
 
 
-async def find_password_reset(session: Session, *, token_hash: str, now: datetime) -> UserRecord | None:
+async def find_password_reset(transaction: Transaction, *, token_hash: str, now: datetime) -> UserRecord | None:
     """The account whose password may be set with this token."""
     found = _RECORD.join(PasswordReset, PasswordReset.user_id == User.id).where(
         PasswordReset.token_hash == token_hash, _is_usable(now), *_MAY_LOG_IN
     )
-    row = (await session.execute(found)).one_or_none()
+    row = (await transaction.execute(found)).one_or_none()
     return row and UserRecord(*row)
 
 
-async def redeem_password_reset(session: Session, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
+async def redeem_password_reset(transaction: Transaction, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
     """Uses up a reset token, and all others of the account; of two attempts at once one succeeds.
 
     Tokens that have expired are left to be swept away.
@@ -175,9 +181,9 @@ async def redeem_password_reset(session: Session, user_id: UUID, *, token_hash: 
     # Another token of this account that is redeemed waits here: deleting each other's tokens would be a deadlock.
     # A request for a new one does not wait, for its row only needs the key of the account.
     may_log_in = select(User.id).where(User.id == user_id, *_MAY_LOG_IN).with_for_update(key_share=True)
-    if await session.scalar(may_log_in) is None:
+    if await transaction.scalar(may_log_in) is None:
         return False
-    redeemed = await session.scalars(
+    redeemed = await transaction.scalars(
         delete(PasswordReset)
         .where(PasswordReset.user_id == user_id, _is_usable(now))
         .returning(PasswordReset.token_hash)
@@ -185,29 +191,29 @@ async def redeem_password_reset(session: Session, user_id: UUID, *, token_hash: 
     return token_hash in redeemed.all()
 
 
-async def delete_password_resets(session: Session, user_id: UUID) -> None:
+async def delete_password_resets(transaction: Transaction, user_id: UUID) -> None:
     """Ends every reset token of an account, which the transaction has locked."""
-    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
+    await transaction.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
 
 
-async def update_name(session: Session, user_id: UUID, name: str) -> UserRecord:
+async def update_name(transaction: Transaction, user_id: UUID, name: str) -> UserRecord:
     """Gives an account another name; ``not_authenticated`` if it was erased while this waited."""
     renamed = (
         update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name, name_key=search_key(name))
     )
-    row = (await session.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
+    row = (await transaction.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
     if row is None:
         raise DomainError("not_authenticated")
     return UserRecord(*row)
 
 
-async def update_password(session: Session, user_id: UUID, password_hash: str) -> None:
+async def update_password(transaction: Transaction, user_id: UUID, password_hash: str) -> None:
     """Sets a new password."""
-    await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+    await transaction.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
-async def renew_password_hash(session: Session, user_id: UUID, password_hash: str, *, instead_of: str) -> None:
+async def renew_password_hash(transaction: Transaction, user_id: UUID, password_hash: str, *, instead_of: str) -> None:
     """Stores another hash of the same password, unless the password has changed meanwhile."""
-    await session.execute(
+    await transaction.execute(
         update(User).where(User.id == user_id, User.password_hash == instead_of).values(password_hash=password_hash)
     )

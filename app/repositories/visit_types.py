@@ -1,4 +1,4 @@
-"""The kinds of visits that doctors offer."""
+"""The visit types that doctors offer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import DomainError
 from app.core.text import look_alike_key
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import VisitType
-from app.repositories.bounds import rewrite_offers
+from app.repositories.search_bounds import rewrite_offers
 from app.scheduling.visits import VisitMode
 
 COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
@@ -32,7 +32,7 @@ COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class VisitTypeRecord:
-    """One kind of visit."""
+    """One visit type."""
 
     id: UUID
     name: str
@@ -47,19 +47,19 @@ class VisitTypeRecord:
 
 
 async def insert_visit_type(
-    session: Session, doctor_id: UUID, visit_type_id: UUID, fields: Mapping[str, Any], now: datetime
+    transaction: Transaction, doctor_id: UUID, visit_type_id: UUID, fields: Mapping[str, Any], now: datetime
 ) -> VisitTypeRecord:
     """Adds a visit type to a doctor's; to be called inside ``begin_rule_change``."""
     record = VisitTypeRecord(visit_type_id, **fields)
     values = {column.key: getattr(record, column.key) for column in COLUMNS}
     values["name_key"] = look_alike_key(record.name)
-    await session.execute(insert(VisitType).values(values | {"doctor_id": doctor_id, "created_at": now}))
-    await rewrite_offers(session, doctor_id)
+    await transaction.execute(insert(VisitType).values(values | {"doctor_id": doctor_id, "created_at": now}))
+    await rewrite_offers(transaction, doctor_id)
     return record
 
 
 async def update_visit_type(
-    session: Session, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
+    transaction: Transaction, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
 ) -> VisitTypeRecord:
     """Changes one of a doctor's visit types, or ``not_found``; to be called inside ``begin_rule_change``."""
     # Without a change there is still something to find.
@@ -68,7 +68,7 @@ async def update_visit_type(
         name = changes["name"]
         values["name_key"] = case((VisitType.name == name, VisitType.name_key), else_=look_alike_key(name))
     row = (
-        await session.execute(
+        await transaction.execute(
             update(VisitType)
             .where(VisitType.id == visit_type_id, VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
             .values(values)
@@ -77,22 +77,22 @@ async def update_visit_type(
     ).one_or_none()
     if row is None:
         raise DomainError("not_found")
-    await rewrite_offers(session, doctor_id)
+    await rewrite_offers(transaction, doctor_id)
     return VisitTypeRecord(*row)
 
 
-async def get_visit_type(session: Session, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord:
+async def get_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord:
     """One of the visit types that a doctor offers, or ``not_found``."""
     found = select(*COLUMNS).where(
         VisitType.id == visit_type_id, VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
-    row = (await session.execute(found)).one_or_none()
+    row = (await transaction.execute(found)).one_or_none()
     if row is None:
         raise DomainError("not_found")
     return VisitTypeRecord(*row)
 
 
-async def is_name_taken(session: Session, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
+async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
     """Whether another visit type that this doctor offers has a name that looks the same.
 
     A visit type that keeps its own name (``but``) is never refused.
@@ -101,24 +101,24 @@ async def is_name_taken(session: Session, doctor_id: UUID, name: str, *, but: UU
     offered = select(VisitType.id, VisitType.name).where(
         VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
-    names = {row.id: row.name for row in await session.execute(offered)}
+    names = {row.id: row.name for row in await transaction.execute(offered)}
     if but and names.pop(but, None) == name:
         return False
     key = look_alike_key(name)
     return any(look_alike_key(other) == key for other in names.values())
 
 
-async def count_visit_types(session: Session, doctor_id: UUID) -> int:
-    """How many kinds of visits this doctor offers."""
+async def count_visit_types(transaction: Transaction, doctor_id: UUID) -> int:
+    """How many visit types this doctor offers."""
     offered = select(func.count()).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
-    return await session.scalar(offered) or 0
+    return await transaction.scalar(offered) or 0
 
 
 async def page_visit_types(
-    session: Session, doctor_id: UUID, *, after: UUID | None, limit: int
+    transaction: Transaction, doctor_id: UUID, *, after: UUID | None, limit: int
 ) -> Sequence[VisitTypeRecord]:
     """What a doctor offers, in the order in which she has added it."""
     found = select(*COLUMNS).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     if after is not None:
         found = found.where(VisitType.id > after)
-    return [VisitTypeRecord(*row) for row in await session.execute(found.order_by(VisitType.id).limit(limit))]
+    return [VisitTypeRecord(*row) for row in await transaction.execute(found.order_by(VisitType.id).limit(limit))]

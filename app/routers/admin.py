@@ -12,18 +12,18 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
 from pydantic import TypeAdapter
 
 from app.adapters.mail import second_factor_removed_mail
-from app.core.dependencies import AdminActor, AppResources, DbSession, FreshAdminActor, Now
+from app.core.dependencies import AdminActor, AppResources, DbTransaction, FreshAdminActor, Now
 from app.core.permissions import Role
+from app.http.audit import Audit, AuditRecorder
+from app.http.idempotency import Idempotent
+from app.http.mailing import send_after_answer
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
-from app.repositories.profile_changes import Standing, page_waiting
-from app.routers.idempotency import Idempotent
-from app.routers.mailing import send_after_answer
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import RequestTrail, Trail
-from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
+from app.repositories.profile_changes import ProfileReview, page_waiting
 from app.schemas import admin as wire
 from app.schemas.accounts import User
 from app.schemas.appointments import Appointment
@@ -57,12 +57,12 @@ async def list_users(
     request: Request,
     response: Response,
     _: AdminActor,
-    session: DbSession,
-    trail: Trail,
+    transaction: DbTransaction,
+    trail: Audit,
 ) -> Sequence[AccountRecord]:
     """List accounts, the newest first."""
     found = await accounts.page_accounts(
-        session,
+        transaction,
         q=query.q,
         email=query.email,
         role=query.role,
@@ -82,13 +82,13 @@ async def list_users(
     responses={200: {"headers": ETAG_HEADER}, **responses(*_ERRORS, "invalid_request", "busy")},
 )
 async def get_account(
-    user_id: UUID, response: Response, _: AdminActor, session: DbSession, trail: Trail
+    user_id: UUID, response: Response, _: AdminActor, transaction: DbTransaction, trail: Audit
 ) -> AccountRecord:
     """One account.
 
     The `ETag` is that of the name and the specialty; send it back to approve what you have seen.
     """
-    account = note(trail, await accounts.get_account(session, user_id))
+    account = note(trail, await accounts.get_account(transaction, user_id))
     tag_content(response, account.reviewed_content)
     return account
 
@@ -103,9 +103,9 @@ async def approve_doctor(
     body: wire.Decision,
     _: FreshAdminActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
     versions: IfContentMatch,
     __: Idempotent,
 ) -> AccountRecord:
@@ -113,7 +113,7 @@ async def approve_doctor(
 
     Send the `ETag` of the account in `If-Match`: until the approval the doctor can change the name and specialty.
     """
-    account = await administration.approve_doctor(session, resources.settings, user_id, now, versions=versions)
+    account = await administration.approve_doctor(transaction, resources.settings, user_id, now, versions=versions)
     return note(trail, account, body.reason)
 
 
@@ -129,16 +129,16 @@ async def list_profile_changes(
     request: Request,
     response: Response,
     _: AdminActor,
-    session: DbSession,
-    __: Trail,
+    transaction: DbTransaction,
+    __: Audit,
 ) -> list[wire.ProfileChange]:
     """List the changes of names and specialties that wait for a decision, the oldest first."""
     after = read_cursor(query.cursor, _KEY)
-    found = [_change(each) for each in await page_waiting(session, after=after, limit=query.limit + 1)]
+    found = [_change(each) for each in await page_waiting(transaction, after=after, limit=query.limit + 1)]
     return list(cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda change: change.id))
 
 
-def _change(standing: Standing) -> wire.ProfileChange:
+def _change(standing: ProfileReview) -> wire.ProfileChange:
     wanted = asdict(standing.change) if standing.change else {}
     return wire.ProfileChange(**wanted, current_name=standing.name, current_specialty=standing.specialty)
 
@@ -153,15 +153,15 @@ async def accept_profile_change(
     change_id: UUID,
     body: wire.Decision,
     _: FreshAdminActor,
-    session: DbSession,
-    trail: Trail,
+    transaction: DbTransaction,
+    trail: Audit,
     __: Idempotent,
 ) -> AccountRecord:
     """Accept the name and specialty that a doctor wants: patients see them from now on.
 
     A wish that the doctor has replaced meanwhile is `not_found`: look at the newest one first.
     """
-    return note(trail, await profile_review.accept_change(session, user_id, change_id), body.reason)
+    return note(trail, await profile_review.accept_change(transaction, user_id, change_id), body.reason)
 
 
 @router.post(
@@ -174,12 +174,12 @@ async def decline_profile_change(
     change_id: UUID,
     body: wire.Decision,
     _: FreshAdminActor,
-    session: DbSession,
-    trail: Trail,
+    transaction: DbTransaction,
+    trail: Audit,
     __: Idempotent,
 ) -> AccountRecord:
     """Decline the name and specialty that a doctor wants: patients go on seeing what they see."""
-    return note(trail, await profile_review.decline_change(session, user_id, change_id), body.reason)
+    return note(trail, await profile_review.decline_change(transaction, user_id, change_id), body.reason)
 
 
 @router.post(
@@ -191,21 +191,21 @@ async def suspend_user(
     user_id: UUID,
     body: wire.Decision,
     actor: FreshAdminActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AccountRecord:
     """Keep somebody out: her sessions end at once. A doctor is no longer listed; what is booked with her stays."""
-    return note(trail, await administration.suspend_user(session, actor, user_id, now), body.reason)
+    return note(trail, await administration.suspend_user(transaction, actor, user_id, now), body.reason)
 
 
 @router.post("/users/{user_id:uuid}/reinstate", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
 async def reinstate_user(
-    user_id: UUID, body: wire.Decision, _: FreshAdminActor, session: DbSession, trail: Trail, __: Idempotent
+    user_id: UUID, body: wire.Decision, _: FreshAdminActor, transaction: DbTransaction, trail: Audit, __: Idempotent
 ) -> AccountRecord:
     """Let somebody in again who was suspended."""
-    return note(trail, await administration.reinstate_user(session, user_id), body.reason)
+    return note(trail, await administration.reinstate_user(transaction, user_id), body.reason)
 
 
 @router.post(
@@ -217,9 +217,9 @@ async def erase_user(
     user_id: UUID,
     body: wire.Decision,
     actor: FreshAdminActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AccountRecord:
     """Erase the account of a patient or a doctor. It cannot be undone.
@@ -228,7 +228,7 @@ async def erase_user(
     suspended: then these visits are cancelled, because the doctor can no longer do so. That there were visits stays,
     without the name. The audit trail keeps your reason: write no names in it.
     """
-    account, cancelled = await administration.erase_user(session, actor, user_id, now)
+    account, cancelled = await administration.erase_user(transaction, actor, user_id, now)
     if account.role is Role.DOCTOR:
         trail.shows(*cancelled)
     return note(trail, account, body.reason)
@@ -239,9 +239,9 @@ async def erase_user(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses(*_ERRORS, "log_in_again", "invalid_request", "busy"),
 )
-async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, session: DbSession, trail: Trail) -> None:
+async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, transaction: DbTransaction, trail: Audit) -> None:
     """Log somebody out everywhere."""
-    note(trail, await administration.end_sessions(session, user_id))
+    note(trail, await administration.end_sessions(transaction, user_id))
 
 
 @router.delete(
@@ -253,15 +253,15 @@ async def remove_second_factor_of_user(
     user_id: UUID,
     actor: FreshAdminActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     tasks: BackgroundTasks,
-    trail: Trail,
+    trail: Audit,
 ) -> None:
     """Remove the second factor of somebody who has lost it and the recovery codes. Logs her out everywhere.
 
     Make sure that it is she who asks. A message tells her. Your own is removed by `DELETE /auth/second-factor`.
     """
-    account, removed = await administration.remove_second_factor(session, actor, user_id)
+    account, removed = await administration.remove_second_factor(transaction, actor, user_id)
     note(trail, account)
     if removed:
         send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
@@ -269,7 +269,7 @@ async def remove_second_factor_of_user(
 
 @router.post("/break-glass", responses=responses(*_ERRORS, "log_in_again", "body_too_large", "invalid_request", "busy"))
 async def break_glass(
-    body: wire.BreakGlass, _: FreshAdminActor, session: DbSession, now: Now, trail: Trail
+    body: wire.BreakGlass, _: FreshAdminActor, transaction: DbTransaction, now: Now, trail: Audit
 ) -> wire.PatientFile:
     """See a patient and her visits in an emergency.
 
@@ -278,13 +278,13 @@ async def break_glass(
     """
     trail.concerns_patient(body.patient_id)
     trail.because(body.reason)
-    patient, visits = await administration.break_glass(session, body.patient_id, now)
+    patient, visits = await administration.break_glass(transaction, body.patient_id, now)
     return wire.PatientFile(
         patient=User.model_validate(patient), appointments=[Appointment.model_validate(each) for each in visits]
     )
 
 
-def note(trail: RequestTrail, account: AccountRecord, reason: str | None = None) -> AccountRecord:
+def note(trail: AuditRecorder, account: AccountRecord, reason: str | None = None) -> AccountRecord:
     """The account, after the trail was told of it."""
     if account.role is Role.PATIENT:
         trail.concerns_patient(account.id).add(account.id)

@@ -9,21 +9,21 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field, TypeAdapter
 
-from app.core.dependencies import AnyActor, AppResources, BookingActor, DbSession, DoctorActor, Now
+from app.core.dependencies import AnyActor, AppResources, BookingActor, DbTransaction, DoctorActor, Now
 from app.core.permissions import Actor
+from app.http.audit import Audit, AuditRecorder
+from app.http.idempotency import Idempotent
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.http.versions import ETAG_HEADER, IfMatch, tagged
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, PageKey, VersionRecord
-from app.routers.idempotency import Idempotent
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import RequestTrail, Trail
-from app.routers.versions import ETAG_HEADER, IfMatch, tagged
 from app.scheduling.status import ACTIVE
 from app.schemas import appointments as wire
 from app.schemas.fields import Instant, PageQuery
-from app.services import booking, conflicts, lifecycle
-from app.services.booking import Wanted
+from app.services import appointment_status, booking, conflicts
+from app.services.booking import BookingRequest
 from app.services.patient_limits import LIMIT_CODES
 
 router = APIRouter(tags=["Appointments"], route_class=StrictRoute)
@@ -45,7 +45,7 @@ REFUSALS = (
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 _NO_REASON = wire.Cancellation()
 
-PLACE = TypeAdapter(tuple[Instant, bool, Instant, UUID])
+CURSOR = TypeAdapter(tuple[Instant, bool, Instant, UUID])
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
@@ -70,9 +70,9 @@ async def list_doctors_appointments(
     request: Request,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
 ) -> Sequence[AppointmentRecord]:
     """List your upcoming appointments as a doctor: those that are booked or arrived and not over, the next one first.
 
@@ -84,7 +84,7 @@ async def list_doctors_appointments(
     """
     page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
     upcoming = query.from_ is None and query.to is None and not query.status
-    return await _list_own(page, query, request, response, actor, session, now, trail, upcoming=upcoming)
+    return await _list_own(page, query, request, response, actor, transaction, now, trail, upcoming=upcoming)
 
 
 @router.post(
@@ -114,10 +114,10 @@ async def book_appointment(
     body: wire.NewAppointment,
     response: Response,
     actor: BookingActor,
-    session: DbSession,
+    transaction: DbTransaction,
     resources: AppResources,
     now: Now,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Book a visit for yourself.
@@ -127,9 +127,9 @@ async def book_appointment(
     told `slot_taken`.
     """
     booked = await booking.book_appointment(
-        session,
+        transaction,
         actor,
-        Wanted(body.doctor_id, body.start_time, body.end_time, body.visit_type_id),
+        BookingRequest(body.doctor_id, body.start_time, body.end_time, body.visit_type_id),
         reason=body.reason or None,
         hold_id=body.hold_id,
         limits=resources.patient_limits,
@@ -149,15 +149,15 @@ async def list_appointments(
     request: Request,
     response: Response,
     actor: AnyActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
 ) -> Sequence[AppointmentRecord]:
     """List your appointments, as a patient or as a doctor.
 
     The upcoming ones first, the next at the top; then the past, backwards.
     """
-    return await _list_own(appointments.page_appointments, query, request, response, actor, session, now, trail)
+    return await _list_own(appointments.page_appointments, query, request, response, actor, transaction, now, trail)
 
 
 @router.get(
@@ -169,10 +169,10 @@ async def list_appointments(
     },
 )
 async def get_appointment(
-    appointment_id: UUID, response: Response, actor: AnyActor, session: DbSession, trail: Trail
+    appointment_id: UUID, response: Response, actor: AnyActor, transaction: DbTransaction, trail: Audit
 ) -> AppointmentRecord:
     """One of your appointments."""
-    found = await appointments.get_appointment(session, actor, appointment_id)
+    found = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(found)
     return tagged(response, found)
 
@@ -191,14 +191,14 @@ async def list_versions(
     request: Request,
     response: Response,
     actor: AnyActor,
-    session: DbSession,
-    trail: Trail,
+    transaction: DbTransaction,
+    trail: Audit,
 ) -> Sequence[VersionRecord]:
     """The history of one of your appointments: every version it had, the oldest first, and who made it so."""
-    appointment = await appointments.get_appointment(session, actor, appointment_id)
+    appointment = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(appointment)
     after = read_cursor(query.cursor, _VERSION)
-    found = await appointments.page_versions(session, appointment, after=after, limit=query.limit + 1)
+    found = await appointments.page_versions(transaction, appointment, after=after, limit=query.limit + 1)
     return cut_page(request, response, found, limit=query.limit, key_type=_VERSION, key=lambda version: version.version)
 
 
@@ -211,17 +211,19 @@ async def cancel_appointment(
     appointment_id: UUID,
     response: Response,
     actor: AnyActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
 ) -> AppointmentRecord:
     """Cancel one of your appointments; its time is free again at once.
 
     Cancelling again answers the same. A patient can cancel until the visit starts, or until the doctor's cut-off
     before that. To give a reason, use `POST /appointments/{appointment_id}/cancel`.
     """
-    cancelled = await lifecycle.cancel_appointment(session, actor, appointment_id, versions=versions, now=now)
+    cancelled = await appointment_status.cancel_appointment(
+        transaction, actor, appointment_id, versions=versions, now=now
+    )
     trail.concerns(cancelled)
     return tagged(response, cancelled)
 
@@ -235,10 +237,10 @@ async def cancel_appointment_with_reason(
     appointment_id: UUID,
     response: Response,
     actor: AnyActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
     body: wire.Cancellation = _NO_REASON,
 ) -> AppointmentRecord:
@@ -246,8 +248,8 @@ async def cancel_appointment_with_reason(
 
     Without a body no reason is given.
     """
-    cancelled = await lifecycle.cancel_appointment(
-        session, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
+    cancelled = await appointment_status.cancel_appointment(
+        transaction, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
     )
     trail.concerns(cancelled)
     return tagged(response, cancelled)
@@ -265,10 +267,10 @@ async def reschedule_appointment(
     body: wire.Move,
     response: Response,
     actor: AnyActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Move one of your appointments. It keeps its id; if the new time is not to be had, it stays where it is.
@@ -277,7 +279,7 @@ async def reschedule_appointment(
     doctor who takes no bookings at the moment a patient can only cancel: `doctor_unavailable`.
     """
     moved = await booking.reschedule_appointment(
-        session,
+        transaction,
         actor,
         appointment_id,
         start=body.start_time,
@@ -289,12 +291,12 @@ async def reschedule_appointment(
     return tagged(response, moved)
 
 
-def read_place(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
+def read_cursor_of(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
     """Where a list of appointments goes on, and as of when it is.
 
     What is upcoming is decided on the first page; otherwise the border would move while somebody pages.
     """
-    if (place := read_cursor(cursor, PLACE)) is None:
+    if (place := read_cursor(cursor, CURSOR)) is None:
         return None, now
     after = PageKey(*place)
     return after, after.as_of
@@ -306,15 +308,15 @@ async def _list_own(
     request: Request,
     response: Response,
     actor: Actor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: RequestTrail,
+    trail: AuditRecorder,
     *,
     upcoming: bool = False,
 ) -> Sequence[AppointmentRecord]:
-    after, as_of = read_place(query.cursor, now)
+    after, as_of = read_cursor_of(query.cursor, now)
     found = await page(
-        session,
+        transaction,
         actor,
         as_of=as_of,
         since=as_of if upcoming else query.from_,
@@ -328,7 +330,7 @@ async def _list_own(
         response,
         found,
         limit=query.limit,
-        key_type=PLACE,
+        key_type=CURSOR,
         key=partial(appointments.page_key, as_of=as_of),
     )
     trail.concerns(*listed)

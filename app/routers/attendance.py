@@ -4,17 +4,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from app.core.dependencies import DbSession, DoctorActor, Now
+from app.core.dependencies import DbTransaction, DoctorActor, Now
 from app.core.permissions import Actor
+from app.http.audit import Audit, AuditRecorder
+from app.http.idempotency import Idempotent
+from app.http.requests import StrictRoute
+from app.http.versions import IfMatch, tagged
 from app.repositories.appointments import AppointmentRecord
 from app.routers.appointments import changing
-from app.routers.idempotency import Idempotent
-from app.routers.requests import StrictRoute
-from app.routers.trail import RequestTrail, Trail
-from app.routers.versions import IfMatch, tagged
 from app.scheduling.status import Action
 from app.schemas import appointments as wire
-from app.services import lifecycle
+from app.services import appointment_status
 
 router = APIRouter(tags=["Appointments"], route_class=StrictRoute)
 
@@ -31,14 +31,14 @@ async def arrive(
     appointment_id: UUID,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Note that the patient is there; from 12 hours before the start on."""
-    return await _advance(Action.ARRIVE, appointment_id, response, actor, session, now, versions, trail)
+    return await _advance(Action.ARRIVE, appointment_id, response, actor, transaction, now, versions, trail)
 
 
 @router.post(
@@ -50,14 +50,14 @@ async def complete(
     appointment_id: UUID,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Note that the visit has taken place; from its start on, whether or not the arrival was noted."""
-    return await _advance(Action.COMPLETE, appointment_id, response, actor, session, now, versions, trail)
+    return await _advance(Action.COMPLETE, appointment_id, response, actor, transaction, now, versions, trail)
 
 
 @router.post(
@@ -69,14 +69,14 @@ async def no_show(
     appointment_id: UUID,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
-    return await _advance(Action.NO_SHOW, appointment_id, response, actor, session, now, versions, trail)
+    return await _advance(Action.NO_SHOW, appointment_id, response, actor, transaction, now, versions, trail)
 
 
 @router.post(
@@ -88,10 +88,10 @@ async def undo_status_change(
     appointment_id: UUID,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Take back the last change of status: an arrival, an outcome, or your own cancellation.
@@ -100,7 +100,9 @@ async def undo_status_change(
     your clock, or of the day of the change if that is later. If somebody else has taken the time since, the answer is
     `slot_taken` or `patient_busy`, and nothing changes. What the patient has cancelled stays cancelled.
     """
-    restored = await lifecycle.undo_status_change(session, actor, appointment_id, versions=versions, now=now)
+    restored = await appointment_status.undo_status_change(
+        transaction, actor, appointment_id, versions=versions, now=now
+    )
     trail.concerns(restored)
     return tagged(response, restored)
 
@@ -110,11 +112,13 @@ async def _advance(
     appointment_id: UUID,
     response: Response,
     actor: Actor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: frozenset[int] | None,
-    trail: RequestTrail,
+    trail: AuditRecorder,
 ) -> AppointmentRecord:
-    advanced = await lifecycle.advance_appointment(session, actor, appointment_id, action, versions=versions, now=now)
+    advanced = await appointment_status.advance_appointment(
+        transaction, actor, appointment_id, action, versions=versions, now=now
+    )
     trail.concerns(advanced)
     return tagged(response, advanced)

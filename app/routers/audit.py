@@ -7,13 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AdminActor, DbSession
+from app.core.dependencies import AdminActor, DbTransaction
+from app.http.audit import Audit
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
 from app.repositories import audit
 from app.repositories.audit import AuditRecord
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
 from app.schemas import audit as wire
 from app.schemas.fields import Instant
 
@@ -35,8 +35,8 @@ async def list_audit_events(
     request: Request,
     response: Response,
     _: AdminActor,
-    session: DbSession,
-    trail: Trail,
+    transaction: DbTransaction,
+    trail: Audit,
 ) -> Sequence[AuditRecord]:
     """List who has read or changed whose data, the newest first.
 
@@ -44,7 +44,7 @@ async def list_audit_events(
     the trail is recorded in it, too, as an event of the patient who was asked for.
     """
     found = await audit.page_events(
-        session,
+        transaction,
         patient_id=query.patient_id,
         actor_id=query.actor_id,
         action=query.action,

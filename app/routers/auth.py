@@ -18,7 +18,7 @@ from app.core.dependencies import (
     AnyActor,
     AppResources,
     BriefActor,
-    DbSession,
+    DbTransaction,
     Hashing,
     Now,
     Public,
@@ -27,23 +27,23 @@ from app.core.dependencies import (
 )
 from app.core.permissions import Role
 from app.core.security import issue_access_token
+from app.http.audit import Audit
+from app.http.devices import set_device
+from app.http.mailing import send_after_answer
+from app.http.problems import problem_response, responses
+from app.http.requests import StrictRoute
+from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import users
 from app.repositories.users import UserRecord
-from app.routers.devices import set_device
-from app.routers.mailing import send_after_answer
-from app.routers.problems import answer, responses
-from app.routers.requests import StrictRoute
-from app.routers.sessions import FORGET
-from app.routers.trail import Trail
-from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
+from app.routers.sessions import CLEAR_SITE_DATA
 from app.schemas import accounts as wire
 from app.services import accounts, confirmation, sessions
 from app.services.profile_review import get_wanted_name
-from app.services.sessions import Grant, ReusedTokenError
+from app.services.sessions import IssuedTokens, ReusedTokenError
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
 
-ON_ITS_WAY = "If there is an account with this address, a message with a reset token is on its way."
+MESSAGE_SENT = "If there is an account with this address, a message with a reset token is on its way."
 
 
 @router.post(
@@ -56,7 +56,7 @@ async def register(
     body: wire.Registration,
     resources: AppResources,
     passwords: Hashing,
-    session: DbSession,
+    transaction: DbTransaction,
     client: RequestClient,
     now: Now,
     tasks: BackgroundTasks,
@@ -71,7 +71,7 @@ async def register(
     In production, a password that is common, is your name or address, or is made of words like "doctor" is refused.
     """
     user = await accounts.register(
-        session,
+        transaction,
         passwords,
         email=body.email,
         password=body.password.get_secret_value(),
@@ -84,7 +84,7 @@ async def register(
         approved=resources.settings.lists_new_doctors,
         client=client,
     )
-    token = await confirmation.issue_token(session, user.id, now)
+    token = await confirmation.issue_token(transaction, user.id, now)
     send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
     return user
 
@@ -99,16 +99,16 @@ async def confirm_email(
     body: wire.EmailConfirmation,
     actor: AccountActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    _: Trail,
+    _: Audit,
 ) -> None:
     """Confirm your e-mail address, with the code that was sent to it.
 
     The code works once, for 24 hours, and only for the account that it was sent for. Choosing a new password with a
     reset token confirms the address, too.
     """
-    await confirmation.confirm_email(session, resources.settings, actor, body.token.get_secret_value(), now)
+    await confirmation.confirm_email(transaction, resources.settings, actor, body.token.get_secret_value(), now)
 
 
 @router.post(
@@ -118,13 +118,13 @@ async def confirm_email(
     responses=responses("not_authenticated", "too_many_messages", "invalid_request", "busy"),
 )
 async def resend_confirmation(
-    actor: AccountActor, resources: AppResources, session: DbSession, now: Now, tasks: BackgroundTasks, _: Trail
+    actor: AccountActor, resources: AppResources, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
 ) -> None:
     """Have a new code sent to your e-mail address; earlier ones stop working.
 
     Nothing is sent if the address is confirmed already.
     """
-    if requested := await confirmation.request_confirmation(session, resources.settings, actor, now):
+    if requested := await confirmation.request_confirmation(transaction, resources.settings, actor, now):
         # Counted already: it must not be counted again, and left out, after the answer.
         tasks.add_task(resources.mailer, email_confirmation_mail(*requested))
 
@@ -163,7 +163,7 @@ async def login(
     not have to wait because others have guessed the password.
     """
     grant = await sessions.log_in(
-        resources.sessions,
+        resources.database,
         passwords,
         resources.settings,
         email=form.username,
@@ -201,16 +201,16 @@ async def refresh(
     """
     try:
         grant = await sessions.refresh(
-            resources.sessions, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
+            resources.database, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
         )
     except ReusedTokenError as error:
         # Answered, not raised: what is left for after the answer would be forgotten.
         send_after_answer(tasks, resources, session_ended_mail(error.address))
-        return answer(error)
+        return problem_response(error)
     return _token(grant, resources, now)
 
 
-def _token(grant: Grant, resources: Resources, now: datetime) -> wire.Token:
+def _token(grant: IssuedTokens, resources: Resources, now: datetime) -> wire.Token:
     lifetime = min(resources.token_lifetime, grant.ends_at - now)
     return wire.Token(
         access_token=issue_access_token(grant.claims, key=resources.secret, now=now, lifetime=lifetime),
@@ -224,13 +224,13 @@ def _token(grant: Grant, resources: Resources, now: datetime) -> wire.Token:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def logout(actor: AccountActor, response: Response, session: DbSession, _: Trail) -> None:
+async def logout(actor: AccountActor, response: Response, transaction: DbTransaction, _: Audit) -> None:
     """End this session: its access tokens and its refresh token work no longer, anywhere.
 
     A browser forgets what it has kept of us.
     """
-    response.headers.update(FORGET)
-    await sessions.end_session(session, actor, actor.get_login().session_id)
+    response.headers.update(CLEAR_SITE_DATA)
+    await sessions.end_session(transaction, actor, actor.get_login().session_id)
 
 
 @router.post(
@@ -250,11 +250,11 @@ async def forgot_password(
 
     The answer is the same for every address. With the default mailer the message appears on the server's console.
     """
-    mail = await accounts.request_password_reset(resources.sessions, resources.settings, email=body.email, now=now)
+    mail = await accounts.request_password_reset(resources.database, resources.settings, email=body.email, now=now)
     if mail:
         # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
-    return wire.Message(message=ON_ITS_WAY)
+    return wire.Message(message=MESSAGE_SENT)
 
 
 @router.post(
@@ -279,7 +279,7 @@ async def reset_password(
     cookie that a log-in sets, so that the next log-in does not have to wait.
     """
     done = await accounts.reset_password(
-        resources.sessions,
+        resources.database,
         passwords,
         resources.settings,
         token=body.token.get_secret_value(),
@@ -307,7 +307,7 @@ async def change_password(
 ) -> None:
     """Choose a new password. Every other session of yours ends, and a message tells you."""
     address = await accounts.change_password(
-        resources.sessions,
+        resources.database,
         passwords,
         resources.settings,
         actor,
@@ -324,10 +324,10 @@ async def change_password(
     response_model=wire.User,
     responses={200: {"headers": ETAG_HEADER}, **responses("not_authenticated", "invalid_request", "busy")},
 )
-async def me(response: Response, actor: AccountActor, session: DbSession) -> UserRecord:
+async def me(response: Response, actor: AccountActor, transaction: DbTransaction) -> UserRecord:
     """Your own account."""
-    user = await users.get_user(session, actor.id)
-    tag_content(response, {"name": await get_wanted_name(session, user)})
+    user = await users.get_user(transaction, actor.id)
+    tag_content(response, {"name": await get_wanted_name(transaction, user)})
     return user
 
 
@@ -344,10 +344,10 @@ async def change_name(
     response: Response,
     actor: AnyActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfContentMatch,
-    _: Trail,
+    _: Audit,
 ) -> UserRecord:
     """Change your name.
 
@@ -357,6 +357,6 @@ async def change_name(
     /doctors/me` until then, and the name stays what it was.
     """
     reviewed = resources.settings.requires_doctor_approval
-    user = await accounts.change_name(session, actor, body.name, now, reviewed=reviewed, versions=versions)
-    tag_content(response, {"name": await get_wanted_name(session, user)})
+    user = await accounts.change_name(transaction, actor, body.name, now, reviewed=reviewed, versions=versions)
+    tag_content(response, {"name": await get_wanted_name(transaction, user)})
     return user

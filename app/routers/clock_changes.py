@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.core.dependencies import DbSession, DoctorActor, Now
+from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.http.audit import Audit
+from app.http.idempotency import Idempotent
+from app.http.paging import LINK_HEADER, cut_page
+from app.http.problems import responses
+from app.http.requests import StrictRoute
 from app.repositories.appointments import AppointmentRecord, page_key
-from app.routers.appointments import PLACE, read_place
-from app.routers.idempotency import Idempotent
-from app.routers.paging import LINK_HEADER, cut_page
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
+from app.routers.appointments import CURSOR, read_cursor_of
 from app.schemas import clock_changes as wire
 from app.schemas.appointments import Appointment
 from app.schemas.fields import PageQuery
@@ -35,18 +35,18 @@ async def list_clock_changes(
     request: Request,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
 ) -> Sequence[AppointmentRecord]:
     """List the upcoming visits that your clock shows at another time than was agreed, the next one first.
 
     That happens when the rules of a time zone change after a visit was booked. Patients may still expect the old time.
     """
-    after, as_of = read_place(query.cursor, now)
-    found = await clock_changes.page_clock_changes(session, actor, as_of=as_of, after=after, limit=query.limit + 1)
+    after, as_of = read_cursor_of(query.cursor, now)
+    found = await clock_changes.page_clock_changes(transaction, actor, as_of=as_of, after=after, limit=query.limit + 1)
     key = partial(page_key, as_of=as_of)
-    listed = cut_page(request, response, found, limit=query.limit, key_type=PLACE, key=key)
+    listed = cut_page(request, response, found, limit=query.limit, key_type=CURSOR, key=key)
     trail.concerns(*listed)
     return listed
 
@@ -65,7 +65,7 @@ async def list_clock_changes(
     ),
 )
 async def settle_clock_changes(
-    body: wire.Settlement, actor: DoctorActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+    body: wire.Settlement, actor: DoctorActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
 ) -> wire.Settled:
     """Settle visits that your clock shows at another time than was agreed: keep the local time, or the instant.
 
@@ -73,7 +73,7 @@ async def settle_clock_changes(
     with the reason.
     """
     only = frozenset(body.appointment_ids) if body.appointment_ids else None
-    settled = await clock_changes.settle_clock_changes(session, actor, body.keep, only=only, now=now)
+    settled = await clock_changes.settle_clock_changes(transaction, actor, body.keep, only=only, now=now)
     trail.concerns(*settled.appointments)
     return wire.Settled(
         settled=[Appointment.model_validate(each) for each in settled.appointments],

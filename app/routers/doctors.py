@@ -7,21 +7,21 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AppResources, DbSession, DoctorActor, Now, Public, SearchTime
+from app.core.dependencies import AppResources, DbTransaction, DoctorActor, Now, Public, SearchTime
+from app.http.audit import Audit
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
-from app.repositories.profile_changes import Standing
+from app.repositories.profile_changes import ProfileReview
 from app.routers.appointments import affected_members
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.search import keep_after_answer
-from app.routers.trail import Trail
-from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
+from app.routers.search import save_bounds_after_response
 from app.schemas import doctors as wire
 from app.schemas.fields import SortKey
-from app.services import practice
-from app.services.candidates import find_next_starts
+from app.services import doctor_profile
+from app.services.slot_scanner import find_next_starts
 
 router = APIRouter(prefix="/doctors", tags=["Doctors"], route_class=StrictRoute)
 
@@ -33,7 +33,7 @@ async def list_doctors(
     query: Annotated[wire.DoctorsQuery, Query()],
     request: Request,
     response: Response,
-    session: DbSession,
+    transaction: DbTransaction,
     resources: AppResources,
     search_time: SearchTime,
     tasks: BackgroundTasks,
@@ -42,7 +42,7 @@ async def list_doctors(
 ) -> list[wire.ListedDoctor]:
     """List doctors, by name, each with the earliest time at which she can be seen."""
     found = await doctors.page_doctors(
-        session,
+        transaction,
         q=query.q,
         specialty=query.specialty,
         language=query.language,
@@ -51,8 +51,8 @@ async def list_doctors(
         limit=query.limit + 1,
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
-    starts, findings = await find_next_starts(session, search_time, [doctor.id for doctor in page], now)
-    keep_after_answer(tasks, resources.sessions, findings)
+    starts, findings = await find_next_starts(transaction, search_time, [doctor.id for doctor in page], now)
+    save_bounds_after_response(tasks, resources.database, findings)
     return [wire.ListedDoctor(**asdict(doctor), next_available=starts.get(doctor.id)) for doctor in page]
 
 
@@ -63,17 +63,17 @@ async def list_doctors(
         **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
     },
 )
-async def get_own_practice(response: Response, actor: DoctorActor, session: DbSession) -> wire.OwnPractice:
+async def get_own_practice(response: Response, actor: DoctorActor, transaction: DbTransaction) -> wire.OwnPractice:
     """Yourself, as patients see you, and what an administrator still has to decide.
 
     The `ETag` is that of what you asked for last: it changes with `pending_change`.
     """
-    doctor, standing = await practice.get_practice(session, actor.id)
-    tag_content(response, asdict(practice.apply_pending_change(doctor, standing)))
+    doctor, standing = await doctor_profile.get_profile(transaction, actor.id)
+    tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, standing)))
     return wire.OwnPractice(**asdict(doctor), **standing_members(standing))
 
 
-def standing_members(standing: Standing) -> dict[str, Any]:
+def standing_members(standing: ProfileReview) -> dict[str, Any]:
     """What the administrators have decided about a doctor, and what they have not."""
     return {"approved_at": standing.approved_at, "pending_change": standing.change and asdict(standing.change)}
 
@@ -90,10 +90,10 @@ async def change_practice(
     response: Response,
     actor: DoctorActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfContentMatch,
-    trail: Trail,
+    trail: Audit,
 ) -> wire.ChangedDoctor:
     """Change what patients see of you, and the limits within which they can book.
 
@@ -103,10 +103,10 @@ async def change_practice(
     then, and patients go on seeing what they saw.
     """
     reviewed = resources.settings.requires_doctor_approval
-    doctor, standing, affected = await practice.change_practice(
-        session, actor, body.changes(), now, reviewed=reviewed, versions=versions
+    doctor, standing, affected = await doctor_profile.change_profile(
+        transaction, actor, body.changes(), now, reviewed=reviewed, versions=versions
     )
-    tag_content(response, asdict(practice.apply_pending_change(doctor, standing)))
+    tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, standing)))
     trail.shows(*affected.appointments)
     return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **standing_members(standing))
 
@@ -116,6 +116,6 @@ async def change_practice(
     response_model=wire.Doctor,
     responses=responses("not_found", "invalid_request", "busy"),
 )
-async def get_doctor(doctor_id: UUID, session: DbSession, _: Public) -> DoctorRecord:
+async def get_doctor(doctor_id: UUID, transaction: DbTransaction, _: Public) -> DoctorRecord:
     """One doctor."""
-    return await doctors.get_doctor(session, doctor_id)
+    return await doctors.get_doctor(transaction, doctor_id)

@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from app.core.dependencies import AppResources, Public, Resources
 from app.core.errors import DomainError
 from app.db.schema import check_writable
-from app.routers.problems import responses
+from app.http.problems import responses
 from app.schemas.health import Health
 
 router = APIRouter(tags=["Health"])
 
-LASTS = 1.0
+CACHE_SECONDS = 1.0
 """Seconds for which a look at the database is good: it is a write, and no rate limits it."""
 MAX_WAIT = 3.0
 """Seconds that a request waits for a look that is under way."""
@@ -48,8 +48,8 @@ async def readyz(resources: AppResources, _: Public) -> Health:
 
 async def _look(resources: Resources) -> bool:
     try:
-        return await check_writable(resources.sessions)
+        return await check_writable(resources.database)
     except DomainError:
         return False
     finally:
-        resources.readiness.good_until = asyncio.get_running_loop().time() + LASTS
+        resources.readiness.good_until = asyncio.get_running_loop().time() + CACHE_SECONDS

@@ -4,16 +4,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 
-from app.core.dependencies import AppResources, BookingActor, DbSession, Now, PatientActor
-from app.repositories.calendar import HoldRecord
+from app.core.dependencies import AppResources, BookingActor, DbTransaction, Now, PatientActor
+from app.http.audit import Audit
+from app.http.idempotency import Idempotent
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.repositories.bookings import HoldRecord
 from app.routers.appointments import REFUSALS
-from app.routers.idempotency import Idempotent
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
 from app.schemas import appointments as wire
 from app.services import booking
-from app.services.booking import Wanted
+from app.services.booking import BookingRequest
 from app.services.patient_limits import LIMIT_CODES
 
 router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
@@ -40,10 +40,10 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
 async def hold_time(
     body: wire.NewHold,
     actor: BookingActor,
-    session: DbSession,
+    transaction: DbTransaction,
     resources: AppResources,
     now: Now,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> HoldRecord:
     """Keep a slot for 5 minutes, while you fill in a form or make up your mind.
@@ -52,9 +52,9 @@ async def hold_time(
     when you hold another one.
     """
     held = await booking.hold_time(
-        session,
+        transaction,
         actor,
-        Wanted(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id),
+        BookingRequest(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id),
         limits=resources.patient_limits,
         now=now,
     )
@@ -67,7 +67,7 @@ async def hold_time(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def release_hold(hold_id: UUID, actor: PatientActor, session: DbSession, trail: Trail) -> None:
+async def release_hold(hold_id: UUID, actor: PatientActor, transaction: DbTransaction, trail: Audit) -> None:
     """Give a slot back that you hold."""
     trail.about(hold_id)
-    await booking.release_hold(session, actor, hold_id)
+    await booking.release_hold(transaction, actor, hold_id)

@@ -13,19 +13,19 @@ from app.core.dependencies import (
     TAKES_CREDENTIALS,
     AdminActor,
     AppResources,
-    DbSession,
+    DbTransaction,
     FreshAdminActor,
     Hashing,
     Now,
     Public,
     RequestClient,
 )
+from app.http.audit import Audit
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
 from app.repositories.invitations import InvitationRecord, page_invitations
 from app.repositories.users import UserRecord
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
 from app.schemas import accounts as account_wire
 from app.schemas import admin as wire
 from app.services import invitations
@@ -56,10 +56,10 @@ async def invite_doctor(
     body: wire.NewInvitation,
     actor: FreshAdminActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     tasks: BackgroundTasks,
-    trail: Trail,
+    trail: Audit,
 ) -> wire.SentInvitation:
     """Invite a doctor, who is sent a link that works once, for seven days.
 
@@ -67,7 +67,7 @@ async def invite_doctor(
     invitation. The doctor's account is confirmed and approved from the start.
     """
     invitation, token = await invitations.invite_doctor(
-        session,
+        transaction,
         resources.settings,
         actor,
         email=body.email,
@@ -97,12 +97,12 @@ async def list_invitations(
     request: Request,
     response: Response,
     _: AdminActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    __: Trail,
+    __: Audit,
 ) -> Sequence[InvitationRecord]:
     """List the open invitations, the newest first."""
-    found = await page_invitations(session, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1)
+    found = await page_invitations(transaction, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1)
     return cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda invitation: invitation.id)
 
 
@@ -112,10 +112,12 @@ async def list_invitations(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def cancel_invitation(invitation_id: UUID, _: AdminActor, session: DbSession, now: Now, trail: Trail) -> None:
+async def cancel_invitation(
+    invitation_id: UUID, _: AdminActor, transaction: DbTransaction, now: Now, trail: Audit
+) -> None:
     """Cancel an open invitation: its link stops working."""
     trail.about(invitation_id)
-    await invitations.cancel_invitation(session, invitation_id, now)
+    await invitations.cancel_invitation(transaction, invitation_id, now)
 
 
 @router.post(
@@ -146,7 +148,7 @@ async def accept_invitation(
     production, a password that is easy to guess is refused, as it is at the registration.
     """
     return await invitations.accept_invitation(
-        resources.sessions,
+        resources.database,
         passwords,
         resources.settings,
         token=body.token.get_secret_value(),

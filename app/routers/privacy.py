@@ -5,13 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
-from app.core.dependencies import DbSession, FreshActor, Now
-from app.routers.offers import visit_type_of
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
+from app.core.dependencies import DbTransaction, FreshActor, Now
+from app.http.audit import Audit
+from app.http.problems import responses
+from app.http.requests import StrictRoute
 from app.routers.schedule import availability_of, time_off_of
-from app.routers.sessions import FORGET
-from app.routers.trail import Trail
+from app.routers.sessions import CLEAR_SITE_DATA
+from app.routers.slots import visit_type_of
 from app.schemas import privacy as wire
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import Appointment, Version
@@ -23,14 +23,16 @@ router = APIRouter(prefix="/auth/me", tags=["Accounts"], route_class=StrictRoute
 
 
 @router.get("/export", responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"))
-async def export_account(actor: FreshActor, response: Response, session: DbSession, now: Now, _: Trail) -> wire.Export:
+async def export_account(
+    actor: FreshActor, response: Response, transaction: DbTransaction, now: Now, _: Audit
+) -> wire.Export:
     """Take along all that is kept about you, as one JSON document.
 
     A patient finds in `access` who has seen or changed her data, and why, if a reason had to be given. A doctor's
     visits are her patients' data: they are not part of it. Asks for a log-in within the last ten minutes.
     """
     response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
-    found = await privacy.export(session, actor, now)
+    found = await privacy.export(transaction, actor, now)
     current = actor.get_login().session_id
     return wire.Export(
         exported_at=now,
@@ -51,14 +53,14 @@ async def export_account(actor: FreshActor, response: Response, session: DbSessi
         "not_authenticated", "log_in_again", "wrong_role", "has_appointments", "invalid_request", "busy"
     ),
 )
-async def erase_account(actor: FreshActor, response: Response, session: DbSession, now: Now, _: Trail) -> None:
+async def erase_account(actor: FreshActor, response: Response, transaction: DbTransaction, now: Now, _: Audit) -> None:
     """Erase your account. It cannot be undone.
 
     What you have booked as a patient is cancelled. That there were visits stays, without your name and without what
     was written about them. As a doctor, cancel what is booked first. Asks for a log-in within the last ten minutes.
     """
-    response.headers.update(FORGET)
-    await privacy.erase(session, actor, now, by=actor.id)
+    response.headers.update(CLEAR_SITE_DATA)
+    await privacy.erase(transaction, actor, now, by=actor.id)
 
 
 def _appointments(found: Export) -> list[wire.ExportedAppointment]:

@@ -7,21 +7,21 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import NaiveDatetime, TypeAdapter
 
-from app.core.dependencies import DbSession, DoctorActor, Now
+from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.http.audit import Audit
+from app.http.idempotency import Idempotent
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import availabilities, doctors, time_off
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.time_off import TimeOffRecord
 from app.routers.appointments import affected_members
-from app.routers.idempotency import Idempotent
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
-from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.scheduling.availability import Availability, TimeOff, window
 from app.scheduling.intervals import from_instant
-from app.scheduling.plans import PlannedHours
+from app.scheduling.planned_hours import PlannedHours
 from app.schemas import schedule as wire
 from app.schemas.fields import LocalDate, PageQuery
 from app.services import schedule
@@ -55,7 +55,7 @@ _RELATED_HEADER = {
     ),
 )
 async def publish_availability(
-    body: wire.NewAvailability, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+    body: wire.NewAvailability, actor: DoctorActor, transaction: DbTransaction, now: Now, _: Idempotent
 ) -> wire.Availability:
     """Open a stretch of your time for booking, once or again and again.
 
@@ -63,7 +63,7 @@ async def publish_availability(
     long.
     """
     doctor, published = await schedule.publish_availability(
-        session, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
+        transaction, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
     )
     return availability_of(doctor, published)
 
@@ -80,12 +80,12 @@ async def list_own_availability(
     request: Request,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
 ) -> list[wire.Availability]:
     """List your availabilities, those of the weekly plan too, by their (first) start."""
-    doctor = await doctors.get_own_practice(session, actor.id)
+    doctor = await doctors.get_own_profile(transaction, actor.id)
     found = await availabilities.page_availabilities(
-        session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+        transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=availabilities.page_key)
     return [availability_of(doctor, each) for each in page]
@@ -100,13 +100,13 @@ async def list_own_availability(
     },
 )
 async def withdraw_availability(
-    availability_id: UUID, response: Response, actor: DoctorActor, session: DbSession
+    availability_id: UUID, response: Response, actor: DoctorActor, transaction: DbTransaction
 ) -> None:
     """Close a stretch of your time, with all its recurrences.
 
     Appointments that are booked in it stay; the `Link` leads to those that are outside of your hours now.
     """
-    await schedule.withdraw_availability(session, actor, availability_id)
+    await schedule.withdraw_availability(transaction, actor, availability_id)
     response.headers["Link"] = _CONFLICTING
 
 
@@ -130,10 +130,10 @@ async def set_weekly_hours(
     body: wire.NewHours,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfContentMatch,
-    trail: Trail,
+    trail: Audit,
 ) -> wire.ChangedHours:
     """Replace your weekly plan, from one day on or for some time.
 
@@ -147,7 +147,7 @@ async def set_weekly_hours(
     it stays booked.
     """
     plan, affected = await schedule.set_weekly_hours(
-        session,
+        transaction,
         actor,
         body.hours,
         valid_from=body.valid_from,
@@ -169,13 +169,17 @@ async def set_weekly_hours(
     },
 )
 async def get_weekly_hours(
-    query: Annotated[wire.HoursQuery, Query()], response: Response, actor: DoctorActor, session: DbSession, now: Now
+    query: Annotated[wire.HoursQuery, Query()],
+    response: Response,
+    actor: DoctorActor,
+    transaction: DbTransaction,
+    now: Now,
 ) -> wire.Hours:
     """Your weekly plan, as it holds on the day `from`, and what is planned for later.
 
     The `ETag` is the version of all your plans, whatever the day.
     """
-    plan = await schedule.get_weekly_hours(session, actor, first=query.from_, now=now)
+    plan = await schedule.get_weekly_hours(transaction, actor, first=query.from_, now=now)
     tag_content(response, plan.content)
     return wire.Hours(**_hours(plan))
 
@@ -192,7 +196,7 @@ async def cancel_planned_hours(
     valid_from: LocalDate,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfContentMatch,
 ) -> None:
@@ -200,7 +204,7 @@ async def cancel_planned_hours(
 
     What is booked stays; the `Link` leads to the appointments that are outside of your hours now.
     """
-    await schedule.cancel_planned_hours(session, actor, valid_from, now, versions=versions)
+    await schedule.cancel_planned_hours(transaction, actor, valid_from, now, versions=versions)
     response.headers["Link"] = _CONFLICTING
 
 
@@ -220,7 +224,7 @@ async def cancel_planned_hours(
     ),
 )
 async def take_time_off(
-    body: wire.NewTimeOff, actor: DoctorActor, session: DbSession, now: Now, trail: Trail, _: Idempotent
+    body: wire.NewTimeOff, actor: DoctorActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
 ) -> wire.TakenTimeOff:
     """Close a stretch of your time, whatever is open then.
 
@@ -228,7 +232,7 @@ async def take_time_off(
     very moment is at `GET /doctors/me/appointments?conflicting=true` a moment later.
     """
     doctor, taken, affected = await schedule.take_time_off(
-        session, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
+        transaction, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
     )
     trail.about(taken.id)
     trail.shows(*affected.appointments)
@@ -247,12 +251,12 @@ async def list_time_off(
     request: Request,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
 ) -> list[wire.TimeOff]:
     """List your time off, by its start."""
-    doctor = await doctors.get_own_practice(session, actor.id)
+    doctor = await doctors.get_own_profile(transaction, actor.id)
     found = await time_off.page_time_off(
-        session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+        transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=time_off.page_key)
     return [time_off_of(doctor, each) for each in page]
@@ -263,9 +267,9 @@ async def list_time_off(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def end_time_off(time_off_id: UUID, actor: DoctorActor, session: DbSession) -> None:
+async def end_time_off(time_off_id: UUID, actor: DoctorActor, transaction: DbTransaction) -> None:
     """Take time off back; what was open is open again."""
-    await schedule.end_time_off(session, actor, time_off_id)
+    await schedule.end_time_off(transaction, actor, time_off_id)
 
 
 def availability_of(doctor: DoctorRecord, record: AvailabilityRecord) -> wire.Availability:

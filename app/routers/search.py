@@ -9,13 +9,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from app.core.dependencies import AppResources, DbSession, Now, SearchTime, Viewer
+from app.core.dependencies import AppResources, DbTransaction, Now, SearchTime, Viewer
 from app.core.errors import DomainError
-from app.db.session import Sessions
-from app.repositories.bounds import Finding
-from app.repositories.offers import Criteria
-from app.routers.offers import slot_members
-from app.routers.paging import (
+from app.db.database import Database
+from app.http.paging import (
     LINK_HEADER,
     SEARCHED_UNTIL,
     SEARCHED_UNTIL_HEADER,
@@ -23,17 +20,20 @@ from app.routers.paging import (
     read_cursor,
     write_instant,
 )
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.repositories.search_bounds import BoundUpdate
+from app.repositories.search_offers import Criteria
+from app.routers.slots import slot_members
 from app.scheduling.intervals import from_instant, to_instant
-from app.scheduling.turns import TURNS
+from app.scheduling.tie_break import RING_SIZE
 from app.schemas import search as wire
 from app.services import search
-from app.services.search import Match, Wish
+from app.services.search import Match, SlotSearch
 
 router = APIRouter(prefix="/search", tags=["Booking"], route_class=StrictRoute)
 
-PLACE = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=TURNS)], UUID])
+CURSOR = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=RING_SIZE)], UUID])
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +48,7 @@ async def search_slots(
     query: Annotated[wire.SlotSearch, Query()],
     request: Request,
     response: Response,
-    session: DbSession,
+    transaction: DbTransaction,
     resources: AppResources,
     search_time: SearchTime,
     tasks: BackgroundTasks,
@@ -64,9 +64,9 @@ async def search_slots(
     the page, and from then on there may be more than what is listed. A slot that you hold yourself is still yours, if
     you send your token.
     """
-    after = read_cursor(query.cursor, PLACE)
+    after = read_cursor(query.cursor, CURSOR)
     found = await search.search_slots(
-        session,
+        transaction,
         search_time,
         Criteria(
             specialty=query.specialty,
@@ -75,7 +75,7 @@ async def search_slots(
             visit=query.visit if query.minutes is None else None,
             minutes=query.minutes,
         ),
-        wish=Wish(ZoneInfo(query.time_zone), query.hours) if query.hours else None,
+        wish=SlotSearch(ZoneInfo(query.time_zone), query.hours) if query.hours else None,
         start=query.from_,
         end=query.to,
         after=(to_instant(after[0]), after[1], after[2]) if after else None,
@@ -86,8 +86,8 @@ async def search_slots(
     response.headers[SEARCHED_UNTIL] = write_instant(found.searched_until)
     if found.more:
         start, turn, offer_id = found.matches[-1].place
-        link_to_cursor(request, response, (from_instant(start), turn, offer_id), PLACE)
-    keep_after_answer(tasks, resources.sessions, found.findings)
+        link_to_cursor(request, response, (from_instant(start), turn, offer_id), CURSOR)
+    save_bounds_after_response(tasks, resources.database, found.findings)
     return [_slot(each) for each in found.matches]
 
 
@@ -100,14 +100,14 @@ def _slot(match: Match) -> wire.FoundSlot:
     )
 
 
-def keep_after_answer(tasks: BackgroundTasks, sessions: Sessions, findings: Sequence[Finding]) -> None:
+def save_bounds_after_response(tasks: BackgroundTasks, database: Database, findings: Sequence[BoundUpdate]) -> None:
     """Has written down what was found out of bounds, when it costs nobody time any more."""
     if findings:
-        tasks.add_task(_keep, sessions, findings)
+        tasks.add_task(_keep, database, findings)
 
 
-async def _keep(sessions: Sessions, findings: Sequence[Finding]) -> None:
+async def _keep(database: Database, findings: Sequence[BoundUpdate]) -> None:
     try:
-        await search.keep_findings(sessions, findings)
+        await search.save_bound_updates(database, findings)
     except DomainError:
         log.warning("what was found out of bounds is not kept: the database is busy")  # the next search finds it again

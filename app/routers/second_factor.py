@@ -11,14 +11,14 @@ from app.core.dependencies import (
     TAKES_CREDENTIALS,
     AccountActor,
     AppResources,
-    DbSession,
+    DbTransaction,
     FreshAccountActor,
     Now,
 )
-from app.routers.mailing import send_after_answer
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
+from app.http.audit import Audit
+from app.http.mailing import send_after_answer
+from app.http.problems import responses
+from app.http.requests import StrictRoute
 from app.schemas import accounts as wire
 from app.services import second_factor
 
@@ -26,9 +26,9 @@ router = APIRouter(prefix="/auth/second-factor", tags=["Accounts"], route_class=
 
 
 @router.get("", response_model=wire.SecondFactor, responses=responses("not_authenticated", "invalid_request", "busy"))
-async def get_second_factor(actor: AccountActor, session: DbSession) -> second_factor.Status:
+async def get_second_factor(actor: AccountActor, transaction: DbTransaction) -> second_factor.Status:
     """Whether you have a second factor, and how many recovery codes are left."""
-    return await second_factor.get_status(session, actor)
+    return await second_factor.get_status(transaction, actor)
 
 
 @router.post(
@@ -40,7 +40,7 @@ async def get_second_factor(actor: AccountActor, session: DbSession) -> second_f
     ),
 )
 async def set_up_second_factor(
-    actor: FreshAccountActor, resources: AppResources, session: DbSession, _: Trail
+    actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, _: Audit
 ) -> second_factor.Enrolment:
     """Begin to set up a second factor.
 
@@ -48,7 +48,7 @@ async def set_up_second_factor(
     shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Asks for a log-in within the last ten
     minutes, and for a confirmed e-mail address.
     """
-    return await second_factor.set_up(session, resources.settings, actor)
+    return await second_factor.set_up(transaction, resources.settings, actor)
 
 
 @router.post(
@@ -69,10 +69,10 @@ async def confirm_second_factor(
     body: wire.Code,
     actor: FreshAccountActor,
     resources: AppResources,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     tasks: BackgroundTasks,
-    _: Trail,
+    _: Audit,
 ) -> wire.RecoveryCodes:
     """Finish setting up a second factor, with the first code that the app shows.
 
@@ -80,7 +80,7 @@ async def confirm_second_factor(
     sessions end, and a message tells you.
     """
     code = body.otp.get_secret_value()
-    new = await second_factor.confirm(session, resources.settings, actor, code, now)
+    new = await second_factor.confirm(transaction, resources.settings, actor, code, now)
     send_after_answer(tasks, resources, second_factor_set_up_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
 
@@ -91,10 +91,10 @@ async def confirm_second_factor(
     responses=responses("not_authenticated", "log_in_again", "not_found", "invalid_request", "busy"),
 )
 async def renew_recovery_codes(
-    actor: FreshAccountActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
+    actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, tasks: BackgroundTasks, _: Audit
 ) -> wire.RecoveryCodes:
     """Make new recovery codes; the ones from before work no longer. A message tells you."""
-    new = await second_factor.renew_recovery_codes(session, actor)
+    new = await second_factor.renew_recovery_codes(transaction, actor)
     send_after_answer(tasks, resources, recovery_codes_renewed_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
 
@@ -105,11 +105,11 @@ async def renew_recovery_codes(
     responses=responses("not_authenticated", "log_in_again", "invalid_request", "busy"),
 )
 async def remove_second_factor(
-    actor: FreshAccountActor, resources: AppResources, session: DbSession, tasks: BackgroundTasks, _: Trail
+    actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, tasks: BackgroundTasks, _: Audit
 ) -> None:
     """Remove your second factor; a message tells you.
 
     Where your role asks for one, you have to set up another before you go on.
     """
-    if address := await second_factor.remove(session, actor):
+    if address := await second_factor.remove(transaction, actor):
         send_after_answer(tasks, resources, second_factor_removed_mail(address))

@@ -8,12 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AccountActor, DbSession, Now
+from app.core.dependencies import AccountActor, DbTransaction, Now
+from app.http.audit import Audit
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
 from app.repositories import sessions
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
 from app.schemas import accounts as wire
 from app.schemas.fields import PageQuery
 from app.services.sessions import end_all_sessions
@@ -21,7 +21,7 @@ from app.services.sessions import end_session as end_one
 
 router = APIRouter(prefix="/auth/sessions", tags=["Accounts"], route_class=StrictRoute)
 
-FORGET = {"Clear-Site-Data": '"cache", "storage"'}
+CLEAR_SITE_DATA = {"Clear-Site-Data": '"cache", "storage"'}
 """The header for whoever leaves: tells a browser to keep nothing of us (W3C Clear Site Data)."""
 
 
@@ -37,13 +37,13 @@ async def list_sessions(
     request: Request,
     response: Response,
     actor: AccountActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
 ) -> Sequence[wire.Session]:
     """Where you are logged in, the last log-in first."""
     current = actor.get_login().session_id
     found = await sessions.page_sessions(
-        session, actor.id, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+        transaction, actor.id, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
     return [wire.Session(**asdict(each), current=each.id == current) for each in page]
@@ -54,10 +54,10 @@ async def list_sessions(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
-async def end_sessions(actor: AccountActor, response: Response, session: DbSession, _: Trail) -> None:
+async def end_sessions(actor: AccountActor, response: Response, transaction: DbTransaction, _: Audit) -> None:
     """Log out everywhere, here too. A browser forgets what it has kept of us."""
-    response.headers.update(FORGET)
-    await end_all_sessions(session, actor)
+    response.headers.update(CLEAR_SITE_DATA)
+    await end_all_sessions(transaction, actor)
 
 
 @router.delete(
@@ -65,7 +65,7 @@ async def end_sessions(actor: AccountActor, response: Response, session: DbSessi
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
 )
-async def end_session(session_id: UUID, actor: AccountActor, session: DbSession, trail: Trail) -> None:
+async def end_session(session_id: UUID, actor: AccountActor, transaction: DbTransaction, trail: Audit) -> None:
     """Log out somewhere. It takes effect at once."""
     trail.about(session_id)
-    await end_one(session, actor, session_id)
+    await end_one(transaction, actor, session_id)

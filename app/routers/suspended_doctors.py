@@ -7,15 +7,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.core.dependencies import DbSession, FreshAdminActor, Now
+from app.core.dependencies import DbTransaction, FreshAdminActor, Now
+from app.http.audit import Audit
+from app.http.idempotency import Idempotent
+from app.http.paging import LINK_HEADER, cut_page
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.http.versions import IfMatch, tagged
 from app.repositories.appointments import AppointmentRecord, page_key
-from app.routers.appointments import PLACE, changing, read_place
-from app.routers.idempotency import Idempotent
-from app.routers.paging import LINK_HEADER, cut_page
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.trail import Trail
-from app.routers.versions import IfMatch, tagged
+from app.routers.appointments import CURSOR, changing, read_cursor_of
 from app.schemas import admin as wire
 from app.schemas.fields import PageQuery
 from app.services import suspended_doctors
@@ -45,20 +45,20 @@ async def list_visits_of_suspended_doctor(
     request: Request,
     response: Response,
     _: FreshAdminActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
-    trail: Trail,
+    trail: Audit,
 ) -> Sequence[AppointmentRecord]:
     """List the upcoming visits of a suspended doctor: those that are booked or arrived and not over, the next first.
 
     The doctor cannot sign in, so administrators tell the patients and cancel. The audit trail records whose visits
     you have seen.
     """
-    after, as_of = read_place(query.cursor, now)
+    after, as_of = read_cursor_of(query.cursor, now)
     found = await suspended_doctors.page_expected_visits(
-        session, user_id, as_of=as_of, after=after, limit=query.limit + 1
+        transaction, user_id, as_of=as_of, after=after, limit=query.limit + 1
     )
-    listed = cut_page(request, response, found, limit=query.limit, key_type=PLACE, key=partial(page_key, as_of=as_of))
+    listed = cut_page(request, response, found, limit=query.limit, key_type=CURSOR, key=partial(page_key, as_of=as_of))
     trail.about(user_id)
     trail.concerns(*listed)
     return listed
@@ -83,10 +83,10 @@ async def cancel_visit_of_suspended_doctor(
     body: wire.Decision,
     response: Response,
     actor: FreshAdminActor,
-    session: DbSession,
+    transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
-    trail: Trail,
+    trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
     """Cancel an upcoming visit of a suspended doctor; its time is free again at once.
@@ -95,7 +95,7 @@ async def cancel_visit_of_suspended_doctor(
     same. A visit that is over is `not_found`. No message is sent: tell the patient.
     """
     cancelled = await suspended_doctors.cancel_visit(
-        session, actor, user_id, appointment_id, reason=body.reason, versions=versions, now=now
+        transaction, actor, user_id, appointment_id, reason=body.reason, versions=versions, now=now
     )
     trail.concerns(cancelled)
     trail.because(body.reason)

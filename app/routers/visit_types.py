@@ -1,4 +1,4 @@
-"""The kinds of visits that a doctor offers, as she keeps them."""
+"""The visit types that a doctor offers, as she keeps them."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -7,17 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from app.core.dependencies import DbSession, DoctorActor, Now
+from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.http.idempotency import Idempotent
+from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import visit_types
-from app.routers.idempotency import Idempotent
-from app.routers.offers import visit_type_of
-from app.routers.paging import LINK_HEADER, cut_page, read_cursor
-from app.routers.problems import responses
-from app.routers.requests import StrictRoute
-from app.routers.versions import ETAG_HEADER, IfContentMatch, tag_content
-from app.schemas import offers as wire
+from app.routers.slots import visit_type_of
+from app.schemas import slots as wire
 from app.schemas.fields import PageQuery
-from app.services import practice
+from app.services import doctor_profile
 
 router = APIRouter(prefix="/doctors/me/visit-types", tags=["Visit types"], route_class=StrictRoute)
 
@@ -43,13 +43,13 @@ _KEY = TypeAdapter(UUID)
     },
 )
 async def offer_visit_type(
-    body: wire.NewVisitType, response: Response, actor: DoctorActor, session: DbSession, now: Now, _: Idempotent
+    body: wire.NewVisitType, response: Response, actor: DoctorActor, transaction: DbTransaction, now: Now, _: Idempotent
 ) -> wire.VisitType:
-    """Offer a kind of visit. From the first one on, patients book you by visit type.
+    """Offer a visit type. From the first one on, patients book you by visit type.
 
     No two that you offer can have the same name. Letter case, spaces and look-alike letters make no difference.
     """
-    offered = await practice.offer_visit_type(session, actor, body.model_dump(), now)
+    offered = await doctor_profile.offer_visit_type(transaction, actor, body.model_dump(), now)
     tag_content(response, asdict(offered))
     return visit_type_of(actor.id, offered)
 
@@ -66,11 +66,11 @@ async def list_own_visit_types(
     request: Request,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
 ) -> list[wire.VisitType]:
-    """List the kinds of visits that you offer."""
+    """List the visit types that you offer."""
     found = await visit_types.page_visit_types(
-        session, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+        transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
     return [visit_type_of(actor.id, each) for each in page]
@@ -84,10 +84,10 @@ async def list_own_visit_types(
     },
 )
 async def get_visit_type(
-    visit_type_id: UUID, response: Response, actor: DoctorActor, session: DbSession
+    visit_type_id: UUID, response: Response, actor: DoctorActor, transaction: DbTransaction
 ) -> wire.VisitType:
-    """One of the kinds of visits that you offer."""
-    found = await visit_types.get_visit_type(session, actor.id, visit_type_id)
+    """One of the visit types that you offer."""
+    found = await visit_types.get_visit_type(transaction, actor.id, visit_type_id)
     tag_content(response, asdict(found))
     return visit_type_of(actor.id, found)
 
@@ -113,11 +113,13 @@ async def change_visit_type(
     body: wire.VisitTypeChanges,
     response: Response,
     actor: DoctorActor,
-    session: DbSession,
+    transaction: DbTransaction,
     versions: IfContentMatch,
 ) -> wire.VisitType:
-    """Change a kind of visit. Appointments that are booked keep their times and buffers."""
-    changed = await practice.change_visit_type(session, actor, visit_type_id, body.changes(), versions=versions)
+    """Change a visit type. Appointments that are booked keep their times and buffers."""
+    changed = await doctor_profile.change_visit_type(
+        transaction, actor, visit_type_id, body.changes(), versions=versions
+    )
     tag_content(response, asdict(changed))
     return visit_type_of(actor.id, changed)
 
@@ -127,6 +129,6 @@ async def change_visit_type(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def withdraw_visit_type(visit_type_id: UUID, actor: DoctorActor, session: DbSession, now: Now) -> None:
-    """Offer a kind of visit no longer. Appointments that are booked stay."""
-    await practice.withdraw_visit_type(session, actor, visit_type_id, now)
+async def withdraw_visit_type(visit_type_id: UUID, actor: DoctorActor, transaction: DbTransaction, now: Now) -> None:
+    """Offer a visit type no longer. Appointments that are booked stay."""
+    await doctor_profile.withdraw_visit_type(transaction, actor, visit_type_id, now)

@@ -8,11 +8,11 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from app.scheduling.intervals import DAY, Interval, clip, merge
-from app.scheduling.recurrence import begin_later, starts_between
-from app.scheduling.visits import NO_LIMITS, Limits
+from app.scheduling.recurrence import move_start, starts_between
+from app.scheduling.visits import NO_BOOKING_LIMITS, BookingLimits
 from app.scheduling.zones import midnight, resolve, wall_time
 
-FOR_EVER = midnight(date.max)
+NO_END = midnight(date.max)
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _BLOCK = 14 * _DAY
@@ -28,7 +28,7 @@ class Availability:
     """Of the first occurrence. Every other has the same length on the clock, whatever clocks do meanwhile."""
     recurrence: str | None = None
     """An RFC 5545 rule, as ``recurrence.read_recurrence`` returns it; none is a single stretch."""
-    last_ends: datetime = FOR_EVER
+    last_ends: datetime = NO_END
     """No occurrence ends later, on the clock."""
     plan_begins: date | None = None
     """The first day of the weekly plan that it is part of, if it is known (see ``plans``)."""
@@ -49,7 +49,7 @@ class Rules:
     zone: ZoneInfo
     availabilities: tuple[Availability, ...]
     time_off: tuple[TimeOff, ...] = ()
-    limits: Limits = NO_LIMITS
+    limits: BookingLimits = NO_BOOKING_LIMITS
 
 
 def window(stretch: Availability | TimeOff, zone: ZoneInfo) -> Interval:
@@ -57,7 +57,7 @@ def window(stretch: Availability | TimeOff, zone: ZoneInfo) -> Interval:
     return resolve(stretch.starts, zone), resolve(stretch.ends, zone)
 
 
-def opened(rules: Rules, span: Interval) -> list[Interval]:
+def openings_between(rules: Rules, span: Interval) -> list[Interval]:
     """Every occurrence of every availability that touches ``span``, whole, whether or not the doctor is away then."""
     first, last = span
     # No clock is put forward or back by more than a day.
@@ -72,7 +72,7 @@ def opened(rules: Rules, span: Interval) -> list[Interval]:
 
 def open_windows(rules: Rules, span: Interval) -> list[Interval]:
     """When the doctor is open inside ``span``: merged and sorted, so a day's end at midnight runs into the next."""
-    return merge(clip(opened(rules, span), span))
+    return merge(clip(openings_between(rules, span), span))
 
 
 def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
@@ -82,7 +82,7 @@ def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
     """
     yield any(window(each, rules.zone)[1] > after for each in rules.availabilities)
     for begin in range(after, until, _MONTH):
-        yield bool(opened(rules, (begin, min(begin + _MONTH, until))))
+        yield bool(openings_between(rules, (begin, min(begin + _MONTH, until))))
 
 
 def away_windows(rules: Rules, span: Interval) -> list[Interval]:
@@ -100,7 +100,7 @@ def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime,
     return chain.from_iterable(
         _windows_of_block(
             availability.recurrence,
-            begin_later(availability.recurrence, availability.starts, begins),
+            move_start(availability.recurrence, availability.starts, begins),
             length,
             zone,
             begins,

@@ -15,17 +15,17 @@ from enum import StrEnum
 from itertools import chain, groupby
 from zoneinfo import ZoneInfo
 
-from app.scheduling.availability import Rules, away_windows, open_windows, opened
+from app.scheduling.availability import Rules, away_windows, open_windows, openings_between
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, clip, merge, overlaps, subtract
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
-from app.scheduling.visits import Taken, VisitType
+from app.scheduling.visits import BusyPeriod, VisitType
 from app.scheduling.zones import day_of, day_span
 
-SHORTEST_VISIT = 5 * MINUTE
-LONGEST_VISIT = 12 * HOUR
-LONGEST_BUFFER = 4 * HOUR
-LONGEST_AVAILABILITY = 7 * DAY
-LONGEST_TIME_OFF = 366 * DAY
+MIN_VISIT = 5 * MINUTE
+MAX_VISIT = 12 * HOUR
+MAX_BUFFER = 4 * HOUR
+MAX_AVAILABILITY = 7 * DAY
+MAX_TIME_OFF = 366 * DAY
 _MONTH = 31 * DAY
 
 
@@ -47,7 +47,7 @@ class Refusal(StrEnum):
     WRONG_STATUS = "wrong_status"
 
 
-def reach(rules: Rules, visit_type: VisitType, span: Interval) -> Interval:
+def relevant_span(rules: Rules, visit_type: VisitType, span: Interval) -> Interval:
     """Where time that is taken matters for visits inside ``span``: their buffers, and the whole of their days."""
     if _counted(rules, visit_type):
         first, last = day_of(span[0], rules.zone), day_of(span[1], rules.zone)
@@ -76,20 +76,20 @@ def find_horizon(rules: Rules, visit_type: VisitType, now: int) -> int | None:
 
 
 def free_windows(
-    rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval, now: int
+    rules: Rules, visit_type: VisitType, taken: Sequence[BusyPeriod], span: Interval, now: int
 ) -> list[Interval]:
     """The time inside ``span`` that nothing blocks: merged and sorted."""
-    return _free(rules, visit_type, taken, span, now, opened(rules, span))
+    return _free(rules, visit_type, taken, span, now, openings_between(rules, span))
 
 
-def slots(rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval, now: int) -> list[Interval]:
+def slots(rules: Rules, visit_type: VisitType, taken: Sequence[BusyPeriod], span: Interval, now: int) -> list[Interval]:
     """Every visit of this type that can be booked and starts inside ``span``, sorted.
 
     ``rules`` and ``taken`` must hold what ``reach`` asks for, up to a visit's length after the span.
     """
     length, step = visit_type.duration, visit_type.step or visit_type.duration
     wide = span[0], span[1] + length
-    hours = opened(rules, wide)
+    hours = openings_between(rules, wide)
     if not hours:
         return []
     free = _free(rules, visit_type, taken, wide, now, hours)
@@ -104,9 +104,11 @@ def slots(rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Int
     return [(start, start + length) for start in dict.fromkeys(sorted(starts))]
 
 
-def explain(rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequence[Taken], now: int) -> list[Refusal]:
+def explain(
+    rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequence[BusyPeriod], now: int
+) -> list[Refusal]:
     """Everything that speaks against a visit, the weightiest first; nothing if it can be booked."""
-    hours = opened(rules, visit)
+    hours = openings_between(rules, visit)
     blocked = _obstacles(rules, visit_type, taken, visit, now, hours)
     reasons = [reason for reason, intervals in blocked.items() if overlaps(visit, intervals)]
     if Refusal.OUTSIDE_AVAILABILITY not in reasons and not _is_on_grid(visit[0], visit_type.step, hours):
@@ -115,7 +117,7 @@ def explain(rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequenc
 
 
 def check_booking(
-    rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequence[Taken], now: int
+    rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequence[BusyPeriod], now: int
 ) -> Refusal | None:
     """Whether the rules accept a visit. Whether the time is still free is for the database to say, at the insert.
 
@@ -165,7 +167,7 @@ def find_conflicting[Key](rules: Rules, visits: Iterable[tuple[Key, Interval]]) 
     """
     conflicting: list[Key] = []
     for month, group in groupby(visits, key=lambda visit: visit[1][0] // _MONTH):
-        span = month * _MONTH, (month + 1) * _MONTH + LONGEST_VISIT
+        span = month * _MONTH, (month + 1) * _MONTH + MAX_VISIT
         closed = subtract([span], subtract(open_windows(rules, span), away_windows(rules, span)))
         ends = [end for _, end in closed]
         for key, (start, end) in group:
@@ -176,14 +178,24 @@ def find_conflicting[Key](rules: Rules, visits: Iterable[tuple[Key, Interval]]) 
 
 
 def _free(
-    rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval, now: int, hours: Sequence[Interval]
+    rules: Rules,
+    visit_type: VisitType,
+    taken: Sequence[BusyPeriod],
+    span: Interval,
+    now: int,
+    hours: Sequence[Interval],
 ) -> list[Interval]:
     blocked = _obstacles(rules, visit_type, taken, span, now, hours)
     return subtract([span], merge(chain.from_iterable(blocked.values())))
 
 
 def _obstacles(
-    rules: Rules, visit_type: VisitType, taken: Sequence[Taken], span: Interval, now: int, hours: Sequence[Interval]
+    rules: Rules,
+    visit_type: VisitType,
+    taken: Sequence[BusyPeriod],
+    span: Interval,
+    now: int,
+    hours: Sequence[Interval],
 ) -> dict[Refusal, Sequence[Interval]]:
     """Each rule, as the time inside ``span`` that it blocks (and maybe more around it); what is backward is empty."""
     first, last = span
@@ -208,7 +220,7 @@ def _counted(rules: Rules, visit_type: VisitType) -> list[tuple[int, bool]]:
     return [(limit, of_type) for limit, of_type in limits if limit is not None]
 
 
-def _full_days(rules: Rules, visit_type: VisitType, taken: Iterable[Taken]) -> list[Interval]:
+def _full_days(rules: Rules, visit_type: VisitType, taken: Iterable[BusyPeriod]) -> list[Interval]:
     """The days on which no more visits may take place: a full day is closed as a whole."""
     full = set()
     for limit, of_type in _counted(rules, visit_type):

@@ -16,8 +16,8 @@ from dateutil.rrule import rrulestr
 from app.scheduling.intervals import to_instant
 from app.scheduling.zones import midnight, resolve, wall_time
 
-MOST_OCCURRENCES = 1000
-LONGEST_PAUSE = timedelta(days=5 * 366)
+MAX_OCCURRENCES = 1000
+MAX_GAP = timedelta(days=5 * 366)
 """Between two occurrences; looking for the next one has to come to an end."""
 
 _DAY = timedelta(days=1)
@@ -45,7 +45,7 @@ _PARTS = {
     },
 }
 _LISTS = {"BYMONTH", "BYDAY", "BYMONTHDAY", "BYSETPOS"}
-_LONGEST_INTERVAL = {"DAILY": 31, "WEEKLY": 52, "MONTHLY": 24}
+_MAX_INTERVAL = {"DAILY": 31, "WEEKLY": 52, "MONTHLY": 24}
 
 
 def read_recurrence(text: str) -> str:
@@ -68,10 +68,10 @@ def read_recurrence(text: str) -> str:
             raise ValueError(f"has a value that {name} does not take")
     if "COUNT" in found and "UNTIL" in found:
         raise ValueError("may have COUNT or UNTIL, not both")
-    if int(found.get("COUNT", 1)) > MOST_OCCURRENCES:
-        raise ValueError(f"may have a COUNT of at most {MOST_OCCURRENCES}; leave it out for ever")
-    if int(found.get("INTERVAL", 1)) > _LONGEST_INTERVAL[frequency]:
-        raise ValueError(f"may have, with FREQ={frequency}, an INTERVAL of at most {_LONGEST_INTERVAL[frequency]}")
+    if int(found.get("COUNT", 1)) > MAX_OCCURRENCES:
+        raise ValueError(f"may have a COUNT of at most {MAX_OCCURRENCES}; leave it out for ever")
+    if int(found.get("INTERVAL", 1)) > _MAX_INTERVAL[frequency]:
+        raise ValueError(f"may have, with FREQ={frequency}, an INTERVAL of at most {_MAX_INTERVAL[frequency]}")
     if "UNTIL" in found:
         _until(found["UNTIL"])
     if "BYSETPOS" in found and not {"BYDAY", "BYMONTHDAY"} & found.keys():
@@ -97,7 +97,7 @@ def find_last(recurrence: str, starts: datetime, zone: ZoneInfo) -> datetime | N
     return None
 
 
-def find_fault(recurrence: str, starts: datetime) -> str | None:
+def find_error(recurrence: str, starts: datetime) -> str | None:
     """What is wrong with a rule that is to begin at the wall time ``starts``, as a sentence; ``None`` if nothing is."""
     if starts.microsecond:
         return "needs a start_time in whole seconds"
@@ -107,14 +107,14 @@ def find_fault(recurrence: str, starts: datetime) -> str | None:
     first = list(islice(_expand(_parts(recurrence), late), _SAMPLE))
     if not first or first[0] != late or starts.fold:
         return "must have start_time as its first occurrence"
-    if len(first) < _SAMPLE or any(later - earlier > LONGEST_PAUSE for earlier, later in pairwise(first)):
+    if len(first) < _SAMPLE or any(later - earlier > MAX_GAP for earlier, later in pairwise(first)):
         return "must recur at least once in five years"
     return None
 
 
 def starts_between(recurrence: str, starts: datetime, first: datetime, last: datetime) -> Iterator[datetime]:
     """The wall times in ``[first, last]`` at which the rule that began at ``starts`` recurs, for ever."""
-    parts, begin = _parts(recurrence), begin_later(recurrence, starts, first)
+    parts, begin = _parts(recurrence), move_start(recurrence, starts, first)
     if parts["FREQ"] == "MONTHLY":
         parts, begin = _begin_in_month(parts, starts, first)
     for occurrence in _expand(parts, begin):
@@ -124,7 +124,7 @@ def starts_between(recurrence: str, starts: datetime, first: datetime, last: dat
             yield occurrence
 
 
-def begin_later(recurrence: str, starts: datetime, first: datetime) -> datetime:
+def move_start(recurrence: str, starts: datetime, first: datetime) -> datetime:
     """Where the rule may begin instead of at ``starts`` and recur at the same times from ``first`` on.
 
     Soon before ``first``, unless it is monthly: rules that are alike begin at the same time then.

@@ -14,7 +14,7 @@ class VisitMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BookingLimits:
     """How early, how late and how often; of a doctor as a whole, or of one of her visit types. Both apply."""
 
     min_notice: int = 0
@@ -25,12 +25,12 @@ class Limits:
     """Visits that may start on one day of the doctor's zone."""
 
 
-NO_LIMITS = Limits()
+NO_BOOKING_LIMITS = BookingLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class VisitType:
-    """A kind of visit. All lengths are microseconds of elapsed time."""
+    """A visit type. All lengths are microseconds of elapsed time."""
 
     duration: int
     id: UUID | None = None
@@ -40,11 +40,11 @@ class VisitType:
     """What the doctor needs around the visit. It keeps other visits away, and may lie outside her hours."""
     step: int | None = None
     """Visits start at a whole number of steps after the doctor opens; without one, anywhere."""
-    limits: Limits = NO_LIMITS
+    limits: BookingLimits = NO_BOOKING_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BusyPeriod:
     """Time of the doctor's that a visit takes, or a hold."""
 
     busy_start: int

@@ -16,7 +16,7 @@ from app.scheduling.intervals import DAY, Interval, from_instant, to_instant
 _MICROSECOND = timedelta(microseconds=1)
 
 
-MAX_SETTLED = 100
+MAX_ACCEPTED_SHIFT = 100
 """Visits whose clock time has changed that are settled at once."""
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.scheduling.zones import MAX_SETTLED, KeptTime
+from app.scheduling.zones import MAX_ACCEPTED_SHIFT, KeptTime
 from app.schemas.appointments import VISIT, Appointment
 from app.schemas.fields import AMARA, ANN, CHECK_UP, Answer, Body, example
 
@@ -50,7 +50,7 @@ class Settlement(Body):
         description="`local_time` moves each visit to the time that was agreed on the clock, if that is free; "
         "`instant` leaves it when it is, and accepts what the clock shows."
     )
-    appointment_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_SETTLED)] | None = Field(
+    appointment_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_ACCEPTED_SHIFT)] | None = Field(
         None, description="All of them, the next hundred, unless given."
     )
 

@@ -10,8 +10,8 @@ from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import VISIT, Appointment, Version
 from app.schemas.doctors import Doctor, PendingChange
 from app.schemas.fields import AMARA, ANN, Answer, example
-from app.schemas.offers import VisitType
 from app.schemas.schedule import Availability, TimeOff
+from app.schemas.slots import VisitType
 
 
 class ExportedAppointment(Appointment):

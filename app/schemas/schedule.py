@@ -21,7 +21,7 @@ from app.schemas.fields import (
     Recurrence,
     example,
 )
-from app.schemas.offers import Window
+from app.schemas.slots import Window
 
 _CONFERENCE = {
     "id": "019abcde-f012-789a-89ab-ef0123456789",

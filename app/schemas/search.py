@@ -19,8 +19,8 @@ from app.schemas.fields import (
     TimeZone,
     example,
 )
-from app.schemas.offers import Slot
 from app.schemas.schedule import to_minutes
+from app.schemas.slots import Slot
 
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _BETWEEN = rf"^{_CLOCK}-(?:{_CLOCK}|24:00)$"
@@ -97,7 +97,7 @@ class FoundDoctor(Answer):
 
 
 class FoundVisitType(Answer):
-    """What kind of visit."""
+    """What visit type."""
 
     id: UUID
     name: str

@@ -14,19 +14,19 @@ from app.core.security import Passwords, find_weakness, hash_token, new_device, 
 from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.core.versions import check_version
-from app.db.session import Session, Sessions
-from app.repositories import attempts, doctors, sessions, users
+from app.db.database import Database, Transaction
+from app.repositories import doctors, login_attempts, sessions, users
 from app.repositories.confirmations import confirm_email
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
 from app.services.audit import Event, record
 from app.services.confirmation import count_message, list_if_confirmed
-from app.services.guessing import forget_attempts, forget_wrong_passwords, password_counters
+from app.services.login_throttle import forget_attempts, forget_wrong_passwords, password_counters
 from app.services.profile_review import get_wanted_name, hold_back, rename_doctor
 from app.services.sessions import check_password
 from app.services.submissions import Submission
 
-EVENLY = timedelta(milliseconds=100)
+MIN_RESET_SECONDS = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class PasswordSet:
 
 
 async def register(
-    session: Session,
+    transaction: Transaction,
     passwords: Passwords,
     *,
     email: str,
@@ -73,13 +73,13 @@ async def register(
     user = UserRecord(uuid7(), email, name, role, now, email_confirmed_at=now if confirmed else None)
     event = Event("register", client=client)
     await add_account(
-        session, user, password_hash, specialty=specialty, time_zone=time_zone, approved=approved, event=event
+        transaction, user, password_hash, specialty=specialty, time_zone=time_zone, approved=approved, event=event
     )
     return user
 
 
 async def add_account(
-    session: Session,
+    transaction: Transaction,
     user: UserRecord,
     password_hash: str,
     *,
@@ -93,17 +93,17 @@ async def add_account(
     ``email_taken`` if the address has an account.
     """
     now = user.created_at
-    await users.insert_user(session, user, password_hash)
+    await users.insert_user(transaction, user, password_hash)
     if user.role is Role.DOCTOR:
         entry = DoctorRecord(user.id, user.name, specialty, time_zone)
-        await doctors.insert_doctor(session, entry, approved_at=now if approved else None)
+        await doctors.insert_doctor(transaction, entry, approved_at=now if approved else None)
     patient_id = user.id if user.role is Role.PATIENT else None
     done = replace(event, actor_id=user.id, actor_role=user.role, object_id=user.id, patient_id=patient_id)
-    await record(session, done, now=now)
+    await record(transaction, done, now=now)
 
 
 async def change_name(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     name: str,
     now: datetime,
@@ -115,54 +115,56 @@ async def change_name(
 
     ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of ``get_wanted_name``.
     """
-    if actor.role is Role.DOCTOR and not await doctors.lock_doctor(session, actor.id):
+    if actor.role is Role.DOCTOR and not await doctors.lock_doctor(transaction, actor.id):
         raise DomainError("not_authenticated")
     if versions is not None:
-        await users.lock_user(session, actor.id)
-        wanted = await get_wanted_name(session, await users.get_user(session, actor.id))
+        await users.lock_user(transaction, actor.id)
+        wanted = await get_wanted_name(transaction, await users.get_user(transaction, actor.id))
         check_version({"name": wanted}, versions)
     if actor.role is not Role.DOCTOR:
-        return await users.update_name(session, actor.id, name)
-    if not await hold_back(session, actor.id, {"name": name}, now, reviewed=reviewed):
-        return await users.get_user(session, actor.id)
-    return await rename_doctor(session, actor.id, name)
+        return await users.update_name(transaction, actor.id, name)
+    if not await hold_back(transaction, actor.id, {"name": name}, now, reviewed=reviewed):
+        return await users.get_user(transaction, actor.id)
+    return await rename_doctor(transaction, actor.id, name)
 
 
 async def request_password_reset(
-    transactions: Sessions, settings: Settings, *, email: str, now: datetime, submission: Submission | None = None
+    database: Database, settings: Settings, *, email: str, now: datetime, submission: Submission | None = None
 ) -> PasswordResetMail | None:
     """Makes a reset token, to be sent after the answer; ``None``, at the same price, for an unknown address.
 
     ``None``, too, for an address that was sent too many within the hour, and for a form that was sent twice.
-    In a transaction of its own, and in ``EVENLY`` at the least: what little is left of a difference is not to be seen.
+    Runs in its own transaction and takes at least ``MIN_RESET_SECONDS``, so that timing does not reveal accounts.
     """
     loop = asyncio.get_running_loop()
-    ends = loop.time() + EVENLY.total_seconds()
-    async with transactions.write() as session:
-        await users.delete_expired_password_resets(session, now)
-        user = await users.find_user(session, email) if submission else None
-        is_repeated = submission and user and not await submission.accept(session, user.id, now)
-        mail = None if is_repeated else await _make_reset_mail(session, settings, email, now)
+    ends = loop.time() + MIN_RESET_SECONDS.total_seconds()
+    async with database.write() as transaction:
+        await users.delete_expired_password_resets(transaction, now)
+        user = await users.find_user(transaction, email) if submission else None
+        is_repeated = submission and user and not await submission.accept(transaction, user.id, now)
+        mail = None if is_repeated else await _make_reset_mail(transaction, settings, email, now)
     # After a repeated form, too: it must not tell whether the address has an account.
     await asyncio.sleep(max(0.0, ends - loop.time()))
     return mail
 
 
-async def _make_reset_mail(session: Session, settings: Settings, email: str, now: datetime) -> PasswordResetMail | None:
+async def _make_reset_mail(
+    transaction: Transaction, settings: Settings, email: str, now: datetime
+) -> PasswordResetMail | None:
     token = new_token()
     token_hash = hash_token(token)
-    user = await users.find_reset_recipient(session, email, now)
+    user = await users.find_reset_recipient(transaction, email, now)
     # What is not sent is counted under a key that nothing else has, so that the answer takes the same time.
-    if not await count_message(session, settings, MailKind.PASSWORD_RESET, email if user else token_hash, now):
+    if not await count_message(transaction, settings, MailKind.PASSWORD_RESET, email if user else token_hash, now):
         user = None
     await users.insert_password_reset(
-        session, user.id if user else None, token_hash=token_hash, expires_at=now + RESET_TOKEN_LIFETIME
+        transaction, user.id if user else None, token_hash=token_hash, expires_at=now + RESET_TOKEN_LIFETIME
     )
     return PasswordResetMail(user.email, token) if user else None
 
 
 async def reset_password(
-    transactions: Sessions,
+    database: Database,
     passwords: Passwords,
     settings: Settings,
     *,
@@ -178,8 +180,8 @@ async def reset_password(
     came by mail, so the address is confirmed.
     """
     token_hash = hash_token(token)
-    async with transactions.read() as session:
-        user = await users.find_password_reset(session, token_hash=token_hash, now=now)
+    async with database.read() as transaction:
+        user = await users.find_password_reset(transaction, token_hash=token_hash, now=now)
     if user is None:
         raise DomainError("invalid_reset_token")
     check_new_password(
@@ -191,30 +193,30 @@ async def reset_password(
     )
     async with passwords.line(str(user.id)):
         password_hash = await passwords.hash(new_password)
-    async with transactions.write() as session:
+    async with database.write() as transaction:
         if user.role is Role.DOCTOR and user.email_confirmed_at is None:
-            await list_if_confirmed(session, settings, user.id, now)
+            await list_if_confirmed(transaction, settings, user.id, now)
         # While the password was hashed, the token may have been used.
-        if not await users.redeem_password_reset(session, user.id, token_hash=token_hash, now=now):
+        if not await users.redeem_password_reset(transaction, user.id, token_hash=token_hash, now=now):
             raise DomainError("invalid_reset_token")
         if submission:
-            await submission.accept(session, user.id, now)
-        await users.update_password(session, user.id, password_hash)
-        await confirm_email(session, user.id, now)
-        await sessions.delete_sessions(session, user.id)
+            await submission.accept(transaction, user.id, now)
+        await users.update_password(transaction, user.id, password_hash)
+        await confirm_email(transaction, user.id, now)
+        await sessions.delete_sessions(transaction, user.id)
         # The next log-in is admitted: nothing that was guessed before counts, and from now on this device is known.
-        await forget_wrong_passwords(session, settings, user.email, client)
-        await attempts.forget_devices(session, user.id, keep=None)
+        await forget_wrong_passwords(transaction, settings, user.email, client)
+        await login_attempts.forget_devices(transaction, user.id, keep=None)
         device = client.device or new_device(settings.secret_key.get_secret_value())
-        await attempts.remember_device(
-            session, user.id, device, now, keeps_cookie=client.device is not None, second_factor=False
+        await login_attempts.remember_device(
+            transaction, user.id, device, now, keeps_cookie=client.device is not None, second_factor=False
         )
-        await record(session, Event("reset_password", object_id=user.id, client=client), now=now)
+        await record(transaction, Event("reset_password", object_id=user.id, client=client), now=now)
     return PasswordSet(user.email, device)
 
 
 async def change_password(
-    transactions: Sessions,
+    database: Database,
     passwords: Passwords,
     settings: Settings,
     actor: Actor,
@@ -229,8 +231,8 @@ async def change_password(
 
     ``invalid_request`` for a wrong current password, which counts as an attempt to log in.
     """
-    async with transactions.read() as session:
-        user = await users.get_user(session, actor.id)
+    async with database.read() as transaction:
+        user = await users.get_user(transaction, actor.id)
     check_new_password(
         new_password,
         email=user.email,
@@ -240,7 +242,7 @@ async def change_password(
     )
     try:
         credentials = await check_password(
-            transactions,
+            database,
             passwords,
             settings,
             "change_password",
@@ -255,19 +257,19 @@ async def change_password(
         raise invalid_field("current_password", "is not your password") from error
     async with passwords.line(str(user.id)):
         password_hash = await passwords.hash(new_password)
-    async with transactions.write() as session:
-        if not await users.holds_password(session, actor.id, credentials.password_hash, to_change_it=True):
+    async with database.write() as transaction:
+        if not await users.holds_password(transaction, actor.id, credentials.password_hash, to_change_it=True):
             raise DomainError("not_authenticated")
         if submission:
-            await submission.accept(session, actor.id, now)
-        await users.update_password(session, actor.id, password_hash)
-        await sessions.delete_sessions(session, actor.id, keep=actor.get_login().session_id)
-        await users.delete_password_resets(session, actor.id)
-        await attempts.forget_devices(session, actor.id, keep=client.device)
+            await submission.accept(transaction, actor.id, now)
+        await users.update_password(transaction, actor.id, password_hash)
+        await sessions.delete_sessions(transaction, actor.id, keep=actor.get_login().session_id)
+        await users.delete_password_resets(transaction, actor.id)
+        await login_attempts.forget_devices(transaction, actor.id, keep=client.device)
         counters = password_counters(settings, user.email, client, known_device=credentials.known_device)
-        await forget_attempts(session, counters)
+        await forget_attempts(transaction, counters)
         done = Event("change_password", actor_id=actor.id, actor_role=actor.role, object_id=actor.id, client=client)
-        await record(session, done, now=now)
+        await record(transaction, done, now=now)
     return user.email
 
 

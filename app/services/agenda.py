@@ -7,18 +7,18 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.core.permissions import Actor
-from app.db.session import Session
-from app.repositories import appointments, calendar, doctors
+from app.db.database import Transaction
+from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord
+from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.doctors import DoctorRecord
-from app.repositories.plans import get_plan
 from app.scheduling.availability import away_windows, open_windows
-from app.scheduling.decisions import LONGEST_VISIT, find_conflicting
+from app.scheduling.decisions import MAX_VISIT, find_conflicting
 from app.scheduling.intervals import Interval, from_instant, subtract, to_instant
 from app.scheduling.zones import day_of, day_span
 
 DAYS_OF_WEEK = 7
-MOST_VISITS = 2000
+MAX_VISITS = 2000
 """As many as fit into a week, were it nothing but visits of five minutes."""
 
 
@@ -45,28 +45,28 @@ class Agenda:
 
 
 async def get_agenda(
-    session: Session, actor: Actor, *, day: date | None, week_begins: int | None = None, now: datetime
+    transaction: Transaction, actor: Actor, *, day: date | None, week_begins: int | None = None, now: datetime
 ) -> Agenda:
     """The doctor's own day, today unless given; or the week around it that begins on this weekday, Monday being 0."""
-    doctor = await doctors.get_own_practice(session, actor.id)
+    doctor = await doctors.get_own_profile(transaction, actor.id)
     zone = doctor.zone
     today = day_of(to_instant(now), zone)
     days = {each: day_span(each, zone) for each in _days(day or today, week_begins)}
     spans = list(days.values())
     span = spans[0][0], spans[-1][1]
     # A visit may reach into the first of the days, and out of the last.
-    plan = await get_plan(session, actor.id, (span[0] - LONGEST_VISIT, span[1] + LONGEST_VISIT), listed=False)
+    plan = await get_doctor_schedule(transaction, actor.id, (span[0] - MAX_VISIT, span[1] + MAX_VISIT), listed=False)
     visits = await appointments.page_appointments(
-        session,
+        transaction,
         actor,
         as_of=from_instant(span[0]),
         since=from_instant(span[0]),
         until=from_instant(span[1]),
         statuses=(),
         after=None,
-        limit=MOST_VISITS,
+        limit=MAX_VISITS,
     )
-    taken = await calendar.list_taken(session, actor.id, span, now)
+    taken = await bookings.list_busy(transaction, actor.id, span, now)
     starts = {to_instant(visit.start_time) for visit in visits if visit.status.occupies_time}
     ahead = [
         (visit.id, (to_instant(visit.start_time), to_instant(visit.end_time)))

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from app.core.chain import START, Head, extend, sign_archive
 from app.core.clients import Client
+from app.core.hash_chain import GENESIS_HASH, Head, extend, sign_archive
 from app.core.permissions import Role
-from app.db.locks import lock_all
-from app.db.session import Session, Sessions
+from app.db.database import Database, Transaction
+from app.db.locks import lock_ids
 from app.repositories import audit, audit_archives
 from app.repositories.audit import AuditRecord
 from app.repositories.audit_archives import ArchiveRecord
@@ -45,18 +45,20 @@ class Event:
     """What the actor said to explain it."""
 
 
-async def record(session: Session, *events: Event, now: datetime) -> None:
+async def record(transaction: Transaction, *events: Event, now: datetime) -> None:
     """Adds events to the trail, which has them if and when the transaction is committed."""
-    await audit.insert_events(session, [_new_record(event, now) for event in events])
+    await audit.insert_events(transaction, [_new_record(event, now) for event in events])
 
 
-async def record_unless_repeated(session: Session, *events: Event, now: datetime) -> None:
+async def record_unless_repeated(transaction: Transaction, *events: Event, now: datetime) -> None:
     """Adds looks and refusals to the trail, except those that repeat one of the same actor within ``REPEAT_INTERVAL``.
 
     An event repeats another if action, outcome, patient, object and reason are the same. What changes data is always
     recorded, by ``record``.
     """
-    await audit.insert_unless_repeated(session, [_new_record(event, now) for event in events], interval=REPEAT_INTERVAL)
+    await audit.insert_unless_repeated(
+        transaction, [_new_record(event, now) for event in events], interval=REPEAT_INTERVAL
+    )
 
 
 def _new_record(event: Event, now: datetime) -> AuditRecord:
@@ -75,22 +77,22 @@ def _new_record(event: Event, now: datetime) -> AuditRecord:
     )
 
 
-async def lock_chain(session: Session) -> None:
+async def lock_chain(transaction: Transaction) -> None:
     """Waits for the right to add to the chain, or to archive it, until the transaction ends."""
-    await lock_all(session, _CHAIN)
+    await lock_ids(transaction, _CHAIN)
 
 
-async def find_ends(session: Session, key: bytes, remembered: Head | None) -> tuple[Head, Head]:
+async def find_ends(transaction: Transaction, key: bytes, remembered: Head | None) -> tuple[Head, Head]:
     """The end of the archived part and the end of the chain.
 
     ``BrokenChainError`` if a head that is ``remembered`` is not in the chain any more.
     """
-    archived = follow_archives(key, await audit_archives.list_archives(session))
+    archived = follow_archives(key, await audit_archives.list_archives(transaction))
     if remembered and remembered.position > archived.position:
-        found = await audit.find_hash(session, remembered.position)
+        found = await audit.find_hash(transaction, remembered.position)
         if found != remembered.hash:
             raise BrokenChainError(f"the chain has lost position {remembered.position}, which this process has sealed")
-    return archived, await audit.find_head(session, archived=archived)
+    return archived, await audit.find_head(transaction, archived=archived)
 
 
 class BrokenChainError(Exception):
@@ -105,21 +107,21 @@ class Sealed:
     head: Head
 
 
-async def seal(session: Session, key: bytes, *, remembered: Head | None = None) -> Sealed:
+async def seal(transaction: Transaction, key: bytes, *, remembered: Head | None = None) -> Sealed:
     """Goes on with the chain over what is committed and not sealed yet, at most ``BATCH`` events.
 
     The order is that of the chain: what is committed late comes later in it, whenever it happened. Who seals at the
     same time waits, and finds the rest. ``BrokenChainError`` if a head that is ``remembered`` is not in the chain.
     """
-    await lock_chain(session)
-    _, head = await find_ends(session, key, remembered)
-    events = await audit.list_unsealed(session, BATCH)
+    await lock_chain(transaction)
+    _, head = await find_ends(transaction, key, remembered)
+    events = await audit.list_unsealed(transaction, BATCH)
     seals = []
     for event in events:
         head = extend(key, head, event.facts())
         seals.append((event.id, head))
     if seals:
-        await audit.write_seals(session, seals)
+        await audit.write_seals(transaction, seals)
     return Sealed(len(seals), head)
 
 
@@ -138,7 +140,7 @@ class Verified:
 
 
 async def verify(
-    sessions: Sessions, key: bytes, *, written_down: Head | None = None, progress: Callable[[int], None]
+    database: Database, key: bytes, *, written_down: Head | None = None, progress: Callable[[int], None]
 ) -> Verified:
     """Walks along the chain, batch by batch, and tells ``progress`` after each how far it is.
 
@@ -146,8 +148,8 @@ async def verify(
     only be seen against a head that was ``written_down`` somewhere else; ``ArchivedHeadError`` if that is archived.
     Each batch is a transaction of its own, so a long walk blocks no other transaction.
     """
-    async with sessions.read() as session:
-        head = archived = follow_archives(key, await audit_archives.list_archives(session))
+    async with database.read() as transaction:
+        head = archived = follow_archives(key, await audit_archives.list_archives(transaction))
     if written_down and written_down.position < archived.position:
         raise ArchivedHeadError(
             f"position {written_down.position} is archived: check it with --archive FILE --head {written_down}"
@@ -155,10 +157,10 @@ async def verify(
     if written_down and written_down.position == archived.position and written_down != archived:
         raise BrokenChainError(f"position {archived.position} has another hash than was written down")
     while True:
-        async with sessions.read() as session:
-            batch = await audit.list_sealed(session, after=head.position or None, limit=BATCH)
+        async with database.read() as transaction:
+            batch = await audit.list_sealed(transaction, after=head.position or None, limit=BATCH)
             if not batch:
-                unsealed = await audit.count_unsealed(session)
+                unsealed = await audit.count_unsealed(transaction)
                 break
         for event in batch:
             head = follow(key, head, event)
@@ -177,7 +179,7 @@ async def verify(
 
 def follow_archives(key: bytes, archives: Sequence[ArchiveRecord]) -> Head:
     """Where the chain ends with the last archive; ``BrokenChainError`` if one is missing or has a wrong signature."""
-    head = START
+    head = GENESIS_HASH
     for archive in archives:
         if archive.signature != sign_archive(key, archive.facts()) or archive.first_position != head.position + 1:
             raise BrokenChainError(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.core.chain import Head, extend, sign_archive
-from app.db.session import Sessions
+from app.core.hash_chain import Head, extend, sign_archive
+from app.db.database import Database
 from app.repositories import audit, audit_archives
 from app.repositories.audit_archives import ArchiveRecord
 from app.services.audit import BATCH, BrokenChainError, follow, follow_archives, lock_chain
@@ -28,7 +28,7 @@ class Part:
 
 
 async def write_part(
-    sessions: Sessions,
+    database: Database,
     key: bytes,
     write: Callable[[bytes], object],
     *,
@@ -40,15 +40,15 @@ async def write_part(
     The first line has the format and the head that the part follows. Each further line is an event with its position
     and hash. Events are verified while they are written: ``BrokenChainError`` if the chain is broken.
     """
-    async with sessions.read() as session:
-        head = start = follow_archives(key, await audit_archives.list_archives(session))
-        first_kept = await audit.find_first_position(session, before)
-        last = (await audit.find_head(session, archived=start)).position if first_kept is None else first_kept - 1
+    async with database.read() as transaction:
+        head = start = follow_archives(key, await audit_archives.list_archives(transaction))
+        first_kept = await audit.find_first_position(transaction, before)
+        last = (await audit.find_head(transaction, archived=start)).position if first_kept is None else first_kept - 1
     write(_line({"format": FORMAT, "start": str(start)}))
     while head.position < last:
-        async with sessions.read() as session:
+        async with database.read() as transaction:
             batch = await audit.list_sealed(
-                session, after=head.position or None, limit=min(BATCH, last - head.position)
+                transaction, after=head.position or None, limit=min(BATCH, last - head.position)
             )
         if not batch:
             raise BrokenChainError(f"position {head.position + 1} is missing: an event was removed from the trail")
@@ -59,30 +59,30 @@ async def write_part(
     return Part(start, head)
 
 
-async def record_archive(sessions: Sessions, key: bytes, part: Part, *, file_sha256: str, now: datetime) -> None:
+async def record_archive(database: Database, key: bytes, part: Part, *, file_sha256: str, now: datetime) -> None:
     """Notes in the database that a part is archived, so that its events may be deleted.
 
     To be called once the file is safely stored. ``BrokenChainError`` if another archive was made meanwhile.
     """
     archive = ArchiveRecord(part.start.position + 1, part.end.position, part.end.hash, file_sha256, now, "")
-    async with sessions.write() as session:
-        await lock_chain(session)
-        if await audit_archives.find_archived_head(session) != part.start:
+    async with database.write() as transaction:
+        await lock_chain(transaction)
+        if await audit_archives.find_archived_head(transaction) != part.start:
             raise BrokenChainError("another archive was made at the same time; nothing was deleted for this one")
-        await audit_archives.insert_archive(session, replace(archive, signature=sign_archive(key, archive.facts())))
+        await audit_archives.insert_archive(transaction, replace(archive, signature=sign_archive(key, archive.facts())))
 
 
-async def delete_archived(sessions: Sessions, *, progress: Callable[[int], None]) -> int:
+async def delete_archived(database: Database, *, progress: Callable[[int], None]) -> int:
     """Deletes the events that are archived, in batches with a transaction each; returns how many.
 
     Events that an interrupted call has left are deleted, too.
     """
-    async with sessions.read() as session:
-        archived = await audit_archives.find_archived_head(session)
+    async with database.read() as transaction:
+        archived = await audit_archives.find_archived_head(transaction)
     deleted = 0
     while True:
-        async with sessions.write() as session:
-            count = await audit_archives.delete_events(session, up_to=archived.position, limit=BATCH)
+        async with database.write() as transaction:
+            count = await audit_archives.delete_events(transaction, up_to=archived.position, limit=BATCH)
         deleted += count
         if count < BATCH:
             return deleted

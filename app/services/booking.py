@@ -8,27 +8,27 @@ from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor, Role
-from app.db.session import Session
-from app.repositories import appointments, calendar, doctors
+from app.db.database import Transaction
+from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord, Reference
-from app.repositories.calendar import HoldRecord
-from app.repositories.plans import Plan, get_plan
-from app.scheduling.decisions import LONGEST_VISIT, SHORTEST_VISIT, Refusal, check_booking, is_counted, reach
+from app.repositories.bookings import HoldRecord
+from app.repositories.doctor_schedules import DoctorSchedule, get_doctor_schedule
+from app.scheduling.decisions import MAX_VISIT, MIN_VISIT, Refusal, check_booking, is_counted, relevant_span
 from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
-from app.scheduling.visits import Taken, VisitMode
+from app.scheduling.visits import BusyPeriod, VisitMode
 from app.scheduling.zones import wall_time
-from app.services.lifecycle import check_change
-from app.services.offers import Kept, choose_visit_type, visit_type_of
+from app.services.appointment_status import check_change
 from app.services.patient_limits import NO_PATIENT_LIMITS, PatientLimits
+from app.services.slots import Kept, choose_visit_type, visit_type_of
 
-HOLD = timedelta(minutes=5)
+HOLD_DURATION = timedelta(minutes=5)
 
 _TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BookingRequest:
     """A visit that somebody wants."""
 
     doctor_id: UUID
@@ -42,15 +42,15 @@ class Wanted:
 class _Accepted:
     """A visit that the rules accept; whether the time is free is for the database to say."""
 
-    plan: Plan
+    plan: DoctorSchedule
     visit: Interval
     busy: Interval
 
 
 async def book_appointment(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
-    wanted: Wanted,
+    wanted: BookingRequest,
     *,
     reason: str | None,
     hold_id: UUID | None = None,
@@ -67,57 +67,64 @@ async def book_appointment(
     codes of ``PatientLimits.check``, and ``busy`` in the rare case that the rules change faster than they can be
     checked.
     """
-    held = await calendar.find_hold(session, hold_id, actor.id) if hold_id else None
+    held = await bookings.find_hold(transaction, hold_id, actor.id) if hold_id else None
     used = held if held and _is_for(held, wanted) else None
     kept = used if used and now < used.expires_at and wanted.end in {None, used.end_time} else None
     asked_at = used.created_at if used and now < used.expires_at else now
     for _ in range(_TRIES):
         try:
             accepted = await _accept(
-                session, wanted, patient_id=actor.id, asked_at=asked_at, now=now, limits=limits, kept=kept
+                transaction, wanted, patient_id=actor.id, asked_at=asked_at, now=now, limits=limits, kept=kept
             )
         except DomainError as error:
             # A patient who holds a time may know that the doctor is there.
-            if used and error.code == "not_found" and not await doctors.find_doctor(session, wanted.doctor_id):
+            if used and error.code == "not_found" and not await doctors.find_doctor(transaction, wanted.doctor_id):
                 raise DomainError("doctor_unavailable") from error
             raise
         appointment = _appointment(accepted, actor, reason=reason, now=now)
         if used:
             appointment = replace(appointment, id=used.id)
-        if held is None and await _insert(session, appointment, accepted):
+        if held is None and await _insert(transaction, appointment, accepted):
             return appointment
-        await _raise_conflict(session, appointment, accepted, now)
+        await _raise_conflict(transaction, appointment, accepted, now)
         # Only holds that give way are left, if anything is.
-        await calendar.lock_calendars(session, wanted.doctor_id, actor.id)
-        released = await calendar.release_holds(
-            session,
+        await bookings.lock_calendars(transaction, wanted.doctor_id, actor.id)
+        released = await bookings.release_holds(
+            transaction,
             doctor_id=wanted.doctor_id,
             patient_id=actor.id,
             now=now,
             against=(accepted.visit, accepted.busy),
         )
-        if (released or held) and await _insert(session, appointment, accepted):
+        if (released or held) and await _insert(transaction, appointment, accepted):
             return appointment
     raise DomainError("busy")
 
 
 async def hold_time(
-    session: Session, actor: Actor, wanted: Wanted, *, limits: PatientLimits = NO_PATIENT_LIMITS, now: datetime
+    transaction: Transaction,
+    actor: Actor,
+    wanted: BookingRequest,
+    *,
+    limits: PatientLimits = NO_PATIENT_LIMITS,
+    now: datetime,
 ) -> HoldRecord:
     """Keeps a time for the actor for 5 minutes, in which nobody else can have it. Ends her earlier hold, if any.
 
     Raises what ``book_appointment`` raises.
     """
     # A visit that has begun cannot be booked any more, held or not.
-    expires_at = min(now + HOLD, wanted.start)
+    expires_at = min(now + HOLD_DURATION, wanted.start)
     if expires_at <= now:
         raise DomainError(Refusal.IN_THE_PAST)
-    await calendar.lock_calendars(session, wanted.doctor_id, actor.id)
+    await bookings.lock_calendars(transaction, wanted.doctor_id, actor.id)
     for _ in range(_TRIES):
-        accepted = await _accept(session, wanted, patient_id=actor.id, asked_at=now, now=now, limits=limits)
+        accepted = await _accept(transaction, wanted, patient_id=actor.id, asked_at=now, now=now, limits=limits)
         appointment = replace(_appointment(accepted, actor, reason=None, now=now), status=AppointmentStatus.PENDING)
-        await calendar.release_holds(session, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, against=None)
-        if await _insert(session, appointment, accepted, expires_at):
+        await bookings.release_holds(
+            transaction, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, against=None
+        )
+        if await _insert(transaction, appointment, accepted, expires_at):
             return HoldRecord(
                 appointment.id,
                 wanted.doctor_id,
@@ -129,18 +136,18 @@ async def hold_time(
                 now,
                 expires_at,
             )
-        await _raise_conflict(session, appointment, accepted, now)
+        await _raise_conflict(transaction, appointment, accepted, now)
     raise DomainError("busy")
 
 
-async def release_hold(session: Session, actor: Actor, hold_id: UUID) -> None:
+async def release_hold(transaction: Transaction, actor: Actor, hold_id: UUID) -> None:
     """Gives a held time back; ``not_found`` if it is not the actor's or not there any more."""
-    if not await calendar.delete_hold(session, hold_id, actor.id):
+    if not await bookings.delete_hold(transaction, hold_id, actor.id):
         raise DomainError("not_found")
 
 
 async def reschedule_appointment(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     appointment_id: UUID,
     *,
@@ -151,23 +158,23 @@ async def reschedule_appointment(
 ) -> AppointmentRecord:
     """Moves one of the actor's own appointments, which keeps its id; to where it is already changes nothing.
 
-    Unless ``visit_type_id`` is another one, it stays the kind of visit that it is, and as long as it is. If
+    Unless ``visit_type_id`` is another one, it stays the visit type that it is, and as long as it is. If
     the new time is not to be had, the old one is still held. Raises what ``book_appointment`` raises,
     ``version_mismatch``, what speaks against changing it, and ``doctor_unavailable`` for a patient of a doctor who
     cannot be booked any more.
     """
-    seen = await appointments.get_appointment(session, actor, appointment_id)
-    await calendar.lock_calendars(session, seen.doctor_id, seen.patient_id)
-    before = await appointments.get_appointment(session, actor, appointment_id, for_update=True)
+    seen = await appointments.get_appointment(transaction, actor, appointment_id)
+    await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
+    before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
     check_change(Action.RESCHEDULE, before, actor, versions, now)
     if actor.role is Role.PATIENT and not before.doctor_is_listed:
         raise DomainError("doctor_unavailable")
     if start == before.start_time and visit_type_id in {None, before.visit_type_id}:
         return before
-    wanted = Wanted(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
+    wanted = BookingRequest(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
     for _ in range(_TRIES):
         accepted = await _accept(
-            session,
+            transaction,
             wanted,
             patient_id=before.patient_id,
             asked_at=now,
@@ -191,21 +198,21 @@ async def reschedule_appointment(
             changed_at=now,
             changed_by=actor.id,
         )
-        await calendar.release_holds(
-            session,
+        await bookings.release_holds(
+            transaction,
             doctor_id=before.doctor_id,
             patient_id=before.patient_id,
             now=now,
             against=(accepted.visit, accepted.busy),
         )
-        if await calendar.move_if_free(session, before, after, version=accepted.plan.version, by=actor.id, at=now):
+        if await bookings.move_if_free(transaction, before, after, version=accepted.plan.version, by=actor.id, at=now):
             return after
     raise DomainError("busy")
 
 
 async def _accept(
-    session: Session,
-    wanted: Wanted,
+    transaction: Transaction,
+    wanted: BookingRequest,
     *,
     patient_id: UUID,
     asked_at: datetime,
@@ -218,16 +225,16 @@ async def _accept(
     """Checks a visit against the rules, or raises what is against it.
 
     ``moving`` is the appointment that does not count, for it is to be moved. What is ``kept`` decides on the length
-    and the buffers. ``withdrawn`` allows a kind of visit that is no longer offered.
+    and the buffers. ``withdrawn`` allows a visit type that is no longer offered.
     """
     first = to_instant(wanted.start)
     length = to_instant(wanted.end) - first if wanted.end else None
-    if length is not None and not SHORTEST_VISIT <= length <= LONGEST_VISIT:
+    if length is not None and not MIN_VISIT <= length <= MAX_VISIT:
         raise invalid_field("end_time", "must be 5 minutes to 12 hours after start_time")
-    plan = await get_plan(
-        session,
+    plan = await get_doctor_schedule(
+        transaction,
         wanted.doctor_id,
-        (first, first + LONGEST_VISIT),
+        (first, first + MAX_VISIT),
         wanted.visit_type_id,
         withdrawn=withdrawn,
         # A doctor who is not listed moves visits that are booked already.
@@ -243,21 +250,21 @@ async def _accept(
     elif length is not None and length != visit_type.duration:
         raise DomainError("wrong_length")
     visit = first, first + visit_type.duration
-    taken: tuple[Taken, ...] = ()
+    taken: tuple[BusyPeriod, ...] = ()
     if is_counted(plan.rules, visit_type):
         # Two who each see room for one more must not both take it.
-        await calendar.lock_calendars(session, wanted.doctor_id, patient_id)
-        reached = reach(plan.rules, visit_type, visit)
+        await bookings.lock_calendars(transaction, wanted.doctor_id, patient_id)
+        reached = relevant_span(plan.rules, visit_type, visit)
         without = moving.id if moving else None
         taken = tuple(
-            await calendar.list_taken(session, wanted.doctor_id, reached, now, viewer=patient_id, without=without)
+            await bookings.list_busy(transaction, wanted.doctor_id, reached, now, viewer=patient_id, without=without)
         )
     if refusal := check_booking(plan.rules, visit_type, visit, taken, to_instant(asked_at)):
         raise DomainError(refusal)
     return _Accepted(plan, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after))
 
 
-def _is_for(held: HoldRecord, wanted: Wanted) -> bool:
+def _is_for(held: HoldRecord, wanted: BookingRequest) -> bool:
     """Whether a hold is for this visit."""
     return (held.doctor_id, held.start_time, held.visit_type_id) == (
         wanted.doctor_id,
@@ -287,27 +294,29 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
     )
 
 
-def _visit_type(plan: Plan) -> Reference | None:
+def _visit_type(plan: DoctorSchedule) -> Reference | None:
     return Reference(plan.visit_type.id, plan.visit_type.name) if plan.visit_type else None
 
 
-def _visit_mode(plan: Plan) -> VisitMode | None:
+def _visit_mode(plan: DoctorSchedule) -> VisitMode | None:
     return plan.visit_type.mode if plan.visit_type else None
 
 
 async def _insert(
-    session: Session, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
+    transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
 ) -> bool:
-    return await calendar.insert_if_free(session, appointment, version=accepted.plan.version, expires_at=expires_at)
+    return await bookings.insert_if_free(transaction, appointment, version=accepted.plan.version, expires_at=expires_at)
 
 
-async def _raise_conflict(session: Session, appointment: AppointmentRecord, accepted: _Accepted, now: datetime) -> None:
+async def _raise_conflict(
+    transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
+) -> None:
     """Raises what stands against a visit that could not be inserted.
 
     If nothing does, a hold that gives way was in the way, or something that has just gone, or the rules have changed.
     """
-    if refusal := await calendar.find_conflict(
-        session,
+    if refusal := await bookings.find_conflict(
+        transaction,
         doctor_id=appointment.doctor_id,
         patient_id=appointment.patient_id,
         visit=accepted.visit,

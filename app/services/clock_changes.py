@@ -8,15 +8,15 @@ from uuid import UUID
 from app.core.errors import DomainError
 from app.core.permissions import Actor
 from app.core.time_zones import find_zone, get_zone
-from app.db.session import Session
-from app.repositories import appointments, calendar
+from app.db.database import Transaction
+from app.repositories import appointments, bookings
 from app.repositories.appointments import AppointmentRecord, PageKey
 from app.repositories.clock_changes import AgreedTime, list_agreed_times
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.status import Action
-from app.scheduling.zones import MAX_SETTLED, KeptTime, resolve, wall_time
-from app.services.lifecycle import check_change
+from app.scheduling.zones import MAX_ACCEPTED_SHIFT, KeptTime, resolve, wall_time
+from app.services.appointment_status import check_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +30,28 @@ class Settled:
     """How many are left, with those that failed."""
 
 
-async def list_changed(session: Session, doctor_id: UUID, now: datetime) -> list[AgreedTime]:
+async def list_changed(transaction: Transaction, doctor_id: UUID, now: datetime) -> list[AgreedTime]:
     """A doctor's active visits that lie ahead and whose clock time is not the agreed one, by their start."""
     return [
         each
-        for each in await list_agreed_times(session, doctor_id, since=now)
+        for each in await list_agreed_times(transaction, doctor_id, since=now)
         if _has_changed(each.start_time, each.local_start, each.time_zone)
     ]
 
 
 async def page_clock_changes(
-    session: Session, actor: Actor, *, as_of: datetime, after: PageKey | None, limit: int
+    transaction: Transaction, actor: Actor, *, as_of: datetime, after: PageKey | None, limit: int
 ) -> Sequence[AppointmentRecord]:
     """A page of the actor's own visits of ``list_changed``."""
     changed = [
         each.id
-        for each in await list_changed(session, actor.id, as_of)
+        for each in await list_changed(transaction, actor.id, as_of)
         if after is None or (each.start_time, each.id) > (after.start_time, after.id)
     ]
     if not changed:
         return ()
     return await appointments.page_appointments(
-        session,
+        transaction,
         actor,
         as_of=as_of,
         since=None,
@@ -64,37 +64,37 @@ async def page_clock_changes(
 
 
 async def settle_clock_changes(
-    session: Session, actor: Actor, kept: KeptTime, *, only: Collection[UUID] | None, now: datetime
+    transaction: Transaction, actor: Actor, kept: KeptTime, *, only: Collection[UUID] | None, now: datetime
 ) -> Settled:
     """Settles what has changed, all of it (the first hundred) or ``only`` some; each visit succeeds or fails by itself.
 
     Where the local time is kept, the visit moves if both sides are free then, whatever the doctor's hours are.
     ``not_found`` if one of ``only`` is not the actor's or has not changed.
     """
-    changed = await list_changed(session, actor.id, now)
+    changed = await list_changed(transaction, actor.id, now)
     if only is not None and not {*only} <= {each.id for each in changed}:
         raise DomainError("not_found")
-    chosen = [each for each in changed if only is None or each.id in only][:MAX_SETTLED]
+    chosen = [each for each in changed if only is None or each.id in only][:MAX_ACCEPTED_SHIFT]
     # All at once and in one order: two who settle cannot wait for each other.
-    await calendar.lock_calendars(session, actor.id, *{each.patient_id for each in chosen})
+    await bookings.lock_calendars(transaction, actor.id, *{each.patient_id for each in chosen})
     settled: list[AppointmentRecord] = []
     failed: list[tuple[UUID, str]] = []
     for each in sorted(chosen, key=_place_in_line):
         try:
-            async with session.savepoint():
-                settled.append(await _settle(session, actor, each, kept, now))
+            async with transaction.savepoint():
+                settled.append(await _settle(transaction, actor, each, kept, now))
         except DomainError as error:
             failed.append((each.id, error.code))
     return Settled(settled, failed, len(changed) - len(settled))
 
 
 async def _settle(
-    session: Session, actor: Actor, agreed: AgreedTime, kept: KeptTime, now: datetime
+    transaction: Transaction, actor: Actor, agreed: AgreedTime, kept: KeptTime, now: datetime
 ) -> AppointmentRecord:
-    before = await appointments.get_appointment(session, actor, agreed.id, for_update=True)
+    before = await appointments.get_appointment(transaction, actor, agreed.id, for_update=True)
     check_change(Action.RESCHEDULE, before, actor, frozenset({agreed.version}), now)
     if kept is KeptTime.INSTANT:
-        return await _accept(session, actor, before, now)
+        return await _accept(transaction, actor, before, now)
     zone = get_zone(before.doctor_id, agreed.time_zone)
     first = resolve(agreed.local_start, zone)
     if first <= to_instant(now):
@@ -113,21 +113,23 @@ async def _settle(
         changed_at=now,
         changed_by=actor.id,
     )
-    await calendar.release_holds(
-        session,
+    await bookings.release_holds(
+        transaction,
         doctor_id=before.doctor_id,
         patient_id=before.patient_id,
         now=now,
         against=((first, to_instant(after.end_time)), busy),
     )
-    await calendar.move_if_free(session, before, after, version=None, by=actor.id, at=now)
+    await bookings.move_if_free(transaction, before, after, version=None, by=actor.id, at=now)
     return after
 
 
-async def _accept(session: Session, actor: Actor, before: AppointmentRecord, now: datetime) -> AppointmentRecord:
+async def _accept(
+    transaction: Transaction, actor: Actor, before: AppointmentRecord, now: datetime
+) -> AppointmentRecord:
     local_start = wall_time(to_instant(before.start_time), before.zone)
     await appointments.change_appointment(
-        session,
+        transaction,
         before,
         by=actor.id,
         at=now,

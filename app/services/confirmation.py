@@ -10,21 +10,21 @@ from app.core.permissions import Actor, Role
 from app.core.security import derive_key, hash_token, keyed_hash, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
-from app.db.session import Session
+from app.db.database import Transaction
 from app.repositories import accounts, confirmations, mail_counts, users
 from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 
 
-async def issue_token(session: Session, user_id: UUID, now: datetime) -> str:
+async def issue_token(transaction: Transaction, user_id: UUID, now: datetime) -> str:
     """A new confirmation token, to be mailed; earlier ones of the account stop working."""
     token = new_token()
     expires_at = now + CONFIRMATION_TOKEN_LIFETIME
-    await confirmations.replace_token(session, user_id, token_hash=hash_token(token), expires_at=expires_at)
+    await confirmations.replace_token(transaction, user_id, token_hash=hash_token(token), expires_at=expires_at)
     return token
 
 
 async def request_confirmation(
-    session: Session, settings: Settings, actor: Actor, now: datetime
+    transaction: Transaction, settings: Settings, actor: Actor, now: datetime
 ) -> tuple[str, str] | None:
     """The actor's address and a new token to be sent there; ``None`` if it is confirmed already.
 
@@ -32,45 +32,49 @@ async def request_confirmation(
     """
     if actor.email_confirmed:
         return None
-    user = await users.get_user(session, actor.id)
-    await require_message(session, settings, MailKind.EMAIL_CONFIRMATION, user.email, now)
-    return user.email, await issue_token(session, actor.id, now)
+    user = await users.get_user(transaction, actor.id)
+    await require_message(transaction, settings, MailKind.EMAIL_CONFIRMATION, user.email, now)
+    return user.email, await issue_token(transaction, actor.id, now)
 
 
-async def confirm_email(session: Session, settings: Settings, actor: Actor, token: str, now: datetime) -> None:
+async def confirm_email(transaction: Transaction, settings: Settings, actor: Actor, token: str, now: datetime) -> None:
     """Confirms the actor's address; ``invalid_confirmation_token`` if this is not the newest token for it.
 
     Asks for a session and a token: the token alone would let the owner of a mailbox confirm, by mistake, an account
     that a stranger has registered. A doctor is listed from now on where nothing but this was missing.
     """
     if actor.role is Role.DOCTOR:
-        await list_if_confirmed(session, settings, actor.id, now)
-    if not await confirmations.redeem_token(session, actor.id, token_hash=hash_token(token), now=now):
+        await list_if_confirmed(transaction, settings, actor.id, now)
+    if not await confirmations.redeem_token(transaction, actor.id, token_hash=hash_token(token), now=now):
         raise DomainError("invalid_confirmation_token")
 
 
-async def list_if_confirmed(session: Session, settings: Settings, doctor_id: UUID, now: datetime) -> None:
+async def list_if_confirmed(transaction: Transaction, settings: Settings, doctor_id: UUID, now: datetime) -> None:
     """Lists a doctor whose address is being confirmed, unless an administrator has to approve."""
     if not settings.requires_doctor_approval:
         # Before the account is changed, as in every change of a practice.
-        await accounts.approve_doctor(session, doctor_id, now)
+        await accounts.approve_doctor(transaction, doctor_id, now)
 
 
-async def require_message(session: Session, settings: Settings, kind: MailKind, address: str, now: datetime) -> None:
+async def require_message(
+    transaction: Transaction, settings: Settings, kind: MailKind, address: str, now: datetime
+) -> None:
     """Counts a message of one kind to an address; ``too_many_messages`` if it has had too many within the hour."""
-    if not await count_message(session, settings, kind, address, now):
-        ends = await mail_counts.get_hour_end(session, _count_key(settings, kind, address)) or now
+    if not await count_message(transaction, settings, kind, address, now):
+        ends = await mail_counts.get_hour_end(transaction, _count_key(settings, kind, address)) or now
         raise DomainError("too_many_messages", retry_after=max(1, ceil((ends - now).total_seconds())))
 
 
-async def count_message(session: Session, settings: Settings, kind: MailKind, address: str, now: datetime) -> bool:
+async def count_message(
+    transaction: Transaction, settings: Settings, kind: MailKind, address: str, now: datetime
+) -> bool:
     """Counts a message of one kind to an address; ``False`` if it has had too many within the hour."""
     limit = settings.max_mails_per_hour
     if kind is MailKind.PASSWORD_RESET:
         # Such a code works for half an hour. With fewer, a stranger who asks for all of them at once would leave the
         # owner without one for the rest of the hour.
         limit *= 2
-    return await mail_counts.count_mail(session, _count_key(settings, kind, address), limit=limit, now=now)
+    return await mail_counts.count_mail(transaction, _count_key(settings, kind, address), limit=limit, now=now)
 
 
 def _count_key(settings: Settings, kind: MailKind, address: str) -> str:

@@ -6,15 +6,15 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.permissions import Actor
-from app.db.session import Session
+from app.db.database import Transaction
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, PageKey
-from app.repositories.plans import get_plan
+from app.repositories.doctor_schedules import get_doctor_schedule
 from app.scheduling.decisions import find_conflicting
 from app.scheduling.intervals import DAY, from_instant, to_instant
 from app.scheduling.status import AppointmentStatus
 
-MOST_AFFECTED = 100
+MAX_AFFECTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +25,25 @@ class Affected:
     appointments: Sequence[AppointmentRecord]
 
 
-async def find_affected(session: Session, actor: Actor, *, since: datetime, until: datetime | None = None) -> Affected:
+async def find_affected(
+    transaction: Transaction, actor: Actor, *, since: datetime, until: datetime | None = None
+) -> Affected:
     """What is booked with the doctor in ``[since, until)``, outside of her rules as they are now."""
-    found = await _list_conflicting(session, actor.id, since, until)
-    listed = await _page(session, actor, found, as_of=since, statuses=(), after=None, limit=MOST_AFFECTED)
+    found = await _list_conflicting(transaction, actor.id, since, until)
+    listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
     return Affected(len(found), listed)
 
 
-async def find_booked(session: Session, actor: Actor, *, since: datetime, until: datetime) -> Affected:
+async def find_booked(transaction: Transaction, actor: Actor, *, since: datetime, until: datetime) -> Affected:
     """What is booked with the doctor in ``[since, until)``: what time off then would leave outside of her rules."""
-    upcoming = await appointments.list_upcoming(session, actor.id, since=since, until=until)
+    upcoming = await appointments.list_upcoming(transaction, actor.id, since=since, until=until)
     found = [(from_instant(visit[0]), appointment_id) for appointment_id, visit in upcoming]
-    listed = await _page(session, actor, found, as_of=since, statuses=(), after=None, limit=MOST_AFFECTED)
+    listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
     return Affected(len(found), listed)
 
 
 async def page_conflicting(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     *,
     as_of: datetime,
@@ -52,27 +54,29 @@ async def page_conflicting(
     limit: int,
 ) -> Sequence[AppointmentRecord]:
     """A page of what is booked with the doctor, not over ``as_of``, and outside of her rules as they are now."""
-    found = await _list_conflicting(session, actor.id, max(as_of, since or as_of), until)
-    return await _page(session, actor, found, as_of=as_of, statuses=statuses, after=after, limit=limit)
+    found = await _list_conflicting(transaction, actor.id, max(as_of, since or as_of), until)
+    return await _page(transaction, actor, found, as_of=as_of, statuses=statuses, after=after, limit=limit)
 
 
 type _Found = Sequence[tuple[datetime, UUID]]
 
 
-async def _list_conflicting(session: Session, doctor_id: UUID, since: datetime, until: datetime | None) -> _Found:
-    upcoming = await appointments.list_upcoming(session, doctor_id, since=since, until=until)
+async def _list_conflicting(
+    transaction: Transaction, doctor_id: UUID, since: datetime, until: datetime | None
+) -> _Found:
+    upcoming = await appointments.list_upcoming(transaction, doctor_id, since=since, until=until)
     if not upcoming:
         return ()
     # The month of the last one is looked at as a whole.
     span = to_instant(since) - DAY, upcoming[-1][1][0] + 32 * DAY
-    plan = await get_plan(session, doctor_id, span, listed=False)
+    plan = await get_doctor_schedule(transaction, doctor_id, span, listed=False)
     return find_conflicting(
         plan.rules, [((from_instant(visit[0]), appointment_id), visit) for appointment_id, visit in upcoming]
     )
 
 
 async def _page(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     found: _Found,
     *,
@@ -85,7 +89,7 @@ async def _page(
     if not left:
         return ()
     return await appointments.page_appointments(
-        session,
+        transaction,
         actor,
         as_of=as_of,
         since=None,

@@ -11,7 +11,7 @@ from app.core.mail_kinds import MailKind
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords, hash_token, new_token
 from app.core.settings import Settings
-from app.db.session import Session, Sessions
+from app.db.database import Database, Transaction
 from app.repositories import accounts, invitations
 from app.repositories.invitations import INVITATION_LIFETIME, InvitationRecord
 from app.repositories.users import UserRecord
@@ -22,7 +22,7 @@ from app.services.submissions import Submission
 
 
 async def invite_doctor(
-    session: Session,
+    transaction: Transaction,
     settings: Settings,
     actor: Actor,
     *,
@@ -38,36 +38,36 @@ async def invite_doctor(
     ``email_taken`` if the address has an account, ``too_many`` if as many invitations are open as may be, and
     ``too_many_messages`` if the address was sent too many within the hour.
     """
-    if await accounts.page_accounts(session, email=email, q=None, role=None, status=None, after=None, limit=1):
+    if await accounts.page_accounts(transaction, email=email, q=None, role=None, status=None, after=None, limit=1):
         raise DomainError("email_taken")
-    await invitations.delete_invitations_of(session, email)
-    if await invitations.count_invitations(session, now) >= settings.max_open_invitations:
+    await invitations.delete_invitations_of(transaction, email)
+    if await invitations.count_invitations(transaction, now) >= settings.max_open_invitations:
         raise DomainError("too_many")
-    await require_message(session, settings, MailKind.INVITATION, email, now)
+    await require_message(transaction, settings, MailKind.INVITATION, email, now)
     invitation = InvitationRecord(
         uuid7(), Role.DOCTOR, email, name, specialty, time_zone, created_at=now, expires_at=now + INVITATION_LIFETIME
     )
     token = new_token()
-    await invitations.insert_invitation(session, invitation, token_hash=hash_token(token), created_by=actor.id)
+    await invitations.insert_invitation(transaction, invitation, token_hash=hash_token(token), created_by=actor.id)
     return invitation, token
 
 
-async def get_invitation(session: Session, token: str, now: datetime) -> InvitationRecord:
+async def get_invitation(transaction: Transaction, token: str, now: datetime) -> InvitationRecord:
     """The invitation with this token; ``invalid_invitation_token`` if there is none that is open."""
-    invitation = await invitations.find_invitation(session, hash_token(token), now)
+    invitation = await invitations.find_invitation(transaction, hash_token(token), now)
     if invitation is None:
         raise DomainError("invalid_invitation_token")
     return invitation
 
 
-async def cancel_invitation(session: Session, invitation_id: UUID, now: datetime) -> None:
+async def cancel_invitation(transaction: Transaction, invitation_id: UUID, now: datetime) -> None:
     """Makes an open invitation useless; ``not_found`` if it is not open."""
-    if not await invitations.delete_invitation(session, invitation_id, now):
+    if not await invitations.delete_invitation(transaction, invitation_id, now):
         raise DomainError("not_found")
 
 
 async def accept_invitation(
-    transactions: Sessions,
+    database: Database,
     passwords: Passwords,
     settings: Settings,
     *,
@@ -84,8 +84,8 @@ async def accept_invitation(
 
     ``invalid_invitation_token`` if the token cannot be used, ``email_taken`` if the address has an account by now.
     """
-    async with transactions.read() as session:
-        invitation = await get_invitation(session, token, now)
+    async with database.read() as transaction:
+        invitation = await get_invitation(transaction, token, now)
     check_new_password(
         password, email=invitation.email, name=name, refuse_weak=settings.refuses_weak_passwords, field="password"
     )
@@ -93,12 +93,12 @@ async def accept_invitation(
     async with passwords.line(str(invitation.id)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), invitation.email, name, invitation.role, now, email_confirmed_at=now)
-    async with transactions.write() as session:
+    async with database.write() as transaction:
         # While the password was hashed, the token may have been used, or the invitation cancelled.
-        if not await invitations.redeem_invitation(session, hash_token(token), now):
+        if not await invitations.redeem_invitation(transaction, hash_token(token), now):
             raise DomainError("invalid_invitation_token")
         await add_account(
-            session,
+            transaction,
             user,
             password_hash,
             specialty=specialty,
@@ -107,5 +107,5 @@ async def accept_invitation(
             event=Event("accept_invitation", client=client),
         )
         if submission:
-            await submission.accept(session, user.id, now)
+            await submission.accept(transaction, user.id, now)
     return user

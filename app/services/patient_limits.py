@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.core.errors import DomainError
-from app.repositories.plans import PatientVisits
+from app.repositories.doctor_schedules import PatientVisits
 
 LIMIT_CODES = ("too_many_visits", "too_many_cancellations")
 

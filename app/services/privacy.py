@@ -7,31 +7,31 @@ from uuid import UUID
 
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
-from app.db.session import Session
+from app.db.database import Transaction
 from app.repositories import (
     appointments,
-    attempts,
     audit,
     availabilities,
     doctors,
     erasure,
+    login_attempts,
     sessions,
     time_off,
     users,
     visit_types,
 )
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment, VersionRecord
-from app.repositories.attempts import KnownDeviceRecord
 from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
-from app.repositories.profile_changes import ProfileChangeRecord, get_standing
+from app.repositories.login_attempts import KnownDeviceRecord
+from app.repositories.profile_changes import ProfileChangeRecord, get_profile_review
 from app.repositories.sessions import SessionRecord
 from app.repositories.time_off import TimeOffRecord
 from app.repositories.users import UserRecord
 from app.repositories.visit_types import VisitTypeRecord
 from app.services import second_factor
-from app.services.lifecycle import cancel_all
+from app.services.appointment_status import cancel_all
 from app.services.second_factor import Status
 
 _BATCH = 200
@@ -66,42 +66,42 @@ class Export:
     """What was done with the data of a patient, and by whom, the oldest first."""
 
 
-async def export(session: Session, actor: Actor, now: datetime) -> Export:
+async def export(transaction: Transaction, actor: Actor, now: datetime) -> Export:
     """What is kept about somebody (GDPR articles 15 and 20).
 
     A doctor's visits are her patients' data and not part of it; they are listed under her appointments.
     """
     user_id = actor.id
-    account = await users.get_user(session, user_id)
-    booked = await list_visits(session, account, now) if account.role is Role.PATIENT else []
-    versions = await appointments.list_versions(session, booked)
+    account = await users.get_user(transaction, user_id)
+    booked = await list_visits(transaction, account, now) if account.role is Role.PATIENT else []
+    versions = await appointments.list_versions(transaction, booked)
     practice = None
     if account.role is Role.DOCTOR:
         practice = Practice(
-            await doctors.get_own_practice(session, user_id),
-            (await get_standing(session, user_id)).change,
-            await availabilities.page_availabilities(session, user_id, after=None, limit=_ALL),
-            await time_off.page_time_off(session, user_id, after=None, limit=_ALL),
-            await visit_types.page_visit_types(session, user_id, after=None, limit=_ALL),
+            await doctors.get_own_profile(transaction, user_id),
+            (await get_profile_review(transaction, user_id)).change,
+            await availabilities.page_availabilities(transaction, user_id, after=None, limit=_ALL),
+            await time_off.page_time_off(transaction, user_id, after=None, limit=_ALL),
+            await visit_types.page_visit_types(transaction, user_id, after=None, limit=_ALL),
         )
     return Export(
         account,
-        await sessions.page_sessions(session, user_id, now, after=None, limit=_ALL),
-        await attempts.list_known_devices(session, user_id),
-        await second_factor.get_status(session, actor),
+        await sessions.page_sessions(transaction, user_id, now, after=None, limit=_ALL),
+        await login_attempts.list_known_devices(transaction, user_id),
+        await second_factor.get_status(transaction, actor),
         booked,
         versions,
         practice,
-        await _list_access(session, user_id),
+        await _list_access(transaction, user_id),
     )
 
 
-async def _list_access(session: Session, patient_id: UUID) -> list[AuditRecord]:
+async def _list_access(transaction: Transaction, patient_id: UUID) -> list[AuditRecord]:
     found: list[AuditRecord] = []
     after = None
     while True:
         page = await audit.page_events(
-            session,
+            transaction,
             patient_id=patient_id,
             actor_id=None,
             action=None,
@@ -116,14 +116,14 @@ async def _list_access(session: Session, patient_id: UUID) -> list[AuditRecord]:
         after = audit.page_key(page[-1])
 
 
-async def list_visits(session: Session, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
+async def list_visits(transaction: Transaction, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
     """All appointments of a patient, the upcoming ones first."""
     whose = Actor(patient.id, patient.role, patient.name)
     found: list[AppointmentRecord] = []
     after = None
     while True:
         page = await appointments.page_appointments(
-            session, whose, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
+            transaction, whose, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
         )
         found += page
         if len(page) < _BATCH:
@@ -132,7 +132,7 @@ async def list_visits(session: Session, patient: UserRecord, now: datetime) -> l
 
 
 async def erase(
-    session: Session, account: Actor, now: datetime, *, by: UUID, cancel_visits: bool = False
+    transaction: Transaction, account: Actor, now: datetime, *, by: UUID, cancel_visits: bool = False
 ) -> Sequence[ChangedAppointment]:
     """Removes all that says whose account it is (GDPR article 17); its id, and that visits took place, stay.
 
@@ -143,18 +143,18 @@ async def erase(
     if account.role is Role.ADMIN:
         raise DomainError("wrong_role")
     if account.role is Role.DOCTOR:
-        if not await doctors.lock_doctor(session, account.id):
+        if not await doctors.lock_doctor(transaction, account.id):
             return ()  # Erased by somebody else while this waited.
         # No more bookings while this is decided; and before the account, as in every change of a doctor's rules.
-        await doctors.begin_rule_change(session, account.id)
-        await users.lock_user(session, account.id)
-        if not cancel_visits and await appointments.list_upcoming(session, account.id, since=now):
+        await doctors.begin_rule_change(transaction, account.id)
+        await users.lock_user(transaction, account.id)
+        if not cancel_visits and await appointments.list_upcoming(transaction, account.id, since=now):
             raise DomainError("has_appointments")
-        cancelled = await cancel_all(session, account, now, by=by)
-        await erasure.erase_doctor(session, account.id, now)
+        cancelled = await cancel_all(transaction, account, now, by=by)
+        await erasure.erase_doctor(transaction, account.id, now)
     else:
-        await users.lock_user(session, account.id)
-        cancelled = await cancel_all(session, account, now, by=by)
-        await erasure.erase_patient(session, account.id)
-    await erasure.erase_user(session, account.id, now)
+        await users.lock_user(transaction, account.id)
+        cancelled = await cancel_all(transaction, account, now, by=by)
+        await erasure.erase_patient(transaction, account.id)
+    await erasure.erase_user(transaction, account.id, now)
     return cancelled

@@ -16,23 +16,23 @@ from uuid_utils.compat import uuid7
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor
 from app.core.versions import check_version
-from app.db.session import Session
+from app.db.database import Transaction
 from app.repositories import availabilities, doctors, time_off
 from app.repositories.availabilities import AvailabilityRecord
+from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.doctors import DoctorRecord
-from app.repositories.plans import get_plan
 from app.repositories.time_off import TimeOffRecord
-from app.scheduling.availability import FOR_EVER, Availability, Rules, TimeOff, open_windows, opened
-from app.scheduling.decisions import LONGEST_AVAILABILITY, LONGEST_TIME_OFF
+from app.scheduling.availability import NO_END, Availability, Rules, TimeOff, open_windows, openings_between
+from app.scheduling.decisions import MAX_AVAILABILITY, MAX_TIME_OFF
 from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, to_availabilities
 from app.scheduling.intervals import DAY, Interval, merge, subtract, to_instant
-from app.scheduling.plans import PlannedHours, days_to_replace, to_plans
-from app.scheduling.recurrence import find_fault, find_last
+from app.scheduling.planned_hours import PlannedHours, days_to_replace, to_plans
+from app.scheduling.recurrence import find_error, find_last
 from app.scheduling.zones import day_of, midnight, wall_time
 from app.services.conflicts import Affected, find_affected, find_booked
 
-MOST_RULES = 1000
-MOST_RECURRING = 200
+MAX_RULES = 1000
+MAX_RECURRING = 200
 """Each of them has to be expanded, whenever anybody asks."""
 
 _A_YEAR = 366 * DAY
@@ -51,7 +51,7 @@ class WeeklyPlan:
 
 
 async def publish_availability(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     *,
     start: datetime,
@@ -63,30 +63,30 @@ async def publish_availability(
 
     ``availability_overlaps`` if any of it, within a year, is open already; touching is allowed.
     """
-    first = _check_stretch(start, end, LONGEST_AVAILABILITY, "7 days")
+    first = _check_stretch(start, end, MAX_AVAILABILITY, "7 days")
     if first[0] < to_instant(now):
         raise invalid_field("start_time", "must not be in the past")
-    await doctors.begin_rule_change(session, actor.id)
+    await doctors.begin_rule_change(transaction, actor.id)
     span = first[0], first[0] + _A_YEAR
-    plan = await get_plan(session, actor.id, (span[0], span[1] + LONGEST_AVAILABILITY), listed=False)
+    plan = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
     wanted = _rule(first, recurrence, plan.rules.zone)
-    windows = merge(opened(Rules(plan.rules.zone, (wanted,)), span))
+    windows = merge(openings_between(Rules(plan.rules.zone, (wanted,)), span))
     if subtract(windows, open_windows(plan.rules, (span[0], windows[-1][1]))) != windows:
         raise DomainError("availability_overlaps")
-    [published] = await availabilities.insert_availabilities(session, actor.id, [wanted], now)
-    await _check_number(session, actor, now)
+    [published] = await availabilities.insert_availabilities(transaction, actor.id, [wanted], now)
+    await _check_number(transaction, actor, now)
     return plan.doctor, published
 
 
-async def withdraw_availability(session: Session, actor: Actor, availability_id: UUID) -> None:
+async def withdraw_availability(transaction: Transaction, actor: Actor, availability_id: UUID) -> None:
     """Closes an availability of the actor's own, all of it. ``not_found`` if it is not hers."""
-    await doctors.begin_rule_change(session, actor.id)
-    if not await availabilities.delete_availability(session, actor.id, availability_id):
+    await doctors.begin_rule_change(transaction, actor.id)
+    if not await availabilities.delete_availability(transaction, actor.id, availability_id):
         raise DomainError("not_found")
 
 
 async def set_weekly_hours(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     hours: WeeklyHours,
     *,
@@ -107,60 +107,60 @@ async def set_weekly_hours(
         raise invalid_field(WEEKDAYS[weekday], "must not overlap the window before")
     if replace_later and valid_to is not None:
         raise invalid_field("replace_later", "must not be given with valid_to")
-    await doctors.begin_rule_change(session, actor.id)
-    doctor = await doctors.get_own_practice(session, actor.id)
+    await doctors.begin_rule_change(transaction, actor.id)
+    doctor = await doctors.get_own_profile(transaction, actor.id)
     today = _today(doctor, now)
     first = valid_from or today
     if first < today:
         raise invalid_field("valid_from", "must not be in the past")
     if valid_to is not None and valid_to < first:
         raise invalid_field("valid_to", "must not be before valid_from")
-    records = await availabilities.list_weekly_hours(session, actor.id, midnight(today))
+    records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
     plans = to_plans((record.rule for record in records), today)
     check_version(_content(plans), versions)
     explicit = valid_to is not None or replace_later
     days = [(first, valid_to)] if explicit else days_to_replace(plans, first)
-    plans = await _replace_days(session, actor, records, days, hours, today=today, now=now)
+    plans = await _replace_days(transaction, actor, records, days, hours, today=today, now=now)
     current = PlannedHours(first, days[0][1], {day: sorted(hours.get(day, ())) for day in range(7)})
     *_, held = (plan for plan in plans if plan.first <= first)
     if held.hours == current.hours:  # it may go on for longer, with what was planned before
         current = replace(held, first=first)
-    return _plan_from(doctor, plans, current, _content(plans)), await find_affected(session, actor, since=now)
+    return _plan_from(doctor, plans, current, _content(plans)), await find_affected(transaction, actor, since=now)
 
 
-async def get_weekly_hours(session: Session, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
+async def get_weekly_hours(transaction: Transaction, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
     """The weekly plan that holds on ``first`` (today, unless given), and those for later."""
-    doctor = await doctors.get_own_practice(session, actor.id)
+    doctor = await doctors.get_own_profile(transaction, actor.id)
     today = _today(doctor, now)
     first = first or today
-    records = await availabilities.list_weekly_hours(session, actor.id, midnight(min(first, today)))
+    records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(min(first, today)))
     rules = [record.rule for record in records]
     plans = to_plans(rules, first)
     return _plan_from(doctor, plans, plans[0], _content(to_plans(rules, today)))
 
 
 async def cancel_planned_hours(
-    session: Session, actor: Actor, first: date, now: datetime, *, versions: frozenset[str] | None = None
+    transaction: Transaction, actor: Actor, first: date, now: datetime, *, versions: frozenset[str] | None = None
 ) -> Affected:
     """Takes back the plan for later that begins on ``first``: the one before it goes on.
 
     ``not_found``; ``version_mismatch`` if ``versions`` has not the one of all plans.
     """
-    await doctors.begin_rule_change(session, actor.id)
-    today = _today(await doctors.get_own_practice(session, actor.id), now)
-    records = await availabilities.list_weekly_hours(session, actor.id, midnight(today))
+    await doctors.begin_rule_change(transaction, actor.id)
+    today = _today(await doctors.get_own_profile(transaction, actor.id), now)
+    records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
     plans = to_plans((record.rule for record in records), today)
     check_version(_content(plans), versions)
     for before, plan in pairwise(plans):
         if plan.first == first and not plan.is_closed_for_good:
             days = [(first, plan.last)]
-            await _replace_days(session, actor, records, days, before.hours, today=today, now=now)
-            return await find_affected(session, actor, since=now)
+            await _replace_days(transaction, actor, records, days, before.hours, today=today, now=now)
+            return await find_affected(transaction, actor, since=now)
     raise DomainError("not_found")
 
 
 async def _replace_days(
-    session: Session,
+    transaction: Transaction,
     actor: Actor,
     records: Sequence[AvailabilityRecord],
     days: Sequence[tuple[date, date | None]],
@@ -184,9 +184,9 @@ async def _replace_days(
         added += to_availabilities(hours, first, last)
     plans = to_plans([*kept, *added], today)
     if plans != to_plans((record.rule for record in records), today):
-        await availabilities.delete_availabilities(session, replaced)
-        await availabilities.insert_availabilities(session, actor.id, added, now, weekly_hours=True)
-        await _check_number(session, actor, now)
+        await availabilities.delete_availabilities(transaction, replaced)
+        await availabilities.insert_availabilities(transaction, actor.id, added, now, weekly_hours=True)
+        await _check_number(transaction, actor, now)
     return plans
 
 
@@ -204,38 +204,38 @@ def _content(plans: Sequence[PlannedHours]) -> Mapping[str, Any]:
 
 
 async def preview_time_off(
-    session: Session, actor: Actor, *, start: datetime, end: datetime, now: datetime
+    transaction: Transaction, actor: Actor, *, start: datetime, end: datetime, now: datetime
 ) -> Affected:
     """What ``take_time_off`` would say is affected, or raise; nothing is changed."""
     _check_time_off(start, end, now)
-    return await find_booked(session, actor, since=max(start, now), until=end)
+    return await find_booked(transaction, actor, since=max(start, now), until=end)
 
 
 async def take_time_off(
-    session: Session, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
+    transaction: Transaction, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
 ) -> tuple[DoctorRecord, TimeOffRecord, Affected]:
     """Closes ``[start, end)``, whatever is open then; at most 366 days, and not all of it past."""
     stretch = _check_time_off(start, end, now)
-    await doctors.begin_rule_change(session, actor.id)
-    doctor = await doctors.get_own_practice(session, actor.id)
-    if await time_off.count_time_off(session, actor.id, now) >= MOST_RULES:
+    await doctors.begin_rule_change(transaction, actor.id)
+    doctor = await doctors.get_own_profile(transaction, actor.id)
+    if await time_off.count_time_off(transaction, actor.id, now) >= MAX_RULES:
         raise DomainError("too_many")
     starts, ends = (wall_time(instant, doctor.zone) for instant in stretch)
     taken = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
-    await time_off.insert_time_off(session, actor.id, taken, now)
-    return doctor, taken, await find_affected(session, actor, since=max(start, now), until=end)
+    await time_off.insert_time_off(transaction, actor.id, taken, now)
+    return doctor, taken, await find_affected(transaction, actor, since=max(start, now), until=end)
 
 
-async def end_time_off(session: Session, actor: Actor, time_off_id: UUID) -> None:
+async def end_time_off(transaction: Transaction, actor: Actor, time_off_id: UUID) -> None:
     """Opens again what time off of the actor's own has closed. ``not_found`` if it is not hers."""
-    await doctors.begin_rule_change(session, actor.id)
-    if not await time_off.delete_time_off(session, actor.id, time_off_id):
+    await doctors.begin_rule_change(transaction, actor.id)
+    if not await time_off.delete_time_off(transaction, actor.id, time_off_id):
         raise DomainError("not_found")
 
 
-async def _check_number(session: Session, actor: Actor, now: datetime) -> None:
-    rules, recurring = await availabilities.count_availabilities(session, actor.id, now)
-    if rules > MOST_RULES or recurring > MOST_RECURRING:
+async def _check_number(transaction: Transaction, actor: Actor, now: datetime) -> None:
+    rules, recurring = await availabilities.count_availabilities(transaction, actor.id, now)
+    if rules > MAX_RULES or recurring > MAX_RECURRING:
         raise DomainError("too_many")
 
 
@@ -249,7 +249,7 @@ def _check_stretch(start: datetime, end: datetime, longest: int, in_words: str) 
 
 
 def _check_time_off(start: datetime, end: datetime, now: datetime) -> Interval:
-    stretch = _check_stretch(start, end, LONGEST_TIME_OFF, "366 days")
+    stretch = _check_stretch(start, end, MAX_TIME_OFF, "366 days")
     if stretch[1] <= to_instant(now):
         raise invalid_field("end_time", "must not be in the past")
     return stretch
@@ -259,17 +259,17 @@ def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availabili
     starts, ends = (wall_time(instant, zone) for instant in first)
     if recurrence is None:
         return Availability(starts, ends)
-    if fault := find_fault(recurrence, starts):
+    if fault := find_error(recurrence, starts):
         raise invalid_field("recurrence", fault)
     if ends.fold:  # every other occurrence would end an hour earlier, as clocks go
         raise invalid_field("end_time", "must not lie in an hour that clocks repeat, if it recurs")
     last_starts = find_last(recurrence, starts, zone)
     if last_starts is not None and last_starts < starts:
         raise invalid_field("recurrence", "must not have an UNTIL before start_time")
-    last_ends = FOR_EVER if last_starts is None else last_starts + (ends - starts)
+    last_ends = NO_END if last_starts is None else last_starts + (ends - starts)
     rule = Availability(starts, ends, recurrence, last_ends)
     span = first[0], first[0] + _A_YEAR
-    windows = sorted(opened(Rules(zone, (rule,)), span))
+    windows = sorted(openings_between(Rules(zone, (rule,)), span))
     if any(later[0] < earlier[1] for earlier, later in pairwise(windows)):
         raise invalid_field("recurrence", "must not recur before its end_time")
     return rule

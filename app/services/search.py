@@ -9,26 +9,26 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.core.computing import Computation
-from app.db.planning import plan_once
-from app.db.session import Session, Sessions
-from app.repositories import bounds, offers
-from app.repositories.bounds import Finding
-from app.repositories.offers import Criteria, OfferRecord
+from app.db.database import Database, Transaction
+from app.db.query_plans import use_generic_plans
+from app.repositories import search_bounds, search_offers
+from app.repositories.search_bounds import BoundUpdate
+from app.repositories.search_offers import Criteria, OfferRecord
 from app.scheduling.hours import WeeklyHours, when_shown
 from app.scheduling.intervals import Interval, from_instant, merge, to_instant
-from app.scheduling.turns import TURNS, beginning_at, turn_at
+from app.scheduling.tie_break import RING_SIZE, ring_start_at, start_of_ring_at
 from app.scheduling.zones import day_span
-from app.services.candidates import LARGEST_BATCH, Candidate, Look
-from app.services.offers import LONGEST_LISTING, span_of
+from app.services.slot_scanner import MAX_BATCH, Candidate, SlotScanner
+from app.services.slots import MAX_LISTING, span_of
 
-MOST_LOOKS = 384
+MAX_SCANS = 384
 """At so many stretches of calendars is looked for one answer, and at no more."""
 _OF_ONE_WINDOW = 3
 _NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SlotSearch:
     """When a visit should start, by what a clock shows: the clock of ``zone``, or else each doctor's own."""
 
     zone: ZoneInfo | None
@@ -64,16 +64,16 @@ class Found:
     more: bool
     searched_until: int
     """No match that starts earlier is missing."""
-    findings: Sequence[Finding]
-    """For ``keep_findings``."""
+    findings: Sequence[BoundUpdate]
+    """For ``save_bound_updates``."""
 
 
 async def search_slots(
-    session: Session,
+    transaction: Transaction,
     computation: Computation,
     criteria: Criteria,
     *,
-    wish: Wish | None,
+    wish: SlotSearch | None,
     start: datetime | None,
     end: datetime | None,
     after: Place | None,
@@ -85,19 +85,19 @@ async def search_slots(
 
     From now unless ``start`` is given, or from the first day of the wish; for 62 days unless ``end`` is given, which
     is the most. Offers are walked in the order of their bounds and looked at until none can have an earlier visit.
-    Where that would take more than ``MOST_LOOKS``, or more time than the ``computation`` has, the answer is what was
+    Where that would take more than ``MAX_LOOKS``, or more time than the ``computation`` has, the answer is what was
     found, and says until when nothing is missing.
     """
     if wish and wish.first_day and wish.zones:
         start = max(start or now, min(from_instant(day_span(wish.first_day, zone)[0]) for zone in wish.zones))
-    span = span_of(start, end, LONGEST_LISTING, now)
+    span = span_of(start, end, MAX_LISTING, now)
     first = max(span[0], to_instant(now), after[0] if after else span[0])
     if first >= span[1]:
         return Found((), more=False, searched_until=span[1], findings=())
     windows: Sequence[Interval] = [(first, span[1])]
     own_windows = None
     if wish:
-        await session.release()
+        await transaction.release()
         by_zone: dict[str, Sequence[Interval]] = {}
         if not await computation.run(_find_windows(wish, (first, span[1]), by_zone)):
             return Found((), more=False, searched_until=first, findings=())
@@ -106,8 +106,8 @@ async def search_slots(
         own_windows = None if wish.zone else by_zone
     if not windows:
         return Found((), more=False, searched_until=span[1], findings=())
-    look = Look(session, computation, windows, viewer, now, own_windows)
-    walk = _Walk(session, criteria, look, after, now)
+    look = SlotScanner(transaction, computation, windows, viewer, now, own_windows)
+    walk = _Walk(transaction, criteria, look, after, now)
     candidates: dict[UUID, Candidate] = {}
     looks = 0
     while True:
@@ -116,11 +116,11 @@ async def search_slots(
         sure = min((seen, 0, _NOBODY), walk.edge)
         matches = _matches(candidates.values(), after, limit + 1)
         certain = [each for each in matches if each.place <= sure]
-        is_cut = looks >= MOST_LOOKS or computation.is_over
+        is_cut = looks >= MAX_SCANS or computation.is_over
         if len(certain) > limit or sure[0] >= look.last or is_cut:
             break
         # Anew each time: the connection is given back while the calendars are looked through.
-        await plan_once(session)
+        await use_generic_plans(transaction)
         if walk.edge <= (seen, 0, _NOBODY):
             page = await walk.go_on(page_size(walk.expected, limit + 1, walked=len(candidates), found=len(certain)))
             # What was raised meanwhile comes a second time.
@@ -143,20 +143,20 @@ async def search_slots(
     )
 
 
-async def discard_findings_from_future(sessions: Sessions, now: datetime, *, limit: int) -> bool:
+async def discard_bounds_from_future(database: Database, now: datetime, *, limit: int) -> bool:
     """Discards what a clock that was far ahead has found out of some doctors; returns whether there may be more."""
-    async with sessions.read() as session:
-        doctor_ids = await bounds.list_found_in_future(session, now, limit=limit)
+    async with database.read() as transaction:
+        doctor_ids = await search_bounds.list_bounds_from_future(transaction, now, limit=limit)
     if doctor_ids:
-        async with sessions.write() as session:
-            await bounds.lower_bounds(session, doctor_ids)
+        async with database.write() as transaction:
+            await search_bounds.lower_bounds(transaction, doctor_ids)
     return len(doctor_ids) == limit
 
 
-async def keep_findings(sessions: Sessions, findings: Sequence[Finding]) -> bool:
+async def save_bound_updates(database: Database, findings: Sequence[BoundUpdate]) -> bool:
     """Writes down what a search has found out of bounds, in a transaction of its own; says whether anything was."""
-    async with sessions.write() as session:
-        return await bounds.raise_bounds(session, findings)
+    async with database.write() as transaction:
+        return await search_bounds.save_bounds(transaction, findings)
 
 
 def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:
@@ -165,7 +165,7 @@ def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:
     Twice those that should do, but a third more in any case: where nothing is found any more, an answer must not take
     ever so many small steps. At most as many again, and at first ``expected`` for each visit.
     """
-    most = min(max(expected * wanted, walked), LARGEST_BATCH)
+    most = min(max(expected * wanted, walked), MAX_BATCH)
     return min(most, max(2 * (wanted - found) * walked // found, walked // 3, 1)) if found else most
 
 
@@ -176,13 +176,15 @@ class _Walk:
     then, so that it suffices to look at some of them where many do. Then the others, by their bounds.
     """
 
-    def __init__(self, session: Session, criteria: Criteria, look: Look, after: Place | None, now: datetime) -> None:
-        self._session, self._criteria, self._look = session, criteria, look
+    def __init__(
+        self, transaction: Transaction, criteria: Criteria, look: SlotScanner, after: Place | None, now: datetime
+    ) -> None:
+        self._session, self._criteria, self._look = transaction, criteria, look
         self._passed = after[1] if after and after[0] == look.first else 0
         # At this very moment nothing starts, and few bounds are past.
         in_turn = look.first > to_instant(now)
-        begins = (beginning_at(look.first) + self._passed) % TURNS
-        self._arcs = [(begins, TURNS), (0, begins)] if in_turn else []
+        begins = (start_of_ring_at(look.first) + self._passed) % RING_SIZE
+        self._arcs = [(begins, RING_SIZE), (0, begins)] if in_turn else []
         """What is left of the ring of turns."""
         self._above = from_instant(look.first) if in_turn else None
         self._after: OfferRecord | None = None
@@ -210,13 +212,13 @@ class _Walk:
 
     async def _go_along(self, arc: tuple[int, int], limit: int) -> Sequence[OfferRecord]:
         until = from_instant(self._look.first)
-        return await offers.page_by_place(
-            self._session, self._criteria, after=self._after, places=arc, until=until, limit=limit
+        return await search_offers.page_by_ring_position(
+            self._session, self._criteria, after=self._after, positions=arc, until=until, limit=limit
         )
 
     async def _go_up(self, limit: int) -> Sequence[OfferRecord]:
         below = from_instant(self._look.last)
-        return await offers.page_by_bound(
+        return await search_offers.page_by_bound(
             self._session, self._criteria, after=self._after, above=self._above, below=below, limit=limit
         )
 
@@ -228,15 +230,15 @@ class _Walk:
         return (begins, offer.turn, offer.id) if begins == bound else (begins, 0, _NOBODY)
 
     def _edge_on_ring(self, place: int, offer_id: UUID) -> Place:
-        turn = turn_at(place, self._look.first)
+        turn = ring_start_at(place, self._look.first)
         # Whose turn has passed comes again behind all others.
-        return self._look.first, turn if turn >= self._passed else turn + TURNS, offer_id
+        return self._look.first, turn if turn >= self._passed else turn + RING_SIZE, offer_id
 
 
 def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -> list[Match]:
     """The first ``limit`` visits of those found so far, in order."""
     found = (
-        ((visit[0], turn_at(each.offer.place, visit[0]), each.offer.id), visit, each.offer)
+        ((visit[0], ring_start_at(each.offer.place, visit[0]), each.offer.id), visit, each.offer)
         for each in candidates
         for visit in each.slots[: limit + 1]  # one of them may be before the cursor
     )
@@ -245,7 +247,7 @@ def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -
     return [Match(offer, visit, place) for place, visit, offer in first]
 
 
-def _find_windows(wish: Wish, span: Interval, by_zone: dict[str, Sequence[Interval]]) -> Iterator[None]:
+def _find_windows(wish: SlotSearch, span: Interval, by_zone: dict[str, Sequence[Interval]]) -> Iterator[None]:
     """Fills in when a visit may start by the clock of each zone; one step for each of them."""
     for zone in wish.zones:
         first = max(span[0], day_span(wish.first_day, zone)[0]) if wish.first_day else span[0]

@@ -13,14 +13,14 @@ from app.core.permissions import Actor
 from app.core.security import AccessClaims, Passwords, derive_key, keyed_hash, new_device, new_token
 from app.core.settings import Settings
 from app.core.text import canonical_email
-from app.db.session import Session, Sessions
-from app.repositories import attempts, sessions, users
+from app.db.database import Database, Transaction
+from app.repositories import login_attempts, sessions, users
 from app.repositories.sessions import VisitorRecord
 from app.repositories.users import Credentials
 from app.services import second_factor
 from app.services.audit import Event, record
-from app.services.guessing import Counters, code_counters, count_attempt, forget_attempts, password_counters
-from app.services.second_factor import Shown
+from app.services.login_throttle import Counters, code_counters, count_attempt, forget_attempts, password_counters
+from app.services.second_factor import FactorUsed
 from app.services.submissions import Submission
 
 REFRESH_GRACE = timedelta(seconds=10)
@@ -29,7 +29,7 @@ _STEPS_OF_IDLING = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class IssuedTokens:
     """What somebody gets who has logged in."""
 
     claims: AccessClaims
@@ -38,7 +38,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class LogIn(Grant):
+class LogIn(IssuedTokens):
     """What a log-in gives besides."""
 
     device: str
@@ -73,7 +73,7 @@ class ReusedTokenError(DomainError):
 
 
 async def log_in(
-    transactions: Sessions,
+    database: Database,
     passwords: Passwords,
     settings: Settings,
     *,
@@ -93,24 +93,24 @@ async def log_in(
     more have to wait.
     """
     credentials = await check_password(
-        transactions, passwords, settings, "log_in", email=email, password=password, client=client, now=now
+        database, passwords, settings, "log_in", email=email, password=password, client=client, now=now
     )
     if otp is not None and credentials.second_factor:
         # Committed before the code is looked at, so that many at once do not slip through together.
-        async with transactions.write() as session:
-            await count_attempt(session, _code_counters(settings, credentials, client), now)
+        async with database.write() as transaction:
+            await count_attempt(transaction, _code_counters(settings, credentials, client), now)
     tried = Event("log_in", object_id=credentials.user_id, client=client)
     # Made with less effort than the settings ask for today; only now is the password here to make another one.
     renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
     try:
         return await _begin_session(
-            transactions, settings, credentials, renewed_hash, tried, client, email, otp, now, submission
+            database, settings, credentials, renewed_hash, tried, client, email, otp, now, submission
         )
     except DomainError as error:
         if renewed_hash and error.code == "invalid_credentials":
             # Another log-in at the same moment has renewed it: it is compared with that.
             return await log_in(
-                transactions,
+                database,
                 passwords,
                 settings,
                 email=email,
@@ -120,12 +120,12 @@ async def log_in(
                 now=now,
                 submission=submission,
             )
-        await _record_refusal(transactions, tried, error, now)
+        await _record_refusal(database, tried, error, now)
         if error.code == "second_factor_required":
             if renewed_hash:
-                async with transactions.write() as session:
+                async with database.write() as transaction:
                     await users.renew_password_hash(
-                        session, credentials.user_id, renewed_hash, instead_of=credentials.password_hash
+                        transaction, credentials.user_id, renewed_hash, instead_of=credentials.password_hash
                     )
             proof = _prove_password(settings, credentials.user_id, renewed_hash or credentials.password_hash)
             raise CodeRequiredError(PendingLogIn(email, proof)) from error
@@ -133,7 +133,7 @@ async def log_in(
 
 
 async def finish_log_in(
-    transactions: Sessions,
+    database: Database,
     settings: Settings,
     pending: PendingLogIn,
     *,
@@ -148,20 +148,20 @@ async def finish_log_in(
     ``invalid_second_factor``; ``too_many_attempts`` while more have to wait. For how long a log-in stays pending is
     for the caller to decide.
     """
-    async with transactions.write() as session:
-        credentials = await users.find_credentials(session, pending.email, device=client.device, now=now)
+    async with database.write() as transaction:
+        credentials = await users.find_credentials(transaction, pending.email, device=client.device, now=now)
         if credentials is None or not compare_digest(
             pending.proof, _prove_password(settings, credentials.user_id, credentials.password_hash)
         ):
             raise DomainError("invalid_credentials")
-        await count_attempt(session, _code_counters(settings, credentials, client), now)
+        await count_attempt(transaction, _code_counters(settings, credentials, client), now)
     tried = Event("log_in", object_id=credentials.user_id, client=client)
     try:
         return await _begin_session(
-            transactions, settings, credentials, None, tried, client, pending.email, otp, now, submission
+            database, settings, credentials, None, tried, client, pending.email, otp, now, submission
         )
     except DomainError as error:
-        await _record_refusal(transactions, tried, error, now)
+        await _record_refusal(database, tried, error, now)
         raise
 
 
@@ -171,7 +171,7 @@ def _prove_password(settings: Settings, user_id: UUID, password_hash: str) -> st
 
 
 async def _begin_session(
-    transactions: Sessions,
+    database: Database,
     settings: Settings,
     credentials: Credentials,
     renewed_hash: str | None,
@@ -182,50 +182,50 @@ async def _begin_session(
     now: datetime,
     submission: Submission | None,
 ) -> LogIn:
-    async with transactions.write() as session:
+    async with database.write() as transaction:
         # While the password was compared it may have been changed, and all sessions been ended.
         if not await users.holds_password(
-            session, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
+            transaction, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
         ):
             raise DomainError("invalid_credentials")
-        if otp is None or submission is None or await submission.accept(session, credentials.user_id, now):
-            shown = await second_factor.check(session, settings, credentials.user_id, otp, now)
+        if otp is None or submission is None or await submission.accept(transaction, credentials.user_id, now):
+            shown = await second_factor.check(transaction, settings, credentials.user_id, otp, now)
         else:
-            shown = Shown.BEFORE
+            shown = FactorUsed.BEFORE
         if renewed_hash:
-            await users.update_password(session, credentials.user_id, renewed_hash)
+            await users.update_password(transaction, credentials.user_id, renewed_hash)
         await forget_attempts(
-            session, password_counters(settings, email, client, known_device=credentials.known_device)
+            transaction, password_counters(settings, email, client, known_device=credentials.known_device)
         )
-        if shown is not Shown.NOTHING:
-            await forget_attempts(session, _code_counters(settings, credentials, client))
+        if shown is not FactorUsed.NOTHING:
+            await forget_attempts(transaction, _code_counters(settings, credentials, client))
         device = client.device or new_device(settings.secret_key.get_secret_value())
-        await attempts.remember_device(
-            session,
+        await login_attempts.remember_device(
+            transaction,
             credentials.user_id,
             device,
             now,
             keeps_cookie=client.device is not None,
-            second_factor=shown is not Shown.NOTHING,
+            second_factor=shown is not FactorUsed.NOTHING,
         )
         session_id = uuid7()
         ends_at = now + timedelta(hours=settings.session_hours)
         await sessions.insert_session(
-            session,
+            transaction,
             session_id,
             credentials.user_id,
             client,
-            second_factor=shown is not Shown.NOTHING,
+            second_factor=shown is not FactorUsed.NOTHING,
             now=now,
             expires_at=_expiry(settings, now, ends_at),
             ends_at=ends_at,
         )
-        await record(session, replace(tried, actor_id=credentials.user_id, actor_role=credentials.role), now=now)
+        await record(transaction, replace(tried, actor_id=credentials.user_id, actor_role=credentials.role), now=now)
         address = None
-        if shown is Shown.RECOVERY_CODE:
-            address = (await users.get_user(session, credentials.user_id)).email
+        if shown is FactorUsed.RECOVERY_CODE:
+            address = (await users.get_user(transaction, credentials.user_id)).email
         claims = AccessClaims(credentials.user_id, session_id)
-        return LogIn(claims, await _new_token(session, settings, session_id), ends_at, device, address)
+        return LogIn(claims, await _new_token(transaction, settings, session_id), ends_at, device, address)
 
 
 def _code_counters(settings: Settings, credentials: Credentials, client: Client) -> Counters:
@@ -233,7 +233,7 @@ def _code_counters(settings: Settings, credentials: Credentials, client: Client)
 
 
 async def check_password(
-    transactions: Sessions,
+    database: Database,
     passwords: Passwords,
     settings: Settings,
     action: str,
@@ -251,33 +251,33 @@ async def check_password(
     ``password_counters``.
     """
     # A transaction of its own: no connection is held while the hash is computed.
-    async with transactions.write() as session:
-        credentials = await users.find_credentials(session, email, device=client.device, now=now)
+    async with database.write() as transaction:
+        credentials = await users.find_credentials(transaction, email, device=client.device, now=now)
         known = credentials is not None and credentials.known_device
         counters = password_counters(settings, email, client, known_device=known)
-        await count_attempt(session, counters, now)
+        await count_attempt(transaction, counters, now)
     # A known device does not wait for others that try the same account.
     async with passwords.line(f"{canonical_email(email)}\n{client.device if known else ''}"):
         matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials and matches:
         return credentials
     whom = credentials.user_id if credentials else None
-    await _record_failure(transactions, Event(action, "invalid_credentials", object_id=whom, client=client), now)
+    await _record_failure(database, Event(action, "invalid_credentials", object_id=whom, client=client), now)
     raise DomainError("invalid_credentials")
 
 
-async def _record_refusal(transactions: Sessions, tried: Event, error: DomainError, now: datetime) -> None:
+async def _record_refusal(database: Database, tried: Event, error: DomainError, now: datetime) -> None:
     """Records a log-in that was refused; not one that failed because the server was busy."""
     if error.kind is Kind.UNAUTHENTICATED:
-        await _record_failure(transactions, replace(tried, outcome=error.code), now)
+        await _record_failure(database, replace(tried, outcome=error.code), now)
 
 
-async def _record_failure(transactions: Sessions, failure: Event, now: datetime) -> None:
-    async with transactions.write() as session:
-        await record(session, failure, now=now)
+async def _record_failure(database: Database, failure: Event, now: datetime) -> None:
+    async with database.write() as transaction:
+        await record(transaction, failure, now=now)
 
 
-async def refresh(transactions: Sessions, settings: Settings, *, token: str, client: Client, now: datetime) -> Grant:
+async def refresh(database: Database, settings: Settings, *, token: str, client: Client, now: datetime) -> IssuedTokens:
     """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
 
     A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
@@ -287,22 +287,24 @@ async def refresh(transactions: Sessions, settings: Settings, *, token: str, cli
     token_hash = _hash_refresh_token(settings, token)
     grant = None
     error = DomainError("invalid_refresh_token")
-    async with transactions.write() as session:
-        found = await sessions.find_session(session, token_hash, now)
+    async with database.write() as transaction:
+        found = await sessions.find_session(transaction, token_hash, now)
         # On both sides, for clocks differ; and one that was far ahead must not leave a token that works for long.
         grace = now - REFRESH_GRACE, now + REFRESH_GRACE
-        if found and await sessions.use_refresh_token(session, token_hash, client, now):
-            await sessions.extend_session(session, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at))
+        if found and await sessions.use_refresh_token(transaction, token_hash, client, now):
+            await sessions.extend_session(
+                transaction, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at)
+            )
             next_token = _next_token(settings, token)
-            await sessions.insert_refresh_token(session, found.id, _hash_refresh_token(settings, next_token))
-            grant = Grant(AccessClaims(found.user_id, found.id), next_token, found.ends_at)
-        elif found and await sessions.was_used_by(session, token_hash, client, *grace):
-            grant = Grant(AccessClaims(found.user_id, found.id), _next_token(settings, token), found.ends_at)
+            await sessions.insert_refresh_token(transaction, found.id, _hash_refresh_token(settings, next_token))
+            grant = IssuedTokens(AccessClaims(found.user_id, found.id), next_token, found.ends_at)
+        elif found and await sessions.was_used_by(transaction, token_hash, client, *grace):
+            grant = IssuedTokens(AccessClaims(found.user_id, found.id), _next_token(settings, token), found.ends_at)
         elif found:
-            await sessions.delete_session(session, found.user_id, found.id)
+            await sessions.delete_session(transaction, found.user_id, found.id)
             stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
-            await record(session, stolen, now=now)
-            error = ReusedTokenError((await users.get_user(session, found.user_id)).email)
+            await record(transaction, stolen, now=now)
+            error = ReusedTokenError((await users.get_user(transaction, found.user_id)).email)
     if grant is None:
         # Only now: raised inside, it would take back what was done to the thief.
         raise error
@@ -315,25 +317,27 @@ def _next_token(settings: Settings, token: str) -> str:
     return keyed_hash(key, token)
 
 
-def is_idling(settings: Settings, visitor: VisitorRecord, now: datetime) -> bool:
+def is_idle(settings: Settings, visitor: VisitorRecord, now: datetime) -> bool:
     """Whether enough of the time without any has passed that it is worth a write to begin it anew."""
     return now - visitor.refreshed_at >= timedelta(minutes=settings.session_idle_minutes) / _STEPS_OF_IDLING
 
 
-async def stay(transactions: Sessions, settings: Settings, visitor: VisitorRecord, now: datetime) -> None:
+async def extend_session(database: Database, settings: Settings, visitor: VisitorRecord, now: datetime) -> None:
     """Lets the session of a visitor go on, in a transaction of its own; nothing happens if it has ended meanwhile."""
     session_id = visitor.actor.get_login().session_id
-    async with transactions.write() as session:
-        await sessions.extend_session(session, session_id, now=now, expires_at=_expiry(settings, now, visitor.ends_at))
+    async with database.write() as transaction:
+        await sessions.extend_session(
+            transaction, session_id, now=now, expires_at=_expiry(settings, now, visitor.ends_at)
+        )
 
 
 def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:
     return min(now + timedelta(minutes=settings.session_idle_minutes), ends_at)
 
 
-async def _new_token(session: Session, settings: Settings, session_id: UUID) -> str:
+async def _new_token(transaction: Transaction, settings: Settings, session_id: UUID) -> str:
     token = new_token()
-    await sessions.insert_refresh_token(session, session_id, _hash_refresh_token(settings, token))
+    await sessions.insert_refresh_token(transaction, session_id, _hash_refresh_token(settings, token))
     return token
 
 
@@ -342,20 +346,20 @@ def _hash_refresh_token(settings: Settings, token: str) -> str:
     return keyed_hash(derive_key(settings.secret_key.get_secret_value(), "refresh tokens"), token)
 
 
-async def sweep(session: Session, now: datetime) -> None:
+async def delete_expired(transaction: Transaction, now: datetime) -> None:
     """Deletes what has ended or is forgotten. Nothing depends on it but the room that it takes."""
-    await sessions.sweep_sessions(session, now)
-    await attempts.sweep_attempts(session, now)
-    await attempts.sweep_devices(session, now)
+    await sessions.delete_expired_sessions(transaction, now)
+    await login_attempts.delete_old_attempts(transaction, now)
+    await login_attempts.delete_old_devices(transaction, now)
 
 
-async def end_all_sessions(session: Session, actor: Actor) -> None:
+async def end_all_sessions(transaction: Transaction, actor: Actor) -> None:
     """Logs the actor out everywhere; a log-in that has begun already ends, too."""
-    await users.lock_user(session, actor.id)
-    await sessions.delete_sessions(session, actor.id)
+    await users.lock_user(transaction, actor.id)
+    await sessions.delete_sessions(transaction, actor.id)
 
 
-async def end_session(session: Session, actor: Actor, session_id: UUID) -> None:
+async def end_session(transaction: Transaction, actor: Actor, session_id: UUID) -> None:
     """Ends one of the actor's sessions; ``not_found`` if it is not hers, or has ended."""
-    if not await sessions.delete_session(session, actor.id, session_id):
+    if not await sessions.delete_session(transaction, actor.id, session_id):
         raise DomainError("not_found")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.core.security import derive_key, keyed_hash
 from app.core.settings import Settings
-from app.db.session import Session
+from app.db.database import Transaction
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 
@@ -26,17 +26,17 @@ class Submission:
         key = derive_key(settings.secret_key.get_secret_value(), "repeated forms")
         return cls(f"form {keyed_hash(key, chr(0).join(parts))}")
 
-    async def accept(self, session: Session, user_id: UUID, now: datetime) -> bool:
+    async def accept(self, transaction: Transaction, user_id: UUID, now: datetime) -> bool:
         """Notes that the form is carried out for this account, in this transaction; ``False`` if it was already.
 
         Of two at once the second waits until the first has ended. ``request_in_flight`` if that takes too long.
         """
-        if await idempotency.reserve_key(session, user_id, self.key, self.key[-64:], now):
-            return not await self.was_accepted(session, now)
-        await idempotency.keep_answer(session, user_id, self.key, Answer(_DONE, None, ""))
+        if await idempotency.reserve_key(transaction, user_id, self.key, self.key[-64:], now):
+            return not await self.was_accepted(transaction, now)
+        await idempotency.keep_answer(transaction, user_id, self.key, Answer(_DONE, None, ""))
         return True
 
-    async def was_accepted(self, session: Session, now: datetime) -> bool:
+    async def was_accepted(self, transaction: Transaction, now: datetime) -> bool:
         """Whether the same form was carried out within the last minute, for any account."""
         # On both sides, for clocks differ.
-        return await idempotency.has_key(session, self.key, since=now - REPEATABLE, until=now + REPEATABLE)
+        return await idempotency.has_key(transaction, self.key, since=now - REPEATABLE, until=now + REPEATABLE)

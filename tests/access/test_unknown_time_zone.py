@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.core import time_zones
+from app.core.fair_locks import ClientFairLock
 from app.core.time_zones import find_zone
-from app.core.turns import Turns
-from app.db.session import Sessions
-from app.jobs import looking
-from app.jobs.looking import look_once
-from app.repositories.offers import list_outdated
+from app.db.database import Database
+from app.jobs import next_slot_index
+from app.jobs.next_slot_index import update_next_slots
+from app.repositories.search_offers import list_outdated
 from tests.access.requests import fill, path_of
 from tests.access.table import COLUMNS, TABLE, Column
 from tests.access.world import make_world
@@ -32,10 +32,10 @@ async def forms(client: httpx2.AsyncClient) -> Forms:
     return Forms(client)
 
 
-async def lose_zone(sessions: Sessions, *doctors: Person) -> None:
-    async with sessions.write() as session:
+async def lose_zone(database: Database, *doctors: Person) -> None:
+    async with database.write() as transaction:
         for doctor in doctors:
-            await session.execute(
+            await transaction.execute(
                 text("UPDATE doctors SET time_zone = :zone WHERE id = (SELECT id FROM users WHERE email = :email)"),
                 {"zone": UNKNOWN, "email": doctor.email},
             )
@@ -47,12 +47,12 @@ def test_what_is_no_zone_is_not_found(name: str) -> None:
 
 
 async def test_no_operation_breaks(
-    app: FastAPI, client: httpx2.AsyncClient, sessions: Sessions, clock: SetClock
+    app: FastAPI, client: httpx2.AsyncClient, database: Database, clock: SetClock
 ) -> None:
     world = await make_world(client, app.state.resources, clock)
     broken = []
     for operation, row in TABLE.items():
-        await lose_zone(sessions, world.callers["doctor"].person)
+        await lose_zone(database, world.callers["doctor"].person)
         columns: list[Column] = [each for each in COLUMNS if each == row.owner]
         for column in ["anonymous", *columns] if operation.startswith("GET") else columns:
             caller = world.caller(column, row)
@@ -72,13 +72,13 @@ async def test_no_page_breaks(
     forms: Forms,
     client: httpx2.AsyncClient,
     admin: Person,
-    sessions: Sessions,
+    database: Database,
     clock: SetClock,
     who: str,
 ) -> None:
     world = await PagesWorld.make(app.state.resources, client, admin, clock)
     await world.enter(forms, who)
-    await lose_zone(sessions, world.people["doctor"])
+    await lose_zone(database, world.people["doctor"])
     calendar = ("/my/appointments/{visit}/calendar.ics",) if who == PATIENT else ()
     for where in (*calendar, *(where for where, _ in pages_of(who))):
         answer = await client.get(world.address(where), headers={"Accept": "text/html"})
@@ -86,12 +86,12 @@ async def test_no_page_breaks(
 
 
 async def test_the_others_are_found(
-    client: httpx2.AsyncClient, join: Join, doctor: Person, patient: Person, sessions: Sessions
+    client: httpx2.AsyncClient, join: Join, doctor: Person, patient: Person, database: Database
 ) -> None:
     other = await join("doctor", name="Dr Other", time_zone="Europe/Berlin")
     for each in (doctor, other):
         await each.open("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
-    await lose_zone(sessions, doctor)
+    await lose_zone(database, doctor)
     found = (await client.get("/search/slots")).json()
     assert {each["doctor"]["id"] for each in found} == {other.id}
     listed = {each["id"]: each["next_available"] for each in (await client.get("/doctors")).json()}
@@ -107,21 +107,21 @@ async def test_the_others_are_found(
 
 
 async def test_a_booked_visit_is_shown_in_utc_and_says_so(
-    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, sessions: Sessions
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database
 ) -> None:
     await doctor.open("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
     await patient.book(doctor, "2026-12-08T08:00:00Z")
-    await lose_zone(sessions, doctor)
+    await lose_zone(database, doctor)
     await forms.sign_in(patient)
     assert "08:00 UTC" in (await client.get("/my/appointments")).text
 
 
 async def test_the_doctor_chooses_another_and_is_found_again(
-    forms: Forms, client: httpx2.AsyncClient, doctor: Person, sessions: Sessions, clock: SetClock
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, database: Database, clock: SetClock
 ) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T18:00:00Z")
-    await lose_zone(sessions, doctor)
-    await look_once(sessions, Turns(), clock)
+    await lose_zone(database, doctor)
+    await update_next_slots(database, ClientFairLock(), clock)
     assert (await client.get("/search/slots")).json() == []
     await forms.sign_in(doctor)
     assert (await client.get("/practice/day")).status_code == 409
@@ -134,10 +134,10 @@ async def test_the_doctor_chooses_another_and_is_found_again(
 
 
 async def test_it_is_logged_once(
-    client: httpx2.AsyncClient, doctor: Person, sessions: Sessions, caplog: pytest.LogCaptureFixture
+    client: httpx2.AsyncClient, doctor: Person, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, time_zones.__name__)
-    await lose_zone(sessions, doctor)
+    await lose_zone(database, doctor)
     for _ in range(2):
         await client.get(f"/doctors/{doctor.id}/slots")
         await client.get("/search/slots")
@@ -147,18 +147,18 @@ async def test_it_is_logged_once(
 
 
 async def test_the_job_does_not_look_again_and_again(
-    join: Join, sessions: Sessions, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    join: Join, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "BATCH", 2)
+    monkeypatch.setattr(next_slot_index, "BATCH", 2)
     doctors = [await join("doctor", name=f"Dr {name}") for name in "ABC"]
-    await lose_zone(sessions, *doctors)
-    await look_once(sessions, Turns(), clock)
-    async with sessions.read() as session:
-        assert await list_outdated(session, clock.time + timedelta(days=3650), limit=10) == []
+    await lose_zone(database, *doctors)
+    await update_next_slots(database, ClientFairLock(), clock)
+    async with database.read() as transaction:
+        assert await list_outdated(transaction, clock.time + timedelta(days=3650), limit=10) == []
 
 
 async def test_where_nothing_can_be_kept_the_job_stops(
-    join: Join, sessions: Sessions, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    join: Join, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
 
@@ -167,9 +167,9 @@ async def test_where_nothing_can_be_kept_the_job_stops(
         tries += 1
         return False
 
-    monkeypatch.setattr(looking, "BATCH", 2)
-    monkeypatch.setattr(looking, "keep_findings", keep_nothing)
+    monkeypatch.setattr(next_slot_index, "BATCH", 2)
+    monkeypatch.setattr(next_slot_index, "save_bound_updates", keep_nothing)
     for name in "ABC":
         await join("doctor", name=f"Dr {name}")
-    await look_once(sessions, Turns(), clock)
+    await update_next_slots(database, ClientFairLock(), clock)
     assert tries == 1

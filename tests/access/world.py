@@ -16,7 +16,7 @@ from app.core.one_time_codes import encrypt
 from app.core.permissions import Role
 from app.core.security import hash_token, new_token
 from app.db.base import Base
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import Doctor, LoginSession, PasswordReset, SecondFactor, User
 from app.repositories import profile_changes
 from app.services import accounts, confirmation
@@ -59,9 +59,9 @@ class World:
     rows: dict[str, list[dict[str, Any]]]
 
     @property
-    def sessions(self) -> Sessions:
+    def database(self) -> Database:
         """Transactions beside the requests."""
-        return self.resources.sessions
+        return self.resources.database
 
     def caller(self, column: Column, row: Row) -> Caller:
         match column:
@@ -85,8 +85,8 @@ class World:
 
     async def read(self) -> State:
         """All rows of all tables, as the database has them, in an order of their own."""
-        async with self.sessions.read() as session:
-            connection = await session.connection()
+        async with self.database.read() as transaction:
+            connection = await transaction.connection()
             return {
                 table.name: sorted(map(repr, await connection.exec_driver_sql(f"SELECT * FROM {table.name}")))
                 for table in User.metadata.sorted_tables
@@ -95,19 +95,19 @@ class World:
     async def keep(self) -> None:
         """This is how it is to be put back."""
         self.state = await self.read()
-        async with self.sessions.read() as session:
+        async with self.database.read() as transaction:
             for table in User.metadata.sorted_tables:
-                self.rows[table.name] = [dict(row) for row in (await session.execute(select(table))).mappings()]
+                self.rows[table.name] = [dict(row) for row in (await transaction.execute(select(table))).mappings()]
 
     async def restore(self) -> None:
         """Undoes all that was done since the world was made, but for what can only grow."""
         tables = [table for table in User.metadata.sorted_tables if table.name != "audit_events"]
-        async with self.sessions.write() as session:
+        async with self.database.write() as transaction:
             for table in reversed(tables):
-                await session.execute(delete(table))
+                await transaction.execute(delete(table))
             for table in tables:
                 if rows := self.rows[table.name]:
-                    await session.execute(insert(table), rows)
+                    await transaction.execute(insert(table), rows)
 
     async def enrol(self, person: Person, *, confirmed: bool) -> str:
         """Gives somebody a second factor; returns the code that it shows now."""
@@ -125,17 +125,17 @@ class World:
 
     async def ask_to_confirm(self, person: Person) -> str:
         """Gives somebody a code that confirms the address."""
-        async with self.sessions.write() as session:
-            return await confirmation.issue_token(session, UUID(person.id), self.clock.time)
+        async with self.database.write() as transaction:
+            return await confirmation.issue_token(transaction, UUID(person.id), self.clock.time)
 
     async def unconfirm(self, person: Person) -> None:
         """Makes the address of somebody one that is not confirmed."""
-        async with self.sessions.write() as session:
-            await session.execute(update(User).where(User.id == UUID(person.id)).values(email_confirmed_at=None))
+        async with self.database.write() as transaction:
+            await transaction.execute(update(User).where(User.id == UUID(person.id)).values(email_confirmed_at=None))
 
     async def _add(self, table: type[Base], **values: object) -> None:
-        async with self.sessions.write() as session:
-            await session.execute(insert(table).values(values))
+        async with self.database.write() as transaction:
+            await transaction.execute(insert(table).values(values))
 
 
 async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: SetClock) -> World:
@@ -168,14 +168,14 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
     for column in ("suspended patient", "suspended doctor"):
         await _suspend(world, administrator, callers[column])
     await world.enrol(newcomer, confirmed=True)
-    async with world.sessions.write() as session:
-        await session.execute(update(Doctor).where(Doctor.id == UUID(newcomer.id)).values(approved_at=None))
+    async with world.database.write() as transaction:
+        await transaction.execute(update(Doctor).where(Doctor.id == UUID(newcomer.id)).values(approved_at=None))
         change_id = uuid7()
         await profile_changes.replace_change(
-            session, UUID(people["doctor"].id), change_id, name="Dr Other", specialty=None, now=clock.time
+            transaction, UUID(people["doctor"].id), change_id, name="Dr Other", specialty=None, now=clock.time
         )
         # A second factor asks for a confirmed address.
-        await session.execute(update(User).values(email_confirmed_at=User.created_at))
+        await transaction.execute(update(User).values(email_confirmed_at=User.created_at))
     invitation = await administrator.post("/admin/invitations", {"email": "guest@example.com"})
     assert invitation.status_code == 201, invitation.text
     world.ids |= {
@@ -196,9 +196,9 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
 
 async def _administrator(client: httpx2.AsyncClient, resources: Resources) -> Person:
     email, name = "administrator@example.com", "An administrator"
-    async with resources.sessions.write() as session:
+    async with resources.database.write() as transaction:
         made = await accounts.register(
-            session,
+            transaction,
             resources.passwords,
             email=email,
             password=PASSWORD,
@@ -244,9 +244,9 @@ async def _hold(doctor: Person, patient: Person, visit_type_id: str) -> str:
 async def _suspend(world: World, administrator: Person, caller: Caller) -> None:
     """Suspends somebody, and puts back the session that it ended: who is suspended is kept out even with one."""
     found = select(LoginSession.__table__).where(LoginSession.id == UUID(caller.session_id))
-    async with world.sessions.read() as session:
-        kept = dict((await session.execute(found)).mappings().one())
+    async with world.database.read() as transaction:
+        kept = dict((await transaction.execute(found)).mappings().one())
     answer = await administrator.post(f"/admin/users/{caller.person.id}/suspend", {"reason": REASON})
     assert answer.status_code == 200, answer.text
-    async with world.sessions.write() as session:
-        await session.execute(insert(LoginSession).values(kept))
+    async with world.database.write() as transaction:
+        await transaction.execute(insert(LoginSession).values(kept))

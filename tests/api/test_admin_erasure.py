@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Join, SetClock
 from tests.people import PASSWORD, Person, problem
 
@@ -20,7 +20,7 @@ async def booked(doctor: Person, patient: Person) -> str:
 
 
 async def test_a_suspended_patient_is_erased(
-    client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person, booked: str, sessions: Sessions
+    client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person, booked: str, database: Database
 ) -> None:
     account = f"/admin/users/{patient.id}"
     await admin.post(f"{account}/suspend", WHY)
@@ -29,10 +29,10 @@ async def test_a_suspended_patient_is_erased(
     assert (erased.json()["status"], erased.json()["name"]) == ("erased", "Erased account")
     cancelled = (await doctor.get(f"/appointments/{booked}")).json()
     assert (cancelled["status"], cancelled["cancelled_by"], cancelled["reason"]) == ("cancelled", admin.id, None)
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         for table in ("login_sessions", "known_devices", "password_resets"):
             left = text(f"SELECT count(*) FROM {table} JOIN users ON users.id = user_id WHERE erased_at IS NOT NULL")
-            assert await session.scalar(left) == 0, table
+            assert await transaction.scalar(left) == 0, table
     body = {"email": patient.email, "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
     assert (await client.post("/auth/register", json=body)).status_code == 201
     [event] = (await admin.get("/admin/audit?action=erase_user")).json()
@@ -64,11 +64,13 @@ async def test_a_doctor_without_visits_is_erased(admin: Person, doctor: Person) 
 
 
 async def test_whom_an_administrator_cannot_erase(
-    admin: Person, patient: Person, join: Join, sessions: Sessions, clock: SetClock
+    admin: Person, patient: Person, join: Join, database: Database, clock: SetClock
 ) -> None:
     colleague = await join("patient")
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": colleague.email})
+    async with database.write() as transaction:
+        await transaction.execute(
+            text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": colleague.email}
+        )
     problem(await admin.post(f"/admin/users/{admin.id}/erase", WHY), 409, "not_yourself")
     problem(await admin.post(f"/admin/users/{colleague.id}/erase", WHY), 403, "wrong_role")
     nobody = "019abcde-f012-7345-8678-9abcdef01234"

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Join, SetClock
 from tests.people import Person, free, next_page, problem
 
@@ -374,25 +374,25 @@ async def test_an_administrator_has_no_appointments(admin: Person, doctor: Perso
     ["UPDATE users SET suspended_at = created_at", "DELETE FROM users", "DELETE FROM login_sessions"],
     ids=str,
 )
-async def test_a_token_of_somebody_who_is_kept_out(patient: Person, sessions: Sessions, change: str) -> None:
+async def test_a_token_of_somebody_who_is_kept_out(patient: Person, database: Database, change: str) -> None:
     assert (await patient.get("/appointments")).status_code == 200
-    async with sessions.write() as session:
-        await session.execute(text(change))
+    async with database.write() as transaction:
+        await transaction.execute(text(change))
     problem(await patient.get("/appointments"), 401, "not_authenticated")
 
 
-async def test_a_token_of_somebody_whose_role_has_changed(patient: Person, doctor: Person, sessions: Sessions) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE users SET role = 'doctor'"))
+async def test_a_token_of_somebody_whose_role_has_changed(patient: Person, doctor: Person, database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE users SET role = 'doctor'"))
     problem(await patient.ask(doctor, TEN), 403, "wrong_role")
 
 
 async def test_a_doctor_who_is_not_active_is_not_there(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, sessions: Sessions
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database
 ) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE users SET suspended_at = created_at WHERE role = 'doctor'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE users SET suspended_at = created_at WHERE role = 'doctor'"))
     assert (await client.get("/doctors")).json() == []
     problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
     problem(await client.get(f"/doctors/{doctor.id}/availability"), 404, "not_found")

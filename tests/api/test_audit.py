@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from app.db.session import Session, Sessions
+from app.db.database import Database, Transaction
 from app.models import AuditEvent
 from tests.conftest import Counted, Join, SetClock
 from tests.databases import settings_for
@@ -40,14 +40,14 @@ def text_of(id_: UUID | None) -> str | None:
 
 
 @pytest.fixture
-def trail(sessions: Sessions) -> Trail:
+def trail(database: Database) -> Trail:
     """The events since it was asked before, but for joining and logging in, which all tests begin with."""
     told = 0
 
     async def read() -> list[Seen]:
         nonlocal told
-        async with sessions.read() as session:
-            events = (await session.execute(select(AuditEvent).order_by(AuditEvent.id))).all()
+        async with database.read() as transaction:
+            events = (await transaction.execute(select(AuditEvent).order_by(AuditEvent.id))).all()
         new, told = events[told:], len(events)
         return [
             Seen(each.action, text_of(each.actor_id), text_of(each.patient_id), text_of(each.object_id), each.outcome)
@@ -109,13 +109,13 @@ async def test_what_a_doctor_does_with_a_visit(doctor: Person, patient: Person, 
 
 
 async def test_an_event_says_when_and_from_where(
-    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock
+    doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     await patient.book(doctor, TEN)
     await patient.get("/appointments")
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         recorded = select(AuditEvent).where(AuditEvent.action.not_in(JOINING)).order_by(AuditEvent.id)
-        first, second = (await session.execute(recorded)).all()
+        first, second = (await transaction.execute(recorded)).all()
     assert first.occurred_at == clock()
     assert first.actor_role == "patient"
     assert first.address == second.address == "127.0.0.1"
@@ -126,7 +126,7 @@ async def test_an_event_says_when_and_from_where(
 
 @pytest.mark.parametrize("path", ["/appointments", "/doctors/me/appointments"])
 async def test_a_list_is_an_event_for_each_patient_in_it(
-    doctor: Person, join: Join, trail: Trail, counted: Counted, sessions: Sessions, path: str
+    doctor: Person, join: Join, trail: Trail, counted: Counted, database: Database, path: str
 ) -> None:
     people = [await join() for _ in range(3)]
     booked = [
@@ -143,9 +143,9 @@ async def test_a_list_is_an_event_for_each_patient_in_it(
         Seen(action, doctor.id, people[1].id, booked[1]),
         Seen(action, doctor.id, people[2].id, booked[2]),
     }
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         requests = select(AuditEvent.request_id).where(AuditEvent.action == action)
-        assert len(set((await session.scalars(requests)).all())) == 1
+        assert len(set((await transaction.scalars(requests)).all())) == 1
     counted()
     await doctor.get(path, params={"limit": 1})
     assert counted() <= in_one, "many events are one statement"
@@ -221,7 +221,7 @@ async def test_a_replayed_answer_is_a_look(doctor: Person, patient: Person, trai
 async def test_what_was_not_done_is_not_recorded(
     doctor: Person, patient: Person, join: Join, trail: Trail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_session: Session) -> None:
+    async def fail(_session: Transaction) -> None:
         raise ConnectionResetError
 
     await (await join()).book(doctor, TEN)
@@ -229,15 +229,15 @@ async def test_what_was_not_done_is_not_recorded(
     problem(await patient.ask(doctor, TEN), 409, "slot_taken")
     problem(await patient.ask(doctor, "tomorrow"), 422, "invalid_request")
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "commit", fail)
+        patch.setattr(Transaction, "commit", fail)
         problem(await patient.ask(doctor, ELEVEN), 503, "busy")
     assert await trail() == []
 
 
-async def test_there_is_no_answer_without_its_record(doctor: Person, patient: Person, sessions: Sessions) -> None:
+async def test_there_is_no_answer_without_its_record(doctor: Person, patient: Person, database: Database) -> None:
     async def rename(old: str, new: str) -> None:
-        async with sessions.write() as session:
-            await session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+        async with database.write() as transaction:
+            await transaction.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
 
     booked = (await patient.book(doctor, TEN, reason="A mole"))["id"]
     await rename("audit_events", "away")
@@ -303,13 +303,13 @@ class TestImpatient:
         self,
         patient: Person,
         trail: Trail,
-        sessions: Sessions,
+        database: Database,
         backend: str,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        async with sessions.write() as session:
+        async with database.write() as transaction:
             lock = "LOCK TABLE audit_events" if backend == "postgresql" else "SELECT 1"
-            await session.execute(text(lock))
+            await transaction.execute(text(lock))
             problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
         assert any("a refusal was not recorded" in message for message in caplog.messages)
         assert await trail() == []
@@ -416,13 +416,13 @@ async def test_who_joins_and_logs_in(client: httpx2.AsyncClient, patient: Person
 
 
 async def test_attempts_that_have_to_wait_do_not_fill_the_disk(
-    client: httpx2.AsyncClient, patient: Person, sessions: Sessions
+    client: httpx2.AsyncClient, patient: Person, database: Database
 ) -> None:
     for _ in range(15):
         await client.post("/auth/login", data={"username": patient.email, "password": "a wrong one"})
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         failed = select(func.count()).where(AuditEvent.outcome == "invalid_credentials")
-        assert await session.scalar(failed) == 10
+        assert await transaction.scalar(failed) == 10
 
 
 async def test_what_somebody_does_with_her_account(
@@ -459,7 +459,7 @@ async def test_what_somebody_does_with_her_account(
 
 
 async def test_what_administrators_do_and_why(
-    doctor: Person, patient: Person, admin: Person, trail: Trail, sessions: Sessions
+    doctor: Person, patient: Person, admin: Person, trail: Trail, database: Database
 ) -> None:
     await patient.book(doctor, TEN)
     await trail()
@@ -484,8 +484,8 @@ async def test_what_administrators_do_and_why(
         Seen("end_sessions_of_user", admin.id, patient.id, patient.id),
         Seen("remove_second_factor_of_user", admin.id, None, doctor.id),
     ]
-    async with sessions.read() as session:
-        reasons = (await session.scalars(select(AuditEvent.reason).where(AuditEvent.reason.is_not(None)))).all()
+    async with database.read() as transaction:
+        reasons = (await transaction.scalars(select(AuditEvent.reason).where(AuditEvent.reason.is_not(None)))).all()
     assert reasons == [why["reason"]] * 4
 
 

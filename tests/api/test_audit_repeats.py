@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import AuditEvent
 from app.services.audit import REPEAT_INTERVAL, Event, record, record_unless_repeated
 from tests.conftest import Join, SetClock
@@ -18,13 +18,13 @@ type Count = Callable[..., Awaitable[int]]
 
 
 @pytest.fixture
-def count(sessions: Sessions) -> Count:
+def count(database: Database) -> Count:
     """How many events of an action there are."""
 
     async def count_events(action: str) -> int:
-        async with sessions.read() as session:
+        async with database.read() as transaction:
             found = select(func.count()).select_from(AuditEvent).where(AuditEvent.action == action)
-            return await session.scalar(found) or 0
+            return await transaction.scalar(found) or 0
 
     return count_events
 
@@ -91,26 +91,26 @@ LOOK = Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=VISIT)
     ],
 )
 async def test_only_an_equal_event_is_a_repetition(
-    sessions: Sessions, clock: SetClock, count: Count, other: Event
+    database: Database, clock: SetClock, count: Count, other: Event
 ) -> None:
     for first, second in ((LOOK, other), (other, LOOK)):
-        async with sessions.write() as session:
-            await record_unless_repeated(session, first, now=clock())
-        async with sessions.write() as session:
-            await record_unless_repeated(session, first, second, now=clock())
+        async with database.write() as transaction:
+            await record_unless_repeated(transaction, first, now=clock())
+        async with database.write() as transaction:
+            await record_unless_repeated(transaction, first, second, now=clock())
     assert await count("get_appointment") + await count("list_appointments") == 2
 
 
-async def test_a_change_is_always_recorded(sessions: Sessions, clock: SetClock, count: Count) -> None:
-    async with sessions.write() as session:
+async def test_a_change_is_always_recorded(database: Database, clock: SetClock, count: Count) -> None:
+    async with database.write() as transaction:
         for _ in range(3):
-            await record(session, LOOK, now=clock())
+            await record(transaction, LOOK, now=clock())
     assert await count("get_appointment") == 3
 
 
-async def test_events_of_a_clock_that_was_ahead_hide_nothing(sessions: Sessions, clock: SetClock, count: Count) -> None:
-    async with sessions.write() as session:
-        await record_unless_repeated(session, LOOK, now=clock() + timedelta(days=365))
-        await record_unless_repeated(session, LOOK, now=clock())
-        await record_unless_repeated(session, LOOK, now=clock() + REPEAT_INTERVAL)
+async def test_events_of_a_clock_that_was_ahead_hide_nothing(database: Database, clock: SetClock, count: Count) -> None:
+    async with database.write() as transaction:
+        await record_unless_repeated(transaction, LOOK, now=clock() + timedelta(days=365))
+        await record_unless_repeated(transaction, LOOK, now=clock())
+        await record_unless_repeated(transaction, LOOK, now=clock() + REPEAT_INTERVAL)
     assert await count("get_appointment") == 2

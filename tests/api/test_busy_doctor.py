@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.repositories import calendar
+from app.db.database import Database
+from app.repositories import bookings
 from tests.conftest import Join
 from tests.databases import settings_for
 from tests.people import Person
@@ -49,10 +49,10 @@ def at(minutes: int) -> str:
 
 
 @asynccontextmanager
-async def locked_calendar(sessions: Sessions, doctor: Person) -> AsyncIterator[None]:
+async def locked_calendar(database: Database, doctor: Person) -> AsyncIterator[None]:
     """Another server is busy with the doctor's calendar."""
-    async with sessions.write() as session:
-        await calendar.lock_calendars(session, UUID(doctor.id), UUID(doctor.id))
+    async with database.write() as transaction:
+        await bookings.lock_calendars(transaction, UUID(doctor.id), UUID(doctor.id))
         yield
 
 
@@ -61,9 +61,9 @@ def outcomes(answers: list[httpx2.Response]) -> Counter[str]:
 
 
 async def test_a_hundred_bookings_of_one_doctor_leave_connections_for_others(
-    client: httpx2.AsyncClient, limited: Person, patients: list[Person], sessions: Sessions
+    client: httpx2.AsyncClient, limited: Person, patients: list[Person], database: Database
 ) -> None:
-    async with locked_calendar(sessions, limited):
+    async with locked_calendar(database, limited):
         bookings = [
             asyncio.create_task(patients[number % 20].ask(limited, at(number * 10), at(number * 10 + 10)))
             for number in range(BOOKINGS)
@@ -78,7 +78,7 @@ async def test_a_hundred_bookings_of_one_doctor_leave_connections_for_others(
 
 
 async def test_every_kind_of_change_gets_its_turn(
-    client: httpx2.AsyncClient, limited: Person, patients: list[Person], sessions: Sessions
+    client: httpx2.AsyncClient, limited: Person, patients: list[Person], database: Database
 ) -> None:
     booked = [await patient.book(limited, at(n * 10), at(n * 10 + 10)) for n, patient in enumerate(patients[:10])]
     for each in booked[:5]:
@@ -89,7 +89,7 @@ async def test_every_kind_of_change_gets_its_turn(
 
     body = {"doctor_id": limited.id, "start_time": at(540), "end_time": at(550)}
     headers = patients[19].headers | {"Idempotency-Key": "one"}
-    async with locked_calendar(sessions, limited):
+    async with locked_calendar(database, limited):
         changes = [
             *(limited.post(f"/appointments/{each['id']}/undo", None) for each in booked[:5]),
             *(move(patients[n], booked[n], at(24 * 60 + n * 30)) for n in range(5, 10)),
@@ -104,5 +104,5 @@ async def test_every_kind_of_change_gets_its_turn(
     answers = await asyncio.gather(*running)
     assert [answer.status_code for answer in answers] == [200] * 10 + [201] * 13
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 4
-    async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM appointments")) == 19
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM appointments")) == 19

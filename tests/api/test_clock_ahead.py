@@ -9,16 +9,16 @@ from sqlalchemy import select, text
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.jobs import looking
-from app.jobs.sweeping import sweep_once
+from app.db.database import Database
+from app.jobs import next_slot_index
+from app.jobs.cleanup import clean_up
 from app.models import Offer
-from app.models.offer import ANY_LANGUAGE
-from app.repositories.bounds import MAX_CLOCK_DIFFERENCE
-from app.services.guessing import FREE_ATTEMPTS
+from app.models.search_offer import ANY_LANGUAGE
+from app.repositories.search_bounds import MAX_CLOCK_DIFFERENCE
+from app.services.login_throttle import FREE_ATTEMPTS
 from tests.api.test_email_confirmation import confirm_with, resend
-from tests.api.test_guessing import guess
 from tests.api.test_invitations import accept, invite
+from tests.api.test_login_throttle import guess
 from tests.api.test_second_factor import log_in as log_in_with_code
 from tests.api.test_second_factor import set_up
 from tests.api.test_sessions import refresh
@@ -134,13 +134,13 @@ async def test_messages_are_not_refused_for_a_year(
     assert len(confirmations) == sent + 1
 
 
-async def test_counts_of_messages_are_swept_away(patient: Person, clock: SetClock, sessions: Sessions) -> None:
+async def test_counts_of_messages_are_swept_away(patient: Person, clock: SetClock, database: Database) -> None:
     clock.time += YEAR
     await resend(await patient.again())
     clock.time -= YEAR
-    await sweep_once(sessions, clock)
-    async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM mail_counts")) == 0
+    await clean_up(database, clock)
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM mail_counts")) == 0
 
 
 async def test_a_confirmation_token_does_not_last_for_a_year(
@@ -210,15 +210,15 @@ async def test_counts_of_guesses_begin_anew(client: httpx2.AsyncClient, clock: S
 
 
 async def test_counts_of_guesses_are_swept_away(
-    client: httpx2.AsyncClient, patient: Person, clock: SetClock, sessions: Sessions
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, database: Database
 ) -> None:
     clock.time += YEAR
     for _ in range(FREE_ATTEMPTS):
         await guess(client, patient.email)
     clock.time -= YEAR
-    await sweep_once(sessions, clock)
-    async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM login_attempts")) == 0
+    await clean_up(database, clock)
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM login_attempts")) == 0
 
 
 async def test_a_change_of_status_cannot_be_taken_back_for_a_year(
@@ -266,7 +266,7 @@ async def test_a_session_from_the_future_can_be_ended(
 async def test_a_search_finds_what_it_took_for_past(
     app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "BATCH", 1)
+    monkeypatch.setattr(next_slot_index, "BATCH", 1)
     for name in ("Dr A", "Dr B"):
         await open_doctor(join, name)
     found = await find(client, limit="2")
@@ -274,7 +274,7 @@ async def test_a_search_finds_what_it_took_for_past(
     assert await find(client, limit="2") == []
     clock.time -= timedelta(days=14)
     resources = app.state.resources
-    await looking.look_once(resources.sessions, resources.processor, clock)
+    await next_slot_index.update_next_slots(resources.database, resources.processor, clock)
     assert await find(client, limit="2") == found
 
 
@@ -287,17 +287,17 @@ async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
     resources = app.state.resources
     for difference, is_kept in ((MAX_CLOCK_DIFFERENCE, True), (MAX_CLOCK_DIFFERENCE + timedelta(seconds=1), False)):
         clock.time = ahead - difference
-        await looking.look_once(resources.sessions, resources.processor, clock)
-        async with resources.sessions.read() as session:
-            found_at = await session.scalar(select(Offer.found_at).where(Offer.language == ANY_LANGUAGE))
+        await next_slot_index.update_next_slots(resources.database, resources.processor, clock)
+        async with resources.database.read() as transaction:
+            found_at = await transaction.scalar(select(Offer.found_at).where(Offer.language == ANY_LANGUAGE))
         assert (found_at == ahead) is is_kept
 
 
 async def test_many_findings_of_the_future_are_discarded_little_by_little(
     app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "BATCH", 1)
-    monkeypatch.setattr(looking, "MOST_BATCHES", 1)
+    monkeypatch.setattr(next_slot_index, "BATCH", 1)
+    monkeypatch.setattr(next_slot_index, "MAX_BATCHES", 1)
     for name in ("Dr A", "Dr B"):
         await open_doctor(join, name)
     clock.time += timedelta(days=14)
@@ -305,5 +305,5 @@ async def test_many_findings_of_the_future_are_discarded_little_by_little(
     clock.time -= timedelta(days=14)
     resources = app.state.resources
     for number in (1, 2):
-        await looking.look_once(resources.sessions, resources.processor, clock)
+        await next_slot_index.update_next_slots(resources.database, resources.processor, clock)
         assert len(await names(client, from_=MORNING[0], to=MORNING[1])) == number

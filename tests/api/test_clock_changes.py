@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from tzdata import IANA_VERSION
 
-from app.db.session import Sessions
-from app.jobs.time_zones import apply_once
+from app.db.database import Database
+from app.jobs.time_zones import finish_release
 from tests.conftest import Join, SetClock
 from tests.people import Person, problem
 from tests.zone_files import write_zone
@@ -212,10 +212,10 @@ async def test_cancelled_visits_and_those_of_others_are_not_listed(
     assert await changes_of(other) == []
 
 
-async def test_a_zone_that_is_gone_is_not_compared(doctor: Person, patient: Person, sessions: Sessions) -> None:
+async def test_a_zone_that_is_gone_is_not_compared(doctor: Person, patient: Person, database: Database) -> None:
     await patient.book(doctor, "2026-12-08T17:00:00Z")
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE appointments SET agreed_time_zone = 'Mars/Olympus'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE appointments SET agreed_time_zone = 'Mars/Olympus'"))
     assert await changes_of(doctor) == []
 
 
@@ -223,14 +223,14 @@ async def test_the_job_names_the_doctors_concerned(
     doctor: Person,
     patient: Person,
     change: Change,
-    sessions: Sessions,
+    database: Database,
     clock: SetClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "app.services.time_zones")
     await patient.book(doctor, "2026-12-08T17:00:00Z")
     change(HOUR_LATER)
-    await apply_once(sessions, clock)
+    await finish_release(database, clock)
     [line] = caplog.messages
     assert (
         line

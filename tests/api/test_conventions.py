@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.core.dependencies import Resources
+from app.db.database import Database
 from app.db.schema import newest_revision
-from app.db.session import Sessions
 from app.routers import health
 from tests.conftest import Counted, Join
 from tests.people import PASSWORD, Person, problem
@@ -21,9 +21,9 @@ REGISTRATION = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann L
 JSON = {"Content-Type": "application/json"}
 
 
-async def accounts(sessions: Sessions) -> int:
-    async with sessions.read() as session:
-        counted: int = await session.scalar(text("SELECT count(*) FROM users"))
+async def accounts(database: Database) -> int:
+    async with database.read() as transaction:
+        counted: int = await transaction.scalar(text("SELECT count(*) FROM users"))
         return counted
 
 
@@ -53,11 +53,11 @@ async def accounts(sessions: Sessions) -> int:
     ids=lambda value: str(value)[:40],
 )
 async def test_a_body_that_is_not_strict_json(
-    client: httpx2.AsyncClient, sessions: Sessions, body: bytes, message: str
+    client: httpx2.AsyncClient, database: Database, body: bytes, message: str
 ) -> None:
     answer = await client.post("/auth/register", content=body, headers=JSON)
     assert message in str(problem(answer, 422, "invalid_request")["errors"])
-    assert await accounts(sessions) == 0
+    assert await accounts(database) == 0
 
 
 @pytest.mark.parametrize("depth", [500, 900, 1_500, 3_990])
@@ -69,12 +69,12 @@ async def test_no_depth_is_too_deep_for_a_key(patient: Person, depth: int) -> No
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
-async def test_json_must_be_called_json(client: httpx2.AsyncClient, sessions: Sessions, media_type: str) -> None:
+async def test_json_must_be_called_json(client: httpx2.AsyncClient, database: Database, media_type: str) -> None:
     headers = {"Content-Type": media_type} if media_type else {}
     answer = await client.post("/auth/register", content=json.dumps(REGISTRATION), headers=headers)
     problem(answer, 422, "invalid_request")
     assert PASSWORD not in answer.text
-    assert await accounts(sessions) == 0
+    assert await accounts(database) == 0
 
 
 async def test_unknown_fields_are_named_but_never_quoted(client: httpx2.AsyncClient) -> None:
@@ -183,10 +183,10 @@ async def test_however_many_ask_whether_it_is_ready_it_is_looked_at_once(
 async def test_all_who_ask_while_a_look_takes_long_get_its_result(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "LASTS", 0)
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0)
     looks: list[asyncio.Event] = []
 
-    async def look(_sessions: Sessions) -> bool:
+    async def look(_sessions: Database) -> bool:
         looks.append(asyncio.Event())
         await looks[-1].wait()
         return True
@@ -208,11 +208,11 @@ async def test_all_who_ask_while_a_look_takes_long_get_its_result(
 async def test_a_look_that_takes_too_long_is_not_waited_for(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "LASTS", 0)
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0)
     monkeypatch.setattr(health, "MAX_WAIT", 0.05)
     over = asyncio.Event()
 
-    async def look(_sessions: Sessions) -> bool:
+    async def look(_sessions: Database) -> bool:
         return await over.wait()
 
     monkeypatch.setattr(health, "check_writable", look)
@@ -222,30 +222,30 @@ async def test_a_look_that_takes_too_long_is_not_waited_for(
     assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_readyz(client: httpx2.AsyncClient, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LASTS", 0)
+async def test_readyz(client: httpx2.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0)
     assert (await client.get("/readyz")).json() == {"status": "ok"}
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
         answer = await client.get("/readyz")
         problem(answer, 503, "busy")
         assert int(answer.headers["retry-after"]) > 0
     finally:
-        async with sessions.write() as session:
-            await session.execute(
+        async with database.write() as transaction:
+            await transaction.execute(
                 text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest_revision()}
             )
 
 
-async def test_readyz_without_a_schema(client: httpx2.AsyncClient, sessions: Sessions) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
+async def test_readyz_without_a_schema(client: httpx2.AsyncClient, database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
     try:
         problem(await client.get("/readyz"), 503, "busy")
     finally:
-        async with sessions.write() as session:
-            await session.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
+        async with database.write() as transaction:
+            await transaction.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
 
 
 async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncClient) -> None:

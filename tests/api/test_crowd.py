@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.concurrency.arena import TAKE_THE_GUARD_AWAY, database
 from tests.conftest import Counted
 from tests.databases import both, connected, migrate
@@ -57,14 +57,14 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     """A database of its own. Without the guard, which only slows the crowd down: here one just looks."""
     async with database(request.param, tmp_path) as url, connected(url) as engine:
         await migrate(url)
-        async with Sessions(engine).write() as session:
+        async with Database(engine).write() as transaction:
             for statement in TAKE_THE_GUARD_AWAY[request.param]:
-                await session.execute(text(statement))
+                await transaction.execute(text(statement))
         yield url
 
 
 async def test_two_hundred_doctors_and_a_hundred_thousand_appointments_take_no_more(
-    doctor: Person, sessions: Sessions, database_url: str, counted: Counted
+    doctor: Person, database: Database, database_url: str, counted: Counted
 ) -> None:
     backend = make_url(database_url).get_backend_name()
     await doctor.client.put(
@@ -79,10 +79,10 @@ async def test_two_hundred_doctors_and_a_hundred_thousand_appointments_take_no_m
     }
     doctor_id = UUID(doctor.id)
     crowd = CROWD[backend].format(doctor=doctor_id.hex if backend == "sqlite" else doctor_id)
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         for statement in crowd.split(";\n")[:-1]:
-            await session.execute(text(statement))
-        assert await session.scalar(text("SELECT count(*) FROM appointments")) == DOCTORS * VISITS
+            await transaction.execute(text(statement))
+        assert await transaction.scalar(text("SELECT count(*) FROM appointments")) == DOCTORS * VISITS
     for path, most in paths.items():
         counted()
         answer = await doctor.get(path)

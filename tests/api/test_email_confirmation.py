@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.jobs.sweeping import sweep_once
+from app.db.database import Database
+from app.jobs.cleanup import clean_up
 from app.models import MailCount
 from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 from app.repositories.mail_counts import HOUR
@@ -241,16 +241,16 @@ async def test_codes_that_are_not_sent_do_not_count(
     assert [mail.subject for mail in mails] == ["Choose a new password"]
 
 
-async def test_counts_of_messages_are_swept_away(patient: Person, sessions: Sessions, clock: SetClock) -> None:
+async def test_counts_of_messages_are_swept_away(patient: Person, database: Database, clock: SetClock) -> None:
     assert patient.token
     counted = select(func.count()).select_from(MailCount)
-    async with sessions.read() as session:
-        assert await session.scalar(counted) == 1
+    async with database.read() as transaction:
+        assert await transaction.scalar(counted) == 1
     clock.time += HOUR - timedelta(seconds=1)
-    await sweep_once(sessions, clock)
-    async with sessions.read() as session:
-        assert await session.scalar(counted) == 1
+    await clean_up(database, clock)
+    async with database.read() as transaction:
+        assert await transaction.scalar(counted) == 1
     clock.advance(seconds=1)
-    await sweep_once(sessions, clock)
-    async with sessions.read() as session:
-        assert await session.scalar(counted) == 0
+    await clean_up(database, clock)
+    async with database.read() as transaction:
+        assert await transaction.scalar(counted) == 0

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Join, SetClock
 from tests.people import Person, free, problem
 
@@ -31,9 +31,9 @@ async def held(person: Person, doctor: Person, start: str, **fields: Any) -> dic
     return body
 
 
-async def rows(sessions: Sessions) -> int:
-    async with sessions.read() as session:
-        counted: int = await session.scalar(text("SELECT count(*) FROM appointments"))
+async def rows(database: Database) -> int:
+    async with database.read() as transaction:
+        counted: int = await transaction.scalar(text("SELECT count(*) FROM appointments"))
         return counted
 
 
@@ -77,11 +77,11 @@ async def test_the_holder_still_sees_the_time_as_hers(
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-async def test_the_holder_books(doctor: Person, patient: Person, join: Join, sessions: Sessions, by_id: bool) -> None:
+async def test_the_holder_books(doctor: Person, patient: Person, join: Join, database: Database, by_id: bool) -> None:
     kept = await held(patient, doctor, TEN)
     booked = await patient.book(doctor, TEN, **({"hold_id": kept["id"]} if by_id else {}))
     assert booked["status"] == "booked"
-    assert await rows(sessions) == 1, "the hold is used up"
+    assert await rows(database) == 1, "the hold is used up"
     problem(await (await join()).ask(doctor, TEN), 409, "slot_taken")
 
 
@@ -98,7 +98,7 @@ async def test_the_notice_counts_from_the_hold(doctor: Person, patient: Person, 
 
 
 async def test_a_hold_for_something_else_does_not_help(
-    doctor: Person, patient: Person, clock: SetClock, sessions: Sessions, join: Join
+    doctor: Person, patient: Person, clock: SetClock, database: Database, join: Join
 ) -> None:
     other_doctor = await join("doctor")
     await other_doctor.open(TEN, ELEVEN)
@@ -111,7 +111,7 @@ async def test_a_hold_for_something_else_does_not_help(
     # When she asked for the hold, it would not have been.
     problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
     await patient.book(doctor, ELEVEN, hold_id=kept["id"])
-    assert await rows(sessions) == 2, "and stays what it is"
+    assert await rows(database) == 2, "and stays what it is"
     clock.time = datetime(2026, 12, 8, 11, 30, tzinfo=UTC)
     patient = await patient.again()
     kept = await held(patient, doctor, HALF_PAST)
@@ -157,7 +157,7 @@ async def test_a_visit_that_begins_now_cannot_be_held(doctor: Person, patient: P
 
 
 async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
-    doctor: Person, patient: Person, join: Join, sessions: Sessions
+    doctor: Person, patient: Person, join: Join, database: Database
 ) -> None:
     body = {"name": "Long", "duration_minutes": 30, "buffer_after_minutes": 60}
     long = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
@@ -167,37 +167,37 @@ async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
     booked = await patient.book(doctor, "2026-12-08T16:30:00Z", visit_type_id=long)
     moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": TEN})
     assert moved.status_code == 200
-    assert await rows(sessions) == 2
+    assert await rows(database) == 2
     assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
 
 
-async def test_a_patient_has_one_hold(doctor: Person, patient: Person, join: Join, sessions: Sessions) -> None:
+async def test_a_patient_has_one_hold(doctor: Person, patient: Person, join: Join, database: Database) -> None:
     first = await held(patient, doctor, TEN)
     await held(patient, doctor, ELEVEN)
-    assert await rows(sessions) == 1
+    assert await rows(database) == 1
     await (await join()).book(doctor, TEN)
     problem(await patient.delete(f"/holds/{first['id']}"), 404, "not_found")
 
 
 async def test_a_hold_that_is_refused_leaves_the_earlier_one(
-    doctor: Person, patient: Person, join: Join, sessions: Sessions
+    doctor: Person, patient: Person, join: Join, database: Database
 ) -> None:
     other = await join()
     await other.book(doctor, ELEVEN)
     await held(patient, doctor, TEN)
     problem(await hold(patient, doctor, ELEVEN), 409, "slot_taken")
     problem(await other.ask(doctor, TEN), 409, "slot_taken")
-    assert await rows(sessions) == 2
+    assert await rows(database) == 2
 
 
 async def test_a_hold_at_one_doctor_does_not_keep_its_holder_from_another(
-    doctor: Person, patient: Person, join: Join, sessions: Sessions
+    doctor: Person, patient: Person, join: Join, database: Database
 ) -> None:
     other = await join("doctor")
     await other.open(TEN, ELEVEN)
     await held(patient, doctor, TEN)
     await patient.book(other, TEN)
-    assert await rows(sessions) == 1, "she cannot be in both places"
+    assert await rows(database) == 1, "she cannot be in both places"
 
 
 async def test_who_is_busy_cannot_hold(doctor: Person, patient: Person, join: Join) -> None:
@@ -223,14 +223,14 @@ async def test_somebody_elses_hold_cannot_be_used(doctor: Person, patient: Perso
 
 
 async def test_holds_that_are_over_are_swept_away(
-    doctor: Person, patient: Person, join: Join, clock: SetClock, sessions: Sessions
+    doctor: Person, patient: Person, join: Join, clock: SetClock, database: Database
 ) -> None:
     for start in (TEN, HALF_PAST, ELEVEN):
         await held(await join(), doctor, start)
-    assert await rows(sessions) == 3
+    assert await rows(database) == 3
     clock.advance(minutes=6)
     await held(patient, doctor, "2026-12-08T16:30:00Z")
-    assert await rows(sessions) == 1
+    assert await rows(database) == 1
 
 
 async def test_a_hold_counts_for_the_limit_of_the_day_until_it_is_over(
@@ -283,11 +283,11 @@ async def test_a_visit_type_is_held(doctor: Person, patient: Person, join: Join)
     ],
 )
 async def test_a_hold_that_cannot_be(
-    doctor: Person, patient: Person, sessions: Sessions, change: dict[str, str], field: str
+    doctor: Person, patient: Person, database: Database, change: dict[str, str], field: str
 ) -> None:
     answer = await hold(patient, doctor, TEN, **change)
     assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field]
-    assert await rows(sessions) == 0
+    assert await rows(database) == 0
 
 
 async def test_who_may_hold(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import httpx2
 
-from app.db.session import Sessions
+from app.db.database import Database
 from app.repositories.availabilities import insert_availabilities
 from app.scheduling.availability import Availability
 from tests.conftest import SetClock
@@ -418,12 +418,12 @@ async def test_twelve_windows_a_day(client: httpx2.AsyncClient, doctor: Person) 
 
 
 async def test_there_is_an_end_to_availability(
-    client: httpx2.AsyncClient, doctor: Person, sessions: Sessions, clock: SetClock
+    client: httpx2.AsyncClient, doctor: Person, database: Database, clock: SetClock
 ) -> None:
     single = Availability(datetime(2027, 1, 9, 9), datetime(2027, 1, 9, 10))  # noqa: DTZ001 - wall times
     over = Availability(datetime(2026, 1, 9, 9), datetime(2026, 1, 9, 10))  # noqa: DTZ001
-    async with sessions.write() as session:
-        await insert_availabilities(session, UUID(doctor.id), [single] * 999 + [over] * 10, clock())
+    async with database.write() as transaction:
+        await insert_availabilities(transaction, UUID(doctor.id), [single] * 999 + [over] * 10, clock())
     await doctor.plan(monday=[["09:00", "10:00"]])
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T15:00:00Z"}
     problem(await doctor.post("/doctors/availability", window), 409, "too_many")
@@ -435,10 +435,10 @@ async def test_there_is_an_end_to_availability(
     assert (await doctor.post("/doctors/availability", window)).status_code == 201
 
 
-async def test_there_is_an_end_to_what_recurs(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+async def test_there_is_an_end_to_what_recurs(doctor: Person, database: Database, clock: SetClock) -> None:
     weekly = Availability(datetime(2027, 1, 9, 9), datetime(2027, 1, 9, 10), "FREQ=WEEKLY")  # noqa: DTZ001 - wall times
-    async with sessions.write() as session:
-        await insert_availabilities(session, UUID(doctor.id), [weekly] * 200, clock())
+    async with database.write() as transaction:
+        await insert_availabilities(transaction, UUID(doctor.id), [weekly] * 200, clock())
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T15:00:00Z"}
     problem(await doctor.post("/doctors/availability", window | {"recurrence": "FREQ=DAILY;COUNT=2"}), 409, "too_many")
     problem(await doctor.put("/doctors/me/hours", {"monday": [["09:00", "10:00"]]}), 409, "too_many")

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.jobs.sweeping import sweep_once
+from app.db.database import Database
+from app.jobs.cleanup import clean_up
 from app.main import create_app
 from tests.conftest import Join, SetClock
 from tests.people import Person, problem
@@ -30,9 +30,9 @@ def booking(doctor: Person, start: str = TEN) -> dict[str, str]:
     return {"doctor_id": doctor.id, "start_time": start}
 
 
-async def count(sessions: Sessions, table: str) -> int:
-    async with sessions.read() as session:
-        counted: int = await session.scalar(text(f"SELECT count(*) FROM {table}"))
+async def count(database: Database, table: str) -> int:
+    async with database.read() as transaction:
+        counted: int = await transaction.scalar(text(f"SELECT count(*) FROM {table}"))
         return counted
 
 
@@ -80,24 +80,24 @@ async def test_keys_are_the_callers_own(doctor: Person, patient: Person, join: J
     assert hers["patient_id"] == other.id
 
 
-async def test_a_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: SetClock, sessions: Sessions) -> None:
+async def test_a_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: SetClock, database: Database) -> None:
     await post(patient, "/appointments", booking(doctor))
     clock.advance(hours=23, minutes=59, seconds=59)
     patient = await patient.again()
     problem(await post(patient, "/appointments", booking(doctor, ELEVEN)), 422, "key_reused")
     clock.advance(seconds=1)
     assert (await post(patient, "/appointments", booking(doctor, ELEVEN))).status_code == 201
-    assert await count(sessions, "idempotency_keys") == 1
+    assert await count(database, "idempotency_keys") == 1
 
 
 async def test_an_error_has_changed_nothing_and_the_key_can_try_again(
-    doctor: Person, patient: Person, join: Join, sessions: Sessions
+    doctor: Person, patient: Person, join: Join, database: Database
 ) -> None:
     other = await join()
     taken = await other.book(doctor, TEN)
     problem(await post(patient, "/appointments", booking(doctor)), 409, "slot_taken")
     problem(await post(patient, "/appointments", booking(doctor) | {"x": "y"}), 422, "invalid_request")
-    assert await count(sessions, "idempotency_keys") == 0
+    assert await count(database, "idempotency_keys") == 0
     await other.delete(f"/appointments/{taken['id']}")
     assert (await post(patient, "/appointments", booking(doctor))).status_code == 201
 
@@ -141,7 +141,7 @@ async def test_a_key_that_is_none(doctor: Person, patient: Person, key: str) -> 
 
 @pytest.mark.parametrize("content", [b"not json", b"\xff", b"[" * 30_000, b'{"a": 1, "a": 2}', b"1" * 5000])
 async def test_a_body_that_cannot_be_read(
-    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock, content: bytes
+    doctor: Person, patient: Person, database: Database, clock: SetClock, content: bytes
 ) -> None:
     booked = await patient.book(doctor, TEN)
     clock.advance(days=7, hours=7)
@@ -154,7 +154,7 @@ async def test_a_body_that_cannot_be_read(
         headers = person.headers | {"Idempotency-Key": "k", "Content-Type": kind}
         answer = await person.client.post(path, headers=headers, content=content)
         problem(answer, 422, "invalid_request")
-    assert await count(sessions, "idempotency_keys") == 0
+    assert await count(database, "idempotency_keys") == 0
     # Where no body is asked for, none is read; it only makes another request of it.
     path = f"/appointments/{booked['id']}/arrive"
     for status in (200, 200):
@@ -164,21 +164,21 @@ async def test_a_body_that_cannot_be_read(
 
 
 async def test_keys_are_forgotten_whoevers_they_are(
-    doctor: Person, patient: Person, join: Join, clock: SetClock, sessions: Sessions
+    doctor: Person, patient: Person, join: Join, clock: SetClock, database: Database
 ) -> None:
     await post(patient, "/appointments", booking(doctor))
     clock.advance(seconds=1)
     await post(await join(), "/appointments", booking(doctor, ELEVEN))
     clock.advance(hours=24, seconds=-1)
-    await sweep_once(sessions, clock)
-    assert await count(sessions, "idempotency_keys") == 1, "the first one, with what she wrote, is gone"
+    await clean_up(database, clock)
+    assert await count(database, "idempotency_keys") == 1, "the first one, with what she wrote, is gone"
     clock.advance(seconds=1)
-    await sweep_once(sessions, clock)
-    assert await count(sessions, "idempotency_keys") == 0
+    await clean_up(database, clock)
+    assert await count(database, "idempotency_keys") == 0
 
 
 async def test_a_forgotten_key_that_waits_to_be_swept_away(
-    doctor: Person, patient: Person, clock: SetClock, sessions: Sessions
+    doctor: Person, patient: Person, clock: SetClock, database: Database
 ) -> None:
     """It is as good as new; what is kept is the new answer, and the other one is gone."""
     first = await post(patient, "/appointments", booking(doctor))
@@ -187,17 +187,17 @@ async def test_a_forgotten_key_that_waits_to_be_swept_away(
     second = await post(patient, "/appointments", booking(doctor, ELEVEN))
     assert second.status_code == 201
     assert second.json()["id"] != first.json()["id"]
-    assert await count(sessions, "idempotency_keys") == 1
+    assert await count(database, "idempotency_keys") == 1
     clock.advance(minutes=1)
     again = await post(patient, "/appointments", booking(doctor, ELEVEN))
     assert (again.json(), again.headers["idempotency-replayed"]) == (second.json(), "true")
 
 
-async def test_a_key_without_a_caller(client: httpx2.AsyncClient, doctor: Person, sessions: Sessions) -> None:
+async def test_a_key_without_a_caller(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
     answer = await client.post("/appointments", headers={"Idempotency-Key": "k"}, json=booking(doctor))
     problem(answer, 401, "not_authenticated")
     problem(await post(doctor, "/appointments", booking(doctor)), 403, "wrong_role")
-    assert await count(sessions, "idempotency_keys") == 0
+    assert await count(database, "idempotency_keys") == 0
 
 
 async def test_a_lost_answer_is_given_again(

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
-from app.db.session import Sessions
+from app.db.database import Database
 from app.repositories.idempotency import reserve_key
 from tests.conftest import SetClock
 from tests.databases import settings_for
@@ -26,7 +26,7 @@ def settings(database_url: str) -> Settings:
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite all writers wait for each other
 async def test_the_second_is_told_to_come_again(
-    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock
+    doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 
@@ -36,8 +36,8 @@ async def test_the_second_is_told_to_come_again(
         return await patient.client.post("/appointments", headers=headers, json=body)
 
     with suppress(LostError):
-        async with sessions.write() as session:
-            await reserve_key(session, UUID(patient.id), "a-key", "what the first one asked for", clock.time)
+        async with database.write() as transaction:
+            await reserve_key(transaction, UUID(patient.id), "a-key", "what the first one asked for", clock.time)
             waiting = await send()
             raise LostError
     problem(waiting, 409, "request_in_flight")

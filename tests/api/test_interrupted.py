@@ -11,11 +11,11 @@ from uuid_utils.compat import uuid7
 from app.core.clients import Client
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
-from app.db.session import Sessions
+from app.db.database import Database
 from app.repositories import sessions as login_sessions
 from app.repositories import users
 from app.repositories.profile_changes import replace_change
-from app.services import accounts, administration, practice, privacy
+from app.services import accounts, administration, doctor_profile, privacy
 from app.services.profile_review import accept_change
 from tests.conftest import Confirm, SetClock
 from tests.people import Person, problem
@@ -24,79 +24,81 @@ A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
 
 
 async def test_no_log_in_without_a_code_survives_the_setting_up_of_a_second_factor(
-    patient: Person, confirm: Confirm, sessions: Sessions, clock: SetClock
+    patient: Person, confirm: Confirm, database: Database, clock: SetClock
 ) -> None:
     await confirm(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     body = {"otp": pyotp.TOTP(secret).at(clock.time)}
     user_id, session_id = UUID(patient.id), uuid7()
-    async with sessions.write() as session:
-        password_hash = await session.scalar(text("SELECT password_hash FROM users WHERE role = 'patient'"))
-        assert await users.holds_password(session, user_id, password_hash)
+    async with database.write() as transaction:
+        password_hash = await transaction.scalar(text("SELECT password_hash FROM users WHERE role = 'patient'"))
+        assert await users.holds_password(transaction, user_id, password_hash)
         confirming = asyncio.create_task(patient.post("/auth/second-factor/confirm", body))
         await asyncio.sleep(A_MOMENT)
         assert not confirming.done(), "it waits for the log-in that has begun"
         ends = {"now": clock.time, "expires_at": clock.time, "ends_at": clock.time}
         client = Client("127.0.0.1")
-        await login_sessions.insert_session(session, session_id, user_id, client, second_factor=False, **ends)
+        await login_sessions.insert_session(transaction, session_id, user_id, client, second_factor=False, **ends)
     assert (await confirming).status_code == 200
-    async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM login_sessions")) == 1
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM login_sessions")) == 1
 
 
-async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, database: Database, clock: SetClock) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
     assert (await doctor.delete("/auth/me")).status_code == 204
     with pytest.raises(DomainError, match="not_authenticated"):
-        async with sessions.write() as session:
-            await practice.change_practice(session, actor, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time)
+        async with database.write() as transaction:
+            await doctor_profile.change_profile(
+                transaction, actor, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time
+            )
     with pytest.raises(DomainError, match="not_authenticated"):
-        async with sessions.write() as session:
-            await accounts.change_name(session, actor, "Dr Amara Okafor", clock.time)
-    async with sessions.read() as session:
+        async with database.write() as transaction:
+            await accounts.change_name(transaction, actor, "Dr Amara Okafor", clock.time)
+    async with database.read() as transaction:
         for found in ("users WHERE name LIKE '%Amara%'", "doctors WHERE name_key LIKE '%amara%'"):
-            assert await session.scalar(text(f"SELECT count(*) FROM {found}")) == 0
+            assert await transaction.scalar(text(f"SELECT count(*) FROM {found}")) == 0
 
 
 async def test_a_change_that_waits_for_an_erasure_changes_nothing(
-    doctor: Person, sessions: Sessions, clock: SetClock
+    doctor: Person, database: Database, clock: SetClock
 ) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
 
     async def change() -> None:
-        async with sessions.write() as session:
-            await practice.change_practice(session, actor, {"bio": "Back again"}, clock.time)
+        async with database.write() as transaction:
+            await doctor_profile.change_profile(transaction, actor, {"bio": "Back again"}, clock.time)
 
     async def rename() -> None:
-        async with sessions.write() as session:
-            await accounts.change_name(session, actor, "Dr Amara Okafor", clock.time)
+        async with database.write() as transaction:
+            await accounts.change_name(transaction, actor, "Dr Amara Okafor", clock.time)
 
-    async with sessions.write() as session:
-        await privacy.erase(session, actor, clock.time, by=actor.id)
+    async with database.write() as transaction:
+        await privacy.erase(transaction, actor, clock.time, by=actor.id)
         waiting = [asyncio.create_task(each()) for each in (change, rename)]
         await asyncio.sleep(A_MOMENT)
         assert not any(task.done() for task in waiting)
     for task in waiting:
         with pytest.raises(DomainError, match="not_authenticated"):
             await task
-    async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM doctors WHERE bio IS NOT NULL")) == 0
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM doctors WHERE bio IS NOT NULL")) == 0
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_review_that_waits_for_an_erasure_finds_no_change(
-    doctor: Person, sessions: Sessions, clock: SetClock
+    doctor: Person, database: Database, clock: SetClock
 ) -> None:
     actor, change_id = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name), uuid7()
-    async with sessions.write() as session:
-        await replace_change(session, actor.id, change_id, name="Dr Other", specialty=None, now=clock.time)
+    async with database.write() as transaction:
+        await replace_change(transaction, actor.id, change_id, name="Dr Other", specialty=None, now=clock.time)
 
     async def accept() -> None:
-        async with sessions.write() as session:
-            await accept_change(session, actor.id, change_id)
+        async with database.write() as transaction:
+            await accept_change(transaction, actor.id, change_id)
 
-    async with sessions.write() as session:
-        await privacy.erase(session, actor, clock.time, by=actor.id)
+    async with database.write() as transaction:
+        await privacy.erase(transaction, actor, clock.time, by=actor.id)
         waiting = asyncio.create_task(accept())
         await asyncio.sleep(A_MOMENT)
         assert not waiting.done()
@@ -105,16 +107,16 @@ async def test_a_review_that_waits_for_an_erasure_finds_no_change(
 
 
 async def test_an_erasure_that_waits_for_another_one_changes_nothing(
-    doctor: Person, sessions: Sessions, clock: SetClock
+    doctor: Person, database: Database, clock: SetClock
 ) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
 
     async def erase_again() -> None:
-        async with sessions.write() as session:
-            assert await privacy.erase(session, actor, clock.time, by=actor.id) == ()
+        async with database.write() as transaction:
+            assert await privacy.erase(transaction, actor, clock.time, by=actor.id) == ()
 
-    async with sessions.write() as session:
-        await privacy.erase(session, actor, clock.time, by=actor.id)
+    async with database.write() as transaction:
+        await privacy.erase(transaction, actor, clock.time, by=actor.id)
         second = asyncio.create_task(erase_again())
         await asyncio.sleep(A_MOMENT)
         assert not second.done()
@@ -122,20 +124,20 @@ async def test_an_erasure_that_waits_for_another_one_changes_nothing(
 
 
 async def test_of_two_administrators_who_suspend_each_other_one_stays(
-    admin: Person, patient: Person, sessions: Sessions, clock: SetClock
+    admin: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE users SET role = 'admin'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE users SET role = 'admin'"))
     one, other = (Actor(UUID(person.id), Role.ADMIN, person.name) for person in (admin, patient))
 
     async def suspend_in_turn() -> None:
-        async with sessions.write() as session:
-            await administration.begin_decision(session, other)
-            await administration.suspend_user(session, other, one.id, clock.time)
+        async with database.write() as transaction:
+            await administration.begin_decision(transaction, other)
+            await administration.suspend_user(transaction, other, one.id, clock.time)
 
-    async with sessions.write() as session:
-        await administration.begin_decision(session, one)
-        await administration.suspend_user(session, one, other.id, clock.time)
+    async with database.write() as transaction:
+        await administration.begin_decision(transaction, one)
+        await administration.suspend_user(transaction, one, other.id, clock.time)
         second = asyncio.create_task(suspend_in_turn())
         await asyncio.sleep(A_MOMENT)
         assert not second.done()
@@ -146,19 +148,19 @@ async def test_of_two_administrators_who_suspend_each_other_one_stays(
 
 @pytest.mark.parametrize("deciding", ["reinstate themselves", "invite a doctor"])
 async def test_an_administrator_who_is_suspended_meanwhile_decides_nothing(
-    deciding: str, admin: Person, patient: Person, sessions: Sessions, clock: SetClock
+    deciding: str, admin: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE users SET role = 'admin'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE users SET role = 'admin'"))
     other = await patient.again()
     one = Actor(UUID(admin.id), Role.ADMIN, admin.name)
     requests = {
         "reinstate themselves": (f"/admin/users/{other.id}/reinstate", {"reason": "I would rather stay"}),
         "invite a doctor": ("/admin/invitations", {"email": "accomplice@example.com"}),
     }
-    async with sessions.write() as session:
-        await administration.begin_decision(session, one)
-        await administration.suspend_user(session, one, UUID(other.id), clock.time)
+    async with database.write() as transaction:
+        await administration.begin_decision(transaction, one)
+        await administration.suspend_user(transaction, one, UUID(other.id), clock.time)
         waiting = asyncio.create_task(other.post(*requests[deciding]))
         await asyncio.sleep(A_MOMENT)
         assert not waiting.done()

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from app.adapters.mail import Mail
 from app.core.permissions import Role
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.jobs.sweeping import sweep_once
+from app.db.database import Database
+from app.jobs.cleanup import clean_up
 from app.models import AuditEvent, Invitation, User
 from app.repositories.invitations import INVITATION_LIFETIME
 from tests.conftest import SetClock, read_token
@@ -34,13 +34,13 @@ async def accept(client: httpx2.AsyncClient, token: str, **fields: str) -> httpx
     return await client.post("/auth/accept-invitation", json=body)
 
 
-async def count(sessions: Sessions, table: type[Invitation | User]) -> int:
-    async with sessions.read() as session:
-        return await session.scalar(select(func.count()).select_from(table)) or 0
+async def count(database: Database, table: type[Invitation | User]) -> int:
+    async with database.read() as transaction:
+        return await transaction.scalar(select(func.count()).select_from(table)) or 0
 
 
 async def test_an_invited_doctor_has_an_account_that_is_confirmed_and_approved(
-    client: httpx2.AsyncClient, admin: Person, mails: list[Mail], sessions: Sessions
+    client: httpx2.AsyncClient, admin: Person, mails: list[Mail], database: Database
 ) -> None:
     sent = await invite(admin, name="Dr G", specialty="Dermatology", time_zone="Europe/Madrid")
     [mail] = mails
@@ -58,9 +58,9 @@ async def test_an_invited_doctor_has_an_account_that_is_confirmed_and_approved(
     [doctor] = (await client.get("/doctors")).json()
     assert (doctor["name"], doctor["specialty"], doctor["time_zone"]) == ("Dr Guest", "Dermatology", "Europe/Berlin")
     assert (await admin.get("/admin/invitations")).json() == []
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         found = select(AuditEvent.action, AuditEvent.object_id).where(AuditEvent.action.contains("invit"))
-        actions = {action: str(about) for action, about in await session.execute(found) if about}
+        actions = {action: str(about) for action, about in await transaction.execute(found) if about}
     assert actions == {"invite_doctor": sent["id"], "accept_invitation": user["id"]}
     assert (await accept(client, sent["token"])).json()["code"] == "invalid_invitation_token"
 
@@ -81,19 +81,19 @@ def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
 
 
 async def test_an_invitation_expires_and_is_swept_away(
-    client: httpx2.AsyncClient, admin: Person, clock: SetClock, sessions: Sessions
+    client: httpx2.AsyncClient, admin: Person, clock: SetClock, database: Database
 ) -> None:
     sent = await invite(admin)
     clock.time += INVITATION_LIFETIME - timedelta(seconds=1)
-    await sweep_once(sessions, clock)
-    assert await count(sessions, Invitation) == 1
+    await clean_up(database, clock)
+    assert await count(database, Invitation) == 1
     clock.time += timedelta(seconds=1)
     problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
     admin = await admin.again()
     assert (await admin.get("/admin/invitations")).json() == []
     problem(await admin.delete(f"/admin/invitations/{sent['id']}"), 404, "not_found")
-    await sweep_once(sessions, clock)
-    assert await count(sessions, Invitation) == 0
+    await clean_up(database, clock)
+    assert await count(database, Invitation) == 0
 
 
 async def test_an_invitation_that_is_cancelled_or_replaced_does_not_work(
@@ -156,27 +156,27 @@ async def test_an_address_is_sent_a_limited_number_of_invitations(
     [("time_zone", ""), ("time_zone", "Mars/Olympus"), ("name", " "), ("password", "short"), ("specialty", "")],
 )
 async def test_what_cannot_be_accepted_changes_nothing(
-    client: httpx2.AsyncClient, admin: Person, sessions: Sessions, field: str, value: str
+    client: httpx2.AsyncClient, admin: Person, database: Database, field: str, value: str
 ) -> None:
     sent = await invite(admin)
     problem(await accept(client, sent["token"], **{field: value}), 422, "invalid_request")
-    assert (await count(sessions, User), await count(sessions, Invitation)) == (1, 1)
+    assert (await count(database, User), await count(database, Invitation)) == (1, 1)
     assert (await accept(client, sent["token"])).status_code == 201
 
 
 async def test_two_acceptances_at_once_make_one_account(
-    client: httpx2.AsyncClient, admin: Person, sessions: Sessions
+    client: httpx2.AsyncClient, admin: Person, database: Database
 ) -> None:
     sent = await invite(admin)
     answers = await asyncio.gather(*(accept(client, sent["token"], name=f"Dr Guest {number}") for number in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         doctors = select(func.count()).where(User.role == Role.DOCTOR)
-        assert await session.scalar(doctors) == 1
+        assert await transaction.scalar(doctors) == 1
 
 
-async def test_inviting_an_address_twice_at_once_leaves_one_invitation(admin: Person, sessions: Sessions) -> None:
+async def test_inviting_an_address_twice_at_once_leaves_one_invitation(admin: Person, database: Database) -> None:
     bodies = [{"email": email} for email in (GUEST, GUEST, "second@example.com", "third@example.com")]
     answers = await asyncio.gather(*(admin.post("/admin/invitations", body) for body in bodies))
     assert {answer.status_code for answer in answers} <= {201, 409}
-    assert await count(sessions, Invitation) == 2
+    assert await count(database, Invitation) == 2

@@ -113,8 +113,8 @@ async def test_no_connection_is_held_while_a_message_is_sent(
     app: FastAPI, client: httpx2.AsyncClient, patient: Person, mailbox: Mailbox, log: StringIO, way: Way
 ) -> None:
     async def use_the_only_connection(_mail: Mail) -> None:
-        async with app.state.resources.sessions.read() as session:
-            await session.scalar(text("SELECT 1"))
+        async with app.state.resources.database.read() as transaction:
+            await transaction.scalar(text("SELECT 1"))
 
     mailbox.deliver = use_the_only_connection
     assert (await way(client, patient)).status_code < 400

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.adapters.mail import Mail
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import User
 from app.services import privacy
 from app.services.audit import Event, record
@@ -25,10 +25,10 @@ async def booked(doctor: Person, patient: Person) -> str:
     return id_
 
 
-async def everything(sessions: Sessions) -> str:
+async def everything(database: Database) -> str:
     """All that the database holds, as text."""
-    async with sessions.read() as session:
-        rows = [row for table in User.metadata.sorted_tables for row in await session.execute(table.select())]
+    async with database.read() as transaction:
+        rows = [row for table in User.metadata.sorted_tables for row in await transaction.execute(table.select())]
         return "\n".join(map(str, rows))
 
 
@@ -76,15 +76,15 @@ async def test_a_patient_sees_who_has_seen_her_data_and_why(
 
 @pytest.mark.parametrize(("more", "pages"), [(990, 1), (1990, 2)])
 async def test_however_much_was_done_is_in_the_export(
-    patient: Person, sessions: Sessions, clock: SetClock, counted: Counted, more: int, pages: int
+    patient: Person, database: Database, clock: SetClock, counted: Counted, more: int, pages: int
 ) -> None:
     counted()
     before = (await patient.get("/auth/me/export")).json()["access"]
     one_page = counted()
     seen = Event("get_appointment", patient_id=UUID(patient.id))
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         for minutes in (1, 0):
-            await record(session, *[seen] * (more // 2), now=clock.time + timedelta(minutes=minutes))
+            await record(transaction, *[seen] * (more // 2), now=clock.time + timedelta(minutes=minutes))
     counted()
     access = (await patient.get("/auth/me/export")).json()["access"]
     assert counted() == one_page + pages - 1
@@ -126,7 +126,7 @@ async def test_a_doctor_takes_her_rules_along_but_no_patients(doctor: Person, pa
 
 @pytest.mark.usefixtures("booked")
 async def test_nobody_is_left_who_could_be_told_by_name(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, sessions: Sessions, mails: list[Mail]
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database, mails: list[Mail]
 ) -> None:
     # In as many places as there are: a note of the doctor, answers that are kept, a reset, a hold.
     cancelled = (await patient.book(doctor, ONE, reason="Itching"))["id"]
@@ -138,11 +138,11 @@ async def test_nobody_is_left_who_could_be_told_by_name(
     await patient.post("/holds", {"doctor_id": doctor.id, "start_time": "2026-12-08T20:00:00Z"})
     await grant(client, patient.email)
     traces = (patient.email, "Ann", "mole", "Itching", "Rash")
-    before = await everything(sessions)
+    before = await everything(database)
     assert all(trace in before for trace in traces)
 
     assert (await patient.delete("/auth/me")).status_code == 204
-    after = await everything(sessions)
+    after = await everything(database)
     assert not [trace for trace in traces if trace in after]
     problem(await patient.get("/auth/me"), 401, "not_authenticated")
     problem(
@@ -208,15 +208,15 @@ async def test_the_address_can_be_registered_again(client: httpx2.AsyncClient, p
     assert answer.json()["id"] != patient.id
 
 
-async def test_two_are_erased(patient: Person, doctor: Person, sessions: Sessions) -> None:
+async def test_two_are_erased(patient: Person, doctor: Person, database: Database) -> None:
     for person in (patient, doctor):
         assert (await person.delete("/auth/me")).status_code == 204
-    async with sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM users WHERE erased_at IS NOT NULL")) == 2
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM users WHERE erased_at IS NOT NULL")) == 2
 
 
 async def test_a_doctor_does_not_leave_while_patients_expect_her(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, sessions: Sessions
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, database: Database
 ) -> None:
     await doctor.change(bio="Twenty years of skin", languages=["en", "ig"])
     await doctor.offer(name="Check-up")
@@ -226,7 +226,7 @@ async def test_a_doctor_does_not_leave_while_patients_expect_her(
     assert (await doctor.delete("/auth/me")).status_code == 204
     assert (await client.get("/doctors")).json() == []
     problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
-    after = await everything(sessions)
+    after = await everything(database)
     for trace in (doctor.email, "Amara", "okafor", "Dermatology", "Twenty years", "Conference"):
         assert trace not in after
     seen = (await patient.get(f"/appointments/{booked}")).json()

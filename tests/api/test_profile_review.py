@@ -7,8 +7,8 @@ import pytest
 
 from app.core.permissions import Actor, Role
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.services import accounts, practice
+from app.db.database import Database
+from app.services import accounts, doctor_profile
 from tests.conftest import Join, SetClock
 from tests.people import Person, problem
 
@@ -193,21 +193,21 @@ async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(join: Jo
     assert (await approve(opened)).status_code == 200
 
 
-async def test_a_change_without_review_ends_the_wait(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+async def test_a_change_without_review_ends_the_wait(doctor: Person, database: Database, clock: SetClock) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
     await doctor.change(**NEW)
     for name in ("Dr Other", NEW["name"]):
-        async with sessions.write() as session:
-            await accounts.change_name(session, actor, name, clock.time)
+        async with database.write() as transaction:
+            await accounts.change_name(transaction, actor, name, clock.time)
         pending = (await doctor.get("/doctors/me")).json()["pending_change"]
         assert (pending["name"], pending["specialty"]) == (name, NEW["specialty"])
         assert (await seen(doctor))["name"] == name
-    async with sessions.write() as session:
-        await practice.change_practice(session, actor, {"specialty": "Surgery"}, clock.time)
+    async with database.write() as transaction:
+        await doctor_profile.change_profile(transaction, actor, {"specialty": "Surgery"}, clock.time)
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
     assert await seen(doctor) == {"name": NEW["name"], "specialty": "Surgery"}
-    async with sessions.write() as session:
-        await accounts.change_name(session, actor, "Dr Last", clock.time)
+    async with database.write() as transaction:
+        await accounts.change_name(transaction, actor, "Dr Last", clock.time)
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Confirm, SetClock
 from tests.people import PASSWORD, Person, grant, problem
 
@@ -195,23 +195,23 @@ async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetCloc
 
 
 async def test_neither_secret_nor_codes_can_be_read_in_the_database(
-    patient: Person, clock: SetClock, sessions: Sessions
+    patient: Person, clock: SetClock, database: Database
 ) -> None:
     totp, codes = await set_up(patient, clock)
-    async with sessions.read() as session:
-        kept = await session.scalar(text("SELECT secret FROM second_factors"))
-        hashes = (await session.execute(text("SELECT code_hash FROM recovery_codes"))).scalars().all()
+    async with database.read() as transaction:
+        kept = await transaction.scalar(text("SELECT secret FROM second_factors"))
+        hashes = (await transaction.execute(text("SELECT code_hash FROM recovery_codes"))).scalars().all()
     assert totp.secret not in kept
     assert not {code.replace("-", "") for code in codes} & set(hashes)
 
 
 class TestWithAnotherSecretKey:
     async def test_recovery_codes_still_work(
-        self, client: httpx2.AsyncClient, patient: Person, clock: SetClock, sessions: Sessions
+        self, client: httpx2.AsyncClient, patient: Person, clock: SetClock, database: Database
     ) -> None:
         totp, codes = await set_up(patient, clock)
-        async with sessions.write() as session:
-            await session.execute(text("UPDATE second_factors SET secret = 'encrypted under another key'"))
+        async with database.write() as transaction:
+            await transaction.execute(text("UPDATE second_factors SET secret = 'encrypted under another key'"))
         problem(await log_in(client, patient, otp=totp.at(clock.time)), 401, "invalid_second_factor")
         assert (await log_in(client, patient, otp=codes[0])).status_code == 200
 

@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from app.adapters.mail import Mail, print_mail
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.jobs.sweeping import sweep_once
+from app.db.database import Database
+from app.jobs.cleanup import clean_up
 from app.main import open_resources
 from tests.conftest import Counted, SetClock
 from tests.people import PASSWORD, Person, grant, log_in, problem
@@ -139,10 +139,10 @@ async def test_a_refresh_token_is_no_access_token(client: httpx2.AsyncClient, pa
     problem(await me(client, granted["refresh_token"]), 401, "not_authenticated")
 
 
-async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, sessions: Sessions) -> None:
+async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, database: Database) -> None:
     granted = await grant(client, patient.email)
-    async with sessions.read() as session:
-        hashes = (await session.execute(text("SELECT token_hash FROM refresh_tokens"))).scalars().all()
+    async with database.read() as transaction:
+        hashes = (await transaction.execute(text("SELECT token_hash FROM refresh_tokens"))).scalars().all()
     assert len(hashes) == 2
     assert granted["refresh_token"] not in hashes
 
@@ -254,22 +254,22 @@ async def test_no_more_than_five_reset_tokens_at_a_time(
 
 
 async def test_what_has_ended_is_swept_away(
-    client: httpx2.AsyncClient, patient: Person, doctor: Person, sessions: Sessions, clock: SetClock
+    client: httpx2.AsyncClient, patient: Person, doctor: Person, database: Database, clock: SetClock
 ) -> None:
     async def rows() -> dict[str, int]:
         tables = ("login_sessions", "refresh_tokens", "login_attempts", "known_devices")
-        async with sessions.read() as session:
-            return {table: await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables}
+        async with database.read() as transaction:
+            return {table: await transaction.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables}
 
     await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
     clock.advance(days=89)
     await log_in(client, patient.email)
     await client.post("/auth/login", data={"username": patient.email, "password": "a wrong one"})
     assert await rows() == {"login_sessions": 3, "refresh_tokens": 3, "login_attempts": 4, "known_devices": 2}
-    await sweep_once(sessions, clock)
+    await clean_up(database, clock)
     assert await rows() == {"login_sessions": 1, "refresh_tokens": 1, "login_attempts": 2, "known_devices": 2}
     clock.advance(days=1)
-    await sweep_once(sessions, clock)
+    await clean_up(database, clock)
     assert await rows() == {"login_sessions": 0, "refresh_tokens": 0, "login_attempts": 0, "known_devices": 1}
     assert await log_in(client, patient.email)
 
@@ -282,27 +282,27 @@ class TestWhenHashingHasBecomeDearer:
         async with open_resources(changed, clock, print_mail) as app.state.resources:
             yield patient
 
-    async def find_hash(self, sessions: Sessions, person: Person) -> str:
-        async with sessions.read() as session:
-            kept = await session.scalar(text("SELECT password_hash FROM users WHERE email = :email"), vars(person))
+    async def find_hash(self, database: Database, person: Person) -> str:
+        async with database.read() as transaction:
+            kept = await transaction.scalar(text("SELECT password_hash FROM users WHERE email = :email"), vars(person))
         return str(kept)
 
     async def test_a_log_in_renews_the_hash_once(
-        self, client: httpx2.AsyncClient, dearer: Person, sessions: Sessions, counted: Counted
+        self, client: httpx2.AsyncClient, dearer: Person, database: Database, counted: Counted
     ) -> None:
-        before = await self.find_hash(sessions, dearer)
+        before = await self.find_hash(database, dearer)
         answer = await client.post("/auth/login", data={"username": dearer.email, "password": "a wrong one"})
         problem(answer, 401, "invalid_credentials")
-        assert await self.find_hash(sessions, dearer) == before
+        assert await self.find_hash(database, dearer) == before
         counted()
         await log_in(client, dearer.email)
         renewing = counted()
-        after = await self.find_hash(sessions, dearer)
+        after = await self.find_hash(database, dearer)
         assert (before.split("$")[3], after.split("$")[3]) == ("m=8,t=1,p=1", "m=8,t=2,p=1")
         counted()
         await log_in(client, dearer.email)
         assert counted() == renewing - 1
-        assert await self.find_hash(sessions, dearer) == after
+        assert await self.find_hash(database, dearer) == after
 
     async def test_several_log_ins_at_once_all_succeed(self, client: httpx2.AsyncClient, dearer: Person) -> None:
         tokens = await asyncio.gather(*(log_in(client, dearer.email) for _ in range(4)))

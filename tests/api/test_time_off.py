@@ -7,7 +7,7 @@ import httpx2
 from sqlalchemy import insert
 from uuid_utils.compat import uuid7
 
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import TimeOff
 from tests.conftest import Join, SetClock
 from tests.people import Person, explain, free, next_page, problem, slots
@@ -253,7 +253,7 @@ async def test_patients_do_not_see_why_a_doctor_is_away(
     assert "Chemotherapy" not in refused.text
 
 
-async def test_there_is_an_end_to_time_off(doctor: Person, sessions: Sessions) -> None:
+async def test_there_is_an_end_to_time_off(doctor: Person, database: Database) -> None:
     noon = datetime(2027, 1, 8, 12)  # noqa: DTZ001 - a wall time
     row = {
         "doctor_id": UUID(doctor.id),
@@ -262,10 +262,10 @@ async def test_there_is_an_end_to_time_off(doctor: Person, sessions: Sessions) -
         "created_at": datetime(2026, 12, 1, tzinfo=UTC),
     }
     over = noon.replace(year=2026)
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         for day, number in ((noon, 999), (over, 10)):
             each = row | {"starts": day, "ends": day.replace(hour=13)}
-            await session.execute(insert(TimeOff), [each | {"id": uuid7()} for _ in range(number)])
+            await transaction.execute(insert(TimeOff), [each | {"id": uuid7()} for _ in range(number)])
     last = await doctor.leave(NOON, ONE)
     again = {"start_time": NOON, "end_time": ONE}
     problem(await doctor.post("/doctors/me/time-off", again), 409, "too_many")

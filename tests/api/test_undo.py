@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Join, SetClock
 from tests.people import Person, free, problem
 
@@ -218,10 +218,10 @@ async def test_the_same_undo_sent_twice_is_done_once(doctor: Person, booked: dic
 
 
 async def test_a_status_whose_earlier_version_was_not_kept_leads_back_to_the_booking(
-    doctor: Person, booked: dict[str, Any], sessions: Sessions
+    doctor: Person, booked: dict[str, Any], database: Database
 ) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE appointments SET status = 'noshow'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE appointments SET status = 'noshow'"))
     assert (await act(doctor, booked, "undo")).json()["status"] == "booked"
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import VisitType
 from app.scheduling.visits import VisitMode
 from tests.conftest import Join, SetClock
@@ -134,7 +134,7 @@ async def test_somebody_elses_visit_type_is_not_there(doctor: Person, patient: P
     assert (await doctor.get("/doctors/me/visit-types")).json() == [offered]
 
 
-async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, sessions: Sessions) -> None:
+async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
     offered = [await doctor.offer(name=name) for name in ("C", "A", "B")]
     for listed in (f"/doctors/{doctor.id}/visit-types", "/doctors/me/visit-types"):
         seen: list[object] = []
@@ -146,11 +146,11 @@ async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, 
         assert seen == offered
     row = {"doctor_id": UUID(doctor.id), "name": "X", "duration_minutes": 20, "mode": VisitMode.PHONE}
     buffers = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), 0)
-    async with sessions.read() as session:
-        created_at = await session.scalar(VisitType.__table__.select().with_only_columns(VisitType.created_at))
-    async with sessions.write() as session:
+    async with database.read() as transaction:
+        created_at = await transaction.scalar(VisitType.__table__.select().with_only_columns(VisitType.created_at))
+    async with database.write() as transaction:
         rows = [row | buffers | {"id": uuid7(), "created_at": created_at} for _ in range(96)]
-        await session.execute(insert(VisitType), rows)
+        await transaction.execute(insert(VisitType), rows)
     last = await doctor.offer(name="The hundredth")
     one_more = {"name": "One more", "duration_minutes": 20}
     problem(await doctor.post("/doctors/me/visit-types", one_more), 409, "too_many")
@@ -412,22 +412,22 @@ async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, join: 
     await doctor.offer(name="Check-up Anna")
 
 
-async def test_a_name_is_taken_by_one_from_before_names_were_unique(doctor: Person, sessions: Sessions) -> None:
+async def test_a_name_is_taken_by_one_from_before_names_were_unique(doctor: Person, database: Database) -> None:
     """Of two with the same name the later one had no key; here the earlier one has been withdrawn since."""
     await doctor.offer(name="Check-up")
     other = await doctor.offer(name="Vaccination")
-    async with sessions.write() as session:
-        await session.execute(update(VisitType).where(VisitType.name == "Check-up").values(name_key=None))
+    async with database.write() as transaction:
+        await transaction.execute(update(VisitType).where(VisitType.name == "Check-up").values(name_key=None))
     path = "/doctors/me/visit-types"
     problem(await doctor.post(path, {"name": "CHECK-UP", "duration_minutes": 20}), 409, "name_taken")
     problem(await doctor.patch(f"{path}/{other['id']}", {"name": "check-up"}), 409, "name_taken")
 
 
-async def test_two_from_before_names_were_unique_can_be_changed(doctor: Person, sessions: Sessions) -> None:
+async def test_two_from_before_names_were_unique_can_be_changed(doctor: Person, database: Database) -> None:
     first, second = await doctor.offer(name="Check-up"), await doctor.offer(name="Vaccination")
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         later = update(VisitType).where(VisitType.name == "Vaccination")
-        await session.execute(later.values(name="Check-up", name_key=None))
+        await transaction.execute(later.values(name="Check-up", name_key=None))
     path = "/doctors/me/visit-types"
     for each in (first, second):
         answer = await doctor.patch(f"{path}/{each['id']}", {"name": "Check-up", "duration_minutes": 25})
@@ -442,12 +442,12 @@ async def test_of_equal_visit_types_at_once_one_is_offered(doctor: Person) -> No
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
 
 
-async def test_the_database_refuses_a_second_name(doctor: Person, sessions: Sessions, clock: SetClock) -> None:
+async def test_the_database_refuses_a_second_name(doctor: Person, database: Database, clock: SetClock) -> None:
     await doctor.offer(name="Check-up")
     taken = PLAIN | {"mode": VisitMode.VIDEO, "doctor_id": UUID(doctor.id), "name": "CHECK-UP", "name_key": "check-up"}
     with pytest.raises(IntegrityError):
-        async with sessions.write() as session:
-            await session.execute(
+        async with database.write() as transaction:
+            await transaction.execute(
                 insert(VisitType).values(taken | {"id": uuid7(), "duration_minutes": 20, "created_at": clock()})
             )
 

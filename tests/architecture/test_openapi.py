@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.core.settings import Settings
+from app.http.problems import PROBLEMS
 from app.main import create_app
-from app.routers.problems import PROBLEMS
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
 DOCUMENT: dict[str, Any] = create_app(Settings(_env_file=None)).openapi()

@@ -12,19 +12,19 @@ from pydantic import TypeAdapter
 
 from app.core import dependencies
 from app.core.settings import Settings
+from app.http.audit import open_audit
+from app.http.idempotency import reserve_key
+from app.http.requests import StrictRoute
 from app.main import create_app
-from app.routers.idempotency import reserve_key
-from app.routers.requests import StrictRoute
-from app.routers.trail import open_trail
-from app.web import visitors
-from app.web.forms import answer_once, receive_form
-from app.web.routes import PageRoute
+from app.web.kit import auth
+from app.web.kit.forms import answer_once, receive_form
+from app.web.kit.routes import PageRoute
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
 SOURCES = sorted(APP.rglob("*.py"))
-LONGEST_FILE = 400
-MOST_USE_CASES = 10
+MAX_FILE = 400
+MAX_USE_CASES = 10
 
 
 def calls(path: Path) -> Iterator[ast.Call]:
@@ -39,14 +39,14 @@ def room(path: Path) -> str:
     return path.relative_to(APP).as_posix()
 
 
-def test_only_the_sessions_commit() -> None:
+def test_only_the_database_commits() -> None:
     committing = {
         room(path)
         for path in SOURCES
         for call in calls(path)
         if isinstance(call.func, ast.Attribute) and call.func.attr in {"commit", "rollback", "begin_nested"}
     }
-    assert committing == {"db/session.py"}
+    assert committing == {"db/database.py"}
 
 
 def test_only_the_clock_reads_the_clock() -> None:
@@ -89,8 +89,8 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
 
 
 def test_routers_write_no_sql_and_services_neither() -> None:
-    for layer in ("routers", "services", "schemas", "web"):
-        for path in (APP / layer).glob("*.py"):
+    for layer in ("routers", "http", "services", "schemas", "web"):
+        for path in (APP / layer).rglob("*.py"):
             called = {name_of(call.func) for call in calls(path)}
             assert not called & {"select", "insert", "update", "delete", "text"}, path
 
@@ -107,13 +107,13 @@ def test_only_repositories_and_the_database_layer_execute() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=room)
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+    assert len(path.read_text().splitlines()) <= MAX_FILE
 
 
 @pytest.mark.parametrize("path", sorted((APP / "services").glob("*.py")), ids=room)
 def test_a_service_has_few_use_cases(path: Path) -> None:
     functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.AsyncFunctionDef)]
-    assert len([function for function in functions if not function.name.startswith("_")]) <= MOST_USE_CASES
+    assert len([function for function in functions if not function.name.startswith("_")]) <= MAX_USE_CASES
 
 
 def test_there_is_no_room_for_odds_and_ends() -> None:
@@ -158,7 +158,7 @@ PAGES = {
         "FreshAccountPage",
         "FreshAdminPage",
     )
-    for marker in [getattr(visitors, name)]
+    for marker in [getattr(auth, name)]
 }
 
 
@@ -333,7 +333,7 @@ def test_every_page_that_concerns_patients_leaves_a_trail() -> None:
     for page in pages():
         called = [each.call for each in page.dependant.dependencies]
         for_everybody = {PAGES[each] for each in called if each in PAGES} & {"PublicPage", "BriefPublicPage"}
-        if open_trail not in called and not for_everybody:
+        if open_audit not in called and not for_everybody:
             without |= {f"{method} {page.path}" for method in page.methods or ()}
     assert without == set.union(*UNRECORDED_PAGES.values())
 
@@ -437,7 +437,7 @@ def test_every_route_names_who_may_call_it() -> None:
 
 
 def test_a_route_that_hashes_finds_its_caller_in_a_transaction_of_its_own() -> None:
-    holding = {dependencies.find_viewer, visitors.find_visitor, open_trail, reserve_key, answer_once}
+    holding = {dependencies.find_viewer, auth.find_visitor, open_audit, reserve_key, answer_once}
     for route in [*routes(), *pages()]:
         called = {each.call for each in dependants(route.dependant)}
         assert dependencies.get_passwords not in called or not called & holding, route.path
@@ -446,8 +446,8 @@ def test_a_route_that_hashes_finds_its_caller_in_a_transaction_of_its_own() -> N
 def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:
     for route in [*routes(), *pages()]:
         called = {each.call for each in dependants(route.dependant)}
-        assert not {dependencies.get_session, dependencies.find_brief_viewer} <= called, route.path
-        assert not {dependencies.get_session, visitors.find_brief_visitor} <= called, route.path
+        assert not {dependencies.get_transaction, dependencies.find_brief_viewer} <= called, route.path
+        assert not {dependencies.get_transaction, auth.find_brief_visitor} <= called, route.path
 
 
 UNRECORDED = {
@@ -486,7 +486,7 @@ def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
     without = set()
     for route in routes():
         called = [each.call for each in dependants(route.dependant)]
-        if dependencies.public in called or open_trail in called:
+        if dependencies.public in called or open_audit in called:
             continue
         without |= {f"{method} {route.path}" for method in route.methods or ()}
         if route.response_model is not None:
@@ -499,7 +499,7 @@ def test_the_caller_is_known_before_the_trail_and_the_key_ask_for_her() -> None:
     callers = {call for call, name in MARKERS.items() if name != "Public"}
     for route in routes():
         called = [each.call for each in route.dependant.dependencies]
-        asking = [number for number, call in enumerate(called) if call in {open_trail, reserve_key}]
+        asking = [number for number, call in enumerate(called) if call in {open_audit, reserve_key}]
         assert all(callers & set(called[:number]) for number in asking), route.path
 
 
@@ -537,15 +537,15 @@ def test_every_other_post_takes_a_key() -> None:
 def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
     for route in routes():
         called = [each.call for each in route.dependant.dependencies]
-        if open_trail in called and reserve_key in called:
-            assert called.index(open_trail) < called.index(reserve_key), route.path
+        if open_audit in called and reserve_key in called:
+            assert called.index(open_audit) < called.index(reserve_key), route.path
     for page in pages():
         called = [each.call for each in page.dependant.dependencies]
-        if open_trail in called and answer_once in called:
-            assert called.index(open_trail) < called.index(answer_once), page.path
+        if open_audit in called and answer_once in called:
+            assert called.index(open_audit) < called.index(answer_once), page.path
 
 
 def test_every_route_that_names_a_transaction_has_one() -> None:
     for route in [*routes(), *pages()]:
-        if any(each.call is dependencies.get_session for each in dependants(route.dependant)):
+        if any(each.call is dependencies.get_transaction for each in dependants(route.dependant)):
             assert isinstance(route, StrictRoute), route.path

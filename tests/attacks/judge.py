@@ -6,15 +6,15 @@ from typing import Any
 
 import httpx2
 
-from app.routers.problems import MEDIA_TYPE, PROBLEMS
+from app.http.problems import MEDIA_TYPE, PROBLEMS
 from tests.attacks.corpus import Case, Expected
 from tests.attacks.world import Rows, World
 
-MOST_STATEMENTS = 20
+MAX_STATEMENTS = 20
 """For one request, whatever it says."""
-MOST_SECONDS = 1.0
+MAX_SECONDS = 1.0
 """Of the processor, for one request and its answer; those of the clock are more where others keep the machine busy."""
-SHORTEST_ECHO = 8
+MIN_ECHO = 8
 """Characters; less may stand in a sentence by chance."""
 _OF_THE_INSIDE = (
     "Traceback", 'File "', "sqlalchemy", "asyncpg", "sqlite3", "SQLSTATE", "pydantic", "SELECT ", "INSERT INTO",
@@ -82,7 +82,7 @@ def leaves(sent: Any) -> Iterator[str]:
     """The values in a request that are long enough to be noticed in the answer; of long ones how they begin."""
     match sent:
         case str():
-            if len(sent) >= SHORTEST_ECHO:
+            if len(sent) >= MIN_ECHO:
                 yield sent[:40]
         case bytes():
             yield from leaves(sent[:40].decode("latin-1"))

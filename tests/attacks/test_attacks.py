@@ -19,7 +19,7 @@ from app.adapters.mail import Mail
 from app.core.dependencies import Resources
 from app.main import create_app, open_resources
 from tests.attacks.corpus import Case, as_list, cases
-from tests.attacks.judge import MOST_SECONDS, MOST_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
+from tests.attacks.judge import MAX_SECONDS, MAX_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
 from tests.attacks.world import SECRET_KEY, Builder, Rows, World
 from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
 
@@ -71,7 +71,7 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             statements.append(statement)
 
-        event.listen(resources.sessions.engine.sync_engine, "before_cursor_execute", listen)
+        event.listen(resources.database.engine.sync_engine, "before_cursor_execute", listen)
         rows = await world.rows()
         yield Target(world, rows, statements)
         assert await world.rows() == rows
@@ -151,8 +151,8 @@ async def test_an_attack_is_answered_and_changes_nothing(
     try:
         judge_answer(case, answer, sent)
         judge_secrets(world, case.actor, answer.text, str(answer.headers), *heard())
-        assert len(asked) <= MOST_STATEMENTS
-        assert seconds < MOST_SECONDS
+        assert len(asked) <= MAX_STATEMENTS
+        assert seconds < MAX_SECONDS
         if case.like_absent:
             await compare_with_absent(case, world, answer)
     finally:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from uuid_utils.compat import uuid7
 
 from app.core.security import AccessClaims, issue_access_token, read_access_token
-from app.routers.problems import MEDIA_TYPE, PROBLEMS
+from app.http.problems import MEDIA_TYPE, PROBLEMS
 from tests.attacks.corpus import Case, Expected, Made
 from tests.attacks.judge import judge_answer, judge_secrets, judge_state, leaves
 from tests.attacks.made import forge

@@ -19,7 +19,7 @@ from tests.attacks.world import SECRET_KEY, Builder, Rows, World
 from tests.databases import both, connected, migrate, temporary_postgresql
 from tests.servers import Server, clients, serve
 
-LONGEST_ANSWER = 256 * 1024
+MAX_ANSWER = 256 * 1024
 PATIENCE = 10
 """Seconds, after which a server that says nothing is left; a request that is never complete is one second's wait."""
 HUNG_UP = 0
@@ -95,7 +95,7 @@ async def test_a_raw_attack_changes_nothing(target: Target, case: dict[str, Any]
         assert statuses(answered)[:1] in [[status] for status in case["expect"]], answered[:500]
         assert len(statuses(answered)) <= case.get("answers", 1), answered[:500]
         assert all(status < 500 for status in statuses(answered))
-        assert len(answered) < LONGEST_ANSWER
+        assert len(answered) < MAX_ANSWER
         text = answered.decode("latin-1")
         said = target.log.read_text(errors="replace")[before:]
         judge_secrets(world, case.get("as", "nobody"), text, said)
@@ -125,7 +125,7 @@ async def talk(port: int, sent: bytes, patience: float = PATIENCE) -> bytes:
         async with asyncio.timeout(patience):
             writer.write(sent)
             await writer.drain()
-            while len(answered) < LONGEST_ANSWER and (some := await reader.read(65536)):
+            while len(answered) < MAX_ANSWER and (some := await reader.read(65536)):
                 answered += some
     except (TimeoutError, ConnectionError):
         pass

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from app.core.permissions import Role
 from app.core.security import Passwords
 from app.core.settings import Settings
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import User
 from app.services import accounts
 from tests.attacks.corpus import Made, substitute
@@ -90,12 +90,12 @@ class World:
 
     async def restore(self, rows: Rows) -> None:
         """Makes the database what it was."""
-        async with Sessions(self.engine).write() as session:
+        async with Database(self.engine).write() as transaction:
             for table in reversed(TABLES):
-                await session.execute(table.delete())
+                await transaction.execute(table.delete())
             for table in TABLES:
                 if rows[table.name]:
-                    await session.execute(table.insert(), rows[table.name])
+                    await transaction.execute(table.insert(), rows[table.name])
 
 
 class Builder:
@@ -152,9 +152,9 @@ class Builder:
 
     async def _make_people(self) -> None:
         passwords = Passwords(self.settings)
-        async with Sessions(self.world.engine).write() as session:
+        async with Database(self.world.engine).write() as transaction:
             admin = await accounts.register(
-                session, passwords, email="admin.canary@example.com", password=PASSWORD, name="Person admin",
+                transaction, passwords, email="admin.canary@example.com", password=PASSWORD, name="Person admin",
                 role=Role.ADMIN, now=self.world.now, refuse_weak=False,
             )  # fmt: skip
         passwords.close()
@@ -229,8 +229,8 @@ class Builder:
     async def _make_second_factor(self) -> None:
         await self._person("careful", "patient")
         careful = self.people["careful"]
-        async with Sessions(self.world.engine).write() as session:
-            await session.execute(update(User).values(email_confirmed_at=User.created_at))
+        async with Database(self.world.engine).write() as transaction:
+            await transaction.execute(update(User).values(email_confirmed_at=User.created_at))
         answer = await careful.post("/auth/second-factor", None)
         secret = self.world.keep(answer.json()["secret"])
         code = pyotp.TOTP(secret).at(self.world.now)

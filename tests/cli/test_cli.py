@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from app import cli
 from app.cli import main
-from app.core.chain import chain_key
+from app.core.hash_chain import chain_key
+from app.db.database import Database
 from app.db.schema import newest_revision
-from app.db.session import Sessions
-from app.jobs.sealing import Memory, seal_once
+from app.jobs.audit_seal import Memory, seal_once
 from app.services import audit
 from app.services.audit import Event
 from tests.databases import tampering
@@ -37,20 +37,20 @@ async def create_admin(password: str, monkeypatch: pytest.MonkeyPatch, email: st
     return await run("create-admin", "--email", email, "--name", "Root", "--password-stdin")
 
 
-async def users(sessions: Sessions) -> list[tuple[str, str]]:
-    async with sessions.read() as session:
-        return [(row.email, row.role) for row in await session.execute(text("SELECT email, role FROM users"))]
+async def users(database: Database) -> list[tuple[str, str]]:
+    async with database.read() as transaction:
+        return [(row.email, row.role) for row in await transaction.execute(text("SELECT email, role FROM users"))]
 
 
 async def test_an_administrator_is_made(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await create_admin("correct horse battery", monkeypatch) == 0
     assert "root@example.com is an administrator now." in capsys.readouterr().out
-    assert await users(sessions) == [("root@example.com", "admin")]
+    assert await users(database) == [("root@example.com", "admin")]
     assert await create_admin("correct horse battery", monkeypatch) == 1
     assert "exists already" in capsys.readouterr().err
-    assert len(await users(sessions)) == 1
+    assert len(await users(database)) == 1
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_an_administrator_is_made(
     ],
 )
 async def test_an_unsafe_administrator_is_not_made(
-    sessions: Sessions,
+    database: Database,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     password: str,
@@ -73,13 +73,13 @@ async def test_an_unsafe_administrator_is_not_made(
     printed = capsys.readouterr()
     assert said in printed.err
     assert password not in printed.err + printed.out
-    assert await users(sessions) == []
+    assert await users(database) == []
 
 
-async def test_the_password_is_asked_for(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_password_is_asked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "correct horse battery")
     assert await run("create-admin", "--email", "root@example.com", "--name", "Root") == 0
-    assert await users(sessions) == [("root@example.com", "admin")]
+    assert await users(database) == [("root@example.com", "admin")]
 
 
 async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,18 +88,18 @@ async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str
 
 
 async def test_the_audit_trail_is_verified(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def record() -> None:
-        async with sessions.write() as session:
-            await audit.record(session, *[Event("look")] * 4, now=datetime(2026, 12, 1, tzinfo=UTC))
+        async with database.write() as transaction:
+            await audit.record(transaction, *[Event("look")] * 4, now=datetime(2026, 12, 1, tzinfo=UTC))
 
     monkeypatch.setattr(cli, "PROGRESS", 2)
     monkeypatch.setattr(audit, "BATCH", 2)
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
     await record()
     key = chain_key("a key of its own")
-    while await seal_once(sessions, key, Memory()):
+    while await seal_once(database, key, Memory()):
         pass
     await record()
     assert await run("audit", "verify") == 0
@@ -108,16 +108,16 @@ async def test_the_audit_trail_is_verified(
     assert "4 events checked" in printed.err
     head = printed.out.partition("Head: ")[2].strip()
     assert await run("audit", "verify", "--head", head) == 0
-    async with sessions.write() as session:
-        await tampering(session)
-        await session.execute(text("DELETE FROM audit_events WHERE position = 4"))
+    async with database.write() as transaction:
+        await tampering(transaction)
+        await transaction.execute(text("DELETE FROM audit_events WHERE position = 4"))
     assert await run("audit", "verify") == 0
     capsys.readouterr()
     assert await run("audit", "verify", "--head", head) == 1
     assert "its end was cut off" in capsys.readouterr().err
-    async with sessions.write() as session:
-        await tampering(session)
-        await session.execute(text("DELETE FROM audit_events WHERE position = 2"))
+    async with database.write() as transaction:
+        await tampering(transaction)
+        await transaction.execute(text("DELETE FROM audit_events WHERE position = 2"))
     assert await run("audit", "verify") == 1
     assert "position 2 is missing" in capsys.readouterr().err
     monkeypatch.setenv("AUDIT_KEY", "another key")
@@ -126,13 +126,13 @@ async def test_the_audit_trail_is_verified(
 
 
 async def test_the_audit_trail_is_archived(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         for day in (1, 1, 2):
-            await audit.record(session, Event("look"), now=datetime(2026, 12, day, tzinfo=UTC))
+            await audit.record(transaction, Event("look"), now=datetime(2026, 12, day, tzinfo=UTC))
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
-    assert await seal_once(sessions, chain_key("a key of its own"), Memory()) == 3
+    assert await seal_once(database, chain_key("a key of its own"), Memory()) == 3
     path, again = tmp_path / "2026.jsonl.gz", tmp_path / "again.jsonl.gz"
     assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 0
     printed = capsys.readouterr().out
@@ -192,16 +192,16 @@ async def test_settings_that_are_refused(monkeypatch: pytest.MonkeyPatch, capsys
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_schema_that_is_not_known(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
         assert await create_admin("correct horse battery", monkeypatch) == 1
         assert "9999" in capsys.readouterr().err
     finally:
-        async with sessions.write() as session:
-            await session.execute(
+        async with database.write() as transaction:
+            await transaction.execute(
                 text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest_revision()}
             )
 

@@ -20,23 +20,23 @@ from app.core.permissions import Actor, Role
 from app.core.security import Passwords
 from app.core.settings import InvalidSettingsError, Settings
 from app.db.base import Base
-from app.db.session import Sessions
-from app.demo import PASSWORD, fill
+from app.db.database import Database
+from app.demo.clinic import PASSWORD, fill
 from app.models import Appointment, AppointmentVersion, Availability, Doctor, TimeOff, User, VisitType
 from app.repositories.appointments import AppointmentRecord
-from app.repositories.plans import get_plan
+from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.users import get_user
-from app.scheduling.availability import Rules, opened
+from app.scheduling.availability import Rules, openings_between
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant, merge, overlaps, to_instant
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
 from app.schemas.doctors import DoctorChanges
 from app.schemas.fields import Email, Name, NewPassword, Note, Recurrence, TimeZone
-from app.schemas.offers import NewVisitType
+from app.schemas.slots import NewVisitType
 from app.services.conflicts import page_conflicting
-from app.services.offers import list_slots
 from app.services.schedule import get_weekly_hours
 from app.services.sessions import log_in
+from app.services.slots import list_slots
 from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
 
 # A Monday; Europe, Africa and America change their clocks in the weeks that follow.
@@ -49,18 +49,18 @@ FREE = {AppointmentStatus.CANCELLED, AppointmentStatus.NOSHOW}
 
 @dataclass
 class Clinic:
-    sessions: Sessions
+    database: Database
     settings: Settings
     printed: str
 
     async def fill(self, now: datetime = NOW) -> str:
         with redirect_stdout(StringIO()) as printed:
-            await fill(self.sessions, self.settings, now)
+            await fill(self.database, self.settings, now)
         return printed.getvalue()
 
     async def rows(self, *columns: Any) -> list[Any]:
-        async with self.sessions.read() as session:
-            return list(await session.execute(select(*columns)))
+        async with self.database.read() as transaction:
+            return list(await transaction.execute(select(*columns)))
 
     async def appointments(self) -> list[Any]:
         return await self.rows(Appointment)
@@ -73,20 +73,20 @@ class Clinic:
         ]
 
     async def rules(self, doctor_id: UUID) -> Rules:
-        async with self.sessions.read() as session:
-            return (await get_plan(session, doctor_id, SPAN)).rules
+        async with self.database.read() as transaction:
+            return (await get_doctor_schedule(transaction, doctor_id, SPAN)).rules
 
     async def conflicting(self, doctor: Actor) -> list[AppointmentRecord]:
-        async with self.sessions.read() as session:
+        async with self.database.read() as transaction:
             found = await page_conflicting(
-                session, doctor, as_of=NOW, since=None, until=None, statuses=(), after=None, limit=100
+                transaction, doctor, as_of=NOW, since=None, until=None, statuses=(), after=None, limit=100
             )
         return list(found)
 
     async def slots(self, doctor_id: UUID, visit_type_id: UUID | None) -> list[Interval]:
-        async with self.sessions.read() as session:
+        async with self.database.read() as transaction:
             _, found = await list_slots(
-                session,
+                transaction,
                 doctor_id,
                 computation=None,
                 visit_type_id=visit_type_id,
@@ -141,7 +141,7 @@ async def new_database(backend: str, folder: Path) -> AsyncIterator[str]:
 async def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clinic]:
     """Filled once: it takes its time, and the tests leave it as it is."""
     async with new_database(request.param, tmp_path_factory.mktemp("demo")) as url, connected(url) as engine:
-        clinic = Clinic(Sessions(engine), settings_for(url), "")
+        clinic = Clinic(Database(engine), settings_for(url), "")
         clinic.printed = await clinic.fill()
         yield clinic
 
@@ -251,7 +251,7 @@ async def test_nothing_overlaps_and_every_visit_lies_in_her_hours(clinic: Clinic
         )
         assert not [(one, other) for one, other in pairwise(busy) if one[0] == other[0] and one[2] > other[1]]
     for doctor in await clinic.doctors():
-        open_ = merge(opened(await clinic.rules(doctor.id), SPAN))
+        open_ = merge(openings_between(await clinic.rules(doctor.id), SPAN))
         for each in appointments:
             start, end = to_instant(each.start_time), to_instant(each.end_time)
             assert each.doctor_id != doctor.id or any(opens <= start < end <= closes for opens, closes in open_)
@@ -260,15 +260,16 @@ async def test_nothing_overlaps_and_every_visit_lies_in_her_hours(clinic: Clinic
 async def test_doctors_have_weekly_plans_that_they_keep_when_clocks_change(clinic: Clinic) -> None:
     split = nights = 0
     for doctor in await clinic.doctors():
-        async with clinic.sessions.read() as session:
-            week = (await get_weekly_hours(session, doctor, first=None, now=NOW)).current.hours
+        async with clinic.database.read() as transaction:
+            week = (await get_weekly_hours(transaction, doctor, first=None, now=NOW)).current.hours
         split += any(len(windows) > 1 for windows in week.values())
         nights += any(end > 24 * 60 for windows in week.values() for _, end in windows)
         rules = await clinic.rules(doctor.id)
         shown = Counter(
             (start.weekday(), start.hour * 60 + start.minute, end.hour * 60 + end.minute)
             for start, end in (
-                [from_instant(instant).astimezone(rules.zone) for instant in window] for window in opened(rules, SPAN)
+                [from_instant(instant).astimezone(rules.zone) for instant in window]
+                for window in openings_between(rules, SPAN)
             )
         )
         saturdays = {window: times for window, times in shown.items() if times <= 3}
@@ -366,7 +367,7 @@ async def test_the_log_ins_that_are_printed_work(clinic: Clinic) -> None:
     try:
         grants = [
             await log_in(
-                clinic.sessions,
+                clinic.database,
                 passwords,
                 clinic.settings,
                 email=email,
@@ -379,8 +380,8 @@ async def test_the_log_ins_that_are_printed_work(clinic: Clinic) -> None:
         ]
     finally:
         passwords.close()
-    async with clinic.sessions.read() as session:
-        users = [await get_user(session, grant.claims.user_id) for grant in grants]
+    async with clinic.database.read() as transaction:
+        users = [await get_user(transaction, grant.claims.user_id) for grant in grants]
     patients = {each.id for each in users if each.role is Role.PATIENT}
     doctors = {each.id for each in users if each.role is Role.DOCTOR}
     assert len(doctors) == 4
@@ -409,22 +410,22 @@ async def test_a_second_run_adds_nothing_and_prints_the_log_ins_again(clinic: Cl
 
 async def test_an_interrupted_run_is_finished_by_the_next_as_it_would_have_been(clinic: Clinic) -> None:
     before = await clinic.snapshot()
-    async with clinic.sessions.write() as session:
-        london = (await session.scalars(select(Doctor.id).where(Doctor.time_zone == "Europe/London"))).all()
-        await session.execute(delete(Appointment).where(Appointment.doctor_id.in_(london)))
+    async with clinic.database.write() as transaction:
+        london = (await transaction.scalars(select(Doctor.id).where(Doctor.time_zone == "Europe/London"))).all()
+        await transaction.execute(delete(Appointment).where(Appointment.doctor_id.in_(london)))
         seen = select(Appointment.patient_id)
-        lost = (await session.scalars(select(User.id).where(User.id.not_in(seen), User.role == Role.PATIENT))).all()
+        lost = (await transaction.scalars(select(User.id).where(User.id.not_in(seen), User.role == Role.PATIENT))).all()
         assert lost
-        await session.execute(delete(User).where(User.id.in_([*london, *lost])))
+        await transaction.execute(delete(User).where(User.id.in_([*london, *lost])))
     await clinic.fill()
     assert await clinic.snapshot() == before
 
 
-async def test_production_is_refused(sessions: Sessions, settings: Settings) -> None:
+async def test_production_is_refused(database: Database, settings: Settings) -> None:
     production = Settings.model_validate(
         {"database_url": settings.database_url, "environment": "production", "secret_key": "0123456789abcdef" * 2}
     )
     with pytest.raises(InvalidSettingsError, match="ENVIRONMENT must not be production"):
-        await fill(sessions, production, NOW)
-    async with sessions.read() as session:
-        assert await session.scalar(select(func.count()).select_from(User)) == 0
+        await fill(database, production, NOW)
+    async with database.read() as transaction:
+        assert await transaction.scalar(select(func.count()).select_from(User)) == 0

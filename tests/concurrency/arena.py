@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.databases import connected, migrate, temporary_postgresql
 from tests.people import Person
 from tests.servers import PATIENCE, clients, serve
@@ -47,7 +47,7 @@ class Arena:
     """Two servers on one database, and people who use them."""
 
     clients: list[httpx2.AsyncClient]
-    sessions: Sessions
+    database: Database
     patients: list[Person]
 
     async def doctor(self) -> Person:
@@ -59,8 +59,10 @@ class Arena:
     async def admin(self) -> Person:
         """A new administrator."""
         admin = await Person.join(random.choice(self.clients), "patient", email=f"{random.random()}@example.com")
-        async with self.sessions.write() as session:
-            await session.execute(text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": admin.email})
+        async with self.database.write() as transaction:
+            await transaction.execute(
+                text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": admin.email}
+            )
         return await admin.again()
 
     async def booked(self, doctor: Person) -> list[tuple[str, str]]:
@@ -70,13 +72,13 @@ class Arena:
 
     async def clear(self) -> None:
         """Forgets everything that was booked."""
-        async with self.sessions.write() as session:
-            await session.execute(text("DELETE FROM appointments"))
+        async with self.database.write() as transaction:
+            await transaction.execute(text("DELETE FROM appointments"))
 
     async def overlaps(self) -> int:
         """Pairs of appointments that should not be, in the whole database."""
-        async with self.sessions.read() as session:
-            counted: int = await session.scalar(
+        async with self.database.read() as transaction:
+            counted: int = await transaction.scalar(
                 text("""
                     SELECT count(*) FROM appointments a JOIN appointments b ON a.id < b.id
                       AND (a.doctor_id = b.doctor_id AND a.busy_start < b.busy_end AND b.busy_start < a.busy_end
@@ -91,9 +93,9 @@ async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncItera
     async with database(backend, folder) as url, connected(url) as engine:
         await migrate(url)
         if not guarded:
-            async with Sessions(engine).write() as session:
+            async with Database(engine).write() as transaction:
                 for statement in TAKE_THE_GUARD_AWAY[backend] + TAKE_THE_LOCK_AWAY * (backend == "postgresql"):
-                    await session.execute(text(statement))
+                    await transaction.execute(text(statement))
         async with (
             serve(url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
             clients(servers) as (one, other),
@@ -101,7 +103,7 @@ async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncItera
             patients = await asyncio.gather(
                 *(Person.join((one, other)[number % 2], "patient") for number in range(RUNNERS))
             )
-            yield Arena([one, other], Sessions(engine), list(patients))
+            yield Arena([one, other], Database(engine), list(patients))
 
 
 @asynccontextmanager

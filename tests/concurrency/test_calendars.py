@@ -15,7 +15,7 @@ from sqlalchemy import text, update
 from app.core.permissions import Actor, Role
 from app.models import Appointment
 from app.scheduling.status import AppointmentStatus
-from app.services.booking import Wanted, hold_time
+from app.services.booking import BookingRequest, hold_time
 from tests.concurrency.arena import Arena, at, open_arena, outcomes, race
 from tests.databases import both
 from tests.people import Person
@@ -93,9 +93,9 @@ async def undo_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[int,
     for day in range(rounds):
         absent, *others = arena.patients[:9]
         missed = await absent.book(doctor, at("10:00", day))
-        async with arena.sessions.write() as session:
+        async with arena.database.write() as transaction:
             mark = update(Appointment).where(Appointment.id == UUID(missed["id"]))
-            await session.execute(mark.values(status=AppointmentStatus.NOSHOW))
+            await transaction.execute(mark.values(status=AppointmentStatus.NOSHOW))
         attempts = [partial(other.ask, doctor, at("10:15", day)) for other in others]
         undone, *answers = await race([partial(undo, doctor, missed), *attempts], stagger=0.02)
         seen += outcomes([undone, *answers])
@@ -210,7 +210,7 @@ async def test_the_limit_of_a_day_holds_in_a_race(arena: Arena) -> None:
 
 
 async def test_without_the_lock_more_are_booked_than_the_limit(twin: Arena) -> None:
-    if twin.sessions.engine.dialect.name == "sqlite":
+    if twin.database.engine.dialect.name == "sqlite":
         return  # its writers pass one by one in any case
     seen = await bookings_race_for_a_day(twin, rounds=6)
     assert seen[201, "booked"] > 6 * 3
@@ -303,8 +303,8 @@ async def test_a_patient_has_one_hold_whatever_she_tries_at_once(arena: Arena) -
     patient = arena.patients[0]
     answers = await race([partial(hold, patient, doctor, at(f"{6 + hour}:00")) for hour in range(12)])
     assert Counter(answer.status_code for answer in answers) == {201: 12}
-    async with arena.sessions.read() as session:
-        assert await session.scalar(text("SELECT count(*) FROM appointments WHERE status = 'pending'")) == 1
+    async with arena.database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM appointments WHERE status = 'pending'")) == 1
 
 
 async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena) -> None:
@@ -316,8 +316,8 @@ async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena
         for minute in ("00", "30"):
             start = datetime.fromisoformat(at(f"10:{minute}", day))
             actor = Actor(UUID(holder.id if minute == "00" else others[0].id), Role.PATIENT, "A patient")
-            async with arena.sessions.write() as session:
-                await hold_time(session, actor, Wanted(UUID(doctor.id), start), now=long_ago)
+            async with arena.database.write() as transaction:
+                await hold_time(transaction, actor, BookingRequest(UUID(doctor.id), start), now=long_ago)
         answers = await race([partial(other.ask, doctor, at("10:00", day), at("11:00", day)) for other in others])
         assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): 11}
     assert await arena.overlaps() == 0
@@ -353,8 +353,8 @@ async def test_a_hold_dies_with_nobody(arena: Arena) -> None:
     holder, other = arena.patients[:2]
     kept = (await hold(holder, doctor, at("10:00"))).json()
     assert (await other.ask(doctor, at("10:00"))).status_code == 409
-    async with arena.sessions.write() as session:
-        await session.execute(
+    async with arena.database.write() as transaction:
+        await transaction.execute(
             text("UPDATE appointments SET expires_at = created_at WHERE status = 'pending'"),
         )
     await asyncio.sleep(0)

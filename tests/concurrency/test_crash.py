@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.concurrency.arena import Arena, at, database
 from tests.databases import connected, migrate
 from tests.people import Person
@@ -30,7 +30,7 @@ async def test_nothing_acknowledged_is_lost_when_a_server_is_killed(database_url
         clients(servers) as (doomed, survivor),
     ):
         people = [await Person.join(client, "patient") for client in (doomed, survivor) for _ in range(4)]
-        arena = Arena([doomed, survivor], Sessions(engine), people)
+        arena = Arena([doomed, survivor], Database(engine), people)
         doctor = await Person.join(survivor, "doctor", email=f"{random.random()}@example.com")
         await doctor.open(at("0:00"), at("0:00", day=7))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.concurrency.arena import at, database
 from tests.databases import connected, migrate
 from tests.people import Person
@@ -50,8 +50,8 @@ async def test_sigterm_under_load_loses_nothing(database_url: str) -> None:
         # Within the time that the server itself is given, and some seconds to start that clock.
         await asyncio.to_thread(server.process.wait, 15)
     assert unanswered > 0
-    async with connected(database_url) as engine, Sessions(engine).read() as session:
-        found = {str(each).replace("-", "") for each in await session.scalars(text("SELECT id FROM appointments"))}
+    async with connected(database_url) as engine, Database(engine).read() as transaction:
+        found = {str(each).replace("-", "") for each in await transaction.scalars(text("SELECT id FROM appointments"))}
     # Not one more: what was not answered was not begun.
     assert found == {each.replace("-", "") for each in acknowledged}
 

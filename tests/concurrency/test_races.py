@@ -231,10 +231,10 @@ async def test_of_many_reset_tokens_redeemed_at_once_one_works(arena: Arena) -> 
     for attempt in range(5):
         soon = datetime.now(UTC) + timedelta(minutes=20)
         tokens = [new_token() for _ in range(12)]
-        async with arena.sessions.write() as session:
+        async with arena.database.write() as transaction:
             for number, token in enumerate(tokens):
                 await users.insert_password_reset(
-                    session,
+                    transaction,
                     UUID(person.id),
                     token_hash=hash_token(token),
                     expires_at=soon if number < 6 else long_ago,

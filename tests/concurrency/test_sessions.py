@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from app.core.security import hash_token, new_token
 from app.repositories import users
-from app.services.guessing import FREE_ATTEMPTS
+from app.services.login_throttle import FREE_ATTEMPTS
 from tests.concurrency.arena import Arena, Attempt, open_arena, outcomes, race
 from tests.databases import both
 from tests.people import PASSWORD, Person, grant
@@ -58,8 +58,8 @@ async def living(arena: Arena, person: Person) -> tuple[int, int]:
         "login_sessions s JOIN refresh_tokens t ON t.session_id = s.id AND t.used_at IS NULL",
     ):
         found = text(f"SELECT count(*) FROM {counted} JOIN users u ON u.id = s.user_id WHERE u.email = :email")
-        async with arena.sessions.read() as session:
-            counts.append(await session.scalar(found, {"email": person.email}) or 0)
+        async with arena.database.read() as transaction:
+            counts.append(await transaction.scalar(found, {"email": person.email}) or 0)
     sessions, tokens = counts
     return sessions, tokens
 
@@ -145,9 +145,9 @@ class Sent:
 
 async def test_no_request_that_begins_after_a_suspension_succeeds(arena: Arena) -> None:
     administrator = await newcomer(arena)
-    async with arena.sessions.write() as session:
+    async with arena.database.write() as transaction:
         promoted = text("UPDATE users SET role = 'admin' WHERE email = :email")
-        await session.execute(promoted, {"email": administrator.email})
+        await transaction.execute(promoted, {"email": administrator.email})
     for _ in range(3):
         await suspend_in_full_swing(arena, administrator, await newcomer(arena))
 
@@ -231,9 +231,11 @@ async def test_no_session_begun_with_the_old_password_survives_a_reset(arena: Ar
         person = await newcomer(arena)
         token = new_token()
         now = datetime.now(UTC)
-        async with arena.sessions.write() as session:
+        async with arena.database.write() as transaction:
             ends = now + timedelta(minutes=30)
-            await users.insert_password_reset(session, UUID(person.id), token_hash=hash_token(token), expires_at=ends)
+            await users.insert_password_reset(
+                transaction, UUID(person.id), token_hash=hash_token(token), expires_at=ends
+            )
         body = {"token": token, "new_password": OTHER_PASSWORD}
         reset, *answers = await race(
             [
@@ -273,8 +275,8 @@ async def test_of_two_changes_of_a_password_at_once_one_is_made(arena: Arena) ->
 
 
 async def second_factor(arena: Arena, person: Person) -> tuple[pyotp.TOTP, list[str]]:
-    async with arena.sessions.write() as session:
-        await session.execute(text("UPDATE users SET email_confirmed_at = created_at"))
+    async with arena.database.write() as transaction:
+        await transaction.execute(text("UPDATE users SET email_confirmed_at = created_at"))
     secret = (await person.post("/auth/second-factor", None)).json()["secret"]
     totp = pyotp.TOTP(secret)
     answer = await person.post("/auth/second-factor/confirm", {"otp": totp.now()})

@@ -8,7 +8,7 @@ import pytest
 from app.core import computing
 from app.core.computing import Computation
 from app.core.errors import DomainError
-from app.core.turns import Turns
+from app.core.fair_locks import ClientFairLock
 
 
 def work(seconds: float) -> None:
@@ -34,7 +34,7 @@ async def test_others_get_the_processor_after_each_slice() -> None:
         work(computing.SLICE)
         done.append(number)
 
-    computation = Computation(Turns(), "a client")
+    computation = Computation(ClientFairLock(), "a client")
     task = asyncio.create_task(computation.run(map(step, range(10))))
     assert await count_turns(task) >= 10
     assert done == list(range(10))
@@ -42,7 +42,7 @@ async def test_others_get_the_processor_after_each_slice() -> None:
 
 
 async def test_computations_take_turns_and_one_runs_at_a_time() -> None:
-    processor = Turns()
+    processor = ClientFairLock()
     order: list[str] = []
 
     async def compute(name: str) -> None:
@@ -64,7 +64,7 @@ async def test_a_computation_rests_as_long_as_it_computes() -> None:
         work(computing.SLICE)
         slices += 1
 
-    task = asyncio.create_task(Computation(Turns(), "a client").run(map(step, range(4))))
+    task = asyncio.create_task(Computation(ClientFairLock(), "a client").run(map(step, range(4))))
     while not task.done():
         before = slices
         began = perf_counter()
@@ -75,7 +75,7 @@ async def test_a_computation_rests_as_long_as_it_computes() -> None:
 
 
 async def test_one_slice_at_most_runs_between_two_steps_of_another_request() -> None:
-    processor = Turns()
+    processor = ClientFairLock()
     slices = 0
 
     def step(_: int) -> None:
@@ -92,7 +92,7 @@ async def test_one_slice_at_most_runs_between_two_steps_of_another_request() -> 
 
 
 async def test_many_computations_of_one_client_delay_another_client_by_few_slices() -> None:
-    processor = Turns()
+    processor = ClientFairLock()
     order: list[str] = []
 
     async def compute(client: str) -> None:
@@ -114,7 +114,7 @@ async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
         work(computing.SLICE)
         done.append(1)
 
-    computation = Computation(Turns(), "a client", 4 * computing.SLICE)
+    computation = Computation(ClientFairLock(), "a client", 4 * computing.SLICE)
     assert not await computation.run(map(step, range(100)))
     assert computation.is_over
     assert 1 <= len(done) <= 5
@@ -122,7 +122,7 @@ async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
 
 async def test_short_computations_are_not_interrupted() -> None:
     steps: list[int] = []
-    task = asyncio.create_task(Computation(Turns(), "a client").run(map(steps.append, range(3))))
+    task = asyncio.create_task(Computation(ClientFairLock(), "a client").run(map(steps.append, range(3))))
     await asyncio.sleep(0)
     assert task.done()
     assert len(steps) == 3
@@ -130,8 +130,8 @@ async def test_short_computations_are_not_interrupted() -> None:
 
 async def test_a_turn_that_does_not_come_in_time_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
-    processor = Turns()
-    async with processor.take("another client"):
+    processor = ClientFairLock()
+    async with processor.hold("another client"):
         with pytest.raises(DomainError, match="busy"):
             await Computation(processor, "a client").run(range(1))
     await Computation(processor, "a client").run(range(1))
@@ -141,18 +141,23 @@ async def test_a_step_that_fails_gives_the_turn_back() -> None:
     def fail(_: int) -> None:
         raise LookupError
 
-    processor = Turns()
+    processor = ClientFairLock()
     with pytest.raises(LookupError):
         await Computation(processor, "a client").run(map(fail, range(1)))
     await Computation(processor, "a client").run(range(1))
 
 
 async def test_finishing_returns_the_items_of_all_steps() -> None:
-    assert await Computation(Turns(), "a client").finish(number * number for number in range(4)) == [0, 1, 4, 9]
+    assert await Computation(ClientFairLock(), "a client").finish(number * number for number in range(4)) == [
+        0,
+        1,
+        4,
+        9,
+    ]
 
 
 async def test_what_cannot_be_finished_within_the_budget_is_busy() -> None:
-    computation = Computation(Turns(), "a client", 4 * computing.SLICE)
+    computation = Computation(ClientFairLock(), "a client", 4 * computing.SLICE)
     with pytest.raises(DomainError, match="busy"):
         await computation.finish(work(computing.SLICE) for _ in range(100))  # type: ignore[func-returns-value] # that it takes time is enough
     assert computation.is_over
@@ -160,7 +165,7 @@ async def test_what_cannot_be_finished_within_the_budget_is_busy() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2])
 async def test_a_last_step_that_uses_up_the_budget_counts(steps: int) -> None:
-    computation = Computation(Turns(), "a client", 2 * computing.SLICE * steps - computing.SLICE)
+    computation = Computation(ClientFairLock(), "a client", 2 * computing.SLICE * steps - computing.SLICE)
 
     def step(number: int) -> int:
         work(2 * computing.SLICE)
@@ -172,7 +177,7 @@ async def test_a_last_step_that_uses_up_the_budget_counts(steps: int) -> None:
 
 async def test_one_step_at_most_runs_when_the_budget_is_spent() -> None:
     done: list[int] = []
-    computation = Computation(Turns(), "a client", 0)
+    computation = Computation(ClientFairLock(), "a client", 0)
     assert not await computation.run(map(done.append, range(3)))
     assert done == [0]
     assert await computation.run(())

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.core.dependencies import FRESH, _lacks_second_factor, check_fresh, run_in_transaction
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Login, Role
-from app.db.session import Session
+from app.db.database import Transaction
 from tests.databases import settings_for
 from tests.people import Person
 
@@ -67,11 +67,11 @@ def test_then_it_is_not(seconds: int) -> None:
 async def test_the_answer_to_a_get_cannot_write(
     app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
 ) -> None:
-    async def answer(session: Session) -> Response:
-        await session.execute(text("UPDATE users SET name = 'Changed'"))
+    async def answer(transaction: Transaction) -> Response:
+        await transaction.execute(text("UPDATE users SET name = 'Changed'"))
         return Response()
 
-    async def keep(_session: Session, _response: Response) -> None:
+    async def keep(_session: Transaction, _response: Response) -> None:
         pass
 
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
@@ -86,13 +86,13 @@ async def test_a_recorded_request_keeps_what_goes_with_its_answer(
 ) -> None:
     sessions = []
 
-    async def answer(session: Session) -> Response:
-        sessions.append(session)
+    async def answer(transaction: Transaction) -> Response:
+        sessions.append(transaction)
         return Response()
 
-    async def keep(session: Session, _response: Response) -> None:
-        sessions.append(session)
-        await session.execute(text("UPDATE users SET name = 'Kept'"))
+    async def keep(transaction: Transaction, _response: Response) -> None:
+        sessions.append(transaction)
+        await transaction.execute(text("UPDATE users SET name = 'Kept'"))
 
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
     await run_in_transaction(request, answer, keep)

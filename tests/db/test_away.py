@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.errors import DomainError
 from app.db.base import table_of
+from app.db.database import Database, Transaction
 from app.db.engine import create_engine
 from app.db.prepared import Prepared
 from app.db.schema import UnavailableDatabaseError, ensure_newest
-from app.db.session import Session, Sessions
 from app.models import PasswordReset
 from tests.databases import connected, migrate, temporary_postgresql
 from tests.db.proxy import proxy_of
@@ -102,8 +102,8 @@ async def impatient_engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 async def is_busy(engine: AsyncEngine) -> None:
     with pytest.raises(DomainError, match="busy"):
-        async with Sessions(engine).read() as session:
-            await session.execute(text("SELECT 1"))
+        async with Database(engine).read() as transaction:
+            await transaction.execute(text("SELECT 1"))
 
 
 @pytest.mark.parametrize("sqlstate", sorted(REFUSALS))
@@ -112,7 +112,7 @@ async def test_every_refusal_to_connect_is_busy(
 ) -> None:
     resources = app.state.resources
     async with server(error_response(sqlstate)) as url, impatient_engine(url) as engine:
-        assembled.state.resources = replace(resources, sessions=Sessions(engine))
+        assembled.state.resources = replace(resources, database=Database(engine))
         for path in ("/doctors", "/readyz"):
             caplog.clear()
             answered = await client.get(path)
@@ -155,16 +155,16 @@ async def role(database_url: str) -> AsyncIterator[str]:
     """A role of the test server that may log in."""
     name = f"role_{uuid4().hex}"
     async with connected(database_url) as engine:
-        async with Sessions(engine).write() as session:
-            await session.execute(text(f"CREATE ROLE {name} LOGIN"))
+        async with Database(engine).write() as transaction:
+            await transaction.execute(text(f"CREATE ROLE {name} LOGIN"))
         yield name
-        async with Sessions(engine).write() as session:
-            await session.execute(text(f"DROP ROLE {name}"))
+        async with Database(engine).write() as transaction:
+            await transaction.execute(text(f"DROP ROLE {name}"))
 
 
 async def alter(database_url: str, statement: str) -> None:
-    async with connected(database_url) as engine, Sessions(engine).write() as session:
-        await session.execute(text(statement))
+    async with connected(database_url) as engine, Database(engine).write() as transaction:
+        await transaction.execute(text(statement))
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -175,8 +175,8 @@ async def test_a_role_that_is_refused_is_busy_until_it_is_let_in(database_url: s
         await alter(database_url, f"ALTER ROLE {role} {option}")
         await is_busy(engine)
         await alter(database_url, f"ALTER ROLE {role} LOGIN CONNECTION LIMIT -1")
-        async with Sessions(engine).read() as session:
-            assert await session.scalar(text("SELECT 1")) == 1
+        async with Database(engine).read() as transaction:
+            assert await transaction.scalar(text("SELECT 1")) == 1
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -186,8 +186,8 @@ async def test_a_database_that_becomes_read_only_is_busy(database_url: str) -> N
         await alter(database_url, f'ALTER DATABASE "{make_url(url).database}" SET default_transaction_read_only = on')
         async with impatient_engine(url) as engine:
             with pytest.raises(DomainError, match="busy"):
-                async with Sessions(engine).write() as session:
-                    await session.execute(text("DELETE FROM users"))
+                async with Database(engine).write() as transaction:
+                    await transaction.execute(text("DELETE FROM users"))
 
 
 @asynccontextmanager
@@ -221,21 +221,21 @@ async def delayed_hang_up(url: str) -> AsyncIterator[str]:
 @pytest.mark.parametrize("begun", [True, False], ids=["in a transaction", "in the pool"])
 @pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
 async def test_a_connection_that_is_about_to_be_closed_is_busy(
-    database_url: str, sessions: Sessions, begun: bool, way: str
+    database_url: str, database: Database, begun: bool, way: str
 ) -> None:
-    async def read(session: Session) -> None:
+    async def read(transaction: Transaction) -> None:
         if way == "driver":
-            assert await session.fetch(FIND, {"wanted": "none"}) == []
+            assert await transaction.fetch(FIND, {"wanted": "none"}) == []
         else:
-            assert await session.scalar(text("SELECT 1")) == 1
+            assert await transaction.scalar(text("SELECT 1")) == 1
 
     async def terminate(pid: int) -> None:
-        async with sessions.write() as session:
-            assert await session.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
+        async with database.write() as transaction:
+            assert await transaction.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
         await asyncio.sleep(0.1)  # What the server said last has arrived; that it hung up has not.
 
     async with delayed_hang_up(database_url) as url, impatient_engine(url) as engine:
-        cut = Sessions(engine)
+        cut = Database(engine)
 
         async def be_cut() -> None:
             async with cut.read() as session:
@@ -258,17 +258,17 @@ async def test_a_connection_that_is_about_to_be_closed_is_busy(
 @pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
 async def test_a_time_out_closes_the_connection_without_a_rollback(database_url: str, mode: str, way: str) -> None:
     async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
-        sessions = Sessions(engine)
+        database = Database(engine)
 
         async def find() -> None:
-            async with sessions.read() if mode == "read" else sessions.write() as session:
-                await session.scalar(text("SELECT 1"))
-                await session.fetch(FIND, {"wanted": "none"})  # prepared, so that the next one is a single message
+            async with database.read() if mode == "read" else database.write() as transaction:
+                await transaction.scalar(text("SELECT 1"))
+                await transaction.fetch(FIND, {"wanted": "none"})  # prepared, so that the next one is a single message
                 proxy.is_silent = True
                 if way == "driver":
-                    await session.fetch(FIND, {"wanted": "none"})
+                    await transaction.fetch(FIND, {"wanted": "none"})
                 else:
-                    await session.scalar(text("SELECT 1"))
+                    await transaction.scalar(text("SELECT 1"))
 
         began = asyncio.get_running_loop().time()
         with pytest.raises(DomainError, match="busy"):
@@ -276,8 +276,8 @@ async def test_a_time_out_closes_the_connection_without_a_rollback(database_url:
         assert asyncio.get_running_loop().time() - began < 3.5, "given up after two seconds, and not after four"
         assert proxy.unanswered[1:] in ([], [TERMINATE]), "nothing but the close follows the statement"
         proxy.is_silent = False
-        async with sessions.read() as session:
-            assert await session.scalar(text("SELECT 1")) == 1
+        async with database.read() as transaction:
+            assert await transaction.scalar(text("SELECT 1")) == 1
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -288,7 +288,7 @@ async def test_a_booking_whose_commit_is_not_answered_is_replayed_by_its_key(
     body = {"doctor_id": doctor.id, "start_time": "2026-12-08T15:00:00Z"}
     headers = patient.headers | {"Idempotency-Key": "a-key"}
     async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
-        assembled.state.resources = replace(app.state.resources, sessions=Sessions(engine))
+        assembled.state.resources = replace(app.state.resources, database=Database(engine))
         proxy.lost_answer_to = b"COMMIT"
         problem(await client.post("/appointments", headers=headers, json=body), 503, "busy")
         booked = (await patient.get("/appointments")).json()

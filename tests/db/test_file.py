@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from app.core.errors import DomainError
+from app.db.database import Database
 from app.db.schema import UnavailableDatabaseError, ensure_newest, upgrade
-from app.db.session import Sessions
 from app.routers import health
 from tests.conftest import Join
 from tests.databases import connected
@@ -69,7 +69,7 @@ async def test_nothing_is_acknowledged_that_is_not_in_the_file(
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Path], None],
 ) -> None:
-    monkeypatch.setattr(health, "LASTS", 0)
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0)
     doctor = await join("doctor")
     await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T17:00:00Z")
     assert (await client.get("/readyz")).status_code == 200
@@ -89,11 +89,11 @@ async def test_nothing_is_acknowledged_that_is_not_in_the_file(
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
-    sessions: Sessions, path: Path, change: Callable[[Path], None]
+    database: Database, path: Path, change: Callable[[Path], None]
 ) -> None:
     async def write() -> None:
-        async with sessions.write() as session:
-            await session.execute(text("DELETE FROM password_resets"))
+        async with database.write() as transaction:
+            await transaction.execute(text("DELETE FROM password_resets"))
             change(path)
 
     with pytest.raises(DomainError, match="busy"):
@@ -105,13 +105,13 @@ async def test_a_missing_file_is_made_at_the_start_and_never_later(tmp_path: Pat
     async with connected(f"sqlite+aiosqlite:///{path.as_posix().replace('?', '%3F')}") as engine:
         found = Path(engine.url.database or "")
         with pytest.raises(DomainError, match="busy"):
-            async with Sessions(engine).read() as session:
-                await session.execute(text("SELECT 1"))
+            async with Database(engine).read() as transaction:
+                await transaction.execute(text("SELECT 1"))
         assert content(found) is None
         await ensure_newest(engine)
         assert content(found)
-        async with Sessions(engine).read() as session:
-            assert await session.scalar(text("SELECT count(*) FROM users")) == 0
+        async with Database(engine).read() as transaction:
+            assert await transaction.scalar(text("SELECT count(*) FROM users")) == 0
 
 
 async def test_a_migration_makes_the_file(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path) -
             await ensure_newest(engine)
 
 
-async def test_a_file_that_was_only_touched_goes_on(sessions: Sessions, path: Path) -> None:
+async def test_a_file_that_was_only_touched_goes_on(database: Database, path: Path) -> None:
     os.utime(path)
-    async with sessions.write() as session:
-        await session.execute(text("DELETE FROM password_resets"))
+    async with database.write() as transaction:
+        await transaction.execute(text("DELETE FROM password_resets"))

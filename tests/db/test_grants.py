@@ -11,9 +11,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.chain import chain_key
+from app.core.hash_chain import chain_key
+from app.db.database import Database
 from app.db.grants import NoRolesError, grant_access
-from app.db.session import Sessions
 from app.models.audit import REQUEST_RIGHTS
 from app.services import audit
 from tests.databases import connected, migrate, temporary_postgresql
@@ -36,21 +36,21 @@ async def restricted_url(database_url: str, worker: str) -> AsyncIterator[str]:
     role = f"{ROLE} {worker}"
     quoted = role.replace('"', '""')
     async with connected(database_url) as engine:
-        async with Sessions(engine).write() as session:
-            await session.execute(text(f'CREATE ROLE "{quoted}" LOGIN'))
-            await session.execute(text(REVOKE_CREATE))
+        async with Database(engine).write() as transaction:
+            await transaction.execute(text(f'CREATE ROLE "{quoted}" LOGIN'))
+            await transaction.execute(text(REVOKE_CREATE))
         await grant_access(engine, role, REQUEST_RIGHTS)
         await grant_access(engine, role, REQUEST_RIGHTS)  # again, as after a migration
         yield make_url(database_url).set(username=role).render_as_string(hide_password=False)
-        async with Sessions(engine).write() as session:
-            await session.execute(text(f'DROP OWNED BY "{quoted}"'))
-            await session.execute(text(f'DROP ROLE "{quoted}"'))
+        async with Database(engine).write() as transaction:
+            await transaction.execute(text(f'DROP OWNED BY "{quoted}"'))
+            await transaction.execute(text(f'DROP ROLE "{quoted}"'))
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_server_works_with_these_rights(restricted_url: str, sessions: Sessions) -> None:
+async def test_a_server_works_with_these_rights(restricted_url: str, database: Database) -> None:
     async def sealed() -> int:
-        return (await audit.verify(sessions, chain_key(AUDIT_KEY), progress=lambda _: None)).sealed
+        return (await audit.verify(database, chain_key(AUDIT_KEY), progress=lambda _: None)).sealed
 
     async with serve(restricted_url, 1, AUDIT_KEY=AUDIT_KEY) as servers, clients(servers) as [client]:
         assert (await client.get("/readyz")).status_code == 200
@@ -84,30 +84,30 @@ async def test_a_server_works_with_these_rights(restricted_url: str, sessions: S
 async def test_the_audit_trail_cannot_be_changed(restricted_url: str, statement: str) -> None:
     async with connected(restricted_url) as engine:
         with pytest.raises(DBAPIError) as refused:
-            async with Sessions(engine).write() as session:
-                await session.execute(text(statement))
+            async with Database(engine).write() as transaction:
+                await transaction.execute(text(statement))
     assert isinstance(refused.value.orig, Exception)
     assert isinstance(refused.value.orig.__cause__, InsufficientPrivilegeError)
 
 
-async def test_only_known_roles_of_postgresql_get_rights(sessions: Sessions, backend: str) -> None:
+async def test_only_known_roles_of_postgresql_get_rights(database: Database, backend: str) -> None:
     expected = "there is no role 'nobody here'" if backend == "postgresql" else "SQLite has no roles"
     with pytest.raises(NoRolesError, match=expected):
-        await grant_access(sessions.engine, "nobody here", REQUEST_RIGHTS)
+        await grant_access(database.engine, "nobody here", REQUEST_RIGHTS)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_the_owner_of_the_tables_keeps_its_rights(sessions: Sessions) -> None:
-    async with sessions.read() as session:
-        owner: str = await session.scalar(text("SELECT current_user"))
+async def test_the_owner_of_the_tables_keeps_its_rights(database: Database) -> None:
+    async with database.read() as transaction:
+        owner: str = await transaction.scalar(text("SELECT current_user"))
     with pytest.raises(NoRolesError, match="owns the tables"):
-        await grant_access(sessions.engine, owner, REQUEST_RIGHTS)
+        await grant_access(database.engine, owner, REQUEST_RIGHTS)
 
 
 async def execute(engine: AsyncEngine, *statements: str) -> None:
-    async with Sessions(engine).write() as session:
+    async with Database(engine).write() as transaction:
         for statement in statements:
-            await session.execute(text(statement))
+            await transaction.execute(text(statement))
 
 
 @asynccontextmanager
@@ -143,8 +143,8 @@ async def test_operators_of_the_role_do_not_change_a_sealed_event(worker: str) -
 async def test_every_trigger_function_fixes_its_search_path() -> None:
     async with temporary_postgresql() as url, connected(url) as engine:
         await migrate(url)
-        async with Sessions(engine).read() as session:
-            found = await session.execute(
+        async with Database(engine).read() as transaction:
+            found = await transaction.execute(
                 text(
                     "SELECT proname, proconfig FROM pg_proc WHERE prorettype = 'trigger'::regtype "
                     "AND pronamespace = 'public'::regnamespace"

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.base import table_of
+from app.db.database import Database
 from app.db.prepared import Prepared
-from app.db.session import Sessions
 from app.models import Doctor, PasswordReset, User
 from tests.conftest import Join
 from tests.people import Person
@@ -40,48 +40,48 @@ def a_row(**values: Any) -> dict[str, Any]:
     return {"token_hash": uuid4().hex, "user_id": None, "expires_at": LATER} | values
 
 
-async def test_rows_are_the_same_either_way(sessions: Sessions, doctor: Person, join: Join) -> None:
+async def test_rows_are_the_same_either_way(database: Database, doctor: Person, join: Join) -> None:
     other = await join("doctor", time_zone="Europe/Berlin")
     assert (await other.patch("/doctors/me", {"languages": ["de", "pt-BR"]})).status_code == 200
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         for person in (doctor, other):
             wanted = {"wanted": UUID(person.id)}
-            [expected] = await session.execute(WHO.statement, wanted)
-            [found] = await session.fetch(WHO, wanted)
+            [expected] = await transaction.execute(WHO.statement, wanted)
+            [found] = await transaction.fetch(WHO, wanted)
             assert tuple(found) == tuple(expected)
             assert (found.role, found.suspended_at, found.created_at.tzinfo) == (Role.DOCTOR, None, UTC)
             assert found.languages == expected.languages
 
 
-async def test_what_is_written_is_written(sessions: Sessions) -> None:
+async def test_what_is_written_is_written(database: Database) -> None:
     first, second, third = a_row(), a_row(), a_row()
-    async with sessions.write() as session:
-        [new] = await session.fetch(INSERT, first)
+    async with database.write() as transaction:
+        [new] = await transaction.fetch(INSERT, first)
         assert (new.token_hash, new.expires_at) == (first["token_hash"], LATER)
-        [new] = await session.fetch(INSERT, second)
+        [new] = await transaction.fetch(INSERT, second)
         assert (new.token_hash, new.expires_at) == (second["token_hash"], LATER)
-        await session.send(ADD, [third])
-        await session.send(MOVE, [{"wanted": row["token_hash"], "expires_at": SOONER} for row in (first, third)])
-        assert await session.fetch(FORGET, {"wanted": second["token_hash"]}) == []
-    async with sessions.read() as session:
-        rows = await session.execute(select(RESETS.c.token_hash, RESETS.c.expires_at))
+        await transaction.send(ADD, [third])
+        await transaction.send(MOVE, [{"wanted": row["token_hash"], "expires_at": SOONER} for row in (first, third)])
+        assert await transaction.fetch(FORGET, {"wanted": second["token_hash"]}) == []
+    async with database.read() as transaction:
+        rows = await transaction.execute(select(RESETS.c.token_hash, RESETS.c.expires_at))
         assert {tuple(row) for row in rows} == {(row["token_hash"], SOONER) for row in (first, third)}
 
 
-async def test_a_transaction_may_begin_with_many(sessions: Sessions) -> None:
+async def test_a_transaction_may_begin_with_many(database: Database) -> None:
     rows = [a_row(), a_row()]
-    async with sessions.write() as session:
-        await session.send(ADD, rows)
-        assert len(await session.fetch(FIND, {"wanted": rows[1]["token_hash"]})) == 1
+    async with database.write() as transaction:
+        await transaction.send(ADD, rows)
+        assert len(await transaction.fetch(FIND, {"wanted": rows[1]["token_hash"]})) == 1
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-async def test_errors_are_those_of_sqlalchemy(sessions: Sessions, at_once: int) -> None:
+async def test_errors_are_those_of_sqlalchemy(database: Database, at_once: int) -> None:
     row = a_row()
 
     async def write(times: int) -> None:
-        async with sessions.write() as session:
-            await session.send(ADD, [row] * times)
+        async with database.write() as transaction:
+            await transaction.send(ADD, [row] * times)
 
     if at_once == 1:
         await write(1)
@@ -91,46 +91,46 @@ async def test_errors_are_those_of_sqlalchemy(sessions: Sessions, at_once: int) 
     assert isinstance(caught.value.orig, (sqlite3.IntegrityError, asyncpg.UniqueViolationError))
 
 
-async def test_a_value_that_is_missing_is_no_null(sessions: Sessions) -> None:
-    async with sessions.write() as session:
+async def test_a_value_that_is_missing_is_no_null(database: Database) -> None:
+    async with database.write() as transaction:
         with pytest.raises(KeyError, match="wanted"):
-            await session.fetch(MOVE, {"expires_at": LATER})
+            await transaction.fetch(MOVE, {"expires_at": LATER})
 
 
-async def test_a_naive_time_is_refused(sessions: Sessions) -> None:
-    async with sessions.write() as session:
+async def test_a_naive_time_is_refused(database: Database) -> None:
+    async with database.write() as transaction:
         with pytest.raises(TypeError, match="an instant needs a time zone"):
-            await session.fetch(INSERT, a_row(expires_at=LATER.replace(tzinfo=None)))
+            await transaction.fetch(INSERT, a_row(expires_at=LATER.replace(tzinfo=None)))
 
 
-async def test_what_is_raised_takes_everything_back(sessions: Sessions) -> None:
+async def test_what_is_raised_takes_everything_back(database: Database) -> None:
     row = a_row()
 
     async def write_and_fail() -> None:
-        async with sessions.write() as session:
-            await session.fetch(INSERT, row)
+        async with database.write() as transaction:
+            await transaction.fetch(INSERT, row)
             raise LookupError
 
     with pytest.raises(LookupError):
         await write_and_fail()
-    async with sessions.read() as session:
-        assert await session.fetch(FIND, {"wanted": row["token_hash"]}) == []
+    async with database.read() as transaction:
+        assert await transaction.fetch(FIND, {"wanted": row["token_hash"]}) == []
 
 
-async def test_who_listens_hears_of_them(sessions: Sessions, statements: list[str]) -> None:
-    async with sessions.write() as session:
-        await session.fetch(INSERT, a_row())
-        await session.send(ADD, [a_row(), a_row()])
-        await session.execute(text("SELECT 1"))
+async def test_who_listens_hears_of_them(database: Database, statements: list[str]) -> None:
+    async with database.write() as transaction:
+        await transaction.fetch(INSERT, a_row())
+        await transaction.send(ADD, [a_row(), a_row()])
+        await transaction.execute(text("SELECT 1"))
     assert [each.split()[0] for each in statements] == ["INSERT", "INSERT", "SELECT"]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_connection_that_is_cut_in_between(impatient: AsyncEngine, sessions: Sessions) -> None:
-    cut = Sessions(impatient)
+async def test_a_connection_that_is_cut_in_between(impatient: AsyncEngine, database: Database) -> None:
+    cut = Database(impatient)
 
     async def write_and_be_cut() -> None:
-        async with cut.write() as session, sessions.write() as other:
+        async with cut.write() as session, database.write() as other:
             pid = await session.scalar(text("SELECT pg_backend_pid()"))
             # Returns when it has ended, if that takes no longer than a minute.
             assert await other.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
@@ -142,14 +142,14 @@ async def test_a_connection_that_is_cut_in_between(impatient: AsyncEngine, sessi
         assert await session.fetch(INSERT, a_row())
 
 
-async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, sessions: Sessions) -> None:
+async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, database: Database) -> None:
     row = a_row()
 
     async def write_the_same() -> None:
-        async with Sessions(impatient).write() as session:
-            await session.fetch(INSERT, row)
+        async with Database(impatient).write() as transaction:
+            await transaction.fetch(INSERT, row)
 
-    async with sessions.write() as holder:
+    async with database.write() as holder:
         await holder.fetch(INSERT, row)
         with pytest.raises(DomainError, match="busy"):
             await write_the_same()

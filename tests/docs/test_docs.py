@@ -9,7 +9,7 @@ import pytest
 
 from app.core.security import CONTEXT_WORDS
 from app.core.settings import Settings
-from app.routers.problems import PROBLEMS
+from app.http.problems import PROBLEMS
 from app.scheduling.status import TRANSITIONS
 from tests.databases import migrate
 from tests.servers import serve

@@ -192,7 +192,7 @@ def test_no_dangerous_module_is_imported() -> None:
         if name == module or name.startswith(f"{module}.")
     }
     # Templates are files of ours; nothing that anybody types becomes one.
-    templates = {("app/web/pages.py", name) for name in ("jinja2", *JINJA)}
+    templates = {("app/web/kit/pages.py", name) for name in ("jinja2", *JINJA)}
     # The numbers of an option of accepted connections; nothing is opened with them.
     options = {("app/edge/protocol.py", name) for name in ("socket", "socket.SO_SNDBUF", "socket.SOL_SOCKET")}
     assert found == templates | options
@@ -209,7 +209,7 @@ def test_nothing_is_evaluated() -> None:
 
 def test_chance_is_left_to_the_demo() -> None:
     """Everything else that must not be guessed comes from ``secrets``."""
-    assert {path.name for path in SOURCES if "random" in set(imported(path))} <= {"demo.py", "demo_calendar.py"}
+    assert {path.name for path in SOURCES if "random" in set(imported(path))} <= {"clinic.py", "calendar.py"}
     drawing = {path.name for path in SOURCES for name, _ in calls(path) if name.startswith("secrets.")}
     assert drawing == {"security.py", "one_time_codes.py"}
 

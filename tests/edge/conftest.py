@@ -5,7 +5,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.edge import limits
+from app.edge import rate_limits
 from app.main import create_app
 from tests.databases import settings_for
 
@@ -21,7 +21,7 @@ def backend() -> str:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals come without the pause, except where it is tested."""
-    monkeypatch.setattr(limits, "PAUSE", 0)
+    monkeypatch.setattr(rate_limits, "REFUSAL_DELAY", 0)
 
 
 @pytest.fixture

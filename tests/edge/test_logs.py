@@ -54,7 +54,7 @@ async def test_a_request_is_one_line(client: httpx2.AsyncClient, doctor: Person,
     assert line == {
         "event": "request",
         "level": "info",
-        "logger": "app.edge.watching",
+        "logger": "app.edge.access_log",
         "method": "GET",
         "operation": "get_doctor",
         "status": 200,

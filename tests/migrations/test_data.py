@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import schema
-from app.db.session import Sessions
+from app.db.database import Database
 from migrations import frozen
 from tests.databases import connected, temporary_postgresql
 from tests.zone_files import write_zone
@@ -52,13 +52,13 @@ async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 async def run(engine: AsyncEngine, statements: str) -> None:
     """Instants in braces and ids are spelt as each database keeps them."""
     sqlite = engine.dialect.name == "sqlite"
-    async with Sessions(engine).write() as session:
+    async with Database(engine).write() as transaction:
         for statement in statements.split(";\n"):
             spelt = statement.replace("{", "").replace("}", ":00.000000" if sqlite else ":00Z")
             if sqlite:
                 for id_ in (DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED):
                     spelt = spelt.replace(id_, id_.replace("-", ""))
-            await session.execute(text(spelt))
+            await transaction.execute(text(spelt))
 
 
 async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
@@ -275,6 +275,6 @@ async def add_doctors(engine: AsyncEngine, number_of_doctors: int) -> None:
             visit_type.format(id_of(3, number), id_, "check-UP"),
             visit.format(id_of(4, number), id_, patient, start, end),
         ]
-    async with Sessions(engine).write() as session:
+    async with Database(engine).write() as transaction:
         for statement in statements:
-            await session.execute(text(statement))
+            await transaction.execute(text(statement))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import schema
-from app.db.session import Sessions
+from app.db.database import Database
 from app.models import User
 from tests.databases import connected, temporary_postgresql
 
@@ -66,19 +66,19 @@ async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 
 async def create_from_models(engine: AsyncEngine) -> None:
-    async with Sessions(engine).write() as session:
+    async with Database(engine).write() as transaction:
         if engine.dialect.name == "postgresql":
-            await session.execute(text("CREATE EXTENSION btree_gist"))
-            await session.execute(text("CREATE EXTENSION pg_trgm"))
-        await session.run_sync(User.metadata.create_all)
+            await transaction.execute(text("CREATE EXTENSION btree_gist"))
+            await transaction.execute(text("CREATE EXTENSION pg_trgm"))
+        await transaction.run_sync(User.metadata.create_all)
 
 
 async def test_the_migrations_make_what_the_models_say(engine: AsyncEngine) -> None:
     await create_from_models(engine)
     models = await describe(engine)
     assert any("appointments_doctor_busy" in line for line in models)
-    async with Sessions(engine).write() as session:
-        await session.run_sync(User.metadata.drop_all)
+    async with Database(engine).write() as transaction:
+        await transaction.run_sync(User.metadata.drop_all)
     await schema.upgrade(engine)
     assert await describe(engine) == models
 
@@ -98,9 +98,9 @@ async def test_two_who_migrate_at_once_do_not_disturb_each_other(engine: AsyncEn
 
 
 async def test_a_failed_migration_leaves_nothing(engine: AsyncEngine) -> None:
-    async with Sessions(engine).write() as session:
+    async with Database(engine).write() as transaction:
         # The last table of the first migration is there already.
-        await session.execute(text("CREATE TABLE appointments (id INTEGER)"))
+        await transaction.execute(text("CREATE TABLE appointments (id INTEGER)"))
     before = await describe(engine)
     with pytest.raises(DBAPIError):
         await schema.upgrade(engine)
@@ -123,7 +123,7 @@ async def test_an_embedded_database_is_brought_up_to_date_and_a_server_is_not(
 
 async def test_a_schema_from_the_future_is_refused(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
-    async with Sessions(engine).write() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    async with Database(engine).write() as transaction:
+        await transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(schema.UnknownSchemaError, match="9999"):
         await schema.ensure_newest(engine)

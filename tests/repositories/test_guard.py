@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.people import Person
 
 INSERT = text("""
@@ -21,8 +21,8 @@ VALUES (:id, :doctor, :patient, :start, :end, :start, :end, :status, :created, :
 class Raw:
     """Writes appointments with plain SQL, in the spelling of each database."""
 
-    def __init__(self, sessions: Sessions, backend: str) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database, backend: str) -> None:
+        self._sessions = database
         self._backend = backend
 
     def time(self, clock: str) -> Any:
@@ -35,8 +35,8 @@ class Raw:
 
     async def insert(self, doctor: Person, patient: Person, start: str, end: str, status: str = "booked") -> str:
         appointment = str(uuid4())
-        async with self._sessions.write() as session:
-            await session.execute(
+        async with self._sessions.write() as transaction:
+            await transaction.execute(
                 INSERT,
                 {
                     "id": self.id(appointment),
@@ -53,20 +53,20 @@ class Raw:
 
     async def update(self, appointment: str, **values: Any) -> None:
         columns = ", ".join(f"{name} = :{name}" for name in values)
-        async with self._sessions.write() as session:
-            await session.execute(
+        async with self._sessions.write() as transaction:
+            await transaction.execute(
                 text(f"UPDATE appointments SET {columns} WHERE id = :id"), {"id": self.id(appointment), **values}
             )
 
     async def count(self) -> int:
-        async with self._sessions.read() as session:
-            counted: int = await session.scalar(text("SELECT count(*) FROM appointments"))
+        async with self._sessions.read() as transaction:
+            counted: int = await transaction.scalar(text("SELECT count(*) FROM appointments"))
             return counted
 
 
 @pytest.fixture
-def raw(sessions: Sessions, backend: str) -> Raw:
-    return Raw(sessions, backend)
+def raw(database: Database, backend: str) -> Raw:
+    return Raw(database, backend)
 
 
 @pytest.fixture

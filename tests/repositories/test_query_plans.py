@@ -13,13 +13,13 @@ from sqlalchemy import event, text
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
-from app.db.session import Session, Sessions
-from app.repositories import accounts, attempts, audit, bounds, doctors, mail_counts, offers
+from app.db.database import Database, Transaction
+from app.repositories import accounts, audit, doctors, login_attempts, mail_counts, search_bounds, search_offers
 from app.repositories.audit import AuditRecord
-from app.repositories.offers import Criteria, OfferRecord
-from app.repositories.plans import get_plan
+from app.repositories.doctor_schedules import get_doctor_schedule
+from app.repositories.search_offers import Criteria, OfferRecord
 from app.scheduling.intervals import to_instant
-from app.scheduling.turns import TURNS
+from app.scheduling.tie_break import RING_SIZE
 from app.scheduling.visits import VisitMode
 from app.services.audit import REPEAT_INTERVAL
 
@@ -31,23 +31,25 @@ LATER = datetime(2027, 12, 1, 8, tzinfo=UTC)
 @pytest.mark.parametrize("change", ["insert", "update"])
 @pytest.mark.parametrize(("whose", "end"), [("doctor", "busy_end"), ("patient", "end_time")])
 async def test_the_triggers_of_sqlite_look_from_the_wanted_time_on(
-    sessions: Sessions, whose: str, end: str, change: str
+    database: Database, whose: str, end: str, change: str
 ) -> None:
     name = f"appointments_{whose}_busy_{change}"
-    async with sessions.read() as session:
-        trigger: str = await session.scalar(text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": name})
+    async with database.read() as transaction:
+        trigger: str = await transaction.scalar(
+            text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": name}
+        )
         body = trigger.partition("BEGIN")[2].partition(";")[0]
         # As it stands in the trigger, but for what only a trigger has.
         select = re.sub(r"(NEW|OLD)\.\w+", "'x'", re.sub(r"RAISE\(.*?\)", "1", body))
-        plan = await session.execute(text(f"EXPLAIN QUERY PLAN {select}"))
+        plan = await transaction.execute(text(f"EXPLAIN QUERY PLAN {select}"))
         assert f"USING INDEX appointments_{whose}_busy_idx ({whose}_id=? AND {end}>?)" in str(plan.all())
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("whose", ["patient_id", "actor_id"])
-async def test_who_saw_a_patient_is_read_from_an_index_in_time(sessions: Sessions, whose: str) -> None:
-    async with sessions.read() as session:
-        plan = await session.execute(
+async def test_who_saw_a_patient_is_read_from_an_index_in_time(database: Database, whose: str) -> None:
+    async with database.read() as transaction:
+        plan = await transaction.execute(
             text(
                 f"EXPLAIN QUERY PLAN SELECT * FROM audit_events WHERE {whose} = 'x' AND (occurred_at, id) < ('y', 'z') "
                 "ORDER BY occurred_at DESC, id DESC LIMIT 50"
@@ -55,7 +57,7 @@ async def test_who_saw_a_patient_is_read_from_an_index_in_time(sessions: Session
         )
         [(*_, step)] = plan.all()
         assert f"USING INDEX audit_events_{whose}_occurred_at_id_idx ({whose}=? AND (occurred_at,id)<" in step
-        plan = await session.execute(
+        plan = await transaction.execute(
             text("EXPLAIN QUERY PLAN SELECT * FROM audit_events WHERE position IS NULL ORDER BY id LIMIT 1000")
         )
         [(*_, step)] = plan.all()  # a second step would be to sort
@@ -63,13 +65,15 @@ async def test_who_saw_a_patient_is_read_from_an_index_in_time(sessions: Session
 
 
 @pytest.mark.parametrize("has_patient", [True, False])
-async def test_a_repeated_look_is_found_by_an_index(sessions: Sessions, backend: str, has_patient: bool) -> None:
+async def test_a_repeated_look_is_found_by_an_index(database: Database, backend: str, has_patient: bool) -> None:
     look = replace(LOOK, patient_id=LOOK.patient_id if has_patient else None)
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         if backend == "postgresql":
-            await session.execute(text(MANY_EVENTS))
-            await session.execute(text("ANALYZE audit_events"))
-        plan = await explain(session, partial(audit.insert_unless_repeated, session, [look], interval=REPEAT_INTERVAL))
+            await transaction.execute(text(MANY_EVENTS))
+            await transaction.execute(text("ANALYZE audit_events"))
+        plan = await explain(
+            transaction, partial(audit.insert_unless_repeated, transaction, [look], interval=REPEAT_INTERVAL)
+        )
     column = "patient_id" if has_patient else "actor_id"
     assert f"audit_events_{column}_occurred_at_id_idx" in plan
 
@@ -133,17 +137,17 @@ FROM users CROSS JOIN generate_series(1, 10) AS n"""
 
 
 @pytest.fixture
-async def filled(sessions: Sessions, backend: str) -> None:
+async def filled(database: Database, backend: str) -> None:
     """SQLite plans the same for empty tables."""
     if backend == "postgresql":
-        async with sessions.write() as session:
+        async with database.write() as transaction:
             for statement in MANY.split(";"):
-                await session.execute(text(statement))
+                await transaction.execute(text(statement))
 
 
-async def explain(session: Session, ask: Callable[[], Awaitable[Any]]) -> str:
+async def explain(transaction: Transaction, ask: Callable[[], Awaitable[Any]]) -> str:
     """The plan of the one statement that is made by ``ask``."""
-    connection = await session.connection()
+    connection = await transaction.connection()
     prefix = "EXPLAIN (GENERIC_PLAN)" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     made: list[tuple[str, Any]] = []
 
@@ -167,22 +171,24 @@ CRITERIA = {
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("found_by", CRITERIA)
-async def test_a_search_walks_along_an_index_without_sorting(sessions: Sessions, found_by: str) -> None:
+async def test_a_search_walks_along_an_index_without_sorting(database: Database, found_by: str) -> None:
     criteria = CRITERIA[found_by]
 
-    async with sessions.read() as session:
+    async with database.read() as transaction:
 
         async def by_bound(after: OfferRecord | None = None) -> None:
-            await offers.page_by_bound(session, criteria, after=after, above=None, below=LATER, limit=10)
+            await search_offers.page_by_bound(transaction, criteria, after=after, above=None, below=LATER, limit=10)
 
         async def by_place() -> None:
-            await offers.page_by_place(session, criteria, after=None, places=(5, TURNS), until=LATER, limit=10)
+            await search_offers.page_by_ring_position(
+                transaction, criteria, after=None, positions=(5, RING_SIZE), until=LATER, limit=10
+            )
 
-        plan = await explain(session, by_bound)
+        plan = await explain(transaction, by_bound)
         assert f"offers_language_{found_by}not_before_turn_id_idx" in plan
         assert "TEMP B-TREE" not in plan
         assert "Sort" not in plan
-        plan = await explain(session, by_place)
+        plan = await explain(transaction, by_place)
         assert f"offers_language_{found_by}place_id_idx" in plan
         assert "TEMP B-TREE" not in plan
         assert "Sort" not in plan
@@ -196,87 +202,87 @@ async def test_a_search_walks_along_an_index_without_sorting(sessions: Sessions,
     ],
 )
 @pytest.mark.usefixtures("filled")
-async def test_doctors_are_listed_along_an_index(sessions: Sessions, query: dict[str, str], index: str) -> None:
+async def test_doctors_are_listed_along_an_index(database: Database, query: dict[str, str], index: str) -> None:
     every: dict[str, Any] = dict.fromkeys(("q", "specialty", "language", "mode"))
 
-    async with sessions.read() as session:
+    async with database.read() as transaction:
 
         async def page() -> None:
-            await doctors.page_doctors(session, **every | query, after=("a", UUID(int=1)), limit=51)
+            await doctors.page_doctors(transaction, **every | query, after=("a", UUID(int=1)), limit=51)
 
-        assert index in await explain(session, page)
+        assert index in await explain(transaction, page)
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("q", ["kafo", "Okafor, Amara", "O\u2019Brien a"])
-async def test_parts_of_a_name_are_found_by_an_index(sessions: Sessions, q: str) -> None:
-    async with sessions.read() as session:
+async def test_parts_of_a_name_are_found_by_an_index(database: Database, q: str) -> None:
+    async with database.read() as transaction:
 
         async def page() -> None:
-            await doctors.page_doctors(session, q=q, specialty=None, language=None, mode=None, after=None, limit=51)
+            await doctors.page_doctors(transaction, q=q, specialty=None, language=None, mode=None, after=None, limit=51)
 
-        assert "doctors_name_key_trgm_idx" in await explain(session, page)
+        assert "doctors_name_key_trgm_idx" in await explain(transaction, page)
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("q", ["kafo", "Okafor, Amara", "amara@exa"])
-async def test_parts_of_names_and_addresses_of_accounts_are_found_by_indexes(sessions: Sessions, q: str) -> None:
-    async with sessions.read() as session:
+async def test_parts_of_names_and_addresses_of_accounts_are_found_by_indexes(database: Database, q: str) -> None:
+    async with database.read() as transaction:
         # Of 5,000 accounts, reading all is as cheap as three looks into an index.
-        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        await transaction.execute(text("SET LOCAL enable_seqscan = off"))
 
         async def page() -> None:
-            await accounts.page_accounts(session, q=q, email=None, role=None, status=None, after=None, limit=51)
+            await accounts.page_accounts(transaction, q=q, email=None, role=None, status=None, after=None, limit=51)
 
-        plan = await explain(session, page)
+        plan = await explain(transaction, page)
     assert "users_name_key_trgm_idx" in plan
     assert "users_email_canonical_trgm_idx" in plan
 
 
 @pytest.mark.usefixtures("filled")
-async def test_findings_from_the_future_are_found_by_an_index(sessions: Sessions) -> None:
-    async with sessions.read() as session:
-        plan = await explain(session, partial(bounds.list_found_in_future, session, NOW, limit=10))
+async def test_findings_from_the_future_are_found_by_an_index(database: Database) -> None:
+    async with database.read() as transaction:
+        plan = await explain(transaction, partial(search_bounds.list_bounds_from_future, transaction, NOW, limit=10))
     assert "offers_language_found_at_idx" in plan
 
 
 @pytest.mark.usefixtures("filled")
-async def test_what_is_outdated_is_found_by_an_index(sessions: Sessions) -> None:
-    async with sessions.read() as session:
+async def test_what_is_outdated_is_found_by_an_index(database: Database) -> None:
+    async with database.read() as transaction:
 
         async def outdated() -> None:
-            await offers.list_outdated(session, NOW, limit=10)
+            await search_offers.list_outdated(transaction, NOW, limit=10)
 
-        assert "offers_language_known_until_idx" in await explain(session, outdated)
+        assert "offers_language_known_until_idx" in await explain(transaction, outdated)
 
 
 @pytest.mark.usefixtures("filled")
-async def test_old_devices_are_found_by_an_index(sessions: Sessions, backend: str) -> None:
-    async with sessions.write() as session:
+async def test_old_devices_are_found_by_an_index(database: Database, backend: str) -> None:
+    async with database.write() as transaction:
         if backend == "postgresql":
-            await session.execute(text(MANY_DEVICES))
-            await session.execute(text("ANALYZE known_devices"))
-        plan = await explain(session, partial(attempts.sweep_devices, session, NOW))
+            await transaction.execute(text(MANY_DEVICES))
+            await transaction.execute(text("ANALYZE known_devices"))
+        plan = await explain(transaction, partial(login_attempts.delete_old_devices, transaction, NOW))
     assert "known_devices_last_at_idx" in plan
 
 
 @pytest.mark.parametrize(
     ("sweep", "index"),
     [
-        (attempts.sweep_attempts, "login_attempts_last_at_idx"),
-        (mail_counts.sweep_mail_counts, "mail_counts_hour_began_at_idx"),
+        (login_attempts.delete_old_attempts, "login_attempts_last_at_idx"),
+        (mail_counts.delete_old_mail_counts, "mail_counts_hour_began_at_idx"),
     ],
 )
 async def test_old_counts_are_found_by_an_index(
-    sessions: Sessions, backend: str, sweep: Callable[[Session, datetime], Awaitable[None]], index: str
+    database: Database, backend: str, sweep: Callable[[Transaction, datetime], Awaitable[None]], index: str
 ) -> None:
-    async with sessions.write() as session:
+    async with database.write() as transaction:
         if backend == "postgresql":
             # Of an empty table, reading all is the cheapest.
-            await session.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = await explain(session, partial(sweep, session, NOW))
+            await transaction.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = await explain(transaction, partial(sweep, transaction, NOW))
     # What is too old, and what is too far ahead.
     assert plan.count(index) == 2
 
@@ -291,10 +297,10 @@ async def test_old_counts_are_found_by_an_index(
     ],
 )
 async def test_what_can_be_chosen_is_found_from_one_to_the_next(
-    sessions: Sessions, ask: Callable[[Session], Awaitable[Any]], index: str
+    database: Database, ask: Callable[[Transaction], Awaitable[Any]], index: str
 ) -> None:
-    async with sessions.read() as session:
-        plan = await explain(session, partial(ask, session))
+    async with database.read() as transaction:
+        plan = await explain(transaction, partial(ask, transaction))
     assert re.search(index, plan)
     assert re.search("RECURSIVE STEP|Recursive Union", plan)
     assert not re.search(r"Seq Scan|SCAN (doctors|users)(?! USING INDEX)", plan)
@@ -303,12 +309,14 @@ async def test_what_can_be_chosen_is_found_from_one_to_the_next(
 
 
 @pytest.mark.usefixtures("filled")
-async def test_the_visits_of_a_patient_are_counted_along_an_index(sessions: Sessions) -> None:
-    async def ask(session: Session) -> None:
+async def test_the_visits_of_a_patient_are_counted_along_an_index(database: Database) -> None:
+    async def ask(transaction: Transaction) -> None:
         with pytest.raises(DomainError, match="not_found"):
-            await get_plan(session, uuid4(), (to_instant(NOW), to_instant(LATER)), patient=(uuid4(), NOW))
+            await get_doctor_schedule(
+                transaction, uuid4(), (to_instant(NOW), to_instant(LATER)), patient=(uuid4(), NOW)
+            )
 
-    async with sessions.read() as session:
-        plan = await explain(session, partial(ask, session))
+    async with database.read() as transaction:
+        plan = await explain(transaction, partial(ask, transaction))
     assert "appointments_patient_id_start_time_id_idx" in plan
     assert not re.search(r"Seq Scan on appointments|SCAN appointments", plan)

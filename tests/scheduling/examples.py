@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.scheduling.availability import Rules
 from app.scheduling.intervals import DAY, MINUTE, Interval
-from app.scheduling.visits import Taken, VisitType
+from app.scheduling.visits import BusyPeriod, VisitType
 from app.scheduling.zones import day_span
 from tests.scheduling.clocks import NEW_YORK, available, instant, span, wall
 
@@ -17,9 +17,9 @@ NINE = instant("2026-06-01T13:00Z")
 WHOLE_MONDAY = span("2026-06-01T04:00Z", "2026-06-02T04:00Z")
 
 
-def booked(visit_type: VisitType, start: int) -> Taken:
+def booked(visit_type: VisitType, start: int) -> BusyPeriod:
     end = start + visit_type.duration
-    return Taken(start - visit_type.buffer_before, end + visit_type.buffer_after, start, visit_type.id)
+    return BusyPeriod(start - visit_type.buffer_before, end + visit_type.buffer_after, start, visit_type.id)
 
 
 def around(day: str, rules: Rules) -> Interval:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import rrulestr
 
 from app.scheduling.availability import Availability, Rules, TimeOff
-from app.scheduling.visits import Taken, VisitType
+from app.scheduling.visits import BusyPeriod, VisitType
 
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ class Diary:
     now: datetime
 
 
-def to_bookings(taken: Sequence[Taken]) -> list[Booking]:
+def to_bookings(taken: Sequence[BusyPeriod]) -> list[Booking]:
     return [Booking(at(each.busy_start), at(each.busy_end), at(each.start), each.visit_type_id) for each in taken]
 
 

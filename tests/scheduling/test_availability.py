@@ -8,7 +8,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.scheduling import availability
-from app.scheduling.availability import Availability, Rules, away_windows, open_windows, opened, openings_after, window
+from app.scheduling.availability import (
+    Availability,
+    Rules,
+    away_windows,
+    open_windows,
+    openings_after,
+    openings_between,
+    window,
+)
 from app.scheduling.intervals import DAY, HOUR, from_instant, overlaps, to_instant
 from app.scheduling.zones import wall_time
 from tests.scheduling.clocks import (
@@ -129,7 +137,7 @@ def test_a_window_of_a_week_is_seen_on_each_of_its_days() -> None:
     rules = Rules(NEW_YORK, (available("2026-06-01T00:00", "2026-06-08T00:00", "FREQ=WEEKLY"),))
     day = span("2027-06-03T00:00Z", "2027-06-04T00:00Z")
     assert open_windows(rules, day) == [day]
-    assert len(opened(rules, day)) == 1
+    assert len(openings_between(rules, day)) == 1
 
 
 def test_what_is_opened_is_told_whole_and_each_for_itself() -> None:
@@ -139,14 +147,14 @@ def test_what_is_opened_is_told_whole_and_each_for_itself() -> None:
     )
     rules = Rules(KOLKATA, (morning, overlapping))
     part = span("2026-06-01T06:00Z", "2026-06-01T06:30Z")
-    assert in_utc(opened(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
+    assert in_utc(openings_between(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
     assert open_windows(rules, part) == [part]
 
 
 def test_what_only_touches_the_span_is_not_in_it() -> None:
     rules = Rules(KOLKATA, (available("2026-06-01T09:00", "2026-06-01T12:00"),))
-    assert opened(rules, span("2026-06-01T06:30Z", "2026-06-01T07:00Z")) == []
-    assert opened(rules, span("2026-06-01T03:00Z", "2026-06-01T03:30Z")) == []
+    assert openings_between(rules, span("2026-06-01T06:30Z", "2026-06-01T07:00Z")) == []
+    assert openings_between(rules, span("2026-06-01T03:00Z", "2026-06-01T03:30Z")) == []
 
 
 def test_a_day_off_is_as_long_as_the_day() -> None:
@@ -197,7 +205,7 @@ def test_the_calendar_may_be_cut_into_pieces_of_any_length(zone: ZoneInfo, aroun
     expected = [(to_instant(first), to_instant(last)) for first, last in list_openings(rules, *map(at, days))]
     for begin in range(*days, HOUR // 2):
         asked = begin, begin + HOUR // 2
-        assert opened(rules, asked) == [each for each in expected if overlaps(asked, [each])]
+        assert openings_between(rules, asked) == [each for each in expected if overlaps(asked, [each])]
 
 
 def test_rules_that_are_alike_are_worked_out_together() -> None:
@@ -207,7 +215,7 @@ def test_rules_that_are_alike_are_worked_out_together() -> None:
         starts = wall("2024-01-01T09:00") + timedelta(days=began)
         if starts.weekday() in {0, 2, 4}:
             rules = Rules(NEW_YORK, (Availability(starts, starts + timedelta(hours=8), "FREQ=WEEKLY;BYDAY=MO,WE,FR"),))
-            assert opened(rules, days) == [span("2026-06-03T13:00Z", "2026-06-03T21:00Z")]
+            assert openings_between(rules, days) == [span("2026-06-03T13:00Z", "2026-06-03T21:00Z")]
     kept = availability._windows_of_block.cache_info()
     # For each day of the week on which somebody has begun.
     assert kept.misses == 3
@@ -220,7 +228,7 @@ def test_rules_that_take_turns_are_not_alike() -> None:
         for day in ("2024-01-01", "2024-01-08")
     )
     days = span("2026-06-01T00:00Z", "2026-06-15T00:00Z")
-    assert [opened(rules, days) for rules in (even, odd)] == [
+    assert [openings_between(rules, days) for rules in (even, odd)] == [
         [span("2026-06-01T13:00Z", "2026-06-01T21:00Z")],
         [span("2026-06-08T13:00Z", "2026-06-08T21:00Z")],
     ]

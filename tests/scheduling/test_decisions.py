@@ -6,10 +6,18 @@ from datetime import timedelta
 import pytest
 
 from app.scheduling.availability import Availability, Rules
-from app.scheduling.decisions import Refusal, check_booking, explain, find_conflicting, free_windows, reach, slots
+from app.scheduling.decisions import (
+    Refusal,
+    check_booking,
+    explain,
+    find_conflicting,
+    free_windows,
+    relevant_span,
+    slots,
+)
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval
-from app.scheduling.visits import Limits, VisitType
+from app.scheduling.visits import BookingLimits, VisitType
 from app.scheduling.zones import day_span, wall_time
 from tests.scheduling.clocks import CAIRO, NEW_YORK, available, away, in_utc, instant, span, starts_in, wall
 from tests.scheduling.examples import (
@@ -157,7 +165,7 @@ def test_a_neighbour_outside_the_span_reaches_into_it_with_its_buffer() -> None:
     before = booked(VisitType(30 * MINUTE, buffer_after=15 * MINUTE), eleven - 30 * MINUTE)
     after = booked(VisitType(30 * MINUTE, buffer_before=15 * MINUTE), eleven + HOUR)
     buffered = VisitType(15 * MINUTE, buffer_before=5 * MINUTE, buffer_after=5 * MINUTE, step=5 * MINUTE)
-    assert reach(MONDAY, buffered, asked) == (eleven - 5 * MINUTE, eleven + HOUR + 5 * MINUTE)
+    assert relevant_span(MONDAY, buffered, asked) == (eleven - 5 * MINUTE, eleven + HOUR + 5 * MINUTE)
     assert free_windows(MONDAY, buffered, [before, after], asked, LONG_AGO) == [
         (eleven + 20 * MINUTE, eleven + 40 * MINUTE)
     ]
@@ -170,7 +178,7 @@ def test_every_reason_is_told_the_weightiest_first() -> None:
         NEW_YORK,
         (available("2026-06-01T09:00", "2026-06-01T17:00"),),
         (away("2026-06-01T10:00", "2026-06-01T11:00"),),
-        Limits(min_notice=DAY, max_advance_days=0, per_day=1),
+        BookingLimits(min_notice=DAY, max_advance_days=0, per_day=1),
     )
     visit = NINE + 70 * MINUTE, NINE + 100 * MINUTE
     taken = [booked(HALF_HOUR, NINE + 90 * MINUTE)]
@@ -211,7 +219,7 @@ def test_visits_that_are_left_outside_of_the_hours_are_found_whatever_the_limits
         NEW_YORK,
         (available("2026-06-01T09:00", "2026-06-01T17:00", "FREQ=DAILY"),),
         (away("2026-07-06T12:00", "2026-07-07T00:00"),),
-        Limits(min_notice=DAY, max_advance_days=1, per_day=1),
+        BookingLimits(min_notice=DAY, max_advance_days=1, per_day=1),
     )
     visits = {
         "inside": span("2026-06-01T13:00Z", "2026-06-01T14:00Z"),

@@ -11,8 +11,8 @@ from app.scheduling.availability import Availability, Rules, window
 from app.scheduling.decisions import free_windows, slots
 from app.scheduling.hours import when_shown
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval
-from app.scheduling.recurrence import find_fault, find_last, read_recurrence, starts_between
-from app.scheduling.visits import Limits, Taken, VisitType
+from app.scheduling.recurrence import find_error, find_last, read_recurrence, starts_between
+from app.scheduling.visits import BookingLimits, BusyPeriod, VisitType
 from app.scheduling.zones import day_span
 from tests.scheduling.clocks import NEW_YORK, available, instant, span, starts_in, wall
 
@@ -61,7 +61,7 @@ def test_recurrence(row: list[str]) -> None:
     rule, first, then = row
     starts = wall(f"{first} 09:00")
     recurrence = read_recurrence(rule)
-    assert find_fault(recurrence, starts) is None
+    assert find_error(recurrence, starts) is None
     last = find_last(recurrence, starts, NEW_YORK)
     _, *found = starts_between(recurrence, starts, starts, last or starts.replace(year=starts.year + 1))
     days = [f"{each:%m-%d}" for each in found]
@@ -80,7 +80,7 @@ def test_days(row: list[str]) -> None:
 def test_limits(row: list[str]) -> None:
     zone, now, limit, booked = row
     number = int(limit.split()[0])
-    limits = Limits(min_notice=number * HOUR) if "notice" in limit else Limits(max_advance_days=number)
+    limits = BookingLimits(min_notice=number * HOUR) if "notice" in limit else BookingLimits(max_advance_days=number)
     always = available("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
     week = instant(now), instant(now) + 7 * DAY
     [free] = free_windows(Rules(ZoneInfo(zone), (always,), (), limits), VisitType(HOUR), (), week, week[0])
@@ -109,7 +109,7 @@ def test_buffers(row: list[str]) -> None:
     noon, between = instant("2026-06-01T16:00Z"), int(row[2]) * MINUTE
     day = noon - 4 * HOUR, noon + 4 * HOUR
     rules = Rules(NEW_YORK, (available("2026-06-01T08:00", "2026-06-01T16:00"),))
-    taken = Taken(noon - first.buffer_before, noon + first.duration + first.buffer_after, noon)
+    taken = BusyPeriod(noon - first.buffer_before, noon + first.duration + first.buffer_after, noon)
     assert free_windows(rules, then, [taken], day, LONG_AGO)[1][0] == noon + first.duration + between
     # The same seen from the other side.
     taken = replace(taken, busy_start=noon - then.buffer_before, busy_end=noon + then.duration + then.buffer_after)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.scheduling.availability import Availability, Rules, open_windows
 from app.scheduling.hours import DayWindow, cut, find_overlap, to_availabilities, when_shown
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant
-from app.scheduling.recurrence import find_fault, starts_between
+from app.scheduling.recurrence import find_error, starts_between
 from app.scheduling.zones import day_span, midnight
 from tests.scheduling.clocks import NEW_YORK, in_utc, instant, span, starts_in, wall
 
@@ -94,7 +94,7 @@ def test_a_plan_that_is_over_before_it_begins_is_none() -> None:
 @given(plans, days)
 def test_every_rule_of_a_plan_begins_with_its_first_occurrence(hours: dict[int, list[DayWindow]], start: date) -> None:
     for each in to_availabilities(hours, start, None):
-        assert find_fault(each.recurrence or "", each.starts) is None
+        assert find_error(each.recurrence or "", each.starts) is None
 
 
 def begins(availabilities: list[Availability]) -> list[tuple[datetime, datetime]]:

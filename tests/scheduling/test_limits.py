@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from app.scheduling.availability import Rules
-from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, is_counted, reach, slots
+from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, is_counted, relevant_span, slots
 from app.scheduling.intervals import DAY, HOUR, MINUTE
-from app.scheduling.visits import Limits, VisitType
+from app.scheduling.visits import BookingLimits, VisitType
 from app.scheduling.zones import day_span
 from tests.scheduling.clocks import (
     CAIRO,
@@ -54,8 +54,8 @@ def test_what_is_over_is_not_offered() -> None:
     [(0, 0, "09:30"), (60, 0, "10:30"), (0, 90, "11:00"), (60, 90, "11:00"), (90, 60, "11:00"), (61, 0, "11:00")],
 )
 def test_the_longer_notice_holds(doctors: int, visit_types: int, first: str) -> None:
-    rules = replace(MONDAY, limits=Limits(min_notice=doctors * MINUTE))
-    visit_type = replace(HALF_HOUR, limits=Limits(min_notice=visit_types * MINUTE))
+    rules = replace(MONDAY, limits=BookingLimits(min_notice=doctors * MINUTE))
+    visit_type = replace(HALF_HOUR, limits=BookingLimits(min_notice=visit_types * MINUTE))
     now = NINE + 30 * MINUTE
     found = slots(rules, visit_type, (), WHOLE_MONDAY, now)
     assert starts_in(NEW_YORK, found)[0] == first
@@ -66,7 +66,9 @@ def test_the_longer_notice_holds(doctors: int, visit_types: int, first: str) -> 
 
 
 def test_notice_is_time_that_goes_by_and_not_time_on_the_clock() -> None:
-    rules = Rules(NEW_YORK, (available("2026-10-31T00:00", "2026-11-02T00:00"),), limits=Limits(min_notice=12 * HOUR))
+    rules = Rules(
+        NEW_YORK, (available("2026-10-31T00:00", "2026-11-02T00:00"),), limits=BookingLimits(min_notice=12 * HOUR)
+    )
     eight_in_the_evening = instant("2026-11-01T00:00Z")
     [(first, _)] = free_windows(
         rules, HALF_HOUR, (), span("2026-10-31T04:00Z", "2026-11-02T05:00Z"), eight_in_the_evening
@@ -95,7 +97,7 @@ def test_the_last_day_that_can_be_booked_is_a_day_of_the_doctors_zone(
 ) -> None:
     begin = instant(now)
     always = available("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
-    rules = replace(rules, availabilities=(always,), limits=Limits(max_advance_days=days))
+    rules = replace(rules, availabilities=(always,), limits=BookingLimits(max_advance_days=days))
     assert free_windows(rules, HALF_HOUR, (), (begin, begin + 9 * DAY), begin) == [(begin, instant(last))]
     assert explain(rules, VisitType(HOUR), (instant(last) - HOUR, instant(last)), (), begin) == []
     over_its_end = instant(last) - HOUR + 1, instant(last) + 1
@@ -103,8 +105,8 @@ def test_the_last_day_that_can_be_booked_is_a_day_of_the_doctors_zone(
 
 
 def test_the_nearer_horizon_holds() -> None:
-    rules = replace(MONDAY, limits=Limits(max_advance_days=3))
-    far, near = (replace(HALF_HOUR, limits=Limits(max_advance_days=days)) for days in (30, 2))
+    rules = replace(MONDAY, limits=BookingLimits(max_advance_days=3))
+    far, near = (replace(HALF_HOUR, limits=BookingLimits(max_advance_days=days)) for days in (30, 2))
     three_days_before = NINE - 3 * DAY
     assert slots(rules, far, (), WHOLE_MONDAY, three_days_before)
     assert not slots(rules, near, (), WHOLE_MONDAY, three_days_before)
@@ -113,7 +115,7 @@ def test_the_nearer_horizon_holds() -> None:
 
 def two_a_day(rules: Rules) -> Rules:
     always = available("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
-    return replace(rules, availabilities=(always,), limits=Limits(per_day=2))
+    return replace(rules, availabilities=(always,), limits=BookingLimits(per_day=2))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_two_a_day_are_counted_in_the_doctors_zone(rules: Rules, visits: list[st
     day = visits[0][:10] if full is None else full
     nearby = around(day, rules)
     free = free_windows(rules, quarter, taken, nearby, LONG_AGO)
-    with_gaps = free_windows(replace(rules, limits=Limits()), quarter, taken, nearby, LONG_AGO)
+    with_gaps = free_windows(replace(rules, limits=BookingLimits()), quarter, taken, nearby, LONG_AGO)
     if full is None:
         assert free == with_gaps
     else:
@@ -156,7 +158,7 @@ def test_two_a_day_are_counted_in_the_doctors_zone(rules: Rules, visits: list[st
 
 
 def test_a_visit_counts_on_the_day_on_which_it_starts_and_may_not_reach_into_a_full_one() -> None:
-    rules = replace(two_a_day(MONDAY), limits=Limits(per_day=1))
+    rules = replace(two_a_day(MONDAY), limits=BookingLimits(per_day=1))
     midnight = instant("2026-06-02T04:00Z")
     hour = VisitType(HOUR)
     over_midnight = booked(hour, midnight - 30 * MINUTE)
@@ -172,24 +174,24 @@ def test_a_visit_counts_on_the_day_on_which_it_starts_and_may_not_reach_into_a_f
 
 
 def test_the_limit_of_a_visit_type_counts_its_own_visits_only() -> None:
-    check_up = VisitType(30 * MINUTE, CHECK_UP, limits=Limits(per_day=1))
+    check_up = VisitType(30 * MINUTE, CHECK_UP, limits=BookingLimits(per_day=1))
     new_patient = VisitType(30 * MINUTE, NEW_PATIENT)
     free = NINE + HOUR, NINE + 90 * MINUTE
     assert explain(MONDAY, check_up, free, [booked(new_patient, NINE)], LONG_AGO) == []
     assert explain(MONDAY, check_up, free, [booked(check_up, NINE)], LONG_AGO) == [Refusal.DAY_FULL]
     assert explain(MONDAY, new_patient, free, [booked(check_up, NINE)], LONG_AGO) == []
-    for_all = replace(MONDAY, limits=Limits(per_day=1))
+    for_all = replace(MONDAY, limits=BookingLimits(per_day=1))
     assert explain(for_all, new_patient, free, [booked(check_up, NINE)], LONG_AGO) == [Refusal.DAY_FULL]
 
 
 def test_with_a_limit_for_the_day_the_whole_day_matters() -> None:
-    counted = replace(MONDAY, limits=Limits(per_day=1))
+    counted = replace(MONDAY, limits=BookingLimits(per_day=1))
     buffered = VisitType(30 * MINUTE, buffer_before=5 * MINUTE, buffer_after=10 * MINUTE)
     visit = NINE, NINE + 30 * MINUTE
     assert not is_counted(MONDAY, buffered)
-    assert reach(MONDAY, buffered, visit) == (NINE - 5 * MINUTE, NINE + 40 * MINUTE)
-    for rules, visit_type in ((counted, buffered), (MONDAY, replace(buffered, limits=Limits(per_day=3)))):
+    assert relevant_span(MONDAY, buffered, visit) == (NINE - 5 * MINUTE, NINE + 40 * MINUTE)
+    for rules, visit_type in ((counted, buffered), (MONDAY, replace(buffered, limits=BookingLimits(per_day=3)))):
         assert is_counted(rules, visit_type)
-        assert reach(rules, visit_type, visit) == (WHOLE_MONDAY[0] - 5 * MINUTE, WHOLE_MONDAY[1] + 10 * MINUTE)
+        assert relevant_span(rules, visit_type, visit) == (WHOLE_MONDAY[0] - 5 * MINUTE, WHOLE_MONDAY[1] + 10 * MINUTE)
     over_midnight = WHOLE_MONDAY[1] - HOUR, WHOLE_MONDAY[1] + HOUR
-    assert reach(counted, HALF_HOUR, over_midnight) == (WHOLE_MONDAY[0], WHOLE_MONDAY[1] + DAY)
+    assert relevant_span(counted, HALF_HOUR, over_midnight) == (WHOLE_MONDAY[0], WHOLE_MONDAY[1] + DAY)

@@ -11,10 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from app.scheduling.recurrence import (
-    MOST_OCCURRENCES,
-    begin_later,
-    find_fault,
+    MAX_OCCURRENCES,
+    find_error,
     find_last,
+    move_start,
     read_recurrence,
     starts_between,
 )
@@ -132,7 +132,7 @@ def test_occurrences(recurrence: str, starts: str, days: str) -> None:
     found = list(starts_between(recurrence, begin, begin - timedelta(days=60), wall("2026-12-31T00:00")))[:4]
     assert " ".join(f"{each:%m-%d}" for each in found) == days
     assert all(f"{each:%H:%M}" == "09:00" for each in found)
-    assert find_fault(recurrence, begin) is None
+    assert find_error(recurrence, begin) is None
 
 
 def several[T](values: Sequence[T], most: int = 3) -> st.SearchStrategy[str]:
@@ -166,7 +166,7 @@ def series(draw: st.DrawFn) -> tuple[str, datetime]:
     begin = draw(st.datetimes(wall("2010-01-01"), wall("2040-12-31"))).replace(second=0, microsecond=0)
     soon = f"{recurrence};UNTIL={begin.year + 6}0101T000000"
     first = next(iter(rrulestr(soon, dtstart=begin)), None)
-    assume(first is not None and find_fault(recurrence, first) is None)
+    assume(first is not None and find_error(recurrence, first) is None)
     assert first is not None
     return recurrence, first
 
@@ -183,7 +183,7 @@ def test_an_expansion_may_begin_anywhere(rule: tuple[str, datetime], after: int,
     last = first + timedelta(days=days)
     expected = [occurrence for occurrence in from_the_start(recurrence, starts, last) if occurrence >= first]
     assert list(starts_between(recurrence, starts, first, last)) == expected
-    assert list(starts_between(recurrence, begin_later(recurrence, starts, first), first, last)) == expected
+    assert list(starts_between(recurrence, move_start(recurrence, starts, first), first, last)) == expected
 
 
 @settings(deadline=None, max_examples=30)
@@ -275,7 +275,7 @@ def test_an_expansion_ends_with_the_calendar() -> None:
 
 
 def test_the_longest_count_is_worked_out_once() -> None:
-    last = find_last(f"FREQ=MONTHLY;COUNT={MOST_OCCURRENCES}", wall("2026-01-31T09:00"), NEW_YORK)
+    last = find_last(f"FREQ=MONTHLY;COUNT={MAX_OCCURRENCES}", wall("2026-01-31T09:00"), NEW_YORK)
     assert last == wall("2168-10-31T09:00")
 
 
@@ -300,8 +300,8 @@ FIVE_YEARS = "must recur at least once in five years"
     ],
 )
 def test_a_rule_must_begin_with_its_start_and_recur(recurrence: str, starts: str, fault: str | None) -> None:
-    assert find_fault(recurrence, wall(starts)) == fault
+    assert find_error(recurrence, wall(starts)) == fault
 
 
 def test_a_rule_cannot_begin_at_the_second_occurrence_of_a_wall_time() -> None:
-    assert find_fault("FREQ=DAILY", wall("2026-11-01T01:30").replace(fold=1)) == FIRST_OCCURRENCE
+    assert find_error("FREQ=DAILY", wall("2026-11-01T01:30").replace(fold=1)) == FIRST_OCCURRENCE

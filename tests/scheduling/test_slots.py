@@ -7,7 +7,7 @@ import pytest
 from app.scheduling.availability import Rules
 from app.scheduling.decisions import Refusal, explain, slots
 from app.scheduling.intervals import DAY, HOUR, MINUTE
-from app.scheduling.visits import Taken, VisitType
+from app.scheduling.visits import BusyPeriod, VisitType
 from tests.scheduling.clocks import (
     CAIRO,
     HAVANA,
@@ -34,7 +34,7 @@ def test_the_last_visit_ends_before_the_doctor_closes(step: int | None, last: st
 
 def test_the_grid_begins_where_the_doctor_opens_whatever_is_taken_or_off() -> None:
     rules = replace(MONDAY, time_off=(away("2026-06-01T12:00", "2026-06-01T16:10"),))
-    taken = [Taken(NINE, NINE + 10 * MINUTE, NINE)]
+    taken = [BusyPeriod(NINE, NINE + 10 * MINUTE, NINE)]
     found = slots(rules, VisitType(20 * MINUTE, step=30 * MINUTE), taken, WHOLE_MONDAY, NINE + 45 * MINUTE)
     assert starts_in(NEW_YORK, found) == ["10:00", "10:30", "11:00", "11:30", "16:30"]
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from app.scheduling.availability import Availability, Rules, TimeOff
-from app.scheduling.decisions import reach
+from app.scheduling.decisions import relevant_span
 from app.scheduling.hours import to_availabilities
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, to_instant
-from app.scheduling.visits import Limits, Taken, VisitType
+from app.scheduling.visits import BookingLimits, BusyPeriod, VisitType
 from app.scheduling.zones import midnight
 from tests.scheduling.reference import Diary, at, to_bookings
 
@@ -33,18 +33,18 @@ OWN, OTHER = UUID(int=1), UUID(int=2)
 class World:
     rules: Rules
     visit_type: VisitType
-    taken: tuple[Taken, ...]
+    taken: tuple[BusyPeriod, ...]
     """More than matters."""
     span: Interval
     now: int
 
-    def reached(self, span: Interval) -> list[Taken]:
+    def reached(self, span: Interval) -> list[BusyPeriod]:
         """What the application would have read for ``span``."""
-        first, last = reach(self.rules, self.visit_type, span)
+        first, last = relevant_span(self.rules, self.visit_type, span)
         return [each for each in self.taken if each.busy_start < last and first < each.busy_end]
 
     @property
-    def listed(self) -> list[Taken]:
+    def listed(self) -> list[BusyPeriod]:
         return self.reached((self.span[0], self.span[1] + self.visit_type.duration))
 
     @property
@@ -98,16 +98,16 @@ def availabilities(draw: st.DrawFn, middle: datetime) -> list[Availability]:
 
 
 @st.composite
-def taken(draw: st.DrawFn, middle: int, duration: int) -> Taken:
+def taken(draw: st.DrawFn, middle: int, duration: int) -> BusyPeriod:
     start = middle + draw(st.integers(-3 * 288, 3 * 288)) * 5 * MINUTE
     end = start + draw(st.sampled_from([duration, 5 * MINUTE, 30 * MINUTE, 3 * HOUR]))
     before, after = draw(buffers), draw(buffers)
-    return Taken(start - before, end + after, start, draw(st.sampled_from([OWN, OTHER, None])))
+    return BusyPeriod(start - before, end + after, start, draw(st.sampled_from([OWN, OTHER, None])))
 
 
 buffers = st.sampled_from([0, 0, 5, 10, 60, 240]).map(lambda length: length * MINUTE)
 limits = st.builds(
-    Limits,
+    BookingLimits,
     min_notice=st.sampled_from([0, 0, 0, 1, 90, 1440]).map(lambda length: length * MINUTE),
     max_advance_days=st.sampled_from([None, None, None, 1, 2, 3]),
     per_day=st.sampled_from([None, None, None, 1, 2, 3]),

@@ -6,8 +6,8 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.repositories.bounds import lower_bounds
+from app.db.database import Database
+from app.repositories.search_bounds import lower_bounds
 from tests.conftest import Join
 from tests.databases import settings_for
 
@@ -20,12 +20,12 @@ def settings(database_url: str) -> Settings:
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL lets nobody wait here
 async def test_the_answer_is_none_the_worse(
-    client: httpx2.AsyncClient, join: Join, sessions: Sessions, caplog: pytest.LogCaptureFixture
+    client: httpx2.AsyncClient, join: Join, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     doctor = await join("doctor")
     await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
-    async with sessions.write() as session:
-        await lower_bounds(session, [UUID(doctor.id)])
+    async with database.write() as transaction:
+        await lower_bounds(transaction, [UUID(doctor.id)])
         answer = await client.get("/search/slots")
         assert [each["start_time"] for each in answer.json()] == ["2026-12-01T09:00:00Z"]
     assert "is not kept" in caplog.text

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.core import computing, dependencies
 from app.core.settings import Settings
 from app.scheduling import decisions
-from app.services import candidates, offers
+from app.services import slot_scanner, slots
 from tests.computing import watch, watch_connections
 from tests.conftest import Join
 from tests.databases import settings_for
@@ -120,7 +120,7 @@ async def test_a_missing_turn_is_logged(
 ) -> None:
     doctor = await open_doctor(join, "Dr A")
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
-    async with app.state.resources.processor.take("another client"):
+    async with app.state.resources.processor.hold("another client"):
         answered = await client.get(f"/doctors/{doctor.id}/slots")
     assert answered.status_code == 503
     assert "busy: 'a computation did not get its turn in time'" in caplog.messages
@@ -144,7 +144,7 @@ async def test_a_search_waits_for_others_of_its_client_without_a_connection(
     searching = asyncio.create_task(patient.get("/search/slots"))
     await asyncio.sleep(0.3)
     assert not searching.done()
-    assert resources.sessions.engine.sync_engine.pool.checkedout() == 0
+    assert resources.database.engine.sync_engine.pool.checkedout() == 0
     resources.searching.get("127.0.0.1").release()
     assert len((await searching).json()) > 1
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
@@ -222,7 +222,7 @@ class Rounds:
 async def rounds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rounds]:
     """Every step is a slice of its own, and few rows are a step."""
     monkeypatch.setattr(computing, "SLICE", 0)
-    for service in (offers, candidates):
+    for service in (slots, slot_scanner):
         monkeypatch.setattr(service, "ROWS_PER_STEP", 2)
     rounds = Rounds(monkeypatch)
     counting = asyncio.create_task(rounds.count())
@@ -320,7 +320,7 @@ async def test_no_connection_is_held_while_slots_are_computed(
 async def test_free_windows_are_listed_in_parts(
     client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offers, "MOST_SLOTS", 3)
+    monkeypatch.setattr(slots, "MAX_SLOTS", 3)
     doctor = await join("doctor")
     first = datetime.fromisoformat("2026-12-01T09:00:00Z")
     opened = [first + timedelta(hours=number) for number in range(5)]
@@ -337,4 +337,4 @@ async def test_free_windows_are_listed_in_parts(
 
 def test_the_parts_of_a_list_are_bounded() -> None:
     """However often a doctor opens and closes, the free windows of 62 days are cut."""
-    assert offers.MOST_SLOTS < offers.LONGEST_LISTING // decisions.SHORTEST_VISIT
+    assert slots.MAX_SLOTS < slots.MAX_LISTING // decisions.MIN_VISIT

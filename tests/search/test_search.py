@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Join, SetClock
 from tests.people import Person, next_page, problem
 from tests.search.asking import answer, find, names, open_doctor
@@ -309,12 +309,12 @@ async def test_doctors_are_listed_by_language_and_by_the_kind_of_their_visits(
 
 
 async def test_a_doctor_whose_time_zone_is_not_known_here_is_left_out(
-    client: httpx2.AsyncClient, join: Join, sessions: Sessions
+    client: httpx2.AsyncClient, join: Join, database: Database
 ) -> None:
     lost = await open_doctor(join, "Dr Lost")
     await open_doctor(join, "Dr Found")
-    async with sessions.write() as session:
-        await session.execute(
+    async with database.write() as transaction:
+        await transaction.execute(
             text(
                 "UPDATE doctors SET time_zone = 'Mars/Olympus' WHERE id = (SELECT id FROM users WHERE email = :email)"
             ),

@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.core.computing import Computation
-from app.core.turns import Turns
-from app.db.session import Sessions
-from app.jobs.looking import look_once
-from app.repositories.offers import Criteria
+from app.core.fair_locks import ClientFairLock
+from app.db.database import Database
+from app.jobs.next_slot_index import update_next_slots
+from app.repositories.search_offers import Criteria
 from app.services import search
 from tests.conftest import Counted, Join, SetClock
 from tests.people import PASSWORD, Person, next_page
@@ -49,17 +49,17 @@ def planned(backend: str) -> int:
 
 @pytest.mark.usefixtures("bounds")
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_the_statements_of_a_search_are_planned_once(sessions: Sessions) -> None:
+async def test_the_statements_of_a_search_are_planned_once(database: Database) -> None:
     now = datetime(2026, 12, 1, 8, tzinfo=UTC)
     plans = text(
         "SELECT count(*), sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements "
         "WHERE statement LIKE 'SELECT doctors.id%'"
     )
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         for _ in range(3):
             found = await search.search_slots(
-                session,
-                Computation(Turns(), "a test"),
+                transaction,
+                Computation(ClientFairLock(), "a test"),
                 Criteria(),
                 wish=None,
                 start=None,
@@ -70,7 +70,7 @@ async def test_the_statements_of_a_search_are_planned_once(sessions: Sessions) -
                 now=now,
             )
             assert found.matches
-        walks, generic, custom = (await session.execute(plans)).one()
+        walks, generic, custom = (await transaction.execute(plans)).one()
     assert walks >= 1
     assert (generic, custom) == (3 * walks, 0), "each for all values"
 
@@ -205,7 +205,7 @@ async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
 ) -> None:
     for number in range(12):
         await open_doctor(join, f"Dr {number}")
-    monkeypatch.setattr(search, "MOST_LOOKS", 6)
+    monkeypatch.setattr(search, "MAX_SCANS", 6)
     answered = await client.get("/search/slots", params={"limit": "2"})
     starts = [each["start_time"] for each in answered.json()]
     assert starts == ["2026-12-01T09:00:00Z"] * 2, "what is found can be booked all the same"
@@ -220,9 +220,9 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     for number in range(3):
         await open_doctor(join, f"Dr {number}")
     clock.advance(minutes=75)
-    await look_once(resources.sessions, resources.processor, clock)
+    await update_next_slots(resources.database, resources.processor, clock)
     counted()
-    await look_once(resources.sessions, resources.processor, clock)
+    await update_next_slots(resources.database, resources.processor, clock)
     assert counted() == 2, "nothing is left to be discarded or to be looked at"
     await find(client, limit="2")
     assert counted() == planned + 3, "nothing is left to be found out"
@@ -234,7 +234,7 @@ def test_a_search_goes_on_in_steps_that_grow(expected: int, wanted: int) -> None
     """However much or little was found so far, a few steps lead to the most that is looked at."""
     for found in range(wanted):
         walked, steps = 0, 0
-        while walked < search.MOST_LOOKS:
+        while walked < search.MAX_SCANS:
             step = search.page_size(expected, wanted, walked=walked, found=min(found, 3 * walked))
             assert 0 < step <= max(expected * wanted, walked)
             walked += step

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.jobs.looking import look_once
+from app.jobs.next_slot_index import update_next_slots
 from tests.conftest import SetClock
 from tests.search.worlds import World, search, search_on_own_clocks
 
@@ -26,7 +26,7 @@ async def test_a_search_is_as_good_as_looking_at_everything(
         for _ in range(world.random.randint(1, 4)):
             await world.happen()
         if world.random.random() < 0.2:
-            await look_once(resources.sessions, resources.processor, clock)
+            await update_next_slots(resources.database, resources.processor, clock)
         viewer = world.random.choice([None, *world.patients])
         query = world.query()
         expected = await world.scan(viewer, query)

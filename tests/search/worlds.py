@@ -11,13 +11,13 @@ import httpx2
 
 from app.core.computing import Computation
 from app.core.dependencies import Resources
-from app.repositories.offers import Criteria
+from app.repositories.search_offers import Criteria
 from app.scheduling.hours import WEEKDAYS
 from app.scheduling.intervals import from_instant
-from app.scheduling.turns import place_of, turn_at
+from app.scheduling.tie_break import ring_position, ring_start_at
 from app.schemas.search import SlotSearch
 from app.services import search as service
-from app.services.offers import list_slots
+from app.services.slots import list_slots
 from tests.conftest import SetClock
 from tests.people import Person, next_page
 
@@ -128,12 +128,12 @@ async def search_on_own_clocks(world: "World", viewer: Person | None, query: Que
     rows: list[Row] = []
     after = None
     while True:
-        async with world.resources.sessions.read() as session:
+        async with world.resources.database.read() as transaction:
             found = await service.search_slots(
-                session,
+                transaction,
                 Computation(world.resources.processor, "a test"),
                 Criteria(specialty=query.specialty, language=query.language),
-                wish=service.Wish(None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]),
+                wish=service.SlotSearch(None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]),
                 start=query.first,
                 end=query.last,
                 after=after,
@@ -141,7 +141,7 @@ async def search_on_own_clocks(world: "World", viewer: Person | None, query: Que
                 viewer=UUID(viewer.id) if viewer else None,
                 now=world.clock.time,
             )
-        await service.keep_findings(world.resources.sessions, found.findings)
+        await service.save_bound_updates(world.resources.database, found.findings)
         for each in found.matches:
             start = from_instant(each.visit[0]).isoformat().replace("+00:00", "Z")
             kind = each.offer.visit_type
@@ -292,9 +292,9 @@ class World:
                     continue
                 if query.visit and query.visit.lower() not in {fields["name"].lower(), str(fields["duration_minutes"])}:
                     continue
-                async with self.resources.sessions.read() as session:
+                async with self.resources.database.read() as transaction:
                     _, listed = await list_slots(
-                        session,
+                        transaction,
                         UUID(doctor.person.id),
                         computation=None,
                         visit_type_id=UUID(kind) if kind else None,
@@ -305,7 +305,7 @@ class World:
                     )
                 offer = UUID(kind or doctor.person.id)
                 found += [
-                    (start, turn_at(place_of(offer), start), str(offer), doctor.person.id, kind)
+                    (start, ring_start_at(ring_position(offer), start), str(offer), doctor.person.id, kind)
                     for start, _ in listed
                     if query.fits(from_instant(start), doctor.zone)
                 ]

@@ -10,13 +10,13 @@ from uuid import UUID
 from sqlalchemy import Engine, event, text
 
 from app.core.permissions import Actor, Role
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.databases import connected
 from tests.people import Person
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
-type Interruption = Callable[[Sessions], Coroutine[None, None, None]]
+type Interruption = Callable[[Database], Coroutine[None, None, None]]
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def interrupted(url: str, by: Interruption, before: str, times: int) -> Iterator
 
     async def commit() -> None:
         async with connected(url) as engine:
-            await by(Sessions(engine))
+            await by(Database(engine))
 
     def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith(before) and len(happened) < times:
@@ -45,6 +45,6 @@ def actor(person: Person, role: Role) -> Actor:
     return Actor(UUID(person.id), role, person.name)
 
 
-async def change_something_else(sessions: Sessions) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE doctors SET schedule_version = schedule_version + 1"))
+async def change_something_else(database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE doctors SET schedule_version = schedule_version + 1"))

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
-from app.db.session import Sessions
+from app.db.database import Database
 from app.scheduling.intervals import HOUR, MINUTE, to_instant
 from app.services import agenda, schedule
 from tests.conftest import Join, SetClock
@@ -25,7 +25,7 @@ async def doctor(join: Join) -> Person:
 
 
 async def test_a_day_has_what_touches_it(
-    doctor: Person, patient: Person, join: Join, sessions: Sessions, clock: SetClock
+    doctor: Person, patient: Person, join: Join, database: Database, clock: SetClock
 ) -> None:
     kind = (await doctor.offer(name="Check-up", duration_minutes=30, buffer_after_minutes=10))["id"]
     visit = await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=kind)
@@ -34,10 +34,10 @@ async def test_a_day_has_what_touches_it(
     held = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:20:00Z", "visit_type_id": kind}
     assert (await (await join("patient")).post("/holds", held)).status_code == 201
     await doctor.leave("2026-12-01T09:00:00Z", "2026-12-01T09:20:00Z")
-    async with sessions.read() as session:
-        found = await agenda.get_agenda(session, actor(doctor, Role.DOCTOR), day=None, now=clock.time)
+    async with database.read() as transaction:
+        found = await agenda.get_agenda(transaction, actor(doctor, Role.DOCTOR), day=None, now=clock.time)
         after = await agenda.get_agenda(
-            session, actor(doctor, Role.DOCTOR), day=None, now=clock.time + timedelta(hours=2)
+            transaction, actor(doctor, Role.DOCTOR), day=None, now=clock.time + timedelta(hours=2)
         )
     at = to_instant(datetime(2026, 12, 1, tzinfo=UTC))
     assert list(found.days) == [TUESDAY] == [found.today]
@@ -60,11 +60,11 @@ async def test_a_day_has_what_touches_it(
     ],
 )
 async def test_a_week_begins_where_it_is_told_to_and_has_its_days_as_clocks_go(
-    doctor: Person, sessions: Sessions, clock: SetClock, day: date, week_begins: int, first: date, hours: int
+    doctor: Person, database: Database, clock: SetClock, day: date, week_begins: int, first: date, hours: int
 ) -> None:
-    async with sessions.read() as session:
+    async with database.read() as transaction:
         found = await agenda.get_agenda(
-            session, actor(doctor, Role.DOCTOR), day=day, week_begins=week_begins, now=clock.time
+            transaction, actor(doctor, Role.DOCTOR), day=day, week_begins=week_begins, now=clock.time
         )
     assert list(found.days) == [first + timedelta(days=number) for number in range(7)]
     begin, end = found.days[day]
@@ -72,15 +72,15 @@ async def test_a_week_begins_where_it_is_told_to_and_has_its_days_as_clocks_go(
 
 
 async def test_a_preview_of_time_off_says_what_taking_it_says(
-    doctor: Person, patient: Person, sessions: Sessions, clock: SetClock
+    doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     visit = await patient.book(doctor, "2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
     stretch = {"start": datetime(2026, 12, 1, 9, 20, tzinfo=UTC), "end": datetime(2026, 12, 1, 10, tzinfo=UTC)}
-    async with sessions.read() as session:
-        preview = await schedule.preview_time_off(session, actor(doctor, Role.DOCTOR), **stretch, now=clock.time)
+    async with database.read() as transaction:
+        preview = await schedule.preview_time_off(transaction, actor(doctor, Role.DOCTOR), **stretch, now=clock.time)
         with pytest.raises(DomainError, match="invalid_request"):
             await schedule.preview_time_off(
-                session, actor(doctor, Role.DOCTOR), start=stretch["end"], end=stretch["start"], now=clock.time
+                transaction, actor(doctor, Role.DOCTOR), start=stretch["end"], end=stretch["start"], now=clock.time
             )
     assert (preview.count, [str(each.id) for each in preview.appointments]) == (1, [visit["id"]])
     taken = await doctor.leave("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")

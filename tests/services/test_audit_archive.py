@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.core.chain import START, Head, chain_key, sign_archive
-from app.db.session import Sessions
+from app.core.hash_chain import GENESIS_HASH, Head, chain_key, sign_archive
+from app.db.database import Database
 from app.models import AuditArchive, AuditEvent
 from app.repositories.audit_archives import ArchiveRecord
 from app.services import audit, audit_archive
@@ -30,122 +30,122 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def heads(sessions: Sessions) -> list[Head]:
+async def heads(database: Database) -> list[Head]:
     """One event on each of ten days, and the head of the chain after each."""
     found = []
     for number in range(10):
-        await record(sessions, NOW + number * DAY)
-        found.append(await seal(sessions))
+        await record(database, NOW + number * DAY)
+        found.append(await seal(database))
     return found
 
 
-async def record(sessions: Sessions, now: datetime) -> None:
-    async with sessions.write() as session:
-        await audit.record(session, Event("look", reason="Because: „ä\n"), now=now)
+async def record(database: Database, now: datetime) -> None:
+    async with database.write() as transaction:
+        await audit.record(transaction, Event("look", reason="Because: „ä\n"), now=now)
 
 
-async def seal(sessions: Sessions, remembered: Head | None = None) -> Head:
-    async with sessions.write() as session:
-        return (await audit.seal(session, KEY, remembered=remembered)).head
+async def seal(database: Database, remembered: Head | None = None) -> Head:
+    async with database.write() as transaction:
+        return (await audit.seal(transaction, KEY, remembered=remembered)).head
 
 
-async def verify(sessions: Sessions, written_down: Head | None = None) -> Verified:
-    return await audit.verify(sessions, KEY, written_down=written_down, progress=lambda _: None)
+async def verify(database: Database, written_down: Head | None = None) -> Verified:
+    return await audit.verify(database, KEY, written_down=written_down, progress=lambda _: None)
 
 
-async def write(sessions: Sessions, before: datetime) -> tuple[Part, list[bytes]]:
+async def write(database: Database, before: datetime) -> tuple[Part, list[bytes]]:
     lines: list[bytes] = []
-    part = await write_part(sessions, KEY, lines.append, before=before, progress=lambda _: None)
+    part = await write_part(database, KEY, lines.append, before=before, progress=lambda _: None)
     return part, lines
 
 
-async def archive(sessions: Sessions, before: datetime) -> tuple[Part, list[bytes]]:
-    part, lines = await write(sessions, before)
-    await record_archive(sessions, KEY, part, file_sha256=SHA, now=NOW)
-    assert await delete_archived(sessions, progress=lambda _: None) == part.count
+async def archive(database: Database, before: datetime) -> tuple[Part, list[bytes]]:
+    part, lines = await write(database, before)
+    await record_archive(database, KEY, part, file_sha256=SHA, now=NOW)
+    assert await delete_archived(database, progress=lambda _: None) == part.count
     return part, lines
 
 
-async def run(sessions: Sessions, statement: str, *, as_superuser: bool = False) -> None:
-    async with sessions.write() as session:
+async def run(database: Database, statement: str, *, as_superuser: bool = False) -> None:
+    async with database.write() as transaction:
         if as_superuser:
-            await tampering(session)
-        await session.execute(text(statement))
+            await tampering(transaction)
+        await transaction.execute(text(statement))
 
 
-async def count(sessions: Sessions) -> int:
-    async with sessions.read() as session:
-        return await session.scalar(select(func.count()).select_from(AuditEvent)) or 0
+async def count(database: Database) -> int:
+    async with database.read() as transaction:
+        return await transaction.scalar(select(func.count()).select_from(AuditEvent)) or 0
 
 
 async def test_archived_events_leave_the_database_and_the_rest_is_unbroken(
-    sessions: Sessions, heads: list[Head]
+    database: Database, heads: list[Head]
 ) -> None:
-    part, lines = await archive(sessions, NOW + 7 * DAY)
-    assert part == Part(START, heads[6])
+    part, lines = await archive(database, NOW + 7 * DAY)
+    assert part == Part(GENESIS_HASH, heads[6])
     assert len(lines) == 8
-    assert await count(sessions) == 3
-    assert await verify(sessions) == Verified(7, 3, 0, heads[9])
+    assert await count(database) == 3
+    assert await verify(database) == Verified(7, 3, 0, heads[9])
     assert verify_file(KEY, lines) == verify_file(KEY, lines, written_down=heads[3]) == part
-    second, more = await archive(sessions, NOW + 9 * DAY)
+    second, more = await archive(database, NOW + 9 * DAY)
     assert second == verify_file(KEY, more) == Part(heads[6], heads[8])
-    assert await verify(sessions) == Verified(9, 1, 0, heads[9])
+    assert await verify(database) == Verified(9, 1, 0, heads[9])
 
 
-async def test_the_chain_goes_on_after_all_of_it_was_archived(sessions: Sessions, heads: list[Head]) -> None:
-    await archive(sessions, NOW + 100 * DAY)
-    assert await count(sessions) == 0
-    assert await verify(sessions, written_down=heads[9]) == Verified(10, 0, 0, heads[9])
-    await record(sessions, NOW)
+async def test_the_chain_goes_on_after_all_of_it_was_archived(database: Database, heads: list[Head]) -> None:
+    await archive(database, NOW + 100 * DAY)
+    assert await count(database) == 0
+    assert await verify(database, written_down=heads[9]) == Verified(10, 0, 0, heads[9])
+    await record(database, NOW)
     # A process that remembers a head from before the archive goes on as well.
-    head = await seal(sessions, remembered=heads[4])
+    head = await seal(database, remembered=heads[4])
     assert head.position == 11
-    assert await verify(sessions, written_down=head) == Verified(10, 1, 0, head)
+    assert await verify(database, written_down=head) == Verified(10, 1, 0, head)
 
 
-async def test_there_may_be_nothing_to_archive(sessions: Sessions, heads: list[Head]) -> None:
-    part, lines = await write(sessions, NOW)
-    assert part == Part(START, START)
+async def test_there_may_be_nothing_to_archive(database: Database, heads: list[Head]) -> None:
+    part, lines = await write(database, NOW)
+    assert part == Part(GENESIS_HASH, GENESIS_HASH)
     assert part.count == 0
     assert verify_file(KEY, lines) == part
-    assert await delete_archived(sessions, progress=lambda _: None) == 0
-    assert await count(sessions) == len(heads)
+    assert await delete_archived(database, progress=lambda _: None) == 0
+    assert await count(database) == len(heads)
 
 
 @pytest.mark.usefixtures("heads")
-async def test_an_interrupted_deletion_is_finished_by_the_next_one(sessions: Sessions) -> None:
-    part, _ = await write(sessions, NOW + 7 * DAY)
-    await record_archive(sessions, KEY, part, file_sha256=SHA, now=NOW)
-    assert (await verify(sessions)).archived == 7  # nothing is deleted yet, and nothing counts twice
+async def test_an_interrupted_deletion_is_finished_by_the_next_one(database: Database) -> None:
+    part, _ = await write(database, NOW + 7 * DAY)
+    await record_archive(database, KEY, part, file_sha256=SHA, now=NOW)
+    assert (await verify(database)).archived == 7  # nothing is deleted yet, and nothing counts twice
     told: list[int] = []
-    assert await delete_archived(sessions, progress=told.append) == 7
+    assert await delete_archived(database, progress=told.append) == 7
     assert told == [3, 6]
 
 
 @pytest.mark.usefixtures("heads")
-async def test_one_of_two_archives_made_at_once_is_refused(sessions: Sessions) -> None:
-    parts = [(await write(sessions, NOW + days * DAY))[0] for days in (5, 7)]
+async def test_one_of_two_archives_made_at_once_is_refused(database: Database) -> None:
+    parts = [(await write(database, NOW + days * DAY))[0] for days in (5, 7)]
     done = await asyncio.gather(
-        *(record_archive(sessions, KEY, part, file_sha256=SHA, now=NOW) for part in parts), return_exceptions=True
+        *(record_archive(database, KEY, part, file_sha256=SHA, now=NOW) for part in parts), return_exceptions=True
     )
     assert [type(each) for each in done if each] == [BrokenChainError]
-    assert (await verify(sessions)).archived in {5, 7}
+    assert (await verify(database)).archived in {5, 7}
 
 
-async def test_an_archived_head_is_checked_in_the_file(sessions: Sessions, heads: list[Head]) -> None:
-    _, lines = await archive(sessions, NOW + 7 * DAY)
+async def test_an_archived_head_is_checked_in_the_file(database: Database, heads: list[Head]) -> None:
+    _, lines = await archive(database, NOW + 7 * DAY)
     with pytest.raises(ArchivedHeadError, match="position 4 is archived: check it with --archive"):
-        await verify(sessions, written_down=heads[3])
-    assert (await verify(sessions, written_down=heads[6])).archived == 7
+        await verify(database, written_down=heads[3])
+    assert (await verify(database, written_down=heads[6])).archived == 7
     with pytest.raises(BrokenChainError, match="position 7 has another hash"):
-        await verify(sessions, written_down=Head(7, "ab" * 32))
+        await verify(database, written_down=Head(7, "ab" * 32))
     with pytest.raises(BrokenChainError, match="does not have the head"):
         verify_file(KEY, lines, written_down=Head(4, "ab" * 32))
 
 
 @pytest.mark.parametrize("line", range(8))
-async def test_a_changed_file_is_noticed(sessions: Sessions, heads: list[Head], line: int) -> None:
-    _, lines = await write(sessions, NOW + 7 * DAY)
+async def test_a_changed_file_is_noticed(database: Database, heads: list[Head], line: int) -> None:
+    _, lines = await write(database, NOW + 7 * DAY)
     members = json.loads(lines[line])
     for name, value in ({"start": str(heads[0])} if line == 0 else {"action": "other", "hash": "ab" * 32}).items():
         changed = [*lines]
@@ -167,35 +167,35 @@ def test_a_file_that_is_no_archive(lines: list[bytes]) -> None:
 
 
 @pytest.mark.usefixtures("heads")
-async def test_a_broken_chain_is_not_archived(sessions: Sessions) -> None:
-    await run(sessions, "DELETE FROM audit_events WHERE position BETWEEN 5 AND 7", as_superuser=True)
+async def test_a_broken_chain_is_not_archived(database: Database) -> None:
+    await run(database, "DELETE FROM audit_events WHERE position BETWEEN 5 AND 7", as_superuser=True)
     for days in (7, 9):
         with pytest.raises(BrokenChainError, match="position 5 is missing"):
-            await write(sessions, NOW + days * DAY)
+            await write(database, NOW + days * DAY)
 
 
 @pytest.mark.usefixtures("heads")
 async def test_events_that_vanish_while_they_are_written_are_noticed(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def find_nothing(*_: object, **__: object) -> list[object]:
         return []
 
     monkeypatch.setattr("app.repositories.audit.list_sealed", find_nothing)
     with pytest.raises(BrokenChainError, match="position 1 is missing"):
-        await write(sessions, NOW + 7 * DAY)
+        await write(database, NOW + 7 * DAY)
 
 
 @pytest.mark.parametrize(
     ("first", "last", "secret"), [(1, 3, "another secret"), (2, 3, "a secret")], ids=["made up", "with a gap"]
 )
 async def test_a_made_up_archive_is_noticed(
-    sessions: Sessions, heads: list[Head], first: int, last: int, secret: str
+    database: Database, heads: list[Head], first: int, last: int, secret: str
 ) -> None:
     """The triggers let events go that an archive covers; without the key nobody can sign one."""
     made_up = ArchiveRecord(first, last, heads[last - 1].hash, SHA, NOW, "")
-    async with sessions.write() as session:
-        await session.execute(
+    async with database.write() as transaction:
+        await transaction.execute(
             insert(AuditArchive).values(
                 first_position=first,
                 last_position=last,
@@ -205,20 +205,20 @@ async def test_a_made_up_archive_is_noticed(
                 signature=sign_archive(chain_key(secret), made_up.facts()),
             )
         )
-    for act in (verify(sessions), seal(sessions), write(sessions, NOW + DAY)):
+    for act in (verify(database), seal(database), write(database, NOW + DAY)):
         with pytest.raises(BrokenChainError, match="does not follow the one before it, or was not made with this key"):
             await act
 
 
 @pytest.mark.usefixtures("heads")
-async def test_only_archived_events_can_be_deleted(sessions: Sessions) -> None:
-    part, _ = await write(sessions, NOW + 7 * DAY)
-    await record_archive(sessions, KEY, part, file_sha256=SHA, now=NOW)
-    await record(sessions, NOW)
+async def test_only_archived_events_can_be_deleted(database: Database) -> None:
+    part, _ = await write(database, NOW + 7 * DAY)
+    await record_archive(database, KEY, part, file_sha256=SHA, now=NOW)
+    await record(database, NOW)
     for kept in ("position > 7", "position IS NULL"):
         with pytest.raises(IntegrityError, match="audit_events can only grow"):
-            await run(sessions, f"DELETE FROM audit_events WHERE {kept}")
+            await run(database, f"DELETE FROM audit_events WHERE {kept}")
     for change in ("UPDATE audit_archives SET last_position = 10", "DELETE FROM audit_archives"):
         with pytest.raises(IntegrityError, match="audit_archives can only grow"):
-            await run(sessions, change)
-    assert await count(sessions) == 11
+            await run(database, change)
+    assert await count(database) == 11

@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
-from app.db.session import Sessions
+from app.db.database import Database
 from app.repositories.appointments import AppointmentRecord
-from app.services.booking import Wanted, book_appointment
+from app.services.booking import BookingRequest, book_appointment
 from app.services.schedule import publish_availability, withdraw_availability
 from tests.conftest import Join
 from tests.people import Person
@@ -22,42 +22,42 @@ TEN = datetime(2026, 12, 8, 10, tzinfo=UTC)
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 
-async def book(sessions: Sessions, doctor: Person, patient: Person) -> AppointmentRecord:
-    async with sessions.write() as session:
+async def book(database: Database, doctor: Person, patient: Person) -> AppointmentRecord:
+    async with database.write() as transaction:
         return await book_appointment(
-            session, actor(patient, Role.PATIENT), Wanted(UUID(doctor.id), TEN), reason=None, now=NOW
+            transaction, actor(patient, Role.PATIENT), BookingRequest(UUID(doctor.id), TEN), reason=None, now=NOW
         )
 
 
 async def test_a_booking_checked_against_old_rules_is_checked_again(
-    database_url: str, sessions: Sessions, doctor: Person, patient: Person
+    database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     with interrupted(database_url, change_something_else, before="INSERT INTO appointments", times=1) as happened:
-        appointment = await book(sessions, doctor, patient)
+        appointment = await book(database, doctor, patient)
     assert len(happened) == 1
     assert (await patient.get(f"/appointments/{appointment.id}")).status_code == 200
 
 
 async def test_rules_that_change_faster_than_they_can_be_checked(
-    database_url: str, sessions: Sessions, doctor: Person, patient: Person
+    database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     with (
         interrupted(database_url, change_something_else, before="INSERT INTO appointments", times=9) as happened,
         pytest.raises(DomainError, match="busy"),
     ):
-        await book(sessions, doctor, patient)
+        await book(database, doctor, patient)
     assert len(happened) == 2
     assert (await patient.get("/appointments")).json() == []
 
 
 async def test_time_that_is_closed_meanwhile_is_not_booked(
-    database_url: str, sessions: Sessions, doctor: Person, patient: Person
+    database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
     window = await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
 
-    async def withdraw(others: Sessions) -> None:
+    async def withdraw(others: Database) -> None:
         async with others.write() as session:
             await withdraw_availability(session, actor(doctor, Role.DOCTOR), UUID(window["id"]))
 
@@ -65,35 +65,35 @@ async def test_time_that_is_closed_meanwhile_is_not_booked(
         interrupted(database_url, withdraw, before="INSERT INTO appointments", times=1),
         pytest.raises(DomainError, match="outside_availability"),
     ):
-        await book(sessions, doctor, patient)
+        await book(database, doctor, patient)
     assert (await patient.get("/appointments")).json() == []
 
 
 async def test_an_obstacle_that_goes_away_while_it_is_looked_for(
-    database_url: str, sessions: Sessions, doctor: Person, patient: Person, join: Join
+    database_url: str, database: Database, doctor: Person, patient: Person, join: Join
 ) -> None:
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     other = await join()
     await other.book(doctor, TEN.isoformat())
 
-    async def cancel(others: Sessions) -> None:
+    async def cancel(others: Database) -> None:
         async with others.write() as session:
             await session.execute(
                 text("UPDATE appointments SET status = 'cancelled', cancelled_at = :now"), {"now": NOW}
             )
 
     with interrupted(database_url, cancel, before="SELECT appointments.doctor_id", times=1) as happened:
-        appointment = await book(sessions, doctor, patient)
+        appointment = await book(database, doctor, patient)
     assert len(happened) == 1
     assert (await patient.get("/appointments")).json()[0]["id"] == str(appointment.id)
 
 
 async def test_availability_that_is_published_twice_at_once(
-    database_url: str, sessions: Sessions, doctor: Person
+    database_url: str, database: Database, doctor: Person
 ) -> None:
     me = actor(doctor, Role.DOCTOR)
 
-    async def publish(own: Sessions) -> None:
+    async def publish(own: Database) -> None:
         async with own.write() as session:
             await publish_availability(session, me, start=TEN, end=TEN + timedelta(hours=2), now=NOW)
 
@@ -101,5 +101,5 @@ async def test_availability_that_is_published_twice_at_once(
         interrupted(database_url, publish, before="UPDATE doctors", times=1) as happened,
         pytest.raises(DomainError, match="availability_overlaps"),
     ):
-        await publish(sessions)
+        await publish(database)
     assert len((await doctor.get("/doctors/me/availability")).json()) == len(happened) == 1

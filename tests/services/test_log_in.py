@@ -11,8 +11,8 @@ from app.core.errors import DomainError
 from app.core.permissions import Actor, Login, Role
 from app.core.security import Passwords
 from app.core.settings import Settings
+from app.db.database import Database
 from app.db.engine import create_engine
-from app.db.session import Sessions
 from app.repositories.users import UserRecord
 from app.services import accounts
 from app.services.sessions import log_in
@@ -41,17 +41,17 @@ async def passwords(settings: Settings) -> AsyncIterator[Interrupted]:
 
 
 @pytest.fixture
-async def one_connection(database_url: str) -> AsyncIterator[Sessions]:
+async def one_connection(database_url: str) -> AsyncIterator[Database]:
     engine = create_engine(database_url, pool_size=1, timeout=1)
-    yield Sessions(engine)
+    yield Database(engine)
     await engine.dispose()
 
 
 @pytest.fixture
-async def ann(sessions: Sessions, passwords: Passwords, clock: SetClock) -> UserRecord:
-    async with sessions.write() as session:
+async def ann(database: Database, passwords: Passwords, clock: SetClock) -> UserRecord:
+    async with database.write() as transaction:
         return await accounts.register(
-            session,
+            transaction,
             passwords,
             email="ann@example.com",
             password=PASSWORD,
@@ -62,14 +62,14 @@ async def ann(sessions: Sessions, passwords: Passwords, clock: SetClock) -> User
         )
 
 
-async def count(sessions: Sessions, query: str) -> int | None:
-    async with sessions.read() as session:
-        number: int | None = await session.scalar(text(f"SELECT count(*) FROM {query}"))
+async def count(database: Database, query: str) -> int | None:
+    async with database.read() as transaction:
+        number: int | None = await transaction.scalar(text(f"SELECT count(*) FROM {query}"))
         return number
 
 
 async def test_a_database_that_goes_away_is_no_failed_log_in(
-    one_connection: Sessions, sessions: Sessions, passwords: Interrupted, settings: Settings, ann: UserRecord,
+    one_connection: Database, database: Database, passwords: Interrupted, settings: Settings, ann: UserRecord,
     clock: SetClock,
 ) -> None:  # fmt: skip
     async with AsyncExitStack() as stack:
@@ -84,22 +84,22 @@ async def test_a_database_that_goes_away_is_no_failed_log_in(
                 one_connection, passwords, settings, email=ann.email, password=PASSWORD, otp=None, client=HERE,
                 now=clock.time,
             )  # fmt: skip
-    assert await count(sessions, "audit_events WHERE outcome != 'ok'") == 0
-    assert await count(sessions, "login_sessions") == 0
+    assert await count(database, "audit_events WHERE outcome != 'ok'") == 0
+    assert await count(database, "login_sessions") == 0
 
 
 async def test_a_password_that_was_changed_meanwhile_is_not_changed_again(
-    sessions: Sessions, passwords: Interrupted, settings: Settings, ann: UserRecord, clock: SetClock
+    database: Database, passwords: Interrupted, settings: Settings, ann: UserRecord, clock: SetClock
 ) -> None:
     async def change_it() -> None:
-        async with sessions.write() as session:
-            await session.execute(text("UPDATE users SET password_hash = 'another'"))
+        async with database.write() as transaction:
+            await transaction.execute(text("UPDATE users SET password_hash = 'another'"))
 
     passwords.happens = change_it
     actor = Actor(ann.id, ann.role, ann.name, Login(ann.id, clock.time, second_factor=False))
     with pytest.raises(DomainError, match="not_authenticated"):
         await accounts.change_password(
-            sessions, passwords, settings, actor, current_password=PASSWORD, new_password="another horse", client=HERE,
+            database, passwords, settings, actor, current_password=PASSWORD, new_password="another horse", client=HERE,
             now=clock.time,
         )  # fmt: skip
-    assert await count(sessions, "users WHERE password_hash = 'another'") == 1
+    assert await count(database, "users WHERE password_hash = 'another'") == 1

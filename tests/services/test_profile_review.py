@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from app.db.session import Sessions
+from app.db.database import Database
 from app.services.profile_review import hold_back
 from tests.people import Person
 from tests.services.interruptions import NOW
 
 
-async def test_what_is_not_reviewed_takes_effect_at_once(doctor: Person, sessions: Sessions) -> None:
-    async with sessions.write() as session:
-        assert await hold_back(session, UUID(doctor.id), {"bio": "Skin"}, NOW, reviewed=True) == {"bio": "Skin"}
+async def test_what_is_not_reviewed_takes_effect_at_once(doctor: Person, database: Database) -> None:
+    async with database.write() as transaction:
+        assert await hold_back(transaction, UUID(doctor.id), {"bio": "Skin"}, NOW, reviewed=True) == {"bio": "Skin"}

@@ -6,9 +6,9 @@ from functools import partial
 from uuid import UUID
 
 from app.core.permissions import Role
-from app.db.session import Session, Sessions
+from app.db.database import Database, Transaction
 from app.repositories.appointments import AppointmentRecord
-from app.services.lifecycle import cancel_appointment
+from app.services.appointment_status import cancel_appointment
 from app.services.suspended_doctors import cancel_visit
 from tests.conftest import Join
 from tests.people import Person
@@ -16,16 +16,16 @@ from tests.services.interruptions import NOW, actor
 
 WHY = "The practice has closed"
 
-type Cancel = Callable[[Session], Awaitable[AppointmentRecord]]
+type Cancel = Callable[[Transaction], Awaitable[AppointmentRecord]]
 
 
-async def run(sessions: Sessions, cancel: Cancel) -> AppointmentRecord:
-    async with sessions.write() as session:
-        return await cancel(session)
+async def run(database: Database, cancel: Cancel) -> AppointmentRecord:
+    async with database.write() as transaction:
+        return await cancel(transaction)
 
 
 async def test_one_cancellation_counts_if_all_three_cancel_at_once(
-    admin: Person, doctor: Person, join: Join, sessions: Sessions
+    admin: Person, doctor: Person, join: Join, database: Database
 ) -> None:
     """The doctor's request was accepted just before the suspension."""
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T22:00:00Z")
@@ -51,7 +51,7 @@ async def test_one_cancellation_counts_if_all_three_cancel_at_once(
             partial(cancel_appointment, actor=actor(patient, Role.PATIENT), appointment_id=visit, now=NOW),
         ]
         first = number % 3
-        told = await asyncio.gather(*(run(sessions, cancel) for cancel in cancels[first:] + cancels[:first]))
+        told = await asyncio.gather(*(run(database, cancel) for cancel in cancels[first:] + cancels[:first]))
         assert len({each.cancelled_by for each in told}) == 1
         assert {each.version for each in told} == {2}
         assert {each.cancel_reason for each in told} == {WHY if told[0].cancelled_by == UUID(admin.id) else None}

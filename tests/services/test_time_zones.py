@@ -13,11 +13,11 @@ from tzdata import IANA_VERSION
 from app.adapters.mail import print_mail
 from app.cli import main
 from app.core.settings import Settings
-from app.db.session import Sessions
-from app.jobs.time_zones import apply_once
+from app.db.database import Database
+from app.jobs.time_zones import finish_release
 from app.main import open_resources
-from app.repositories.bounds import Finding, raise_bounds
-from app.repositories.offers import list_offers
+from app.repositories.search_bounds import BoundUpdate, save_bounds
+from app.repositories.search_offers import list_offers
 from app.services import time_zones
 from app.services.time_zones import OlderTimeZonesError, apply_release, register_release
 from tests.conftest import Join, SetClock
@@ -28,60 +28,60 @@ NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 LATER = "2999z"
 
 
-async def releases(sessions: Sessions) -> dict[str, bool]:
+async def releases(database: Database) -> dict[str, bool]:
     """Each with whether it has been applied."""
-    async with sessions.read() as session:
-        rows = await session.execute(text("SELECT version, applied_at IS NOT NULL FROM time_zone_releases"))
+    async with database.read() as transaction:
+        rows = await transaction.execute(text("SELECT version, applied_at IS NOT NULL FROM time_zone_releases"))
         return {version: bool(applied) for version, applied in rows}
 
 
-async def use(sessions: Sessions, version: str) -> None:
-    async with sessions.write() as session:
+async def use(database: Database, version: str) -> None:
+    async with database.write() as transaction:
         insert = "INSERT INTO time_zone_releases VALUES (:version, '2026-01-01 00:00:00.000000', NULL)"
-        if session.dialect.name == "postgresql":
+        if transaction.dialect.name == "postgresql":
             insert = insert.replace("'2026-01-01 00:00:00.000000'", "now()")
-        await session.execute(text(insert), {"version": version})
+        await transaction.execute(text(insert), {"version": version})
 
 
-async def test_the_first_start_records_the_release(sessions: Sessions) -> None:
+async def test_the_first_start_records_the_release(database: Database) -> None:
     for _ in range(2):
-        await register_release(sessions, allow_older=False, now=NOW)
-    assert await releases(sessions) == {IANA_VERSION: False}
+        await register_release(database, allow_older=False, now=NOW)
+    assert await releases(database) == {IANA_VERSION: False}
 
 
-async def test_a_newer_release_is_recorded_beside_the_older_ones(sessions: Sessions) -> None:
-    await use(sessions, "2025b")
-    await register_release(sessions, allow_older=False, now=NOW)
-    assert await releases(sessions) == {"2025b": False, IANA_VERSION: False}
+async def test_a_newer_release_is_recorded_beside_the_older_ones(database: Database) -> None:
+    await use(database, "2025b")
+    await register_release(database, allow_older=False, now=NOW)
+    assert await releases(database) == {"2025b": False, IANA_VERSION: False}
 
 
-async def test_a_start_with_older_data_is_refused(settings: Settings, sessions: Sessions, clock: SetClock) -> None:
-    await use(sessions, LATER)
+async def test_a_start_with_older_data_is_refused(settings: Settings, database: Database, clock: SetClock) -> None:
+    await use(database, LATER)
     with pytest.raises(OlderTimeZonesError, match=f"{LATER}.*{IANA_VERSION}"):
         async with open_resources(settings, clock, print_mail):
             pytest.fail("started")
-    assert await releases(sessions) == {LATER: False}
+    assert await releases(database) == {LATER: False}
 
 
 async def test_during_a_rolling_upgrade_it_is_allowed(
-    database_url: str, sessions: Sessions, clock: SetClock, caplog: pytest.LogCaptureFixture
+    database_url: str, database: Database, clock: SetClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "app.main")
-    await use(sessions, LATER)
+    await use(database, LATER)
     settings = settings_for(database_url, allow_older_time_zones=True)
     async with open_resources(settings, clock, print_mail):
         assert f"time zones: IANA {IANA_VERSION}" in caplog.messages
-    assert await releases(sessions) == {LATER: False}
+    assert await releases(database) == {LATER: False}
 
 
 async def test_the_demo_is_refused_too(
     database_url: str,
-    sessions: Sessions,
+    database: Database,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    await use(sessions, LATER)
+    await use(database, LATER)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", database_url)
     assert await asyncio.to_thread(main, ["demo"]) == 1
@@ -89,37 +89,39 @@ async def test_the_demo_is_refused_too(
 
 
 async def test_a_newer_release_discards_what_was_computed_with_older_data(
-    sessions: Sessions, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    database: Database, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_zones, "BATCH", 2)
     doctors = [await join("doctor", name=f"Dr {name}", time_zone="America/Vancouver") for name in "ABC"]
-    await find_nothing_before(sessions, doctors, "2026-12-08T17:00Z")
-    await apply_once(sessions, clock)
-    async with sessions.read() as session:
-        offers = await list_offers(session, [UUID(doctor.id) for doctor in doctors])
+    await find_nothing_before(database, doctors, "2026-12-08T17:00Z")
+    await finish_release(database, clock)
+    async with database.read() as transaction:
+        offers = await list_offers(transaction, [UUID(doctor.id) for doctor in doctors])
     assert {offer.not_before for offer in offers} == {datetime(1970, 1, 1, tzinfo=UTC)}
-    assert await releases(sessions) == {IANA_VERSION: True}
+    assert await releases(database) == {IANA_VERSION: True}
 
 
-async def test_a_release_is_applied_once(sessions: Sessions, doctor: Person) -> None:
-    await apply_release(sessions, NOW)
-    await find_nothing_before(sessions, [doctor], "2026-12-08T17:00Z")
-    await apply_release(sessions, NOW)
-    async with sessions.read() as session:
-        [offer] = await list_offers(session, [UUID(doctor.id)])
+async def test_a_release_is_applied_once(database: Database, doctor: Person) -> None:
+    await apply_release(database, NOW)
+    await find_nothing_before(database, [doctor], "2026-12-08T17:00Z")
+    await apply_release(database, NOW)
+    async with database.read() as transaction:
+        [offer] = await list_offers(transaction, [UUID(doctor.id)])
     assert offer.not_before == datetime(2026, 12, 8, 17, tzinfo=UTC)
 
 
-async def test_a_process_with_older_data_raises_no_bounds(sessions: Sessions, doctor: Person) -> None:
-    await use(sessions, LATER)
-    await find_nothing_before(sessions, [doctor], "2026-12-08T17:00Z")
-    async with sessions.read() as session:
-        [offer] = await list_offers(session, [UUID(doctor.id)])
+async def test_a_process_with_older_data_raises_no_bounds(database: Database, doctor: Person) -> None:
+    await use(database, LATER)
+    await find_nothing_before(database, [doctor], "2026-12-08T17:00Z")
+    async with database.read() as transaction:
+        [offer] = await list_offers(transaction, [UUID(doctor.id)])
     assert offer.not_before == datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def find_nothing_before(sessions: Sessions, doctors: list[Person], moment: str) -> None:
+async def find_nothing_before(database: Database, doctors: list[Person], moment: str) -> None:
     bound = datetime.fromisoformat(moment)
-    async with sessions.write() as session:
-        offers = await list_offers(session, [UUID(doctor.id) for doctor in doctors])
-        await raise_bounds(session, [Finding(offer.id, offer.revision, bound, 0, bound, bound) for offer in offers])
+    async with database.write() as transaction:
+        offers = await list_offers(transaction, [UUID(doctor.id) for doctor in doctors])
+        await save_bounds(
+            transaction, [BoundUpdate(offer.id, offer.revision, bound, 0, bound, bound) for offer in offers]
+        )

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from app.core.computing import Computation
+from app.core.fair_locks import ClientFairLock
 from app.core.permissions import Role
-from app.core.turns import Turns
-from app.db.session import Session
+from app.db.database import Transaction
 from app.scheduling.recurrence import read_recurrence
 from app.scheduling.status import Action
-from app.services import booking, lifecycle, offers, practice, schedule
-from app.services.booking import Wanted
+from app.services import appointment_status, booking, doctor_profile, schedule, slots
+from app.services.booking import BookingRequest
 from tests.stateful.hours import DAY, MINUTE, Doctor, Kind, day_of, days_between, midnight
 from tests.stateful.model import ACTIONS, Clinic
 from tests.stateful.stage import HOUR, Stage, stretches
@@ -86,8 +86,8 @@ class Practice(Stage):
         me = self.actor(self.doctor.id)
         self.agree(
             "publish",
-            lambda session: schedule.publish_availability(
-                session, me, start=start, end=end, recurrence=rule, now=self.now
+            lambda transaction: schedule.publish_availability(
+                transaction, me, start=start, end=end, recurrence=rule, now=self.now
             ),
             lambda new: self.clinic.publish(new[1].id if new else NOBODY, me.id, (start, end), recurrence),
         )
@@ -96,7 +96,7 @@ class Practice(Stage):
         opening, me = pick(data, list(self.doctor.openings), "opening"), self.some_doctor(data)
         self.agree(
             "withdraw",
-            lambda session: schedule.withdraw_availability(session, me, opening),
+            lambda transaction: schedule.withdraw_availability(transaction, me, opening),
             lambda _: self.clinic.withdraw(me.id, opening),
         )
 
@@ -114,8 +114,8 @@ class Practice(Stage):
         me = self.actor(self.doctor.id)
         answer = self.agree(
             "set hours",
-            lambda session: schedule.set_weekly_hours(
-                session, me, hours, valid_from=first, valid_to=last, replace_later=last is None, now=self.now
+            lambda transaction: schedule.set_weekly_hours(
+                transaction, me, hours, valid_from=first, valid_to=last, replace_later=last is None, now=self.now
             ),
             lambda _: self.clinic.set_hours(me.id, hours, first, last),
         )
@@ -133,7 +133,9 @@ class Practice(Stage):
         me = self.actor(self.doctor.id)
         answer = self.agree(
             "take time off",
-            lambda session: schedule.take_time_off(session, me, start=start, end=end, reason=None, now=self.now),
+            lambda transaction: schedule.take_time_off(
+                transaction, me, start=start, end=end, reason=None, now=self.now
+            ),
             lambda new: self.clinic.leave(new[1].id if new else NOBODY, me.id, start, end),
         )
         if answer:
@@ -143,7 +145,7 @@ class Practice(Stage):
         time_off, me = pick(data, list(self.doctor.time_off), "time off"), self.some_doctor(data)
         self.agree(
             "end time off",
-            lambda session: schedule.end_time_off(session, me, time_off),
+            lambda transaction: schedule.end_time_off(transaction, me, time_off),
             lambda _: self.clinic.come_back(me.id, time_off),
         )
 
@@ -162,7 +164,9 @@ class Practice(Stage):
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         me = self.actor(self.doctor.id)
-        *_, affected = self.world.write(lambda session: practice.change_practice(session, me, changes, self.now))
+        *_, affected = self.world.write(
+            lambda transaction: doctor_profile.change_profile(transaction, me, changes, self.now)
+        )
         for name, value in changes.items():
             setattr(self.doctor, name, value)
         if "time_zone" in changes:
@@ -173,7 +177,7 @@ class Practice(Stage):
 
     def _offer(self, fields: Mapping[str, Any]) -> None:
         me, named = self.actor(self.doctor.id), {"name": f"Visit {len(self.doctor.kinds)}", **fields}
-        kind = self.world.write(lambda session: practice.offer_visit_type(session, me, named, self.now))
+        kind = self.world.write(lambda transaction: doctor_profile.offer_visit_type(transaction, me, named, self.now))
         self.doctor.kinds[kind.id] = Kind(id=kind.id, **fields)
 
     def _change_kind(self, data: st.DataObject) -> None:
@@ -181,11 +185,11 @@ class Practice(Stage):
         kind, me = pick(data, list(self.doctor.kinds), "kind"), self.some_doctor(data)
         changes = data.draw(visit_type_changes | st.just({"withdrawn": True}), label="changes")
 
-        async def change(session: Session) -> None:
+        async def change(transaction: Transaction) -> None:
             if "withdrawn" in changes:
-                await practice.withdraw_visit_type(session, me, kind, self.now)
+                await doctor_profile.withdraw_visit_type(transaction, me, kind, self.now)
             else:
-                await practice.change_visit_type(session, me, kind, changes)
+                await doctor_profile.change_visit_type(transaction, me, kind, changes)
 
         self.agree("change kind", change, lambda _: self.clinic.change_kind(me.id, kind, changes))
 
@@ -227,8 +231,13 @@ class Practice(Stage):
         self.explain(start, kind_id, me.id)
         self.agree(
             "book",
-            lambda session: booking.book_appointment(
-                session, me, Wanted(doctor_id, start, end, kind_id), reason=None, hold_id=hold_id, now=self.now
+            lambda transaction: booking.book_appointment(
+                transaction,
+                me,
+                BookingRequest(doctor_id, start, end, kind_id),
+                reason=None,
+                hold_id=hold_id,
+                now=self.now,
             ),
             lambda new: self.clinic.book(new.id if new else NOBODY, me.id, doctor_id, start, end, kind_id, hold_id),
         )
@@ -242,10 +251,10 @@ class Practice(Stage):
 
     def _hold(self, data: st.DataObject) -> None:
         start, kind_id = self.slot_or_any_time(data)
-        me, wanted = self.actor(self.patient(data)), Wanted(self.doctor.id, start, visit_type_id=kind_id)
+        me, wanted = self.actor(self.patient(data)), BookingRequest(self.doctor.id, start, visit_type_id=kind_id)
         held = self.agree(
             "hold",
-            lambda session: booking.hold_time(session, me, wanted, now=self.now),
+            lambda transaction: booking.hold_time(transaction, me, wanted, now=self.now),
             lambda new: self.clinic.hold(new.id if new else NOBODY, me.id, wanted.doctor_id, start, kind_id),
         )
         if held:
@@ -256,7 +265,7 @@ class Practice(Stage):
         hold, me = pick(data, self.standing(), "hold"), self.actor(self.patient(data))
         self.agree(
             "release",
-            lambda session: booking.release_hold(session, me, hold.id),
+            lambda transaction: booking.release_hold(transaction, me, hold.id),
             lambda _: self.clinic.release(me.id, hold.id),
         )
 
@@ -266,8 +275,8 @@ class Practice(Stage):
         kind_id = pick(data, [None, kind_id], "kind")
         self.agree(
             "reschedule",
-            lambda session: booking.reschedule_appointment(
-                session, me, appointment_id, start=start, visit_type_id=kind_id, versions=versions, now=self.now
+            lambda transaction: booking.reschedule_appointment(
+                transaction, me, appointment_id, start=start, visit_type_id=kind_id, versions=versions, now=self.now
             ),
             lambda _: self.clinic.reschedule(me.id, appointment_id, start, kind_id, versions),
         )
@@ -277,7 +286,9 @@ class Practice(Stage):
         me = self.some_doctor(data)
         self.agree(
             "undo",
-            lambda session: lifecycle.undo_status_change(session, me, appointment_id, versions=versions, now=self.now),
+            lambda transaction: appointment_status.undo_status_change(
+                transaction, me, appointment_id, versions=versions, now=self.now
+            ),
             lambda _: self.clinic.undo(me.id, appointment_id, versions),
         )
 
@@ -287,8 +298,8 @@ class Practice(Stage):
         if act is None:
             self.agree(
                 "cancel",
-                lambda session: lifecycle.cancel_appointment(
-                    session, me, appointment_id, versions=versions, now=self.now
+                lambda transaction: appointment_status.cancel_appointment(
+                    transaction, me, appointment_id, versions=versions, now=self.now
                 ),
                 lambda _: self.clinic.cancel(me.id, appointment_id, versions),
             )
@@ -296,8 +307,8 @@ class Practice(Stage):
             me = self.some_doctor(data)
             self.agree(
                 act.value,
-                lambda session: lifecycle.advance_appointment(
-                    session, me, appointment_id, act, versions=versions, now=self.now
+                lambda transaction: appointment_status.advance_appointment(
+                    transaction, me, appointment_id, act, versions=versions, now=self.now
                 ),
                 lambda _: self.clinic.advance(me.id, appointment_id, act.value, versions),
             )
@@ -324,9 +335,9 @@ class Practice(Stage):
         self.explain(self.moment(data), self.any_kind(data), viewer)
         kind, doctor = pick(data, self.doctor.offered, "kind"), self.doctor
         found = self.world.read(
-            lambda session: offers.find_next_slot(
-                session,
-                Computation(Turns(), "a test"),
+            lambda transaction: slots.find_next_slot(
+                transaction,
+                Computation(ClientFairLock(), "a test"),
                 doctor.id,
                 visit_type_id=kind.id,
                 start=None,
@@ -335,10 +346,10 @@ class Practice(Stage):
             )
         )
         soon = self.now, self.now + 8 * DAY
-        slots = self.clinic.slots(doctor, kind, soon, viewer)[:1]
-        assert slots == [each for each in stretches([found.slot] if found.slot else []) if each[0] < soon[1]]
+        expected = self.clinic.slots(doctor, kind, soon, viewer)[:1]
+        assert expected == [each for each in stretches([found.slot] if found.slot else []) if each[0] < soon[1]]
         me, today = self.actor(doctor.id), day_of(self.now, doctor.time_zone)
-        plan = self.world.read(lambda session: schedule.get_weekly_hours(session, me, first=None, now=self.now))
+        plan = self.world.read(lambda transaction: schedule.get_weekly_hours(transaction, me, first=None, now=self.now))
         assert plan.current.first == today
         for each in (plan.current, *plan.later):
             for day in days_between(each.first, min(each.last or date.max, each.first + 6 * DAY)):

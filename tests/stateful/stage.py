@@ -16,16 +16,16 @@ from uuid_utils.compat import uuid7
 
 from app.core.computing import Computation
 from app.core.errors import DomainError
+from app.core.fair_locks import ClientFairLock
 from app.core.permissions import Actor, Role
-from app.core.turns import Turns
-from app.db.session import Session
+from app.db.database import Transaction
 from app.models import Appointment
 from app.repositories import appointments, doctors, users
 from app.repositories.appointments import AppointmentRecord, VersionRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import UserRecord
 from app.scheduling.intervals import Interval, from_instant
-from app.services import conflicts, offers
+from app.services import conflicts, slots
 from app.services.conflicts import Affected
 from tests.stateful.hours import DAY, MINUTE, Doctor, Stretch, overlap
 from tests.stateful.model import Clinic, Hold, Refused, Version
@@ -72,17 +72,19 @@ class Stage(RuleBasedStateMachine):
         # One after the other, for time's sake: what is wrong once remains so for some steps.
         further = (self._compare_free_windows, self._compare_lists, self._compare_conflicting)[self.steps % 3]
 
-        async def compare(session: Session) -> None:
-            await self._compare_calendar(session)
-            await self._compare_slots(session)
-            await further(session)
+        async def compare(transaction: Transaction) -> None:
+            await self._compare_calendar(transaction)
+            await self._compare_slots(transaction)
+            await further(transaction)
 
         self.world.read(compare)
 
-    async def _compare_calendar(self, session: Session) -> None:
+    async def _compare_calendar(self, transaction: Transaction) -> None:
         """Nothing is lost, nothing has moved, and nothing is there that nobody booked."""
         own = select(Appointment).where(Appointment.doctor_id.in_(self.clinic.doctors))
-        rows = [each for each in await session.execute(own) if each.expires_at is None or each.expires_at > self.now]
+        rows = [
+            each for each in await transaction.execute(own) if each.expires_at is None or each.expires_at > self.now
+        ]
         found = {
             each.id: (
                 (each.doctor_id, each.patient_id, each.visit_type_id),
@@ -116,10 +118,10 @@ class Stage(RuleBasedStateMachine):
             if one.patient_id == other.patient_id:
                 assert not overlap((one.start_time, one.end_time), (other.start_time, other.end_time))
 
-    async def _compare_slots(self, session: Session) -> None:
+    async def _compare_slots(self, transaction: Transaction) -> None:
         kind, viewer, span = self._turn(self.doctor.offered), self._viewer(), self._span()
-        _, found = await offers.list_slots(
-            session,
+        _, found = await slots.list_slots(
+            transaction,
             self.doctor.id,
             computation=None,
             visit_type_id=kind.id,
@@ -130,11 +132,11 @@ class Stage(RuleBasedStateMachine):
         )
         assert stretches(found) == self.clinic.slots(self.doctor, kind, span, viewer)
 
-    async def _compare_free_windows(self, session: Session) -> None:
+    async def _compare_free_windows(self, transaction: Transaction) -> None:
         viewer, span = self._viewer(), self._span()
-        found = await offers.list_free_windows(
-            session,
-            Computation(Turns(), "a test"),
+        found = await slots.list_free_windows(
+            transaction,
+            Computation(ClientFairLock(), "a test"),
             self.doctor.id,
             start=span[0],
             end=span[1],
@@ -143,24 +145,24 @@ class Stage(RuleBasedStateMachine):
         )
         assert stretches(list(found.times)) == self.clinic.free_windows(self.doctor, span, viewer)
 
-    async def _compare_lists(self, session: Session) -> None:
+    async def _compare_lists(self, transaction: Transaction) -> None:
         person = self.actor(self._turn([*self.clinic.doctors, *self.clinic.patients]))
         found = await appointments.page_appointments(
-            session, person, as_of=self.now, since=None, until=None, statuses=(), after=None, limit=100
+            transaction, person, as_of=self.now, since=None, until=None, statuses=(), after=None, limit=100
         )
         assert [each.id for each in found] == self.clinic.list_of(person.id)
         for each in found:
             self._compare(each)
         if found:
             one = self._turn(found)
-            versions = await appointments.page_versions(session, one, after=None, limit=100)
+            versions = await appointments.page_versions(transaction, one, after=None, limit=100)
             assert [(each.version, version_of(each)) for each in versions] == [
                 *enumerate(self.clinic.appointments[one.id].history, start=1)
             ]
 
-    async def _compare_conflicting(self, session: Session) -> None:
+    async def _compare_conflicting(self, transaction: Transaction) -> None:
         found = await conflicts.page_conflicting(
-            session,
+            transaction,
             self.actor(self.doctor.id),
             as_of=self.now,
             since=None,
@@ -190,15 +192,15 @@ class Stage(RuleBasedStateMachine):
         doctor_id, expected = self.doctor.id, list[str]()
         found = self.agree(
             "explain",
-            lambda session: offers.explain_time(
-                session, doctor_id, visit_type_id=kind_id, start=start, viewer=viewer, now=self.now
+            lambda transaction: slots.explain_time(
+                transaction, doctor_id, visit_type_id=kind_id, start=start, viewer=viewer, now=self.now
             ),
             lambda _: expected.extend(self.clinic.explain(doctor_id, kind_id, start, viewer)),
         )
         assert [reason.value for reason in (found.reasons if found else [])] == expected
 
     def agree[T](
-        self, what: str, act: Callable[[Session], Awaitable[T]], should: Callable[[T | None], object]
+        self, what: str, act: Callable[[Transaction], Awaitable[T]], should: Callable[[T | None], object]
     ) -> T | None:
         """Both must do it, or refuse it for the same reason."""
         answer, code = None, None
@@ -223,12 +225,12 @@ class Stage(RuleBasedStateMachine):
     def register(self, role: Role, zone: str = "") -> UUID:
         user_id = uuid7()
 
-        async def register(session: Session) -> None:
+        async def register(transaction: Transaction) -> None:
             user = UserRecord(user_id, f"{user_id}@example.com", "Somebody", role, self.now)
-            await users.insert_user(session, user, "no password")
+            await users.insert_user(transaction, user, "no password")
             if role is Role.DOCTOR:
                 await doctors.insert_doctor(
-                    session, DoctorRecord(user_id, "Somebody", None, zone), approved_at=self.now
+                    transaction, DoctorRecord(user_id, "Somebody", None, zone), approved_at=self.now
                 )
 
         self.world.write(register)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.databases import both, connected, migrate, temporary_postgresql
 from tests.stateful.machine import Practice
 from tests.stateful.worlds import World
@@ -23,14 +23,14 @@ IN_SHORT = "STATEFUL_EXAMPLES" not in os.environ
 
 
 @asynccontextmanager
-async def migrated(backend: str, folder: Path) -> AsyncIterator[Sessions]:
+async def migrated(backend: str, folder: Path) -> AsyncIterator[Database]:
     if backend == "sqlite":
         url = await migrate(f"sqlite+aiosqlite:///{folder}/practice.db")
         async with connected(url) as engine:
-            yield Sessions(engine)
+            yield Database(engine)
     else:
         async with temporary_postgresql() as url, connected(await migrate(url)) as engine:
-            yield Sessions(engine)
+            yield Database(engine)
 
 
 @pytest.fixture(params=both("stateful"))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from app.db.session import Session, Sessions
+from app.db.database import Database, Transaction
 from tests.stateful.hours import DAY, Recurrence, shown
 
 ZONES = (
@@ -30,19 +30,19 @@ class World:
     """A database, and the loop that its connections belong to."""
 
     runner: asyncio.Runner
-    sessions: Sessions
+    database: Database
 
-    def read[T](self, ask: Callable[[Session], Awaitable[T]]) -> T:
+    def read[T](self, ask: Callable[[Transaction], Awaitable[T]]) -> T:
         async def reading() -> T:
-            async with self.sessions.read() as session:
-                return await ask(session)
+            async with self.database.read() as transaction:
+                return await ask(transaction)
 
         return self.runner.run(reading())
 
-    def write[T](self, act: Callable[[Session], Awaitable[T]]) -> T:
+    def write[T](self, act: Callable[[Transaction], Awaitable[T]]) -> T:
         async def writing() -> T:
-            async with self.sessions.write() as session:
-                return await act(session)
+            async with self.database.write() as transaction:
+                return await act(transaction)
 
         return self.runner.run(writing())
 

@@ -18,7 +18,7 @@ from tests.web.conftest import Forms
 NOBODY, PATIENT, DOCTOR, ADMIN = "nobody", "patient", "doctor", "admin"
 EVERYBODY = (NOBODY, PATIENT, DOCTOR, ADMIN)
 
-MOST_BYTES = 60 * 1024
+MAX_BYTES = 60 * 1024
 """Of a page with all that it needs, as they are sent."""
 
 type Table = dict[str, list[tuple[str, str]]]
@@ -74,7 +74,7 @@ PAGES: Table = {
     "/practice/hours/time-off/preview": [(DOCTOR, "/practice/hours/time-off/preview?first=2026-12-04&last=2026-12-09")],
     "/practice/hours/clock-changes": [(DOCTOR, "/practice/hours/clock-changes")],
     "/practice/hours/conflicts": [(DOCTOR, "/practice/hours/conflicts")],
-    "/practice/hours/explain": [(DOCTOR, "/practice/hours/explain?day=2026-12-08&clock=03:00&kind={visit_type}")],
+    "/practice/hours/explain": [(DOCTOR, "/practice/hours/explain?day=2026-12-08&clock=03:00&visit_type={visit_type}")],
     "/practice/profile": [(DOCTOR, "/practice/profile")],
     "/practice/profile/kinds": [(DOCTOR, "/practice/profile/kinds")],
     "/practice/profile/kinds/new": [(DOCTOR, "/practice/profile/kinds/new")],
@@ -165,9 +165,9 @@ class World:
             "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
         )
         world.ids["invitation"] = invited.json()["token"]
-        async with resources.sessions.write() as session:
+        async with resources.database.write() as transaction:
             colleague, wish = UUID(world.ids["colleague"]), uuid7()
-            await replace_change(session, colleague, wish, name=LONG_NAME, specialty="Cardiology", now=clock.time)
+            await replace_change(transaction, colleague, wish, name=LONG_NAME, specialty="Cardiology", now=clock.time)
         return world
 
     async def grow(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.conftest import PHONE, Forms, OpenTab, Tab
-from tests.web.practice import open_practice
+from tests.web.doctor import open_practice
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import httpx2
 
-from app.web.assets import ASSETS, FOLDER
+from app.web.kit.assets import ASSETS, FOLDER
 
 
 async def test_they_are_the_same_compressed_or_not(client: httpx2.AsyncClient) -> None:

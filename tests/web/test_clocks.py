@@ -9,7 +9,7 @@ import pytest
 from babel import Locale
 from icalendar import Calendar
 
-from app.web.words import Words
+from app.web.kit.formatting import Formatter
 from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -215,7 +215,7 @@ async def test_an_administrator_reads_whose_clock_a_visit_is_on(
     ],
 )
 def test_a_span_of_days_says_each_year_once(language: str, first: date, last: date, expected: str) -> None:
-    assert Words(Locale.parse(language), date(2026, 12, 1)).days(first, last) == expected
+    assert Formatter(Locale.parse(language), date(2026, 12, 1)).days(first, last) == expected
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_span_of_days_says_each_year_once(language: str, first: date, last: da
 def test_a_range_of_times_is_not_broken_and_says_which_half_of_the_day_it_ends_in(
     country: str, start: int, end: int, expected: str
 ) -> None:
-    said = Words(Locale.parse(country), date(2026, 12, 1)).hours(start, end)
+    said = Formatter(Locale.parse(country), date(2026, 12, 1)).hours(start, end)
     assert said == expected.replace(" ", "\N{NARROW NO-BREAK SPACE}")
 
 

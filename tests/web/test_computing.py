@@ -6,8 +6,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.repositories import calendar
-from app.services.offers import LONGEST_LISTING, LONGEST_SEARCH
+from app.repositories import bookings
+from app.services.slots import MAX_LISTING, MAX_SEARCH
 from tests.computing import watch_connections
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -33,14 +33,14 @@ async def test_the_page_of_a_doctor_without_slots_looks_for_one_once(
     client: httpx2.AsyncClient, doctor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = 0
-    fetch_taken = calendar.fetch_taken
+    fetch_taken = bookings.fetch_busy
 
     async def count(*arguments: Any, **options: Any) -> Any:
         nonlocal reads
         reads += 1
         return await fetch_taken(*arguments, **options)
 
-    monkeypatch.setattr(calendar, "fetch_taken", count)
+    monkeypatch.setattr(bookings, "fetch_busy", count)
     shown = await client.get(f"/with/{doctor.id}")
     assert shown.status_code == 200
-    assert reads == -(-LONGEST_SEARCH // LONGEST_LISTING) + 1, "the year once, and the week that is shown"
+    assert reads == -(-MAX_SEARCH // MAX_LISTING) + 1, "the year once, and the week that is shown"

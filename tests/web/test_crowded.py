@@ -7,15 +7,15 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
-from app.web.lists import MOST_LISTED
+from app.web.kit.lists import MAX_LISTED
 from tests.conftest import Join, SetClock
 from tests.people import Person, log_in
 from tests.web.conftest import Forms
-from tests.web.practice import LONGEST_NAME, open_practice
-from tests.web.table import MOST_BYTES, weigh
+from tests.web.doctor import MAX_NAME, open_practice
+from tests.web.table import MAX_BYTES, weigh
 
 MANY = 25
-MOST_A_DAY = 48  # eight hours of ten minutes each
+MAX_A_DAY = 48  # eight hours of ten minutes each
 FIRST = datetime(2026, 12, 7, 8, tzinfo=UTC)
 
 
@@ -27,7 +27,7 @@ async def walk(client: httpx2.AsyncClient, where: str, row: str) -> list[str]:
     while more:
         answer = await client.get(more)
         assert answer.status_code == 200, more
-        assert await weigh(client, answer) < MOST_BYTES, more
+        assert await weigh(client, answer) < MAX_BYTES, more
         found += re.findall(row, answer.text)
         link = re.search(
             r'<p class="more"><a class="button quiet" href="([^"]+[?;](?:after|cursor)=[^"]+)"', answer.text
@@ -52,8 +52,8 @@ async def test_a_plan_for_each_week_of_half_a_year(doctor: Person, client: httpx
         week = {day: windows[index:] for index, day in enumerate(("monday", "tuesday", "thursday", "sunday"))}
         await doctor.plan(**week, valid_from=f"{first:%Y-%m-%d}", valid_to=f"{first + timedelta(days=6):%Y-%m-%d}")
     shown = await client.get("/practice/hours?day=2026-12-07")
-    assert await weigh(client, shown) < MOST_BYTES
-    assert f"And {MANY + 2 - MOST_LISTED} plans more." in shown.text
+    assert await weigh(client, shown) < MAX_BYTES
+    assert f"And {MANY + 2 - MAX_LISTED} plans more." in shown.text
 
 
 async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -> None:
@@ -61,8 +61,8 @@ async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -
         day = FIRST + timedelta(days=7 * number)
         hours = [(day + timedelta(hours=each)).isoformat() for each in (12, 14)]
         await doctor.open(*hours)
-        await doctor.leave(hours[0], hours[1], LONGEST_NAME * 8)
-        await doctor.offer(name=f"{number} {LONGEST_NAME}"[: len(LONGEST_NAME)], duration_minutes=20 + number)
+        await doctor.leave(hours[0], hours[1], MAX_NAME * 8)
+        await doctor.offer(name=f"{number} {MAX_NAME}"[: len(MAX_NAME)], duration_minutes=20 + number)
     for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/kinds"):
         found = await walk(client, where, rf'action="{where}/([^/]+)/(?:remove|withdraw)"')
         assert len(found) == len(set(found)) == MANY, where
@@ -83,16 +83,14 @@ async def test_what_is_over_is_not_listed(
 
 
 async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
-    patient = await join("patient", name=LONGEST_NAME)
+    patient = await join("patient", name=MAX_NAME)
     for number in range(MANY):
         start = FIRST + timedelta(days=number // 5, minutes=30 * (number % 5))
-        await patient.book(
-            doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=LONGEST_NAME * 8
-        )
+        await patient.book(doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=MAX_NAME * 8)
     preview = (await client.get("/practice/hours/time-off/preview?first=2026-12-07&last=2026-12-11")).text
     assert "25 visits are booked then." in preview
-    assert preview.count('class="entry far"') == MOST_LISTED
-    assert f"And {MANY - MOST_LISTED} visits more." in preview
+    assert preview.count('class="entry far"') == MAX_LISTED
+    assert f"And {MANY - MAX_LISTED} visits more." in preview
 
     await doctor.plan()
     found = await walk(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
@@ -107,14 +105,14 @@ async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, c
 
 async def test_a_day_of_ten_minutes_each(doctor: Person, join: Join, client: httpx2.AsyncClient) -> None:
     await doctor.plan(monday=[["09:00", "17:00"]])
-    patient = await join("patient", name=LONGEST_NAME)
-    for number in range(MOST_A_DAY):
+    patient = await join("patient", name=MAX_NAME)
+    for number in range(MAX_A_DAY):
         start = FIRST + timedelta(minutes=10 * number)
         end = start + timedelta(minutes=10)
-        await patient.book(doctor, start.isoformat(), end.isoformat(), reason=LONGEST_NAME)
+        await patient.book(doctor, start.isoformat(), end.isoformat(), reason=MAX_NAME)
     shown = await client.get("/practice/day?day=2026-12-07")
-    assert len(set(re.findall(r'href="/practice/visits/([^/"]+)"', shown.text))) == MOST_A_DAY
-    assert await weigh(client, shown) < MOST_BYTES
+    assert len(set(re.findall(r'href="/practice/visits/([^/"]+)"', shown.text))) == MAX_A_DAY
+    assert await weigh(client, shown) < MAX_BYTES
 
 
 async def test_where_one_is_signed_in(doctor: Person, client: httpx2.AsyncClient) -> None:
@@ -134,8 +132,8 @@ class TestTheOffice:
         self, forms: Forms, admin: Person, join: Join, client: httpx2.AsyncClient
     ) -> None:
         for _ in range(12):
-            await join("doctor", name=LONGEST_NAME, specialty="Cardiology")
-        patients = {(await join("patient", name=LONGEST_NAME)).id for _ in range(30)}
+            await join("doctor", name=MAX_NAME, specialty="Cardiology")
+        patients = {(await join("patient", name=MAX_NAME)).id for _ in range(30)}
         await forms.sign_in(admin)
         first = (await client.get("/office/users")).text
         assert "More than 10 doctors wait for approval" in first

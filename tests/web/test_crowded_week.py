@@ -5,11 +5,11 @@ import re
 import httpx2
 import pytest
 
-from app.web.practices import MOST_TIMES
+from app.web.patient.doctor_page import MAX_TIMES
 from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.table import MOST_BYTES, weigh
+from tests.web.table import MAX_BYTES, weigh
 from tests.web.test_every_page import defects
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -39,7 +39,7 @@ async def test_a_page_stays_light(
     kind = await always.offer(name="Short", duration_minutes=minutes)
     shown = await client.get(f"/with/{always.id}?type={kind['id']}&week=2026-12-09", headers=headers)
     assert len(starts(shown)) == 24 * 60 / minutes
-    assert await weigh(client, shown) <= MOST_BYTES
+    assert await weigh(client, shown) <= MAX_BYTES
     assert not list(defects(shown))
 
 
@@ -82,15 +82,15 @@ async def test_a_visit_is_moved_within_such_a_week(
     shown = await client.get(f"/my/appointments/{booked['id']}/move")
     assert "Wednesday 9 December" in shown.text
     assert f'href="/my/appointments/{booked["id"]}/move?week=2026-12-11"' in shown.text
-    assert await weigh(client, shown) <= MOST_BYTES
+    assert await weigh(client, shown) <= MAX_BYTES
 
 
 async def test_a_week_that_is_not_crowded_is_shown_whole(client: httpx2.AsyncClient, join: Join) -> None:
     doctor = await join("doctor", time_zone="UTC")
     await doctor.plan(**{day: [["09:00", "17:00"]] for day in DAYS[:5]})
-    assert MOST_TIMES == 5 * 8 * 4
+    assert MAX_TIMES == 5 * 8 * 4
     for minutes, times, headings in ((15, 160, 7), (10, 48, 1)):
         await doctor.change(default_visit_minutes=minutes)
         shown = await client.get(f"/with/{doctor.id}?week=2026-12-09")
         assert (len(starts(shown)), shown.text.count('<h3 class="day-name">')) == (times, headings)
-        assert await weigh(client, shown) <= MOST_BYTES
+        assert await weigh(client, shown) <= MAX_BYTES

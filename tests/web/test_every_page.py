@@ -15,14 +15,14 @@ from playwright.async_api import ViewportSize
 
 from app.adapters.mail import print_mail
 from app.main import open_resources
-from app.repositories import bounds
-from app.web.routes import PageRoute
+from app.repositories import search_bounds
+from app.web.kit.routes import PageRoute
 from tests.conftest import Counted, SetClock, make_client
 from tests.databases import empty, settings_for
 from tests.people import Person, make_admin
 from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
-from tests.web.table import EVERYBODY, MOST_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of, weigh
+from tests.web.table import EVERYBODY, MAX_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of, weigh
 
 SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
 WIDE = ViewportSize(width=1280, height=800)
@@ -136,7 +136,7 @@ async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, wor
         assert answer.is_success == is_there, where
         found += [f"{where}: {defect}" for defect in defects(answer)]
         weight = await weigh(client, answer)
-        found += [f"{where}: {weight} bytes"] if weight > MOST_BYTES else []
+        found += [f"{where}: {weight} bytes"] if weight > MAX_BYTES else []
     assert not found
 
 
@@ -163,7 +163,9 @@ async def test_more_data_takes_no_more_statements(
 async def test_both_databases_show_the_same(
     assembled: FastAPI, sqlite_template: Path, postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "place_of", lambda _id: 0)  # else ids, which are random, say who comes first
+    monkeypatch.setattr(
+        search_bounds, "ring_position", lambda _id: 0
+    )  # else ids, which are random, say who comes first
     shutil.copy(sqlite_template, tmp_path / "test.db")
     await empty(postgresql_url)
     on_sqlite, on_postgresql = [

@@ -11,7 +11,7 @@ from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.axe import violations
 from tests.web.conftest import DESK, PHONE, Forms, OpenTab
-from tests.web.practice import FROM_RIGHT, LONGEST_NAME, open_practice
+from tests.web.doctor import FROM_RIGHT, MAX_NAME, open_practice
 
 WEEK = "/practice/week?day=2026-12-02"
 HALF_HOUR = 48  # pixels
@@ -32,7 +32,7 @@ async def fill_week(doctor: Person, join: Join, *, number: int, minutes: int) ->
     """This many visits on Wednesday, from 8 o'clock in Berlin on."""
     await doctor.plan(**{day: [["08:00", "18:00"]] for day in ("tuesday", "wednesday", "thursday")})
     kind = await doctor.offer(name="Check-up of the skin", duration_minutes=minutes)
-    patients = [await join("patient", name=name) for name in ("Ann Lee", LONGEST_NAME, FROM_RIGHT)]
+    patients = [await join("patient", name=name) for name in ("Ann Lee", MAX_NAME, FROM_RIGHT)]
     for place in range(number):
         begin = 7 * 60 + place * minutes
         start = f"2026-12-02T{begin // 60:02}:{begin % 60:02}:00Z"

@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.dependencies import Resources
-from app.core.limits import Limits
-from app.edge import limits as edge_limits
+from app.core.rate_limits import RateLimiter
+from app.edge import rate_limits as edge_limits
 from tests.conftest import Join
 from tests.people import PASSWORD, Person
 from tests.web.clinic import Clinic, open_clinic
@@ -76,10 +76,10 @@ async def test_whose_role_asks_for_a_second_factor_is_led_to_it(
 async def test_whoever_asks_too_often_is_told_so_on_a_page(
     app: FastAPI, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge_limits, "PAUSE", 0)
+    monkeypatch.setattr(edge_limits, "REFUSAL_DELAY", 0)
     resources: Resources = app.state.resources
     strict = resources.settings.model_copy(update={"rate_limit_login": "1/hour"})
-    app.state.resources = replace(resources, settings=strict, limits=Limits(strict))
+    app.state.resources = replace(resources, settings=strict, limits=RateLimiter(strict))
     client.headers["Accept"] = "text/html"
     answers = [await client.post("/sign-in", data={"username": "ann", "password": PASSWORD}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [403, 429]

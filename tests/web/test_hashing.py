@@ -27,7 +27,7 @@ class WatchedPasswords(Passwords):
     def __init__(self, settings: Settings, resources: Resources) -> None:
         super().__init__(settings)
         self.held: list[int] = []
-        self._pool = resources.sessions.engine.sync_engine.pool
+        self._pool = resources.database.engine.sync_engine.pool
 
     async def hash(self, password: str) -> str:
         self.held.append(self._pool.checkedout())  # type: ignore[attr-defined] # it is a queue pool

@@ -13,14 +13,14 @@ from sqlalchemy import insert, text
 
 from app.core.permissions import Role
 from app.models import Appointment, Doctor, User, VisitType
-from app.models.offer import DoctorLanguage
+from app.models.search_offer import DoctorLanguage
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
 from tests.conftest import SetClock
 from tests.databases import connected
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.table import EVERYBODY, MOST_BYTES, World, pages_of, weigh
+from tests.web.table import EVERYBODY, MAX_BYTES, World, pages_of, weigh
 
 DOCTORS, VISITS_A_DAY, KINDS = 500, 300, 30
 HOSTILE = "a" + "\"&<>'" * 20
@@ -153,6 +153,6 @@ async def test_every_page_stays_light(forms: Forms, client: httpx2.AsyncClient, 
         answer = await client.get(world.address(where), headers={"Accept": "text/html"})
         assert answer.status_code < 500, where
         weight = await weigh(client, answer)
-        if weight > MOST_BYTES:
+        if weight > MAX_BYTES:
             heavy[where] = weight
     assert not heavy

@@ -71,7 +71,7 @@ async def test_a_search_that_was_cut_short_says_so(
 ) -> None:
     doctor = await join("doctor")
     await doctor.plan(tuesday=[["09:00", "12:00"]])
-    monkeypatch.setattr(search, "MOST_LOOKS", 1)
+    monkeypatch.setattr(search, "MAX_SCANS", 1)
     page = await client.get("/?part=evening")
     assert "The search took too long and was stopped." in text_of(page)
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
-from app.web import practice_day
+from app.web.doctor import day
 from tests.databases import settings_for
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -49,7 +49,7 @@ async def test_cancelled_visits_are_folded_away(
     assert "Ann Lee" not in before
     assert "3 cancelled visits" in folded
     assert folded.count("/practice/visits/") == 3
-    monkeypatch.setattr(practice_day, "MAX_CANCELLED", 2)
+    monkeypatch.setattr(day, "MAX_CANCELLED", 2)
     shown = await forms.client.get("/practice/day")
     assert shown.text.count("/practice/visits/") == 2
     assert "1 more is not shown." in shown.text

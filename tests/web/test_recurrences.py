@@ -11,25 +11,25 @@ from babel import Locale
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.scheduling.availability import FOR_EVER, Availability
-from app.scheduling.recurrence import find_fault, find_last, read_recurrence, starts_between
-from app.web.recurrences import last_day, say_recurrence
-from app.web.words import Words
+from app.scheduling.availability import NO_END, Availability
+from app.scheduling.recurrence import find_error, find_last, read_recurrence, starts_between
+from app.web.kit.formatting import Formatter
+from app.web.kit.recurrences import last_day, say_recurrence
 
 MONDAY = datetime(2026, 6, 1, 9)  # noqa: DTZ001 - a wall time
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CODES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
-ENGLISH, GERMAN, SPANISH = (Words(Locale(language), date(2026, 6, 1)) for language in ("en", "de", "es"))
+ENGLISH, GERMAN, SPANISH = (Formatter(Locale(language), date(2026, 6, 1)) for language in ("en", "de", "es"))
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def rule_of(recurrence: str, starts: datetime = MONDAY, zone: ZoneInfo = BERLIN) -> Availability:
     recurrence = read_recurrence(recurrence)
-    assert find_fault(recurrence, starts) is None
+    assert find_error(recurrence, starts) is None
     last = find_last(recurrence, starts, zone)
-    return Availability(starts, starts + HOUR, recurrence, FOR_EVER if last is None else last + HOUR)
+    return Availability(starts, starts + HOUR, recurrence, NO_END if last is None else last + HOUR)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_sentence_means_what_the_rule_does(frequency: str, parts: dict[str, st
     except ValueError:
         return
     begins = list(starts_between(recurrence, MONDAY, MONDAY, MONDAY + 366 * DAY))
-    if not begins or find_fault(recurrence, begins[0]) is not None:
+    if not begins or find_error(recurrence, begins[0]) is not None:
         return
     rule = Availability(begins[0], begins[0] + HOUR, recurrence)
     said = say_recurrence(ENGLISH, rule)

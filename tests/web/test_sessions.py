@@ -82,7 +82,7 @@ async def test_in_production_a_cookie_is_for_this_host_and_tls_alone(app: FastAP
     resources: Resources = app.state.resources
     settings = settings_for(resources.settings.database_url).model_copy(update={"environment": "production"})
     app.state.resources = Resources(
-        settings, resources.sessions, resources.passwords, resources.clock, resources.mailer, resources.limits
+        settings, resources.database, resources.passwords, resources.clock, resources.mailer, resources.limits
     )
     cookie = (await client.get("/sign-in")).headers["set-cookie"]
     assert cookie.startswith("__Host-forms=")

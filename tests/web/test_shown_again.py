@@ -10,7 +10,7 @@ from app.services import audit
 from tests.conftest import Join, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.practice import fill_day, open_practice
+from tests.web.doctor import fill_day, open_practice
 
 
 @pytest.fixture

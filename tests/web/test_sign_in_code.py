@@ -8,11 +8,11 @@ import pytest
 from pyotp import TOTP
 
 from app.core.security import Passwords
-from app.services.guessing import FREE_ATTEMPTS
+from app.services.login_throttle import FREE_ATTEMPTS
 from tests.conftest import Confirm, Join, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
-from tests.web.table import MOST_BYTES, weigh
+from tests.web.table import MAX_BYTES, weigh
 from tests.web.test_every_page import defects
 
 CODE = "/sign-in/code"
@@ -51,7 +51,7 @@ async def test_the_code_follows_the_password_and_leads_where_the_sign_in_would(
     assert not await is_signed_in(client)
     shown = await client.get(CODE)
     assert not list(defects(shown))
-    assert await weigh(client, shown) <= MOST_BYTES
+    assert await weigh(client, shown) <= MAX_BYTES
     wrong = await forms.send(CODE, otp="000000")
     assert wrong.status_code == 401
     assert PASSWORD not in wrong.text

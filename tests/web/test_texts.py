@@ -11,10 +11,10 @@ from babel.messages.checkers import checkers
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from app.routers.problems import PROBLEMS
-from app.web.languages import CATALOGUES, LANGUAGES, choose_locale
-from app.web.pages import TEMPLATES
-from app.web.sentences import SENTENCES
+from app.http.problems import PROBLEMS
+from app.web.kit.error_texts import SENTENCES
+from app.web.kit.languages import CATALOGUES, LANGUAGES, choose_locale
+from app.web.kit.pages import TEMPLATES
 
 TRANSLATED = sorted(LANGUAGES.keys() - {"en"})
 ROOT = Path(__file__).parents[2]

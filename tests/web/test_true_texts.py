@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from app.core.errors import ERRORS
-from app.web.sentences import SENTENCES
+from app.web.kit.error_texts import SENTENCES
 from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms

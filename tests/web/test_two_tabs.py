@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.practice import open_practice
+from tests.web.doctor import open_practice
 
 
 @pytest.fixture

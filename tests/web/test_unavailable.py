@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import SetClock
 from tests.people import Person, problem
 from tests.web.conftest import Forms
@@ -23,7 +23,7 @@ async def visit(doctor: Person, patient: Person) -> str:
 
 @pytest.fixture(params=["suspended", "unapproved"])
 async def unavailable(
-    request: pytest.FixtureRequest, visit: str, doctor: Person, admin: Person, sessions: Sessions
+    request: pytest.FixtureRequest, visit: str, doctor: Person, admin: Person, database: Database
 ) -> str:
     """The visit of a doctor who cannot be booked any more."""
     if request.param == "suspended":
@@ -31,8 +31,8 @@ async def unavailable(
             await admin.post(f"/admin/users/{doctor.id}/suspend", {"reason": "Has retired from the practice"})
         ).status_code == 200
     else:
-        async with sessions.write() as session:
-            await session.execute(text("UPDATE doctors SET approved_at = NULL"))
+        async with database.write() as transaction:
+            await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
     return visit
 
 
@@ -71,10 +71,10 @@ async def test_the_page_offers_what_works(
 
 
 async def test_too_late_to_cancel_and_nothing_to_move(
-    patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient, clock: SetClock, sessions: Sessions
+    patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient, clock: SetClock, database: Database
 ) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE doctors SET cancel_cutoff_minutes = 60"))
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE doctors SET cancel_cutoff_minutes = 60"))
     clock.time = datetime(2026, 12, 8, 14, 30, tzinfo=UTC)
     await forms.sign_in(patient)
     shown = (await client.get(f"/my/appointments/{unavailable}")).text
@@ -95,8 +95,8 @@ async def test_every_link_of_a_visit_with_an_erased_doctor_leads_somewhere(
     )
 
 
-async def test_a_doctor_who_waits_for_approval_moves_visits(doctor: Person, visit: str, sessions: Sessions) -> None:
-    async with sessions.write() as session:
-        await session.execute(text("UPDATE doctors SET approved_at = NULL"))
+async def test_a_doctor_who_waits_for_approval_moves_visits(doctor: Person, visit: str, database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
     moved = await doctor.post(f"/appointments/{visit}/reschedule", {"start_time": ELEVEN})
     assert moved.json()["start_time"] == ELEVEN

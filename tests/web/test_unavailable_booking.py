@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from app.db.session import Sessions
+from app.db.database import Database
 from tests.conftest import Join
 from tests.people import Person, problem
 from tests.web.conftest import Forms
@@ -32,13 +32,13 @@ async def hold_time(patient: Person, doctor: Person, **fields: Any) -> str:
 
 @pytest.fixture(params=["suspended", "unapproved", "erased"])
 async def unavailable(
-    request: pytest.FixtureRequest, hold: str, doctor: Person, admin: Person, sessions: Sessions
+    request: pytest.FixtureRequest, hold: str, doctor: Person, admin: Person, database: Database
 ) -> str:
     """The hold of a time with a doctor who cannot be booked any more."""
     why = {"reason": "Has left the practice"}
     if request.param == "unapproved":
-        async with sessions.write() as session:
-            await session.execute(text("UPDATE doctors SET approved_at = NULL"))
+        async with database.write() as transaction:
+            await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
     else:
         assert (await admin.post(f"/admin/users/{doctor.id}/suspend", why)).status_code == 200
     if request.param == "erased":

@@ -1,0 +1,39 @@
+"""Locks that clients share fairly."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from weakref import WeakValueDictionary
+
+current_client: ContextVar[str] = ContextVar("current_client", default="")
+"""The network that the current request comes from (see ``bounded_network``); empty outside of requests."""
+
+
+class ClientSemaphores:
+    """A semaphore for each client, with ``count`` permits. Unused ones are freed."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._permits: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def get(self, client: str) -> asyncio.Semaphore:
+        """The client's permits; its requests get them in the order in which they ask for one."""
+        return self._permits.setdefault(client, asyncio.Semaphore(self._count))
+
+
+class ClientFairLock:
+    """One lock that clients take in turn.
+
+    However many requests of one client are waiting, only one of them is ahead of another client.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._clients = ClientSemaphores(1)
+
+    @asynccontextmanager
+    async def hold(self, client: str) -> AsyncIterator[None]:
+        """Waits for the next turn of this client, and holds the lock inside the block."""
+        async with self._clients.get(client), self._lock:
+            yield

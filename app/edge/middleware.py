@@ -1,0 +1,91 @@
+"""The middlewares, in their order."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+from uuid_utils.compat import uuid4
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from app.core.settings import Settings
+from app.edge.access_log import AccessLogMiddleware, ServerErrorMiddleware
+from app.edge.canonical import CanonicalPathMiddleware
+from app.edge.in_flight import InFlightMiddleware
+from app.edge.metrics import Metrics
+from app.edge.rate_limits import RateLimitMiddleware
+from app.http.problems import RenderProblem
+from app.http.requests import BodyLimitMiddleware
+
+MAX_BODY_BYTES = 64 * 1024
+# Whatever the API reads and says beyond what every browser lets through.
+ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID")
+EXPOSED_HEADERS = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Searched-Until",
+    "X-Request-ID",
+)
+
+
+def add_middleware(
+    app: FastAPI,
+    settings: Settings,
+    *,
+    render_problem: RenderProblem,
+    find_cookie_account: Callable[[Request], UUID | None],
+) -> None:
+    """Adds everything that a request passes before its route.
+
+    Each middleware wraps those added before it, so a request passes the last one first. ``render_problem`` shows errors
+    to programs and people; ``find_cookie_account`` returns the account that a session cookie names.
+    """
+    app.state.metrics = Metrics()
+    app.add_middleware(ServerErrorMiddleware, render_problem=render_problem)
+    app.add_middleware(
+        InFlightMiddleware,
+        limit=settings.max_in_flight_per_client,
+        render_problem=render_problem,
+        find_cookie_account=find_cookie_account,
+    )
+    app.add_middleware(RateLimitMiddleware, render_problem=render_problem)
+    if settings.cors_allowed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_allowed,
+            allow_credentials=settings.cors_credentials,
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(AccessLogMiddleware, metrics=app.state.metrics, production=settings.environment == "production")
+    app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, seconds=settings.request_body_seconds)
+    app.add_middleware(CanonicalPathMiddleware)
+    if settings.proxies:
+        app.add_middleware(_ProxyHeaders, trusted=settings.proxies)
+    # A client's own id is taken over if it is a UUID as RFC 9562 writes it: whatever else it writes is not for our log.
+    app.add_middleware(
+        CorrelationIdMiddleware,
+        generator=lambda: str(uuid4()),
+        validator=_is_uuid,
+        transformer=str.lower,
+        update_request_header=False,
+    )
+
+
+def _ProxyHeaders(app: ASGIApp, trusted: tuple[str, ...]) -> ASGIApp:  # noqa: N802 - the factory stands for the class
+    # uvicorn has types of its own for the same protocol.
+    return ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[arg-type,return-value]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,20 @@
+"""Sweeps away sessions that have ended, and attempts, kept answers, counts of messages and invitations out of date."""
+
+from app.core.clock import Clock
+from app.db.database import Database
+from app.repositories.idempotency import delete_expired_keys
+from app.repositories.invitations import delete_expired_invitations
+from app.repositories.mail_counts import delete_old_mail_counts
+from app.services.sessions import delete_expired
+
+INTERVAL_SECONDS = 600.0
+
+
+async def clean_up(database: Database, clock: Clock) -> None:
+    """Sweeps once."""
+    async with database.write() as transaction:
+        now = clock()
+        await delete_expired(transaction, now)
+        await delete_expired_keys(transaction, now)
+        await delete_old_mail_counts(transaction, now)
+        await delete_expired_invitations(transaction, now)

@@ -1,0 +1,219 @@
+"""What a decision is made from: a doctor's rules around some span of time, in one statement."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    Subquery,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.errors import DomainError
+from app.core.time_zones import has_zone
+from app.db.database import Transaction
+from app.db.parameters import id_params, id_values
+from app.db.prepared import Prepared
+from app.models import Appointment, Availability, Doctor, TimeOff, VisitType
+from app.repositories.availabilities import RULE_COLUMNS, to_rule
+from app.repositories.doctors import LISTED, SUMMARY, DoctorRecord
+from app.repositories.visit_types import COLUMNS, VisitTypeRecord
+from app.scheduling.availability import Rules
+from app.scheduling.availability import TimeOff as Away
+from app.scheduling.intervals import MINUTE, Interval, from_instant
+from app.scheduling.status import ACTIVE
+from app.scheduling.visits import BookingLimits
+
+# No wall clock on earth is further from UTC than this.
+_CLOCKS_APART = timedelta(days=1)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientVisits:
+    """How much a patient has booked and cancelled."""
+
+    with_doctor: int
+    """Upcoming visits with the doctor of the plan."""
+    in_all: int
+    """Upcoming visits with all doctors."""
+    cancelled: int
+    """Cancelled by the patient in the last 24 hours, of visits that were not over then."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorSchedule:
+    """A doctor's rules around some span, and their version."""
+
+    doctor: DoctorRecord
+    rules: Rules
+    version: int
+    visit_type: VisitTypeRecord | None
+    """The one that was asked for."""
+    has_visit_types: bool
+    visits: PatientVisits | None = None
+    """Of the patient who was asked about, if one was."""
+
+
+async def get_doctor_schedule(
+    transaction: Transaction,
+    doctor_id: UUID,
+    span: Interval,
+    visit_type_id: UUID | None = None,
+    *,
+    withdrawn: bool = False,
+    listed: bool = True,
+    patient: tuple[UUID, datetime] | None = None,
+) -> DoctorSchedule:
+    """The doctor's rules for all that may happen inside ``span``, and one of her visit types if it is asked for.
+
+    ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
+    is not hers or (unless ``withdrawn``) no longer offered. For a ``patient``, given with the time, the visits are
+    counted in the same statement.
+    """
+    asked: dict[str, Any] = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
+    if patient:
+        patient_id, now = patient
+        asked |= {"patient_id": patient_id, "now": now, "day_ago": now - _DAY, "day_ahead": now + _DAY}
+    rows = await transaction.fetch(_plan(withdrawn=withdrawn, listed=listed, counted=patient is not None), asked)
+    if not rows:
+        raise DomainError("not_found")
+    row: Sequence[Any] = rows[0]
+    visits = None
+    if patient:
+        visits, row = PatientVisits(*row[:_COUNTS]), row[_COUNTS:]
+    length = len(SUMMARY.selected_columns)
+    doctor, (version, has_types), row = DoctorRecord(*row[:length]), row[length : length + 2], row[length + 2 :]
+    visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
+    if visit_type_id is not None and visit_type is None:
+        raise DomainError("not_found")
+    found = [each[-len(_RULES.columns) :] for each in rows if each.opens is not None]
+    return DoctorSchedule(doctor, _rules(doctor, found), version, visit_type, has_types, visits)
+
+
+async def list_rules(transaction: Transaction, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
+    """The rules of these doctors for all that may happen inside ``span``.
+
+    Doctors whose time zone is not known here are left out.
+    """
+    doctors = [doctor for doctor in doctors if has_zone(doctor.id, doctor.time_zone)]
+    if not doctors:
+        return {}
+    rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
+    whose = id_values(rows)
+    for row in await transaction.fetch(_rules_of(len(whose)), _bounds(span) | whose):
+        rows[row.doctor_id].append(row)
+    return {doctor.id: _rules(doctor, rows[doctor.id]) for doctor in doctors}
+
+
+def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
+    return Rules(
+        doctor.zone,
+        tuple(to_rule(rule) for _, opens, *rule in rows if opens),
+        tuple(
+            Away(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
+            for _, opens, starts, starts_fold, ends, ends_fold, *_ in rows
+            if not opens
+        ),
+        BookingLimits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
+    )
+
+
+def _bounds(span: Interval) -> dict[str, Any]:
+    """What may touch the span: never too narrow, for wall times are compared with instants."""
+    first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
+    return {"after": first - _CLOCKS_APART, "before": last + _CLOCKS_APART}
+
+
+def _rules_near(is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement[bool]]) -> Subquery:
+    after, before = (bindparam(name, type_=DateTime()) for name in ("after", "before"))
+    return union_all(
+        select(Availability.doctor_id.label("doctor_id"), literal(1).label("opens"), *RULE_COLUMNS).where(
+            is_wanted(Availability.doctor_id), Availability.last_ends > after, Availability.starts < before
+        ),
+        select(
+            TimeOff.doctor_id,
+            literal(0),
+            TimeOff.starts,
+            TimeOff.starts_fold,
+            TimeOff.ends,
+            TimeOff.ends_fold,
+            null(),
+            TimeOff.ends,
+        ).where(is_wanted(TimeOff.doctor_id), TimeOff.ends > after, TimeOff.starts < before),
+    ).subquery("rules")
+
+
+_RULES = _rules_near(lambda whose: whose == bindparam("doctor_id"))
+
+
+@cache
+def _rules_of(count: int) -> Prepared:
+    return Prepared(select(_rules_near(lambda whose: whose.in_(id_params(count)))))
+
+
+_COUNTS = len(fields(PatientVisits))
+
+
+def _count_visits() -> Subquery:
+    patient_id: BindParameter[Any] = bindparam("patient_id", type_=Uuid())
+    now, day_ago, day_ahead = (
+        bindparam(name, type_=Appointment.start_time.type) for name in ("now", "day_ago", "day_ahead")
+    )
+    is_active = or_(*(Appointment.status == status for status in sorted(ACTIVE)))
+    upcoming = and_(is_active, Appointment.start_time > now)
+    return (
+        select(
+            func.count().filter(upcoming, Appointment.doctor_id == bindparam("doctor_id")).label("with_doctor"),
+            func.count().filter(upcoming).label("in_all"),
+            func.count()
+            .filter(
+                Appointment.cancelled_by == patient_id,
+                Appointment.cancelled_at > day_ago,
+                # Later cancellations were noted by a clock that was ahead.
+                Appointment.cancelled_at <= day_ahead,
+            )
+            .label("cancelled"),
+        )
+        # A patient cancels before the visit begins, so whatever counts starts later than this.
+        .where(Appointment.patient_id == patient_id, Appointment.start_time > day_ago)
+        .subquery("visits")
+    )
+
+
+@cache  # to build it takes longer than to have it answered
+def _plan(*, withdrawn: bool, listed: bool, counted: bool) -> Prepared:
+    doctor_id: BindParameter[Any] = bindparam("doctor_id")
+    offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
+    has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns]
+    plan = (
+        SUMMARY.add_columns(*columns)
+        .outerjoin(
+            VisitType,
+            and_(VisitType.id == bindparam("visit_type_id"), VisitType.doctor_id == Doctor.id, offered),
+        )
+        .outerjoin(_RULES, true())
+        .where(Doctor.id == doctor_id, LISTED if listed else true())
+    )
+    if counted:
+        visits = _count_visits()
+        plan = plan.join(visits, true()).with_only_columns(*visits.columns, *plan.selected_columns)
+    return Prepared(plan)

@@ -1,0 +1,242 @@
+"""What can be booked: free time, slots, and why a time can or cannot be booked."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
+
+from app.core.dependencies import DbTransaction, Now, Public, SearchTime, Viewer
+from app.core.errors import ERRORS
+from app.core.permissions import Actor
+from app.http.paging import (
+    LINK_HEADER,
+    SEARCHED_UNTIL,
+    SEARCHED_UNTIL_HEADER,
+    cut_page,
+    link_to,
+    read_cursor,
+    write_instant,
+)
+from app.http.problems import responses
+from app.http.requests import StrictRoute
+from app.repositories import doctors, visit_types
+from app.repositories.doctors import DoctorRecord
+from app.repositories.visit_types import VisitTypeRecord
+from app.scheduling.decisions import Refusal
+from app.scheduling.intervals import Interval, from_instant
+from app.schemas import slots as wire
+from app.schemas.fields import PageQuery
+from app.services import slots
+
+router = APIRouter(prefix="/doctors/{doctor_id:uuid}", tags=["Booking"], route_class=StrictRoute)
+
+_KEY = TypeAdapter(UUID)
+
+
+_NO_SLOTS = ("visit_type_required", "unknown_time_zone")
+
+
+@router.get(
+    "/availability",
+    responses={
+        200: {"headers": LINK_HEADER | SEARCHED_UNTIL_HEADER},
+        **responses("not_authenticated", "not_found", "unknown_time_zone", "invalid_request", "busy"),
+    },
+)
+async def list_free_windows(
+    doctor_id: UUID,
+    query: Annotated[wire.FreeWindowsQuery, Query()],
+    request: Request,
+    response: Response,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    now: Now,
+    viewer: Viewer,
+) -> list[wire.Window]:
+    """List when a doctor is free: open time less booked time, merged and sorted.
+
+    Without `to` the list covers 14 days. `Searched-Until` is where it ends; if the doctor opens later, the `Link` leads
+    to the span that follows, up to a year from now for hours that recur, and to every other window however late.
+
+    If the doctor has no visit types, any visit of 5 minutes to 12 hours that lies within one of these windows can be
+    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000 at a time. A list
+    that would take too long to compute ends after a week or more, also if you set `to`; the `Link` leads to the rest.
+    """
+    listing = await slots.list_free_windows(
+        transaction, search_time, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
+    )
+    return [
+        wire.Window(start_time=from_instant(start), end_time=from_instant(end))
+        for start, end in await _finish(request, response, transaction, search_time, doctor_id, query, listing, now)
+    ]
+
+
+@router.get(
+    "/visit-types", responses={200: {"headers": LINK_HEADER}, **responses("not_found", "invalid_request", "busy")}
+)
+async def list_visit_types(
+    doctor_id: UUID,
+    query: Annotated[PageQuery, Query()],
+    request: Request,
+    response: Response,
+    transaction: DbTransaction,
+    _: Public,
+) -> list[wire.VisitType]:
+    """List the visit types that a doctor offers, in her order.
+
+    A doctor who has any is booked by visit type; one who has none is booked for as long as you like.
+    """
+    await doctors.get_doctor(transaction, doctor_id)
+    found = await visit_types.page_visit_types(
+        transaction, doctor_id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
+    )
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
+    return [visit_type_of(doctor_id, each) for each in page]
+
+
+@router.get(
+    "/slots",
+    responses={
+        200: {"headers": LINK_HEADER | SEARCHED_UNTIL_HEADER},
+        **responses(
+            "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
+        ),
+    },
+)
+async def list_slots(
+    doctor_id: UUID,
+    query: Annotated[wire.SlotsQuery, Query()],
+    request: Request,
+    response: Response,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    now: Now,
+    viewer: Viewer,
+) -> list[wire.Slot]:
+    """List the visits that can be booked with a doctor: exactly those that booking accepts.
+
+    Those that start in `[from, to)`. For a doctor without visit types they have her usual length, and one can book
+    at other times too (see her free windows). A slot that you hold yourself is still yours, if you send your token.
+    At most 2000 at a time. `Searched-Until` and the `Link` are those of the free windows.
+    """
+    doctor, listing = await slots.page_slots(
+        transaction,
+        search_time,
+        doctor_id,
+        visit_type_id=query.visit_type_id,
+        start=query.from_,
+        end=query.to,
+        viewer=_id(viewer),
+        now=now,
+    )
+    listed = await _finish(request, response, transaction, search_time, doctor_id, query, listing, now)
+    return [_slot(doctor, each) for each in listed]
+
+
+@router.get(
+    "/next-slot",
+    responses=responses(
+        "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
+    ),
+)
+async def find_next_slot(
+    doctor_id: UUID,
+    query: Annotated[wire.NextSlotQuery, Query()],
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    now: Now,
+    viewer: Viewer,
+) -> wire.NextSlot:
+    """The next visit that can be booked with a doctor, up to a year from `from`.
+
+    If there is none, the answer says how far was looked, and why the first time in the doctor's hours cannot be had;
+    `outside_availability` means that she has none.
+    """
+    found = await slots.find_next_slot(
+        transaction,
+        search_time,
+        doctor_id,
+        visit_type_id=query.visit_type_id,
+        start=query.from_,
+        viewer=_id(viewer),
+        now=now,
+    )
+    return wire.NextSlot(
+        slot=_slot(found.doctor, found.slot) if found.slot else None,
+        searched_until=from_instant(found.searched_until),
+        reason=_reason(found.reason) if found.reason else None,
+    )
+
+
+@router.get(
+    "/explain",
+    responses=responses(
+        "not_authenticated", "not_found", "visit_type_required", "unknown_time_zone", "invalid_request", "busy"
+    ),
+)
+async def explain_time(
+    doctor_id: UUID, query: Annotated[wire.ExplainQuery, Query()], transaction: DbTransaction, now: Now, viewer: Viewer
+) -> wire.Explanation:
+    """Why a visit that starts at this time can or cannot be booked.
+
+    It is the decision that booking makes, with all its reasons instead of the first. It looks at the doctor's calendar,
+    not at yours: that you have another appointment then (`patient_busy`) is said when you book.
+    """
+    found = await slots.explain_time(
+        transaction, doctor_id, visit_type_id=query.visit_type_id, start=query.start_time, viewer=_id(viewer), now=now
+    )
+    return wire.Explanation(
+        **slot_members(found.doctor, found.visit),
+        bookable=not found.reasons,
+        reasons=[_reason(each) for each in found.reasons],
+    )
+
+
+def visit_type_of(doctor_id: UUID, record: VisitTypeRecord) -> wire.VisitType:
+    """A visit type, as it is answered."""
+    return wire.VisitType(doctor_id=doctor_id, **asdict(record))
+
+
+async def _finish(
+    request: Request,
+    response: Response,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    doctor_id: UUID,
+    query: wire.FreeWindowsQuery,
+    listing: slots.Listing,
+    now: datetime,
+) -> Sequence[Interval]:
+    """The times of a list; the response says where it ends, and links to where it goes on."""
+    _, end = slots.span_of(query.from_, query.to, slots.DEFAULT_LISTING, now)
+    until = listing.searched_until
+    response.headers[SEARCHED_UNTIL] = write_instant(until)
+    goes_on = (
+        until < end if query.to else await slots.next_listing_start(transaction, search_time, doctor_id, until, now)
+    )
+    if goes_on:
+        link_to(request, response, {"from": write_instant(until)})
+    return listing.times
+
+
+def _id(viewer: Actor | None) -> UUID | None:
+    return viewer.id if viewer else None
+
+
+def slot_members(doctor: DoctorRecord, visit: Interval) -> dict[str, datetime]:
+    """What is answered of a visit that can be booked."""
+    start, end = map(from_instant, visit)
+    return {"start_time": start, "end_time": end, "local_start": start.astimezone(doctor.zone)}
+
+
+def _slot(doctor: DoctorRecord, visit: Interval) -> wire.Slot:
+    return wire.Slot(**slot_members(doctor, visit))
+
+
+def _reason(refusal: Refusal) -> wire.Reason:
+    _, detail = ERRORS[refusal]
+    return wire.Reason(code=refusal, detail=detail)

@@ -1,0 +1,178 @@
+"""What can be booked, on the wire."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from app.scheduling.visits import VisitMode
+from app.schemas.fields import (
+    AMARA,
+    CHECK_UP,
+    AdvanceDays,
+    Answer,
+    Body,
+    BufferMinutes,
+    Changes,
+    DailyLimit,
+    Instant,
+    Name,
+    Notice,
+    Query,
+    StepMinutes,
+    VisitMinutes,
+    absent,
+    example,
+)
+
+
+class Window(Answer):
+    """A stretch of time, `[start_time, end_time)`."""
+
+    start_time: datetime
+    end_time: datetime
+
+    model_config = example(start_time="2026-12-08T14:00:00Z", end_time="2026-12-08T22:00:00Z")
+
+
+class FreeWindowsQuery(Query):
+    """The stretch of time to look at."""
+
+    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
+    to: Instant | None = Field(None, description="14 days after `from`, unless given; at most 62.")
+
+
+class SlotsQuery(FreeWindowsQuery):
+    """Which slots to list."""
+
+    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+
+
+class Slot(Window):
+    """A visit that can be booked."""
+
+    local_start: datetime = Field(description="The start on the doctor's clock, with its offset.")
+
+    model_config = example(
+        start_time="2026-12-08T15:30:00Z",
+        end_time="2026-12-08T15:50:00Z",
+        local_start="2026-12-08T10:30:00-05:00",
+    )
+
+
+class NextSlotQuery(Query):
+    """From when on to look for a slot."""
+
+    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
+    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+
+
+class Reason(Answer):
+    """Why a time cannot be booked."""
+
+    code: str = Field(description="The code that a booking would be refused with.")
+    detail: str = Field(description="One sentence for a person.")
+
+
+class NextSlot(Answer):
+    """The next slot, if there is one."""
+
+    slot: Slot | None
+    searched_until: datetime = Field(description="Nothing later was looked at.")
+    reason: Reason | None = Field(description="Why there is none.")
+
+    model_config = example(
+        slot={
+            "start_time": "2026-12-08T15:30:00Z",
+            "end_time": "2026-12-08T15:50:00Z",
+            "local_start": "2026-12-08T10:30:00-05:00",
+        },
+        searched_until="2027-12-02T08:00:00Z",
+        reason=None,
+    )
+
+
+class ExplainQuery(Query):
+    """The visit in question."""
+
+    start_time: Instant
+    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+
+
+class Explanation(Slot):
+    """Whether a visit can be booked, and everything that speaks against it."""
+
+    bookable: bool
+    reasons: list[Reason] = Field(description="The weightiest first; empty if it can be booked.")
+
+    model_config = example(
+        start_time="2026-12-08T15:30:00Z",
+        end_time="2026-12-08T15:50:00Z",
+        local_start="2026-12-08T10:30:00-05:00",
+        bookable=False,
+        reasons=[{"code": "slot_taken", "detail": "This time has just been taken. Choose another one."}],
+    )
+
+
+class NewVisitType(Body):
+    """A visit type to offer."""
+
+    name: Name = Field(examples=["Check-up"])
+    duration_minutes: VisitMinutes
+    buffer_before_minutes: BufferMinutes = 0
+    buffer_after_minutes: BufferMinutes = Field(0, description="Kept free of other visits; you are not on show then.")
+    slot_step_minutes: StepMinutes | None = Field(
+        None, description="From one possible start to the next; the length with its buffers unless given."
+    )
+    mode: VisitMode = VisitMode.IN_PERSON
+    min_notice_minutes: Notice = Field(0, description="Beside your own; the stricter one applies.")
+    max_advance_days: AdvanceDays | None = Field(None, description="Beside your own; the stricter one applies.")
+    daily_limit: DailyLimit | None = Field(None, description="Of this kind, beside your own of all.")
+
+    model_config = example(name="Check-up", duration_minutes=20, buffer_after_minutes=10)
+
+
+class VisitTypeChanges(Changes):
+    """What to change of a visit type; what is booked stays as it is."""
+
+    name: Name = absent()
+    duration_minutes: VisitMinutes = absent()
+    buffer_before_minutes: BufferMinutes = absent()
+    buffer_after_minutes: BufferMinutes = absent()
+    slot_step_minutes: StepMinutes | None = None
+    mode: VisitMode = absent()
+    min_notice_minutes: Notice = absent()
+    max_advance_days: AdvanceDays | None = None
+    daily_limit: DailyLimit | None = None
+
+    model_config = example(duration_minutes=25)
+
+
+class VisitType(Answer):
+    """A visit type."""
+
+    id: UUID
+    doctor_id: UUID
+    name: str
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    slot_step_minutes: int | None
+    mode: VisitMode
+    min_notice_minutes: int
+    max_advance_days: int | None
+    daily_limit: int | None
+
+    model_config = example(
+        id=CHECK_UP,
+        doctor_id=AMARA,
+        name="Check-up",
+        duration_minutes=20,
+        buffer_before_minutes=0,
+        buffer_after_minutes=10,
+        slot_step_minutes=None,
+        mode="in_person",
+        min_notice_minutes=0,
+        max_advance_days=None,
+        daily_limit=None,
+    )

@@ -1,0 +1,162 @@
+"""What becomes of an appointment: cancelled, arrived, fulfilled, or missed; and taking that back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core.errors import DomainError
+from app.core.permissions import Actor, Role
+from app.db.database import Transaction
+from app.repositories import appointments, bookings, users
+from app.repositories.appointments import AppointmentRecord, ChangedAppointment
+from app.scheduling.decisions import Refusal, check_action, check_undo
+from app.scheduling.intervals import MINUTE, to_instant
+from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
+
+
+async def cancel_appointment(
+    transaction: Transaction,
+    actor: Actor,
+    appointment_id: UUID,
+    *,
+    reason: str | None = None,
+    versions: frozenset[int] | None = None,
+    by: UUID | None = None,
+    now: datetime,
+) -> AppointmentRecord:
+    """Cancels one of the actor's own appointments; cancelling again changes nothing and answers the same.
+
+    ``by`` is recorded as the one who cancelled it: the actor, unless another person acts for them.
+    """
+    before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
+    if before.status is AppointmentStatus.CANCELLED:
+        return before
+    check_change(Action.CANCEL, before, actor, versions, now)
+    by = by or actor.id
+    return await _change(
+        transaction, before, Action.CANCEL, by, now, cancelled_at=now, cancelled_by=by, cancel_reason=reason
+    )
+
+
+async def cancel_all(
+    transaction: Transaction, party: Actor, now: datetime, *, by: UUID
+) -> Sequence[ChangedAppointment]:
+    """Cancels all active appointments of a patient or a doctor that have not begun, whatever the cut-off."""
+    return await appointments.change_active(
+        transaction,
+        party,
+        since=now,
+        by=by,
+        at=now,
+        status=TRANSITIONS[Action.CANCEL].target,
+        cancelled_at=now,
+        cancelled_by=by,
+    )
+
+
+async def advance_appointment(
+    transaction: Transaction,
+    actor: Actor,
+    appointment_id: UUID,
+    action: Action,
+    *,
+    versions: frozenset[int] | None = None,
+    now: datetime,
+) -> AppointmentRecord:
+    """Says that the patient has arrived, that the visit is complete, or that the patient did not come."""
+    before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
+    check_change(action, before, actor, versions, now)
+    return await _change(transaction, before, action, actor.id, now)
+
+
+async def undo_status_change(
+    transaction: Transaction,
+    doctor: Actor,
+    appointment_id: UUID,
+    *,
+    versions: frozenset[int] | None = None,
+    now: datetime,
+) -> AppointmentRecord:
+    """Takes back the last change of the status of one of the doctor's appointments, as a new version.
+
+    An arrival leads back to ``booked``, an outcome to what it was noted on; there is no redo. The visit had been
+    agreed, so the rules for booking are not checked again, but its time must be free: ``slot_taken`` or
+    ``patient_busy``. ``wrong_status`` if there is nothing to take back, if the patient cancelled the visit, or if the
+    patient's account has been erased; ``too_late`` after the day (see ``check_undo``); ``version_mismatch``.
+    """
+    seen = await appointments.get_appointment(transaction, doctor, appointment_id)
+    # In this order: an erasure locks the account before it cancels appointments.
+    await users.lock_user(transaction, seen.patient_id)
+    await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
+    before = await appointments.get_appointment(transaction, doctor, appointment_id, for_update=True)
+    if versions is not None and before.version not in versions:
+        raise DomainError("version_mismatch")
+    if refusal := find_undo_refusal(before, now):
+        raise DomainError(refusal)
+    if await users.is_erased(transaction, before.patient_id):
+        raise DomainError(Refusal.WRONG_STATUS)
+    status = AppointmentStatus.BOOKED
+    if before.status is not AppointmentStatus.ARRIVED:
+        status = await appointments.find_status_before(transaction, before) or status
+    if not before.status.occupies_time:
+        await bookings.release_holds(
+            transaction,
+            doctor_id=before.doctor_id,
+            patient_id=before.patient_id,
+            now=now,
+            against=(
+                (to_instant(before.start_time), to_instant(before.end_time)),
+                (to_instant(before.busy_start), to_instant(before.busy_end)),
+            ),
+        )
+    await bookings.restore_if_free(transaction, before, status=status, by=doctor.id, at=now)
+    return replace(
+        before,
+        status=status,
+        cancelled_at=None,
+        cancelled_by=None,
+        cancel_reason=None,
+        version=before.version + 1,
+        changed_at=now,
+        changed_by=doctor.id,
+    )
+
+
+def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal | None:
+    """Why the doctor cannot take back the last change of status, as far as the appointment itself shows."""
+    if appointment.status is AppointmentStatus.CANCELLED and appointment.cancelled_by != appointment.doctor_id:
+        return Refusal.WRONG_STATUS
+    return check_undo(
+        appointment.status,
+        to_instant(appointment.end_time),
+        to_instant(appointment.changed_at or appointment.created_at),
+        to_instant(now),
+        appointment.zone,
+    )
+
+
+def check_change(
+    action: Action, appointment: AppointmentRecord, actor: Actor, versions: frozenset[int] | None, now: datetime
+) -> None:
+    """Raises what speaks against it: ``version_mismatch`` if it has none of these versions, or a ``Refusal``."""
+    if versions is not None and appointment.version not in versions:
+        raise DomainError("version_mismatch")
+    if refusal := check_action(
+        action,
+        appointment.status,
+        to_instant(appointment.start_time),
+        to_instant(now),
+        cutoff=appointment.cancel_cutoff_minutes * MINUTE if actor.role is Role.PATIENT else None,
+    ):
+        raise DomainError(refusal)
+
+
+async def _change(
+    transaction: Transaction, before: AppointmentRecord, action: Action, by: UUID, now: datetime, **values: Any
+) -> AppointmentRecord:
+    # The row is locked, so it has the version that was read.
+    values["status"] = TRANSITIONS[action].target
+    await appointments.change_appointment(transaction, before, by=by, at=now, **values)
+    return replace(before, version=before.version + 1, changed_at=now, changed_by=by, **values)

@@ -1,0 +1,76 @@
+"""Confirming the e-mail address of one's account."""
+
+from typing import Annotated
+
+from fastapi import BackgroundTasks, Query, Response
+
+from app.adapters.mail import email_confirmation_mail
+from app.core.dependencies import TAKES_CREDENTIALS, DbTransaction, Now
+from app.core.errors import DomainError
+from app.http.audit import Audit
+from app.repositories import users
+from app.schemas import accounts as wire
+from app.services import confirmation
+from app.web.kit.auth import AccountPage
+from app.web.kit.forms import Form, Once, SentForm, refuse
+from app.web.kit.pages import CONFIRM_EMAIL, SignedInPage, local_path
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+Next = Annotated[str, Query(alias="next")]
+
+
+class Typed(wire.EmailConfirmation):
+    """A code, and where to go on."""
+
+    next: str = ""
+
+
+@router.get(CONFIRM_EMAIL)
+async def show_email_confirmation(
+    page: AccountPage, transaction: DbTransaction, token: str = "", next_: Next = ""
+) -> Response:
+    """Asks for the code; one that stands in the address only has to be sent."""
+    if page.actor.email_confirmed:
+        return _go_on(page, next_)
+    form = Form({"token": token, "next": local_path(next_) or ""})
+    return page.render("account/confirm_email.html", form=form, user=await users.get_user(transaction, page.actor.id))
+
+
+@router.post(CONFIRM_EMAIL, dependencies=[TAKES_CREDENTIALS])
+async def confirm_email(
+    page: AccountPage, form: SentForm, transaction: DbTransaction, now: Now, _: Audit, _once: Once
+) -> Response:
+    """Confirms the address; sent twice, the form leads to where it led before."""
+    next_ = form.value("next")
+    if page.actor.email_confirmed:
+        return _go_on(page, next_)
+    try:
+        token = form.read(Typed).token.get_secret_value()
+        await confirmation.confirm_email(transaction, page.resources.settings, page.actor, token, now)
+    except DomainError as error:
+        user = await users.get_user(transaction, page.actor.id)
+        raise refuse(page, "account/confirm_email.html", form, error, user=user) from error
+    return _go_on(page, next_)
+
+
+@router.post(f"{CONFIRM_EMAIL}/resend", dependencies=[TAKES_CREDENTIALS])
+async def resend_confirmation(
+    page: AccountPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
+) -> Response:
+    """Sends a new code."""
+    try:
+        requested = await confirmation.request_confirmation(transaction, page.resources.settings, page.actor, now)
+    except DomainError as error:
+        user = await users.get_user(transaction, page.actor.id)
+        raise refuse(page, "account/confirm_email.html", form, error, user=user) from error
+    if requested is None:
+        return _go_on(page, form.value("next"))
+    # Counted already: it must not be counted again, and left out, after the answer.
+    tasks.add_task(page.resources.mailer, email_confirmation_mail(*requested))
+    return page.redirect(page.confirm_email_path(form.value("next")), page.gettext("We have sent a new code."), "note")
+
+
+def _go_on(page: SignedInPage, wanted: str) -> Response:
+    return page.redirect(local_path(wanted) or "/my/account", page.gettext("Your e-mail address is confirmed."))

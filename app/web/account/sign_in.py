@@ -1,0 +1,302 @@
+"""Coming and going: registering, signing in and out, and a forgotten password."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import BackgroundTasks, Query, Response
+
+from app.adapters.mail import (
+    email_confirmation_mail,
+    password_changed_mail,
+    password_reset_mail,
+    recovery_code_used_mail,
+)
+from app.core.clients import Client
+from app.core.dependencies import TAKES_CREDENTIALS, AppResources, DbTransaction, Hashing, Now, RequestClient
+from app.core.errors import DomainError
+from app.core.permissions import Role
+from app.http.audit import Audit
+from app.http.devices import set_device
+from app.http.mailing import send_after_answer
+from app.repositories.sessions import delete_session
+from app.schemas import accounts as wire
+from app.schemas.fields import Body, Email, Name, NewPassword
+from app.services import accounts, confirmation, sessions
+from app.services.sessions import CodeRequiredError, LogIn, PendingLogIn
+from app.web.account.settings import leave
+from app.web.kit.auth import AccountPage, AnyPage, BriefPublicPage, PublicPage, begin_session
+from app.web.kit.drafts import Draft, claim, drop, find_any, find_draft, without_draft
+from app.web.kit.forms import Form, SentForm, identify, refuse, was_accepted
+from app.web.kit.pages import FORMS, Page, local_path, sign_in_path
+from app.web.kit.routes import page_router
+from app.web.patient.booking import hold_picked
+
+router = page_router()
+
+_NEXT = Annotated[str, Query(alias="next")]
+_PENDING = "pending"
+PENDING_LOG_IN_LIFETIME = timedelta(minutes=5)
+"""How long after the password its code may be typed."""
+
+
+class SignIn(wire.LoginForm):
+    """A log-in, and where to go on."""
+
+    next: str = ""
+
+
+class NewPatient(Body):
+    """A patient who registers, and where to go on."""
+
+    name: Name
+    email: Email
+    password: NewPassword
+    next: str = ""
+
+
+@router.get("/sign-in")
+async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
+    """Asks for address and password."""
+    form = Form({"next": local_path(next_) or ""})
+    return page.render("account/sign_in.html", form=form, is_draft_kept=_waits_at(next_, find_any(page)))
+
+
+@router.post("/sign-in")
+async def sign_in(
+    page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
+    """Begins a session, and goes on where somebody wanted to."""
+    resources = page.resources
+    try:
+        typed = form.read(SignIn)
+        grant = await sessions.log_in(
+            resources.database,
+            passwords,
+            resources.settings,
+            email=typed.username,
+            password=typed.password.get_secret_value(),
+            otp=typed.otp.get_secret_value() if typed.otp else None,
+            client=client,
+            now=page.now,
+            submission=identify(page, form),
+        )
+    except CodeRequiredError as error:
+        # Only this browser can go on with it.
+        response = page.redirect("/sign-in/code")
+        content = [asdict(error.pending), page.cookies.get(FORMS), typed.next]
+        page.cookies.seal(response, _PENDING, content, page.now, PENDING_LOG_IN_LIFETIME)
+        return response
+    except DomainError as error:
+        raise refuse(page, "account/sign_in.html", form, error) from error
+    return await _enter(page, grant, typed.next, client, tasks)
+
+
+@router.get("/sign-in/code")
+async def show_code_form(page: PublicPage) -> Response:
+    """Asks for the code of a second factor, after the password."""
+    pending, next_ = _find_pending(page)
+    if pending is None:
+        return _ask_again(page, next_)
+    return page.render("account/sign_in_code.html", form=Form(), email=pending.email)
+
+
+@router.post("/sign-in/code", dependencies=[TAKES_CREDENTIALS])
+async def sign_in_with_code(
+    page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
+    """Begins the session of the account whose password was typed a moment ago, in this browser."""
+    pending, next_ = _find_pending(page)
+    if pending is None:
+        return _ask_again(page, next_)
+    resources = page.resources
+    try:
+        code = form.read(wire.Code).otp.get_secret_value()
+        grant = await sessions.finish_log_in(
+            resources.database,
+            resources.settings,
+            pending,
+            otp=code,
+            client=client,
+            now=page.now,
+            submission=identify(page, form),
+        )
+    except DomainError as error:
+        if error.code == "invalid_credentials":
+            return _ask_again(page, next_)
+        raise refuse(page, "account/sign_in_code.html", form, error, email=pending.email) from error
+    return await _enter(page, grant, next_, client, tasks)
+
+
+def _find_pending(page: Page) -> tuple[PendingLogIn | None, str]:
+    """The log-in that waits for a code in this browser, and where it leads."""
+    match page.cookies.unseal(_PENDING, page.now, PENDING_LOG_IN_LIFETIME):
+        case [dict(pending), str(browser), str(next_)] if browser == page.cookies.get(FORMS):
+            return PendingLogIn(**pending), next_
+    return None, ""
+
+
+def _ask_again(page: Page, next_: str) -> Response:
+    """Leads back to the password; a visitor whose form was accepted a moment ago, and sent twice, goes on."""
+    if page.viewer:
+        return page.redirect("/start")
+    message = page.gettext("Type your password again. The code has to follow within five minutes.")
+    response = page.redirect(sign_in_path(next_) if next_ else "/sign-in", message, "note")
+    page.cookies.drop(response, _PENDING)
+    return response
+
+
+async def _enter(page: Page, grant: LogIn, wanted: str, client: Client, tasks: BackgroundTasks) -> Response:
+    """Gives the browser its session, and leads on to where the visitor wanted to go."""
+    resources = page.resources
+    if page.viewer:
+        # They were asked to sign in again; what they go on with is the new session.
+        async with resources.database.write() as transaction:
+            login = page.viewer.get_login()
+            await delete_session(transaction, page.viewer.id, login.session_id)
+    if grant.recovery_code_of:
+        send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
+    next_ = local_path(wanted) or "/start"
+    if held := await hold_picked(page, next_, grant, client):
+        response = page.redirect(held)
+        drop(page, response)
+    else:
+        draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
+        message = page.gettext("What you typed is here again. It has not been sent yet.")
+        response = page.redirect(next_, message if _waits_at(next_, draft) else None, "note")
+        claim(page, response, draft, grant.claims.user_id)
+    begin_session(page, response, grant)
+    set_device(response, resources.settings, grant.device)
+    if page.cookies.get(_PENDING) is not None:
+        page.cookies.drop(response, _PENDING)
+    return response
+
+
+def _waits_at(path: str, draft: Draft | None) -> bool:
+    """Whether the page to which a sign-in leads shows this draft."""
+    if draft is None or draft.path != without_draft(path):
+        return False
+    return bool(draft.owner) or draft.is_meant_by(path)
+
+
+@router.get("/start")
+async def start(page: AnyPage) -> Response:
+    """Leads to where somebody of her role begins."""
+    return page.redirect(page.home)
+
+
+@router.get("/register")
+async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
+    """Asks who somebody is."""
+    return page.render(
+        "account/register.html",
+        form=Form({"next": local_path(next_) or ""}),
+        is_draft_kept=_waits_at(next_, find_any(page)),
+    )
+
+
+@router.post("/register")
+async def register(
+    page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
+) -> Response:
+    """Makes a patient's account, and signs the patient in; sent twice, the form signs in with what it was sent with."""
+    resources = page.resources
+    submission = identify(page, form)
+    try:
+        typed = form.read(NewPatient)
+        async with resources.database.write() as transaction:
+            user = await accounts.register(
+                transaction,
+                passwords,
+                email=typed.email,
+                password=typed.password.get_secret_value(),
+                name=typed.name,
+                role=Role.PATIENT,
+                now=page.now,
+                refuse_weak=resources.settings.refuses_weak_passwords,
+                client=client,
+            )
+            token = await confirmation.issue_token(transaction, user.id, page.now)
+            if submission:
+                await submission.accept(transaction, user.id, page.now)
+    except DomainError as error:
+        if error.code != "email_taken" or not await was_accepted(page, submission):
+            raise refuse(page, "account/register.html", form, error) from error
+    else:
+        send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
+    return await sign_in(page, Form({**form.values, "username": typed.email}), passwords, client, tasks)
+
+
+@router.post("/sign-out")
+async def logout(page: AccountPage, _form: SentForm, transaction: DbTransaction, _: Audit) -> Response:
+    """Ends the session; the browser forgets what it has kept of us."""
+    await sessions.end_session(transaction, page.actor, page.actor.get_login().session_id)
+    return leave(page, page.gettext("You are signed out."))
+
+
+@router.get("/forgotten")
+async def show_forgotten(page: PublicPage) -> Response:
+    """Asks for the address."""
+    return page.render("account/forgot_password.html", form=Form())
+
+
+@router.post("/forgotten", dependencies=[TAKES_CREDENTIALS])
+async def forgot_password(
+    page: BriefPublicPage, form: SentForm, resources: AppResources, now: Now, tasks: BackgroundTasks
+) -> Response:
+    """Sends a code by mail; the answer is the same for every address."""
+    try:
+        typed = form.read(wire.ForgottenPassword)
+    except DomainError as error:
+        raise refuse(page, "account/forgot_password.html", form, error) from error
+    mail = await accounts.request_password_reset(
+        resources.database, resources.settings, email=typed.email, now=now, submission=identify(page, form)
+    )
+    if mail:
+        # After the response, which therefore tells nothing by its time.
+        tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
+    message = page.gettext(
+        "If there is an account with this address, we have sent a code to it. We send only a few codes an hour."
+    )
+    return page.redirect("/reset", message, "note")
+
+
+@router.get("/reset")
+async def show_reset(page: PublicPage) -> Response:
+    """Asks for the code and a new password."""
+    return page.render("account/reset_password.html", form=Form())
+
+
+@router.post("/reset")
+async def reset_password(
+    page: BriefPublicPage,
+    form: SentForm,
+    resources: AppResources,
+    passwords: Hashing,
+    client: RequestClient,
+    now: Now,
+    tasks: BackgroundTasks,
+) -> Response:
+    """Sets the new password; every session of the account ends. Sent twice, the form leads where it led before."""
+    submission = identify(page, form)
+    message = page.gettext("Your password is changed. Sign in with the new one.")
+    try:
+        typed = form.read(wire.PasswordReset)
+        done = await accounts.reset_password(
+            resources.database,
+            passwords,
+            resources.settings,
+            token=typed.token.get_secret_value(),
+            new_password=typed.new_password.get_secret_value(),
+            client=client,
+            now=now,
+            submission=submission,
+        )
+    except DomainError as error:
+        if await was_accepted(page, submission):
+            return page.redirect("/sign-in", message)
+        raise refuse(page, "account/reset_password.html", form, error) from error
+    send_after_answer(tasks, resources, password_changed_mail(done.address))
+    response = page.redirect("/sign-in", message)
+    set_device(response, resources.settings, done.device)
+    return response

@@ -1,0 +1,369 @@
+"""The office: accounts, and what an administrator decides about them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import BackgroundTasks, Response
+from pydantic import TypeAdapter
+
+from app.adapters.mail import second_factor_removed_mail
+from app.core.dependencies import AppResources, DbTransaction, Now
+from app.core.errors import DomainError
+from app.core.permissions import AccountStatus, Role
+from app.http.audit import Audit, AuditRecorder
+from app.http.mailing import send_after_answer
+from app.http.paging import read_cursor, write_cursor
+from app.repositories import accounts
+from app.repositories.accounts import AccountRecord
+from app.repositories.appointments import list_upcoming
+from app.repositories.profile_changes import get_profile_review, page_waiting
+from app.routers.admin import note
+from app.schemas import admin as wire
+from app.services import administration
+from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.drafts import restore
+from app.web.kit.formatting import Formatter
+from app.web.kit.forms import Form, Once, SentForm, refuse
+from app.web.kit.languages import N_
+from app.web.kit.pages import Page
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+ROLES = {Role.PATIENT: N_("Patient"), Role.DOCTOR: N_("Doctor"), Role.ADMIN: N_("Administrator")}
+STATUSES = {
+    AccountStatus.UNAPPROVED: N_("Waiting for approval"),
+    AccountStatus.ACTIVE: N_("Active"),
+    AccountStatus.SUSPENDED: N_("Suspended"),
+    AccountStatus.ERASED: N_("Erased"),
+}
+
+_KEY = TypeAdapter(UUID)
+_ALL_WAITING = f"/office/users?role={Role.DOCTOR.value}&status={AccountStatus.UNAPPROVED.value}"
+_MAX_LISTED, _MAX_WAITING = 30, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that is decided about an account, on a page of its own that says what it means."""
+
+    button: str
+    meaning: str | Mapping[Role, str]
+    """For any account, or for an account of each role."""
+    message: str
+    """Afterwards."""
+    is_grave: bool = False
+    asks_why: bool = True
+    once: bool = True
+    """Whether it would be recorded twice, with its reason, if it were sent twice."""
+
+    def explain(self, formatter: Formatter, role: Role) -> str:
+        """What it means for an account of this role."""
+        return formatter.gettext(self.meaning if isinstance(self.meaning, str) else self.meaning[role])
+
+
+type ActName = Literal[
+    "approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "erase", "break-glass"
+]
+_REINSTATE = N_("Signing in works again, with the same password as before.")
+_ERASE_ADMIN = N_("An administrator's account cannot be erased. Another administrator can suspend it.")
+ACTS: Mapping[ActName, Act] = {
+    "approve": Act(
+        N_("Approve"),
+        N_("Patients find this doctor and can book as soon as there are hours."),
+        N_("Approved: patients can find this doctor now."),
+    ),
+    "suspend": Act(
+        N_("Suspend"),
+        {
+            Role.PATIENT: N_("All sessions end at once, and signing in no longer works. Booked visits stay booked."),
+            Role.DOCTOR: N_(
+                "All sessions end at once, and signing in no longer works. Patients no longer find this doctor. "
+                "Booked visits stay booked; you can then cancel them one by one."
+            ),
+            Role.ADMIN: N_("All sessions end at once, and signing in no longer works."),
+        },
+        N_("Suspended. All sessions have ended."),
+        is_grave=True,
+    ),
+    "reinstate": Act(
+        N_("Reinstate"),
+        {
+            Role.PATIENT: _REINSTATE,
+            Role.DOCTOR: N_(
+                "Signing in works again, with the same password as before. If the doctor was approved, patients find "
+                "them again."
+            ),
+            Role.ADMIN: _REINSTATE,
+        },
+        N_("Reinstated: signing in works again."),
+    ),
+    "end-sessions": Act(
+        N_("End all sessions"),
+        N_("Signs this account out on all devices. Signing in again works at once."),
+        N_("All sessions have ended."),
+        is_grave=True,
+        asks_why=False,
+        once=False,
+    ),
+    "remove-second-factor": Act(
+        N_("Remove the second factor"),
+        N_(
+            "For somebody who has lost the app and the recovery codes: make sure that it is really this person who "
+            "asks. All sessions end, the password alone is asked for, and a message tells the owner."
+        ),
+        N_("The second factor is removed, and all sessions have ended."),
+        is_grave=True,
+        asks_why=False,
+        once=False,
+    ),
+    "erase": Act(
+        N_("Erase the account"),
+        {
+            Role.PATIENT: N_(
+                "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
+                "factor and what was written about the patient's visits are deleted. Upcoming visits are cancelled. "
+                "What stays: that visits took place, without the name, and the audit trail with the reasons that "
+                "administrators gave."
+            ),
+            Role.DOCTOR: N_(
+                "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
+                "factor, the profile, hours and time off are deleted. What stays: that visits took place, without the "
+                "doctor's name, and the audit trail with the reasons that administrators gave."
+            ),
+            Role.ADMIN: _ERASE_ADMIN,
+        },
+        N_("The account is erased."),
+        is_grave=True,
+    ),
+    "break-glass": Act(
+        N_("Show the visits"),
+        N_(
+            "Administrators have no part in visits, and see none but in an emergency. That you looked, and why, is "
+            "kept in the audit trail, and the patient can read it."
+        ),
+        N_("You see these visits for ten minutes. That you looked is in the audit trail."),
+        is_grave=True,
+        once=False,
+    ),
+}
+
+
+@router.get("/office/users")
+async def list_users(page: AdminPage, transaction: DbTransaction, trail: Audit) -> Response:
+    """Accounts, the newest first; before them, where nothing narrows them down, the doctors who wait."""
+    form = Form(dict(page.request.query_params))
+    choices: Mapping[str, Any] = {"roles": ROLES, "statuses": STATUSES}
+    try:
+        query = form.read(wire.AccountsQuery)
+        limit = min(query.limit, _MAX_LISTED)
+        found = await accounts.page_accounts(
+            transaction,
+            q=query.q,
+            email=query.email,
+            role=query.role,
+            status=query.status,
+            after=read_cursor(query.cursor, _KEY),
+            limit=limit + 1,
+        )
+    except DomainError as error:
+        raise refuse(
+            page,
+            "admin/accounts.html",
+            form,
+            error,
+            **choices,
+            found=[],
+            waiting=[],
+            changes=[],
+            all_waiting=None,
+            more=None,
+        ) from error
+    waiting = [] if form.values else await _list_waiting(transaction)
+    changes = [] if form.values else await page_waiting(transaction, after=None, limit=_MAX_WAITING)
+    listed = found[:limit]
+    for account in {each.id: each for each in (*waiting[:_MAX_WAITING], *listed)}.values():
+        note(trail, account)
+    more = None
+    if len(found) > limit:
+        more = f"/office/users?{urlencode({**form.values, 'cursor': write_cursor(listed[-1].id, _KEY)})}"
+    return page.render(
+        "admin/accounts.html",
+        form=form,
+        **choices,
+        found=listed,
+        waiting=waiting[:_MAX_WAITING],
+        changes=changes,
+        all_waiting=_ALL_WAITING if len(waiting) > _MAX_WAITING else None,
+        more=more,
+    )
+
+
+async def _list_waiting(transaction: DbTransaction) -> list[AccountRecord]:
+    waiting = await accounts.page_accounts(
+        transaction,
+        q=None,
+        email=None,
+        role=Role.DOCTOR,
+        status=AccountStatus.UNAPPROVED,
+        after=None,
+        limit=_MAX_WAITING + 1,
+    )
+    return list(waiting)
+
+
+@router.get("/office/users/{user_id:uuid}")
+async def get_account(
+    page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, act: ActName | None = None
+) -> Response:
+    """One account; with ``act``, what that would mean, to be confirmed."""
+    account = note(trail, await accounts.get_account(transaction, user_id))
+    if act:
+        decision = await _decision(transaction, account, act, now)
+        form = restore(page).renew(account.reviewed_content)
+        return page.render("admin/decision.html", **decision, form=form)
+    return page.render(
+        "admin/account.html",
+        account=account,
+        upcoming=await _count_upcoming(transaction, account, now) if account.status is AccountStatus.SUSPENDED else 0,
+        standing=await get_profile_review(transaction, user_id) if account.role is Role.DOCTOR else None,
+        acts=_possible_acts(page, account),
+        roles=ROLES,
+        statuses=STATUSES,
+    )
+
+
+async def _decision(
+    transaction: DbTransaction, account: AccountRecord, name: ActName, now: datetime
+) -> Mapping[str, Any]:
+    upcoming = await _count_upcoming(transaction, account, now) if name in {"erase", "suspend"} else 0
+    choices = {"roles": ROLES, "statuses": STATUSES}
+    return {"account": account, "name": name, "act": ACTS[name], "upcoming": upcoming, **choices}
+
+
+async def _count_upcoming(transaction: DbTransaction, account: AccountRecord, now: datetime) -> int:
+    """How many upcoming visits a doctor has; 0 for an account of another role."""
+    return len(await list_upcoming(transaction, account.id, since=now)) if account.role is Role.DOCTOR else 0
+
+
+def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
+    """Those that change something; whether one is allowed is said when it is done."""
+    if account.status is AccountStatus.ERASED:
+        return {}
+    names: list[ActName] = []
+    if account.status is AccountStatus.UNAPPROVED:
+        names.append("approve")
+    if account.status is AccountStatus.SUSPENDED:
+        names.append("reinstate")
+    else:
+        names.append("end-sessions")
+    if account.second_factor:
+        names.append("remove-second-factor")
+    if account.status is not AccountStatus.SUSPENDED and not (page.viewer and page.viewer.id == account.id):
+        names.append("suspend")
+    if account.role is not Role.ADMIN:
+        names.append("erase")
+    return {name: ACTS[name] for name in names}
+
+
+@asynccontextmanager
+async def deciding(
+    page: Page, transaction: DbTransaction, form: Form, trail: AuditRecorder, user_id: UUID, name: ActName
+) -> AsyncIterator[AccountRecord]:
+    """Shows the question again, with what was typed, where an act is refused; ``not_found`` without an account."""
+    account = await accounts.get_account(transaction, user_id)
+    try:
+        yield account
+    except DomainError as error:
+        if error.code == "version_mismatch":
+            account = await accounts.get_account(transaction, user_id)
+            form = form.renew(account.reviewed_content)
+        decision = await _decision(transaction, note(trail, account), name, page.now)
+        raise refuse(page, "admin/decision.html", form, error, shown_by=get_account, **decision) from error
+
+
+def _done(page: Page, user_id: UUID, name: ActName) -> Response:
+    return page.redirect(f"/office/users/{user_id}#decide", page.gettext(ACTS[name].message))
+
+
+@router.post("/office/users/{user_id:uuid}/approve")
+async def approve_doctor(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+) -> Response:
+    """Lists a doctor."""
+    settings = page.resources.settings
+    async with deciding(page, transaction, form, trail, user_id, "approve"):
+        why = form.read(wire.Decision).reason
+        account = await administration.approve_doctor(transaction, settings, user_id, now, versions=form.versions)
+        note(trail, account, why)
+    return _done(page, user_id, "approve")
+
+
+@router.post("/office/users/{user_id:uuid}/suspend")
+async def suspend_user(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+) -> Response:
+    """Keeps somebody out."""
+    async with deciding(page, transaction, form, trail, user_id, "suspend"):
+        why = form.read(wire.Decision).reason
+        note(trail, await administration.suspend_user(transaction, page.actor, user_id, now), why)
+    return _done(page, user_id, "suspend")
+
+
+@router.post("/office/users/{user_id:uuid}/reinstate")
+async def reinstate_user(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Lets somebody in again."""
+    async with deciding(page, transaction, form, trail, user_id, "reinstate"):
+        why = form.read(wire.Decision).reason
+        note(trail, await administration.reinstate_user(transaction, user_id), why)
+    return _done(page, user_id, "reinstate")
+
+
+@router.post("/office/users/{user_id:uuid}/erase")
+async def erase_user(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+) -> Response:
+    """Erases an account."""
+    async with deciding(page, transaction, form, trail, user_id, "erase"):
+        why = form.read(wire.Decision).reason
+        account, cancelled = await administration.erase_user(transaction, page.actor, user_id, now)
+        if account.role is Role.DOCTOR:
+            trail.shows(*cancelled)
+        note(trail, account, why)
+    return _done(page, user_id, "erase")
+
+
+@router.post("/office/users/{user_id:uuid}/end-sessions")
+async def end_sessions_of_user(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit
+) -> Response:
+    """Signs somebody out everywhere; an administrator herself, too."""
+    async with deciding(page, transaction, form, trail, user_id, "end-sessions"):
+        note(trail, await administration.end_sessions(transaction, user_id))
+    return _done(page, user_id, "end-sessions")
+
+
+@router.post("/office/users/{user_id:uuid}/remove-second-factor")
+async def remove_second_factor_of_user(
+    page: FreshAdminPage,
+    user_id: UUID,
+    form: SentForm,
+    resources: AppResources,
+    transaction: DbTransaction,
+    tasks: BackgroundTasks,
+    trail: Audit,
+) -> Response:
+    """Helps somebody who has lost it."""
+    async with deciding(page, transaction, form, trail, user_id, "remove-second-factor"):
+        account, removed = await administration.remove_second_factor(transaction, page.actor, user_id)
+        note(trail, account)
+    if removed:
+        send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
+    return _done(page, user_id, "remove-second-factor")

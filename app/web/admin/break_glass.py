@@ -1,0 +1,72 @@
+"""The office: a patient's visits, in an emergency, for a reason that she can read."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import TypeAdapter
+
+from app.core.dependencies import DbTransaction, Now
+from app.http.audit import Audit, AuditRecorder
+from app.http.paging import read_cursor
+from app.schemas import admin as wire
+from app.schemas.fields import Cursor
+from app.services import administration
+from app.web.admin.accounts import ACTS, deciding
+from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.forms import SentForm
+from app.web.kit.lists import cut_list
+from app.web.kit.pages import SignedInPage
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+GLASS = "glass"
+"""The cookie of who has broken it: in which session, for whose visits, and why."""
+_KEY = TypeAdapter(UUID)
+_LOOK = ACTS["break-glass"]
+_STAYS_BROKEN = timedelta(minutes=10)
+
+
+@router.post("/office/users/{user_id:uuid}/break-glass")
+async def break_glass(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
+) -> Response:
+    """Takes the reason; what it opens is a page that can be looked at again, for ten minutes."""
+    async with deciding(page, transaction, form, trail, user_id, "break-glass"):
+        why = form.read(wire.Decision).reason
+        await administration.break_glass(transaction, user_id, now)
+    _note(trail, user_id, why)
+    response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_LOOK.message), "note")
+    page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _STAYS_BROKEN)
+    return response
+
+
+@router.get("/office/users/{user_id:uuid}/visits")
+async def list_visits_behind_glass(
+    page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+) -> Response:
+    """A patient's visits, for who has said why; else it asks."""
+    last = read_cursor(after, _KEY)
+    match page.cookies.unseal(GLASS, now, _STAYS_BROKEN):
+        case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
+            _note(trail, user_id, why)
+            patient, visits = await administration.break_glass(transaction, user_id, now)
+            ids = [each.id for each in visits]
+            rest = visits[ids.index(last) + 1 :] if last in ids else visits
+            listed, more = cut_list(rest, f"/office/users/{user_id}/visits", _KEY, lambda visit: visit.id)
+            await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))
+            return page.render(
+                "admin/break_glass.html", patient=patient, count=len(visits), visits=listed, more=more, why=why
+            )
+    return page.redirect(f"/office/users/{user_id}?act=break-glass")
+
+
+def _session_of(page: SignedInPage) -> str:
+    return str(page.actor.get_login().session_id)
+
+
+def _note(trail: AuditRecorder, patient_id: UUID, why: str) -> None:
+    trail.concerns_patient(patient_id)
+    trail.because(why)

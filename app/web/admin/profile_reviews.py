@@ -1,0 +1,70 @@
+"""The office: names and specialties that doctors want, before patients see them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from fastapi import Response
+
+from app.core.dependencies import DbTransaction
+from app.core.errors import DomainError
+from app.http.audit import Audit
+from app.repositories.profile_changes import get_profile_review
+from app.routers.admin import note
+from app.schemas import admin as wire
+from app.services import profile_review
+from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.drafts import restore
+from app.web.kit.forms import Form, Once, SentForm, refuse
+from app.web.kit.pages import Page
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+
+class ChangeDecision(wire.Decision):
+    """Why, and about which change."""
+
+    change: UUID
+
+
+@router.get("/office/users/{user_id:uuid}/profile-change")
+async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
+    """What patients see of a doctor, and what the doctor wants them to see."""
+    trail.about(user_id)
+    standing = await get_profile_review(transaction, user_id)
+    if standing.change is None:
+        return page.redirect(f"/office/users/{user_id}", page.gettext("No change waits for review."), "note")
+    return page.render("admin/review.html", standing=standing, user_id=user_id, form=restore(page))
+
+
+@router.post("/office/users/{user_id:uuid}/profile-change/accept")
+async def accept_profile_change(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Patients see the change from now on."""
+    async with _deciding(page, transaction, form, user_id) as typed:
+        note(trail, await profile_review.accept_change(transaction, user_id, typed.change), typed.reason)
+    return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted: patients see it now."))
+
+
+@router.post("/office/users/{user_id:uuid}/profile-change/decline")
+async def decline_profile_change(
+    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Patients go on seeing what they see."""
+    async with _deciding(page, transaction, form, user_id) as typed:
+        note(trail, await profile_review.decline_change(transaction, user_id, typed.change), typed.reason)
+    return page.redirect(f"/office/users/{user_id}", page.gettext("Declined: patients see what they saw before."))
+
+
+@asynccontextmanager
+async def _deciding(page: Page, transaction: DbTransaction, form: Form, user_id: UUID) -> AsyncIterator[ChangeDecision]:
+    """Shows the question again where the decision cannot be made; what a doctor has replaced is not there any more."""
+    standing = await get_profile_review(transaction, user_id)
+    try:
+        yield form.read(ChangeDecision)
+    except DomainError as error:
+        if standing.change is None or error.code == "not_found":
+            raise
+        raise refuse(page, "admin/review.html", form, error, standing=standing, user_id=user_id) from error

@@ -1,0 +1,86 @@
+"""Visits whose time on the doctor's clock has changed since it was agreed."""
+
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from app.core.dependencies import DbTransaction, Now
+from app.core.errors import DomainError
+from app.http.audit import Audit
+from app.repositories import doctors
+from app.repositories.appointments import page_key
+from app.routers.appointments import CURSOR, read_cursor_of
+from app.scheduling.zones import KeptTime
+from app.schemas.fields import Body, Cursor
+from app.services import clock_changes
+from app.services.clock_changes import Settled
+from app.web.kit.auth import DoctorPage
+from app.web.kit.error_texts import explain
+from app.web.kit.forms import SentForm
+from app.web.kit.lists import MAX_LISTED, cut_list
+from app.web.kit.pages import SignedInPage
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+PATH = "/practice/hours/clock-changes"
+
+
+class Choice(Body):
+    """What stays as it was agreed."""
+
+    keep: KeptTime
+
+
+@router.get(PATH)
+async def list_clock_changes(
+    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+) -> Response:
+    """The visits, by their start, with the time that was agreed and the one that the clock shows now."""
+    key, as_of = read_cursor_of(after, now)
+    doctor = await doctors.get_own_profile(transaction, page.actor.id)
+    found = await clock_changes.page_clock_changes(
+        transaction, page.actor, as_of=as_of, after=key, limit=MAX_LISTED + 1
+    )
+    visits, more = cut_list(found, PATH, CURSOR, partial(page_key, as_of=as_of))
+    trail.concerns(*visits)
+    return page.render("doctor/clock_changes.html", visits=visits, more=more, zone=doctor.zone)
+
+
+@router.post(PATH)
+async def settle_clock_changes(
+    page: DoctorPage,
+    form: SentForm,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    visit: Annotated[UUID | None, Query()] = None,
+) -> Response:
+    """Settles one visit, or all; those that have no room stay in the list. Sent twice, it finds nothing to do."""
+    keep = form.read(Choice).keep
+    try:
+        settled = await clock_changes.settle_clock_changes(
+            transaction, page.actor, keep, only=None if visit is None else {visit}, now=now
+        )
+    except DomainError as error:
+        if error.code != "not_found":
+            raise
+        # It was settled before, or cancelled.
+        return page.redirect(PATH)
+    trail.concerns(*settled.appointments)
+    return page.redirect(PATH, _summarize(page, settled), "note" if settled.failed else "good")
+
+
+def _summarize(page: SignedInPage, settled: Settled) -> str:
+    said = page.formatter.ngettext(
+        "%(num)d visit is settled.", "%(num)d visits are settled.", len(settled.appointments)
+    )
+    if not settled.failed:
+        return said
+    failed = page.formatter.ngettext(
+        "%(num)d visit stays as it is:", "%(num)d visits stay as they are:", len(settled.failed)
+    )
+    reasons = dict.fromkeys(explain(page.formatter, code) for _, code in settled.failed)
+    return " ".join([said, failed, *reasons])

@@ -1,0 +1,100 @@
+"""What is booked outside of a doctor's hours, and why a time can or cannot be booked."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from app.core.dependencies import DbTransaction, Now
+from app.core.errors import DomainError
+from app.http.audit import Audit
+from app.http.problems import PROBLEMS
+from app.repositories import doctors, visit_types
+from app.repositories.appointments import page_key
+from app.routers.appointments import CURSOR, read_cursor_of
+from app.scheduling.decisions import Refusal
+from app.scheduling.intervals import from_instant
+from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
+from app.services import conflicts, slots
+from app.services.doctor_profile import MAX_VISIT_TYPES
+from app.web.doctor.calendar import moment_of
+from app.web.kit.auth import DoctorPage
+from app.web.kit.error_texts import explain
+from app.web.kit.forms import Form, explain_fields
+from app.web.kit.languages import N_
+from app.web.kit.lists import MAX_LISTED, cut_list
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+REASONS: Mapping[Refusal, str] = {
+    Refusal.IN_THE_PAST: N_("This time has passed."),
+    Refusal.TOO_SOON: N_("It is sooner than the notice that you ask for."),
+    Refusal.TOO_FAR_AHEAD: N_("It is further ahead than you let patients book."),
+    Refusal.OUTSIDE_AVAILABILITY: N_("You are not open for all of this time."),
+    Refusal.TIME_OFF: N_("You have time off then."),
+    Refusal.OFF_GRID: N_("Visits of this kind start at other times: counted in their steps from when you open."),
+    Refusal.DAY_FULL: N_("As many visits are booked on this day as you take on one."),
+    Refusal.SLOT_TAKEN: N_("Another visit, its buffer, or somebody who is about to book, takes some of this time."),
+}
+"""What speaks against a time, as the doctor is told it."""
+
+
+class Question(Body):
+    """A time on the doctor's clock."""
+
+    day: LocalDate
+    clock: ClockTime
+    visit_type: UUID | None = None
+
+
+@router.get("/practice/hours/conflicts")
+async def list_doctors_appointments(
+    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+) -> Response:
+    """What is booked, not over, and outside of her hours as they are now, by its start."""
+    key, as_of = read_cursor_of(after, now)
+    doctor = await doctors.get_own_profile(transaction, page.actor.id)
+    found = await conflicts.page_conflicting(
+        transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
+    )
+    visits, more = cut_list(found, "/practice/hours/conflicts", CURSOR, partial(page_key, as_of=as_of))
+    trail.concerns(*visits)
+    return page.render("doctor/conflicts.html", visits=visits, more=more, zone=doctor.zone)
+
+
+@router.get("/practice/hours/explain")
+async def explain_time(
+    page: DoctorPage,
+    transaction: DbTransaction,
+    now: Now,
+    day: Annotated[str, Query()] = "",
+    clock: Annotated[str, Query()] = "",
+    visit_type: Annotated[str, Query()] = "",
+) -> Response:
+    """Why a visit that starts then can or cannot be booked, with everything that speaks against it."""
+    doctor = await doctors.get_own_profile(transaction, page.actor.id)
+    offered = await visit_types.page_visit_types(transaction, page.actor.id, after=None, limit=MAX_VISIT_TYPES)
+    zone = doctor.zone
+    content: dict[str, Any] = {"offered": [(str(each.id), each.name) for each in offered], "zone": zone}
+    form = Form({"day": day, "clock": clock, "visit_type": visit_type})
+    if not day and not clock:
+        return page.render("doctor/explain.html", form=form, found=None, **content)
+    try:
+        asked = form.read(Question)
+        found = await slots.explain_time(
+            transaction,
+            doctor.id,
+            visit_type_id=asked.visit_type,
+            start=moment_of(asked.day, asked.clock, zone),
+            viewer=None,
+            now=now,
+        )
+    except DomainError as error:
+        again = Form(form.values, explain(page.formatter, error.code), explain_fields(page.formatter, error))
+        return page.render("doctor/explain.html", PROBLEMS[error.code][0], form=again, found=None, **content)
+    start, end = map(from_instant, found.visit)
+    reasons = [page.gettext(REASONS[each]) for each in found.reasons]
+    return page.render("doctor/explain.html", form=form, found=(start, end, reasons), **content)

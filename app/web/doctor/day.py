@@ -1,0 +1,141 @@
+"""The doctor's day: who comes next, and the list of all who come."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import AwareDatetime, TypeAdapter
+
+from app.core.dependencies import DbTransaction, Now
+from app.http.audit import Audit
+from app.http.paging import read_cursor, write_cursor
+from app.repositories.appointments import AppointmentRecord
+from app.repositories.availabilities import count_availabilities
+from app.repositories.visit_types import count_visit_types
+from app.scheduling.intervals import from_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.schemas.fields import Cursor
+from app.services import agenda
+from app.services.agenda import Agenda
+from app.services.appointment_status import find_undo_refusal
+from app.services.clock_changes import list_changed
+from app.web.doctor.calendar import STATUSES, Day, possible_actions
+from app.web.kit.auth import DoctorPage
+from app.web.kit.languages import N_
+from app.web.kit.lists import MARKUP_BYTES, fit, weigh_texts
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+MAX_CANCELLED = 40
+"""Cancelled visits that the page of a day lists."""
+MAX_DAY_BYTES, MAX_CANCELLED_BYTES = 32 * 1024, 12 * 1024
+_A_DAY = timedelta(days=1)
+UNDO_SHOWN = timedelta(minutes=10)
+_PLACE = TypeAdapter(tuple[AwareDatetime, UUID])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the list."""
+
+    visit: AppointmentRecord
+    status: str
+    actions: frozenset[Action]
+    can_undo: bool
+    """Whether its status was changed a moment ago; afterwards the page of the visit offers it."""
+    is_conflicting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpStep:
+    """Something that a new doctor sets up."""
+
+    name: str
+    address: str
+    is_done: bool
+    is_optional: bool = False
+
+
+@router.get("/practice/day")
+async def list_doctors_appointments(
+    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None, after: Cursor | None = None
+) -> Response:
+    """A day, today unless another one is named; a crowded one goes on on another page.
+
+    As long as something that patients need is not set up, a day without visits shows what to set up instead.
+    """
+    found = await agenda.get_agenda(transaction, page.actor, day=day, now=now)
+    place = read_cursor(after, _PLACE)
+    [shown] = found.days
+    is_today = shown == found.today
+    day_entries = [
+        Entry(
+            visit,
+            STATUSES[visit.status],
+            possible_actions(visit, now),
+            visit.changed_at is not None
+            and abs(now - visit.changed_at) < UNDO_SHOWN
+            and not find_undo_refusal(visit, now),
+            visit.id in found.conflicting,
+        )
+        for visit in found.visits
+    ]
+    to_come = (each for each in day_entries if each.visit.status.is_active and each.visit.end_time > now)
+    following = next(to_come, None) if is_today and not place else None
+    after_place = [each for each in day_entries if not place or _place(each) > place]
+    rest = [each for each in after_place if each.visit.status is not AppointmentStatus.CANCELLED]
+    cancelled = [] if place else [each for each in day_entries if each.visit.status is AppointmentStatus.CANCELLED]
+    # What has no cancelled visits to show has their room.
+    entries = fit(rest, _weigh, MAX_DAY_BYTES + (0 if cancelled else MAX_CANCELLED_BYTES))
+    trail.concerns(*{each.visit.id: each.visit for each in (*entries, *cancelled, *filter(None, [following]))}.values())
+    return page.render(
+        "doctor/day.html",
+        set_up_steps=[] if found.visits else await _list_set_up_steps(transaction, found, now),
+        day=shown,
+        is_today=is_today,
+        before=shown - _A_DAY,
+        after=shown + _A_DAY,
+        zone=found.zone,
+        changed=len(await list_changed(transaction, page.actor.id, now)),
+        entries=entries,
+        cancelled=cancelled,
+        max_cancelled=len(fit(cancelled[:MAX_CANCELLED], _weigh, MAX_CANCELLED_BYTES)),
+        expected=sum(visit.status.occupies_time for visit in found.visits),
+        following=following,
+        more=f"/practice/day?day={shown}&after={write_cursor(_place(entries[-1]), _PLACE)}"
+        if len(entries) < len(rest)
+        else None,
+        hours=[(from_instant(start), from_instant(end)) for start, end in found.open],
+        away=[(from_instant(start), from_instant(end)) for start, end in found.away],
+    )
+
+
+async def _list_set_up_steps(transaction: DbTransaction, found: Agenda, now: datetime) -> list[SetUpStep]:
+    """What a doctor sets up before patients can book; nothing once all that is required is done."""
+    doctor = found.doctor
+    has_zone = doctor.time_zone != "UTC"
+    if has_zone and found.open:
+        return []
+    rules, _ = await count_availabilities(transaction, doctor.id, now.astimezone(doctor.zone))
+    if has_zone and rules:
+        return []
+    offered = await count_visit_types(transaction, doctor.id)
+    has_profile = bool(doctor.languages and doctor.bio)
+    return [
+        SetUpStep(N_("Time zone"), "/practice/profile#time_zone", has_zone),
+        SetUpStep(N_("Weekly hours"), "/practice/hours", rules > 0),
+        SetUpStep(N_("Kinds of visits"), "/practice/profile/kinds", offered > 0, is_optional=True),
+        SetUpStep(N_("Languages and a few words about you"), "/practice/profile", has_profile, is_optional=True),
+    ]
+
+
+def _place(entry: Entry) -> tuple[datetime, UUID]:
+    return entry.visit.start_time, entry.visit.id
+
+
+def _weigh(entry: Entry) -> int:
+    visit = entry.visit
+    names = [visit.patient.name] * (1 + len(entry.actions) + entry.can_undo)
+    return MARKUP_BYTES + weigh_texts([*names, visit.reason, visit.visit_type.name if visit.visit_type else None])

@@ -1,0 +1,239 @@
+"""The doctor's weekly plans: one is edited at a time, as a form with some windows for each day of the week."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from fastapi import Response
+
+from app.core.dependencies import DbTransaction, Now
+from app.core.errors import DomainError
+from app.core.versions import content_version
+from app.http.audit import Audit
+from app.repositories import doctors
+from app.scheduling.hours import MINUTES_OF_DAY, WEEKDAYS, WeeklyHours
+from app.scheduling.planned_hours import PlannedHours
+from app.schemas import schedule as wire
+from app.schemas.fields import LocalDate
+from app.services import schedule
+from app.services.conflicts import Affected
+from app.web.doctor.calendar import Day, of_fields
+from app.web.kit.auth import DoctorPage
+from app.web.kit.drafts import restore
+from app.web.kit.formatting import Formatter
+from app.web.kit.forms import VERSION, Form, Once, SentForm, read_by, refuse
+from app.web.kit.languages import N_
+from app.web.kit.lists import MAX_LISTED
+from app.web.kit.pages import SignedInPage
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+NAMES: Mapping[str, str] = {
+    "monday": N_("Monday"),
+    "tuesday": N_("Tuesday"),
+    "wednesday": N_("Wednesday"),
+    "thursday": N_("Thursday"),
+    "friday": N_("Friday"),
+    "saturday": N_("Saturday"),
+    "sunday": N_("Sunday"),
+}
+_MAX_WINDOWS = 12
+_EDGES = "from", "to"
+_HALF = "must have both times or neither"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPlan:
+    """One of the plans, in words."""
+
+    first: date
+    dates: str
+    week: Sequence[tuple[str, str]]
+    """Days that have the same hours, and these; the others are closed."""
+    is_edited: bool
+    is_return: bool
+    """Whether the hours of today come back after an interruption."""
+
+
+@router.get("/practice/hours")
+async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: Now, day: Day = None) -> Response:
+    """The plan that holds on a day, today unless another is named, and the list of all."""
+    plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+    plans = [plan.current, *plan.later]
+    edited = _find_plan(plans, day)
+    values = {VERSION: content_version(plan.content)}
+    if edited is not plans[0]:
+        values["valid_from"] = str(edited.first)
+    if edited is plans[-1] and edited.last is not None:
+        values["valid_to"] = str(edited.last)
+    shown = {}
+    for weekday, windows in wire.to_clock(edited.hours).items():
+        for number, window in enumerate(windows):
+            # A field for times knows no 24:00.
+            for edge, clock in zip(_EDGES, window, strict=True):
+                values[_field(weekday, number, edge)] = clock.replace("24:", "00:")
+        shown[weekday] = min(len(windows) + 1, _MAX_WINDOWS)
+    form = restore(page, values)
+    rows = {weekday: max(count, _count_rows(form, weekday)) for weekday, count in shown.items()}
+    return page.render("doctor/hours.html", form=form, **_content(page, rows, plans, edited))
+
+
+@router.post("/practice/hours")
+async def set_weekly_hours(
+    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
+) -> Response:
+    """Replaces the plan, from one day on; or, before that, shows one more window to fill in."""
+    rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
+    plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+    plans = [plan.current, *plan.later]
+    edited = _find_plan(plans, day)
+    if (weekday := form.value("add")) in rows:
+        rows[weekday] = min(rows[weekday] + 1, _MAX_WINDOWS)
+        return page.render("doctor/hours.html", form=form, **_content(page, rows, plans, edited))
+    try:
+        typed = _read(form, rows)
+        _, affected = await schedule.set_weekly_hours(
+            transaction,
+            page.actor,
+            typed.hours,
+            valid_from=typed.valid_from,
+            valid_to=typed.valid_to,
+            replace_later=typed.replace_later,
+            versions=form.versions,
+            now=now,
+        )
+    except DomainError as error:
+        saved: list[tuple[str, str]] = []
+        if error.code == "version_mismatch":
+            plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+            plans = [plan.current, *plan.later]
+            edited = _find_plan(plans, day)
+            form = form.renew(plan.content)
+            saved = _say_week(page.formatter, edited.hours) or [(page.gettext("All week"), page.gettext("Closed"))]
+        content = _content(page, rows, plans, edited)
+        raise refuse(page, "doctor/hours.html", form, error, saved=saved, **content) from error
+    trail.shows(*affected.appointments)
+    message = page.gettext("Your hours are changed.")
+    had_hours = any(any(each.hours.values()) for each in plans)
+    if not had_hours and any(typed.hours.values()) and await doctors.find_doctor(transaction, page.actor.id):
+        message = page.gettext("Your hours are saved. Patients can book you now.")
+    changed = (
+        WEEKDAYS[day] for day in _days_of_week(page.formatter) if list(typed.hours[day]) != list(edited.hours[day])
+    )
+    place = next((f"#{name}" for name in changed), "")
+    return flash_affected(page, affected, f"/practice/hours{place}", message)
+
+
+@router.post("/practice/hours/later/{valid_from}/cancel")
+async def cancel_planned_hours(
+    valid_from: LocalDate, page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
+) -> Response:
+    """Cancels a plan for later; the one before it goes on."""
+    affected = await schedule.cancel_planned_hours(transaction, page.actor, valid_from, now, versions=form.versions)
+    return flash_affected(page, affected, "/practice/hours#plans", page.gettext("The plan is cancelled."))
+
+
+def flash_affected(page: SignedInPage, affected: Affected, path: str, message: str) -> Response:
+    """Leads on after a change of rules; to what lies outside of them now, if anything does."""
+    if not affected.count:
+        return page.redirect(path, message)
+    outside = page.formatter.ngettext(
+        "%(num)d visit is outside of them now; it stays booked until you move or cancel it.",
+        "%(num)d visits are outside of them now; they stay booked until you move or cancel them.",
+        affected.count,
+    )
+    return page.redirect("/practice/hours/conflicts", f"{message} {outside}", "note")
+
+
+def _find_plan(plans: Sequence[PlannedHours], day: date | None) -> PlannedHours:
+    """The plan that holds on a day, or the nearest one."""
+    return ([plan for plan in plans if day and plan.first <= day] or plans[:1])[-1]
+
+
+def _content(
+    page: SignedInPage, rows: Mapping[str, int], plans: Sequence[PlannedHours], edited: PlannedHours
+) -> dict[str, Any]:
+    listed = [
+        ListedPlan(
+            plan.first,
+            _say_dates(page.formatter, plan, plans[0]),
+            _say_week(page.formatter, plan.hours),
+            is_edited=plan is edited,
+            is_return=plan is not plans[0] and plan.hours == plans[0].hours,
+        )
+        for plan in plans
+    ]
+    return {
+        "weekdays": [
+            (WEEKDAYS[day], NAMES[WEEKDAYS[day]], rows[WEEKDAYS[day]]) for day in _days_of_week(page.formatter)
+        ],
+        "edited": edited,
+        "dates": _say_dates(page.formatter, edited, plans[0]),
+        "plans": listed[:MAX_LISTED] if len(listed) > 1 else [],
+        "more": max(0, len(listed) - MAX_LISTED),
+        "most": _MAX_WINDOWS,
+    }
+
+
+def _days_of_week(formatter: Formatter) -> list[int]:
+    begins = formatter.locale.first_week_day
+    return [*range(begins, 7), *range(begins)]
+
+
+def _say_dates(formatter: Formatter, plan: PlannedHours, current: PlannedHours) -> str:
+    """When a plan holds."""
+    first, last = formatter.day(plan.first), plan.last and formatter.day(plan.last)
+    if plan is current:
+        return formatter.gettext("In effect until %(day)s", day=last) if last else formatter.gettext("In effect now")
+    if last is None:
+        return formatter.gettext("From %(day)s on", day=first)
+    return first if last == first else f"{first} \N{EN DASH} {last}"
+
+
+def _say_week(formatter: Formatter, hours: WeeklyHours) -> list[tuple[str, str]]:
+    """Days in a row that have the same hours, with these; without those that are closed."""
+    said = []
+    for windows, same in groupby(_days_of_week(formatter), key=lambda day: hours[day]):
+        first, *more = [formatter.gettext(NAMES[WEEKDAYS[day]]) for day in same]
+        if windows:
+            times = ", ".join(formatter.hours(*window) for window in windows)
+            times = formatter.gettext("all day") if list(windows) == [(0, MINUTES_OF_DAY)] else times
+            said.append((f"{first} \N{EN DASH} {more[-1]}" if more else first, times))
+    return said
+
+
+def _field(weekday: str, number: int, edge: str) -> str:
+    return f"{weekday}_{number}_{edge}"
+
+
+def _count_rows(form: Form, weekday: str) -> int:
+    return sum(_field(weekday, number, "from") in form.values for number in range(_MAX_WINDOWS))
+
+
+def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
+    """The week that was typed; ``invalid_request`` names the fields of the form."""
+    week: dict[str, object] = {name: form.value(name) for name in ("valid_from", "valid_to") if form.value(name)}
+    week["replace_later"] = bool(form.value("replace_later"))
+    fields: dict[str, str] = {}
+    missing: set[str] = set()
+    for weekday in WEEKDAYS:
+        windows: list[list[str]] = []
+        for number in range(rows[weekday]):
+            names = [_field(weekday, number, edge) for edge in _EDGES]
+            begin, end = map(form.value, names)
+            if not begin and not end:
+                continue
+            missing |= {name for name in names if not form.value(name)}
+            place = f"{weekday}.{len(windows)}"
+            fields |= {place: names[1], f"{place}.0": names[0], f"{place}.1": names[1]}
+            windows.append([begin, "24:00" if end == "00:00" else end])
+        week[weekday] = windows
+    try:
+        return read_by(wire.NewHours.model_validate, week)
+    except DomainError as error:
+        found = of_fields(error, fields)
+        errors = tuple(replace(each, message=_HALF) if each.field in missing else each for each in found.errors)
+        raise DomainError(found.code, errors=errors) from error

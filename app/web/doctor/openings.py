@@ -1,0 +1,151 @@
+"""Extra windows: when a doctor is open beside her weekly plan, once or again and again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import Response
+
+from app.core.dependencies import DbTransaction, Now
+from app.core.errors import DomainError
+from app.http.paging import read_cursor
+from app.repositories import availabilities, doctors
+from app.repositories.availabilities import AvailabilityRecord
+from app.scheduling.availability import window
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.recurrence import starts_between
+from app.scheduling.zones import wall_time
+from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
+from app.services import schedule
+from app.web.doctor.calendar import RULE_PLACE, moment_of, of_fields
+from app.web.kit.auth import DoctorPage
+from app.web.kit.drafts import restore
+from app.web.kit.formatting import Formatter
+from app.web.kit.forms import Once, SentForm, refuse
+from app.web.kit.languages import N_
+from app.web.kit.lists import MAX_LISTED, cut_list
+from app.web.kit.pages import SignedInPage
+from app.web.kit.recurrences import last_day, say_recurrence
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+REPETITIONS: Mapping[str, str] = {
+    "": N_("Once"),
+    "FREQ=DAILY": N_("Every day"),
+    "FREQ=WEEKLY": N_("Every week"),
+    "FREQ=WEEKLY;INTERVAL=2": N_("Every second week"),
+    "FREQ=WEEKLY;INTERVAL=4": N_("Every fourth week"),
+}
+"""The rules (RFC 5545) that can be chosen here; the API takes others, too."""
+_FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
+_A_DAY, _A_YEAR = timedelta(days=1), timedelta(days=366)
+_MAX_FOLLOWING = 3
+
+
+class NewOpening(Body):
+    """A window on the doctor's clock; one that ends before it starts goes on over midnight."""
+
+    day: LocalDate
+    opens: ClockTime
+    closes: ClockTime
+    repeats: Literal["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=WEEKLY;INTERVAL=2", "FREQ=WEEKLY;INTERVAL=4"] | None = None
+    until: LocalDate | None = None
+
+    @property
+    def recurrence(self) -> str | None:
+        """The rule, with its last day."""
+        return f"{self.repeats};UNTIL={self.until:%Y%m%d}" if self.repeats and self.until else self.repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A window as it is listed."""
+
+    id: UUID
+    first: str
+    """The first time, or the only one."""
+    repeats: str
+    """In words, or else the rule."""
+    until: date | None
+    following: Sequence[str]
+    """The next days, where the rule is not in words."""
+
+
+@router.get("/practice/hours/extra")
+async def list_own_availability(
+    page: DoctorPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
+) -> Response:
+    """Those that are not over."""
+    content = await _content(page, transaction, now, after)
+    return page.render("doctor/openings.html", form=restore(page, {"day": str(content["today"])}), **content)
+
+
+@router.post("/practice/hours/extra")
+async def publish_availability(
+    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
+) -> Response:
+    """Opens one more."""
+    content = await _content(page, transaction, now)
+    try:
+        typed = form.read(NewOpening)
+        last = typed.day if typed.closes > typed.opens else typed.day + _A_DAY
+        _doctor, published = await schedule.publish_availability(
+            transaction,
+            page.actor,
+            start=moment_of(typed.day, typed.opens, content["zone"]),
+            end=moment_of(last, typed.closes, content["zone"]),
+            recurrence=typed.recurrence,
+            now=now,
+        )
+    except DomainError as error:
+        raise refuse(page, "doctor/openings.html", form, of_fields(error, _FIELDS), **content) from error
+    message = page.gettext("You are open then, beside your weekly hours.")
+    return page.redirect(f"/practice/hours/extra#row-{published.id}", message)
+
+
+@router.post("/practice/hours/extra/{availability_id:uuid}/remove")
+async def withdraw_availability(
+    page: DoctorPage, availability_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
+) -> Response:
+    """Closes one, with all its repetitions."""
+    await schedule.withdraw_availability(transaction, page.actor, availability_id)
+    message = page.gettext("Removed. What is booked in it stays booked.")
+    return page.redirect_back(form.values, "/practice/hours/extra", message)
+
+
+async def _content(
+    page: SignedInPage, transaction: DbTransaction, now: datetime, after: str | None = None
+) -> dict[str, Any]:
+    doctor = await doctors.get_own_profile(transaction, page.actor.id)
+    zone = doctor.zone
+    shown = wall_time(to_instant(now), zone)
+    found = await availabilities.page_extra_windows(
+        transaction, page.actor.id, shown, after=read_cursor(after, RULE_PLACE), limit=MAX_LISTED + 1
+    )
+    openings, more = cut_list(found, "/practice/hours/extra", RULE_PLACE, availabilities.page_key)
+    return {
+        "zone": zone,
+        "today": shown.date(),
+        "openings": [_opening(page.formatter, each, zone, shown) for each in openings],
+        "more": more,
+        "repetitions": [(rule, page.gettext(name)) for rule, name in REPETITIONS.items()],
+    }
+
+
+def _opening(formatter: Formatter, record: AvailabilityRecord, zone: ZoneInfo, shown: datetime) -> Opening:
+    rule = record.rule
+    start, end = map(from_instant, window(rule, zone))
+    repeats, following = say_recurrence(formatter, rule), []
+    if repeats is None and rule.recurrence is not None:
+        # What cannot be said in words is shown as it is, with the next days.
+        repeats = rule.recurrence
+        latest = min(shown + _A_YEAR, rule.last_ends - (rule.ends - rule.starts))
+        found = starts_between(rule.recurrence, rule.starts, max(shown, rule.starts), latest)
+        following = [formatter.day(each.date()) for each in islice(found, _MAX_FOLLOWING)]
+    until = last_day(rule) if rule.recurrence else None
+    return Opening(record.id, formatter.stretch(start, end, zone, all_day=True), repeats or "", until, following)

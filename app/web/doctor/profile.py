@@ -1,0 +1,126 @@
+"""What a doctor says of herself, and the limits within which patients book her."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import Response
+
+from app.core.dependencies import DbTransaction, Now
+from app.core.errors import DomainError
+from app.core.time_zones import find_zone
+from app.http.audit import Audit
+from app.repositories.doctors import DoctorRecord
+from app.repositories.profile_changes import ProfileReview, get_profile_review
+from app.schemas import doctors as wire
+from app.services import doctor_profile
+from app.web.doctor.calendar import of_fields
+from app.web.doctor.hours import flash_affected
+from app.web.kit.auth import DoctorPage
+from app.web.kit.drafts import restore
+from app.web.kit.forms import Form, SentForm, list_changes, read_by, refuse
+from app.web.kit.languages import N_
+from app.web.kit.pages import SignedInPage
+from app.web.kit.routes import page_router
+from app.web.kit.spoken_languages import list_languages
+from app.web.kit.time_zone_names import list_time_zones
+
+router = page_router()
+
+UTC = ("UTC", "UTC")
+"""What a doctor has who has chosen none."""
+
+LABELS: Mapping[str, str] = {
+    "name": N_("Name"),
+    "specialty": N_("Specialty"),
+    "languages": N_("Languages"),
+    "bio": N_("About you"),
+    "time_zone": N_("Time zone"),
+    "default_visit_minutes": N_("Usual length, in minutes"),
+    "min_notice_minutes": N_("Notice, in minutes"),
+    "max_advance_days": N_("How many days ahead"),
+    "daily_limit": N_("Visits on one day"),
+    "cancel_cutoff_minutes": N_("Cancelling ends, in minutes"),
+}
+_SPEAKS = "speaks_"
+"""How the names of the boxes for languages begin; a tag follows."""
+_FIELDS = tuple(wire.DoctorChanges.model_fields)
+_MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
+
+
+@router.get("/practice/profile")
+async def get_own_practice(page: DoctorPage, transaction: DbTransaction) -> Response:
+    """All of it, to be changed; a name or a specialty that is reviewed is shown as it was asked for."""
+    doctor, standing = await doctor_profile.get_profile(transaction, page.actor.id)
+    doctor = doctor_profile.apply_pending_change(doctor, standing)
+    form = restore(page, Form(_values(doctor)).renew(asdict(doctor)).values)
+    return page.render("doctor/profile.html", form=form, **_content(page, form, standing))
+
+
+@router.post("/practice/profile")
+async def change_practice(
+    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
+) -> Response:
+    """Changes it; in another time zone the hours keep their wall times, and what is booked keeps its instants."""
+    before = await get_profile_review(transaction, page.actor.id)
+    try:
+        _, standing, affected = await doctor_profile.change_profile(
+            transaction,
+            page.actor,
+            _read(form),
+            now,
+            reviewed=page.resources.settings.requires_doctor_approval,
+            versions=form.versions,
+        )
+    except DomainError as error:
+        saved: list[tuple[str, str]] = []
+        if error.code == "version_mismatch":
+            doctor = doctor_profile.apply_pending_change(*await doctor_profile.get_profile(transaction, page.actor.id))
+            values = _values(doctor) | {"languages": page.formatter.languages(doctor.languages)}
+            if zone := find_zone(doctor.time_zone):
+                values["time_zone"] = page.formatter.place(zone)
+            saved = list_changes(page.formatter, asdict(doctor), form, LABELS, values)
+            form = form.renew(asdict(doctor))
+        content = _content(page, form, before)
+        raise refuse(page, "doctor/profile.html", form, error, saved=saved, **content) from error
+    trail.shows(*affected.appointments)
+    message = page.gettext("Your practice is changed.")
+    if standing.change and standing.change != before.change:
+        message = page.gettext("Saved. An administrator reviews your new name or specialty before patients see it.")
+    return flash_affected(page, affected, "/practice/profile", message)
+
+
+def _content(page: SignedInPage, form: Form, standing: ProfileReview) -> dict[str, Any]:
+    time_zone = form.value("time_zone")
+    unknown = [] if find_zone(time_zone) else [(time_zone, time_zone)]
+    boxes = _read_boxes(form)
+    return {
+        "places": list_time_zones(page.formatter, time_zone, *unknown, UTC),
+        "standing": standing,
+        "languages": list_languages(page.formatter, boxes),
+        "spoken": page.formatter.languages(tag for tag, ticked in boxes.items() if ticked),
+    }
+
+
+def _read_boxes(form: Form) -> dict[str, bool]:
+    """By its tag, whether a language is ticked; those that are named in the form."""
+    return {name.removeprefix(_SPEAKS): bool(value) for name, value in form.values.items() if name.startswith(_SPEAKS)}
+
+
+def _values(doctor: DoctorRecord) -> dict[str, str]:
+    values = {name: getattr(doctor, name) for name in _FIELDS if name != "languages"}
+    values |= {f"{_SPEAKS}{tag}": "yes" for tag in doctor.languages}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def _read(form: Form) -> dict[str, Any]:
+    """What was typed; a field that may be empty, and is, is emptied. ``invalid_request``."""
+    typed = {name: form.value(name) for name in _FIELDS if name != "languages"}
+    filled = {name: value for name, value in typed.items() if value or name not in _MAY_BE_EMPTY}
+    tags = [tag for tag, ticked in _read_boxes(form).items() if ticked]
+    changes = read_by(wire.DoctorChanges.model_validate_strings, filled).changes()
+    try:
+        changes |= read_by(wire.DoctorChanges.model_validate, {"languages": tags}).changes()
+    except DomainError as error:
+        raise of_fields(error, {f"languages.{number}": "languages" for number in range(len(tags))}) from error
+    return dict.fromkeys(_MAY_BE_EMPTY) | changes

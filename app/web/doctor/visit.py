@@ -1,0 +1,268 @@
+"""One visit, as the doctor sees it: what has become of it, and what can be done with it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query, Response
+from pydantic import Field
+
+from app.core.dependencies import DbTransaction, Now, SearchTime
+from app.core.errors import DomainError
+from app.core.text import isolate
+from app.http.audit import Audit, AuditRecorder
+from app.repositories import appointments
+from app.repositories.appointments import AppointmentRecord
+from app.scheduling.intervals import from_instant, to_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.zones import day_of, day_span
+from app.schemas.fields import Body, Instant, Note
+from app.services import appointment_status, booking, slots
+from app.web.doctor.calendar import STATUSES, Day, day_page, possible_actions
+from app.web.kit.auth import DoctorPage
+from app.web.kit.drafts import restore
+from app.web.kit.error_texts import explain
+from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
+from app.web.kit.languages import N_
+from app.web.kit.pages import SignedInPage
+from app.web.kit.routes import page_router
+from app.web.kit.slots import DAYS, lay_out
+from app.web.patient.doctor_page import MAX_TIMES
+
+router = page_router()
+
+_TOLD: Mapping[Action, str] = {
+    Action.ARRIVE: N_("Noted: %(patient)s is here."),
+    Action.COMPLETE: N_("Noted: %(patient)s has been seen."),
+    Action.NO_SHOW: N_("Noted: %(patient)s did not come. What is left of the time is free again."),
+}
+
+_UNDONE: Mapping[AppointmentStatus, str] = {
+    AppointmentStatus.ARRIVED: N_("Undone: %(patient)s is expected."),
+    AppointmentStatus.FULFILLED: N_("Undone: the visit of %(patient)s is still open."),
+    AppointmentStatus.NOSHOW: N_("Undone: the visit of %(patient)s is still open."),
+    AppointmentStatus.CANCELLED: N_("Undone: the visit takes place after all. Tell %(patient)s."),
+}
+"""What is said when this status was taken back."""
+
+type Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Cancellation(Body):
+    """Why a visit is cancelled, as it was when somebody looked at it."""
+
+    version: Version
+    reason: Note | None = None
+
+
+class Move(Body):
+    """Where a visit is to be moved, as it was when somebody looked at it."""
+
+    version: Version
+    start: Instant
+
+
+@router.get("/practice/visits/{appointment_id:uuid}")
+async def get_appointment(page: DoctorPage, appointment_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
+    """All that is known of it."""
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    return page.render("doctor/visit.html", form=restore(page), **_content(page, visit))
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/arrive")
+async def arrive(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Notes that the patient is there."""
+    return await _advance(page, Action.ARRIVE, appointment_id, form, transaction, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/complete")
+async def complete(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Notes that the visit has taken place."""
+    return await _advance(page, Action.COMPLETE, appointment_id, form, transaction, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/no-show")
+async def no_show(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Notes that the patient did not come."""
+    return await _advance(page, Action.NO_SHOW, appointment_id, form, transaction, trail)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/undo")
+async def undo_status_change(
+    page: DoctorPage,
+    appointment_id: UUID,
+    version: Annotated[Version, Query()],
+    form: SentForm,
+    transaction: DbTransaction,
+    trail: Audit,
+    _: Once,
+) -> Response:
+    """Takes back the last change of its status."""
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    try:
+        await appointment_status.undo_status_change(
+            transaction, page.actor, appointment_id, versions=frozenset({version}), now=page.now
+        )
+    except DomainError as error:
+        raise refuse(
+            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
+    return page.redirect(day_page(visit), page.gettext(_UNDONE[visit.status], patient=visit.patient.name))
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/cancel")
+async def cancel_appointment(
+    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+) -> Response:
+    """Cancels it, and says why."""
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    try:
+        typed = form.read(Cancellation)
+        cancelled = await appointment_status.cancel_appointment(
+            transaction,
+            page.actor,
+            appointment_id,
+            reason=typed.reason or None,
+            versions=frozenset({typed.version}),
+            now=page.now,
+        )
+    except DomainError as error:
+        raise refuse(
+            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
+    return page.redirect(day_page(cancelled), page.gettext("The visit is cancelled; its time is free again."))
+
+
+@router.get("/practice/visits/{appointment_id:uuid}/move")
+async def show_free_times(
+    page: DoctorPage,
+    appointment_id: UUID,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    now: Now,
+    trail: Audit,
+    day: Day = None,
+) -> Response:
+    """The times to which it can be moved, in the seven days from one on; leads to a visit that cannot be moved."""
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    if Action.RESCHEDULE not in possible_actions(visit, now):
+        return page.redirect(f"/practice/visits/{visit.id}")
+    content = await _list_times(transaction, visit, day, now, computation=search_time)
+    return page.render("doctor/reschedule.html", form=Form(), **content)
+
+
+@router.post("/practice/visits/{appointment_id:uuid}/move")
+async def reschedule_appointment(
+    page: DoctorPage,
+    appointment_id: UUID,
+    form: SentForm,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    _: Once,
+    day: Day = None,
+) -> Response:
+    """Moves it; it stays where it is if the new time is not to be had."""
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    # Looked up beforehand: a time that has just been taken leaves the transaction of no more use.
+    # In one go, since a writing transaction must not wait for its turn.
+    content = await _list_times(transaction, visit, day, now, computation=None)
+    try:
+        typed = form.read(Move)
+        moved = await booking.reschedule_appointment(
+            transaction,
+            page.actor,
+            appointment_id,
+            start=typed.start,
+            visit_type_id=None,
+            versions=frozenset({typed.version}),
+            now=now,
+        )
+    except DomainError as error:
+        if Action.RESCHEDULE not in possible_actions(visit, now):
+            message = explain(page.formatter, "wrong_status")
+            raise RefusedForm(page.redirect(f"/practice/visits/{visit.id}", message, "note"), error) from error
+        raise refuse(page, "doctor/reschedule.html", form, error, shown_by=show_free_times, **content) from error
+    message = page.gettext(
+        "Moved: %(patient)s comes on %(moment)s.",
+        patient=isolate(moved.patient.name),
+        moment=page.formatter.moment(moved.start_time, moved.zone),
+    )
+    return page.redirect(day_page(moved), message)
+
+
+async def _get_visit(
+    page: SignedInPage, appointment_id: UUID, transaction: DbTransaction, trail: AuditRecorder
+) -> AppointmentRecord:
+    visit = await appointments.get_appointment(transaction, page.actor, appointment_id)
+    trail.concerns(visit)
+    return visit
+
+
+async def _advance(
+    page: SignedInPage,
+    action: Action,
+    appointment_id: UUID,
+    form: Form,
+    transaction: DbTransaction,
+    trail: AuditRecorder,
+) -> Response:
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    try:
+        await appointment_status.advance_appointment(transaction, page.actor, appointment_id, action, now=page.now)
+    except DomainError as error:
+        raise refuse(
+            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
+    return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=isolate(visit.patient.name)))
+
+
+def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
+    return {
+        "visit": visit,
+        "word": STATUSES[visit.status],
+        "zone": visit.zone,
+        "actions": possible_actions(visit, page.now),
+        "can_undo": not appointment_status.find_undo_refusal(visit, page.now),
+        "back": day_page(visit),
+    }
+
+
+async def _list_times(
+    transaction: DbTransaction, visit: AppointmentRecord, day: Day, now: datetime, *, computation: SearchTime | None
+) -> dict[str, Any]:
+    zone = visit.zone
+    today = day_of(to_instant(now), zone)
+    first = max(day or day_of(to_instant(visit.start_time), zone), today)
+    days = [first + timedelta(days=number) for number in range(DAYS)]
+    _, found = await slots.list_slots(
+        transaction,
+        visit.doctor_id,
+        computation=computation,
+        visit_type_id=visit.visit_type_id,
+        start=from_instant(day_span(days[0], zone)[0]),
+        end=from_instant(day_span(days[-1], zone)[1]),
+        viewer=visit.patient_id,
+        now=now,
+        moving=visit,
+    )
+    if len(found) > MAX_TIMES:
+        # Whole days, as many as there is room for; the first one in any case.
+        begun = day_of(found[MAX_TIMES][0], zone)
+        days = [each for each in days if each < begun or each <= day_of(found[0][0], zone)]
+    return {
+        "visit": visit,
+        "zone": zone,
+        "days": [each for each in lay_out(found, days, zone) if each.parts],
+        "first": first,
+        "earlier": max(first - timedelta(days=len(days)), today) if first > today else None,
+        "later": days[-1] + timedelta(days=1),
+        "last": days[-1],
+    }

@@ -1,0 +1,279 @@
+"""The doctor's week: a grid of half hours on a desk, a scroll of days on a phone.
+
+Days are laid out on their own clocks. The day on which clocks go back has the rows of that hour twice, and in the week
+all other days are closed in them; on the day on which they go forward there are rows that do not exist.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import groupby, zip_longest
+from zoneinfo import ZoneInfo
+
+from fastapi import Response
+
+from app.core.dependencies import DbTransaction, Now
+from app.http.audit import Audit
+from app.repositories.appointments import AppointmentRecord
+from app.repositories.availabilities import count_availabilities
+from app.scheduling.intervals import HOUR, MINUTE, Interval, clip, from_instant, to_instant
+from app.scheduling.zones import wall_time
+from app.services import agenda
+from app.services.agenda import DAYS_OF_WEEK, Agenda
+from app.web.doctor.calendar import STATUSES, Day
+from app.web.kit.auth import DoctorPage
+from app.web.kit.lists import weigh_texts
+from app.web.kit.routes import page_router
+
+router = page_router()
+
+_HALF = HOUR // 2
+_UNIT = 5 * MINUTE
+_MAX_UNITS = 24
+"""The stylesheet knows no more sizes; what is longer has most of its rows for itself."""
+MAX_WEEK_BYTES = 38 * 1024
+MAX_VISITS_PER_ROW = 2
+"""More would be lower than 24 px, which is too small to press (WCAG 2.2, 2.5.8)."""
+MAX_LISTED = 8
+"""Visits of a day on a narrow screen, where the rows are a list; the page of the day has the others."""
+_VISIT_BYTES = 220  # of markup
+_DEFAULT_HOURS = 8, 18
+_MINUTES_OF_HOUR = 60
+_A_DAY = timedelta(days=1)
+_A_WEEK = timedelta(days=DAYS_OF_WEEK)
+
+type Row = tuple[int, int]
+"""A half hour as the clock shows it: minutes after midnight, and 1 where that is for the second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a block: a ``visit``, several ``visits``, a ``buffer`` beside one, what is ``held``, or a ``gap``."""
+
+    kind: str
+    interval: Interval
+    visit: AppointmentRecord | None = None
+    """The first, if there are several."""
+    count: int = 1
+    """Of its visits."""
+
+    @property
+    def units(self) -> int:
+        """Of five minutes: how high it is beside the others of its block."""
+        return max(1, min((self.interval[1] - self.interval[0]) // _UNIT, _MAX_UNITS))
+
+    @property
+    def start(self) -> datetime:
+        """When it begins on this day."""
+        return from_instant(self.interval[0])
+
+    @property
+    def end(self) -> datetime:
+        """When it ends on this day."""
+        return from_instant(self.interval[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of a day, with what is in them."""
+
+    kind: str
+    row: int
+    rows: int
+    pieces: Sequence[Piece] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A day of the week."""
+
+    day: date
+    hours: int
+    """23, 24 or 25."""
+    open: Sequence[tuple[datetime, datetime]]
+    away: Sequence[tuple[datetime, datetime]]
+    ground: Sequence[Block]
+    blocks: Sequence[Block]
+    now: tuple[int, int] | None
+    """The row in which the time is now, and the units of it that have passed."""
+    visits: int
+    unlisted: frozenset[Interval]
+    """The pieces that a narrow screen leaves out."""
+
+
+@router.get("/practice/week")
+async def list_doctors_appointments(
+    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
+) -> Response:
+    """The week of a day, today unless another one is named; it begins on the day on which weeks begin where one is."""
+    week_begins = page.formatter.locale.first_week_day
+    found = await agenda.get_agenda(transaction, page.actor, day=day, week_begins=week_begins, now=now)
+    trail.concerns(*found.visits)
+    is_empty = not (found.open or found.visits)
+    rules, _ = (
+        await count_availabilities(transaction, found.doctor.id, now.astimezone(found.zone)) if is_empty else (1, 0)
+    )
+    axis = Axis(found)
+    is_crowded = sum(map(_weigh, found.visits)) > MAX_WEEK_BYTES
+    first = next(iter(found.days))
+    return page.render(
+        "doctor/week.html",
+        zone=found.zone,
+        today=found.today,
+        first=first,
+        last=first + _A_WEEK - _A_DAY,
+        before=first - _A_WEEK,
+        after=first + _A_WEEK,
+        expected=len(found.busy),
+        has_hours=rules > 0,
+        is_this_week=found.today in found.days,
+        rows=axis.rows,
+        columns=[_column(found, axis, day, to_instant(now), is_crowded=is_crowded) for day in found.days],
+        statuses=STATUSES,
+        conflicting=found.conflicting,
+    )
+
+
+def _weigh(visit: AppointmentRecord) -> int:
+    return _VISIT_BYTES + weigh_texts([visit.patient.name, visit.visit_type.name if visit.visit_type else None])
+
+
+class Axis:
+    """The rows that all days of a week share: those of the longest day, from the first that any needs to the last."""
+
+    def __init__(self, found: Agenda) -> None:
+        self._days = found.days
+        self._cells = {
+            day: [_row(start, found.zone) for start in range(*span, _HALF)] for day, span in found.days.items()
+        }
+        longest = max(self._cells.values(), key=len)
+        self._places = {row: place for place, row in enumerate(longest)}
+        first, last = (self._places[hour * 60, 0] for hour in _DEFAULT_HOURS)
+        for day, span in found.days.items():
+            for interval in clip([*found.open, *found.busy.values(), *found.held], span):
+                begin, end = self._place(day, interval)
+                first, last = min(first, begin), max(last, end + 1)
+        while longest[first][0] % _MINUTES_OF_HOUR:
+            first -= 1
+        self._first = first
+        self.rows = longest[first:last]
+
+    def place(self, day: date, interval: Interval) -> tuple[int, int]:
+        """The first and the last row that an interval of this day touches; maybe rows that are not shown."""
+        first, last = self._place(day, interval)
+        return first - self._first, last - self._first
+
+    def block(self, kind: str, day: date, interval: Interval, pieces: Sequence[Piece] = ()) -> Iterator[Block]:
+        """The rows that an interval of this day touches, unless none of them is shown."""
+        first, last = self.place(day, interval)
+        first, last = max(first, 0), min(last, len(self.rows) - 1)
+        if first <= last:
+            yield Block(kind, first, last - first + 1, pieces)
+
+    def missing(self, day: date) -> Iterator[Block]:
+        """The rows that this day does not have."""
+        own = set(self._cells[day])
+        for row, shown in enumerate(self.rows):
+            if shown not in own:
+                yield Block("missing", row, 1)
+
+    def _place(self, day: date, interval: Interval) -> tuple[int, int]:
+        begin, cells = self._days[day][0], self._cells[day]
+        first, last = (interval[0] - begin) // _HALF, (interval[1] - 1 - begin) // _HALF
+        return self._places[cells[first]], self._places[cells[last]]
+
+
+def _row(instant: int, zone: ZoneInfo) -> Row:
+    shown = wall_time(instant, zone)
+    return shown.hour * _MINUTES_OF_HOUR + shown.minute, shown.fold
+
+
+def _column(found: Agenda, axis: Axis, day: date, now: int, *, is_crowded: bool) -> Column:
+    span = found.days[day]
+    taken = _list_taken(found, span)
+    blocks = [_fold(axis, day, block, is_crowded=is_crowded) for block in _blocks(axis, day, span, taken)]
+    opened, away = clip(found.open, span), clip(found.away, span)
+    row = axis.place(day, (now, now + 1))[0] if span[0] <= now < span[1] else -1
+    return Column(
+        day,
+        (span[1] - span[0]) // HOUR,
+        [(from_instant(start), from_instant(end)) for start, end in opened],
+        [(from_instant(start), from_instant(end)) for start, end in away],
+        [
+            *(block for each in opened for block in axis.block("open", day, each)),
+            *(block for each in away for block in axis.block("away", day, each)),
+            *axis.missing(day),
+        ],
+        blocks,
+        (row, (now - span[0]) % _HALF // _UNIT) if 0 <= row < len(axis.rows) else None,
+        sum(piece.visit is not None for piece in taken),
+        _list_unlisted(blocks, now),
+    )
+
+
+def _list_unlisted(blocks: Sequence[Block], now: int) -> frozenset[Interval]:
+    """All but the next ``MAX_LISTED`` of a day; all but its first ones when the day is over."""
+    shown = [piece.interval for block in blocks for piece in block.pieces if piece.visit]
+    listed = [interval for interval in shown if interval[1] > now] or shown
+    return frozenset(shown) - frozenset(listed[:MAX_LISTED])
+
+
+def _list_taken(found: Agenda, span: Interval) -> list[Piece]:
+    """What takes time inside a span, by time."""
+    pieces = [Piece("held", interval) for interval in found.held]
+    for visit in found.visits:
+        if visit.status.occupies_time:
+            start, end = to_instant(visit.start_time), to_instant(visit.end_time)
+            begins, ends = found.busy[start]
+            pieces += (
+                Piece("buffer", (begins, start)),
+                Piece("visit", (start, end), visit),
+                Piece("buffer", (end, ends)),
+            )
+    inside = (replace(piece, interval=part) for piece in pieces for part in clip([piece.interval], span))
+    return sorted(inside, key=lambda piece: piece.interval)
+
+
+def _blocks(axis: Axis, day: date, span: Interval, taken: Sequence[Piece]) -> Iterator[Block]:
+    """What is taken on a day: pieces that share a row share a block, filled up to the edges of its rows."""
+    together: list[Piece] = []
+    for piece, following in zip_longest(taken, taken[1:]):
+        if together:
+            together += _gap(together[-1].interval[1], piece.interval[0])
+        else:
+            into = (piece.interval[0] - span[0]) % _HALF
+            together += _gap(piece.interval[0] - into, piece.interval[0])
+        together.append(piece)
+        end = piece.interval[1]
+        if following and axis.place(day, following.interval)[0] <= axis.place(day, piece.interval)[1]:
+            continue
+        together += _gap(end, end + (span[0] - end) % _HALF)
+        yield from axis.block("taken", day, (together[0].interval[0], together[-1].interval[1]), together)
+        together = []
+
+
+def _fold(axis: Axis, day: date, block: Block, *, is_crowded: bool) -> Block:
+    """The same block with its visits by half hours if its rows are too low for each of them.
+
+    In a crowded week it has all its visits in one piece: hundreds of links would make the page too heavy.
+    """
+    taken = [piece for piece in block.pieces if piece.kind in {"visit", "held"}]
+    if len(taken) <= MAX_VISITS_PER_ROW * block.rows and not is_crowded:
+        return block
+    folded: list[Piece] = []
+    end = block.pieces[0].interval[0]
+    for _, together in groupby(taken, lambda piece: is_crowded or axis.place(day, piece.interval)[0]):
+        pieces = list(together)
+        visits = [piece.visit for piece in pieces if piece.visit]
+        interval = pieces[0].interval[0], pieces[-1].interval[1]
+        folded += _gap(end, interval[0])
+        folded.append(
+            Piece("visits", interval, visits[0], len(visits)) if visits else replace(pieces[0], interval=interval)
+        )
+        end = interval[1]
+    folded += _gap(end, block.pieces[-1].interval[1])
+    return replace(block, pieces=folded)
+
+
+def _gap(start: int, end: int) -> list[Piece]:
+    return [Piece("gap", (start, end))] if start < end else []

@@ -1,0 +1,28 @@
+"""Where the pages are, for whom."""
+
+from collections.abc import Mapping
+
+from app.core.permissions import Role
+from app.web.kit.languages import N_
+
+HOME: Mapping[Role, str] = {
+    Role.PATIENT: "/my/appointments",
+    Role.DOCTOR: "/practice/day",
+    Role.ADMIN: "/office/users",
+}
+"""Where somebody begins who has signed in."""
+
+_FIND, _ACCOUNT = ("/", N_("Find a doctor")), ("/my/account", N_("Account"))
+NAVIGATION: Mapping[Role | None, tuple[tuple[str, str], ...]] = {
+    None: (_FIND,),
+    Role.PATIENT: (_FIND, ("/my/appointments", N_("My appointments")), _ACCOUNT),
+    Role.DOCTOR: (
+        ("/practice/day", N_("Day")),
+        ("/practice/week", N_("Week")),
+        ("/practice/hours", N_("Hours")),
+        ("/practice/profile", N_("Practice")),
+        _ACCOUNT,
+    ),
+    Role.ADMIN: (("/office/users", N_("Accounts")), ("/office/trail", N_("Audit trail")), _FIND, _ACCOUNT),
+}
+"""The addresses at the top of each page, and what they are called."""

@@ -1,0 +1,246 @@
+"""A patient's appointments: which there are, and moving and cancelling them."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query, Response
+from icalendar import Calendar, Event
+from pydantic import BaseModel
+
+from app.core.dependencies import DbTransaction, Now, SearchTime
+from app.core.errors import DomainError
+from app.http.audit import Audit
+from app.repositories import appointments, doctors
+from app.repositories.appointments import AppointmentRecord, page_key
+from app.routers.appointments import CURSOR, read_cursor_of
+from app.scheduling.decisions import check_action
+from app.scheduling.intervals import MINUTE, to_instant
+from app.scheduling.status import Action, AppointmentStatus
+from app.schemas.fields import Cursor, Instant, LocalDate, Note
+from app.services import appointment_status, booking
+from app.web.kit.auth import PatientPage
+from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.drafts import restore
+from app.web.kit.error_texts import explain
+from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
+from app.web.kit.lists import MAX_LISTED, cut_list
+from app.web.kit.pages import SignedInPage
+from app.web.kit.routes import page_router
+from app.web.kit.slots import Slot
+from app.web.patient.doctor_page import list_times
+
+router = page_router()
+
+_ONE = "/my/appointments/{appointment_id:uuid}"
+
+
+class Cancellation(BaseModel):
+    """Why, and of which version."""
+
+    reason: Note | None = None
+    version: int
+
+
+class Move(BaseModel):
+    """Where to, and which version."""
+
+    start: Instant
+    version: int
+
+
+@router.get("/my/appointments")
+async def list_appointments(
+    page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+) -> Response:
+    """The upcoming ones, the next first, then the past, the last first."""
+    key, as_of = read_cursor_of(after, now)
+    found = await appointments.page_appointments(
+        transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
+    )
+    listed, more = cut_list(found, "/my/appointments", CURSOR, partial(page_key, as_of=as_of))
+    await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))
+    trail.concerns(*listed)
+    return page.render(
+        "patient/appointments.html",
+        upcoming=[each for each in listed if _lies_ahead(each, as_of)],
+        past=[each for each in listed if not _lies_ahead(each, as_of)],
+        is_first=key is None,
+        more=more,
+    )
+
+
+@router.get(_ONE)
+async def get_appointment(
+    appointment_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit
+) -> Response:
+    """One of them, and what can be done about it."""
+    visit = await _get(page, transaction, appointment_id, trail)
+    return page.render("patient/appointment.html", **_shown(page, visit, now))
+
+
+@router.get(_ONE + "/calendar.ics")
+async def get_calendar_file(
+    appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit
+) -> Response:
+    """The visit for a calendar (RFC 5545)."""
+    visit = await _get(page, transaction, appointment_id, trail)
+    zone = page.clock_of(visit.time_zone)
+    event = Event()
+    event.add("uid", f"{visit.id}@appointments")
+    event.add("sequence", visit.version)
+    event.add("dtstamp", visit.changed_at or visit.created_at)
+    event.add("dtstart", visit.start_time)
+    event.add("dtend", visit.end_time)
+    event.add("summary", visit.doctor.name)
+    # Calendars show times on the clock of their device, so the text always says whose clock it means.
+    sentence = page.formatter.visit(
+        visit.start_time, visit.end_time, zone, visit.doctor.name, place=page.formatter.place(zone)
+    )
+    elsewhere = page.formatter.elsewhere(visit.start_time, visit.end_time, zone, page.doctor_zone(visit.time_zone))
+    event.add("description", f"{sentence}\n{elsewhere}" if elsewhere else sentence)
+    event.add("status", "CANCELLED" if visit.status is AppointmentStatus.CANCELLED else "CONFIRMED")
+    file = Calendar()
+    file.add("prodid", "-//Appointments//EN")
+    file.add("version", "2.0")
+    file.add_component(event)
+    headers = {"Content-Disposition": 'attachment; filename="visit.ics"'}
+    return Response(file.to_ical(), media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+@router.get(_ONE + "/cancel")
+async def show_cancelling(
+    appointment_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit
+) -> Response:
+    """Asks why; leads to the visit if its outcome is known or it is over."""
+    visit = await _get(page, transaction, appointment_id, trail)
+    if not _lies_ahead(visit, now):
+        return page.redirect(f"/my/appointments/{visit.id}")
+    form = restore(page)
+    return page.render("patient/cancel.html", **_shown(page, visit, now), form=form)
+
+
+@router.post(_ONE + "/cancel")
+async def cancel_appointment_with_reason(
+    appointment_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+) -> Response:
+    """Cancels it; its time is free again at once."""
+    visit = await _get(page, transaction, appointment_id, trail)
+    try:
+        typed = form.read(Cancellation)
+        await appointment_status.cancel_appointment(
+            transaction,
+            page.actor,
+            appointment_id,
+            reason=typed.reason or None,
+            versions=frozenset({typed.version}),
+            now=now,
+        )
+    except DomainError as error:
+        if not _lies_ahead(visit, now):
+            raise _lead_to_visit(page, visit, error) from error
+        raise refuse(
+            page, "patient/cancel.html", form, error, shown_by=show_cancelling, **_shown(page, visit, now)
+        ) from error
+    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is cancelled."))
+
+
+@router.get(_ONE + "/move")
+async def show_moving(
+    appointment_id: UUID,
+    page: PatientPage,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    now: Now,
+    trail: Audit,
+    week: LocalDate | None = None,
+    start: Annotated[Instant | None, Query()] = None,
+) -> Response:
+    """The doctor's other times; with one of them, asks whether it is the one.
+
+    Leads to the visit if its outcome is known, if it is over, or if the doctor takes no bookings.
+    """
+    visit = await _get(page, transaction, appointment_id, trail)
+    if not (visit.doctor_is_listed and _lies_ahead(visit, now)):
+        return page.redirect(f"/my/appointments/{visit.id}")
+    if start is not None:
+        return page.render(
+            "patient/confirm_reschedule.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form()
+        )
+    doctor = await doctors.get_doctor(transaction, visit.doctor_id)
+    shown = week or visit.start_time.astimezone(page.clock_of(visit.time_zone)).date()
+    times = await list_times(page, transaction, search_time, doctor, visit.visit_type_id, shown, now, moving=visit)
+    return page.render("patient/reschedule.html", **_shown(page, visit, now), times=times)
+
+
+@router.post(_ONE + "/move")
+async def reschedule_appointment(
+    appointment_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+) -> Response:
+    """Moves it; if the new time is not to be had, it stays where it is."""
+    visit = await _get(page, transaction, appointment_id, trail)
+    typed = form.read(Move)
+    try:
+        await booking.reschedule_appointment(
+            transaction,
+            page.actor,
+            appointment_id,
+            start=typed.start,
+            visit_type_id=None,
+            versions=frozenset({typed.version}),
+            now=now,
+        )
+    except DomainError as error:
+        if not _lies_ahead(visit, now):
+            raise _lead_to_visit(page, visit, error) from error
+        slot = _moved(visit, typed.start)
+        raise refuse(
+            page,
+            "patient/confirm_reschedule.html",
+            form,
+            error,
+            shown_by=show_moving,
+            **_shown(page, visit, now),
+            slot=slot,
+        ) from error
+    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is moved."))
+
+
+async def _get(page: SignedInPage, transaction: DbTransaction, appointment_id: UUID, trail: Audit) -> AppointmentRecord:
+    visit = await appointments.get_appointment(transaction, page.actor, appointment_id)
+    trail.concerns(visit)
+    await find_zones_in_play(page, transaction, visit.time_zone)
+    return visit
+
+
+def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[str, Any]:
+    cutoff = timedelta(minutes=visit.cancel_cutoff_minutes)
+    refusal = check_action(
+        Action.CANCEL,
+        visit.status,
+        to_instant(visit.start_time),
+        to_instant(now),
+        cutoff=visit.cancel_cutoff_minutes * MINUTE,
+    )
+    return {
+        "visit": visit,
+        "zone": page.clock_of(visit.time_zone),
+        "refusal": refusal,
+        "changeable_until": visit.start_time - cutoff,
+        "is_upcoming": visit.status.is_active and visit.start_time > now,
+    }
+
+
+def _lead_to_visit(page: SignedInPage, visit: AppointmentRecord, error: DomainError) -> RefusedForm:
+    """To be raised where nothing can be done with the visit any more: its page shows how it is now."""
+    message = explain(page.formatter, "wrong_status")
+    return RefusedForm(page.redirect(f"/my/appointments/{visit.id}", message, "note"), error)
+
+
+def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+    return visit.status.is_active and not visit.is_over(now)
+
+
+def _moved(visit: AppointmentRecord, start: datetime) -> Slot:
+    return Slot(start, start + (visit.end_time - visit.start_time))

@@ -1,0 +1,356 @@
+"""From a time that was picked to a visit that is booked."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from app.core.dependencies import DbTransaction, Now, RequestClient, check_email_confirmed
+from app.core.errors import DomainError, Kind
+from app.core.permissions import Actor, Role
+from app.db.database import Transaction
+from app.http.audit import Audit
+from app.http.problems import PROBLEMS
+from app.repositories import appointments, bookings, doctors, visit_types
+from app.repositories.appointments import AppointmentRecord
+from app.repositories.bookings import HoldRecord
+from app.repositories.doctors import DoctorRecord
+from app.repositories.sessions import find_actor
+from app.repositories.visit_types import VisitTypeRecord
+from app.scheduling.intervals import to_instant
+from app.scheduling.status import ACTIVE
+from app.schemas.fields import Instant, Note
+from app.services import booking, slots
+from app.services.audit import Event, record
+from app.services.booking import BookingRequest
+from app.services.patient_limits import LIMIT_CODES
+from app.services.sessions import IssuedTokens
+from app.web.kit.auth import BookingPage, PatientPage
+from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.drafts import Draft, drop, find_draft, restore
+from app.web.kit.error_texts import explain
+from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
+from app.web.kit.languages import N_
+from app.web.kit.pages import Page, SignedInPage
+from app.web.kit.routes import page_router
+from app.web.kit.slots import Slot, lay_out
+from app.web.patient.doctor_page import MAX_VISIT_TYPES, show_unavailable
+
+router = page_router()
+
+PICK = "/visit/pick"
+MAX_ALTERNATIVES = 6
+_VISIT_TYPE_GONE = N_("This kind of visit is no longer offered. Choose another one.")
+_BOOKED_BEFORE = N_(
+    "You have already booked this visit, in another tab or with another tap. What you wrote now was not added."
+)
+_NEAR = timedelta(days=3)
+_SEARCHED = timedelta(days=14)
+
+
+class Pick(BaseModel):
+    """A time that somebody has picked."""
+
+    doctor: UUID
+    start: Instant
+    type: UUID | None = None
+
+    @property
+    def wanted(self) -> BookingRequest:
+        """The same, for those who book."""
+        return BookingRequest(self.doctor, self.start, visit_type_id=self.type)
+
+
+class Booking(Pick):
+    """The visit to be booked, as it was shown, also for the case that the hold is over."""
+
+    end: Instant | None = None
+    reason: Note | None = None
+
+    @property
+    def wanted(self) -> BookingRequest:
+        """With the end that was shown, so that nothing longer is booked."""
+        return replace(super().wanted, end=self.end)
+
+
+@router.get(PICK)
+async def show_pick(page: BookingPage, transaction: DbTransaction) -> Response:
+    """The time that was picked before somebody signed in, to be kept with one tap."""
+    pick = restore(page, dict(page.request.query_params)).read(Pick)
+    content = await _describe(page, transaction, pick)
+    return page.render("patient/pick.html", **content) if content else show_unavailable(page, HTTPStatus.NOT_FOUND)
+
+
+@router.post(PICK)
+async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
+    """Keeps the time for five minutes, and asks what the visit is about."""
+    pick = form.read(Pick)
+    try:
+        held = await booking.hold_time(
+            transaction, page.actor, pick.wanted, limits=page.resources.patient_limits, now=now
+        )
+    except DomainError as error:
+        raise await _taken(page, transaction, pick, error, now) from error
+    trail.about(held.id)
+    draft = find_draft(page, page.actor.id)
+    response = page.redirect(_confirm(held.id))
+    if draft and "reason" in draft.typed:
+        replace(draft, action=_confirm(held.id), path=_confirm(held.id)).save(page, response)
+    return response
+
+
+async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: RequestClient) -> str | None:
+    """Holds the time that a patient picked before signing in, if the sign-in leads back to it; returns the hold's page.
+
+    ``None`` if there is no such time, or if it cannot be held.
+    """
+    draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
+    if draft is None or urlsplit(next_).path != PICK:
+        return None
+    resources = page.resources
+
+    async def hold(transaction: Transaction) -> str | None:
+        actor = await find_actor(transaction, grant.claims)
+        if actor is None or actor.role is not Role.PATIENT:
+            return None
+        check_email_confirmed(actor, resources.settings)
+        held = await booking.hold_time(
+            transaction, actor, Form(draft.typed).read(Pick).wanted, limits=resources.patient_limits, now=page.now
+        )
+        await record(transaction, _held(actor, held.id, client), now=page.now)
+        return _confirm(held.id)
+
+    try:
+        return await resources.database.write_in_turn(hold)
+    except DomainError:
+        return None  # the page of the pick tries the same again, and explains
+
+
+def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
+    return Event(
+        "hold_time", actor_id=actor.id, actor_role=actor.role, patient_id=actor.id, object_id=hold_id, client=client
+    )
+
+
+@router.get("/visit/{hold_id:uuid}")
+async def show_hold(hold_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
+    """The time that is kept; asks what the visit is about."""
+    trail.about(hold_id)
+    held = await bookings.find_hold(transaction, hold_id, page.actor.id)
+    if held is None:
+        return await _lead_from_gone_hold(page, transaction, hold_id)
+    pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
+    content = await _describe(page, transaction, pick, held if now < held.expires_at else None)
+    if content is None:
+        return await _show_lost_hold(page, transaction, held.doctor_id)
+    if held.expires_at <= now:
+        return page.render("patient/pick.html", **content, is_over=True)
+    return page.render("patient/confirm_booking.html", **content, hold_id=hold_id, held=held, form=restore(page))
+
+
+async def _show_lost_hold(page: SignedInPage, transaction: DbTransaction, doctor_id: UUID) -> Response:
+    """The doctor cannot be booked any more; the patient, who holds one of their times, knows the specialty."""
+    doctor = await doctors.get_own_profile(transaction, doctor_id)
+    return show_unavailable(page, PROBLEMS["doctor_unavailable"][0], doctor.specialty)
+
+
+async def _lead_from_gone_hold(page: SignedInPage, transaction: DbTransaction, hold_id: UUID) -> Response:
+    """A hold that was booked is an appointment with the same id: the back button leads to it."""
+    try:
+        booked = await appointments.get_appointment(transaction, page.actor, hold_id)
+    except DomainError:
+        return page.render("patient/hold_expired.html", HTTPStatus.NOT_FOUND)
+    return page.redirect(_visit(booked.id))
+
+
+@router.post("/visit/{hold_id:uuid}")
+async def book_appointment(
+    hold_id: UUID, page: BookingPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+) -> Response:
+    """Books the visit."""
+    pick = form.read(Pick)
+    try:
+        typed = form.read(Booking)
+    except DomainError as error:
+        trail.about(hold_id)
+        held = await bookings.find_hold(transaction, hold_id, page.actor.id)
+        content = await _describe(page, transaction, pick, held)
+        if content is None:
+            code = "doctor_unavailable" if held and held.doctor_id == pick.doctor else "not_found"
+            raise await _taken(page, transaction, pick, DomainError(code), now) from error
+        content |= {"hold_id": hold_id, "held": held}
+        raise refuse(page, "patient/confirm_booking.html", form, error, shown_by=show_hold, **content) from error
+    try:
+        booked = await booking.book_appointment(
+            transaction,
+            page.actor,
+            typed.wanted,
+            reason=typed.reason or None,
+            hold_id=hold_id,
+            limits=page.resources.patient_limits,
+            now=now,
+        )
+    except DomainError as error:
+        raise await _taken(page, transaction, pick, error, now, reason=typed.reason or "") from error
+    trail.concerns(booked)
+    response = page.redirect(f"/visit/done/{booked.id}")
+    drop(page, response)
+    return response
+
+
+@router.post("/visit/{hold_id:uuid}/release")
+async def release_hold(
+    hold_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, trail: Audit
+) -> Response:
+    """Gives the time back, and leads to the doctor's other times; one that is gone already is no matter."""
+    pick = form.read(Pick)
+    trail.about(hold_id)
+    await bookings.delete_hold(transaction, hold_id, page.actor.id)
+    return page.redirect(_week_of(page, pick))
+
+
+@router.get("/visit/done/{appointment_id:uuid}")
+async def show_booked(appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit) -> Response:
+    """What has been booked."""
+    booked = await appointments.get_appointment(transaction, page.actor, appointment_id)
+    trail.concerns(booked)
+    await find_zones_in_play(page, transaction, booked.time_zone)
+    return page.render("patient/booked.html", visit=booked, zone=page.clock_of(booked.time_zone))
+
+
+def _visit(appointment_id: UUID) -> str:
+    return f"/my/appointments/{appointment_id}"
+
+
+def _confirm(hold_id: UUID) -> str:
+    return f"/visit/{hold_id}"
+
+
+def _week_of(page: Page, pick: Pick) -> str:
+    query = {"week": str((pick.start.astimezone(page.zone) if page.zone else pick.start).date())} | (
+        {"type": str(pick.type)} if pick.type else {}
+    )
+    return f"/with/{pick.doctor}?{urlencode(query)}"
+
+
+async def _describe(
+    page: Page, transaction: DbTransaction, pick: Pick, held: HoldRecord | None = None
+) -> dict[str, Any] | None:
+    """What is shown of a time that was picked, or is held; ``None`` if the doctor cannot be booked."""
+    doctor = await doctors.find_doctor(transaction, pick.doctor)
+    if doctor is None:
+        return None
+    visit_type = await _find_visit_type(transaction, pick)
+    await find_zones_in_play(page, transaction, doctor.time_zone)
+    return {
+        "pick": pick,
+        "doctor": doctor,
+        "visit_type": visit_type,
+        "zone": page.clock_of(doctor.time_zone),
+        "slot": Slot(
+            pick.start, held.end_time if held else pick.start + timedelta(minutes=_length(doctor, visit_type))
+        ),
+        "others": _week_of(page, pick if visit_type else pick.model_copy(update={"type": None})),
+    }
+
+
+async def _find_visit_type(transaction: DbTransaction, pick: Pick) -> VisitTypeRecord | None:
+    if pick.type is None:
+        return None
+    offered = await visit_types.page_visit_types(transaction, pick.doctor, after=None, limit=MAX_VISIT_TYPES)
+    return next((each for each in offered if each.id == pick.type), None)
+
+
+def _length(doctor: DoctorRecord, visit_type: VisitTypeRecord | None) -> int:
+    return visit_type.duration_minutes if visit_type else doctor.default_visit_minutes
+
+
+async def _taken(
+    page: SignedInPage,
+    transaction: DbTransaction,
+    pick: Pick,
+    error: DomainError,
+    now: datetime,
+    reason: str | None = None,
+) -> Exception:
+    """To be raised: why a time cannot be had, and the nearest others. What was typed waits for one of them.
+
+    ``reason`` is what was typed, ``None`` before the patient was asked for it.
+    """
+    if error.code == "doctor_unavailable":
+        return RefusedForm(await _show_lost_hold(page, transaction, pick.doctor), error)
+    if error.kind not in {Kind.CONFLICT, Kind.INVALID, Kind.NOT_FOUND}:
+        return error
+    content = await _describe(page, transaction, pick)
+    if content is None:
+        return RefusedForm(show_unavailable(page, HTTPStatus.NOT_FOUND), error)
+    slot: Slot = content["slot"]
+    if own := await _find_own(page, transaction, pick.doctor, slot, now):
+        message: str | None = page.gettext("You already have an appointment with this doctor at this time.")
+        if reason is not None and own.start_time == pick.start:
+            is_lost = reason and reason != own.reason
+            message = page.gettext(_BOOKED_BEFORE) if is_lost else None
+        response = page.redirect(_visit(own.id), message, "note")
+        drop(page, response)
+        return RefusedForm(response, error)
+    # Another time would be refused, too.
+    is_limited = error.code in LIMIT_CODES
+    near = [] if is_limited else await _list_near(page, transaction, pick, now)
+    response = page.render(
+        "patient/slot_taken.html",
+        PROBLEMS[error.code][0],
+        **content,
+        code=error.code,
+        sentence=page.gettext(_VISIT_TYPE_GONE) if error.code == "not_found" else explain(page.formatter, error.code),
+        is_limited=is_limited,
+        days=[day for day in near if day.parts],
+    )
+    if reason and (draft := Draft.make({"reason": reason}, page.actor.id, PICK, PICK)):
+        draft.save(page, response)
+    return RefusedForm(response, error)
+
+
+async def _find_own(
+    page: SignedInPage, transaction: DbTransaction, doctor_id: UUID, slot: Slot, now: datetime
+) -> AppointmentRecord | None:
+    """The patient's own appointment with the doctor at this time, which may have been booked in another tab."""
+    found = await appointments.page_appointments(
+        transaction,
+        page.actor,
+        as_of=now,
+        since=slot.start,
+        until=slot.end,
+        statuses=ACTIVE,
+        after=None,
+        limit=MAX_ALTERNATIVES,
+    )
+    return next((each for each in found if each.doctor_id == doctor_id), None)
+
+
+async def _list_near(page: SignedInPage, transaction: DbTransaction, pick: Pick, now: datetime) -> Sequence[Any]:
+    start = max(now, pick.start - _NEAR)
+    try:
+        doctor, found = await slots.list_slots(
+            transaction,
+            pick.doctor,
+            computation=None,  # in one go, since a writing transaction must not wait for its turn
+            visit_type_id=pick.type,
+            start=start,
+            end=start + _SEARCHED,
+            viewer=page.actor.id,
+            now=now,
+        )
+    except DomainError:
+        return []
+    wanted = to_instant(pick.start)
+    others = [visit for visit in found if visit[0] != wanted]
+    nearest = sorted(sorted(others, key=lambda visit: abs(visit[0] - wanted))[:MAX_ALTERNATIVES])
+    zone = page.clock_of(doctor.time_zone)
+    days = sorted({Slot.of(visit).start.astimezone(zone).date() for visit in nearest})
+    return lay_out(nearest, days, zone)

@@ -1,0 +1,148 @@
+"""A doctor's page: who she is, what she offers, and a week of her times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from app.core.dependencies import DbTransaction, Now, SearchTime
+from app.repositories import doctors, visit_types
+from app.repositories.appointments import AppointmentRecord
+from app.repositories.doctors import DoctorRecord
+from app.scheduling.decisions import Refusal
+from app.scheduling.intervals import to_instant
+from app.scheduling.zones import day_of
+from app.schemas.fields import LocalDate
+from app.services import slots
+from app.web.kit.auth import PublicPage
+from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.pages import Page
+from app.web.kit.routes import page_router
+from app.web.kit.slots import Day, Slot, Week, lay_out
+
+router = page_router()
+
+MAX_VISIT_TYPES = 50
+MAX_TIMES = 160
+"""A week with more is shown day by day: nobody looks through so many, and the page would be too heavy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A week of a doctor's times."""
+
+    week: Week
+    days: Sequence[Day]
+    only: Day | None
+    """The one that is shown, if all of them would be too much."""
+    today: date
+    earlier: date | None
+    """A day of the week before, unless that is over."""
+    first: Slot | None
+    """The very first time that can be had, if it is in this week."""
+    following: Slot | None
+    """Where the week has none: the next one after it. Unknown if there is no ``first``."""
+    has_hours: bool
+    """Whether the doctor has any hours within a year."""
+    is_empty: bool
+
+
+@router.get("/with/{doctor_id:uuid}")
+async def get_doctor(
+    doctor_id: UUID,
+    page: PublicPage,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    now: Now,
+    visit_type: Annotated[UUID | None, Query(alias="type")] = None,
+    week: LocalDate | None = None,
+) -> Response:
+    """A doctor, and a week of her times for one kind of visit: the one of the first time, unless another is chosen."""
+    doctor = await doctors.find_doctor(transaction, doctor_id)
+    if doctor is None:
+        return show_unavailable(page, HTTPStatus.NOT_FOUND)
+    offered = await visit_types.page_visit_types(transaction, doctor_id, after=None, limit=MAX_VISIT_TYPES)
+    chosen = next((each for each in offered if each.id == visit_type), offered[0] if offered else None)
+    await find_zones_in_play(page, transaction, doctor.time_zone)
+    times = await list_times(page, transaction, search_time, doctor, chosen.id if chosen else None, week, now)
+    return page.render(
+        "patient/doctor.html", doctor=doctor, offered=offered, chosen=chosen, times=times, zone=times.week.zone
+    )
+
+
+def show_unavailable(page: Page, status: HTTPStatus, specialty: str | None = None) -> Response:
+    """That a doctor cannot be booked, and the way to others, of the same ``specialty`` if the visitor may know it.
+
+    An unknown doctor is shown alike: who is suspended is not for everybody to know.
+    """
+    search = f"/?{urlencode({'specialty': specialty})}" if specialty else "/"
+    return page.render("patient/unavailable.html", status, search=search)
+
+
+async def list_times(
+    page: Page,
+    transaction: DbTransaction,
+    search_time: SearchTime,
+    doctor: DoctorRecord,
+    visit_type: UUID | None,
+    wanted: date | None,
+    now: datetime,
+    moving: AppointmentRecord | None = None,
+) -> Times:
+    """The week that a wanted day lies in; without one, the week of the first time that can be had.
+
+    Times for a kind of visit, or those to which one can be moved.
+    """
+    viewer = page.viewer.id if page.viewer else None
+    find_next_slot = partial(
+        slots.find_next_slot,
+        transaction,
+        search_time,
+        doctor.id,
+        visit_type_id=visit_type,
+        viewer=viewer,
+        now=now,
+        moving=moving,
+    )
+    zone = page.clock_of(doctor.time_zone)
+    today = day_of(to_instant(now), zone)
+    first = await find_next_slot(start=None)
+    shown = wanted or (day_of(first.slot[0], zone) if first.slot else today)
+    week = Week.around(max(shown, today), zone, page.formatter.locale)
+    start, end = week.span
+    _, found = await slots.list_slots(
+        transaction,
+        doctor.id,
+        computation=search_time,
+        visit_type_id=visit_type,
+        start=start,
+        end=end,
+        viewer=viewer,
+        now=now,
+        moving=moving,
+    )
+    following = None if found or first.slot is None else await find_next_slot(start=end)
+    days = lay_out(found, week.days, zone)
+    return Times(
+        week,
+        days,
+        _choose_day(days, shown) if len(found) > MAX_TIMES else None,
+        today,
+        earlier=week.before if week.before >= today else None,
+        first=Slot.of(first.slot) if first.slot else None,
+        following=Slot.of(following.slot) if following and following.slot else None,
+        has_hours=first.reason is not Refusal.OUTSIDE_AVAILABILITY,
+        is_empty=not found,
+    )
+
+
+def _choose_day(days: Sequence[Day], wanted: date) -> Day:
+    """The wanted day, else the next one with times, else the last one before it."""
+    with_times = [day for day in days if day.parts]
+    return next((day for day in with_times if day.date >= wanted), with_times[-1])

@@ -1,0 +1,65 @@
+"""The routers of all pages, in the order in which requests are matched against them."""
+
+from app.web.account import (
+    email_confirmation,
+    invitation,
+    preferences,
+    second_factor,
+    settings,
+    sign_in,
+)
+from app.web.admin import (
+    accounts,
+    audit_trail,
+    break_glass,
+    invitations,
+    profile_reviews,
+    suspended_doctors,
+)
+from app.web.doctor import (
+    clock_changes,
+    conflicts,
+    day,
+    hours,
+    openings,
+    profile,
+    time_off,
+    visit,
+    visit_types,
+    week,
+)
+from app.web.kit import assets
+from app.web.patient import appointments, booking, doctor_page, search
+
+PAGE_ROUTERS = [
+    module.router
+    for module in (
+        sign_in,
+        search,
+        doctor_page,
+        booking,
+        appointments,
+        settings,
+        email_confirmation,
+        second_factor,
+        day,
+        visit,
+        week,
+        hours,
+        openings,
+        time_off,
+        clock_changes,
+        conflicts,
+        profile,
+        visit_types,
+        preferences,
+        accounts,
+        invitations,
+        invitation,
+        profile_reviews,
+        break_glass,
+        suspended_doctors,
+        audit_trail,
+        assets,
+    )
+]

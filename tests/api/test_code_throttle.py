@@ -1,0 +1,99 @@
+"""Guessing codes of the second factor is slow, whatever happens to the password."""
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.adapters.mail import Mail
+from app.core.settings import Settings
+from app.services.login_throttle import FREE_ATTEMPTS
+from tests.api.test_login_throttle import From
+from tests.api.test_second_factor import log_in, set_up
+from tests.conftest import Confirm, SetClock
+from tests.people import PASSWORD, Person, problem
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Codes to reset a password are sent as often as the tests ask for them."""
+    return settings.model_copy(update={"max_mails_per_hour": 100})
+
+
+@pytest.fixture
+async def patient(patient: Person, confirm: Confirm) -> Person:
+    """A second factor needs a confirmed address."""
+    return await confirm(patient)
+
+
+@pytest.fixture
+def elsewhere(app: FastAPI) -> From:
+    return From(app)
+
+
+async def reset(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -> None:
+    """With the mailbox; the password stays what it was, so that the same log-in goes on."""
+    await client.post("/auth/forgot-password", json={"email": person.email})
+    token = mails[-1].text.split("\n\n")[1]
+    body = {"token": token, "new_password": PASSWORD}
+    assert (await client.post("/auth/reset-password", json=body)).status_code == 204
+
+
+@pytest.mark.parametrize("wrong", ["000000", "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"])
+async def test_a_reset_of_the_password_does_not_forget_wrong_codes(
+    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: From, wrong: str
+) -> None:
+    totp, _ = await set_up(patient, clock)
+    for _ in range(FREE_ATTEMPTS):
+        thief = elsewhere("203.0.113.1")
+        await reset(thief, patient, mails)
+        problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
+    for wait in (1, 2, 4):
+        thief = elsewhere("203.0.113.1")
+        await reset(thief, patient, mails)
+        answer = await log_in(thief, patient, otp=totp.at(clock.time))
+        problem(answer, 429, "too_many_attempts")
+        assert answer.headers["retry-after"] == str(wait)
+        clock.advance(seconds=wait)
+        problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
+
+
+async def test_only_a_right_code_forgets_wrong_ones(patient: Person, clock: SetClock, elsewhere: From) -> None:
+    totp, codes = await set_up(patient, clock)
+    client = elsewhere("203.0.113.1")
+    for right in (totp.at(clock.time), codes[0]):
+        for _ in range(FREE_ATTEMPTS - 1):
+            problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
+        assert (await log_in(client, patient, otp=right)).status_code == 200
+
+
+async def test_a_device_that_has_shown_a_code_is_not_kept_out_by_guesses_at_codes(
+    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: From
+) -> None:
+    _, codes = await set_up(patient, clock)
+    owner = elsewhere("192.0.2.1")
+    assert (await log_in(owner, patient, otp=codes[0])).status_code == 200
+    for number in range(3 * FREE_ATTEMPTS):
+        await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
+    await reset(elsewhere("203.0.113.1"), patient, mails)
+    problem(await log_in(elsewhere("198.51.100.1"), patient, otp=codes[1]), 429, "too_many_attempts")
+    assert (await log_in(owner, patient, otp=codes[1])).status_code == 200
+
+
+async def test_a_removed_second_factor_takes_along_where_it_was_shown(
+    patient: Person, clock: SetClock, elsewhere: From
+) -> None:
+    _, codes = await set_up(patient, clock)
+    device = elsewhere("192.0.2.1")
+    assert (await log_in(device, patient, otp=codes[0])).status_code == 200
+    assert (await patient.delete("/auth/second-factor")).status_code == 204
+    _, codes = await set_up(patient, clock)
+    for number in range(3 * FREE_ATTEMPTS):
+        await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
+    problem(await log_in(device, patient, otp=codes[0]), 429, "too_many_attempts")
+    clock.advance(minutes=15)
+    assert (await log_in(device, patient, otp=codes[0])).status_code == 200
+
+
+async def test_without_a_second_factor_codes_are_not_looked_at(client: httpx2.AsyncClient, patient: Person) -> None:
+    for _ in range(2 * FREE_ATTEMPTS):
+        assert (await log_in(client, patient, otp="000000")).status_code == 200

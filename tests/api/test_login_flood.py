@@ -1,0 +1,121 @@
+"""Forty log-ins at once do not stop bookings."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.core.security import MAX_QUEUED_HASHES, Passwords
+from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from app.core.text import canonical_email
+from tests.conftest import Join
+from tests.databases import settings_for
+from tests.people import PASSWORD, Person, problem
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections; whoever
+    # waits for one is to get it, however busy the machine is.
+    hashing = {"password_memory_kib": SAFE_MEMORY_KIB, "password_passes": SAFE_PASSES}
+    return settings_for(database_url, database_pool_size=2, database_timeout_seconds=60, password_queue=38, **hashing)
+
+
+async def attempt(client: httpx2.AsyncClient, email: str) -> httpx2.Response:
+    return await client.post("/auth/login", data={"username": email, "password": PASSWORD})
+
+
+@contextmanager
+def occupied(passwords: Passwords, workers: int) -> Iterator[None]:
+    """No password is hashed meanwhile: every thread that could do it waits for the end."""
+    end = Event()
+    for _ in range(workers):
+        passwords._threads.submit(end.wait)
+    try:
+        yield
+    finally:
+        end.set()
+
+
+async def test_bookings_go_on_while_forty_log_in(
+    app: FastAPI, client: httpx2.AsyncClient, settings: Settings, doctor: Person, patient: Person, join: Join
+) -> None:
+    passwords: Passwords = app.state.resources.passwords
+    await doctor.open("2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z")
+    people = await asyncio.gather(*(join() for _ in range(40)))
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        with occupied(passwords, settings.password_workers):
+            log_ins = [group.create_task(attempt(client, person.email)) for person in people]
+            while passwords._room:  # noqa: ASYNC110 - the queue has no event for being full
+                await asyncio.sleep(0.01)
+            for hour in range(2):
+                await patient.book(doctor, f"2026-12-08T{hour:02}:00:00Z")
+            assert not any(log_in.done() for log_in in log_ins), "the bookings did not wait for the hashing"
+    assert {log_in.result().status_code for log_in in log_ins} == {200}
+
+
+async def test_one_account_cannot_fill_the_queue(
+    app: FastAPI, client: httpx2.AsyncClient, settings: Settings, patient: Person, doctor: Person
+) -> None:
+    """Its requests wait for each other, and for no more than ten of them: others are hashed as if it were not there."""
+    passwords: Passwords = app.state.resources.passwords
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        with occupied(passwords, settings.password_workers):
+            flood = [group.create_task(attempt(client, patient.email)) for _ in range(60)]
+            while sum(each.done() for each in flood) < 60 - MAX_QUEUED_HASHES:  # noqa: ASYNC110 - what is waited for is a count
+                await asyncio.sleep(0.01)
+            other = group.create_task(attempt(client, doctor.email))
+            while passwords._room > settings.password_workers + settings.password_queue - 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            refused = [each.result() for each in flood if each.done()]
+    for answer in refused:
+        problem(answer, 429, "too_many_attempts")
+        assert answer.headers["retry-after"] == "1"
+    assert other.result().status_code == 200
+    assert Counter(each.result().status_code for each in flood) == {200: MAX_QUEUED_HASHES, 429: 60 - MAX_QUEUED_HASHES}
+    assert passwords._lines == {}
+
+
+async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.AsyncClient, settings: Settings) -> None:
+    passwords: Passwords = app.state.resources.passwords
+    people = [
+        {"email": f"patient{number}@example.org", "password": PASSWORD, "name": "A patient", "role": "patient"}
+        for number in range(120)
+    ]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        with occupied(passwords, settings.password_workers):
+            asked = [group.create_task(client.post("/auth/register", json=person)) for person in people]
+            while sum(each.done() for each in asked) < 80:  # noqa: ASYNC110 - what is waited for is a count
+                await asyncio.sleep(0.01)
+            shed = [each.result() for each in asked if each.done()]
+    assert Counter(each.result().status_code for each in asked) == {201: 40, 503: 80}  # 40: two at work and 38 waiting
+    for answer in shed:
+        assert problem(answer, 503, "busy")
+        assert "retry-after" in answer.headers
+
+
+async def test_registrations_with_an_address_do_not_keep_its_owner_from_another_password(
+    app: FastAPI, client: httpx2.AsyncClient, patient: Person
+) -> None:
+    passwords: Passwords = app.state.resources.passwords
+    end = asyncio.Event()
+
+    async def wait_in_line() -> None:
+        async with passwords.line(canonical_email(patient.email)):
+            await end.wait()
+
+    typed = {"email": patient.email, "password": PASSWORD, "name": "A stranger", "role": "patient"}
+    change = {"current_password": PASSWORD, "new_password": "quite another passphrase"}
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for _ in range(MAX_QUEUED_HASHES):
+            group.create_task(wait_in_line())
+        await asyncio.sleep(0)
+        problem(await client.post("/auth/register", json=typed), 429, "too_many_attempts")
+        changed = await patient.post("/auth/change-password", change)
+        end.set()
+    assert changed.status_code == 204, changed.text

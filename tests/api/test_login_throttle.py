@@ -1,0 +1,349 @@
+"""Guessing passwords is slow, from wherever; and nobody keeps anybody else out by it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, text
+
+from app.adapters.mail import Mail
+from app.core.dependencies import Resources
+from app.db.database import Database
+from app.jobs.cleanup import clean_up
+from app.models import KnownDevice
+from app.repositories import login_attempts
+from app.services.login_throttle import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
+from tests.conftest import SetClock
+from tests.people import PASSWORD, Person, log_in, problem
+
+
+class From:
+    """Clients in other networks."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def __call__(self, address: str) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(self._app, raise_app_exceptions=False, client=(address, 1))
+        return httpx2.AsyncClient(transport=transport, base_url="http://testserver")
+
+
+@pytest.fixture
+def elsewhere(app: FastAPI) -> From:
+    return From(app)
+
+
+async def guess(client: httpx2.AsyncClient, email: str, password: str = "a wrong one") -> httpx2.Response:
+    return await client.post("/auth/login", data={"username": email, "password": password})
+
+
+async def guess_until_blocked(client: httpx2.AsyncClient, email: str) -> httpx2.Response:
+    for _ in range(FREE_ATTEMPTS):
+        problem(await guess(client, email), 401, "invalid_credentials")
+    return await guess(client, email)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_each_further_attempt_doubles_the_wait(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock, known: bool
+) -> None:
+    """Alike for an address without an account."""
+    email = patient.email if known else "nobody@example.com"
+    answer = await guess_until_blocked(client, email)
+    for wait in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900):
+        problem(answer, 429, "too_many_attempts")
+        assert answer.headers["retry-after"] == str(wait)
+        clock.advance(seconds=wait - 0.5)
+        problem(await guess(client, email), 429, "too_many_attempts")
+        clock.advance(seconds=0.5)
+        problem(await guess(client, email), 401, "invalid_credentials")
+        answer = await guess(client, email)
+
+
+async def test_the_right_password_has_to_wait_too(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")
+    problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")
+    clock.advance(seconds=1)
+    assert await log_in(client, patient.email)
+    problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")  # counted anew
+
+
+async def test_another_spelling_is_the_same_account(client: httpx2.AsyncClient, patient: Person) -> None:
+    await guess_until_blocked(client, patient.email)
+    problem(await guess(client, patient.email.upper()), 429, "too_many_attempts")
+    problem(await guess(client, patient.email.replace("a", "а")), 429, "too_many_attempts")
+
+
+async def test_another_account_is_not_concerned(client: httpx2.AsyncClient, patient: Person, doctor: Person) -> None:
+    await guess_until_blocked(client, patient.email)
+    assert await log_in(client, doctor.email)
+
+
+async def test_guesses_at_once_do_not_slip_through(client: httpx2.AsyncClient, patient: Person) -> None:
+    answers = await asyncio.gather(*(guess(client, patient.email) for _ in range(40)))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(401) == FREE_ATTEMPTS
+    assert statuses.count(429) == 40 - FREE_ATTEMPTS
+
+
+async def test_guesses_from_many_networks_are_counted_together(patient: Person, elsewhere: From) -> None:
+    for number in range(FREE_ATTEMPTS_OF_ALL):
+        problem(await guess(elsewhere(f"203.0.113.{number}"), patient.email), 401, "invalid_credentials")
+    problem(await guess(elsewhere("203.0.113.200"), patient.email), 429, "too_many_attempts")
+
+
+async def test_one_network_has_many_addresses(patient: Person, elsewhere: From) -> None:
+    for number in range(FREE_ATTEMPTS):
+        problem(await guess(elsewhere(f"2001:db8:1:2::{number:x}"), patient.email), 401, "invalid_credentials")
+    problem(await guess(elsewhere("2001:db8:1:2:ffff::1"), patient.email), 429, "too_many_attempts")
+    problem(await guess(elsewhere("2001:db8:1:3::1"), patient.email), 401, "invalid_credentials")
+
+
+async def guess_everywhere(elsewhere: From, email: str) -> None:
+    """Until every device that is not known has to wait."""
+    for number in range(FREE_ATTEMPTS_OF_ALL + 1):
+        await guess(elsewhere(f"203.0.113.{number}"), email)
+
+
+@pytest.fixture
+async def owner(elsewhere: From, patient: Person) -> httpx2.AsyncClient:
+    """A device that the patient has logged in with."""
+    device = elsewhere("192.0.2.1")
+    await log_in(device, patient.email)
+    return device
+
+
+async def test_a_device_that_has_logged_in_is_not_kept_out_by_guesses(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    """Neither from its own network nor from everywhere; and in another network it is the same device."""
+    await guess_until_blocked(elsewhere("192.0.2.1"), patient.email)
+    assert await log_in(owner, patient.email)
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(elsewhere("198.51.100.1"), patient.email, PASSWORD), 429, "too_many_attempts")
+    assert await log_in(owner, patient.email)
+    moved = elsewhere("198.51.100.2")
+    moved.cookies = owner.cookies
+    assert await log_in(moved, patient.email)
+
+
+async def test_a_device_is_known_for_ninety_days_after_its_last_log_in(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From, clock: SetClock
+) -> None:
+    clock.advance(days=89)
+    await log_in(owner, patient.email)
+    clock.advance(days=89)
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(owner, patient.email)
+    clock.advance(days=91)
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+
+
+async def test_a_known_device_has_a_counter_of_its_own(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    problem(await guess_until_blocked(owner, patient.email), 429, "too_many_attempts")
+    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+    assert await log_in(elsewhere("198.51.100.1"), patient.email), "what it has guessed is not counted elsewhere"
+    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "x.y", "{other}", "{owner}x", "\u00e9"])
+async def test_no_other_device_is_known(
+    patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: From, cookie: str
+) -> None:
+    await guess_everywhere(elsewhere, patient.email)
+    other = elsewhere("198.51.100.1")
+    await log_in(other, doctor.email)
+    sent = cookie.format(other=other.cookies["device"], owner=owner.cookies["device"])
+    stranger = elsewhere("198.51.100.2")
+    headers = {b"Cookie": f"device={sent}".encode()}
+    form = {"username": patient.email, "password": PASSWORD}
+    problem(await stranger.post("/auth/login", data=form, headers=headers), 429, "too_many_attempts")
+
+
+async def test_one_browser_may_be_known_for_two_accounts(
+    patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    cookie = owner.cookies["device"]
+    await log_in(owner, doctor.email)
+    assert owner.cookies["device"] == cookie
+    for person in (patient, doctor):
+        await guess_everywhere(elsewhere, person.email)
+        assert await log_in(owner, person.email)
+
+
+async def test_a_device_cookie_is_for_no_script_and_no_other_site(client: httpx2.AsyncClient, patient: Person) -> None:
+    answer = await guess(client, patient.email, PASSWORD)
+    [cookie] = [each for each in answer.headers.get_list("set-cookie") if each.startswith("device=")]
+    assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {
+        "httponly", "path=/", "samesite=strict", f"max-age={90 * 24 * 3600}",
+    }  # fmt: skip
+    assert "set-cookie" not in (await guess(client, patient.email)).headers
+
+
+async def test_only_so_many_devices_are_remembered(
+    patient: Person, elsewhere: From, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 3)
+    devices = [elsewhere("192.0.2.1") for _ in range(5)]
+    for device in devices:
+        clock.advance(seconds=1)
+        await log_in(device, patient.email)
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM known_devices")) == 3
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(devices[1], patient.email, PASSWORD), 429, "too_many_attempts")
+    assert await log_in(devices[2], patient.email)
+
+
+async def test_log_ins_without_cookies_push_out_no_browser(
+    patient: Person,
+    owner: httpx2.AsyncClient,
+    elsewhere: From,
+    database: Database,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 3)
+    await log_in(owner, patient.email)
+    for _ in range(10):
+        clock.advance(seconds=1)
+        await log_in(elsewhere("192.0.2.1"), patient.email)
+    newest = elsewhere("192.0.2.2")
+    await log_in(newest, patient.email)
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM known_devices")) == 4
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(owner, patient.email)
+    assert await log_in(newest, patient.email)
+
+
+async def test_log_ins_at_once_do_not_wait_for_each_others_devices(
+    patient: Person, elsewhere: From, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [elsewhere("192.0.2.1") for _ in range(4)]
+    for device in devices:
+        await log_in(device, patient.email)
+    monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 1)
+    for _ in range(3):
+        assert all(await asyncio.gather(*(log_in(device, patient.email) for device in devices)))
+
+
+async def test_a_device_of_the_future_is_forgotten_first(
+    patient: Person, elsewhere: From, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 1)
+    clock.advance(days=365)
+    await log_in(elsewhere("192.0.2.1"), patient.email)
+    clock.advance(days=-365)
+    browser = elsewhere("192.0.2.1")
+    await log_in(browser, patient.email)
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(browser, patient.email)
+
+
+async def test_devices_are_swept_in_batches_the_oldest_first(
+    patient: Person, elsewhere: From, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def known_since() -> list[timedelta]:
+        async with database.read() as transaction:
+            return [each - begin for each in await transaction.scalars(select(KnownDevice.last_at).order_by("last_at"))]
+
+    begin = clock.time
+    monkeypatch.setattr(login_attempts, "MAX_DELETED_DEVICES", 2)
+    for _ in range(3):
+        clock.advance(days=1)
+        await log_in(elsewhere("192.0.2.1"), patient.email)
+    clock.advance(days=90)
+    await clean_up(database, clock)
+    assert await known_since() == [timedelta(days=2), timedelta(days=3)]
+    await clean_up(database, clock)
+    assert await known_since() == []
+
+
+async def test_the_answer_and_the_work_are_the_same_without_an_account(
+    app: FastAPI,
+    patient: Person,
+    elsewhere: From,
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resources: Resources = app.state.resources
+    compared = 0
+    matches = resources.passwords.matches
+
+    async def counting(password: str, encoded: str | None) -> bool:
+        nonlocal compared
+        compared += 1
+        return await matches(password, encoded)
+
+    monkeypatch.setattr(resources.passwords, "matches", counting)
+    for blocked in (False, True):
+        told, took = [], []
+        for email in (patient.email, "nobody@example.com"):
+            if blocked:
+                await guess_everywhere(elsewhere, email)
+            stranger = elsewhere("198.51.100.1")
+            statements.clear()
+            compared = 0
+            answer = await guess(stranger, email)
+            told.append((answer.status_code, answer.json(), answer.headers.get("retry-after")))
+            took.append((compared, list(statements)))
+        assert told[0] == told[1]
+        assert took[0] == took[1]
+        assert took[0][0] == (0 if blocked else 1), "while it has to wait, nothing is hashed"
+
+
+async def test_a_reset_lets_her_in_at_once(patient: Person, mails: list[Mail], elsewhere: From) -> None:
+    for number in range(FREE_ATTEMPTS_OF_ALL + 1):
+        await guess(elsewhere(f"203.0.113.{number}"), patient.email)
+    new_place = elsewhere("198.51.100.1")
+    await new_place.post("/auth/forgot-password", json={"email": patient.email})
+    body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
+    assert (await new_place.post("/auth/reset-password", json=body)).status_code == 204
+    await guess_everywhere(elsewhere, patient.email)
+    assert await log_in(new_place, patient.email, "another horse"), "the device that has reset it is known"
+
+
+async def test_a_reset_forgets_what_was_guessed_in_every_network(
+    patient: Person, mails: list[Mail], elsewhere: From
+) -> None:
+    """For clients without cookies, and those that log in elsewhere than where they have reset the password."""
+    home, work = "198.51.100.1", "198.51.100.2"
+    await guess_until_blocked(elsewhere(work), patient.email)
+    await elsewhere(home).post("/auth/forgot-password", json={"email": patient.email})
+    body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
+    assert (await elsewhere(home).post("/auth/reset-password", json=body)).status_code == 204
+    assert await log_in(elsewhere(work), patient.email, "another horse")
+
+
+async def test_a_new_password_ends_what_devices_have_earned_by_the_old_one(
+    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
+) -> None:
+    """Or a thief who has logged in could go on guessing on each device of theirs."""
+    own = replace(patient, client=elsewhere("192.0.2.2"), token="")
+    own = await own.again()
+    body = {"current_password": PASSWORD, "new_password": "another horse"}
+    assert (await own.post("/auth/change-password", body)).status_code == 204
+    await guess_everywhere(elsewhere, patient.email)
+    problem(await guess(owner, patient.email, "another horse"), 429, "too_many_attempts")
+    assert await log_in(own.client, patient.email, "another horse")
+
+
+async def test_a_stolen_token_does_not_help_to_guess_the_password(patient: Person) -> None:
+    body = {"current_password": "a wrong one", "new_password": "another horse"}
+    for _ in range(FREE_ATTEMPTS):
+        problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
+    problem(await patient.post("/auth/change-password", body), 429, "too_many_attempts")
+
+
+async def test_after_a_day_it_is_forgotten(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+    for _ in range(FREE_ATTEMPTS - 1):
+        await guess(client, patient.email)
+    clock.advance(days=1)
+    problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")

@@ -1,0 +1,68 @@
+"""The chain as a pure function: whatever is done to the links without the key shows."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.core.hash_chain import GENESIS_HASH, Head, chain_key, extend
+
+KEY = chain_key("a secret")
+FACTS = st.dictionaries(st.text(), st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=4)
+type Facts = dict[str, str | None]
+
+
+def chain(links: list[Facts], key: bytes = KEY) -> list[Head]:
+    heads = [GENESIS_HASH]
+    for facts in links:
+        heads.append(extend(key, heads[-1], facts))
+    return heads
+
+
+@given(st.lists(FACTS, max_size=5))
+def test_it_is_the_same_whenever_it_is_worked_out(links: list[Facts]) -> None:
+    heads = chain(links)
+    assert heads == chain([dict(reversed(facts.items())) for facts in links])
+    assert [head.position for head in heads] == list(range(len(links) + 1))
+    assert all(Head.parse(str(head)) == head for head in heads)
+
+
+@given(st.lists(FACTS, min_size=1, max_size=5), FACTS, st.data())
+def test_every_hash_from_a_change_on_is_another(links: list[Facts], other: Facts, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(links) - 1))
+    assume({name: fact for name, fact in links[index].items() if name != "position"} != other)
+    assume("position" not in other)
+    changed = chain([*links[:index], other, *links[index + 1 :]])
+    same = [one == another for one, another in zip(chain(links), changed, strict=True)]
+    assert same == [True] * (index + 1) + [False] * (len(links) - index)
+
+
+@given(st.lists(FACTS, min_size=1, max_size=5), st.data())
+def test_a_link_that_is_removed_is_missed_by_all_after_it(links: list[Facts], data: st.DataObject) -> None:
+    whole = chain(links)
+    index = data.draw(st.integers(0, len(links) - 1))
+    shorter = chain([*links[:index], *links[index + 1 :]])
+    assert shorter[: index + 1] == whole[: index + 1]
+    if links[index : index + 1] != links[index + 1 : index + 2]:
+        assert not set(shorter[index + 1 :]) & set(whole)
+
+
+def test_who_does_not_have_the_key_cannot_go_on() -> None:
+    links: list[Facts] = [{"action": "look"}] * 3
+    mine, theirs = chain(links), chain(links, chain_key("another secret"))
+    assert not {head.hash for head in mine[1:]} & {head.hash for head in theirs[1:]}
+    assert len({head.hash for head in mine}) == len(mine), "equal events have different hashes"
+    assert all(one.position + 1 == other.position for one, other in pairwise(mine))
+
+
+def test_the_hash_is_that_of_the_documents() -> None:
+    """Whoever rewrites this must get the same chain, or all that was sealed is worth nothing."""
+    head = extend(chain_key("a secret"), GENESIS_HASH, {"id": "1", "reason": None})
+    assert str(head) == "1:630af8c55b89489c490264f60ec1820e3cdbde0b29b88c624795a0cb07912812"
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:", "1:xyz", "x:" + "0" * 64, "1:" + "0" * 63, "1:" + "0" * 66])
+def test_what_is_no_head(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        Head.parse(text)

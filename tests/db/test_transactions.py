@@ -1,0 +1,355 @@
+"""Who commits, and what becomes of a database that is away."""
+
+import asyncio
+import sqlite3
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from time import thread_time
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Insert, event, insert, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core import computing
+from app.core.computing import Computation
+from app.core.dependencies import Resources
+from app.core.errors import DomainError
+from app.core.fair_locks import ClientFairLock, current_client
+from app.db.database import Database, Transaction
+from app.db.engine import is_postgresql
+from app.models import PasswordReset
+from tests.databases import connected
+from tests.people import PASSWORD, Person, problem
+
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def add(token_hash: str = "x", user_id: UUID | None = None) -> Insert:
+    return insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=LATER)
+
+
+async def count(database: Database) -> int:
+    async with database.read() as transaction:
+        counted: int = await transaction.scalar(text("SELECT count(*) FROM password_resets"))
+        return counted
+
+
+async def test_a_write_is_committed_at_the_end(database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(add())
+    assert await count(database) == 1
+
+
+async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
+    async def write_and_fail() -> None:
+        async with database.write() as transaction:
+            await transaction.execute(add())
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await write_and_fail()
+    assert await count(database) == 0
+
+
+async def test_writers_take_turns_by_client(database: Database) -> None:
+    """On SQLite one writes at a time: whoever sends many writes delays somebody else by one of them."""
+    order: list[str] = []
+
+    async def write(client: str) -> None:
+        current_client.set(client)
+        async with database.write() as transaction:
+            await transaction.execute(add(str(uuid4())))
+            order.append(client)
+
+    async with asyncio.TaskGroup() as group:
+        for client in (*["busy"] * 9, "other"):
+            group.create_task(write(client))
+            await asyncio.sleep(0)
+    assert len(order) == 10
+    if not is_postgresql(database.engine):
+        assert order.index("other") <= 2
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_computing_waits_for_a_writer_on_sqlite_but_not_for_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 60)
+    async with database.write() as transaction:
+        await transaction.execute(add())
+        task = asyncio.create_task(Computation(ClientFairLock(), "", writers=database.writers).run(range(1)))
+        await transaction.execute(add("y"))
+        assert not task.done()
+    assert await task
+    monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 0.01)
+    async with database.write() as transaction:
+        await transaction.execute(add("z"))
+        assert await Computation(ClientFairLock(), "", writers=database.writers).run(range(1))
+
+
+async def test_writers_do_not_wait_for_a_computation_that_rests(database: Database) -> None:
+    def step(number: int) -> None:
+        if number == 0:
+            ends = thread_time() + 0.5
+            while thread_time() < ends:
+                pass
+
+    task = asyncio.create_task(Computation(ClientFairLock(), "", writers=database.writers).run(map(step, range(2))))
+    await asyncio.sleep(0)
+    async with database.write() as transaction:
+        await transaction.execute(add())
+    assert not task.done()
+    assert await task
+
+
+async def test_a_session_that_asks_nothing_holds_nothing(impatient: AsyncEngine) -> None:
+    database = Database(impatient)  # of one connection
+    async with database.write(), database.read():
+        assert await count(database) == 0
+
+
+async def test_an_error_that_was_caught_is_no_commit(database: Database) -> None:
+    """PostgreSQL takes a COMMIT then, and rolls back; SQLite has lost the one statement only."""
+
+    async def write_the_same_twice() -> None:
+        async with database.write() as transaction:
+            await transaction.execute(add())
+            with pytest.raises(IntegrityError):
+                await transaction.execute(add())
+
+    if database.engine.dialect.name == "sqlite":
+        await write_the_same_twice()
+        assert await count(database) == 1
+    else:
+        with pytest.raises(RuntimeError, match="nothing was committed"):
+            await write_the_same_twice()
+        assert await count(database) == 0
+
+
+async def test_who_is_cancelled_leaves_a_connection_that_is_of_use(impatient: AsyncEngine) -> None:
+    database = Database(impatient)  # of one connection
+    done = asyncio.Event()
+
+    async def write_and_wait() -> None:
+        async with database.write() as transaction:
+            await transaction.execute(add())
+            done.set()
+            await asyncio.sleep(60)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(write_and_wait())
+        await done.wait()
+        task.cancel()
+    assert await count(database) == 0
+
+
+async def test_who_is_cancelled_while_it_begins(impatient: AsyncEngine) -> None:
+    """Whether it has begun by then nobody knows, so the next one must not find out."""
+    database = Database(impatient)
+
+    async def write() -> None:
+        async with database.write() as transaction:
+            await transaction.execute(add())
+
+    for turns in range(12):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(write())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+        async with database.write() as transaction:
+            await transaction.execute(text("DELETE FROM password_resets"))
+        assert await count(database) == 0
+
+
+async def test_a_read_leaves_nothing_whatever_it_does(database: Database) -> None:
+    with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
+        async with database.read() as transaction:
+            await transaction.execute(add())
+    assert await count(database) == 0
+
+
+async def test_a_naive_time_is_refused(database: Database) -> None:
+    with pytest.raises(Exception, match="an instant needs a time zone"):
+        async with database.write() as transaction:
+            await transaction.execute(
+                insert(PasswordReset).values(token_hash="x", expires_at=LATER.replace(tzinfo=None))
+            )
+
+
+async def test_times_come_back_in_utc(database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(add())
+    async with database.read() as transaction:
+        row = (await transaction.execute(PasswordReset.__table__.select())).one()
+        assert row.expires_at == LATER
+        assert row.expires_at.utcoffset() == timedelta()
+
+
+async def test_a_mistake_of_ours_is_not_called_busy(database: Database) -> None:
+    with pytest.raises(Exception, match="nonsense"):
+        async with database.write() as transaction:
+            await transaction.execute(text("SELECT nonsense FROM nowhere"))
+    with pytest.raises(IntegrityError):
+        async with database.write() as transaction:
+            await transaction.execute(add(user_id=uuid4()))
+
+
+async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, database: Database) -> None:
+    async with database.write() as holder:
+        await holder.execute(add())
+        with pytest.raises(DomainError, match="busy"):
+            async with Database(impatient).write() as transaction:
+                await transaction.execute(add())  # waits for the holder
+
+
+async def test_a_pool_that_stays_empty(impatient: AsyncEngine) -> None:
+    database = Database(impatient)
+    async with database.read() as holder:
+        await holder.execute(text("SELECT 1"))
+        with pytest.raises(DomainError, match="busy"):
+            await count(database)
+    assert await count(database) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_connection_that_was_cut_is_replaced(impatient: AsyncEngine, database: Database) -> None:
+    cut = Database(impatient)
+    async with cut.read() as transaction:
+        pid = await transaction.scalar(text("SELECT pg_backend_pid()"))
+    async with database.write() as transaction:
+        # Returns when it has ended, if that takes no longer than a minute.
+        assert await transaction.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
+    assert await count(cut) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_connections_that_were_cut_are_replaced_together(database_url: str, database: Database) -> None:
+    async with connected(database_url) as engine:
+        several = Database(engine)
+        async with several.read() as one, several.read() as other:
+            pids = [await each.scalar(text("SELECT pg_backend_pid()")) for each in (one, other)]
+        async with database.write() as transaction:
+            for pid in pids:
+                assert await transaction.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
+        async with several.write() as one, several.write() as other:
+            await one.execute(add())
+            await other.execute(add("y"))
+        assert await count(several) == 2
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_connection_that_is_cut_before_the_commit(impatient: AsyncEngine, database: Database) -> None:
+    cut = Database(impatient)
+
+    async def write_and_be_cut() -> None:
+        async with cut.write() as session, database.write() as other:
+            await session.execute(add())
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            assert await other.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
+
+    with pytest.raises(DomainError, match="busy"):
+        await write_and_be_cut()
+    assert await count(cut) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_statement_that_takes_too_long(impatient: AsyncEngine) -> None:
+    with pytest.raises(DomainError, match="busy"):
+        async with Database(impatient).read() as transaction:
+            await transaction.execute(text("SELECT pg_sleep(5)"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://nobody@127.0.0.1:1/nowhere",
+        "postgresql+asyncpg://nobody@/nowhere?host=/tmp/there-is-no-such-folder",
+        "sqlite+aiosqlite:////there-is-no-such-folder/x.db",
+    ],
+)
+async def test_a_database_that_is_not_there(url: str) -> None:
+    async with connected(url) as engine:
+        with pytest.raises(DomainError, match="busy"):
+            await count(Database(engine))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_database_that_was_dropped(database_url: str) -> None:
+    async with connected(database_url.replace("/tests_", "/no_tests_")) as engine:
+        with pytest.raises(DomainError, match="busy"):
+            await count(Database(engine))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_isolation_is_ours_to_choose(database: Database) -> None:
+    async with database.write() as transaction:
+        assert await transaction.scalar(text("SHOW transaction_isolation")) == "read committed"
+        assert await transaction.scalar(text("SHOW transaction_read_only")) == "off"
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SHOW transaction_read_only")) == "on"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_how_sqlite_is_opened(database: Database, database_url: str) -> None:
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await transaction.scalar(text("PRAGMA foreign_keys")) == 1
+        assert await transaction.scalar(text("PRAGMA synchronous")) == 2  # FULL: a commit survives a power cut
+    async with database.write() as transaction:
+        await transaction.execute(text("SELECT 1"))
+        with (
+            sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")  # a writer has the lock from its first statement on
+        other.close()
+
+
+async def test_the_commit_comes_before_the_response(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the commit fails, nobody is told that it worked."""
+
+    async def fail(_session: Transaction) -> None:
+        raise ConnectionResetError
+
+    body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "role": "patient"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "commit", fail)
+        answer = await client.post("/auth/register", json=body)
+        problem(answer, 503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+    assert (await client.post("/auth/register", json=body)).status_code == 201
+
+
+async def test_an_error_leaves_nothing(doctor: Person, database: Database) -> None:
+    problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT schedule_version FROM doctors")) == 1
+
+
+async def test_a_request_holds_one_connection(doctor: Person, app: FastAPI) -> None:
+    resources: Resources = app.state.resources
+    engine = resources.database.engine
+    taken = 0
+    most = 0
+
+    def take(*_: object) -> None:
+        nonlocal taken, most
+        taken += 1
+        most = max(most, taken)
+
+    def give_back(*_: object) -> None:
+        nonlocal taken
+        taken -= 1
+
+    event.listen(engine.sync_engine.pool, "checkout", take)
+    event.listen(engine.sync_engine.pool, "checkin", give_back)
+    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T10:00:00Z")
+    await doctor.get("/doctors/me/appointments")
+    assert (most, taken) == (1, 0)

@@ -1,0 +1,89 @@
+"""HEAD is GET without the body, and a slash at the end of a path makes no difference."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from sqlalchemy import text
+
+from app.db.database import Database
+from tests.edge.conftest import Start, client_of
+from tests.people import Person, problem
+
+CHANGING = {"x-request-id", "set-cookie", "date"}
+
+
+def paths_of(app: FastAPI) -> Iterator[str]:
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            yield route.path.replace(":uuid}", "}").replace("{", "").replace("}", "")
+
+
+async def test_head_is_get_without_the_body_on_every_route(app: FastAPI, client: httpx2.AsyncClient) -> None:
+    paths = sorted({*paths_of(app), "/docs/assets/swagger-ui.css", "/nothing", "/openapi.json"})
+    assert len(paths) > 60
+    for path in paths:
+        client.cookies.clear()
+        got = await client.get(path)
+        client.cookies.clear()
+        head = await client.head(path)
+        assert head.status_code == got.status_code, path
+        assert head.content == b""
+        assert {name: value for name, value in head.headers.items() if name not in CHANGING} == {
+            name: value for name, value in got.headers.items() if name not in CHANGING
+        }
+        assert int(head.headers.get("content-length", 0)) == len(got.content)
+
+
+async def test_head_where_there_is_no_get_is_not_allowed(client: httpx2.AsyncClient) -> None:
+    assert (await client.head("/auth/login")).headers["allow"] == "POST"
+    answer = await client.put("/appointments")
+    assert problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+async def test_a_head_is_recorded_as_the_look_that_it_is(client: httpx2.AsyncClient, database: Database) -> None:
+    patient = await Person.join(client, "patient")
+    assert (await client.head("/appointments", headers=patient.headers)).status_code == 200
+    async with database.read() as transaction:
+        recorded = await transaction.scalars(text("SELECT action FROM audit_events"))
+        assert "list_appointments" in list(recorded)
+
+
+async def test_a_slash_at_the_end_makes_no_difference(app: FastAPI, client: httpx2.AsyncClient) -> None:
+    for path in sorted({*paths_of(app), "/openapi.json"} - {"/"}):
+        without = await client.get(path)
+        answer = await client.get(f"{path}/")
+        assert answer.status_code == without.status_code, path
+        assert answer.headers.get("location") == without.headers.get("location")
+
+
+async def test_a_slash_at_the_end_of_what_is_sent_makes_no_difference(client: httpx2.AsyncClient) -> None:
+    patient = await Person.join(client, "patient")
+    assert (await client.post("/auth/forgot-password/", json={"email": patient.email})).status_code == 200
+    assert (await client.get("/appointments/?limit=1", headers=patient.headers)).json() == []
+
+
+@pytest.mark.parametrize("path", ["/doctors//", "//doctors", "//doctors/", "//", "/doctors%2F", "/doctors%2f/", "/%2F"])
+async def test_other_paths_stay_unknown(client: httpx2.AsyncClient, path: str) -> None:
+    url = httpx2.URL(scheme="http", host="testserver", raw_path=path.encode())
+    problem(await client.request("GET", url), 404, "no_such_path")
+
+
+async def test_behind_a_prefix_its_own_slash_stays(start: Start) -> None:
+    transport = httpx2.ASGITransport(await start(), root_path="/api")
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        assert (await client.get("/api/")).status_code == 200
+        assert (await client.get("/api/livez/")).status_code == 200
+        page = await client.get("/api/docs/")
+        assert 'src="/api/docs/assets/swagger-ui-bundle.js"' in page.text
+        assert '"url": "/api/openapi.json"' in page.text.replace("'", '"').replace("url:", '"url":')
+
+
+async def test_the_slash_is_no_way_around_a_limit(start: Start) -> None:
+    async with client_of(await start(rate_limit_login="1/day")) as client:
+        await client.post("/auth/login/")
+        problem(await client.post("/auth/login"), 429, "too_many_requests")

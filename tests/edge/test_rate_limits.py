@@ -1,0 +1,260 @@
+"""Who asks too often is told when to come back; nobody else notices."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from sqlalchemy import text
+
+from app.core import rate_limits
+from app.core.errors import DomainError
+from app.core.rate_limits import RateLimiter
+from app.db.database import Database
+from app.edge import rate_limits as edge_limits
+from app.edge.rate_limits import UNLIMITED_PATHS, credential_routes
+from tests.databases import settings_for
+from tests.edge.conftest import Start, client_of
+from tests.people import Person, problem
+
+
+def refused(answer: httpx2.Response) -> None:
+    problem(answer, 429, "too_many_requests")
+    assert 1 <= int(answer.headers["retry-after"]) <= 86400
+
+
+async def test_an_address_has_so_many_requests(start: Start) -> None:
+    app = await start(rate_limit_per_address="3/day")
+    async with client_of(app) as client, client_of(app, "192.0.2.7") as other:
+        left = []
+        for path in ("/doctors", "/nothing", "/docs"):
+            answer = await client.get(path)
+            assert answer.headers["ratelimit-policy"] == '"address";q=3;w=86400'
+            [(remaining, reset)] = re.findall(r'^"address";r=(\d+);t=(\d+)$', answer.headers["ratelimit"])
+            assert 1 <= int(reset) <= 86400
+            left.append(int(remaining))
+        assert left == [2, 1, 0]
+        answer = await client.get("/doctors")
+        refused(answer)
+        assert answer.headers["ratelimit"] == f'"address";r=0;t={answer.headers["retry-after"]}'
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "x-request-id" in answer.headers
+        assert (await other.get("/doctors")).status_code == 200
+
+
+@pytest.mark.parametrize("path", sorted(UNLIMITED_PATHS))
+async def test_whoever_watches_is_always_answered(start: Start, path: str) -> None:
+    async with client_of(await start(rate_limit_per_address="1/day", metrics_token="t" * 16)) as client:
+        await client.get("/doctors")
+        for _ in range(3):
+            answer = await client.get(path, headers={"Authorization": f"Bearer {'t' * 16}"})
+            assert answer.status_code == 200
+            assert "ratelimit" not in answer.headers
+            assert "ratelimit" not in (await client.get(f"{path}/")).headers
+        refused(await client.get(f"{path}//"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::2:3:4:5", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("nonsense", "<script>", True),
+    ],
+)
+async def test_what_is_one_client(start: Start, one: str, other: str, same: bool) -> None:
+    app = await start(rate_limit_per_address="1/day")
+    async with client_of(app, one) as first, client_of(app, other) as second:
+        assert (await first.get("/doctors")).status_code == 200
+        assert (await second.get("/doctors")).status_code == (429 if same else 200)
+
+
+class Pauses:
+    """Stands for ``asyncio`` where somebody is made to wait: a pause lasts until it is said to be over."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.over = asyncio.Event()
+
+    async def sleep(self, _seconds: float) -> None:
+        self.begun += 1
+        await self.over.wait()
+
+
+async def test_who_asks_too_often_waits_for_the_refusal_and_nobody_else_does(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = Pauses()
+    monkeypatch.setattr(edge_limits, "asyncio", pauses)
+    monkeypatch.setattr(edge_limits, "MAX_DELAYED", 2)
+    app = await start(rate_limit_per_address="1/day")
+    async with client_of(app) as client, client_of(app, "192.0.2.7") as other, asyncio.timeout(60):
+        assert (await client.get("/doctors")).status_code == 200
+        waiting = [asyncio.create_task(client.get("/doctors")) for _ in range(2)]
+        while pauses.begun < 2:  # noqa: ASYNC110 - what is waited for is a count
+            await asyncio.sleep(0.01)
+        assert (await other.get("/doctors")).status_code == 200
+        beyond = await client.get("/doctors")
+        refused(beyond)
+        assert beyond.headers["connection"] == "close"
+        assert not any(each.done() for each in waiting), "the one that found no room to wait was answered before them"
+        pauses.over.set()
+        for each in waiting:
+            refused(await each)
+
+
+CREDENTIAL_PATHS = {
+    *("/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"),
+    *("/auth/change-password", "/auth/second-factor/confirm", "/auth/accept-invitation", "/invitation"),
+    *("/auth/confirm-email", "/auth/resend-confirmation", "/admin/invitations"),
+    *("/confirm-email", "/confirm-email/resend", "/office/invitations"),
+    *(
+        "/register",
+        "/sign-in",
+        "/sign-in/code",
+        "/forgotten",
+        "/reset",
+        "/my/account/password",
+        "/my/account/second-factor/confirm",
+    ),
+}
+
+
+def test_what_takes_credentials(assembled: FastAPI) -> None:
+    routes = credential_routes(assembled)
+    assert {route.path for route in routes} == CREDENTIAL_PATHS
+    assert not any(route.param_convertors for route in routes), "their paths are compared as they are"
+
+
+@pytest.mark.parametrize("path", sorted(CREDENTIAL_PATHS))
+async def test_what_takes_credentials_has_a_lower_limit(start: Start, path: str) -> None:
+    async with client_of(await start(rate_limit_login="2/day")) as client:
+        for left in (1, 0):
+            answer = await client.post(path)
+            assert answer.headers["ratelimit"].startswith(f'"login";r={left};')
+            assert answer.status_code in {303, 401, 403, 422}  # nothing is sent along
+        refused(await client.post(path, json={"email": "ann@example.com"}))
+        for other in CREDENTIAL_PATHS:
+            refused(await client.post(other))
+            refused(await client.post(f"{other}/"))
+        assert (await client.get("/doctors")).status_code == 200
+
+
+def test_what_may_be_posted_to_without_a_log_in_takes_credentials(assembled: FastAPI) -> None:
+    routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
+    open_to_all = {
+        route.path
+        for route in routes
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and not needs_a_token(route)
+    }
+    choices_that_a_browser_keeps = {"/language", "/preferences"}
+    assert open_to_all - choices_that_a_browser_keeps <= CREDENTIAL_PATHS
+
+
+def needs_a_token(route: APIRoute) -> bool:
+    return any(each.call is not None and each.call.__name__ == "authenticate" for each in dependants(route.dependant))
+
+
+def dependants(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for each in dependant.dependencies:
+        yield from dependants(each)
+
+
+async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> None:
+    app = await start(rate_limit_per_account="2/day")
+    async with client_of(app) as client, client_of(app, "192.0.2.7") as elsewhere:
+        ann, ben = [await Person.join(client, "patient") for _ in range(2)]
+        answer = await ann.get("/appointments")
+        assert answer.headers["ratelimit-policy"] == '"account";q=2;w=86400'
+        assert answer.headers["ratelimit"].startswith('"account";r=1;')
+        assert (await ann.get("/auth/me")).status_code == 200
+        refused(await ann.get("/auth/me"))
+        refused(await elsewhere.get("/auth/me", headers=ann.headers))
+        assert (await ben.get("/auth/me")).status_code == 200
+        assert (await client.get("/doctors")).status_code == 200
+
+
+async def test_a_token_whose_session_has_ended_counts_against_nobody(start: Start) -> None:
+    async with client_of(await start(rate_limit_per_account="2/day")) as client:
+        ann = await Person.join(client, "patient")
+        gone = await ann.again()
+        assert (await client.post("/auth/logout", headers=gone.headers)).status_code == 204
+        for _ in range(3):
+            problem(await gone.get("/auth/me"), 401, "not_authenticated")
+        assert (await ann.get("/auth/me")).status_code == 200
+
+
+async def test_a_forged_token_counts_against_nobody(start: Start) -> None:
+    async with client_of(await start(rate_limit_per_account="1/day")) as client:
+        ann = await Person.join(client, "patient")
+        forged = ann.token[:-4] + "AAAA"
+        for _ in range(3):
+            problem(
+                await client.get("/auth/me", headers={"Authorization": f"Bearer {forged}"}), 401, "not_authenticated"
+            )
+        assert (await ann.get("/auth/me")).status_code == 200
+
+
+async def test_what_is_refused_changes_nothing(start: Start, database: Database) -> None:
+    async with client_of(await start(rate_limit_per_account="1/day")) as client:
+        doctor = await Person.join(client, "doctor")
+        for day, status in (("08", 201), ("09", 429)):
+            times = {"start_time": f"2099-12-{day}T15:00:00Z", "end_time": f"2099-12-{day}T16:00:00Z"}
+            assert (await doctor.post("/doctors/availability", times)).status_code == status
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM availabilities")) == 1
+
+
+async def test_limits_may_be_switched_off(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/doctors")
+    assert "ratelimit" not in answer.headers
+    assert "ratelimit-policy" not in answer.headers
+
+
+async def test_behind_a_prefix_a_door_is_a_door(start: Start) -> None:
+    app = await start(rate_limit_login="1/day")
+    transport = httpx2.ASGITransport(app, root_path="/api")
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        assert (await client.post("/api/auth/login")).status_code == 422
+        refused(await client.post("/api/auth/login"))
+
+
+async def test_the_number_of_counters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "MAX_COUNTERS", 50)
+    counting = limits_of(rate_limit_per_address="1/day")
+    for number in range(500):
+        await counting.count_address(f"10.0.{number // 250}.{number % 250}", takes_credentials=False, quotas=[])
+    memory = counting._limiter.storage
+    assert isinstance(memory, rate_limits.BoundedMemory)
+    assert len(memory.storage) == len(memory.expirations) == 50
+    assert not memory.locks
+    with pytest.raises(DomainError):  # the latest are remembered
+        await counting.count_address("10.0.1.249", takes_credentials=False, quotas=[])
+
+
+async def test_whoever_waits_as_told_is_let_in() -> None:
+    counting = limits_of(rate_limit_per_address="3/second")
+    for _ in range(3):
+        with pytest.raises(DomainError) as refusal:
+            await ask_until_refused(counting)
+        assert refusal.value.retry_after
+        await asyncio.sleep(refusal.value.retry_after)
+        await counting.count_address("192.0.2.1", takes_credentials=False, quotas=[])
+
+
+async def ask_until_refused(counting: RateLimiter) -> None:
+    while True:
+        await counting.count_address("192.0.2.1", takes_credentials=False, quotas=[])
+
+
+def limits_of(**rates: str) -> RateLimiter:
+    return RateLimiter(settings_for("sqlite:///never-opened.db", **rates))

@@ -1,0 +1,197 @@
+"""Sealing while the application lives."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from app.core.hash_chain import chain_key
+from app.db.database import Database
+from app.jobs import audit_seal as job
+from app.jobs.periodic import run_periodically
+from app.repositories.audit import count_unsealed
+from app.services import audit
+from app.services.audit import BrokenChainError, Event
+from tests.databases import connected, tampering
+from tests.people import Person
+from tests.servers import clients, serve
+
+KEY = chain_key("a secret")
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app.jobs")
+
+
+def sealing(database: Database) -> AbstractAsyncContextManager[None]:
+    memory = job.Memory()
+    # Looked up at each turn, so that a test can look on.
+    return run_periodically("sealing", lambda: job.seal_all(database, KEY, memory), seconds=0.02)
+
+
+async def record(database: Database, count: int) -> None:
+    async with database.write() as transaction:
+        await audit.record(transaction, *[Event("look")] * count, now=NOW)
+
+
+async def sealed(database: Database) -> int:
+    return (await audit.verify(database, KEY, progress=lambda _: None)).sealed
+
+
+async def until(happens: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await happens():  # noqa: ASYNC110 - what is waited for is in a database, or a log
+            await asyncio.sleep(0.01)
+
+
+async def test_what_comes_is_sealed_and_each_head_is_logged(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(audit, "BATCH", 2)
+
+    async def all_are() -> bool:
+        return await sealed(database) == 6
+
+    await record(database, 5)
+    async with sealing(database), sealing(database):
+        await record(database, 1)
+        await until(all_are)
+    verified = await audit.verify(database, KEY, progress=lambda _: None)
+    heads = [message.rpartition(" ")[2] for message in caplog.messages]
+    # Whoever has sealed last need not be the last to say so.
+    assert str(verified.head) in heads
+    assert len(set(heads)) == len(heads) >= 3
+
+
+async def test_it_ends_with_the_application(database: Database) -> None:
+    async with sealing(database):
+        assert any(task.get_name() == "sealing" for task in asyncio.all_tasks())
+    assert not any(task.get_name() == "sealing" for task in asyncio.all_tasks())
+
+
+async def test_nothing_is_written_where_nothing_is_to_be_sealed(
+    database: Database, statements: list[str], backend: str, database_url: str
+) -> None:
+    await record(database, 1)
+    assert await job.seal_once(database, KEY, job.Memory()) == 1
+    statements.clear()
+    assert await job.seal_once(database, KEY, job.Memory()) == 0
+    assert [each.split()[0] for each in statements if not each.startswith("BEGIN")] == ["SELECT"] * 3
+    if backend == "sqlite":
+        with sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert await job.seal_once(database, KEY, job.Memory()) == 0
+        writer.close()
+
+
+async def test_a_database_that_is_away_is_told_once_and_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def rename(old: str, new: str) -> None:
+        async with database.write() as transaction:
+            await transaction.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    async def logged(words: str) -> bool:
+        return any(words in message for message in caplog.messages)
+
+    tries = before = 0
+    seal_once = job.seal_once
+
+    async def counting(*arguments: object) -> int:
+        nonlocal tries
+        tries += 1
+        return await seal_once(*arguments)  # type: ignore[arg-type] # as it came
+
+    async def tried_again() -> bool:
+        return tries >= before + 3
+
+    monkeypatch.setattr(job, "seal_once", counting)
+    await record(database, 1)
+    await rename("audit_events", "away")
+    try:
+        async with sealing(database):
+            await until(lambda: logged("sealing fails"))
+            before = tries
+            await until(tried_again)
+            assert sum("sealing fails" in message for message in caplog.messages) == 1
+            await rename("away", "audit_events")
+            await until(lambda: logged("sealing goes well again"))
+    except TimeoutError:
+        await rename("away", "audit_events")
+        raise
+    assert await sealed(database) == 1
+
+
+async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    async def told() -> bool:
+        return bool(caplog.messages)
+
+    async with (
+        connected("postgresql+asyncpg://nobody@127.0.0.1:1/nowhere") as engine,
+        sealing(Database(engine)),
+    ):
+        await until(told)
+    assert "sealing fails" in caplog.messages[0]
+
+
+async def test_two_server_processes_go_on_with_one_chain(database: Database, database_url: str) -> None:
+    async def all_are() -> bool:
+        verified = await audit.verify(database, chain_key("of these servers"), progress=lambda _: None)
+        return (verified.sealed, verified.unsealed) == (44, 0)
+
+    async with serve(database_url, processes=2, AUDIT_KEY="of these servers") as servers, clients(servers) as opened:
+        people = await asyncio.gather(*(Person.join(client, "patient") for client in opened))
+        for _ in range(4):
+            await asyncio.gather(*(person.patch("/auth/me", {"name": "Ann"}) for person in people for _ in range(5)))
+        await until(all_are)
+
+
+async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def told() -> bool:
+        return any("sealing fails" in message for message in caplog.messages)
+
+    memory = job.Memory()
+    await record(database, 3)
+    assert await job.seal_once(database, KEY, memory) == 3
+    async with database.write() as transaction:
+        await tampering(transaction)
+        await transaction.execute(text("UPDATE audit_events SET position = NULL, hash = NULL WHERE position > 1"))
+    with pytest.raises(BrokenChainError, match="has lost position 3"):
+        await job.seal_once(database, KEY, memory)
+    async with run_periodically("sealing", lambda: job.seal_all(database, KEY, memory), seconds=0.02):
+        await until(told)
+    assert await sealed(database) == 1
+
+
+async def test_a_trail_that_was_cut_off_is_noticed_while_nothing_is_recorded(database: Database) -> None:
+    memory = job.Memory()
+    await record(database, 3)
+    await job.seal_all(database, KEY, memory)
+    assert not memory.failing
+    async with database.write() as transaction:
+        await tampering(transaction)
+        await transaction.execute(text("DELETE FROM audit_events WHERE position > 1"))
+    with pytest.raises(BrokenChainError, match="has lost position 3"):
+        await job.seal_all(database, KEY, memory)
+    assert memory.failing
+
+
+async def test_what_comes_last_is_sealed_at_the_end(database: Database) -> None:
+    async with sealing(database):
+        await until(lambda: nothing_waits(database))
+        await record(database, 1)
+    assert await nothing_waits(database)
+
+
+async def nothing_waits(database: Database) -> bool:
+    async with database.read() as transaction:
+        return await count_unsealed(transaction) == 0

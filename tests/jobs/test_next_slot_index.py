@@ -1,0 +1,70 @@
+"""The job that looks for next visits gets on, however busy the process is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app.core import computing
+from app.core.errors import DomainError
+from app.core.fair_locks import ClientFairLock
+from app.db.database import Database
+from app.jobs.next_slot_index import update_next_slots
+from app.repositories.search_offers import list_outdated
+from tests.access.test_unknown_time_zone import lose_zone
+from tests.conftest import Join, SetClock
+from tests.search.asking import open_doctor
+
+
+class BusyTurns(ClientFairLock):
+    """Gives a few turns, and then no more."""
+
+    left = 0
+
+    @asynccontextmanager
+    async def hold(self, client: str) -> AsyncIterator[None]:
+        if not self.left:
+            await asyncio.Event().wait()
+        self.left -= 1
+        async with super().hold(client):
+            yield
+
+
+@pytest.fixture
+async def turns(join: Join, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
+    """Has a step in each turn, and the offers of three doctors to look at."""
+    for name in ("Dr A", "Dr B", "Dr C"):
+        await open_doctor(join, name)
+    monkeypatch.setattr(computing, "SLICE", 0)
+    monkeypatch.setattr(computing, "MAX_WAIT", 0.5)
+    return BusyTurns()
+
+
+async def count_outdated(database: Database, clock: SetClock) -> int:
+    async with database.read() as transaction:
+        return len(await list_outdated(transaction, clock(), limit=10))
+
+
+async def test_what_was_found_before_the_turns_ran_out_is_kept(
+    database: Database, turns: BusyTurns, clock: SetClock
+) -> None:
+    for left in (2, 1, 0):
+        turns.left = 1
+        await update_next_slots(database, turns, clock)
+        assert await count_outdated(database, clock) == left
+
+
+async def test_a_job_without_a_turn_fails(database: Database, turns: BusyTurns, clock: SetClock) -> None:
+    with pytest.raises(DomainError, match="busy"):
+        await update_next_slots(database, turns, clock)
+    assert await count_outdated(database, clock) == 3
+
+
+async def test_a_job_without_a_turn_keeps_what_needs_no_computing(
+    database: Database, turns: BusyTurns, clock: SetClock, join: Join
+) -> None:
+    lost = await join("doctor")
+    await lose_zone(database, lost)
+    await update_next_slots(database, turns, clock)
+    assert await count_outdated(database, clock) == 3

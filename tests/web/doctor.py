@@ -1,0 +1,30 @@
+"""A practice to look at: a doctor in Berlin, whose week is full, empty, or has a change of clocks in it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.people import Person
+
+MAX_NAME = "Maximiliane-Theodora von Hohenstein-Wittelsbach zu Altenburg"
+FROM_RIGHT = "\u0645\u062d\u0645\u062f \u0628\u0646 \u0639\u0628\u062f \u0627\u0644\u0631\u062d\u0645\u0646"
+OFFICE = [["09:00", "12:00"], ["13:00", "17:00"]]
+
+
+async def open_practice(join: Callable[..., Awaitable[Person]]) -> Person:
+    """Open on weekdays; it is 9 o'clock on Tuesday 1 December 2026 there."""
+    doctor = await join("doctor", name="Dr Annika Feldmann", specialty="Dermatology", time_zone="Europe/Berlin")
+    await doctor.plan(monday=OFFICE, tuesday=OFFICE, wednesday=OFFICE, thursday=OFFICE, friday=OFFICE)
+    return doctor
+
+
+async def fill_day(doctor: Person, *patients: Person, day: str = "2026-12-01") -> list[dict[str, Any]]:
+    """One visit of half an hour for each of them, from 10 o'clock in Berlin on."""
+    return [
+        await each.book(
+            doctor,
+            f"{day}T{9 + number // 2:02}:{number % 2 * 30:02}:00Z",
+            f"{day}T{9 + (number + 1) // 2:02}:{(number + 1) % 2 * 30:02}:00Z",
+            reason="A mole",
+        )
+        for number, each in enumerate(patients)
+    ]

@@ -1,0 +1,211 @@
+"""The doctor's day and week, without a browser."""
+
+import re
+from collections import Counter
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+
+from tests.conftest import Counted, Join, SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.doctor import FROM_RIGHT, MAX_NAME, fill_day, open_practice
+
+TUESDAY = "/practice/day?day=2026-12-01"
+
+
+@pytest.fixture
+async def doctor(join: Join) -> Person:
+    return await open_practice(join)
+
+
+async def test_a_day_costs_the_same_however_full_it_is(
+    doctor: Person, join: Join, forms: Forms, client: httpx2.AsyncClient, counted: Counted
+) -> None:
+    await forms.sign_in(doctor)
+    costs = []
+    for day, number in (("2026-12-02", 0), ("2026-12-09", 1), ("2026-12-16", 4)):
+        await fill_day(doctor, *[await join("patient", name=MAX_NAME) for _ in range(number)], day=day)
+        counted()
+        for path in ("/practice/day?day=", "/practice/week?day="):
+            shown = await client.get(f"{path}{day}")
+            assert shown.status_code == 200
+            costs.append((path, counted()))
+    assert len(set(costs)) == 2, costs
+
+
+async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    [visit] = await fill_day(doctor, patient)
+    clock.advance(hours=1, minutes=2)
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    for said in (True, False):
+        arrived = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="one tap")
+        assert arrived.headers["location"] == f"{TUESDAY}#row-{visit['id']}"
+        assert ("Noted: Ann Lee is here." in (await client.get(TUESDAY)).text) == said
+    refused = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="another")
+    assert refused.status_code == 409
+    assert "the appointment has changed since" in refused.text
+    assert (await forms.send(f"{address}/complete", on=TUESDAY, form_key="a third")).status_code == 303
+    shown = (await client.get(address)).text
+    assert "Seen" in shown
+    assert "/cancel" not in shown
+    assert (await (await patient.again()).get(f"/appointments/{visit['id']}")).json()["status"] == "fulfilled"
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("arrive", "Undone: Ann Lee is expected."),
+        ("complete", "Undone: the visit of Ann Lee is still open."),
+        ("no-show", "Undone: the visit of Ann Lee is still open."),
+    ],
+)
+async def test_what_was_noted_can_be_undone(
+    doctor: Person,
+    patient: Person,
+    forms: Forms,
+    client: httpx2.AsyncClient,
+    clock: SetClock,
+    action: str,
+    said: str,
+) -> None:
+    [visit] = await fill_day(doctor, patient)
+    clock.advance(hours=1, minutes=2)
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    assert "/undo" not in (await client.get(TUESDAY)).text + (await client.get(address)).text
+    assert (await forms.send(f"{address}/{action}", on=TUESDAY, form_key="a tap")).status_code == 303
+    undo = f"{address}/undo?version=2"
+    for page in (TUESDAY, address):
+        assert f'formaction="{undo}"' in (await client.get(page)).text
+    assert (await forms.send(undo, on=TUESDAY, form_key="undo")).status_code == 303
+    shown = (await client.get(TUESDAY)).text
+    assert said in shown
+    assert "/undo" not in shown
+    stale = await forms.send(undo, on=TUESDAY, form_key="undo again")
+    assert stale.status_code == 412
+    assert "Ann Lee" in stale.text
+    assert (await forms.send(f"{address}/{action}", on=TUESDAY, form_key="another")).status_code == 303
+
+
+async def test_undo_is_offered_on_the_day_for_ten_minutes_and_with_the_visit_all_day(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    [visit] = await fill_day(doctor, patient)
+    clock.advance(hours=1)
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    await forms.send(f"{address}/no-show", on=TUESDAY, form_key="a tap")
+    clock.advance(minutes=10)
+    assert "/undo" not in (await client.get(TUESDAY)).text
+    clock.time = datetime(2026, 12, 1, 22, 59, tzinfo=UTC)
+    await forms.sign_in(doctor)
+    assert "/undo" in (await client.get(address)).text
+    clock.advance(minutes=1)
+    assert "/undo" not in (await client.get(address)).text
+    late = await forms.send(f"{address}/undo?version=2", on=TUESDAY, form_key="late")
+    assert late.status_code == 409
+    assert "The day of this visit is over" in late.text
+
+
+async def test_a_cancellation_is_undone_unless_its_time_was_taken(
+    doctor: Person, patient: Person, join: Join, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    [visit] = await fill_day(doctor, patient, day="2026-12-02")
+    other = await join("patient", name="Ben Kaya")
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    await forms.send(f"{address}/cancel", on=address, version="1")
+    undone = await forms.send(f"{address}/undo?version=2", on=address, form_key="undo")
+    assert undone.status_code == 303
+    assert "Tell Ann Lee." in (await client.get(undone.headers["location"])).text
+    await forms.send(f"{address}/cancel", on=address, version="3")
+    await fill_day(doctor, other, day="2026-12-02")
+    taken = await forms.send(f"{address}/undo?version=4", on=address, form_key="undo again")
+    assert taken.status_code == 409
+    assert "This time has been taken meanwhile." in taken.text
+    assert (await patient.get(f"/appointments/{visit['id']}")).json()["status"] == "cancelled"
+
+
+async def test_a_reason_that_was_typed_stays_and_what_changed_meanwhile_is_not_overwritten(
+    doctor: Person, patient: Person, forms: Forms
+) -> None:
+    [visit] = await fill_day(doctor, patient, day="2026-12-02")
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}"
+    refused = await forms.send(f"{address}/cancel", on=address, version="7", reason="I am <ill>")
+    assert refused.status_code == 412
+    assert "I am &lt;ill&gt;</textarea>" in refused.text
+    done = await forms.send(f"{address}/cancel", on=address, version="1", reason="I am <ill>")
+    assert done.headers["location"] == f"/practice/day?day=2026-12-02#row-{visit['id']}"
+    told = (await patient.get(f"/appointments/{visit['id']}")).json()
+    assert (told["status"], told["cancel_reason"]) == ("cancelled", "I am <ill>")
+
+
+async def test_a_visit_is_moved_to_a_time_that_is_offered(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    [visit] = await fill_day(doctor, patient, day="2026-12-02")
+    await forms.sign_in(doctor)
+    address = f"/practice/visits/{visit['id']}/move"
+    offered = re.findall(r'name="start" value="([^"]+)">([0-9:]+)<', (await client.get(address)).text)
+    assert ("2026-12-02T08:00:00Z", "09:00") in offered
+    refused = await forms.send(address, version="1", start="2026-12-02T06:00:00Z")
+    assert refused.status_code == 409
+    moved = await forms.send(address, version="1", start="2026-12-03T08:30:00Z")
+    assert moved.headers["location"] == f"/practice/day?day=2026-12-03#row-{visit['id']}"
+    assert (await patient.get(f"/appointments/{visit['id']}")).json()["start_time"] == "2026-12-03T08:30:00Z"
+
+
+async def test_nobody_elses_visits_are_shown(
+    doctor: Person, join: Join, patient: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    [visit] = await fill_day(doctor, patient)
+    await forms.sign_in(await join("doctor", name="Dr Other", time_zone="Europe/Berlin"))
+    assert (await client.get(f"/practice/visits/{visit['id']}")).status_code == 404
+    assert "Ann Lee" not in (await client.get(TUESDAY)).text
+    await forms.sign_in(patient)
+    assert (await client.get(TUESDAY)).status_code == 403
+
+
+async def test_a_conflict_is_marked_in_a_word_in_the_day_and_in_the_week(
+    doctor: Person, patient: Person, join: Join, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await fill_day(doctor, patient, await join("patient", name=FROM_RIGHT))
+    await doctor.leave("2026-12-01T09:30:00Z", "2026-12-01T10:00:00Z")
+    await forms.sign_in(doctor)
+    for path in (TUESDAY, "/practice/week"):
+        shown = (await client.get(path)).text
+        assert shown.count("Outside your hours") == 1
+        assert f"<bdi>{FROM_RIGHT}</bdi>" in shown
+        assert "Time off" in shown
+
+
+@pytest.mark.parametrize(
+    ("day", "hours", "rows"),
+    [("2027-03-28", 23, {"00:00": 1, "01:00": 1, "02:00": 1}), ("2027-10-31", 25, {"01:00": 1, "02:00": 2})],
+)
+async def test_a_week_in_which_clocks_change_has_the_rows_that_its_longest_day_has(
+    doctor: Person,
+    patient: Person,
+    forms: Forms,
+    client: httpx2.AsyncClient,
+    day: str,
+    hours: int,
+    rows: dict[str, int],
+) -> None:
+    await doctor.plan(sunday=[["00:00", "24:00"]])
+    # After the change, at 01:00 UTC, a visit stands at 03:30 or, for the second time, at 02:30.
+    await patient.book(doctor, f"{day}T01:30:00Z", f"{day}T02:00:00Z")
+    await forms.sign_in(doctor)
+    shown = (await client.get(f"/practice/week?day={day}")).text
+    labels = Counter(re.findall(r'<span class="r\d+">(\d\d:00)', shown))
+    assert {label: labels[label] for label in rows} == rows
+    assert f"{hours} hours: clocks go" in shown
+    [(row, length)] = re.findall(r'<div class="block r(\d+) s(\d+)">', shown)
+    assert (int(row), int(length)) == (7, 1)
+    assert shown.count("ground missing") == (2 if hours == 23 else 12)

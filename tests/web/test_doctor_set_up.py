@@ -1,0 +1,114 @@
+"""What a new doctor sees on the page of the day, as long as no hours are published."""
+
+import re
+
+import httpx2
+from sqlalchemy import text
+
+from app.db.database import Database
+from tests.conftest import Join, SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+
+DAY = "/practice/day"
+CLOSED = "losed"
+
+
+async def read_steps(client: httpx2.AsyncClient, day: str = DAY) -> dict[str, bool]:
+    shown = (await client.get(day)).text
+    if "Set up your practice" in shown:
+        assert CLOSED not in shown
+    found = re.findall(
+        r'href="(/practice/[^"]+)">\s*<span class="row-main">.*?<span class="badge \w+">([^<]+)<', shown, re.DOTALL
+    )
+    return {address: word == "Done" for address, word in found}
+
+
+async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.AsyncClient, join: Join) -> None:
+    doctor = await join("doctor")
+    await forms.sign_in(doctor)
+    steps = {
+        "/practice/profile#time_zone": False,
+        "/practice/hours": False,
+        "/practice/profile/kinds": False,
+        "/practice/profile": False,
+    }
+    assert await read_steps(client) == steps
+    assert await read_steps(client, f"{DAY}?day=2027-01-01") == steps
+    for address in steps:
+        assert (await client.get(address)).status_code == 200
+    shown = (await client.get(DAY)).text
+    assert len(re.findall(r'class="badge unapproved">Not done yet<', shown)) == 2, "what is required"
+    assert len(re.findall(r'class="badge optional">Not done yet<', shown)) == 2
+    await doctor.change(time_zone="Europe/Berlin", languages=["en"], bio="Skin, hair and nails.")
+    await doctor.offer()
+    assert await read_steps(client) == dict.fromkeys(steps, True) | {"/practice/hours": False}
+
+
+async def test_the_steps_stay_until_all_that_is_required_is_done(
+    forms: Forms, client: httpx2.AsyncClient, join: Join
+) -> None:
+    doctor = await join("doctor")
+    await forms.sign_in(doctor)
+    saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="12:00")
+    assert saved.status_code == 303
+    assert "Patients can book you now." in (await client.get(saved.headers["location"])).text
+    steps = await read_steps(client)
+    assert steps["/practice/hours"]
+    assert not steps["/practice/profile#time_zone"]
+    await doctor.change(time_zone="Europe/Berlin")
+    assert await read_steps(client) == {}
+    saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="13:00")
+    shown = (await client.get(saved.headers["location"])).text
+    assert "Your hours are changed." in shown
+    assert "Patients can book you now." not in shown
+
+
+async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_book(
+    forms: Forms, client: httpx2.AsyncClient, join: Join, database: Database
+) -> None:
+    doctor = await join("doctor")
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
+    await forms.sign_in(doctor)
+    saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="12:00")
+    shown = (await client.get(saved.headers["location"])).text
+    assert "Your hours are changed." in shown
+    assert "Patients can book you now." not in shown
+
+
+async def test_a_doctor_with_hours_sees_days_and_no_steps(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
+) -> None:
+    await doctor.open("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
+    await forms.sign_in(doctor)
+    assert await read_steps(client) == {}
+    assert CLOSED in (await client.get(DAY)).text
+    clock.time = clock.time.replace(day=4)
+    await forms.sign_in(doctor)
+    assert len(await read_steps(client)) == 4, "the hours are over"
+
+
+async def test_a_day_with_visits_shows_them_without_hours(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    hours = await doctor.open("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
+    await patient.book(doctor, "2026-12-03T15:00:00Z")
+    assert (await doctor.delete(f"/doctors/availability/{hours['id']}")).status_code < 300
+    await forms.sign_in(doctor)
+    shown = (await client.get(f"{DAY}?day=2026-12-03")).text
+    assert "Ann Lee" in shown
+    assert "Set up your practice" not in shown
+
+
+async def test_a_week_without_hours_leads_to_them(join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
+    doctor = await join("doctor", time_zone="Europe/Berlin")
+    await forms.sign_in(doctor)
+    shown = (await client.get("/practice/week")).text
+    assert "You have not published any hours yet." in shown
+    assert '<a href="/practice/hours">Set your weekly hours</a>' in shown
+    assert "Closed" not in shown
+    await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-03-01")
+    shown = (await client.get("/practice/week")).text
+    assert "You have not published any hours yet." not in shown
+    assert "Closed" in shown
