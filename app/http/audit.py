@@ -14,6 +14,7 @@ from app.core.clients import Client
 from app.core.dependencies import Resources, get_client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
+from app.repositories.accounts import AccountRecord
 from app.services import audit
 from app.services.audit import Event
 
@@ -62,6 +63,16 @@ class AuditRecorder:
     def about(self, object_id: UUID) -> None:
         """Notes what the request is about, where that is nothing of a patient, like time off."""
         self._done = replace(self._done, object_id=object_id)
+
+    def about_account(self, account: AccountRecord, reason: str | None = None) -> AccountRecord:
+        """Note which account an administrator has changed, and why; returns the account."""
+        if account.role is Role.PATIENT:
+            self.concerns_patient(account.id).add(account.id)
+        else:
+            self.about(account.id)
+        if reason:
+            self.because(reason)
+        return account
 
     def because(self, reason: str) -> None:
         """Notes what the caller said to explain it."""

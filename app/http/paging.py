@@ -2,13 +2,19 @@
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from fastapi import Request, Response
-from pydantic import TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter
 
 from app.core.errors import invalid_field
+from app.repositories.appointments import PageKey
 from app.scheduling.intervals import from_instant
+from app.scheduling.tie_break import RING_SIZE
+from app.schemas.fields import Instant
 
 LINK_HEADER = {
     "Link": {
@@ -25,6 +31,9 @@ SEARCHED_UNTIL_HEADER = {
     }
 }
 
+APPOINTMENT_CURSOR = TypeAdapter(tuple[Instant, bool, Instant, UUID])
+SEARCH_CURSOR = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=RING_SIZE)], UUID])
+
 
 def write_instant(instant: int) -> str:
     """An instant in UTC, as headers and links have it."""
@@ -39,6 +48,17 @@ def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | No
         return key_type.validate_json(base64.urlsafe_b64decode(cursor.encode() + b"=="))
     except ValueError:  # pydantic's is one too
         raise invalid_field("cursor", "must be the cursor of a Link header") from None
+
+
+def read_appointment_cursor(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
+    """The position in a list of appointments, and the time of its first page.
+
+    The first page decides what is upcoming. Otherwise appointments would change sides while the list is paged.
+    """
+    if (position := read_cursor(cursor, APPOINTMENT_CURSOR)) is None:
+        return None, now
+    after = PageKey(*position)
+    return after, after.as_of
 
 
 def cut_page[Record, Key](

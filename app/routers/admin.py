@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 from app.adapters.mail import second_factor_removed_mail
 from app.core.dependencies import AdminActor, AppResources, DbTransaction, FreshAdminActor, Now
 from app.core.permissions import Role
-from app.http.audit import Audit, AuditRecorder
+from app.http.after_response import send_after_response
+from app.http.audit import Audit
 from app.http.idempotency import Idempotent
-from app.http.mailing import send_after_answer
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
@@ -72,7 +72,7 @@ async def list_users(
     )
     listed = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda account: account.id)
     for account in listed:
-        note(trail, account)
+        trail.about_account(account)
     return listed
 
 
@@ -88,7 +88,7 @@ async def get_account(
 
     The `ETag` is that of the name and the specialty; send it back to approve what you have seen.
     """
-    account = note(trail, await accounts.get_account(transaction, user_id))
+    account = trail.about_account(await accounts.get_account(transaction, user_id))
     tag_content(response, account.reviewed_content)
     return account
 
@@ -114,7 +114,7 @@ async def approve_doctor(
     Send the `ETag` of the account in `If-Match`: until the approval the doctor can change the name and specialty.
     """
     account = await administration.approve_doctor(transaction, resources.settings, user_id, now, versions=versions)
-    return note(trail, account, body.reason)
+    return trail.about_account(account, body.reason)
 
 
 @router.get(
@@ -161,7 +161,7 @@ async def accept_profile_change(
 
     A wish that the doctor has replaced meanwhile is `not_found`: look at the newest one first.
     """
-    return note(trail, await profile_review.accept_change(transaction, user_id, change_id), body.reason)
+    return trail.about_account(await profile_review.accept_change(transaction, user_id, change_id), body.reason)
 
 
 @router.post(
@@ -179,7 +179,7 @@ async def decline_profile_change(
     __: Idempotent,
 ) -> AccountRecord:
     """Decline the name and specialty that a doctor wants: patients go on seeing what they see."""
-    return note(trail, await profile_review.decline_change(transaction, user_id, change_id), body.reason)
+    return trail.about_account(await profile_review.decline_change(transaction, user_id, change_id), body.reason)
 
 
 @router.post(
@@ -197,7 +197,7 @@ async def suspend_user(
     _: Idempotent,
 ) -> AccountRecord:
     """Keep somebody out: her sessions end at once. A doctor is no longer listed; what is booked with her stays."""
-    return note(trail, await administration.suspend_user(transaction, actor, user_id, now), body.reason)
+    return trail.about_account(await administration.suspend_user(transaction, actor, user_id, now), body.reason)
 
 
 @router.post("/users/{user_id:uuid}/reinstate", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
@@ -205,7 +205,7 @@ async def reinstate_user(
     user_id: UUID, body: wire.Decision, _: FreshAdminActor, transaction: DbTransaction, trail: Audit, __: Idempotent
 ) -> AccountRecord:
     """Let somebody in again who was suspended."""
-    return note(trail, await administration.reinstate_user(transaction, user_id), body.reason)
+    return trail.about_account(await administration.reinstate_user(transaction, user_id), body.reason)
 
 
 @router.post(
@@ -231,7 +231,7 @@ async def erase_user(
     account, cancelled = await administration.erase_user(transaction, actor, user_id, now)
     if account.role is Role.DOCTOR:
         trail.shows(*cancelled)
-    return note(trail, account, body.reason)
+    return trail.about_account(account, body.reason)
 
 
 @router.delete(
@@ -241,7 +241,7 @@ async def erase_user(
 )
 async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, transaction: DbTransaction, trail: Audit) -> None:
     """Log somebody out everywhere."""
-    note(trail, await administration.end_sessions(transaction, user_id))
+    trail.about_account(await administration.end_sessions(transaction, user_id))
 
 
 @router.delete(
@@ -262,9 +262,9 @@ async def remove_second_factor_of_user(
     Make sure that it is she who asks. A message tells her. Your own is removed by `DELETE /auth/second-factor`.
     """
     account, removed = await administration.remove_second_factor(transaction, actor, user_id)
-    note(trail, account)
+    trail.about_account(account)
     if removed:
-        send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
+        send_after_response(tasks, resources, second_factor_removed_mail(account.email))
 
 
 @router.post("/break-glass", responses=responses(*_ERRORS, "log_in_again", "body_too_large", "invalid_request", "busy"))
@@ -282,14 +282,3 @@ async def break_glass(
     return wire.PatientFile(
         patient=User.model_validate(patient), appointments=[Appointment.model_validate(each) for each in visits]
     )
-
-
-def note(trail: AuditRecorder, account: AccountRecord, reason: str | None = None) -> AccountRecord:
-    """The account, after the trail was told of it."""
-    if account.role is Role.PATIENT:
-        trail.concerns_patient(account.id).add(account.id)
-    else:
-        trail.about(account.id)
-    if reason:
-        trail.because(reason)
-    return account

@@ -1,7 +1,6 @@
 """Appointments: booking, listing, moving and cancelling."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,15 +12,15 @@ from app.core.dependencies import AnyActor, AppResources, BookingActor, DbTransa
 from app.core.permissions import Actor
 from app.http.audit import Audit, AuditRecorder
 from app.http.idempotency import Idempotent
-from app.http.paging import LINK_HEADER, cut_page, read_cursor
+from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor, read_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfMatch, tagged
 from app.repositories import appointments
-from app.repositories.appointments import AppointmentRecord, PageKey, VersionRecord
+from app.repositories.appointments import AppointmentRecord, VersionRecord
 from app.scheduling.status import ACTIVE
 from app.schemas import appointments as wire
-from app.schemas.fields import Instant, PageQuery
+from app.schemas.fields import PageQuery
 from app.services import appointment_status, booking, conflicts
 from app.services.booking import BookingRequest
 from app.services.patient_limits import LIMIT_CODES
@@ -45,7 +44,6 @@ REFUSALS = (
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 _NO_REASON = wire.Cancellation()
 
-CURSOR = TypeAdapter(tuple[Instant, bool, Instant, UUID])
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
@@ -291,17 +289,6 @@ async def reschedule_appointment(
     return tagged(response, moved)
 
 
-def read_cursor_of(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
-    """Where a list of appointments goes on, and as of when it is.
-
-    What is upcoming is decided on the first page; otherwise the border would move while somebody pages.
-    """
-    if (place := read_cursor(cursor, CURSOR)) is None:
-        return None, now
-    after = PageKey(*place)
-    return after, after.as_of
-
-
 async def _list_own(
     page: Callable[..., Awaitable[Sequence[AppointmentRecord]]],
     query: wire.AppointmentsQuery,
@@ -314,7 +301,7 @@ async def _list_own(
     *,
     upcoming: bool = False,
 ) -> Sequence[AppointmentRecord]:
-    after, as_of = read_cursor_of(query.cursor, now)
+    after, as_of = read_appointment_cursor(query.cursor, now)
     found = await page(
         transaction,
         actor,
@@ -330,16 +317,8 @@ async def _list_own(
         response,
         found,
         limit=query.limit,
-        key_type=CURSOR,
+        key_type=APPOINTMENT_CURSOR,
         key=partial(appointments.page_key, as_of=as_of),
     )
     trail.concerns(*listed)
     return listed
-
-
-def affected_members(affected: conflicts.Affected) -> dict[str, Any]:
-    """What an answer to a change of rules tells of the appointments outside of them."""
-    return {
-        "affected_count": affected.count,
-        "affected": [wire.Appointment.model_validate(each) for each in affected.appointments],
-    }

@@ -27,15 +27,14 @@ from app.core.dependencies import (
 )
 from app.core.permissions import Role
 from app.core.security import issue_access_token
+from app.http.after_response import send_after_response
 from app.http.audit import Audit
-from app.http.devices import set_device
-from app.http.mailing import send_after_answer
+from app.http.browser import CLEAR_SITE_DATA, set_device
 from app.http.problems import problem_response, responses
 from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import users
 from app.repositories.users import UserRecord
-from app.routers.sessions import CLEAR_SITE_DATA
 from app.schemas import accounts as wire
 from app.services import accounts, confirmation, sessions
 from app.services.profile_review import get_wanted_name
@@ -85,7 +84,7 @@ async def register(
         client=client,
     )
     token = await confirmation.issue_token(transaction, user.id, now)
-    send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
+    send_after_response(tasks, resources, email_confirmation_mail(user.email, token))
     return user
 
 
@@ -173,7 +172,7 @@ async def login(
         now=now,
     )
     if grant.recovery_code_of:
-        send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
+        send_after_response(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
     set_device(response, resources.settings, grant.device)
     return _token(grant, resources, now)
 
@@ -205,7 +204,7 @@ async def refresh(
         )
     except ReusedTokenError as error:
         # Answered, not raised: what is left for after the answer would be forgotten.
-        send_after_answer(tasks, resources, session_ended_mail(error.address))
+        send_after_response(tasks, resources, session_ended_mail(error.address))
         return problem_response(error)
     return _token(grant, resources, now)
 
@@ -288,7 +287,7 @@ async def reset_password(
         now=now,
     )
     set_device(response, resources.settings, done.device)
-    send_after_answer(tasks, resources, password_changed_mail(done.address))
+    send_after_response(tasks, resources, password_changed_mail(done.address))
 
 
 @router.post(
@@ -316,7 +315,7 @@ async def change_password(
         client=client,
         now=now,
     )
-    send_after_answer(tasks, resources, password_changed_mail(address))
+    send_after_response(tasks, resources, password_changed_mail(address))
 
 
 @router.get(

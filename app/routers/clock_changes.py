@@ -9,11 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from app.core.dependencies import DbTransaction, DoctorActor, Now
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
-from app.http.paging import LINK_HEADER, cut_page
+from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
 from app.repositories.appointments import AppointmentRecord, page_key
-from app.routers.appointments import CURSOR, read_cursor_of
 from app.schemas import clock_changes as wire
 from app.schemas.appointments import Appointment
 from app.schemas.fields import PageQuery
@@ -43,10 +42,10 @@ async def list_clock_changes(
 
     That happens when the rules of a time zone change after a visit was booked. Patients may still expect the old time.
     """
-    after, as_of = read_cursor_of(query.cursor, now)
+    after, as_of = read_appointment_cursor(query.cursor, now)
     found = await clock_changes.page_clock_changes(transaction, actor, as_of=as_of, after=after, limit=query.limit + 1)
     key = partial(page_key, as_of=as_of)
-    listed = cut_page(request, response, found, limit=query.limit, key_type=CURSOR, key=key)
+    listed = cut_page(request, response, found, limit=query.limit, key_type=APPOINTMENT_CURSOR, key=key)
     trail.concerns(*listed)
     return listed
 

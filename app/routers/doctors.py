@@ -1,23 +1,22 @@
 """Doctors, as everybody sees them and as they change themselves."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import TypeAdapter
 
 from app.core.dependencies import AppResources, DbTransaction, DoctorActor, Now, Public, SearchTime
+from app.http.after_response import save_bounds_after_response
 from app.http.audit import Audit
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
+from app.http.representations import affected_members, review_members
 from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import doctors
 from app.repositories.doctors import DoctorRecord
-from app.repositories.profile_changes import ProfileReview
-from app.routers.appointments import affected_members
-from app.routers.search import save_bounds_after_response
 from app.schemas import doctors as wire
 from app.schemas.fields import SortKey
 from app.services import doctor_profile
@@ -70,12 +69,7 @@ async def get_own_practice(response: Response, actor: DoctorActor, transaction: 
     """
     doctor, standing = await doctor_profile.get_profile(transaction, actor.id)
     tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, standing)))
-    return wire.OwnPractice(**asdict(doctor), **standing_members(standing))
-
-
-def standing_members(standing: ProfileReview) -> dict[str, Any]:
-    """What the administrators have decided about a doctor, and what they have not."""
-    return {"approved_at": standing.approved_at, "pending_change": standing.change and asdict(standing.change)}
+    return wire.OwnPractice(**asdict(doctor), **review_members(standing))
 
 
 @router.patch(
@@ -108,7 +102,7 @@ async def change_practice(
     )
     tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, standing)))
     trail.shows(*affected.appointments)
-    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **standing_members(standing))
+    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **review_members(standing))
 
 
 @router.get(

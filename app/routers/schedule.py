@@ -1,6 +1,5 @@
 """When a doctor is open and when she is away, as she says it."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,15 +11,10 @@ from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
+from app.http.representations import affected_members, represent_availability, represent_time_off
 from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import availabilities, doctors, time_off
-from app.repositories.availabilities import AvailabilityRecord
-from app.repositories.doctors import DoctorRecord
-from app.repositories.time_off import TimeOffRecord
-from app.routers.appointments import affected_members
-from app.scheduling.availability import Availability, TimeOff, window
-from app.scheduling.intervals import from_instant
 from app.scheduling.planned_hours import PlannedHours
 from app.schemas import schedule as wire
 from app.schemas.fields import LocalDate, PageQuery
@@ -65,7 +59,7 @@ async def publish_availability(
     doctor, published = await schedule.publish_availability(
         transaction, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
     )
-    return availability_of(doctor, published)
+    return represent_availability(doctor, published)
 
 
 @router.get(
@@ -88,7 +82,7 @@ async def list_own_availability(
         transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=availabilities.page_key)
-    return [availability_of(doctor, each) for each in page]
+    return [represent_availability(doctor, each) for each in page]
 
 
 @router.delete(
@@ -236,7 +230,7 @@ async def take_time_off(
     )
     trail.about(taken.id)
     trail.shows(*affected.appointments)
-    return wire.TakenTimeOff(**time_off_of(doctor, taken).model_dump(), **affected_members(affected))
+    return wire.TakenTimeOff(**represent_time_off(doctor, taken).model_dump(), **affected_members(affected))
 
 
 @router.get(
@@ -259,7 +253,7 @@ async def list_time_off(
         transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=time_off.page_key)
-    return [time_off_of(doctor, each) for each in page]
+    return [represent_time_off(doctor, each) for each in page]
 
 
 @router.delete(
@@ -270,34 +264,6 @@ async def list_time_off(
 async def end_time_off(time_off_id: UUID, actor: DoctorActor, transaction: DbTransaction) -> None:
     """Take time off back; what was open is open again."""
     await schedule.end_time_off(transaction, actor, time_off_id)
-
-
-def availability_of(doctor: DoctorRecord, record: AvailabilityRecord) -> wire.Availability:
-    """One of a doctor's availabilities, as she sees it."""
-    return wire.Availability(
-        id=record.id,
-        doctor_id=doctor.id,
-        time_zone=doctor.time_zone,
-        recurrence=record.rule.recurrence,
-        weekly_hours=record.weekly_hours,
-        **_window(doctor, record.rule),
-    )
-
-
-def time_off_of(doctor: DoctorRecord, record: TimeOffRecord) -> wire.TimeOff:
-    """One of a doctor's absences, as she sees it."""
-    return wire.TimeOff(
-        id=record.id,
-        doctor_id=doctor.id,
-        time_zone=doctor.time_zone,
-        reason=record.reason,
-        **_window(doctor, record.rule),
-    )
-
-
-def _window(doctor: DoctorRecord, rule: Availability | TimeOff) -> dict[str, datetime]:
-    start, end = window(rule, doctor.zone)
-    return {"start_time": from_instant(start), "end_time": from_instant(end)}
 
 
 def _hours(plan: schedule.WeeklyPlan) -> dict[str, Any]:

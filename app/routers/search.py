@@ -1,19 +1,16 @@
 """Searching across all doctors."""
 
 import logging
-from collections.abc import Sequence
 from typing import Annotated
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from pydantic import AwareDatetime, Field, TypeAdapter
 
 from app.core.dependencies import AppResources, DbTransaction, Now, SearchTime, Viewer
-from app.core.errors import DomainError
-from app.db.database import Database
+from app.http.after_response import save_bounds_after_response
 from app.http.paging import (
     LINK_HEADER,
+    SEARCH_CURSOR,
     SEARCHED_UNTIL,
     SEARCHED_UNTIL_HEADER,
     link_to_cursor,
@@ -21,19 +18,16 @@ from app.http.paging import (
     write_instant,
 )
 from app.http.problems import responses
+from app.http.representations import slot_times
 from app.http.requests import StrictRoute
-from app.repositories.search_bounds import BoundUpdate
 from app.repositories.search_offers import Criteria
-from app.routers.slots import slot_members
 from app.scheduling.intervals import from_instant, to_instant
-from app.scheduling.tie_break import RING_SIZE
 from app.schemas import search as wire
 from app.services import search
 from app.services.search import Match, SlotSearch
 
 router = APIRouter(prefix="/search", tags=["Booking"], route_class=StrictRoute)
 
-CURSOR = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=RING_SIZE)], UUID])
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +58,7 @@ async def search_slots(
     the page, and from then on there may be more than what is listed. A slot that you hold yourself is still yours, if
     you send your token.
     """
-    after = read_cursor(query.cursor, CURSOR)
+    after = read_cursor(query.cursor, SEARCH_CURSOR)
     found = await search.search_slots(
         transaction,
         search_time,
@@ -86,7 +80,7 @@ async def search_slots(
     response.headers[SEARCHED_UNTIL] = write_instant(found.searched_until)
     if found.more:
         start, turn, offer_id = found.matches[-1].place
-        link_to_cursor(request, response, (from_instant(start), turn, offer_id), CURSOR)
+        link_to_cursor(request, response, (from_instant(start), turn, offer_id), SEARCH_CURSOR)
     save_bounds_after_response(tasks, resources.database, found.findings)
     return [_slot(each) for each in found.matches]
 
@@ -94,20 +88,7 @@ async def search_slots(
 def _slot(match: Match) -> wire.FoundSlot:
     offer = match.offer
     return wire.FoundSlot(
-        **slot_members(offer.doctor, match.visit),
+        **slot_times(offer.doctor, match.visit),
         doctor=wire.FoundDoctor.model_validate(offer.doctor),
         visit_type=wire.FoundVisitType.model_validate(offer.visit_type) if offer.visit_type else None,
     )
-
-
-def save_bounds_after_response(tasks: BackgroundTasks, database: Database, findings: Sequence[BoundUpdate]) -> None:
-    """Has written down what was found out of bounds, when it costs nobody time any more."""
-    if findings:
-        tasks.add_task(_keep, database, findings)
-
-
-async def _keep(database: Database, findings: Sequence[BoundUpdate]) -> None:
-    try:
-        await search.save_bound_updates(database, findings)
-    except DomainError:
-        log.warning("what was found out of bounds is not kept: the database is busy")  # the next search finds it again

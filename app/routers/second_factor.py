@@ -15,8 +15,8 @@ from app.core.dependencies import (
     FreshAccountActor,
     Now,
 )
+from app.http.after_response import send_after_response
 from app.http.audit import Audit
-from app.http.mailing import send_after_answer
 from app.http.problems import responses
 from app.http.requests import StrictRoute
 from app.schemas import accounts as wire
@@ -81,7 +81,7 @@ async def confirm_second_factor(
     """
     code = body.otp.get_secret_value()
     new = await second_factor.confirm(transaction, resources.settings, actor, code, now)
-    send_after_answer(tasks, resources, second_factor_set_up_mail(new.address))
+    send_after_response(tasks, resources, second_factor_set_up_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
 
 
@@ -95,7 +95,7 @@ async def renew_recovery_codes(
 ) -> wire.RecoveryCodes:
     """Make new recovery codes; the ones from before work no longer. A message tells you."""
     new = await second_factor.renew_recovery_codes(transaction, actor)
-    send_after_answer(tasks, resources, recovery_codes_renewed_mail(new.address))
+    send_after_response(tasks, resources, recovery_codes_renewed_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
 
 
@@ -112,4 +112,4 @@ async def remove_second_factor(
     Where your role asks for one, you have to set up another before you go on.
     """
     if address := await second_factor.remove(transaction, actor):
-        send_after_answer(tasks, resources, second_factor_removed_mail(address))
+        send_after_response(tasks, resources, second_factor_removed_mail(address))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from app.core.dependencies import AccountActor, DbTransaction, Now
 from app.http.audit import Audit
+from app.http.browser import CLEAR_SITE_DATA
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
@@ -21,7 +22,6 @@ from app.services.sessions import end_session as end_one
 
 router = APIRouter(prefix="/auth/sessions", tags=["Accounts"], route_class=StrictRoute)
 
-CLEAR_SITE_DATA = {"Clear-Site-Data": '"cache", "storage"'}
 """The header for whoever leaves: tells a browser to keep nothing of us (W3C Clear Site Data)."""
 
 

@@ -1,7 +1,6 @@
 """What can be booked: free time, slots, and why a time can or cannot be booked."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -22,10 +21,10 @@ from app.http.paging import (
     write_instant,
 )
 from app.http.problems import responses
+from app.http.representations import represent_visit_type, slot_times
 from app.http.requests import StrictRoute
 from app.repositories import doctors, visit_types
 from app.repositories.doctors import DoctorRecord
-from app.repositories.visit_types import VisitTypeRecord
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import Interval, from_instant
 from app.schemas import slots as wire
@@ -95,7 +94,7 @@ async def list_visit_types(
         transaction, doctor_id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
-    return [visit_type_of(doctor_id, each) for each in page]
+    return [represent_visit_type(doctor_id, each) for each in page]
 
 
 @router.get(
@@ -190,15 +189,10 @@ async def explain_time(
         transaction, doctor_id, visit_type_id=query.visit_type_id, start=query.start_time, viewer=_id(viewer), now=now
     )
     return wire.Explanation(
-        **slot_members(found.doctor, found.visit),
+        **slot_times(found.doctor, found.visit),
         bookable=not found.reasons,
         reasons=[_reason(each) for each in found.reasons],
     )
-
-
-def visit_type_of(doctor_id: UUID, record: VisitTypeRecord) -> wire.VisitType:
-    """A visit type, as it is answered."""
-    return wire.VisitType(doctor_id=doctor_id, **asdict(record))
 
 
 async def _finish(
@@ -227,14 +221,8 @@ def _id(viewer: Actor | None) -> UUID | None:
     return viewer.id if viewer else None
 
 
-def slot_members(doctor: DoctorRecord, visit: Interval) -> dict[str, datetime]:
-    """What is answered of a visit that can be booked."""
-    start, end = map(from_instant, visit)
-    return {"start_time": start, "end_time": end, "local_start": start.astimezone(doctor.zone)}
-
-
 def _slot(doctor: DoctorRecord, visit: Interval) -> wire.Slot:
-    return wire.Slot(**slot_members(doctor, visit))
+    return wire.Slot(**slot_times(doctor, visit))
 
 
 def _reason(refusal: Refusal) -> wire.Reason:

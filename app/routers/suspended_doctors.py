@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 from app.core.dependencies import DbTransaction, FreshAdminActor, Now
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
-from app.http.paging import LINK_HEADER, cut_page
+from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
 from app.http.versions import IfMatch, tagged
 from app.repositories.appointments import AppointmentRecord, page_key
-from app.routers.appointments import CURSOR, changing, read_cursor_of
+from app.routers.appointments import changing
 from app.schemas import admin as wire
 from app.schemas.fields import PageQuery
 from app.services import suspended_doctors
@@ -54,11 +54,13 @@ async def list_visits_of_suspended_doctor(
     The doctor cannot sign in, so administrators tell the patients and cancel. The audit trail records whose visits
     you have seen.
     """
-    after, as_of = read_cursor_of(query.cursor, now)
+    after, as_of = read_appointment_cursor(query.cursor, now)
     found = await suspended_doctors.page_expected_visits(
         transaction, user_id, as_of=as_of, after=after, limit=query.limit + 1
     )
-    listed = cut_page(request, response, found, limit=query.limit, key_type=CURSOR, key=partial(page_key, as_of=as_of))
+    listed = cut_page(
+        request, response, found, limit=query.limit, key_type=APPOINTMENT_CURSOR, key=partial(page_key, as_of=as_of)
+    )
     trail.about(user_id)
     trail.concerns(*listed)
     return listed

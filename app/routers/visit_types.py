@@ -11,10 +11,10 @@ from app.core.dependencies import DbTransaction, DoctorActor, Now
 from app.http.idempotency import Idempotent
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
+from app.http.representations import represent_visit_type
 from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfContentMatch, tag_content
 from app.repositories import visit_types
-from app.routers.slots import visit_type_of
 from app.schemas import slots as wire
 from app.schemas.fields import PageQuery
 from app.services import doctor_profile
@@ -51,7 +51,7 @@ async def offer_visit_type(
     """
     offered = await doctor_profile.offer_visit_type(transaction, actor, body.model_dump(), now)
     tag_content(response, asdict(offered))
-    return visit_type_of(actor.id, offered)
+    return represent_visit_type(actor.id, offered)
 
 
 @router.get(
@@ -73,7 +73,7 @@ async def list_own_visit_types(
         transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
-    return [visit_type_of(actor.id, each) for each in page]
+    return [represent_visit_type(actor.id, each) for each in page]
 
 
 @router.get(
@@ -89,7 +89,7 @@ async def get_visit_type(
     """One of the visit types that you offer."""
     found = await visit_types.get_visit_type(transaction, actor.id, visit_type_id)
     tag_content(response, asdict(found))
-    return visit_type_of(actor.id, found)
+    return represent_visit_type(actor.id, found)
 
 
 @router.patch(
@@ -121,7 +121,7 @@ async def change_visit_type(
         transaction, actor, visit_type_id, body.changes(), versions=versions
     )
     tag_content(response, asdict(changed))
-    return visit_type_of(actor.id, changed)
+    return represent_visit_type(actor.id, changed)
 
 
 @router.delete(

@@ -5,7 +5,7 @@ import re
 import httpx2
 import pytest
 
-from app.web.patient.doctor_page import MAX_TIMES
+from app.web.kit.slots import MAX_TIMES
 from tests.conftest import Join
 from tests.people import Person
 from tests.web.conftest import Forms

@@ -8,8 +8,8 @@ from app.adapters.mail import recovery_codes_renewed_mail, second_factor_removed
 from app.core.dependencies import TAKES_CREDENTIALS, DbTransaction, Now
 from app.core.errors import DomainError
 from app.core.one_time_codes import provisioning_uri
+from app.http.after_response import send_after_response
 from app.http.audit import Audit
-from app.http.mailing import send_after_answer
 from app.repositories import users
 from app.schemas.accounts import Code
 from app.services import second_factor
@@ -69,7 +69,7 @@ async def confirm_second_factor(
         user = await users.get_user(transaction, page.actor.id)
         picture = _draw(provisioning_uri(pending.secret, user.email))
         raise refuse(page, "account/second_factor_new.html", form, error, picture=picture) from error
-    send_after_answer(tasks, page.resources, second_factor_set_up_mail(new.address))
+    send_after_response(tasks, page.resources, second_factor_set_up_mail(new.address))
     return page.render("account/recovery_codes.html", codes=new.codes)
 
 
@@ -79,7 +79,7 @@ async def renew_recovery_codes(
 ) -> Response:
     """New codes; the ones from before work no longer."""
     new = await second_factor.renew_recovery_codes(transaction, page.actor)
-    send_after_answer(tasks, page.resources, recovery_codes_renewed_mail(new.address))
+    send_after_response(tasks, page.resources, recovery_codes_renewed_mail(new.address))
     return page.render("account/recovery_codes.html", codes=new.codes)
 
 
@@ -89,7 +89,7 @@ async def remove_second_factor(
 ) -> Response:
     """Nothing but the password is asked for from now on."""
     if address := await second_factor.remove(transaction, page.actor):
-        send_after_answer(tasks, page.resources, second_factor_removed_mail(address))
+        send_after_response(tasks, page.resources, second_factor_removed_mail(address))
     return page.redirect("/my/account/second-factor", page.gettext("The second factor is removed."))
 
 

@@ -10,12 +10,12 @@ from app.adapters.mail import password_changed_mail
 from app.core.dependencies import DbTransaction, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.core.versions import content_version
+from app.http.after_response import send_after_response
 from app.http.audit import Audit
-from app.http.mailing import send_after_answer
+from app.http.browser import CLEAR_SITE_DATA
 from app.http.paging import read_cursor
+from app.http.representations import EXPORT_HEADERS, represent_export
 from app.repositories import sessions, users
-from app.routers import privacy as api
-from app.routers.sessions import CLEAR_SITE_DATA
 from app.schemas import accounts as wire
 from app.schemas.fields import Cursor
 from app.services import accounts, privacy, second_factor
@@ -122,7 +122,7 @@ async def change_password(
         if await was_accepted(page, submission):
             return done
         raise refuse(page, "account/password.html", form, error) from error
-    send_after_answer(tasks, resources, password_changed_mail(address))
+    send_after_response(tasks, resources, password_changed_mail(address))
     return done
 
 
@@ -161,13 +161,10 @@ async def show_data(page: AnyPage) -> Response:
 
 
 @router.get("/my/account/export.json")
-async def export_account(page: FreshPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
-    """All that is kept about her, as a file."""
-    response = Response(media_type="application/json")
-    export = await api.export_account(page.actor, response, transaction, now, trail)
-    response.body = export.model_dump_json(indent=1).encode()
-    response.headers["Content-Length"] = str(len(response.body))
-    return response
+async def export_account(page: FreshPage, transaction: DbTransaction, now: Now, _: Audit) -> Response:
+    """All that is stored about the user, as a file."""
+    export = represent_export(await privacy.export(transaction, page.actor, now), page.actor, now)
+    return Response(export.model_dump_json(indent=1), media_type="application/json", headers=EXPORT_HEADERS)
 
 
 @router.post("/my/account/data")

@@ -16,9 +16,9 @@ from app.core.clients import Client
 from app.core.dependencies import TAKES_CREDENTIALS, AppResources, DbTransaction, Hashing, Now, RequestClient
 from app.core.errors import DomainError
 from app.core.permissions import Role
+from app.http.after_response import send_after_response
 from app.http.audit import Audit
-from app.http.devices import set_device
-from app.http.mailing import send_after_answer
+from app.http.browser import set_device
 from app.repositories.sessions import delete_session
 from app.schemas import accounts as wire
 from app.schemas.fields import Body, Email, Name, NewPassword
@@ -155,7 +155,7 @@ async def _enter(page: Page, grant: LogIn, wanted: str, client: Client, tasks: B
             login = page.viewer.get_login()
             await delete_session(transaction, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
-        send_after_answer(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
+        send_after_response(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
     next_ = local_path(wanted) or "/start"
     if held := await hold_picked(page, next_, grant, client):
         response = page.redirect(held)
@@ -223,7 +223,7 @@ async def register(
         if error.code != "email_taken" or not await was_accepted(page, submission):
             raise refuse(page, "account/register.html", form, error) from error
     else:
-        send_after_answer(tasks, resources, email_confirmation_mail(user.email, token))
+        send_after_response(tasks, resources, email_confirmation_mail(user.email, token))
     return await sign_in(page, Form({**form.values, "username": typed.email}), passwords, client, tasks)
 
 
@@ -296,7 +296,7 @@ async def reset_password(
         if await was_accepted(page, submission):
             return page.redirect("/sign-in", message)
         raise refuse(page, "account/reset_password.html", form, error) from error
-    send_after_answer(tasks, resources, password_changed_mail(done.address))
+    send_after_response(tasks, resources, password_changed_mail(done.address))
     response = page.redirect("/sign-in", message)
     set_device(response, resources.settings, done.device)
     return response

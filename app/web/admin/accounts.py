@@ -15,14 +15,13 @@ from app.adapters.mail import second_factor_removed_mail
 from app.core.dependencies import AppResources, DbTransaction, Now
 from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
+from app.http.after_response import send_after_response
 from app.http.audit import Audit, AuditRecorder
-from app.http.mailing import send_after_answer
 from app.http.paging import read_cursor, write_cursor
 from app.repositories import accounts
 from app.repositories.accounts import AccountRecord
 from app.repositories.appointments import list_upcoming
 from app.repositories.profile_changes import get_profile_review, page_waiting
-from app.routers.admin import note
 from app.schemas import admin as wire
 from app.services import administration
 from app.web.kit.auth import AdminPage, FreshAdminPage
@@ -188,7 +187,7 @@ async def list_users(page: AdminPage, transaction: DbTransaction, trail: Audit) 
     changes = [] if form.values else await page_waiting(transaction, after=None, limit=_MAX_WAITING)
     listed = found[:limit]
     for account in {each.id: each for each in (*waiting[:_MAX_WAITING], *listed)}.values():
-        note(trail, account)
+        trail.about_account(account)
     more = None
     if len(found) > limit:
         more = f"/office/users?{urlencode({**form.values, 'cursor': write_cursor(listed[-1].id, _KEY)})}"
@@ -222,7 +221,7 @@ async def get_account(
     page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, act: ActName | None = None
 ) -> Response:
     """One account; with ``act``, what that would mean, to be confirmed."""
-    account = note(trail, await accounts.get_account(transaction, user_id))
+    account = trail.about_account(await accounts.get_account(transaction, user_id))
     if act:
         decision = await _decision(transaction, account, act, now)
         form = restore(page).renew(account.reviewed_content)
@@ -283,7 +282,7 @@ async def deciding(
         if error.code == "version_mismatch":
             account = await accounts.get_account(transaction, user_id)
             form = form.renew(account.reviewed_content)
-        decision = await _decision(transaction, note(trail, account), name, page.now)
+        decision = await _decision(transaction, trail.about_account(account), name, page.now)
         raise refuse(page, "admin/decision.html", form, error, shown_by=get_account, **decision) from error
 
 
@@ -300,7 +299,7 @@ async def approve_doctor(
     async with deciding(page, transaction, form, trail, user_id, "approve"):
         why = form.read(wire.Decision).reason
         account = await administration.approve_doctor(transaction, settings, user_id, now, versions=form.versions)
-        note(trail, account, why)
+        trail.about_account(account, why)
     return _done(page, user_id, "approve")
 
 
@@ -311,7 +310,7 @@ async def suspend_user(
     """Keeps somebody out."""
     async with deciding(page, transaction, form, trail, user_id, "suspend"):
         why = form.read(wire.Decision).reason
-        note(trail, await administration.suspend_user(transaction, page.actor, user_id, now), why)
+        trail.about_account(await administration.suspend_user(transaction, page.actor, user_id, now), why)
     return _done(page, user_id, "suspend")
 
 
@@ -322,7 +321,7 @@ async def reinstate_user(
     """Lets somebody in again."""
     async with deciding(page, transaction, form, trail, user_id, "reinstate"):
         why = form.read(wire.Decision).reason
-        note(trail, await administration.reinstate_user(transaction, user_id), why)
+        trail.about_account(await administration.reinstate_user(transaction, user_id), why)
     return _done(page, user_id, "reinstate")
 
 
@@ -336,7 +335,7 @@ async def erase_user(
         account, cancelled = await administration.erase_user(transaction, page.actor, user_id, now)
         if account.role is Role.DOCTOR:
             trail.shows(*cancelled)
-        note(trail, account, why)
+        trail.about_account(account, why)
     return _done(page, user_id, "erase")
 
 
@@ -346,7 +345,7 @@ async def end_sessions_of_user(
 ) -> Response:
     """Signs somebody out everywhere; an administrator herself, too."""
     async with deciding(page, transaction, form, trail, user_id, "end-sessions"):
-        note(trail, await administration.end_sessions(transaction, user_id))
+        trail.about_account(await administration.end_sessions(transaction, user_id))
     return _done(page, user_id, "end-sessions")
 
 
@@ -363,7 +362,7 @@ async def remove_second_factor_of_user(
     """Helps somebody who has lost it."""
     async with deciding(page, transaction, form, trail, user_id, "remove-second-factor"):
         account, removed = await administration.remove_second_factor(transaction, page.actor, user_id)
-        note(trail, account)
+        trail.about_account(account)
     if removed:
-        send_after_answer(tasks, resources, second_factor_removed_mail(account.email))
+        send_after_response(tasks, resources, second_factor_removed_mail(account.email))
     return _done(page, user_id, "remove-second-factor")

@@ -10,7 +10,6 @@ from app.core.dependencies import DbTransaction
 from app.core.errors import DomainError
 from app.http.audit import Audit
 from app.repositories.profile_changes import get_profile_review
-from app.routers.admin import note
 from app.schemas import admin as wire
 from app.services import profile_review
 from app.web.kit.auth import AdminPage, FreshAdminPage
@@ -44,7 +43,7 @@ async def accept_profile_change(
 ) -> Response:
     """Patients see the change from now on."""
     async with _deciding(page, transaction, form, user_id) as typed:
-        note(trail, await profile_review.accept_change(transaction, user_id, typed.change), typed.reason)
+        trail.about_account(await profile_review.accept_change(transaction, user_id, typed.change), typed.reason)
     return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted: patients see it now."))
 
 
@@ -54,7 +53,7 @@ async def decline_profile_change(
 ) -> Response:
     """Patients go on seeing what they see."""
     async with _deciding(page, transaction, form, user_id) as typed:
-        note(trail, await profile_review.decline_change(transaction, user_id, typed.change), typed.reason)
+        trail.about_account(await profile_review.decline_change(transaction, user_id, typed.change), typed.reason)
     return page.redirect(f"/office/users/{user_id}", page.gettext("Declined: patients see what they saw before."))
 
 

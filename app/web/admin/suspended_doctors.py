@@ -11,17 +11,16 @@ from app.core.dependencies import DbTransaction, Now
 from app.core.errors import DomainError
 from app.core.text import isolate
 from app.http.audit import Audit, AuditRecorder
+from app.http.paging import APPOINTMENT_CURSOR, read_appointment_cursor
 from app.repositories import accounts
 from app.repositories.appointments import page_key
-from app.routers.appointments import CURSOR, read_cursor_of
 from app.schemas.admin import Decision
 from app.schemas.fields import Cursor
 from app.services import suspended_doctors
-from app.web.doctor.visit import Version
 from app.web.kit.auth import FreshAdminPage
 from app.web.kit.clocks import find_zones_in_play
 from app.web.kit.drafts import restore
-from app.web.kit.forms import Once, SentForm, refuse
+from app.web.kit.forms import AppointmentVersion, Once, SentForm, refuse
 from app.web.kit.lists import MAX_LISTED, cut_list
 from app.web.kit.pages import SignedInPage
 from app.web.kit.routes import page_router
@@ -35,7 +34,7 @@ _ONE = _ALL + "/{appointment_id:uuid}"
 class Cancellation(Decision):
     """Why a visit is cancelled, as it was when somebody looked at it."""
 
-    version: Version
+    version: AppointmentVersion
 
 
 @router.get(_ALL)
@@ -43,11 +42,13 @@ async def list_visits_of_suspended_doctor(
     page: FreshAdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """Those that are not over and not cancelled, the next first."""
-    key, as_of = read_cursor_of(after, now)
+    key, as_of = read_appointment_cursor(after, now)
     found = await suspended_doctors.page_expected_visits(
         transaction, user_id, as_of=as_of, after=key, limit=MAX_LISTED + 1
     )
-    listed, more = cut_list(found, f"/office/users/{user_id}/appointments", CURSOR, partial(page_key, as_of=as_of))
+    listed, more = cut_list(
+        found, f"/office/users/{user_id}/appointments", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of)
+    )
     trail.about(user_id)
     trail.concerns(*listed)
     await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))

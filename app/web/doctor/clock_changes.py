@@ -9,9 +9,9 @@ from fastapi import Query, Response
 from app.core.dependencies import DbTransaction, Now
 from app.core.errors import DomainError
 from app.http.audit import Audit
+from app.http.paging import APPOINTMENT_CURSOR, read_appointment_cursor
 from app.repositories import doctors
 from app.repositories.appointments import page_key
-from app.routers.appointments import CURSOR, read_cursor_of
 from app.scheduling.zones import KeptTime
 from app.schemas.fields import Body, Cursor
 from app.services import clock_changes
@@ -39,12 +39,12 @@ async def list_clock_changes(
     page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """The visits, by their start, with the time that was agreed and the one that the clock shows now."""
-    key, as_of = read_cursor_of(after, now)
+    key, as_of = read_appointment_cursor(after, now)
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     found = await clock_changes.page_clock_changes(
         transaction, page.actor, as_of=as_of, after=key, limit=MAX_LISTED + 1
     )
-    visits, more = cut_list(found, PATH, CURSOR, partial(page_key, as_of=as_of))
+    visits, more = cut_list(found, PATH, APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     trail.concerns(*visits)
     return page.render("doctor/clock_changes.html", visits=visits, more=more, zone=doctor.zone)
 

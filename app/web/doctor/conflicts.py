@@ -10,10 +10,10 @@ from fastapi import Query, Response
 from app.core.dependencies import DbTransaction, Now
 from app.core.errors import DomainError
 from app.http.audit import Audit
+from app.http.paging import APPOINTMENT_CURSOR, read_appointment_cursor
 from app.http.problems import PROBLEMS
 from app.repositories import doctors, visit_types
 from app.repositories.appointments import page_key
-from app.routers.appointments import CURSOR, read_cursor_of
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import from_instant
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
@@ -55,12 +55,12 @@ async def list_doctors_appointments(
     page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """What is booked, not over, and outside of her hours as they are now, by its start."""
-    key, as_of = read_cursor_of(after, now)
+    key, as_of = read_appointment_cursor(after, now)
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     found = await conflicts.page_conflicting(
         transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
     )
-    visits, more = cut_list(found, "/practice/hours/conflicts", CURSOR, partial(page_key, as_of=as_of))
+    visits, more = cut_list(found, "/practice/hours/conflicts", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     trail.concerns(*visits)
     return page.render("doctor/conflicts.html", visits=visits, more=more, zone=doctor.zone)
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query, Response
-from pydantic import Field
 
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
@@ -23,12 +22,11 @@ from app.web.doctor.calendar import STATUSES, Day, day_page, possible_actions
 from app.web.kit.auth import DoctorPage
 from app.web.kit.drafts import restore
 from app.web.kit.error_texts import explain
-from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
+from app.web.kit.forms import AppointmentVersion, Form, Once, RefusedForm, SentForm, refuse
 from app.web.kit.languages import N_
 from app.web.kit.pages import SignedInPage
 from app.web.kit.routes import page_router
-from app.web.kit.slots import DAYS, lay_out
-from app.web.patient.doctor_page import MAX_TIMES
+from app.web.kit.slots import DAYS, MAX_TIMES, lay_out
 
 router = page_router()
 
@@ -46,20 +44,18 @@ _UNDONE: Mapping[AppointmentStatus, str] = {
 }
 """What is said when this status was taken back."""
 
-type Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
-
 
 class Cancellation(Body):
     """Why a visit is cancelled, as it was when somebody looked at it."""
 
-    version: Version
+    version: AppointmentVersion
     reason: Note | None = None
 
 
 class Move(Body):
     """Where a visit is to be moved, as it was when somebody looked at it."""
 
-    version: Version
+    version: AppointmentVersion
     start: Instant
 
 
@@ -98,7 +94,7 @@ async def no_show(
 async def undo_status_change(
     page: DoctorPage,
     appointment_id: UUID,
-    version: Annotated[Version, Query()],
+    version: Annotated[AppointmentVersion, Query()],
     form: SentForm,
     transaction: DbTransaction,
     trail: Audit,

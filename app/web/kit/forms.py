@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from app.core.errors import DomainError, FieldError
 from app.core.origins import normalize_origin
@@ -34,6 +34,9 @@ VERSION = "content_version"
 
 SECRETS = frozenset({"password", "current_password", "new_password", "otp", "token"})
 _MAX_KEY_LENGTH = 64
+
+type AppointmentVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""The version of an appointment that a form was made for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from app.scheduling.intervals import Interval, from_instant
 from app.scheduling.zones import day_span
 
 DAYS = 7
+MAX_TIMES = 160
+"""A week with more slots is shown day by day, because the page would be too heavy."""
 
 _NOON, _EVENING = 12, 17
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
 from app.http.audit import Audit
+from app.http.paging import APPOINTMENT_CURSOR, read_appointment_cursor
 from app.repositories import appointments, doctors
 from app.repositories.appointments import AppointmentRecord, page_key
-from app.routers.appointments import CURSOR, read_cursor_of
 from app.scheduling.decisions import check_action
 from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import Action, AppointmentStatus
@@ -55,11 +55,11 @@ async def list_appointments(
     page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """The upcoming ones, the next first, then the past, the last first."""
-    key, as_of = read_cursor_of(after, now)
+    key, as_of = read_appointment_cursor(after, now)
     found = await appointments.page_appointments(
         transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
     )
-    listed, more = cut_list(found, "/my/appointments", CURSOR, partial(page_key, as_of=as_of))
+    listed, more = cut_list(found, "/my/appointments", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))
     trail.concerns(*listed)
     return page.render(

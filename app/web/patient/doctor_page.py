@@ -24,13 +24,11 @@ from app.web.kit.auth import PublicPage
 from app.web.kit.clocks import find_zones_in_play
 from app.web.kit.pages import Page
 from app.web.kit.routes import page_router
-from app.web.kit.slots import Day, Slot, Week, lay_out
+from app.web.kit.slots import MAX_TIMES, Day, Slot, Week, lay_out
 
 router = page_router()
 
 MAX_VISIT_TYPES = 50
-MAX_TIMES = 160
-"""A week with more is shown day by day: nobody looks through so many, and the page would be too heavy."""
 
 
 @dataclass(frozen=True, slots=True)

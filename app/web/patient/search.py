@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
 from app.core.text import search_key
-from app.http.paging import read_cursor, write_cursor
+from app.http.after_response import save_bounds_after_response
+from app.http.paging import SEARCH_CURSOR, read_cursor, write_cursor
 from app.repositories import doctors
 from app.repositories.search_offers import Criteria, OfferRecord
-from app.routers.search import CURSOR, save_bounds_after_response
 from app.scheduling.hours import WeeklyHours
 from app.scheduling.intervals import DAY, HOUR, from_instant, to_instant
 from app.scheduling.visits import VisitMode
@@ -81,7 +81,7 @@ async def search_slots(
     }
     try:
         wanted = form.read(Search)
-        after = read_cursor(wanted.after, CURSOR)
+        after = read_cursor(wanted.after, SEARCH_CURSOR)
         found = await search.search_slots(
             transaction,
             search_time,
@@ -206,4 +206,4 @@ def _explain_nothing(page: Page, wanted: Search, found: Found) -> Nothing:
 def _more(wanted: Search, shown: Sequence[Match]) -> str:
     start, turn, offer_id = shown[-1].place
     query = wanted.model_dump(mode="json", exclude_none=True)
-    return f"/?{urlencode(query | {'after': write_cursor((from_instant(start), turn, offer_id), CURSOR)})}"
+    return f"/?{urlencode(query | {'after': write_cursor((from_instant(start), turn, offer_id), SEARCH_CURSOR)})}"

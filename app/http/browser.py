@@ -6,6 +6,9 @@ from app.core.dependencies import DEVICE, cookie_name
 from app.core.settings import Settings
 from app.repositories.login_attempts import DEVICE_LIFETIME
 
+CLEAR_SITE_DATA = {"Clear-Site-Data": '"cache", "storage"'}
+"""Headers of an answer that ends a session: the browser deletes what it has stored of this site."""
+
 
 def set_device(response: Response, settings: Settings, device: str) -> None:
     """Has the browser keep its device cookie for as long as the device is known without another log-in."""
