@@ -1,4 +1,4 @@
-"""A doctor's rules for being open, and the windows that follow from them."""
+"""The rules that open and close a doctor's calendar, and the windows that follow from them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,22 +21,23 @@ _MONTH = 31 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """A stretch of being open, in wall time of the doctor's zone (see ``zones``), once or again and again."""
+    """A rule that opens a window, once or recurring, in wall time of the doctor's zone (see ``zones``)."""
 
     starts: datetime
     ends: datetime
-    """Of the first occurrence. Every other has the same length on the clock, whatever clocks do meanwhile."""
+    """The end of the first occurrence. All occurrences have the same length on the clock, even if the clock changes
+    during one of them."""
     recurrence: str | None = None
-    """An RFC 5545 rule, as ``recurrence.read_recurrence`` returns it; none is a single stretch."""
+    """An RFC 5545 rule, as ``recurrence.read_recurrence`` returns it; ``None`` for a single window."""
     last_ends: datetime = NO_END
-    """No occurrence ends later, on the clock."""
+    """The latest wall time at which an occurrence may end."""
     plan_begins: date | None = None
-    """The first day of the weekly plan that it is part of, if it is known (see ``plans``)."""
+    """The first day of the weekly hours that this is part of, if it is known (see ``planned_hours``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeOff:
-    """A stretch of being away, in wall time of the doctor's zone. It closes what is open."""
+    """A single window in which the doctor is closed, in wall time of the doctor's zone. It overrides availabilities."""
 
     starts: datetime
     ends: datetime
@@ -44,7 +45,7 @@ class TimeOff:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that decides when a doctor may be booked, but for what is booked already."""
+    """Everything that decides when a doctor can be booked, except existing appointments."""
 
     zone: ZoneInfo
     availabilities: tuple[Availability, ...]
@@ -52,15 +53,15 @@ class Rules:
     limits: BookingLimits = NO_BOOKING_LIMITS
 
 
-def window(stretch: Availability | TimeOff, zone: ZoneInfo) -> Interval:
-    """The (first) stretch of time that a rule opens or closes."""
-    return resolve(stretch.starts, zone), resolve(stretch.ends, zone)
+def window(rule: Availability | TimeOff, zone: ZoneInfo) -> Interval:
+    """Return the window that a rule opens or closes; the first one if the rule recurs."""
+    return resolve(rule.starts, zone), resolve(rule.ends, zone)
 
 
 def openings_between(rules: Rules, span: Interval) -> list[Interval]:
-    """Every occurrence of every availability that touches ``span``, whole, whether or not the doctor is away then."""
+    """Return all occurrences of availabilities that overlap ``span``: not clipped, and regardless of time off."""
     first, last = span
-    # No clock is put forward or back by more than a day.
+    # A change of the clock is never larger than a day.
     around = wall_time(first, rules.zone) - _DAY, wall_time(last, rules.zone) + _DAY
     return [
         (start, end)
@@ -71,27 +72,28 @@ def openings_between(rules: Rules, span: Interval) -> list[Interval]:
 
 
 def open_windows(rules: Rules, span: Interval) -> list[Interval]:
-    """When the doctor is open inside ``span``: merged and sorted, so a day's end at midnight runs into the next."""
+    """Return the open windows inside ``span``, sorted and merged: a window that ends at midnight joins the next one."""
     return merge(clip(openings_between(rules, span), span))
 
 
 def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
-    """Whether the doctor is open at ``after`` or later: by ``until`` if it recurs, else at any time.
+    """Yield whether the doctor is open after ``after``: first for the first window of each rule, then for each month.
 
-    Yields once for each month that it looks through, as the caller may do something else in between.
+    Recurring availabilities are searched until ``until``. The caller may stop at the first true value, and may do
+    other work between two months.
     """
     yield any(window(each, rules.zone)[1] > after for each in rules.availabilities)
     for begin in range(after, until, _MONTH):
         yield bool(openings_between(rules, (begin, min(begin + _MONTH, until))))
 
 
-def away_windows(rules: Rules, span: Interval) -> list[Interval]:
-    """When the doctor is away inside ``span``: merged and sorted."""
+def time_off_windows(rules: Rules, span: Interval) -> list[Interval]:
+    """Return the time off inside ``span``, sorted and merged."""
     return merge(clip((window(each, rules.zone) for each in rules.time_off), span))
 
 
 def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime, datetime]) -> Iterable[Interval]:
-    """All that touch what lies between two wall times, and more."""
+    """Return all windows of an availability that overlap the time between two wall times, and possibly others."""
     if availability.recurrence is None:
         return [window(availability, zone)]
     length = availability.ends - availability.starts
@@ -100,24 +102,24 @@ def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime,
     return chain.from_iterable(
         _windows_of_block(
             availability.recurrence,
-            move_start(availability.recurrence, availability.starts, begins),
+            move_start(availability.recurrence, availability.starts, block),
             length,
             zone,
-            begins,
-            min(latest, begins + _BLOCK - _MICROSECOND),
+            block,
+            min(latest, block + _BLOCK - _MICROSECOND),
         )
-        for begins in _blocks(first, last)
+        for block in _blocks(first, last)
     )
 
 
 def _blocks(first: datetime, last: datetime) -> Iterator[datetime]:
-    """When the blocks begin in which a stretch of wall time lies."""
+    """Yield the starts of the blocks of days that cover the wall times from ``first`` to ``last``."""
     days = _BLOCK.days
     for number in range(first.toordinal() // days, last.toordinal() // days + 1):
         yield midnight(date.fromordinal(number * days))
 
 
-# Rules change seldom, are much alike, and are asked for all the time, so the calendar arithmetic of some weeks is kept.
+# Rules rarely change, resemble each other and are read all the time, so the calendar arithmetic is cached in blocks.
 @lru_cache(maxsize=8192)
 def _windows_of_block(
     recurrence: str, starts: datetime, length: timedelta, zone: ZoneInfo, first: datetime, last: datetime

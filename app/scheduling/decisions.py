@@ -1,10 +1,10 @@
-"""What may be booked and what may be done with it: one engine for what is offered and what is accepted.
+"""Decide which visits can be booked and which actions an appointment allows.
 
-Pure functions over instants (microseconds since the epoch, UTC). ``now`` is always an argument. A refusal that is to
-be expected is a value, never an exception.
+Pure functions over instants (microseconds since the epoch, UTC). ``now`` is always an argument. An expected refusal
+is returned as a value, never raised.
 
-Every rule is stated once, as the time that it blocks (``_obstacles``). What is offered is the time that nothing
-blocks; a visit is refused for each rule that blocks some of it. So the two cannot disagree.
+Every rule is written once, as the intervals that it blocks (``_blocked_intervals``). Slots lie in the time that no
+rule blocks, and a visit is refused for each rule that blocks part of it. So offering and accepting cannot disagree.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import chain, groupby
 from zoneinfo import ZoneInfo
 
-from app.scheduling.availability import Rules, away_windows, open_windows, openings_between
+from app.scheduling.availability import Rules, open_windows, openings_between, time_off_windows
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, clip, merge, overlaps, subtract
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import BusyPeriod, VisitType
@@ -30,7 +30,10 @@ _MONTH = 31 * DAY
 
 
 class Refusal(StrEnum):
-    """Why something cannot be done; the values are the API's stable error codes."""
+    """Why a booking or an action is refused. The values are the API's stable error codes.
+
+    The order is the priority in which ``explain`` lists them.
+    """
 
     IN_THE_PAST = "in_the_past"
     TOO_SOON = "too_soon"
@@ -48,25 +51,28 @@ class Refusal(StrEnum):
 
 
 def relevant_span(rules: Rules, visit_type: VisitType, span: Interval) -> Interval:
-    """Where time that is taken matters for visits inside ``span``: their buffers, and the whole of their days."""
-    if _counted(rules, visit_type):
+    """Return the span in which busy periods matter for visits inside ``span``.
+
+    It includes the buffers of the visits and, if a daily limit applies, all of their days.
+    """
+    if _daily_limits(rules, visit_type):
         first, last = day_of(span[0], rules.zone), day_of(span[1], rules.zone)
         span = min(span[0], day_span(first, rules.zone)[0]), max(span[1], day_span(last, rules.zone)[1])
     return span[0] - visit_type.buffer_before, span[1] + visit_type.buffer_after
 
 
-def is_counted(rules: Rules, visit_type: VisitType) -> bool:
-    """Whether a limit for a day applies, so that a decision needs to know of the other visits of that day."""
-    return bool(_counted(rules, visit_type))
+def has_daily_limit(rules: Rules, visit_type: VisitType) -> bool:
+    """Return whether a daily limit applies, so that a decision depends on the other visits of that day."""
+    return bool(_daily_limits(rules, visit_type))
 
 
 def notice(rules: Rules, visit_type: VisitType) -> int:
-    """How long before its start a visit must be booked."""
+    """Return how long before its start a visit must be booked, in microseconds."""
     return max(rules.limits.min_notice, visit_type.limits.min_notice)
 
 
 def find_horizon(rules: Rules, visit_type: VisitType, now: int) -> int | None:
-    """The end of the last day that can be booked, if there is one."""
+    """Return the end of the last day that can be booked; ``None`` without a limit."""
     limits = rules.limits.max_advance_days, visit_type.limits.max_advance_days
     days = [limit for limit in limits if limit is not None]
     if not days:
@@ -76,40 +82,40 @@ def find_horizon(rules: Rules, visit_type: VisitType, now: int) -> int | None:
 
 
 def free_windows(
-    rules: Rules, visit_type: VisitType, taken: Sequence[BusyPeriod], span: Interval, now: int
+    rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span: Interval, now: int
 ) -> list[Interval]:
-    """The time inside ``span`` that nothing blocks: merged and sorted."""
-    return _free(rules, visit_type, taken, span, now, openings_between(rules, span))
+    """Return the time inside ``span`` that no rule blocks, sorted and merged."""
+    return _free(rules, visit_type, busy, span, now, openings_between(rules, span))
 
 
-def slots(rules: Rules, visit_type: VisitType, taken: Sequence[BusyPeriod], span: Interval, now: int) -> list[Interval]:
-    """Every visit of this type that can be booked and starts inside ``span``, sorted.
+def slots(rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span: Interval, now: int) -> list[Interval]:
+    """Return every slot for this visit type that starts inside ``span``, sorted.
 
-    ``rules`` and ``taken`` must hold what ``reach`` asks for, up to a visit's length after the span.
+    ``rules`` and ``busy`` must cover the ``relevant_span`` of ``span`` plus one visit's length after it.
     """
     length, step = visit_type.duration, visit_type.step or visit_type.duration
     wide = span[0], span[1] + length
     hours = openings_between(rules, wide)
     if not hours:
         return []
-    free = _free(rules, visit_type, taken, wide, now, hours)
-    begins, ends = [begin for begin, _ in free], [end for _, end in free]
+    free = _free(rules, visit_type, busy, wide, now, hours)
+    free_starts, free_ends = [start for start, _ in free], [end for _, end in free]
     starts: list[int] = []
     for opens, closes in hours:
-        for begin, end in free[bisect_right(ends, opens) : bisect_left(begins, closes)]:
-            # The grid begins where the doctor opens, not where she happens to be free.
-            first = max(opens, opens + -((opens - begin) // step) * step)
+        for start, end in free[bisect_right(free_ends, opens) : bisect_left(free_starts, closes)]:
+            # The grid is anchored at the start of the window, not at the start of the free time in it.
+            first = max(opens, opens + -((opens - start) // step) * step)
             starts += range(first, min(closes, end - length + 1, span[1]), step)
-    # Availabilities may overlap, and their grids meet.
+    # Availabilities may overlap, so their grids may yield the same start twice.
     return [(start, start + length) for start in dict.fromkeys(sorted(starts))]
 
 
 def explain(
-    rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequence[BusyPeriod], now: int
+    rules: Rules, visit_type: VisitType, visit: Interval, busy: Sequence[BusyPeriod], now: int
 ) -> list[Refusal]:
-    """Everything that speaks against a visit, the weightiest first; nothing if it can be booked."""
+    """Return all reasons to refuse a visit, in the order of ``Refusal``; empty if it can be booked."""
     hours = openings_between(rules, visit)
-    blocked = _obstacles(rules, visit_type, taken, visit, now, hours)
+    blocked = _blocked_intervals(rules, visit_type, busy, visit, now, hours)
     reasons = [reason for reason, intervals in blocked.items() if overlaps(visit, intervals)]
     if Refusal.OUTSIDE_AVAILABILITY not in reasons and not _is_on_grid(visit[0], visit_type.step, hours):
         reasons.append(Refusal.OFF_GRID)
@@ -117,22 +123,23 @@ def explain(
 
 
 def check_booking(
-    rules: Rules, visit_type: VisitType, visit: Interval, taken: Sequence[BusyPeriod], now: int
+    rules: Rules, visit_type: VisitType, visit: Interval, busy: Sequence[BusyPeriod], now: int
 ) -> Refusal | None:
-    """Whether the rules accept a visit. Whether the time is still free is for the database to say, at the insert.
+    """Return why the rules refuse a visit, or ``None``. Whether the time is still free is decided by the insert.
 
-    ``rules`` need only hold what lies around the visit, and ``taken`` only what ``reach`` asks for where
-    ``is_counted`` says that it matters.
+    ``rules`` need only cover the visit. ``busy`` may be empty unless ``has_daily_limit``; then it must cover the
+    ``relevant_span`` of the visit.
     """
-    return next(iter(explain(rules, visit_type, visit, taken, now)), None)
+    return next(iter(explain(rules, visit_type, visit, busy, now)), None)
 
 
 def check_action(
     action: Action, status: AppointmentStatus, start: int, now: int, *, cutoff: int | None
 ) -> Refusal | None:
-    """Whether something may be done with an appointment that starts at ``start``.
+    """Return why an action on an appointment that starts at ``start`` is refused, or ``None``.
 
-    ``cutoff`` is how long before that a patient must have done it; ``None`` for the doctor, who may at any time.
+    ``cutoff`` is how long before the start a patient must act, in microseconds; ``None`` for doctors, who have no
+    deadline.
     """
     transition = TRANSITIONS[action]
     if status not in transition.sources:
@@ -147,10 +154,10 @@ def check_action(
 
 
 def check_undo(status: AppointmentStatus, end: int, changed_at: int, now: int, zone: ZoneInfo) -> Refusal | None:
-    """Whether a doctor may take back the last change of an appointment's status.
+    """Return why a doctor may not undo the last change of an appointment's status, or ``None``.
 
-    Possible until the end of the local day on which the visit ends, or of the day of the change if that is later. A
-    change that is more than a day ahead was noted by a clock that was wrong, and its day does not count.
+    It can be undone until the end of the local day on which the visit ends, or of the day of the change if that is
+    later. A change dated more than a day ahead was written by a clock that was wrong, so its day does not count.
     """
     if status is AppointmentStatus.BOOKED:
         return Refusal.WRONG_STATUS
@@ -161,14 +168,15 @@ def check_undo(status: AppointmentStatus, end: int, changed_at: int, now: int, z
 
 
 def find_conflicting[Key](rules: Rules, visits: Iterable[tuple[Key, Interval]]) -> list[Key]:
-    """The keys of those visits, given by their start, that lie outside of what the doctor is open for today.
+    """Return the keys of the visits that lie outside the doctor's current hours or in time off.
 
-    Only her hours and her time off are looked at: a limit that was set later makes no visit wrong.
+    ``visits`` must be ordered by their start. Limits are ignored: a limit that was set later does not make an
+    existing visit invalid.
     """
     conflicting: list[Key] = []
     for month, group in groupby(visits, key=lambda visit: visit[1][0] // _MONTH):
         span = month * _MONTH, (month + 1) * _MONTH + MAX_VISIT
-        closed = subtract([span], subtract(open_windows(rules, span), away_windows(rules, span)))
+        closed = subtract([span], subtract(open_windows(rules, span), time_off_windows(rules, span)))
         ends = [end for _, end in closed]
         for key, (start, end) in group:
             after = bisect_right(ends, start)
@@ -180,24 +188,27 @@ def find_conflicting[Key](rules: Rules, visits: Iterable[tuple[Key, Interval]]) 
 def _free(
     rules: Rules,
     visit_type: VisitType,
-    taken: Sequence[BusyPeriod],
+    busy: Sequence[BusyPeriod],
     span: Interval,
     now: int,
     hours: Sequence[Interval],
 ) -> list[Interval]:
-    blocked = _obstacles(rules, visit_type, taken, span, now, hours)
+    blocked = _blocked_intervals(rules, visit_type, busy, span, now, hours)
     return subtract([span], merge(chain.from_iterable(blocked.values())))
 
 
-def _obstacles(
+def _blocked_intervals(
     rules: Rules,
     visit_type: VisitType,
-    taken: Sequence[BusyPeriod],
+    busy: Sequence[BusyPeriod],
     span: Interval,
     now: int,
     hours: Sequence[Interval],
 ) -> dict[Refusal, Sequence[Interval]]:
-    """Each rule, as the time inside ``span`` that it blocks (and maybe more around it); what is backward is empty."""
+    """Return the intervals that each rule blocks in ``span``.
+
+    Intervals may extend beyond ``span``. An interval whose end is before its start is empty.
+    """
     first, last = span
     before, after = visit_type.buffer_before, visit_type.buffer_after
     soonest = now + notice(rules, visit_type)
@@ -207,25 +218,25 @@ def _obstacles(
         Refusal.TOO_SOON: [(now, soonest)],
         Refusal.TOO_FAR_AHEAD: [] if horizon is None else [(horizon, last)],
         Refusal.OUTSIDE_AVAILABILITY: subtract([span], merge(clip(hours, span))),
-        Refusal.TIME_OFF: away_windows(rules, span),
-        Refusal.DAY_FULL: _full_days(rules, visit_type, taken),
-        # The new visit's own buffers must not touch others either, which is as if theirs were longer.
-        Refusal.SLOT_TAKEN: [(each.busy_start - after, each.busy_end + before) for each in taken],
+        Refusal.TIME_OFF: time_off_windows(rules, span),
+        Refusal.DAY_FULL: _full_days(rules, visit_type, busy),
+        # The buffers of the new visit must not overlap busy periods either. Extending those has the same effect.
+        Refusal.SLOT_TAKEN: [(each.busy_start - after, each.busy_end + before) for each in busy],
     }
 
 
-def _counted(rules: Rules, visit_type: VisitType) -> list[tuple[int, bool]]:
-    """The limits for a day that apply, and whether only visits of this type count."""
+def _daily_limits(rules: Rules, visit_type: VisitType) -> list[tuple[int, bool]]:
+    """Return the daily limits that apply, each with whether it counts only visits of this type."""
     limits = (rules.limits.per_day, False), (visit_type.limits.per_day, True)
     return [(limit, of_type) for limit, of_type in limits if limit is not None]
 
 
-def _full_days(rules: Rules, visit_type: VisitType, taken: Iterable[BusyPeriod]) -> list[Interval]:
-    """The days on which no more visits may take place: a full day is closed as a whole."""
+def _full_days(rules: Rules, visit_type: VisitType, busy: Iterable[BusyPeriod]) -> list[Interval]:
+    """Return the days on which a daily limit is reached. A full day is blocked from midnight to midnight."""
     full = set()
-    for limit, of_type in _counted(rules, visit_type):
+    for limit, of_type in _daily_limits(rules, visit_type):
         days = Counter(
-            day_of(each.start, rules.zone) for each in taken if not of_type or each.visit_type_id == visit_type.id
+            day_of(each.start, rules.zone) for each in busy if not of_type or each.visit_type_id == visit_type.id
         )
         full |= {day for day, count in days.items() if count >= limit}
     return [day_span(day, rules.zone) for day in full]

@@ -1,4 +1,4 @@
-"""The weekly plan: a doctor's usual hours, as she says them, and as the availabilities that they are kept as."""
+"""Weekly hours: a doctor's usual week, and its conversion to the availabilities that are stored."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from app.scheduling.recurrence import starts_between
 from app.scheduling.zones import constant_offsets, midnight
 
 type DayWindow = tuple[int, int]
-"""Minutes after midnight on the clock. One that ends after 24:00 goes on into the next day."""
+"""Start and end in minutes after midnight on the clock. An end after 24:00 lies on the next day."""
 type WeeklyHours = Mapping[int, Sequence[DayWindow]]
-"""By day of the week; Monday is 0."""
+"""Windows by day of the week; Monday is 0."""
 
 MINUTES_OF_DAY = 24 * 60
 WEEKDAY_CODES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-"""Of RFC 5545."""
+"""The codes of RFC 5545, from Monday on."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEK = timedelta(weeks=1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,22 +28,22 @@ _EPOCH_WEEKDAY = 3
 
 
 def find_overlap(hours: WeeklyHours) -> int | None:
-    """A day of the week on which a window begins before the one before has ended; ``None`` if there is none."""
-    begins = sorted(
+    """Return a day of the week on which a window starts before the previous one has ended, or ``None``."""
+    ordered = sorted(
         (weekday * MINUTES_OF_DAY + start, weekday * MINUTES_OF_DAY + end, weekday)
         for weekday, windows in hours.items()
         for start, end in windows
     )
-    if not begins:
+    if not ordered:
         return None
-    # After Sunday comes Monday again.
-    first_start, first_end, first_weekday = begins[0]
-    again = first_start + 7 * MINUTES_OF_DAY, first_end, first_weekday
-    return next((later[2] for earlier, later in pairwise([*begins, again]) if later[0] < earlier[1]), None)
+    # Sunday may run into Monday, so the first window is compared once more, a week later.
+    first_start, first_end, first_weekday = ordered[0]
+    next_week = first_start + 7 * MINUTES_OF_DAY, first_end, first_weekday
+    return next((later[2] for earlier, later in pairwise([*ordered, next_week]) if later[0] < earlier[1]), None)
 
 
 def to_availabilities(hours: WeeklyHours, valid_from: date, valid_to: date | None) -> list[Availability]:
-    """The plan as weekly recurring availabilities, which begin on the days from ``valid_from`` to ``valid_to``."""
+    """Return weekly hours as recurring availabilities whose occurrences start from ``valid_from`` to ``valid_to``."""
     weekdays: dict[DayWindow, list[int]] = defaultdict(list)
     for weekday, windows in sorted(hours.items()):
         for each in windows:
@@ -63,31 +63,34 @@ def to_availabilities(hours: WeeklyHours, valid_from: date, valid_to: date | Non
 
 
 def cut(availability: Availability, first: date, last: date | None) -> list[Availability]:
-    """What is left of a weekly availability without what begins on the days from ``first`` to ``last``."""
-    left = _until(availability, first - timedelta(days=1))
+    """Return a weekly availability without the occurrences that start from ``first`` to ``last``.
+
+    Without ``last``, all later occurrences are removed.
+    """
+    remaining = _until(availability, first - timedelta(days=1))
     if last is not None:
-        left += _after(availability, last)
-    return left
+        remaining += _after(availability, last)
+    return remaining
 
 
 def when_shown(hours: WeeklyHours, zone: ZoneInfo, span: Interval) -> list[Interval]:
-    """When, inside ``span``, the clock in ``zone`` shows a time within ``hours``: sorted and merged.
+    """Return when, inside ``span``, the clock in ``zone`` shows a time within ``hours``: sorted and merged.
 
-    Unlike open time, whose two ends are resolved, this goes by what the clock shows at each instant: times that the
-    clock skips match nothing, and times that it shows twice match twice.
+    For the windows of a doctor, only start and end are resolved. Here every instant is matched by what the clock shows
+    then: a time that the clock skips matches nothing, and a time that it shows twice matches twice.
     """
     found: list[Interval] = []
     for part, offset in constant_offsets(zone, span):
         first, last = ((instant + offset) // DAY for instant in part)
-        for day in range(first - 1, last + 1):  # a window may reach into the next day
-            begins = day * DAY - offset
+        for day in range(first - 1, last + 1):  # a window of the day before may extend into the first day
+            day_start = day * DAY - offset
             windows = hours.get((day + _EPOCH_WEEKDAY) % 7, ())
-            found += clip(((begins + start * MINUTE, begins + end * MINUTE) for start, end in windows), part)
+            found += clip(((day_start + start * MINUTE, day_start + end * MINUTE) for start, end in windows), part)
     return merge(found)
 
 
 def _until(availability: Availability, last: date | None) -> list[Availability]:
-    """The part that begins on ``last`` at the latest, if there is one."""
+    """Return the availability without occurrences that start after the day ``last``; empty if none is left."""
     if last is None:
         return [availability]
     length = availability.ends - availability.starts
@@ -96,13 +99,13 @@ def _until(availability: Availability, last: date | None) -> list[Availability]:
 
 
 def _after(availability: Availability, day: date) -> list[Availability]:
-    """The part that begins after ``day``, if there is one."""
+    """Return the availability from its first occurrence after ``day`` on; empty if there is none."""
     after = midnight(day + timedelta(days=1))
     length = availability.ends - availability.starts
-    # Whatever recurs weekly recurs within a week.
+    # A weekly rule recurs within a week, so searching further is pointless.
     for starts in _starts(availability, after, max(after, availability.starts) + _WEEK):
-        begins = max(after.date(), availability.plan_begins or starts.date())
-        return [replace(availability, starts=starts, ends=starts + length, plan_begins=begins)]
+        plan_begins = max(after.date(), availability.plan_begins or starts.date())
+        return [replace(availability, starts=starts, ends=starts + length, plan_begins=plan_begins)]
     return []
 
 

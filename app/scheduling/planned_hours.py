@@ -1,4 +1,4 @@
-"""A doctor's weekly plans, one after the other, as they are read from the availabilities that they are kept as."""
+"""A doctor's weekly hours over time, read from the availabilities that store them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ _NEVER = date.max
 
 @dataclass(frozen=True, slots=True)
 class PlannedHours:
-    """Weekly hours that hold from ``first`` to ``last``, both included; without an end if ``last`` is ``None``.
+    """Weekly hours that apply from ``first`` to ``last``, both included; without an end if ``last`` is ``None``.
 
-    Of less than a week, ``hours`` has the windows of its days; other days may lack some.
+    If the period is shorter than a week, ``hours`` is complete only for the days of the week that occur in it.
     """
 
     first: date
@@ -27,67 +27,67 @@ class PlannedHours:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has no hours at all."""
+        """Whether there are no hours on any day."""
         return not any(self.hours.values())
 
     @property
     def is_closed_for_good(self) -> bool:
-        """Whether nothing is planned from here on."""
+        """Whether there are no hours from ``first`` on, without an end."""
         return self.last is None and self.is_closed
 
 
-def to_plans(availabilities: Iterable[Availability], first: date) -> list[PlannedHours]:
-    """The weekly plans that availabilities were made from, in order: one for each day from ``first`` on.
+def to_planned_hours(availabilities: Iterable[Availability], first: date) -> list[PlannedHours]:
+    """Return the weekly hours that availabilities were created from, in order and without gaps from ``first`` on.
 
-    Days between two plans, and after the last one, are a plan without hours. Neighbours with the same hours are one
-    plan.
+    Periods without availabilities are returned as closed. Neighbouring periods with the same hours are joined.
     """
-    plans: list[PlannedHours] = []
-    for each in _read_plans(availabilities, first):
-        if plans and _goes_on(plans[-1], each):
-            plans[-1] = replace(plans[-1], last=each.last)
-        elif plans and _goes_on(each, plans[-1]):
-            plans[-1] = replace(each, first=plans[-1].first)
+    periods: list[PlannedHours] = []
+    for each in _read_periods(availabilities, first):
+        if periods and _continues(periods[-1], each):
+            periods[-1] = replace(periods[-1], last=each.last)
+        elif periods and _continues(each, periods[-1]):
+            periods[-1] = replace(each, first=periods[-1].first)
         else:
-            plans.append(each)
-    return plans
+            periods.append(each)
+    return periods
 
 
-def days_to_replace(plans: Sequence[PlannedHours], first: date) -> list[tuple[date, date | None]]:
-    """The days on which new hours from ``first`` on hold, if they leave other plans for later alone.
+def days_to_replace(periods: Sequence[PlannedHours], first: date) -> list[tuple[date, date | None]]:
+    """Return the periods that new hours from ``first`` on replace; periods with other hours planned later are kept.
 
-    Until the next plan begins, and wherever the hours that they replace were to come back after it.
+    The new hours apply until the next period starts, and again wherever the replaced hours were to return after it.
     """
-    replaced, *later = [plan for plan in plans if plan.last is None or plan.last >= first]
-    if [plan.is_closed_for_good for plan in later] == [True]:
+    replaced, *later = [period for period in periods if period.last is None or period.last >= first]
+    if [period.is_closed_for_good for period in later] == [True]:
         return [(first, None)]
-    again = (plan for plan in later if _goes_on(replaced, plan))
-    return [(first, replaced.last), *((plan.first, plan.last) for plan in again)]
+    returning = (period for period in later if _continues(replaced, period))
+    return [(first, replaced.last), *((period.first, period.last) for period in returning)]
 
 
-def _goes_on(plan: PlannedHours, other: PlannedHours) -> bool:
-    """Whether a plan goes on in another one: its days would be the same with these hours."""
+def _continues(period: PlannedHours, other: PlannedHours) -> bool:
+    """Return whether ``other`` has the hours of ``period`` on each of its days."""
     length = 7 if other.last is None else min(7, (other.last - other.first).days + 1)
     weekdays = [(other.first + timedelta(days=number)).weekday() for number in range(length)]
-    is_same = all(plan.hours[weekday] == other.hours[weekday] for weekday in weekdays)
-    return is_same and plan.is_closed == other.is_closed  # being away is no part of one's hours
+    is_same = all(period.hours[weekday] == other.hours[weekday] for weekday in weekdays)
+    # A short closed period, such as a holiday, may match on its few days. It is still not part of the usual hours.
+    return is_same and period.is_closed == other.is_closed
 
 
-def _read_plans(availabilities: Iterable[Availability], first: date) -> Iterator[PlannedHours]:
-    # Plans follow each other, and all the availabilities of one end with it.
+def _read_periods(availabilities: Iterable[Availability], first: date) -> Iterator[PlannedHours]:
+    # Periods do not overlap, and all availabilities of a period end on its last day.
     current = sorted((each for each in availabilities if _last_day(each) >= first), key=_last_day)
     for last, group in groupby(current, key=_last_day):
         hours: dict[int, list[DayWindow]] = {weekday: [] for weekday in range(7)}
-        begins = last
+        period_start = last
         for each in group:
-            begins = min(begins, each.plan_begins or each.starts.date())
-            begin = midnight(each.starts.date())
-            window = (each.starts - begin) // _MINUTE, (each.ends - begin) // _MINUTE
+            period_start = min(period_start, each.plan_begins or each.starts.date())
+            day_start = midnight(each.starts.date())
+            window = (each.starts - day_start) // _MINUTE, (each.ends - day_start) // _MINUTE
             for weekday in _weekdays(each):
                 hours[weekday].append(window)
-        if begins > first:
-            yield _closed(first, begins - _DAY)
-            first = begins
+        if period_start > first:
+            yield _closed(first, period_start - _DAY)
+            first = period_start
         yield PlannedHours(first, None if last == _NEVER else last, {day: sorted(hours[day]) for day in hours})
         if last == _NEVER:
             return
@@ -105,7 +105,7 @@ def _weekdays(availability: Availability) -> list[int]:
 
 
 def _last_day(availability: Availability) -> date:
-    """The last on which it may begin."""
+    """Return the last day on which an occurrence may start."""
     if availability.last_ends == NO_END:
         return _NEVER
     return (availability.last_ends - (availability.ends - availability.starts)).date()

@@ -1,7 +1,7 @@
 """Recurrence rules (RFC 5545 section 3.3.10) over wall times, expanded by python-dateutil.
 
-A rule is a string like ``FREQ=WEEKLY;INTERVAL=2;BYDAY=SA``. How long it goes on (COUNT, UNTIL) is worked out once,
-when the rule is made: an expansion can then begin anywhere, instead of counting from the first occurrence.
+A rule is a string like ``FREQ=WEEKLY;INTERVAL=2;BYDAY=SA``. Its end (COUNT, UNTIL) is computed once, when the rule is
+created. So an expansion can start at any time instead of counting from the first occurrence.
 """
 
 import re
@@ -18,7 +18,7 @@ from app.scheduling.zones import midnight, resolve, wall_time
 
 MAX_OCCURRENCES = 1000
 MAX_GAP = timedelta(days=5 * 366)
-"""Between two occurrences; looking for the next one has to come to an end."""
+"""The longest time between two occurrences. It bounds the search for the next one."""
 
 _DAY = timedelta(days=1)
 _SAMPLE = 10
@@ -49,7 +49,11 @@ _MAX_INTERVAL = {"DAILY": 31, "WEEKLY": 52, "MONTHLY": 24}
 
 
 def read_recurrence(text: str) -> str:
-    """The rule in its canonical spelling; ``ValueError``, with a sentence, for one that is not supported."""
+    """Return a rule in canonical form.
+
+    Raises ``ValueError`` for a rule that is not supported. Its message completes a sentence about the field and is
+    shown to clients.
+    """
     found: dict[str, str] = {}
     for part in text.upper().removeprefix("RRULE:").split(";"):
         name, _, value = part.partition("=")
@@ -69,7 +73,7 @@ def read_recurrence(text: str) -> str:
     if "COUNT" in found and "UNTIL" in found:
         raise ValueError("may have COUNT or UNTIL, not both")
     if int(found.get("COUNT", 1)) > MAX_OCCURRENCES:
-        raise ValueError(f"may have a COUNT of at most {MAX_OCCURRENCES}; leave it out for ever")
+        raise ValueError(f"may have a COUNT of at most {MAX_OCCURRENCES}; omit it to recur without an end")
     if int(found.get("INTERVAL", 1)) > _MAX_INTERVAL[frequency]:
         raise ValueError(f"may have, with FREQ={frequency}, an INTERVAL of at most {_MAX_INTERVAL[frequency]}")
     if "UNTIL" in found:
@@ -80,7 +84,7 @@ def read_recurrence(text: str) -> str:
 
 
 def find_last(recurrence: str, starts: datetime, zone: ZoneInfo) -> datetime | None:
-    """No occurrence starts later than this, on the clock of ``zone``; ``None`` if the rule goes on for ever."""
+    """Return the latest wall time in ``zone`` at which an occurrence can start; ``None`` if the rule has no end."""
     parts = _parts(recurrence)
     if "UNTIL" in parts:
         until, in_utc = _until(parts["UNTIL"])
@@ -88,7 +92,7 @@ def find_last(recurrence: str, starts: datetime, zone: ZoneInfo) -> datetime | N
             return until
         instant = to_instant(until.replace(tzinfo=UTC))
         shown = wall_time(instant, zone)
-        # On a day when clocks change, what the clock shows later may have been earlier.
+        # When clocks go back, a later wall time can be an earlier instant, so instants are compared.
         near = starts_between(recurrence, starts, shown - _DAY, shown + _DAY)
         return max((each for each in near if resolve(each, zone) <= instant), default=shown - _DAY)
     if "COUNT" in parts:
@@ -98,11 +102,11 @@ def find_last(recurrence: str, starts: datetime, zone: ZoneInfo) -> datetime | N
 
 
 def find_error(recurrence: str, starts: datetime) -> str | None:
-    """What is wrong with a rule that is to begin at the wall time ``starts``, as a sentence; ``None`` if nothing is."""
+    """Return why a rule cannot start at the wall time ``starts``, to complete a sentence; ``None`` if it can."""
     if starts.microsecond:
         return "needs a start_time in whole seconds"
-    # The Gregorian calendar repeats itself every 400 years. Near its end in Python, a rule that never recurs is found
-    # out soon, where looking for its next occurrence from today on would take a second.
+    # The Gregorian calendar repeats every 400 years, so the same rule is checked in the last century that Python
+    # supports. There, the search for a rule that never recurs ends soon; from today on it would take a second.
     late = starts.replace(year=starts.year + (_LAST_CENTURY - starts.year) // 400 * 400)
     first = list(islice(_expand(_parts(recurrence), late), _SAMPLE))
     if not first or first[0] != late or starts.fold:
@@ -113,11 +117,14 @@ def find_error(recurrence: str, starts: datetime) -> str | None:
 
 
 def starts_between(recurrence: str, starts: datetime, first: datetime, last: datetime) -> Iterator[datetime]:
-    """The wall times in ``[first, last]`` at which the rule that began at ``starts`` recurs, for ever."""
-    parts, begin = _parts(recurrence), move_start(recurrence, starts, first)
+    """Yield the occurrences in ``[first, last]`` of the rule that starts at ``starts``, ignoring its end.
+
+    All are wall times.
+    """
+    parts, start = _parts(recurrence), move_start(recurrence, starts, first)
     if parts["FREQ"] == "MONTHLY":
-        parts, begin = _begin_in_month(parts, starts, first)
-    for occurrence in _expand(parts, begin):
+        parts, start = _start_in_month(parts, starts, first)
+    for occurrence in _expand(parts, start):
         if occurrence > last:
             return
         if occurrence >= first:
@@ -125,9 +132,10 @@ def starts_between(recurrence: str, starts: datetime, first: datetime, last: dat
 
 
 def move_start(recurrence: str, starts: datetime, first: datetime) -> datetime:
-    """Where the rule may begin instead of at ``starts`` and recur at the same times from ``first`` on.
+    """Return a start that gives the same occurrences from ``first`` on as ``starts`` does.
 
-    Soon before ``first``, unless it is monthly: rules that are alike begin at the same time then.
+    For a daily or weekly rule it is shortly before ``first``. So similar rules share their start, and with it the
+    cached windows. The start of a monthly rule is returned unchanged.
     """
     step = _step(recurrence)
     return starts + max(0, (first - starts) // step) * step if step else starts
@@ -135,7 +143,7 @@ def move_start(recurrence: str, starts: datetime, first: datetime) -> datetime:
 
 @lru_cache(maxsize=1024)
 def _step(recurrence: str) -> timedelta | None:
-    """After which a rule begins anew; ``None`` for months, which are not all of one length."""
+    """Return the period after which a rule repeats; ``None`` for monthly rules, as months differ in length."""
     parts = _parts(recurrence)
     interval = int(parts.get("INTERVAL", 1))
     return {"DAILY": timedelta(days=interval), "WEEKLY": timedelta(weeks=interval)}.get(parts["FREQ"])
@@ -150,8 +158,8 @@ def _expand(parts: Mapping[str, str], starts: datetime) -> Iterator[datetime]:
     return iter(rrulestr(rule, dtstart=starts))
 
 
-def _begin_in_month(parts: Mapping[str, str], starts: datetime, first: datetime) -> tuple[Mapping[str, str], datetime]:
-    """The same monthly rule, begun later: in the last month of its interval before ``first``."""
+def _start_in_month(parts: Mapping[str, str], starts: datetime, first: datetime) -> tuple[Mapping[str, str], datetime]:
+    """Return an equivalent monthly rule that starts in the last month of its interval before ``first``."""
     interval = int(parts.get("INTERVAL", 1))
     months = (first.year - starts.year) * 12 + first.month - starts.month
     steps = max(0, months // interval)
@@ -164,9 +172,9 @@ def _begin_in_month(parts: Mapping[str, str], starts: datetime, first: datetime)
 
 
 def _until(value: str) -> tuple[datetime, bool]:
-    """The last moment that UNTIL includes, and whether it is in UTC; a day without a time is included whole."""
+    """Return the last time that UNTIL includes, and whether it is in UTC. A date includes the whole day."""
     match = _UNTIL.fullmatch(value)
-    assert match is not None  # noqa: S101 - read_recurrence has seen to it
+    assert match is not None  # noqa: S101 - checked by read_recurrence
     day, clock, utc = match.groups()
     try:
         until = datetime.strptime(day + (clock or "000000"), "%Y%m%d%H%M%S")  # noqa: DTZ007 - a wall time

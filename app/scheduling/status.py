@@ -1,4 +1,4 @@
-"""The states of an appointment, in the words of FHIR R5 ``AppointmentStatus``, and how it goes from one to another."""
+"""The states of an appointment, named as in FHIR R5 ``AppointmentStatus``, and the transitions between them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,10 +7,10 @@ from app.scheduling.intervals import HOUR
 
 
 class AppointmentStatus(StrEnum):
-    """Where an appointment stands."""
+    """The state of an appointment, as in FHIR R5."""
 
     PENDING = "pending"
-    """A hold: time that is kept for a patient who is about to book."""
+    """A hold: time reserved for a patient who is about to book."""
     BOOKED = "booked"
     ARRIVED = "arrived"
     FULFILLED = "fulfilled"
@@ -19,21 +19,21 @@ class AppointmentStatus(StrEnum):
 
     @property
     def occupies_time(self) -> bool:
-        """Whether nobody else can have the time. The guard in the database is built from this."""
+        """Whether others cannot have the time. The exclusion constraints of the database are built from this."""
         return self not in {AppointmentStatus.CANCELLED, AppointmentStatus.NOSHOW}
 
     @property
     def is_active(self) -> bool:
-        """Whether the visit has been agreed and its outcome is still open; a hold is not an appointment yet."""
+        """Whether the visit is agreed and has no outcome yet. A hold is not active: it is not agreed."""
         return self in {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED}
 
 
 ACTIVE = frozenset(status for status in AppointmentStatus if status.is_active)
-"""What a query for appointments that are still to take place asks for."""
+"""The states of appointments that have no outcome yet, for queries."""
 
 
 class Action(StrEnum):
-    """What is done with an appointment."""
+    """An action that changes an appointment."""
 
     RESCHEDULE = "reschedule"
     CANCEL = "cancel"
@@ -44,12 +44,12 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Which states an action takes an appointment from, and to which."""
+    """The states from which an action is allowed, and the state to which it leads."""
 
     sources: frozenset[AppointmentStatus]
     target: AppointmentStatus
     earliest: int | None = None
-    """Microseconds after the start of the visit, from which on it makes sense; at any time unless given."""
+    """When the action becomes possible, in microseconds after the start of the visit; ``None`` for at any time."""
 
 
 EARLIEST_ARRIVAL = 12 * HOUR
@@ -63,4 +63,4 @@ TRANSITIONS = {
     Action.COMPLETE: Transition(ACTIVE, AppointmentStatus.FULFILLED, earliest=0),
     Action.NO_SHOW: Transition(ACTIVE, AppointmentStatus.NOSHOW, earliest=0),
 }
-"""The state machine. What is not in it cannot be done."""
+"""The state machine. All other changes of state are refused."""

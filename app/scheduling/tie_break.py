@@ -1,8 +1,9 @@
-"""Whose turn it is where several could come first: as good as random, and the same for everybody who asks.
+"""The tie-break of searches: in which order visits are listed that start at the same time.
 
-Whatever takes turns has a place on a ring. For each instant the ring begins somewhere else, so that whoever is the last
-at nine is not the last at ten; each comes first as often as the gap before its place is wide. An order that is drawn
-anew for each instant would give all the same, but could not be walked along an index.
+Each offer has a fixed, random position on a ring. The order starts at another position for each instant, so the offer
+that is last at 9:00 is rarely last at 10:00 as well. The order is the same for every caller. An offer comes first with
+a probability proportional to the gap before its position. Shuffling anew for each instant would give every offer
+exactly the same chance, but such an order could not be read from an index.
 """
 
 from functools import lru_cache
@@ -10,23 +11,23 @@ from hashlib import blake2b
 from uuid import UUID
 
 RING_SIZE = 2**31 - 1
-"""So many places the ring has; they fit into a column of 32 bits."""
+"""The number of positions on the ring. They fit into a column of 32 bits."""
 
 
 def ring_position(id_: UUID) -> int:
-    """The place on the ring."""
-    # The first bits of a UUIDv7 are the time: those who came together would stand together.
+    """Return the position of an offer on the ring."""
+    # Hashed, because a UUIDv7 starts with the time: offers created together would be neighbours on the ring.
     return _hash(id_.bytes)
 
 
-def ring_start_at(place: int, instant: int) -> int:
-    """The turn that somebody at ``place`` has at an instant (microseconds since the epoch): 0 is the first."""
-    return (place - start_of_ring_at(instant)) % RING_SIZE
+def tie_break_at(position: int, instant: int) -> int:
+    """Return the tie-break of a ring position at an instant (microseconds since the epoch); 0 comes first."""
+    return (position - ring_start_at(instant)) % RING_SIZE
 
 
 @lru_cache(maxsize=4096)
-def start_of_ring_at(instant: int) -> int:
-    """The place at which the ring begins at an instant."""
+def ring_start_at(instant: int) -> int:
+    """Return the ring position at which the order starts at an instant."""
     return _hash(instant.to_bytes(8, "big", signed=True))
 
 

@@ -1,4 +1,4 @@
-"""What a patient may come for, and how much of it there may be."""
+"""Visit types, booking limits and busy periods."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 class VisitMode(StrEnum):
-    """How doctor and patient meet."""
+    """How the doctor and the patient meet."""
 
     IN_PERSON = "in_person"
     VIDEO = "video"
@@ -15,14 +15,14 @@ class VisitMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BookingLimits:
-    """How early, how late and how often; of a doctor as a whole, or of one of her visit types. Both apply."""
+    """Limits of a doctor or of one visit type. Where both have limits, both apply."""
 
     min_notice: int = 0
-    """Microseconds from now to the earliest start."""
+    """Shortest time between booking and start, in microseconds."""
     max_advance_days: int | None = None
-    """The last day that can be booked is so many days after today, in the doctor's zone."""
+    """How many days after today the last day is that can be booked, in the doctor's zone."""
     per_day: int | None = None
-    """Visits that may start on one day of the doctor's zone."""
+    """How many visits may start on one day, in the doctor's zone."""
 
 
 NO_BOOKING_LIMITS = BookingLimits()
@@ -34,21 +34,22 @@ class VisitType:
 
     duration: int
     id: UUID | None = None
-    """None for the visits of a doctor who has no visit types."""
+    """``None`` for the visits of a doctor who has no visit types."""
     buffer_before: int = 0
     buffer_after: int = 0
-    """What the doctor needs around the visit. It keeps other visits away, and may lie outside her hours."""
+    """Time that the doctor needs around the visit. Other visits may not overlap it. It may lie outside the hours."""
     step: int | None = None
-    """Visits start at a whole number of steps after the doctor opens; without one, anywhere."""
+    """Visits start a whole number of steps after the start of the window; ``None`` if they may start at any time."""
     limits: BookingLimits = NO_BOOKING_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class BusyPeriod:
-    """Time of the doctor's that a visit takes, or a hold."""
+    """A span in which a doctor cannot be booked, because of an appointment or a hold."""
 
     busy_start: int
     busy_end: int
+    """The visit with its buffers."""
     start: int
-    """Of the visit itself: the day on which it counts."""
+    """The start of the visit itself. It decides on which day the visit counts."""
     visit_type_id: UUID | None = None

@@ -12,7 +12,7 @@ from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.doctors import DoctorRecord
-from app.scheduling.availability import away_windows, open_windows
+from app.scheduling.availability import open_windows, time_off_windows
 from app.scheduling.decisions import MAX_VISIT, find_conflicting
 from app.scheduling.intervals import Interval, from_instant, subtract, to_instant
 from app.scheduling.zones import day_of, day_span
@@ -73,7 +73,7 @@ async def get_agenda(
         for visit in visits
         if visit.status.is_active and visit.end_time > now
     ]
-    away = away_windows(plan.rules, span)
+    away = time_off_windows(plan.rules, span)
     return Agenda(
         doctor,
         zone,

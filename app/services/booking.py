@@ -13,7 +13,7 @@ from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.bookings import HoldRecord
 from app.repositories.doctor_schedules import DoctorSchedule, get_doctor_schedule
-from app.scheduling.decisions import MAX_VISIT, MIN_VISIT, Refusal, check_booking, is_counted, relevant_span
+from app.scheduling.decisions import MAX_VISIT, MIN_VISIT, Refusal, check_booking, has_daily_limit, relevant_span
 from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import BusyPeriod, VisitMode
@@ -251,7 +251,7 @@ async def _accept(
         raise DomainError("wrong_length")
     visit = first, first + visit_type.duration
     taken: tuple[BusyPeriod, ...] = ()
-    if is_counted(plan.rules, visit_type):
+    if has_daily_limit(plan.rules, visit_type):
         # Two who each see room for one more must not both take it.
         await bookings.lock_calendars(transaction, wanted.doctor_id, patient_id)
         reached = relevant_span(plan.rules, visit_type, visit)

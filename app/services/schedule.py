@@ -26,7 +26,7 @@ from app.scheduling.availability import NO_END, Availability, Rules, TimeOff, op
 from app.scheduling.decisions import MAX_AVAILABILITY, MAX_TIME_OFF
 from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, to_availabilities
 from app.scheduling.intervals import DAY, Interval, merge, subtract, to_instant
-from app.scheduling.planned_hours import PlannedHours, days_to_replace, to_plans
+from app.scheduling.planned_hours import PlannedHours, days_to_replace, to_planned_hours
 from app.scheduling.recurrence import find_error, find_last
 from app.scheduling.zones import day_of, midnight, wall_time
 from app.services.conflicts import Affected, find_affected, find_booked
@@ -116,7 +116,7 @@ async def set_weekly_hours(
     if valid_to is not None and valid_to < first:
         raise invalid_field("valid_to", "must not be before valid_from")
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
-    plans = to_plans((record.rule for record in records), today)
+    plans = to_planned_hours((record.rule for record in records), today)
     check_version(_content(plans), versions)
     explicit = valid_to is not None or replace_later
     days = [(first, valid_to)] if explicit else days_to_replace(plans, first)
@@ -135,8 +135,8 @@ async def get_weekly_hours(transaction: Transaction, actor: Actor, *, first: dat
     first = first or today
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(min(first, today)))
     rules = [record.rule for record in records]
-    plans = to_plans(rules, first)
-    return _plan_from(doctor, plans, plans[0], _content(to_plans(rules, today)))
+    plans = to_planned_hours(rules, first)
+    return _plan_from(doctor, plans, plans[0], _content(to_planned_hours(rules, today)))
 
 
 async def cancel_planned_hours(
@@ -149,7 +149,7 @@ async def cancel_planned_hours(
     await doctors.begin_rule_change(transaction, actor.id)
     today = _today(await doctors.get_own_profile(transaction, actor.id), now)
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
-    plans = to_plans((record.rule for record in records), today)
+    plans = to_planned_hours((record.rule for record in records), today)
     check_version(_content(plans), versions)
     for before, plan in pairwise(plans):
         if plan.first == first and not plan.is_closed_for_good:
@@ -182,8 +182,8 @@ async def _replace_days(
             added += left
     for first, last in days:
         added += to_availabilities(hours, first, last)
-    plans = to_plans([*kept, *added], today)
-    if plans != to_plans((record.rule for record in records), today):
+    plans = to_planned_hours([*kept, *added], today)
+    if plans != to_planned_hours((record.rule for record in records), today):
         await availabilities.delete_availabilities(transaction, replaced)
         await availabilities.insert_availabilities(transaction, actor.id, added, now, weekly_hours=True)
         await _check_number(transaction, actor, now)

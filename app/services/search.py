@@ -16,7 +16,7 @@ from app.repositories.search_bounds import BoundUpdate
 from app.repositories.search_offers import Criteria, OfferRecord
 from app.scheduling.hours import WeeklyHours, when_shown
 from app.scheduling.intervals import Interval, from_instant, merge, to_instant
-from app.scheduling.tie_break import RING_SIZE, ring_start_at, start_of_ring_at
+from app.scheduling.tie_break import RING_SIZE, ring_start_at, tie_break_at
 from app.scheduling.zones import day_span
 from app.services.slot_scanner import MAX_BATCH, Candidate, SlotScanner
 from app.services.slots import MAX_LISTING, span_of
@@ -183,7 +183,7 @@ class _Walk:
         self._passed = after[1] if after and after[0] == look.first else 0
         # At this very moment nothing starts, and few bounds are past.
         in_turn = look.first > to_instant(now)
-        begins = (start_of_ring_at(look.first) + self._passed) % RING_SIZE
+        begins = (ring_start_at(look.first) + self._passed) % RING_SIZE
         self._arcs = [(begins, RING_SIZE), (0, begins)] if in_turn else []
         """What is left of the ring of turns."""
         self._above = from_instant(look.first) if in_turn else None
@@ -230,7 +230,7 @@ class _Walk:
         return (begins, offer.turn, offer.id) if begins == bound else (begins, 0, _NOBODY)
 
     def _edge_on_ring(self, place: int, offer_id: UUID) -> Place:
-        turn = ring_start_at(place, self._look.first)
+        turn = tie_break_at(place, self._look.first)
         # Whose turn has passed comes again behind all others.
         return self._look.first, turn if turn >= self._passed else turn + RING_SIZE, offer_id
 
@@ -238,7 +238,7 @@ class _Walk:
 def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -> list[Match]:
     """The first ``limit`` visits of those found so far, in order."""
     found = (
-        ((visit[0], ring_start_at(each.offer.place, visit[0]), each.offer.id), visit, each.offer)
+        ((visit[0], tie_break_at(each.offer.place, visit[0]), each.offer.id), visit, each.offer)
         for each in candidates
         for visit in each.slots[: limit + 1]  # one of them may be before the cursor
     )

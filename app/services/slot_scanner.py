@@ -16,7 +16,7 @@ from app.repositories.search_offers import OfferRecord, list_offers
 from app.scheduling.availability import Rules
 from app.scheduling.decisions import MAX_VISIT, find_horizon, notice, relevant_span, slots
 from app.scheduling.intervals import DAY, Interval, clip, from_instant, to_instant
-from app.scheduling.tie_break import ring_start_at
+from app.scheduling.tie_break import tie_break_at
 from app.scheduling.visits import BusyPeriod, VisitType
 from app.services.slots import MAX_LISTING, ROWS_PER_STEP, visit_type_of
 
@@ -56,7 +56,7 @@ class Candidate:
             return None
         offer, bound = self.offer, from_instant(self.bound)
         known_until = self.bound - notice(self.rules, self.visit_type) if self.is_start else self.bound
-        turn = ring_start_at(offer.place, self.bound)
+        turn = tie_break_at(offer.place, self.bound)
         finding = BoundUpdate(offer.id, offer.revision, bound, turn, from_instant(known_until), now)
         is_news = (offer.not_before, offer.turn, offer.known_until) != (bound, finding.turn, finding.known_until)
         return finding if is_news else None

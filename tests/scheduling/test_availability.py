@@ -11,10 +11,10 @@ from app.scheduling import availability
 from app.scheduling.availability import (
     Availability,
     Rules,
-    away_windows,
     open_windows,
     openings_after,
     openings_between,
+    time_off_windows,
     window,
 )
 from app.scheduling.intervals import DAY, HOUR, from_instant, overlaps, to_instant
@@ -160,7 +160,7 @@ def test_what_only_touches_the_span_is_not_in_it() -> None:
 def test_a_day_off_is_as_long_as_the_day() -> None:
     spring, autumn = away("2026-04-24T00:00", "2026-04-25T00:00"), away("2026-10-29T00:00", "2026-10-30T00:00")
     rules = Rules(CAIRO, (), (spring, autumn))
-    [short, long] = away_windows(rules, span("2026-01-01T00:00Z", "2027-01-01T00:00Z"))
+    [short, long] = time_off_windows(rules, span("2026-01-01T00:00Z", "2027-01-01T00:00Z"))
     assert short == span("2026-04-23T22:00Z", "2026-04-24T21:00Z")
     assert long == span("2026-10-28T21:00Z", "2026-10-29T22:00Z")
 
@@ -169,7 +169,7 @@ def test_time_off_is_told_inside_the_span_and_as_one() -> None:
     rules = Rules(
         KOLKATA, (), (away("2026-06-02T00:00", "2026-06-03T00:00"), away("2026-06-01T00:00", "2026-06-02T00:00"))
     )
-    assert away_windows(rules, span("2026-06-01T00:00Z", "2026-06-09T00:00Z")) == [
+    assert time_off_windows(rules, span("2026-06-01T00:00Z", "2026-06-09T00:00Z")) == [
         span("2026-06-01T00:00Z", "2026-06-02T18:30Z")
     ]
 

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from app.scheduling.availability import Rules
-from app.scheduling.decisions import Refusal, check_booking, explain, free_windows, is_counted, relevant_span, slots
+from app.scheduling.decisions import (
+    Refusal,
+    check_booking,
+    explain,
+    free_windows,
+    has_daily_limit,
+    relevant_span,
+    slots,
+)
 from app.scheduling.intervals import DAY, HOUR, MINUTE
 from app.scheduling.visits import BookingLimits, VisitType
 from app.scheduling.zones import day_span
@@ -188,10 +196,10 @@ def test_with_a_limit_for_the_day_the_whole_day_matters() -> None:
     counted = replace(MONDAY, limits=BookingLimits(per_day=1))
     buffered = VisitType(30 * MINUTE, buffer_before=5 * MINUTE, buffer_after=10 * MINUTE)
     visit = NINE, NINE + 30 * MINUTE
-    assert not is_counted(MONDAY, buffered)
+    assert not has_daily_limit(MONDAY, buffered)
     assert relevant_span(MONDAY, buffered, visit) == (NINE - 5 * MINUTE, NINE + 40 * MINUTE)
     for rules, visit_type in ((counted, buffered), (MONDAY, replace(buffered, limits=BookingLimits(per_day=3)))):
-        assert is_counted(rules, visit_type)
+        assert has_daily_limit(rules, visit_type)
         assert relevant_span(rules, visit_type, visit) == (WHOLE_MONDAY[0] - 5 * MINUTE, WHOLE_MONDAY[1] + 10 * MINUTE)
     over_midnight = WHOLE_MONDAY[1] - HOUR, WHOLE_MONDAY[1] + HOUR
     assert relevant_span(counted, HALF_HOUR, over_midnight) == (WHOLE_MONDAY[0], WHOLE_MONDAY[1] + DAY)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.scheduling.availability import Availability
 from app.scheduling.hours import DayWindow, cut, to_availabilities
-from app.scheduling.planned_hours import PlannedHours, days_to_replace, to_plans
+from app.scheduling.planned_hours import PlannedHours, days_to_replace, to_planned_hours
 from app.scheduling.zones import midnight
 from tests.scheduling.test_hours import MONDAY, NINE_TO_FIVE, SATURDAY, TUESDAY, WEDNESDAY, days, quarters
 
@@ -27,7 +27,7 @@ def whole(hours: Mapping[int, Sequence[DayWindow]]) -> dict[int, list[DayWindow]
 @given(weeks, days, st.integers(0, 400))
 def test_a_plan_is_read_as_it_was_said(hours: dict[int, list[DayWindow]], valid_from: date, later: int) -> None:
     day = valid_from + timedelta(days=later)
-    assert to_plans(to_availabilities(hours, valid_from, None), day) == [PlannedHours(day, None, whole(hours))]
+    assert to_planned_hours(to_availabilities(hours, valid_from, None), day) == [PlannedHours(day, None, whole(hours))]
 
 
 class Calendar:
@@ -52,7 +52,7 @@ def test_a_day_whose_hours_are_those_of_the_plan_after_it_is_part_of_that_plan()
     hours = {MONDAY: [NINE_TO_FIVE], TUESDAY: [NINE_TO_FIVE]}
     calendar.set({MONDAY: [NINE_TO_FIVE]}, TODAY, TODAY)
     calendar.set(hours, TODAY + timedelta(days=1), None)
-    assert to_plans(calendar.kept, TODAY) == [PlannedHours(TODAY, None, whole(hours))]
+    assert to_planned_hours(calendar.kept, TODAY) == [PlannedHours(TODAY, None, whole(hours))]
 
 
 soon = st.integers(0, 40).map(lambda number: TODAY + timedelta(days=number))
@@ -67,7 +67,7 @@ def test_plans_are_what_was_said_for_each_day(
     calendar = Calendar()
     for hours, first, length in stretches:
         calendar.set(hours, first, None if length is None else first + timedelta(days=length))
-    plans = to_plans((each for each in calendar.kept if each.last_ends > midnight(today)), today)
+    plans = to_planned_hours((each for each in calendar.kept if each.last_ends > midnight(today)), today)
     assert (plans[0].first, plans[-1].last) == (today, None)
     assert all(later.first - timedelta(days=1) == earlier.last for earlier, later in pairwise(plans))
     assert all(earlier.hours != later.hours for earlier, later in pairwise(plans))
@@ -85,14 +85,14 @@ def test_a_plan_that_is_saved_as_it_is_changes_nothing(
     calendar = Calendar()
     for hours, first, length in stretches:
         calendar.set(hours, first, None if length is None else first + timedelta(days=length))
-    before = to_plans(calendar.kept, TODAY)
+    before = to_planned_hours(calendar.kept, TODAY)
     *_, plan = (each for each in before if each.first <= day)
     followed = [each for each in before if each.first > day and not each.is_closed_for_good]
     # As the page does: the last plan is saved with its last day.
     ranges = days_to_replace(before, plan.first) if followed else [(plan.first, plan.last)]
     for first, last in ranges:
         calendar.set(plan.hours, first, last)
-    assert to_plans(calendar.kept, TODAY) == before
+    assert to_planned_hours(calendar.kept, TODAY) == before
 
 
 OFFICE, SUMMER = {MONDAY: [NINE_TO_FIVE], SATURDAY: [NINE_TO_FIVE]}, {TUESDAY: [NINE_TO_FIVE]}
@@ -102,7 +102,7 @@ def planned(*stretches: tuple[dict[int, list[DayWindow]], str, str | None]) -> l
     calendar = Calendar()
     for hours, first, last in stretches:
         calendar.set(hours, date.fromisoformat(first), date.fromisoformat(last) if last else None)
-    return to_plans(calendar.kept, TODAY)
+    return to_planned_hours(calendar.kept, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_plan_begins_on_its_first_day_even_if_that_is_closed() -> None:
     # Of one that was kept without it, the first day on which it opens is known.
     kept = to_availabilities(weekdays, date(2026, 6, 13), None)
     old = [replace(each, plan_begins=None) for each in kept]
-    assert [plan.first for plan in to_plans(old, TODAY)] == [TODAY, date(2026, 6, 15)]
+    assert [plan.first for plan in to_planned_hours(old, TODAY)] == [TODAY, date(2026, 6, 15)]
     [cut_twice] = [part for each in old for part in cut(each, TODAY, date(2026, 7, 3))]
     assert cut_twice.plan_begins == date(2026, 7, 6)
 
@@ -173,8 +173,8 @@ def test_a_plan_is_over_after_its_last_day() -> None:
     plan = to_availabilities(hours, date(2026, 6, 2), date(2026, 6, 15))
     closed: dict[int, list[DayWindow]] = {weekday: [] for weekday in range(7)}
     held = closed | hours
-    assert to_plans(plan, date(2026, 6, 2)) == [
+    assert to_planned_hours(plan, date(2026, 6, 2)) == [
         PlannedHours(date(2026, 6, 2), date(2026, 6, 15), held),
         PlannedHours(date(2026, 6, 16), None, closed),
     ]
-    assert to_plans(plan, date(2026, 6, 16)) == [PlannedHours(date(2026, 6, 16), None, closed)]
+    assert to_planned_hours(plan, date(2026, 6, 16)) == [PlannedHours(date(2026, 6, 16), None, closed)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.scheduling.decisions import check_booking, explain, find_conflicting, free_windows, is_counted, slots
+from app.scheduling.decisions import check_booking, explain, find_conflicting, free_windows, has_daily_limit, slots
 from app.scheduling.intervals import MINUTE, Interval
 from tests.scheduling import reference
 from tests.scheduling.reference import at
@@ -102,7 +102,7 @@ def test_a_list_of_two_spans_is_the_two_lists(world: World) -> None:
 @in_any_world
 @given(worlds())
 def test_without_a_limit_for_the_day_a_booking_needs_to_know_of_no_other(world: World) -> None:
-    if is_counted(world.rules, world.visit_type):
+    if has_daily_limit(world.rules, world.visit_type):
         return
     for start in every_half_hour(world)[::6]:
         visit = visit_at(world, start)

@@ -14,7 +14,7 @@ from app.core.dependencies import Resources
 from app.repositories.search_offers import Criteria
 from app.scheduling.hours import WEEKDAYS
 from app.scheduling.intervals import from_instant
-from app.scheduling.tie_break import ring_position, ring_start_at
+from app.scheduling.tie_break import ring_position, tie_break_at
 from app.schemas.search import SlotSearch
 from app.services import search as service
 from app.services.slots import list_slots
@@ -305,7 +305,7 @@ class World:
                     )
                 offer = UUID(kind or doctor.person.id)
                 found += [
-                    (start, ring_start_at(ring_position(offer), start), str(offer), doctor.person.id, kind)
+                    (start, tie_break_at(ring_position(offer), start), str(offer), doctor.person.id, kind)
                     for start, _ in listed
                     if query.fits(from_instant(start), doctor.zone)
                 ]
