@@ -70,9 +70,22 @@ def test_files_that_are_named_are_there(page: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
-def test_every_decision_is_listed() -> None:
-    listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", (ROOT / "docs/adr/README.md").read_text())
-    assert listed == sorted(path.name for path in ROOT.glob("docs/adr/0*.md"))
+def test_every_decision_has_one_form_and_is_listed() -> None:
+    table = (ROOT / "docs/adr/README.md").read_text()
+    listed = re.findall(r"^\| \[(\d{4})\]\((.+)\) \| (.+) \| (.+) \| (.+) \|$", table, re.MULTILINE)
+    found = []
+    for path in sorted(ROOT.glob("docs/adr/0*.md")):
+        text = path.read_text()
+        head = re.match(r"# (\d{4})\. (.+)\n\nStatus: (.+)\n\nDate: (\d{4}-\d\d-\d\d)\n", text)
+        assert head, path.name
+        number, title, status, date = head.groups()
+        assert path.name.startswith(f"{number}-")
+        status = re.sub(r"\[(\d{4})\]\(.*\)", r"\1", status)
+        assert re.fullmatch(r"accepted|superseded by \d{4}", status), path.name
+        sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
+        assert sections == ["Context", "Decision", "Consequences", "Alternatives"], path.name
+        found.append((number, path.name, title, date, status))
+    assert listed == found
 
 
 def test_every_make_target_is_explained_and_those_named_exist() -> None:
