@@ -240,6 +240,7 @@ async def _engine(settings: Settings, statement_timeout: int | None = None) -> A
         settings.database_url,
         pool_size=settings.database_pool_size,
         timeout=settings.database_timeout_seconds,
+        prepared_statements=settings.database_prepared_statements,
         statement_timeout=statement_timeout,
     )
     try:

@@ -1,5 +1,6 @@
 """The application: settings, routers, error handlers. No logic."""
 
+import asyncio
 import gc
 import logging
 import sys
@@ -64,6 +65,7 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
         settings.database_url,
         pool_size=settings.database_pool_size,
         timeout=settings.database_timeout_seconds,
+        prepared_statements=settings.database_prepared_statements,
     )
     passwords = Passwords(settings)
     try:
@@ -82,6 +84,12 @@ def create_app(
 ) -> FastAPI:
     """The application; it connects, and migrates an SQLite database, when it starts, and not before."""
     settings = settings or read_settings()
+    telemetry = None
+    if settings.otel_exporter_otlp_endpoint:
+        # Importing the SDK takes time and memory that only those who use it should pay.
+        from app.edge.telemetry import Telemetry  # noqa: PLC0415
+
+        telemetry = Telemetry(settings.otel_exporter_otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
@@ -129,6 +137,8 @@ def create_app(
                     yield {"connections": Connections(settings)}
                 finally:
                     gc.unfreeze()
+                    if telemetry:
+                        await asyncio.to_thread(telemetry.shut_down)
 
     app = FastAPI(
         title="Doctor Appointment API",
@@ -142,7 +152,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         # A redirect would be built from the Host header, which is the client's word.
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=telemetry.config if telemetry else {"tracing": False, "metrics": False, "logs": False},
     )
     add_middleware(
         app,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL
 
 from app.adapters.mail import print_mail
 from app.core import clock
@@ -24,6 +24,7 @@ from app.core.settings import Settings
 from app.main import create_app, open_resources
 from benchmarks.databases import connected
 from tests.postgres import PostgresServer
+from tests.statements import observing
 
 type Statement = tuple[str, tuple[Any, ...]]
 """What was sent, and its values."""
@@ -58,14 +59,8 @@ async def record_bookings(
 def _listening() -> Iterator[list[Statement]]:
     seen: list[Statement] = []
 
-    def listen(_connection: object, _cursor: object, statement: str, values: tuple[Any, ...], *_: object) -> None:
-        seen.append((statement, values))
-
-    event.listen(Engine, "before_cursor_execute", listen)
-    try:
+    with observing(lambda statement, values: seen.append((statement, values))):
         yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", listen)
 
 
 async def prepare_replay(url: URL, recorded: Sequence[Sequence[Statement]], folder: Path) -> tuple[Path, Path]:

@@ -25,7 +25,12 @@ def run(connection: Connection) -> None:
 
 async def connect_and_run() -> None:
     settings = Settings()
-    engine = create_engine(settings.database_url, pool_size=1, timeout=settings.database_timeout_seconds)
+    engine = create_engine(
+        settings.database_url,
+        pool_size=1,
+        timeout=settings.database_timeout_seconds,
+        prepared_statements=settings.database_prepared_statements,
+    )
     async with Database(engine).write() as transaction:
         await transaction.run_sync(run)
     await engine.dispose()

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, event
 
 from app.adapters.mail import Mail
 from app.core.mail_kinds import MailKind
@@ -19,6 +18,7 @@ from app.main import create_app, open_resources
 from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
 from tests.people import Person, make_admin
 from tests.postgres import PostgresServer
+from tests.statements import observing
 
 SERVER = pytest.StashKey[PostgresServer]()
 
@@ -168,12 +168,8 @@ def statements() -> Iterator[list[str]]:
     """The SQL of every statement, on whatever engine, in order."""
     seen: list[str] = []
 
-    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", listen)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", listen)
+    with observing(lambda statement, _: seen.append(statement)):
+        yield seen
 
 
 type Counted = Callable[[], int]

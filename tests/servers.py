@@ -16,6 +16,7 @@ import httpx2
 from tests.databases import UNLIMITED
 
 ROOT = Path(__file__).parents[1]
+OURS = ("app.main:app", "tests.edge.instrumented:app")
 PATIENCE = "60"
 """Seconds, as ``DATABASE_TIMEOUT_SECONDS``, where many ask at once: a busy machine is no failure."""
 
@@ -34,8 +35,8 @@ class Server:
             [
                 *(sys.executable, "-m", "uvicorn", app, "--port", str(self.port)),
                 *("--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "8"),
-                # The state that it needs is made by the application alone.
-                *(("--http", "app.edge.protocol:BoundedProtocol") if app == "app.main:app" else ()),
+                # It needs the state that our application makes.
+                *(("--http", "app.edge.protocol:BoundedProtocol") if app in OURS else ()),
             ],
             cwd=ROOT,
             stderr=stderr,

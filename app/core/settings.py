@@ -66,12 +66,16 @@ class Settings(BaseSettings):
     max_open_invitations: Annotated[PositiveInt, Field(le=1000)] = 100
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
+    database_prepared_statements: bool = True
+    """Off for a pooler in transaction mode, such as PgBouncer."""
     allow_older_time_zones: bool = False
     password_workers: Annotated[PositiveInt, Field(le=64)] = 2
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
     password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
     password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel_exporter_otlp_endpoint: str = ""
+    """The OpenTelemetry collector that gets traces and metrics, by OTLP over HTTP; empty: none."""
     metrics_token: SecretStr = SecretStr("")
     cors_origins: str = ""
     cors_credentials: bool = False
@@ -173,6 +177,13 @@ class Settings(BaseSettings):
     def _refuse_a_short_token(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_TOKEN_LENGTH:
             raise ValueError(f"must have at least {MIN_TOKEN_LENGTH} characters; try: openssl rand -hex 32")
+        return value
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str) -> str:
+        if value and normalize_origin(value) is None:
+            raise ValueError("not the address of a collector; write http://collector.example.com:4318, without a path")
         return value
 
     @field_validator("cors_origins")

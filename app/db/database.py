@@ -17,7 +17,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 from app.core.errors import DomainError
 from app.core.fair_locks import ClientFairLock, current_client
 from app.db.driver import Driver
-from app.db.engine import DatabaseFile, is_postgresql
+from app.db.engine import TRANSACTION_SETTINGS, DatabaseFile, is_postgresql
 from app.db.lock_queues import LockPermits, LockQueueFull, LockQueues
 from app.db.prepared import Prepared, Values
 
@@ -203,8 +203,11 @@ class Database:
         """The turns of writers on SQLite."""
         # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
         # at the start.
+        settings = engine.sync_engine.get_execution_options().get(TRANSACTION_SETTINGS, "")
         self._begin_reading, self._begin_writing = (
-            ("BEGIN READ ONLY", "BEGIN") if is_postgresql(engine) else ("BEGIN", "BEGIN IMMEDIATE")
+            (f"BEGIN READ ONLY{settings and ',' + settings}", f"BEGIN{settings}")
+            if is_postgresql(engine)
+            else ("BEGIN", "BEGIN IMMEDIATE")
         )
 
     def create_file(self) -> None:

@@ -1,4 +1,4 @@
-"""A connection as its driver gives it, for what SQLAlchemy takes too long for (ADR 0026)."""
+"""Calls to the database driver itself, for statements that run with every request (ADR 0025, ADR 0026)."""
 
 import asyncio
 import sqlite3
@@ -11,19 +11,27 @@ from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+type Observer = Callable[[str, Sequence[Any]], None]
+
+observers: list[Observer] = []
+"""Called with each statement and its parameters before it is sent; for tests and benchmarks.
+
+The engine's events are not fired for these statements. Their listeners expect a cursor and an execution context, which
+do not exist here: those of Sentry and OpenTelemetry fail without them.
+"""
+
 
 class Driver:
     """The driver's own calls, on a connection of SQLAlchemy's pool.
 
-    Errors are those that SQLAlchemy would raise: ``IntegrityError`` or another ``DBAPIError``, with the driver's own
-    as ``orig``. Whoever listens to the engine's ``before_cursor_execute`` hears of statements with values, too.
+    Raises what SQLAlchemy would raise: ``IntegrityError`` or another ``DBAPIError``, with the driver's error as
+    ``orig``.
     """
 
-    def __init__(self, engine: AsyncEngine, taken: PoolProxiedConnection) -> None:
+    def __init__(self, engine: AsyncEngine, proxied: PoolProxiedConnection) -> None:
         self._engine = engine
-        self._taken = taken
-        self._dispatch: Any = engine.sync_engine.dispatch
-        driver: Any = taken.driver_connection
+        self._proxied = proxied
+        driver: Any = proxied.driver_connection
         self._driver = driver
         self._fetch: Callable[..., Awaitable[Any]]
         self._run: Callable[[str], Awaitable[Any]]
@@ -35,52 +43,52 @@ class Driver:
 
     @classmethod
     async def acquire(cls, engine: AsyncEngine) -> Self:
-        """One that nobody has, as soon as there is one; it is to be given back.
+        """Take a connection from the pool, as soon as one is free; ``release`` returns it.
 
-        Whatever a server says instead of letting us in (it is starting, has no connections left, refuses the role, or
-        has no such database) is no fault of the request, so the error says that there is no connection.
+        A server may refuse the connection: it is starting, has no connections left, refuses the role, or lacks the
+        database. None of this is an error of the request, so it is reported as a lost connection.
         """
         try:
-            taken = await engine.raw_connection()
+            proxied = await engine.raw_connection()
         except engine.dialect.loaded_dbapi.Error as error:
             raise DBAPIError("", None, error, hide_parameters=True, connection_invalidated=True) from error
-        return cls(engine, taken)
+        return cls(engine, proxied)
 
     def release(self) -> None:
-        """Lets the next one have it."""
-        self._taken.close()
+        """Return the connection to the pool."""
+        self._proxied.close()
 
     async def invalidate(self) -> None:
-        """Closes the connection, so that nobody else gets it; it is to be given back all the same."""
+        """Close the connection, so that it is not used again. It must be released all the same."""
         await asyncio.shield(self.connection.invalidate())
 
     @cached_property
     def connection(self) -> AsyncConnection:
-        """SQLAlchemy's view of the connection, made for whoever asks for it."""
-        return AsyncConnection(self._engine, Connection(self._engine.sync_engine, self._taken))
+        """The same connection as an ``AsyncConnection`` of SQLAlchemy."""
+        return AsyncConnection(self._engine, Connection(self._engine.sync_engine, self._proxied))
 
     async def run(self, sql: str) -> Any:
-        """Sends a statement without values; returns what the driver says of it."""
+        """Send a statement without parameters; returns the driver's status."""
         return await self._translate(self._run(sql), sql)
 
     async def fetch(self, sql: str, values: Sequence[Any]) -> Iterable[Iterable[Any]]:
-        """The rows that a statement returns."""
-        for listener in self._dispatch.before_cursor_execute:
-            listener(None, None, sql, values, None, False)
+        """Run a statement and return its rows."""
+        for observe in observers:
+            observe(sql, values)
         rows: Iterable[Iterable[Any]] = await self._translate(self._fetch(sql, *values), sql)
         return rows
 
     async def send(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Runs a statement that returns nothing, once with each of some values."""
-        for listener in self._dispatch.before_cursor_execute:
-            listener(None, None, sql, rows, None, True)
+        """Run a statement that returns no rows, once for each row of parameters."""
+        for observe in observers:
+            observe(sql, rows)
         await self._translate(self._many(sql, rows), sql)
 
     async def _translate(self, sent: Awaitable[Any], sql: str) -> Any:
         try:
             return await sent
         except TimeoutError:
-            # Only asyncpg raises it, when the server does not answer. A ROLLBACK would wait for as long again.
+            # asyncpg raises this when the server does not answer. A ROLLBACK would wait just as long again.
             self._driver.terminate()
             raise
         except (PostgresError, InterfaceError, InternalClientError, sqlite3.Error) as error:

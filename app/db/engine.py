@@ -10,13 +10,21 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+TRANSACTION_SETTINGS = "transaction_settings"
+"""The execution option of an engine with what follows each ``BEGIN``."""
 
-def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: int | None = None) -> AsyncEngine:
+
+def create_engine(
+    url: str, *, pool_size: int, timeout: int, statement_timeout: int | None = None, prepared_statements: bool = True
+) -> AsyncEngine:
     """An engine for ``url``; nothing is connected yet, and no transaction begins by itself: see ``Session``.
 
     ``timeout`` (seconds) bounds every wait: for a connection of the pool, to connect, for a lock, and for a statement.
     A server that no longer answers at all is given up after twice that. ``statement_timeout``, where it is given, holds
     for locks and statements instead.
+
+    ``prepared_statements=False`` is for a pooler that gives each transaction another connection of the server: no
+    statement is prepared under a name, and the settings of the session are set in each transaction.
     """
     options: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
@@ -34,24 +42,24 @@ def create_engine(url: str, *, pool_size: int, timeout: int, statement_timeout: 
         return engine
     statement_timeout = statement_timeout or timeout
     milliseconds = str(statement_timeout * 1000)
-    engine = create_async_engine(
-        url,
-        connect_args={
-            "timeout": timeout,
-            "command_timeout": statement_timeout * 2,
-            "server_settings": {
-                "application_name": "doctor-appointments",
-                "timezone": "UTC",
-                "lock_timeout": milliseconds,
-                "statement_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": str(statement_timeout * 4000),
-                # Whatever the server's default: under REPEATABLE READ a lost race is an error, not an answer.
-                "default_transaction_isolation": "read committed",
-                "jit": "off",  # statements here take less time than compiling one
-            },
-        },
-        **options,
-    )
+    connect_args: dict[str, Any] = {"timeout": timeout, "command_timeout": statement_timeout * 2}
+    session = {
+        "timezone": "UTC",
+        "lock_timeout": milliseconds,
+        "statement_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": str(statement_timeout * 4000),
+        "jit": "off",  # statements here take less time than compiling one
+    }
+    if prepared_statements:
+        # Whatever the server's default: under REPEATABLE READ a lost race is an error, not an answer.
+        isolation = {"default_transaction_isolation": "read committed"}
+        connect_args["server_settings"] = {"application_name": "doctor-appointments"} | session | isolation
+    else:
+        connect_args |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        connect_args["prepared_statement_name_func"] = str  # an unnamed statement
+        set_local = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in session.items())
+        options["execution_options"] = {TRANSACTION_SETTINGS: f" ISOLATION LEVEL READ COMMITTED{set_local}"}
+    engine = create_async_engine(url, connect_args=connect_args, **options)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "invalidate", _terminate_after_time_out)
     return engine

@@ -13,7 +13,6 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import event
 
 from app.adapters.mail import Mail
 from app.core.dependencies import Resources
@@ -22,6 +21,7 @@ from tests.attacks.corpus import Case, as_list, cases
 from tests.attacks.judge import MAX_SECONDS, MAX_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
 from tests.attacks.world import SECRET_KEY, Builder, Rows, World
 from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
+from tests.statements import observing
 
 JSON = "application/json"
 _READS = re.compile(r"(SELECT|BEGIN)\b")
@@ -68,10 +68,7 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         await ask_for_reset(world, mails)
         statements: list[str] = []
 
-        def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            statements.append(statement)
-
-        event.listen(resources.database.engine.sync_engine, "before_cursor_execute", listen)
+        stack.enter_context(observing(lambda statement, _: statements.append(statement)))
         rows = await world.rows()
         yield Target(world, rows, statements)
         assert await world.rows() == rows

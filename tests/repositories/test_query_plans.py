@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from app.core.errors import DomainError
 from app.core.permissions import Role
@@ -22,6 +22,7 @@ from app.scheduling.intervals import to_instant
 from app.scheduling.tie_break import RING_SIZE
 from app.scheduling.visits import VisitMode
 from app.services.audit import REPEAT_INTERVAL
+from tests.statements import observing
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 LATER = datetime(2027, 12, 1, 8, tzinfo=UTC)
@@ -151,12 +152,8 @@ async def explain(transaction: Transaction, ask: Callable[[], Awaitable[Any]]) -
     prefix = "EXPLAIN (GENERIC_PLAN)" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
     made: list[tuple[str, Any]] = []
 
-    def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        made.append((statement, parameters))
-
-    event.listen(connection.sync_engine, "before_cursor_execute", listen)
-    await ask()
-    event.remove(connection.sync_engine, "before_cursor_execute", listen)
+    with observing(lambda statement, parameters: made.append((statement, parameters))):
+        await ask()
     [(statement, parameters)] = made
     rows = await connection.exec_driver_sql(f"{prefix} {statement}", tuple(parameters))
     return "\n".join(str(row[-1]) for row in rows)

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from app.core.permissions import Actor, Role
 from app.db.database import Database
 from tests.databases import connected
 from tests.people import Person
+from tests.statements import observing
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
@@ -28,17 +29,14 @@ def interrupted(url: str, by: Interruption, before: str, times: int) -> Iterator
         async with connected(url) as engine:
             await by(Database(engine))
 
-    def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def interrupt(statement: str, _: object) -> None:
         if statement.startswith(before) and len(happened) < times:
             happened.append(statement)
             with ThreadPoolExecutor(1) as elsewhere:
                 elsewhere.submit(asyncio.run, commit()).result()
 
-    event.listen(Engine, "before_cursor_execute", interrupt)
-    try:
+    with observing(interrupt):
         yield happened
-    finally:
-        event.remove(Engine, "before_cursor_execute", interrupt)
 
 
 def actor(person: Person, role: Role) -> Actor:

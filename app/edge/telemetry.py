@@ -1,0 +1,80 @@
+"""Traces and metrics by OpenTelemetry, sent to a collector by OTLP over HTTP.
+
+FastAPI makes the spans and the metrics. Nothing that a client writes leaves the process with them (ADR 0020).
+"""
+
+from collections.abc import MutableMapping
+from typing import Any, override
+
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from app.edge.rate_limits import UNLIMITED_PATHS
+
+REDACTED_ATTRIBUTES = ("http.request.method_original", "server.address", "url.path", "url.query")
+"""Attributes of a span that contain what a client has sent. The route is recorded as ``http.route``."""
+
+
+class Telemetry:
+    """The providers of traces and metrics, and the configuration with which FastAPI uses them."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Send to the collector at ``endpoint``, an URL without a path.
+
+        The SDK reads its other settings from the standard variables, such as ``OTEL_SERVICE_NAME`` and
+        ``OTEL_EXPORTER_OTLP_HEADERS``.
+        """
+        propagate.set_global_textmap(_TraceParentPropagator())
+        self._tracers = TracerProvider(shutdown_on_exit=False)
+        self._tracers.add_span_processor(_RedactingProcessor())
+        self._tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics"))
+        self._meters = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+        self.config: TelemetryConfig = {
+            "tracer_provider": self._tracers,
+            "meter_provider": self._meters,
+            "logs": False,  # they would contain the texts of exceptions
+            "auto_configure": False,
+            "exclude": _is_probe,
+        }
+
+    def shut_down(self) -> None:
+        """Send what is left and stop the threads; blocks while a collector does not answer."""
+        self._tracers.shutdown()
+        self._meters.shutdown()
+
+
+class _RedactingProcessor(SpanProcessor):
+    """Overwrites what a client has sent, before anything is exported."""
+
+    @override
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        for name in REDACTED_ATTRIBUTES:
+            if name in (span.attributes or {}):
+                span.set_attribute(name, "REDACTED")
+
+
+class _TraceParentPropagator(TraceContextTextMapPropagator):
+    """Continues a trace that a proxy has begun, without its ``tracestate``, which may be any text."""
+
+    @override
+    def extract(self, *args: Any, **kwargs: Any) -> Context:
+        context = super().extract(*args, **kwargs)
+        parent = get_current_span(context).get_span_context()
+        if not parent.is_valid:
+            return context
+        ids = SpanContext(parent.trace_id, parent.span_id, parent.is_remote, parent.trace_flags)
+        return set_span_in_context(NonRecordingSpan(ids), context)
+
+
+def _is_probe(scope: MutableMapping[str, Any]) -> bool:
+    return scope["path"] in UNLIMITED_PATHS
