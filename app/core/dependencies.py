@@ -1,6 +1,7 @@
-"""What a route may ask for in its signature: a session, the time, and who calls.
+"""FastAPI dependencies: the transaction, the time of the request and the caller.
 
-The one module of ``core`` that may import anything, and that only edges may import.
+Unlike the rest of ``core``, this module may import services and repositories. Only routers, pages and the HTTP toolkit
+may import it.
 """
 
 from asyncio import Task
@@ -34,19 +35,19 @@ from app.services.patient_limits import PatientLimits
 
 @dataclass(slots=True)
 class Readiness:
-    """The latest look at the database, and until when its result is good."""
+    """The latest check of the database, and the time of the event loop until which its result is valid."""
 
-    look: Task[bool] | None = None
-    good_until: float = -inf
+    check: Task[bool] | None = None
+    valid_until: float = -inf
 
 
-SEARCHES_AT_ONCE = 4
-"""Searches of one client that compute at the same time: each may keep thousands of rows."""
+MAX_SEARCHES_PER_CLIENT = 4
+"""Maximum number of searches that one client computes at a time. Each may hold thousands of rows in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one running application owns; made at its start, on ``app.state.resources``."""
+    """The resources of a running application. Created at start-up and stored as ``app.state.resources``."""
 
     settings: Settings
     database: Database
@@ -56,13 +57,13 @@ class Resources:
     limits: RateLimiter
     readiness: Readiness = field(default_factory=Readiness)
     processor: ClientFairLock = field(default_factory=ClientFairLock)
-    """The turns of long computations."""
-    searching: ClientSemaphores = field(default_factory=lambda: ClientSemaphores(SEARCHES_AT_ONCE))
-    """For the searches of each client."""
+    """Gives long computations their turns on the processor."""
+    searching: ClientSemaphores = field(default_factory=lambda: ClientSemaphores(MAX_SEARCHES_PER_CLIENT))
+    """Permits for the searches of each client."""
 
     @property
     def patient_limits(self) -> PatientLimits:
-        """How much a patient may book and cancel online."""
+        """The limits of booking and cancelling online."""
         settings = self.settings
         return PatientLimits(
             settings.max_upcoming_visits_per_doctor, settings.max_upcoming_visits, settings.max_cancellations_per_day
@@ -79,13 +80,13 @@ class Resources:
         return timedelta(minutes=self.settings.access_token_minutes)
 
 
-# FastAPI solves the dependencies of a dependency again wherever it is named, even if its value is cached. So these
-# depend on little but the request. The route puts the transaction into ``request.state.transaction``; whatever finds
-# the caller puts them into ``request.state.actor``, and the time into ``request.state.now``.
+# FastAPI resolves the dependencies of a dependency again wherever it is named, even if its value is cached. So these
+# functions depend on little but the request, and share values in ``request.state``: the route stores ``transaction``,
+# authentication stores ``actor``, and ``get_now`` stores ``now``.
 
 
 async def get_resources(request: Request) -> Resources:
-    """The resources of the application that serves this request."""
+    """Return the resources of the application that serves this request."""
     return _resources(request)
 
 
@@ -98,7 +99,7 @@ AppResources = Annotated[Resources, Depends(get_resources)]
 
 
 async def get_now(request: Request) -> datetime:
-    """The time of this request: read once, the same for all that it does."""
+    """Return the time of this request, in UTC. The clock is read once per request."""
     if not hasattr(request.state, "now"):
         request.state.now = _resources(request).clock()
     now: datetime = request.state.now
@@ -113,10 +114,11 @@ async def run_in_transaction(
     answer: Callable[[Transaction], Awaitable[Response]],
     keep: Callable[[Transaction, Response], Awaitable[None]],
 ) -> Response:
-    """Answers a request, and has ``keep`` write what is to be committed with the answer.
+    """Answer a request, and let ``keep`` write what must be committed with the answer.
 
-    Both in one transaction, except for a GET: it cannot change anything. If it is recorded, ``keep`` has a transaction
-    of its own afterwards. ``answer`` may run again: see ``Database.write_in_turn``.
+    Both run in one transaction, except for a GET: ``answer`` then runs in a read-only transaction, and ``keep`` runs
+    afterwards in its own transaction if the request is recorded in the audit trail. ``answer`` may run more than once:
+    see ``Database.write_in_turn``.
     """
     database = _resources(request).database
     if request.method == "GET":
@@ -136,7 +138,7 @@ async def run_in_transaction(
 
 
 async def get_transaction(request: Request) -> Transaction:
-    """The transaction of this request, which its route has opened and will end."""
+    """Return the transaction of this request. Its route opens and ends it."""
     transaction: Transaction = request.state.transaction
     return transaction
 
@@ -145,7 +147,10 @@ DbTransaction = Annotated[Transaction, Depends(get_transaction)]
 
 
 async def get_passwords(request: Request) -> Passwords:
-    """For routes that hash passwords. They get the lower rate limit, and must hold no connection while they hash."""
+    """Return the password hasher, and mark the route as one that hashes passwords.
+
+    Such routes have the lower rate limit. They must hold no database connection while they hash.
+    """
     return _resources(request).passwords
 
 
@@ -153,30 +158,33 @@ Hashing = Annotated[Passwords, Depends(get_passwords)]
 
 
 async def take_credentials() -> None:
-    """Marks a route that takes a secret, or sends a code or an invitation, without hashing: the lower limit applies."""
+    """Mark a route that accepts a secret or sends a code or an invitation, without hashing.
+
+    Such routes have the lower rate limit, too.
+    """
 
 
 TAKES_CREDENTIALS = Depends(take_credentials)
 CREDENTIAL_MARKERS = frozenset({get_passwords, take_credentials})
 
 FRESH = timedelta(minutes=10)
-"""How long after a log-in its session may do what a passer-by at an unlocked screen must not."""
+"""How long after a log-in sensitive actions are allowed, so that a passer-by at an unlocked screen cannot take them."""
 _STAFF = (Role.DOCTOR, Role.ADMIN)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 _bearer = OAuth2PasswordBearer(
-    tokenUrl="auth/login", auto_error=False, description="An access token of `POST /auth/login`."
+    tokenUrl="auth/login", auto_error=False, description="An access token from `POST /auth/login`."
 )
 
 
 async def public() -> None:
-    """Lets everybody in; a route says so in its signature."""
+    """Mark a route as open to everyone."""
 
 
 class _ByToken(SecurityBase):
-    """Knows a caller by her access token, and is described as what asks for one.
+    """Finds the caller by the access token, and appears in the OpenAPI document as a security requirement.
 
-    Were the token a dependency of its own, there would be one more to go through with every request.
+    The token is not a dependency of its own, because FastAPI would have to resolve one more for every request.
     """
 
     model, scheme_name = _bearer.model, _bearer.scheme_name
@@ -190,13 +198,16 @@ class _ByToken(SecurityBase):
 
 @_ByToken
 async def find_viewer(request: Request, token: str | None) -> Actor | None:
-    """The caller, or nobody if no token was sent; a token that is not valid is an error."""
+    """Return the caller, or ``None`` without a token. Raises ``not_authenticated`` if the token is invalid."""
     return await _find_caller(request, request.state.transaction, token)
 
 
 @_ByToken
 async def find_brief_viewer(request: Request, token: str | None) -> Actor | None:
-    """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
+    """Return the caller like ``find_viewer``, in a transaction that ends before the route begins.
+
+    For routes that open their own transactions.
+    """
     async with _resources(request).database.read() as transaction:
         return await _find_caller(request, transaction, token)
 
@@ -216,9 +227,9 @@ async def _find_caller(request: Request, transaction: Transaction, token: str | 
 
 
 async def attach_actor(request: Request, resources: Resources, actor: Actor) -> None:
-    """Counts a request for its caller, and notes who she is."""
-    # Not before she is known: whose session has ended must not use up what the owner has.
-    # And once, even if the request is answered in a second try.
+    """Count a request towards the caller's rate limit, and store the caller in ``request.state.actor``."""
+    # Count only after authentication, so that an expired token cannot use up the owner's quota; and only once, even if
+    # the request runs a second time.
     if not any(quota.name == "account" for quota in request.state.quotas):
         await resources.limits.count_account(actor.id, request.state.quotas)
     request.state.actor = actor
@@ -230,10 +241,11 @@ def require(
     booking: bool = False,
     find: Callable[..., Awaitable[Actor | None]] = find_viewer,
 ) -> Callable[..., Awaitable[Actor]]:
-    """A dependency on a caller with one of these roles, however she is found.
+    """Return a dependency that requires a caller with one of these roles, found by ``find``.
 
-    ``setting_up`` admits her without the second factor that her role may ask for. ``booking`` asks for a confirmed
-    address where the settings do.
+    ``setting_up`` admits callers who have not set up the second factor that their role requires. ``booking`` requires a
+    confirmed e-mail address if the settings do. Raises ``not_authenticated``, ``wrong_role``, ``set_up_second_factor``
+    or ``email_not_confirmed``.
     """
 
     async def authenticate(caller: Annotated[Actor | None, Depends(find)], request: Request) -> Actor:
@@ -251,7 +263,7 @@ def require(
 
 
 def check_email_confirmed(caller: Actor, settings: Settings) -> None:
-    """Raises ``email_not_confirmed`` where the settings ask for a confirmed address and the caller's is not."""
+    """Raise ``email_not_confirmed`` if the settings require a confirmed address and the caller's is not confirmed."""
     if settings.requires_confirmed_email and not caller.email_confirmed:
         raise DomainError("email_not_confirmed")
 
@@ -261,39 +273,39 @@ def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
     return caller.role in required and not (caller.login and caller.login.second_factor)
 
 
-# Every route names one of these; a test fails the one that does not.
+# Every route names one of these. tests/architecture/test_rules.py fails if one does not.
 Public = Annotated[None, Depends(public)]
 Viewer = Annotated[Actor | None, Depends(find_viewer)]
-"""Everybody; who has logged in may see a little more."""
+"""A public route on which a caller who has logged in may see more. ``None`` without a token."""
 PatientActor = Annotated[Actor, Depends(require(Role.PATIENT))]
 BookingActor = Annotated[Actor, Depends(require(Role.PATIENT, booking=True))]
-"""A ``PatientActor`` whose e-mail address is confirmed, where the settings ask for that."""
+"""A ``PatientActor`` with a confirmed e-mail address, if the settings require one."""
 DoctorActor = Annotated[Actor, Depends(require(Role.DOCTOR))]
 AdminActor = Annotated[Actor, Depends(require(Role.ADMIN))]
 AnyActor = Annotated[Actor, Depends(require(*Role))]
 AccountActor = Annotated[Actor, Depends(require(*Role, setting_up=True))]
-"""Anybody who looks after her own account, even if the second factor that her role asks for is not set up yet."""
+"""A caller who manages their own account. A second factor that their role requires need not be set up yet."""
 BriefActor = Annotated[Actor, Depends(require(*Role, setting_up=True, find=find_brief_viewer))]
-"""An ``AccountActor`` whose route holds no transaction while it works."""
+"""An ``AccountActor`` on a route that opens its own transactions."""
 
 
 def require_fresh(
     *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
 ) -> Callable[..., Awaitable[Actor]]:
-    """A dependency on a caller with one of these roles who has logged in within the last ten minutes."""
+    """Return a dependency that requires a caller with one of these roles and a log-in within the last ten minutes."""
 
-    async def authenticate_anew(
+    async def authenticate_fresh(
         caller: Annotated[Actor, Depends(require(*roles, setting_up=setting_up, find=find))], now: Now
     ) -> Actor:
         check_fresh(caller, now)
         return caller
 
-    return authenticate_anew
+    return authenticate_fresh
 
 
 def check_fresh(caller: Actor, now: datetime) -> None:
-    """Raises ``log_in_again`` for somebody who has logged in too long ago."""
-    # A log-in that seems to be in the future was noted by a clock that was ahead.
+    """Raise ``log_in_again`` if the caller logged in longer ago than ``FRESH``."""
+    # A log-in may seem to be in the future: the clock of the server that recorded it was ahead.
     if not timedelta(seconds=-CLOCK_SKEW) <= now - caller.get_login().at <= FRESH:
         raise DomainError("log_in_again")
 
@@ -301,9 +313,9 @@ def check_fresh(caller: Actor, now: datetime) -> None:
 def require_deciding(
     find: Callable[..., Awaitable[Actor | None]] = find_viewer,
 ) -> Callable[..., Awaitable[Actor]]:
-    """A dependency on an administrator with a log-in within the last ten minutes, for routes that decide something.
+    """Return a dependency that requires an administrator with a log-in within the last ten minutes.
 
-    Only a request that changes something takes the lock of ``begin_decision``.
+    For decisions about other accounts. Requests that can change something also take the lock of ``begin_decision``.
     """
 
     async def authenticate_to_decide(
@@ -319,22 +331,25 @@ def require_deciding(
 FreshActor = Annotated[Actor, Depends(require_fresh(*Role))]
 """An ``AnyActor`` who has logged in within the last ten minutes."""
 FreshAccountActor = Annotated[Actor, Depends(require_fresh(*Role, setting_up=True))]
-"""An ``AccountActor`` who has."""
+"""An ``AccountActor`` who has logged in within the last ten minutes."""
 FreshAdminActor = Annotated[Actor, Depends(require_deciding())]
-"""An ``AdminActor`` with a recent log-in, for routes that decide something."""
+"""An ``AdminActor`` who has logged in within the last ten minutes, for decisions about other accounts."""
 
 
 DEVICE = "device"
-"""The cookie of a browser that has logged in before; see ``app/http/devices.py``."""
+"""The name of the cookie that identifies a browser which has logged in before; see ``app/http/browser.py``."""
 
 
 def cookie_name(settings: Settings, name: str) -> str:
-    """What a cookie is called: in production so that a browser takes it over TLS and from this host alone."""
+    """Return the full name of a cookie.
+
+    In production it has the prefix ``__Host-``: browsers then accept the cookie only over TLS and from this host.
+    """
     return f"__Host-{name}" if settings.environment == "production" else name
 
 
 async def get_client(request: Request) -> Client:
-    """Where the request comes from."""
+    """Return the client of the request: address, user agent, request id and known device."""
     resources = _resources(request)
     device = request.cookies.get(cookie_name(resources.settings, DEVICE), "")
     address = read_address(_host(request))
@@ -351,7 +366,7 @@ RequestClient = Annotated[Client, Depends(get_client)]
 
 
 async def get_search_time(request: Request) -> AsyncIterator[Computation]:
-    """The processor time that this request may spend on searching."""
+    """Provide the budget of processor time that this request may spend on a search."""
     resources = _resources(request)
     client = current_client.get()
     computation = Computation(

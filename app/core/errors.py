@@ -1,11 +1,11 @@
-"""The errors of the domain: a stable code each, and the kind that every edge translates into its own protocol."""
+"""Domain errors. Each has a stable code and a kind, which each interface translates into its own protocol."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The family of an error; for HTTP it decides the status."""
+    """The family of an error. It decides the HTTP status (`app/http/problems.py`)."""
 
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request; never holds the value that was sent."""
+    """An error in one field of a request. Never contains the value that was sent."""
 
     field: str
     message: str
@@ -28,96 +28,108 @@ class FieldError:
 ERRORS: dict[str, tuple[Kind, str]] = {
     "not_authenticated": (
         Kind.UNAUTHENTICATED,
-        "Log in first: the access token is missing, expired or not valid.",
+        "Sign in first: the access token is missing, expired or invalid.",
     ),
     "invalid_credentials": (Kind.UNAUTHENTICATED, "The e-mail address or the password is wrong."),
     "second_factor_required": (Kind.UNAUTHENTICATED, "This account has a second factor. Send its code as otp."),
-    "invalid_second_factor": (Kind.UNAUTHENTICATED, "The code is wrong, or was used before. Wait for the next one."),
-    "invalid_refresh_token": (Kind.UNAUTHENTICATED, "The session has ended, or this token was used before. Log in."),
-    "log_in_again": (Kind.FORBIDDEN, "This asks for a log-in within the last ten minutes. Log in again first."),
-    "set_up_second_factor": (Kind.FORBIDDEN, "Your role asks for a second factor. Set one up first."),
+    "invalid_second_factor": (
+        Kind.UNAUTHENTICATED,
+        "The code is wrong or has already been used. Wait for the next one.",
+    ),
+    "invalid_refresh_token": (
+        Kind.UNAUTHENTICATED,
+        "The session has ended, or this token has already been used. Sign in again.",
+    ),
+    "log_in_again": (Kind.FORBIDDEN, "Please sign in again to do this."),
+    "set_up_second_factor": (Kind.FORBIDDEN, "Your role requires a second factor. Set one up first."),
     "email_not_confirmed": (
         Kind.FORBIDDEN,
         "Confirm your e-mail address first, with the code that was sent to it.",
     ),
-    "too_many_attempts": (Kind.THROTTLED, "There were too many attempts to log in. Wait, or reset the password."),
+    "too_many_attempts": (Kind.THROTTLED, "There were too many attempts to sign in. Wait, or reset the password."),
     "wrong_role": (Kind.FORBIDDEN, "Your role does not allow this."),
-    "not_found": (Kind.NOT_FOUND, "There is no such thing, or it is not yours."),
-    "second_factor_exists": (Kind.CONFLICT, "There is a second factor already. Remove it first."),
-    "email_taken": (Kind.CONFLICT, "An account with this e-mail address exists already."),
-    "name_taken": (Kind.CONFLICT, "You offer a visit type of this name already. Choose another name."),
-    "availability_overlaps": (Kind.CONFLICT, "This overlaps another availability of yours."),
+    "not_found": (Kind.NOT_FOUND, "Not found."),
+    "second_factor_exists": (Kind.CONFLICT, "You already have a second factor. Remove it first."),
+    "email_taken": (Kind.CONFLICT, "An account with this e-mail address already exists."),
+    "name_taken": (Kind.CONFLICT, "You already offer a visit type with this name. Choose another name."),
+    "availability_overlaps": (Kind.CONFLICT, "This overlaps another of your availabilities."),
     "slot_taken": (Kind.CONFLICT, "This time has just been taken. Choose another one."),
     "outside_availability": (Kind.CONFLICT, "The doctor is not available for all of this time."),
-    "time_off": (Kind.CONFLICT, "The doctor is away at this time."),
+    "time_off": (Kind.CONFLICT, "The doctor has time off at this time."),
     "in_the_past": (Kind.CONFLICT, "This time has passed."),
     "too_soon": (Kind.CONFLICT, "The doctor needs more notice than this."),
-    "too_far_ahead": (Kind.CONFLICT, "The doctor cannot be booked so far ahead yet."),
+    "too_far_ahead": (Kind.CONFLICT, "The doctor cannot be booked this far ahead yet."),
     "off_grid": (Kind.CONFLICT, "Visits of this type do not start at this time. Choose one of the doctor's slots."),
     "day_full": (Kind.CONFLICT, "The doctor takes no more visits on this day."),
     "unknown_time_zone": (
         Kind.CONFLICT,
-        "The doctor's time zone is not known here. The doctor can choose another.",
+        "This server does not know the doctor's time zone. The doctor can choose another one.",
     ),
     "doctor_unavailable": (
         Kind.CONFLICT,
-        "This doctor takes no bookings at the moment. Look for another doctor; visits can still be cancelled.",
+        "This doctor takes no bookings at the moment. Choose another doctor. Visits can still be cancelled.",
     ),
-    "visit_type_required": (Kind.CONFLICT, "This doctor is booked by visit type. Choose one of hers."),
-    "wrong_length": (Kind.CONFLICT, "The end does not fit the length of this visit type. Leave it out."),
+    "visit_type_required": (Kind.CONFLICT, "Choose a visit type."),
+    "wrong_length": (Kind.CONFLICT, "end_time does not match the visit type's duration. Omit it."),
     "patient_busy": (Kind.CONFLICT, "You have another appointment at this time."),
     "too_many_visits": (
         Kind.CONFLICT,
-        "You have as many upcoming visits as can be booked online. Cancel one first.",
+        "You have reached the limit of upcoming visits. Cancel one first.",
     ),
     "too_many_cancellations": (
         Kind.CONFLICT,
         "You have cancelled too many visits to book online today. Try again tomorrow.",
     ),
-    "already_started": (Kind.CONFLICT, "The appointment has started. Only the doctor can still cancel or move it."),
-    "too_late": (Kind.CONFLICT, "It is too late to change this. The doctor can still change a visit that is not over."),
-    "too_early": (Kind.CONFLICT, "It is too early for this; the visit lies ahead."),
-    "wrong_status": (Kind.CONFLICT, "The appointment is in a state that does not allow this."),
+    "already_started": (Kind.CONFLICT, "The appointment has started. Only the doctor can cancel or move it now."),
+    "too_late": (Kind.CONFLICT, "It is too late to change this. The doctor can change a visit until it ends."),
+    "too_early": (Kind.CONFLICT, "It is too early for this. The visit has not started yet."),
+    "wrong_status": (Kind.CONFLICT, "The status of the appointment does not allow this."),
     "doctor_not_confirmed": (Kind.CONFLICT, "The doctor has not confirmed their e-mail address yet."),
     "doctor_not_suspended": (
         Kind.CONFLICT,
-        "This is possible only while the doctor is suspended. Otherwise the doctor cancels the visits.",
+        "You can do this only while the doctor is suspended. Otherwise, only the doctor can cancel the visits.",
     ),
     "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),
     "has_appointments": (
         Kind.CONFLICT,
-        "Patients have upcoming visits with this doctor. Cancel these first.",
+        "Patients have upcoming visits with this doctor. Cancel them first.",
     ),
-    "too_many": (Kind.CONFLICT, "There are as many of these as there may be. Remove some first."),
-    "request_in_flight": (Kind.CONFLICT, "The first request with this key is still being worked on. Try again."),
-    "version_mismatch": (Kind.OUTDATED, "It has changed since you read it. Read it again and decide anew."),
-    "key_reused": (Kind.INVALID, "This Idempotency-Key was sent before, with another request. Choose a new one."),
+    "too_many": (Kind.CONFLICT, "You have reached the limit. Remove some first."),
+    "request_in_flight": (
+        Kind.CONFLICT,
+        "The first request with this Idempotency-Key is still in progress. Try again later.",
+    ),
+    "version_mismatch": (Kind.OUTDATED, "This has changed since you read it. Reload it and try again."),
+    "key_reused": (Kind.INVALID, "This Idempotency-Key was used for a different request. Choose a new key."),
     "invalid_request": (Kind.INVALID, "The request is not valid; see the fields named in errors."),
     "invalid_confirmation_token": (
         Kind.INVALID,
-        "The confirmation token is wrong, used, replaced or expired. Ask for a new one.",
+        "The confirmation token is wrong, used, replaced or expired. Request a new one.",
     ),
     "invalid_invitation_token": (
         Kind.INVALID,
         "The invitation is wrong, used, replaced, cancelled or expired. Ask an administrator for a new one.",
     ),
-    "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Ask for a new one."),
-    "too_many_requests": (Kind.THROTTLED, "Too many requests. Try again later; Retry-After says when."),
+    "invalid_reset_token": (Kind.INVALID, "The reset token is wrong, used or expired. Request a new one."),
+    "too_many_requests": (Kind.THROTTLED, "Too many requests. Try again after the number of seconds in Retry-After."),
     "too_many_messages": (
         Kind.THROTTLED,
-        "Several of these messages were sent to the address within the hour. Look in its mailbox, or try again later.",
+        "Several messages were sent to this address within the last hour. Check the mailbox, or try again later.",
     ),
-    "foreign_form": (Kind.FORBIDDEN, "The form is not one that our pages have given to this browser."),
+    "foreign_form": (
+        Kind.FORBIDDEN,
+        "This form was not sent from a page of this site, or it has expired. Reload the page and try again.",
+    ),
     "busy": (Kind.BUSY, "The service is busy. Try again in a moment."),
 }
-"""Every code there is, with its kind and its sentence. Codes are never renamed and never change their meaning."""
+"""Every error code of the domain, with its kind and its text. A code is never renamed and never changes its meaning."""
 
 
 class DomainError(Exception):
-    """A use case could not do what was asked; the transaction is rolled back.
+    """Raised when a use case refuses or fails. The transaction is rolled back.
 
-    ``code`` is a key of ``ERRORS``. ``errors`` names the fields at fault, where there are any. ``retry_after`` is the
-    number of seconds after which it may be tried again, where that is known. ``reason`` is for the log alone.
+    ``code`` is a key of ``ERRORS``. ``errors`` lists the invalid fields, if any. ``retry_after`` is the number of
+    seconds to wait before trying again, if known. ``reason`` is written to the log only.
     """
 
     def __init__(
@@ -141,10 +153,10 @@ class DomainError(Exception):
 
     @property
     def detail(self) -> str:
-        """One sentence for a person."""
+        """The text for a person."""
         return ERRORS[self.code][1]
 
 
 def invalid_field(field: str, message: str) -> DomainError:
-    """The error for one field whose value cannot be accepted."""
+    """Return the ``invalid_request`` error for one invalid field."""
     return DomainError("invalid_request", errors=(FieldError(field, message),))

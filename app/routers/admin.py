@@ -1,6 +1,6 @@
-"""For administrators.
+"""Accounts, decisions about them and emergencies, for administrators.
 
-Decisions about other people's accounts ask for a log-in within the last ten minutes.
+Decisions about accounts require a log-in within the last ten minutes.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ async def list_users(
     transaction: DbTransaction,
     trail: Audit,
 ) -> Sequence[AccountRecord]:
-    """List accounts, the newest first."""
+    """List accounts, newest first."""
     found = await accounts.page_accounts(
         transaction,
         q=query.q,
@@ -84,9 +84,10 @@ async def list_users(
 async def get_account(
     user_id: UUID, response: Response, _: AdminActor, transaction: DbTransaction, trail: Audit
 ) -> AccountRecord:
-    """One account.
+    """Get an account.
 
-    The `ETag` is that of the name and the specialty; send it back to approve what you have seen.
+    The `ETag` is the version of the name and the specialty. Send it as `If-Match` when you approve a doctor, so that
+    you approve exactly what you have seen.
     """
     account = trail.about_account(await accounts.get_account(transaction, user_id))
     tag_content(response, account.reviewed_content)
@@ -109,9 +110,11 @@ async def approve_doctor(
     versions: IfContentMatch,
     __: Idempotent,
 ) -> AccountRecord:
-    """List a doctor who has registered, so that patients can book. Needed with `DOCTOR_APPROVAL=required`.
+    """Approve a doctor.
 
-    Send the `ETag` of the account in `If-Match`: until the approval the doctor can change the name and specialty.
+    From then on the doctor is listed, and patients can book. Required for doctors who register themselves if the
+    operator has set `DOCTOR_APPROVAL=required`. Until the approval the doctor can change the name and the specialty, so
+    send the `ETag` of the account in `If-Match`. Approving again changes nothing.
     """
     account = await administration.approve_doctor(transaction, resources.settings, user_id, now, versions=versions)
     return trail.about_account(account, body.reason)
@@ -132,15 +135,15 @@ async def list_profile_changes(
     transaction: DbTransaction,
     __: Audit,
 ) -> list[wire.ProfileChange]:
-    """List the changes of names and specialties that wait for a decision, the oldest first."""
+    """List the changes of names and specialties that await a decision, oldest first."""
     after = read_cursor(query.cursor, _KEY)
-    found = [_change(each) for each in await page_waiting(transaction, after=after, limit=query.limit + 1)]
+    found = [_change(review) for review in await page_waiting(transaction, after=after, limit=query.limit + 1)]
     return list(cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda change: change.id))
 
 
-def _change(standing: ProfileReview) -> wire.ProfileChange:
-    wanted = asdict(standing.change) if standing.change else {}
-    return wire.ProfileChange(**wanted, current_name=standing.name, current_specialty=standing.specialty)
+def _change(review: ProfileReview) -> wire.ProfileChange:
+    requested = asdict(review.change) if review.change else {}
+    return wire.ProfileChange(**requested, current_name=review.name, current_specialty=review.specialty)
 
 
 @router.post(
@@ -157,9 +160,10 @@ async def accept_profile_change(
     trail: Audit,
     __: Idempotent,
 ) -> AccountRecord:
-    """Accept the name and specialty that a doctor wants: patients see them from now on.
+    """Accept a doctor's new name and specialty.
 
-    A wish that the doctor has replaced meanwhile is `not_found`: look at the newest one first.
+    Patients see them from now on. If the doctor has replaced the request in the meantime, the answer is `not_found`:
+    list the changes again, and decide about the newest one.
     """
     return trail.about_account(await profile_review.accept_change(transaction, user_id, change_id), body.reason)
 
@@ -178,7 +182,11 @@ async def decline_profile_change(
     trail: Audit,
     __: Idempotent,
 ) -> AccountRecord:
-    """Decline the name and specialty that a doctor wants: patients go on seeing what they see."""
+    """Decline a doctor's new name and specialty.
+
+    Patients continue to see the current ones. If the doctor has replaced the request in the meantime, the answer is
+    `not_found`.
+    """
     return trail.about_account(await profile_review.decline_change(transaction, user_id, change_id), body.reason)
 
 
@@ -196,7 +204,11 @@ async def suspend_user(
     trail: Audit,
     _: Idempotent,
 ) -> AccountRecord:
-    """Keep somebody out: her sessions end at once. A doctor is no longer listed; what is booked with her stays."""
+    """Suspend an account.
+
+    The owner can no longer log in, and all their sessions end at once. A suspended doctor is no longer listed and
+    cannot be booked; visits that are booked already stay booked.
+    """
     return trail.about_account(await administration.suspend_user(transaction, actor, user_id, now), body.reason)
 
 
@@ -204,7 +216,10 @@ async def suspend_user(
 async def reinstate_user(
     user_id: UUID, body: wire.Decision, _: FreshAdminActor, transaction: DbTransaction, trail: Audit, __: Idempotent
 ) -> AccountRecord:
-    """Let somebody in again who was suspended."""
+    """Reinstate a suspended account.
+
+    The owner can log in again, and a doctor who was listed before is listed again.
+    """
     return trail.about_account(await administration.reinstate_user(transaction, user_id), body.reason)
 
 
@@ -222,11 +237,12 @@ async def erase_user(
     trail: Audit,
     _: Idempotent,
 ) -> AccountRecord:
-    """Erase the account of a patient or a doctor. It cannot be undone.
+    """Erase the account of a patient or a doctor.
 
-    What a patient has booked is cancelled. A doctor whom patients expect is `has_appointments`, unless the account is
-    suspended: then these visits are cancelled, because the doctor can no longer do so. That there were visits stays,
-    without the name. The audit trail keeps your reason: write no names in it.
+    This cannot be undone. Upcoming visits of a patient are cancelled. For a doctor with upcoming visits the answer is
+    `has_appointments`, unless the account is suspended: then these visits are cancelled, because the doctor can no
+    longer do so. A record that visits took place is kept, without the name. The audit trail keeps your reason, so do
+    not write names in it.
     """
     account, cancelled = await administration.erase_user(transaction, actor, user_id, now)
     if account.role is Role.DOCTOR:
@@ -240,7 +256,10 @@ async def erase_user(
     responses=responses(*_ERRORS, "log_in_again", "invalid_request", "busy"),
 )
 async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, transaction: DbTransaction, trail: Audit) -> None:
-    """Log somebody out everywhere."""
+    """End all sessions of an account.
+
+    The owner is logged out everywhere at once.
+    """
     trail.about_account(await administration.end_sessions(transaction, user_id))
 
 
@@ -257,9 +276,11 @@ async def remove_second_factor_of_user(
     tasks: BackgroundTasks,
     trail: Audit,
 ) -> None:
-    """Remove the second factor of somebody who has lost it and the recovery codes. Logs her out everywhere.
+    """Remove the second factor of an account.
 
-    Make sure that it is she who asks. A message tells her. Your own is removed by `DELETE /auth/second-factor`.
+    For owners who have lost both the authenticator and the recovery codes. All their sessions end, and they are
+    notified by mail. Verify first that the request comes from the owner. To remove your own second factor, use
+    `DELETE /auth/second-factor`.
     """
     account, removed = await administration.remove_second_factor(transaction, actor, user_id)
     trail.about_account(account)
@@ -271,14 +292,14 @@ async def remove_second_factor_of_user(
 async def break_glass(
     body: wire.BreakGlass, _: FreshAdminActor, transaction: DbTransaction, now: Now, trail: Audit
 ) -> wire.PatientFile:
-    """See a patient and her visits in an emergency.
+    """Read a patient's data and visits in an emergency.
 
-    Administrators have no part in visits, and see none otherwise. The reason is kept in the audit trail, where the
-    patient can see it in her export.
+    Administrators cannot see patients' visits in any other way. The audit trail keeps your reason, and the patient can
+    read it in the export of their data.
     """
     trail.concerns_patient(body.patient_id)
     trail.because(body.reason)
     patient, visits = await administration.break_glass(transaction, body.patient_id, now)
     return wire.PatientFile(
-        patient=User.model_validate(patient), appointments=[Appointment.model_validate(each) for each in visits]
+        patient=User.model_validate(patient), appointments=[Appointment.model_validate(visit) for visit in visits]
     )

@@ -1,4 +1,4 @@
-"""Appointments: booking, listing, moving and cancelling."""
+"""Book, list, reschedule and cancel appointments."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -40,7 +40,7 @@ REFUSALS = (
     "visit_type_required",
     "unknown_time_zone",
 )
-"""What may speak against a time."""
+"""The codes with which a time can be refused."""
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 _NO_REASON = wire.Cancellation()
 
@@ -48,7 +48,7 @@ _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
 def changing(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """What a change of an appointment answers, beside these errors."""
+    """Return the OpenAPI responses of a change of an appointment, which may also answer these error codes."""
     return {
         200: {"headers": ETAG_HEADER},
         **responses("not_authenticated", "not_found", *codes, "version_mismatch", "invalid_request", "busy"),
@@ -72,13 +72,16 @@ async def list_doctors_appointments(
     now: Now,
     trail: Audit,
 ) -> Sequence[AppointmentRecord]:
-    """List your upcoming appointments as a doctor: those that are booked or arrived and not over, the next one first.
+    """List your upcoming appointments as a doctor.
 
-    With `from`, `to` or `status` the list has everything that fits these, past and cancelled appointments, too: first
-    what is not over, the next one at the top; then the past, backwards. So a `from` in the past lists the past.
+    Without parameters, the list contains the appointments that are `booked` or `arrived` and have not ended, the next
+    one first.
 
-    With `conflicting=true` only those that are booked or arrived, not over, and outside of your hours as they are
-    now: after a change of hours, or in time off. It is worked out when you ask.
+    With `from`, `to` or `status`, it contains all appointments that match, including past and cancelled ones: first
+    those that have not ended, the next one first, then the past ones, the latest first.
+
+    With `conflicting=true`, it contains only appointments that are `booked` or `arrived`, have not ended, and lie
+    outside your current hours or in your time off. This is computed for every request.
     """
     page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
     upcoming = query.from_ is None and query.to is None and not query.status
@@ -118,11 +121,13 @@ async def book_appointment(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Book a visit for yourself.
+    """Book an appointment for yourself.
 
-    With a doctor who has visit types, one of her slots, by its `visit_type_id`; with another, whatever lies within one
-    of her free windows. If several patients want the same time at once, exactly one of them gets it; the others are
-    told `slot_taken`.
+    With a doctor who offers visit types, send the `visit_type_id` and the start of one of the doctor's slots. With a
+    doctor who does not, any time within one of the doctor's free windows can be booked.
+
+    If several patients book the same time at once, exactly one succeeds, and the others get `slot_taken`. Send an
+    `Idempotency-Key`, so that you can safely repeat the request if the answer is lost.
     """
     booked = await booking.book_appointment(
         transaction,
@@ -153,7 +158,7 @@ async def list_appointments(
 ) -> Sequence[AppointmentRecord]:
     """List your appointments, as a patient or as a doctor.
 
-    The upcoming ones first, the next at the top; then the past, backwards.
+    First those that have not ended, the next one first; then the past ones, the latest first.
     """
     return await _list_own(appointments.page_appointments, query, request, response, actor, transaction, now, trail)
 
@@ -169,7 +174,10 @@ async def list_appointments(
 async def get_appointment(
     appointment_id: UUID, response: Response, actor: AnyActor, transaction: DbTransaction, trail: Audit
 ) -> AppointmentRecord:
-    """One of your appointments."""
+    """Get one of your appointments.
+
+    The `ETag` is its version. Send it as `If-Match` when you change the appointment.
+    """
     found = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(found)
     return tagged(response, found)
@@ -192,7 +200,10 @@ async def list_versions(
     transaction: DbTransaction,
     trail: Audit,
 ) -> Sequence[VersionRecord]:
-    """The history of one of your appointments: every version it had, the oldest first, and who made it so."""
+    """List the versions of one of your appointments.
+
+    Oldest first. Each version says what the appointment was, since when, and who changed it.
+    """
     appointment = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(appointment)
     after = read_cursor(query.cursor, _VERSION)
@@ -214,10 +225,11 @@ async def cancel_appointment(
     versions: IfMatch,
     trail: Audit,
 ) -> AppointmentRecord:
-    """Cancel one of your appointments; its time is free again at once.
+    """Cancel one of your appointments.
 
-    Cancelling again answers the same. A patient can cancel until the visit starts, or until the doctor's cut-off
-    before that. To give a reason, use `POST /appointments/{appointment_id}/cancel`.
+    Its time can be booked again at once. Cancelling a second time returns the same answer. Patients can cancel until
+    the visit starts, or until the doctor's cancellation deadline (`cancel_cutoff_minutes` before the start). To give a
+    reason, use `POST /appointments/{appointment_id}/cancel`.
     """
     cancelled = await appointment_status.cancel_appointment(
         transaction, actor, appointment_id, versions=versions, now=now
@@ -242,9 +254,10 @@ async def cancel_appointment_with_reason(
     _: Idempotent,
     body: wire.Cancellation = _NO_REASON,
 ) -> AppointmentRecord:
-    """Cancel one of your appointments, and say why. Otherwise as `DELETE /appointments/{appointment_id}`.
+    """Cancel one of your appointments, and give a reason.
 
-    Without a body no reason is given.
+    The other party can read the reason. The body is optional. Otherwise the same as
+    `DELETE /appointments/{appointment_id}`.
     """
     cancelled = await appointment_status.cancel_appointment(
         transaction, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
@@ -271,10 +284,11 @@ async def reschedule_appointment(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Move one of your appointments. It keeps its id; if the new time is not to be had, it stays where it is.
+    """Move one of your appointments to another time.
 
-    What holds for booking holds for the new time; and a patient can move a visit as long as it can be cancelled. With a
-    doctor who takes no bookings at the moment a patient can only cancel: `doctor_unavailable`.
+    It keeps its id. If the new time is not available, the appointment stays where it is. The rules for booking apply
+    to the new time. Patients can move a visit for as long as they can cancel it. If the doctor takes no bookings at the
+    moment, patients get `doctor_unavailable`; they can still cancel.
     """
     moved = await booking.reschedule_appointment(
         transaction,

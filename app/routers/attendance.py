@@ -1,4 +1,4 @@
-"""What becomes of appointments on the day: arrivals, outcomes, and undoing them."""
+"""Record arrivals and outcomes of appointments, and undo them."""
 
 from uuid import UUID
 
@@ -37,7 +37,10 @@ async def arrive(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Note that the patient is there; from 12 hours before the start on."""
+    """Record that the patient has arrived.
+
+    Possible from 12 hours before the start; earlier is `too_early`.
+    """
     return await _advance(Action.ARRIVE, appointment_id, response, actor, transaction, now, versions, trail)
 
 
@@ -56,7 +59,10 @@ async def complete(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Note that the visit has taken place; from its start on, whether or not the arrival was noted."""
+    """Record that the visit took place.
+
+    Possible from the start of the visit, with or without a recorded arrival; earlier is `too_early`.
+    """
     return await _advance(Action.COMPLETE, appointment_id, response, actor, transaction, now, versions, trail)
 
 
@@ -75,7 +81,10 @@ async def no_show(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Note that the patient did not come; from the start of the visit on. What is left of the time is free again."""
+    """Record that the patient did not come.
+
+    Possible from the start of the visit; earlier is `too_early`. The rest of the time can be booked again.
+    """
     return await _advance(Action.NO_SHOW, appointment_id, response, actor, transaction, now, versions, trail)
 
 
@@ -94,11 +103,12 @@ async def undo_status_change(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Take back the last change of status: an arrival, an outcome, or your own cancellation.
+    """Undo your last change of status.
 
-    The appointment has its earlier status again, as a new version. Possible until the end of the day of the visit on
-    your clock, or of the day of the change if that is later. If somebody else has taken the time since, the answer is
-    `slot_taken` or `patient_busy`, and nothing changes. What the patient has cancelled stays cancelled.
+    You can undo an arrival, an outcome or your own cancellation. The appointment gets its earlier status back, as a new
+    version. Possible until the end of the day of the visit in your time zone, or of the day of the change if that is
+    later; then it is `too_late`. If the time has been booked since, the answer is `slot_taken` or `patient_busy`, and
+    nothing changes. A cancellation by the patient cannot be undone.
     """
     restored = await appointment_status.undo_status_change(
         transaction, actor, appointment_id, versions=versions, now=now

@@ -1,4 +1,4 @@
-"""The audit trail, as administrators read it."""
+"""The audit trail, for administrators."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -38,10 +38,10 @@ async def list_audit_events(
     transaction: DbTransaction,
     trail: Audit,
 ) -> Sequence[AuditRecord]:
-    """List who has read or changed whose data, the newest first.
+    """List who has read or changed whose data, newest first.
 
-    Who saw a patient's data is told by `patient_id` alone: every request that showed it is an event of hers. Reading
-    the trail is recorded in it, too, as an event of the patient who was asked for.
+    To find out who saw a patient's data, filter by `patient_id`: every request that returned data of the patient is an
+    event of this patient. Reading the trail with this filter is recorded, too, as an event of the patient.
     """
     found = await audit.page_events(
         transaction,

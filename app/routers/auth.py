@@ -1,4 +1,4 @@
-"""Accounts: registering, logging in and out, names and passwords."""
+"""Register, log in and out, and change names and passwords."""
 
 from datetime import datetime
 from typing import Annotated
@@ -63,11 +63,12 @@ async def register(
 ) -> UserRecord:
     """Create an account, as a doctor or as a patient.
 
-    A code is sent to the address, for `POST /auth/confirm-email`. Depending on the operator's settings it is needed
-    before a patient can book and a doctor is listed.
+    A code for `POST /auth/confirm-email` is sent to the address. Depending on the operator's settings, patients must
+    confirm their address before they can book, and doctors before they are listed.
 
-    An address that looks the same as a registered one, in another case or with look-alike letters, is taken too.
-    In production, a password that is common, is your name or address, or is made of words like "doctor" is refused.
+    An address that looks the same as a registered one, for example in another letter case or with look-alike letters,
+    is `email_taken`. In production, a password is refused if it is common, is your name or address, or consists of
+    words such as "doctor".
     """
     user = await accounts.register(
         transaction,
@@ -102,10 +103,10 @@ async def confirm_email(
     now: Now,
     _: Audit,
 ) -> None:
-    """Confirm your e-mail address, with the code that was sent to it.
+    """Confirm your e-mail address with the code that was sent to it.
 
-    The code works once, for 24 hours, and only for the account that it was sent for. Choosing a new password with a
-    reset token confirms the address, too.
+    The code works once, for 24 hours, and only for the account for which it was sent. Choosing a new password with a
+    reset token also confirms the address.
     """
     await confirmation.confirm_email(transaction, resources.settings, actor, body.token.get_secret_value(), now)
 
@@ -119,12 +120,12 @@ async def confirm_email(
 async def resend_confirmation(
     actor: AccountActor, resources: AppResources, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
 ) -> None:
-    """Have a new code sent to your e-mail address; earlier ones stop working.
+    """Request a new code to confirm your e-mail address.
 
-    Nothing is sent if the address is confirmed already.
+    Earlier codes stop working. Nothing is sent if the address is already confirmed.
     """
     if requested := await confirmation.request_confirmation(transaction, resources.settings, actor, now):
-        # Counted already: it must not be counted again, and left out, after the answer.
+        # The service has counted the message already. ``send_after_response`` would count it again, and might drop it.
         tasks.add_task(resources.mailer, email_confirmation_mail(*requested))
 
 
@@ -153,13 +154,13 @@ async def login(
 ) -> wire.Token:
     """Obtain an access token (OAuth2 password grant).
 
-    Send `username` (the e-mail address) and `password` as a form; then send the token with every request, as
-    `Authorization: Bearer …`. It is valid for `expires_in` seconds; `POST /auth/refresh` goes on from there. For an
-    account with a second factor, send its code as `otp` too: without it the answer is `second_factor_required`.
-    When a recovery code is used, a message tells the owner.
+    Send `username` (the e-mail address) and `password` as a form. Then send the token with every request, as
+    `Authorization: Bearer …`. It is valid for `expires_in` seconds; use `POST /auth/refresh` to get the next one. For
+    an account with a second factor, also send its code as `otp`; without it the answer is `second_factor_required`. If
+    a recovery code is used, the owner is notified by mail.
 
-    The answer sets a cookie by which the device is known from now on. A client that sends it with later log-ins does
-    not have to wait because others have guessed the password.
+    The answer sets a cookie that identifies the device. A client that sends it with later log-ins does not have to wait
+    when others have tried to guess the password.
     """
     grant = await sessions.log_in(
         resources.database,
@@ -191,19 +192,21 @@ async def refresh(
     tasks: BackgroundTasks,
     _: Public,
 ) -> wire.Token | Response:
-    """Obtain a new access token, and a new refresh token, with a refresh token.
+    """Exchange a refresh token for a new access token and a new refresh token.
 
-    Each works once. Sent again within ten seconds by the same client (network and `User-Agent`), as two tabs do, it
-    gives the same new refresh token. One that comes a second time otherwise has been stolen or lost: it ends the
-    session, and a message tells the owner. A time without any (an hour, unless the operator says otherwise) ends the
-    session too, and so does the end of the day that it may last.
+    Each refresh token works once. If the same client (network and `User-Agent`) sends it again within ten seconds, for
+    example from two tabs, it gets the same new refresh token. Any other second use means that the token may have been
+    stolen: the session ends, and the owner is notified by mail.
+
+    The session also ends if it is not refreshed for an hour, and 24 hours after the log-in, unless the operator has set
+    other times.
     """
     try:
         grant = await sessions.refresh(
             resources.database, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
         )
     except ReusedTokenError as error:
-        # Answered, not raised: what is left for after the answer would be forgotten.
+        # Returned, not raised: FastAPI discards background tasks when a route raises.
         send_after_response(tasks, resources, session_ended_mail(error.address))
         return problem_response(error)
     return _token(grant, resources, now)
@@ -224,9 +227,10 @@ def _token(grant: IssuedTokens, resources: Resources, now: datetime) -> wire.Tok
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
 async def logout(actor: AccountActor, response: Response, transaction: DbTransaction, _: Audit) -> None:
-    """End this session: its access tokens and its refresh token work no longer, anywhere.
+    """Log out: end this session.
 
-    A browser forgets what it has kept of us.
+    Its access tokens and its refresh token stop working at once. The answer tells browsers to clear the data that they
+    have stored for this site (`Clear-Site-Data`).
     """
     response.headers.update(CLEAR_SITE_DATA)
     await sessions.end_session(transaction, actor, actor.get_login().session_id)
@@ -245,13 +249,14 @@ async def forgot_password(
     tasks: BackgroundTasks,
     _: Public,
 ) -> wire.Message:
-    """Ask for a reset token by mail.
+    """Request a reset token by mail.
 
-    The answer is the same for every address. With the default mailer the message appears on the server's console.
+    The answer is the same whether or not the address has an account. With the default mailer, the message is written to
+    the server's console.
     """
     mail = await accounts.request_password_reset(resources.database, resources.settings, email=body.email, now=now)
     if mail:
-        # After the response, which therefore tells nothing by its time.
+        # Sent after the response, so that its timing does not reveal whether there is an account.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
     return wire.Message(message=MESSAGE_SENT)
 
@@ -273,9 +278,9 @@ async def reset_password(
 ) -> None:
     """Choose a new password with a reset token.
 
-    The token works once, for 30 minutes, and no longer than the password or the second factor stays what it is. Every
-    session of the account ends; a second factor stays. A message tells the owner of the address. The answer sets the
-    cookie that a log-in sets, so that the next log-in does not have to wait.
+    The token works once, for 30 minutes, and becomes invalid when the password or the second factor is changed. All
+    sessions of the account end; a second factor stays. The owner of the address is notified by mail. The answer sets
+    the same cookie as a log-in, so that the next log-in from this device does not have to wait.
     """
     done = await accounts.reset_password(
         resources.database,
@@ -304,7 +309,10 @@ async def change_password(
     now: Now,
     tasks: BackgroundTasks,
 ) -> None:
-    """Choose a new password. Every other session of yours ends, and a message tells you."""
+    """Change your password.
+
+    All your other sessions end, and you are notified by mail.
+    """
     address = await accounts.change_password(
         resources.database,
         passwords,
@@ -324,7 +332,11 @@ async def change_password(
     responses={200: {"headers": ETAG_HEADER}, **responses("not_authenticated", "invalid_request", "busy")},
 )
 async def me(response: Response, actor: AccountActor, transaction: DbTransaction) -> UserRecord:
-    """Your own account."""
+    """Get your own account.
+
+    The `ETag` is the version of the name, including a new name of a doctor that awaits a decision. Send it as
+    `If-Match` when you change the name.
+    """
     user = await users.get_user(transaction, actor.id)
     tag_content(response, {"name": await get_wanted_name(transaction, user)})
     return user
@@ -350,10 +362,11 @@ async def change_name(
 ) -> UserRecord:
     """Change your name.
 
-    It is the one that others know you by: doctors see who comes, and patients whom they book. What a doctor says of
-    herself besides is changed by `PATCH /doctors/me`, which takes a name as well.
-    Where doctors are approved, an administrator reviews a doctor's new name: it is in `pending_change` of `GET
-    /doctors/me` until then, and the name stays what it was.
+    Doctors see the names of their patients, and patients those of doctors. To change the rest of a doctor's profile, or
+    all of it together, use `PATCH /doctors/me`.
+
+    If the operator has doctors approved, an administrator reviews a doctor's new name. Until the decision the name
+    stays as it was, and the new one is in `pending_change` of `GET /doctors/me`.
     """
     reviewed = resources.settings.requires_doctor_approval
     user = await accounts.change_name(transaction, actor, body.name, now, reviewed=reviewed, versions=versions)

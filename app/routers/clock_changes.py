@@ -1,4 +1,4 @@
-"""Visits whose time on the doctor's clock has changed, and settling them."""
+"""Visits whose local time has changed because the rules of a time zone have, and how doctors settle them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -38,9 +38,10 @@ async def list_clock_changes(
     now: Now,
     trail: Audit,
 ) -> Sequence[AppointmentRecord]:
-    """List the upcoming visits that your clock shows at another time than was agreed, the next one first.
+    """List upcoming visits whose local time differs from the agreed one.
 
-    That happens when the rules of a time zone change after a visit was booked. Patients may still expect the old time.
+    The next one first. A visit is stored as an instant. If the rules of your time zone change after the booking, your
+    clock shows another time at this instant, but the patient may still expect the agreed local time.
     """
     after, as_of = read_appointment_cursor(query.cursor, now)
     found = await clock_changes.page_clock_changes(transaction, actor, as_of=as_of, after=after, limit=query.limit + 1)
@@ -66,16 +67,17 @@ async def list_clock_changes(
 async def settle_clock_changes(
     body: wire.Settlement, actor: DoctorActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
 ) -> wire.Settled:
-    """Settle visits that your clock shows at another time than was agreed: keep the local time, or the instant.
+    """Settle visits whose local time differs from the agreed one.
 
-    One, several, or all of them. A visit that cannot be moved, because the time is taken, stays as it was and is listed
-    with the reason.
+    Choose whether to keep the agreed local time, which moves the visits, or the instant, which accepts the new local
+    time. You can settle one, several or all of these visits. A visit that cannot be moved, for example because the time
+    is taken, stays as it is and is listed in `failed` with the code of the reason.
     """
     only = frozenset(body.appointment_ids) if body.appointment_ids else None
     settled = await clock_changes.settle_clock_changes(transaction, actor, body.keep, only=only, now=now)
     trail.concerns(*settled.appointments)
     return wire.Settled(
-        settled=[Appointment.model_validate(each) for each in settled.appointments],
-        failed=[wire.Failure(appointment_id=each, code=code) for each, code in settled.failed],
+        settled=[Appointment.model_validate(visit) for visit in settled.appointments],
+        failed=[wire.Failure(appointment_id=visit_id, code=code) for visit_id, code in settled.failed],
         remaining=settled.remaining,
     )

@@ -1,4 +1,4 @@
-"""The API's own documentation page, without anything from another host."""
+"""The documentation page of the API. It loads nothing from other hosts."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def docs(request: Request, _: Public) -> HTMLResponse:
-    """The page. Its addresses have no host: the `Host` header is chosen by the client."""
+    """Serve Swagger UI. Its links have no host, because clients choose the `Host` header."""
     root = request.scope["root_path"]
     page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
@@ -27,7 +27,7 @@ async def docs(request: Request, _: Public) -> HTMLResponse:
         swagger_js_url=f"{root}/docs/assets/swagger-ui-bundle.js",
         swagger_css_url=f"{root}/docs/assets/swagger-ui.css",
         swagger_favicon_url=f"{root}/docs/assets/favicon-32x32.png",
-        # A token does not stay in the browser's storage.
+        # Do not keep the access token in the browser's storage.
         swagger_ui_parameters={"persistAuthorization": False, "tryItOutEnabled": True},
     )
     page.headers["Content-Security-Policy"] = _policy(page.body)
@@ -35,13 +35,13 @@ async def docs(request: Request, _: Public) -> HTMLResponse:
 
 
 def _policy(page: bytes | memoryview) -> str:
-    """Lets the page run its own script and no other, and speak with us alone (Content Security Policy Level 3)."""
+    """Return a policy that allows only the scripts of this page, and requests only to this server (CSP Level 3)."""
     scripts = re.findall(rb"<script>(.*?)</script>", bytes(page), re.DOTALL)
     hashes = [base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts]
     return "; ".join(
         [
             "default-src 'none'",
-            " ".join(["script-src 'self'", *(f"'sha256-{each}'" for each in hashes)]),
+            " ".join(["script-src 'self'", *(f"'sha256-{digest}'" for digest in hashes)]),
             "style-src 'self' 'unsafe-inline'",  # Swagger UI draws with style attributes
             "img-src 'self' data:",
             "connect-src 'self'",
@@ -53,7 +53,7 @@ def _policy(page: bytes | memoryview) -> str:
 
 
 class _Assets(StaticFiles):
-    """Files that may be kept, and asked for again with what their validators say."""
+    """Static files that browsers may cache, but must revalidate."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -62,12 +62,16 @@ class _Assets(StaticFiles):
 
 
 def add_documentation(app: FastAPI) -> None:
-    """Serves Swagger UI from the wheel that carries it; FastAPI's own page would load it from a CDN."""
+    """Serve Swagger UI from its Python package, and complete the OpenAPI document.
+
+    FastAPI's own page would load Swagger UI from a CDN. The first line of a route's docstring becomes the summary of
+    its operation.
+    """
     app.mount("/docs/assets", _Assets(packages=[("fastapi_swagger", "resources")]))
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        # FastAPI would describe the model of an error as application/json.
+        # Declaring the model as a response would make FastAPI describe errors as application/json.
         document = generate()
         document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
         for methods in document["paths"].values():
@@ -75,4 +79,4 @@ def add_documentation(app: FastAPI) -> None:
                 operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI documents this way to extend it

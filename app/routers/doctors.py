@@ -1,4 +1,4 @@
-"""Doctors, as everybody sees them and as they change themselves."""
+"""Public profiles of doctors, and a doctor's own profile."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -39,7 +39,10 @@ async def list_doctors(
     now: Now,
     _: Public,
 ) -> list[wire.ListedDoctor]:
-    """List doctors, by name, each with the earliest time at which she can be seen."""
+    """List doctors by name, with their next available times.
+
+    `next_available` is the start of the earliest visit that can be booked with the doctor, in UTC.
+    """
     found = await doctors.page_doctors(
         transaction,
         q=query.q,
@@ -50,8 +53,8 @@ async def list_doctors(
         limit=query.limit + 1,
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
-    starts, findings = await find_next_starts(transaction, search_time, [doctor.id for doctor in page], now)
-    save_bounds_after_response(tasks, resources.database, findings)
+    starts, bounds = await find_next_starts(transaction, search_time, [doctor.id for doctor in page], now)
+    save_bounds_after_response(tasks, resources.database, bounds)
     return [wire.ListedDoctor(**asdict(doctor), next_available=starts.get(doctor.id)) for doctor in page]
 
 
@@ -63,13 +66,14 @@ async def list_doctors(
     },
 )
 async def get_own_practice(response: Response, actor: DoctorActor, transaction: DbTransaction) -> wire.OwnPractice:
-    """Yourself, as patients see you, and what an administrator still has to decide.
+    """Get your own profile as a doctor.
 
-    The `ETag` is that of what you asked for last: it changes with `pending_change`.
+    It contains what patients see, and in `pending_change` what an administrator has still to decide. The `ETag` is the
+    version of the profile including the pending change.
     """
-    doctor, standing = await doctor_profile.get_profile(transaction, actor.id)
-    tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, standing)))
-    return wire.OwnPractice(**asdict(doctor), **review_members(standing))
+    doctor, review = await doctor_profile.get_profile(transaction, actor.id)
+    tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, review)))
+    return wire.OwnPractice(**asdict(doctor), **review_members(review))
 
 
 @router.patch(
@@ -89,20 +93,21 @@ async def change_practice(
     versions: IfContentMatch,
     trail: Audit,
 ) -> wire.ChangedDoctor:
-    """Change what patients see of you, and the limits within which they can book.
+    """Change your profile and your booking limits.
 
-    Send what is to change; everything else stays as it is, and what is booked stays booked. In another time zone your
-    rules keep their wall times; the answer lists the appointments that are outside of your hours then.
-    Where doctors are approved, an administrator reviews another name or specialty: it is in `pending_change` until
-    then, and patients go on seeing what they saw.
+    Send only the fields to change. Appointments that are booked stay booked. If you change the time zone, your hours
+    keep their wall times, and the answer lists the appointments that are then outside your hours.
+
+    If the operator has doctors approved, an administrator reviews a new name or specialty. Until the decision it is in
+    `pending_change`, and patients continue to see the current one.
     """
     reviewed = resources.settings.requires_doctor_approval
-    doctor, standing, affected = await doctor_profile.change_profile(
+    doctor, review, affected = await doctor_profile.change_profile(
         transaction, actor, body.changes(), now, reviewed=reviewed, versions=versions
     )
-    tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, standing)))
+    tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, review)))
     trail.shows(*affected.appointments)
-    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **review_members(standing))
+    return wire.ChangedDoctor(**asdict(doctor), **affected_members(affected), **review_members(review))
 
 
 @router.get(
@@ -111,5 +116,5 @@ async def change_practice(
     responses=responses("not_found", "invalid_request", "busy"),
 )
 async def get_doctor(doctor_id: UUID, transaction: DbTransaction, _: Public) -> DoctorRecord:
-    """One doctor."""
+    """Get a doctor's public profile."""
     return await doctors.get_doctor(transaction, doctor_id)

@@ -1,4 +1,4 @@
-"""For whatever watches over the process."""
+"""Health checks for orchestrators and load balancers."""
 
 import asyncio
 
@@ -13,32 +13,35 @@ from app.schemas.health import Health
 router = APIRouter(tags=["Health"])
 
 CACHE_SECONDS = 1.0
-"""Seconds for which a look at the database is good: it is a write, and no rate limits it."""
-MAX_WAIT = 3.0
-"""Seconds that a request waits for a look that is under way."""
+"""How long the result of a check of the database is valid. The check writes, and no rate limit applies to it."""
+MAX_WAIT_SECONDS = 3.0
+"""How long a request waits for a check that is in progress."""
 
 
 @router.get("/livez")
 async def livez(_: Public) -> Health:
-    """Whether the process answers; nothing else is looked at."""
+    """Check that the process answers.
+
+    Nothing else is checked, not even the database.
+    """
     return Health(status="ok")
 
 
 @router.get("/readyz", responses=responses("busy", limited=False))
 async def readyz(resources: AppResources, _: Public) -> Health:
-    """Whether requests can be served: the database is there, takes writes, and has the schema we know.
+    """Check that requests can be served.
 
-    The database is looked at once in a second at most, and by one request at a time; all who ask meanwhile get the
-    result of that look.
+    The database must be reachable, accept writes and have the schema of this version. It is checked at most once per
+    second, by one request at a time; requests that arrive in the meantime get the result of that check.
     """
     readiness = resources.readiness
     now = asyncio.get_running_loop().time()
-    if readiness.look is None or (readiness.look.done() and now >= readiness.good_until):
-        readiness.look = asyncio.create_task(_look(resources))
+    if readiness.check is None or (readiness.check.done() and now >= readiness.valid_until):
+        readiness.check = asyncio.create_task(_check(resources))
     try:
-        async with asyncio.timeout(MAX_WAIT):
-            # Those who stop waiting must not end it for the others.
-            ready = await asyncio.shield(readiness.look)
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
+            # Shielded, because a request that is cancelled or times out must not cancel the check for the others.
+            ready = await asyncio.shield(readiness.check)
     except TimeoutError:
         ready = False
     if not ready:
@@ -46,10 +49,10 @@ async def readyz(resources: AppResources, _: Public) -> Health:
     return Health(status="ok")
 
 
-async def _look(resources: Resources) -> bool:
+async def _check(resources: Resources) -> bool:
     try:
         return await check_writable(resources.database)
     except DomainError:
         return False
     finally:
-        resources.readiness.good_until = asyncio.get_running_loop().time() + CACHE_SECONDS
+        resources.readiness.valid_until = asyncio.get_running_loop().time() + CACHE_SECONDS

@@ -1,4 +1,4 @@
-"""Holds: time that is kept for a patient who is about to book."""
+"""Holds: slots that are reserved for a few minutes while a patient books."""
 
 from uuid import UUID
 
@@ -46,10 +46,11 @@ async def hold_time(
     trail: Audit,
     _: Idempotent,
 ) -> HoldRecord:
-    """Keep a slot for 5 minutes, while you fill in a form or make up your mind.
+    """Hold a slot for 5 minutes.
 
-    Nobody else can have it meanwhile; you book it with its `hold_id`. It ends by itself, when you take it back, or
-    when you hold another one.
+    For example while you fill in a form. No one else can book the slot in the meantime. To book it, send the id of the
+    hold as `hold_id` to `POST /appointments`. A hold ends by itself at `expires_at`, when you release it, or when you
+    hold another slot: you can have one hold at a time.
     """
     held = await booking.hold_time(
         transaction,
@@ -68,6 +69,6 @@ async def hold_time(
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
 async def release_hold(hold_id: UUID, actor: PatientActor, transaction: DbTransaction, trail: Audit) -> None:
-    """Give a slot back that you hold."""
+    """Release a slot that you hold."""
     trail.about(hold_id)
     await booking.release_hold(transaction, actor, hold_id)

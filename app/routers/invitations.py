@@ -1,4 +1,4 @@
-"""Invitations: how a doctor joins without registering."""
+"""Invitations, with which doctors join without registering themselves."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -61,10 +61,11 @@ async def invite_doctor(
     tasks: BackgroundTasks,
     trail: Audit,
 ) -> wire.SentInvitation:
-    """Invite a doctor, who is sent a link that works once, for seven days.
+    """Invite a doctor by mail.
 
-    The answer has the link as well, to be handed over in another way. Inviting an address again replaces its earlier
-    invitation. The doctor's account is confirmed and approved from the start.
+    The doctor is sent a link that works once, for seven days. The answer contains it, too, in case you want to pass it
+    on in another way. Inviting an address again replaces its earlier invitation. The account of an invited doctor is
+    confirmed and approved from the start.
     """
     invitation, token = await invitations.invite_doctor(
         transaction,
@@ -77,7 +78,7 @@ async def invite_doctor(
         now=now,
     )
     trail.about(invitation.id)
-    # Counted already: it must not be counted again, and left out, after the answer.
+    # The service has counted the message already. ``send_after_response`` would count it again, and might drop it.
     tasks.add_task(resources.mailer, invitation_mail(invitation.email, token))
     shown = {name: value for name, value in asdict(invitation).items() if name != "role"}
     return wire.SentInvitation(**shown, token=token, path=invitation_path(token))
@@ -101,7 +102,7 @@ async def list_invitations(
     now: Now,
     __: Audit,
 ) -> Sequence[InvitationRecord]:
-    """List the open invitations, the newest first."""
+    """List open invitations, newest first."""
     found = await page_invitations(transaction, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1)
     return cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda invitation: invitation.id)
 
@@ -115,7 +116,10 @@ async def list_invitations(
 async def cancel_invitation(
     invitation_id: UUID, _: AdminActor, transaction: DbTransaction, now: Now, trail: Audit
 ) -> None:
-    """Cancel an open invitation: its link stops working."""
+    """Cancel an open invitation.
+
+    Its link stops working.
+    """
     trail.about(invitation_id)
     await invitations.cancel_invitation(transaction, invitation_id, now)
 
@@ -142,10 +146,10 @@ async def accept_invitation(
     now: Now,
     _: Public,
 ) -> UserRecord:
-    """Create the account of an invited doctor.
+    """Accept an invitation: create the account of the invited doctor.
 
-    The token came by mail, so the address is confirmed; an administrator sent it, so the doctor is approved. In
-    production, a password that is easy to guess is refused, as it is at the registration.
+    The address is confirmed, because the token was sent to it, and the doctor is approved, because an administrator
+    sent the invitation. In production, passwords that are easy to guess are refused, as at registration.
     """
     return await invitations.accept_invitation(
         resources.database,

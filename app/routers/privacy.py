@@ -1,4 +1,4 @@
-"""One's own data: to take along, and to have erased."""
+"""Export your data and erase your account."""
 
 from fastapi import APIRouter, Response, status
 
@@ -18,10 +18,11 @@ router = APIRouter(prefix="/auth/me", tags=["Accounts"], route_class=StrictRoute
 async def export_account(
     actor: FreshActor, response: Response, transaction: DbTransaction, now: Now, _: Audit
 ) -> wire.Export:
-    """Take along all that is kept about you, as one JSON document.
+    """Export all your data as one JSON document.
 
-    A patient finds in `access` who has seen or changed her data, and why, if a reason had to be given. A doctor's
-    visits are her patients' data: they are not part of it. Asks for a log-in within the last ten minutes.
+    For patients, `access` lists who has seen or changed their data, with the reason if one had to be given. A doctor's
+    visits are the data of the patients, so the export of a doctor does not contain them. Requires a log-in within the
+    last ten minutes.
     """
     response.headers.update(EXPORT_HEADERS)
     return represent_export(await privacy.export(transaction, actor, now), actor, now)
@@ -35,10 +36,11 @@ async def export_account(
     ),
 )
 async def erase_account(actor: FreshActor, response: Response, transaction: DbTransaction, now: Now, _: Audit) -> None:
-    """Erase your account. It cannot be undone.
+    """Erase your account.
 
-    What you have booked as a patient is cancelled. That there were visits stays, without your name and without what
-    was written about them. As a doctor, cancel what is booked first. Asks for a log-in within the last ten minutes.
+    This cannot be undone. If you are a patient, your upcoming visits are cancelled. A record that visits took place is
+    kept, without your name and without what was written about them. If you are a doctor, cancel your upcoming visits
+    first; otherwise the answer is `has_appointments`. Requires a log-in within the last ten minutes.
     """
     response.headers.update(CLEAR_SITE_DATA)
     await privacy.erase(transaction, actor, now, by=actor.id)

@@ -1,4 +1,4 @@
-"""When a doctor is open and when she is away, as she says it."""
+"""A doctor's availabilities, weekly hours and time off."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,7 +26,7 @@ _KEY = TypeAdapter(tuple[NaiveDatetime, UUID])
 _CONFLICTING = '</doctors/me/appointments?conflicting=true>; rel="related"'
 _RELATED_HEADER = {
     "Link": {
-        "description": 'Where to see what is booked outside of your hours: `<…>; rel="related"`.',
+        "description": 'Where to list the appointments outside your hours: `<…>; rel="related"`.',
         "schema": {"type": "string"},
     }
 }
@@ -51,10 +51,10 @@ _RELATED_HEADER = {
 async def publish_availability(
     body: wire.NewAvailability, actor: DoctorActor, transaction: DbTransaction, now: Now, _: Idempotent
 ) -> wire.Availability:
-    """Open a stretch of your time for booking, once or again and again.
+    """Publish an availability, once or recurring.
 
-    It may touch another of yours, but not overlap it within a year; it must begin in the future and be at most 7 days
-    long.
+    Patients can book visits within it. It must begin in the future and be at most 7 days long. It may touch your other
+    availabilities, but must not overlap them within the next year (`availability_overlaps`).
     """
     doctor, published = await schedule.publish_availability(
         transaction, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
@@ -76,13 +76,16 @@ async def list_own_availability(
     actor: DoctorActor,
     transaction: DbTransaction,
 ) -> list[wire.Availability]:
-    """List your availabilities, those of the weekly plan too, by their (first) start."""
+    """List your availabilities.
+
+    Sorted by the start of the first occurrence. Those of your weekly hours are included.
+    """
     doctor = await doctors.get_own_profile(transaction, actor.id)
     found = await availabilities.page_availabilities(
         transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=availabilities.page_key)
-    return [represent_availability(doctor, each) for each in page]
+    return [represent_availability(doctor, availability) for availability in page]
 
 
 @router.delete(
@@ -96,9 +99,9 @@ async def list_own_availability(
 async def withdraw_availability(
     availability_id: UUID, response: Response, actor: DoctorActor, transaction: DbTransaction
 ) -> None:
-    """Close a stretch of your time, with all its recurrences.
+    """Withdraw an availability with all its occurrences.
 
-    Appointments that are booked in it stay; the `Link` leads to those that are outside of your hours now.
+    Appointments within it stay booked. The `Link` header leads to the list of those that are now outside your hours.
     """
     await schedule.withdraw_availability(transaction, actor, availability_id)
     response.headers["Link"] = _CONFLICTING
@@ -129,16 +132,18 @@ async def set_weekly_hours(
     versions: IfContentMatch,
     trail: Audit,
 ) -> wire.ChangedHours:
-    """Replace your weekly plan, from one day on or for some time.
+    """Set your weekly hours, from a day on or for a period.
 
-    Wall times of your zone, several windows a day; one that ends before it starts goes on over midnight, and 24:00 is
-    the end of a day. Before `valid_from` and after `valid_to` the plan goes on as it was.
+    The hours are wall times in your time zone, with up to 12 windows per day. A window that ends before it starts
+    continues after midnight; 24:00 is the end of the day. Before `valid_from` and after `valid_to` your hours stay as
+    they were.
 
-    Without `valid_to` the plan holds until your next plan begins, and later plans are kept; where the hours that you
-    replace were to come back after an interruption, the new ones do. `replace_later` replaces later plans, too.
+    Without `valid_to`, the hours apply until your next planned hours begin, and later plans are kept. If the hours that
+    you replace would have returned after a period with other hours, the new ones return instead. With `replace_later`
+    all later plans are replaced, too.
 
-    Availability that you have published by itself stays. The answer lists what is booked outside of your hours then;
-    it stays booked.
+    Availabilities that you have published separately stay. The answer lists the appointments that are then outside your
+    hours; they stay booked.
     """
     plan, affected = await schedule.set_weekly_hours(
         transaction,
@@ -169,9 +174,10 @@ async def get_weekly_hours(
     transaction: DbTransaction,
     now: Now,
 ) -> wire.Hours:
-    """Your weekly plan, as it holds on the day `from`, and what is planned for later.
+    """Get your weekly hours.
 
-    The `ETag` is the version of all your plans, whatever the day.
+    The answer contains the hours that apply on the day `from`, and in `later` those that are planned to follow. The
+    `ETag` is the version of all your weekly hours, whichever day you ask for.
     """
     plan = await schedule.get_weekly_hours(transaction, actor, first=query.from_, now=now)
     tag_content(response, plan.content)
@@ -194,9 +200,10 @@ async def cancel_planned_hours(
     now: Now,
     versions: IfContentMatch,
 ) -> None:
-    """Cancel a later plan, by its first day. The plan before it goes on instead.
+    """Cancel weekly hours that are planned for later.
 
-    What is booked stays; the `Link` leads to the appointments that are outside of your hours now.
+    Name them by their first day. The hours before them continue instead. Appointments stay booked. The `Link` header
+    leads to the list of those that are now outside your hours.
     """
     await schedule.cancel_planned_hours(transaction, actor, valid_from, now, versions=versions)
     response.headers["Link"] = _CONFLICTING
@@ -220,17 +227,18 @@ async def cancel_planned_hours(
 async def take_time_off(
     body: wire.NewTimeOff, actor: DoctorActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
 ) -> wire.TakenTimeOff:
-    """Close a stretch of your time, whatever is open then.
+    """Take time off.
 
-    The answer lists what is booked in it; it stays booked until you cancel or move it. What is being booked at this
-    very moment is at `GET /doctors/me/appointments?conflicting=true` a moment later.
+    Patients cannot book visits in it. The answer lists the appointments in this time; they stay booked until you cancel
+    or move them. An appointment that is booked at the same moment may be missing from the answer; it appears at
+    `GET /doctors/me/appointments?conflicting=true` a moment later.
     """
-    doctor, taken, affected = await schedule.take_time_off(
+    doctor, created, affected = await schedule.take_time_off(
         transaction, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
     )
-    trail.about(taken.id)
+    trail.about(created.id)
     trail.shows(*affected.appointments)
-    return wire.TakenTimeOff(**represent_time_off(doctor, taken).model_dump(), **affected_members(affected))
+    return wire.TakenTimeOff(**represent_time_off(doctor, created).model_dump(), **affected_members(affected))
 
 
 @router.get(
@@ -247,13 +255,13 @@ async def list_time_off(
     actor: DoctorActor,
     transaction: DbTransaction,
 ) -> list[wire.TimeOff]:
-    """List your time off, by its start."""
+    """List your time off, by start."""
     doctor = await doctors.get_own_profile(transaction, actor.id)
     found = await time_off.page_time_off(
         transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=time_off.page_key)
-    return [represent_time_off(doctor, each) for each in page]
+    return [represent_time_off(doctor, record) for record in page]
 
 
 @router.delete(
@@ -262,7 +270,10 @@ async def list_time_off(
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
 async def end_time_off(time_off_id: UUID, actor: DoctorActor, transaction: DbTransaction) -> None:
-    """Take time off back; what was open is open again."""
+    """Delete time off.
+
+    Your hours in this time can be booked again.
+    """
     await schedule.end_time_off(transaction, actor, time_off_id)
 
 
@@ -271,9 +282,9 @@ def _hours(plan: schedule.WeeklyPlan) -> dict[str, Any]:
         "doctor_id": plan.doctor.id,
         "time_zone": plan.doctor.time_zone,
         **_planned(plan.current),
-        "later": [_planned(each) for each in plan.later],
+        "later": [_planned(hours) for hours in plan.later],
     }
 
 
-def _planned(plan: PlannedHours) -> dict[str, Any]:
-    return {"valid_from": plan.first, "valid_to": plan.last, **wire.to_clock(plan.hours)}
+def _planned(hours: PlannedHours) -> dict[str, Any]:
+    return {"valid_from": hours.first, "valid_to": hours.last, **wire.to_clock(hours.hours)}

@@ -1,4 +1,4 @@
-"""Searching across all doctors."""
+"""Search for slots across all doctors."""
 
 import logging
 from typing import Annotated
@@ -49,14 +49,17 @@ async def search_slots(
     now: Now,
     viewer: Viewer,
 ) -> list[wire.FoundSlot]:
-    """Find the earliest visits that can be booked, across all doctors.
+    """Search for the earliest slots of all doctors.
 
-    Each can be booked at this moment, by the same decision that a booking makes. They are sorted by their start; those
-    that start together take turns, in an order that is the same for everybody and another one for each time. An empty
-    list says in `Searched-Until` how far it looked. A search is limited in calendars and in time. Where that does not
-    suffice, because few doctors have time at the hours asked for, `Searched-Until` is earlier than the last visit of
-    the page, and from then on there may be more than what is listed. A slot that you hold yourself is still yours, if
-    you send your token.
+    Every slot in the answer can be booked now: the search applies the same rules as a booking. Slots are sorted by
+    start. Slots that start together are ordered by a tie-break that is the same for all callers but differs from time
+    to time, so that no doctor is always listed first.
+
+    `Searched-Until` says up to when the answer is complete, also if the list is empty. A search is limited in the
+    number of calendars and in time. If few doctors match, `Searched-Until` can be earlier than the last slot of the
+    page; after it, further slots may exist that are not listed.
+
+    If you send your token, a slot that you hold yourself counts as free.
     """
     after = read_cursor(query.cursor, SEARCH_CURSOR)
     found = await search.search_slots(
@@ -79,10 +82,10 @@ async def search_slots(
     )
     response.headers[SEARCHED_UNTIL] = write_instant(found.searched_until)
     if found.more:
-        start, turn, offer_id = found.matches[-1].place
-        link_to_cursor(request, response, (from_instant(start), turn, offer_id), SEARCH_CURSOR)
+        start, tie_break, offer_id = found.matches[-1].place
+        link_to_cursor(request, response, (from_instant(start), tie_break, offer_id), SEARCH_CURSOR)
     save_bounds_after_response(tasks, resources.database, found.findings)
-    return [_slot(each) for each in found.matches]
+    return [_slot(match) for match in found.matches]
 
 
 def _slot(match: Match) -> wire.FoundSlot:

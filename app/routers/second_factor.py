@@ -27,7 +27,10 @@ router = APIRouter(prefix="/auth/second-factor", tags=["Accounts"], route_class=
 
 @router.get("", response_model=wire.SecondFactor, responses=responses("not_authenticated", "invalid_request", "busy"))
 async def get_second_factor(actor: AccountActor, transaction: DbTransaction) -> second_factor.Status:
-    """Whether you have a second factor, and how many recovery codes are left."""
+    """Get the status of your second factor.
+
+    It says whether you have one, and how many recovery codes are left.
+    """
     return await second_factor.get_status(transaction, actor)
 
 
@@ -42,11 +45,11 @@ async def get_second_factor(actor: AccountActor, transaction: DbTransaction) -> 
 async def set_up_second_factor(
     actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, _: Audit
 ) -> second_factor.Enrolment:
-    """Begin to set up a second factor.
+    """Start to set up a second factor.
 
-    Show `provisioning_uri` to an authenticator app as a QR code, or type `secret` into it; then send the code that it
-    shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Asks for a log-in within the last ten
-    minutes, and for a confirmed e-mail address.
+    Show `provisioning_uri` to an authenticator app as a QR code, or type `secret` into the app. Then send the code that
+    the app shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Requires a log-in within the last
+    ten minutes and a confirmed e-mail address.
     """
     return await second_factor.set_up(transaction, resources.settings, actor)
 
@@ -74,10 +77,11 @@ async def confirm_second_factor(
     tasks: BackgroundTasks,
     _: Audit,
 ) -> wire.RecoveryCodes:
-    """Finish setting up a second factor, with the first code that the app shows.
+    """Finish setting up a second factor.
 
-    From now on a log-in asks for a code. Write the recovery codes down: each stands in for the app once. Your other
-    sessions end, and a message tells you.
+    Send the code that the authenticator app shows. From now on, every log-in requires a code. Keep the recovery codes
+    in a safe place: each of them replaces the app once, and they are shown only in this answer. Your other sessions
+    end, and you are notified by mail.
     """
     code = body.otp.get_secret_value()
     new = await second_factor.confirm(transaction, resources.settings, actor, code, now)
@@ -93,7 +97,10 @@ async def confirm_second_factor(
 async def renew_recovery_codes(
     actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, tasks: BackgroundTasks, _: Audit
 ) -> wire.RecoveryCodes:
-    """Make new recovery codes; the ones from before work no longer. A message tells you."""
+    """Replace your recovery codes.
+
+    The earlier codes stop working, and you are notified by mail. The new codes are shown only in this answer.
+    """
     new = await second_factor.renew_recovery_codes(transaction, actor)
     send_after_response(tasks, resources, recovery_codes_renewed_mail(new.address))
     return wire.RecoveryCodes(recovery_codes=new.codes)
@@ -107,9 +114,9 @@ async def renew_recovery_codes(
 async def remove_second_factor(
     actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, tasks: BackgroundTasks, _: Audit
 ) -> None:
-    """Remove your second factor; a message tells you.
+    """Remove your second factor.
 
-    Where your role asks for one, you have to set up another before you go on.
+    You are notified by mail. If your role requires a second factor, you must set up a new one before you continue.
     """
     if address := await second_factor.remove(transaction, actor):
         send_after_response(tasks, resources, second_factor_removed_mail(address))

@@ -1,4 +1,4 @@
-"""Sessions: where somebody is logged in."""
+"""Sessions: list where you are logged in, and log out."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,9 +22,6 @@ from app.services.sessions import end_session as end_one
 
 router = APIRouter(prefix="/auth/sessions", tags=["Accounts"], route_class=StrictRoute)
 
-"""The header for whoever leaves: tells a browser to keep nothing of us (W3C Clear Site Data)."""
-
-
 _KEY = TypeAdapter(UUID)
 
 
@@ -40,13 +37,13 @@ async def list_sessions(
     transaction: DbTransaction,
     now: Now,
 ) -> Sequence[wire.Session]:
-    """Where you are logged in, the last log-in first."""
+    """List your sessions, latest log-in first."""
     current = actor.get_login().session_id
     found = await sessions.page_sessions(
         transaction, actor.id, now, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
-    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
-    return [wire.Session(**asdict(each), current=each.id == current) for each in page]
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda session: session.id)
+    return [wire.Session(**asdict(session), current=session.id == current) for session in page]
 
 
 @router.delete(
@@ -55,7 +52,11 @@ async def list_sessions(
     responses=responses("not_authenticated", "invalid_request", "busy"),
 )
 async def end_sessions(actor: AccountActor, response: Response, transaction: DbTransaction, _: Audit) -> None:
-    """Log out everywhere, here too. A browser forgets what it has kept of us."""
+    """Log out everywhere: end all your sessions.
+
+    This session ends, too. The answer tells browsers to clear the data that they have stored for this site
+    (`Clear-Site-Data`).
+    """
     response.headers.update(CLEAR_SITE_DATA)
     await end_all_sessions(transaction, actor)
 
@@ -66,6 +67,9 @@ async def end_sessions(actor: AccountActor, response: Response, transaction: DbT
     responses=responses("not_authenticated", "not_found", "invalid_request", "busy"),
 )
 async def end_session(session_id: UUID, actor: AccountActor, transaction: DbTransaction, trail: Audit) -> None:
-    """Log out somewhere. It takes effect at once."""
+    """End one of your sessions.
+
+    It takes effect at once.
+    """
     trail.about(session_id)
     await end_one(transaction, actor, session_id)

@@ -1,4 +1,4 @@
-"""What can be booked: free time, slots, and why a time can or cannot be booked."""
+"""What can be booked with a doctor: visit types, free windows, slots, and explanations of times."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -56,14 +56,17 @@ async def list_free_windows(
     now: Now,
     viewer: Viewer,
 ) -> list[wire.Window]:
-    """List when a doctor is free: open time less booked time, merged and sorted.
+    """List when a doctor is free.
 
-    Without `to` the list covers 14 days. `Searched-Until` is where it ends; if the doctor opens later, the `Link` leads
-    to the span that follows, up to a year from now for hours that recur, and to every other window however late.
+    The windows are the doctor's hours without time off and booked time, merged and sorted. If the doctor offers no
+    visit types, any visit of 5 minutes to 12 hours within one of them can be booked.
 
-    If the doctor has no visit types, any visit of 5 minutes to 12 hours that lies within one of these windows can be
-    booked. Time that you hold yourself counts as free for you, if you send your token. At most 2000 at a time. A list
-    that would take too long to compute ends after a week or more, also if you set `to`; the `Link` leads to the rest.
+    Without `to`, the list covers 14 days. `Searched-Until` says where it ends. If the doctor is open later, the `Link`
+    header leads to the next part: up to a year from now for recurring hours, and without limit for availabilities that
+    do not recur. A list contains at most 2000 windows. One that would take too long to compute ends after a week or
+    more, even if `to` is later; the `Link` leads to the rest.
+
+    If you send your token, time that you hold yourself counts as free.
     """
     listing = await slots.list_free_windows(
         transaction, search_time, doctor_id, start=query.from_, end=query.to, viewer=_id(viewer), now=now
@@ -85,16 +88,17 @@ async def list_visit_types(
     transaction: DbTransaction,
     _: Public,
 ) -> list[wire.VisitType]:
-    """List the visit types that a doctor offers, in her order.
+    """List the visit types that a doctor offers.
 
-    A doctor who has any is booked by visit type; one who has none is booked for as long as you like.
+    Doctors who offer visit types are booked by visit type. With other doctors you choose the length of the visit
+    yourself.
     """
     await doctors.get_doctor(transaction, doctor_id)
     found = await visit_types.page_visit_types(
         transaction, doctor_id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
-    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
-    return [represent_visit_type(doctor_id, each) for each in page]
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda visit_type: visit_type.id)
+    return [represent_visit_type(doctor_id, visit_type) for visit_type in page]
 
 
 @router.get(
@@ -116,11 +120,13 @@ async def list_slots(
     now: Now,
     viewer: Viewer,
 ) -> list[wire.Slot]:
-    """List the visits that can be booked with a doctor: exactly those that booking accepts.
+    """List the slots of a doctor.
 
-    Those that start in `[from, to)`. For a doctor without visit types they have her usual length, and one can book
-    at other times too (see her free windows). A slot that you hold yourself is still yours, if you send your token.
-    At most 2000 at a time. `Searched-Until` and the `Link` are those of the free windows.
+    These are exactly the times that a booking accepts and that start in `[from, to)`. For a doctor without visit types,
+    slots have the doctor's usual length, and you can also book other times within the free windows. If you send your
+    token, a slot that you hold yourself counts as free.
+
+    A list contains at most 2000 slots. `Searched-Until` and the `Link` header mean the same as for the free windows.
     """
     doctor, listing = await slots.page_slots(
         transaction,
@@ -133,7 +139,7 @@ async def list_slots(
         now=now,
     )
     listed = await _finish(request, response, transaction, search_time, doctor_id, query, listing, now)
-    return [_slot(doctor, each) for each in listed]
+    return [_slot(doctor, visit) for visit in listed]
 
 
 @router.get(
@@ -150,10 +156,11 @@ async def find_next_slot(
     now: Now,
     viewer: Viewer,
 ) -> wire.NextSlot:
-    """The next visit that can be booked with a doctor, up to a year from `from`.
+    """Find the next slot of a doctor.
 
-    If there is none, the answer says how far was looked, and why the first time in the doctor's hours cannot be had;
-    `outside_availability` means that she has none.
+    The search covers a year from `from`. If there is no slot, `searched_until` says how far the search went, and
+    `reason` says why the first time in the doctor's hours cannot be booked; `outside_availability` means that the
+    doctor has no hours.
     """
     found = await slots.find_next_slot(
         transaction,
@@ -180,10 +187,11 @@ async def find_next_slot(
 async def explain_time(
     doctor_id: UUID, query: Annotated[wire.ExplainQuery, Query()], transaction: DbTransaction, now: Now, viewer: Viewer
 ) -> wire.Explanation:
-    """Why a visit that starts at this time can or cannot be booked.
+    """Explain why a time can or cannot be booked.
 
-    It is the decision that booking makes, with all its reasons instead of the first. It looks at the doctor's calendar,
-    not at yours: that you have another appointment then (`patient_busy`) is said when you book.
+    The same rules as for a booking apply, but the answer lists all reasons and not only the first. Only the doctor's
+    calendar is checked, not yours: if you have another appointment at this time, the booking itself answers
+    `patient_busy`.
     """
     found = await slots.explain_time(
         transaction, doctor_id, visit_type_id=query.visit_type_id, start=query.start_time, viewer=_id(viewer), now=now
@@ -191,7 +199,7 @@ async def explain_time(
     return wire.Explanation(
         **slot_times(found.doctor, found.visit),
         bookable=not found.reasons,
-        reasons=[_reason(each) for each in found.reasons],
+        reasons=[_reason(refusal) for refusal in found.reasons],
     )
 
 
@@ -205,14 +213,14 @@ async def _finish(
     listing: slots.Listing,
     now: datetime,
 ) -> Sequence[Interval]:
-    """The times of a list; the response says where it ends, and links to where it goes on."""
+    """Return the times of a list, and set the headers that say where it ends and where it continues."""
     _, end = slots.span_of(query.from_, query.to, slots.DEFAULT_LISTING, now)
     until = listing.searched_until
     response.headers[SEARCHED_UNTIL] = write_instant(until)
-    goes_on = (
+    has_more = (
         until < end if query.to else await slots.next_listing_start(transaction, search_time, doctor_id, until, now)
     )
-    if goes_on:
+    if has_more:
         link_to(request, response, {"from": write_instant(until)})
     return listing.times
 

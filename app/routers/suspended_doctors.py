@@ -1,4 +1,4 @@
-"""For administrators: the upcoming visits of suspended doctors."""
+"""Upcoming visits of suspended doctors, for administrators."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -49,10 +49,10 @@ async def list_visits_of_suspended_doctor(
     now: Now,
     trail: Audit,
 ) -> Sequence[AppointmentRecord]:
-    """List the upcoming visits of a suspended doctor: those that are booked or arrived and not over, the next first.
+    """List the upcoming visits of a suspended doctor.
 
-    The doctor cannot sign in, so administrators tell the patients and cancel. The audit trail records whose visits
-    you have seen.
+    These are the visits that are `booked` or `arrived` and have not ended, the next one first. The doctor cannot log
+    in, so administrators inform the patients and cancel the visits. The audit trail records whose visits you have seen.
     """
     after, as_of = read_appointment_cursor(query.cursor, now)
     found = await suspended_doctors.page_expected_visits(
@@ -91,10 +91,11 @@ async def cancel_visit_of_suspended_doctor(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Cancel an upcoming visit of a suspended doctor; its time is free again at once.
+    """Cancel an upcoming visit of a suspended doctor.
 
-    The patient can read the reason, and the audit trail keeps it: write no names in it. Cancelling again answers the
-    same. A visit that is over is `not_found`. No message is sent: tell the patient.
+    No message is sent, so inform the patient. The patient can read the reason, and the audit trail keeps it: do not
+    write names in it. The time is free again at once. Cancelling a second time returns the same answer. A visit that
+    has ended is `not_found`.
     """
     cancelled = await suspended_doctors.cancel_visit(
         transaction, actor, user_id, appointment_id, reason=body.reason, versions=versions, now=now

@@ -1,4 +1,4 @@
-"""The visit types that a doctor offers, as she keeps them."""
+"""A doctor's own visit types."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -45,9 +45,10 @@ _KEY = TypeAdapter(UUID)
 async def offer_visit_type(
     body: wire.NewVisitType, response: Response, actor: DoctorActor, transaction: DbTransaction, now: Now, _: Idempotent
 ) -> wire.VisitType:
-    """Offer a visit type. From the first one on, patients book you by visit type.
+    """Offer a visit type.
 
-    No two that you offer can have the same name. Letter case, spaces and look-alike letters make no difference.
+    Once you offer at least one, patients book you by visit type. Two of your visit types cannot have the same name
+    (`name_taken`); letter case, spaces and look-alike letters make no difference.
     """
     offered = await doctor_profile.offer_visit_type(transaction, actor, body.model_dump(), now)
     tag_content(response, asdict(offered))
@@ -72,8 +73,8 @@ async def list_own_visit_types(
     found = await visit_types.page_visit_types(
         transaction, actor.id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1
     )
-    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda each: each.id)
-    return [represent_visit_type(actor.id, each) for each in page]
+    page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda visit_type: visit_type.id)
+    return [represent_visit_type(actor.id, visit_type) for visit_type in page]
 
 
 @router.get(
@@ -86,7 +87,10 @@ async def list_own_visit_types(
 async def get_visit_type(
     visit_type_id: UUID, response: Response, actor: DoctorActor, transaction: DbTransaction
 ) -> wire.VisitType:
-    """One of the visit types that you offer."""
+    """Get one of your visit types.
+
+    The `ETag` is its version. Send it as `If-Match` when you change the visit type.
+    """
     found = await visit_types.get_visit_type(transaction, actor.id, visit_type_id)
     tag_content(response, asdict(found))
     return represent_visit_type(actor.id, found)
@@ -116,7 +120,10 @@ async def change_visit_type(
     transaction: DbTransaction,
     versions: IfContentMatch,
 ) -> wire.VisitType:
-    """Change a visit type. Appointments that are booked keep their times and buffers."""
+    """Change one of your visit types.
+
+    Send only the fields to change. Appointments that are booked keep their times and buffers.
+    """
     changed = await doctor_profile.change_visit_type(
         transaction, actor, visit_type_id, body.changes(), versions=versions
     )
@@ -130,5 +137,8 @@ async def change_visit_type(
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
 async def withdraw_visit_type(visit_type_id: UUID, actor: DoctorActor, transaction: DbTransaction, now: Now) -> None:
-    """Offer a visit type no longer. Appointments that are booked stay."""
+    """Withdraw one of your visit types.
+
+    Patients can no longer book it. Appointments stay booked.
+    """
     await doctor_profile.withdraw_visit_type(transaction, actor, visit_type_id, now)

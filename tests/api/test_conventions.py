@@ -209,7 +209,7 @@ async def test_a_look_that_takes_too_long_is_not_waited_for(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", 0)
-    monkeypatch.setattr(health, "MAX_WAIT", 0.05)
+    monkeypatch.setattr(health, "MAX_WAIT_SECONDS", 0.05)
     over = asyncio.Event()
 
     async def look(_sessions: Database) -> bool:

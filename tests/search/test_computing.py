@@ -131,7 +131,7 @@ async def crowded(app: FastAPI) -> FastAPI:
     """As many searches of the client compute as may do so at the same time."""
     places = app.state.resources.searching.get("127.0.0.1")
     app.state.places_in_use = places  # or they would be forgotten
-    for _ in range(dependencies.SEARCHES_AT_ONCE):
+    for _ in range(dependencies.MAX_SEARCHES_PER_CLIENT):
         await places.acquire()
     return app
 
