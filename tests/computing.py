@@ -15,8 +15,8 @@ COMPUTED: tuple[tuple[Any, str], ...] = (
     (slot_scanner, "slots"),
     (slots, "slots"),
     (slots, "free_windows"),
-    (availability, "opened"),
-    (bookings, "Taken"),
+    (availability, "open_windows"),
+    (bookings, "BusyPeriod"),
     (search, "when_shown"),
     (Computation, "run"),
 )

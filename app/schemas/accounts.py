@@ -1,4 +1,4 @@
-"""Accounts on the wire."""
+"""Requests and responses for accounts, sessions and the second factor."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -28,14 +28,14 @@ from app.schemas.fields import (
 
 
 class Registration(Body):
-    """A new account."""
+    """Data of a new account."""
 
     email: Email
     password: NewPassword
     name: Name = Field(examples=["Ann Lee"])
     role: SelfChosenRole
-    specialty: Name | None = Field(None, description="For doctors.", examples=["Dermatology"])
-    time_zone: TimeZone | None = Field(None, description="For doctors; `UTC` unless given.")
+    specialty: Name | None = Field(None, description="For doctors only.", examples=["Dermatology"])
+    time_zone: TimeZone | None = Field(None, description="For doctors only. Default: `UTC`.")
 
     @model_validator(mode="after")
     def _keep_doctors_fields_for_doctors(self) -> Self:
@@ -54,14 +54,14 @@ class Registration(Body):
 
 
 class User(Answer):
-    """An account, as its owner sees it."""
+    """Your own account."""
 
     id: UUID
     email: str
     name: str
     role: Role
     created_at: datetime
-    email_confirmed_at: datetime | None = Field(description="Since when the address is confirmed.")
+    email_confirmed_at: datetime | None = Field(description="When the address was confirmed; null if it is not.")
 
     model_config = example(
         id=ANN,
@@ -74,13 +74,13 @@ class User(Answer):
 
 
 class EmailConfirmation(Body):
-    """A code that was mailed to an address."""
+    """The code that was sent to your e-mail address."""
 
     token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
 
 
 class InvitationAcceptance(Body):
-    """The account of an invited doctor."""
+    """Data of the account of an invited doctor."""
 
     token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
     name: Name = Field(examples=["Dr Amara Okafor"])
@@ -98,13 +98,13 @@ class InvitationAcceptance(Body):
 
 
 class NameChange(Body):
-    """Another name."""
+    """A new name."""
 
     name: Name = Field(examples=["Ann Lee-Moss"])
 
 
 class LoginForm(BaseModel):
-    """The OAuth2 password grant (RFC 6749 section 4.3); parameters that are not known are ignored, as it demands."""
+    """The OAuth2 password grant (RFC 6749 section 4.3). Unknown parameters are ignored, as section 3.2 requires."""
 
     grant_type: Literal["password"] = "password"
     username: LoginName = Field(description="The e-mail address.", examples=["ann@example.com"])
@@ -115,12 +115,12 @@ class LoginForm(BaseModel):
 
 
 class Token(Answer):
-    """An access token, to be sent as `Authorization: Bearer …`, and what the next one is obtained with."""
+    """An access token, to be sent as `Authorization: Bearer …`, and a refresh token to get the next one."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a word of the protocol
-    expires_in: int = Field(description="Seconds.")
-    refresh_token: str = Field(description="For `POST /auth/refresh`; works once.")
+    expires_in: int = Field(description="How long the access token is valid, in seconds.")
+    refresh_token: str = Field(description="For `POST /auth/refresh`. It works once.")
 
     model_config = example(
         access_token="eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…",
@@ -131,49 +131,49 @@ class Token(Answer):
 
 
 class Refresh(Body):
-    """What goes on with a session."""
+    """A refresh token."""
 
     refresh_token: Secret = Field(min_length=1, max_length=200, examples=[EXAMPLE_TOKEN])
 
 
 class ForgottenPassword(Body):
-    """Whose password is forgotten."""
+    """The e-mail address of the account."""
 
     email: Email
 
 
 class Message(Answer):
-    """A sentence for a person."""
+    """A message for a person."""
 
     message: str = Field(examples=["A message is on its way."])
 
 
 class PasswordReset(Body):
-    """A new password, by a reset token."""
+    """A new password and a reset token."""
 
     token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
     new_password: NewPassword
 
 
 class PasswordChange(Body):
-    """A new password, by the one before."""
+    """A new password and the current one."""
 
     current_password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
     new_password: NewPassword
 
 
 class Session(Answer):
-    """Where you are logged in."""
+    """One of your sessions."""
 
     id: UUID
     created_at: datetime
     refreshed_at: datetime
-    expires_at: datetime = Field(description="When it ends unless it is refreshed before.")
-    ends_at: datetime = Field(description="When it ends in any case.")
+    expires_at: datetime = Field(description="When the session ends if it is not refreshed.")
+    ends_at: datetime = Field(description="When the session ends at the latest.")
     client_address: str
     user_agent: str
     second_factor: bool
-    current: bool = Field(description="Whether it is the one that asks.")
+    current: bool = Field(description="Whether this request belongs to the session.")
 
     model_config = example(
         id=SESSION,
@@ -189,13 +189,13 @@ class Session(Answer):
 
 
 class Code(Body):
-    """A code that the authenticator shows."""
+    """The code that the authenticator app shows."""
 
     otp: OneTimeCode = Field(examples=["492039"])
 
 
 class SecondFactor(Answer):
-    """Whether a second factor is asked for."""
+    """The status of the second factor."""
 
     enabled: bool
     recovery_codes_left: int
@@ -204,7 +204,7 @@ class SecondFactor(Answer):
 
 
 class Enrolment(Answer):
-    """What an authenticator app is told, by a QR code or by typing the secret."""
+    """What an authenticator app needs: `provisioning_uri` as a QR code, or the secret."""
 
     secret: str
     provisioning_uri: str
@@ -216,7 +216,7 @@ class Enrolment(Answer):
 
 
 class RecoveryCodes(Answer):
-    """Codes for a lost authenticator. Each works once; they are shown only now."""
+    """Codes to use when the authenticator is lost. Each works once. They are shown only in this answer."""
 
     recovery_codes: list[str]
 

@@ -1,4 +1,4 @@
-"""What administrators send and see."""
+"""Requests and responses for administrators."""
 
 from datetime import datetime
 from typing import Annotated
@@ -26,7 +26,7 @@ from app.schemas.fields import (
 )
 
 Reason = Annotated[Note, StringConstraints(min_length=10, max_length=500)]
-"""Why; at least some words."""
+"""The reason for a decision, in at least 10 characters."""
 
 INVITATION = {
     "id": ANN,
@@ -44,25 +44,25 @@ class AccountsQuery(PageQuery):
 
     q: Annotated[SearchText, StringConstraints(strip_whitespace=True, min_length=3)] | None = Field(
         None,
-        description="Parts of the name, in any order and letter case, or a part of the e-mail address; "
-        "at least three characters.",
+        description="Parts of the name, in any order and letter case, or part of the e-mail address. "
+        "At least three characters.",
     )
-    email: LoginName | None = Field(None, description="The whole address, in any spelling.")
+    email: LoginName | None = Field(None, description="The whole e-mail address, in any spelling.")
     role: Role | None = None
     status: AccountStatus | None = None
 
 
 class Account(Answer):
-    """An account, and what has been decided about it."""
+    """An account and its status."""
 
     id: UUID
     email: str
     name: str
     role: Role
-    specialty: str | None = Field(description="Of a doctor.")
+    specialty: str | None = Field(description="For doctors only.")
     status: AccountStatus
     created_at: datetime
-    approved_at: datetime | None = Field(description="Of a doctor: when an administrator approved the account.")
+    approved_at: datetime | None = Field(description="For doctors only: when the doctor was approved.")
     email_confirmed_at: datetime | None
     suspended_at: datetime | None
     erased_at: datetime | None
@@ -85,20 +85,20 @@ class Account(Answer):
 
 
 class Decision(Body):
-    """Why something is decided; kept in the audit trail."""
+    """The reason for a decision. The audit trail keeps it."""
 
     reason: Reason = Field(examples=["Left the practice on 30 November"])
 
 
 class ProfileChange(Answer):
-    """A change of a doctor's name or specialty that waits for a decision."""
+    """A change of a doctor's name or specialty that awaits a decision."""
 
     id: UUID
     doctor_id: UUID
     name: str
     specialty: str | None
     requested_at: datetime
-    current_name: str = Field(description="What patients see now.")
+    current_name: str = Field(description="The name that patients see now.")
     current_specialty: str | None
 
     model_config = example(
@@ -113,11 +113,11 @@ class ProfileChange(Answer):
 
 
 class ProfileChangesQuery(PageQuery):
-    """Which changes to list: all that wait."""
+    """Which page of the pending changes to list."""
 
 
 class NewInvitation(Body):
-    """A doctor to invite; what is given besides the address is suggested to them."""
+    """A doctor to invite. All fields except the address are suggestions, which the doctor can change."""
 
     email: Email
     name: Name | None = Field(None, examples=["Dr Amara Okafor"])
@@ -147,29 +147,29 @@ class Invitation(Answer):
 
 
 class SentInvitation(Invitation):
-    """A new invitation; its token is shown only now."""
+    """A new invitation. Its token is shown only in this answer."""
 
-    token: str = Field(description="For `POST /auth/accept-invitation`; works once.")
-    path: str = Field(description="The page of this server on which it is accepted.")
+    token: str = Field(description="For `POST /auth/accept-invitation`. It works once.")
+    path: str = Field(description="The path of the page on which the doctor can accept the invitation.")
 
     model_config = example(**INVITATION, token=EXAMPLE_TOKEN, path=f"/invitation?token={EXAMPLE_TOKEN}")
 
 
 class InvitationsQuery(PageQuery):
-    """Which invitations to list: all that are open."""
+    """Which page of the open invitations to list."""
 
 
 class ExpectedVisit(Answer):
-    """A visit with a suspended doctor: what is needed to cancel it, and no reasons or kinds of visit."""
+    """A visit with a suspended doctor: what is needed to cancel it, without the reason or the visit type."""
 
     id: UUID
     patient_id: UUID
     patient: Reference
     start_time: datetime
     end_time: datetime
-    time_zone: str = Field(description="The doctor's, an IANA name.")
+    time_zone: str = Field(description="The doctor's IANA time zone.")
     status: Status
-    version: int = Field(description="Raised by every change; what `If-Match` names.")
+    version: int = Field(description="Increases with every change. Send it in `If-Match`.")
 
     model_config = example(
         id=VISIT,
@@ -184,16 +184,16 @@ class ExpectedVisit(Answer):
 
 
 class BreakGlass(Body):
-    """Whose data is needed, and why."""
+    """The patient whose data you need, and the reason."""
 
     patient_id: UUID
-    reason: Reason = Field(examples=["The practice burned down; patients have to be told"])
+    reason: Reason = Field(examples=["The practice burned down; patients must be informed"])
 
-    model_config = example(patient_id=ANN, reason="The practice burned down; patients have to be told")
+    model_config = example(patient_id=ANN, reason="The practice burned down; patients must be informed")
 
 
 class PatientFile(Answer):
-    """A patient and all of her visits."""
+    """A patient and all their visits."""
 
     patient: User
     appointments: list[Appointment]

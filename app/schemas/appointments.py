@@ -1,4 +1,4 @@
-"""Appointments on the wire."""
+"""Requests and responses for appointments and holds."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -18,28 +18,32 @@ Status = Literal[
     AppointmentStatus.CANCELLED,
     AppointmentStatus.NOSHOW,
 ]
-"""The states of an appointment that are seen; a hold is not an appointment yet."""
+"""The statuses that clients see. A hold is not an appointment yet, so `pending` is not one of them."""
 
 
 class NewAppointment(Body):
-    """A visit to book; the patient is whoever asks."""
+    """An appointment to book. The patient is the caller."""
 
     doctor_id: UUID
     start_time: Instant
     end_time: Instant | None = Field(
         None,
-        description="5 minutes to 12 hours after the start; the doctor's usual length unless given. With a visit type, "
-        "which has its own length, best left out.",
+        description="5 minutes to 12 hours after the start. Default: the visit type's duration, or the doctor's usual "
+        "length. With a visit type, leave it out.",
     )
-    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
-    hold_id: UUID | None = Field(None, description="Your hold of this time. The appointment keeps its id.")
-    reason: Note | None = Field(None, description="What the visit is about, for the doctor.", examples=["A mole"])
+    visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
+    hold_id: UUID | None = Field(
+        None, description="The id of your hold of this time. The appointment gets the same id."
+    )
+    reason: Note | None = Field(
+        None, description="What the visit is about. The doctor can read it.", examples=["A mole"]
+    )
 
     model_config = example(doctor_id=AMARA, start_time="2026-12-08T10:30:00-05:00", reason="A mole")
 
 
 class Hold(Answer):
-    """Time that is kept for you: nobody else can have it until `expires_at`."""
+    """A slot that you hold. No one else can book it until `expires_at`."""
 
     id: UUID
     doctor_id: UUID
@@ -59,41 +63,41 @@ class Hold(Answer):
 
 
 class NewHold(Body):
-    """A time to keep while you make up your mind."""
+    """A slot to hold."""
 
     doctor_id: UUID
     start_time: Instant
-    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+    visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
 
     model_config = example(doctor_id=AMARA, start_time="2026-12-08T10:30:00-05:00", visit_type_id=CHECK_UP)
 
 
 class Move(Body):
-    """Where an appointment is to be moved."""
+    """The new time of an appointment."""
 
     start_time: Instant
-    visit_type_id: UUID | None = Field(None, description="It stays what it is, unless given.")
+    visit_type_id: UUID | None = Field(None, description="A new visit type. Default: the current one.")
 
     model_config = example(start_time="2026-12-09T14:00:00-05:00")
 
 
 class Cancellation(Body):
-    """Why an appointment is cancelled."""
+    """The reason for a cancellation."""
 
-    reason: Note | None = Field(None, description="For the other side.", examples=["I am down with a cold"])
+    reason: Note | None = Field(None, description="The other party can read it.", examples=["I am down with a cold"])
 
     model_config = example(reason="I am down with a cold")
 
 
 class Reference(Answer):
-    """Something else, by its id and the name that people know it by."""
+    """The id and the name of a related object."""
 
     id: UUID
     name: str
 
 
 class Appointment(Answer):
-    """An appointment, as both sides see it."""
+    """An appointment, as both the doctor and the patient see it."""
 
     id: UUID
     doctor_id: UUID
@@ -101,7 +105,7 @@ class Appointment(Answer):
     visit_type_id: UUID | None
     start_time: datetime
     end_time: datetime
-    time_zone: str = Field(description="The doctor's, an IANA name.", examples=["America/New_York"])
+    time_zone: str = Field(description="The doctor's IANA time zone.", examples=["America/New_York"])
     status: Status
     reason: str | None
     doctor: Reference
@@ -109,11 +113,9 @@ class Appointment(Answer):
     visit_type: Reference | None
     created_at: datetime
     cancelled_at: datetime | None
-    cancelled_by: UUID | None = Field(
-        description="Who cancelled it: the id of the doctor, of the patient or of an administrator."
-    )
+    cancelled_by: UUID | None = Field(description="The id of the doctor, patient or administrator who cancelled it.")
     cancel_reason: str | None
-    version: int = Field(description="Raised by every change; also in the `ETag`.")
+    version: int = Field(description="Increases with every change. The `ETag` contains it, too.")
 
     model_config = example(
         id=VISIT,
@@ -137,34 +139,37 @@ class Appointment(Answer):
 
 
 class AppointmentsQuery(PageQuery):
-    """Which of the caller's appointments to list."""
+    """Which of your appointments to list."""
 
-    from_: Instant | None = Field(None, alias="from", description="Those that end after this.")
-    to: Instant | None = Field(None, description="Those that start before this.")
+    from_: Instant | None = Field(None, alias="from", description="Only appointments that end after this time.")
+    to: Instant | None = Field(None, description="Only appointments that start before this time.")
     status: Annotated[list[Status], Field(max_length=10)] = Field(
-        [], description="May be repeated; every status unless given."
+        [], description="Only these statuses. The parameter may be repeated."
     )
 
 
 class DoctorsAppointmentsQuery(AppointmentsQuery):
-    """Which of the doctor's appointments to list."""
+    """Which of your appointments as a doctor to list."""
 
     conflicting: bool = Field(
-        False, description="Only what is booked or arrived, not over yet, and outside of your hours as they are now."
+        False,
+        description="Only appointments that are `booked` or `arrived`, have not ended, and lie outside your current "
+        "hours.",
     )
 
 
 class Affected(Answer):
-    """Appointments that are booked or arrived, and lie outside of the doctor's hours as they are now."""
+    """Appointments that are `booked` or `arrived` and lie outside the doctor's current hours."""
 
-    affected_count: int = Field(description="How many there are.")
+    affected_count: int = Field(description="The number of these appointments.")
     affected: list[Appointment] = Field(
-        description="The first hundred; all are at `GET /doctors/me/appointments?conflicting=true`. They stay booked."
+        description="The first hundred of them; `GET /doctors/me/appointments?conflicting=true` lists all. "
+        "They stay booked."
     )
 
 
 class Version(Answer):
-    """What an appointment was from one change to the next."""
+    """The state of an appointment between two changes."""
 
     version: int
     status: Status
@@ -172,7 +177,7 @@ class Version(Answer):
     end_time: datetime
     visit_type_id: UUID | None
     changed_at: datetime
-    changed_by: UUID = Field(description="Who made it so: the id of the doctor, of the patient or of an administrator.")
+    changed_by: UUID = Field(description="The id of the doctor, patient or administrator who made the change.")
 
     model_config = example(
         version=1,

@@ -1,4 +1,4 @@
-"""The audit trail on the wire."""
+"""Queries and responses of the audit trail."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,24 +11,28 @@ from app.schemas.appointments import VISIT
 from app.schemas.fields import AMARA, ANN, Answer, Instant, PageQuery, example
 
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
-"""The name of an operation."""
+"""The name of an operation (`operationId`)."""
 
 
 class AuditEvent(Answer):
-    """Something that somebody did, or was refused, with the data of one patient."""
+    """An action, or a refused attempt, that concerns the data of at most one patient."""
 
     id: UUID
     occurred_at: datetime
     actor_id: UUID | None
     actor_role: Role | None
-    action: str = Field(description="The `operationId` of what was asked for.")
-    outcome: str = Field(description="`ok`, or the code of the error.")
-    patient_id: UUID | None = Field(description="Whose data; null where it is nobody's.")
-    object_id: UUID | None = Field(description="The appointment or the hold, where it is one.")
+    action: str = Field(description="The `operationId` of the operation.")
+    outcome: str = Field(description="`ok`, or the error code.")
+    patient_id: UUID | None = Field(description="The patient whose data it is; null if it concerns no patient.")
+    object_id: UUID | None = Field(
+        description="What the action was applied to, for example an appointment, a hold or an account."
+    )
     address: str | None
-    request_id: str | None = Field(description="Shared by the events of one request.")
+    request_id: str | None = Field(description="The same for all events of one request.")
     reason: str | None
-    position: int | None = Field(description="The place in the chain that seals the trail; null for about a second.")
+    position: int | None = Field(
+        description="The position in the hash chain that seals the trail. Null for about a second, until it is sealed."
+    )
 
     model_config = example(
         id="019abcde-f012-7890-8abc-def012345678",
@@ -47,12 +51,14 @@ class AuditEvent(Answer):
 
 
 class AuditQuery(PageQuery):
-    """Which events to list; all that is given must hold."""
+    """Which events to list. An event must match all filters."""
 
-    patient_id: UUID | None = Field(None, description="Whose data.")
-    actor_id: UUID | None = Field(None, description="Who did it.")
+    patient_id: UUID | None = Field(None, description="Only events that concern this patient.")
+    actor_id: UUID | None = Field(None, description="Only events of this account.")
     action: Action | None = Field(
-        None, description="What was done, by its `operationId`.", examples=["list_doctors_appointments"]
+        None,
+        description="Only events of the operation with this `operationId`.",
+        examples=["list_doctors_appointments"],
     )
-    from_: Instant | None = Field(None, alias="from", description="From this time on.")
-    to: Instant | None = Field(None, description="Before this time.")
+    from_: Instant | None = Field(None, alias="from", description="Only events at this time or later.")
+    to: Instant | None = Field(None, description="Only events before this time.")

@@ -1,4 +1,4 @@
-"""Visits whose time on the doctor's clock has changed, on the wire."""
+"""Requests and responses for visits whose local time has changed because the rules of a time zone have."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,13 +12,12 @@ from app.schemas.fields import AMARA, ANN, CHECK_UP, Answer, Body, example
 
 
 class ClockChange(Appointment):
-    """A visit that the doctor's clock no longer shows at the time that was agreed."""
+    """An appointment whose local time is no longer the agreed one."""
 
     agreed_local_start: datetime = Field(
-        description="What the clock of `agreed_time_zone` showed at the start when that was agreed: a local time, "
-        "without an offset."
+        description="The local start time in `agreed_time_zone` when it was agreed, without an offset."
     )
-    agreed_time_zone: str = Field(description="The doctor's then, an IANA name.")
+    agreed_time_zone: str = Field(description="The doctor's IANA time zone at that time.")
 
     model_config = example(
         id=VISIT,
@@ -44,31 +43,31 @@ class ClockChange(Appointment):
 
 
 class Settlement(Body):
-    """What stays as it was agreed."""
+    """How to settle visits whose local time has changed."""
 
     keep: KeptTime = Field(
-        description="`local_time` moves each visit to the time that was agreed on the clock, if that is free; "
-        "`instant` leaves it when it is, and accepts what the clock shows."
+        description="`local_time` moves each visit to the agreed local time, if this is free. "
+        "`instant` leaves the visits where they are, and accepts the new local time."
     )
     appointment_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_ACCEPTED_SHIFT)] | None = Field(
-        None, description="All of them, the next hundred, unless given."
+        None, description="The visits to settle. Default: the next hundred."
     )
 
     model_config = example(keep="local_time")
 
 
 class Failure(Answer):
-    """A visit that stays as it was, and why."""
+    """A visit that could not be settled."""
 
     appointment_id: UUID
-    code: str = Field(description="As in an error.", examples=["slot_taken"])
+    code: str = Field(description="The error code that says why.", examples=["slot_taken"])
 
 
 class Settled(Answer):
-    """What has become of the visits."""
+    """The result for each visit."""
 
     settled: list[Appointment]
     failed: list[Failure]
-    remaining: int = Field(description="How many are left, with those that failed.")
+    remaining: int = Field(description="How many visits are still to be settled, including those that failed.")
 
     model_config = example(settled=[], failed=[{"appointment_id": VISIT, "code": "slot_taken"}], remaining=1)

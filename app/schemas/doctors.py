@@ -1,4 +1,4 @@
-"""Doctors on the wire."""
+"""Requests and responses for the profiles of doctors."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -42,7 +42,7 @@ _AMARA = {
 
 
 class Doctor(Answer):
-    """What everybody may know of a doctor."""
+    """The public profile of a doctor."""
 
     id: UUID
     name: str
@@ -50,28 +50,32 @@ class Doctor(Answer):
     time_zone: str
     languages: list[str]
     bio: str | None
-    default_visit_minutes: int = Field(description="The length of a visit, unless she has visit types.")
-    min_notice_minutes: int = Field(description="How long before its start a visit must be booked.")
-    max_advance_days: int | None = Field(description="The last day that can be booked is so many days after today.")
-    daily_limit: int | None = Field(description="How many visits she takes on one day.")
-    cancel_cutoff_minutes: int = Field(description="Until how long before its start a patient can cancel or move it.")
+    default_visit_minutes: int = Field(description="The length of a visit if the doctor has no visit types.")
+    min_notice_minutes: int = Field(description="A visit must be booked at least this many minutes before its start.")
+    max_advance_days: int | None = Field(
+        description="A visit can be booked at most this many days after today; null means no limit."
+    )
+    daily_limit: int | None = Field(description="The maximum number of visits per day; null means no limit.")
+    cancel_cutoff_minutes: int = Field(
+        description="Patients can cancel or move a visit until this many minutes before its start."
+    )
 
     model_config = example(**_AMARA)
 
 
 class ListedDoctor(Doctor):
-    """A doctor, and when she can be seen."""
+    """The public profile of a doctor, with the next available time."""
 
     next_available: datetime | None = Field(
-        description="When the earliest visit of any kind starts that can be booked; null if there is none within 62 "
-        "days, or if finding it takes too long."
+        description="The start of the earliest slot of any visit type. Null if there is none within 62 days, or if the "
+        "search takes too long."
     )
 
     model_config = example(**_AMARA, next_available="2026-12-08T15:30:00Z")
 
 
 class PendingChange(Answer):
-    """A name and a specialty that an administrator has not accepted yet."""
+    """A new name and specialty that an administrator has not accepted yet."""
 
     id: UUID
     name: str
@@ -84,47 +88,51 @@ class PendingChange(Answer):
 
 
 class OwnPractice(Doctor):
-    """A doctor, as they see themselves."""
+    """Your own profile as a doctor."""
 
-    approved_at: datetime | None = Field(description="Null while you wait for approval and patients do not see you.")
-    pending_change: PendingChange | None = Field(description="What an administrator has to accept first.")
+    approved_at: datetime | None = Field(
+        description="When you were approved. Null while you await approval; patients do not see you until then."
+    )
+    pending_change: PendingChange | None = Field(
+        description="The change that an administrator must accept before patients see it."
+    )
 
     model_config = example(**_AMARA, approved_at="2026-12-01T08:00:00Z", pending_change=None)
 
 
 class ChangedDoctor(OwnPractice, Affected):
-    """The doctor after a change, and the appointments that another time zone has left outside of her hours."""
+    """Your profile after a change, and the appointments that a new time zone leaves outside your hours."""
 
     model_config = example(
         **_AMARA, approved_at="2026-12-01T08:00:00Z", pending_change=None, affected_count=0, affected=[]
     )
 
 
-def _once_each(languages: list[str]) -> list[str]:
-    first: dict[str, str] = {}
+def _drop_duplicates(languages: list[str]) -> list[str]:
+    unique: dict[str, str] = {}
     for tag in languages:
-        first.setdefault(tag.casefold(), tag)
-    return list(first.values())
+        unique.setdefault(tag.casefold(), tag)
+    return list(unique.values())
 
 
 class DoctorChanges(Changes):
-    """What a doctor changes of herself."""
+    """Changes of your profile and your booking limits. Fields that are left out stay as they are."""
 
     name: Name = absent()
     specialty: Name | None = None
-    time_zone: TimeZone = absent(description="Your rules keep their wall times; what is booked keeps its instants.")
-    languages: Annotated[list[Language], Field(max_length=20), AfterValidator(_once_each)] = absent()
+    time_zone: TimeZone = absent(description="Your hours keep their wall times; appointments keep their instants.")
+    languages: Annotated[list[Language], Field(max_length=20), AfterValidator(_drop_duplicates)] = absent()
     bio: Text | None = None
     default_visit_minutes: VisitMinutes = absent()
     min_notice_minutes: Notice = absent()
-    max_advance_days: AdvanceDays | None = Field(None, description="0 is today; null is for ever.")
-    daily_limit: DailyLimit | None = Field(None, description="Null is none.")
+    max_advance_days: AdvanceDays | None = Field(None, description="0 means today only; null means no limit.")
+    daily_limit: DailyLimit | None = Field(None, description="Null means no limit.")
     cancel_cutoff_minutes: Notice = absent()
 
     model_config = example(min_notice_minutes=240, max_advance_days=90, daily_limit=14)
 
     def changes(self) -> dict[str, Any]:
-        """The fields that were sent; a blank text is none."""
+        """Return the fields that were sent. An empty `bio` becomes ``None``."""
         changes = super().changes()
         return changes | {"bio": changes["bio"] or None} if "bio" in changes else changes
 
@@ -133,9 +141,9 @@ class DoctorsQuery(PageQuery):
     """Which doctors to list."""
 
     specialty: SearchText | None = Field(None, description="The whole specialty, in any letter case.")
-    language: Language | None = Field(None, description="`pt` finds those who speak `pt-BR`, too.")
-    mode: VisitMode | None = Field(None, description="Who offers visits of this kind.")
+    language: Language | None = Field(None, description="A BCP 47 tag. `pt` also finds doctors who speak `pt-BR`.")
+    mode: VisitMode | None = Field(None, description="Only doctors who offer visits of this mode.")
     q: SearchText | None = Field(
         None,
-        description="Parts of the name, in any order and letter case; accents, apostrophes and dashes do not matter.",
+        description="Parts of the name, in any order and letter case. Accents, apostrophes and dashes are ignored.",
     )

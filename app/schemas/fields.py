@@ -1,4 +1,4 @@
-"""The types of single fields: what is accepted is stated once, for every body and query."""
+"""Types of single fields, shared by all bodies and queries."""
 
 import re
 import unicodedata
@@ -32,36 +32,36 @@ EMAIL_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less its angle brackets
 PASSWORD_LENGTH = 128
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-8]):[0-5]\d)", re.ASCII)
-# Two of the names mean whatever the machine is set to.
+# These two names mean the zone that the machine is set to.
 TIME_ZONES = frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 class Body(BaseModel):
-    """A request body: a field that is not known is an error, never ignored."""
+    """A request body. Unknown fields are errors, so that a misspelled field is noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Query(BaseModel):
-    """The query of a list: a parameter that is not known is an error, so that a misspelt filter is noticed."""
+    """Query parameters. Unknown parameters are errors, so that a misspelled filter is noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Answer(BaseModel):
-    """A response body, read from a record's attributes."""
+    """A response body, read from the attributes of a record."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
 AMARA, ANN = "019abcde-f012-7345-8678-9abcdef01234", "019abcde-f012-7456-8789-abcdef012345"
 CHECK_UP, SESSION = "019abcde-f012-7789-89ab-def012345678", "019abcde-f012-789a-8abc-ef0123456789"
-"""Ids for examples."""
-EXAMPLE_TOKEN = "Zm9yIGV4YW1wbGUgb25seQ"  # noqa: S105 - opens nothing
+"""Ids in examples."""
+EXAMPLE_TOKEN = "Zm9yIGV4YW1wbGUgb25seQ"  # noqa: S105 - an example, not a secret
 
 
 def example(**members: Any) -> ConfigDict:
-    """The configuration of a schema that shows this example in the documentation."""
+    """Return the configuration of a schema with this example in the OpenAPI document."""
     return ConfigDict(json_schema_extra={"examples": [members]})
 
 
@@ -95,7 +95,7 @@ Instant = Annotated[
         mode="validation",
     ),
 ]
-"""A moment; only RFC 3339 with an offset is accepted, and it is handed on in UTC."""
+"""An instant. Only RFC 3339 with an offset is accepted; the value is a datetime in UTC."""
 
 
 def _refuse_unsafe(text: str) -> str:
@@ -104,7 +104,7 @@ def _refuse_unsafe(text: str) -> str:
     return text
 
 
-def _refuse_unsafe_words(text: str) -> str:
+def _refuse_unsafe_line(text: str) -> str:
     if unsafe := find_unsafe_character(text, allowed=DIRECTION_MARKS):
         raise ValueError(f"must not contain {unsafe}")
     return text
@@ -131,11 +131,11 @@ def _refuse_invisible(text: str) -> str:
     return text
 
 
-def _compose(longest: int) -> AfterValidator:
+def _compose(max_length: int) -> AfterValidator:
     def compose(text: str) -> str:
         composed = unicodedata.normalize("NFC", text)
-        if len(composed) > longest:  # some characters are decomposed for ever
-            raise ValueError(f"must have at most {longest} characters in the composed form of Unicode (NFC)")
+        if len(composed) > max_length:  # NFC makes a text longer if it contains composition exclusions
+            raise ValueError(f"must have at most {max_length} characters in the composed form of Unicode (NFC)")
         return composed
 
     return AfterValidator(compose)
@@ -145,7 +145,7 @@ def _read_email(text: str) -> str:
     try:
         # Domains under .test cannot receive mail, but development and tests need addresses too.
         address = validate_email(text, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError:  # its sentence would quote the address
+    except EmailNotValidError:  # its message would quote the address
         raise ValueError("must be an e-mail address, like ann@example.com") from None
     if len(canonical_email(address)) > EMAIL_LENGTH:
         raise ValueError(f"must have at most {EMAIL_LENGTH} characters")
@@ -166,7 +166,7 @@ def _find_zone(name: str) -> str:
 
 
 def _read_digits(value: Any) -> Any:
-    # Python reads blanks, signs, underscores and the digits of other scripts, too.
+    # int() also accepts blanks, signs, underscores and digits of other scripts.
     if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
         raise ValueError("must be a whole number in digits")
     return value
@@ -179,17 +179,17 @@ def _fold_case(value: Any) -> Any:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_refuse_unsafe_words),
+    AfterValidator(_refuse_unsafe_line),
     AfterValidator(_refuse_invisible),
     _compose(100),
 ]
 """A person's name, or a specialty."""
 
-SortKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_refuse_unsafe_words)]
-"""What ``core.text.search_key`` makes, when it comes back in a cursor."""
+SortKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_refuse_unsafe_line)]
+"""A key made by ``core.text.search_key``, as a cursor contains it."""
 
-SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_refuse_unsafe_words)]
-"""What somebody looks for."""
+SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_refuse_unsafe_line)]
+"""A text to search for."""
 
 Note = Annotated[
     str,
@@ -198,7 +198,7 @@ Note = Annotated[
     AfterValidator(_refuse_unsafe_lines),
     _compose(500),
 ]
-"""A few lines from one person to another."""
+"""A short note of a few lines."""
 
 Email = Annotated[
     str,
@@ -207,7 +207,7 @@ Email = Annotated[
     AfterValidator(_read_email),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH, "examples": ["ann@example.com"]}),
 ]
-"""An address that mail could be sent to, as it was typed."""
+"""An e-mail address, as it was typed. Its syntax is checked; whether mail can be delivered is not."""
 
 LoginName = Annotated[
     str,
@@ -215,24 +215,26 @@ LoginName = Annotated[
     AfterValidator(_refuse_unsafe),
     AfterValidator(_read_email_if_it_is_one),
 ]
-"""What is typed at a log-in: read as at the registration, but whether it is an address at all is not told."""
+"""The address at log-in. Normalized as at registration, but a text that is no address is accepted, not an error."""
 
 Secret = Annotated[SecretStr, AfterValidator(_refuse_unsafe_secret)]
-"""A password or a token; pydantic lets lone surrogates through here."""
+"""A password or a token. Checked for unsafe characters, because pydantic accepts lone surrogates in a SecretStr."""
 
 
 def _drop_white_space(value: Any) -> Any:
-    # Pasted text brings blanks, line breaks and characters of no width along.
+    # Pasted text often contains blanks, line breaks and zero-width characters.
     if not isinstance(value, str):
         return value
-    return "".join(each for each in value if not each.isspace() and unicodedata.category(each) != "Cf")
+    return "".join(
+        character for character in value if not character.isspace() and unicodedata.category(character) != "Cf"
+    )
 
 
 OneTimeCode = Annotated[Secret, Field(min_length=6, max_length=40), BeforeValidator(_drop_white_space)]
-"""A code of an authenticator, or a recovery code; white space in it is dropped."""
+"""A code of an authenticator app, or a recovery code. White space and invisible characters are removed."""
 
 PastedToken = Annotated[Secret, Field(min_length=1, max_length=200), BeforeValidator(_drop_white_space)]
-"""A token that a person copies from a message; white space in it is dropped."""
+"""A token that a person copies from a message. White space and invisible characters are removed."""
 
 NewPassword = Annotated[Secret, Field(min_length=8, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])]
 
@@ -245,13 +247,15 @@ TimeZone = Annotated[
 """The name of an IANA time zone."""
 
 SelfChosenRole = Annotated[Literal["doctor", "patient"], BeforeValidator(_fold_case)]
-"""A role that anybody may take, in any letter case."""
+"""A role with which anyone can register, in any letter case."""
 
-Limit = Annotated[int, Field(ge=1, le=100, description="How many to return at most."), BeforeValidator(_read_digits)]
+Limit = Annotated[
+    int, Field(ge=1, le=100, description="The maximum number of items to return."), BeforeValidator(_read_digits)
+]
 Cursor = Annotated[
     str,
     StringConstraints(max_length=2000),
-    Field(description="Where to go on, from the `Link` header of the page before."),
+    Field(description="Where to continue, from the `Link` header of the previous page."),
 ]
 
 
@@ -263,15 +267,15 @@ class PageQuery(Query):
 
 
 def absent(**options: Any) -> Any:
-    """The default of a field that may be left out, but not be null."""
+    """Return the default for a field that may be left out but must not be null."""
     return Field(default_factory=lambda: None, **options)
 
 
 class Changes(Body):
-    """A change of some fields (RFC 7396): what is left out stays as it is, and null empties what may be empty."""
+    """A change of some fields (RFC 7396). Fields that are left out stay as they are; null clears optional fields."""
 
     def changes(self) -> dict[str, Any]:
-        """The fields that were sent."""
+        """Return the fields that were sent."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -306,7 +310,7 @@ Recurrence = Annotated[
 """An RFC 5545 recurrence rule."""
 
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-"""What a clock shows, like 09:30."""
+"""A wall time, like 09:30."""
 _ClockEnd = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 
 
@@ -329,7 +333,7 @@ ClockWindow = Annotated[
         }
     ),
 ]
-"""From and to, on the clock; one that ends before it starts goes on into the next day."""
+"""The start and the end as wall times. A window that ends before it starts continues into the next day."""
 
 Language = Annotated[
     str,
@@ -345,7 +349,7 @@ Text = Annotated[
     AfterValidator(_refuse_unsafe_lines),
     _compose(2000),
 ]
-"""A few paragraphs."""
+"""A text of a few paragraphs."""
 
 Notice = Annotated[int, Field(strict=True, ge=0, le=60 * 24 * 60)]
 """Minutes; at most 60 days."""

@@ -1,4 +1,4 @@
-"""Health on the wire."""
+"""Responses of the health checks."""
 
 from typing import Literal
 
@@ -6,6 +6,6 @@ from app.schemas.fields import Answer
 
 
 class Health(Answer):
-    """All is well; anything else is an error."""
+    """The answer if all is well. Otherwise the answer is an error."""
 
     status: Literal["ok"]

@@ -1,4 +1,4 @@
-"""One's own data."""
+"""The export of a person's own data."""
 
 from datetime import datetime
 from uuid import UUID
@@ -21,7 +21,7 @@ class ExportedAppointment(Appointment):
 
 
 class Practice(Answer):
-    """What a doctor has said of herself and of her time."""
+    """The profile, hours, time off and visit types of a doctor."""
 
     doctor: Doctor
     pending_change: PendingChange | None
@@ -31,7 +31,7 @@ class Practice(Answer):
 
 
 class KnownDevice(Answer):
-    """A device that you have logged in with, and when you did so last. Nothing else is kept about it."""
+    """A device from which you have logged in, and when you last did. Nothing else is kept about it."""
 
     last_at: datetime
 
@@ -39,15 +39,15 @@ class KnownDevice(Answer):
 
 
 class Access(Answer):
-    """Something that was done with your data."""
+    """An access to your data, from the audit trail."""
 
     at: datetime = Field(validation_alias="occurred_at")
     actor_id: UUID | None
     actor_role: Role | None
-    action: str = Field(description="The `operationId` of what was asked for.")
-    outcome: str = Field(description="`ok`, or the code of the error.")
-    object_id: UUID | None = Field(description="The appointment or the hold, where it is one.")
-    reason: str | None = Field(description="What the actor said to explain it.")
+    action: str = Field(description="The `operationId` of the operation.")
+    outcome: str = Field(description="`ok`, or the error code.")
+    object_id: UUID | None = Field(description="What the action was applied to, for example an appointment or a hold.")
+    reason: str | None = Field(description="The reason that the actor gave.")
 
     model_config = example(
         at="2026-12-01T08:00:00Z",
@@ -61,17 +61,17 @@ class Access(Answer):
 
 
 class Export(Answer):
-    """All that is kept about you."""
+    """All data that is stored about you."""
 
     exported_at: datetime
     account: User
     sessions: list[Session]
-    known_devices: list[KnownDevice] = Field(description="What you have logged in with, the last one first.")
+    known_devices: list[KnownDevice] = Field(description="The devices from which you have logged in, latest first.")
     second_factor: SecondFactor
-    appointments: list[ExportedAppointment] = Field(description="Of a patient.")
-    practice: Practice | None = Field(description="Of a doctor.")
+    appointments: list[ExportedAppointment] = Field(description="For patients.")
+    practice: Practice | None = Field(description="For doctors.")
     access: list[Access] = Field(
-        description="Who has seen or changed the data of a patient, before this export; the oldest first."
+        description="For patients: who has seen or changed your data before this export, oldest first."
     )
 
     model_config = example(

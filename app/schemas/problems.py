@@ -1,4 +1,4 @@
-"""Errors on the wire (RFC 9457)."""
+"""Errors (RFC 9457)."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,12 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class Problem(BaseModel):
     """An error, as `application/problem+json`."""
 
-    type: str = Field(description="Always `about:blank`: the `code` says more.")
-    title: str = Field(description="The HTTP status in words.")
+    type: str = Field(description="Always `about:blank`; use `code` to tell errors apart.")
+    title: str = Field(description="The HTTP status phrase.")
     status: int
-    detail: str = Field(description="One sentence for a person.")
-    code: str = Field(description="Stable; for programs.")
-    errors: list[dict[str, str]] = Field([], description="With 422: the fields at fault, each with `field`, `message`.")
+    detail: str = Field(description="A text for people.")
+    code: str = Field(description="A stable code for programs.")
+    errors: list[dict[str, str]] = Field(
+        [], description="With 422: the invalid fields, each with `field` and `message`."
+    )
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,4 +1,4 @@
-"""A doctor's hours and time off, on the wire."""
+"""Requests and responses for a doctor's availabilities, weekly hours and time off."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -52,15 +52,15 @@ _USUAL = {
 
 
 class NewAvailability(Body):
-    """When a doctor is open: at most 7 days at a time, beginning in the future."""
+    """An availability to publish. It must begin in the future and be at most 7 days long."""
 
     start_time: Instant
     end_time: Instant
     recurrence: Recurrence | None = Field(
         None,
         description="An RFC 5545 RRULE: `FREQ` `DAILY`, `WEEKLY` or `MONTHLY`, with `INTERVAL`, `BYDAY`, `BYMONTH`, "
-        "`BYMONTHDAY`, `BYSETPOS`, `COUNT`, `UNTIL`, `WKST`. The times given are the first occurrence; their wall "
-        "times in your zone are what recurs.",
+        "`BYMONTHDAY`, `BYSETPOS`, `COUNT`, `UNTIL`, `WKST`. `start_time` and `end_time` are the first occurrence. The "
+        "wall times in your time zone recur.",
     )
 
     model_config = example(
@@ -71,13 +71,13 @@ class NewAvailability(Body):
 
 
 class Availability(Window):
-    """When a doctor is open: the first occurrence, and the rule by which it recurs."""
+    """An availability: its first occurrence, and the rule by which it recurs."""
 
     id: UUID
     doctor_id: UUID
     time_zone: str
     recurrence: str | None
-    weekly_hours: bool = Field(description="Whether it is part of the weekly plan (`PUT /doctors/me/hours`).")
+    weekly_hours: bool = Field(description="Whether it belongs to the weekly hours (`PUT /doctors/me/hours`).")
 
     model_config = example(
         id="019abcde-f012-7567-889a-bcdef0123456",
@@ -104,37 +104,40 @@ class _Week(Body):
 
 
 class NewHours(_Week):
-    """A week, as wall times; a day that is left out is closed."""
+    """Weekly hours, as wall times in your time zone. Days that are left out are closed."""
 
-    valid_from: LocalDate | None = Field(None, description="The first day it holds; today, unless given.")
+    valid_from: LocalDate | None = Field(None, description="The first day of these hours. Default: today.")
     valid_to: LocalDate | None = Field(
-        None, description="The last day it holds. Unless given, it holds until your next plan begins, or without end."
+        None,
+        description="The last day of these hours. Default: the day before your next planned hours, or no end.",
     )
     replace_later: bool = Field(
-        False, strict=True, description="Whether it replaces all later plans, too. Not together with `valid_to`."
+        False, strict=True, description="Whether to replace all later plans, too. Not together with `valid_to`."
     )
 
     model_config = example(**_WEEK, valid_from="2026-12-07")
 
     @property
     def hours(self) -> WeeklyHours:
-        """The week in minutes after midnight."""
+        """The week, in minutes after midnight."""
         return {
             weekday: [to_minutes(window) for window in getattr(self, name)] for weekday, name in enumerate(WEEKDAYS)
         }
 
 
 class HoursQuery(Query):
-    """Which plan to show."""
+    """The day for which to show the weekly hours."""
 
-    from_: LocalDate | None = Field(None, alias="from", description="A day on which it holds; today, unless given.")
+    from_: LocalDate | None = Field(None, alias="from", description="A day on which the hours apply. Default: today.")
 
 
 class PlannedHours(Answer):
-    """A weekly plan, as wall times of the doctor's zone."""
+    """Weekly hours, as wall times in the doctor's time zone."""
 
-    valid_from: date = Field(description="The first day it holds; not before the day that was asked for.")
-    valid_to: date | None = Field(description="The last day it holds; null is without end.")
+    valid_from: date = Field(
+        description="The first day of these hours, but not before the day of the request's `from`."
+    )
+    valid_to: date | None = Field(description="The last day of these hours; null means no end.")
     monday: list[ClockWindow]
     tuesday: list[ClockWindow]
     wednesday: list[ClockWindow]
@@ -147,32 +150,36 @@ class PlannedHours(Answer):
 
 
 class Hours(PlannedHours):
-    """The weekly plan that holds on a day, and what is planned for later."""
+    """The weekly hours that apply on a day, and those planned for later."""
 
     doctor_id: UUID
     time_zone: str
-    later: list[PlannedHours] = Field(description="The plans that follow, in order. One without windows is closed.")
+    later: list[PlannedHours] = Field(
+        description="The hours that follow, in order. Hours without windows mean that the doctor is closed."
+    )
 
     model_config = example(**_USUAL)
 
 
 class ChangedHours(Hours, Affected):
-    """The weekly plan after a change, and the appointments outside of the hours as they are now."""
+    """The weekly hours after a change, and the appointments that are now outside the hours."""
 
     model_config = example(**_USUAL, affected_count=0, affected=[])
 
 
 def to_clock(hours: WeeklyHours) -> Mapping[str, list[tuple[str, str]]]:
-    """A week in minutes after midnight, as it is written on the wire."""
+    """Return the windows of each weekday as wall times, from minutes after midnight."""
     return {name: [_to_clock(window) for window in hours.get(weekday, ())] for weekday, name in enumerate(WEEKDAYS)}
 
 
 class NewTimeOff(Body):
-    """When a doctor is away: at most 366 days at a time."""
+    """Time off to take, at most 366 days long."""
 
     start_time: Instant
     end_time: Instant
-    reason: Note | None = Field(None, description="For yourself; patients do not see it.", examples=["Conference"])
+    reason: Note | None = Field(
+        None, description="A note for yourself. Patients do not see it.", examples=["Conference"]
+    )
 
     model_config = example(
         start_time="2027-03-15T00:00:00-04:00", end_time="2027-03-20T00:00:00-04:00", reason="Conference"
@@ -180,7 +187,7 @@ class NewTimeOff(Body):
 
 
 class TimeOff(Window):
-    """When a doctor is away."""
+    """A time at which a doctor cannot be booked."""
 
     id: UUID
     doctor_id: UUID
@@ -191,13 +198,13 @@ class TimeOff(Window):
 
 
 class TakenTimeOff(TimeOff, Affected):
-    """New time off, and the appointments that are booked in it."""
+    """The new time off, and the appointments within it."""
 
     model_config = example(**_CONFERENCE, affected_count=0, affected=[])
 
 
 def to_minutes(window: tuple[str, str]) -> DayWindow:
-    """A window as it is written on the wire, in minutes after midnight."""
+    """Return a window of wall times in minutes after midnight. A window over midnight ends after 24 hours."""
     start, end = (int(hour) * 60 + int(minute) for hour, minute in (time.split(":") for time in window))
     return start, end if end > start else end + MINUTES_OF_DAY
 

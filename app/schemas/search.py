@@ -1,4 +1,4 @@
-"""Searching across all doctors, on the wire."""
+"""Queries and responses of the search across all doctors."""
 
 import re
 from typing import Annotated
@@ -23,7 +23,7 @@ from app.schemas.schedule import to_minutes
 from app.schemas.slots import Slot
 
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_BETWEEN = rf"^{_CLOCK}-(?:{_CLOCK}|24:00)$"
+_HOURS_PATTERN = rf"^{_CLOCK}-(?:{_CLOCK}|24:00)$"
 _WHOLE_DAY = (0, MINUTES_OF_DAY)
 
 
@@ -48,37 +48,38 @@ _Days = Annotated[
     WithJsonSchema({"type": "string", "maxLength": 70, "examples": ["tuesday,thursday"]}),
 ]
 _Between = Annotated[
-    str, StringConstraints(pattern=_BETWEEN), AfterValidator(_refuse_empty), Field(examples=["16:00-24:00"])
+    str, StringConstraints(pattern=_HOURS_PATTERN), AfterValidator(_refuse_empty), Field(examples=["16:00-24:00"])
 ]
 
 
 class SlotSearch(PageQuery):
-    """What somebody looks for; what is not given does not matter."""
+    """What to search for. All filters are optional, and a slot must match all that are given."""
 
     specialty: SearchText | None = Field(None, description="The whole specialty, in any letter case.")
-    language: Language | None = Field(None, description="`pt` finds those who speak `pt-BR`, too.")
+    language: Language | None = Field(None, description="A BCP 47 tag. `pt` also finds doctors who speak `pt-BR`.")
     mode: VisitMode | None = None
     visit: SearchText | None = Field(
-        None, description="The whole name of the visit type, in any letter case; or its length, in minutes."
+        None, description="The whole name of the visit type, in any letter case, or its length in minutes."
     )
-    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
-    to: Instant | None = Field(None, description="62 days after `from`, unless given, which is the most.")
-    days: _Days | None = Field(None, description="Days of the week, on the clock of `time_zone`.")
+    from_: Instant | None = Field(None, alias="from", description="Default: now.")
+    to: Instant | None = Field(None, description="At most 62 days after `from`, which is the default.")
+    days: _Days | None = Field(None, description="Days of the week in `time_zone`, separated by commas.")
     between: _Between | None = Field(
         None,
-        description="The hours of the day in which a visit may start, on the clock of `time_zone`; they may go on over "
-        "midnight. A time that the clock skips matches nothing; one that it shows twice matches twice.",
+        description="The hours of the day in which a visit may start, as wall times in `time_zone`. They may continue "
+        "after midnight. When clocks change, a time that is skipped matches nothing, and a time that occurs twice "
+        "matches twice.",
     )
-    time_zone: TimeZone = Field("UTC", description="Whose days and hours are meant.")
+    time_zone: TimeZone = Field("UTC", description="The IANA time zone of `days` and `between`.")
 
     @property
     def minutes(self) -> int | None:
-        """The length that is looked for."""
+        """The length to search for, if `visit` is a number."""
         return int(self.visit) if self.visit and re.fullmatch(r"[0-9]{1,4}", self.visit) else None
 
     @property
     def hours(self) -> WeeklyHours | None:
-        """The hours of the week that are looked for."""
+        """The hours of the week to search for, in minutes after midnight; ``None`` without `days` and `between`."""
         if self.days is None and self.between is None:
             return None
         start, _, end = (self.between or "").partition("-")
@@ -88,7 +89,7 @@ class SlotSearch(PageQuery):
 
 
 class FoundDoctor(Answer):
-    """With whom."""
+    """The doctor of a slot."""
 
     id: UUID
     name: str
@@ -97,7 +98,7 @@ class FoundDoctor(Answer):
 
 
 class FoundVisitType(Answer):
-    """What visit type."""
+    """The visit type of a slot."""
 
     id: UUID
     name: str
@@ -106,10 +107,10 @@ class FoundVisitType(Answer):
 
 
 class FoundSlot(Slot):
-    """A visit that can be booked, with one of the doctors."""
+    """A slot, with its doctor and visit type."""
 
     doctor: FoundDoctor
-    visit_type: FoundVisitType | None = Field(description="None with a doctor who has no visit types.")
+    visit_type: FoundVisitType | None = Field(description="Null if the doctor has no visit types.")
 
     model_config = example(
         start_time="2026-12-08T21:00:00Z",

@@ -1,4 +1,4 @@
-"""What can be booked, on the wire."""
+"""Requests and responses for free windows, slots and visit types."""
 
 from datetime import datetime
 from uuid import UUID
@@ -27,7 +27,7 @@ from app.schemas.fields import (
 
 
 class Window(Answer):
-    """A stretch of time, `[start_time, end_time)`."""
+    """A span of time, `[start_time, end_time)`."""
 
     start_time: datetime
     end_time: datetime
@@ -36,22 +36,22 @@ class Window(Answer):
 
 
 class FreeWindowsQuery(Query):
-    """The stretch of time to look at."""
+    """The span of time to list."""
 
-    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
-    to: Instant | None = Field(None, description="14 days after `from`, unless given; at most 62.")
+    from_: Instant | None = Field(None, alias="from", description="Default: now.")
+    to: Instant | None = Field(None, description="At most 62 days after `from`. Default: 14 days after `from`.")
 
 
 class SlotsQuery(FreeWindowsQuery):
     """Which slots to list."""
 
-    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+    visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
 
 
 class Slot(Window):
-    """A visit that can be booked."""
+    """A start and an end that can be booked."""
 
-    local_start: datetime = Field(description="The start on the doctor's clock, with its offset.")
+    local_start: datetime = Field(description="The start in the doctor's time zone, with its offset.")
 
     model_config = example(
         start_time="2026-12-08T15:30:00Z",
@@ -61,25 +61,25 @@ class Slot(Window):
 
 
 class NextSlotQuery(Query):
-    """From when on to look for a slot."""
+    """Where to start the search for a slot."""
 
-    from_: Instant | None = Field(None, alias="from", description="Now, unless given.")
-    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+    from_: Instant | None = Field(None, alias="from", description="Default: now.")
+    visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
 
 
 class Reason(Answer):
     """Why a time cannot be booked."""
 
-    code: str = Field(description="The code that a booking would be refused with.")
-    detail: str = Field(description="One sentence for a person.")
+    code: str = Field(description="The error code that a booking would answer.")
+    detail: str = Field(description="A text for people.")
 
 
 class NextSlot(Answer):
-    """The next slot, if there is one."""
+    """The next slot, or the reason why there is none."""
 
     slot: Slot | None
-    searched_until: datetime = Field(description="Nothing later was looked at.")
-    reason: Reason | None = Field(description="Why there is none.")
+    searched_until: datetime = Field(description="The search covered times up to here.")
+    reason: Reason | None = Field(description="Why there is no slot.")
 
     model_config = example(
         slot={
@@ -93,17 +93,17 @@ class NextSlot(Answer):
 
 
 class ExplainQuery(Query):
-    """The visit in question."""
+    """The visit to explain."""
 
     start_time: Instant
-    visit_type_id: UUID | None = Field(None, description="Needed for a doctor who has visit types.")
+    visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
 
 
 class Explanation(Slot):
-    """Whether a visit can be booked, and everything that speaks against it."""
+    """Whether a visit can be booked, and all reasons why not."""
 
     bookable: bool
-    reasons: list[Reason] = Field(description="The weightiest first; empty if it can be booked.")
+    reasons: list[Reason] = Field(description="The most important first; empty if the visit can be booked.")
 
     model_config = example(
         start_time="2026-12-08T15:30:00Z",
@@ -120,20 +120,27 @@ class NewVisitType(Body):
     name: Name = Field(examples=["Check-up"])
     duration_minutes: VisitMinutes
     buffer_before_minutes: BufferMinutes = 0
-    buffer_after_minutes: BufferMinutes = Field(0, description="Kept free of other visits; you are not on show then.")
+    buffer_after_minutes: BufferMinutes = Field(
+        0, description="Kept free of other visits. It need not lie within your hours."
+    )
     slot_step_minutes: StepMinutes | None = Field(
-        None, description="From one possible start to the next; the length with its buffers unless given."
+        None,
+        description="The time from one possible start to the next. Default: the length of the visit with its buffers.",
     )
     mode: VisitMode = VisitMode.IN_PERSON
-    min_notice_minutes: Notice = Field(0, description="Beside your own; the stricter one applies.")
-    max_advance_days: AdvanceDays | None = Field(None, description="Beside your own; the stricter one applies.")
-    daily_limit: DailyLimit | None = Field(None, description="Of this kind, beside your own of all.")
+    min_notice_minutes: Notice = Field(0, description="Your own limit applies, too; the stricter one counts.")
+    max_advance_days: AdvanceDays | None = Field(
+        None, description="Your own limit applies, too; the stricter one counts."
+    )
+    daily_limit: DailyLimit | None = Field(
+        None, description="For this visit type. Your own limit for all visits applies, too."
+    )
 
     model_config = example(name="Check-up", duration_minutes=20, buffer_after_minutes=10)
 
 
 class VisitTypeChanges(Changes):
-    """What to change of a visit type; what is booked stays as it is."""
+    """Changes of a visit type. Fields that are left out stay as they are, and so do appointments."""
 
     name: Name = absent()
     duration_minutes: VisitMinutes = absent()
@@ -149,7 +156,7 @@ class VisitTypeChanges(Changes):
 
 
 class VisitType(Answer):
-    """A visit type."""
+    """A visit type that a doctor offers."""
 
     id: UUID
     doctor_id: UUID

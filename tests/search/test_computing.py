@@ -248,8 +248,8 @@ async def test_others_have_their_turn_after_each_week(client: httpx2.AsyncClient
     assert answered.json()["reason"]["code"] == "slot_taken"
     assert rounds.total("slots") >= 52
     assert rounds.most("slots") == 1
-    assert rounds.total("Taken") == 6
-    assert rounds.most("Taken") == 2
+    assert rounds.total("BusyPeriod") == 6
+    assert rounds.most("BusyPeriod") == 2
 
 
 @pytest.mark.parametrize(("path", "name"), [("slots", "slots"), ("availability", "free_windows")])
@@ -260,7 +260,7 @@ async def test_others_have_their_turn_while_a_list_is_computed(
     assert (await client.get(f"/doctors/{full.id}/{path}", params=two_months)).json() == []
     assert rounds.total(name) == 9
     assert rounds.most(name) == 1
-    assert rounds.most("Taken") == 2
+    assert rounds.most("BusyPeriod") == 2
 
 
 async def test_others_have_their_turn_while_later_hours_are_looked_for(
@@ -269,8 +269,8 @@ async def test_others_have_their_turn_while_later_hours_are_looked_for(
     doctor = await open_doctor(join, "Dr A")
     await doctor.open("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z", "FREQ=DAILY;UNTIL=20261202")
     assert "next" not in (await client.get(f"/doctors/{doctor.id}/slots")).links
-    assert rounds.total("opened") >= 12
-    assert rounds.most("opened") == 1
+    assert rounds.total("open_windows") >= 12
+    assert rounds.most("open_windows") == 1
 
 
 async def test_others_have_their_turn_while_the_calendars_of_a_search_are_converted(
@@ -278,8 +278,8 @@ async def test_others_have_their_turn_while_the_calendars_of_a_search_are_conver
 ) -> None:
     assert full.id
     assert (await client.get("/search/slots")).json() == []
-    assert rounds.total("Taken") >= 6
-    assert rounds.most("Taken") == 2
+    assert rounds.total("BusyPeriod") >= 6
+    assert rounds.most("BusyPeriod") == 2
 
 
 async def test_others_have_their_turn_after_each_clock_of_a_search(
