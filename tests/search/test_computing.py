@@ -269,8 +269,8 @@ async def test_others_have_their_turn_while_later_hours_are_looked_for(
     doctor = await open_doctor(join, "Dr A")
     await doctor.open("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z", "FREQ=DAILY;UNTIL=20261202")
     assert "next" not in (await client.get(f"/doctors/{doctor.id}/slots")).links
-    assert rounds.total("open_windows") >= 12
-    assert rounds.most("open_windows") == 1
+    assert rounds.total("openings_between") >= 12
+    assert rounds.most("openings_between") == 1
 
 
 async def test_others_have_their_turn_while_the_calendars_of_a_search_are_converted(
