@@ -1,7 +1,7 @@
-"""Looks where the next visits are of those doctors of whom nobody knows any more, so that a search need not.
+"""Raise the lower bounds of the search index that are outdated, so that searches do not have to (docs/search.md).
 
-A bound says what it did until its visit has begun or cannot be booked in time any more, or the doctor's rules change.
-One that was found while the clock was far ahead is discarded first.
+A bound is outdated when its visit has started or can no longer be booked in time, or when the doctor's rules have
+changed. Bounds that were found by a clock that was far ahead are discarded first.
 """
 
 from app.core.clock import Clock
@@ -15,12 +15,12 @@ from app.services.slot_scanner import find_bounds
 INTERVAL_SECONDS = 5.0
 BATCH = 64
 CLIENT = "looking"
-"""The name under which this job takes turns in computing."""
+"""The name under which this job shares the processor with the computations of clients."""
 MAX_BATCHES = 100
 
 
 async def update_next_slots(database: Database, processor: ClientFairLock, clock: Clock) -> None:
-    """Looks at all of them, batch by batch; of very many the rest is left to the next time."""
+    """Raise outdated lower bounds, batch by batch. If there are very many, the rest is left to the next run."""
     for _ in range(MAX_BATCHES):
         if not await discard_bounds_from_future(database, clock(), limit=BATCH):
             break
@@ -29,7 +29,7 @@ async def update_next_slots(database: Database, processor: ClientFairLock, clock
         async with database.read() as transaction:
             outdated = await list_outdated(transaction, now, limit=BATCH)
             computation = Computation(processor, CLIENT, writers=database.writers)
-            findings = await find_bounds(transaction, computation, outdated, now)
-        # Where nothing can be kept, the same ones would come again and again.
-        if not findings or not await save_bound_updates(database, findings) or len(outdated) < BATCH:
+            updates = await find_bounds(transaction, computation, outdated, now)
+        # If nothing was saved, the next batch would be the same offers.
+        if not updates or not await save_bound_updates(database, updates) or len(outdated) < BATCH:
             break

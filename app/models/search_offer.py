@@ -1,4 +1,4 @@
-"""What a search goes by: the visit types that can be found, and the languages of their doctors."""
+"""The search index: the visit types that can be found, and the languages of their doctors (docs/search.md)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,21 +11,21 @@ from app.db.types import UtcDateTime, stored_enum
 from app.scheduling.visits import VisitMode
 
 ANY_LANGUAGE = ""
-"""Whose rows are those that are walked where no language is asked for."""
+"""The language of the rows that are read by searches without a language."""
 
 
 class Offer(Base):
-    """A visit type that a doctor offers, or her usual visit if she has no kinds; never earlier than ``not_before``.
+    """A visit type that a doctor offers, or the usual visit of a doctor without visit types.
 
-    That is a lower bound, not a promise (ADR 0022): a booking leaves it as it is, whatever frees time lowers it. There
-    is a row for each language in which the doctor is found, and one for any; they differ in nothing else. Whoever
-    changes them locks that one first.
+    ``not_before`` is a lower bound of its next slot (ADR 0022): a booking does not change it, and freeing time lowers
+    it. There is one row for any language and one for each language under which the doctor is found. They differ only
+    in the language. To change them, lock the row for any language first.
     """
 
     __tablename__ = "offers"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    """That of the visit type, or of the doctor."""
+    """The id of the visit type, or of the doctor."""
     language: Mapped[str] = mapped_column(String(35), primary_key=True)
     """As in ``DoctorLanguage``, or ``ANY_LANGUAGE``."""
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"), index=True)
@@ -35,33 +35,33 @@ class Offer(Base):
     """Both: see ``core.text.search_key``."""
     mode: Mapped[VisitMode] = mapped_column(stored_enum(VisitMode))
     minutes: Mapped[int]
-    place: Mapped[int]
-    """Where it stands on the ring of ``scheduling.turns``."""
+    ring_position: Mapped[int] = mapped_column("place", key="ring_position")
+    """Its position on the ring of ``scheduling.tie_break``."""
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
-    """No visit of it that can be booked, now or later, starts earlier."""
-    turn: Mapped[int]
-    """Its turn among those that start at ``not_before``; 0 where nobody has looked whether it really does."""
+    """The lower bound: no visit of it that can be booked, now or later, starts earlier."""
+    tie_break: Mapped[int] = mapped_column("turn", key="tie_break")
+    """Its tie-break among the offers with a visit at ``not_before``; 0 if it is unknown whether it has one."""
     known_until: Mapped[datetime] = mapped_column(UtcDateTime)
-    """Until then nothing but a booking makes the truth later than the bound."""
+    """Until then, the next slot is later than the bound only if it has been booked."""
     found_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When this was found out, by the clock of the process that did; ``NULL`` while nothing is known."""
+    """When the bound was found, by the clock of the process that found it; ``NULL`` while nothing is known."""
     revision: Mapped[UUID]
-    """Another one whenever the bound is lowered: what was found out before is of no use then."""
+    """Changes whenever the bound is lowered, which invalidates scans that have read earlier."""
 
     __table_args__ = (
-        Index(None, "language", "not_before", "turn", "id"),
-        Index(None, "language", "specialty_key", "not_before", "turn", "id"),
-        Index(None, "language", "visit_key", "not_before", "turn", "id"),
-        Index(None, "language", "place", "id"),
-        Index(None, "language", "specialty_key", "place", "id"),
-        Index(None, "language", "visit_key", "place", "id"),
+        Index(None, "language", "not_before", "tie_break", "id"),
+        Index(None, "language", "specialty_key", "not_before", "tie_break", "id"),
+        Index(None, "language", "visit_key", "not_before", "tie_break", "id"),
+        Index(None, "language", "ring_position", "id"),
+        Index(None, "language", "specialty_key", "ring_position", "id"),
+        Index(None, "language", "visit_key", "ring_position", "id"),
         Index(None, "language", "known_until"),
         Index(None, "language", "found_at"),
     )
 
 
 class DoctorLanguage(Base):
-    """A language that a doctor speaks, in lower case, and what it is a variety of: ``pt-br`` is ``pt`` too."""
+    """A language range that matches a language of the doctor, in lower case: ``pt-br`` and ``pt`` for ``pt-BR``."""
 
     __tablename__ = "doctor_languages"
 

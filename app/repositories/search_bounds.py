@@ -1,4 +1,4 @@
-"""The lower bounds by which a search goes (ADR 0022): whoever frees time lowers them, whoever looks raises them."""
+"""Write the search index: freeing time lowers the lower bounds, and scanning raises them (docs/search.md)."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from app.scheduling.tie_break import ring_position
 from app.scheduling.visits import VisitMode
 
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""What was found later from now than this is discarded.
+"""Bounds that were found further in the future than this are discarded.
 
-Processes whose clocks differ by less keep each other's findings, which hide at most the visits of the next minutes.
+Processes whose clocks differ by less keep each other's bounds, which hide at most the visits of the next minutes.
 """
 DISTANT_PAST = from_instant(0)
-"""The bound of an offer of which nothing is known."""
+"""The lower bound of an offer about which nothing is known."""
 _REACH = timedelta(days=2)
-"""How long before time that is freed a visit may begin that could not be had before.
+"""How long before freed time a visit may start that becomes possible by it.
 
-A longest visit and a buffer reach into it; and where a day was full, the whole day is free again.
+The longest visit and a buffer extend into the freed time, and if the day was full, the whole day becomes free.
 """
 
 
@@ -44,21 +44,21 @@ class _OfferedVisit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoundUpdate:
-    """What was found out of an offer: that no visit of it can start before ``bound``, now or later."""
+    """What a scan has learned: no visit of the offer that can be booked, now or later, starts before ``bound``."""
 
     offer_id: UUID
     revision: UUID
-    """The one that was read before anything else that the finding was made from."""
+    """The revision of the offer, read before everything else that the scan has read."""
     bound: datetime
-    turn: int
+    tie_break: int
     known_until: datetime
     found_at: datetime
 
 
 async def rewrite_offers(transaction: Transaction, doctor_id: UUID) -> None:
-    """Makes a doctor's offers and languages anew from what she says of herself and of her visit types.
+    """Replace a doctor's offers and languages by those that follow from the profile and the visit types.
 
-    To be called in every change of these, inside ``begin_rule_change``.
+    Must be called with every change of these, after ``begin_rule_change`` in the same transaction.
     """
     await delete_offers(transaction, doctor_id)
     doctor = (
@@ -86,7 +86,7 @@ async def rewrite_offers(transaction: Transaction, doctor_id: UUID) -> None:
                 "visit_key": visit.name and search_key(visit.name),
                 "mode": visit.mode,
                 "minutes": visit.minutes,
-                "place": ring_position(visit.visit_type_id or doctor_id),
+                "ring_position": ring_position(visit.visit_type_id or doctor_id),
                 **unknown,
             }
             for visit in [_OfferedVisit(*row) for row in rows] or [usual]
@@ -100,21 +100,25 @@ async def rewrite_offers(transaction: Transaction, doctor_id: UUID) -> None:
 
 
 async def delete_offers(transaction: Transaction, doctor_id: UUID) -> None:
-    """Lets nobody find a doctor any more."""
+    """Delete a doctor's offers and languages, so that no search finds the doctor."""
     await transaction.execute(delete(Offer).where(Offer.id.in_(_locked([doctor_id]))))
     await transaction.execute(delete(DoctorLanguage).where(DoctorLanguage.doctor_id == doctor_id))
 
 
 def varieties(tags: Iterable[str]) -> list[str]:
-    """What somebody who speaks these is found under: for ``pt-BR`` ``pt`` and ``pt-br`` (RFC 4647 section 3.3.1)."""
+    """Return the language ranges that match these tags, in lower case: ``pt`` and ``pt-br`` for ``pt-BR``.
+
+    See RFC 4647 section 3.3.1.
+    """
     spoken = [tag.casefold().split("-") for tag in tags]
     return sorted({"-".join(subtags[: length + 1]) for subtags in spoken for length in range(len(subtags))})
 
 
 async def lower_bounds(transaction: Transaction, doctor_ids: Collection[UUID], freed: datetime | None = None) -> None:
-    """To be called whenever time of these doctors becomes free at ``freed``, or (without it) their rules change.
+    """Lower the bounds of doctors because their time from ``freed`` on has become free or, without it, rules changed.
 
-    Inside the same transaction: what was found out before it cannot be written after it.
+    Must be called in the transaction that frees the time. The bounds get a new revision, so that a scan that has read
+    the calendar before cannot raise them afterwards.
     """
     bound = freed - _REACH if freed else DISTANT_PAST
     lower = case((Offer.not_before < bound, Offer.not_before), else_=bound)
@@ -123,22 +127,22 @@ async def lower_bounds(transaction: Transaction, doctor_ids: Collection[UUID], f
 
 
 def _locked(doctor_ids: Collection[UUID]) -> Select[UUID]:
-    # In one order, whoever locks them: two who free time of the same doctors must not wait for each other. Of each
-    # offer the one row that everybody locks before the others. As a WITH it is looked through once: looked at again,
-    # for another language, what the statement has changed itself would be left out.
-    mine = select(Offer.id).where(Offer.doctor_id.in_(doctor_ids), Offer.language == ANY_LANGUAGE)
-    locked = mine.order_by(Offer.id).with_for_update().cte("locked")
+    # Locked in one order, so that two transactions that free time of the same doctors cannot deadlock. Only the row
+    # for any language is locked, as every writer locks that one first. The lock is a WITH query because that runs only
+    # once: run again for a row of another language, it would leave out rows that the statement has changed itself.
+    offers = select(Offer.id).where(Offer.doctor_id.in_(doctor_ids), Offer.language == ANY_LANGUAGE)
+    locked = offers.order_by(Offer.id).with_for_update().cte("locked")
     return select(locked.c.id)
 
 
 def _unknown(bound: datetime) -> dict[str, datetime | int | UUID | None]:
-    return {"not_before": bound, "turn": 0, "known_until": DISTANT_PAST, "found_at": None, "revision": uuid7()}
+    return {"not_before": bound, "tie_break": 0, "known_until": DISTANT_PAST, "found_at": None, "revision": uuid7()}
 
 
 async def list_bounds_from_future(transaction: Transaction, now: datetime, *, limit: int) -> Sequence[UUID]:
-    """Doctors with findings that were dated by a clock ahead by more than ``MAX_CLOCK_DIFFERENCE``.
+    """Return doctors with bounds that were found by a clock ahead by more than ``MAX_CLOCK_DIFFERENCE``.
 
-    It mistook upcoming visits for past ones, and its bounds would hide them from searches.
+    Such a clock mistakes upcoming visits for past ones, so its bounds hide visits from searches.
     """
     found = select(Offer.doctor_id).where(Offer.language == ANY_LANGUAGE, Offer.found_at > now + MAX_CLOCK_DIFFERENCE)
     return (await transaction.scalars(found.order_by(Offer.found_at).limit(limit))).all()
@@ -154,26 +158,26 @@ _RAISE = (
     )
     .values(
         not_before=bindparam("bound"),
-        turn=bindparam("then"),
+        tie_break=bindparam("then"),
         known_until=bindparam("until"),
         found_at=bindparam("found"),
     )
 )
 
 
-async def save_bounds(transaction: Transaction, findings: Collection[BoundUpdate]) -> bool:
-    """Writes down what was found out, of those offers of which it still holds; says whether there was anything.
+async def save_bounds(transaction: Transaction, updates: Collection[BoundUpdate]) -> bool:
+    """Raise the bounds of those offers whose revision has not changed; return whether there were any rows to update.
 
-    Waits for nobody: an offer that somebody else is about to change is left out. Once another process has newer
-    time-zone data, nothing is written.
+    Does not wait: offers that another transaction has locked are skipped. Saves nothing if another process already
+    has newer time-zone data.
     """
-    by_id = {finding.offer_id: finding for finding in findings}
+    by_id = {update.offer_id: update for update in updates}
     known = select(Offer.id).where(
         Offer.id.in_(pad(by_id)), Offer.language == ANY_LANGUAGE, not_(has_newer_release(IANA_VERSION))
     )
     free = known.order_by(Offer.id).with_for_update(skip_locked=True)
     raised = [
-        {"offer_id": each.offer_id, "seen": each.revision, "bound": each.bound, "then": each.turn}
+        {"offer_id": each.offer_id, "seen": each.revision, "bound": each.bound, "then": each.tie_break}
         | {"until": each.known_until, "found": each.found_at}
         for each in (by_id[offer_id] for offer_id in await transaction.scalars(free))
     ]

@@ -1,4 +1,4 @@
-"""What searches go by: offers in the order of their lower bounds, or of their turns (ADR 0022)."""
+"""Read the search index: offers in the order of their lower bounds, or of their ring positions (docs/search.md)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,22 +24,22 @@ from app.scheduling.visits import VisitMode
 
 @dataclass(frozen=True, slots=True)
 class OfferRecord:
-    """One visit type of one doctor, and what is known of its earliest start."""
+    """One visit type of one doctor, with the lower bound of its next slot (see ``models.Offer``)."""
 
     doctor: DoctorRecord
     visit_type: VisitTypeRecord | None
-    """None for the usual visit of a doctor who has no kinds."""
+    """``None`` for a doctor without visit types."""
     id: UUID
-    place: int
+    ring_position: int
     not_before: datetime
-    turn: int
+    tie_break: int
     known_until: datetime
     revision: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What somebody looks for; what is not given does not matter."""
+    """The filters of a search. ``None`` matches everything."""
 
     specialty: str | None = None
     language: str | None = None
@@ -49,7 +49,8 @@ class Criteria:
     minutes: int | None = None
 
 
-_OWN = (Offer.id, Offer.place, Offer.not_before, Offer.turn, Offer.known_until, Offer.revision)
+# In the order of the fields of OfferRecord, which ``_read`` fills by position.
+_OWN = (Offer.id, Offer.ring_position, Offer.not_before, Offer.tie_break, Offer.known_until, Offer.revision)
 _OFFER = (
     SUMMARY.add_columns(*_OWN, *COLUMNS)
     .join(Offer, Offer.doctor_id == Doctor.id)
@@ -65,11 +66,11 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "above": Offer.not_before > bindparam("above", type_=Offer.not_before.type),
     "until": Offer.not_before <= bindparam("until", type_=Offer.not_before.type),
     "below": Offer.not_before < bindparam("below", type_=Offer.not_before.type),
-    "first": Offer.place >= bindparam("first"),
-    "last": Offer.place < bindparam("last"),
+    "first": Offer.ring_position >= bindparam("first"),
+    "last": Offer.ring_position < bindparam("last"),
 }
-_BY_BOUND = (Offer.not_before, Offer.turn, Offer.id)
-_BY_RING_POSITION = (Offer.place, Offer.id)
+_BY_BOUND = (Offer.not_before, Offer.tie_break, Offer.id)
+_BY_RING_POSITION = (Offer.ring_position, Offer.id)
 _EACH_ONCE = Offer.language == ANY_LANGUAGE
 _OUTDATED = Prepared(
     _OFFER.where(_EACH_ONCE, Offer.known_until < bindparam("now", type_=Offer.known_until.type))
@@ -87,9 +88,9 @@ async def page_by_bound(
     below: datetime,
     limit: int,
 ) -> Sequence[OfferRecord]:
-    """The next offers with bounds between ``above`` and ``below``, both excluded, by bound and turn."""
-    asked = _values(criteria) | {"below": below} | ({"above": above} if above else {})
-    return await _page(transaction, _BY_BOUND, asked, after, limit)
+    """Return the next offers with bounds between ``above`` and ``below``, both excluded, by bound and tie-break."""
+    values = _values(criteria) | {"below": below} | ({"above": above} if above else {})
+    return await _page(transaction, _BY_BOUND, values, after, limit)
 
 
 async def page_by_ring_position(
@@ -101,24 +102,27 @@ async def page_by_ring_position(
     until: datetime,
     limit: int,
 ) -> Sequence[OfferRecord]:
-    """The next offers with bounds of ``until`` at the latest, along ``[first, last)`` of the ring of turns."""
+    """Return the next offers with ring positions in ``positions`` and lower bounds of at most ``until``, by position.
+
+    ``positions`` is half-open: ``[first, last)``.
+    """
     first, last = positions
-    # Where its values are not known to the planner, a bound that leaves nothing out looks as if it did.
-    arc = ({"first": first} if first > 0 else {}) | ({"last": last} if last < RING_SIZE else {})
-    asked = _values(criteria) | arc | {"until": until}
-    return await _page(transaction, _BY_RING_POSITION, asked, after, limit)
+    # Conditions that exclude nothing are omitted: with a generic plan they would still skew the row estimate.
+    ring_range = ({"first": first} if first > 0 else {}) | ({"last": last} if last < RING_SIZE else {})
+    values = _values(criteria) | ring_range | {"until": until}
+    return await _page(transaction, _BY_RING_POSITION, values, after, limit)
 
 
 async def list_offers(transaction: Transaction, doctor_ids: Collection[UUID]) -> Sequence[OfferRecord]:
-    """All offers of some doctors."""
+    """Return all offers of doctors."""
     if not doctor_ids:
         return ()
-    asked = id_values(doctor_ids)
-    return await _read(transaction, _offers_of(len(asked)), asked)
+    values = id_values(doctor_ids)
+    return await _read(transaction, _offers_of(len(values)), values)
 
 
 async def list_outdated(transaction: Transaction, now: datetime, *, limit: int) -> Sequence[OfferRecord]:
-    """Offers of which it is not known any more where their next visits are."""
+    """Return offers whose ``known_until`` has passed, so that their lower bounds can be raised; the oldest first."""
     return await _read(transaction, _OUTDATED, {"now": now, "limit": limit})
 
 
@@ -136,27 +140,28 @@ def _values(criteria: Criteria) -> dict[str, Any]:
 async def _page(
     transaction: Transaction,
     order: tuple[InstrumentedAttribute[Any], ...],
-    asked: dict[str, Any],
+    values: dict[str, Any],
     after: OfferRecord | None,
     limit: int,
 ) -> Sequence[OfferRecord]:
-    place = {f"after_{column.key}": getattr(after, column.key) for column in order} if after else {}
-    # Known to the planner, so each one is a statement of its own: few of them, of three binary digits.
+    cursor = {f"after_{column.key}": getattr(after, column.key) for column in order} if after else {}
+    # The limit is a literal, so that the planner knows it. It is rounded up to three binary digits, because every
+    # limit is a prepared statement of its own.
     step = 1 << max(limit.bit_length() - 3, 0)
-    walk = _walk(order, tuple(asked), after is not None, -(-limit // step) * step)
-    offers = await _read(transaction, walk, asked | place)
+    statement = _page_statement(order, tuple(values), after is not None, -(-limit // step) * step)
+    offers = await _read(transaction, statement, values | cursor)
     return offers[:limit]
 
 
 @cache
-def _walk(
-    order: tuple[InstrumentedAttribute[Any], ...], conditions: tuple[str, ...], goes_on: bool, limit: int
+def _page_statement(
+    order: tuple[InstrumentedAttribute[Any], ...], conditions: tuple[str, ...], has_cursor: bool, limit: int
 ) -> Prepared:
-    walk = _OFFER.where(*(_CONDITIONS[name] for name in conditions))
-    if goes_on:
-        place = [bindparam(f"after_{column.key}", type_=column.type) for column in order]
-        walk = walk.where(tuple_(*order) > tuple_(*place))
-    return Prepared(walk.order_by(*order).limit(literal_column(str(limit))))
+    statement = _OFFER.where(*(_CONDITIONS[name] for name in conditions))
+    if has_cursor:
+        cursor = [bindparam(f"after_{column.key}", type_=column.type) for column in order]
+        statement = statement.where(tuple_(*order) > tuple_(*cursor))
+    return Prepared(statement.order_by(*order).limit(literal_column(str(limit))))
 
 
 @cache
@@ -164,12 +169,12 @@ def _offers_of(count: int) -> Prepared:
     return Prepared(_OFFER.where(_EACH_ONCE, Offer.doctor_id.in_(id_params(count))))
 
 
-async def _read(transaction: Transaction, prepared: Prepared, asked: Mapping[str, Any]) -> Sequence[OfferRecord]:
-    begin = len(SUMMARY.selected_columns)
-    end = begin + len(_OWN)
+async def _read(transaction: Transaction, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[OfferRecord]:
+    start = len(SUMMARY.selected_columns)
+    end = start + len(_OWN)
     return [
         OfferRecord(
-            DoctorRecord(*row[:begin]), VisitTypeRecord(*row[end:]) if row[end] is not None else None, *row[begin:end]
+            DoctorRecord(*row[:start]), VisitTypeRecord(*row[end:]) if row[end] is not None else None, *row[start:end]
         )
-        for row in await transaction.fetch(prepared, asked)
+        for row in await transaction.fetch(prepared, values)
     ]

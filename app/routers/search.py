@@ -24,7 +24,7 @@ from app.repositories.search_offers import Criteria
 from app.scheduling.intervals import from_instant, to_instant
 from app.schemas import search as wire
 from app.services import search
-from app.services.search import Match, SlotSearch
+from app.services.search import ClockFilter, Match
 
 router = APIRouter(prefix="/search", tags=["Booking"], route_class=StrictRoute)
 
@@ -72,7 +72,7 @@ async def search_slots(
             visit=query.visit if query.minutes is None else None,
             minutes=query.minutes,
         ),
-        wish=SlotSearch(ZoneInfo(query.time_zone), query.hours) if query.hours else None,
+        clock_filter=ClockFilter(ZoneInfo(query.time_zone), query.hours) if query.hours else None,
         start=query.from_,
         end=query.to,
         after=(to_instant(after[0]), after[1], after[2]) if after else None,
@@ -82,9 +82,9 @@ async def search_slots(
     )
     response.headers[SEARCHED_UNTIL] = write_instant(found.searched_until)
     if found.more:
-        start, tie_break, offer_id = found.matches[-1].place
+        start, tie_break, offer_id = found.matches[-1].cursor
         link_to_cursor(request, response, (from_instant(start), tie_break, offer_id), SEARCH_CURSOR)
-    save_bounds_after_response(tasks, resources.database, found.findings)
+    save_bounds_after_response(tasks, resources.database, found.bound_updates)
     return [_slot(match) for match in found.matches]
 
 

@@ -1,4 +1,4 @@
-"""The earliest visits across all doctors (ADR 0022)."""
+"""Search for the earliest visits across all doctors (docs/search.md, ADR 0022)."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,29 +22,31 @@ from app.services.slot_scanner import MAX_BATCH, Candidate, SlotScanner
 from app.services.slots import MAX_LISTING, span_of
 
 MAX_SCANS = 384
-"""At so many stretches of calendars is looked for one answer, and at no more."""
-_OF_ONE_WINDOW = 3
-_NOBODY = UUID(int=0)
+"""The maximum number of calendar segments that one search scans."""
+_OFFERS_PER_MATCH = 3
+"""How many offers to read for each visit at first, if their bounds say nothing about the windows."""
+_NO_OFFER = UUID(int=0)
+"""Sorts before the id of every offer."""
 
 
 @dataclass(frozen=True, slots=True)
-class SlotSearch:
-    """When a visit should start, by what a clock shows: the clock of ``zone``, or else each doctor's own."""
+class ClockFilter:
+    """When visits should start by the clock of ``zone``, or of each doctor's own zone if ``zone`` is ``None``."""
 
     zone: ZoneInfo | None
     hours: WeeklyHours | None = None
     first_day: date | None = None
     doctor_zones: Collection[ZoneInfo] = ()
-    """Without ``zone``: the zones of all listed doctors. A doctor in another zone is not found."""
+    """The zones of all listed doctors, needed if ``zone`` is ``None``. Doctors in other zones are not found."""
 
     @property
     def zones(self) -> Collection[ZoneInfo]:
-        """Every zone whose clock is meant."""
+        """Every zone whose clock counts."""
         return [self.zone] if self.zone else self.doctor_zones
 
 
-type Place = tuple[int, int, UUID]
-"""Where a visit stands in an answer: its start, its turn among those that start with it, the id of its offer."""
+type SearchCursor = tuple[int, int, UUID]
+"""The position of a visit in the order of results: its start, its tie-break at that start, and the id of its offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,19 @@ class Match:
 
     offer: OfferRecord
     visit: Interval
-    place: Place
+    cursor: SearchCursor
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The answer to a search."""
+class SearchResult:
+    """One page of the visits that a search has found."""
 
     matches: Sequence[Match]
     more: bool
     searched_until: int
-    """No match that starts earlier is missing."""
-    findings: Sequence[BoundUpdate]
-    """For ``save_bound_updates``."""
+    """No match that starts before this instant is missing."""
+    bound_updates: Sequence[BoundUpdate]
+    """What the search has learned about lower bounds, for ``save_bound_updates``."""
 
 
 async def search_slots(
@@ -73,78 +75,91 @@ async def search_slots(
     computation: Computation,
     criteria: Criteria,
     *,
-    wish: SlotSearch | None,
+    clock_filter: ClockFilter | None,
     start: datetime | None,
     end: datetime | None,
-    after: Place | None,
+    after: SearchCursor | None,
     limit: int,
     viewer: UUID | None,
     now: datetime,
-) -> Found:
-    """The earliest visits that can be booked and start inside ``[start, end)``; those that start together take turns.
+) -> SearchResult:
+    """Return the earliest visits that can be booked and start inside ``[start, end)``, in the order of their cursors.
 
-    From now unless ``start`` is given, or from the first day of the wish; for 62 days unless ``end`` is given, which
-    is the most. Offers are walked in the order of their bounds and looked at until none can have an earlier visit.
-    Where that would take more than ``MAX_LOOKS``, or more time than the ``computation`` has, the answer is what was
-    found, and says until when nothing is missing.
+    ``start`` defaults to now, or to the first day of the filter. ``end`` defaults to 62 days later, which is also the
+    maximum. Holds of the ``viewer`` do not count as busy.
+
+    Offers are read in the order of their lower bounds, and their calendars are scanned, until no other offer can have
+    an earlier visit. A search that would need more than ``MAX_SCANS`` scans, or more time than the ``computation``
+    has, returns what it has found so far; ``searched_until`` says up to when that is complete.
     """
-    if wish and wish.first_day and wish.zones:
-        start = max(start or now, min(from_instant(day_span(wish.first_day, zone)[0]) for zone in wish.zones))
+    if clock_filter and clock_filter.first_day and clock_filter.zones:
+        days = (day_span(clock_filter.first_day, zone) for zone in clock_filter.zones)
+        start = max(start or now, min(from_instant(day[0]) for day in days))
     span = span_of(start, end, MAX_LISTING, now)
     first = max(span[0], to_instant(now), after[0] if after else span[0])
     if first >= span[1]:
-        return Found((), more=False, searched_until=span[1], findings=())
+        return SearchResult((), more=False, searched_until=span[1], bound_updates=())
     windows: Sequence[Interval] = [(first, span[1])]
     own_windows = None
-    if wish:
+    if clock_filter:
         await transaction.release()
         by_zone: dict[str, Sequence[Interval]] = {}
-        if not await computation.run(_find_windows(wish, (first, span[1]), by_zone)):
-            return Found((), more=False, searched_until=first, findings=())
-        # Zones whose clocks show the same have the same windows.
+        if not await computation.run(_find_windows(clock_filter, (first, span[1]), by_zone)):
+            return SearchResult((), more=False, searched_until=first, bound_updates=())
+        # As a set, because zones whose clocks show the same have the same windows.
         windows = merge({*chain.from_iterable(by_zone.values())})
-        own_windows = None if wish.zone else by_zone
+        own_windows = None if clock_filter.zone else by_zone
     if not windows:
-        return Found((), more=False, searched_until=span[1], findings=())
-    look = SlotScanner(transaction, computation, windows, viewer, now, own_windows)
-    walk = _Walk(transaction, criteria, look, after, now)
+        return SearchResult((), more=False, searched_until=span[1], bound_updates=())
+    scanner = SlotScanner(transaction, computation, windows, viewer, now, own_windows)
+    reader = _OfferReader(transaction, criteria, scanner, after, now)
     candidates: dict[UUID, Candidate] = {}
-    looks = 0
+    scans = 0
     while True:
-        unfinished = [each for each in candidates.values() if each.seen < look.last]
-        seen = min((each.seen for each in unfinished), default=look.last)
-        sure = min((seen, 0, _NOBODY), walk.edge)
+        # Invariant: every visit whose cursor is at most complete_until has been found, so these visits are final.
+        # Of the candidates, all visits before scanned_until are found; the offers that have not been read yet have
+        # none up to reader.lower_bound.
+        unfinished = [each for each in candidates.values() if each.scanned_until < scanner.last]
+        scanned_until = min((each.scanned_until for each in unfinished), default=scanner.last)
+        complete_until = min((scanned_until, 0, _NO_OFFER), reader.lower_bound)
         matches = _matches(candidates.values(), after, limit + 1)
-        certain = [each for each in matches if each.place <= sure]
-        is_cut = looks >= MAX_SCANS or computation.is_over
-        if len(certain) > limit or sure[0] >= look.last or is_cut:
+        final = [each for each in matches if each.cursor <= complete_until]
+        is_cut = scans >= MAX_SCANS or computation.is_over
+        if len(final) > limit or complete_until[0] >= scanner.last or is_cut:
             break
-        # Anew each time: the connection is given back while the calendars are looked through.
+        # In every round, because the connection is released while calendars are scanned.
         await use_generic_plans(transaction)
-        if walk.edge <= (seen, 0, _NOBODY):
-            page = await walk.go_on(page_size(walk.expected, limit + 1, walked=len(candidates), found=len(certain)))
-            # What was raised meanwhile comes a second time.
-            begun = await look.begin([offer for offer in page if offer.id not in candidates])
-            candidates |= {each.offer.id: each for each in begun}
-            chosen = [each for each in begun if each.seen < look.last]
+        if reader.lower_bound <= (scanned_until, 0, _NO_OFFER):
+            batch = await reader.advance(
+                batch_size(reader.expected, limit + 1, scanned=len(candidates), found=len(final))
+            )
+            # An offer whose bound has been raised meanwhile is read a second time.
+            added = await scanner.start([offer for offer in batch if offer.id not in candidates])
+            candidates |= {each.offer.id: each for each in added}
+            chosen = [each for each in added if each.scanned_until < scanner.last]
         else:
-            # Whoever may have an earlier visit than the last one that is wanted, or than those not walked yet.
-            until = min(walk.edge[0], matches[limit].place[0] if len(matches) > limit else walk.edge[0])
-            chosen = [each for each in unfinished if each.seen <= until]
-        looks += len(chosen)
-        await look.go_on(chosen)
-    listed = matches if is_cut else certain
+            # Candidates that may have an earlier visit than the last match of the page, or than all unread offers.
+            until = min(
+                reader.lower_bound[0], matches[limit].cursor[0] if len(matches) > limit else reader.lower_bound[0]
+            )
+            chosen = [each for each in unfinished if each.scanned_until <= until]
+        scans += len(chosen)
+        await scanner.advance(chosen)
+    listed = matches if is_cut else final
     more = len(listed) > limit
-    return Found(
+    return SearchResult(
         listed[:limit],
         more,
-        searched_until=min(sure[0], listed[limit - 1].place[0]) if more else min(sure[0], span[1]),
-        findings=[finding for each in candidates.values() if (finding := each.finding(now))],
+        searched_until=min(complete_until[0], listed[limit - 1].cursor[0]) if more else min(complete_until[0], span[1]),
+        bound_updates=[update for each in candidates.values() if (update := each.bound_update(now))],
     )
 
 
 async def discard_bounds_from_future(database: Database, now: datetime, *, limit: int) -> bool:
-    """Discards what a clock that was far ahead has found out of some doctors; returns whether there may be more."""
+    """Discard lower bounds that were found by a clock that was far ahead, for at most ``limit`` doctors.
+
+    Returns whether there may be more.
+    """
     async with database.read() as transaction:
         doctor_ids = await search_bounds.list_bounds_from_future(transaction, now, limit=limit)
     if doctor_ids:
@@ -153,104 +168,125 @@ async def discard_bounds_from_future(database: Database, now: datetime, *, limit
     return len(doctor_ids) == limit
 
 
-async def save_bound_updates(database: Database, findings: Sequence[BoundUpdate]) -> bool:
-    """Writes down what a search has found out of bounds, in a transaction of its own; says whether anything was."""
-    async with database.write() as transaction:
-        return await search_bounds.save_bounds(transaction, findings)
+async def save_bound_updates(database: Database, updates: Sequence[BoundUpdate]) -> bool:
+    """Save what a search has learned about lower bounds, in a transaction of its own.
 
-
-def page_size(expected: int, wanted: int, *, walked: int, found: int) -> int:
-    """At how many offers to look next for the rest of ``wanted`` visits, if ``walked`` have led to ``found``.
-
-    Twice those that should do, but a third more in any case: where nothing is found any more, an answer must not take
-    ever so many small steps. At most as many again, and at first ``expected`` for each visit.
+    Returns whether anything was saved.
     """
-    most = min(max(expected * wanted, walked), MAX_BATCH)
-    return min(most, max(2 * (wanted - found) * walked // found, walked // 3, 1)) if found else most
+    async with database.write() as transaction:
+        return await search_bounds.save_bounds(transaction, updates)
 
 
-class _Walk:
-    """Walks the offers so that those come first that may have the earliest visit.
+def batch_size(expected: int, wanted: int, *, scanned: int, found: int) -> int:
+    """Return how many offers to read next, if ``scanned`` offers have led to ``found`` of the ``wanted`` visits.
 
-    First those whose bound says nothing of the windows, for they may all start with the first window: by their turns
-    then, so that it suffices to look at some of them where many do. Then the others, by their bounds.
+    The first batch has ``expected`` offers for each visit. Later ones have twice the number that should suffice, at
+    least a third of those scanned, and at most as many as those scanned (or as the first batch, if that is larger).
+    The batch grows when little is found, so that a sparse search does not need many small queries.
+    """
+    most = min(max(expected * wanted, scanned), MAX_BATCH)
+    return min(most, max(2 * (wanted - found) * scanned // found, scanned // 3, 1)) if found else most
+
+
+class _OfferReader:
+    """Reads offers in an order in which a search can stop early.
+
+    Invariant: no offer that has not been read yet has a visit that can be booked at or before ``lower_bound``. Each
+    batch raises ``lower_bound``, so the search can stop as soon as it has enough visits before it.
+
+    A search that starts in the future first reads the offers whose bound is at or before the start of the first
+    window. Their bounds say nothing about their order: each of them may have a visit exactly then. They are read in
+    the order of their tie-break at that start, so if many doctors have a visit then, a few batches suffice. The other
+    offers, or all offers of a search that starts now, are read in the order of their bounds.
     """
 
     def __init__(
-        self, transaction: Transaction, criteria: Criteria, look: SlotScanner, after: Place | None, now: datetime
+        self,
+        transaction: Transaction,
+        criteria: Criteria,
+        scanner: SlotScanner,
+        after: SearchCursor | None,
+        now: datetime,
     ) -> None:
-        self._session, self._criteria, self._look = transaction, criteria, look
-        self._passed = after[1] if after and after[0] == look.first else 0
-        # At this very moment nothing starts, and few bounds are past.
-        in_turn = look.first > to_instant(now)
-        begins = (ring_start_at(look.first) + self._passed) % RING_SIZE
-        self._arcs = [(begins, RING_SIZE), (0, begins)] if in_turn else []
-        """What is left of the ring of turns."""
-        self._above = from_instant(look.first) if in_turn else None
+        self._transaction, self._criteria, self._scanner = transaction, criteria, scanner
+        self._passed = after[1] if after and after[0] == scanner.first else 0
+        """The tie-break at the first start up to which earlier pages have listed visits."""
+        # If the search starts now, hardly any visit starts exactly then, and few bounds lie before it.
+        by_ring = scanner.first > to_instant(now)
+        ring_start = (ring_start_at(scanner.first) + self._passed) % RING_SIZE
+        self._ring_ranges = [(ring_start, RING_SIZE), (0, ring_start)] if by_ring else []
+        """The ranges of ring positions that have not been read completely."""
+        self._above = from_instant(scanner.first) if by_ring else None
         self._after: OfferRecord | None = None
-        self.expected = _OF_ONE_WINDOW if in_turn else 1
-        """About so many offers are walked for each visit that is found."""
-        self.edge: Place = (look.first, self._passed, _NOBODY)
-        """No offer that is still to come has a visit before it, or at it."""
+        self.expected = _OFFERS_PER_MATCH if by_ring else 1
+        """About how many offers must be read for each visit that is found."""
+        self.lower_bound: SearchCursor = (scanner.first, self._passed, _NO_OFFER)
 
-    async def go_on(self, limit: int) -> Sequence[OfferRecord]:
-        """The next offers; fewer than ``limit`` only at the end."""
-        page: list[OfferRecord] = []
-        while len(page) < limit and self.edge[0] < self._look.last:
-            wanted = limit - len(page)
-            found = await (self._go_along(self._arcs[0], wanted) if self._arcs else self._go_up(wanted))
-            page += found
-            self._after = found[-1] if len(found) == wanted else None
+    async def advance(self, limit: int) -> Sequence[OfferRecord]:
+        """Return the next ``limit`` offers, or fewer if there are no more."""
+        batch: list[OfferRecord] = []
+        while len(batch) < limit and self.lower_bound[0] < self._scanner.last:
+            missing = limit - len(batch)
+            offers = await (
+                self._page_by_ring(self._ring_ranges[0], missing) if self._ring_ranges else self._page_by_bound(missing)
+            )
+            batch += offers
+            self._after = offers[-1] if len(offers) == missing else None
             if self._after:
-                self.edge = self._edge_at(self._after)
-            elif self._arcs:
-                self._arcs.pop(0)
-                self.edge = self._edge_on_ring(0, _NOBODY) if self._arcs else (self._look.first + 1, 0, _NOBODY)
+                self.lower_bound = self._lower_bound_after(self._after)
+            elif self._ring_ranges:
+                self._ring_ranges.pop(0)
+                self.lower_bound = (
+                    self._lower_bound_on_ring(0, _NO_OFFER)
+                    if self._ring_ranges
+                    else (self._scanner.first + 1, 0, _NO_OFFER)
+                )
             else:
-                self.edge = self._look.last, 0, _NOBODY
-        return page
+                self.lower_bound = self._scanner.last, 0, _NO_OFFER
+        return batch
 
-    async def _go_along(self, arc: tuple[int, int], limit: int) -> Sequence[OfferRecord]:
-        until = from_instant(self._look.first)
+    async def _page_by_ring(self, positions: tuple[int, int], limit: int) -> Sequence[OfferRecord]:
+        until = from_instant(self._scanner.first)
         return await search_offers.page_by_ring_position(
-            self._session, self._criteria, after=self._after, positions=arc, until=until, limit=limit
+            self._transaction, self._criteria, after=self._after, positions=positions, until=until, limit=limit
         )
 
-    async def _go_up(self, limit: int) -> Sequence[OfferRecord]:
-        below = from_instant(self._look.last)
+    async def _page_by_bound(self, limit: int) -> Sequence[OfferRecord]:
+        below = from_instant(self._scanner.last)
         return await search_offers.page_by_bound(
-            self._session, self._criteria, after=self._after, above=self._above, below=below, limit=limit
+            self._transaction, self._criteria, after=self._after, above=self._above, below=below, limit=limit
         )
 
-    def _edge_at(self, offer: OfferRecord) -> Place:
-        if self._arcs:
-            return self._edge_on_ring(offer.place, offer.id)
+    def _lower_bound_after(self, offer: OfferRecord) -> SearchCursor:
+        """Return the lower bound of the offers that follow ``offer``."""
+        if self._ring_ranges:
+            return self._lower_bound_on_ring(offer.ring_position, offer.id)
         bound = to_instant(offer.not_before)
-        begins = next((max(bound, start) for start, end in self._look.windows if bound < end), self._look.last)
-        return (begins, offer.turn, offer.id) if begins == bound else (begins, 0, _NOBODY)
+        earliest = next((max(bound, start) for start, end in self._scanner.windows if bound < end), self._scanner.last)
+        return (earliest, offer.tie_break, offer.id) if earliest == bound else (earliest, 0, _NO_OFFER)
 
-    def _edge_on_ring(self, place: int, offer_id: UUID) -> Place:
-        turn = tie_break_at(place, self._look.first)
-        # Whose turn has passed comes again behind all others.
-        return self._look.first, turn if turn >= self._passed else turn + RING_SIZE, offer_id
+    def _lower_bound_on_ring(self, position: int, offer_id: UUID) -> SearchCursor:
+        tie_break = tie_break_at(position, self._scanner.first)
+        # Offers whose visit at the first start was on an earlier page wrap around to the end of the ring.
+        return self._scanner.first, tie_break if tie_break >= self._passed else tie_break + RING_SIZE, offer_id
 
 
-def _matches(candidates: Iterable[Candidate], after: Place | None, limit: int) -> list[Match]:
-    """The first ``limit`` visits of those found so far, in order."""
+def _matches(candidates: Iterable[Candidate], after: SearchCursor | None, limit: int) -> list[Match]:
+    """Return the first ``limit`` visits after a cursor that have been found so far, in order."""
     found = (
-        ((visit[0], tie_break_at(each.offer.place, visit[0]), each.offer.id), visit, each.offer)
+        ((visit[0], tie_break_at(each.offer.ring_position, visit[0]), each.offer.id), visit, each.offer)
         for each in candidates
         for visit in each.slots[: limit + 1]  # one of them may be before the cursor
     )
-    # No two are in one place, so no more of them is compared than that.
+    # Cursors are unique, so comparing the tuples never reaches the offers, which have no order.
     first = nsmallest(limit, (each for each in found if after is None or each[0] > after))
-    return [Match(offer, visit, place) for place, visit, offer in first]
+    return [Match(offer, visit, cursor) for cursor, visit, offer in first]
 
 
-def _find_windows(wish: SlotSearch, span: Interval, by_zone: dict[str, Sequence[Interval]]) -> Iterator[None]:
-    """Fills in when a visit may start by the clock of each zone; one step for each of them."""
-    for zone in wish.zones:
-        first = max(span[0], day_span(wish.first_day, zone)[0]) if wish.first_day else span[0]
+def _find_windows(clock_filter: ClockFilter, span: Interval, by_zone: dict[str, Sequence[Interval]]) -> Iterator[None]:
+    """Add to ``by_zone`` when a visit may start by the clock of each zone; one step for each zone."""
+    for zone in clock_filter.zones:
+        first = max(span[0], day_span(clock_filter.first_day, zone)[0]) if clock_filter.first_day else span[0]
         part = first, span[1]
-        by_zone[zone.key] = [part] if wish.hours is None else when_shown(wish.hours, zone, part)
+        by_zone[zone.key] = [part] if clock_filter.hours is None else when_shown(clock_filter.hours, zone, part)
         yield

@@ -1,4 +1,4 @@
-"""Looking through the calendars of many doctors at once: the engine of a booking, asked in batches."""
+"""Scan the calendars of many doctors for slots, in batches and with the rules that also decide bookings."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,52 +21,54 @@ from app.scheduling.visits import BusyPeriod, VisitType
 from app.services.slots import MAX_LISTING, ROWS_PER_STEP, visit_type_of
 
 MAX_BATCH = 128
-"""Calendars that are read by one statement."""
+"""The maximum number of calendars that one statement reads."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""The bound of an offer that cannot be looked at."""
+"""The lower bound of an offer that cannot be scanned."""
 
 type OwnWindows = Mapping[str, Sequence[Interval]]
-"""When visits may start, by the doctor's time zone; nothing is found in any other zone."""
+"""When visits may start, by the doctor's time zone. Doctors in other zones have no slots."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """An offer whose calendar is looked through, from its bound on."""
+    """An offer whose calendar is being scanned, from its lower bound on."""
 
     offer: OfferRecord
     rules: Rules
     visit_type: VisitType
     windows: Sequence[Interval]
     """When its visits may start."""
-    seen: int
-    """Everything that starts earlier has been looked at."""
-    traced: bool
-    """Whether everything from its bound on is looked at, up to the first visit, so that the bound can be raised."""
+    scanned_until: int
+    """All visits that start earlier have been found."""
+    updates_bound: bool
+    """Whether the next scan continues where the bound is known to end, so that it can raise the bound."""
     bound: int | None = None
-    """What was found out: no visit that can be booked, now or later, starts earlier."""
+    """The new lower bound: no visit that can be booked, now or later, starts earlier. ``None`` before a scan."""
     is_start: bool = False
-    """Whether one starts just then."""
-    stride: int = DAY
+    """Whether a visit starts exactly at ``bound``."""
+    scan_length: int = DAY
+    """How much of the calendar the next scan covers."""
     slots: list[Interval] = field(default_factory=list)
-    """What was found, sorted."""
+    """The visits that have been found, sorted."""
 
-    def finding(self, now: datetime) -> BoundUpdate | None:
-        """What was found out and is not known yet, if anything."""
+    def bound_update(self, now: datetime) -> BoundUpdate | None:
+        """Return what the scan has learned about the lower bound, or ``None`` if that is known already."""
         if self.bound is None:
             return None
         offer, bound = self.offer, from_instant(self.bound)
+        # A visit can be booked until its notice period begins; from then on, the next visit may be later.
         known_until = self.bound - notice(self.rules, self.visit_type) if self.is_start else self.bound
-        turn = tie_break_at(offer.place, self.bound)
-        finding = BoundUpdate(offer.id, offer.revision, bound, turn, from_instant(known_until), now)
-        is_news = (offer.not_before, offer.turn, offer.known_until) != (bound, finding.turn, finding.known_until)
-        return finding if is_news else None
+        tie_break = tie_break_at(offer.ring_position, self.bound)
+        update = BoundUpdate(offer.id, offer.revision, bound, tie_break, from_instant(known_until), now)
+        known = offer.not_before, offer.tie_break, offer.known_until
+        return update if known != (bound, tie_break, update.known_until) else None
 
 
 class SlotScanner:
-    """Looks for visits that start inside ``windows``, which are sorted and apart, for a ``viewer`` at ``now``.
+    """Scans calendars for visits that start inside ``windows``, as ``viewer`` could book them at ``now``.
 
-    Where ``own_windows`` are given, ``windows`` is their union. The session holds no connection while the
-    ``computation`` runs.
+    ``windows`` must be sorted and disjoint. If ``own_windows`` are given, ``windows`` must be their union. The
+    transaction holds no connection while the ``computation`` runs.
     """
 
     def __init__(
@@ -78,20 +80,20 @@ class SlotScanner:
         now: datetime,
         own_windows: OwnWindows | None = None,
     ) -> None:
-        self._session, self._computation, self._viewer, self._now = transaction, computation, viewer, now
+        self._transaction, self._computation, self._viewer, self._now = transaction, computation, viewer, now
         self.windows, self._own_windows = windows, own_windows
         self.first, self.last = windows[0][0], windows[-1][1]
         self._rules: dict[UUID, Rules] = {}
 
-    async def begin(self, offers: Sequence[OfferRecord]) -> list[Candidate]:
-        """The offers as candidates of which nothing has been looked at.
+    async def start(self, offers: Sequence[OfferRecord]) -> list[Candidate]:
+        """Return the offers as candidates that have not been scanned.
 
-        Those of doctors whose time zone is not known here are left out.
+        Offers of doctors whose time zone this process does not know are left out.
         """
         doctors = {offer.doctor.id: offer.doctor for offer in offers if offer.doctor.id not in self._rules}
         if doctors:
             span = self.first, self.last + MAX_VISIT
-            self._rules |= await list_rules(self._session, list(doctors.values()), span)
+            self._rules |= await list_rules(self._transaction, list(doctors.values()), span)
         candidates = []
         for offer in offers:
             if offer.doctor.id not in self._rules:
@@ -104,9 +106,10 @@ class SlotScanner:
                     self._rules[offer.doctor.id],
                     visit_type_of(offer.doctor, offer.visit_type),
                     windows,
-                    seen=self._seen_until(windows, max(bound, windows[0][0] if windows else self.last)),
-                    # What is over need not be looked at.
-                    traced=len(windows) == 1 and max(bound, to_instant(self._now)) >= windows[0][0],
+                    scanned_until=self._scanned_until(windows, max(bound, windows[0][0] if windows else self.last)),
+                    # Only if the scan covers everything from the bound on: one window that starts at or before the
+                    # bound, or now, as time that has passed need not be scanned.
+                    updates_bound=len(windows) == 1 and max(bound, to_instant(self._now)) >= windows[0][0],
                 )
             )
         return candidates
@@ -114,130 +117,135 @@ class SlotScanner:
     def _windows_of(self, offer: OfferRecord) -> Sequence[Interval]:
         return self.windows if self._own_windows is None else self._own_windows.get(offer.doctor.time_zone, ())
 
-    def _seen_until(self, windows: Sequence[Interval], instant: int) -> int:
-        """``instant``, or the end of the search if no window is left after it."""
+    def _scanned_until(self, windows: Sequence[Interval], instant: int) -> int:
+        """Return ``instant``, or the end of the last window of the scanner if no own window follows."""
         return instant if windows and instant < windows[-1][1] else self.last
 
-    async def go_on(self, candidates: Collection[Candidate]) -> None:
-        """Looks at the next stretch of each candidate; the stretches become longer and longer.
+    async def advance(self, candidates: Collection[Candidate]) -> None:
+        """Scan the next segment of each candidate's calendar. The length of the segments doubles with each scan.
 
-        Candidates for which the computation has no time left stay as they are.
+        Candidates for which the computation has no time left are not changed.
         """
-        batches = [await self._read(some) for some in batched(candidates, MAX_BATCH)]
-        await self._session.release()
+        batches = [await self._read(batch) for batch in batched(candidates, MAX_BATCH)]
+        await self._transaction.release()
         await self._computation.run(chain.from_iterable(batches))
 
     async def _read(self, candidates: Sequence[Candidate]) -> Iterator[None]:
-        """Fetches the calendars of the candidates; returns the steps in which they are looked through."""
-        stretches = [(each, (each.seen, min(each.seen + each.stride, each.windows[-1][1]))) for each in candidates]
-        reached = [
+        """Fetch the calendars of the candidates, and return the steps that scan them."""
+        segments = [
+            (each, (each.scanned_until, min(each.scanned_until + each.scan_length, each.windows[-1][1])))
+            for each in candidates
+        ]
+        relevant = [
             relevant_span(each.rules, each.visit_type, (start, end + each.visit_type.duration))
-            for each, (start, end) in stretches
+            for each, (start, end) in segments
         ]
         rows = await bookings.fetch_busy_of(
-            self._session,
+            self._transaction,
             {each.offer.doctor.id for each in candidates},
-            (min(start for start, _ in reached), max(end for _, end in reached)),
+            (min(start for start, _ in relevant), max(end for _, end in relevant)),
             self._now,
         )
-        return self._look_through(stretches, rows)
+        return self._scan_all(segments, rows)
 
-    def _look_through(
-        self, stretches: Sequence[tuple[Candidate, Interval]], rows: Iterable[tuple[UUID, BusyPeriod, UUID | None]]
+    def _scan_all(
+        self, segments: Sequence[tuple[Candidate, Interval]], rows: Iterable[tuple[UUID, BusyPeriod, UUID | None]]
     ) -> Iterator[None]:
-        taken = defaultdict[UUID, list[tuple[BusyPeriod, UUID | None]]](list)
-        for some in batched(rows, ROWS_PER_STEP):
-            for doctor_id, each, holder in some:
-                taken[doctor_id].append((each, holder))
+        calendars = defaultdict[UUID, list[tuple[BusyPeriod, UUID | None]]](list)
+        for batch in batched(rows, ROWS_PER_STEP):
+            for doctor_id, busy, holder in batch:
+                calendars[doctor_id].append((busy, holder))
             yield
-        for candidate, stretch in stretches:
-            self._look(candidate, stretch, taken[candidate.offer.doctor.id])
+        for candidate, segment in segments:
+            self._scan(candidate, segment, calendars[candidate.offer.doctor.id])
             yield
 
-    def _look(
-        self, candidate: Candidate, stretch: Interval, calendar_of_doctor: Sequence[tuple[BusyPeriod, UUID | None]]
+    def _scan(
+        self, candidate: Candidate, segment: Interval, calendar: Sequence[tuple[BusyPeriod, UUID | None]]
     ) -> None:
         now = to_instant(self._now)
-        taken = [each for each, holder in calendar_of_doctor if holder is None or holder != self._viewer]
+        busy = [each for each, holder in calendar if holder is None or holder != self._viewer]
         found: list[Interval] = []
-        for window in clip(candidate.windows, stretch):
-            found += slots(candidate.rules, candidate.visit_type, taken, window, now)
-        if candidate.traced:
-            # A hold may end at any time, and nobody lowers the bound then.
-            booked = [each for each, holder in calendar_of_doctor if holder is None]
+        for window in clip(candidate.windows, segment):
+            found += slots(candidate.rules, candidate.visit_type, busy, window, now)
+        if candidate.updates_bound:
+            # Holds count as free here: a hold may end at any time, and nothing lowers the bound then.
+            booked = [each for each, holder in calendar if holder is None]
             free = found
-            if len(booked) < len(taken):
-                free = slots(candidate.rules, candidate.visit_type, booked, stretch, now)
+            if len(booked) < len(busy):
+                free = slots(candidate.rules, candidate.visit_type, booked, segment, now)
+            # Days after the horizon become bookable as time passes, so the bound must not be raised beyond it.
             horizon = find_horizon(candidate.rules, candidate.visit_type, now)
-            known = stretch[1] if horizon is None else min(stretch[1], horizon)
+            known = segment[1] if horizon is None else min(segment[1], horizon)
             candidate.bound = free[0][0] if free else max(known, candidate.bound or 0)
             candidate.is_start = bool(free)
-            # Behind the first visit, and behind the horizon, nothing more can be said.
-            candidate.traced = not free and known == stretch[1]
+            candidate.updates_bound = not free and known == segment[1]
         candidate.slots += found
-        candidate.seen = self._seen_until(candidate.windows, stretch[1])
-        candidate.stride *= 2
+        candidate.scanned_until = self._scanned_until(candidate.windows, segment[1])
+        candidate.scan_length *= 2
 
 
 async def find_bounds(
     transaction: Transaction, computation: Computation, offers: Sequence[OfferRecord], now: datetime
 ) -> Sequence[BoundUpdate]:
-    """Where the next visits of some offers are: nowhere, if the doctor's time zone is not known here.
+    """Return the new lower bounds of offers: ``NEVER`` if this process does not know the doctor's time zone.
 
-    Those that the computation has no time for are left out; ``NoTurnError`` if nothing was found out of any.
+    Offers whose bound has not changed, and those for which the computation has no time left, are left out. Raises
+    ``NoTurnError`` if the computation did not get a turn in time and there is nothing to return.
     """
     if not offers:
         return ()
     first = to_instant(now)
     last = max(first + MAX_LISTING, *(to_instant(offer.not_before) + DAY for offer in offers))
-    look = SlotScanner(transaction, computation, [(first, last)], None, now)
-    candidates = await look.begin(offers)
+    scanner = SlotScanner(transaction, computation, [(first, last)], None, now)
+    candidates = await scanner.start(offers)
     no_turn = None
     try:
-        while not computation.is_over and (chosen := [each for each in candidates if each.traced and each.seen < last]):
-            await look.go_on(chosen)
+        while not computation.is_over and (
+            chosen := [each for each in candidates if each.updates_bound and each.scanned_until < last]
+        ):
+            await scanner.advance(chosen)
     except NoTurnError as error:
-        # Without what was found the next look would begin at the same offers.
+        # The updates so far are returned: without them the next run would start with the same offers.
         no_turn = error
-    looked_at = {each.offer.id for each in candidates}
-    findings = [finding for each in candidates if (finding := each.finding(now))] + [
-        BoundUpdate(offer.id, offer.revision, NEVER, 0, NEVER, now) for offer in offers if offer.id not in looked_at
+    scanned = {each.offer.id for each in candidates}
+    updates = [update for each in candidates if (update := each.bound_update(now))] + [
+        BoundUpdate(offer.id, offer.revision, NEVER, 0, NEVER, now) for offer in offers if offer.id not in scanned
     ]
-    if no_turn and not findings:
+    if no_turn and not updates:
         raise no_turn
-    return findings
+    return updates
 
 
 async def find_next_starts(
     transaction: Transaction, computation: Computation, doctor_ids: Collection[UUID], now: datetime
 ) -> tuple[Mapping[UUID, datetime], Sequence[BoundUpdate]]:
-    """When the earliest visits of any kind start that can be booked with some doctors within 62 days.
+    """Return when each doctor's earliest slot of any visit type within 62 days starts, and new lower bounds.
 
-    Doctors who have none are left out, and those for whom the computation had no time left. Beside it: what was found
-    out of bounds.
+    Doctors without a slot, and those for whom the computation has no time left, are left out.
     """
     first = to_instant(now)
-    look = SlotScanner(transaction, computation, [(first, first + MAX_LISTING)], None, now)
-    candidates = await look.begin(await list_offers(transaction, doctor_ids))
+    scanner = SlotScanner(transaction, computation, [(first, first + MAX_LISTING)], None, now)
+    candidates = await scanner.start(await list_offers(transaction, doctor_ids))
     starts: dict[UUID, int] = {}
-    while not computation.is_over and (chosen := _most_promising(candidates, starts, look.last)):
-        await look.go_on(chosen)
+    while not computation.is_over and (chosen := _most_promising(candidates, starts, scanner.last)):
+        await scanner.advance(chosen)
         for each in chosen:
             if each.slots:
                 doctor_id = each.offer.doctor.id
-                starts[doctor_id] = min(each.slots[0][0], starts.get(doctor_id, look.last))
+                starts[doctor_id] = min(each.slots[0][0], starts.get(doctor_id, scanner.last))
     return (
         {doctor_id: from_instant(start) for doctor_id, start in starts.items()},
-        [finding for each in candidates if (finding := each.finding(now))],
+        [update for each in candidates if (update := each.bound_update(now))],
     )
 
 
 def _most_promising(candidates: Sequence[Candidate], starts: Mapping[UUID, int], last: int) -> Collection[Candidate]:
-    """Of each doctor the offer that may start the earliest, if that is earlier than what was found."""
+    """Return for each doctor the offer that may have the earliest slot, unless a slot before it has been found."""
     chosen: dict[UUID, Candidate] = {}
     for each in candidates:
         doctor_id = each.offer.doctor.id
-        until = chosen[doctor_id].seen if doctor_id in chosen else starts.get(doctor_id, last)
-        if each.seen < until:
+        until = chosen[doctor_id].scanned_until if doctor_id in chosen else starts.get(doctor_id, last)
+        if each.scanned_until < until:
             chosen[doctor_id] = each
     return chosen.values()

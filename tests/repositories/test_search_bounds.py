@@ -38,7 +38,7 @@ async def write(database: Database, finding: BoundUpdate) -> None:
 
 async def known(database: Database) -> dict[str, tuple[object, ...]]:
     """What is known of the one offer, by the languages in which it is found."""
-    columns = (Offer.not_before, Offer.turn, Offer.known_until, Offer.revision)
+    columns = (Offer.not_before, Offer.tie_break, Offer.known_until, Offer.revision)
     async with database.read() as transaction:
         return {
             language: tuple(rest) for language, *rest in await transaction.execute(select(Offer.language, *columns))
@@ -118,7 +118,7 @@ async def test_who_writes_findings_and_who_changes_offers_do_not_wait_in_a_circl
 async def test_a_finding_is_written_down(database: Database, doctor: Person, found: BoundUpdate) -> None:
     await write(database, found)
     offer = await read(database, doctor)
-    assert (offer.not_before, offer.turn, offer.known_until) == (found.bound, found.turn, found.known_until)
+    assert (offer.not_before, offer.tie_break, offer.known_until) == (found.bound, found.tie_break, found.known_until)
 
 
 @pytest.mark.parametrize("freed", [None, timedelta(days=400)])
@@ -165,4 +165,4 @@ async def test_time_that_is_freed_lowers_the_bound_by_as_much_as_it_may_matter(
     async with database.write() as transaction:
         await search_bounds.lower_bounds(transaction, [UUID(doctor.id)], found.bound + freed)
     offer = await read(database, doctor)
-    assert (offer.not_before, offer.turn) == (found.bound + timedelta(days=days), 0)
+    assert (offer.not_before, offer.tie_break) == (found.bound + timedelta(days=days), 0)

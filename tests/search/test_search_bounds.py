@@ -61,7 +61,7 @@ async def test_the_statements_of_a_search_are_planned_once(database: Database) -
                 transaction,
                 Computation(ClientFairLock(), "a test"),
                 Criteria(),
-                wish=None,
+                clock_filter=None,
                 start=None,
                 end=None,
                 after=None,
@@ -235,7 +235,7 @@ def test_a_search_goes_on_in_steps_that_grow(expected: int, wanted: int) -> None
     for found in range(wanted):
         walked, steps = 0, 0
         while walked < search.MAX_SCANS:
-            step = search.page_size(expected, wanted, walked=walked, found=min(found, 3 * walked))
+            step = search.batch_size(expected, wanted, scanned=walked, found=min(found, 3 * walked))
             assert 0 < step <= max(expected * wanted, walked)
             walked += step
             steps += 1

@@ -133,7 +133,9 @@ async def search_on_own_clocks(world: "World", viewer: Person | None, query: Que
                 transaction,
                 Computation(world.resources.processor, "a test"),
                 Criteria(specialty=query.specialty, language=query.language),
-                wish=service.SlotSearch(None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]),
+                clock_filter=service.ClockFilter(
+                    None, asked.hours, query.first_day, [ZoneInfo(zone) for zone in ZONES]
+                ),
                 start=query.first,
                 end=query.last,
                 after=after,
@@ -141,14 +143,14 @@ async def search_on_own_clocks(world: "World", viewer: Person | None, query: Que
                 viewer=UUID(viewer.id) if viewer else None,
                 now=world.clock.time,
             )
-        await service.save_bound_updates(world.resources.database, found.findings)
+        await service.save_bound_updates(world.resources.database, found.bound_updates)
         for each in found.matches:
             start = from_instant(each.visit[0]).isoformat().replace("+00:00", "Z")
             kind = each.offer.visit_type
             rows.append((start, str(each.offer.doctor.id), str(kind.id) if kind else None))
         if not found.more:
             return rows
-        after = found.matches[-1].place
+        after = found.matches[-1].cursor
 
 
 def row(found: dict[str, Any]) -> Row:

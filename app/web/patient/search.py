@@ -21,7 +21,7 @@ from app.scheduling.intervals import DAY, HOUR, from_instant, to_instant
 from app.scheduling.visits import VisitMode
 from app.schemas.fields import Cursor, Language, LocalDate, SearchText
 from app.services import search
-from app.services.search import Found, Match, SlotSearch
+from app.services.search import ClockFilter, Match, SearchResult
 from app.services.slots import MAX_LISTING
 from app.web.kit.auth import PublicPage
 from app.web.kit.clocks import find_zones_in_play
@@ -86,7 +86,7 @@ async def search_slots(
             transaction,
             search_time,
             Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
-            wish=SlotSearch(page.zone, wanted.hours, wanted.day, page.zones_in_play)
+            clock_filter=ClockFilter(page.zone, wanted.hours, wanted.day, page.zones_in_play)
             if wanted.part or wanted.day
             else None,
             start=None,
@@ -98,7 +98,7 @@ async def search_slots(
         )
     except DomainError as error:
         raise refuse(page, "patient/search.html", form, error, **shown, days={}, more=None, empty=None) from error
-    save_bounds_after_response(tasks, page.resources.database, found.findings)
+    save_bounds_after_response(tasks, page.resources.database, found.bound_updates)
     if not found.matches:
         empty = _explain_nothing(page, wanted, found)
         return page.render(
@@ -183,7 +183,7 @@ class Nothing:
     """For each filter, the address of the search without it, and what stands on the link."""
 
 
-def _explain_nothing(page: Page, wanted: Search, found: Found) -> Nothing:
+def _explain_nothing(page: Page, wanted: Search, found: SearchResult) -> Nothing:
     """An empty clinic, no free time at all, or filters that are too narrow: each is something else to a patient."""
     query = wanted.model_dump(mode="json", exclude_none=True)
     without = {name: {other: query[other] for other in query if other != name} for name in query}
@@ -204,6 +204,6 @@ def _explain_nothing(page: Page, wanted: Search, found: Found) -> Nothing:
 
 
 def _more(wanted: Search, shown: Sequence[Match]) -> str:
-    start, turn, offer_id = shown[-1].place
+    start, tie_break, offer_id = shown[-1].cursor
     query = wanted.model_dump(mode="json", exclude_none=True)
-    return f"/?{urlencode(query | {'after': write_cursor((from_instant(start), turn, offer_id), SEARCH_CURSOR)})}"
+    return f"/?{urlencode(query | {'after': write_cursor((from_instant(start), tie_break, offer_id), SEARCH_CURSOR)})}"
