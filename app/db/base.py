@@ -1,11 +1,11 @@
-"""The declarative base, and the rule by which constraints get their names."""
+"""The declarative base and the naming convention for constraints."""
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """What all tables share: every constraint has a name that can be told to migrations and found in errors."""
+    """Base of all models. Every constraint has a predictable name, for migrations and for matching errors."""
 
     metadata = MetaData(
         naming_convention={
@@ -19,5 +19,5 @@ class Base(DeclarativeBase):
 
 
 def table_of(model: type[Base]) -> Table:
-    """The table alone, for statements that are prepared, or run with many rows: the ORM does not look at them."""
+    """Return the Core table of ``model``, for prepared statements and for statements that run with many rows."""
     return model.metadata.tables[model.__tablename__]

@@ -1,4 +1,4 @@
-"""The only place that begins, commits and rolls back."""
+"""Transactions. This is the only module that begins, commits and rolls back."""
 
 import asyncio
 import sqlite3
@@ -25,10 +25,10 @@ type Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 class Transaction:
-    """One transaction. It takes a connection and begins with its first statement, not before.
+    """One transaction. It takes a connection and begins when its first statement is run.
 
-    ``execute``, ``scalar`` and ``scalars`` are those of SQLAlchemy's ``AsyncConnection``. What runs with every request
-    is ``Prepared``, and goes to the driver (ADR 0026).
+    ``execute``, ``scalar`` and ``scalars`` work as those of SQLAlchemy's ``AsyncConnection``. Statements that run with
+    every request are ``Prepared`` and are sent by the driver itself (ADR 0026).
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class Transaction:
         self._file = file
         self._begin = begin
         self._reads = reads
-        self._begun: Driver | None = None
+        self._driver: Driver | None = None
 
     async def connection(self) -> AsyncConnection:
-        """The connection, on which the transaction has begun; it is not to be ended there."""
-        return (self._begun or await self._open()).connection
+        """Return the connection, with the transaction begun. Do not commit or roll back on it."""
+        return (self._driver or await self._open()).connection
 
     async def run_sync[T](self, function: Callable[[Connection], T]) -> T:
-        """What a function returns that knows SQLAlchemy's synchronous connection alone, like a migration."""
+        """Call ``function``, such as a migration, with a synchronous SQLAlchemy connection; return its result."""
         connection = await self.connection()
         if not connection.in_transaction():
-            # Alembic would begin one, and commit.
+            # Without this, Alembic begins a transaction itself and commits it.
             await connection.begin()
         return await connection.run_sync(function)
 
@@ -70,7 +70,7 @@ class Transaction:
     @overload
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]: ...
     async def execute(self, statement: Any, parameters: Parameters = None) -> Any:
-        """Runs a statement, and returns all of its rows."""
+        """Run a statement and return its result, with all rows already fetched."""
         return await (await self.connection()).execute(statement, parameters)
 
     @overload
@@ -80,7 +80,7 @@ class Transaction:
     @overload
     async def scalar(self, statement: Executable, parameters: Parameters = None) -> Any: ...
     async def scalar(self, statement: Any, parameters: Parameters = None) -> Any:
-        """The first column of the first row, if there is one."""
+        """Run a statement and return the first column of the first row, or ``None`` if there is no row."""
         return (await self.execute(statement, parameters)).scalar()
 
     @overload
@@ -90,43 +90,43 @@ class Transaction:
     @overload
     async def scalars(self, statement: Executable, parameters: Parameters = None) -> ScalarResult[Any]: ...
     async def scalars(self, statement: Any, parameters: Parameters = None) -> Any:
-        """The first column of each row."""
+        """Run a statement and return the first column of each row."""
         return (await self.execute(statement, parameters)).scalars()
 
     async def fetch(self, prepared: Prepared, values: Values) -> list[Any]:
-        """The rows that a statement returns, as named tuples; raises what ``execute`` raises."""
+        """Run a prepared statement and return its rows as named tuples. It raises the same errors as ``execute``."""
         return list(await self.fetch_lazily(prepared, values))
 
     async def fetch_lazily(self, prepared: Prepared, values: Values) -> Iterator[Any]:
-        """The same rows, all of them fetched, but each made a tuple only when it is asked for.
+        """Do the same as ``fetch``, but convert each row only when the iterator reaches it.
 
-        For results of thousands of rows, which take long to convert.
+        All rows are fetched at once. This is for results of thousands of rows, which take long to convert.
         """
-        driver = self._begun or await self._open()
+        driver = self._driver or await self._open()
         compiled = prepared.compiled(self.dialect, tuple(values))
         return map(compiled.read, await driver.fetch(compiled.sql, compiled.bind(values)))
 
     async def send(self, prepared: Prepared, rows: Sequence[Values]) -> None:
-        """Runs a statement that returns nothing once with each of some values, all of the same names."""
+        """Run a statement that returns no rows, once with each of ``rows``. All of them must have the same names."""
         if len(rows) == 1:
             await self.fetch(prepared, rows[0])
             return
-        driver = self._begun or await self._open()
+        driver = self._driver or await self._open()
         compiled = prepared.compiled(self.dialect, tuple(rows[0]))
         await driver.send(compiled.sql, [compiled.bind(values) for values in rows])
 
     async def release(self) -> None:
-        """Gives the connection of a reader back before a long computation; the next statement begins anew.
+        """Return a reader's connection to the pool before a long computation. A writer keeps its transaction.
 
-        A writer keeps its transaction.
+        The next statement begins a new transaction, so it may see newer data.
         """
         if self._reads:
             await self._end("ROLLBACK")
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Takes back what is done inside it if that raises; the transaction goes on either way."""
-        driver = self._begun or await self._open()
+        """Roll back the statements inside the context if it raises. The transaction stays usable either way."""
+        driver = self._driver or await self._open()
         await driver.run("SAVEPOINT part")
         try:
             yield
@@ -136,52 +136,54 @@ class Transaction:
         await driver.run("RELEASE SAVEPOINT part")
 
     async def commit(self) -> None:
-        """Ends the transaction; for ``Database`` alone."""
+        """Commit the transaction. Only ``Database`` calls this."""
         if await self._end("COMMIT") == "ROLLBACK":
-            # PostgreSQL's answer if a statement has failed, whoever has caught that: nothing is kept.
+            # PostgreSQL reports ROLLBACK when an earlier statement failed, even if the error was caught.
             raise RuntimeError("a statement had failed, so nothing was committed")
-        # Now, and not before: what is in the file at this moment was not committed into a deleted one.
+        # Check after the commit, not before: a file that is still in place now was in place during the commit.
         self._file.check()
 
     async def rollback(self) -> None:
-        """Takes everything back; for ``Database`` alone."""
-        with suppress(DBAPIError, OSError, ValueError):  # a connection that was cut or closed has done so
+        """Roll the transaction back. Only ``Database`` calls this."""
+        # When a connection is cut or closed, the server rolls back by itself.
+        with suppress(DBAPIError, OSError, ValueError):
             await self._end("ROLLBACK")
 
     async def _open(self) -> Driver:
         self._file.check()
         if self._turns:
-            async with asyncio.timeout(_get_patience(self._engine)):
+            async with asyncio.timeout(_pool_timeout(self._engine)):
                 await self._turn.enter_async_context(self._turns.hold(current_client.get()))
         try:
-            self._begun = await Driver.acquire(self._engine)
+            self._driver = await Driver.acquire(self._engine)
         except BaseException:
             await self._turn.aclose()
             raise
-        await _control(self._begun, self._begin)
-        return self._begun
+        await _control(self._driver, self._begin)
+        return self._driver
 
-    async def _end(self, how: str) -> object:
-        if self._begun is None:
+    async def _end(self, statement: str) -> object:
+        if self._driver is None:
             return None
-        driver, self._begun = self._begun, None
+        driver, self._driver = self._driver, None
         try:
-            return await _control(driver, how)
+            return await _control(driver, statement)
         finally:
             driver.release()
             await self._turn.aclose()
 
 
-def _get_patience(engine: AsyncEngine) -> float:
-    """How many seconds a request may wait for its turn: as long as for a connection."""
+def _pool_timeout(engine: AsyncEngine) -> float:
+    """Return how many seconds a request may wait for its turn: as long as for a connection of the pool."""
     return cast("QueuePool", engine.pool).timeout()
 
 
-async def _control(driver: Driver, how: str) -> object:
+async def _control(driver: Driver, statement: str) -> object:
+    """Run BEGIN, COMMIT or ROLLBACK, and return the status that the driver reports."""
     try:
-        return await driver.run(how)
+        return await driver.run(statement)
     except BaseException:
-        # Nobody knows what it is in now.
+        # The connection's transaction state is unknown, so it is closed.
         await driver.invalidate()
         raise
 
@@ -189,20 +191,20 @@ async def _control(driver: Driver, how: str) -> object:
 class Database:
     """Transactions on one engine.
 
-    A database that is away, overloaded or locked for too long is ``DomainError`` ``busy``, and the same call may
-    succeed later. Nothing was changed, with one exception: if the connection is lost during COMMIT, the outcome is
-    unknown.
+    If the database is unreachable, overloaded or locked for too long, ``DomainError`` ``busy`` is raised: the same call
+    may succeed later. Nothing was changed, with one exception: if the connection is lost during COMMIT, the outcome
+    is unknown.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self._file = DatabaseFile(engine)
         self._queues = LockQueues()
-        # SQLite has one writer at a time. The others would each keep a connection while they wait.
+        # SQLite has one writer at a time. The others wait here, so that they do not keep a connection while they wait.
         self.writers = None if is_postgresql(engine) else ClientFairLock()
-        """The turns of writers on SQLite."""
-        # On SQLite a writer that begins as a reader finds "database is locked" when it comes to write: it must queue
-        # at the start.
+        """The turns of writers on SQLite, ``None`` on PostgreSQL."""
+        # On SQLite a transaction that begins as a reader and then writes may fail with "database is locked". So writers
+        # take the write lock when they begin.
         settings = engine.sync_engine.get_execution_options().get(TRANSACTION_SETTINGS, "")
         self._begin_reading, self._begin_writing = (
             (f"BEGIN READ ONLY{settings and ',' + settings}", f"BEGIN{settings}")
@@ -211,13 +213,13 @@ class Database:
         )
 
     def create_file(self) -> None:
-        """Makes an SQLite database that is missing, empty; ``DomainError`` ``busy`` if that cannot be done."""
+        """Create an empty SQLite database if the file is missing. Raises ``DomainError`` ``busy`` if that fails."""
         with busy_if_away():
             self._file.create()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """A transaction that cannot change anything; always rolled back."""
+        """Open a transaction that cannot change anything. It is always rolled back."""
         with busy_if_away():
             transaction = Transaction(self.engine, self._file, self._begin_reading, reads=True)
             try:
@@ -229,7 +231,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self, permits: LockPermits | None = None) -> AsyncIterator[Transaction]:
-        """A transaction that is committed at the end, and rolled back if anything is raised."""
+        """Open a transaction that is committed at the end of the context, or rolled back if the context raises."""
         with busy_if_away():
             transaction = Transaction(self.engine, self._file, self._begin_writing, turns=self.writers, permits=permits)
             try:
@@ -240,11 +242,12 @@ class Database:
                 raise
 
     async def write_in_turn[Result](self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
-        """Runs ``work`` in a transaction as ``write`` opens it, and returns what it returns.
+        """Run ``work`` in a transaction as opened by ``write``, and return its result.
 
-        If ``work`` wants a lock for which many of this process wait already (see ``lock_ids``), its transaction is
-        rolled back. It runs again when it is its turn, so up to there it must have no effect outside the database.
-        ``DomainError`` ``busy`` if its turn does not come in time.
+        If ``work`` needs a lock for which transactions of this process are already queued (see ``lock_ids``), its
+        transaction is rolled back, and ``work`` runs again from the start when it is its turn. So it must have no
+        effect outside the database before it locks. Raises ``DomainError`` ``busy`` if its turn does not come within
+        the pool's time-out.
         """
         wanted: frozenset[int] = frozenset()
         deadline: float | None = None
@@ -256,14 +259,14 @@ class Database:
                 try:
                     async with self.write(permits) as transaction:
                         return await work(transaction)
-                except LockQueueFull as crowded:
-                    wanted = crowded.keys
-                    deadline = deadline or asyncio.get_running_loop().time() + _get_patience(self.engine)
+                except LockQueueFull as full:
+                    wanted = full.keys
+                    deadline = deadline or asyncio.get_running_loop().time() + _pool_timeout(self.engine)
 
 
 @contextmanager
 def busy_if_away() -> Iterator[None]:
-    """Makes ``DomainError`` ``busy`` of every error that says that the database cannot be had for the moment."""
+    """Convert errors of a database that is temporarily unavailable to ``DomainError`` ``busy``; pass on all others."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError, PostgresError, InterfaceError, InternalClientError, OSError) as error:
@@ -275,10 +278,10 @@ def busy_if_away() -> Iterator[None]:
 # SQLSTATE classes of PostgreSQL, appendix A: connection exception, invalid transaction state (a standby), transaction
 # rollback (deadlock), insufficient resources, object in use (lock time-out), operator intervention (statement time-out
 # and shutdown), system error.
-_PASSING_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+_TEMPORARY_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 _WAITED_TOO_LONG = frozenset({"55P03", "57014"})  # lock time-out, statement time-out
 # The same for SQLite: busy, locked, read-only file, input/output error, full disk, file that cannot be opened.
-_PASSING_CODES = frozenset(
+_TEMPORARY_CODES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -291,7 +294,7 @@ _PASSING_CODES = frozenset(
 
 
 def has_waited_too_long(error: DBAPIError) -> bool:
-    """Whether a statement was given up because somebody else held for too long what it wanted."""
+    """Return whether a statement was cancelled because another transaction held a lock for too long."""
     return getattr(error.orig, "sqlstate", None) in _WAITED_TOO_LONG
 
 
@@ -299,13 +302,13 @@ def _may_succeed_later(error: Exception) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause: Any = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, (PoolTimeoutError, InterfaceError, OSError)):  # no connection free in time, or none to be had
+    if isinstance(cause, (PoolTimeoutError, InterfaceError, OSError)):  # the pool is exhausted, or connecting failed
         return True
-    # On a connection that the server has said it ends, but has not closed yet, asyncpg takes no statements, and calls
-    # that an internal error. Its subclasses, like ``ProtocolError``, are faults.
+    # When the server has announced that it ends a connection but has not closed it yet, asyncpg rejects statements with
+    # exactly this internal error. Its subclasses, like ``ProtocolError``, are bugs.
     if type(cause) is InternalClientError:
         return True
     if (sqlstate := getattr(cause, "sqlstate", None)) is not None:
-        return sqlstate[:2] in _PASSING_CLASSES
+        return sqlstate[:2] in _TEMPORARY_CLASSES
     # The low byte is the primary result code.
-    return getattr(cause, "sqlite_errorcode", -1) & 0xFF in _PASSING_CODES
+    return getattr(cause, "sqlite_errorcode", -1) & 0xFF in _TEMPORARY_CODES

@@ -1,4 +1,4 @@
-"""The engine: pools, time-outs, and how each database is opened."""
+"""The engine: the connection pool, the time-outs and the options of each database."""
 
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 TRANSACTION_SETTINGS = "transaction_settings"
-"""The execution option of an engine with what follows each ``BEGIN``."""
+"""Name of the execution option that holds the SQL to append to each ``BEGIN``."""
 
 
 def create_engine(
     url: str, *, pool_size: int, timeout: int, statement_timeout: int | None = None, prepared_statements: bool = True
 ) -> AsyncEngine:
-    """An engine for ``url``; nothing is connected yet, and no transaction begins by itself: see ``Session``.
+    """Create an engine for ``url``, without connecting yet. It is in autocommit: ``Transaction`` sends BEGIN itself.
 
-    ``timeout`` (seconds) bounds every wait: for a connection of the pool, to connect, for a lock, and for a statement.
-    A server that no longer answers at all is given up after twice that. ``statement_timeout``, where it is given, holds
-    for locks and statements instead.
+    ``timeout`` (seconds) bounds every wait: for a connection of the pool, to connect, for a lock and for a statement.
+    If the server does not answer at all, the connection is closed after twice that time. ``statement_timeout``
+    (seconds), if given, replaces ``timeout`` for locks and statements.
 
-    ``prepared_statements=False`` is for a pooler that gives each transaction another connection of the server: no
-    statement is prepared under a name, and the settings of the session are set in each transaction.
+    Pass ``prepared_statements=False`` behind a pooler that may give each transaction another connection of the server.
+    Then no named statement is prepared, and each transaction sets the settings of its session itself.
     """
     options: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
@@ -32,8 +32,8 @@ def create_engine(
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": timeout,
-        "pool_reset_on_return": None,  # whoever gives one back has ended what was begun on it
-        "hide_parameters": True,  # they are names, addresses and hashes, and errors are logged
+        "pool_reset_on_return": None,  # callers end their transaction before they return the connection
+        "hide_parameters": True,  # errors are logged, and parameters are names, addresses and hashes
     }
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": timeout}, **options)
@@ -48,15 +48,16 @@ def create_engine(
         "lock_timeout": milliseconds,
         "statement_timeout": milliseconds,
         "idle_in_transaction_session_timeout": str(statement_timeout * 4000),
-        "jit": "off",  # statements here take less time than compiling one
+        "jit": "off",  # compiling a statement takes longer than running it
     }
     if prepared_statements:
-        # Whatever the server's default: under REPEATABLE READ a lost race is an error, not an answer.
+        # The server's default may be stricter: under REPEATABLE READ a lost race fails with a serialization error
+        # instead of violating a constraint.
         isolation = {"default_transaction_isolation": "read committed"}
         connect_args["server_settings"] = {"application_name": "doctor-appointments"} | session | isolation
     else:
         connect_args |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-        connect_args["prepared_statement_name_func"] = str  # an unnamed statement
+        connect_args["prepared_statement_name_func"] = str  # str() is the empty name: an unnamed statement
         set_local = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in session.items())
         options["execution_options"] = {TRANSACTION_SETTINGS: f" ISOLATION LEVEL READ COMMITTED{set_local}"}
     engine = create_async_engine(url, connect_args=connect_args, **options)
@@ -71,9 +72,10 @@ def is_postgresql(engine: AsyncEngine) -> bool:
 
 
 class DatabaseFile:
-    """The file of an SQLite database. It must stay the one that it was at the start.
+    """The file of an SQLite database, which must be the same file for as long as the process runs.
 
-    A file that is deleted or replaced stays open, and takes writes that are gone with the process.
+    SQLite keeps a file open after it was deleted or replaced. Writes to it succeed, but are lost when the process ends.
+    On PostgreSQL every check passes.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -81,13 +83,13 @@ class DatabaseFile:
         self._identity = _identify(self._path)
 
     def create(self) -> None:
-        """Makes an empty file where there is none; nothing else ever does. ``OSError`` if it cannot be made."""
+        """Create an empty file if there is none. Raises ``OSError`` if that fails. Nothing else creates the file."""
         if self._path:
             self._path.touch()
             self._identity = _identify(self._path)
 
     def check(self) -> None:
-        """``OSError`` if the file is not there any more, or is another one."""
+        """Raise ``OSError`` if the file was deleted or replaced."""
         if _identify(self._path) != self._identity:
             raise FileNotFoundError("the database file was deleted or replaced; restart the server")
 
@@ -101,7 +103,7 @@ def _identify(path: Path | None) -> tuple[int, int] | None:
 
 
 def _open_existing(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
-    # By itself SQLite makes an empty database of a file that is missing.
+    # By default SQLite creates an empty database if the file is missing.
     arguments[0] = f"file:{quote(arguments[0])}?mode=rw"
     options["uri"] = True
 
@@ -114,12 +116,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
-    # A server that has gone away has cut them all: they are replaced before anything is lost on them.
+    # A server that restarts cuts all connections. This replaces them before a statement is sent on one of them.
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
 
 
 def _terminate_after_time_out(connection: Any, _record: object, error: BaseException | None) -> None:
-    # SQLAlchemy closes a connection by a message first, and waits two seconds for the server to answer it.
+    # Otherwise SQLAlchemy sends a message to close the connection, and waits two seconds for the server to answer.
     if isinstance(error, TimeoutError):
         connection.driver_connection.terminate()

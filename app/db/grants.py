@@ -1,4 +1,4 @@
-"""What the PostgreSQL role may do that serves requests, if it is not the owner of the tables."""
+"""The rights of the PostgreSQL role that serves requests, if that role does not own the tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,24 +13,28 @@ _READ_WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 class NoRolesError(Exception):
-    """The database is not PostgreSQL or has no tables, or the role does not exist or has too many rights."""
+    """The database is not PostgreSQL or has no tables, or the role does not exist or already has too many rights."""
 
 
 async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, Sequence[str]]) -> None:
-    """Lets a role read and write all tables, except that ``exceptions`` has the only rights on the tables it names.
+    """Let a role read and write all tables; on tables named in ``exceptions`` it gets only the rights listed there.
 
-    Other rights on our tables are revoked. To be called by the owner of the tables, after each
-    migration, for new tables come without grants. ``NoRolesError`` for an unknown role, for the owner itself, a member
-    of it or a superuser, whom nothing can be refused, for a role that can create objects in a schema of the search
-    path, for a database without tables, and on SQLite.
+    All other rights of the role on these tables are revoked. Connect as the owner of the tables, and call this after
+    each migration, because new tables have no grants.
+
+    Raises ``NoRolesError``
+    - if the role is unknown;
+    - if it is the owner, a member of the owner or a superuser, because revoking has no effect on these;
+    - if it can create objects in a schema of the search path;
+    - if the database has no tables, or is SQLite.
     """
     if not is_postgresql(engine):
-        raise NoRolesError("SQLite has no roles: whoever can open the file can change it")
+        raise NoRolesError("SQLite has no roles: every process that can open the file can change it")
     async with Database(engine).write() as transaction:
         known = await transaction.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
         if not known:
             raise NoRolesError(f"there is no role {role!r}; create it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
-        # The table that an unqualified name means here; other schemas may have tables of the same name.
+        # Other schemas may have a table of this name. This finds the one that an unqualified name refers to.
         found = await transaction.execute(
             text(
                 "SELECT pg_has_role(:role, relowner, 'MEMBER') AS is_owner, CAST(relnamespace::regnamespace AS text) "
@@ -42,8 +46,8 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
         if users is None:
             raise NoRolesError("there are no tables yet; run the migrations first")
         if users.is_owner:
-            raise NoRolesError(f"{role!r} owns the tables, or may do all that their owner may; grant to another role")
-        # Functions and operators there are also found by the statements of the owner.
+            raise NoRolesError(f"{role!r} owns the tables, or has all rights of their owner; grant to another role")
+        # The owner's statements would also find functions and operators that the role creates there, and run them.
         open_schemas = await transaction.scalars(
             text(
                 "SELECT quote_ident(name) FROM unnest(current_schemas(false)) AS name "
@@ -53,8 +57,9 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
         )
         if names := ", ".join(open_schemas):
             raise NoRolesError(
-                f"{role!r} can create functions and operators in {names}, which other roles then run; as the owner of "
-                f"the schema: REVOKE CREATE ON SCHEMA {names} FROM PUBLIC, and from {role!r} if it was granted directly"
+                f"{role!r} can create functions and operators in {names}, which other roles would then run; as the "
+                f"owner of the schema, run REVOKE CREATE ON SCHEMA {names} FROM PUBLIC, and also FROM {role!r} if the "
+                "right was granted directly"
             )
         quote = transaction.dialect.identifier_preparer.quote
         grantee = quote(quoted_name(role, quote=True))
@@ -65,7 +70,7 @@ async def grant_access(engine: AsyncEngine, role: str, exceptions: Mapping[str, 
                 f"REVOKE ALL ON {quote(table.name)} FROM {grantee}",
                 f"GRANT {rights} ON {quote(table.name)} TO {grantee}",
             ]
-        # /readyz asks whether the database takes writes by setting the version to what it is.
+        # /readyz checks that the database accepts writes by an UPDATE that sets the version to its current value.
         statements.append(f"GRANT SELECT, UPDATE ON alembic_version TO {grantee}")
         for statement in statements:
             await transaction.execute(text(statement))

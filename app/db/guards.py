@@ -1,4 +1,4 @@
-"""Inserting where a constraint of the database has the last word."""
+"""Inserts that a constraint of the database may refuse."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -27,20 +27,24 @@ async def insert_or_ignore(
     values: Mapping[str, Any],
     source: Select[*tuple[Any, ...]] | None = None,
 ) -> bool:
-    """Inserts one row, or nothing if a unique or exclusion constraint or a guard trigger is against it.
+    """Insert one row, and return whether it was inserted.
 
-    ``source``, where there is one, is a query that selects the row under the names of the columns (and may find none),
-    with ``values`` as its parameters; it is made once, for the statement with it is kept. Says whether there is a new
-    row. The transaction stays usable either way.
+    Nothing is inserted if a unique constraint, an exclusion constraint or a guard trigger refuses the row. The
+    transaction stays usable either way.
 
-    One statement: a plain INSERT against an exclusion constraint deadlocks under contention (docs/booking.md).
+    With ``source``, the row is the result of this query, whose columns are named as those of the table and whose
+    parameters are ``values``. It may select no row. Pass the same object each time: the compiled statement is cached
+    for it.
+
+    ``INSERT ... ON CONFLICT DO NOTHING`` is used because plain INSERTs against an exclusion constraint deadlock under
+    contention (docs/booking.md).
     """
     try:
         inserted = await transaction.fetch(
             _insert_or_nothing(transaction.dialect.name, table_of(table), source), values
         )
     except IntegrityError as error:
-        # ON CONFLICT does not reach into triggers.
+        # ON CONFLICT does not handle errors that a trigger raises.
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             return False
         raise
@@ -64,10 +68,10 @@ async def upsert[Result](
     returning: InstrumentedAttribute[Result],
     only_if: ColumnElement[bool] | None = None,
 ) -> Result | None:
-    """Inserts one row, or makes ``changes`` to the one that has its primary key, if it may be changed (``only_if``).
+    """Insert one row, or apply ``changes`` to the row with the same primary key if ``only_if`` holds for it.
 
-    Of the row as it is then, what is ``returning``; ``None`` if it may not be changed. One statement: of two at once
-    the second sees what the first has written.
+    Return the column ``returning`` of the written row, or ``None`` if ``only_if`` did not hold. It is one statement, so
+    of two concurrent calls the second sees what the first has written.
     """
     insert = _INSERT[transaction.dialect.name](table).values(**values)
     key = list(table.__table__.primary_key)
@@ -77,7 +81,10 @@ async def upsert[Result](
 
 
 def violated_guard(error: IntegrityError) -> str | None:
-    """The name of the exclusion constraint, or of the guard trigger of the same name, that has refused a statement."""
+    """Return the name of the exclusion constraint or guard trigger that refused a statement, or ``None``.
+
+    Both have the same name: PostgreSQL has the constraint, SQLite the trigger.
+    """
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
         return str(error.orig)
     if getattr(error.orig, "sqlstate", None) == _EXCLUSION_VIOLATION:

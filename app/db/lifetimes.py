@@ -1,12 +1,11 @@
-"""Conditions on stored instants that stay right when the server's clock was wrong.
+"""Conditions on stored instants that stay correct if the server's clock was wrong for a while.
 
-What was written while the clock was ahead must not go on counting until the clock gets there. So an instant counts only
-within its lifetime of now, before or after: at worst for twice as long as its rule says.
+A row that was written while the clock was ahead must not stay valid until the clock has caught up. So an instant counts
+only if it lies within its lifetime of now, before or after: at worst for twice its lifetime.
 
-Jobs that delete old rows keep the rows of sessions, invitations and other things that people would miss, however far
-ahead they are: the clock may also be behind for a while, and then it is these rows that are right. Such
-sessions and invitations are listed until they expire, so that they can be ended and cancelled before the clock gets
-there.
+Jobs that delete old rows keep sessions, invitations and other rows that people would miss, even if their instants are
+far in the future: the clock may be behind now, and then these rows are correct. Such sessions and invitations are
+listed until they expire, so that they can be ended or cancelled before the clock has caught up.
 """
 
 from datetime import datetime, timedelta
@@ -18,15 +17,15 @@ type Instant = InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime 
 
 
 def is_recent(written_at: Instant, now: datetime, lifetime: timedelta) -> ColumnElement[bool]:
-    """Whether an instant lies within ``lifetime`` of now, on either side."""
+    """Return a condition: the instant lies within ``lifetime`` of ``now``, before or after."""
     return and_(written_at > now - lifetime, written_at <= now + lifetime)
 
 
 def is_over(written_at: Instant, now: datetime, lifetime: timedelta) -> ColumnElement[bool]:
-    """The opposite of ``is_recent``. SQLite uses an index for it, but none for ``NOT (... AND ...)``."""
+    """Return the negation of ``is_recent``. SQLite uses an index for this form, but not for ``NOT (... AND ...)``."""
     return or_(written_at <= now - lifetime, written_at > now + lifetime)
 
 
 def is_unexpired(expires_at: Instant, now: datetime, lifetime: timedelta) -> ColumnElement[bool]:
-    """Whether what expires ``lifetime`` after it was written is still valid."""
+    """Return a condition: a row that expires ``lifetime`` after it was written is still valid."""
     return is_recent(expires_at, now + lifetime, lifetime)

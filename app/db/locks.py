@@ -1,4 +1,4 @@
-"""Locks that last until the transaction ends."""
+"""Advisory locks that are held until the transaction ends."""
 
 from hashlib import blake2b
 from uuid import UUID
@@ -11,12 +11,14 @@ _LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint
 
 
 async def lock_ids(transaction: Transaction, *ids: UUID) -> None:
-    """Waits until nobody else holds any of these, and holds them until the transaction ends.
+    """Lock these ids until the transaction ends. Wait for other transactions that have locked one of them.
 
-    They are taken in one order, so that those who want several cannot wait for each other in a circle, if nobody asks
-    twice for different ones. A writer on SQLite holds the whole database anyway.
+    The locks are taken in a fixed order, so callers that lock several ids cannot deadlock. That only holds if each
+    transaction calls this once, or again with ids that it has locked already. On SQLite nothing is locked, because a
+    writer holds the whole database anyway.
 
-    Raises ``LockQueueFull``, in a transaction of ``Database.write_in_turn``, if too many of this process wait already.
+    Inside ``Database.write_in_turn``, ``LockQueueFull`` is raised if the queue of this process for one of the locks is
+    full.
     """
     if transaction.dialect.name == "postgresql":
         keys = frozenset(map(_key, ids))
@@ -26,5 +28,5 @@ async def lock_ids(transaction: Transaction, *ids: UUID) -> None:
 
 
 def _key(id_: UUID) -> int:
-    # The first bits of a UUIDv7 are the time: two may share them.
+    # Hash the id: the first bits of a UUIDv7 are a timestamp, which several ids may share.
     return int.from_bytes(blake2b(id_.bytes, digest_size=8).digest(), signed=True)

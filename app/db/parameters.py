@@ -1,4 +1,4 @@
-"""Lists of values in statements."""
+"""Parameters for statements with lists of values."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,9 +8,9 @@ from sqlalchemy import BindParameter, Uuid, bindparam
 
 
 def pad[Value](values: Collection[Value]) -> list[Value]:
-    """The values for an ``IN``, the last one repeated until there are 1, 2, 4, 8 …: few lengths, few statements.
+    """Return the values for an ``IN``, with the last one repeated until there are 1, 2, 4, 8 … of them.
 
-    Each length is a statement of its own, which the database has to parse and to plan.
+    Each length makes a different statement, which the database has to parse and plan. Padding keeps these few.
     """
     filled = list(values)
     if filled:
@@ -19,14 +19,14 @@ def pad[Value](values: Collection[Value]) -> list[Value]:
 
 
 def id_params(count: int) -> list[BindParameter[UUID]]:
-    """Where ``count`` ids stand in the ``IN`` of a ``Prepared`` statement; ``id_values`` puts them there."""
-    return [bindparam(_place(number), type_=Uuid()) for number in range(count)]
+    """Return ``count`` parameters for the ``IN`` of a ``Prepared`` statement. ``id_values`` returns their values."""
+    return [bindparam(_name(number), type_=Uuid()) for number in range(count)]
 
 
 def id_values(ids: Collection[UUID]) -> dict[str, Any]:
-    """The values of ``id_params``, as many as there are ids, ``padded``."""
-    return {_place(number): each for number, each in enumerate(pad(ids))}
+    """Return the values for ``id_params``: the ids, padded with ``pad``."""
+    return {_name(number): id_ for number, id_ in enumerate(pad(ids))}
 
 
-def _place(number: int) -> str:
+def _name(number: int) -> str:
     return f"id_{number}"

@@ -1,18 +1,19 @@
-"""When PostgreSQL plans a statement."""
+"""Settings for how PostgreSQL plans statements."""
 
 from sqlalchemy import func, literal, select
 
 from app.db.database import Transaction
 from app.db.prepared import Prepared
 
-_PLAN_ONCE = Prepared(select(func.set_config("plan_cache_mode", "force_generic_plan", literal(True))))
+_FORCE_GENERIC_PLAN = Prepared(select(func.set_config("plan_cache_mode", "force_generic_plan", literal(True))))
 
 
 async def use_generic_plans(transaction: Transaction) -> None:
-    """Has the statements of this transaction planned once for all values; PostgreSQL would plan most anew for each.
+    """Use generic plans in this transaction: each statement is planned once, and not again for new values.
 
-    For those with one good plan whatever is asked for, like a walk along an index: to plan it takes several times as
-    long as to take it. Such a statement must not hide from the planner how few rows it wants.
+    This is for statements with one good plan for all values, like a walk along an index, which is planned several
+    times longer than it runs. Such a statement must show the planner how few rows it needs, for example with a literal
+    LIMIT. On SQLite this does nothing.
     """
     if transaction.dialect.name == "postgresql":
-        await transaction.fetch(_PLAN_ONCE, {})
+        await transaction.fetch(_FORCE_GENERIC_PLAN, {})

@@ -1,4 +1,4 @@
-"""Which schema the database has, and bringing it to the newest."""
+"""The schema of the database: its revision and its migrations."""
 
 from collections.abc import Callable
 from functools import cache
@@ -20,36 +20,37 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 class UnknownSchemaError(Exception):
-    """The database has a schema that this version of the application is not written for."""
+    """The database has a schema that this version of the application cannot use."""
 
 
 class UnavailableDatabaseError(Exception):
-    """There was no database to start with."""
+    """The database could not be reached or opened at the start."""
 
 
 @cache
 def newest_revision() -> str | None:
-    """The revision that this version of the application is written for."""
+    """Return the revision of the newest migration, which this version of the application needs."""
     return ScriptDirectory(MIGRATIONS).get_current_head()
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
-    """Migrates the database up to ``revision``, in one transaction; others who try meanwhile wait.
+    """Migrate the database up to ``revision``, in one transaction. Concurrent migrations wait for each other.
 
-    ``DomainError`` ``busy`` if the database cannot be reached.
+    Raises ``DomainError`` ``busy`` if the database cannot be reached.
     """
     await _migrate(engine, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(engine: AsyncEngine, revision: str) -> None:
-    """Migrates the database down to ``revision``, in one transaction."""
+    """Migrate the database down to ``revision``, in one transaction."""
     await _migrate(engine, lambda config: command.downgrade(config, revision))
 
 
 async def ensure_newest(engine: AsyncEngine) -> None:
-    """Migrates an embedded SQLite database; raises ``UnknownSchemaError`` if the schema is not the newest then.
+    """Check that the schema is the newest. An SQLite database with an older schema, or none, is migrated first.
 
-    ``UnavailableDatabaseError``, with what the database has said, if it cannot be had.
+    Raises ``UnknownSchemaError`` if the schema is another one, and ``UnavailableDatabaseError``, with the database's
+    own message, if the database cannot be used.
     """
     database = Database(engine)
     try:
@@ -57,8 +58,8 @@ async def ensure_newest(engine: AsyncEngine) -> None:
         async with database.read() as transaction:
             revision = await transaction.run_sync(_revision)
     except DomainError as error:
-        said = getattr(error.__cause__, "orig", None) or error.__cause__
-        raise UnavailableDatabaseError(f"the database cannot be used: {said}") from None
+        cause = getattr(error.__cause__, "orig", None) or error.__cause__
+        raise UnavailableDatabaseError(f"the database cannot be used: {cause}") from None
     if revision == newest_revision():
         return
     if not is_postgresql(engine) and revision in _known_revisions() | {None}:
@@ -66,17 +67,20 @@ async def ensure_newest(engine: AsyncEngine) -> None:
     else:
         raise UnknownSchemaError(
             f"the database has schema {revision or 'none'}, this version needs {newest_revision()}: "
-            "bring it up to date with 'python -m app.cli migrate' (make migrate), or run the version that fits"
+            "bring it up to date with 'python -m app.cli migrate' (make migrate), or run the version it belongs to"
         )
 
 
 async def check_writable(database: Database) -> bool:
-    """Whether the database takes writes and has the newest schema; ``DomainError`` ``busy`` if it is away."""
+    """Return whether the database accepts writes and has the newest schema.
+
+    Raises ``DomainError`` ``busy`` if it is unavailable.
+    """
     update = text("UPDATE alembic_version SET version_num = version_num RETURNING version_num")
     try:
         async with database.write() as transaction:
             return bool(await transaction.scalar(update) == newest_revision())
-    except DBAPIError:  # without such a table, or not to be written
+    except DBAPIError:  # the table does not exist, or this role may not write to it
         return False
 
 
@@ -90,7 +94,7 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
     database.create_file()
     async with database.write() as transaction:
         if is_postgresql(engine):
-            # SQLite has taken its one write lock already; this is the same for PostgreSQL.
+            # One migration at a time. On SQLite the transaction itself holds the only write lock.
             await transaction.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
         await transaction.run_sync(run)
 

@@ -1,4 +1,4 @@
-"""Column types that mean the same on both databases."""
+"""Column types that behave the same on both databases."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,21 +9,21 @@ from sqlalchemy.types import TypeDecorator
 
 
 def stored_enum(values: type[StrEnum]) -> Enum:
-    """An enum by its values, as text."""
-    return Enum(values, native_enum=False, length=16, values_callable=lambda each: [member.value for member in each])
+    """Return a column type that stores an enum as text, by the values of its members."""
+    return Enum(values, native_enum=False, length=16, values_callable=lambda enum: [member.value for member in enum])
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: ``timestamptz`` on PostgreSQL; text in UTC, which sorts as time does, on SQLite.
+    """An instant: ``timestamptz`` on PostgreSQL, and on SQLite text in UTC, which sorts in order of time.
 
-    Takes aware datetimes only and returns them in UTC.
+    Accepts aware datetimes only, and returns them in UTC.
     """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Refuses a naive datetime."""
+        """Convert an aware datetime to UTC. Raises ``TypeError`` for a naive one."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -31,7 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: Any | None, _dialect: Dialect) -> datetime | None:
-        """The instant in UTC."""
+        """Return the instant as an aware datetime in UTC."""
         if value is None:
             return None
         stored: datetime = value
