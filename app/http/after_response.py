@@ -35,7 +35,7 @@ async def _send(resources: Resources, mail: Mail) -> None:
 
 
 def save_bounds_after_response(tasks: BackgroundTasks, database: Database, updates: Sequence[BoundUpdate]) -> None:
-    """Save the lower bounds that a search has found."""
+    """Save the lower bounds that a search has found. If the database is busy, they are dropped."""
     if updates:
         tasks.add_task(_save_bounds, database, updates)
 

@@ -1,4 +1,4 @@
-"""``Audit``: who has read or changed whose data, recorded together with the answer (docs/audit.md)."""
+"""``Audit``: records who has read or changed whose data, in the transaction of the response (docs/audit.md)."""
 
 import json
 import logging
@@ -24,48 +24,55 @@ _SAFE_METHODS = {"GET", "HEAD"}
 
 
 class OfPatient(Protocol):
-    """Something that tells of a patient, like an appointment."""
+    """A record that belongs to a patient, like an appointment."""
 
     @property
     def id(self) -> UUID:
-        """Its own id."""
+        """The id of the record."""
 
     @property
     def patient_id(self) -> UUID:
-        """Whom it tells of."""
+        """The patient that the record belongs to."""
 
 
 class AuditRecorder:
-    """What one request is going to leave in the audit trail: an event for each patient that it concerns.
+    """Collects the audit events of one request: one event for each patient that it concerns.
 
-    Unless the route says whom, that is the caller if she is a patient, and otherwise nobody.
+    If the route names no patient, there is one event. It names the caller as the patient if the caller is a patient,
+    and otherwise no patient.
     """
 
-    def __init__(self, done: Event) -> None:
-        self._done = done
+    def __init__(self, template: Event) -> None:
+        self._template = template
         self._concerned: dict[UUID, set[UUID]] = {}
         self._shown: dict[UUID, set[UUID]] = {}
 
     def concerns(self, *records: OfPatient) -> None:
-        """Notes whom these tell of; where it is one for a patient, her event names it."""
-        for each in records:
-            self.concerns_patient(each.patient_id).add(each.id)
+        """Add records that the request reads or changes.
+
+        If a patient has exactly one of them, the patient's event names it as its object.
+        """
+        for record in records:
+            self.concerns_patient(record.patient_id).add(record.id)
 
     def concerns_patient(self, patient_id: UUID) -> set[UUID]:
-        """Notes that this patient is concerned; returns what of hers is known to be."""
+        """Add a patient. Return the ids of the patient's records that were added so far, to add more."""
         return self._concerned.setdefault(patient_id, set())
 
     def shows(self, *records: OfPatient) -> None:
-        """Notes whose records the answer lists beside what was changed, like the visits outside of new hours."""
-        for each in records:
-            self._shown.setdefault(each.patient_id, set()).add(each.id)
+        """Add records that the response lists beside the change, like visits outside of new hours.
+
+        They are recorded as reads.
+        """
+        for record in records:
+            self._shown.setdefault(record.patient_id, set()).add(record.id)
 
     def about(self, object_id: UUID) -> None:
-        """Notes what the request is about, where that is nothing of a patient, like time off."""
-        self._done = replace(self._done, object_id=object_id)
+        """Set the object of the request, if it does not belong to a patient, like time off."""
+        self._template = replace(self._template, object_id=object_id)
 
     def about_account(self, account: AccountRecord, reason: str | None = None) -> AccountRecord:
-        """Note which account an administrator has changed, and why; returns the account."""
+        """Set the account that an administrator has changed, and the reason. Return the account."""
         if account.role is Role.PATIENT:
             self.concerns_patient(account.id).add(account.id)
         else:
@@ -75,30 +82,31 @@ class AuditRecorder:
         return account
 
     def because(self, reason: str) -> None:
-        """Notes what the caller said to explain it."""
-        self._done = replace(self._done, reason=reason)
+        """Set the reason that the caller gave."""
+        self._template = replace(self._template, reason=reason)
 
     def read_answer(self, answer: Any) -> None:
-        """Notes what an answer that was kept is about and whom it tells of."""
+        """Add the object and the patients of a stored response."""
         if isinstance(answer, dict) and "id" in answer:
             self.about(UUID(answer["id"]))
         for patient_id, object_id in _find_concerned(answer):
             self.concerns_patient(patient_id).add(object_id)
 
     def events(self) -> Iterator[Event]:
-        """What the request did or looked at: an event for each patient it concerns."""
+        """Yield an event for each patient whom the request concerns."""
         if not self._concerned:
-            yield replace(self._done, patient_id=self._done.actor_id if self._done.actor_role is Role.PATIENT else None)
+            is_patient = self._template.actor_role is Role.PATIENT
+            yield replace(self._template, patient_id=self._template.actor_id if is_patient else None)
         yield from self._events_of(self._concerned)
 
-    def looks(self) -> Iterator[Event]:
-        """Whose records the answer lists beside what was changed."""
+    def reads(self) -> Iterator[Event]:
+        """Yield an event for each patient whose records the response lists beside the change."""
         return self._events_of(self._shown)
 
     def _events_of(self, patients: dict[UUID, set[UUID]]) -> Iterator[Event]:
         for patient_id, objects in patients.items():
-            object_id = next(iter(objects)) if len(objects) == 1 else self._done.object_id
-            yield replace(self._done, patient_id=patient_id, object_id=object_id)
+            object_id = next(iter(objects)) if len(objects) == 1 else self._template.object_id
+            yield replace(self._template, patient_id=patient_id, object_id=object_id)
 
 
 def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
@@ -116,7 +124,7 @@ def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
 
 
 async def open_audit(request: Request) -> AuditRecorder:
-    """Has the request recorded after its answer was made and before it is sent: see ``run_in_transaction``."""
+    """Record the request when its response has been made and before it is sent: see ``run_in_transaction``."""
     caller: Actor | None = request.state.actor
     if caller is None:
         raise DomainError("not_authenticated")
@@ -127,16 +135,16 @@ async def open_audit(request: Request) -> AuditRecorder:
         replayed = "Idempotency-Replayed" in response.headers
         changes_nothing = replayed or request.method in _SAFE_METHODS
         if changes_nothing and HTTPStatus(response.status_code).is_redirection:
-            return  # nothing was shown either
+            return  # a redirect shows no data
         if replayed:
             trail.read_answer(json.loads(bytes(response.body)))
-        looks = list(trail.looks())
+        reads = list(trail.reads())
         if changes_nothing:
-            looks += trail.events()
+            reads += trail.events()
         else:
             await audit.record(transaction, *trail.events(), now=now)
-        if looks:
-            await audit.record_unless_repeated(transaction, *looks, now=now)
+        if reads:
+            await audit.record_unless_repeated(transaction, *reads, now=now)
 
     request.state.before_commit.append(record)
     request.state.trail = trail
@@ -144,14 +152,15 @@ async def open_audit(request: Request) -> AuditRecorder:
 
 
 Audit = Annotated[AuditRecorder, Depends(open_audit)]
-"""What a route names that reads or changes patients' data; after the caller, whom it asks for, and before
+"""Parameter of every route that reads or changes patients' data. It comes after the caller, which it reads, and before
 ``Idempotent``, which may answer at once."""
 
 
 async def record_refusal(request: Request, error: DomainError) -> None:
-    """Records that somebody was refused what is not hers to have: 403, or 404 on a route that names a ``Audit``.
+    """Record that the caller was refused access: 403, or 404 on a route with ``Audit``. Other errors are ignored.
 
-    In a transaction of its own, for that of the request is gone. If it fails, it is logged, and that is all.
+    It uses a transaction of its own, because that of the request was rolled back. If the database is busy, this is only
+    logged.
     """
     actor = getattr(request.state, "actor", None)
     if actor is None or not (error.kind is Kind.FORBIDDEN or (error.kind is Kind.NOT_FOUND and request.state.recorded)):
@@ -167,9 +176,10 @@ async def record_refusal(request: Request, error: DomainError) -> None:
 
 
 async def record_showing(request: Request, operation: str) -> None:
-    """Records that what a refused request was about was shown again, as the operation that shows it otherwise.
+    """Record that the page of a refused form shows patients' data again, as ``operation``, which usually shows it.
 
-    In a transaction of its own, for that of the request is gone; what cannot be recorded must not be shown.
+    It uses a transaction of its own, because that of the request was rolled back. Errors are raised: data must not be
+    shown if that cannot be recorded.
     """
     trail: AuditRecorder = request.state.trail
     resources: Resources = request.app.state.resources

@@ -1,4 +1,4 @@
-"""Device cookies: a browser that has logged in is known, and not slowed down by the guesses of others (ADR 0033)."""
+"""Device cookies. Password guesses of others do not slow down a browser that has logged in before (ADR 0033)."""
 
 from fastapi import Response
 
@@ -7,11 +7,11 @@ from app.core.settings import Settings
 from app.repositories.login_attempts import DEVICE_LIFETIME
 
 CLEAR_SITE_DATA = {"Clear-Site-Data": '"cache", "storage"'}
-"""Headers of an answer that ends a session: the browser deletes what it has stored of this site."""
+"""Headers of a response that ends a session. The browser deletes its cache and storage of this site."""
 
 
 def set_device(response: Response, settings: Settings, device: str) -> None:
-    """Has the browser keep its device cookie for as long as the device is known without another log-in."""
+    """Set the device cookie. It lasts as long as the server remembers a device that does not log in again."""
     response.set_cookie(
         cookie_name(settings, DEVICE),
         device,

@@ -1,4 +1,4 @@
-"""Pages of a list: an opaque cursor, and a ``Link`` header to the next page (RFC 8288)."""
+"""Paging of lists: an opaque cursor, and a ``Link`` header to the next page (RFC 8288)."""
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,8 @@ LINK_HEADER = {
 SEARCHED_UNTIL = "Searched-Until"
 SEARCHED_UNTIL_HEADER = {
     SEARCHED_UNTIL: {
-        "description": "Nothing that starts earlier is missing, on this page and those before.",
+        "description": "The search is complete up to this time: everything that starts earlier is on this page or on "
+        "an earlier one.",
         "schema": {"type": "string", "format": "date-time"},
     }
 }
@@ -36,12 +37,12 @@ SEARCH_CURSOR = TypeAdapter(tuple[AwareDatetime, Annotated[int, Field(ge=0, lt=R
 
 
 def write_instant(instant: int) -> str:
-    """An instant in UTC, as headers and links have it."""
+    """Format an instant for headers and links: ISO 8601 in UTC, with ``Z``."""
     return from_instant(instant).isoformat().replace("+00:00", "Z")
 
 
 def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | None:
-    """The key in a cursor; ``invalid_request`` for one that we did not make."""
+    """Return the key in a cursor, or ``None`` without one. Raises ``invalid_request`` if the cursor is malformed."""
     if cursor is None:
         return None
     try:
@@ -51,9 +52,9 @@ def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | No
 
 
 def read_appointment_cursor(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:
-    """The position in a list of appointments, and the time of its first page.
+    """Return the position in a list of appointments (``None`` for the first page), and the time of its first page.
 
-    The first page decides what is upcoming. Otherwise appointments would change sides while the list is paged.
+    The first page decides what is upcoming. Otherwise appointments would move from upcoming to past between two pages.
     """
     if (position := read_cursor(cursor, APPOINTMENT_CURSOR)) is None:
         return None, now
@@ -70,25 +71,25 @@ def cut_page[Record, Key](
     key_type: TypeAdapter[Key],
     key: Callable[[Record], Key],
 ) -> Sequence[Record]:
-    """The first ``limit`` of the records; if there are more, the response links to the page after them."""
+    """Return the first ``limit`` of the records. If there are more, link the response to the next page."""
     if len(records) > limit:
         link_to_cursor(request, response, key(records[limit - 1]), key_type)
     return records[:limit]
 
 
 def link_to_cursor[Key](request: Request, response: Response, key: Key, key_type: TypeAdapter[Key]) -> None:
-    """Links the response to the page that goes on after a key."""
+    """Link the response to the page after ``key``."""
     link_to(request, response, {"cursor": write_cursor(key, key_type)})
 
 
 def write_cursor[Key](key: Key, key_type: TypeAdapter[Key]) -> str:
-    """What ``read_cursor`` reads."""
+    """Return a cursor that ``read_cursor`` can read."""
     return base64.urlsafe_b64encode(key_type.dump_json(key)).decode().rstrip("=")
 
 
 def link_to(request: Request, response: Response, changes: Mapping[str, str]) -> None:
-    """Links the response to the next page: the same request, with these parameters instead of its own."""
+    """Link the response to the next page: the same request, with the parameters in ``changes`` replaced."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
-    # A reference within this host: the Host header is the client's word, not ours.
+    # The link is relative to this host, because the client chooses the Host header.
     path = quote(request.scope["path"])
     response.headers["Link"] = f'<{path}?{urlencode([*query, *changes.items()])}>; rel="next"'

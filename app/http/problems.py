@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457): one shape, whatever went wrong and wherever."""
+"""All errors as ``application/problem+json`` (RFC 9457)."""
 
 import logging
 import re
@@ -28,7 +28,7 @@ STATUS = {
     Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
 }
-# As in RFC 9110; older releases of Python have older words.
+# The reason phrases of RFC 9110. Older releases of Python have those of its predecessors.
 TITLES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
@@ -43,24 +43,27 @@ RETRY = {"request_in_flight": {"Retry-After": "1"}}
 PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     code: (STATUS[kind], detail) for code, (kind, detail) in ERRORS.items()
 } | {
-    # What the framework itself refuses, beyond the errors of the domain.
-    "no_such_path": (HTTPStatus.NOT_FOUND, "There is nothing at this path."),
-    "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take this method; see the Allow header."),
+    # Refusals by the framework and the middleware, beside the errors of the domain.
+    "no_such_path": (HTTPStatus.NOT_FOUND, "This path does not exist."),
+    "method_not_allowed": (
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "This path does not support this method. See the Allow header.",
+    ),
     "head_too_slow": (HTTPStatus.REQUEST_TIMEOUT, "The head of the request took too long to arrive."),
     "head_too_large": (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "The head of a request may have at most 64 KiB. Send fewer or shorter headers, or a shorter address.",
+        "The head of a request may have at most 64 KiB. Send fewer or shorter headers, or a shorter URL.",
     ),
     "body_too_slow": (HTTPStatus.REQUEST_TIMEOUT, "The body of the request took too long to arrive."),
     "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of a request may have at most 64 KiB."),
-    "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side."),
+    "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on the server."),
 }
-"""Every code that an answer of the API can carry, with its status and its sentence."""
+"""Every error code of the API, with its status and its text."""
 
-_OF_THE_FRAMEWORK = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_slow", "body_too_large")}
+_FRAMEWORK_CODES = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_slow", "body_too_large")}
 _MAX_ERRORS = 20
-# Where pydantic's own sentence would quote the value, or is not one for a person.
-_SENTENCES = {
+# Used where pydantic's own message would quote the value or is hard to understand.
+_MESSAGES = {
     "uuid_parsing": "must be a UUID",
     "too_short": "is too short",
     "too_long": "is too long",
@@ -71,10 +74,10 @@ log = logging.getLogger(__name__)
 
 
 def responses(*codes: str, limited: bool = True) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of the errors that a route may answer, by their codes.
+    """Return the OpenAPI description of the errors that a route may answer with, given their codes.
 
-    A body that may be too large may be too slow, too; and requests may always be too many, unless they are not
-    ``limited``.
+    ``body_too_slow`` is added to ``body_too_large``, ``set_up_second_factor`` to ``not_authenticated``, and
+    ``too_many_requests`` to everything unless the route is not ``limited``.
     """
     described: dict[int | str, dict[str, Any]] = {}
     if "not_authenticated" in codes:
@@ -101,7 +104,7 @@ def _title(status: HTTPStatus) -> str:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Makes every error of the application a problem."""
+    """Add exception handlers that turn every error into a problem."""
     app.exception_handler(DomainError)(_on_domain_error)
     app.exception_handler(RequestValidationError)(_on_invalid_request)
     app.exception_handler(HTTPException)(_on_framework_error)
@@ -122,7 +125,7 @@ def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
 
 
 class ProblemResponse(JSONResponse):
-    """A problem that leaves its code on the request's state, for the line in the log."""
+    """A problem. It stores its code in the state of the request, for the access log."""
 
     media_type = MEDIA_TYPE
 
@@ -131,13 +134,13 @@ class ProblemResponse(JSONResponse):
         self.code = code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, and leaves the code."""
+        """Store the code and send the response."""
         scope.setdefault("state", {})["code"] = self.code
         await super().__call__(scope, receive, send)
 
 
 type RenderProblem = Callable[[Scope, ProblemResponse], Response]
-"""Shows a problem to whoever has asked: to a program as it is, to a person as a page."""
+"""A function that renders a problem: as it is for the API, as a page for a browser."""
 
 
 def _problem(
@@ -147,20 +150,20 @@ def _problem(
 
 
 def problem_response(error: DomainError) -> ProblemResponse:
-    """The error as a problem."""
+    """Return the error as a problem, with ``Retry-After`` if the error has it."""
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return _problem(error.code, error.errors, headers)
 
 
 def server_error_response() -> ProblemResponse:
-    """The problem for what nobody expected; the log has the traceback, and the client learns nothing of it."""
+    """Return the problem for an unexpected exception. It contains no details, which are only logged."""
     return _problem("internal_error")
 
 
 async def _on_domain_error(request: Request, error: DomainError) -> ProblemResponse:
     await record_refusal(request, error)
     if error.kind is Kind.BUSY:
-        log.warning("busy: %r", error.__cause__ or error.reason or "no room")
+        log.warning("busy: %r", error.__cause__ or error.reason or "the queue is full")
     return problem_response(error)
 
 
@@ -169,32 +172,32 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    # The value never goes back, and an unknown name only if it is a plain one: it may be a secret, or an attack.
+    # Never return the value, and an unknown name only if it is plain: both may be a secret or an attack.
     names = [str(part) for part in error["loc"][1:] if isinstance(part, int) or _PLAIN_NAME.fullmatch(part)]
     field = ".".join(names) or str(error["loc"][0])
     match error["type"]:
         case "json_invalid":
             return FieldError("body", f"is not valid JSON: {error['ctx']['error']}")
         case "extra_forbidden":
-            return FieldError(field, "is not known here")
+            return FieldError(field, "unknown field")
         case "value_error":
             return FieldError(field, str(error["ctx"]["error"]))
-        case kind:
-            return FieldError(field, _SENTENCES.get(kind, error["msg"]))
+        case error_type:
+            return FieldError(field, _MESSAGES.get(error_type, error["msg"]))
 
 
 async def _on_framework_error(request: Request, error: HTTPException) -> ProblemResponse:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         return _problem("method_not_allowed", headers={"Allow": ", ".join(methods_of(request))})
-    if code := _OF_THE_FRAMEWORK.get(status):
+    if code := _FRAMEWORK_CODES.get(status):
         return _problem(code)
-    # The one thing left that the framework refuses is a form that cannot be read.
+    # The only other refusal of the framework is a form that cannot be parsed.
     return _problem("invalid_request", (FieldError("body", "cannot be read"),))
 
 
 def methods_of(request: Request) -> list[str]:
-    """All methods that the path takes; the framework names those of the first route alone."""
+    """Return all methods that the path supports. The framework would name only those of the first matching route."""
     routes = [context.original_route for context in iter_route_contexts(request.app.routes)]
     methods = {
         method
@@ -202,5 +205,5 @@ def methods_of(request: Request) -> list[str]:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
-    # Where no route has the path, there are files. A HEAD is answered wherever a GET is.
+    # A path without a route is that of a static file. HEAD is supported wherever GET is.
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()) if methods else {"GET", "HEAD"})

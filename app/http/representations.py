@@ -1,4 +1,4 @@
-"""Representations of records that several routes of the API answer with."""
+"""Representations of records, shared by several routes of the API."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -25,7 +25,7 @@ EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="export.json"'}
 
 
 def represent_availability(doctor: DoctorRecord, record: AvailabilityRecord) -> schedule.Availability:
-    """An availability, as its doctor sees it."""
+    """Return an availability as its doctor sees it, with the start and end of its first window in UTC."""
     return schedule.Availability(
         id=record.id,
         doctor_id=doctor.id,
@@ -37,7 +37,7 @@ def represent_availability(doctor: DoctorRecord, record: AvailabilityRecord) -> 
 
 
 def represent_time_off(doctor: DoctorRecord, record: TimeOffRecord) -> schedule.TimeOff:
-    """A time off, as its doctor sees it."""
+    """Return a time off as its doctor sees it, with its start and end in UTC."""
     return schedule.TimeOff(
         id=record.id,
         doctor_id=doctor.id,
@@ -48,18 +48,18 @@ def represent_time_off(doctor: DoctorRecord, record: TimeOffRecord) -> schedule.
 
 
 def represent_visit_type(doctor_id: UUID, record: VisitTypeRecord) -> slots.VisitType:
-    """A visit type with the doctor who offers it."""
+    """Return a visit type with the id of the doctor who offers it."""
     return slots.VisitType(doctor_id=doctor_id, **asdict(record))
 
 
 def slot_times(doctor: DoctorRecord, visit: Interval) -> dict[str, datetime]:
-    """The members of a slot: its start and end in UTC, and its start on the doctor's clock."""
+    """Return the members of a slot: its start and end in UTC, and its start in the doctor's time zone."""
     start, end = map(from_instant, visit)
     return {"start_time": start, "end_time": end, "local_start": start.astimezone(doctor.zone)}
 
 
 def affected_members(affected: Affected) -> dict[str, Any]:
-    """The members about appointments outside of a doctor's changed rules."""
+    """Return the members about appointments that lie outside of a doctor's changed rules."""
     return {
         "affected_count": affected.count,
         "affected": [Appointment.model_validate(each) for each in affected.appointments],
@@ -67,12 +67,12 @@ def affected_members(affected: Affected) -> dict[str, Any]:
 
 
 def review_members(review: ProfileReview) -> dict[str, Any]:
-    """The members about the review of a doctor's profile by administrators."""
+    """Return the members about the review of a doctor's profile by administrators."""
     return {"approved_at": review.approved_at, "pending_change": review.change and asdict(review.change)}
 
 
 def represent_export(found: Export, actor: Actor, now: datetime) -> privacy.Export:
-    """Everything that is stored about the actor."""
+    """Return everything that is stored about the actor. ``current`` marks the session of the request."""
     current = actor.get_login().session_id
     return privacy.Export(
         exported_at=now,

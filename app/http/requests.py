@@ -1,4 +1,4 @@
-"""Reading requests strictly: what is ambiguous is refused, before it is looked at more closely."""
+"""Strict requests: ambiguous ones are refused before they are validated (ADR 0006)."""
 
 import asyncio
 import json
@@ -21,20 +21,22 @@ from app.db.database import Transaction
 from app.http.audit import open_audit
 
 MAX_NESTING = 4000
-"""In the JSON of one request; a text of 2,000 brackets and a full weekly plan together have fewer."""
+"""The maximum number of ``[`` and ``{`` in the body of one request, those in texts included.
+
+The largest valid bodies, a text of 2,000 brackets or full weekly hours, have fewer."""
 
 
 class StrictRequest(Request):
-    """A request whose JSON is RFC 8259 in UTF-8, with no name twice in an object and no number beyond all bounds."""
+    """A request that accepts only RFC 8259 JSON in UTF-8, without duplicate keys and numbers out of range."""
 
     async def json(self) -> Any:
-        """The body; ``json.JSONDecodeError``, which never quotes it, for anything that is not strict JSON."""
+        """Return the body. Raises ``json.JSONDecodeError``, whose message never quotes the body, if it is refused."""
         if not hasattr(self, "_json"):
             self._json = _read_json(await self.body())
         return self._json
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # it is awaited, and nothing else
-        """The form; refused if a field stands twice in it (RFC 6749 section 3.2)."""
+        """Return the form. Raises ``HTTPException`` 400 if a field appears more than once (RFC 6749 section 3.2)."""
         form = await super().form(**limits)
         if len(form.keys()) != len(form.multi_items()):
             raise HTTPException(HTTPStatus.BAD_REQUEST)
@@ -42,15 +44,15 @@ class StrictRequest(Request):
 
 
 class BodyLimitMiddleware:
-    """Middleware that reads no more of a body than ``limit`` bytes, and no longer than ``seconds``: 413 or 408.
+    """Middleware that reads a body of at most ``limit`` bytes for at most ``seconds``; otherwise it is a 413 or 408.
 
-    Starlette's own answers in plain text, past the handlers of the application, and knows no time. A body is read
-    before a connection of the database is taken, so a slow one holds none.
+    Starlette's own middleware has no time limit, and answers in plain text without the exception handlers of the
+    application. A body is read before the request takes a database connection, so a slow body does not hold one.
 
-    An answer that is complete before the body was read is sent at once. What is left of the body is then read and
-    thrown away, again for ``seconds`` and up to ``MAX_DISCARDED_BYTES``, before the connection may be closed: a client
-    that is still sending would otherwise see a broken connection instead of the answer. A client that sends nothing
-    for ``MAX_SILENCE_SECONDS`` is not waited for.
+    If the response is complete before the body was read, it is sent at once. The rest of the body is then read and
+    discarded, for at most ``seconds`` and ``MAX_DISCARDED_BYTES``, before the connection may be closed. Otherwise a
+    client that is still sending would see a broken connection instead of the response. Discarding ends early when the
+    client sends nothing for ``MAX_SILENCE_SECONDS``.
     """
 
     def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
@@ -59,7 +61,7 @@ class BodyLimitMiddleware:
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, with a body that has an end."""
+        """Call the application with the limited body."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -72,7 +74,7 @@ class BodyLimitMiddleware:
 
         async def receive_within_limit() -> Message:
             nonlocal left, complete
-            if complete:  # whoever still asks wants to know whether the client is there
+            if complete:  # the application waits for the disconnect
                 return await receive()
             if declared is None or declared <= self.limit:
                 try:
@@ -108,12 +110,12 @@ _MAY_REPEAT = {"status"}
 
 
 def _declared_length(scope: Scope) -> int | None:
-    """The length that the request declares for its body; ``None`` if the body is sent in chunks."""
+    """Return the declared length of the body in bytes: 0 if there is none, ``None`` if the body is sent in chunks."""
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers:
         return None
     declared = headers.get("content-length", "")
-    # Python converts no more than some thousands of digits; so many are too large in any case.
+    # Python refuses to convert thousands of digits. A number of 20 digits is over every limit already.
     return int(declared[:20]) if declared.isascii() and declared.isdecimal() else 0
 
 
@@ -124,13 +126,13 @@ async def _discard_body(receive: Receive, seconds: float) -> None:
             while left > 0:
                 async with asyncio.timeout(MAX_SILENCE_SECONDS):
                     message = await receive()
-                if not message.get("more_body", False):  # the end, or the client is gone
+                if not message.get("more_body", False):  # the end of the body, or the client has disconnected
                     return
                 left -= len(message["body"])
 
 
 class StoredAnswer(Exception):  # noqa: N818 - not an error: the request has been answered before
-    """Raised by a dependency that knows the answer already."""
+    """Raised by a dependency to answer a repeated request with its stored response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -138,14 +140,14 @@ class StoredAnswer(Exception):  # noqa: N818 - not an error: the request has bee
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its requests strictly, in one transaction, and answers again what it has answered before.
+    """A route that reads its requests strictly, runs in one transaction, and supports stored responses.
 
-    What is to be committed with the answer is written when the answer is there: see ``request.state.before_commit``
-    and, for GETs that are recorded, ``run_in_transaction``.
+    The callbacks in ``request.state.before_commit`` get the finished response, and write what must be committed with
+    it. For GETs that are recorded in the audit trail, see ``run_in_transaction``.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The usual handler, on a strict request."""
+        """Return the handler of ``APIRoute``, called with a strict request inside a transaction."""
         handle = super().get_route_handler()
         recorded = any(each.call is open_audit for each in self.dependant.dependencies)
 
@@ -153,15 +155,16 @@ class StrictRoute(APIRoute):
             request = StrictRequest(received.scope, received.receive)
             request.state.operation = self.name
             request.state.recorded = recorded
-            # Patterns of paths end before a line feed, too; and of two tokens nobody knows which is meant.
+            # The ``$`` of a path pattern also matches before a line feed at the end.
             if not request.scope["path"].isprintable():
                 raise HTTPException(HTTPStatus.NOT_FOUND)
+            # With two tokens it is ambiguous who the caller is.
             if len(request.headers.getlist("Authorization")) > 1:
                 raise DomainError("not_authenticated")
             counted = Counter(name for name, _ in request.query_params.multi_items() if name not in _MAY_REPEAT)
-            if twice := [name for name, count in counted.items() if count > 1]:
+            if repeated := [name for name, count in counted.items() if count > 1]:
                 raise RequestValidationError(
-                    [{"type": "value_error", "loc": ("query", twice[0]), "ctx": {"error": "stands there twice"}}]
+                    [{"type": "value_error", "loc": ("query", repeated[0]), "ctx": {"error": "appears more than once"}}]
                 )
 
             async def answer(transaction: Transaction) -> Response:
@@ -176,16 +179,17 @@ class StrictRoute(APIRoute):
                 for write in request.state.before_commit:
                     await write(response)
 
-            # Committed, and not sent yet: had that failed, nobody would be told that it worked.
+            # The response is returned, and then sent, only after the commit. If the commit fails, the client gets an
+            # error instead of a success.
             return await run_in_transaction(request, answer, keep)
 
         return handle_strictly
 
 
 def _read_json(body: bytes) -> Any:
-    # Before anything is built of them: an attack is nothing but these, and no request of ours has half as many.
+    # Count before parsing: a body of nothing but brackets would use much memory and time.
     if body.count(b"[") + body.count(b"{") > MAX_NESTING:
-        raise _bad("has too many lists and objects")
+        raise _bad("too many lists and objects")
     try:
         return _STRICT.decode(body.decode())
     except json.JSONDecodeError:
@@ -205,7 +209,7 @@ def _bad(message: str) -> json.JSONDecodeError:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _bad("a name stands twice in an object")
+        raise _bad("duplicate key in object")
     return members
 
 

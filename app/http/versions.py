@@ -11,7 +11,7 @@ from app.repositories.appointments import AppointmentRecord
 
 ETAG_HEADER = {
     "ETag": {
-        "description": "The version, to be sent back in `If-Match`.",
+        "description": "The version. Send it in `If-Match` to change only this version.",
         "schema": {"type": "string"},
         "example": '"1"',
     }
@@ -25,12 +25,13 @@ async def read_if_match(
         str | None,
         Header(
             max_length=2000,
-            description="Only if the appointment still has this `ETag`; otherwise nothing happens, and 412 says so.",
+            description="Make the change only if the appointment still has this `ETag`. Otherwise nothing is changed "
+            "and the response is 412.",
             examples=['"1"'],
         ),
     ] = None,
 ) -> frozenset[int] | None:
-    """The versions that the caller would change; ``None`` for whichever there is. A tag that is not ours is none."""
+    """Return the versions that ``If-Match`` names, or ``None`` for any version. Malformed tags match no version."""
     if if_match is None or if_match.strip() == "*":
         return None
     tags = (_TAG.fullmatch(tag.strip()) for tag in if_match.split(","))
@@ -41,7 +42,7 @@ IfMatch = Annotated[frozenset[int] | None, Depends(read_if_match)]
 
 
 def tagged(response: Response, appointment: AppointmentRecord) -> AppointmentRecord:
-    """The appointment, after its version was written on the response."""
+    """Set the ``ETag`` of the response to the version of the appointment. Return the appointment."""
     response.headers["ETag"] = f'"{appointment.version}"'
     return appointment
 
@@ -51,12 +52,13 @@ async def read_content_tags(
         str | None,
         Header(
             max_length=2000,
-            description="Only if what is changed still has this `ETag`; otherwise nothing happens, and 412 says so.",
+            description="Make the change only if the resource still has this `ETag`. Otherwise nothing is changed and "
+            "the response is 412.",
             examples=['"0a1b2c3d-4e5f6071"'],
         ),
     ] = None,
 ) -> frozenset[str] | None:
-    """The versions of some content that the caller would change; ``None`` for any. A tag that is not ours is none."""
+    """Return the content versions that ``If-Match`` names, or ``None`` for any. Malformed tags match no version."""
     if if_match is None or if_match.strip() == "*":
         return None
     tags = (_CONTENT_TAG.fullmatch(tag.strip()) for tag in if_match.split(","))
@@ -67,5 +69,5 @@ IfContentMatch = Annotated[frozenset[str] | None, Depends(read_content_tags)]
 
 
 def tag_content(response: Response, content: Mapping[str, Any]) -> None:
-    """Writes the version of what is answered on the response."""
+    """Set the ``ETag`` of the response to the version of ``content``."""
     response.headers["ETag"] = f'"{content_version(content)}"'
