@@ -1,4 +1,4 @@
-"""Addresses of clients."""
+"""IP addresses of clients."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -8,9 +8,10 @@ UNKNOWN = "unknown"
 
 @lru_cache(1024)  # each is read several times in a request
 def read_address(host: str | None) -> IPv4Address | IPv6Address | None:
-    """The address, without a scope and as IPv4 if it is one in IPv6's clothes; ``None`` for anything else.
+    """Return the address without its scope, an IPv4-mapped IPv6 address as IPv4, or ``None`` if it is not an address.
 
-    A proxy passes on what it was told, which may be any text; and what stands behind a ``%`` may be, too.
+    The text may come from a client: a proxy passes on any text that it received, and the scope behind a ``%`` may also
+    be any text.
     """
     try:
         address = ip_address((host or "").partition("%")[0])
@@ -20,7 +21,10 @@ def read_address(host: str | None) -> IPv4Address | IPv6Address | None:
 
 
 def bounded_network(host: str | None) -> str:
-    """What counts as one client: an IPv4 address, or the /64 that is the least an IPv6 subscriber has."""
+    """Return the network that counts as one client: an IPv4 address or an IPv6 /64, the least that a subscriber gets.
+
+    It is ``UNKNOWN`` if ``host`` is not an address.
+    """
     address = read_address(host)
     if address is None:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""The one place that reads the clock; everything else takes ``now`` as an argument."""
+"""The clock. Only this module reads it; all other code takes ``now`` as an argument."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,5 +7,5 @@ type Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """The current moment, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Sharing the processor between long computations and everything else that the process does."""
+"""Long computations that share the processor with the other requests of the process (ADR 0029)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -12,25 +12,25 @@ from app.core.fair_locks import ClientFairLock
 SLICE = 0.002
 """Seconds of computing after which other requests get their turn."""
 MAX_WAIT_FOR_WRITERS = 0.01
-"""Seconds that a slice may wait for writers; then it runs all the same, so that they cannot keep it off."""
+"""Seconds that a slice may wait for writers. Then it runs anyway, so that writers cannot delay it without end."""
 MAX_WAIT = 10.0
-"""Seconds that one computation may take altogether, with the time that it waits for its turns."""
+"""Seconds that one computation may take in total, including the time that it waits for its turns."""
 
 
 class NoTurnError(DomainError):
-    """``busy``: a computation has waited too long for its turns. What was computed until then remains valid."""
+    """``busy``: a computation has waited too long for its turns. The results so far remain valid."""
 
     def __init__(self) -> None:
         super().__init__("busy", reason="a computation did not get its turn in time")
 
 
 class Computation:
-    """A long computation for a client, cut into steps, with a budget of ``seconds`` of processor time.
+    """A long computation for a client, divided into steps, with a budget of ``seconds`` of processor time.
 
-    The computations of a process take ``turns``, a slice each: one runs at a time, and after each slice none runs for
-    as long as the slice took. Without that, a slice would run between any two steps of an ordinary request. Where there
-    are ``writers``, a slice takes its turn among them, too, so that it does not prolong a transaction that others wait
-    for. Where there are ``permits``, it begins when it has one of them, and keeps it until it is closed.
+    The computations of a process take ``turns`` of one slice: one runs at a time, and after each slice none runs for as
+    long as the slice took. Without this pause, a slice would run between any two steps of an ordinary request. With
+    ``writers``, each slice also waits for its turn among them, so that it does not prolong a transaction that others
+    wait for. With ``permits``, the computation acquires one before it begins, and keeps it until it is closed.
     """
 
     def __init__(
@@ -53,15 +53,16 @@ class Computation:
 
     @property
     def is_over(self) -> bool:
-        """Whether the budget is spent."""
+        """Whether the budget of processor time is used up."""
         return self._spent >= self._budget
 
     async def run(self, steps: Iterable[object]) -> bool:
-        """Iterates over ``steps`` until the budget is spent; returns whether it reached their end.
+        """Iterate over ``steps`` until the budget is used up. Return whether the iteration reached the end.
 
-        Whatever the iterator does for its next item is one step, so the items are to be computed when they are asked
-        for. One more step begins when the budget is spent, because only that tells whether any is left. ``NoTurnError``
-        if its turn does not come in time. Hold no connection meanwhile.
+        Computing one item is one step, so ``steps`` should be lazy. When the budget is used up, one more step is run,
+        because only this shows whether any step is left.
+
+        Raises ``NoTurnError`` if its turn does not come in time. Hold no database connection while it runs.
         """
         await self._begin()
         remaining = iter(steps)
@@ -75,21 +76,21 @@ class Computation:
                         if self._run_slice(remaining):
                             return True
                     if not is_last_slice:
-                        # With the turn in hand, so that no other computation runs meanwhile.
+                        # Keep the turn while pausing, so that no other computation runs in the pause.
                         await asyncio.sleep(self._spent - before)
             except TimeoutError:
                 raise NoTurnError from None
         return False
 
     async def finish[Item](self, steps: Iterable[Item]) -> list[Item]:
-        """Returns the items of all ``steps``, as ``run`` runs them; ``busy`` if the budget does not suffice."""
+        """Run all ``steps`` and return their items. Raises ``busy`` if the budget is used up before the end."""
         items: list[Item] = []
         if not await self.run(map(items.append, steps)):
-            raise DomainError("busy", reason="the processor time of the request is spent")
+            raise DomainError("busy", reason="the processor time of the request is used up")
         return items
 
     def close(self) -> None:
-        """Gives the place back."""
+        """Release the permit, if there is one."""
         if self._permits and self._has_permit:
             self._permits.release()
 
@@ -112,7 +113,7 @@ class Computation:
             yield
 
     def _run_slice(self, remaining: Iterator[object]) -> bool:
-        """Runs one step at least; returns whether the end was reached before the slice was over."""
+        """Run at least one step. Return whether the end was reached before the slice was used up."""
         started = thread_time()
         until = started + min(SLICE, self._budget - self._spent)
         try:

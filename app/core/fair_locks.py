@@ -1,4 +1,4 @@
-"""Locks that clients share fairly."""
+"""Locks that are shared fairly between clients."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,14 +18,14 @@ class ClientSemaphores:
         self._permits: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def get(self, client: str) -> asyncio.Semaphore:
-        """The client's permits; its requests get them in the order in which they ask for one."""
+        """Return the semaphore of a client. Its requests get permits in the order in which they wait."""
         return self._permits.setdefault(client, asyncio.Semaphore(self._count))
 
 
 class ClientFairLock:
     """One lock that clients take in turn.
 
-    However many requests of one client are waiting, only one of them is ahead of another client.
+    Of all waiting requests of one client, at most one is ahead of another client's request.
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,6 @@ class ClientFairLock:
 
     @asynccontextmanager
     async def hold(self, client: str) -> AsyncIterator[None]:
-        """Waits for the next turn of this client, and holds the lock inside the block."""
+        """Wait for the next turn of this client, and hold the lock inside the context."""
         async with self._clients.get(client), self._lock:
             yield

@@ -1,4 +1,4 @@
-"""The chain that seals the audit trail: each hash covers the one before it, and only who has the key can go on."""
+"""The hash chain that seals the audit trail. Each hash covers the previous one, and only the key can extend it."""
 
 import hmac
 import json
@@ -11,18 +11,18 @@ from app.core.security import derive_key
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last link of a chain; written down elsewhere, it says later whether the chain has lost its end."""
+    """The last link of a chain. A copy that is stored elsewhere shows later whether the chain has lost its end."""
 
     position: int
     hash: str
 
     def __str__(self) -> str:
-        """``position:hash``."""
+        """Return ``position:hash``."""
         return f"{self.position}:{self.hash}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What ``str`` made; ``ValueError`` for anything else."""
+        """Parse ``position:hash``. Raises ``ValueError`` for any other text."""
         position, _, digest = text.strip().partition(":")
         if len(bytes.fromhex(digest)) != hmac.new(b"", None, "sha256").digest_size:
             raise ValueError("a head is POSITION:HASH")
@@ -32,22 +32,22 @@ class Head:
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 GENESIS_HASH = Head(0, "00" * 32)
-"""Where a chain without a link ends."""
+"""The head of an empty chain."""
 
 
 def sign_archive(key: bytes, facts: Mapping[str, str | int]) -> str:
-    """HMAC-SHA256 over what a database says of an archive, in hexadecimal; without the key nobody can make one up."""
-    # An object of this shape is never a link: those have the hash before them.
+    """Return the signature of an archive: HMAC-SHA256 over its facts in the database, in hexadecimal."""
+    # A signature cannot be mistaken for a link: a link begins with the previous hash, not with this prefix.
     return hmac.digest(key, b"archive" + _CANONICAL.encode(dict(facts)).encode(), "sha256").hex()
 
 
 def chain_key(secret: str) -> bytes:
-    """The key of the chain."""
+    """Return the key of the chain, derived from ``secret``."""
     return derive_key(secret, "doctor-appointments audit chain 1")
 
 
 def extend(key: bytes, head: Head, facts: Mapping[str, str | None]) -> Head:
-    """The chain with one link more: HMAC-SHA256 over the hash before, the position and the facts."""
+    """Return the head after one more link: HMAC-SHA256 over the previous hash, the position and the facts."""
     position = head.position + 1
-    said = _CANONICAL.encode(dict(facts) | {"position": position})
-    return Head(position, hmac.digest(key, bytes.fromhex(head.hash) + said.encode(), "sha256").hex())
+    link = _CANONICAL.encode(dict(facts) | {"position": position})
+    return Head(position, hmac.digest(key, bytes.fromhex(head.hash) + link.encode(), "sha256").hex())

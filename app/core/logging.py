@@ -1,4 +1,4 @@
-"""Logs: what the standard library's loggers are told, as one JSON object per line, or readable in development."""
+"""Logging: lines of the standard library's loggers as JSON objects, or in a readable form for development."""
 
 import logging
 import traceback
@@ -13,9 +13,10 @@ from structlog.types import EventDict, Processor
 
 @contextmanager
 def logging_to(stream: TextIO, *, readable: bool, level: str = "info") -> Iterator[None]:
-    """Sends every logger's lines from ``level`` on to ``stream`` in one form, for as long as the server runs.
+    """Write the log lines of all loggers, from ``level`` on, to ``stream`` while the context lasts.
 
-    Where they are not ``readable``, tracebacks come without the messages of exceptions, for those quote values.
+    If they are not ``readable``, each line is a JSON object, and tracebacks contain no messages of exceptions, because
+    these may quote values.
     """
     render: list[Processor] = [_traceback, structlog.processors.JSONRenderer(ensure_ascii=True)]
     if readable:
@@ -37,11 +38,11 @@ def logging_to(stream: TextIO, *, readable: bool, level: str = "info") -> Iterat
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    # It writes the path and the query; app.edge.access_log has a line without them.
+    # uvicorn.access logs the path and the query. app.edge.access_log writes a line without them.
     logging.getLogger("uvicorn.access").propagate = False
-    # It warns of each X-Request-ID that it replaces, as often as a client likes.
+    # asgi_correlation_id warns of each X-Request-ID that it replaces, so a client could fill the log.
     logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)
-    # Each head of the audit trail that is written down elsewhere is one that nobody can take back.
+    # Always log the heads of the audit trail: the log is the copy that shows whether the trail has lost its end.
     logging.getLogger("app.jobs.audit_seal").setLevel(logging.INFO)
     root = logging.getLogger()
     before = root.level
@@ -68,7 +69,7 @@ def _traceback(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _frames(error: BaseException) -> Iterator[str]:
-    """Types and lines of an exception and of those that led to it, the first one first; never a message."""
+    """Yield the types and frames of an exception and of its causes, the first cause first, without any message."""
     if cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         yield from _frames(cause)
     yield "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__module__}.{type(error).__qualname__}"
@@ -82,4 +83,4 @@ def _escape(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -1,10 +1,10 @@
-"""The kinds of messages that are sent; each is counted by itself."""
+"""The kinds of messages. Each has its own limit per address and hour."""
 
 from enum import StrEnum
 
 
 class MailKind(StrEnum):
-    """What a message is about."""
+    """The kind of a message."""
 
     EMAIL_CONFIRMATION = "email_confirmation"
     INVITATION = "invitation"

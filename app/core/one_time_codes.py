@@ -1,4 +1,4 @@
-"""Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes."""
+"""Codes of second factors: TOTP codes of an authenticator app (RFC 6238), and recovery codes."""
 
 import base64
 import secrets
@@ -13,24 +13,27 @@ from app.core.security import derive_key
 
 RECOVERY_CODES = 10
 MAX_STEPS_APART = 1
-"""Time steps by which the clocks of an authenticator and the server may differ."""
+"""The maximum difference between the clocks of an authenticator app and the server, in time steps of 30 seconds."""
 _ISSUER = "Doctor Appointments"
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another one
-_LENGTH, _GROUP = 24, 4  # 120 bits: enough to be kept as a plain hash (NIST SP 800-63B-4 section 3.1.2)
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without 0, 1, I and O, which look alike
+_LENGTH, _GROUP = 24, 4  # 120 bits: enough to be stored as a plain hash (NIST SP 800-63B-4 section 3.1.2)
 
 
 def new_totp_secret() -> str:
-    """160 random bits in base 32."""
+    """Return a TOTP secret: 160 random bits in base 32."""
     return pyotp.random_base32(32)
 
 
 def provisioning_uri(secret: str, email: str) -> str:
-    """What an authenticator app reads from a QR code."""
+    """Return the ``otpauth`` URI that an authenticator app reads from a QR code."""
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=_ISSUER)
 
 
 def find_step(secret: str, code: str, now: datetime) -> int | None:
-    """The time step of which this is the code: the present one, the last or the next (RFC 6238 section 5.2)."""
+    """Return the time step that the code belongs to, or ``None`` if the code is wrong.
+
+    The present, the previous and the next step are accepted (RFC 6238 section 5.2).
+    """
     if not code.isascii():
         return None
     totp = pyotp.TOTP(secret)
@@ -44,26 +47,28 @@ def find_step(secret: str, code: str, now: datetime) -> int | None:
 
 
 def new_recovery_codes() -> list[str]:
-    """Codes to be written down, and kept by us as ``hash_token`` of ``normalize_recovery_code``."""
+    """Return new recovery codes. Store only ``hash_token(normalize_recovery_code(code))`` of each."""
     return [
-        "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_LENGTH // _GROUP))
+        "-".join("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_LENGTH // _GROUP))
         for _ in range(RECOVERY_CODES)
     ]
 
 
 def normalize_recovery_code(typed: str) -> str | None:
-    """The code without what people add and leave out; ``None`` if it cannot be one."""
-    code = "".join(each for each in typed.upper() if not each.isspace() and unicodedata.category(each) != "Pd")
-    return code if len(code) == _LENGTH and set(code) <= set(_LETTERS) else None
+    """Return the code in capitals, without spaces and dashes, or ``None`` if it cannot be a recovery code."""
+    code = "".join(
+        character for character in typed.upper() if not character.isspace() and unicodedata.category(character) != "Pd"
+    )
+    return code if len(code) == _LENGTH and set(code) <= set(_ALPHABET) else None
 
 
 def encrypt(secret: str, key: str) -> str:
-    """For the database: authenticated encryption under a key of its own, derived from ``SECRET_KEY``."""
+    """Encrypt a TOTP secret for the database: Fernet, with a key derived from ``key``, which is ``SECRET_KEY``."""
     return _cipher(key).encrypt(secret.encode()).decode()
 
 
 def decrypt(encrypted: str, key: str) -> str | None:
-    """The secret, or ``None`` if ``SECRET_KEY`` was another one when it was kept."""
+    """Return the TOTP secret, or ``None`` if it was encrypted under another ``SECRET_KEY``."""
     try:
         return _cipher(key).decrypt(encrypted.encode()).decode()
     except InvalidToken:

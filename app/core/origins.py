@@ -7,7 +7,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def normalize_origin(text: str) -> str | None:
-    """The origin as a browser writes it, in lower case and without a default port; ``None`` if it is not an origin."""
+    """Return the origin as browsers write it: lower case, without a default port. ``None`` if it is not an origin."""
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""

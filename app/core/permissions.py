@@ -1,4 +1,4 @@
-"""Who acts."""
+"""Roles, account states and the caller of a use case."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from app.core.errors import DomainError
 
 
 class Role(StrEnum):
-    """What an account may do. Administrators are made on the command line alone."""
+    """The role of an account. Administrators can only be created on the command line."""
 
     PATIENT = "patient"
     DOCTOR = "doctor"
@@ -17,18 +17,18 @@ class Role(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """What an account may do at present."""
+    """The state of an account."""
 
     ACTIVE = "active"
     UNAPPROVED = "unapproved"
-    """A doctor whom patients do not see yet."""
+    """A doctor who waits for approval and is not listed for patients."""
     SUSPENDED = "suspended"
     ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The session that somebody acts in."""
+    """The session of a request: its id, the time of its log-in, and whether that used a second factor."""
 
     session_id: UUID
     at: datetime
@@ -43,13 +43,13 @@ class Actor:
     role: Role
     name: str
     login: Login | None = None
-    """None for who does not come over HTTP."""
+    """``None`` if the caller is not an HTTP request."""
     email_confirmed: bool = False
     waits_for_approval: bool = False
-    """Whether this is a doctor whom patients do not see yet; known on pages alone."""
+    """Whether this is a doctor who is not listed for patients yet. Only pages set it."""
 
     def get_login(self) -> Login:
-        """The session; ``not_authenticated`` without one."""
+        """Return the session. Raises ``not_authenticated`` if there is none."""
         if self.login is None:
             raise DomainError("not_authenticated")
         return self.login

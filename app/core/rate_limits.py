@@ -1,4 +1,4 @@
-"""How often something may be asked for: rates, counted in the memory of this process."""
+"""Rate limits, counted in the memory of this process (ADR 0021)."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,16 @@ from app.core.addresses import bounded_network
 from app.core.errors import DomainError
 from app.core.settings import OFF, Settings
 
-MAX_COUNTERS = 100_000  # some 30 MB; a client has two per rate
+MAX_COUNTERS = 100_000  # about 30 MB; a client has two counters per rate
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of a rate: ``remaining`` of ``limit`` in ``window`` seconds, and more in ``reset`` seconds."""
+    """The state of one rate of one client.
+
+    ``remaining`` of ``limit`` requests are left in a window of ``window`` seconds. ``reset`` is the number of seconds
+    until the window resets.
+    """
 
     name: str
     limit: int
@@ -28,10 +32,11 @@ class Quota:
 
 
 class RateLimiter:
-    """The rates of one application. Over one of them, ``DomainError`` ``too_many_requests``.
+    """The rate limits of one application.
 
-    Each is counted in a sliding window: what was asked for in the last window counts by the part of it that still lies
-    within. What is counted is added to ``quotas``.
+    Each rate is counted in a sliding window: requests of the previous window count in proportion to the part of it that
+    still overlaps. Each method appends the counted rates to ``quotas``, and raises ``DomainError``
+    ``too_many_requests`` if a rate is exceeded.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,21 +46,21 @@ class RateLimiter:
         self._account = _rate(settings.rate_limit_per_account)
 
     async def count_address(self, host: str | None, *, takes_credentials: bool, quotas: list[Quota]) -> None:
-        """Counts a request of a client that is known by nothing but its address."""
+        """Count a request by the network of its client. If it ``takes_credentials``, also count it as a log-in."""
         client = bounded_network(host)
         await self._count("address", self._address, client, quotas)
         if takes_credentials:
             await self._count("login", self._login, client, quotas)
 
     async def count_account(self, account: UUID, quotas: list[Quota]) -> None:
-        """Counts a request of somebody who has logged in, from wherever."""
+        """Count a request of a logged-in account, from all its clients together."""
         await self._count("account", self._account, str(account), quotas)
 
-    async def _count(self, name: str, rate: RateLimitItem | None, who: str, quotas: list[Quota]) -> None:
+    async def _count(self, name: str, rate: RateLimitItem | None, key: str, quotas: list[Quota]) -> None:
         if rate is None:
             return
-        allowed = await self._limiter.hit(rate, name, who)
-        stats = await self._limiter.get_window_stats(rate, name, who)
+        allowed = await self._limiter.hit(rate, name, key)
+        stats = await self._limiter.get_window_stats(rate, name, key)
         reset = max(1, math.ceil(stats.reset_time - clock.now().timestamp()))
         remaining = stats.remaining if allowed else 0
         quotas.append(Quota(name, rate.amount, rate.get_expiry(), remaining, reset))
@@ -64,20 +69,20 @@ class RateLimiter:
 
 
 class BoundedMemory(MemoryStorage):
-    """Counters in memory, and only so many: beyond that, the oldest are forgotten.
+    """Counters in memory, at most ``MAX_COUNTERS``. Beyond that, the oldest ones are deleted.
 
-    The library's own looks for expired ones among all, at every hit: the more addresses an attacker has, the more
-    each request would cost.
+    The library's own storage searches all counters for expired ones at every hit, so the more addresses an attacker
+    has, the more each request would cost.
     """
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Counts; nothing here waits, so that no other request can come between."""
+        """Add to a counter and return its value. It never suspends, so no other request can run in between."""
         now = clock.now().timestamp()
         if key not in self.expirations:
-            # In the order in which they were made, which is nearly the order in which they expire.
+            # Counters are in order of creation, which is nearly the order in which they expire.
             while self.expirations:
-                oldest, end = next(iter(self.expirations.items()))
-                if end > now and len(self.expirations) < MAX_COUNTERS:
+                oldest, expires_at = next(iter(self.expirations.items()))
+                if expires_at > now and len(self.expirations) < MAX_COUNTERS:
                     break
                 await self.clear(oldest)
             self.expirations[key] = now + expiry

@@ -1,4 +1,4 @@
-"""Passwords, access tokens, and secrets that are sent and only kept as a hash."""
+"""Passwords, access tokens, and secrets that are stored as hashes."""
 
 import asyncio
 import hashlib
@@ -52,31 +52,31 @@ CONTEXT_WORDS = (
     "practice",
     "welcome",
 )
-"""What a guesser tries here before anything else (OWASP ASVS 6.1.2); a password of nothing but these is weak."""
+"""Words that attackers try first on this service (OWASP ASVS 6.1.2). A password of only these words is weak."""
 
 MAX_QUEUED_HASHES = 10
-"""How many requests of one account may be hashed or wait at a time; more are refused."""
+"""The maximum number of requests of one account that hash a password or wait for that. More are refused."""
 
 _HEADER = {"alg": ALGORITHM, "typ": TOKEN_TYPE}
 _CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
 _NO_LETTER = re.compile(r"[\W\d_]+")
-_OF_THE_CONTEXT = re.compile(rf"(?:(?:{'|'.join(CONTEXT_WORDS)})s?)+")
+_ONLY_CONTEXT_WORDS = re.compile(rf"(?:(?:{'|'.join(CONTEXT_WORDS)})s?)+")
 _COST = re.compile(r"\$argon2id\$v=19\$m=(?P<memory>\d+),t=(?P<passes>\d+),p=1\$")
 _COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 
 
 def _lower_priority() -> None:
-    # Linux has a nice value for each thread; elsewhere this would slow down the whole process.
+    # On Linux each thread has its own nice value. Elsewhere this would slow down the whole process.
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19))
 
 
 class Passwords:
-    """Argon2id in a few threads of its own, behind a queue that has an end.
+    """Password hashing with argon2id, in a few threads, behind a bounded queue.
 
-    Hashing is made to be expensive: unbounded, forty log-ins at once took 2.6 GB and 40 s. Work that finds the queue
-    full is refused as ``busy``. On Linux the threads run at a lower priority than the rest of the process. Close it
-    when done.
+    Hashing is expensive on purpose: without a bound, forty concurrent log-ins took 2.6 GB and 40 s. If the queue is
+    full, ``busy`` is raised. On Linux the threads run at a lower priority than the rest of the process. Call ``close``
+    at the end.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -85,44 +85,49 @@ class Passwords:
             settings.password_workers, thread_name_prefix="passwords", initializer=_lower_priority
         )
         self._room = settings.password_workers + settings.password_queue
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._dummy_hash = self._hasher.hash(secrets.token_urlsafe())
         self._memory_kib = settings.password_memory_kib
         self._passes = settings.password_passes
-        self._lines: dict[str, _Line] = {}
+        self._queues: dict[str, _AccountQueue] = {}
 
     def close(self) -> None:
-        """Lets running work finish and drops what waits."""
+        """Wait for running work to finish, and cancel queued work."""
         self._threads.shutdown(cancel_futures=True)
 
     @asynccontextmanager
-    async def line(self, account: str) -> AsyncIterator[None]:
-        """Waits for the account's turn: its requests are hashed one at a time, so it cannot fill the shared queue.
+    async def take_turn(self, account: str) -> AsyncIterator[None]:
+        """Wait for the account's turn, and keep it inside the context.
 
-        ``too_many_attempts`` if ``MAX_QUEUED_HASHES`` of its requests are waiting already.
+        The requests of one account are hashed one at a time, so that they cannot fill the shared queue. Raises
+        ``too_many_attempts`` if ``MAX_QUEUED_HASHES`` of them are hashing or waiting already.
         """
-        line = self._lines.setdefault(account, _Line())
-        if line.length == MAX_QUEUED_HASHES:
+        queue = self._queues.setdefault(account, _AccountQueue())
+        if queue.length == MAX_QUEUED_HASHES:
             raise DomainError("too_many_attempts", retry_after=1)
-        line.length += 1
+        queue.length += 1
         try:
-            async with line.turn:
+            async with queue.turn:
                 yield
         finally:
-            line.length -= 1
-            if line.length == 0:
-                del self._lines[account]
+            queue.length -= 1
+            if queue.length == 0:
+                del self._queues[account]
 
     async def hash(self, password: str) -> str:
-        """The encoded hash (PHC string) of a password."""
+        """Return the encoded hash (PHC string) of a password."""
         return await self._run(self._hasher.hash, _normalize(password))
 
     async def matches(self, password: str, encoded: str | None) -> bool:
-        """Whether the password is the one. Without an encoded hash it takes the same time, and the answer is no."""
-        matches = await self._run(self._hasher.verify, _normalize(password), encoded or self._nobody)
+        """Return whether the password matches the encoded hash.
+
+        Without an encoded hash the result is ``False``, after the same time, so that the time does not show whether an
+        account exists (ADR 0005).
+        """
+        matches = await self._run(self._hasher.verify, _normalize(password), encoded or self._dummy_hash)
         return matches and encoded is not None
 
     def is_outdated(self, encoded: str) -> bool:
-        """Whether a hash was cheaper to make than one is today."""
+        """Return whether a hash was made with lower costs than the settings ask for now."""
         cost = _COST.match(encoded)
         return cost is None or int(cost["memory"]) < self._memory_kib or int(cost["passes"]) < self._passes
 
@@ -137,23 +142,23 @@ class Passwords:
 
 
 @dataclass(slots=True)
-class _Line:
+class _AccountQueue:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     length: int = 0
 
 
 def _normalize(password: str) -> str:
-    # Keyboards differ in how they compose an accent (NIST SP 800-63B-4 section 3.1.1.2).
+    # Keyboards encode accented letters in different ways (NIST SP 800-63B-4 section 3.1.1.2).
     return unicodedata.normalize("NFC", password)
 
 
 def find_weakness(password: str, *, email: str, name: str) -> str | None:
-    """Why a password is easy to guess, as a sentence, or ``None`` (NIST SP 800-63B-4 section 3.1.1.2)."""
+    """Return a message that says why a password is easy to guess, or ``None`` (NIST SP 800-63B-4 section 3.1.1.2)."""
     folded = password.casefold()
     if folded in _COMMON_PASSWORDS:
         return "This password is one of the most common ones."
-    if _OF_THE_CONTEXT.fullmatch(_NO_LETTER.sub("", folded)):
-        return "This password is made of nothing but words that everybody would try here."
+    if _ONLY_CONTEXT_WORDS.fullmatch(_NO_LETTER.sub("", folded)):
+        return "This password consists only of words that are easy to guess here."
     if search_key(password) == search_key(name) or canonical_email(password) in {
         canonical_email(email),
         canonical_email(email).partition("@")[0],
@@ -164,14 +169,14 @@ def find_weakness(password: str, *, email: str, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a valid access token says. Whether that still holds is for the database to say."""
+    """The claims of a valid access token. Whether the session still exists must be looked up in the database."""
 
     user_id: UUID
     session_id: UUID
 
 
 def issue_access_token(claims: AccessClaims, *, key: str, now: datetime, lifetime: timedelta) -> str:
-    """A signed JWT (RFC 9068) that is valid from ``now`` for ``lifetime``."""
+    """Return a signed JWT (RFC 9068) that is valid from ``now`` for ``lifetime``."""
     issued = int(now.timestamp())
     payload = {
         "iss": ISSUER,
@@ -185,14 +190,15 @@ def issue_access_token(claims: AccessClaims, *, key: str, now: datetime, lifetim
 
 
 def read_access_token(token: str, *, key: str, now: datetime, lifetime: timedelta) -> AccessClaims:
-    """The claims of an access token that we issued, that has not expired and lives no longer than ``lifetime``.
+    """Return the claims of an access token.
 
-    Raises ``DomainError`` ``not_authenticated`` for anything else, whatever is wrong with it.
+    Raises ``DomainError`` ``not_authenticated`` unless this application has issued the token, it has not expired, and
+    it is not valid for longer than ``lifetime``.
     """
     try:
         signed = _SIGNED.decode_complete(token, key, algorithms=[ALGORITHM])
         payload = json.loads(signed["payload"])
-        # Nothing but what we write ourselves, so there is no more to be asked of a token than whether it is that.
+        # Accept exactly the header and the claims of ``issue_access_token``, so optional ones need no checks.
         if signed["header"] != _HEADER or payload.keys() != _CLAIMS:
             raise DomainError("not_authenticated")
         return _claims(payload, int(now.timestamp()), int(lifetime.total_seconds()))
@@ -202,51 +208,51 @@ def read_access_token(token: str, *, key: str, now: datetime, lifetime: timedelt
 
 def _claims(payload: dict[str, Any], now: int, lifetime: int) -> AccessClaims:
     if (payload["iss"], payload["aud"]) != (ISSUER, AUDIENCE):
-        raise ValueError("not ours, or not for us")
+        raise ValueError("wrong issuer or audience")
     issued, expires = payload["iat"], payload["exp"]
     if not (type(issued) is type(expires) is int):
-        raise TypeError("iat and exp are whole numbers")
-    # Issued in the future or living longer than ours do: signed with our key, but not by this code.
+        raise TypeError("iat and exp must be integers")
+    # A token that was issued in the future, or is valid for too long, was signed with our key, but not by this code.
     if not (issued - CLOCK_SKEW <= now < expires <= issued + lifetime):
-        raise ValueError("outside its time of validity")
+        raise ValueError("expired, not yet valid, or valid for too long")
     return AccessClaims(UUID(payload["sub"]), UUID(payload["sid"]))
 
 
 class _Hmac(HMACAlgorithm):
-    """Looks once, and not with every token, whether the key is a certificate or a key of another kind by mistake."""
+    """Checks once per key, and not with every token, that the key is not a certificate or another kind of key."""
 
     prepare_key = lru_cache(maxsize=4)(HMACAlgorithm.prepare_key)
 
 
 _SIGNED = jwt.PyJWS(algorithms=[ALGORITHM])
-"""Tokens of one algorithm; it knows no other, so no header of a token can ask for one."""
+"""Signs and verifies tokens with one algorithm. No other is registered, so the header of a token cannot choose one."""
 _SIGNED.unregister_algorithm(ALGORITHM)
 _SIGNED.register_algorithm(ALGORITHM, _Hmac(_Hmac.SHA256))
 
 
 def derive_key(secret: str, purpose: str) -> bytes:
-    """32 bytes for one purpose; whoever knows them knows nothing of the secret or of the keys for other purposes."""
+    """Return a key of 32 bytes for one purpose. It reveals nothing about the secret or the keys for other purposes."""
     return hmac.digest(secret.encode(), purpose.encode(), "sha256")
 
 
 def keyed_hash(key: bytes, text: str) -> str:
-    """In hexadecimal; equal for equal texts, and no use to whoever does not have the key."""
+    """Return the HMAC-SHA256 of ``text`` in hexadecimal. It is equal for equal texts; guesses need the key."""
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def new_token() -> str:
-    """256 random bits, safe in a URL. Store a hash of it, never the token."""
+    """Return a token of 256 random bits, safe in a URL. Store a hash of it, never the token."""
     return secrets.token_urlsafe(32)
 
 
 def new_device(secret: str) -> str:
-    """A device cookie: random, and signed, so that no device is known by a value that a client has chosen."""
+    """Return a new device cookie. It is random, and signed, so that clients cannot choose its value."""
     token = new_token()
     return f"{token}.{_sign_device(secret, token)}"
 
 
 def is_device(secret: str, cookie: str) -> bool:
-    """Whether this is a device cookie of ours."""
+    """Return whether this application has signed this device cookie."""
     token, _, signature = cookie.partition(".")
     return hmac.compare_digest(_sign_device(secret, token).encode(), signature.encode())
 
@@ -256,5 +262,8 @@ def _sign_device(secret: str, token: str) -> str:
 
 
 def hash_token(token: str) -> str:
-    """SHA-256 in hexadecimal; enough for a secret that nobody can guess, where a password needs argon2."""
+    """Return the SHA-256 of a token in hexadecimal.
+
+    This is enough for tokens, which are random and too long to guess. Passwords need argon2.
+    """
     return hashlib.sha256(token.encode()).hexdigest()

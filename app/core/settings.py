@@ -1,4 +1,4 @@
-"""The settings, from the environment or a ``.env`` file; docs/running.md describes each."""
+"""The settings, from the environment or a ``.env`` file. docs/running.md describes each of them."""
 
 import re
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from sqlalchemy.exc import ArgumentError
 from app.core.origins import normalize_origin
 
 DEVELOPMENT_SECRET = "a-secret-for-development-only-not-for-production"  # noqa: S105 - refused in production
-COMPOSE_PASSWORD = "doctor"  # noqa: S105 - of docker-compose.yml, refused in production
-OFF = "off"  # an empty value would be the default
+COMPOSE_PASSWORD = "doctor"  # noqa: S105 - the one in docker-compose.yml, refused in production
+OFF = "off"  # a word, because an empty value means the default
 MIN_TOKEN_LENGTH = 16
-MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 asks for a key as long as the hash
-MIN_PROXY_PREFIX = 8  # a network of proxies that is larger than this is a mistake
-# The first choice of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
+MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 requires a key as long as the hash
+MIN_PROXY_PREFIX = 8  # a shorter prefix would trust a large part of the Internet
+# The recommendation of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
 SAFE_MEMORY_KIB = 19_456
 SAFE_PASSES = 2
 
@@ -37,12 +37,12 @@ _DRIVERS = {
 }
 _OPTIONS = {"host", "port", "ssl"}
 _UNIQUE_LOCAL = IPv6Network("fc00::/7")  # private networks, RFC 4193
-_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 addresses, as a socket for both protocols shows them
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 addresses as seen by a socket for both protocols
 _RATE = re.compile(r"[1-9]\d{0,6}/([1-9]\d{0,3} )?(second|minute|hour|day)")
 
 
 class Settings(BaseSettings):
-    """What an operator decides. Unsafe values stop the start in production."""
+    """The settings of an operator. In production, unsafe values prevent the start."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
@@ -52,17 +52,17 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///./appointments.db"
     secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     audit_key: SecretStr = SecretStr("")
-    """Seals the audit trail; empty: the secret key does."""
+    """The key that seals the audit trail. Empty: ``secret_key`` is used."""
     access_token_minutes: Annotated[PositiveInt, Field(le=24 * 60)] = 30
     session_idle_minutes: Annotated[PositiveInt, Field(le=90 * 24 * 60)] = 60
     session_hours: Annotated[PositiveInt, Field(le=365 * 24)] = 24
     require_second_factor: Literal["nobody", "staff", "everybody"] = "nobody"
     email_confirmation: Literal["", "optional", "required"] = ""
-    """Empty: ``required`` in production, else ``optional``."""
+    """Empty: ``required`` in production, otherwise ``optional``."""
     doctor_approval: Literal["", "open", "required"] = ""
-    """Empty: ``required`` in production, else ``open``."""
+    """Empty: ``required`` in production, otherwise ``open``."""
     max_mails_per_hour: Annotated[PositiveInt, Field(le=1000)] = 5
-    """Of one kind, to one address."""
+    """Messages of one kind to one address."""
     max_open_invitations: Annotated[PositiveInt, Field(le=1000)] = 100
     database_pool_size: Annotated[PositiveInt, Field(le=200)] = 10
     database_timeout_seconds: Annotated[PositiveInt, Field(le=60)] = 5
@@ -96,39 +96,39 @@ class Settings(BaseSettings):
 
     @property
     def cors_allowed(self) -> tuple[str, ...]:
-        """The origins whose pages may read our answers, as browsers write them; ``*`` is all of them."""
-        return tuple(normalize_origin(origin) or origin for origin in _listed(self.cors_origins))
+        """The origins whose pages may read responses, as browsers write them; ``*`` stands for all."""
+        return tuple(normalize_origin(origin) or origin for origin in _split(self.cors_origins))
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """The addresses and networks whose word on a client's address is taken."""
-        return _listed(self.trusted_proxies)
+        """The addresses and networks of proxies whose ``X-Forwarded-For`` is trusted."""
+        return _split(self.trusted_proxies)
 
     @property
     def refuses_weak_passwords(self) -> bool:
-        """Whether a password that is easy to guess is refused."""
+        """Whether passwords that are easy to guess are refused."""
         return self.environment == "production"
 
     @property
     def requires_confirmed_email(self) -> bool:
-        """Whether an account has to confirm its address before it books or is booked."""
+        """Whether patients must confirm their e-mail address before they book, and doctors before they are booked."""
         required = "required" if self.environment == "production" else "optional"
         return (self.email_confirmation or required) == "required"
 
     @property
     def requires_doctor_approval(self) -> bool:
-        """Whether an administrator approves doctors, and changes of their names and specialties."""
+        """Whether an administrator must approve new doctors, and changes of their names and specialties."""
         required = "required" if self.environment == "production" else "open"
         return (self.doctor_approval or required) == "required"
 
     @property
     def lists_new_doctors(self) -> bool:
-        """Whether a doctor is listed at the registration, with nothing left to confirm or to approve."""
+        """Whether a doctor is listed right after the registration, without a confirmation or an approval."""
         return not (self.requires_doctor_approval or self.requires_confirmed_email)
 
     @property
     def sealing_secret(self) -> str:
-        """What the key of the audit trail's chain is derived from."""
+        """The secret from which the key of the audit trail's hash chain is derived."""
         return self.audit_key.get_secret_value() or self.secret_key.get_secret_value()
 
     @classmethod
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The usual sources, in which an empty value counts as none, except an empty ``ENVIRONMENT``."""
+        """Return the usual sources. Empty values count as unset, except an empty ``ENVIRONMENT``, which is refused."""
         file = cast("DotEnvSettingsSource", dotenv_settings).env_file
         as_written = (
             _EnvironmentVariable(settings_cls, env_ignore_empty=False),
@@ -150,14 +150,14 @@ class Settings(BaseSettings):
 
     @field_validator("environment", mode="before")
     @classmethod
-    def _refuse_an_empty_environment(cls, value: object) -> object:
+    def _refuse_empty_environment(cls, value: object) -> object:
         if value == "":
             raise ValueError("ENVIRONMENT is set, but empty; write development or production")
         return value
 
     @field_validator("database_url")
     @classmethod
-    def _name_the_driver(cls, value: str) -> str:
+    def _normalize_database_url(cls, value: str) -> str:
         try:
             url = make_url(value)
         except ArgumentError:
@@ -165,16 +165,16 @@ class Settings(BaseSettings):
         if url.drivername not in _DRIVERS:
             raise ValueError("must start with postgresql:// or sqlite://")
         if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
-            raise ValueError("an SQLite database must be a file: every connection would see a memory of its own")
-        # libpq's name for what asyncpg calls ssl; hosted databases write it into the URL.
+            raise ValueError("an SQLite database must be a file: in memory, each connection would have its own")
+        # Hosted databases give URLs with libpq's sslmode, which asyncpg calls ssl.
         query = {"ssl" if name == "sslmode" else name: option for name, option in url.query.items()}
         if unknown := query.keys() - _OPTIONS:
-            raise ValueError(f"has options that are not known here: {', '.join(sorted(unknown))}")
+            raise ValueError(f"unknown options: {', '.join(sorted(unknown))}")
         return url.set(drivername=_DRIVERS[url.drivername], query=query).render_as_string(hide_password=False)
 
     @field_validator("metrics_token")
     @classmethod
-    def _refuse_a_short_token(cls, value: SecretStr) -> SecretStr:
+    def _check_token_length(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_TOKEN_LENGTH:
             raise ValueError(f"must have at least {MIN_TOKEN_LENGTH} characters; try: openssl rand -hex 32")
         return value
@@ -188,39 +188,39 @@ class Settings(BaseSettings):
 
     @field_validator("cors_origins")
     @classmethod
-    def _refuse_what_is_no_origin(cls, value: str) -> str:
-        for origin in _listed(value):
+    def _check_origins(cls, value: str) -> str:
+        for origin in _split(value):
             if origin != "*" and normalize_origin(origin) is None:
-                raise ValueError("one of them is no origin; write https://app.example.com, without a path")
+                raise ValueError("one of them is not an origin; write https://app.example.com, without a path")
         return value
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _refuse_what_is_no_network(cls, value: str) -> str:
-        for network in _listed(value):
+    def _check_networks(cls, value: str) -> str:
+        for network in _split(value):
             try:
                 ip_network(network)
             except ValueError:
-                raise ValueError("one of them is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
+                raise ValueError("one of them is not an address or network; write 10.0.0.7 or 10.0.0.0/8") from None
         return value
 
     @field_validator("rate_limit_per_address", "rate_limit_login", "rate_limit_per_account")
     @classmethod
-    def _refuse_what_is_no_rate(cls, value: str) -> str:
+    def _check_rate(cls, value: str) -> str:
         if value != OFF and not _RATE.fullmatch(value):
-            raise ValueError(f"this is no rate; write 60/minute, 1000/hour or {OFF}")
+            raise ValueError(f"not a rate; write 60/minute, 1000/hour or {OFF}")
         return value
 
     @model_validator(mode="after")
-    def _refuse_everybody_with_credentials(self) -> Self:
+    def _refuse_all_origins_with_credentials(self) -> Self:
         if self.cors_credentials and "*" in self.cors_allowed:
-            raise ValueError("CORS_ORIGINS=* and CORS_CREDENTIALS=true would let every page act as whoever opens it")
+            raise ValueError("CORS_ORIGINS=* and CORS_CREDENTIALS=true would let every website act as its visitors")
         return self
 
     @model_validator(mode="after")
-    def _let_sessions_outlast_their_tokens(self) -> Self:
+    def _check_lifetimes(self) -> Self:
         if not self.access_token_minutes <= self.session_idle_minutes <= self.session_hours * 60:
-            raise ValueError("needs ACCESS_TOKEN_MINUTES <= SESSION_IDLE_MINUTES <= SESSION_HOURS * 60")
+            raise ValueError("ACCESS_TOKEN_MINUTES <= SESSION_IDLE_MINUTES <= SESSION_HOURS * 60 must hold")
         return self
 
     @model_validator(mode="after")
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
         return self
 
     def _find_unsafe(self) -> Iterator[str]:
-        """What production refuses, a sentence for each setting."""
+        """Yield a message for each setting that is unsafe in production."""
         yield from _find_weakness("SECRET_KEY", self.secret_key, MIN_SECRET_LENGTH)
         if self.audit_key:
             yield from _find_weakness("AUDIT_KEY", self.audit_key, MIN_SECRET_LENGTH)
@@ -238,27 +238,27 @@ class Settings(BaseSettings):
             yield from _find_weakness("METRICS_TOKEN", self.metrics_token, MIN_TOKEN_LENGTH)
         if any(_is_too_wide(ip_network(text)) for text in self.proxies):
             yield (
-                "TRUSTED_PROXIES has a network that would let nearly everybody choose the address that is limited and "
-                "recorded; name the addresses of your proxies"
+                "TRUSTED_PROXIES has a network so large that most clients could choose the address that is limited and "
+                "recorded for them; list the addresses of your proxies"
             )
         if make_url(self.database_url).password == COMPOSE_PASSWORD:
             yield (
-                "DATABASE_URL has the password of docker-compose.yml, which everybody knows; choose another one, "
-                "and set POSTGRES_PASSWORD to it before the database is started for the first time"
+                "DATABASE_URL has the password of docker-compose.yml, which is public; choose another one, and set "
+                "POSTGRES_PASSWORD to it before the database is started for the first time"
             )
         if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
-            yield f"production needs PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
+            yield f"production requires PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
 
 
 class InvalidSettingsError(Exception):
-    """The settings cannot be used; says why, in a line for each reason."""
+    """The settings cannot be used. The message has a line for each reason."""
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("\n  ".join(["These settings cannot be used:", *reasons]))
 
 
 def read_settings() -> Settings:
-    """The settings from the environment or a ``.env`` file. ``InvalidSettingsError``."""
+    """Read the settings from the environment or a ``.env`` file. Raises ``InvalidSettingsError``."""
     try:
         return Settings()
     except ValidationError as error:
@@ -270,14 +270,14 @@ def read_settings() -> Settings:
 
 
 class _EnvironmentVariable(EnvSettingsSource):
-    """``ENVIRONMENT`` as it is written: taken for none, an empty one would be development in production."""
+    """Reads only ``ENVIRONMENT``, even if it is empty: ignored, an empty one would turn production into development."""
 
     def __call__(self) -> dict[str, Any]:
         return _environment_of(super().__call__())
 
 
 class _EnvironmentInFile(DotEnvSettingsSource):
-    """The same in the ``.env`` file."""
+    """Reads only ``ENVIRONMENT``, from the ``.env`` file."""
 
     def __call__(self) -> dict[str, Any]:
         return _environment_of(super().__call__())
@@ -287,15 +287,15 @@ def _environment_of(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name == "environment"}
 
 
-def _find_weakness(name: str, value: SecretStr, shortest: int) -> Iterator[str]:
-    """What is wrong with a secret that everybody knows, or that could be guessed."""
+def _find_weakness(name: str, value: SecretStr, min_length: int) -> Iterator[str]:
+    """Yield a message if a secret is public, too short or easy to guess."""
     secret = value.get_secret_value().strip()
     hint = "try: openssl rand -hex 32"
     if DEVELOPMENT_SECRET in secret.lower():
         yield f"{name} must be set in production, and must not be the one for development; {hint}"
-    elif len(secret.encode()) < shortest:
-        yield f"{name} must have at least {shortest} bytes; {hint}"
-    elif len(set(secret)) < (distinct := shortest // 4):
+    elif len(secret.encode()) < min_length:
+        yield f"{name} must have at least {min_length} bytes; {hint}"
+    elif len(set(secret)) < (distinct := min_length // 4):
         yield f"{name} must have at least {distinct} different characters; {hint}"
 
 
@@ -310,5 +310,5 @@ def _is_too_wide(network: IPv4Network | IPv6Network) -> bool:
     return network.prefixlen < MIN_PROXY_PREFIX
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,4 +1,4 @@
-"""Text as people type it: what is refused, and the forms by which two spellings are the same."""
+"""Text that people type: unsafe characters, and canonical forms for comparing and searching."""
 
 import re
 import unicodedata
@@ -10,15 +10,15 @@ from confusable_homoglyphs.confusables import confusables_data
 # Embeddings, overrides and isolates (UAX #9) can make a name read as another one (CVE-2021-42574).
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 DIRECTION_MARKS = frozenset("\u061c\u200e\u200f")
-"""Invisible letters of one direction; Arabic and Hebrew keyboards have them, and people need them beside digits."""
+"""Invisible marks of a direction. Arabic and Hebrew keyboards have them, because people need them beside digits."""
 LINE_BREAKS = frozenset("\n\t")
 _NEWLINE = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
 
 def find_unsafe_character(text: str, *, allowed: frozenset[str] = frozenset()) -> str | None:
-    """Names the first kind of character that has no place in a text a person reads, or ``None``.
+    """Return a description of the first unsafe character, or ``None``.
 
-    Control characters (NUL among them), lone surrogates, and bidirectional controls, unless they are ``allowed``.
+    Control characters (including NUL), lone surrogates and bidirectional controls are unsafe, unless ``allowed``.
     """
     for character in text:
         if character in allowed:
@@ -34,15 +34,15 @@ def find_unsafe_character(text: str, *, allowed: frozenset[str] = frozenset()) -
 
 
 def normalize_newlines(text: str) -> str:
-    """The text with a line feed for each of the newlines of other systems (Unicode, section 5.8)."""
+    """Return the text with the newlines of all systems replaced by line feeds (Unicode, section 5.8)."""
     return _NEWLINE.sub("\n", text)
 
 
 def isolate(text: str) -> str:
-    """The text for use in a sentence that is written from left to right.
+    """Return the text for use in a sentence that is written from left to right.
 
-    A text with letters that are written from right to left is put between isolates (UAX #9), or it would change the
-    order of what stands beside it.
+    A text with right-to-left letters is enclosed in isolates (UAX #9). Otherwise it would change the order of the text
+    beside it.
     """
     if any(unicodedata.bidirectional(character) in {"R", "AL"} for character in text):
         return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"
@@ -50,15 +50,15 @@ def isolate(text: str) -> str:
 
 
 def _latin_look_alikes() -> Mapping[int, str]:
-    """Letters beyond ASCII that look like one ASCII letter, by the data of Unicode TS 39."""
+    """Return the non-ASCII letters that look like one ASCII letter, from the data of Unicode TS 39."""
     found = {}
     for character, looks in confusables_data.items():
         if len(character) == 1 and not character.isascii():
             latin = [look["c"] for look in looks if len(look["c"]) == 1 and look["c"].isascii() and look["c"].isalpha()]
             if latin:
-                # The data calls every upright stroke an l; as a capital it is read as an I.
+                # The data map every upright stroke to l. People read a capital one as I.
                 found[ord(character)] = "i" if character.isupper() and "l" in latin else min(latin).casefold()
-    found[ord("\N{CYRILLIC SMALL LETTER PALOCHKA}")] = "l"  # an i in the data, but it has no dot
+    found[ord("\N{CYRILLIC SMALL LETTER PALOCHKA}")] = "l"  # the data say i, but it has no dot
     return MappingProxyType(found)
 
 
@@ -66,20 +66,22 @@ _LOOK_ALIKES = _latin_look_alikes()
 
 
 def canonical_email(address: str) -> str:
-    """The form under which an address is unique: compatibility forms, case and look-alike letters folded away.
+    """Return the form under which an address is unique: compatibility forms, case and look-alike letters are folded.
 
-    ASCII letters and digits are never confused with each other: ``ann1`` and ``annl`` are two people. Only for
-    comparing; mail goes to the address as it was registered, or a twin could receive somebody's reset token.
+    ASCII letters and digits are not folded into each other: ``ann1`` and ``annl`` are two people. Use it only to
+    compare. Mail must go to the address as it was registered: the owner of a look-alike address could otherwise receive
+    the reset token.
     """
-    # Folding one thing can uncover another, so until nothing changes. Look-alikes before the case: some capitals look
-    # like Latin ones while their small letters do not.
+    # One folding can make another one possible, so repeat until nothing changes. Fold look-alikes before the case: some
+    # capitals look like Latin ones although their small letters do not.
     while (form := unicodedata.normalize("NFKC", address).translate(_LOOK_ALIKES).casefold().strip(" .")) != address:
         address = form
     return address
 
 
-# Letters that Unicode does not decompose, each as people type it on another keyboard. A table, because libraries that
-# transliterate do so for every script, with losses, and differently from release to release; keys are stored.
+# Letters that Unicode does not decompose, and how people type them on a keyboard without them. Transliteration
+# libraries are no alternative: the keys are stored, and the libraries change from release to release. They also convert
+# all scripts, with losses.
 _PLAIN_LETTERS = {
     "\N{LATIN SMALL LETTER L WITH STROKE}": "l",
     "\N{LATIN SMALL LETTER O WITH STROKE}": "o",
@@ -100,12 +102,12 @@ _PLAIN_LETTERS = {
     "\N{LATIN SMALL LETTER K WITH HOOK}": "k",
     "\N{LATIN SMALL LETTER Y WITH HOOK}": "y",
 }
-# Apostrophes, what is typed for them, and the dot of the Catalan l: "obrien" finds O'Brien.
+# Apostrophes, the characters that people type instead, and the dot of the Catalan l: "obrien" finds O'Brien.
 _JOINERS = (
     "'`\u00b4\u00b7\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"
     "\u2018\u2019\u201a\u201b\u2032\u2035\ua78c\uff07"
 )
-# Invisible, although their category does not say so: fillers and variation selectors.
+# Invisible characters whose category is not that of invisible ones: fillers and variation selectors.
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
 _FOLDED: Mapping[int, str] = MappingProxyType(
     str.maketrans(_PLAIN_LETTERS)
@@ -115,21 +117,22 @@ _FOLDED: Mapping[int, str] = MappingProxyType(
 
 
 def look_alike_key(text: str) -> str:
-    """The form under which a name is unique: as for an address, and without invisible characters and doubled spaces.
+    """Return the form under which a name is unique, at most 200 characters.
 
-    At most 200 characters.
+    It is folded like an address, without invisible characters and repeated spaces.
     """
     visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
     return " ".join(canonical_email(" ".join(visible.split())).split())[:200]
 
 
 def search_key(text: str) -> str:
-    """The form in which names are searched, at most 200 characters: words in lower case with one blank between them.
+    """Return the form in which names are searched: words in lower case, separated by one space, at most 200 characters.
 
-    Accents, apostrophes and invisible characters are dropped, letters that do not decompose are replaced by plain
-    ones, and dashes, commas and full stops separate words. A change of it needs a migration that rebuilds stored keys.
+    Accents, apostrophes and invisible characters are dropped, letters that do not decompose are replaced by plain ones,
+    and dashes, commas and full stops separate words. Stored keys must be rebuilt by a migration if this changes.
     """
-    # Before decomposing, which turns some apostrophes into a blank and an accent, and after it, which uncovers others.
+    # Translate before decomposing, which turns some apostrophes into a space and an accent, and again afterwards,
+    # because decomposing yields new apostrophes and letters.
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_FOLDED))
     folded = "".join(map(_fold_mark, decomposed)).casefold().translate(_FOLDED)
     return " ".join(folded.split())[:200].rstrip()
@@ -143,5 +146,5 @@ def _fold_mark(character: str) -> str:
 
 
 def search_words(text: str) -> list[str]:
-    """The words of ``text``, as they stand in a search key; each once, the longest first."""
+    """Return the distinct words of the search key of ``text``, the longest first."""
     return sorted(set(search_key(text).split()), key=lambda word: (-len(word), word))

@@ -1,4 +1,4 @@
-"""Time zones by the names that are stored."""
+"""Lookup of time zones by their stored names."""
 
 import logging
 from functools import lru_cache
@@ -11,17 +11,17 @@ log = logging.getLogger(__name__)
 
 
 def find_zone(name: str) -> ZoneInfo | None:
-    """The zone of that name; ``None`` if the time-zone data do not have it."""
+    """Return the zone of that name, or ``None`` if the time-zone data do not have it."""
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # not there; not a name at all; a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown; not a valid name; a folder of zones
         return None
 
 
 def has_zone(doctor_id: UUID, name: str) -> bool:
-    """Whether the time-zone data have the zone of a doctor; that they do not is logged once.
+    """Return whether the time-zone data have the zone of a doctor. A missing zone is logged once per doctor.
 
-    It may have been stored by a process with newer data, or been removed from the data since.
+    A process with newer data may have stored it, or it may have been removed from the data since.
     """
     if find_zone(name):
         return True
@@ -30,7 +30,7 @@ def has_zone(doctor_id: UUID, name: str) -> bool:
 
 
 def get_zone(doctor_id: UUID, name: str) -> ZoneInfo:
-    """The zone of a doctor; ``unknown_time_zone`` if the time-zone data do not have it."""
+    """Return the zone of a doctor. Raises ``unknown_time_zone`` if the time-zone data do not have it."""
     if not has_zone(doctor_id, name):
         raise DomainError("unknown_time_zone")
     return ZoneInfo(name)
@@ -38,4 +38,4 @@ def get_zone(doctor_id: UUID, name: str) -> ZoneInfo:
 
 @lru_cache(1024)
 def _warn(doctor_id: UUID) -> None:
-    log.warning("the time zone of doctor %s is not known here: no times are shown until it is changed", doctor_id)
+    log.warning("the time zone of doctor %s is unknown: no times are shown until the doctor changes it", doctor_id)

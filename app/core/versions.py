@@ -1,4 +1,4 @@
-"""Versions of what is edited as a whole, made from its content: a change of something that has changed is noticed."""
+"""Versions of records that are edited as a whole, made from their content, to detect lost updates (ADR 0039)."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -7,16 +7,16 @@ from typing import Any
 from app.core.errors import DomainError
 
 _DIGITS = 32
-"""128 bits: too many to find two contents with the same version, even for those who choose the contents."""
+"""Hexadecimal digits per field: 128 bits, too many to find two contents with the same version on purpose."""
 
 
 def content_version(content: Mapping[str, Any]) -> str:
-    """A version of these fields, the same for the same values. It has a part for each of them."""
+    """Return the version of these fields, with one part for each field. It is the same for the same values."""
     return "-".join(map(_digest, content.values()))
 
 
 def changed_fields(content: Mapping[str, Any], version: str) -> list[str]:
-    """The fields that have changed since this version; all of them if it is a version of something else."""
+    """Return the fields that have changed since this version; all of them if the version has other fields."""
     parts = version.split("-")
     if len(parts) != len(content):
         return list(content)
@@ -24,9 +24,9 @@ def changed_fields(content: Mapping[str, Any], version: str) -> list[str]:
 
 
 def check_version(content: Mapping[str, Any], versions: frozenset[str] | None) -> None:
-    """``version_mismatch`` unless the content has one of these versions; ``None`` allows any.
+    """Raise ``version_mismatch`` unless the content has one of these versions; ``None`` allows any.
 
-    To be called while no other transaction can change the content.
+    Call it while no other transaction can change the content.
     """
     if versions is not None and content_version(content) not in versions:
         raise DomainError("version_mismatch")

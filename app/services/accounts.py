@@ -68,7 +68,7 @@ async def register(
     """
     check_new_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
     # Before the first statement: no connection waits for the hashing.
-    async with passwords.line(canonical_email(email)):
+    async with passwords.take_turn(canonical_email(email)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), email, name, role, now, email_confirmed_at=now if confirmed else None)
     event = Event("register", client=client)
@@ -191,7 +191,7 @@ async def reset_password(
         refuse_weak=settings.refuses_weak_passwords,
         field="new_password",
     )
-    async with passwords.line(str(user.id)):
+    async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:
         if user.role is Role.DOCTOR and user.email_confirmed_at is None:
@@ -255,7 +255,7 @@ async def change_password(
         if error.code != "invalid_credentials":
             raise
         raise invalid_field("current_password", "is not your password") from error
-    async with passwords.line(str(user.id)):
+    async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:
         if not await users.holds_password(transaction, actor.id, credentials.password_hash, to_change_it=True):

@@ -90,7 +90,7 @@ async def accept_invitation(
         password, email=invitation.email, name=name, refuse_weak=settings.refuses_weak_passwords, field="password"
     )
     # Outside of the transactions: no connection waits for the hashing.
-    async with passwords.line(str(invitation.id)):
+    async with passwords.take_turn(str(invitation.id)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), invitation.email, name, invitation.role, now, email_confirmed_at=now)
     async with database.write() as transaction:

@@ -257,7 +257,7 @@ async def check_password(
         counters = password_counters(settings, email, client, known_device=known)
         await count_attempt(transaction, counters, now)
     # A known device does not wait for others that try the same account.
-    async with passwords.line(f"{canonical_email(email)}\n{client.device if known else ''}"):
+    async with passwords.take_turn(f"{canonical_email(email)}\n{client.device if known else ''}"):
         matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials and matches:
         return credentials

@@ -78,7 +78,7 @@ async def test_one_account_cannot_fill_the_queue(
         assert answer.headers["retry-after"] == "1"
     assert other.result().status_code == 200
     assert Counter(each.result().status_code for each in flood) == {200: MAX_QUEUED_HASHES, 429: 60 - MAX_QUEUED_HASHES}
-    assert passwords._lines == {}
+    assert passwords._queues == {}
 
 
 async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.AsyncClient, settings: Settings) -> None:
@@ -106,7 +106,7 @@ async def test_registrations_with_an_address_do_not_keep_its_owner_from_another_
     end = asyncio.Event()
 
     async def wait_in_line() -> None:
-        async with passwords.line(canonical_email(patient.email)):
+        async with passwords.take_turn(canonical_email(patient.email)):
             await end.wait()
 
     typed = {"email": patient.email, "password": PASSWORD, "name": "A stranger", "role": "patient"}

@@ -74,7 +74,7 @@ async def test_a_next_slot_that_takes_too_long_is_busy(
     answered = await client.get(path.format(id=full.id))
     assert answered.status_code == 503
     assert "Retry-After" in answered.headers
-    assert "busy: 'the processor time of the request is spent'" in caplog.messages
+    assert "busy: 'the processor time of the request is used up'" in caplog.messages
 
 
 @too_little

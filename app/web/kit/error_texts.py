@@ -138,7 +138,7 @@ _OF_FIELDS: Mapping[str, str] = {
         "This is not the code that your app should show now. Wait for the next one."
     ),
     "This password is one of the most common ones.": N_("This password is one of the most common ones."),
-    "This password is made of nothing but words that everybody would try here.": N_(
+    "This password consists only of words that are easy to guess here.": N_(
         "This password is made of nothing but words that everybody would try here."
     ),
     "The password must differ from your name and your e-mail address.": N_(
