@@ -67,7 +67,7 @@ def create_engine(
 
 
 def is_postgresql(engine: AsyncEngine) -> bool:
-    """Whether the server is PostgreSQL; the other one is SQLite."""
+    """Return whether the database is PostgreSQL; otherwise it is SQLite."""
     return engine.dialect.name == "postgresql"
 
 
