@@ -81,7 +81,10 @@ ERRORS: dict[str, tuple[Kind, str]] = {
         "You have cancelled too many visits to book online today. Try again tomorrow.",
     ),
     "already_started": (Kind.CONFLICT, "The appointment has started. Only the doctor can cancel or move it now."),
-    "too_late": (Kind.CONFLICT, "It is too late to change this. The doctor can change a visit until it ends."),
+    "too_late": (
+        Kind.CONFLICT,
+        "It is too late for this. After the deadline, only the doctor can cancel or move a visit.",
+    ),
     "too_early": (Kind.CONFLICT, "It is too early for this. The visit has not started yet."),
     "wrong_status": (Kind.CONFLICT, "The status of the appointment does not allow this."),
     "doctor_not_confirmed": (Kind.CONFLICT, "The doctor has not confirmed their e-mail address yet."),
