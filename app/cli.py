@@ -32,8 +32,9 @@ from app.services import accounts, audit, audit_archive
 from app.services.audit import ArchivedHeadError, BrokenChainError
 from app.services.time_zones import OlderTimeZonesError, register_release
 
-MAX_MIGRATION_SECONDS = 3600  # seconds
-PROGRESS = 100_000  # events
+MAX_MIGRATION_SECONDS = 3600
+PROGRESS_EVENTS = 100_000
+"""The number of audit events after which progress is reported."""
 _REFUSALS = (
     InvalidSettingsError,
     UnavailableDatabaseError,
@@ -42,13 +43,13 @@ _REFUSALS = (
     NoRolesError,
     BrokenChainError,
     ArchivedHeadError,
-    EOFError,  # a compressed file without its end
+    EOFError,  # a truncated compressed file
     OSError,
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; the exit status is 0 if it did what it was asked for."""
+    """Run one command. Return the exit status: 0 on success, 1 on failure, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         asyncio.run(options.command(read_settings(), options))
@@ -70,25 +71,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app.cli", description="Looks after an appointment system.")
+    parser = argparse.ArgumentParser(prog="python -m app.cli", description="Administer the appointment system.")
     commands = parser.add_subparsers(required=True)
 
-    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate = commands.add_parser("migrate", help="migrate the database to the newest schema")
     migrate.set_defaults(command=_migrate)
 
-    admin = commands.add_parser("create-admin", help="make an administrator; asks for the password")
+    admin = commands.add_parser("create-admin", help="create an administrator; asks for the password")
     admin.add_argument("--email", required=True)
     admin.add_argument("--name", required=True)
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     admin.set_defaults(command=_create_admin)
 
-    audit_commands = commands.add_parser("audit", help="look after the audit trail").add_subparsers(required=True)
-    verify = audit_commands.add_parser("verify", help="check that nothing in the audit trail was tampered with")
+    audit_commands = commands.add_parser("audit", help="verify or archive the audit trail").add_subparsers(
+        required=True
+    )
+    verify = audit_commands.add_parser("verify", help="check that the audit trail was not tampered with")
     verify.add_argument(
         "--head",
         type=Head.parse,
         metavar="POSITION:HASH",
-        help="a head that was logged, or printed here, earlier: then a chain that was cut off is noticed, too",
+        help="a head that was logged, or printed by this command, earlier; with it, a missing end is noticed, too",
     )
     verify.add_argument("--archive", type=Path, metavar="FILE", help="check this archive instead of the database")
     verify.set_defaults(command=_verify_audit_trail)
@@ -100,20 +103,20 @@ def _parser() -> argparse.ArgumentParser:
         type=_day,
         required=True,
         metavar="YYYY-MM-DD",
-        help="archive what was recorded before this day (UTC)",
+        help="archive the events that were recorded before this day (UTC)",
     )
-    archive.add_argument("file", type=Path, metavar="FILE", help="a new file, by custom *.jsonl.gz; it is compressed")
+    archive.add_argument("file", type=Path, metavar="FILE", help="a new file, usually *.jsonl.gz; it is compressed")
     archive.set_defaults(command=_archive_audit_trail)
 
     grant = commands.add_parser(
-        "grant", help="let a role of the database serve requests, without the right to change the audit trail"
+        "grant", help="let a database role serve requests, without the right to change the audit trail"
     )
     grant.add_argument(
-        "role", metavar="ROLE", help="a role that exists and owns no tables; repeat after each migration"
+        "role", metavar="ROLE", help="an existing role that owns no tables; repeat this after each migration"
     )
     grant.set_defaults(command=_grant)
 
-    demo = commands.add_parser("demo", help="fill the database with a believable clinic")
+    demo = commands.add_parser("demo", help="fill the database with a realistic sample clinic")
     demo.set_defaults(command=_demo)
     return parser
 
@@ -147,7 +150,7 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
                 )
     finally:
         passwords.close()
-    print(f"{email} is an administrator now.")
+    print(f"{email} is now an administrator.")
 
 
 async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -> None:
@@ -155,15 +158,15 @@ async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -
     if options.archive:
         with gzip.open(options.archive, "rb") as lines:
             part = audit_archive.verify_file(key, lines, written_down=options.head)
-        print(f"The archive is what was sealed: {part.count} events, from position {part.start.position + 1} on.")
+        print(f"The archive is intact: {part.count} events, from position {part.start.position + 1} on.")
         print(f"Head: {part.end}")
         return
     async with _engine(settings, statement_timeout=MAX_MIGRATION_SECONDS) as engine:
         await ensure_newest(engine)
-        verified = await audit.verify(Database(engine), key, written_down=options.head, progress=_tell("checked"))
+        verified = await audit.verify(Database(engine), key, written_down=options.head, progress=_report("checked"))
     print(
-        f"The audit trail is what was sealed: {verified.sealed} events, and {verified.unsealed} not sealed yet. "
-        f"{verified.archived} events are archived."
+        f"The audit trail is intact: {verified.sealed} sealed events, {verified.unsealed} not sealed yet, "
+        f"{verified.archived} archived."
     )
     print(f"Head: {verified.head}")
 
@@ -173,33 +176,33 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
     async with _engine(settings, statement_timeout=MAX_MIGRATION_SECONDS) as engine:
         await ensure_newest(engine)
         database = Database(engine)
-        # What an earlier run has archived and not deleted any more, because it was interrupted.
-        await audit_archive.delete_archived(database, progress=_tell("deleted"))
+        # If an earlier run was interrupted, its archived events are still in the database.
+        await audit_archive.delete_archived(database, progress=_report("deleted"))
         with path.open("xb") as file:
             with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as compressed:
                 part = await audit_archive.write_part(
-                    database, key, compressed.write, before=options.before, progress=_tell("written")
+                    database, key, compressed.write, before=options.before, progress=_report("written")
                 )
             file.flush()
             os.fsync(file.fileno())
         if not part.count:
             path.unlink()
-            print("Nothing was recorded before that day, or all of it is archived already.")
+            print("No events were recorded before that day, or all of them are archived already.")
             return
         _sync_folder(path.parent)
-        # From here on the file is the only copy, so it is read again.
+        # After the deletion the file is the only copy, so read it back and verify it first.
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
         with gzip.open(path, "rb") as lines:
             audit_archive.verify_file(key, lines, written_down=part.end)
         await audit_archive.record_archive(database, key, part, file_sha256=digest, now=clock.now())
-        deleted = await audit_archive.delete_archived(database, progress=_tell("deleted"))
+        deleted = await audit_archive.delete_archived(database, progress=_report("deleted"))
     print(f"{part.count} events are in {path}, up to head {part.end}; {deleted} were deleted from the database.")
     print(f"SHA-256: {digest}")
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes sure that the names of new files in a folder are on the disk, too; see fsync(2)."""
+    """Write the directory entries of new files in a folder to disk; see fsync(2)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -207,12 +210,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _tell(what: str) -> Callable[[int], None]:
-    def tell(count: int) -> None:
-        if count % PROGRESS == 0:
-            print(f"{count} events {what} …", file=sys.stderr)
+def _report(action: str) -> Callable[[int], None]:
+    def report(count: int) -> None:
+        if count % PROGRESS_EVENTS == 0:
+            print(f"{count} events {action} …", file=sys.stderr)
 
-    return tell
+    return report
 
 
 def _day(text: str) -> datetime:
@@ -223,7 +226,7 @@ async def _grant(settings: Settings, options: argparse.Namespace) -> None:
     async with _engine(settings) as engine:
         await ensure_newest(engine)
         await grant_access(engine, options.role, REQUEST_RIGHTS)
-    print(f"{options.role} can serve requests, and cannot change the audit trail.")
+    print(f"{options.role} can serve requests and cannot change the audit trail.")
 
 
 async def _demo(settings: Settings, _options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The application: settings, routers, error handlers. No logic."""
+"""The application: settings, resources, middleware, routers and jobs are put together here. It contains no logic."""
 
 import asyncio
 import gc
@@ -60,7 +60,11 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> AsyncIterator[Resources]:
-    """What a running application owns, from its start, which migrates an SQLite database, to its end."""
+    """Open the resources of the application, and close them at the end of the context.
+
+    An SQLite database is migrated. Raises ``UnknownSchemaError``, ``UnavailableDatabaseError`` or
+    ``OlderTimeZonesError`` if the database cannot be used.
+    """
     engine = create_engine(
         settings.database_url,
         pool_size=settings.database_pool_size,
@@ -82,11 +86,11 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
 def create_app(
     settings: Settings | None = None, *, clock: Clock = system_clock.now, mailer: Mailer = print_mail
 ) -> FastAPI:
-    """The application; it connects, and migrates an SQLite database, when it starts, and not before."""
+    """Create the application. It connects to the database, and migrates it if it is SQLite, only when it starts."""
     settings = settings or read_settings()
     telemetry = None
     if settings.otel_exporter_otlp_endpoint:
-        # Importing the SDK takes time and memory that only those who use it should pay.
+        # Importing the SDK takes time and memory, so import it only if it is used.
         from app.edge.telemetry import Telemetry  # noqa: PLC0415
 
         telemetry = Telemetry(settings.otel_exporter_otlp_endpoint)
@@ -105,17 +109,17 @@ def create_app(
             async with (
                 open_resources(settings, clock, mailer) as resources,
                 run_periodically(
-                    "sealing",
+                    "audit seal",
                     partial(audit_seal.seal_all, resources.database, chain_key(settings.sealing_secret), seals),
                     seconds=audit_seal.INTERVAL_SECONDS,
                 ),
                 run_periodically(
-                    "looking",
+                    "next slot index",
                     partial(next_slot_index.update_next_slots, resources.database, resources.processor, clock),
                     seconds=next_slot_index.INTERVAL_SECONDS,
                 ),
                 run_periodically(
-                    "sweeping", partial(cleanup.clean_up, resources.database, clock), seconds=cleanup.INTERVAL_SECONDS
+                    "cleanup", partial(cleanup.clean_up, resources.database, clock), seconds=cleanup.INTERVAL_SECONDS
                 ),
                 run_periodically(
                     "time zones",
@@ -128,10 +132,10 @@ def create_app(
                     warn_unless_bounded()
                     if mailer is print_mail:
                         log.warning(
-                            "messages are written to the console and sent to nobody: without this server's log, "
-                            "addresses cannot be confirmed and passwords cannot be reset"
+                            "messages are only written to the console, not sent: users can confirm addresses and "
+                            "reset passwords only with the codes in this server's output"
                         )
-                # A full collection that visits everything that was imported stops the server for 100 to 200 ms.
+                # A full garbage collection that visits all imported objects stops the server for 100 to 200 ms.
                 gc.freeze()
                 try:
                     yield {"connections": Connections(settings)}
@@ -142,7 +146,7 @@ def create_app(
 
     app = FastAPI(
         title="Doctor Appointment API",
-        summary="A patient finds a doctor's free time and books it; a doctor runs her day.",
+        summary="Patients find a doctor's free slots and book them; doctors manage their schedule.",
         description=DESCRIPTION,
         version="0.1.0",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -150,7 +154,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        # A redirect would be built from the Host header, which is the client's word.
+        # A redirect would be built from the Host header, which the client chooses.
         redirect_slashes=False,
         telemetry=telemetry.config if telemetry else {"tracing": False, "metrics": False, "logs": False},
     )
@@ -163,7 +167,7 @@ def create_app(
     problems.add_handlers(app)
     problem_pages.add_handlers(app)
     docs.add_documentation(app)
-    # In the order in which they are asked for: a request is held against each in turn.
+    # A request is matched against the routers in this order, so those with the most requests come first.
     for module in (
         appointments,
         attendance,
@@ -193,10 +197,10 @@ def create_app(
 
 
 DESCRIPTION = """
-- Instants are RFC 3339 with an offset, and always UTC in answers. Beside them stands the doctor's `time_zone`.
-- Errors are `application/problem+json` (RFC 9457); programs should look at their `code`.
-- Lists are arrays; the next page is in the `Link` header.
-- After `503` the same request may succeed after `Retry-After` seconds. Nothing was changed, unless the connection to \
+- Instants are RFC 3339 with an offset. Responses always use UTC, and also contain the doctor's `time_zone`.
+- Errors are `application/problem+json` (RFC 9457). Clients should evaluate their `code`.
+- Lists are arrays. The `Link` header contains the next page.
+- After a `503`, repeat the same request after `Retry-After` seconds. Nothing was changed, unless the connection to \
 the database was lost during the commit: then the outcome is unknown. Repeat it with the same `Idempotency-Key`.
 """
 

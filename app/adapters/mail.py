@@ -1,4 +1,4 @@
-"""Sending mail."""
+"""Mail: the messages, and how they are sent."""
 
 import asyncio
 import logging
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from app.core.mail_kinds import MailKind
 
 MAX_SENDING_SECONDS = 10.0
-"""A message is sent within the request that caused it, after the answer, and so takes the place of another one."""
+"""The time limit for sending one message. It is sent after the response, but the request counts as in flight until the
+message is sent, so a slow mail server would use up the client's limit."""
 
 log = logging.getLogger(__name__)
 
@@ -25,48 +26,49 @@ class Mail:
 
 
 type Mailer = Callable[[Mail], Awaitable[None]]
-"""Delivers a message, or raises. Never called inside a transaction."""
+"""A function that delivers a message, or raises. Never call it inside a transaction."""
 
 
 def bounded(mailer: Mailer) -> Mailer:
-    """The mailer with a time limit of ``MAX_SENDING_SECONDS``; what cannot be sent is logged, and nothing is raised.
+    """Return the mailer with a time limit of ``MAX_SENDING_SECONDS``. It logs failures and never raises.
 
-    The log names the kind of message. What the mailer raises may quote the address, so only its type is logged.
+    The log contains the kind of the message and the type of the exception. The text of the exception is not logged,
+    because it may quote the address.
     """
 
     async def send(mail: Mail) -> None:
         try:
             async with asyncio.timeout(MAX_SENDING_SECONDS):
                 await mailer(mail)
-        except Exception as error:  # noqa: BLE001 - whatever a mailer raises, the request was answered
+        except Exception as error:  # noqa: BLE001 - a mailer may raise anything, and the response was sent already
             log.warning("a message was not sent: %s (%s)", mail.kind, type(error).__name__)
 
     return send
 
 
 def password_reset_mail(address: str, token: str) -> Mail:
-    """What somebody receives who forgot the password."""
+    """Return the message with the code that resets a forgotten password."""
     return Mail(
         kind=MailKind.PASSWORD_RESET,
         to=address,
         subject="Choose a new password",
         text=(
-            "Somebody, probably you, asked for a new password. Type this code on the page /reset, with the new one, "
-            f"within 30 minutes (programs: POST /auth/reset-password):\n\n{token}\n\n"
-            "If it was not you, do nothing: your password stays as it is."
+            "A password reset was requested for your account. Enter this code and your new password on the page /reset "
+            f"within 30 minutes (API clients: POST /auth/reset-password):\n\n{token}\n\n"
+            "If you did not request it, do nothing: your password stays the same."
         ),
     )
 
 
 def email_confirmation_mail(address: str, token: str) -> Mail:
-    """The code that confirms an address."""
+    """Return the message with the code that confirms an address."""
     return Mail(
         kind=MailKind.EMAIL_CONFIRMATION,
         to=address,
         subject="Confirm your e-mail address",
         text=(
-            "An account was created with this address. Sign in and type this code on the page /confirm-email within "
-            f"24 hours (programs: POST /auth/confirm-email):\n\n{token}\n\n"
+            "An account was created with this address. Sign in and enter this code on the page /confirm-email within "
+            f"24 hours (API clients: POST /auth/confirm-email):\n\n{token}\n\n"
             "If you did not create the account, do nothing: without this code it stays unconfirmed. You can take it "
             "over by choosing a new password on the page /forgotten."
         ),
@@ -74,79 +76,79 @@ def email_confirmation_mail(address: str, token: str) -> Mail:
 
 
 def invitation_mail(address: str, token: str) -> Mail:
-    """What a doctor receives who is invited."""
+    """Return the message that invites a doctor."""
     return Mail(
         kind=MailKind.INVITATION,
         to=address,
         subject="You are invited to join as a doctor",
         text=(
             "An administrator has invited you to join as a doctor. Open this page within 7 days to create your account "
-            f"(programs: POST /auth/accept-invitation):\n\n{invitation_path(token)}\n\n"
+            f"(API clients: POST /auth/accept-invitation):\n\n{invitation_path(token)}\n\n"
             "If you did not expect this, do nothing: no account is created."
         ),
     )
 
 
 def invitation_path(token: str) -> str:
-    """The page on which an invitation is accepted."""
+    """Return the path of the page on which an invitation is accepted."""
     return f"/invitation?token={token}"
 
 
 def password_changed_mail(address: str) -> Mail:
-    """What somebody receives whose password was changed."""
+    """Return the message that tells the owner of an account that the password was changed."""
     return Mail(
         kind=MailKind.PASSWORD_CHANGED,
         to=address,
         subject="Your password was changed",
         text=(
-            "The password of your account was changed just now. If it was not you, choose a new one on the page "
-            "/forgotten, and look at /my/account/sessions."
+            "The password of your account has just been changed. If you did not change it, choose a new password on "
+            "the page /forgotten, and check your sessions on /my/account/sessions."
         ),
     )
 
 
 def second_factor_set_up_mail(address: str) -> Mail:
-    """What somebody receives whose log-in asks for a second factor from now on."""
+    """Return the message that tells the owner of an account that a second factor was set up."""
     return _notice(
         MailKind.SECOND_FACTOR_SET_UP,
         address,
         "A second factor was set up",
-        "From now on a log-in to your account asks for a code.",
+        "From now on, signing in to your account requires a code.",
     )
 
 
 def second_factor_removed_mail(address: str) -> Mail:
-    """What somebody receives whose second factor was removed, by herself or by an administrator."""
+    """Return the message that says that the second factor was removed, by its owner or by an administrator."""
     return _notice(
         MailKind.SECOND_FACTOR_REMOVED,
         address,
         "Your second factor was removed",
-        "A log-in to your account asks for nothing but the password now.",
+        "Signing in to your account now requires only the password.",
     )
 
 
 def recovery_codes_renewed_mail(address: str) -> Mail:
-    """What somebody receives who has new recovery codes."""
+    """Return the message that says that the recovery codes were renewed."""
     return _notice(
         MailKind.RECOVERY_CODES_RENEWED,
         address,
         "Your recovery codes were renewed",
-        "There are new ones; those from before work no longer.",
+        "New recovery codes were created for your account. The old ones no longer work.",
     )
 
 
 def recovery_code_used_mail(address: str) -> Mail:
-    """What somebody receives to whose account a recovery code opened the door."""
+    """Return the message that says that a recovery code was used to log in."""
     return _notice(
         MailKind.RECOVERY_CODE_USED,
         address,
         "A recovery code was used",
-        "Somebody logged in to your account with a recovery code in place of the authenticator's.",
+        "A recovery code was used to sign in to your account, instead of a code of the authenticator app.",
     )
 
 
 def session_ended_mail(address: str) -> Mail:
-    """What somebody receives whose refresh token came a second time."""
+    """Return the message that says that a session was ended because its refresh token was used twice."""
     return _notice(
         MailKind.SESSION_ENDED,
         address,
@@ -155,19 +157,19 @@ def session_ended_mail(address: str) -> Mail:
     )
 
 
-def _notice(kind: MailKind, address: str, subject: str, what: str) -> Mail:
+def _notice(kind: MailKind, address: str, subject: str, event: str) -> Mail:
     return Mail(
         kind=kind,
         to=address,
         subject=subject,
         text=(
-            f"{what}\n\nIf this was not your doing, choose a new password on the page /forgotten, which ends every "
-            "session, and tell an administrator."
+            f"{event}\n\nIf you did not do this, choose a new password on the page /forgotten, which ends all your "
+            "sessions, and contact an administrator."
         ),
     )
 
 
 async def print_mail(mail: Mail) -> None:
-    """The default mailer: writes the message to the server's console, for whoever runs it to read."""
+    """Write the message to standard output. This is the default mailer, for development."""
     sys.stdout.write(f"\n--- mail to {mail.to}\n{mail.subject}\n\n{mail.text}\n---\n")
     sys.stdout.flush()

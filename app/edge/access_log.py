@@ -1,4 +1,4 @@
-"""What is seen of each request: one line in the log, one measurement, and headers on the answer."""
+"""The access log, the request metrics and the default headers of responses; and the handling of unexpected errors."""
 
 import logging
 from time import perf_counter
@@ -10,7 +10,7 @@ from app.edge.metrics import Metrics
 from app.http.problems import RenderProblem, server_error_response
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# What an answer says unless its route says otherwise.
+# Added to each response unless its route sets the same header.
 DEFAULT_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -20,17 +20,17 @@ DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-# Only where TLS is certain; a browser would hold a machine of a developer to it for a year.
+# Only in production, where TLS is certain: a browser would insist on TLS for a developer's machine for a year.
 PRODUCTION_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 log = logging.getLogger(__name__)
 
 
 class AccessLogMiddleware:
-    """Middleware that logs and measures each request by its operation, and completes the headers of each answer.
+    """Middleware that logs and measures each request, and adds default headers to each response.
 
-    Nothing that a client writes comes into the log or into a label: the operation is the name of the route, and what
-    is not known is ``unknown``.
+    No text of a client appears in the log or in a metric label (ADR 0020): the operation is the name of the route, and
+    unknown methods, routes and addresses are ``unknown``.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, production: bool) -> None:
@@ -40,20 +40,21 @@ class AccessLogMiddleware:
         self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, and looks at what comes of it."""
+        """Call the application, then log and measure the request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = perf_counter()
         ended = 0.0
-        status = 0  # stays if nobody was there any more to be answered
+        status = 0  # 0 when the client disconnected before the response
 
         async def send_completed(message: Message) -> None:
             nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                said = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(each for each in self.headers if each[0] not in said)]
+                present = {name.lower() for name, _ in message["headers"]}
+                missing = [header for header in self.headers if header[0] not in present]
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
             if not message.get("more_body") and message["type"] == "http.response.body":
                 ended = perf_counter()
@@ -62,10 +63,10 @@ class AccessLogMiddleware:
             try:
                 await self.app(scope, receive, send_completed)
             finally:
-                # Without what was left for after the answer, such as mail.
-                self._note(scope, status, (ended or perf_counter()) - started)
+                # Background tasks, such as mail, run after the response and are not measured.
+                self._record(scope, status, (ended or perf_counter()) - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
         operation = getattr(scope.get("route"), "name", None) or UNKNOWN
         method = scope["method"] if scope["method"] in METHODS else UNKNOWN
         self.metrics.seconds.labels(operation, method, status).observe(seconds)
@@ -85,9 +86,10 @@ class AccessLogMiddleware:
 
 
 class ServerErrorMiddleware:
-    """Middleware that answers an exception that nobody expected, and logs it, once.
+    """Middleware that logs an unexpected exception and answers with a 500.
 
-    The framework's own stands outside all others: its answers would have no headers, and the server would log again.
+    Starlette's own middleware for this is outside of all others, so its responses would have no default headers, and
+    the server would log the exception a second time.
     """
 
     def __init__(self, app: ASGIApp, *, render_problem: RenderProblem) -> None:
@@ -95,18 +97,22 @@ class ServerErrorMiddleware:
         self.render_problem = render_problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on; if the answer has begun it cannot be mended, and the server logs and hangs up."""
-        begun = False
+        """Call the application.
 
-        async def send_noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        If the response has already started when an exception is raised, the exception is passed on: the server then
+        logs it and closes the connection.
+        """
+        has_started = False
+
+        async def send_tracked(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self.app(scope, receive, send_noted)
+            await self.app(scope, receive, send_tracked)
         except Exception:
-            if begun or scope["type"] != "http":
+            if has_started or scope["type"] != "http":
                 raise
             log.exception("bug")
             await self.render_problem(scope, server_error_response())(scope, receive, send)

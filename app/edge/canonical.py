@@ -1,4 +1,4 @@
-"""Requests in the one form that routes know."""
+"""Canonical methods and paths of requests."""
 
 from typing import Any
 
@@ -6,23 +6,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class CanonicalPathMiddleware:
-    """Middleware that answers ``HEAD`` as ``GET`` without the body, and a path that ends with a slash as without it.
+    """Middleware that answers ``HEAD`` like ``GET`` without a body, and ignores one slash at the end of a path.
 
-    RFC 9110 section 9.3.2 asks for the former. A slash is dropped and not redirected: a redirect would be built from
-    the ``Host`` header. Only one is, and only one that was sent as such: ``//`` and ``%2F`` are other paths.
+    RFC 9110 section 9.3.2 requires the former. The slash is removed without a redirect, because a redirect would be
+    built from the ``Host`` header. Only one literal slash is removed: ``//`` and ``%2F`` make a different path.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on in its canonical form."""
+        """Call the application with the canonical request."""
         if scope["type"] == "http":
             changes: dict[str, Any] = {}
             if _ends_with_slash(scope):
                 changes = {"path": scope["path"][:-1], "raw_path": scope["raw_path"][:-1]}
             if scope["method"] == "HEAD":
-                # The server has to see the method that was sent: the answer to a HEAD has a length and no body.
+                # Change a copy of the scope: the server needs the original method, because the response to a HEAD has a
+                # length but no body.
                 changes["method"] = "GET"
                 send = _without_body(send)
             scope = {**scope, **changes} if changes else scope

@@ -1,4 +1,4 @@
-"""The open connections of a process, and how many there may be."""
+"""The open connections of a process, and their limits (ADR 0031)."""
 
 import logging
 import resource
@@ -11,8 +11,8 @@ from app.core.addresses import bounded_network, read_address
 from app.core.settings import Settings
 
 RESERVED_DESCRIPTORS = 100
-"""File descriptors that are left for everything but connections of clients and of the database."""
-DESCRIPTORS_PER_DATABASE_CONNECTION = 4  # SQLite has a database, a log and an index open for each
+"""File descriptors that are kept free for other uses than connections of clients and of the database."""
+DESCRIPTORS_PER_DATABASE_CONNECTION = 4  # SQLite opens a database, a log and an index file for each
 MIN_CONNECTIONS = 10
 
 log = logging.getLogger(__name__)
@@ -22,17 +22,19 @@ class Closable(Protocol):
     """A connection that can be closed at once."""
 
     def abort(self) -> None:
-        """Closes it without waiting for anything."""
+        """Close the connection without sending what is still unsent."""
 
 
 class Connections:
-    """The open connections of one server, in all and by address.
+    """The open connections of one server, limited in total and per address.
 
-    A new connection over the bound of its address takes the place of one of the same address, and over the bound in
-    all that of one of the address with the most connections: in both cases of the one that has been idle the longest.
-    A connection is idle while its client has yet to send something: a request, or the rest of its head or body. Those
-    with a complete request in progress are never closed. Trusted proxies, and clients of a UNIX socket, are bounded in
-    all, but not by address.
+    If a new connection exceeds the limit of its address, an idle connection of the same address is closed. If it
+    exceeds the total limit, an idle connection of the address with the most connections is closed. In both cases it is
+    the one that has been idle the longest.
+
+    A connection is idle while the server waits for its client: for a request, or for the rest of a head or a body.
+    Connections with a complete request in progress are never closed. For trusted proxies and clients of a UNIX socket,
+    only the total limit applies.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,11 +48,14 @@ class Connections:
         self._idle: dict[Closable, None] = {}  # in the order in which they became idle
 
     def __len__(self) -> int:
-        """How many are open."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def admit(self, connection: Closable, host: str | None) -> str | None:
-        """Adds a new connection; the code of an error if it is over a bound, and no idle one could make room."""
+        """Add a new connection. Return an error code if a limit is exceeded and no idle connection could be closed.
+
+        The connection is counted until ``remove`` is called, even if it is refused.
+        """
         address = self._bounded_address(host)
         code = self._make_room(address)
         self._open[connection] = address
@@ -60,17 +65,17 @@ class Connections:
         return code
 
     def set_busy(self, connection: Closable) -> None:
-        """Notes that a complete request is in progress."""
+        """Mark the connection as having a complete request in progress."""
         self._idle.pop(connection, None)
 
     def set_idle(self, connection: Closable) -> None:
-        """Notes that the connection waits for its client from now on."""
+        """Mark the connection as waiting for its client from now on."""
         self._idle.pop(connection, None)
         if connection in self._open:
             self._idle[connection] = None
 
     def remove(self, connection: Closable) -> None:
-        """Forgets a connection that is closed; it may have been forgotten before."""
+        """Remove a closed connection. It may have been removed before."""
         self._idle.pop(connection, None)
         if address := self._open.pop(connection, None):
             self._per_address[address] -= 1
@@ -78,9 +83,9 @@ class Connections:
                 del self._per_address[address]
 
     def _make_room(self, address: str | None) -> str | None:
-        # More than one may have to go: refused connections are counted, too, while they are closed.
+        # More than one may have to be closed: refused connections also count until they are closed.
         while address and self._per_address[address] >= self.max_per_address:
-            if not self._close(next((each for each in self._idle if self._open[each] == address), None)):
+            if not self._close(next((idle for idle in self._idle if self._open[idle] == address), None)):
                 return "too_many_requests"
         while len(self._open) >= self.max_connections:
             if not self._close(max(self._idle, key=self._count_of_same_address, default=None)):
@@ -114,7 +119,7 @@ def _affordable_connections(database_pool_size: int) -> int:
 
 
 def warn_unless_bounded() -> None:
-    """Logs a warning if the server uses a protocol that has no bounds."""
-    # A server imports the protocol that it is told to use before it loads the application, which never does.
+    """Log a warning if the server does not use ``BoundedProtocol``."""
+    # The application itself never imports the protocol. A server that uses it has imported it before the application.
     if "app.edge.protocol" not in sys.modules:
-        log.warning("heads and connections are not bounded; start with --http app.edge.protocol:BoundedProtocol")
+        log.warning("heads and connections are not limited; start with --http app.edge.protocol:BoundedProtocol")

@@ -1,4 +1,4 @@
-"""How many requests one client may have in flight."""
+"""The limit of requests that one client may have in flight."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,10 +17,11 @@ from app.http.problems import RenderProblem, problem_response
 
 
 class InFlightMiddleware:
-    """Middleware that bounds the requests in flight of each address, and answers 429 beyond that.
+    """Middleware that limits the requests in flight of each address, and answers 429 beyond that.
 
-    A request of an address that is full is let through if it has a valid token or session cookie and its account is
-    not full, too: colleagues behind one address are not an attack. Nothing is asked of the database for that.
+    If an address is at its limit, a request with a valid token or session cookie is counted for its account instead,
+    which has the same limit: colleagues behind one address are not an attack. The check does not use the database, so
+    the session may have ended.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class InFlightMiddleware:
         self.in_flight: Counter[str | UUID] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, or answers 429."""
+        """Call the application, or answer 429."""
         if scope["type"] != "http" or scope["path"].removeprefix(scope["root_path"]) in UNLIMITED_PATHS:
             await self.app(scope, receive, send)
             return
@@ -59,14 +60,14 @@ class InFlightMiddleware:
                 del self.in_flight[client]
 
     def _choose_client(self, scope: Scope, address: str) -> str | UUID | None:
-        """For whom the request counts: the address, else the account; ``None`` if neither has room."""
+        """Return what the request is counted for: its address or its account. ``None`` if both are at the limit."""
         if self.in_flight[address] < self.limit:
             return address
         account = self._find_account(Request(scope))
         return account if account and self.in_flight[account] < self.limit else None
 
     def _find_account(self, request: Request) -> UUID | None:
-        """The account that a token or a cookie names, whether or not its session has ended."""
+        """Return the account that a token or a cookie names, even if its session has ended."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return self.find_cookie_account(request)

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, to whoever has the token."""
+"""Metrics for Prometheus, protected by a token."""
 
 from hmac import compare_digest
 from http import HTTPStatus
@@ -18,14 +18,14 @@ router = APIRouter(include_in_schema=False)
 
 
 class Metrics:
-    """The metrics of one application; several may run in one process."""
+    """The metrics of one application. They have a registry of their own, so one process can run several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.in_flight = Gauge("http_requests_in_flight", "Requests that are being worked on.", registry=self.registry)
+        self.in_flight = Gauge("http_requests_in_flight", "Requests in progress.", registry=self.registry)
         self.seconds = Histogram(
             "http_request_seconds",
-            "Time to answer, by operation, method and status.",
+            "Time until the response was sent, by operation, method and status.",
             ("operation", "method", "status"),
             registry=self.registry,
         )
@@ -39,7 +39,7 @@ class Metrics:
         failing.set_function(lambda: self._audit_trail.failing)
 
     def show_audit_trail(self, memory: audit_seal.Memory) -> None:
-        """Shows what a process knows of the audit trail; docs/audit.md says what to alert on."""
+        """Show the state of the audit trail in the metrics. docs/audit.md says what to alert on."""
         self._audit_trail = memory
 
 
@@ -47,7 +47,7 @@ class Metrics:
 async def metrics(
     request: Request, resources: AppResources, _: Public, authorization: Annotated[str, Header()] = ""
 ) -> Response:
-    """The metrics, in Prometheus' text format, to whoever sends `METRICS_TOKEN`; where none is set, nothing is here."""
+    """Return the metrics in the text format of Prometheus. They need `METRICS_TOKEN`; 404 if it is not set."""
     token = resources.settings.metrics_token.get_secret_value()
     if not token:
         raise HTTPException(HTTPStatus.NOT_FOUND)

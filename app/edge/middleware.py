@@ -1,4 +1,4 @@
-"""The middlewares, in their order."""
+"""The middleware, in its order."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -20,7 +20,7 @@ from app.http.problems import RenderProblem
 from app.http.requests import BodyLimitMiddleware
 
 MAX_BODY_BYTES = 64 * 1024
-# Whatever the API reads and says beyond what every browser lets through.
+# The headers of the API that are not on the safelists of CORS.
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID")
 EXPOSED_HEADERS = (
     "ETag",
@@ -41,10 +41,10 @@ def add_middleware(
     render_problem: RenderProblem,
     find_cookie_account: Callable[[Request], UUID | None],
 ) -> None:
-    """Adds everything that a request passes before its route.
+    """Add all middleware to the application.
 
-    Each middleware wraps those added before it, so a request passes the last one first. ``render_problem`` shows errors
-    to programs and people; ``find_cookie_account`` returns the account that a session cookie names.
+    Each middleware wraps those added before it, so a request passes the last one first. ``render_problem`` renders
+    errors, as JSON or as a page; ``find_cookie_account`` returns the account that a session cookie names.
     """
     app.state.metrics = Metrics()
     app.add_middleware(ServerErrorMiddleware, render_problem=render_problem)
@@ -69,7 +69,7 @@ def add_middleware(
     app.add_middleware(CanonicalPathMiddleware)
     if settings.proxies:
         app.add_middleware(_ProxyHeaders, trusted=settings.proxies)
-    # A client's own id is taken over if it is a UUID as RFC 9562 writes it: whatever else it writes is not for our log.
+    # A client's own request id is accepted only if it is a UUID in the format of RFC 9562, because it is logged.
     app.add_middleware(
         CorrelationIdMiddleware,
         generator=lambda: str(uuid4()),
@@ -80,7 +80,7 @@ def add_middleware(
 
 
 def _ProxyHeaders(app: ASGIApp, trusted: tuple[str, ...]) -> ASGIApp:  # noqa: N802 - the factory stands for the class
-    # uvicorn has types of its own for the same protocol.
+    # uvicorn declares its own types for the ASGI interface.
     return ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[arg-type,return-value]
 
 

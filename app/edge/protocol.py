@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol, with bounds on what a client may send before its request is known, and on slow readers.
+"""uvicorn's HTTP protocol with limits on heads, connections and slow readers (ADR 0031).
 
-Chosen by ``uvicorn --http app.edge.protocol:BoundedProtocol``, or ``UVICORN_HTTP``.
+Select it with ``uvicorn --http app.edge.protocol:BoundedProtocol``, or ``UVICORN_HTTP``.
 """
 
 import asyncio
@@ -20,33 +20,34 @@ from app.http.problems import ProblemResponse
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16
 PIECE_BYTES = 16 * 1024
-"""What is given to the parser at once, so that little is parsed beyond a bound."""
+"""The size of the pieces that are given to the parser, so that it parses little beyond a limit."""
 MAX_DISCARDED_BYTES = 1024 * 1024
 DISCARDING_SECONDS = 2.0
-"""So much, for so long, is read and thrown away after a refusal; closing at once could lose the answer on its way."""
+"""How much is read and discarded after a refusal, and for how long. If the connection were closed at once, the client
+might not get the response."""
 MIN_READ_BYTES = 64 * 1024
-"""What a client must read of an unsent answer within ``RESPONSE_STALL_SECONDS``; all of it, if less is left."""
+"""How much of an unsent response a client must read within ``RESPONSE_STALL_SECONDS``; all of it, if less is left."""
 SEND_BUFFER_BYTES = 64 * 1024
-"""What the kernel is asked to keep of an unsent answer; Linux keeps twice as much."""
+"""The size of the kernel's send buffer for each connection. Linux doubles it."""
 
 log = logging.getLogger(__name__)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with bounds on heads, pipelined requests and connections.
+    """HTTP/1.1 with limits on heads, pipelined requests and connections.
 
-    What belongs to a request and not to its body (its head, the sizes of its chunks, its trailers) may have
-    ``MAX_HEAD_BYTES``: 431. The head must be complete ``REQUEST_HEAD_SECONDS`` after the connection was opened, or
-    after its first byte: 408. A request names its host once (RFC 9112 section 3.2): 400. There are no WebSockets: a
-    request for one is answered as an ordinary request.
+    Everything in a request except its body (the head, the sizes of chunks, the trailers) may have at most
+    ``MAX_HEAD_BYTES``; otherwise the response is 431. The head must be complete ``REQUEST_HEAD_SECONDS`` after the
+    connection was opened, or after its own first byte; otherwise it is 408. A request must have exactly one ``Host``
+    (RFC 9112 section 3.2); otherwise it is 400. WebSockets are not supported: a request for one is answered like any
+    other request.
 
-    A connection is busy while a complete request is in progress. One whose client has yet to send something, be it a
-    request, the rest of a head or the rest of a body, may be closed to make room, even if that request has been
-    refused already.
+    A connection is busy while a complete request is in progress. While the server waits for its client (for a request,
+    or for the rest of a head or a body), it may be closed to make room, even if that request has been refused already.
 
-    A client that reads less than ``MIN_READ_BYTES`` within ``RESPONSE_STALL_SECONDS``, and leaves some of its answer
-    unsent, is disconnected. The next pipelined request starts when an answer is complete, but its own answer waits
-    until the earlier one has been sent, so a connection keeps two answers in memory at most.
+    A client is disconnected if part of its response is unsent and it reads less than ``MIN_READ_BYTES`` of it within
+    ``RESPONSE_STALL_SECONDS``. The next pipelined request starts when a response is complete, but its own response is
+    not written until the earlier one has been sent. So a connection keeps at most two responses in memory.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.ws_protocol_class = None
         self.open_connections: Connections = app_state["connections"]
         self.working = False
-        self.unbodied_bytes = 0  # of the current request
+        self.unbodied_bytes = 0  # of the current request: all bytes that are not part of its body
         self.deadline: asyncio.TimerHandle | None = None
         self.stall_timer: asyncio.TimerHandle | None = None
         self.started: RequestResponseCycle | None = None
@@ -68,44 +69,44 @@ class BoundedProtocol(HttpToolsProtocol):
         self.discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
-        """Admits the connection, if there is room."""
+        """Admit the connection, or refuse it if there are too many."""
         super().connection_made(transport)
-        # Writing pauses at the first byte that is not sent at once, so every wait for the client has a time limit, even
-        # for the end of a small answer.
+        # Writing pauses at the first byte that is not sent at once. So every wait for the client has a time limit, even
+        # at the end of a small response.
         transport.set_write_buffer_limits(high=0)
-        # Linux takes more only once a third of its buffer is free. A buffer that has grown to megabytes would hide for
-        # a long time that a slow client reads.
+        # Linux accepts more data only when a third of its buffer is free. If the buffer could grow to megabytes, a slow
+        # client that does read would seem to be stalled.
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
         self._start_deadline()
         if code := self.open_connections.admit(self, self.client[0] if self.client else None):
             self._refuse(code)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Makes room for another one."""
+        """Remove the connection, and tell its requests that the client is gone."""
         self.open_connections.remove(self)
         self._stop_deadline()
         self._stop_stall_timer()
-        if self.started:  # uvicorn tells the newest request alone, which may still wait for an earlier one
+        if self.started:  # uvicorn only tells the newest request, which may still be waiting for an earlier one
             self.started.disconnected = True
             self.started.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Waits for the client to read, within a time limit."""
+        """Pause writing, and start to check that the client reads."""
         super().pause_writing()
         self._start_stall_timer()
 
     def resume_writing(self) -> None:
-        """Continues after everything has been sent."""
+        """Continue writing after everything has been sent."""
         self._stop_stall_timer()
         super().resume_writing()
 
     def abort(self) -> None:
-        """Closes the connection without waiting for anything."""
+        """Close the connection without sending what is still unsent."""
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parses what has arrived, as far as the bounds allow."""
+        """Parse the received data, as far as the limits allow."""
         for start in range(0, len(data), PIECE_BYTES):
             if self.refused:
                 self._discard(len(data) - start)
@@ -121,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_deadline()
 
     def on_headers_complete(self) -> None:
-        """Starts the request, unless its head is too large or too many requests are waiting before it."""
+        """Start the request, unless its head is too large or too many requests are waiting before it."""
         if self.refused:
             return
         if self.unbodied_bytes > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
@@ -137,13 +138,13 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.open_connections.set_idle(self)  # until the body is complete
 
     def on_body(self, body: bytes) -> None:
-        """Passes a part of the body on."""
+        """Pass on a part of the body."""
         self.unbodied_bytes -= len(body)
         if not self.refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Ends the request; what comes next belongs to another one."""
+        """End the request. The following bytes belong to the next one."""
         self.unbodied_bytes = 0
         if not self.refused:
             super().on_message_complete()
@@ -151,14 +152,18 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.open_connections.set_busy(self)
 
     def on_response_complete(self) -> None:
-        """Goes on with the next request, if there is one."""
+        """Start the next request, if there is one."""
         self.working = bool(self.pipeline) and not self.transport.is_closing()
         super().on_response_complete()
         if not self.working or (self.started and self.started.more_body):
             self.open_connections.set_idle(self)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what is not HTTP; never in the place of the answer to an earlier request."""
+        """Answer 400 to a malformed request.
+
+        If the response to an earlier request is still due, close the connection after it instead: the client would take
+        the 400 for that response.
+        """
         if self.refused:
             return
         if self.working and (self.pipeline or self.cycle.response_started or not self.cycle.more_body):
@@ -174,8 +179,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _check_host(self) -> None:
         hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            # An exception stops the parser, and uvicorn refuses the request like any that is not HTTP.
-            raise ValueError("a request names its host once")
+            # An exception stops the parser, and uvicorn then refuses the request as malformed.
+            raise ValueError("a request must have exactly one Host header")
 
     def _head_bytes(self) -> int:
         separators = len(": \r\n")
@@ -193,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.deadline = None
         if self.unbodied_bytes:
             self._refuse("head_too_slow")
-        else:  # a connection on which nothing was asked for
+        else:  # an unused connection
             self.transport.close()
 
     def _start_stall_timer(self) -> None:
@@ -217,7 +222,10 @@ class BoundedProtocol(HttpToolsProtocol):
         log.info("refused", extra={"code": code, "client": str(client or UNKNOWN)})
 
     def _refuse(self, code: str) -> None:
-        """Answers with an error, and closes the connection; with a request in progress, after the answer to that."""
+        """Answer with an error and close the connection.
+
+        If a request is in progress, close it after its response and send no error.
+        """
         self.refused = True
         self._stop_deadline()
         self._log(code)

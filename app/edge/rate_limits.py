@@ -1,4 +1,4 @@
-"""Limits of rates: who asks too often is told when to come back."""
+"""Rate limits by address, and the headers that tell clients what is left."""
 
 import asyncio
 
@@ -12,17 +12,17 @@ from app.core.errors import DomainError
 from app.core.rate_limits import Quota, RateLimiter
 from app.http.problems import RenderProblem, problem_response
 
-# Whoever watches over the process asks as often as needed, and must be answered when others are not.
+# Monitoring may send as many requests as it needs, and must get answers while clients are refused.
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 REFUSAL_DELAY = 1.0
-"""Seconds that somebody who asks too often waits for the refusal: to refuse a flood at once is work, too."""
-MAX_DELAYED = 500  # connections, each of which takes some memory
+"""Seconds before a refusal is sent. Without the delay, a flood of refusals would itself be much work."""
+MAX_DELAYED = 500  # refusals that wait at a time, because each of their connections takes some memory
 
 
 def credential_routes(app: FastAPI) -> list[APIRoute]:
-    """The routes with the lower limit: those that hash passwords, take a secret, or send a code or an invitation.
+    """Return the routes with the lower limit: those that hash passwords, accept a secret, or send a code or invitation.
 
-    A route is one of them if it names one of ``CREDENTIAL_MARKERS`` as a dependency.
+    These are the routes that depend on one of ``CREDENTIAL_MARKERS``.
     """
     routes = [context.original_route for context in iter_route_contexts(app.routes)]
     return [
@@ -33,12 +33,11 @@ def credential_routes(app: FastAPI) -> list[APIRoute]:
 
 
 class RateLimitMiddleware:
-    """Middleware that counts requests by address, and says on each answer what is left.
+    """Middleware that counts requests by address, and answers 429 if there are too many.
 
-    Who asks too often is refused after a pause, and has to connect again.
-
-    The headers are those of draft-ietf-httpapi-ratelimit-headers-10. An account is counted where the caller becomes
-    known, in ``find_viewer``.
+    A refusal is sent after ``REFUSAL_DELAY``, and closes the connection. Each response has the headers of
+    draft-ietf-httpapi-ratelimit-headers-10. Requests of an account are counted when the caller is known, in
+    ``attach_actor``.
     """
 
     def __init__(self, app: ASGIApp, *, render_problem: RenderProblem) -> None:
@@ -48,7 +47,7 @@ class RateLimitMiddleware:
         self._credential_paths: frozenset[str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, or answers 429."""
+        """Call the application, or answer 429."""
         if scope["type"] != "http" or (path := scope["path"].removeprefix(scope["root_path"])) in UNLIMITED_PATHS:
             await self.app(scope, receive, send)
             return
@@ -81,7 +80,7 @@ class RateLimitMiddleware:
         if scope["method"] in {"GET", "HEAD"}:
             return False
         if self._credential_paths is None:
-            # Paths are compared as they are, so none may have parameters; tests/edge/test_rate_limits.py checks that.
+            # Paths are compared literally, so none of them may have parameters. tests/edge/test_rate_limits.py checks.
             self._credential_paths = frozenset(route.path for route in credential_routes(scope["app"]))
         return path in self._credential_paths
 

@@ -1,4 +1,4 @@
-"""Seals the audit trail, shortly after it has grown and beside the requests that make it grow."""
+"""Seals new events of the audit trail, in the background, so that requests need not wait for it (docs/audit.md)."""
 
 import logging
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from app.repositories.audit import list_unsealed
 from app.services import audit
 
 INTERVAL_SECONDS = 1.0
-"""How long the end of the trail is open to whoever can write to the database."""
+"""The interval of the job. For about this long, new events are unsealed, and can be changed in the database."""
 
 MAX_BATCHES = 10
 
@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Memory:
-    """What this process knows of the chain; the metrics show it."""
+    """The state of the hash chain as this process has seen it. The metrics show it."""
 
     head: Head | None = None
-    """The last head that was seen; a chain that does not have it any more was tampered with."""
+    """The last head. If the chain has lost it, the chain was tampered with."""
     archived: int = 0
-    """The last position that is archived."""
+    """The position of the last archived event."""
     failing: bool = False
     """Whether the last attempt to seal has failed."""
 
 
 async def seal_all(database: Database, key: bytes, memory: Memory) -> None:
-    """Seals what there is, batch by batch; of very much the rest is left to the next time."""
+    """Seal all unsealed events, in at most ``MAX_BATCHES`` batches. The next run seals the rest."""
     try:
         for _ in range(MAX_BATCHES):
             if await seal_once(database, key, memory) < audit.BATCH:
@@ -41,21 +41,21 @@ async def seal_all(database: Database, key: bytes, memory: Memory) -> None:
 
 
 async def seal_once(database: Database, key: bytes, memory: Memory) -> int:
-    """Seals one batch, if there is anything to be sealed, and says how many events.
+    """Seal one batch of events. Return their number, which may be 0.
 
-    ``BrokenChainError`` if the chain has lost the head that is remembered, even if there is nothing to be sealed: what
-    was taken out is not sealed anew.
+    Raises ``BrokenChainError`` if the chain has lost the remembered head, even if there is nothing to seal: a chain
+    from which events were removed must not be continued.
     """
     async with database.read() as transaction:
         archived, memory.head = await audit.find_ends(transaction, key, memory.head)
         memory.archived = archived.position
-        # On SQLite a writer stands in everybody's way, so first without.
+        # On SQLite a writer blocks all other writers, so check in a reader first.
         if not await list_unsealed(transaction, limit=1):
             return 0
     async with database.write() as transaction:
         sealed = await audit.seal(transaction, key, remembered=memory.head)
     memory.head = sealed.head
-    # After the commit: a head that is written down is one that the chain has had.
+    # Log after the commit, so that every logged head was really in the chain.
     if sealed.count:
         log.info("audit trail sealed: %d events, head %s", sealed.count, sealed.head)
     return sealed.count

@@ -1,4 +1,4 @@
-"""Sweeps away sessions that have ended, and attempts, kept answers, counts of messages and invitations out of date."""
+"""Deletes expired sessions, login attempts, stored responses, message counts and invitations."""
 
 from app.core.clock import Clock
 from app.db.database import Database
@@ -11,7 +11,7 @@ INTERVAL_SECONDS = 600.0
 
 
 async def clean_up(database: Database, clock: Clock) -> None:
-    """Sweeps once."""
+    """Delete everything that has expired, in one transaction."""
     async with database.write() as transaction:
         now = clock()
         await delete_expired(transaction, now)

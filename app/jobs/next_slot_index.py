@@ -14,7 +14,7 @@ from app.services.slot_scanner import find_bounds
 
 INTERVAL_SECONDS = 5.0
 BATCH = 64
-CLIENT = "looking"
+CLIENT = "next slot index"
 """The name under which this job shares the processor with the computations of clients."""
 MAX_BATCHES = 100
 

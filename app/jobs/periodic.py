@@ -1,4 +1,4 @@
-"""Work that a process does again and again, beside its requests, as long as it lives."""
+"""Periodic background work of a process."""
 
 import asyncio
 import logging
@@ -10,10 +10,10 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def run_periodically(name: str, work: Callable[[], Awaitable[None]], *, seconds: float) -> AsyncIterator[None]:
-    """Does the work at once and then every so many seconds, while the context lasts.
+    """Run ``work`` at once and then every ``seconds``, while the context lasts. ``name`` appears in the log.
 
-    What goes wrong is logged once until it goes well again. At the end the work that has begun is finished, for a
-    statement that is given up costs its connection, and done for the last time: it is short.
+    A failure is logged once, and then again only after a success. At the end of the context, a run in progress is
+    finished, because cancelling a statement would cost its connection. Then ``work`` runs one last time.
     """
     ended = asyncio.Event()
     task = asyncio.create_task(_repeat(name, work, seconds, ended), name=name)
@@ -30,13 +30,13 @@ async def _repeat(name: str, work: Callable[[], Awaitable[None]], seconds: float
         try:
             await work()
         except Exception as error:
-            # Whatever it is, the next time may go well.
+            # Keep going: the next run may succeed.
             if not failing:
-                log.exception("%s fails for the moment", name, exc_info=error.__cause__ or error)
+                log.exception("job failed: %s", name, exc_info=error.__cause__ or error)
             failing = True
         else:
             if failing:
-                log.info("%s goes well again", name)
+                log.info("job recovered: %s", name)
             failing = False
         if last:
             return

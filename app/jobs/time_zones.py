@@ -1,4 +1,4 @@
-"""Brings what is stored in step with the time-zone data, after a start with a newer release."""
+"""Updates stored data after a start with a newer release of the time-zone data (ADR 0028)."""
 
 from app.core.clock import Clock
 from app.db.database import Database
@@ -8,5 +8,5 @@ INTERVAL_SECONDS = 60.0
 
 
 async def finish_release(database: Database, clock: Clock) -> None:
-    """Does what is left to do; nearly always that is nothing."""
+    """Apply the release in use, if it has not been applied completely yet."""
     await apply_release(database, clock())

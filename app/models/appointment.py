@@ -1,4 +1,4 @@
-"""Appointments, and the guard that makes a double booking impossible (docs/booking.md)."""
+"""Appointments, and the guards that make double bookings impossible (docs/booking.md)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -23,7 +23,7 @@ _STORED_TIME = (
 class Appointment(Base):
     """A commitment between a doctor and a patient, for ``[start_time, end_time)``.
 
-    ``[busy_start, busy_end)`` is what it takes of the doctor's time: the visit and what she needs around it.
+    ``[busy_start, busy_end)`` is the doctor's busy period: the visit and the buffers around it.
     """
 
     __tablename__ = "appointments"
@@ -43,15 +43,15 @@ class Appointment(Base):
     cancelled_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     cancel_reason: Mapped[str | None] = mapped_column(String(500))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When a hold (``pending``) ends. Nothing else ends."""
+    """When a hold (``pending``) expires; ``NULL`` in all other states."""
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    """Raised by every change; what it was before is an ``AppointmentVersion``."""
+    """Incremented by every change. The previous state is kept as an ``AppointmentVersion``."""
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
-    """When this version came to be, and by whom; none for the first, which the patient made at ``created_at``."""
+    """When this version was made, and by whom. ``NULL`` for the first, which the patient made at ``created_at``."""
     agreed_local_start: Mapped[datetime | None] = mapped_column(DateTime())
     agreed_time_zone: Mapped[str | None] = mapped_column(String(64))
-    """What the doctor's clock showed at the start when the time was agreed, and whose clock that was (ADR 0040)."""
+    """The local start and the time zone of the doctor when the time was agreed (ADR 0040)."""
 
     __table_args__ = (
         CheckConstraint(
@@ -61,7 +61,7 @@ class Appointment(Base):
         CheckConstraint(f"status IN ({', '.join(repr(status.value) for status in AppointmentStatus)})", name="status"),
         CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at"),
         CheckConstraint("(status = 'pending') = (expires_at IS NOT NULL)", name="expires_at"),
-        # SQLite compares the text; another spelling of the same time would slip past the guard.
+        # SQLite compares times as text, so the guard would miss a time that is stored in another format.
         CheckConstraint(
             " AND ".join(f"{column} GLOB '{_STORED_TIME}'" for column in _TIMES), name="times_as_stored"
         ).ddl_if(dialect="sqlite"),
@@ -75,7 +75,7 @@ class Appointment(Base):
 
 
 class AppointmentVersion(Base):
-    """What an appointment was before a change. The newest version is the appointment itself."""
+    """The state of an appointment before a change. The newest version is the appointment itself."""
 
     __tablename__ = "appointment_versions"
 
@@ -89,32 +89,32 @@ class AppointmentVersion(Base):
     changed_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
 
 
-# One guard for the doctor's time and one for the patient's. PostgreSQL holds them as exclusion constraints, SQLite as
-# triggers of the same names, on insert and on update; neither can be passed by, whoever writes.
+# One guard is for the doctor's time, one for the patient's. On PostgreSQL they are exclusion constraints, on SQLite
+# triggers with the same names, for inserts and updates. No writer can bypass them.
 GUARDS = {
     "appointments_doctor_busy": ("doctor_id", "busy_start", "busy_end"),
     "appointments_patient_busy": ("patient_id", "start_time", "end_time"),
 }
 
 
-def _guard(table: Table, name: str, whose: str, start: str, end: str) -> None:
+def _guard(table: Table, name: str, person: str, start: str, end: str) -> None:
     c = table.c
     period = func.tstzrange(c[start], c[end], text("'[)'"))
-    ExcludeConstraint((c[whose], "="), (period, "&&"), where=text(OCCUPIES_TIME), name=name).ddl_if(
+    ExcludeConstraint((c[person], "="), (period, "&&"), where=text(OCCUPIES_TIME), name=name).ddl_if(
         dialect="postgresql"
     )
-    # The triggers look along this index, from the wanted time on.
-    Index(f"{name}_idx", c[whose], c[end], sqlite_where=text(OCCUPIES_TIME)).ddl_if(dialect="sqlite")
+    # The triggers scan this index, from the start of the new period on.
+    Index(f"{name}_idx", c[person], c[end], sqlite_where=text(OCCUPIES_TIME)).ddl_if(dialect="sqlite")
     for change, itself in (("INSERT", "NEW.id"), ("UPDATE", "OLD.id")):
         trigger = f"""
 CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {table.name}
 WHEN NEW.{OCCUPIES_TIME}
 BEGIN
     SELECT RAISE(ABORT, '{name}') FROM {table.name}
-    WHERE {whose} = NEW.{whose} AND {OCCUPIES_TIME}
+    WHERE {person} = NEW.{person} AND {OCCUPIES_TIME}
       AND {end} > NEW.{start} AND {start} < NEW.{end} AND id IS NOT {itself};
 END"""  # noqa: S608 - made of constants
-        ddl = DDL(trigger)  # type: ignore[no-untyped-call] # so in SQLAlchemy
+        ddl = DDL(trigger)  # type: ignore[no-untyped-call] # SQLAlchemy does not annotate it
         event.listen(table, "after_create", ddl.execute_if(dialect="sqlite"))
 
 

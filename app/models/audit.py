@@ -1,6 +1,6 @@
 """The audit trail: who has read or changed whose data (docs/audit.md).
 
-Events can be added, sealed once, and deleted after they were archived. Nothing else is possible, whoever writes.
+Events can be added, sealed once, and deleted after they were archived. Triggers refuse every other change (ADR 0018).
 """
 
 from datetime import datetime
@@ -15,11 +15,11 @@ from app.db.types import UtcDateTime, stored_enum
 
 UNSEALED = text("position IS NULL")
 REQUEST_RIGHTS = {"audit_events": ("SELECT", "INSERT", "UPDATE (position, hash)"), "audit_archives": ("SELECT",)}
-"""What a PostgreSQL role that only serves requests may do here; on all other tables it may read and write."""
+"""The rights of a PostgreSQL role that only serves requests. It can read and write all other tables."""
 
 
 class AuditEvent(Base):
-    """Something that somebody did, or was refused, with one patient's data; no foreign keys: it outlives accounts."""
+    """An action on one patient's data, done or refused. It has no foreign keys, because it outlives accounts."""
 
     __tablename__ = "audit_events"
 
@@ -33,42 +33,42 @@ class AuditEvent(Base):
     """``ok`` or the code of the error."""
     patient_id: Mapped[UUID | None]
     object_id: Mapped[UUID | None]
-    """The appointment, the hold, the account that it was done to, where it is one."""
+    """The appointment, hold or account that the action is about, if it is a single one."""
     address: Mapped[str | None] = mapped_column(Text)
-    """The client's; none on the command line."""
+    """The address of the client; ``NULL`` on the command line."""
     request_id: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
-    """What somebody said to explain it."""
+    """The reason that the actor gave."""
     position: Mapped[int | None] = mapped_column(BigInteger, unique=True)
-    """The place in the chain; like the hash it is empty until the event is sealed."""
+    """The position in the hash chain. Like the hash, it is ``NULL`` until the event is sealed."""
     hash: Mapped[str | None] = mapped_column(String(64))
-    """See ``core.chain``."""
+    """See ``core.hash_chain``."""
 
     __table_args__ = (
         CheckConstraint("(position IS NULL) = (hash IS NULL)", name="sealed"),
         Index(None, "patient_id", "occurred_at", "id"),
         Index(None, "actor_id", "occurred_at", "id"),
         Index(None, "occurred_at", "id"),
-        # SQLite takes them from the index of the positions, which has the ids in order.
+        # SQLite reads unsealed events from the unique index of the positions, which has their ids in order.
         Index("audit_events_unsealed_idx", "id", postgresql_where=UNSEALED).ddl_if(dialect="postgresql"),
-        # INSERT OR REPLACE could name a row by its number, which no trigger sees.
+        # With a rowid, INSERT OR REPLACE could replace a row by its rowid, which a trigger cannot see.
         {"sqlite_with_rowid": False},
     )
 
 
 class AuditArchive(Base):
-    """A part of the trail that was written to a file; its events may be deleted from ``audit_events``."""
+    """A part of the trail that was written to a file. Its events may be deleted from ``audit_events``."""
 
     __tablename__ = "audit_archives"
 
     last_position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     last_hash: Mapped[str] = mapped_column(String(64))
-    """With the position the head of the chain up to here."""
+    """Together with ``last_position``, the head of the chain at the end of the archive."""
     first_position: Mapped[int] = mapped_column(BigInteger)
     file_sha256: Mapped[str] = mapped_column(String(64))
     archived_at: Mapped[datetime] = mapped_column(UtcDateTime)
     signature: Mapped[str] = mapped_column(String(64))
-    """See ``core.chain.sign_archive``."""
+    """See ``core.hash_chain.sign_archive``."""
 
     __table_args__ = (
         CheckConstraint("first_position BETWEEN 1 AND last_position", name="positions"),
@@ -76,11 +76,12 @@ class AuditArchive(Base):
     )
 
 
-# The one change is sealing: an empty position and hash are filled in. PostgreSQL asks one function, SQLite a trigger
-# for each kind of change. REPLACE of SQLite deletes what is in its way and asks no trigger, so it may find nothing.
-# An event may be deleted once an archive reaches its position; archives themselves cannot be changed or deleted.
-# The functions of PostgreSQL fix their search path: a role that can create operators or tables could otherwise decide
-# what their comparisons mean. So they name no table without its schema.
+# The only allowed update is sealing, which sets an empty position and hash. PostgreSQL uses one function, SQLite a
+# trigger for each kind of change. REPLACE of SQLite deletes conflicting rows without calling a trigger, so the triggers
+# refuse rows that conflict. An event may be deleted when an archive covers its position. Archives cannot be changed or
+# deleted.
+# The functions of PostgreSQL set their search path. Otherwise a role that can create operators or tables could decide
+# what the comparisons in them mean. So table names in them need their schema.
 _FACTS = [column.name for column in AuditEvent.__table__.columns if column.name not in {"position", "hash"}]
 _FUNCTION = """
 CREATE FUNCTION audit_events_only_grow() RETURNS trigger
@@ -182,7 +183,7 @@ END"""
 def _guard(table: Table, guards: dict[str, list[str]]) -> None:
     for dialect, statements in guards.items():
         for statement in statements:
-            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # so in SQLAlchemy
+            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # SQLAlchemy does not annotate it
             event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
     ddl = DDL(f"DROP FUNCTION {table.name}_only_grow()")  # type: ignore[no-untyped-call] # the same
     event.listen(table, "after_drop", ddl.execute_if(dialect="postgresql"))

@@ -1,4 +1,4 @@
-"""Doctors and when they are open."""
+"""Doctors: their profiles, availabilities, time off and visit types."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -12,16 +12,16 @@ from app.scheduling.visits import VisitMode
 
 
 class Doctor(Base):
-    """What is public of a doctor, beside the name of her account."""
+    """The profile and the booking rules of a doctor. The name is that of the account."""
 
     __tablename__ = "doctors"
 
     id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     specialty: Mapped[str | None] = mapped_column(String(100))
     time_zone: Mapped[str] = mapped_column(String(64))
-    """An IANA name. Her rules are wall times of this zone."""
+    """An IANA name. The doctor's rules are wall times in this zone (ADR 0004)."""
     languages: Mapped[list[str]] = mapped_column(JSON, default=list, server_default=text("'[]'"))
-    """Tags of BCP 47."""
+    """BCP 47 tags."""
     bio: Mapped[str | None] = mapped_column(Text)
     default_visit_minutes: Mapped[int] = mapped_column(default=30, server_default="30")
     min_notice_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -29,19 +29,20 @@ class Doctor(Base):
     daily_limit: Mapped[int | None]
     cancel_cutoff_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     schedule_version: Mapped[int] = mapped_column(default=1, server_default="1")
-    """Raised by every change of her rules; a booking is inserted only if it was checked against the newest."""
+    """Incremented by every change of the doctor's rules. A booking is inserted only if it was checked against the
+    newest version (ADR 0003)."""
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Until then she is not listed and cannot be booked."""
+    """``NULL``: the doctor is not listed and cannot be booked."""
     name_key: Mapped[str] = mapped_column(String(200))
     specialty_key: Mapped[str | None] = mapped_column(String(200))
-    """Both: see ``core.text.search_key``; only for searching."""
+    """Only for searching, like ``name_key``; see ``core.text.search_key``."""
 
     __table_args__ = (
         CheckConstraint("default_visit_minutes BETWEEN 5 AND 720", name="default_visit_minutes"),
         Index(None, "name_key", "id"),
         Index(None, "specialty_key", "name_key", "id"),
         Index(None, "time_zone"),
-        # For a part of a name; SQLite reads through the keys.
+        # For searches by a part of a name. SQLite scans the keys instead.
         Index(
             "doctors_name_key_trgm_idx",
             "name_key",
@@ -52,20 +53,20 @@ class Doctor(Base):
 
 
 class ProfileChange(Base):
-    """A name and a specialty that an approved doctor wants, and an administrator has not accepted yet."""
+    """A change of name or specialty that an approved doctor has requested, and that waits for an administrator."""
 
     __tablename__ = "profile_changes"
 
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"), primary_key=True)
     id: Mapped[UUID] = mapped_column(unique=True)
-    """Another one for each wish: a decision is about what the administrator has seen."""
+    """New for each request, so that an administrator can only decide about the request that they have seen."""
     name: Mapped[str] = mapped_column(String(100))
     specialty: Mapped[str | None] = mapped_column(String(100))
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Availability(Base):
-    """A doctor's rule for being open, as wall time of her zone; ``fold`` as in PEP 495.
+    """A doctor's rule for being open, in wall times of the doctor's zone; ``fold`` as in PEP 495.
 
     ``[starts, ends)`` is the first occurrence.
     """
@@ -79,13 +80,13 @@ class Availability(Base):
     ends: Mapped[datetime] = mapped_column(DateTime())
     ends_fold: Mapped[int]
     recurrence: Mapped[str | None] = mapped_column(Text)
-    """An RFC 5545 RRULE; none is a single window."""
+    """An RFC 5545 RRULE; ``NULL`` for a single window."""
     last_ends: Mapped[datetime] = mapped_column(DateTime())
     """No occurrence ends later."""
     weekly_hours: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether it is part of a weekly plan, which is replaced as a whole."""
+    """Whether it is part of the doctor's weekly hours, which are replaced as a whole."""
     plan_begins: Mapped[date | None]
-    """The first day of that plan; unknown of plans from before this was kept."""
+    """The first day of these weekly hours; ``NULL`` if they are older than this column."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -96,7 +97,7 @@ class Availability(Base):
 
 
 class TimeOff(Base):
-    """A stretch in which a doctor is away, as wall time of her zone."""
+    """Time off of a doctor, ``[starts, ends)``, in wall times of the doctor's zone; ``fold`` as in PEP 495."""
 
     __tablename__ = "time_off"
 
@@ -120,7 +121,7 @@ OFFERED = text("withdrawn_at IS NULL")
 
 
 class VisitType(Base):
-    """A visit type that a doctor offers. One that is withdrawn stays for the appointments that were made with it."""
+    """A visit type of a doctor. A withdrawn one is kept for the appointments that were made with it."""
 
     __tablename__ = "visit_types"
 
@@ -128,7 +129,8 @@ class VisitType(Base):
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(100))
     name_key: Mapped[str | None] = mapped_column(String(200))
-    """See ``core.text.look_alike_key``. None of the later ones that had the same name before names were unique."""
+    """See ``core.text.look_alike_key``. ``NULL`` for visit types whose name was already in use, from the time before
+    names were unique."""
     duration_minutes: Mapped[int]
     buffer_before_minutes: Mapped[int]
     buffer_after_minutes: Mapped[int]

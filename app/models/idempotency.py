@@ -1,4 +1,4 @@
-"""Answers that are kept, so that a request that is sent again is answered again and not done again."""
+"""Stored responses, so that a repeated request gets the same response and has no second effect."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.db.types import UtcDateTime
 
 
 class IdempotencyKey(Base):
-    """A key under which somebody has sent a request, and what it was answered."""
+    """An ``Idempotency-Key`` of an account, and the response to its request."""
 
     __tablename__ = "idempotency_keys"
 
@@ -19,7 +19,7 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
     status: Mapped[int | None]
-    """The answer; none while the request is being worked on, which nobody but its own transaction sees."""
+    """The status of the response; ``NULL`` while the request is in progress, which only its own transaction sees."""
     etag: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""What stands between a password and a request: sessions, guesses, second factors."""
+"""Sessions, login attempts, known devices and second factors."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.db.types import UtcDateTime
 
 
 class LoginSession(Base):
-    """Somebody who is logged in somewhere. Deleting the row ends it: no token of it is taken any more."""
+    """A session. Deleting the row ends the session: its tokens are refused from then on."""
 
     __tablename__ = "login_sessions"
 
@@ -20,17 +20,17 @@ class LoginSession(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     refreshed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    """When it ends unless it is refreshed before."""
+    """When the session ends if it is not refreshed before."""
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """When it ends in any case."""
+    """When the session ends in any case."""
     second_factor: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether more than a password was shown."""
+    """Whether the log-in used a second factor."""
     client_address: Mapped[str] = mapped_column(String(64))
     user_agent: Mapped[str] = mapped_column(String(200))
 
 
 class RefreshToken(Base):
-    """A refresh token of a session: the one that works, and those it came from, so that a stolen one is noticed."""
+    """A refresh token of a session. Used ones are kept, so that the reuse of a stolen one is noticed."""
 
     __tablename__ = "refresh_tokens"
 
@@ -42,49 +42,50 @@ class RefreshToken(Base):
 
 
 class LoginAttempt(Base):
-    """How often a password or a code was tried lately: see ``services/guessing.py`` for what is counted together."""
+    """The number of recent wrong passwords or codes. ``services/login_throttle.py`` says which are counted together."""
 
     __tablename__ = "login_attempts"
 
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Of the account, whether or not there is one, of the device if it is known, and of the network or all."""
+    """A hash of the address of the account, even if there is none, of the device if it is known, and of the network or
+    of all networks."""
     group_hash: Mapped[str] = mapped_column(String(64), index=True)
-    """The ``key_hash`` that stands for all networks."""
+    """The ``key_hash`` of the row for all networks."""
     attempts: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     blocked_until: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class KnownDevice(Base):
-    """A device that has logged in to an account before, by its cookie; guesses made on others do not slow it down."""
+    """A device that has logged in to an account before. Guesses from other devices do not slow it down (ADR 0033)."""
 
     __tablename__ = "known_devices"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     second_factor: Mapped[bool]
-    """Whether a code of the second factor was shown on it."""
+    """Whether a second factor was used on it."""
     keeps_cookie: Mapped[bool] = mapped_column(server_default=false())
-    """Whether it has sent its cookie with a log-in."""
+    """Whether it has sent its cookie with a later log-in."""
     last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class SecondFactor(Base):
-    """The secret that an authenticator app shares with us (RFC 6238)."""
+    """The secret of a TOTP authenticator app (RFC 6238)."""
 
     __tablename__ = "second_factors"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     secret: Mapped[str] = mapped_column(Text)
-    """Encrypted."""
+    """Encrypted by ``core.one_time_codes.encrypt``."""
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Until then it is not asked for."""
+    """``NULL``: the set-up is not complete, and log-ins do not ask for a code."""
     last_step: Mapped[int] = mapped_column(default=0, server_default="0")
-    """The time step of the newest code that was taken; no code is taken twice."""
+    """The time step of the newest accepted code. A code is accepted only once."""
 
 
 class RecoveryCode(Base):
-    """A code that stands in for a lost authenticator, once; deleted when it is used."""
+    """A recovery code for a lost authenticator. It is deleted when it is used."""
 
     __tablename__ = "recovery_codes"
 

@@ -1,4 +1,4 @@
-"""Which releases of the time-zone data a database has been used with."""
+"""The releases of the time-zone data that a database has been used with."""
 
 from datetime import datetime
 
@@ -17,4 +17,4 @@ class TimeZoneRelease(Base):
     version: Mapped[str] = mapped_column(String(16), primary_key=True)
     first_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
     applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When everything that had been computed with older data was computed again."""
+    """When all values that had been computed with older data were computed again; ``NULL`` until then."""

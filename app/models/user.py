@@ -1,4 +1,4 @@
-"""Accounts."""
+"""Accounts, and the tokens and invitations that belong to them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,29 +12,29 @@ from app.db.types import UtcDateTime, stored_enum
 
 
 class User(Base):
-    """A person who can log in."""
+    """An account of a patient, a doctor or an administrator."""
 
     __tablename__ = "users"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(254))
-    """As it was registered; mail goes here."""
+    """The address as it was registered. Mail is sent to it."""
     email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
-    """See ``core.text.canonical_email``; only for comparing."""
+    """Only for comparing; see ``core.text.canonical_email``."""
     name: Mapped[str] = mapped_column(String(100))
     name_key: Mapped[str] = mapped_column(String(200), server_default="")
-    """See ``core.text.search_key``; only for searching."""
+    """Only for searching; see ``core.text.search_key``."""
     role: Mapped[Role] = mapped_column(stored_enum(Role))
     password_hash: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     email_confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Since when the owner is known to receive mail at the address."""
+    """When the owner proved that they receive mail at the address."""
     suspended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Since when an administrator keeps her out."""
+    """When an administrator suspended the account."""
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Since when nothing here says who this was."""
+    """When the personal data of the account were erased."""
 
-    # For a part of a name or an address; SQLite reads through the table.
+    # For searches by a part of a name or an address. SQLite scans the table instead.
     __table_args__ = tuple(
         Index(
             f"users_{column}_trgm_idx", column, postgresql_using="gin", postgresql_ops={column: "gin_trgm_ops"}
@@ -44,9 +44,9 @@ class User(Base):
 
 
 class PasswordReset(Base):
-    """A request to choose a new password.
+    """A request to reset a password.
 
-    Asking for an unknown address leaves a row without a user, so that both take the same time.
+    A request for an unknown address stores a row without a user, so that both take the same time (ADR 0005).
     """
 
     __tablename__ = "password_resets"
@@ -57,7 +57,7 @@ class PasswordReset(Base):
 
 
 class EmailConfirmation(Base):
-    """The token that was mailed to an account to confirm its address; a new one replaces the one before."""
+    """The token that was mailed to an account to confirm its address. A new token replaces the previous one."""
 
     __tablename__ = "email_confirmations"
 
@@ -67,7 +67,7 @@ class EmailConfirmation(Base):
 
 
 class Invitation(Base):
-    """An invitation to make an account of this role; deleted when it is accepted, cancelled, replaced or expired."""
+    """An invitation to create an account with a role. It is deleted when accepted, cancelled, replaced or expired."""
 
     __tablename__ = "invitations"
 
@@ -86,11 +86,11 @@ class Invitation(Base):
 
 
 class MailCount(Base):
-    """How many messages of one kind were sent to one address since its current hour began."""
+    """The number of messages of one kind that were sent to one address within the current hour."""
 
     __tablename__ = "mail_counts"
 
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Of the address and the kind."""
+    """A hash of the address and the kind."""
     count: Mapped[int]
     hour_began_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -46,7 +46,7 @@ async def test_an_administrator_is_made(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await create_admin("correct horse battery", monkeypatch) == 0
-    assert "root@example.com is an administrator now." in capsys.readouterr().out
+    assert "root@example.com is now an administrator." in capsys.readouterr().out
     assert await users(database) == [("root@example.com", "admin")]
     assert await create_admin("correct horse battery", monkeypatch) == 1
     assert "exists already" in capsys.readouterr().err
@@ -94,7 +94,7 @@ async def test_the_audit_trail_is_verified(
         async with database.write() as transaction:
             await audit.record(transaction, *[Event("look")] * 4, now=datetime(2026, 12, 1, tzinfo=UTC))
 
-    monkeypatch.setattr(cli, "PROGRESS", 2)
+    monkeypatch.setattr(cli, "PROGRESS_EVENTS", 2)
     monkeypatch.setattr(audit, "BATCH", 2)
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
     await record()
@@ -143,7 +143,7 @@ async def test_the_audit_trail_is_archived(
     assert await run("audit", "verify") == 0
     assert "1 events, and 0 not sealed yet. 2 events are archived." in capsys.readouterr().out
     assert await run("audit", "verify", "--archive", str(path), "--head", head[0]) == 0
-    assert "The archive is what was sealed: 2 events, from position 1 on." in capsys.readouterr().out
+    assert "The archive is intact: 2 events, from position 1 on." in capsys.readouterr().out
     assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 1  # no file is written over
     assert "File exists" in capsys.readouterr().err
     assert await run("audit", "archive", "--before", "2026-12-02", str(again)) == 0

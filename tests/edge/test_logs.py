@@ -193,8 +193,8 @@ async def test_messages_that_are_sent_to_nobody_are_warned_about_in_production(
     start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await start()
-    assert "sent to nobody" not in capfd.readouterr().err
+    assert "not sent: users can confirm" not in capfd.readouterr().err
     await start(
         environment="production", secret_key="0123456789abcdef" * 2, password_memory_kib=19456, password_passes=2
     )
-    assert "messages are written to the console and sent to nobody" in capfd.readouterr().err
+    assert "messages are only written to the console, not sent" in capfd.readouterr().err

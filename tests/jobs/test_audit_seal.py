@@ -33,7 +33,7 @@ def told(caplog: pytest.LogCaptureFixture) -> None:
 def sealing(database: Database) -> AbstractAsyncContextManager[None]:
     memory = job.Memory()
     # Looked up at each turn, so that a test can look on.
-    return run_periodically("sealing", lambda: job.seal_all(database, KEY, memory), seconds=0.02)
+    return run_periodically("audit seal", lambda: job.seal_all(database, KEY, memory), seconds=0.02)
 
 
 async def record(database: Database, count: int) -> None:
@@ -72,8 +72,8 @@ async def test_what_comes_is_sealed_and_each_head_is_logged(
 
 async def test_it_ends_with_the_application(database: Database) -> None:
     async with sealing(database):
-        assert any(task.get_name() == "sealing" for task in asyncio.all_tasks())
-    assert not any(task.get_name() == "sealing" for task in asyncio.all_tasks())
+        assert any(task.get_name() == "audit seal" for task in asyncio.all_tasks())
+    assert not any(task.get_name() == "audit seal" for task in asyncio.all_tasks())
 
 
 async def test_nothing_is_written_where_nothing_is_to_be_sealed(
@@ -117,12 +117,12 @@ async def test_a_database_that_is_away_is_told_once_and_waited_for(
     await rename("audit_events", "away")
     try:
         async with sealing(database):
-            await until(lambda: logged("sealing fails"))
+            await until(lambda: logged("job failed: audit seal"))
             before = tries
             await until(tried_again)
-            assert sum("sealing fails" in message for message in caplog.messages) == 1
+            assert sum("job failed: audit seal" in message for message in caplog.messages) == 1
             await rename("away", "audit_events")
-            await until(lambda: logged("sealing goes well again"))
+            await until(lambda: logged("job recovered: audit seal"))
     except TimeoutError:
         await rename("away", "audit_events")
         raise
@@ -138,7 +138,7 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
         sealing(Database(engine)),
     ):
         await until(told)
-    assert "sealing fails" in caplog.messages[0]
+    assert "job failed: audit seal" in caplog.messages[0]
 
 
 async def test_two_server_processes_go_on_with_one_chain(database: Database, database_url: str) -> None:
@@ -157,7 +157,7 @@ async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def told() -> bool:
-        return any("sealing fails" in message for message in caplog.messages)
+        return any("job failed: audit seal" in message for message in caplog.messages)
 
     memory = job.Memory()
     await record(database, 3)
@@ -167,7 +167,7 @@ async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
         await transaction.execute(text("UPDATE audit_events SET position = NULL, hash = NULL WHERE position > 1"))
     with pytest.raises(BrokenChainError, match="has lost position 3"):
         await job.seal_once(database, KEY, memory)
-    async with run_periodically("sealing", lambda: job.seal_all(database, KEY, memory), seconds=0.02):
+    async with run_periodically("audit seal", lambda: job.seal_all(database, KEY, memory), seconds=0.02):
         await until(told)
     assert await sealed(database) == 1
 
