@@ -1,4 +1,4 @@
-"""Runs the migrations on a connection handed over by ``app.db.schema``, or, for ``alembic`` itself, on a new one."""
+"""Runs the migrations on a connection passed by ``app.db.schema``, or on a new one if ``alembic`` itself is called."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
         transaction_per_migration=False,
     )
-    # The caller owns the transaction: all of an upgrade is committed, or nothing.
+    # The caller owns the transaction, so an upgrade is committed as a whole or not at all.
     context.run_migrations()
 
 

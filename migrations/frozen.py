@@ -1,9 +1,9 @@
-"""What several migrations share: keys as the application made them, and rows in batches.
+"""Code that several migrations share: search keys as the application computed them then, and reading rows in batches.
 
-Applied migrations must not change, and so neither must this. When the application makes other keys, a new migration
-with code of its own rebuilds them.
+Applied migrations must not change, so this module must not change either. If the application computes keys in another
+way, a new migration with its own code must rebuild them.
 
-``LOOK_ALIKES`` is frozen by the lock file only: it is computed from the installed ``confusable_homoglyphs``.
+``LOOK_ALIKES`` is frozen only by the lock file, because it is computed from the installed ``confusable_homoglyphs``.
 """
 
 import unicodedata
@@ -49,9 +49,9 @@ FOLDED: dict[int, str] = (
 
 
 def batches(query: sa.Select[Any], key: sa.ColumnElement[Any]) -> Iterator[Sequence[Any]]:
-    """The rows of a query in the order of a unique key, at most ``BATCH`` in memory.
+    """Yield the rows of a query in the order of a unique key, with at most ``BATCH`` of them in memory.
 
-    The key is the first column of the query.
+    The key must be the first column of the query.
     """
     page = query.order_by(key).limit(BATCH)
     rows = op.get_bind().execute(page).all()

@@ -1,4 +1,4 @@
-"""Accounts, availability, appointments, and the guard against double booking."""
+"""Create accounts, availabilities, appointments, and the guard against double bookings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,7 +25,7 @@ GUARDS = {
 def upgrade() -> None:
     on_postgresql = op.get_context().dialect.name == "postgresql"
     if on_postgresql:
-        # A trusted extension: the owner of the database may create it.
+        # The extension is trusted, so the owner of the database can create it without being a superuser.
         op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
 
     op.create_table(

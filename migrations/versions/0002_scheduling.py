@@ -1,4 +1,4 @@
-"""Recurring availability, time off, visit types, limits, holds, the history of appointments, idempotency keys."""
+"""Add recurring availability, time off, visit types, limits, holds, the history of appointments, idempotency keys."""
 
 from typing import Any
 
@@ -147,7 +147,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["changed_by"], ["users.id"], name="appointment_versions_changed_by_fkey"),
         sa.PrimaryKeyConstraint("appointment_id", "version", name="appointment_versions_pkey"),
     )
-    # What is cancelled has been booked before.
+    # A cancelled appointment was booked before, so it gets two versions.
     op.execute(
         "INSERT INTO appointment_versions "
         "(appointment_id, version, status, start_time, end_time, changed_at, changed_by) "
@@ -177,9 +177,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("idempotency_keys")
     op.drop_table("appointment_versions")
-    # A hold is nothing that an older version would know.
+    # Older versions of the application do not know holds.
     op.execute("DELETE FROM appointments WHERE status = 'pending'")
-    # Nor does it know what recurs: such availability would open its first occurrence alone.
+    # They do not know recurrence either, and would only open the first occurrence.
     op.execute("DELETE FROM availabilities WHERE recurrence IS NOT NULL")
     for column in ("doctor_id", "patient_id"):
         op.drop_index(f"appointments_pending_{column}_idx", "appointments")
@@ -213,11 +213,11 @@ def new_appointment_columns() -> list[sa.Column[Any]]:
     ]
 
 
-# SQLite cannot add a constraint to a table; there the table is made anew.
+# SQLite cannot add a constraint to a table, so the table is rebuilt there.
 
 
 def rebuild(table: str, parts: list[SchemaItem], filled: dict[str, str]) -> None:
-    """Makes a table anew from its ``parts``, with the rows it had; ``filled`` says what new columns hold."""
+    """Rebuild a table from its ``parts`` and keep its rows. ``filled`` has the values of new columns."""
     op.rename_table(table, "old")
     old = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("old")}
     new = op.create_table(table, *parts)
@@ -290,7 +290,7 @@ def index_availabilities() -> None:
 
 
 def guard_appointments() -> None:
-    """Indexes and triggers of the first revision, which went with the old table."""
+    """Create the indexes and triggers of the first revision again, which were dropped with the old table."""
     for whose in ("doctor_id", "patient_id"):
         op.create_index(f"appointments_{whose}_start_time_id_idx", "appointments", [whose, "start_time", "id"])
     for name, (whose, start, end) in GUARDS.items():

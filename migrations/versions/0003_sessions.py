@@ -1,4 +1,4 @@
-"""Sessions that can be ended, guesses that are counted, second factors, suspension, approval, erasure."""
+"""Add sessions, login attempts, second factors, suspension, approval and erasure."""
 
 from datetime import UTC, datetime
 

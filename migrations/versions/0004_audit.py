@@ -1,4 +1,4 @@
-"""The audit trail. Going back drops it, with all that it tells."""
+"""Create the audit trail. The downgrade drops it with all its events."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What searches go by: offers with a lower bound of their earliest start, and the languages of doctors."""
+"""Create the search index: offers with a lower bound of their next slot, and the languages of doctors."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ def upgrade() -> None:
 
 
 def fill() -> None:
-    """Offers and languages of the doctors that there are; every bound is to be found out."""
+    """Insert the offers and languages of the existing doctors. Their bounds are unknown, so they are computed later."""
     connection = op.get_bind()
     doctors = sa.table(
         "doctors",
@@ -149,7 +149,7 @@ def varieties(tag: str) -> Iterator[str]:
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
-        # The extension stays, as btree_gist does: others may use it.
+        # Keep the extension, like btree_gist, because other applications may use it.
         op.drop_index("doctors_name_key_trgm_idx", "doctors")
     op.drop_table("doctor_languages")
     op.drop_table("offers")

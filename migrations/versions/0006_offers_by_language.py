@@ -1,4 +1,4 @@
-"""Offers are found by the language of the doctor along an index: there is a row of each for each of them."""
+"""Store each offer once per language of its doctor, so that searches by language can use an index."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def downgrade() -> None:
 
 
 def rebuild(added: Sequence[sa.Column[str]], fill: str, indexes: Sequence[Sequence[str]]) -> None:
-    """Makes the table anew, with other columns in its key, out of what was in it."""
+    """Rebuild the table with other columns in its key, and keep its rows."""
     op.execute("CREATE TABLE earlier_offers AS SELECT * FROM offers")
     op.drop_table("offers")
     op.create_table(

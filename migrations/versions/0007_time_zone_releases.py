@@ -1,4 +1,4 @@
-"""The releases of the time-zone data that a database has been used with."""
+"""Record the releases of the time-zone data that a database has been used with."""
 
 import sqlalchemy as sa
 from alembic import op

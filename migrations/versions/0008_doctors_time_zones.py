@@ -1,4 +1,4 @@
-"""Find the time zones of all doctors along an index."""
+"""Index the time zones of doctors."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Archived parts of the audit trail, whose events may be deleted. Going back keeps the events that are left."""
+"""Add archives of the audit trail, whose events may be deleted. The downgrade keeps the events that are left."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-# In place of what 0004 made: DELETE was refused there in any case.
+# This replaces the function and trigger of 0004, which refuse every DELETE.
 EVENTS_FUNCTION = """
 CREATE OR REPLACE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

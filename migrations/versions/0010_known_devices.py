@@ -1,4 +1,4 @@
-"""Devices that have logged in are known by a cookie instead of their network; wrong codes are counted apart."""
+"""Recognize devices that have logged in by a cookie instead of their network, and count wrong codes separately."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # What is counted is forgotten after a day anyway.
+    # Deleting the counts is harmless, because they are deleted after a day anyway.
     op.drop_table("login_attempts")
     create_attempts(sa.Column("group_hash", sa.String(64), nullable=False))
     op.create_index("login_attempts_group_hash_idx", "login_attempts", ["group_hash"])

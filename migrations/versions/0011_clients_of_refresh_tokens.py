@@ -1,4 +1,4 @@
-"""Which client has used a refresh token, so that it can be answered again if it sends it twice at once."""
+"""Record which client used a refresh token, so that an immediate repetition by it can be answered (ADR 0037)."""
 
 import sqlalchemy as sa
 from alembic import op

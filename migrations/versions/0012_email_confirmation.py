@@ -1,4 +1,4 @@
-"""E-mail addresses are confirmed, and messages are counted. Existing accounts count as confirmed."""
+"""Add the confirmation of e-mail addresses and the counts of messages. Existing accounts count as confirmed."""
 
 import sqlalchemy as sa
 from alembic import op

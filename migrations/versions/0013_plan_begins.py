@@ -1,4 +1,4 @@
-"""A weekly plan keeps the day on which it begins: on that day itself the doctor may be closed."""
+"""Store the first day of weekly hours, because the doctor may be closed on that day itself."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Rebuild what names, specialties and kinds of visits are searched by."""
+"""Rebuild the search keys of names, specialties and visit types."""
 
 import unicodedata
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def downgrade() -> None:
 
 
 def rebuild(key: Callable[[str], str]) -> None:
-    """In batches, so that the memory it takes does not grow with the clinic."""
+    """Rebuild the keys in batches, so that the memory needed does not grow with the number of rows."""
     connection = op.get_bind()
     doctors = sa.select(DOCTORS.c.id, USERS.c.name, DOCTORS.c.specialty).join(USERS, USERS.c.id == DOCTORS.c.id)
     for rows in batches(doctors, DOCTORS.c.id):

@@ -1,4 +1,4 @@
-"""Changes of a doctor's name or specialty wait for an administrator."""
+"""Let changes of a doctor's name or specialty wait for an administrator."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""No doctor offers two visit types of one name. Where two have it already, both stay: the later one has no key."""
+"""Make the names of a doctor's visit types unique. If a name exists twice already, the later one gets no key."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the doctor's clock showed when a visit was agreed."""
+"""Store the local time and the time zone in which a visit was agreed (ADR 0040)."""
 
 import zoneinfo
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Not in a batch: SQLite would make the table anew, without its triggers.
+    # Without a batch: on SQLite a batch would rebuild the table without its triggers.
     op.add_column("appointments", sa.Column("agreed_local_start", sa.DateTime(), nullable=True))
     op.add_column("appointments", sa.Column("agreed_time_zone", sa.String(64), nullable=True))
     fill()
@@ -30,7 +30,7 @@ def downgrade() -> None:
 
 
 def fill() -> None:
-    """Fills in what lies ahead, by the data that were in use until now: those of the operating system."""
+    """Fill in future visits with the time-zone data that were in use until now, those of the operating system."""
     appointments = sa.table(
         "appointments",
         sa.column("id", sa.Uuid()),

@@ -1,4 +1,4 @@
-"""ETags made from content are longer than counters: kept answers have room for them."""
+"""Let stored responses contain long ETags: those made from content are longer than counters."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # Such an answer cannot be repeated by an older version, which would cut the ETag off.
+    # Delete responses with long ETags, because an older version would truncate them.
     op.execute("DELETE FROM idempotency_keys WHERE length(etag) > 32")
     change_etag(sa.String(32))
 
@@ -25,7 +25,7 @@ def change_etag(type_: sa.types.TypeEngine[str]) -> None:
     if op.get_context().dialect.name == "postgresql":
         op.alter_column("idempotency_keys", "etag", type_=type_)
         return
-    # SQLite cannot change a column, and Alembic's batch would leave a table whose definition is spelt another way.
+    # SQLite cannot change a column, and a batch of Alembic would write the definition of the table in another form.
     op.drop_index("idempotency_keys_created_at_idx", "idempotency_keys")
     op.rename_table("idempotency_keys", "idempotency_keys_before")
     op.create_table(

@@ -1,4 +1,4 @@
-"""Administrators invite doctors."""
+"""Add invitations of doctors by administrators."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Accounts are found by parts of their names and addresses."""
+"""Index accounts for searches by parts of their names and addresses."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Devices that keep their cookie are told from those that were seen only once; old ones are found by an index."""
+"""Distinguish devices that keep their cookie from those that were seen once, and index known devices by age."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,8 @@ DEVICES = sa.table("known_devices", sa.column("keeps_cookie", sa.Boolean()))
 
 def upgrade() -> None:
     op.add_column("known_devices", sa.Column("keeps_cookie", sa.Boolean(), nullable=False, server_default=sa.false()))
-    # Which ones do is not known; no browser must be pushed out by programs meanwhile.
+    # It is unknown which existing devices keep their cookie. Assume that all do, so that clients without cookies cannot
+    # displace browsers.
     op.execute(sa.update(DEVICES).values(keeps_cookie=True))
     op.create_index("known_devices_last_at_idx", "known_devices", ["last_at"])
 

@@ -1,4 +1,4 @@
-"""Offers remember when their bound was found out, so that one from a clock that was ahead can be discarded."""
+"""Store when the bound of an offer was computed, so that one from a clock that was ahead can be discarded."""
 
 import sqlalchemy as sa
 from alembic import op

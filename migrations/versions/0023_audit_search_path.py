@@ -1,4 +1,4 @@
-"""The functions that protect the audit trail fix their search path, so other roles cannot replace their operators."""
+"""Set the search path of the functions that protect the audit trail: other roles could replace their operators."""
 
 from alembic import op
 
@@ -32,7 +32,7 @@ BEGIN
     RAISE EXCEPTION 'audit_events can only grow: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
 END
 $$"""
-# As 0009 made it.
+# The function as created by 0009.
 FORMER_EVENTS_FUNCTION = """
 CREATE OR REPLACE FUNCTION audit_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

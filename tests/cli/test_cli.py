@@ -104,7 +104,7 @@ async def test_the_audit_trail_is_verified(
     await record()
     assert await run("audit", "verify") == 0
     printed = capsys.readouterr()
-    assert "4 events, and 4 not sealed yet" in printed.out
+    assert "4 sealed events, 4 not sealed yet" in printed.out
     assert "4 events checked" in printed.err
     head = printed.out.partition("Head: ")[2].strip()
     assert await run("audit", "verify", "--head", head) == 0
@@ -141,13 +141,13 @@ async def test_the_audit_trail_is_archived(
     head = re.search(r"2:[0-9a-f]{64}", printed)
     assert head
     assert await run("audit", "verify") == 0
-    assert "1 events, and 0 not sealed yet. 2 events are archived." in capsys.readouterr().out
+    assert "1 sealed events, 0 not sealed yet, 2 archived." in capsys.readouterr().out
     assert await run("audit", "verify", "--archive", str(path), "--head", head[0]) == 0
     assert "The archive is intact: 2 events, from position 1 on." in capsys.readouterr().out
     assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 1  # no file is written over
     assert "File exists" in capsys.readouterr().err
     assert await run("audit", "archive", "--before", "2026-12-02", str(again)) == 0
-    assert "all of it is archived already" in capsys.readouterr().out
+    assert "all of them are archived already" in capsys.readouterr().out
     assert not again.exists()
     path.write_bytes(path.read_bytes()[:-20])
     assert await run("audit", "verify", "--archive", str(path)) == 1
