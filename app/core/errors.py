@@ -22,7 +22,12 @@ class FieldError:
     """An error in one field of a request. Never contains the value that was sent."""
 
     field: str
+    code: str
+    """One of ``FIELD_ERRORS``, or the type of one of pydantic's errors."""
     message: str
+    """For programs and developers; pages have texts of their own for each code."""
+    bound: str = ""
+    """The bound that was exceeded, if there is one."""
 
 
 ERRORS: dict[str, tuple[Kind, str]] = {
@@ -160,6 +165,50 @@ class DomainError(Exception):
         return ERRORS[self.code][1]
 
 
-def invalid_field(field: str, message: str) -> DomainError:
-    """Return the ``invalid_request`` error for one invalid field."""
-    return DomainError("invalid_request", errors=(FieldError(field, message),))
+FIELD_ERRORS = {
+    "account_reference": "must be the address or the id of an account",
+    "after_start": "must be after start_time",
+    "before_valid_from": "must not be before valid_from",
+    "composed_too_long": "must have at most {longest} characters in the composed form of Unicode (NFC)",
+    "cursor": "must be the cursor of a Link header",
+    "date_format": "must be a date, like 2026-12-08",
+    "days_of_week": "must be days of the week, like tuesday,thursday",
+    "doctors_only": "specialty and time_zone are for doctors only",
+    "email_format": "must be an e-mail address, like ann@example.com",
+    "email_too_long": "must have at most {longest} characters",
+    "empty_window": "must not end when it starts; a whole day is {whole_day}",
+    "in_the_past": "must not be in the past",
+    "instant_format": "must be a time with an offset, like 2026-12-08T10:30:00Z (RFC 3339){hint}",
+    "listing_too_long": "must be after from, by at most 62 days",
+    "no_letter_or_digit": "must contain a letter or a digit",
+    "no_such_date": "is not a date that exists",
+    "no_such_time": "is not a time that exists",
+    "not_in_list": "must be one of the list",
+    "one_end_only": "must have both times or neither",
+    "overlaps_earlier_window": "must not overlap the window before",
+    "password_common": "This password is one of the most common ones.",
+    "password_obvious": "This password consists only of words that are easy to guess here.",
+    "password_personal": "The password must differ from your name and your e-mail address.",
+    "recurrence": "{reason}",
+    "recurs_before_end": "must not recur before its end_time",
+    "recurs_in_repeated_hour": "must not lie in an hour that clocks repeat, if it recurs",
+    "span_too_long": "must be at most {longest} days after start_time",
+    "unsafe_character": "must not contain {character}",
+    "until_before_start": "must not have an UNTIL before start_time",
+    "unknown_time_zone": "must be the name of an IANA time zone, like America/New_York",
+    "unreadable": "cannot be read",
+    "visit_length": "must be 5 minutes to 12 hours after start_time",
+    "whole_number": "must be a whole number in digits",
+    "with_valid_to": "must not be given with valid_to",
+    "wrong_code": "is not the code that the authenticator should show now",
+    "wrong_password": "is not your password",
+    "year_out_of_range": "must lie in the years {first} to {last}",
+}
+"""What can be wrong with a field, beyond what pydantic finds, with the message of the API."""
+
+
+def invalid_field(field: str, code: str, **values: str | int) -> DomainError:
+    """The error for one field: a code of ``FIELD_ERRORS``, and the values that its message names."""
+    message = FIELD_ERRORS[code].format(**values)
+    bound = str(values.get("longest", ""))
+    return DomainError("invalid_request", errors=(FieldError(field, code, message, bound),))

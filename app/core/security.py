@@ -153,17 +153,20 @@ def _normalize(password: str) -> str:
 
 
 def find_weakness(password: str, *, email: str, name: str) -> str | None:
-    """Return a message that says why a password is easy to guess, or ``None`` (NIST SP 800-63B-4 section 3.1.1.2)."""
+    """Return why a password is easy to guess (a code of ``FIELD_ERRORS``), or ``None``.
+
+    NIST SP 800-63B-4 section 3.1.1.2.
+    """
     folded = password.casefold()
     if folded in _COMMON_PASSWORDS:
-        return "This password is one of the most common ones."
+        return "password_common"
     if _ONLY_CONTEXT_WORDS.fullmatch(_NO_LETTER.sub("", folded)):
-        return "This password consists only of words that are easy to guess here."
+        return "password_obvious"
     if search_key(password) == search_key(name) or canonical_email(password) in {
         canonical_email(email),
         canonical_email(email).partition("@")[0],
     }:
-        return "The password must differ from your name and your e-mail address."
+        return "password_personal"
     return None
 
 

@@ -48,7 +48,7 @@ def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | No
     try:
         return key_type.validate_json(base64.urlsafe_b64decode(cursor.encode() + b"=="))
     except ValueError:  # pydantic's is one too
-        raise invalid_field("cursor", "must be the cursor of a Link header") from None
+        raise invalid_field("cursor", "cursor") from None
 
 
 def read_appointment_cursor(cursor: str | None, now: datetime) -> tuple[PageKey | None, datetime]:

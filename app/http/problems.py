@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from app.core.errors import ERRORS, DomainError, FieldError, Kind
+from app.core.errors import ERRORS, FIELD_ERRORS, DomainError, FieldError, Kind
 from app.http.audit import record_refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -177,13 +177,13 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     field = ".".join(names) or str(error["loc"][0])
     match error["type"]:
         case "json_invalid":
-            return FieldError("body", f"is not valid JSON: {error['ctx']['error']}")
+            return FieldError("body", "json_invalid", f"is not valid JSON: {error['ctx']['error']}")
         case "extra_forbidden":
-            return FieldError(field, "unknown field")
+            return FieldError(field, "extra_forbidden", "unknown field")
         case "value_error":
-            return FieldError(field, str(error["ctx"]["error"]))
-        case error_type:
-            return FieldError(field, _MESSAGES.get(error_type, error["msg"]))
+            return FieldError(field, "value_error", str(error["ctx"]["error"]))
+        case code:
+            return FieldError(field, code, _MESSAGES.get(code, error["msg"]))
 
 
 async def _on_framework_error(request: Request, error: HTTPException) -> ProblemResponse:
@@ -193,7 +193,7 @@ async def _on_framework_error(request: Request, error: HTTPException) -> Problem
     if code := _FRAMEWORK_CODES.get(status):
         return _problem(code)
     # The only other refusal of the framework is a form that cannot be parsed.
-    return _problem("invalid_request", (FieldError("body", "cannot be read"),))
+    return _problem("invalid_request", (FieldError("body", "unreadable", FIELD_ERRORS["unreadable"]),))
 
 
 def methods_of(request: Request) -> list[str]:

@@ -24,6 +24,7 @@ from app.schemas.fields import (
     SelfChosenRole,
     TimeZone,
     example,
+    field_error,
 )
 
 
@@ -40,7 +41,7 @@ class Registration(Body):
     @model_validator(mode="after")
     def _keep_doctors_fields_for_doctors(self) -> Self:
         if self.role != "doctor" and (self.specialty is not None or self.time_zone is not None):
-            raise ValueError("specialty and time_zone are for doctors only")
+            raise field_error("doctors_only")
         return self
 
     model_config = example(

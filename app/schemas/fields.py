@@ -17,7 +17,9 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
+from app.core.errors import FIELD_ERRORS
 from app.core.text import (
     DIRECTION_MARKS,
     LINE_BREAKS,
@@ -65,16 +67,21 @@ def example(**members: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [members]})
 
 
+def field_error(code: str, **values: str | int) -> PydanticCustomError:
+    """The error of a validator: a code of ``FIELD_ERRORS``, and the values that its message names."""
+    return PydanticCustomError(code, FIELD_ERRORS[code], values)
+
+
 def _read_instant(value: Any) -> datetime:
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         hint = " (send the + of an offset as %2B)" if isinstance(value, str) and _lost_plus(value) else ""
-        raise ValueError(f"must be a time with an offset, like 2026-12-08T10:30:00Z (RFC 3339){hint}")
+        raise field_error("instant_format", hint=hint)
     try:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:  # 30 February, 25 o'clock
-        raise ValueError("is not a time that exists") from None
+        raise field_error("no_such_time") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
+        raise field_error("year_out_of_range", first=FIRST_YEAR, last=LAST_YEAR)
     return moment.astimezone(UTC)
 
 
@@ -100,19 +107,19 @@ Instant = Annotated[
 
 def _refuse_unsafe(text: str) -> str:
     if unsafe := find_unsafe_character(text):
-        raise ValueError(f"must not contain {unsafe}")
+        raise field_error("unsafe_character", character=unsafe)
     return text
 
 
 def _refuse_unsafe_line(text: str) -> str:
     if unsafe := find_unsafe_character(text, allowed=DIRECTION_MARKS):
-        raise ValueError(f"must not contain {unsafe}")
+        raise field_error("unsafe_character", character=unsafe)
     return text
 
 
 def _refuse_unsafe_lines(text: str) -> str:
     if unsafe := find_unsafe_character(text, allowed=DIRECTION_MARKS | LINE_BREAKS):
-        raise ValueError(f"must not contain {unsafe}")
+        raise field_error("unsafe_character", character=unsafe)
     return text
 
 
@@ -127,7 +134,7 @@ def _refuse_unsafe_secret(secret: SecretStr) -> SecretStr:
 
 def _refuse_invisible(text: str) -> str:
     if not any(character.isalnum() for character in text):
-        raise ValueError("must contain a letter or a digit")
+        raise field_error("no_letter_or_digit")
     return text
 
 
@@ -135,7 +142,7 @@ def _compose(max_length: int) -> AfterValidator:
     def compose(text: str) -> str:
         composed = unicodedata.normalize("NFC", text)
         if len(composed) > max_length:  # NFC makes a text longer if it contains composition exclusions
-            raise ValueError(f"must have at most {max_length} characters in the composed form of Unicode (NFC)")
+            raise field_error("composed_too_long", longest=max_length)
         return composed
 
     return AfterValidator(compose)
@@ -146,29 +153,29 @@ def _read_email(text: str) -> str:
         # Domains under .test cannot receive mail, but development and tests need addresses too.
         address = validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:  # its message would quote the address
-        raise ValueError("must be an e-mail address, like ann@example.com") from None
+        raise field_error("email_format") from None
     if len(canonical_email(address)) > EMAIL_LENGTH:
-        raise ValueError(f"must have at most {EMAIL_LENGTH} characters")
+        raise field_error("email_too_long", longest=EMAIL_LENGTH)
     return address
 
 
 def _read_email_if_it_is_one(text: str) -> str:
     try:
         return _read_email(text)
-    except ValueError:
+    except PydanticCustomError:
         return text
 
 
 def _find_zone(name: str) -> str:
     if name not in TIME_ZONES:
-        raise ValueError("must be the name of an IANA time zone, like America/New_York")
+        raise field_error("unknown_time_zone")
     return name
 
 
 def _read_digits(value: Any) -> Any:
     # int() also accepts blanks, signs, underscores and digits of other scripts.
     if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
-        raise ValueError("must be a whole number in digits")
+        raise field_error("whole_number")
     return value
 
 
@@ -284,13 +291,13 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 def _read_date(value: Any) -> date:
     if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise ValueError("must be a date, like 2026-12-08")
+        raise field_error("date_format")
     try:
         day = date.fromisoformat(value)
     except ValueError:
-        raise ValueError("is not a date that exists") from None
+        raise field_error("no_such_date") from None
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
+        raise field_error("year_out_of_range", first=FIRST_YEAR, last=LAST_YEAR)
     return day
 
 
@@ -316,7 +323,7 @@ _ClockEnd = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5
 
 def _refuse_empty(window: tuple[str, str]) -> tuple[str, str]:
     if window[0] == window[1]:
-        raise ValueError("must not end when it starts; a whole day is 00:00 to 24:00")
+        raise field_error("empty_window", whole_day="00:00 to 24:00")
     return window
 
 

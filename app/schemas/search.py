@@ -18,6 +18,7 @@ from app.schemas.fields import (
     SearchText,
     TimeZone,
     example,
+    field_error,
 )
 from app.schemas.schedule import to_minutes
 from app.schemas.slots import Slot
@@ -30,14 +31,14 @@ _WHOLE_DAY = (0, MINUTES_OF_DAY)
 def _read_days(text: str) -> str:
     days = text.lower().split(",")
     if not set(days) <= set(WEEKDAYS):
-        raise ValueError("must be days of the week, like tuesday,thursday")
+        raise field_error("days_of_week")
     return ",".join(days)
 
 
 def _refuse_empty(text: str) -> str:
     start, end = text.split("-")
     if start == end:
-        raise ValueError("must not end when it starts; a whole day is 00:00-24:00")
+        raise field_error("empty_window", whole_day="00:00-24:00")
     return text
 
 

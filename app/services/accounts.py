@@ -254,7 +254,7 @@ async def change_password(
     except DomainError as error:
         if error.code != "invalid_credentials":
             raise
-        raise invalid_field("current_password", "is not your password") from error
+        raise invalid_field("current_password", "wrong_password") from error
     async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:

@@ -230,7 +230,7 @@ async def _accept(
     first = to_instant(wanted.start)
     length = to_instant(wanted.end) - first if wanted.end else None
     if length is not None and not MIN_VISIT <= length <= MAX_VISIT:
-        raise invalid_field("end_time", "must be 5 minutes to 12 hours after start_time")
+        raise invalid_field("end_time", "visit_length")
     plan = await get_doctor_schedule(
         transaction,
         wanted.doctor_id,

@@ -63,9 +63,9 @@ async def publish_availability(
 
     ``availability_overlaps`` if any of it, within a year, is open already; touching is allowed.
     """
-    first = _check_stretch(start, end, MAX_AVAILABILITY, "7 days")
+    first = _check_stretch(start, end, MAX_AVAILABILITY)
     if first[0] < to_instant(now):
-        raise invalid_field("start_time", "must not be in the past")
+        raise invalid_field("start_time", "in_the_past")
     await doctors.begin_rule_change(transaction, actor.id)
     span = first[0], first[0] + _A_YEAR
     plan = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
@@ -104,17 +104,17 @@ async def set_weekly_hours(
     ``version_mismatch`` if ``versions`` has not the one of all plans.
     """
     if (weekday := find_overlap(hours)) is not None:
-        raise invalid_field(WEEKDAYS[weekday], "must not overlap the window before")
+        raise invalid_field(WEEKDAYS[weekday], "overlaps_earlier_window")
     if replace_later and valid_to is not None:
-        raise invalid_field("replace_later", "must not be given with valid_to")
+        raise invalid_field("replace_later", "with_valid_to")
     await doctors.begin_rule_change(transaction, actor.id)
     doctor = await doctors.get_own_profile(transaction, actor.id)
     today = _today(doctor, now)
     first = valid_from or today
     if first < today:
-        raise invalid_field("valid_from", "must not be in the past")
+        raise invalid_field("valid_from", "in_the_past")
     if valid_to is not None and valid_to < first:
-        raise invalid_field("valid_to", "must not be before valid_from")
+        raise invalid_field("valid_to", "before_valid_from")
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
     plans = to_planned_hours((record.rule for record in records), today)
     check_version(_content(plans), versions)
@@ -239,19 +239,19 @@ async def _check_number(transaction: Transaction, actor: Actor, now: datetime) -
         raise DomainError("too_many")
 
 
-def _check_stretch(start: datetime, end: datetime, longest: int, in_words: str) -> Interval:
+def _check_stretch(start: datetime, end: datetime, longest: int) -> Interval:
     first, last = to_instant(start), to_instant(end)
     if first >= last:
-        raise invalid_field("end_time", "must be after start_time")
+        raise invalid_field("end_time", "after_start")
     if last - first > longest:
-        raise invalid_field("end_time", f"must be at most {in_words} after start_time")
+        raise invalid_field("end_time", "span_too_long", longest=longest // DAY)
     return first, last
 
 
 def _check_time_off(start: datetime, end: datetime, now: datetime) -> Interval:
-    stretch = _check_stretch(start, end, MAX_TIME_OFF, "366 days")
+    stretch = _check_stretch(start, end, MAX_TIME_OFF)
     if stretch[1] <= to_instant(now):
-        raise invalid_field("end_time", "must not be in the past")
+        raise invalid_field("end_time", "in_the_past")
     return stretch
 
 
@@ -260,18 +260,18 @@ def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availabili
     if recurrence is None:
         return Availability(starts, ends)
     if fault := find_error(recurrence, starts):
-        raise invalid_field("recurrence", fault)
+        raise invalid_field("recurrence", "recurrence", reason=fault)
     if ends.fold:  # every other occurrence would end an hour earlier, as clocks go
-        raise invalid_field("end_time", "must not lie in an hour that clocks repeat, if it recurs")
+        raise invalid_field("end_time", "recurs_in_repeated_hour")
     last_starts = find_last(recurrence, starts, zone)
     if last_starts is not None and last_starts < starts:
-        raise invalid_field("recurrence", "must not have an UNTIL before start_time")
+        raise invalid_field("recurrence", "until_before_start")
     last_ends = NO_END if last_starts is None else last_starts + (ends - starts)
     rule = Availability(starts, ends, recurrence, last_ends)
     span = first[0], first[0] + _A_YEAR
     windows = sorted(openings_between(Rules(zone, (rule,)), span))
     if any(later[0] < earlier[1] for earlier, later in pairwise(windows)):
-        raise invalid_field("recurrence", "must not recur before its end_time")
+        raise invalid_field("recurrence", "recurs_before_end")
     return rule
 
 

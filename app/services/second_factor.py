@@ -124,7 +124,7 @@ async def confirm(
     if factor.confirmed_at:
         raise DomainError("second_factor_exists")
     if not await _use_code(transaction, settings, actor.id, factor.secret, code, now):
-        raise invalid_field("otp", "is not the code that the authenticator should show now")
+        raise invalid_field("otp", "wrong_code")
     await second_factors.confirm_second_factor(transaction, actor.id, now)
     await users.delete_password_resets(transaction, actor.id)
     session_id = actor.get_login().session_id

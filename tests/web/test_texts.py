@@ -47,7 +47,7 @@ def test_every_text_is_translated(language: str) -> None:
             check(None, message)
 
 
-@pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.iterdir()))
+@pytest.mark.parametrize("template", sorted(str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.html")))
 def test_no_text_stands_in_a_template_by_itself(template: str) -> None:
     source = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", (TEMPLATES / template).read_text(), flags=re.DOTALL)
     assert not re.findall(r'(?:aria-label|title|alt|placeholder)="[^"]*[^\W\d_]{2,}', source)

@@ -62,7 +62,7 @@ async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: 
     try:
         query = form.read(TrailQuery)
         if query.action and query.action not in ACTIONS:
-            raise invalid_field("action", "must be one of the list")
+            raise invalid_field("action", "not_in_list")
         patient_id = await _find(transaction, "patient", query.patient)
         found = await audit.page_events(
             transaction,
@@ -119,7 +119,7 @@ async def _find(transaction: DbTransaction, field: str, who: UUID | str | None) 
         )
         found = [each.id for each in named]
     if not found:
-        raise invalid_field(field, "must be the address or the id of an account")
+        raise invalid_field(field, "account_reference")
     return found[0]
 
 

@@ -1,6 +1,7 @@
 """What the pages of a doctor's calendar have in common: days in addresses, and how her visits are called."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Query
 from pydantic import BeforeValidator, NaiveDatetime, TypeAdapter
 
-from app.core.errors import DomainError, FieldError
+from app.core.errors import DomainError
 from app.repositories.appointments import AppointmentRecord
 from app.scheduling.decisions import check_action
 from app.scheduling.intervals import from_instant, to_instant
@@ -53,5 +54,5 @@ def moment_of(day: date, clock: str, zone: ZoneInfo) -> datetime:
 
 def of_fields(error: DomainError, fields: Mapping[str, str]) -> DomainError:
     """An error that names what a service knows, as one that names the fields of a form."""
-    renamed = tuple(FieldError(fields.get(each.field, each.field), each.message) for each in error.errors)
+    renamed = tuple(replace(each, field=fields.get(each.field, each.field)) for each in error.errors)
     return DomainError(error.code, errors=renamed, retry_after=error.retry_after)

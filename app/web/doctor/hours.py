@@ -42,7 +42,6 @@ NAMES: Mapping[str, str] = {
 }
 _MAX_WINDOWS = 12
 _EDGES = "from", "to"
-_HALF = "must have both times or neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,5 +234,5 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
         return read_by(wire.NewHours.model_validate, week)
     except DomainError as error:
         found = of_fields(error, fields)
-        errors = tuple(replace(each, message=_HALF) if each.field in missing else each for each in found.errors)
+        errors = tuple(replace(each, code="one_end_only") if each.field in missing else each for each in found.errors)
         raise DomainError(found.code, errors=errors) from error

@@ -101,7 +101,7 @@ _FOR_ADMINISTRATORS: Mapping[str, str] = {
 
 _FOR_ROLES = {Role.DOCTOR: _FOR_DOCTORS, Role.ADMIN: _FOR_ADMINISTRATORS}
 
-_OF_FIELDS: Mapping[str, str] = {
+FIELD_TEXTS: Mapping[str, str] = {
     "missing": N_("Fill this in."),
     "string_too_short": N_("This has fewer than %(bound)s characters."),
     "string_too_long": N_("At most %(bound)s characters."),
@@ -110,43 +110,36 @@ _OF_FIELDS: Mapping[str, str] = {
     "greater_than_equal": N_("At least %(bound)s."),
     "less_than_equal": N_("At most %(bound)s."),
     "int_parsing": N_("Type a whole number."),
-    "must be an e-mail address, like ann@example.com": N_("Type an e-mail address, like ann@example.com."),
-    "must contain a letter or a digit": N_("Type at least one letter or digit."),
-    "must be the name of an IANA time zone, like America/New_York": N_("Choose a time zone from the list."),
-    "must be the address or the id of an account": N_("There is no account with this address or number."),
-    "must be one of the list": N_("Choose one from the list."),
-    "must not contain a control character": N_("There is a character in it that cannot be read. Type it again."),
-    "must not contain a bidirectional control character": N_(
-        "There is a character in it that cannot be read. Type it again."
-    ),
-    "must have both times or neither": N_("Give both times, or leave both empty."),
-    "must not overlap the window before": N_("Two windows overlap here. Change one of them."),
-    "must not end when it starts; a whole day is 00:00 to 24:00": N_("It must not end when it starts."),
-    "must not be in the past": N_("This has passed. Choose a later day."),
-    "must not be before valid_from": N_("This is before the first day."),
-    "must not be given with valid_to": N_("Leave the last day empty to replace all later plans."),
-    "must be after start_time": N_("The end must come after the start."),
-    "must be at most 7 days after start_time": N_("At most 7 days at a time."),
-    "must be at most 366 days after start_time": N_("At most 366 days at a time."),
-    "must not have an UNTIL before start_time": N_("This is before the first day."),
-    "must not recur before its end_time": N_("It would begin again before it has ended."),
+    "whole_number": N_("Type a whole number."),
+    "composed_too_long": N_("At most %(bound)s characters."),
+    "email_too_long": N_("At most %(bound)s characters."),
+    "email_format": N_("Type an e-mail address, like ann@example.com."),
+    "no_letter_or_digit": N_("Type at least one letter or digit."),
+    "unknown_time_zone": N_("Choose a time zone from the list."),
+    "account_reference": N_("There is no account with this address or number."),
+    "not_in_list": N_("Choose one from the list."),
+    "unsafe_character": N_("There is a character in it that cannot be read. Type it again."),
+    "one_end_only": N_("Give both times, or leave both empty."),
+    "overlaps_earlier_window": N_("Two windows overlap here. Change one of them."),
+    "empty_window": N_("It must not end when it starts."),
+    "in_the_past": N_("This has passed. Choose a later day."),
+    "before_valid_from": N_("This is before the first day."),
+    "with_valid_to": N_("Leave the last day empty to replace all later plans."),
+    "after_start": N_("The end must come after the start."),
+    "span_too_long": N_("At most %(bound)s days at a time."),
+    "until_before_start": N_("This is before the first day."),
+    "recurs_before_end": N_("It would begin again before it has ended."),
     "string_pattern_mismatch": N_("This is not written as it should be. Type it again."),
-    "must be a date, like 2026-12-08": N_("Choose a day."),
-    "is not a date that exists": N_("Choose a day that exists."),
-    "is not your password": N_("This is not your password."),
-    "is not the code that the authenticator should show now": N_(
-        "This is not the code that your app should show now. Wait for the next one."
-    ),
-    "This password is one of the most common ones.": N_("This password is one of the most common ones."),
-    "This password consists only of words that are easy to guess here.": N_(
-        "This password is made of nothing but words that everybody would try here."
-    ),
-    "The password must differ from your name and your e-mail address.": N_(
-        "The password must differ from your name and your e-mail address."
-    ),
+    "date_format": N_("Choose a day."),
+    "no_such_date": N_("Choose a day that exists."),
+    "wrong_password": N_("This is not your password."),
+    "wrong_code": N_("This is not the code that your app should show now. Wait for the next one."),
+    "password_common": N_("This password is one of the most common ones."),
+    "password_obvious": N_("This password is made of nothing but words that everybody would try here."),
+    "password_personal": N_("The password must differ from your name and your e-mail address."),
 }
-"""For the kinds of mistakes that pydantic finds, and for what our own validators say, which is for programs."""
-_OF_ANY_FIELD = N_("This cannot be right. Type it again.")
+"""By code: the types of pydantic's errors, and the codes of ``FIELD_ERRORS``. Any other gets ``ANY_FIELD_TEXT``."""
+ANY_FIELD_TEXT = N_("This cannot be right. Type it again.")
 
 
 def explain(formatter: Formatter, code: str, role: Role | None = None) -> str:
@@ -157,7 +150,6 @@ def explain(formatter: Formatter, code: str, role: Role | None = None) -> str:
 
 def explain_field(formatter: Formatter, error: FieldError) -> str:
     """What is wrong with a field."""
-    said, _, bound = error.message.partition("\n")
-    if said in {"string_too_short", "too_short"} and bound == "1":
-        said = "missing"
-    return formatter.gettext(_OF_FIELDS.get(said, _OF_ANY_FIELD), bound=bound)
+    is_empty = error.code in {"string_too_short", "too_short"} and error.bound == "1"
+    text = FIELD_TEXTS.get("missing" if is_empty else error.code, ANY_FIELD_TEXT)
+    return formatter.gettext(text, bound=error.bound)

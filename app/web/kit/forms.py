@@ -78,11 +78,12 @@ def read_by[Model: BaseModel](validate: Callable[[Mapping[str, Any]], Model], va
 
 
 def _field_error(error: Any) -> FieldError:
+    # The message is not taken over: it might quote the value.
     bounds = error.get("ctx", {})
-    # What is wrong by its kind; a validator of ours says it in a sentence. The value is never quoted.
-    said = str(bounds["error"]) if error["type"] == "value_error" else str(error["type"])
-    bound = next((value for name, value in bounds.items() if name in {"min_length", "max_length", "ge", "le"}), "")
-    return FieldError(".".join(map(str, error["loc"])), f"{said}\n{bound}" if bound else said)
+    bound = next(
+        (value for name, value in bounds.items() if name in {"min_length", "max_length", "ge", "le", "longest"}), ""
+    )
+    return FieldError(".".join(map(str, error["loc"])), error["type"], "", str(bound))
 
 
 async def receive_form(request: Request) -> Form:

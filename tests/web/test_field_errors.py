@@ -1,0 +1,31 @@
+"""The texts of pages about fields hang on codes, not on the sentences of the API."""
+
+from typing import get_args
+
+from pydantic_core.core_schema import ErrorType
+
+from app.core.errors import FIELD_ERRORS
+from app.web.kit.error_texts import FIELD_TEXTS
+
+# Forms offer no way to cause these, or can say no more about them than that the value cannot be right.
+WITHOUT_A_TEXT = {
+    "cursor",
+    "days_of_week",
+    "doctors_only",
+    "instant_format",
+    "listing_too_long",
+    "no_such_time",
+    "recurrence",
+    "recurs_in_repeated_hour",
+    "unreadable",
+    "visit_length",
+    "year_out_of_range",
+}
+
+
+def test_every_text_belongs_to_a_code() -> None:
+    assert set(FIELD_TEXTS) <= {*FIELD_ERRORS, *get_args(ErrorType)}
+
+
+def test_every_code_has_a_text_but_those_that_need_none() -> None:
+    assert set(FIELD_ERRORS) - set(FIELD_TEXTS) == WITHOUT_A_TEXT
