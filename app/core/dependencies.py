@@ -182,7 +182,7 @@ async def public() -> None:
 
 
 class _ByToken(SecurityBase):
-    """Finds the caller by the access token, and appears in the OpenAPI document as a security requirement.
+    """A dependency that finds the caller by the access token, and a security requirement in the OpenAPI document.
 
     The token is not a dependency of its own, because FastAPI would have to resolve one more for every request.
     """
@@ -356,6 +356,7 @@ async def get_client(request: Request) -> Client:
     user_agent = request.headers.get("User-Agent", "")
     return Client(
         str(address or UNKNOWN),
+        # Stored with the session and shown in the list of sessions.
         "".join(character for character in user_agent if character.isprintable()),
         correlation_id.get(),
         device if device and is_device(resources.secret, device) else None,
@@ -382,6 +383,7 @@ async def get_search_time(request: Request) -> AsyncIterator[Computation]:
         computation.close()
 
 
+# With this scope, the permit is returned before the answer is sent, so a slow client cannot hold it.
 SearchTime = Annotated[Computation, Depends(get_search_time, scope="function")]
 
 

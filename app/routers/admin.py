@@ -245,6 +245,7 @@ async def erase_user(
     not write names in it.
     """
     account, cancelled = await administration.erase_user(transaction, actor, user_id, now)
+    # The visits of a doctor are data of the patients, so each of these patients gets an event.
     if account.role is Role.DOCTOR:
         trail.shows(*cancelled)
     return trail.about_account(account, body.reason)

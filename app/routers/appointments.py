@@ -315,6 +315,8 @@ async def _list_own(
     *,
     upcoming: bool = False,
 ) -> Sequence[AppointmentRecord]:
+    # The cursor contains the time of the first page. What was upcoming then is upcoming on all pages, so that pages
+    # neither skip nor repeat an appointment.
     after, as_of = read_appointment_cursor(query.cursor, now)
     found = await page(
         transaction,

@@ -42,7 +42,7 @@ from app.services.sessions import IssuedTokens, ReusedTokenError
 
 router = APIRouter(prefix="/auth", tags=["Accounts"], route_class=StrictRoute)
 
-MESSAGE_SENT = "If there is an account with this address, a message with a reset token is on its way."
+MESSAGE_SENT = "If an account with this address exists, a message with a reset token is on its way."
 
 
 @router.post(
@@ -162,7 +162,7 @@ async def login(
     The answer sets a cookie that identifies the device. A client that sends it with later log-ins does not have to wait
     when others have tried to guess the password.
     """
-    grant = await sessions.log_in(
+    issued = await sessions.log_in(
         resources.database,
         passwords,
         resources.settings,
@@ -172,10 +172,10 @@ async def login(
         client=client,
         now=now,
     )
-    if grant.recovery_code_of:
-        send_after_response(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
-    set_device(response, resources.settings, grant.device)
-    return _token(grant, resources, now)
+    if issued.recovery_code_of:
+        send_after_response(tasks, resources, recovery_code_used_mail(issued.recovery_code_of))
+    set_device(response, resources.settings, issued.device)
+    return _token(issued, resources, now)
 
 
 @router.post(
@@ -202,22 +202,23 @@ async def refresh(
     other times.
     """
     try:
-        grant = await sessions.refresh(
+        issued = await sessions.refresh(
             resources.database, resources.settings, token=body.refresh_token.get_secret_value(), client=client, now=now
         )
     except ReusedTokenError as error:
         # Returned, not raised: FastAPI discards background tasks when a route raises.
         send_after_response(tasks, resources, session_ended_mail(error.address))
         return problem_response(error)
-    return _token(grant, resources, now)
+    return _token(issued, resources, now)
 
 
-def _token(grant: IssuedTokens, resources: Resources, now: datetime) -> wire.Token:
-    lifetime = min(resources.token_lifetime, grant.ends_at - now)
+def _token(issued: IssuedTokens, resources: Resources, now: datetime) -> wire.Token:
+    # An access token must not outlive its session.
+    lifetime = min(resources.token_lifetime, issued.ends_at - now)
     return wire.Token(
-        access_token=issue_access_token(grant.claims, key=resources.secret, now=now, lifetime=lifetime),
+        access_token=issue_access_token(issued.claims, key=resources.secret, now=now, lifetime=lifetime),
         expires_in=int(lifetime.total_seconds()),
-        refresh_token=grant.refresh_token,
+        refresh_token=issued.refresh_token,
     )
 
 
@@ -282,7 +283,7 @@ async def reset_password(
     sessions of the account end; a second factor stays. The owner of the address is notified by mail. The answer sets
     the same cookie as a log-in, so that the next log-in from this device does not have to wait.
     """
-    done = await accounts.reset_password(
+    reset = await accounts.reset_password(
         resources.database,
         passwords,
         resources.settings,
@@ -291,8 +292,8 @@ async def reset_password(
         client=client,
         now=now,
     )
-    set_device(response, resources.settings, done.device)
-    send_after_response(tasks, resources, password_changed_mail(done.address))
+    set_device(response, resources.settings, reset.device)
+    send_after_response(tasks, resources, password_changed_mail(reset.address))
 
 
 @router.post(

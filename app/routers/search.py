@@ -69,6 +69,7 @@ async def search_slots(
             specialty=query.specialty,
             language=query.language,
             mode=query.mode,
+            # A number is a length; anything else is the name of a visit type.
             visit=query.visit if query.minutes is None else None,
             minutes=query.minutes,
         ),

@@ -36,9 +36,6 @@ router = APIRouter(prefix="/doctors/{doctor_id:uuid}", tags=["Booking"], route_c
 _KEY = TypeAdapter(UUID)
 
 
-_NO_SLOTS = ("visit_type_required", "unknown_time_zone")
-
-
 @router.get(
     "/availability",
     responses={
@@ -217,6 +214,7 @@ async def _finish(
     _, end = slots.span_of(query.from_, query.to, slots.DEFAULT_LISTING, now)
     until = listing.searched_until
     response.headers[SEARCHED_UNTIL] = write_instant(until)
+    # A list with `to` ends there. One without it continues for as long as the doctor has hours.
     has_more = (
         until < end if query.to else await slots.next_listing_start(transaction, search_time, doctor_id, until, now)
     )

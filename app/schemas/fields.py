@@ -86,6 +86,7 @@ def _read_instant(value: Any) -> datetime:
 
 
 def _lost_plus(value: str) -> bool:
+    # A + in a query that is not percent-encoded arrives as a space.
     return re.fullmatch(r"[^ ]*T[^ ]* \d\d:\d\d", value) is not None
 
 
@@ -139,6 +140,7 @@ def _refuse_invisible(text: str) -> str:
 
 
 def _compose(max_length: int) -> AfterValidator:
+    # Stored in one form, so that canonically equivalent texts compare as equal.
     def compose(text: str) -> str:
         composed = unicodedata.normalize("NFC", text)
         if len(composed) > max_length:  # NFC makes a text longer if it contains composition exclusions
@@ -160,6 +162,7 @@ def _read_email(text: str) -> str:
 
 
 def _read_email_if_it_is_one(text: str) -> str:
+    # Not an error: an address that cannot be registered gets the same answer as an unknown one.
     try:
         return _read_email(text)
     except PydanticCustomError:
