@@ -1,9 +1,10 @@
-# Every target sets up what it needs: a Python >= 3.12 is all that must be there beforehand.
+# Every target installs what it needs. Only Python >= 3.12 must be installed before.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 STAMP := .venv/.installed
 PORT ?= 8000
-# Older pips hold a package with an extra for another one than the package, and would look for its newest release.
+# --no-strip-extras: older versions of pip take a package with an extra for another package than the one without, and
+# would look for its newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
@@ -22,19 +23,19 @@ $(STAMP): requirements.txt .python-version | $(filter .tools/bin/uv,$(UV))
 	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
 	@touch $@
 
-run: $(STAMP) ## Start the pages and the API on http://localhost:8000 (another PORT=8801; SQLite unless DATABASE_URL says otherwise)
+run: $(STAMP) ## Start the pages and the API on http://localhost:8000 (PORT=8801 for another port; SQLite unless DATABASE_URL is set)
 	$(BIN)/uvicorn app.main:app --http app.edge.protocol:BoundedProtocol --port $(PORT) --reload --reload-dir app --no-proxy-headers --timeout-graceful-shutdown 8
 
-demo: $(STAMP) ## Fill the database with a believable clinic and print log-ins to try
+demo: $(STAMP) ## Fill the database with a realistic sample clinic and print log-ins to try
 	$(BIN)/python -m app.cli demo
 
-migrate: $(STAMP) ## Bring the database of DATABASE_URL to the newest schema
+migrate: $(STAMP) ## Migrate the database of DATABASE_URL to the newest schema
 	$(BIN)/python -m app.cli migrate
 
 test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-coverage: $(STAMP) ## Run the tests of scheduling, services, API, searches, jobs and pages, and demand every branch of the former two
+coverage: $(STAMP) ## Require 100 % branch coverage of scheduling and services by the tests of these, the API, searches, jobs and pages
 	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search tests/jobs tests/web -n auto --dist loadgroup -q --cov --cov-report=
 	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
 
@@ -47,31 +48,31 @@ lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Doc
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
 
-format: $(STAMP) ## Format the code and mend what can be mended
+format: $(STAMP) ## Format the code and fix what can be fixed automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-messages: $(STAMP) ## Bring the texts of the pages into the catalogues, to be translated
+messages: $(STAMP) ## Collect the texts of the pages into the catalogues for translation
 	$(BIN)/pybabel --quiet extract --mapping pyproject.toml --keywords N_ --no-location --sort-output --omit-header --width 120 --output .messages.pot app/web
 	for language in de es; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --omit-header --width 120 \
 		--input-file .messages.pot --output-dir app/web/locales --locale $$language --domain messages || exit 1; done
 	rm .messages.pot
 
-lock: $(filter .tools/bin/uv,$(UV)) ## Compile the locks from pyproject.toml
+lock: $(filter .tools/bin/uv,$(UV)) ## Compile the lock files from pyproject.toml
 	$(COMPILE) --group dev pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --output-file requirements-runtime.txt
 
-fuzz: $(STAMP) ## Throw some 100,000 generated requests at the API (FUZZ_EXAMPLES per operation; FUZZ_LOG names a file)
+fuzz: $(STAMP) ## Send about 100,000 generated requests to the API (FUZZ_EXAMPLES per operation; FUZZ_LOG names a file)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-170} $(BIN)/python -m pytest tests/fuzz -n 2
 
-mutation: $(STAMP) ## Change the code of log-ins, codes, roles and booking in a copy, one place at a time; ask if tests notice
+mutation: $(STAMP) ## Check that the tests notice mutations of the code of log-ins, codes, roles and booking
 	.ci/mutation
 
-bench: $(STAMP) ## Compare bookings, routes, growing databases, races and more (25 minutes); write results.json and the tables of docs/performance.md
+bench: $(STAMP) ## Run the benchmarks (25 minutes); write results.json and the tables of docs/performance.md
 	$(BIN)/python -m benchmarks
 
-screenshots: $(STAMP) ## Take the pictures of the pages that the documentation shows (needs Chromium)
+screenshots: $(STAMP) ## Take the screenshots of the documentation (needs Chromium)
 	$(BIN)/python -m screenshots
 
-clean: ## Remove everything that make has made
+clean: ## Remove everything that make has created
 	rm -rf .venv .tools .mutation .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

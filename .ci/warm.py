@@ -1,7 +1,7 @@
-"""Runs pytest in a fork of a process that has imported everything but what is mutated: most of a run is imports.
+"""Run pytest in a fork of a process that has imported everything except the mutated module.
 
-``warm.py serve SOCKET MODULE ARGUMENT...`` waits; ``warm.py ask SOCKET`` runs pytest with the arguments, in whatever
-state the module is by then, and ends as it does.
+Imports take most of the time of a run. ``warm.py serve SOCKET MODULE ARGUMENT...`` waits for requests. ``warm.py ask
+SOCKET`` lets it run pytest with these arguments, on the module as it is then, and exits with the status of pytest.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class _Refusal:
-    """Keeps a module from being imported, and with it all that import it."""
+    """A finder that refuses to import a module, so that the modules that import it fail, too."""
 
     def __init__(self, module: str) -> None:
         self._module = module
@@ -38,7 +38,7 @@ def _import_all_but(module: str) -> None:
 
 
 def _test(asker: socket.socket, arguments: list[str]) -> None:
-    import pytest  # noqa: PLC0415 - the one who asks does not pay for it
+    import pytest  # noqa: PLC0415 - ``ask`` does not need it, and should start fast
 
     child = os.fork()
     if child == 0:
@@ -46,7 +46,7 @@ def _test(asker: socket.socket, arguments: list[str]) -> None:
         code = pytest.main(arguments)
         os._exit(code)
     end = os.pidfd_open(child)
-    # Who asks hangs up when its time is over.
+    # The asking process closes the socket when its time-out is over.
     select.select([end, asker.fileno()], [], [])
     try:
         os.killpg(child, signal.SIGKILL)
