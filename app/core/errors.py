@@ -23,11 +23,11 @@ class FieldError:
 
     field: str
     code: str
-    """One of ``FIELD_ERRORS``, or the type of one of pydantic's errors."""
+    """A key of ``FIELD_ERRORS``, or the type of an error of pydantic."""
     message: str
-    """For programs and developers; pages have texts of their own for each code."""
+    """For developers. Pages have their own text for each code."""
     bound: str = ""
-    """The bound that was exceeded, if there is one."""
+    """The bound that was exceeded, or an empty string."""
 
 
 ERRORS: dict[str, tuple[Kind, str]] = {
@@ -204,11 +204,14 @@ FIELD_ERRORS = {
     "wrong_password": "is not your password",
     "year_out_of_range": "must lie in the years {first} to {last}",
 }
-"""What can be wrong with a field, beyond what pydantic finds, with the message of the API."""
+"""The codes and messages of errors in fields that pydantic itself does not report."""
 
 
 def invalid_field(field: str, code: str, **values: str | int) -> DomainError:
-    """The error for one field: a code of ``FIELD_ERRORS``, and the values that its message names."""
+    """Return the ``invalid_request`` error for one field.
+
+    ``code`` is a key of ``FIELD_ERRORS``; ``values`` fill in its message.
+    """
     message = FIELD_ERRORS[code].format(**values)
     bound = str(values.get("longest", ""))
     return DomainError("invalid_request", errors=(FieldError(field, code, message, bound),))

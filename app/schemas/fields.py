@@ -68,7 +68,10 @@ def example(**members: Any) -> ConfigDict:
 
 
 def field_error(code: str, **values: str | int) -> PydanticCustomError:
-    """The error of a validator: a code of ``FIELD_ERRORS``, and the values that its message names."""
+    """Return the error that a validator raises.
+
+    ``code`` is a key of ``FIELD_ERRORS``; ``values`` fill in its message.
+    """
     return PydanticCustomError(code, FIELD_ERRORS[code], values)
 
 

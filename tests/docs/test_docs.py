@@ -1,8 +1,10 @@
 """Documents that have gone stale fail here."""
 
+import ast
 import asyncio
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,17 @@ def test_every_error_code_is_described() -> None:
     assert dict(described) == {code: str(status.value) for code, (status, _) in PROBLEMS.items()}
 
 
+def test_quoted_log_messages_exist_in_the_code() -> None:
+    troubleshooting = (ROOT / "docs/running.md").read_text().partition("## Troubleshooting")[2]
+    nodes = [node for path in (ROOT / "app").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    names = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    quoted = re.findall(r"^\| `([^`]+)`", troubleshooting, re.MULTILINE)
+    assert quoted
+    for message in quoted:
+        assert message in names or any(message in text for text in texts), message
+
+
 def test_the_drawing_of_the_states_is_the_table() -> None:
     drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", (ROOT / "docs/booking.md").read_text(), re.MULTILINE)
     table = {
@@ -56,6 +69,14 @@ def test_the_drawing_of_the_states_is_the_table() -> None:
         for source in transition.sources
     }
     assert set(drawn) == table
+
+
+def test_functions_named_in_the_traces_of_requests_exist() -> None:
+    page = (ROOT / "docs/booking.md").read_text()
+    named = re.findall(r"^  \d  ([a-z_]+(?:\.[a-z_]+)*)\.([a-z_]+)", page, re.MULTILINE)
+    assert len(named) >= 8
+    for module, function in named:
+        assert hasattr(import_module(f"app.{module}"), function), (module, function)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
