@@ -1,6 +1,6 @@
-"""Appointments, as their two sides see them. Who asks sees her own, and nothing else."""
+"""Appointments and their versions. Every query is scoped to the caller."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -28,7 +28,7 @@ _MAX_VISIT = timedelta(microseconds=MAX_VISIT)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Something else, by its id and the name that people know it by."""
+    """The id and the name of a related record."""
 
     id: UUID
     name: str
@@ -36,7 +36,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class AppointmentRecord:
-    """An appointment as both sides see it."""
+    """An appointment as the doctor and the patient see it."""
 
     id: UUID
     doctor: Reference
@@ -57,37 +57,37 @@ class AppointmentRecord:
     changed_at: datetime | None = None
     changed_by: UUID | None = None
     cancel_cutoff_minutes: int = 0
-    """The doctor's: how long before the start a patient can still cancel or move it."""
+    """How long before the start a patient can still cancel or move it; set by the doctor."""
     visit_mode: VisitMode | None = None
-    """That of its visit type, if it has one."""
+    """The mode of its visit type, if it has one."""
     doctor_is_listed: bool = True
-    """Whether the doctor can be booked: not suspended, not erased, and approved."""
+    """Whether the doctor can be booked: approved, and neither suspended nor erased."""
     agreed_local_start: datetime | None = None
     agreed_time_zone: str | None = None
-    """What the clock of this zone showed at the start when the time was agreed."""
+    """The wall time of the start, and its zone, when the time was agreed (ADR 0040)."""
 
     @property
     def zone(self) -> ZoneInfo:
-        """The doctor's; ``unknown_time_zone`` if the time-zone data do not have it."""
+        """The doctor's time zone. Raises ``unknown_time_zone`` if the time-zone data do not contain it."""
         return get_zone(self.doctor.id, self.time_zone)
 
     @property
     def doctor_id(self) -> UUID:
-        """Whose calendar it stands in."""
+        """The id of the doctor."""
         return self.doctor.id
 
     @property
     def patient_id(self) -> UUID:
-        """Whose visit it is."""
+        """The id of the patient."""
         return self.patient.id
 
     @property
     def visit_type_id(self) -> UUID | None:
-        """What visit type it is, if the doctor has kinds."""
+        """The id of its visit type, if the doctor has visit types."""
         return self.visit_type.id if self.visit_type else None
 
     def is_over(self, now: datetime) -> bool:
-        """Whether its time has passed, whatever its status."""
+        """Return whether its end has passed, regardless of its status."""
         return self.end_time <= now
 
 
@@ -154,7 +154,7 @@ def _own(actor: Actor) -> ColumnElement[bool]:
 async def get_appointment(
     transaction: Transaction, actor: Actor, appointment_id: UUID, *, for_update: bool = False
 ) -> AppointmentRecord:
-    """One of the actor's own appointments; ``not_found`` if it is not hers or not there."""
+    """Return one of the actor's own appointments. Raises ``not_found`` if it does not exist or is not the actor's."""
     found = _RECORD.where(Appointment.id == appointment_id, _own(actor))
     if for_update:
         found = found.with_for_update(of=Appointment)
@@ -173,19 +173,15 @@ async def change_appointment(
     only_if: ColumnElement[bool] | None = None,
     **values: Any,
 ) -> bool:
-    """Makes a new version of an appointment, and keeps what it was ``before``; one statement decides.
+    """Change an appointment, and store how it was ``before`` as a version.
 
-    Says whether there was anything to change: the version as it was read, and what ``only_if`` demands.
+    Returns whether it was changed: nothing happens if it no longer has the version that was read, or if ``only_if`` is
+    false. Lowers the lower bounds of the search index if time becomes free.
     """
-    changed = (
-        update(Appointment)
-        .where(Appointment.id == before.id, Appointment.version == before.version)
-        .values(version=before.version + 1, changed_at=at, changed_by=by, **values)
-        .returning(Appointment.id)
-    )
-    if only_if is not None:
-        changed = changed.where(only_if)
-    if await transaction.scalar(changed) is None:
+    unchanged = and_(Appointment.id == before.id, Appointment.version == before.version)
+    condition = unchanged if only_if is None else and_(unchanged, only_if)
+    values |= {"version": before.version + 1, "changed_at": at, "changed_by": by}
+    if not await _update_appointments(transaction, [condition], values, [(before.doctor_id, before.start_time)]):
         return False
     await transaction.execute(
         insert(AppointmentVersion).values(
@@ -199,14 +195,33 @@ async def change_appointment(
             changed_by=before.changed_by or before.patient_id,
         )
     )
-    if "start_time" in values or not values["status"].occupies_time:
-        await lower_bounds(transaction, [before.doctor_id], before.start_time)
     return True
+
+
+async def _update_appointments(
+    transaction: Transaction,
+    conditions: Iterable[ColumnElement[bool]],
+    values: Mapping[str, Any],
+    occupied: Collection[tuple[UUID, datetime]],
+) -> bool:
+    """Update the appointments that fulfil one of ``conditions``; return whether there are any.
+
+    ``occupied`` is the doctor and the start of each appointment before the change. If the change frees that time, the
+    lower bounds of the search index are lowered. So that this is never forgotten, no other function updates the time
+    or the status of appointments (``tests/repositories/test_freed_time.py``).
+    """
+    is_updated = False
+    for condition in conditions:
+        statement = update(Appointment).where(condition).values(values).returning(Appointment.id)
+        is_updated = bool((await transaction.scalars(statement)).all()) or is_updated
+    if is_updated and ("start_time" in values or not values["status"].occupies_time):
+        await lower_bounds(transaction, {doctor_id for doctor_id, _ in occupied}, min(start for _, start in occupied))
+    return is_updated
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """What an appointment was from one change to the next."""
+    """The state of an appointment from one change to the next."""
 
     version: int
     status: AppointmentStatus
@@ -232,20 +247,20 @@ _MAX_IDS = 500
 async def page_versions(
     transaction: Transaction, appointment: AppointmentRecord, *, after: int | None, limit: int
 ) -> Sequence[VersionRecord]:
-    """The history of an appointment, oldest first; the last one is the appointment as it is."""
-    kept = (
+    """Return the history of an appointment, oldest first. The last version is the current state."""
+    stored = (
         _VERSION.where(AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version > (after or 0))
         .order_by(AppointmentVersion.version)
         .limit(limit)
     )
-    found = [VersionRecord(*row) for row in await transaction.execute(kept)]
+    found = [VersionRecord(*row) for row in await transaction.execute(stored)]
     if len(found) < limit and (after or 0) < appointment.version:
         found.append(_newest_version(appointment))
     return found
 
 
 async def find_status_before(transaction: Transaction, appointment: AppointmentRecord) -> AppointmentStatus | None:
-    """What status an appointment had in its previous version; ``None`` if that was not kept."""
+    """Return the status of an appointment in its previous version; ``None`` if that version is not stored."""
     return await transaction.scalar(
         select(AppointmentVersion.status).where(
             AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version == appointment.version - 1
@@ -256,16 +271,16 @@ async def find_status_before(transaction: Transaction, appointment: AppointmentR
 async def list_versions(
     transaction: Transaction, found: Sequence[AppointmentRecord]
 ) -> dict[UUID, list[VersionRecord]]:
-    """The histories of some appointments, each the oldest first."""
+    """Return the history of each appointment by its id, oldest first."""
     versions: dict[UUID, list[VersionRecord]] = {each.id: [] for each in found}
-    for some in batched(versions, _MAX_IDS):
-        kept = _VERSION.add_columns(AppointmentVersion.appointment_id).where(
-            AppointmentVersion.appointment_id.in_(some)
+    for ids in batched(versions, _MAX_IDS):
+        stored = _VERSION.add_columns(AppointmentVersion.appointment_id).where(
+            AppointmentVersion.appointment_id.in_(ids)
         )
-        for *version, appointment_id in await transaction.execute(kept.order_by(AppointmentVersion.version)):
+        for *version, appointment_id in await transaction.execute(stored.order_by(AppointmentVersion.version)):
             versions[appointment_id].append(VersionRecord(*version))
     for each in found:
-        # One that was changed since it was read has a version more by now.
+        # If it was changed after it was read, its history has newer versions by now.
         versions[each.id] = [version for version in versions[each.id] if version.version < each.version]
         versions[each.id].append(_newest_version(each))
     return versions
@@ -286,7 +301,7 @@ def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
 async def list_upcoming(
     transaction: Transaction, doctor_id: UUID, *, since: datetime, until: datetime | None = None
 ) -> Sequence[tuple[UUID, Interval]]:
-    """The id and the time of a doctor's active appointments that touch ``[since, until)``, by time."""
+    """Return the id and the time of a doctor's active appointments that overlap ``[since, until)``, by start."""
     found = select(Appointment.id, Appointment.start_time, Appointment.end_time).where(
         Appointment.doctor_id == doctor_id,
         Appointment.status.in_(ACTIVE),
@@ -300,7 +315,7 @@ async def list_upcoming(
 
 
 class ChangedAppointment(NamedTuple):
-    """One of many appointments that were changed at once."""
+    """An appointment that was changed together with others."""
 
     id: UUID
     patient_id: UUID
@@ -309,18 +324,22 @@ class ChangedAppointment(NamedTuple):
 async def change_active(
     transaction: Transaction, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
 ) -> Sequence[ChangedAppointment]:
-    """Makes a new version of the actor's active appointments that start at ``since`` or later; frees their time."""
+    """Change all active appointments of the actor that start at ``since`` or later, and store a version of each.
+
+    Lowers the lower bounds of the search index if time becomes free.
+    """
     active = and_(_own(actor), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
-    # Locked in one order; what is booked meanwhile comes too late for both statements alike.
+    # Locked in one order, against deadlocks. Both statements below name the locked ids, so an appointment that is
+    # booked meanwhile is in neither of them.
     locked = (
         select(Appointment.id, Appointment.patient_id, Appointment.doctor_id, Appointment.start_time)
         .where(active)
         .order_by(Appointment.id)
     )
     rows = (await transaction.execute(locked.with_for_update())).all()
-    for some in batched([row.id for row in rows], _MAX_IDS):
-        these = Appointment.id.in_(some)
-        kept = select(
+    batches = [Appointment.id.in_(ids) for ids in batched([row.id for row in rows], _MAX_IDS)]
+    for batch in batches:
+        versions = select(
             Appointment.id,
             Appointment.version,
             Appointment.status,
@@ -329,20 +348,16 @@ async def change_active(
             Appointment.visit_type_id,
             func.coalesce(Appointment.changed_at, Appointment.created_at),
             func.coalesce(Appointment.changed_by, Appointment.patient_id),
-        ).where(these)
+        ).where(batch)
         columns = [column.name for column in AppointmentVersion.__table__.columns]
-        await transaction.execute(insert(AppointmentVersion).from_select(columns, kept))
-        changed = update(Appointment).where(these)
-        await transaction.execute(
-            changed.values(version=Appointment.version + 1, changed_at=at, changed_by=by, **values)
-        )
-    if rows:
-        await lower_bounds(transaction, {row.doctor_id for row in rows}, min(row.start_time for row in rows))
+        await transaction.execute(insert(AppointmentVersion).from_select(columns, versions))
+    values |= {"version": Appointment.version + 1, "changed_at": at, "changed_by": by}
+    await _update_appointments(transaction, batches, values, [(row.doctor_id, row.start_time) for row in rows])
     return [ChangedAppointment(row.id, row.patient_id) for row in rows]
 
 
 class PageKey(NamedTuple):
-    """Where an appointment stands in a list that was first asked for at ``as_of``."""
+    """The cursor of a list whose first page was requested at ``as_of``."""
 
     as_of: datetime
     over: bool
@@ -351,7 +366,7 @@ class PageKey(NamedTuple):
 
 
 def page_key(appointment: AppointmentRecord, as_of: datetime) -> PageKey:
-    """Where an appointment stands in the list as it was at ``as_of``."""
+    """Return the cursor after an appointment in the list as it was at ``as_of``."""
     return PageKey(as_of, appointment.is_over(as_of), appointment.start_time, appointment.id)
 
 
@@ -367,9 +382,10 @@ async def page_appointments(
     limit: int,
     among: Collection[UUID] | None = None,
 ) -> Sequence[AppointmentRecord]:
-    """The actor's own appointments that touch ``[since, until)``, all or only those ``among`` some.
+    """Return a page of the actor's own appointments that overlap ``[since, until)``, in two parts.
 
-    First those that are not over at ``as_of``, the next one first; then those that are, the last one first.
+    First those that have not ended at ``as_of``, the next one first; then those that have, the latest one first. If
+    ``among`` is given, only appointments with these ids.
     """
     own = _RECORD.where(_own(actor))
     if since is not None:
@@ -380,20 +396,20 @@ async def page_appointments(
         own = own.where(Appointment.status.in_(statuses))
     if among is not None:
         own = own.where(Appointment.id.in_(among))
-    place = tuple_(Appointment.start_time, Appointment.id)
+    position = tuple_(Appointment.start_time, Appointment.id)
 
     found: list[AppointmentRecord] = []
     if after is None or not after.over:
-        # The second bound says nothing new, but lets the index skip the past.
-        coming = own.where(Appointment.end_time > as_of, Appointment.start_time > as_of - _MAX_VISIT)
+        # The second condition follows from the first. It lets the index skip the past.
+        upcoming = own.where(Appointment.end_time > as_of, Appointment.start_time > as_of - _MAX_VISIT)
         if after is not None:
-            coming = coming.where(place > (after.start_time, after.id))
-        coming = coming.order_by(Appointment.start_time, Appointment.id).limit(limit)
-        found += map(_record, await transaction.execute(coming))
+            upcoming = upcoming.where(position > (after.start_time, after.id))
+        upcoming = upcoming.order_by(Appointment.start_time, Appointment.id).limit(limit)
+        found += map(_record, await transaction.execute(upcoming))
     if len(found) < limit:
         over = own.where(Appointment.end_time <= as_of)
         if after is not None and after.over:
-            over = over.where(place < (after.start_time, after.id))
+            over = over.where(position < (after.start_time, after.id))
         over = over.order_by(Appointment.start_time.desc(), Appointment.id.desc()).limit(limit - len(found))
         found += map(_record, await transaction.execute(over))
     return found

@@ -1,7 +1,7 @@
-"""The guarded calendar: whatever takes a doctor's and a patient's time goes through here.
+"""Write and read the busy time of doctors and patients.
 
-The constraints of the table decide (docs/booking.md). A hold is a row like any other under the same guard; the only
-thing that sets it apart is that it ends by itself.
+The exclusion constraints of the table decide whether time is free (docs/booking.md). A hold is an appointment under
+the same constraints; it differs only in that it expires.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -45,9 +45,9 @@ from app.scheduling.visits import BusyPeriod
 _MAX_BUFFER = timedelta(microseconds=MAX_BUFFER)
 _MAX_BUSY = timedelta(microseconds=MAX_BUFFER + MAX_VISIT + MAX_BUFFER)
 _OCCUPIES_TIME = and_(*(Appointment.status != status for status in AppointmentStatus if not status.occupies_time))
-# Spelt as in the index of the holds, which a parameter would hide from.
 MAX_HOLD = timedelta(minutes=10)
-"""No hold lasts longer, even if the clocks of two servers differ."""
+"""A hold that expires later than this was created by a clock that was ahead, and counts as expired."""
+# A literal, as in the partial index of holds: with a parameter, the planner could not use that index.
 _IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
 
 _GUARDS = {
@@ -57,6 +57,8 @@ _GUARDS = {
 
 
 _DOCTORS, _APPOINTMENTS = table_of(Doctor), table_of(Appointment)
+# The row to insert is selected from the doctor's row: there is none if the schedule version has changed, so a booking
+# that was checked against outdated rules inserts nothing (ADR 0003).
 _INSERTED = select(
     _DOCTORS.c.id.label("doctor_id"),
     _DOCTORS.c.time_zone.label("agreed_time_zone"),
@@ -87,9 +89,10 @@ async def insert_if_free(
     version: int,
     expires_at: datetime | None = None,
 ) -> bool:
-    """Books, or holds until ``expires_at``, if both sides are free and the rules still have ``version``; one statement.
+    """Insert an appointment, or a hold until ``expires_at``, if both sides are free and the rules have ``version``.
 
-    The constraints of the table decide, so of any number who try at once exactly one is told ``True``.
+    Returns whether it was inserted. The constraints decide within one statement, so of any number of concurrent
+    attempts at most one succeeds.
     """
     values = {
         "id": appointment.id,
@@ -119,10 +122,11 @@ async def move_if_free(
     by: UUID,
     at: datetime,
 ) -> bool:
-    """Moves an appointment, if the doctor's rules still have ``version`` (where it is given); says whether they had.
+    """Move an appointment. Returns ``False`` if the doctor's rules no longer have ``version`` (if given).
 
-    ``slot_taken`` or ``patient_busy`` if the time is not free; then the transaction is of no more use, and the old
-    time is still held. An UPDATE cannot give way as an INSERT can, so both calendars must be locked.
+    Raises ``slot_taken`` or ``patient_busy`` if the time is not free. The transaction cannot be continued then, so the
+    appointment keeps its old time. Both calendars must be locked: an UPDATE has no ``ON CONFLICT DO NOTHING`` as an
+    INSERT has.
     """
     unchanged = None
     if version is not None:
@@ -147,9 +151,10 @@ async def move_if_free(
 async def restore_if_free(
     transaction: Transaction, before: AppointmentRecord, *, status: AppointmentStatus, by: UUID, at: datetime
 ) -> None:
-    """Gives an appointment an earlier status, in which it takes its time again.
+    """Set an appointment back to an earlier status in which it occupies its time.
 
-    ``slot_taken`` or ``patient_busy`` if the time is not free; both calendars must be locked (see ``move_if_free``).
+    Raises ``slot_taken`` or ``patient_busy`` if the time is not free. Both calendars must be locked (see
+    ``move_if_free``).
     """
     await _change_if_free(
         transaction, before, by=by, at=at, status=status, cancelled_at=None, cancelled_by=None, cancel_reason=None
@@ -168,21 +173,25 @@ async def _change_if_free(transaction: Transaction, before: AppointmentRecord, *
 async def find_conflict(
     transaction: Transaction, *, doctor_id: UUID, patient_id: UUID, visit: Interval, busy: Interval, now: datetime
 ) -> Refusal | None:
-    """Which guard stands against a visit, if any does; the doctor's comes first. Holds that give way do not count."""
-    doctors = await transaction.scalars(
-        select(Appointment.doctor_id).where(
-            _OCCUPIES_TIME,
-            _stands(now, patient_id),
-            or_(
-                and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy)),
-                and_(Appointment.patient_id == patient_id, _takes_place_in(visit)),
-            ),
+    """Return which constraint a visit would violate, or ``None``; the doctor's comes first.
+
+    Expired holds and the patient's own holds do not count.
+    """
+    doctors = set(
+        await transaction.scalars(
+            select(Appointment.doctor_id).where(
+                _OCCUPIES_TIME,
+                _is_in_the_way(now, patient_id),
+                or_(
+                    and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy)),
+                    and_(Appointment.patient_id == patient_id, _takes_place_in(visit)),
+                ),
+            )
         )
     )
-    found = set(doctors)
-    if doctor_id in found:
+    if doctor_id in doctors:
         return Refusal.SLOT_TAKEN
-    return Refusal.PATIENT_BUSY if found else None
+    return Refusal.PATIENT_BUSY if doctors else None
 
 
 def _time(name: str) -> BindParameter[datetime]:
@@ -194,23 +203,25 @@ def _around(span: Interval) -> dict[str, datetime]:
     return {"first": first, "last": last, "earliest": first - _MAX_BUSY, "latest": last + _MAX_BUFFER}
 
 
-_TAKES = select(Appointment.busy_start, Appointment.busy_end, Appointment.start_time, Appointment.visit_type_id).where(
+_BUSY_PERIODS = select(
+    Appointment.busy_start, Appointment.busy_end, Appointment.start_time, Appointment.visit_type_id
+).where(
     _OCCUPIES_TIME,
     Appointment.busy_end > _time("first"),
     Appointment.busy_start < _time("last"),
-    # As in _is_busy_in.
+    # For the index, as in _is_busy_in.
     Appointment.start_time > _time("earliest"),
     Appointment.start_time < _time("latest"),
     not_(and_(_IS_HOLD, or_(Appointment.expires_at <= _time("now"), Appointment.expires_at > _time("beyond")))),
 )
 _BUSY = Prepared(
-    _TAKES.where(
+    _BUSY_PERIODS.where(
         Appointment.doctor_id == bindparam("doctor_id"),
         not_(and_(_IS_HOLD, Appointment.patient_id.is_not_distinct_from(bindparam("viewer", type_=Uuid())))),
         Appointment.id.is_distinct_from(bindparam("without", type_=Uuid())),
     )
 )
-_BUSY_OF = _TAKES.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointment.patient_id)))
+_BUSY_OF = _BUSY_PERIODS.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointment.patient_id)))
 
 
 async def list_busy(
@@ -222,10 +233,9 @@ async def list_busy(
     viewer: UUID | None = None,
     without: UUID | None = None,
 ) -> Sequence[BusyPeriod]:
-    """What takes the doctor's time inside ``span``.
+    """Return the doctor's busy periods that overlap ``span``.
 
-    Leaves out holds that are over, the ``viewer``'s own holds, which are not in her own way, and the appointment that
-    is to be moved.
+    Expired holds, holds of the ``viewer`` and the appointment ``without`` (the one to be moved) are left out.
     """
     return list(await fetch_busy(transaction, doctor_id, span, now, viewer=viewer, without=without))
 
@@ -239,28 +249,31 @@ async def fetch_busy(
     viewer: UUID | None = None,
     without: UUID | None = None,
 ) -> Iterator[BusyPeriod]:
-    """What ``list_busy`` lists; the rows have been fetched, and each is converted when it is asked for."""
-    whose = {"doctor_id": doctor_id, "viewer": viewer, "without": without}
-    asked = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **whose}
+    """Return the busy periods of ``list_busy`` as an iterator that converts each row when it is consumed.
+
+    All rows have been fetched, so the connection is not needed any more.
+    """
+    conditions = {"doctor_id": doctor_id, "viewer": viewer, "without": without}
+    values = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **conditions}
     return (
         BusyPeriod(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id)
-        for busy_start, busy_end, start, visit_type_id in await transaction.fetch_lazily(_BUSY, asked)
+        for busy_start, busy_end, start, visit_type_id in await transaction.fetch_lazily(_BUSY, values)
     )
 
 
 async def fetch_busy_of(
     transaction: Transaction, doctor_ids: Collection[UUID], span: Interval, now: datetime
 ) -> Iterator[tuple[UUID, BusyPeriod, UUID | None]]:
-    """What takes these doctors' time inside ``span``: the doctor, and whose hold it is if it is one; none that is over.
+    """Return the busy periods of doctors that overlap ``span``, except expired holds, as ``fetch_busy`` does.
 
-    The rows have been fetched, and each is converted when it is asked for.
+    Each item is the doctor's id, the busy period, and the patient's id if it is a hold.
     """
-    whose = id_values(doctor_ids)
-    asked = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **whose}
+    ids = id_values(doctor_ids)
+    values = {"now": now, "beyond": now + MAX_HOLD, **_around(span), **ids}
     return (
         (doctor_id, BusyPeriod(to_instant(busy_start), to_instant(busy_end), to_instant(start), visit_type_id), holder)
         for busy_start, busy_end, start, visit_type_id, doctor_id, holder in await transaction.fetch_lazily(
-            _busy_of(len(whose)), asked
+            _busy_of(len(ids)), values
         )
     )
 
@@ -271,11 +284,11 @@ def _busy_of(count: int) -> Prepared:
 
 
 async def lock_calendars(transaction: Transaction, doctor_id: UUID, *patient_ids: UUID) -> None:
-    """Keeps everybody else who does the same off these calendars, until the transaction ends.
+    """Lock the calendars of a doctor and of patients until the transaction ends.
 
-    For those who must look before they write, or give up time before they take other time: moving, holding, limits
-    for a day. What the patient holds with other doctors may be given up, too, so their calendars are locked with it.
-    A booking that finds its time free needs no lock.
+    Needed where rows must be read before they are written, or time is released before other time is occupied: moving,
+    holding, daily limits. The doctors with whom the patients have holds are locked as well, because those holds may be
+    released. A booking of free time needs no lock.
     """
     held_with = await transaction.scalars(
         select(Appointment.doctor_id).where(_IS_HOLD, Appointment.patient_id.in_(patient_ids))
@@ -291,27 +304,27 @@ async def release_holds(
     now: datetime,
     against: tuple[Interval, Interval] | None,
 ) -> bool:
-    """Ends the doctor's holds that are over, and the patient's own; says whether there were any.
+    """Delete the doctor's expired holds and the patient's own holds; return whether there were any.
 
-    Only those of her own that stand ``against`` a visit, given as what it takes of her time and of the doctor's, or
-    all of them. Both calendars must be locked: whoever gives up time and takes other time could otherwise wait for
-    somebody who does so the other way round.
+    ``against`` is a visit and its busy time: then only those of the patient's holds are deleted that overlap it,
+    otherwise all. Both calendars must be locked: two transactions that release time and occupy each other's could
+    deadlock.
     """
     own = Appointment.patient_id == patient_id
     if against is not None:
         visit, busy = against
         own = and_(own, or_(_takes_place_in(visit), and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy))))
-    ended = await transaction.scalars(
+    deleted = await transaction.scalars(
         delete(Appointment)
-        .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, _is_over(now))))
+        .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, _is_expired(now))))
         .returning(Appointment.id)
     )
-    return bool(ended.all())
+    return bool(deleted.all())
 
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
-    """Time that is kept for a patient until ``expires_at``."""
+    """A hold: time that is reserved for a patient until ``expires_at``."""
 
     id: UUID
     doctor_id: UUID
@@ -325,7 +338,7 @@ class HoldRecord:
 
 
 async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -> HoldRecord | None:
-    """One of a patient's holds, whether or not it is over; there may be none any more."""
+    """Return one of a patient's holds, expired or not; ``None`` if it does not exist."""
     row = (
         await transaction.execute(
             select(
@@ -345,22 +358,22 @@ async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -
 
 
 async def delete_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -> bool:
-    """Ends one of a patient's holds; says whether there was one."""
-    ended = await transaction.scalar(
+    """Delete one of a patient's holds; return whether it existed."""
+    deleted = await transaction.scalar(
         delete(Appointment)
         .where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
         .returning(Appointment.id)
     )
-    return ended is not None
+    return deleted is not None
 
 
-def _stands(now: datetime, viewer: UUID | None) -> ColumnElement[bool]:
-    """Whether it is in the way of this patient: holds are not, when they are over or her own."""
-    return not_(and_(_IS_HOLD, or_(_is_over(now), Appointment.patient_id == viewer)))
+def _is_in_the_way(now: datetime, viewer: UUID | None) -> ColumnElement[bool]:
+    """Match everything except expired holds and holds of the ``viewer``."""
+    return not_(and_(_IS_HOLD, or_(_is_expired(now), Appointment.patient_id == viewer)))
 
 
-def _is_over(now: datetime) -> ColumnElement[bool]:
-    """Whether a hold is over; one that would last too long was made by a clock that was ahead."""
+def _is_expired(now: datetime) -> ColumnElement[bool]:
+    """Match expired holds. A hold that expires too late was created by a clock that was ahead (see ``MAX_HOLD``)."""
     return or_(Appointment.expires_at <= now, Appointment.expires_at > now + MAX_HOLD)
 
 
@@ -369,7 +382,7 @@ def _is_busy_in(span: Interval) -> ColumnElement[bool]:
     return and_(
         Appointment.busy_end > first,
         Appointment.busy_start < last,
-        # Says nothing new, but lets the index skip the past and the future.
+        # These conditions follow from the others. They let the index skip the past and the future.
         Appointment.start_time > first - _MAX_BUSY,
         Appointment.start_time < last + _MAX_BUFFER,
     )
