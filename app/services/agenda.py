@@ -1,4 +1,4 @@
-"""A doctor's days, as she looks at them: her hours, and what is booked inside and outside of them."""
+"""A doctor's own view of a day or a week: open windows, time off, visits and holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,43 +19,49 @@ from app.scheduling.zones import day_of, day_span
 
 DAYS_OF_WEEK = 7
 MAX_VISITS = 2000
-"""As many as fit into a week, were it nothing but visits of five minutes."""
+"""The number of visits of five minutes that fit into a week, so no visit is ever left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """Some days in a row, in the doctor's own zone."""
+    """Consecutive days in the doctor's own zone."""
 
     doctor: DoctorRecord
     zone: ZoneInfo
     days: Mapping[date, Interval]
-    """Each with its span, of 23, 24 or 25 hours, as clocks go."""
+    """The span of each day (see ``day_span``)."""
     today: date
     open: Sequence[Interval]
-    """When the doctor is open and not away: merged and sorted."""
+    """The open windows without time off, sorted and merged."""
     away: Sequence[Interval]
+    """The time off, sorted and merged."""
     visits: Sequence[AppointmentRecord]
-    """By their start; those too that have been cancelled or missed."""
+    """All visits by their start, including cancelled ones and no-shows."""
     busy: Mapping[int, Interval]
-    """By the start of each visit that takes time: all that it takes, with its buffers."""
+    """The busy period, with buffers, of each visit that occupies time, by the start of the visit."""
     held: Sequence[Interval]
-    """What somebody keeps who is about to book."""
+    """The holds of patients who are about to book."""
     conflicting: frozenset[UUID]
-    """The visits that lie ahead, outside of the doctor's hours as they are now."""
+    """The upcoming visits outside the doctor's current hours."""
 
 
 async def get_agenda(
     transaction: Transaction, actor: Actor, *, day: date | None, week_begins: int | None = None, now: datetime
 ) -> Agenda:
-    """The doctor's own day, today unless given; or the week around it that begins on this weekday, Monday being 0."""
+    """Return the doctor's own day (default: today), or the week around it.
+
+    ``week_begins`` is the first day of the week (0 is Monday); without it, only the day is returned.
+    """
     doctor = await doctors.get_own_profile(transaction, actor.id)
     zone = doctor.zone
     today = day_of(to_instant(now), zone)
     days = {each: day_span(each, zone) for each in _days(day or today, week_begins)}
     spans = list(days.values())
     span = spans[0][0], spans[-1][1]
-    # A visit may reach into the first of the days, and out of the last.
-    plan = await get_doctor_schedule(transaction, actor.id, (span[0] - MAX_VISIT, span[1] + MAX_VISIT), listed=False)
+    # Visits may extend into the first day and beyond the last one.
+    schedule = await get_doctor_schedule(
+        transaction, actor.id, (span[0] - MAX_VISIT, span[1] + MAX_VISIT), listed=False
+    )
     visits = await appointments.page_appointments(
         transaction,
         actor,
@@ -66,26 +72,26 @@ async def get_agenda(
         after=None,
         limit=MAX_VISITS,
     )
-    taken = await bookings.list_busy(transaction, actor.id, span, now)
+    busy = await bookings.list_busy(transaction, actor.id, span, now)
     starts = {to_instant(visit.start_time) for visit in visits if visit.status.occupies_time}
     ahead = [
         (visit.id, (to_instant(visit.start_time), to_instant(visit.end_time)))
         for visit in visits
         if visit.status.is_active and visit.end_time > now
     ]
-    away = time_off_windows(plan.rules, span)
+    away = time_off_windows(schedule.rules, span)
     return Agenda(
         doctor,
         zone,
         days,
         today,
-        subtract(open_windows(plan.rules, span), away),
+        subtract(open_windows(schedule.rules, span), away),
         away,
         visits,
-        {each.start: (each.busy_start, each.busy_end) for each in taken if each.start in starts},
-        # A visit whose buffer reaches in from the day before is no hold.
-        [(each.start, each.busy_end) for each in taken if each.start not in starts and span[0] <= each.start < span[1]],
-        frozenset(find_conflicting(plan.rules, ahead)),
+        {each.start: (each.busy_start, each.busy_end) for each in busy if each.start in starts},
+        # Not every other busy period is a hold: it may be a visit of the day before whose buffer extends into the span.
+        [(each.start, each.busy_end) for each in busy if each.start not in starts and span[0] <= each.start < span[1]],
+        frozenset(find_conflicting(schedule.rules, ahead)),
     )
 
 

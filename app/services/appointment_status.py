@@ -1,4 +1,4 @@
-"""What becomes of an appointment: cancelled, arrived, fulfilled, or missed; and taking that back."""
+"""Change the status of an appointment (cancelled, arrived, fulfilled, no-show), and undo the change."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,9 +26,9 @@ async def cancel_appointment(
     by: UUID | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Cancels one of the actor's own appointments; cancelling again changes nothing and answers the same.
+    """Cancel one of the actor's own appointments. Cancelling again changes nothing and returns the same.
 
-    ``by`` is recorded as the one who cancelled it: the actor, unless another person acts for them.
+    ``by`` is recorded as the person who cancelled it; by default, the actor. Raises the codes of ``check_change``.
     """
     before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
     if before.status is AppointmentStatus.CANCELLED:
@@ -43,7 +43,7 @@ async def cancel_appointment(
 async def cancel_all(
     transaction: Transaction, party: Actor, now: datetime, *, by: UUID
 ) -> Sequence[ChangedAppointment]:
-    """Cancels all active appointments of a patient or a doctor that have not begun, whatever the cut-off."""
+    """Cancel all active appointments of a patient or a doctor that have not started, regardless of the deadline."""
     return await appointments.change_active(
         transaction,
         party,
@@ -65,7 +65,10 @@ async def advance_appointment(
     versions: frozenset[int] | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Says that the patient has arrived, that the visit is complete, or that the patient did not come."""
+    """Record that the patient has arrived, that the visit is complete, or that the patient did not come.
+
+    Raises the codes of ``check_change``.
+    """
     before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
     check_change(action, before, actor, versions, now)
     return await _change(transaction, before, action, actor.id, now)
@@ -79,15 +82,17 @@ async def undo_status_change(
     versions: frozenset[int] | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Takes back the last change of the status of one of the doctor's appointments, as a new version.
+    """Undo the last change of the status of one of the doctor's appointments, as a new version.
 
-    An arrival leads back to ``booked``, an outcome to what it was noted on; there is no redo. The visit had been
-    agreed, so the rules for booking are not checked again, but its time must be free: ``slot_taken`` or
-    ``patient_busy``. ``wrong_status`` if there is nothing to take back, if the patient cancelled the visit, or if the
-    patient's account has been erased; ``too_late`` after the day (see ``check_undo``); ``version_mismatch``.
+    An arrival returns to ``booked``, an outcome to the status before it; there is no redo. The visit had been agreed,
+    so the booking rules are not checked again. Its time must be free, though.
+
+    Raises ``slot_taken`` or ``patient_busy`` if it is not; ``wrong_status`` if there is nothing to undo, if the patient
+    cancelled the visit, or if the patient's account has been erased; ``too_late`` after the day (see ``check_undo``);
+    and ``version_mismatch``.
     """
     seen = await appointments.get_appointment(transaction, doctor, appointment_id)
-    # In this order: an erasure locks the account before it cancels appointments.
+    # The account first, as in an erasure, which locks the account before it cancels appointments.
     await users.lock_user(transaction, seen.patient_id)
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(transaction, doctor, appointment_id, for_update=True)
@@ -125,7 +130,7 @@ async def undo_status_change(
 
 
 def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal | None:
-    """Why the doctor cannot take back the last change of status, as far as the appointment itself shows."""
+    """Return why the doctor cannot undo the last change of status, as far as the appointment itself tells."""
     if appointment.status is AppointmentStatus.CANCELLED and appointment.cancelled_by != appointment.doctor_id:
         return Refusal.WRONG_STATUS
     return check_undo(
@@ -140,7 +145,10 @@ def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal 
 def check_change(
     action: Action, appointment: AppointmentRecord, actor: Actor, versions: frozenset[int] | None, now: datetime
 ) -> None:
-    """Raises what speaks against it: ``version_mismatch`` if it has none of these versions, or a ``Refusal``."""
+    """Raise why the actor cannot do this with the appointment now.
+
+    ``version_mismatch`` if it has none of ``versions``, else the codes of ``check_action``.
+    """
     if versions is not None and appointment.version not in versions:
         raise DomainError("version_mismatch")
     if refusal := check_action(
@@ -156,7 +164,7 @@ def check_change(
 async def _change(
     transaction: Transaction, before: AppointmentRecord, action: Action, by: UUID, now: datetime, **values: Any
 ) -> AppointmentRecord:
-    # The row is locked, so it has the version that was read.
+    # The row is locked, so its version is still the one that was read, and the change cannot fail.
     values["status"] = TRANSITIONS[action].target
     await appointments.change_appointment(transaction, before, by=by, at=now, **values)
     return replace(before, version=before.version + 1, changed_at=now, changed_by=by, **values)

@@ -1,4 +1,4 @@
-"""Taking time: booking, holding, moving."""
+"""Book, hold and move appointments (docs/booking.md)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,114 +20,149 @@ from app.scheduling.visits import BusyPeriod, VisitMode
 from app.scheduling.zones import wall_time
 from app.services.appointment_status import check_change
 from app.services.patient_limits import NO_PATIENT_LIMITS, PatientLimits
-from app.services.slots import Kept, choose_visit_type, visit_type_of
+from app.services.slots import ExistingTime, choose_visit_type, visit_type_of
 
 HOLD_DURATION = timedelta(minutes=5)
 
 _TRIES = 2
+"""How often to check again if the doctor's rules change between the check and the insert."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookingRequest:
-    """A visit that somebody wants."""
+    """A visit that a patient wants to have."""
 
     doctor_id: UUID
     start: datetime
     end: datetime | None = None
-    """Where it is not given, the visit type decides, or the doctor's usual length."""
+    """If ``None``, the visit type decides, or the doctor's usual length."""
     visit_type_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """A visit that the rules accept; whether the time is free is for the database to say."""
+    """A visit that the rules accept. Whether the time is free is decided by the database."""
 
-    plan: DoctorSchedule
+    schedule: DoctorSchedule
     visit: Interval
     busy: Interval
 
 
 async def book_appointment(
     transaction: Transaction,
-    actor: Actor,
-    wanted: BookingRequest,
+    patient: Actor,
+    request: BookingRequest,
     *,
     reason: str | None,
     hold_id: UUID | None = None,
     limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> AppointmentRecord:
-    """Books a visit for the actor.
+    """Book a visit for the patient.
 
-    A hold of the actor's for this visit becomes the appointment, with the same id, even if it is over. Until then the
-    visit is as long as the hold, with the same buffers, and the notice counts from when the hold was made. Any other
-    hold has no effect. Raises the codes of ``scheduling.Refusal``, ``not_found`` for an unknown doctor or visit type,
-    ``doctor_unavailable`` instead for a doctor who can no longer be booked, if the actor holds this visit,
-    ``visit_type_required``, ``wrong_length``, ``invalid_request`` for a length outside 5 minutes to 12 hours, the
-    codes of ``PatientLimits.check``, and ``busy`` in the rare case that the rules change faster than they can be
-    checked.
+    If ``hold_id`` is a hold of the patient for this visit, it becomes the appointment and keeps its id, even if it has
+    expired. Before it has expired, the visit has the length and the buffers of the hold, and the notice period counts
+    from when the hold was created. A hold for another visit has no effect.
+
+    Raises the codes of ``scheduling.Refusal``; ``not_found`` for an unknown doctor or visit type;
+    ``doctor_unavailable`` instead if the patient holds this visit and the doctor can no longer be booked;
+    ``visit_type_required``; ``wrong_length``; ``invalid_request`` for a length outside 5 minutes to 12 hours; the codes
+    of ``PatientLimits.check``; and ``busy`` in the rare case that the rules change faster than they can be checked.
     """
-    held = await bookings.find_hold(transaction, hold_id, actor.id) if hold_id else None
-    used = held if held and _is_for(held, wanted) else None
-    kept = used if used and now < used.expires_at and wanted.end in {None, used.end_time} else None
-    asked_at = used.created_at if used and now < used.expires_at else now
+    hold = await bookings.find_hold(transaction, hold_id, patient.id) if hold_id else None
+    redeemed = hold if hold and _is_for(hold, request) else None
+    valid = redeemed if redeemed and now < redeemed.expires_at else None
+    existing = valid if valid and request.end in {None, valid.end_time} else None
+    requested_at = valid.created_at if valid else now
     for _ in range(_TRIES):
         try:
             accepted = await _accept(
-                transaction, wanted, patient_id=actor.id, asked_at=asked_at, now=now, limits=limits, kept=kept
+                transaction,
+                request,
+                patient_id=patient.id,
+                requested_at=requested_at,
+                now=now,
+                limits=limits,
+                existing=existing,
             )
         except DomainError as error:
-            # A patient who holds a time may know that the doctor is there.
-            if used and error.code == "not_found" and not await doctors.find_doctor(transaction, wanted.doctor_id):
+            # The patient has seen the doctor when the hold was created, so this reveals nothing.
+            if redeemed and error.code == "not_found" and not await doctors.find_doctor(transaction, request.doctor_id):
                 raise DomainError("doctor_unavailable") from error
             raise
-        appointment = _appointment(accepted, actor, reason=reason, now=now)
-        if used:
-            appointment = replace(appointment, id=used.id)
-        if held is None and await _insert(transaction, appointment, accepted):
-            return appointment
-        await _raise_conflict(transaction, appointment, accepted, now)
-        # Only holds that give way are left, if anything is.
-        await bookings.lock_calendars(transaction, wanted.doctor_id, actor.id)
-        released = await bookings.release_holds(
-            transaction,
-            doctor_id=wanted.doctor_id,
-            patient_id=actor.id,
-            now=now,
-            against=(accepted.visit, accepted.busy),
-        )
-        if (released or held) and await _insert(transaction, appointment, accepted):
+        appointment = _appointment(accepted, patient, reason=reason, now=now)
+        if redeemed:
+            appointment = replace(appointment, id=redeemed.id)
+        if await _book_free_time(transaction, appointment, accepted, hold) or await _book_over_holds(
+            transaction, appointment, accepted, hold, now
+        ):
             return appointment
     raise DomainError("busy")
 
 
+async def _book_free_time(
+    transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, hold: HoldRecord | None
+) -> bool:
+    """Insert an appointment without a lock, which is the usual case; return whether that was possible.
+
+    Not tried if the patient has a hold: it may overlap the visit, and it must be released under a lock.
+    """
+    return hold is None and await _insert(transaction, appointment, accepted)
+
+
+async def _book_over_holds(
+    transaction: Transaction,
+    appointment: AppointmentRecord,
+    accepted: _Accepted,
+    hold: HoldRecord | None,
+    now: datetime,
+) -> bool:
+    """Release expired holds and the patient's own holds that are in the way, then insert the appointment.
+
+    Returns ``False`` if the rules must be checked again, because they have changed. Raises the conflict if an
+    appointment or a hold of another patient is in the way.
+    """
+    await _raise_conflict(transaction, appointment, accepted, now)
+    await bookings.lock_calendars(transaction, appointment.doctor_id, appointment.patient_id)
+    released = await bookings.release_holds(
+        transaction,
+        doctor_id=appointment.doctor_id,
+        patient_id=appointment.patient_id,
+        now=now,
+        against=(accepted.visit, accepted.busy),
+    )
+    # If the insert failed and nothing was released, the rules have changed, or what was in the way has just gone: the
+    # caller checks the rules again first.
+    return (released or hold is not None) and await _insert(transaction, appointment, accepted)
+
+
 async def hold_time(
     transaction: Transaction,
-    actor: Actor,
-    wanted: BookingRequest,
+    patient: Actor,
+    request: BookingRequest,
     *,
     limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> HoldRecord:
-    """Keeps a time for the actor for 5 minutes, in which nobody else can have it. Ends her earlier hold, if any.
+    """Hold a time for the patient for 5 minutes. The patient's earlier holds are released.
 
-    Raises what ``book_appointment`` raises.
+    Raises the codes that ``book_appointment`` raises.
     """
-    # A visit that has begun cannot be booked any more, held or not.
-    expires_at = min(now + HOLD_DURATION, wanted.start)
+    # A visit that has started cannot be booked, so a hold never lasts beyond the start.
+    expires_at = min(now + HOLD_DURATION, request.start)
     if expires_at <= now:
         raise DomainError(Refusal.IN_THE_PAST)
-    await bookings.lock_calendars(transaction, wanted.doctor_id, actor.id)
+    await bookings.lock_calendars(transaction, request.doctor_id, patient.id)
     for _ in range(_TRIES):
-        accepted = await _accept(transaction, wanted, patient_id=actor.id, asked_at=now, now=now, limits=limits)
-        appointment = replace(_appointment(accepted, actor, reason=None, now=now), status=AppointmentStatus.PENDING)
+        accepted = await _accept(transaction, request, patient_id=patient.id, requested_at=now, now=now, limits=limits)
+        appointment = replace(_appointment(accepted, patient, reason=None, now=now), status=AppointmentStatus.PENDING)
         await bookings.release_holds(
-            transaction, doctor_id=wanted.doctor_id, patient_id=actor.id, now=now, against=None
+            transaction, doctor_id=request.doctor_id, patient_id=patient.id, now=now, against=None
         )
         if await _insert(transaction, appointment, accepted, expires_at):
             return HoldRecord(
                 appointment.id,
-                wanted.doctor_id,
+                request.doctor_id,
                 appointment.visit_type_id,
                 appointment.start_time,
                 appointment.end_time,
@@ -140,9 +175,9 @@ async def hold_time(
     raise DomainError("busy")
 
 
-async def release_hold(transaction: Transaction, actor: Actor, hold_id: UUID) -> None:
-    """Gives a held time back; ``not_found`` if it is not the actor's or not there any more."""
-    if not await bookings.delete_hold(transaction, hold_id, actor.id):
+async def release_hold(transaction: Transaction, patient: Actor, hold_id: UUID) -> None:
+    """Release a hold. Raises ``not_found`` if it does not exist or is not the patient's."""
+    if not await bookings.delete_hold(transaction, hold_id, patient.id):
         raise DomainError("not_found")
 
 
@@ -156,32 +191,32 @@ async def reschedule_appointment(
     versions: frozenset[int] | None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Moves one of the actor's own appointments, which keeps its id; to where it is already changes nothing.
+    """Move one of the actor's own appointments, which keeps its id. Moving it to its current start changes nothing.
 
-    Unless ``visit_type_id`` is another one, it stays the visit type that it is, and as long as it is. If
-    the new time is not to be had, the old one is still held. Raises what ``book_appointment`` raises,
-    ``version_mismatch``, what speaks against changing it, and ``doctor_unavailable`` for a patient of a doctor who
-    cannot be booked any more.
+    Unless ``visit_type_id`` names another visit type, it keeps its visit type and its length. If the new time is not
+    available, the appointment keeps its old time. Raises the codes that ``book_appointment`` and ``check_change``
+    raise, and ``doctor_unavailable`` for a patient of a doctor who can no longer be booked.
     """
     seen = await appointments.get_appointment(transaction, actor, appointment_id)
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
+    # Read again: it may have changed while this waited for the locks.
     before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
     check_change(Action.RESCHEDULE, before, actor, versions, now)
     if actor.role is Role.PATIENT and not before.doctor_is_listed:
         raise DomainError("doctor_unavailable")
     if start == before.start_time and visit_type_id in {None, before.visit_type_id}:
         return before
-    wanted = BookingRequest(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
+    request = BookingRequest(before.doctor_id, start, visit_type_id=visit_type_id or before.visit_type_id)
     for _ in range(_TRIES):
         accepted = await _accept(
             transaction,
-            wanted,
+            request,
             patient_id=before.patient_id,
-            asked_at=now,
+            requested_at=now,
             now=now,
             moving=before,
-            kept=before if visit_type_id in {None, before.visit_type_id} else None,
-            withdrawn=visit_type_id is None,
+            existing=before if visit_type_id in {None, before.visit_type_id} else None,
+            allow_withdrawn=visit_type_id is None,
         )
         after = replace(
             before,
@@ -189,11 +224,11 @@ async def reschedule_appointment(
             end_time=from_instant(accepted.visit[1]),
             busy_start=from_instant(accepted.busy[0]),
             busy_end=from_instant(accepted.busy[1]),
-            visit_type=_visit_type(accepted.plan),
-            visit_mode=_visit_mode(accepted.plan),
+            visit_type=_visit_type(accepted.schedule),
+            visit_mode=_visit_mode(accepted.schedule),
             status=TRANSITIONS[Action.RESCHEDULE].target,
-            agreed_local_start=wall_time(accepted.visit[0], accepted.plan.rules.zone),
-            agreed_time_zone=accepted.plan.doctor.time_zone,
+            agreed_local_start=wall_time(accepted.visit[0], accepted.schedule.rules.zone),
+            agreed_time_zone=accepted.schedule.doctor.time_zone,
             version=before.version + 1,
             changed_at=now,
             changed_by=actor.id,
@@ -205,82 +240,89 @@ async def reschedule_appointment(
             now=now,
             against=(accepted.visit, accepted.busy),
         )
-        if await bookings.move_if_free(transaction, before, after, version=accepted.plan.version, by=actor.id, at=now):
+        if await bookings.move_if_free(
+            transaction, before, after, version=accepted.schedule.version, by=actor.id, at=now
+        ):
             return after
     raise DomainError("busy")
 
 
 async def _accept(
     transaction: Transaction,
-    wanted: BookingRequest,
+    request: BookingRequest,
     *,
     patient_id: UUID,
-    asked_at: datetime,
+    requested_at: datetime,
     now: datetime,
     limits: PatientLimits = NO_PATIENT_LIMITS,
     moving: AppointmentRecord | None = None,
-    kept: Kept | None = None,
-    withdrawn: bool = False,
+    existing: ExistingTime | None = None,
+    allow_withdrawn: bool = False,
 ) -> _Accepted:
-    """Checks a visit against the rules, or raises what is against it.
+    """Check a visit against the rules. Raises the reason if they refuse it.
 
-    ``moving`` is the appointment that does not count, for it is to be moved. What is ``kept`` decides on the length
-    and the buffers. ``withdrawn`` allows a visit type that is no longer offered.
+    ``requested_at`` is when the notice period starts to count. ``moving`` is the appointment to be moved, which does
+    not count as busy. ``existing`` is time whose length and buffers are kept. ``allow_withdrawn`` accepts a visit type
+    that is no longer offered.
     """
-    first = to_instant(wanted.start)
-    length = to_instant(wanted.end) - first if wanted.end else None
+    first = to_instant(request.start)
+    length = to_instant(request.end) - first if request.end else None
     if length is not None and not MIN_VISIT <= length <= MAX_VISIT:
         raise invalid_field("end_time", "visit_length")
-    plan = await get_doctor_schedule(
+    schedule = await get_doctor_schedule(
         transaction,
-        wanted.doctor_id,
+        request.doctor_id,
         (first, first + MAX_VISIT),
-        wanted.visit_type_id,
-        withdrawn=withdrawn,
-        # A doctor who is not listed moves visits that are booked already.
+        request.visit_type_id,
+        withdrawn=allow_withdrawn,
+        # Appointments with a doctor who is no longer listed can still be moved.
         listed=moving is None,
         patient=(patient_id, now) if limits.apply else None,
     )
-    if plan.visits:
-        limits.check(plan.visits)
-    # A visit of no kind can be moved as such, even if the doctor has kinds by now.
-    visit_type = visit_type_of(plan.doctor, plan.visit_type, kept) if withdrawn else choose_visit_type(plan, kept)
+    if schedule.visits:
+        limits.check(schedule.visits)
+    # An appointment without a visit type can be moved as such, even if the doctor has visit types by now.
+    visit_type = (
+        visit_type_of(schedule.doctor, schedule.visit_type, existing)
+        if allow_withdrawn
+        else choose_visit_type(schedule, existing)
+    )
     if length is not None and visit_type.id is None:
         visit_type = replace(visit_type, duration=length)
     elif length is not None and length != visit_type.duration:
         raise DomainError("wrong_length")
     visit = first, first + visit_type.duration
-    taken: tuple[BusyPeriod, ...] = ()
-    if has_daily_limit(plan.rules, visit_type):
-        # Two who each see room for one more must not both take it.
-        await bookings.lock_calendars(transaction, wanted.doctor_id, patient_id)
-        reached = relevant_span(plan.rules, visit_type, visit)
+    busy_periods: tuple[BusyPeriod, ...] = ()
+    if has_daily_limit(schedule.rules, visit_type):
+        # Without the lock, two bookings could each count one visit less than the limit and both be inserted.
+        await bookings.lock_calendars(transaction, request.doctor_id, patient_id)
+        span = relevant_span(schedule.rules, visit_type, visit)
         without = moving.id if moving else None
-        taken = tuple(
-            await bookings.list_busy(transaction, wanted.doctor_id, reached, now, viewer=patient_id, without=without)
+        busy_periods = tuple(
+            await bookings.list_busy(transaction, request.doctor_id, span, now, viewer=patient_id, without=without)
         )
-    if refusal := check_booking(plan.rules, visit_type, visit, taken, to_instant(asked_at)):
+    if refusal := check_booking(schedule.rules, visit_type, visit, busy_periods, to_instant(requested_at)):
         raise DomainError(refusal)
-    return _Accepted(plan, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after))
+    return _Accepted(schedule, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after))
 
 
-def _is_for(held: HoldRecord, wanted: BookingRequest) -> bool:
-    """Whether a hold is for this visit."""
-    return (held.doctor_id, held.start_time, held.visit_type_id) == (
-        wanted.doctor_id,
-        wanted.start,
-        wanted.visit_type_id,
+def _is_for(hold: HoldRecord, request: BookingRequest) -> bool:
+    """Return whether a hold is for the requested visit."""
+    return (hold.doctor_id, hold.start_time, hold.visit_type_id) == (
+        request.doctor_id,
+        request.start,
+        request.visit_type_id,
     )
 
 
 def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now: datetime) -> AppointmentRecord:
-    doctor = accepted.plan.doctor
+    doctor = accepted.schedule.doctor
     return AppointmentRecord(
         id=uuid7(),
         doctor=Reference(doctor.id, doctor.name),
         patient=Reference(patient.id, patient.name),
-        visit_type=_visit_type(accepted.plan),
-        visit_mode=_visit_mode(accepted.plan),
+        visit_type=_visit_type(accepted.schedule),
+        visit_mode=_visit_mode(accepted.schedule),
         start_time=from_instant(accepted.visit[0]),
         end_time=from_instant(accepted.visit[1]),
         busy_start=from_instant(accepted.busy[0]),
@@ -289,31 +331,34 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
         status=AppointmentStatus.BOOKED,
         reason=reason,
         created_at=now,
-        agreed_local_start=wall_time(accepted.visit[0], accepted.plan.rules.zone),
+        agreed_local_start=wall_time(accepted.visit[0], accepted.schedule.rules.zone),
         agreed_time_zone=doctor.time_zone,
     )
 
 
-def _visit_type(plan: DoctorSchedule) -> Reference | None:
-    return Reference(plan.visit_type.id, plan.visit_type.name) if plan.visit_type else None
+def _visit_type(schedule: DoctorSchedule) -> Reference | None:
+    return Reference(schedule.visit_type.id, schedule.visit_type.name) if schedule.visit_type else None
 
 
-def _visit_mode(plan: DoctorSchedule) -> VisitMode | None:
-    return plan.visit_type.mode if plan.visit_type else None
+def _visit_mode(schedule: DoctorSchedule) -> VisitMode | None:
+    return schedule.visit_type.mode if schedule.visit_type else None
 
 
 async def _insert(
     transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
 ) -> bool:
-    return await bookings.insert_if_free(transaction, appointment, version=accepted.plan.version, expires_at=expires_at)
+    return await bookings.insert_if_free(
+        transaction, appointment, version=accepted.schedule.version, expires_at=expires_at
+    )
 
 
 async def _raise_conflict(
     transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
 ) -> None:
-    """Raises what stands against a visit that could not be inserted.
+    """Raise why a visit could not be inserted, if another appointment or hold is in the way.
 
-    If nothing does, a hold that gives way was in the way, or something that has just gone, or the rules have changed.
+    If nothing is raised, an expired hold or a hold of the patient is in the way, or what was in the way has just gone,
+    or the rules have changed.
     """
     if refusal := await bookings.find_conflict(
         transaction,

@@ -1,4 +1,4 @@
-"""How much one patient may book and cancel online."""
+"""Limits on how much one patient can book and cancel online."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,9 @@ LIMIT_CODES = ("too_many_visits", "too_many_cancellations")
 
 @dataclass(frozen=True, slots=True)
 class PatientLimits:
-    """The limits of a clinic; 0 is none.
+    """The limits of a clinic; 0 means no limit.
 
-    They are checked with what is counted just before the booking, without a lock: requests at the same moment may
-    exceed them by a few.
+    The visits are counted just before the booking, without a lock, so concurrent requests can exceed a limit by a few.
     """
 
     upcoming_per_doctor: int
@@ -22,11 +21,11 @@ class PatientLimits:
 
     @property
     def apply(self) -> bool:
-        """Whether there is any limit, so that visits have to be counted."""
+        """Whether there is any limit, so that visits must be counted."""
         return bool(self.upcoming_per_doctor or self.upcoming or self.cancellations_per_day)
 
     def check(self, visits: PatientVisits) -> None:
-        """Raises ``too_many_visits`` or ``too_many_cancellations`` for a patient who may book no more for now."""
+        """Raise ``too_many_visits`` or ``too_many_cancellations`` if the patient has reached a limit."""
         if _is_reached(self.upcoming_per_doctor, visits.with_doctor) or _is_reached(self.upcoming, visits.in_all):
             raise DomainError("too_many_visits")
         if _is_reached(self.cancellations_per_day, visits.cancelled):

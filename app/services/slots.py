@@ -1,4 +1,4 @@
-"""What a doctor offers: free windows, slots, the next one, and why a time can or cannot be booked."""
+"""A doctor's free windows and slots, the next slot, and why a time can or cannot be booked."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,21 +24,21 @@ DEFAULT_LISTING = 14 * DAY
 MAX_LISTING = 62 * DAY
 MAX_SEARCH = 366 * DAY
 MAX_SLOTS = 2000
-"""Slots, or free windows, in one answer."""
+"""The maximum number of slots or free windows in one answer."""
 ROWS_PER_STEP = 250
-"""Rows of a calendar that are converted in one step of a computation."""
+"""How many rows of a calendar are converted in one step of a computation."""
 _END_OF_TIME = to_instant(datetime(2999, 12, 31, tzinfo=UTC))
-"""No rule begins later."""
+"""Later than the start of any rule."""
 _WEEK = 7 * DAY
 
 
-type Kept = AppointmentRecord | HoldRecord
-"""Time that somebody has already."""
+type ExistingTime = AppointmentRecord | HoldRecord
+"""Time that a patient has already booked or holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Whether a visit can be booked, and everything that speaks against it."""
+    """Whether a visit can be booked, with all reasons against it."""
 
     doctor: DoctorRecord
     visit: Interval
@@ -47,21 +47,21 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Times in order: free windows, or slots."""
+    """Free windows or slots, sorted."""
 
     times: Sequence[Interval]
     searched_until: int
-    """No time that starts earlier is missing. The end of the span, unless the list is cut."""
+    """The list is complete up to this instant: the end of the span, or earlier if the list is cut."""
 
     @classmethod
     def of(cls, times: Sequence[Interval], until: int) -> "Listing":
-        """A list of ``MAX_SLOTS`` times at most; it ends before the first one that is left out."""
+        """Return a listing of at most ``MAX_SLOTS`` times, complete up to the first time that is left out."""
         return cls(times[:MAX_SLOTS], times[MAX_SLOTS][0] if len(times) > MAX_SLOTS else until)
 
 
 @dataclass(frozen=True, slots=True)
 class NextSlot:
-    """The next slot; if there is none, how far was looked and what the matter is."""
+    """The next slot or, if there is none, until when was searched and the reason."""
 
     doctor: DoctorRecord
     slot: Interval | None
@@ -70,7 +70,10 @@ class NextSlot:
 
 
 def span_of(start: datetime | None, end: datetime | None, usual: int, now: datetime) -> Interval:
-    """``[start, end)``: from now unless the start is given, so long as usual unless the end is; at most 62 days."""
+    """Return ``[start, end)`` as instants; ``start`` defaults to now, ``end`` to ``usual`` microseconds later.
+
+    Raises ``invalid_request`` for an end that is not after the start, or more than 62 days after it.
+    """
     first = to_instant(start or now)
     last = to_instant(end) if end else first + usual
     if not first < last <= first + MAX_LISTING:
@@ -78,26 +81,36 @@ def span_of(start: datetime | None, end: datetime | None, usual: int, now: datet
     return first, last
 
 
-def choose_visit_type(plan: DoctorSchedule, kept: Kept | None = None) -> VisitType:
-    """The visit type that was asked for; the doctor's usual visit if she has none; ``visit_type_required``."""
-    if plan.visit_type is None and plan.has_visit_types:
+def choose_visit_type(schedule: DoctorSchedule, existing: ExistingTime | None = None) -> VisitType:
+    """Return the requested visit type, or the usual visit of a doctor without visit types.
+
+    Raises ``visit_type_required`` if the doctor has visit types and none was requested.
+    """
+    if schedule.visit_type is None and schedule.has_visit_types:
         raise DomainError("visit_type_required")
-    return visit_type_of(plan.doctor, plan.visit_type, kept)
+    return visit_type_of(schedule.doctor, schedule.visit_type, existing)
 
 
-def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None, kept: Kept | None = None) -> VisitType:
-    """One of the doctor's visit types; without any, her usual visit: her usual length, at any time.
+def visit_type_of(
+    doctor: DoctorRecord, chosen: VisitTypeRecord | None, existing: ExistingTime | None = None
+) -> VisitType:
+    """Return a visit type with its lengths in microseconds.
 
-    Time that is held or booked already is ``kept`` as long as it is, with its buffers, whatever the type says by now.
+    Without a ``chosen`` one, it is the usual visit: the doctor's default length, at any time. ``existing`` time keeps
+    its length and its buffers, even if the visit type has changed since.
     """
     if chosen is None:
         duration, before, after = doctor.default_visit_minutes * MINUTE, 0, 0
     else:
         duration = chosen.duration_minutes * MINUTE
         before, after = chosen.buffer_before_minutes * MINUTE, chosen.buffer_after_minutes * MINUTE
-    if kept is not None:
-        start, end = to_instant(kept.start_time), to_instant(kept.end_time)
-        duration, before, after = end - start, start - to_instant(kept.busy_start), to_instant(kept.busy_end) - end
+    if existing is not None:
+        start, end = to_instant(existing.start_time), to_instant(existing.end_time)
+        duration, before, after = (
+            end - start,
+            start - to_instant(existing.busy_start),
+            to_instant(existing.busy_end) - end,
+        )
     if chosen is None:
         return VisitType(duration, buffer_before=before, buffer_after=after)
     return VisitType(
@@ -105,7 +118,7 @@ def visit_type_of(doctor: DoctorRecord, chosen: VisitTypeRecord | None, kept: Ke
         id=chosen.id,
         buffer_before=before,
         buffer_after=after,
-        # One visit after another, unless she says otherwise.
+        # By default, visits follow each other without a gap.
         step=chosen.slot_step_minutes * MINUTE if chosen.slot_step_minutes else before + duration + after,
         limits=BookingLimits(chosen.min_notice_minutes * MINUTE, chosen.max_advance_days, chosen.daily_limit),
     )
@@ -121,19 +134,21 @@ async def list_free_windows(
     viewer: UUID | None,
     now: datetime,
 ) -> Listing:
-    """When a doctor can be booked inside ``[start, end)``.
+    """Return when a doctor can be booked inside ``[start, end)``.
 
-    If she has no visit types, the booking accepts whatever lies within one of them. From now unless ``start`` is
-    given, for 14 days unless ``end`` is; at most 62 days. The list is cut after ``MAX_SLOTS`` windows, and after the
-    last week that the ``computation`` had time for, but never before the end of the first one. ``busy`` if not even
-    the calendar can be converted in that time.
+    For a doctor without visit types, a booking accepts every time that lies within one of these windows. ``start``
+    defaults to now, ``end`` to 14 days later; at most 62 days. The list is cut after ``MAX_SLOTS`` windows, and after
+    the last week for which the ``computation`` has time, but never before the end of the first week. Raises ``busy``
+    if the time does not suffice to convert the calendar.
     """
     span = span_of(start, end, DEFAULT_LISTING, now)
-    plan = await get_doctor_schedule(transaction, doctor_id, span)
-    visit_type = visit_type_of(plan.doctor, None)
-    taken = await _read_taken(transaction, computation, plan, visit_type, span, viewer, now)
+    schedule = await get_doctor_schedule(transaction, doctor_id, span)
+    visit_type = visit_type_of(schedule.doctor, None)
+    busy = await _read_busy(transaction, computation, schedule, visit_type, span, viewer, now)
     weeks = (
-        free_windows(plan.rules, visit_type, _find_near(plan.rules, visit_type, taken, week), week, to_instant(now))
+        free_windows(
+            schedule.rules, visit_type, _find_near(schedule.rules, visit_type, busy, week), week, to_instant(now)
+        )
         for week in _split(span, _WEEK)
     )
     found, until = await _compute_weeks(computation, weeks, span)
@@ -152,14 +167,14 @@ async def list_slots(
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> tuple[DoctorRecord, list[Interval]]:
-    """Every visit of a type that can be booked and starts inside ``[start, end)``: exactly what booking accepts.
+    """Return the slots of a visit type that start inside ``[start, end)``: exactly those that a booking accepts.
 
-    From now unless ``start`` is given, for 14 days unless ``end`` is; at most 62 days. At most one more than
-    ``MAX_SLOTS``: where there are more, the list goes on from the start of the last one. For a visit that is
-    ``moving``, what moving it accepts, but for where it is: it stays its kind, even if that is no longer offered.
+    ``start`` defaults to now, ``end`` to 14 days later; at most 62 days. Returns at most ``MAX_SLOTS`` plus one: the
+    additional one shows where the list continues. For an appointment that is ``moving``, returns the times to which it
+    can be moved, except its current one. It keeps its visit type, even if that is no longer offered.
 
-    ``busy`` if that takes longer than the ``computation`` allows. A writer must not wait for its turn with its locks
-    in hand: it passes none, asks for a week or two, and has them computed in one go.
+    Raises ``busy`` if the ``computation`` has too little time. Callers that hold locks must pass ``None``, because
+    waiting for the processor would prolong the locks; they should ask for no more than a week or two.
     """
     span = span_of(start, end, DEFAULT_LISTING, now)
     doctor, weeks = await _start_slots(transaction, computation, doctor_id, visit_type_id, span, viewer, now, moving)
@@ -177,7 +192,7 @@ async def page_slots(
     viewer: UUID | None,
     now: datetime,
 ) -> tuple[DoctorRecord, Listing]:
-    """The slots of ``list_slots``, in a list that is cut as that of the free windows is."""
+    """Return the slots of ``list_slots``, cut like the listing of ``list_free_windows``."""
     span = span_of(start, end, DEFAULT_LISTING, now)
     doctor, weeks = await _start_slots(transaction, computation, doctor_id, visit_type_id, span, viewer, now)
     return doctor, Listing.of(*await _compute_weeks(computation, weeks, span))
@@ -186,19 +201,19 @@ async def page_slots(
 async def next_listing_start(
     transaction: Transaction, computation: Computation, doctor_id: UUID, after: int, now: datetime
 ) -> bool:
-    """Whether the doctor has open time after a listing that ended at ``after``, and before any horizon.
+    """Return whether the doctor has open time after a listing that ended at ``after``, and before the horizon.
 
-    Of hours that recur, those within a year from now count, so that whoever follows a listing comes to an end. Within
-    that year, also true if the ``computation`` has no time to find out.
+    Recurring availabilities are searched for a year from now, so that following a listing ends some time. Also returns
+    ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
     """
-    plan = await get_doctor_schedule(transaction, doctor_id, (after, _END_OF_TIME))
+    schedule = await get_doctor_schedule(transaction, doctor_id, (after, _END_OF_TIME))
     await transaction.release()
-    horizon = find_horizon(plan.rules, visit_type_of(plan.doctor, None), to_instant(now))
+    horizon = find_horizon(schedule.rules, visit_type_of(schedule.doctor, None), to_instant(now))
     if horizon is not None and horizon <= after:
         return False
     last = to_instant(now) + MAX_SEARCH
     found: list[bool] = []
-    is_finished = await computation.run(map(found.append, _up_to_first(openings_after(plan.rules, after, last))))
+    is_finished = await computation.run(map(found.append, _up_to_first(openings_after(schedule.rules, after, last))))
     return any(found) or (not is_finished and after < last)
 
 
@@ -213,31 +228,31 @@ async def find_next_slot(
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> NextSlot:
-    """The first of the slots that ``list_slots`` lists from ``start`` (now, unless given) on.
+    """Return the first slot of ``list_slots`` from ``start`` (default: now) on, within a year.
 
-    Looks a year ahead, no further. The calendar is read in parts, since the slot is usually in the first one. ``busy``
-    if all that takes longer than the ``computation`` allows.
+    The calendar is read in parts, because the slot is usually in the first one. Raises ``busy`` if the ``computation``
+    has too little time.
     """
     first = max(to_instant(start or now), to_instant(now))
     until = first + MAX_SEARCH
-    plan, visit_type = await _get_plan(transaction, doctor_id, (first, until), visit_type_id, moving)
-    bare = replace(plan.rules, time_off=(), limits=BookingLimits(plan.rules.limits.min_notice))
+    schedule, visit_type = await _get_schedule(transaction, doctor_id, (first, until), visit_type_id, moving)
+    bare = replace(schedule.rules, time_off=(), limits=BookingLimits(schedule.rules.limits.min_notice))
     unlimited = replace(visit_type, limits=BookingLimits(visit_type.limits.min_notice))
     reason = None
     for part in _split((first, until), MAX_LISTING):
-        sought = part[0], part[1] + visit_type.duration
-        taken = await _read_taken(transaction, computation, plan, visit_type, sought, viewer, now, moving)
-        weeks = _slots_by_week(plan.rules, visit_type, taken, part, now, moving)
+        wide = part[0], part[1] + visit_type.duration
+        busy = await _read_busy(transaction, computation, schedule, visit_type, wide, viewer, now, moving)
+        weeks = _slots_by_week(schedule.rules, visit_type, busy, part, now, moving)
         if slot := await _find_first(computation, weeks):
-            return NextSlot(plan.doctor, slot, until, None)
+            return NextSlot(schedule.doctor, slot, until, None)
         if reason is None:
-            # The reason is that of the first time in the doctor's hours that is not too soon; the others are usually
-            # alike.
+            # The reason is that of the first time within the hours and after the notice period. Later times usually
+            # fail for the same reason.
             refused = await _find_first(computation, _slots_by_week(bare, unlimited, (), part, now))
             if refused:
-                near = _find_near(plan.rules, visit_type, taken, refused)
-                reason = check_booking(plan.rules, visit_type, refused, near, to_instant(now))
-    return NextSlot(plan.doctor, None, until, reason or Refusal.OUTSIDE_AVAILABILITY)
+                near = _find_near(schedule.rules, visit_type, busy, refused)
+                reason = check_booking(schedule.rules, visit_type, refused, near, to_instant(now))
+    return NextSlot(schedule.doctor, None, until, reason or Refusal.OUTSIDE_AVAILABILITY)
 
 
 async def explain_time(
@@ -249,17 +264,17 @@ async def explain_time(
     viewer: UUID | None,
     now: datetime,
 ) -> Explanation:
-    """Why a visit that starts then can or cannot be booked: the decision of the booking, with all its reasons."""
+    """Return whether a visit at ``start`` can be booked: the decision of a booking, with all reasons against it."""
     first = to_instant(start)
-    plan = await get_doctor_schedule(transaction, doctor_id, (first, first + DAY), visit_type_id)
-    visit_type = choose_visit_type(plan)
+    schedule = await get_doctor_schedule(transaction, doctor_id, (first, first + DAY), visit_type_id)
+    visit_type = choose_visit_type(schedule)
     visit = first, first + visit_type.duration
-    reached = relevant_span(plan.rules, visit_type, visit)
-    taken = await bookings.list_busy(transaction, plan.doctor.id, reached, now, viewer=viewer)
-    return Explanation(plan.doctor, visit, explain(plan.rules, visit_type, visit, taken, to_instant(now)))
+    span = relevant_span(schedule.rules, visit_type, visit)
+    busy = await bookings.list_busy(transaction, schedule.doctor.id, span, now, viewer=viewer)
+    return Explanation(schedule.doctor, visit, explain(schedule.rules, visit_type, visit, busy, to_instant(now)))
 
 
-async def _get_plan(
+async def _get_schedule(
     transaction: Transaction,
     doctor_id: UUID,
     span: Interval,
@@ -268,14 +283,16 @@ async def _get_plan(
 ) -> tuple[DoctorSchedule, VisitType]:
     wide = span[0], span[1] + DAY
     if moving is None:
-        plan = await get_doctor_schedule(transaction, doctor_id, wide, visit_type_id)
-        return plan, choose_visit_type(plan)
-    plan = await get_doctor_schedule(transaction, doctor_id, wide, moving.visit_type_id, withdrawn=True, listed=False)
-    visit_type = visit_type_of(plan.doctor, plan.visit_type, moving)
+        schedule = await get_doctor_schedule(transaction, doctor_id, wide, visit_type_id)
+        return schedule, choose_visit_type(schedule)
+    schedule = await get_doctor_schedule(
+        transaction, doctor_id, wide, moving.visit_type_id, withdrawn=True, listed=False
+    )
+    visit_type = visit_type_of(schedule.doctor, schedule.visit_type, moving)
     if visit_type.id is None:
-        # It begins when others of hers might.
-        visit_type = replace(visit_type, step=plan.doctor.default_visit_minutes * MINUTE)
-    return plan, visit_type
+        # It keeps its length, but starts on the grid of the doctor's usual visits.
+        visit_type = replace(visit_type, step=schedule.doctor.default_visit_minutes * MINUTE)
+    return schedule, visit_type
 
 
 async def _start_slots(
@@ -288,36 +305,36 @@ async def _start_slots(
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> tuple[DoctorRecord, Iterator[list[Interval]]]:
-    """Reads what the slots inside ``span`` depend on; returns the steps that compute those of each week."""
-    plan, visit_type = await _get_plan(transaction, doctor_id, span, visit_type_id, moving)
-    sought = span[0], span[1] + visit_type.duration
-    taken = await _read_taken(transaction, computation, plan, visit_type, sought, viewer, now, moving)
-    return plan.doctor, _slots_by_week(plan.rules, visit_type, taken, span, now, moving)
+    """Read what the slots inside ``span`` depend on, and return the steps that compute the slots of each week."""
+    schedule, visit_type = await _get_schedule(transaction, doctor_id, span, visit_type_id, moving)
+    wide = span[0], span[1] + visit_type.duration
+    busy = await _read_busy(transaction, computation, schedule, visit_type, wide, viewer, now, moving)
+    return schedule.doctor, _slots_by_week(schedule.rules, visit_type, busy, span, now, moving)
 
 
 async def _compute_weeks(
     computation: Computation, weeks: Iterable[Sequence[Interval]], span: Interval
 ) -> tuple[list[Interval], int]:
-    """The times of those weeks of ``span`` that the computation has time for, at least one; and where they end."""
+    """Return the times of the weeks for which the computation has time, at least one week, and where they end."""
     found: list[Sequence[Interval]] = []
     await computation.run(map(found.append, weeks))
     return list(chain.from_iterable(found)), min(span[0] + len(found) * _WEEK, span[1])
 
 
-async def _read_taken(
+async def _read_busy(
     transaction: Transaction,
     computation: Computation | None,
-    plan: DoctorSchedule,
+    schedule: DoctorSchedule,
     visit_type: VisitType,
     span: Interval,
     viewer: UUID | None,
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> Sequence[BusyPeriod]:
-    """What takes the doctor's time around ``span``. A reader's connection is released before the rows are converted."""
-    reached = relevant_span(plan.rules, visit_type, span)
+    """Return the busy periods that matter for ``span``. A reader's connection is released before rows are converted."""
+    relevant = relevant_span(schedule.rules, visit_type, span)
     without = moving.id if moving else None
-    rows = await bookings.fetch_busy(transaction, plan.doctor.id, reached, now, viewer=viewer, without=without)
+    rows = await bookings.fetch_busy(transaction, schedule.doctor.id, relevant, now, viewer=viewer, without=without)
     await transaction.release()
     return list(chain.from_iterable(await _finish(computation, batched(rows, ROWS_PER_STEP))))
 
@@ -332,7 +349,7 @@ async def _find_first(computation: Computation, weeks: Iterable[Sequence[Interva
 
 
 def _up_to_first[Item](items: Iterable[Item]) -> Iterator[Item]:
-    """The items up to the first true one."""
+    """Yield the items up to and including the first true one."""
     for item in items:
         yield item
         if item:
@@ -342,25 +359,25 @@ def _up_to_first[Item](items: Iterable[Item]) -> Iterator[Item]:
 def _slots_by_week(
     rules: Rules,
     visit_type: VisitType,
-    taken: Sequence[BusyPeriod],
+    busy: Sequence[BusyPeriod],
     span: Interval,
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> Iterator[list[Interval]]:
-    """The slots of each week of ``span``; those who need the first ones alone do not pay for all."""
-    here = moving and to_instant(moving.start_time)
+    """Yield the slots of each week of ``span``, so that callers that need only the first ones do not compute all."""
+    current_start = moving and to_instant(moving.start_time)
     for week in _split(span, _WEEK):
-        near = _find_near(rules, visit_type, taken, (week[0], week[1] + visit_type.duration))
+        near = _find_near(rules, visit_type, busy, (week[0], week[1] + visit_type.duration))
         found = slots(rules, visit_type, near, week, to_instant(now))
-        yield [slot for slot in found if slot[0] != here]
+        yield [slot for slot in found if slot[0] != current_start]
 
 
-def _find_near(rules: Rules, visit_type: VisitType, taken: Sequence[BusyPeriod], span: Interval) -> list[BusyPeriod]:
-    """What of ``taken`` matters for visits inside ``span``."""
+def _find_near(rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span: Interval) -> list[BusyPeriod]:
+    """Return the busy periods that matter for visits inside ``span``."""
     first, last = relevant_span(rules, visit_type, span)
-    return [each for each in taken if each.busy_start < last and each.busy_end > first]
+    return [each for each in busy if each.busy_start < last and each.busy_end > first]
 
 
 def _split(span: Interval, length: int) -> Iterator[Interval]:
-    for begin in range(span[0], span[1], length):
-        yield begin, min(begin + length, span[1])
+    for start in range(span[0], span[1], length):
+        yield start, min(start + length, span[1])
