@@ -1,4 +1,4 @@
-"""Registering, and changing a name or a password."""
+"""Register accounts, and change names and passwords."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -27,11 +27,12 @@ from app.services.sessions import check_password
 from app.services.submissions import Submission
 
 MIN_RESET_SECONDS = timedelta(milliseconds=100)
+"""The minimum duration of a request for a password reset, so that its timing does not reveal accounts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordResetMail:
-    """What is to be told to somebody who forgot the password."""
+    """The content of the mail that lets the owner of an account reset the password."""
 
     address: str
     token: str
@@ -39,7 +40,7 @@ class PasswordResetMail:
 
 @dataclass(frozen=True, slots=True)
 class PasswordSet:
-    """A password was reset: who is to be told, and the cookie by which the device is known from now on."""
+    """The result of a password reset: the address to notify, and the cookie that identifies the device from now on."""
 
     address: str
     device: str
@@ -61,13 +62,13 @@ async def register(
     confirmed: bool = False,
     client: Client | None = None,
 ) -> UserRecord:
-    """Creates an account, and for a doctor her entry, which is public once she is ``approved``.
+    """Create an account and, for a doctor, the public entry, which is listed once the doctor is ``approved``.
 
-    Of an address that is ``confirmed`` it is known already that it is the owner's. ``email_taken`` if the address has
-    an account.
+    ``confirmed`` says that the address is known to be the owner's. Raises ``email_taken`` if the address has an
+    account, and ``invalid_request`` for a weak password if ``refuse_weak``.
     """
     check_new_password(password, email=email, name=name, refuse_weak=refuse_weak, field="password")
-    # Before the first statement: no connection waits for the hashing.
+    # Before the first statement, so that no connection is held while the password is hashed.
     async with passwords.take_turn(canonical_email(email)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), email, name, role, now, email_confirmed_at=now if confirmed else None)
@@ -88,9 +89,9 @@ async def add_account(
     approved: bool,
     event: Event,
 ) -> None:
-    """Adds an account, for a doctor the public entry, and to the audit trail the ``event`` by which it was made.
+    """Insert an account, the public entry of a doctor, and the ``event`` that created it into the audit trail.
 
-    ``email_taken`` if the address has an account.
+    Raises ``email_taken`` if the address has an account.
     """
     now = user.created_at
     await users.insert_user(transaction, user, password_hash)
@@ -111,9 +112,9 @@ async def change_name(
     reviewed: bool = False,
     versions: frozenset[str] | None = None,
 ) -> UserRecord:
-    """Gives the actor another name; where they are ``reviewed``, a doctor's waits until an administrator accepts it.
+    """Change the actor's name. If names are ``reviewed``, a doctor's takes effect when an administrator accepts it.
 
-    ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of ``get_wanted_name``.
+    Raises ``version_mismatch`` if ``versions`` (see ``core.versions``) does not contain that of ``get_wanted_name``.
     """
     if actor.role is Role.DOCTOR and not await doctors.lock_doctor(transaction, actor.id):
         raise DomainError("not_authenticated")
@@ -131,20 +132,21 @@ async def change_name(
 async def request_password_reset(
     database: Database, settings: Settings, *, email: str, now: datetime, submission: Submission | None = None
 ) -> PasswordResetMail | None:
-    """Makes a reset token, to be sent after the answer; ``None``, at the same price, for an unknown address.
+    """Create a reset token, to be mailed after the answer has been sent.
 
-    ``None``, too, for an address that was sent too many within the hour, and for a form that was sent twice.
-    Runs in its own transaction and takes at least ``MIN_RESET_SECONDS``, so that timing does not reveal accounts.
+    Returns ``None`` for an unknown address, with the same amount of work; for an address that has received too many
+    messages within the hour; and for a form that was sent twice. Runs in a transaction of its own and takes at least
+    ``MIN_RESET_SECONDS``, so that timing does not reveal accounts.
     """
     loop = asyncio.get_running_loop()
-    ends = loop.time() + MIN_RESET_SECONDS.total_seconds()
+    end = loop.time() + MIN_RESET_SECONDS.total_seconds()
     async with database.write() as transaction:
         await users.delete_expired_password_resets(transaction, now)
         user = await users.find_user(transaction, email) if submission else None
         is_repeated = submission and user and not await submission.accept(transaction, user.id, now)
         mail = None if is_repeated else await _make_reset_mail(transaction, settings, email, now)
-    # After a repeated form, too: it must not tell whether the address has an account.
-    await asyncio.sleep(max(0.0, ends - loop.time()))
+    # Also after a repeated form, which must not reveal either whether the address has an account.
+    await asyncio.sleep(max(0.0, end - loop.time()))
     return mail
 
 
@@ -154,7 +156,7 @@ async def _make_reset_mail(
     token = new_token()
     token_hash = hash_token(token)
     user = await users.find_reset_recipient(transaction, email, now)
-    # What is not sent is counted under a key that nothing else has, so that the answer takes the same time.
+    # For an unknown address, a message is counted under a unique key, so that the answer takes the same time.
     if not await count_message(transaction, settings, MailKind.PASSWORD_RESET, email if user else token_hash, now):
         user = None
     await users.insert_password_reset(
@@ -174,10 +176,11 @@ async def reset_password(
     now: datetime,
     submission: Submission | None = None,
 ) -> PasswordSet:
-    """Sets a new password and ends every session and reset token; wrong passwords are forgotten, wrong codes are not.
+    """Set a new password, and end all sessions and reset tokens.
 
-    ``invalid_reset_token`` if the token cannot be used. A second factor stays, and is asked for as before. The token
-    came by mail, so the address is confirmed.
+    Failed attempts with passwords are reset, those with codes of the second factor are not: a second factor remains
+    required. The token came by mail, so the address counts as confirmed. Raises ``invalid_reset_token`` if the token
+    cannot be used.
     """
     token_hash = hash_token(token)
     async with database.read() as transaction:
@@ -196,7 +199,7 @@ async def reset_password(
     async with database.write() as transaction:
         if user.role is Role.DOCTOR and user.email_confirmed_at is None:
             await list_if_confirmed(transaction, settings, user.id, now)
-        # While the password was hashed, the token may have been used.
+        # The token may have been used while the password was hashed.
         if not await users.redeem_password_reset(transaction, user.id, token_hash=token_hash, now=now):
             raise DomainError("invalid_reset_token")
         if submission:
@@ -204,7 +207,7 @@ async def reset_password(
         await users.update_password(transaction, user.id, password_hash)
         await confirm_email(transaction, user.id, now)
         await sessions.delete_sessions(transaction, user.id)
-        # The next log-in is admitted: nothing that was guessed before counts, and from now on this device is known.
+        # So that the owner can log in at once: earlier guesses do not count, and this device is known from now on.
         await forget_wrong_passwords(transaction, settings, user.email, client)
         await login_attempts.forget_devices(transaction, user.id, keep=None)
         device = client.device or new_device(settings.secret_key.get_secret_value())
@@ -227,9 +230,9 @@ async def change_password(
     now: datetime,
     submission: Submission | None = None,
 ) -> str:
-    """Sets a new password and ends all other sessions, and reset tokens; returns the address of the account.
+    """Set a new password, and end all other sessions and all reset tokens. Returns the address of the account.
 
-    ``invalid_request`` for a wrong current password, which counts as an attempt to log in.
+    Raises ``invalid_request`` for a wrong current password, which counts as a failed log-in.
     """
     async with database.read() as transaction:
         user = await users.get_user(transaction, actor.id)
@@ -274,6 +277,6 @@ async def change_password(
 
 
 def check_new_password(password: str, *, email: str, name: str, refuse_weak: bool, field: str) -> None:
-    """Refuses, where ``refuse_weak``, a password that is easy to guess: ``invalid_request`` for this field."""
+    """Raise ``invalid_request`` for ``field`` if ``refuse_weak`` and the password is easy to guess."""
     if refuse_weak and (weakness := find_weakness(password, email=email, name=name)):
         raise invalid_field(field, weakness)

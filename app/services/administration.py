@@ -1,4 +1,4 @@
-"""What administrators decide about accounts."""
+"""Decisions of administrators about accounts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,13 +17,14 @@ from app.repositories.users import UserRecord
 from app.services.privacy import erase, list_visits
 
 _DECISIONS = UUID("019abcde-0000-7000-8000-000000001417")
-"""The holder of this lock may decide something as an administrator."""
+"""The lock that lets one administrator decide at a time (ADR 0046)."""
 
 
 async def begin_decision(transaction: Transaction, actor: Actor) -> None:
-    """Lets administrators decide one at a time, until the transaction ends.
+    """Let only this administrator decide until the transaction ends.
 
-    ``not_authenticated`` for one who was suspended while this waited: nothing that they asked for happens afterwards.
+    Raises ``not_authenticated`` if the actor was suspended while this waited. So if two administrators suspend each
+    other, only the first one succeeds.
     """
     await lock_ids(transaction, _DECISIONS)
     if (await accounts.get_account(transaction, actor.id)).status is not AccountStatus.ACTIVE:
@@ -38,10 +39,11 @@ async def approve_doctor(
     *,
     versions: frozenset[str] | None = None,
 ) -> AccountRecord:
-    """Lists a doctor, so that patients can book; again changes nothing. ``not_found`` if it is no doctor.
+    """List a doctor, so that patients can book. Approving again changes nothing.
 
-    ``doctor_not_confirmed`` where a confirmed address is required and the doctor's is not. ``version_mismatch`` if
-    ``versions`` (see ``core.versions``) does not name that of ``reviewed_content``.
+    Raises ``not_found`` if the account is not a doctor's; ``doctor_not_confirmed`` if a confirmed address is required
+    and the doctor's is not; and ``version_mismatch`` if ``versions`` (see ``core.versions``) does not contain that of
+    ``reviewed_content``.
     """
     if not await doctors.lock_doctor(transaction, user_id):
         raise DomainError("not_found")
@@ -54,11 +56,10 @@ async def approve_doctor(
 
 
 async def suspend_user(transaction: Transaction, actor: Actor, user_id: UUID, now: datetime) -> AccountRecord:
-    """Keeps somebody out and ends their sessions and the invitations that they have sent.
+    """Suspend an account, end its sessions and delete the invitations that it has sent.
 
-    A doctor is no longer listed, and what is booked stays.
-
-    ``not_yourself``, so that there is always an administrator left.
+    A doctor is no longer listed. Appointments are not changed. Raises ``not_yourself``, so that there is always an
+    active administrator.
     """
     if user_id == actor.id:
         raise DomainError("not_yourself")
@@ -71,7 +72,7 @@ async def suspend_user(transaction: Transaction, actor: Actor, user_id: UUID, no
 
 
 async def reinstate_user(transaction: Transaction, user_id: UUID) -> AccountRecord:
-    """Lets somebody in again who was suspended."""
+    """Reinstate a suspended account."""
     await accounts.reinstate_user(transaction, user_id)
     return await accounts.get_account(transaction, user_id)
 
@@ -79,11 +80,11 @@ async def reinstate_user(transaction: Transaction, user_id: UUID) -> AccountReco
 async def erase_user(
     transaction: Transaction, actor: Actor, user_id: UUID, now: datetime
 ) -> tuple[AccountRecord, Sequence[ChangedAppointment]]:
-    """Erases the account of a patient or a doctor, as they can themselves; again changes nothing.
+    """Erase the account of a patient or a doctor, as they can do themselves. Erasing again changes nothing.
 
-    Returns the account and the appointments that were cancelled. Only a doctor who is suspended may have upcoming
-    ones: nobody else can cancel them. Otherwise ``has_appointments``. ``not_yourself``, and ``wrong_role`` for another
-    administrator.
+    Returns the account and the appointments that were cancelled. Upcoming appointments of a suspended doctor are
+    cancelled, because the doctor cannot do it. Raises ``has_appointments`` for another doctor who has upcoming
+    appointments, ``not_yourself``, and ``wrong_role`` for another administrator.
     """
     if user_id == actor.id:
         raise DomainError("not_yourself")
@@ -91,13 +92,13 @@ async def erase_user(
     if account.status is AccountStatus.ERASED:
         return account, ()
     is_suspended = account.status is AccountStatus.SUSPENDED
-    whose = Actor(account.id, account.role, account.name)
-    cancelled = await erase(transaction, whose, now, by=actor.id, cancel_visits=is_suspended)
+    owner = Actor(account.id, account.role, account.name)
+    cancelled = await erase(transaction, owner, now, by=actor.id, cancel_visits=is_suspended)
     return await accounts.get_account(transaction, user_id), cancelled
 
 
 async def end_sessions(transaction: Transaction, user_id: UUID) -> AccountRecord:
-    """Logs somebody out everywhere."""
+    """End all sessions of an account, and delete its reset tokens."""
     await users.lock_user(transaction, user_id)
     account = await accounts.get_account(transaction, user_id)
     await sessions.delete_sessions(transaction, user_id)
@@ -106,10 +107,10 @@ async def end_sessions(transaction: Transaction, user_id: UUID) -> AccountRecord
 
 
 async def remove_second_factor(transaction: Transaction, actor: Actor, user_id: UUID) -> tuple[AccountRecord, bool]:
-    """For somebody who has lost authenticator and recovery codes; logs her out everywhere.
+    """Remove the second factor of a user who has lost the authenticator and the recovery codes; end all sessions.
 
-    Returns whose it was, and whether a second factor was asked for. ``not_yourself``, for whoever has logged in a
-    moment ago removes her own as everybody does.
+    Returns the account, and whether it had a confirmed second factor. Raises ``not_yourself``: administrators remove
+    their own second factor in their account settings.
     """
     if user_id == actor.id:
         raise DomainError("not_yourself")
@@ -120,7 +121,7 @@ async def remove_second_factor(transaction: Transaction, actor: Actor, user_id: 
 async def break_glass(
     transaction: Transaction, patient_id: UUID, now: datetime
 ) -> tuple[UserRecord, Sequence[AppointmentRecord]]:
-    """A patient and her visits, for somebody who has no part in them; ``not_found`` if it is no patient."""
+    """Return a patient and all their visits, for an administrator. Raises ``not_found`` if it is not a patient."""
     account = await accounts.get_account(transaction, patient_id)
     if account.role is not Role.PATIENT:
         raise DomainError("not_found")

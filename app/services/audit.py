@@ -1,4 +1,4 @@
-"""The audit trail: what is recorded, how it is sealed, and whether the seals hold."""
+"""The audit trail: record events, seal them in a hash chain, and verify the chain (docs/audit.md)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from app.repositories.audit_archives import ArchiveRecord
 
 OK = "ok"
 REPEAT_INTERVAL = timedelta(minutes=10)
-"""A look that the same person repeats within this time is not recorded again."""
+"""If the same actor reads the same again within this time, it is not recorded again (ADR 0027)."""
 BATCH = 1000
 
 _CHAIN = UUID("019abcde-0000-7000-8000-0000000a0d17")
-"""Who holds this may go on with the chain."""
+"""The lock that is needed to extend the chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was done or refused, with the data of at most one patient."""
+    """An action that was done or refused. It concerns at most one patient."""
 
     action: str
     """The name of the operation, like ``book_appointment``."""
@@ -36,25 +36,25 @@ class Event:
     actor_id: UUID | None = None
     actor_role: Role | None = None
     patient_id: UUID | None = None
-    """Whose data."""
+    """The patient whose data the action concerned."""
     object_id: UUID | None = None
-    """The appointment, the hold, the account."""
+    """The appointment, hold or account that it concerned."""
     client: Client | None = None
-    """None for what is done on the command line."""
+    """``None`` for actions on the command line."""
     reason: str | None = None
-    """What the actor said to explain it."""
+    """The reason that the actor gave."""
 
 
 async def record(transaction: Transaction, *events: Event, now: datetime) -> None:
-    """Adds events to the trail, which has them if and when the transaction is committed."""
+    """Add events to the trail. They become part of it when the transaction is committed."""
     await audit.insert_events(transaction, [_new_record(event, now) for event in events])
 
 
 async def record_unless_repeated(transaction: Transaction, *events: Event, now: datetime) -> None:
-    """Adds looks and refusals to the trail, except those that repeat one of the same actor within ``REPEAT_INTERVAL``.
+    """Add reads and refusals to the trail, except those that repeat one of the same actor within ``REPEAT_INTERVAL``.
 
-    An event repeats another if action, outcome, patient, object and reason are the same. What changes data is always
-    recorded, by ``record``.
+    An event repeats another if action, outcome, patient, object and reason are the same. Events that change data must
+    always be recorded, with ``record``.
     """
     await audit.insert_unless_repeated(
         transaction, [_new_record(event, now) for event in events], interval=REPEAT_INTERVAL
@@ -78,14 +78,14 @@ def _new_record(event: Event, now: datetime) -> AuditRecord:
 
 
 async def lock_chain(transaction: Transaction) -> None:
-    """Waits for the right to add to the chain, or to archive it, until the transaction ends."""
+    """Lock the chain, to extend or archive it, until the transaction ends."""
     await lock_ids(transaction, _CHAIN)
 
 
 async def find_ends(transaction: Transaction, key: bytes, remembered: Head | None) -> tuple[Head, Head]:
-    """The end of the archived part and the end of the chain.
+    """Return the end of the archived part and the end of the chain.
 
-    ``BrokenChainError`` if a head that is ``remembered`` is not in the chain any more.
+    Raises ``BrokenChainError`` if a ``remembered`` head is no longer in the chain.
     """
     archived = follow_archives(key, await audit_archives.list_archives(transaction))
     if remembered and remembered.position > archived.position:
@@ -96,22 +96,23 @@ async def find_ends(transaction: Transaction, key: bytes, remembered: Head | Non
 
 
 class BrokenChainError(Exception):
-    """The trail is not what was sealed; says where."""
+    """The trail differs from what was sealed. The message says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """How many events were sealed at once, and where the chain ends then."""
+    """The number of events that were sealed, and the new end of the chain."""
 
     count: int
     head: Head
 
 
 async def seal(transaction: Transaction, key: bytes, *, remembered: Head | None = None) -> Sealed:
-    """Goes on with the chain over what is committed and not sealed yet, at most ``BATCH`` events.
+    """Extend the chain by at most ``BATCH`` events that are committed and not sealed yet.
 
-    The order is that of the chain: what is committed late comes later in it, whenever it happened. Who seals at the
-    same time waits, and finds the rest. ``BrokenChainError`` if a head that is ``remembered`` is not in the chain.
+    Events are sealed in the order in which they are found: an event that is committed late comes later in the chain
+    than its time suggests. Concurrent calls wait for each other. Raises ``BrokenChainError`` if a ``remembered`` head
+    is not in the chain.
     """
     await lock_chain(transaction)
     _, head = await find_ends(transaction, key, remembered)
@@ -126,12 +127,12 @@ async def seal(transaction: Transaction, key: bytes, *, remembered: Head | None 
 
 
 class ArchivedHeadError(Exception):
-    """A head that was written down lies in an archived part of the chain, where only its file can tell."""
+    """The head to be checked lies in an archived part of the chain, so only the archive file can confirm it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """An unbroken chain: how many events are archived, sealed in the table and not sealed yet, and where it ends."""
+    """An unbroken chain: the numbers of events that are archived, sealed and not sealed yet, and its end."""
 
     archived: int
     sealed: int
@@ -142,11 +143,11 @@ class Verified:
 async def verify(
     database: Database, key: bytes, *, written_down: Head | None = None, progress: Callable[[int], None]
 ) -> Verified:
-    """Walks along the chain, batch by batch, and tells ``progress`` after each how far it is.
+    """Verify the chain, batch by batch, and call ``progress`` with the position after each batch.
 
-    Raises ``BrokenChainError`` if a sealed event was changed, removed, inserted or moved; that the end was cut off can
-    only be seen against a head that was ``written_down`` somewhere else; ``ArchivedHeadError`` if that is archived.
-    Each batch is a transaction of its own, so a long walk blocks no other transaction.
+    Raises ``BrokenChainError`` if a sealed event was changed, removed, inserted or moved. A chain whose end was cut off
+    can only be recognized with a head that was ``written_down`` elsewhere; raises ``ArchivedHeadError`` if that head is
+    archived. Each batch is a transaction of its own, so a long verification does not block other transactions.
     """
     async with database.read() as transaction:
         head = archived = follow_archives(key, await audit_archives.list_archives(transaction))
@@ -178,7 +179,10 @@ async def verify(
 
 
 def follow_archives(key: bytes, archives: Sequence[ArchiveRecord]) -> Head:
-    """Where the chain ends with the last archive; ``BrokenChainError`` if one is missing or has a wrong signature."""
+    """Return the head with which the last archive ends.
+
+    Raises ``BrokenChainError`` if an archive is missing or has a wrong signature.
+    """
     head = GENESIS_HASH
     for archive in archives:
         if archive.signature != sign_archive(key, archive.facts()) or archive.first_position != head.position + 1:
@@ -191,7 +195,7 @@ def follow_archives(key: bytes, archives: Sequence[ArchiveRecord]) -> Head:
 
 
 def follow(key: bytes, head: Head, event: AuditRecord) -> Head:
-    """The head after the next event of the chain; ``BrokenChainError`` if this is not the next event."""
+    """Return the head after the next event of the chain. Raises ``BrokenChainError`` if ``event`` is not the next."""
     expected = extend(key, head, event.facts())
     if event.seal and event.seal.position > expected.position:
         raise BrokenChainError(f"position {expected.position} is missing: an event was removed from the trail")

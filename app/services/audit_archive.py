@@ -1,4 +1,4 @@
-"""Archiving the audit trail: its oldest part goes to a file that can be verified, and leaves the database."""
+"""Archive the audit trail: move its oldest part from the database to a file that can be verified (ADR 0032)."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ FORMAT = "doctor-appointments audit archive 1"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the chain: the head it follows and the head it ends with. Without events both are the same."""
+    """A part of the chain: the head before it and the head at its end. They are equal if it contains no events."""
 
     start: Head
     end: Head
@@ -35,10 +35,10 @@ async def write_part(
     before: datetime,
     progress: Callable[[int], None],
 ) -> Part:
-    """Writes the oldest sealed events as JSON lines, and stops at the first that occurred at ``before`` or later.
+    """Write the oldest sealed events as JSON lines, up to the first that occurred at ``before`` or later.
 
-    The first line has the format and the head that the part follows. Each further line is an event with its position
-    and hash. Events are verified while they are written: ``BrokenChainError`` if the chain is broken.
+    The first line contains the format and the head before the part. Each further line is an event with its position
+    and hash. Events are verified while they are written. Raises ``BrokenChainError`` if the chain is broken.
     """
     async with database.read() as transaction:
         head = start = follow_archives(key, await audit_archives.list_archives(transaction))
@@ -60,9 +60,10 @@ async def write_part(
 
 
 async def record_archive(database: Database, key: bytes, part: Part, *, file_sha256: str, now: datetime) -> None:
-    """Notes in the database that a part is archived, so that its events may be deleted.
+    """Record in the database that a part is archived, so that its events can be deleted.
 
-    To be called once the file is safely stored. ``BrokenChainError`` if another archive was made meanwhile.
+    Must only be called when the file is stored safely. Raises ``BrokenChainError`` if another archive was recorded
+    meanwhile.
     """
     archive = ArchiveRecord(part.start.position + 1, part.end.position, part.end.hash, file_sha256, now, "")
     async with database.write() as transaction:
@@ -73,9 +74,9 @@ async def record_archive(database: Database, key: bytes, part: Part, *, file_sha
 
 
 async def delete_archived(database: Database, *, progress: Callable[[int], None]) -> int:
-    """Deletes the events that are archived, in batches with a transaction each; returns how many.
+    """Delete archived events, in batches with a transaction each; return how many.
 
-    Events that an interrupted call has left are deleted, too.
+    Events that an interrupted call has left are deleted as well.
     """
     async with database.read() as transaction:
         archived = await audit_archives.find_archived_head(transaction)
@@ -90,10 +91,10 @@ async def delete_archived(database: Database, *, progress: Callable[[int], None]
 
 
 def verify_file(key: bytes, lines: Iterable[bytes], *, written_down: Head | None = None) -> Part:
-    """Follows the chain through the lines of a file that ``write_part`` wrote.
+    """Verify the lines of a file that ``write_part`` has written.
 
-    ``BrokenChainError`` if a line is not what was written, or if ``written_down``, a head noted elsewhere, is not one
-    of the heads in the file. Whether lines are missing at the end is for the caller to compare with the database.
+    Raises ``BrokenChainError`` if a line was changed, or if ``written_down``, a head recorded elsewhere, is not in the
+    file. Whether lines are missing at the end is not checked: the caller must compare the end with the database.
     """
     heads = _follow_lines(key, lines)
     head = start = next(heads)

@@ -1,4 +1,4 @@
-"""Visits whose time on the doctor's clock has changed since it was agreed, because the zone's rules have (ADR 0040)."""
+"""Visits whose wall time has changed since it was agreed, because the rules of the zone have changed (ADR 0040)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,17 +21,17 @@ from app.services.appointment_status import check_change
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What has become of the visits that were to be settled."""
+    """The result of resolving clock changes."""
 
     appointments: Sequence[AppointmentRecord]
     failed: Sequence[tuple[UUID, str]]
-    """Each with the code of the error."""
+    """The ids of the visits that failed, each with its error code."""
     remaining: int
-    """How many are left, with those that failed."""
+    """How many visits are not resolved, including those that failed."""
 
 
 async def list_changed(transaction: Transaction, doctor_id: UUID, now: datetime) -> list[AgreedTime]:
-    """A doctor's active visits that lie ahead and whose clock time is not the agreed one, by their start."""
+    """Return a doctor's upcoming active visits whose wall time differs from the agreed one, by their start."""
     return [
         each
         for each in await list_agreed_times(transaction, doctor_id, since=now)
@@ -42,7 +42,7 @@ async def list_changed(transaction: Transaction, doctor_id: UUID, now: datetime)
 async def page_clock_changes(
     transaction: Transaction, actor: Actor, *, as_of: datetime, after: PageKey | None, limit: int
 ) -> Sequence[AppointmentRecord]:
-    """A page of the actor's own visits of ``list_changed``."""
+    """Return a page of the actor's own visits of ``list_changed``."""
     changed = [
         each.id
         for each in await list_changed(transaction, actor.id, as_of)
@@ -66,20 +66,20 @@ async def page_clock_changes(
 async def settle_clock_changes(
     transaction: Transaction, actor: Actor, kept: KeptTime, *, only: Collection[UUID] | None, now: datetime
 ) -> Settled:
-    """Settles what has changed, all of it (the first hundred) or ``only`` some; each visit succeeds or fails by itself.
+    """Resolve clock changes: those of ``only``, or the first hundred. Each visit succeeds or fails on its own.
 
-    Where the local time is kept, the visit moves if both sides are free then, whatever the doctor's hours are.
-    ``not_found`` if one of ``only`` is not the actor's or has not changed.
+    If the local time is kept, the visit moves to it, provided that both sides are free then; the doctor's hours do not
+    matter. Raises ``not_found`` if one of ``only`` is not the actor's or has not changed.
     """
     changed = await list_changed(transaction, actor.id, now)
     if only is not None and not {*only} <= {each.id for each in changed}:
         raise DomainError("not_found")
     chosen = [each for each in changed if only is None or each.id in only][:MAX_ACCEPTED_SHIFT]
-    # All at once and in one order: two who settle cannot wait for each other.
+    # All locks at once, which takes them in one order, so that concurrent calls cannot deadlock.
     await bookings.lock_calendars(transaction, actor.id, *{each.patient_id for each in chosen})
     settled: list[AppointmentRecord] = []
     failed: list[tuple[UUID, str]] = []
-    for each in sorted(chosen, key=_place_in_line):
+    for each in sorted(chosen, key=_moving_order):
         try:
             async with transaction.savepoint():
                 settled.append(await _settle(transaction, actor, each, kept, now))
@@ -107,7 +107,7 @@ async def _settle(
         end_time=from_instant(to_instant(before.end_time) + shift),
         busy_start=from_instant(busy[0]),
         busy_end=from_instant(busy[1]),
-        # In a gap, the clock shows what comes after it.
+        # If the agreed time lies in a gap of the clock, this is the time after the gap.
         agreed_local_start=wall_time(first, zone),
         version=before.version + 1,
         changed_at=now,
@@ -152,8 +152,12 @@ def _has_changed(start: datetime, local_start: datetime, time_zone: str) -> bool
     return zone is not None and wall_time(to_instant(start), zone) != local_start
 
 
-def _place_in_line(agreed: AgreedTime) -> tuple[bool, int]:
-    """So that each visit makes room for the next: those that move to an earlier time first, from the earliest on."""
+def _moving_order(agreed: AgreedTime) -> tuple[bool, int]:
+    """Return a sort key by which each visit makes room for the next one.
+
+    Visits that move to an earlier time come first, the earliest one first. Those that move to a later time follow, the
+    latest one first.
+    """
     start = to_instant(agreed.start_time)
     zone = find_zone(agreed.time_zone)
     moves_later = zone is not None and resolve(agreed.local_start, zone) > start

@@ -1,4 +1,4 @@
-"""Confirming e-mail addresses, and bounding how many messages an address gets."""
+"""Confirm e-mail addresses, and limit how many messages an address receives (ADR 0035)."""
 
 from datetime import datetime
 from math import ceil
@@ -16,7 +16,7 @@ from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 
 
 async def issue_token(transaction: Transaction, user_id: UUID, now: datetime) -> str:
-    """A new confirmation token, to be mailed; earlier ones of the account stop working."""
+    """Return a new confirmation token, to be mailed. Earlier tokens of the account become invalid."""
     token = new_token()
     expires_at = now + CONFIRMATION_TOKEN_LIFETIME
     await confirmations.replace_token(transaction, user_id, token_hash=hash_token(token), expires_at=expires_at)
@@ -26,9 +26,9 @@ async def issue_token(transaction: Transaction, user_id: UUID, now: datetime) ->
 async def request_confirmation(
     transaction: Transaction, settings: Settings, actor: Actor, now: datetime
 ) -> tuple[str, str] | None:
-    """The actor's address and a new token to be sent there; ``None`` if it is confirmed already.
+    """Return the actor's address and a new token to be mailed; ``None`` if the address is confirmed already.
 
-    ``too_many_messages`` if it was sent too many within the hour.
+    Raises ``too_many_messages`` if the address has received too many within the hour.
     """
     if actor.email_confirmed:
         return None
@@ -38,10 +38,10 @@ async def request_confirmation(
 
 
 async def confirm_email(transaction: Transaction, settings: Settings, actor: Actor, token: str, now: datetime) -> None:
-    """Confirms the actor's address; ``invalid_confirmation_token`` if this is not the newest token for it.
+    """Confirm the actor's address. Raises ``invalid_confirmation_token`` if this is not its newest token.
 
-    Asks for a session and a token: the token alone would let the owner of a mailbox confirm, by mistake, an account
-    that a stranger has registered. A doctor is listed from now on where nothing but this was missing.
+    Needs a session and a token: with the token alone, the owner of a mailbox could confirm, by mistake, an account
+    that a stranger has registered. A doctor is listed from now on if only the confirmation was missing.
     """
     if actor.role is Role.DOCTOR:
         await list_if_confirmed(transaction, settings, actor.id, now)
@@ -50,29 +50,29 @@ async def confirm_email(transaction: Transaction, settings: Settings, actor: Act
 
 
 async def list_if_confirmed(transaction: Transaction, settings: Settings, doctor_id: UUID, now: datetime) -> None:
-    """Lists a doctor whose address is being confirmed, unless an administrator has to approve."""
+    """List a doctor whose address is being confirmed, unless an administrator must approve doctors."""
     if not settings.requires_doctor_approval:
-        # Before the account is changed, as in every change of a practice.
+        # Before the account is changed: every change of a doctor locks the doctor before the account.
         await accounts.approve_doctor(transaction, doctor_id, now)
 
 
 async def require_message(
     transaction: Transaction, settings: Settings, kind: MailKind, address: str, now: datetime
 ) -> None:
-    """Counts a message of one kind to an address; ``too_many_messages`` if it has had too many within the hour."""
+    """Count a message of one kind to an address. Raises ``too_many_messages`` if it has had too many in the hour."""
     if not await count_message(transaction, settings, kind, address, now):
-        ends = await mail_counts.get_hour_end(transaction, _count_key(settings, kind, address)) or now
-        raise DomainError("too_many_messages", retry_after=max(1, ceil((ends - now).total_seconds())))
+        end = await mail_counts.get_hour_end(transaction, _count_key(settings, kind, address)) or now
+        raise DomainError("too_many_messages", retry_after=max(1, ceil((end - now).total_seconds())))
 
 
 async def count_message(
     transaction: Transaction, settings: Settings, kind: MailKind, address: str, now: datetime
 ) -> bool:
-    """Counts a message of one kind to an address; ``False`` if it has had too many within the hour."""
+    """Count a message of one kind to an address; return ``False`` if it has had too many within the hour."""
     limit = settings.max_mails_per_hour
     if kind is MailKind.PASSWORD_RESET:
-        # Such a code works for half an hour. With fewer, a stranger who asks for all of them at once would leave the
-        # owner without one for the rest of the hour.
+        # A reset token is valid for half an hour. With a lower limit, a stranger who requests all of them at once
+        # would leave the owner without one for the rest of the hour.
         limit *= 2
     return await mail_counts.count_mail(transaction, _count_key(settings, kind, address), limit=limit, now=now)
 

@@ -1,4 +1,4 @@
-"""What is booked outside of a doctor's rules, as they are now. It is worked out whenever it is asked for."""
+"""Appointments outside a doctor's current rules. They are computed on request and not stored."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MAX_AFFECTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """The appointments that a change of rules leaves outside of them: how many, and the first hundred."""
+    """The appointments that lie outside the rules after a change: their number, and the first hundred."""
 
     count: int
     appointments: Sequence[AppointmentRecord]
@@ -28,14 +28,14 @@ class Affected:
 async def find_affected(
     transaction: Transaction, actor: Actor, *, since: datetime, until: datetime | None = None
 ) -> Affected:
-    """What is booked with the doctor in ``[since, until)``, outside of her rules as they are now."""
+    """Return the doctor's appointments in ``[since, until)`` that lie outside the current rules."""
     found = await _list_conflicting(transaction, actor.id, since, until)
     listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
     return Affected(len(found), listed)
 
 
 async def find_booked(transaction: Transaction, actor: Actor, *, since: datetime, until: datetime) -> Affected:
-    """What is booked with the doctor in ``[since, until)``: what time off then would leave outside of her rules."""
+    """Return all appointments of the doctor in ``[since, until)``: those that time off then would affect."""
     upcoming = await appointments.list_upcoming(transaction, actor.id, since=since, until=until)
     found = [(from_instant(visit[0]), appointment_id) for appointment_id, visit in upcoming]
     listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
@@ -53,7 +53,7 @@ async def page_conflicting(
     after: PageKey | None,
     limit: int,
 ) -> Sequence[AppointmentRecord]:
-    """A page of what is booked with the doctor, not over ``as_of``, and outside of her rules as they are now."""
+    """Return a page of the doctor's appointments that have not ended ``as_of`` and lie outside the current rules."""
     found = await _list_conflicting(transaction, actor.id, max(as_of, since or as_of), until)
     return await _page(transaction, actor, found, as_of=as_of, statuses=statuses, after=after, limit=limit)
 
@@ -67,7 +67,7 @@ async def _list_conflicting(
     upcoming = await appointments.list_upcoming(transaction, doctor_id, since=since, until=until)
     if not upcoming:
         return ()
-    # The month of the last one is looked at as a whole.
+    # find_conflicting works month by month, so the rules must cover the whole month of the last appointment.
     span = to_instant(since) - DAY, upcoming[-1][1][0] + 32 * DAY
     plan = await get_doctor_schedule(transaction, doctor_id, span, listed=False)
     return find_conflicting(
@@ -85,8 +85,8 @@ async def _page(
     after: PageKey | None,
     limit: int,
 ) -> Sequence[AppointmentRecord]:
-    left = [key for key in found if after is None or key > (after.start_time, after.id)]
-    if not left:
+    remaining = [key for key in found if after is None or key > (after.start_time, after.id)]
+    if not remaining:
         return ()
     return await appointments.page_appointments(
         transaction,
@@ -97,5 +97,5 @@ async def _page(
         statuses=statuses,
         after=after,
         limit=limit,
-        among=[appointment_id for _, appointment_id in left[:limit]],
+        among=[appointment_id for _, appointment_id in remaining[:limit]],
     )

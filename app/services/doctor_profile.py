@@ -1,4 +1,4 @@
-"""What a doctor says of herself, and the visit types she offers."""
+"""The profile and the visit types of a doctor."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -23,14 +23,14 @@ MAX_VISIT_TYPES = 100
 
 
 async def get_profile(transaction: Transaction, doctor_id: UUID) -> tuple[DoctorRecord, ProfileReview]:
-    """A doctor's practice as patients see it, and what is approved or waiting for review."""
+    """Return a doctor's profile as patients see it, and what is approved or waiting for review."""
     return await doctors.get_own_profile(transaction, doctor_id), await get_profile_review(transaction, doctor_id)
 
 
 def apply_pending_change(doctor: DoctorRecord, standing: ProfileReview) -> DoctorRecord:
-    """The practice with the name and the specialty that the doctor asked for last, reviewed or not.
+    """Return the profile with the name and the specialty that the doctor requested last, reviewed or not.
 
-    Its content is what ``change_profile`` checks ``versions`` against.
+    ``change_profile`` checks ``versions`` against this content.
     """
     name, specialty = standing.wanted
     return replace(doctor, name=name, specialty=specialty)
@@ -45,11 +45,11 @@ async def change_profile(
     reviewed: bool = False,
     versions: frozenset[str] | None = None,
 ) -> tuple[DoctorRecord, ProfileReview, Affected]:
-    """Changes what the doctor says of herself; ``changes`` are fields of a ``DoctorRecord``.
+    """Change the doctor's profile; ``changes`` are fields of a ``DoctorRecord``.
 
-    In another time zone her rules keep their wall times, and what is booked keeps its instants. Where they are
-    ``reviewed``, a name and a specialty take effect when an administrator accepts them. ``version_mismatch`` if
-    ``versions`` (see ``core.versions``) does not name that of ``apply_pending_change``.
+    If the time zone changes, rules keep their wall times and appointments keep their instants. If profiles are
+    ``reviewed``, a name and a specialty take effect when an administrator accepts them. Raises ``version_mismatch`` if
+    ``versions`` (see ``core.versions``) does not contain that of ``apply_pending_change``.
     """
     await doctors.begin_rule_change(transaction, actor.id)
     if versions is not None:
@@ -65,7 +65,10 @@ async def change_profile(
 async def offer_visit_type(
     transaction: Transaction, actor: Actor, fields: Mapping[str, Any], now: datetime
 ) -> VisitTypeRecord:
-    """Adds a visit type; from the first one on, the doctor is booked by visit type. ``name_taken``, ``too_many``."""
+    """Add a visit type. From the first one on, the doctor can only be booked by visit type.
+
+    Raises ``name_taken`` and ``too_many``.
+    """
     await doctors.begin_rule_change(transaction, actor.id)
     if await visit_types.count_visit_types(transaction, actor.id) >= MAX_VISIT_TYPES:
         raise DomainError("too_many")
@@ -82,9 +85,10 @@ async def change_visit_type(
     *,
     versions: frozenset[str] | None = None,
 ) -> VisitTypeRecord:
-    """Changes a visit type; what is booked stays as long as it is. ``not_found`` if it is not the actor's.
+    """Change a visit type. Existing appointments keep their length.
 
-    ``name_taken``; ``version_mismatch`` if ``versions`` (see ``core.versions``) has not the one of the record.
+    Raises ``not_found`` if it is not the actor's, ``name_taken``, and ``version_mismatch`` if ``versions`` (see
+    ``core.versions``) does not contain that of the record.
     """
     await doctors.begin_rule_change(transaction, actor.id)
     if versions is not None:
@@ -95,6 +99,9 @@ async def change_visit_type(
 
 
 async def withdraw_visit_type(transaction: Transaction, actor: Actor, visit_type_id: UUID, now: datetime) -> None:
-    """Offers a visit type no longer; what is booked stays. ``not_found`` if it is not the actor's."""
+    """Withdraw a visit type, so that it cannot be booked any more. Existing appointments are not changed.
+
+    Raises ``not_found`` if it is not the actor's.
+    """
     await doctors.begin_rule_change(transaction, actor.id)
     await visit_types.update_visit_type(transaction, actor.id, visit_type_id, {"withdrawn_at": now})

@@ -1,4 +1,4 @@
-"""Inviting doctors, and accepting an invitation."""
+"""Invite doctors, and accept invitations (ADR 0043)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -32,11 +32,11 @@ async def invite_doctor(
     time_zone: str | None,
     now: datetime,
 ) -> tuple[InvitationRecord, str]:
-    """Invites a doctor, which replaces an earlier invitation of the address; returns it with its token.
+    """Create an invitation, which replaces an earlier one to the same address. Returns it with its token.
 
-    To be called after ``begin_decision``: two at once could exceed the number of open invitations.
-    ``email_taken`` if the address has an account, ``too_many`` if as many invitations are open as may be, and
-    ``too_many_messages`` if the address was sent too many within the hour.
+    Must be called after ``begin_decision``: two concurrent calls could exceed the limit of open invitations. Raises
+    ``email_taken`` if the address has an account, ``too_many`` if the limit of open invitations is reached, and
+    ``too_many_messages`` if the address has received too many within the hour.
     """
     if await accounts.page_accounts(transaction, email=email, q=None, role=None, status=None, after=None, limit=1):
         raise DomainError("email_taken")
@@ -53,7 +53,7 @@ async def invite_doctor(
 
 
 async def get_invitation(transaction: Transaction, token: str, now: datetime) -> InvitationRecord:
-    """The invitation with this token; ``invalid_invitation_token`` if there is none that is open."""
+    """Return the open invitation with this token. Raises ``invalid_invitation_token`` if there is none."""
     invitation = await invitations.find_invitation(transaction, hash_token(token), now)
     if invitation is None:
         raise DomainError("invalid_invitation_token")
@@ -61,7 +61,7 @@ async def get_invitation(transaction: Transaction, token: str, now: datetime) ->
 
 
 async def cancel_invitation(transaction: Transaction, invitation_id: UUID, now: datetime) -> None:
-    """Makes an open invitation useless; ``not_found`` if it is not open."""
+    """Cancel an open invitation. Raises ``not_found`` if it is not open."""
     if not await invitations.delete_invitation(transaction, invitation_id, now):
         raise DomainError("not_found")
 
@@ -80,21 +80,22 @@ async def accept_invitation(
     now: datetime,
     submission: Submission | None = None,
 ) -> UserRecord:
-    """Makes the account of an invited doctor, whose address is confirmed and who is approved.
+    """Create the account of an invited doctor, with a confirmed address and approved.
 
-    ``invalid_invitation_token`` if the token cannot be used, ``email_taken`` if the address has an account by now.
+    Raises ``invalid_invitation_token`` if the token cannot be used, ``email_taken`` if the address has an account by
+    now, and ``invalid_request`` for a weak password.
     """
     async with database.read() as transaction:
         invitation = await get_invitation(transaction, token, now)
     check_new_password(
         password, email=invitation.email, name=name, refuse_weak=settings.refuses_weak_passwords, field="password"
     )
-    # Outside of the transactions: no connection waits for the hashing.
+    # Outside of the transactions, so that no connection is held while the password is hashed.
     async with passwords.take_turn(str(invitation.id)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), invitation.email, name, invitation.role, now, email_confirmed_at=now)
     async with database.write() as transaction:
-        # While the password was hashed, the token may have been used, or the invitation cancelled.
+        # The token may have been used, or the invitation cancelled, while the password was hashed.
         if not await invitations.redeem_invitation(transaction, hash_token(token), now):
             raise DomainError("invalid_invitation_token")
         await add_account(

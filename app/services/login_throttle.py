@@ -1,4 +1,4 @@
-"""Slowing down guesses at passwords and at codes of the second factor (ADR 0033)."""
+"""Slow down guesses at passwords and at codes of the second factor (ADR 0033)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,16 +15,16 @@ from app.repositories import login_attempts
 from app.repositories.login_attempts import MAX_WAIT
 
 FREE_ATTEMPTS = 10
-"""Attempts in a row that need no wait, from one network; each further one doubles the wait."""
+"""Failed attempts from one network that cause no wait. Each further one doubles the wait."""
 FREE_ATTEMPTS_OF_ALL = 20
-"""The same from all networks together."""
+"""Failed attempts from all networks together that cause no wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Where an attempt is counted: the hash of its group, and of its group and network.
+    """The keys under which an attempt is counted: hashes of its group, and of its group and network.
 
-    The devices that have logged in to an account are a group each; all others together are one.
+    Each device that has logged in to the account is a group of its own. All other devices form one group.
     """
 
     of_network: str
@@ -32,15 +32,15 @@ class Counters:
 
 
 def password_counters(settings: Settings, email: str, client: Client, *, known_device: bool) -> Counters:
-    """The counters of a password that is tried for this address, whether or not it has an account."""
+    """Return the counters of an attempt with a password for an address, whether or not it has an account."""
     return _counters(settings, f"password\n{canonical_email(email)}", client, known_device)
 
 
 def code_counters(settings: Settings, user_id: UUID, client: Client, *, proven_device: bool) -> Counters:
-    """The counters of a code of the second factor, which is tried after the right password.
+    """Return the counters of an attempt with a code of the second factor, which follows the right password.
 
-    They are apart from those of the password, so a reset of the password does not begin them anew. Only a device that
-    has shown a code before is a group of its own: a reset makes devices known that have not.
+    They are separate from those of the password, so that resetting the password does not reset them. Only a device
+    that has sent a right code before is a group of its own: a password reset makes devices known that have not.
     """
     return _counters(settings, f"code\n{user_id}", client, proven_device)
 
@@ -52,7 +52,7 @@ def _counters(settings: Settings, what: str, client: Client, own_group: bool) ->
 
 
 async def count_attempt(transaction: Transaction, counters: Counters, now: datetime) -> None:
-    """Counts an attempt before it is looked at; ``too_many_attempts``, and it does not count, while it has to wait."""
+    """Count an attempt before it is checked. While it must wait, raises ``too_many_attempts`` and does not count it."""
     for key_hash, free in ((counters.of_network, FREE_ATTEMPTS), (counters.of_group, FREE_ATTEMPTS_OF_ALL)):
         count = await login_attempts.count_attempt(transaction, key_hash, counters.of_group, now)
         if count is None:
@@ -64,12 +64,12 @@ async def count_attempt(transaction: Transaction, counters: Counters, now: datet
 
 
 async def forget_attempts(transaction: Transaction, counters: Counters) -> None:
-    """Begins to count anew after a success, for this network and for the group."""
+    """Reset the counters after a success, for this network and for the group."""
     await login_attempts.forget_attempts(transaction, (counters.of_network, counters.of_group))
 
 
 async def forget_wrong_passwords(transaction: Transaction, settings: Settings, email: str, client: Client) -> None:
-    """Begins to count anew in every network: for this device, and for all that are not known."""
+    """Reset the counters of passwords in all networks: for this device, and for all unknown devices."""
     for known_device in (False, True):
         counters = password_counters(settings, email, client, known_device=known_device)
         await login_attempts.forget_group(transaction, counters.of_group)
