@@ -49,7 +49,7 @@ async def test_an_administrator_is_made(
     assert "root@example.com is now an administrator." in capsys.readouterr().out
     assert await users(database) == [("root@example.com", "admin")]
     assert await create_admin("correct horse battery", monkeypatch) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert len(await users(database)) == 1
 
 
