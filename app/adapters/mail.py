@@ -170,6 +170,6 @@ def _notice(kind: MailKind, address: str, subject: str, event: str) -> Mail:
 
 
 async def print_mail(mail: Mail) -> None:
-    """Write the message to standard output. This is the default mailer, for development."""
+    """Write the message to standard output. This is the default mailer; in production the server warns at its start."""
     sys.stdout.write(f"\n--- mail to {mail.to}\n{mail.subject}\n\n{mail.text}\n---\n")
     sys.stdout.flush()

@@ -80,11 +80,13 @@ class Passwords:
     """
 
     def __init__(self, settings: Settings) -> None:
+        # One lane per hash: the threads of the pool are the parallelism.
         self._hasher = Argon2Hasher(settings.password_passes, settings.password_memory_kib, parallelism=1)
         self._threads = ThreadPoolExecutor(
             settings.password_workers, thread_name_prefix="passwords", initializer=_lower_priority
         )
         self._room = settings.password_workers + settings.password_queue
+        # Verified when there is no account, so that a log-in takes the same time (ADR 0005).
         self._dummy_hash = self._hasher.hash(secrets.token_urlsafe())
         self._memory_kib = settings.password_memory_kib
         self._passes = settings.password_passes

@@ -225,6 +225,7 @@ class Database:
             try:
                 yield transaction
             except BaseException:
+                # Shielded, because a request that is cancelled must still return its connection.
                 await asyncio.shield(transaction.rollback())
                 raise
             await transaction.rollback()

@@ -30,7 +30,7 @@ def create_engine(
         "poolclass": AsyncAdaptedQueuePool,
         "isolation_level": "AUTOCOMMIT",
         "pool_size": pool_size,
-        "max_overflow": 0,
+        "max_overflow": 0,  # DATABASE_POOL_SIZE is a hard limit
         "pool_timeout": timeout,
         "pool_reset_on_return": None,  # callers end their transaction before they return the connection
         "hide_parameters": True,  # errors are logged, and parameters are names, addresses and hashes

@@ -47,6 +47,7 @@ def add_middleware(
     errors, as JSON or as a page; ``find_cookie_account`` returns the account that a session cookie names.
     """
     app.state.metrics = Metrics()
+    # Innermost, so that a 500 is logged and measured, and gets all headers, like every other response.
     app.add_middleware(ServerErrorMiddleware, render_problem=render_problem)
     app.add_middleware(
         InFlightMiddleware,
@@ -55,6 +56,7 @@ def add_middleware(
         find_cookie_account=find_cookie_account,
     )
     app.add_middleware(RateLimitMiddleware, render_problem=render_problem)
+    # Outside of the limits, so that scripts of other origins can read a 429 and its Retry-After.
     if settings.cors_allowed:
         app.add_middleware(
             CORSMiddleware,
@@ -67,6 +69,7 @@ def add_middleware(
     app.add_middleware(AccessLogMiddleware, metrics=app.state.metrics, production=settings.environment == "production")
     app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, seconds=settings.request_body_seconds)
     app.add_middleware(CanonicalPathMiddleware)
+    # Outside of the log and the limits, which need the address of the client and not of the proxy.
     if settings.proxies:
         app.add_middleware(_ProxyHeaders, trusted=settings.proxies)
     # A client's own request id is accepted only if it is a UUID in the format of RFC 9562, because it is logged.

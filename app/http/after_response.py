@@ -29,7 +29,7 @@ async def _send(resources: Resources, mail: Mail) -> None:
         log.warning("a message was not counted: the database is busy")
     else:
         if not counted:
-            log.warning("a message was left out, as its address had too many within the hour: %s", mail.kind)
+            log.warning("a message was not sent: its address had too many within the hour: %s", mail.kind)
             return
     await resources.mailer(mail)
 

@@ -137,9 +137,11 @@ async def open_audit(request: Request) -> AuditRecorder:
         if changes_nothing and HTTPStatus(response.status_code).is_redirection:
             return  # a redirect shows no data
         if replayed:
+            # The route was not called, so only the stored response shows whose data it contains.
             trail.read_answer(json.loads(bytes(response.body)))
         reads = list(trail.reads())
         if changes_nothing:
+            # Repeated reads are recorded once in ten minutes, so a client that polls cannot fill the disk.
             reads += trail.events()
         else:
             await audit.record(transaction, *trail.events(), now=now)
@@ -165,8 +167,8 @@ async def record_refusal(request: Request, error: DomainError) -> None:
     actor = getattr(request.state, "actor", None)
     if actor is None or not (error.kind is Kind.FORBIDDEN or (error.kind is Kind.NOT_FOUND and request.state.recorded)):
         return
-    wanted = next((value for value in request.path_params.values() if isinstance(value, UUID)), None)
-    event = replace(_event(request, actor, await get_client(request)), outcome=error.code, object_id=wanted)
+    object_id = next((value for value in request.path_params.values() if isinstance(value, UUID)), None)
+    event = replace(_event(request, actor, await get_client(request)), outcome=error.code, object_id=object_id)
     resources: Resources = request.app.state.resources
     try:
         async with resources.database.write() as transaction:

@@ -40,6 +40,7 @@ async def reserve_key(
     caller: Actor | None = request.state.actor
     if key is None or caller is None:
         return
+    # If-Match belongs to the request: the same change of another version is a different request.
     head = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
     request_hash = sha256(head + await _canonical_body(request)).hexdigest()
     transaction: Transaction = request.state.transaction

@@ -61,7 +61,7 @@ PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
 """Every error code of the API, with its status and its text."""
 
 _FRAMEWORK_CODES = {PROBLEMS[code][0]: code for code in ("no_such_path", "body_too_slow", "body_too_large")}
-_MAX_ERRORS = 20
+_MAX_ERRORS = 20  # a small request can have thousands of errors
 # Used where pydantic's own message would quote the value or is hard to understand.
 _MESSAGES = {
     "uuid_parsing": "must be a UUID",

@@ -106,7 +106,7 @@ class BodyLimitMiddleware:
 
 MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 MAX_SILENCE_SECONDS = 2.0
-_MAY_REPEAT = {"status"}
+_MAY_REPEAT = {"status"}  # the only query parameter that is a list
 
 
 def _declared_length(scope: Scope) -> int | None:

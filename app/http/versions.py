@@ -16,6 +16,7 @@ ETAG_HEADER = {
         "example": '"1"',
     }
 }
+# A strong tag. Weak ones (W/"1") never match in If-Match, and more digits would not fit into the database's integer.
 _TAG = re.compile(r'"(\d{1,9})"')
 _CONTENT_TAG = re.compile(r'"([0-9a-f-]{1,800})"')
 
