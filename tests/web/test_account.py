@@ -57,12 +57,12 @@ async def test_a_name_is_changed_and_what_cannot_be_one_is_shown_again(
     refused = await forms.send("/my/account", name="<...>")
     assert refused.status_code == 422
     assert 'value="&lt;...&gt;"' in refused.text
-    assert "Type at least one letter or digit." in refused.text
+    assert "Enter at least one letter or digit." in refused.text
     assert "<bdi>Ann Lee</bdi>" in refused.text
     changed = await forms.send("/my/account", name=" Ann Lee-Moss ")
     assert changed.headers["location"] == "/my/account"
     shown = (await client.get("/my/account")).text
-    assert "Your name is changed." in shown
+    assert "Your name has been changed." in shown
     assert shown.count("Ann Lee-Moss") == 4  # above the page and in it, to be read and to be changed
     assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee-Moss"
 

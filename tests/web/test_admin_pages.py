@@ -51,17 +51,17 @@ class TestApproval:
         waiting = await join("doctor", name="Dr Helena Brandvold", specialty="Cardiology")
         await join("patient", name="Ann Lee")
         shown = (await office.client.get("/office/users")).text
-        assert "1 doctor waits for approval" in shown
+        assert "1 doctor is waiting for approval" in shown
         assert shown.index("Dr Helena Brandvold") < shown.index("Ann Lee")
-        assert "1 doctor waits" not in (await office.client.get("/office/users?role=doctor")).text
+        assert "1 doctor is waiting" not in (await office.client.get("/office/users?role=doctor")).text
 
         refused = await decide(office, waiting, "approve", reason="Too short")
         assert refused.status_code == 422
-        assert "This has fewer than 10 characters." in refused.text
+        assert "Must have at least 10 characters." in refused.text
         assert ">Too short</textarea>" in refused.text
         done = await decide(office, waiting, "approve", reason=WHY)
         assert (done.status_code, done.headers["location"]) == (303, f"/office/users/{waiting.id}#decide")
-        assert "patients can find this doctor now" in (await office.client.get(done.headers["location"])).text
+        assert "Patients can now find this doctor" in (await office.client.get(done.headers["location"])).text
         assert [each["id"] for each in (await office.client.get("/doctors")).json()] == [waiting.id]
         assert await recorded(admin, "approve_doctor") == [(waiting.id, "ok", WHY)]
 
@@ -75,7 +75,7 @@ async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person
     assert (await patient.get("/auth/me")).status_code == 401
     assert [each["status"] for each in (await admin.get("/admin/users?role=patient")).json()] == ["suspended"]
     assert (patient.id, "ok", WHY) in await recorded(admin, "suspend_user")
-    assert "Reinstate" in (await office.client.get(f"/office/users/{patient.id}")).text
+    assert "Lift the suspension" in (await office.client.get(f"/office/users/{patient.id}")).text
     assert (await decide(office, patient, "reinstate", reason=WHY)).status_code == 303
     assert (await (await patient.again()).get("/auth/me")).status_code == 200
 
@@ -94,7 +94,7 @@ async def test_what_a_decision_means_is_said_for_the_role(
         assert "patient&#39;s visits" not in await read(doctor, act)
     assert "hours and time off" in await read(doctor, "erase")
     shown = await read(doctor, "suspend")
-    assert "Patients expect this doctor at 1 visit." in shown
+    assert "This doctor has 1 upcoming visit." in shown
     assert "They stay booked after the suspension." in shown
     assert "1 visit" not in await read(patient, "suspend")
     assert "Booked visits" not in await read(admin, "suspend")
@@ -104,7 +104,7 @@ async def test_nobody_suspends_herself(office: Forms, admin: Person) -> None:
     assert "act=suspend" not in (await office.client.get(f"/office/users/{admin.id}")).text
     refused = await decide(office, admin, "suspend", reason=WHY)
     assert refused.status_code == 409
-    assert "You cannot do this to your own account." in refused.text
+    assert "You cannot do this with your own account." in refused.text
     assert WHY in refused.text
 
 
@@ -300,12 +300,15 @@ async def test_a_doctor_with_visits_is_suspended_and_then_erased(
     assert "act=erase" not in (await office.client.get(f"/office/users/{admin.id}")).text
     refused = await decide(office, doctor, "erase", reason=WHY)
     assert refused.status_code == 409
-    assert "Patients expect this doctor at 1 visit." in refused.text
+    assert "This doctor has 1 upcoming visit." in refused.text
     assert (await decide(office, doctor, "suspend", reason=WHY)).status_code == 303
-    assert "erasing the account cancels them" in (await office.client.get(f"/office/users/{doctor.id}?act=erase")).text
+    assert (
+        "Deleting the account cancels the visits"
+        in (await office.client.get(f"/office/users/{doctor.id}?act=erase")).text
+    )
     assert (await decide(office, doctor, "erase", reason=WHY)).status_code == 303
     shown = (await office.client.get(f"/office/users/{doctor.id}")).text
-    assert "The account is erased." in shown
+    assert "The account has been deleted." in shown
     assert "act=erase" not in shown
     assert (doctor.id, "ok", WHY) in await recorded(admin, "erase_user")
 

@@ -55,7 +55,7 @@ async def test_the_extra_windows_stay_at_the_row(doctor: Person, open_tab: OpenT
     await tab.go("/practice/hours/extra")
     await tab.fill(day="2027-02-20", opens="19:00", closes="20:00")
     async with tab.page.expect_navigation():
-        await tab.press("Open this window")
+        await tab.press("Add these hours")
     added = tab.path.partition("#row-")[2]
     assert await is_in_sight(tab, added)
     rows = tab.page.locator("[id^='row-']")
@@ -127,7 +127,7 @@ async def test_the_hours_stay_at_the_day_that_was_changed(doctor: Person, open_t
     async with tab.page.expect_navigation():
         await tab.page.locator("main").get_by_role("button", name="Save the hours").last.click()
     assert tab.path == "/practice/hours#friday"
-    assert "Your hours are changed." in await tab.page.locator("[role=status]").inner_text()
+    assert "Your hours have been changed." in await tab.page.locator("[role=status]").inner_text()
 
 
 async def test_an_administrator_stays_at_the_decisions(

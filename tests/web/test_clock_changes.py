@@ -42,7 +42,7 @@ async def starts(doctor: Person) -> list[str]:
 
 async def test_without_a_change_there_is_nothing(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
     await forms.sign_in(doctor)
-    assert "every visit at the time that was agreed" in (await client.get(PATH)).text
+    assert "All visits are at the agreed local time" in (await client.get(PATH)).text
     assert PATH not in (await client.get("/practice/day")).text
 
 
@@ -80,4 +80,4 @@ async def test_what_has_no_room_stays(forms: Forms, client: httpx2.AsyncClient, 
     await forms.sign_in(doctor)
     await forms.send(PATH, keep="local_time")
     shown = (await client.get(PATH)).text
-    assert "1 visit is settled. 1 visit stays as it is: This time has just been taken." in shown
+    assert "1 visit is settled. 1 visit was not changed: This time has just been taken." in shown

@@ -16,7 +16,11 @@ from tests.web.conftest import Forms
 
 BROWSERS = ["en-US,en;q=0.9", "de-DE,de;q=0.9", "es-ES,es;q=0.9"]
 EARLIEST = re.compile(r'name="start" value="([^"]+)"')
-OWN_CLOCK = {"en": "On each doctor's own clock.", "de": "Nach der Uhr der jeweiligen Praxis.", "es": "Según el reloj"}
+OWN_CLOCK = {
+    "en": "In each doctor's own time zone.",
+    "de": "In der Zeitzone der jeweiligen Praxis.",
+    "es": "En la zona horaria de cada consulta.",
+}
 
 
 async def open_everywhere(join: Join) -> dict[str, Person]:
@@ -184,7 +188,7 @@ async def test_a_hold_is_shown_as_a_duration(
     confirming = (await forms.send("/visit/pick", on="/my/account", **asked)).headers["Location"]
     for seconds, said in ((0, "5 minutes"), (61, "4 minutes"), (238, "1 minute")):
         clock.advance(seconds=seconds)
-        assert f"Kept for you for {said}." in text_of(await client.get(confirming))
+        assert f"Reserved for you for {said}." in text_of(await client.get(confirming))
 
 
 async def test_an_administrator_reads_whose_clock_a_visit_is_on(

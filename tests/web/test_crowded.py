@@ -53,7 +53,7 @@ async def test_a_plan_for_each_week_of_half_a_year(doctor: Person, client: httpx
         await doctor.plan(**week, valid_from=f"{first:%Y-%m-%d}", valid_to=f"{first + timedelta(days=6):%Y-%m-%d}")
     shown = await client.get("/practice/hours?day=2026-12-07")
     assert await weigh(client, shown) < MAX_BYTES
-    assert f"And {MANY + 2 - MAX_LISTED} plans more." in shown.text
+    assert f"And {MANY + 2 - MAX_LISTED} later changes." in shown.text
 
 
 async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -> None:
@@ -88,9 +88,9 @@ async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, c
         start = FIRST + timedelta(days=number // 5, minutes=30 * (number % 5))
         await patient.book(doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=MAX_NAME * 8)
     preview = (await client.get("/practice/hours/time-off/preview?first=2026-12-07&last=2026-12-11")).text
-    assert "25 visits are booked then." in preview
+    assert "25 visits are booked in this time." in preview
     assert preview.count('class="entry far"') == MAX_LISTED
-    assert f"And {MANY - MAX_LISTED} visits more." in preview
+    assert f"And {MANY - MAX_LISTED} more visits." in preview
 
     await doctor.plan()
     found = await walk(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
@@ -136,7 +136,7 @@ class TestTheOffice:
         patients = {(await join("patient", name=MAX_NAME)).id for _ in range(30)}
         await forms.sign_in(admin)
         first = (await client.get("/office/users")).text
-        assert "More than 10 doctors wait for approval" in first
+        assert "More than 10 doctors are waiting for approval" in first
         assert 'href="/office/users?role=doctor&amp;status=unapproved"' in first
         row = r'class="row account-row" href="/office/users/([^"]+)"'
         listed = await walk(client, "/office/users", row)

@@ -45,13 +45,13 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
     for said in (True, False):
         arrived = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="one tap")
         assert arrived.headers["location"] == f"{TUESDAY}#row-{visit['id']}"
-        assert ("Noted: Ann Lee is here." in (await client.get(TUESDAY)).text) == said
+        assert ("Ann Lee has arrived." in (await client.get(TUESDAY)).text) == said
     refused = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="another")
     assert refused.status_code == 409
-    assert "the appointment has changed since" in refused.text
+    assert "the appointment has changed" in refused.text
     assert (await forms.send(f"{address}/complete", on=TUESDAY, form_key="a third")).status_code == 303
     shown = (await client.get(address)).text
-    assert "Seen" in shown
+    assert "Completed" in shown
     assert "/cancel" not in shown
     assert (await (await patient.again()).get(f"/appointments/{visit['id']}")).json()["status"] == "fulfilled"
 
@@ -59,9 +59,9 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        ("arrive", "Undone: Ann Lee is expected."),
-        ("complete", "Undone: the visit of Ann Lee is still open."),
-        ("no-show", "Undone: the visit of Ann Lee is still open."),
+        ("arrive", "Undone. Ann Lee is expected again."),
+        ("complete", "Undone. The visit of Ann Lee is open again."),
+        ("no-show", "Undone. The visit of Ann Lee is open again."),
     ],
 )
 async def test_what_was_noted_can_be_undone(
@@ -127,7 +127,7 @@ async def test_a_cancellation_is_undone_unless_its_time_was_taken(
     await fill_day(doctor, other, day="2026-12-02")
     taken = await forms.send(f"{address}/undo?version=4", on=address, form_key="undo again")
     assert taken.status_code == 409
-    assert "This time has been taken meanwhile." in taken.text
+    assert "This time has been taken in the meantime." in taken.text
     assert (await patient.get(f"/appointments/{visit['id']}")).json()["status"] == "cancelled"
 
 

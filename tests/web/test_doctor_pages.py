@@ -84,19 +84,19 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
     tab = await open_tab(viewport=DESK)
     await tab.sign_in(doctor.email)
     assert tab.path == "/practice/day"
-    assert "Nobody has booked on this day yet." in await tab.text()
+    assert "No visits are booked on this day yet." in await tab.text()
 
     await tab.press("Hours")
-    await press(tab, "Add a window", "Saturday")
+    await press(tab, "Add hours", "Saturday")
     await tab.fill(saturday_0_from="09:00", saturday_0_to="12:00")
     await tab.page.locator("main").get_by_role("button", name="Save the hours").last.click()
-    assert "Your hours are changed." in await tab.text()
+    assert "Your hours have been changed." in await tab.text()
 
     await tab.press("Practice")
-    await tab.press("Kinds of visits")
-    await tab.press("Add a kind")
+    await tab.press("Visit types")
+    await tab.press("Add a visit type")
     await tab.fill(name="Check-up", duration_minutes="30", buffer_after_minutes="10")
-    await tab.press("Offer this kind")
+    await tab.press("Add the visit type")
     await tab.press("Check-up")
     kind = tab.path.rpartition("/")[2]
     await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=kind, reason="A mole")
@@ -104,22 +104,22 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
 
     await tab.press("Day")
     assert "Next" in await tab.text()
-    await press(tab, "Is here", "Ann Lee")
-    assert "Noted: Ann Lee is here." in await tab.text()
+    await press(tab, "Check in", "Ann Lee")
+    assert "Ann Lee has arrived." in await tab.text()
     clock.advance(minutes=42)
     await tab.go("/practice/day")
-    await press(tab, "Seen", "Ann Lee")
-    assert "Noted: Ann Lee has been seen." in await tab.text()
+    await press(tab, "Complete", "Ann Lee")
+    assert "The visit of Ann Lee is completed." in await tab.text()
     await tab.page.go_back()
     assert await tab.page.locator("li.fulfilled").count() == 1  # nothing is kept that could be sent again
 
     await tab.press("Hours")
     await tab.page.locator(".tabs").get_by_role("link", name="Time off").click()
     await tab.fill(first="2026-12-05", last="2026-12-05")
-    await tab.press("See who is booked then")
-    assert "1 visit is booked then." in await tab.text()
+    await tab.press("Check booked visits")
+    assert "1 visit is booked in this time." in await tab.text()
     await tab.fill(reason="Conference")
-    await tab.press("Take the time off")
+    await tab.press("Add the time off")
     assert "1 visit is outside of them now" in await tab.text()
 
     await tab.press("Week")
@@ -128,12 +128,12 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
     await tab.press("Move to another time")
     await tab.press("Later")
     await tab.page.locator(".free-week .slots button").first.click()
-    assert "Moved: Ann Lee comes on" in await tab.text()
+    assert "The visit of Ann Lee has been moved to" in await tab.text()
     await tab.press("Ann Lee")
     await tab.page.get_by_text("Cancel this visit").click()
     await tab.fill(reason="I am ill")
     await tab.press("Cancel the visit")
-    assert "The visit is cancelled" in await tab.text()
+    assert "The visit has been cancelled" in await tab.text()
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -204,12 +204,12 @@ async def test_a_day_is_worked_through_by_the_keyboard_alone(
             break
     async with tab.page.expect_navigation():  # unlike a click, a key does not wait
         await tab.page.keyboard.press("Enter")
-    assert "is here." in await tab.text()
+    assert "has arrived." in await tab.text()
     await tab.go("/practice/hours")
     await tab.page.locator("[name=sunday_0_to]").fill("12:00")
     await tab.page.locator("[name=sunday_0_from]").fill("10:00")
     await tab.page.locator("[name=sunday_0_from]").press("Enter")
-    assert "Your hours are changed." in await tab.text()
+    assert "Your hours have been changed." in await tab.text()
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

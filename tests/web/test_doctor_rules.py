@@ -70,9 +70,9 @@ async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> 
         ({"monday_1_from": "09:00", "monday_1_to": "09:00", "monday_0_from": ""}, 'id="monday_1_to-error"'),
         (
             {"monday_0_from": "09:00", "monday_0_to": "12:00", "monday_1_from": "11:00", "monday_1_to": "13:00"},
-            "Two windows overlap here.",
+            "Two periods overlap here.",
         ),
-        ({"monday_0_from": "09:00", "monday_0_to": "12:00", "valid_from": "2026-11-01"}, "This has passed."),
+        ({"monday_0_from": "09:00", "monday_0_to": "12:00", "valid_from": "2026-11-01"}, "This day is in the past."),
     ],
 )
 async def test_a_week_that_cannot_be_saved_is_shown_again(
@@ -100,7 +100,7 @@ async def test_half_a_window_is_marked(forms: Forms) -> None:
     assert refused.status_code == 422
     for field in ("friday_0_to", "sunday_0_from"):
         marked = refused.text.partition(f'id="{field}-error"')[2].partition("</p>")[0]
-        assert "Give both times, or leave both empty." in marked
+        assert "Enter both times, or leave both empty." in marked
 
 
 async def test_one_plan_is_shown_at_a_time_and_saving_it_changes_nothing(
@@ -113,7 +113,7 @@ async def test_one_plan_is_shown_at_a_time_and_saving_it_changes_nothing(
         ("", "In effect until Thursday 3 December", "09:00", ""),
         ("?day=2026-12-10", "Friday 4 December \u2013 Wednesday 30 June 2027", "10:00", ""),
         ("?day=2027-07-31", "Thursday 1 July 2027 \u2013 Tuesday 31 August 2027", "00:00", ""),
-        ("?day=2031-01-01", "From Wednesday 1 September 2027 on", "10:00", ""),
+        ("?day=2031-01-01", "From Wednesday 1 September 2027", "10:00", ""),
     ):
         html = (await client.get(HOURS + where)).text
         shown = fields_of(html)
@@ -135,7 +135,7 @@ async def test_the_last_day_of_the_last_plan_is_kept_unless_it_is_emptied(doctor
 async def test_later_plans_are_listed_kept_and_cancelled(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
-    assert "Your plans" not in (await client.get(HOURS)).text
+    assert "Current and planned hours" not in (await client.get(HOURS)).text
     await doctor.plan(
         **{day: [["08:00", "11:00"]] for day in ("monday", "tuesday", "friday")},
         valid_from="2027-07-01",
@@ -145,11 +145,11 @@ async def test_later_plans_are_listed_kept_and_cancelled(
     planned = (await doctor.get("/doctors/me/hours")).json()
     assert planned["monday"] == planned["later"][1]["monday"] == [["09:00", "12:00"], ["13:00", "16:00"]]
     html = (await client.get(HOURS)).text
-    listed = html[html.index("Your plans") :]
+    listed = html[html.index("Current and planned hours") :]
     assert "Monday \u2013 Tuesday: 08:00\u201311:00" in listed
     assert listed.index("In effect until Wednesday 30 June 2027") < listed.index("Thursday 1 July 2027 \u2013")
-    assert "The same as today" in listed[listed.index("From Wednesday 1 September 2027 on") :]
-    assert listed.count("Cancel this plan") == 1
+    assert "Same as today" in listed[listed.index("From Wednesday 1 September 2027") :]
+    assert listed.count("Cancel these planned hours") == 1
     cancel = f"{HOURS}/later/2027-07-01/cancel"
     assert (await forms.send(cancel, on=HOURS)).headers["location"] == f"{HOURS}#plans"
     assert (await doctor.get("/doctors/me/hours")).json()["later"] == []
@@ -172,7 +172,7 @@ async def test_who_is_booked_is_shown_before_time_off_is_taken(
     await fill_day(doctor, patient, day="2026-12-02")
     days = {"first": "2026-12-02", "last": "2026-12-03", "leaves": "", "returns": ""}
     preview = await client.get(f"{OFF}/preview", params=days)
-    assert "1 visit is booked then." in preview.text
+    assert "1 visit is booked in this time." in preview.text
     assert "Ann Lee" in preview.text
     assert (await doctor.get("/doctors/me/time-off")).json() == []
     taken = await forms.send(OFF, on=f"{OFF}/preview?first=2026-12-02&last=2026-12-03", **days, reason="Conference")
@@ -183,14 +183,14 @@ async def test_who_is_booked_is_shown_before_time_off_is_taken(
     assert "1 visit is outside of them now" in outside
     assert "Ann Lee" in outside
     assert (await forms.send(f"{OFF}/{kept['id']}/remove", on=OFF)).headers["location"] == OFF
-    assert "lies inside of your hours" in (await client.get(f"{HOURS}/conflicts")).text
+    assert "All booked visits are within your hours" in (await client.get(f"{HOURS}/conflicts")).text
 
 
 @pytest.mark.usefixtures("doctor")
 async def test_time_off_that_cannot_be_is_shown_again(client: httpx2.AsyncClient) -> None:
     for days, said in (
         ({"first": "2026-12-03", "last": "2026-12-02"}, 'id="last-error"'),
-        ({"first": "2026-11-01", "last": "2026-11-02"}, "This has passed."),
+        ({"first": "2026-11-01", "last": "2026-11-02"}, "This day is in the past."),
         ({"first": "soon", "last": ""}, 'value="soon"'),
     ):
         refused = await client.get(f"{OFF}/preview", params=days)
@@ -209,14 +209,14 @@ async def test_a_window_beside_the_plan_opens_once_or_again_and_again(
     assert (kept["start_time"], kept["end_time"]) == ("2026-12-05T21:00:00Z", "2026-12-06T01:00:00Z")
     assert kept["recurrence"] == "FREQ=WEEKLY;INTERVAL=2;UNTIL=20270102"
     shown = (await client.get(extra)).text
-    assert "Every second week until Saturday 2 January 2027" in shown
+    assert "Every two weeks until Saturday 2 January 2027" in shown
     overlapping = await forms.send(extra, **typed)
     assert overlapping.status_code == 409
     assert fields_of(overlapping.text)["opens"] == "22:00"
     assert (await forms.send(f"{extra}/{kept['id']}/remove", on=extra)).status_code == 303
-    assert "You have no extra windows." in (await client.get(extra)).text
+    assert "You have no extra hours." in (await client.get(extra)).text
     await doctor.open("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=4;BYDAY=SA")
-    assert "Every fourth week" in (await client.get(extra)).text.partition('<ul class="rules">')[2]
+    assert "Every four weeks" in (await client.get(extra)).text.partition('<ul class="rules">')[2]
 
 
 async def test_extra_windows_say_their_rule(doctor: Person, client: httpx2.AsyncClient) -> None:
@@ -276,7 +276,7 @@ async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(
 ) -> None:
     typed = {"name": "Check-up", "duration_minutes": "twenty", "mode": "video"}
     refused = await forms.send(f"{KINDS}/new", **typed)
-    assert (refused.status_code, "Type a whole number." in refused.text) == (422, True)
+    assert (refused.status_code, "Enter a whole number." in refused.text) == (422, True)
     assert 'value="twenty"' in refused.text
     typed |= {"duration_minutes": "20", "daily_limit": "8"}
     added = await forms.send(f"{KINDS}/new", **typed, form_key="once")
@@ -311,7 +311,7 @@ async def test_a_practice_is_changed_and_what_was_wrong_stays(
     }
     refused = await forms.send("/practice/profile", **typed | {"name": " ", "daily_limit": "0"})
     assert refused.status_code == 422
-    assert "At least 1." in refused.text
+    assert "Must be at least 1." in refused.text
     assert 'id="name-error"' in refused.text
     refused = await forms.send("/practice/profile", **typed | {"speaks_not one": "yes"})
     assert refused.status_code == 422
@@ -326,9 +326,9 @@ async def test_a_practice_is_changed_and_what_was_wrong_stays(
 async def test_why_a_time_cannot_be_booked_is_said_in_sentences(doctor: Person, client: httpx2.AsyncClient) -> None:
     await doctor.leave("2026-12-02T11:00:00Z", "2026-12-02T12:00:00Z")
     explain = f"{HOURS}/explain?day=2026-12-02&clock="
-    assert "This can be booked." in (await client.get(f"{explain}09:00")).text
+    assert "This time can be booked." in (await client.get(f"{explain}09:00")).text
     refused = (await client.get(f"{explain}12:30")).text
-    assert "You are not open for all of this time." in refused
-    assert "You have time off then." in refused
+    assert "You are not open for the whole of this time." in refused
+    assert "You have time off at this time." in refused
     assert 'value="12:30"' in refused
     assert (await client.get(f"{explain}noon")).status_code == 422

@@ -38,8 +38,8 @@ async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.Asy
     for address in steps:
         assert (await client.get(address)).status_code == 200
     shown = (await client.get(DAY)).text
-    assert len(re.findall(r'class="badge unapproved">Not done yet<', shown)) == 2, "what is required"
-    assert len(re.findall(r'class="badge optional">Not done yet<', shown)) == 2
+    assert len(re.findall(r'class="badge unapproved">To do<', shown)) == 2, "what is required"
+    assert len(re.findall(r'class="badge optional">To do<', shown)) == 2
     await doctor.change(time_zone="Europe/Berlin", languages=["en"], bio="Skin, hair and nails.")
     await doctor.offer()
     assert await read_steps(client) == dict.fromkeys(steps, True) | {"/practice/hours": False}
@@ -52,7 +52,7 @@ async def test_the_steps_stay_until_all_that_is_required_is_done(
     await forms.sign_in(doctor)
     saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="12:00")
     assert saved.status_code == 303
-    assert "Patients can book you now." in (await client.get(saved.headers["location"])).text
+    assert "Patients can now book visits with you." in (await client.get(saved.headers["location"])).text
     steps = await read_steps(client)
     assert steps["/practice/hours"]
     assert not steps["/practice/profile#time_zone"]
@@ -60,8 +60,8 @@ async def test_the_steps_stay_until_all_that_is_required_is_done(
     assert await read_steps(client) == {}
     saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="13:00")
     shown = (await client.get(saved.headers["location"])).text
-    assert "Your hours are changed." in shown
-    assert "Patients can book you now." not in shown
+    assert "Your hours have been changed." in shown
+    assert "Patients can now book visits with you." not in shown
 
 
 async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_book(
@@ -73,8 +73,8 @@ async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_boo
     await forms.sign_in(doctor)
     saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="12:00")
     shown = (await client.get(saved.headers["location"])).text
-    assert "Your hours are changed." in shown
-    assert "Patients can book you now." not in shown
+    assert "Your hours have been changed." in shown
+    assert "Patients can now book visits with you." not in shown
 
 
 async def test_a_doctor_with_hours_sees_days_and_no_steps(

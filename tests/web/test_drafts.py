@@ -127,7 +127,7 @@ async def test_every_form_is_shown_again_with_what_was_typed(
             again = await client.get(back.headers["location"])
             assert f'action="{action}"' in again.text, (action, back.headers["location"])
             assert SentForms(again.text).typed(action) == typed, action
-            assert "What you typed is here again. It has not been sent yet." in again.text
+            assert "Your entries have been restored. They have not been sent yet." in again.text
         client.cookies.clear()
     assert len(sent) >= 11, sent
 
@@ -186,7 +186,7 @@ async def test_a_draft_of_an_ended_session_is_shown_to_its_account_alone(
     assert back.headers["location"] == "/my/account"
     shown = await client.get(back.headers["location"])
     assert "Ann Secret" not in shown.text
-    assert "What you typed is here again." not in shown.text
+    assert "Your entries have been restored." not in shown.text
     assert "draft" not in client.cookies
 
 
@@ -209,7 +209,7 @@ async def test_a_message_is_shown_to_the_visitor_it_was_meant_for(
     await forms.sign_in(patient)
     await forms.send("/my/account", name="Ann Lee")
     client.cookies.delete("session")
-    assert "Your name is changed." not in (await client.get("/sign-in")).text
+    assert "Your name has been changed." not in (await client.get("/sign-in")).text
 
 
 async def test_a_text_that_is_too_long_to_be_kept_is_shown_to_be_copied(

@@ -25,7 +25,7 @@ async def test_the_account_page_asks_for_the_code_until_it_was_typed(
     confirmed = await forms.send(PAGE, token=read_token(confirmations[0]), next="/my/account")
     assert confirmed.headers["location"] == "/my/account"
     shown = (await client.get("/my/account")).text
-    assert "Your e-mail address is confirmed." in shown
+    assert "Your e-mail address has been confirmed." in shown
     assert "not confirmed yet" not in shown
     assert (await client.get(PAGE)).headers["location"] == "/my/account"
 
@@ -63,7 +63,7 @@ async def test_a_code_is_sent_again_until_there_were_too_many(
         assert sent.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount"
     refused = await forms.send(f"{PAGE}/resend", on=PAGE)
     assert refused.status_code == 429
-    assert "Several messages were sent to this address already." in refused.text
+    assert "Several messages have already been sent to this address." in refused.text
     assert refused.headers["Retry-After"] == "3600"
     assert len(confirmations) == 5
 
@@ -107,7 +107,7 @@ class TestWhereConfirmationIsRequired:
         self, forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm: Confirm
     ) -> None:
         await forms.sign_in(patient)
-        assert "Confirm your e-mail address before you go on." in (await client.get("/my/appointments")).text
-        assert "before you go on" not in (await client.get(PAGE)).text
+        assert "Confirm your e-mail address to continue." in (await client.get("/my/appointments")).text
+        assert "Confirm your e-mail address to continue" not in (await client.get(PAGE)).text
         await confirm(patient)
-        assert "before you go on" not in (await client.get("/my/appointments")).text
+        assert "Confirm your e-mail address to continue" not in (await client.get("/my/appointments")).text

@@ -87,8 +87,8 @@ async def test_what_was_typed_stays_but_for_secrets(forms: Forms) -> None:
     answer = await forms.send("/register", name="Ann <b>Lee", email="ann", password="short")
     assert answer.status_code == 422
     assert 'value="Ann &lt;b&gt;Lee"' in answer.text
-    assert "Type an e-mail address, like ann@example.com." in answer.text
-    assert "This has fewer than 8 characters." in answer.text
+    assert "Enter an e-mail address, like ann@example.com." in answer.text
+    assert "Must have at least 8 characters." in answer.text
     assert 'aria-describedby="email-error"' in answer.text
     assert "short" not in answer.text
 

@@ -49,11 +49,11 @@ async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
         assert (await client.get(f"/my/appointments/{visit}{path}")).status_code == 404
     refused = await forms.send(f"/my/appointments/{visit}/cancel", on="/my/account", version="1", form_key="once")
     assert refused.status_code == 404
-    assert "There is nothing here, or it is not yours." in refused.text
+    assert "Not found, or you do not have access to it." in refused.text
     await forms.sign_in(clinic.amara)
     refused = await client.get("/my/appointments")
     assert refused.status_code == 403
-    assert "This page is not for your kind of account." in refused.text
+    assert "You do not have access to this page." in refused.text
     recorded = (await admin.get("/admin/audit")).json()
     assert [(each["action"], each["outcome"]) for each in recorded[:2]] == [
         ("list_appointments", "wrong_role"),

@@ -112,7 +112,7 @@ async def test_what_is_wrong_is_said_and_the_invitation_stays(
     client.cookies.clear()
     for answer in (await client.get(sent["path"]), await client.get("/invitation")):
         assert answer.status_code == 422
-        assert "This invitation does not work any more" in answer.text
+        assert "This invitation is no longer valid" in answer.text
 
 
 async def test_an_invitation_that_is_used_while_the_form_is_open_is_refused(
@@ -123,7 +123,7 @@ async def test_an_invitation_that_is_used_while_the_form_is_open_is_refused(
     assert (await client.post("/auth/accept-invitation", json=body)).status_code == 201
     answer = await forms.send("/invitation", on=page, token=sent["token"], **DOCTOR)
     assert answer.status_code == 422
-    assert "This invitation does not work any more" in answer.text
+    assert "This invitation is no longer valid" in answer.text
 
 
 async def test_an_administrator_reads_why_an_invitation_was_not_sent(
@@ -132,7 +132,7 @@ async def test_an_administrator_reads_why_an_invitation_was_not_sent(
     await forms.sign_in(admin)
     answer = await forms.send(INVITATIONS, email=patient.email, name="Dr Ann")
     assert answer.status_code == 409
-    assert "This address has an account already." in answer.text
+    assert "There is already an account with this address." in answer.text
     assert 'value="Dr Ann"' in answer.text
     assert (await forms.send(INVITATIONS, email="nobody")).status_code == 422
     assert mails == []

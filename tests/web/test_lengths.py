@@ -167,6 +167,6 @@ async def test_the_page_refuses_another_length_after_the_hold_and_shows_the_new_
     clock.advance(minutes=5)
     refused = await forms.send(confirm, on="/my/account", **typed)
     assert refused.status_code == 409
-    assert "The visit has another length by now." in refused.text
+    assert "The length of the visit has changed." in refused.text
     assert "60 minutes" in refused.text or "1 hour" in refused.text
     assert (await patient.get("/appointments")).json() == []

@@ -20,14 +20,14 @@ def links(page: httpx2.Response) -> dict[str, str]:
 async def test_a_clinic_without_doctors(client: httpx2.AsyncClient) -> None:
     for path in ("/", "/?part=morning&day=2026-12-08"):
         page = await client.get(path)
-        assert "No doctor can be booked here yet." in text_of(page)
+        assert "No doctors can be booked here yet." in text_of(page)
         assert not links(page)
 
 
 async def test_a_clinic_without_free_time(client: httpx2.AsyncClient, join: Join) -> None:
     await join("doctor")
     page = await client.get("/")
-    assert "No doctor has free time in the next two months." in text_of(page)
+    assert "No doctor has a free time in the next two months." in text_of(page)
     assert not links(page)
 
 
@@ -35,11 +35,11 @@ async def test_filters_that_leave_nothing_can_be_dropped_one_by_one(client: http
     doctor = await join("doctor", name="Dr Amara Okafor", specialty="Dermatology")
     await doctor.plan(tuesday=[["09:00", "12:00"]])
     page = await client.get("/?specialty=Dermatology&part=evening&mode=in_person&language=")
-    assert "No free time in the next two months fits all of this." in text_of(page)
+    assert "No free times in the next two months match your filters." in text_of(page)
     found = links(page)
     assert found == {
         "Any specialty": "/?mode=in_person&part=evening",
-        "Any way to meet": "/?specialty=Dermatology&part=evening",
+        "Any visit mode": "/?specialty=Dermatology&part=evening",
         "Any time of day": "/?specialty=Dermatology&mode=in_person",
     }
     assert "Dr Amara Okafor" in text_of(await client.get(found["Any time of day"]))
@@ -50,7 +50,7 @@ async def test_a_day_years_ahead_is_not_called_the_next(client: httpx2.AsyncClie
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     page = await client.get("/?day=2030-01-01")
     said = text_of(page)
-    assert "No free time in the two months from Tuesday 1 January 2030 fits all of this." in said
+    assert "No free times in the two months from Tuesday 1 January 2030 match your filters." in said
     assert said.count("2030") == 1
     assert links(page) == {"From today": "/"}
     assert "Dr Amara Okafor" in text_of(await client.get("/?day=2020-01-01")), "a day that has passed is no obstacle"
@@ -79,12 +79,12 @@ async def test_a_search_that_was_cut_short_says_so(
 async def test_a_doctors_empty_weeks(client: httpx2.AsyncClient, join: Join) -> None:
     doctor = await join("doctor")
     week = f"/with/{doctor.id}?week="
-    assert "This doctor has no open hours yet." in text_of(await client.get(week + "2026-12-08"))
+    assert "This doctor has not published any hours yet." in text_of(await client.get(week + "2026-12-08"))
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z")
     said = text_of(await client.get(week + "2026-12-01"))
-    assert "No free time in this week. The next is Tuesday 8 December, 09:00." in said
+    assert "No free times this week. The next one is Tuesday 8 December, 09:00." in said
     page = await client.get(week + "2030-01-01")
-    assert "none in the year after it. The earliest is Tuesday 8 December, 09:00." in text_of(page)
+    assert "in the year after it. The earliest is Tuesday 8 December, 09:00." in text_of(page)
     assert f'href="{week}2026-12-08"' in page.text
     await (await join("patient")).book(doctor, "2026-12-08T09:00:00Z")
-    assert "No free time within a year: everything is booked" in text_of(await client.get(week + "2026-12-08"))
+    assert "No free times within a year: all times are booked" in text_of(await client.get(week + "2026-12-08"))

@@ -10,7 +10,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 
 START = "2026-12-08T15:00:00Z"
-CHANGED = "the appointment has changed since"
+CHANGED = "the appointment has changed"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_a_visit_that_is_over_is_shown_instead(
 @pytest.mark.parametrize(
     ("action", "form", "said"),
     [
-        ("cancel", "cancel", "The visit is cancelled."),
+        ("cancel", "cancel", "The visit has been cancelled."),
         ("cancel", "move", CHANGED),
         ("complete", "cancel", CHANGED),
         ("complete", "move", CHANGED),

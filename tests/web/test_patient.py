@@ -44,14 +44,14 @@ async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: li
     await tab.press("Later")
     # Picked by somebody whom nobody knows yet; to register does not lose it.
     await tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click()
-    await tab.press("Make an account")
+    await tab.press("Create an account")
     await tab.fill(name="Ann Lee", email="ann@example.com", password="short")
-    await tab.press("Make the account")
+    await tab.press("Create the account")
     await tab.fill(password=PASSWORD)
-    await tab.press("Make the account")
+    await tab.press("Create the account")
     assert await tab.heading() == "Book this visit"
     assert SENTENCE in await tab.text()
-    assert "Kept for you for 5 minutes." in await tab.text()
+    assert "Reserved for you for 5 minutes." in await tab.text()
     await tab.fill(reason="A mole")
     await tab.press("Book the visit")
     assert await tab.heading() == "Your visit is booked"
@@ -66,17 +66,17 @@ async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: li
 
     await tab.page.locator("main").get_by_role("link", name="My appointments").click()
     await tab.page.get_by_role("link", name="Dr Amara Okafor").click()
-    assert "You can cancel or move it here until Monday 7 December, 10:30." in await tab.text()
-    await tab.press("Move it")
+    assert "You can cancel or move the visit here until Monday 7 December, 10:30." in await tab.text()
+    await tab.press("Move the visit")
     await tab.page.get_by_role("button", name="09:00, Friday 11 December").click()
     assert await tab.heading() == "Move the visit to this time?"
-    await tab.press("Move it")
-    assert "The visit is moved." in await tab.text()
+    await tab.press("Move the visit")
+    assert "The visit has been moved." in await tab.text()
     assert "Friday 11 December, 09:00\u201309:30" in await tab.text()
-    await tab.press("Cancel it")
+    await tab.press("Cancel the visit")
     await tab.fill(reason="I am down with a cold")
     await tab.press("Cancel the visit")
-    assert "The visit is cancelled." in await tab.text()
+    assert "The visit has been cancelled." in await tab.text()
     assert "by you: I am down with a cold" in await tab.text()
     assert not mails
 
@@ -91,7 +91,7 @@ async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient
     headings = [await tab.heading() for tab in tabs]
     assert sorted(headings) == ["Book this visit", "This time has just been taken"]
     loser = tabs[headings.index("This time has just been taken")]
-    assert "This time has just been taken. Choose another one." in await loser.text()
+    assert "This time has just been taken. Choose another time." in await loser.text()
     await loser.page.get_by_role("button", name="11:00, Tuesday 8 December").click()
     assert await loser.heading() == "Book this visit"
 
@@ -113,7 +113,7 @@ async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
     await tab.page.locator(".slots button").first.click()
     assert await tab.page.locator("[name=reason]").input_value() == "A mole\nthat itches"
     await tab.go(confirming)
-    assert await tab.heading() == "Nothing is kept here any more"
+    assert await tab.heading() == "This time is no longer reserved"
 
 
 async def test_a_session_that_ends_on_the_way_loses_nothing(
@@ -125,11 +125,11 @@ async def test_a_session_that_ends_on_the_way_loses_nothing(
     clock.advance(hours=2)
     await tab.fill(reason="A mole")
     await tab.press("Book the visit")
-    assert "Your session has ended. Sign in to go on." in await tab.text()
+    assert "Your session has ended. Sign in to continue." in await tab.text()
     await tab.fill(username=patient.email, password=PASSWORD)
     await tab.page.locator("main").get_by_role("button", name="Sign in").click()
-    assert await tab.heading() == "This time is no longer kept for you"
-    await tab.press("Keep this time")
+    assert await tab.heading() == "This time is no longer reserved for you"
+    await tab.press("Reserve this time")
     assert await tab.page.locator("[name=reason]").input_value() == "A mole"
     await tab.press("Book the visit")
     assert await tab.heading() == "Your visit is booked"
@@ -177,7 +177,7 @@ async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic
 
     await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
     await keys.press("Tab")
-    assert await tab.page.locator(":focus").inner_text() == "Skip to the content"
+    assert await tab.page.locator(":focus").inner_text() == "Skip to main content"
     await keys.press("Enter")
     await reach("10:30, Tuesday 8 December")
     await keys.press("Enter")
@@ -218,7 +218,7 @@ async def test_both_clocks_stand_together_where_they_differ(open_tab: OpenTab, c
     await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
     slot = tab.page.get_by_role("button", name="16:30, Tuesday 8 December")
     assert (await slot.inner_text()).split("\n") == ["16:30", "10:30"]
-    assert "Times in Berlin; below each, what the doctor's clock in New York shows." in await tab.text()
+    assert "Times in Berlin; below each, the doctor's local time in New York." in await tab.text()
 
 
 async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: OpenTab, clinic: Clinic) -> None:
@@ -237,8 +237,8 @@ async def test_an_account(open_tab: OpenTab, patient: Person, confirm: Confirm) 
     tab = await open_tab()
     await tab.sign_in(patient.email)
     for path, press, said in (
-        ("/my/account/sessions", "Sign out there", "You are signed out there."),
-        ("/my/account/second-factor", "Set it up", "Type the six digits"),
+        ("/my/account/sessions", "End this session", "The session has ended."),
+        ("/my/account/second-factor", "Set it up", "Enter the six digits"),
     ):
         await tab.go(path)
         await tab.press(press)
@@ -247,17 +247,17 @@ async def test_an_account(open_tab: OpenTab, patient: Person, confirm: Confirm) 
     assert re.fullmatch(r"[A-Z2-7]{32}", await tab.page.locator(".key").inner_text())
     await tab.fill(otp="000000")
     await tab.press("Turn it on")
-    assert "This is not the code that your app should show now." in await tab.text()
+    assert "This is not the code that your app shows now." in await tab.text()
     await tab.go("/my/account/password")
     await tab.fill(current_password="not it at all", new_password="another good one")
-    await tab.press("Set the password")
+    await tab.press("Save the password")
     assert "This is not your password." in await tab.text()
     await tab.fill(current_password=PASSWORD, new_password="another good one")
-    await tab.press("Set the password")
-    assert "Your password is changed." in await tab.text()
+    await tab.press("Save the password")
+    assert "Your password has been changed." in await tab.text()
     await tab.go("/my/account/data")
     export = await tab.page.context.request.get(f"{tab.address}/my/account/export.json")
     assert (await export.json())["account"]["email"] == patient.email
     await tab.page.locator("#sure").check()
-    await tab.press("Erase my account")
-    assert "Your account is erased." in await tab.text()
+    await tab.press("Delete my account")
+    assert "Your account has been deleted." in await tab.text()

@@ -34,16 +34,16 @@ async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
 ) -> None:
     await forms.sign_in(doctor)
-    assert "An administrator still has to approve your account." in (await client.get("/practice/day")).text
+    assert "An administrator has to approve your account" in (await client.get("/practice/day")).text
     kind = {"name": "Check-up", "duration_minutes": "30", "mode": "in_person"}
     more = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), "0")
     await forms.send("/practice/profile/kinds/new", **kind, **more)
     told = (await client.get("/practice/profile/kinds")).text
-    assert "Patients can book it once an administrator has approved your account." in told
+    assert "Patients can book this visit type once an administrator has approved your account." in told
     await approve(admin, doctor)
-    assert "still has to approve" not in (await client.get("/practice/day")).text
+    assert "has to approve your account" not in (await client.get("/practice/day")).text
     await forms.send("/practice/profile/kinds/new", **kind | {"name": "Talk"}, **more)
-    assert "You offer this kind of visit now." in (await client.get("/practice/profile/kinds")).text
+    assert "Patients can now book this visit type." in (await client.get("/practice/profile/kinds")).text
 
 
 async def test_an_administrator_accepts_or_declines_a_new_name(
@@ -56,10 +56,10 @@ async def test_an_administrator_accepts_or_declines_a_new_name(
         await forms.sign_in(doctor)
         await forms.send("/practice/profile", name="Prof Amara Okafor", **PRACTICE)
         shown = (await client.get("/practice/profile")).text
-        assert "An administrator reviews your new name or specialty before patients see it." in shown
+        assert "An administrator will review your new name or specialty before patients see it." in shown
         assert 'value="Prof Amara Okafor"' in shown
         await forms.send("/practice/profile", name="Prof Amara Okafor", bio="Skin", **PRACTICE)
-        assert "Your practice is changed." in (await client.get("/practice/profile")).text
+        assert "Your profile has been saved." in (await client.get("/practice/profile")).text
         client.cookies.clear()
         await forms.sign_in(admin)
         assert review in (await client.get("/office/users")).text
@@ -85,7 +85,7 @@ async def test_a_name_that_is_changed_on_the_account_page_is_reviewed(
     await approve(admin, doctor)
     await forms.sign_in(doctor)
     await forms.send("/my/account", name="Prof Amara Okafor")
-    assert "An administrator reviews your new name." in (await client.get("/my/account")).text
+    assert "An administrator will review your new name." in (await client.get("/my/account")).text
 
 
 async def test_two_tabs_do_not_overwrite_a_name_under_review(

@@ -54,7 +54,7 @@ def rule_of(recurrence: str, starts: datetime = MONDAY, zone: ZoneInfo = BERLIN)
             "Jede Woche: Montag, Mittwoch und Freitag",
             "Cada semana: lunes, miércoles y viernes",
         ),
-        ("FREQ=WEEKLY;INTERVAL=2;COUNT=5", "Every second week", "Jede zweite Woche", "Cada dos semanas"),
+        ("FREQ=WEEKLY;INTERVAL=2;COUNT=5", "Every two weeks", "Alle zwei Wochen", "Cada dos semanas"),
         (
             "FREQ=WEEKLY;BYDAY=MO,TU;INTERVAL=3",
             "Every 3 weeks on Monday and Tuesday",

@@ -70,7 +70,7 @@ async def test_a_code_is_asked_for_five_minutes(
     clock.time += timedelta(minutes=5, seconds=1)
     late = await forms.send(CODE, on="/sign-in", otp=codes.at(clock.time))
     assert late.headers["location"] == "/sign-in"
-    assert "Type your password again." in (await client.get("/sign-in")).text
+    assert "Enter your password again" in (await client.get("/sign-in")).text
     assert not await is_signed_in(client)
 
 

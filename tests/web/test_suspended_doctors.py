@@ -37,7 +37,7 @@ async def test_the_account_leads_to_the_visits(
     account = f"/office/users/{doctor.id}"
     for where in (account, f"{account}?act=erase"):
         shown = (await client.get(where)).text
-        assert "Patients expect this doctor at 1 visit." in shown
+        assert "This doctor has 1 upcoming visit." in shown
         assert f'href="{visits}"' in shown
     assert "Ann Lee" not in shown
     listed = (await client.get(visits)).text
@@ -60,9 +60,9 @@ async def test_the_account_leads_to_the_visits(
 @pytest.mark.parametrize(
     ("language", "told", "by"),
     [
-        ("en", "The visit of Ann Lee is cancelled.", "by the practice"),
-        ("de", "Der Termin von Ann Lee ist abgesagt.", "von der Praxis"),
-        ("es", "La cita de Ann Lee está cancelada.", "por la consulta"),
+        ("en", "The visit of Ann Lee has been cancelled.", "by the practice"),
+        ("de", "Der Termin von Ann Lee wurde abgesagt.", "von der Praxis"),
+        ("es", "La cita de Ann Lee se ha cancelado.", "por la consulta"),
     ],
 )
 async def test_a_visit_is_cancelled(
@@ -97,7 +97,7 @@ async def test_what_was_typed_is_shown_again(forms: Forms, visits: str, visit: s
     one = f"{visits}/{visit}"
     refused = await forms.send(f"{one}/cancel", on=one, version="1", reason="too short")
     assert refused.status_code == 422
-    assert "This has fewer than 10 characters." in refused.text
+    assert "Must have at least 10 characters." in refused.text
     assert ">too short</textarea>" in refused.text
     refused = await forms.send(f"{one}/cancel", on=one, version="2", reason=WHY)
     assert refused.status_code == 412

@@ -110,7 +110,7 @@ async def test_a_refused_form_says_what_is_wrong(
         fields = {} if typed is None else dict.fromkeys(form.fields, typed)
         answer = await send(client, form, fields | {"form_token": form.fields.get("form_token", "")})
         statuses.add(answer.status_code)
-        promised = "Look at what is marked" in answer.text
+        promised = "Check the marked fields" in answer.text
         assert not promised or 'class="error"' in answer.text, form.action
     assert 422 in statuses
 
@@ -131,5 +131,5 @@ async def test_an_administrator_is_not_offered_to_erase_the_own_account(
 ) -> None:
     await world.enter(forms, ADMIN)
     shown = (await client.get("/my/account/data")).text
-    assert "Erase my account" not in shown
+    assert "Delete my account" not in shown
     assert "Another administrator can suspend it." in shown

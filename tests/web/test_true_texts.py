@@ -9,7 +9,7 @@ from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 
-KEPT = "What you entered or chose is kept for 30 minutes."
+KEPT = "Your entries are kept for 30 minutes."
 
 
 def test_no_sentence_asks_for_a_call_that_cannot_be_made() -> None:
@@ -26,7 +26,7 @@ async def test_a_page_that_asks_to_sign_in_says_what_is_kept(
     asked = await forms.send("/visit/pick", on="/", **picked)
     shown = (await client.get(asked.headers["location"])).text
     assert KEPT in shown
-    assert "Sign in, or create an account, to go on." in shown
+    assert "Sign in or create an account to continue." in shown
     registering = asked.headers["location"].replace("/sign-in?", "/register?")
     assert KEPT in (await client.get(registering)).text
     assert KEPT not in (await client.get("/register")).text
@@ -49,5 +49,5 @@ async def test_a_visit_that_cannot_be_changed_online_names_the_practice(
     clock.advance(days=6)
     await forms.sign_in(patient)
     shown = (await client.get(f"/my/appointments/{visit['id']}{page}")).text
-    assert "The practice can still cancel or move it." in shown
+    assert "The practice can still cancel or move the visit." in shown
     assert "Call the practice" not in shown

@@ -38,11 +38,11 @@ async def test_a_profile(doctor: Person, forms: Forms, client: httpx2.AsyncClien
     typed = opened | {"specialty": "Surgery", "min_notice_minutes": "45"}
     refused = await forms.send("/practice/profile", **typed)
     assert refused.status_code == 412
-    assert "This has changed since you looked at it." in refused.text
+    assert "This has changed since you opened it." in refused.text
     assert saved_meanwhile(refused.text) == [
         ("Specialty", "Allergies"),
         ("Time zone", "Vienna"),
-        ("How many days ahead", "30"),
+        ("Bookable up to (days in advance)", "30"),
     ]
     again = read_fields(refused.text)
     assert (again["specialty"], again["min_notice_minutes"]) == ("Surgery", "45")
@@ -65,7 +65,7 @@ async def test_a_kind_of_visit(doctor: Person, forms: Forms, client: httpx2.Asyn
     await doctor.patch(f"/doctors/me/visit-types/{kind}", {"duration_minutes": 40, "mode": "video"})
     refused = await forms.send(where, **opened | {"buffer_after_minutes": "5"})
     assert refused.status_code == 412
-    assert saved_meanwhile(refused.text) == [("Length, in minutes", "40"), ("How you meet", "By video")]
+    assert saved_meanwhile(refused.text) == [("Length (minutes)", "40"), ("Visit mode", "By video")]
     again = read_fields(refused.text)
     assert (again["duration_minutes"], again["buffer_after_minutes"]) == ("20", "5")
     assert (await doctor.get(f"/doctors/me/visit-types/{kind}")).json()["duration_minutes"] == 40
@@ -116,6 +116,6 @@ async def test_another_name_in_the_way_is_said(doctor: Person, forms: Forms, cli
     await doctor.offer(name="Check-up")
     refused = await forms.send("/practice/profile/kinds/new", name="check-UP", duration_minutes="20", mode="video")
     assert refused.status_code == 409
-    assert "You offer a kind of visit with this name already." in refused.text
+    assert "You already have a visit type with this name." in refused.text
     assert 'value="check-UP"' in refused.text
     assert (await client.get("/practice/profile/kinds")).text.count("heck-") == 2  # its link, and its button

@@ -54,7 +54,7 @@ async def test_the_page_offers_what_works(
     await forms.sign_in(patient)
     address = f"/my/appointments/{unavailable}"
     shown = (await client.get(address)).text
-    assert "This doctor takes no bookings at the moment" in shown
+    assert "This doctor is not taking bookings at the moment" in shown
     assert "Find another doctor" in shown
     assert f"{address}/move" not in shown
     for query in ("", f"?start={TEN}"):
@@ -62,7 +62,7 @@ async def test_the_page_offers_what_works(
         assert (moved.status_code, moved.headers["location"]) == (303, address)
     refused = await forms.send(f"{address}/move", on=address, version="1", start=ELEVEN)
     assert refused.status_code == 409
-    assert "This doctor takes no bookings at the moment." in refused.text
+    assert "This doctor is not taking bookings at the moment." in refused.text
     assert f"{address}/move?" not in refused.text
     assert (await forms.send(f"{address}/cancel", version="1")).status_code == 303
     shown = (await client.get(address)).text
@@ -78,7 +78,7 @@ async def test_too_late_to_cancel_and_nothing_to_move(
     clock.time = datetime(2026, 12, 8, 14, 30, tzinfo=UTC)
     await forms.sign_in(patient)
     shown = (await client.get(f"/my/appointments/{unavailable}")).text
-    assert "This doctor takes no bookings at the moment." in shown
+    assert "This doctor is not taking bookings at the moment." in shown
     assert not re.search(r'href="[^"]*/(move|cancel)"', shown)
 
 

@@ -13,7 +13,7 @@ from tests.web.conftest import Forms
 
 TEN = "2026-12-08T15:00:00Z"
 UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
-TITLE = "This doctor takes no bookings at the moment"
+TITLE = "This doctor is not taking bookings at the moment"
 SEARCH = 'href="/?specialty=Skin+%26+hair"'
 
 
@@ -118,7 +118,7 @@ async def test_a_kind_of_visit_that_was_withdrawn_meanwhile(doctor: Person, pati
     for path in (f"/visit/{hold}", "/visit/pick"):
         refused = await forms.send(path, on="/preferences", doctor=doctor.id, type=kind, start=TEN)
         assert refused.status_code == 404
-        assert "This kind of visit is no longer offered." in refused.text
+        assert "This visit type is no longer offered." in refused.text
         others = f'href="/with/{doctor.id}?week=2026-12-08"'
         assert others in refused.text.replace("&amp;", "&")
     problem(await patient.ask(doctor, TEN, hold_id=hold, visit_type_id=kind), 404, "not_found")
@@ -128,7 +128,7 @@ async def test_a_kind_of_visit_that_was_withdrawn_meanwhile(doctor: Person, pati
     ("language", "title"),
     [
         ("de", "Diese Praxis nimmt zurzeit keine Termine an"),
-        ("es", "Este médico no acepta citas por el momento"),
+        ("es", "Este médico no admite reservas por el momento"),
     ],
 )
 async def test_in_other_languages(client: httpx2.AsyncClient, language: str, title: str) -> None:

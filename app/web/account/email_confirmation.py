@@ -73,4 +73,4 @@ async def resend_confirmation(
 
 
 def _go_on(page: SignedInPage, wanted: str) -> Response:
-    return page.redirect(local_path(wanted) or "/my/account", page.gettext("Your e-mail address is confirmed."))
+    return page.redirect(local_path(wanted) or "/my/account", page.gettext("Your e-mail address has been confirmed."))

@@ -61,4 +61,4 @@ async def choose_language(page: PublicPage, form: SentForm) -> Response:
 
 
 def _places(page: Page, form: Form) -> list[tuple[str, list[Choice]]]:
-    return list_time_zones(page.formatter, form.value("zone"), ("", page.gettext("Each doctor's own clock")))
+    return list_time_zones(page.formatter, form.value("zone"), ("", page.gettext("Each doctor's own time zone")))

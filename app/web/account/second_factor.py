@@ -90,7 +90,7 @@ async def remove_second_factor(
     """Nothing but the password is asked for from now on."""
     if address := await second_factor.remove(transaction, page.actor):
         send_after_response(tasks, page.resources, second_factor_removed_mail(address))
-    return page.redirect("/my/account/second-factor", page.gettext("The second factor is removed."))
+    return page.redirect("/my/account/second-factor", page.gettext("The second factor has been removed."))
 
 
 def _draw(uri: str) -> str:

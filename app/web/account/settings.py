@@ -71,8 +71,8 @@ async def change_name(page: AnyPage, form: SentForm, transaction: DbTransaction,
             form = form.renew({"name": content["wanted_name"]})
         raise refuse(page, "account/settings.html", form, error, **content) from error
     if user.name == name:
-        return page.redirect("/my/account", page.gettext("Your name is changed."))
-    message = page.gettext("An administrator reviews your new name. Until then patients see the one before.")
+        return page.redirect("/my/account", page.gettext("Your name has been changed."))
+    message = page.gettext("An administrator will review your new name. Until then, patients see your previous name.")
     return page.redirect("/my/account", message, "note")
 
 
@@ -99,7 +99,7 @@ async def change_password(
     resources = page.resources
     submission = identify(page, form)
     done = page.redirect(
-        "/my/account", page.gettext("Your password is changed. You are signed out wherever else you were signed in.")
+        "/my/account", page.gettext("Your password has been changed. You have been signed out everywhere else.")
     )
     # Before the password is compared: the old one, sent again, would count as a wrong guess.
     if await was_accepted(page, submission):
@@ -144,14 +144,14 @@ async def end_session(
     """Signs out somewhere, at once."""
     trail.about(session_id)
     await end_one(transaction, page.actor, session_id)
-    return page.redirect_back(form.values, _SESSIONS, page.gettext("You are signed out there."))
+    return page.redirect_back(form.values, _SESSIONS, page.gettext("The session has ended."))
 
 
 @router.post("/my/account/sessions/end")
 async def end_sessions(page: AccountPage, _form: SentForm, transaction: DbTransaction, _: Audit) -> Response:
     """Signs out everywhere, here too."""
     await end_all_sessions(transaction, page.actor)
-    return leave(page, page.gettext("You are signed out everywhere."))
+    return leave(page, page.gettext("You have been signed out everywhere."))
 
 
 @router.get("/my/account/data")
@@ -175,7 +175,7 @@ async def erase_account(page: FreshPage, form: SentForm, transaction: DbTransact
         await privacy.erase(transaction, page.actor, now, by=page.actor.id)
     except DomainError as error:
         raise refuse(page, "account/data.html", form, error) from error
-    return leave(page, page.gettext("Your account is erased."))
+    return leave(page, page.gettext("Your account has been deleted."))
 
 
 def leave(page: Page, message: str) -> Response:

@@ -140,7 +140,7 @@ def _ask_again(page: Page, next_: str) -> Response:
     """Leads back to the password; a visitor whose form was accepted a moment ago, and sent twice, goes on."""
     if page.viewer:
         return page.redirect("/start")
-    message = page.gettext("Type your password again. The code has to follow within five minutes.")
+    message = page.gettext("Enter your password again, and then the code within five minutes.")
     response = page.redirect(sign_in_path(next_) if next_ else "/sign-in", message, "note")
     page.cookies.drop(response, _PENDING)
     return response
@@ -162,7 +162,7 @@ async def _enter(page: Page, grant: LogIn, wanted: str, client: Client, tasks: B
         drop(page, response)
     else:
         draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
-        message = page.gettext("What you typed is here again. It has not been sent yet.")
+        message = page.gettext("Your entries have been restored. They have not been sent yet.")
         response = page.redirect(next_, message if _waits_at(next_, draft) else None, "note")
         claim(page, response, draft, grant.claims.user_id)
     begin_session(page, response, grant)
@@ -231,7 +231,7 @@ async def register(
 async def logout(page: AccountPage, _form: SentForm, transaction: DbTransaction, _: Audit) -> Response:
     """Ends the session; the browser forgets what it has kept of us."""
     await sessions.end_session(transaction, page.actor, page.actor.get_login().session_id)
-    return leave(page, page.gettext("You are signed out."))
+    return leave(page, page.gettext("You have signed out."))
 
 
 @router.get("/forgotten")
@@ -256,7 +256,7 @@ async def forgot_password(
         # After the response, which therefore tells nothing by its time.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
     message = page.gettext(
-        "If there is an account with this address, we have sent a code to it. We send only a few codes an hour."
+        "If there is an account with this address, we have sent it a code. We send only a few codes per hour."
     )
     return page.redirect("/reset", message, "note")
 
@@ -279,7 +279,7 @@ async def reset_password(
 ) -> Response:
     """Sets the new password; every session of the account ends. Sent twice, the form leads where it led before."""
     submission = identify(page, form)
-    message = page.gettext("Your password is changed. Sign in with the new one.")
+    message = page.gettext("Your password has been changed. Sign in with the new one.")
     try:
         typed = form.read(wire.PasswordReset)
         done = await accounts.reset_password(

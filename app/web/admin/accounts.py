@@ -39,7 +39,7 @@ STATUSES = {
     AccountStatus.UNAPPROVED: N_("Waiting for approval"),
     AccountStatus.ACTIVE: N_("Active"),
     AccountStatus.SUSPENDED: N_("Suspended"),
-    AccountStatus.ERASED: N_("Erased"),
+    AccountStatus.ERASED: N_("Deleted"),
 }
 
 _KEY = TypeAdapter(UUID)
@@ -69,42 +69,44 @@ class Act:
 type ActName = Literal[
     "approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "erase", "break-glass"
 ]
-_REINSTATE = N_("Signing in works again, with the same password as before.")
-_ERASE_ADMIN = N_("An administrator's account cannot be erased. Another administrator can suspend it.")
+_REINSTATE = N_("Signing in is possible again, with the same password as before.")
+_ERASE_ADMIN = N_("An administrator's account cannot be deleted. Another administrator can suspend it.")
 ACTS: Mapping[ActName, Act] = {
     "approve": Act(
         N_("Approve"),
-        N_("Patients find this doctor and can book as soon as there are hours."),
-        N_("Approved: patients can find this doctor now."),
+        N_("Patients can find this doctor, and can book once the doctor has published hours."),
+        N_("Approved. Patients can now find this doctor."),
     ),
     "suspend": Act(
         N_("Suspend"),
         {
-            Role.PATIENT: N_("All sessions end at once, and signing in no longer works. Booked visits stay booked."),
-            Role.DOCTOR: N_(
-                "All sessions end at once, and signing in no longer works. Patients no longer find this doctor. "
-                "Booked visits stay booked; you can then cancel them one by one."
+            Role.PATIENT: N_(
+                "All sessions end immediately, and signing in is no longer possible. Booked visits stay booked."
             ),
-            Role.ADMIN: N_("All sessions end at once, and signing in no longer works."),
+            Role.DOCTOR: N_(
+                "All sessions end immediately, and signing in is no longer possible. Patients can no longer find this "
+                "doctor. Booked visits stay booked; you can then cancel them one by one."
+            ),
+            Role.ADMIN: N_("All sessions end immediately, and signing in is no longer possible."),
         },
-        N_("Suspended. All sessions have ended."),
+        N_("The account is suspended. All sessions have ended."),
         is_grave=True,
     ),
     "reinstate": Act(
-        N_("Reinstate"),
+        N_("Lift the suspension"),
         {
             Role.PATIENT: _REINSTATE,
             Role.DOCTOR: N_(
-                "Signing in works again, with the same password as before. If the doctor was approved, patients find "
-                "them again."
+                "Signing in is possible again, with the same password as before. If the doctor was approved, patients "
+                "can find them again."
             ),
             Role.ADMIN: _REINSTATE,
         },
-        N_("Reinstated: signing in works again."),
+        N_("The suspension is lifted. Signing in is possible again."),
     ),
     "end-sessions": Act(
         N_("End all sessions"),
-        N_("Signs this account out on all devices. Signing in again works at once."),
+        N_("This signs the account out on all devices. Signing in again is possible immediately."),
         N_("All sessions have ended."),
         is_grave=True,
         asks_why=False,
@@ -113,40 +115,41 @@ ACTS: Mapping[ActName, Act] = {
     "remove-second-factor": Act(
         N_("Remove the second factor"),
         N_(
-            "For somebody who has lost the app and the recovery codes: make sure that it is really this person who "
-            "asks. All sessions end, the password alone is asked for, and a message tells the owner."
+            "For an account owner who has lost the app and the recovery codes. First make sure that the request really "
+            "comes from this person. All sessions end, only the password is required after that, and the owner is "
+            "notified by e-mail."
         ),
-        N_("The second factor is removed, and all sessions have ended."),
+        N_("The second factor has been removed, and all sessions have ended."),
         is_grave=True,
         asks_why=False,
         once=False,
     ),
     "erase": Act(
-        N_("Erase the account"),
+        N_("Delete the account"),
         {
             Role.PATIENT: N_(
                 "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
-                "factor and what was written about the patient's visits are deleted. Upcoming visits are cancelled. "
-                "What stays: that visits took place, without the name, and the audit trail with the reasons that "
+                "factor and all text about the patient's visits are deleted. Upcoming visits are cancelled. A record "
+                "that visits took place is kept, without the name, and so is the audit trail with the reasons that "
                 "administrators gave."
             ),
             Role.DOCTOR: N_(
                 "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
-                "factor, the profile, hours and time off are deleted. What stays: that visits took place, without the "
-                "doctor's name, and the audit trail with the reasons that administrators gave."
+                "factor, the profile, hours and time off are deleted. A record that visits took place is kept, without "
+                "the doctor's name, and so is the audit trail with the reasons that administrators gave."
             ),
             Role.ADMIN: _ERASE_ADMIN,
         },
-        N_("The account is erased."),
+        N_("The account has been deleted."),
         is_grave=True,
     ),
     "break-glass": Act(
         N_("Show the visits"),
         N_(
-            "Administrators have no part in visits, and see none but in an emergency. That you looked, and why, is "
-            "kept in the audit trail, and the patient can read it."
+            "Administrators may view a patient's visits only in an emergency. Your access and your reason are recorded "
+            "in the audit trail, and the patient can read them."
         ),
-        N_("You see these visits for ten minutes. That you looked is in the audit trail."),
+        N_("You can view these visits for ten minutes. Your access is recorded in the audit trail."),
         is_grave=True,
         once=False,
     ),

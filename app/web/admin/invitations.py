@@ -88,7 +88,7 @@ async def _content(page: Page, transaction: DbTransaction, form: Form, after: st
     if len(found) > _MAX_LISTED:
         more = f"{INVITATIONS}?{urlencode({'after': write_cursor(listed[-1].id, _KEY)})}"
     time_zone = form.value("time_zone")
-    unset = ("", page.gettext("The doctor chooses"))
+    unset = ("", page.gettext("Chosen by the doctor"))
     return {
         "found": listed,
         "more": more,

@@ -33,7 +33,7 @@ async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTra
     trail.about(user_id)
     standing = await get_profile_review(transaction, user_id)
     if standing.change is None:
-        return page.redirect(f"/office/users/{user_id}", page.gettext("No change waits for review."), "note")
+        return page.redirect(f"/office/users/{user_id}", page.gettext("No change is waiting for review."), "note")
     return page.render("admin/review.html", standing=standing, user_id=user_id, form=restore(page))
 
 
@@ -44,7 +44,7 @@ async def accept_profile_change(
     """Patients see the change from now on."""
     async with _deciding(page, transaction, form, user_id) as typed:
         trail.about_account(await profile_review.accept_change(transaction, user_id, typed.change), typed.reason)
-    return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted: patients see it now."))
+    return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted. Patients now see the change."))
 
 
 @router.post("/office/users/{user_id:uuid}/profile-change/decline")
@@ -54,7 +54,7 @@ async def decline_profile_change(
     """Patients go on seeing what they see."""
     async with _deciding(page, transaction, form, user_id) as typed:
         trail.about_account(await profile_review.decline_change(transaction, user_id, typed.change), typed.reason)
-    return page.redirect(f"/office/users/{user_id}", page.gettext("Declined: patients see what they saw before."))
+    return page.redirect(f"/office/users/{user_id}", page.gettext("Declined. Patients still see the previous details."))
 
 
 @asynccontextmanager

@@ -99,7 +99,7 @@ async def cancel_visit_of_suspended_doctor(
             **content,
         ) from error
     trail.because(typed.reason)
-    message = page.gettext("The visit of %(patient)s is cancelled.", patient=isolate(cancelled.patient.name))
+    message = page.gettext("The visit of %(patient)s has been cancelled.", patient=isolate(cancelled.patient.name))
     return page.redirect(f"/office/users/{user_id}/appointments", message)
 
 

@@ -26,10 +26,10 @@ RULE_PLACE = TypeAdapter(tuple[NaiveDatetime, UUID])
 
 STATUSES: Mapping[AppointmentStatus, str] = {
     AppointmentStatus.BOOKED: N_("Expected"),
-    AppointmentStatus.ARRIVED: N_("Is here"),
-    AppointmentStatus.FULFILLED: N_("Seen"),
+    AppointmentStatus.ARRIVED: N_("Arrived"),
+    AppointmentStatus.FULFILLED: N_("Completed"),
     AppointmentStatus.CANCELLED: N_("Cancelled"),
-    AppointmentStatus.NOSHOW: N_("Did not come"),
+    AppointmentStatus.NOSHOW: N_("No-show"),
 }
 """What has become of a visit, as the doctor says it."""
 

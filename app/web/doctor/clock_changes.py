@@ -80,7 +80,7 @@ def _summarize(page: SignedInPage, settled: Settled) -> str:
     if not settled.failed:
         return said
     failed = page.formatter.ngettext(
-        "%(num)d visit stays as it is:", "%(num)d visits stay as they are:", len(settled.failed)
+        "%(num)d visit was not changed:", "%(num)d visits were not changed:", len(settled.failed)
     )
     reasons = dict.fromkeys(explain(page.formatter, code) for _, code in settled.failed)
     return " ".join([said, failed, *reasons])

@@ -31,13 +31,15 @@ router = page_router()
 
 REASONS: Mapping[Refusal, str] = {
     Refusal.IN_THE_PAST: N_("This time has passed."),
-    Refusal.TOO_SOON: N_("It is sooner than the notice that you ask for."),
-    Refusal.TOO_FAR_AHEAD: N_("It is further ahead than you let patients book."),
-    Refusal.OUTSIDE_AVAILABILITY: N_("You are not open for all of this time."),
-    Refusal.TIME_OFF: N_("You have time off then."),
-    Refusal.OFF_GRID: N_("Visits of this kind start at other times: counted in their steps from when you open."),
-    Refusal.DAY_FULL: N_("As many visits are booked on this day as you take on one."),
-    Refusal.SLOT_TAKEN: N_("Another visit, its buffer, or somebody who is about to book, takes some of this time."),
+    Refusal.TOO_SOON: N_("It is within your minimum notice period."),
+    Refusal.TOO_FAR_AHEAD: N_("It is further in advance than patients can book."),
+    Refusal.OUTSIDE_AVAILABILITY: N_("You are not open for the whole of this time."),
+    Refusal.TIME_OFF: N_("You have time off at this time."),
+    Refusal.OFF_GRID: N_(
+        "Visits of this type start at other times: at the slot interval, counted from the start of your hours."
+    ),
+    Refusal.DAY_FULL: N_("Your daily limit is reached."),
+    Refusal.SLOT_TAKEN: N_("Another visit, its buffer or a reservation overlaps this time."),
 }
 """What speaks against a time, as the doctor is told it."""
 

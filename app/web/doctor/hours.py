@@ -115,10 +115,10 @@ async def set_weekly_hours(
         content = _content(page, rows, plans, edited)
         raise refuse(page, "doctor/hours.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
-    message = page.gettext("Your hours are changed.")
+    message = page.gettext("Your hours have been changed.")
     had_hours = any(any(each.hours.values()) for each in plans)
     if not had_hours and any(typed.hours.values()) and await doctors.find_doctor(transaction, page.actor.id):
-        message = page.gettext("Your hours are saved. Patients can book you now.")
+        message = page.gettext("Your hours have been saved. Patients can now book visits with you.")
     changed = (
         WEEKDAYS[day] for day in _days_of_week(page.formatter) if list(typed.hours[day]) != list(edited.hours[day])
     )
@@ -132,7 +132,7 @@ async def cancel_planned_hours(
 ) -> Response:
     """Cancels a plan for later; the one before it goes on."""
     affected = await schedule.cancel_planned_hours(transaction, page.actor, valid_from, now, versions=form.versions)
-    return flash_affected(page, affected, "/practice/hours#plans", page.gettext("The plan is cancelled."))
+    return flash_affected(page, affected, "/practice/hours#plans", page.gettext("The planned hours are cancelled."))
 
 
 def flash_affected(page: SignedInPage, affected: Affected, path: str, message: str) -> Response:
@@ -140,8 +140,8 @@ def flash_affected(page: SignedInPage, affected: Affected, path: str, message: s
     if not affected.count:
         return page.redirect(path, message)
     outside = page.formatter.ngettext(
-        "%(num)d visit is outside of them now; it stays booked until you move or cancel it.",
-        "%(num)d visits are outside of them now; they stay booked until you move or cancel them.",
+        "%(num)d visit is now outside your hours. It stays booked until you move or cancel it.",
+        "%(num)d visits are now outside your hours. They stay booked until you move or cancel them.",
         affected.count,
     )
     return page.redirect("/practice/hours/conflicts", f"{message} {outside}", "note")
@@ -188,7 +188,7 @@ def _say_dates(formatter: Formatter, plan: PlannedHours, current: PlannedHours) 
     if plan is current:
         return formatter.gettext("In effect until %(day)s", day=last) if last else formatter.gettext("In effect now")
     if last is None:
-        return formatter.gettext("From %(day)s on", day=first)
+        return formatter.gettext("From %(day)s", day=first)
     return first if last == first else f"{first} \N{EN DASH} {last}"
 
 

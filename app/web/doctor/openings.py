@@ -38,8 +38,8 @@ REPETITIONS: Mapping[str, str] = {
     "": N_("Once"),
     "FREQ=DAILY": N_("Every day"),
     "FREQ=WEEKLY": N_("Every week"),
-    "FREQ=WEEKLY;INTERVAL=2": N_("Every second week"),
-    "FREQ=WEEKLY;INTERVAL=4": N_("Every fourth week"),
+    "FREQ=WEEKLY;INTERVAL=2": N_("Every two weeks"),
+    "FREQ=WEEKLY;INTERVAL=4": N_("Every four weeks"),
 }
 """The rules (RFC 5545) that can be chosen here; the API takes others, too."""
 _FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
@@ -104,7 +104,7 @@ async def publish_availability(
         )
     except DomainError as error:
         raise refuse(page, "doctor/openings.html", form, of_fields(error, _FIELDS), **content) from error
-    message = page.gettext("You are open then, beside your weekly hours.")
+    message = page.gettext("The extra hours have been added.")
     return page.redirect(f"/practice/hours/extra#row-{published.id}", message)
 
 
@@ -114,7 +114,7 @@ async def withdraw_availability(
 ) -> Response:
     """Closes one, with all its repetitions."""
     await schedule.withdraw_availability(transaction, page.actor, availability_id)
-    message = page.gettext("Removed. What is booked in it stays booked.")
+    message = page.gettext("The extra hours are removed. Visits already booked stay booked.")
     return page.redirect_back(form.values, "/practice/hours/extra", message)
 
 

@@ -36,11 +36,11 @@ LABELS: Mapping[str, str] = {
     "languages": N_("Languages"),
     "bio": N_("About you"),
     "time_zone": N_("Time zone"),
-    "default_visit_minutes": N_("Usual length, in minutes"),
-    "min_notice_minutes": N_("Notice, in minutes"),
-    "max_advance_days": N_("How many days ahead"),
-    "daily_limit": N_("Visits on one day"),
-    "cancel_cutoff_minutes": N_("Cancelling ends, in minutes"),
+    "default_visit_minutes": N_("Default length (minutes)"),
+    "min_notice_minutes": N_("Minimum notice (minutes)"),
+    "max_advance_days": N_("Bookable up to (days in advance)"),
+    "daily_limit": N_("Maximum visits per day"),
+    "cancel_cutoff_minutes": N_("Cancellation deadline (minutes before the visit)"),
 }
 _SPEAKS = "speaks_"
 """How the names of the boxes for languages begin; a tag follows."""
@@ -84,9 +84,9 @@ async def change_practice(
         content = _content(page, form, before)
         raise refuse(page, "doctor/profile.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
-    message = page.gettext("Your practice is changed.")
+    message = page.gettext("Your profile has been saved.")
     if standing.change and standing.change != before.change:
-        message = page.gettext("Saved. An administrator reviews your new name or specialty before patients see it.")
+        message = page.gettext("Saved. An administrator will review your new name or specialty before patients see it.")
     return flash_affected(page, affected, "/practice/profile", message)
 
 

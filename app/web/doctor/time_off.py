@@ -118,7 +118,7 @@ async def take_time_off(
     trail.about(taken.id)
     trail.shows(*affected.appointments)
     return flash_affected(
-        page, affected, f"/practice/hours/time-off#row-{taken.id}", page.gettext("Your hours are changed.")
+        page, affected, f"/practice/hours/time-off#row-{taken.id}", page.gettext("Your hours have been changed.")
     )
 
 
@@ -128,7 +128,7 @@ async def end_time_off(
 ) -> Response:
     """Takes it back; what was open is open again."""
     await schedule.end_time_off(transaction, page.actor, time_off_id)
-    message = page.gettext("Removed. What was open then is open again.")
+    message = page.gettext("The time off is removed. Your hours apply again.")
     return page.redirect_back(form.values, "/practice/hours/time-off", message)
 
 

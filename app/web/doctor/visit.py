@@ -31,16 +31,16 @@ from app.web.kit.slots import DAYS, MAX_TIMES, lay_out
 router = page_router()
 
 _TOLD: Mapping[Action, str] = {
-    Action.ARRIVE: N_("Noted: %(patient)s is here."),
-    Action.COMPLETE: N_("Noted: %(patient)s has been seen."),
-    Action.NO_SHOW: N_("Noted: %(patient)s did not come. What is left of the time is free again."),
+    Action.ARRIVE: N_("%(patient)s has arrived."),
+    Action.COMPLETE: N_("The visit of %(patient)s is completed."),
+    Action.NO_SHOW: N_("%(patient)s is marked as a no-show. The rest of the time is free again."),
 }
 
 _UNDONE: Mapping[AppointmentStatus, str] = {
-    AppointmentStatus.ARRIVED: N_("Undone: %(patient)s is expected."),
-    AppointmentStatus.FULFILLED: N_("Undone: the visit of %(patient)s is still open."),
-    AppointmentStatus.NOSHOW: N_("Undone: the visit of %(patient)s is still open."),
-    AppointmentStatus.CANCELLED: N_("Undone: the visit takes place after all. Tell %(patient)s."),
+    AppointmentStatus.ARRIVED: N_("Undone. %(patient)s is expected again."),
+    AppointmentStatus.FULFILLED: N_("Undone. The visit of %(patient)s is open again."),
+    AppointmentStatus.NOSHOW: N_("Undone. The visit of %(patient)s is open again."),
+    AppointmentStatus.CANCELLED: N_("Undone. The visit will take place after all. Inform %(patient)s."),
 }
 """What is said when this status was taken back."""
 
@@ -133,7 +133,7 @@ async def cancel_appointment(
         raise refuse(
             page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
         ) from error
-    return page.redirect(day_page(cancelled), page.gettext("The visit is cancelled; its time is free again."))
+    return page.redirect(day_page(cancelled), page.gettext("The visit has been cancelled. The time is free again."))
 
 
 @router.get("/practice/visits/{appointment_id:uuid}/move")
@@ -187,7 +187,7 @@ async def reschedule_appointment(
             raise RefusedForm(page.redirect(f"/practice/visits/{visit.id}", message, "note"), error) from error
         raise refuse(page, "doctor/reschedule.html", form, error, shown_by=show_free_times, **content) from error
     message = page.gettext(
-        "Moved: %(patient)s comes on %(moment)s.",
+        "The visit of %(patient)s has been moved to %(moment)s.",
         patient=isolate(moved.patient.name),
         moment=page.formatter.moment(moved.start_time, moved.zone),
     )

@@ -31,14 +31,14 @@ _KEY = TypeAdapter(UUID)
 _LIST = "/practice/profile/kinds"
 LABELS: Mapping[str, str] = {
     "name": N_("Name"),
-    "duration_minutes": N_("Length, in minutes"),
-    "mode": N_("How you meet"),
-    "buffer_before_minutes": N_("Minutes before it"),
-    "buffer_after_minutes": N_("Minutes after it"),
-    "slot_step_minutes": N_("From start to start, in minutes"),
-    "min_notice_minutes": N_("Notice, in minutes"),
-    "max_advance_days": N_("How many days ahead"),
-    "daily_limit": N_("Visits on one day"),
+    "duration_minutes": N_("Length (minutes)"),
+    "mode": N_("Visit mode"),
+    "buffer_before_minutes": N_("Buffer before (minutes)"),
+    "buffer_after_minutes": N_("Buffer after (minutes)"),
+    "slot_step_minutes": N_("Slot interval (minutes)"),
+    "min_notice_minutes": N_("Minimum notice (minutes)"),
+    "max_advance_days": N_("Bookable up to (days in advance)"),
+    "daily_limit": N_("Maximum visits per day"),
 }
 _FIELDS = tuple(wire.NewVisitType.model_fields)
 _DEFAULTS = {
@@ -75,9 +75,11 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, transaction: DbTran
     except DomainError as error:
         raise refuse(page, "doctor/visit_type.html", form, error, visit_type=None, modes=_modes(page)) from error
     if page.actor.waits_for_approval:
-        message = page.gettext("Saved. Patients can book it once an administrator has approved your account.")
+        message = page.gettext(
+            "Saved. Patients can book this visit type once an administrator has approved your account."
+        )
     else:
-        message = page.gettext("You offer this kind of visit now.")
+        message = page.gettext("Patients can now book this visit type.")
     return page.redirect(_row(offered.id), message)
 
 
@@ -110,7 +112,7 @@ async def change_visit_type(
         raise refuse(
             page, "doctor/visit_type.html", form, error, visit_type=visit_type, modes=_modes(page), saved=saved
         ) from error
-    return page.redirect(_row(visit_type_id), page.gettext("Changed. What is booked stays as it is."))
+    return page.redirect(_row(visit_type_id), page.gettext("Saved. Visits already booked stay as they are."))
 
 
 @router.post(f"{_LIST}/{{visit_type_id:uuid}}/withdraw")
@@ -119,7 +121,7 @@ async def withdraw_visit_type(
 ) -> Response:
     """Offers it no longer; what is booked stays."""
     await doctor_profile.withdraw_visit_type(transaction, page.actor, visit_type_id, now)
-    message = page.gettext("This kind of visit is offered no more. What is booked stays.")
+    message = page.gettext("This visit type is no longer offered. Visits already booked stay booked.")
     return page.redirect_back(form.values, _LIST, message)
 
 

@@ -25,12 +25,12 @@ _MINUTES_OF_DAY = 1440
 _SPACES = re.compile(r"\s")
 _PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
 _STATUSES = {
-    AppointmentStatus.PENDING: N_("Kept for you"),
+    AppointmentStatus.PENDING: N_("Reserved for you"),
     AppointmentStatus.BOOKED: N_("Booked"),
     AppointmentStatus.ARRIVED: N_("Arrived"),
-    AppointmentStatus.FULFILLED: N_("Took place"),
+    AppointmentStatus.FULFILLED: N_("Completed"),
     AppointmentStatus.CANCELLED: N_("Cancelled"),
-    AppointmentStatus.NOSHOW: N_("Missed"),
+    AppointmentStatus.NOSHOW: N_("No-show"),
 }
 # In an order in which the first that is named is right: most claim to be others, too.
 _BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrom": "Chrome", "Safari": "Safari"}
@@ -43,9 +43,9 @@ _SYSTEMS = {
     "Linux": "Linux",
 }
 _MODES = {
-    VisitMode.IN_PERSON: N_("At the practice"),
+    VisitMode.IN_PERSON: N_("In person"),
     VisitMode.VIDEO: N_("By video"),
-    VisitMode.PHONE: N_("By telephone"),
+    VisitMode.PHONE: N_("By phone"),
 }
 
 
@@ -240,7 +240,7 @@ class Formatter:
             if word in user_agent:
                 system = next((name for word, name in _SYSTEMS.items() if word in user_agent), None)
                 return f"{name} ({system})" if system else name
-        return self.gettext("An unknown program")
+        return self.gettext("Unknown browser")
 
     def language(self, tag: str) -> str:
         """The name of a language, by its tag of BCP 47; the tag itself for one that is not known."""

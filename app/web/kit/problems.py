@@ -28,14 +28,14 @@ _TITLES = {
     403: N_("This is not possible"),
     404: N_("Not found"),
     405: N_("Not found"),
-    409: N_("This is not possible any more"),
+    409: N_("This is no longer possible"),
     412: N_("This has changed"),
-    413: N_("Too much text"),
-    422: N_("This cannot be right"),
+    413: N_("Text too long"),
+    422: N_("This is not valid"),
     429: N_("One moment, please"),
     503: N_("One moment, please"),
 }
-_ANY_TITLE = N_("That did not work")
+_ANY_TITLE = N_("Something went wrong")
 _KEPT_HEADERS = ("Retry-After", "Allow")
 
 
@@ -78,7 +78,7 @@ def render_problem(scope: Scope, problem: ProblemResponse, typed: Mapping[str, s
     if problem.code in {"not_authenticated", "log_in_again"}:
         message = explain(page.formatter, problem.code)
         if problem.code == "not_authenticated" and not page.cookies.get(SESSION):
-            message = page.gettext("Sign in, or create an account, to go on.")
+            message = page.gettext("Sign in or create an account to continue.")
         return _interrupt(page, sign_in_path, message, typed)
     if problem.code == "set_up_second_factor":
         return page.redirect("/my/account/second-factor", explain(page.formatter, problem.code), "note")

@@ -13,7 +13,7 @@ from app.web.kit.languages import N_
 
 _LASTING = frozenset({"COUNT", "UNTIL"})
 """Parts that say how long a rule goes on. That is kept as the end of its last occurrence."""
-_WEEKS: Mapping[int, str] = {1: N_("Every week"), 2: N_("Every second week"), 4: N_("Every fourth week")}
+_WEEKS: Mapping[int, str] = {1: N_("Every week"), 2: N_("Every two weeks"), 4: N_("Every four weeks")}
 _ORDINALS: Mapping[str, str] = {
     "1": N_("the first %(day)s"),
     "2": N_("the second %(day)s"),

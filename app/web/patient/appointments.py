@@ -143,7 +143,7 @@ async def cancel_appointment_with_reason(
         raise refuse(
             page, "patient/cancel.html", form, error, shown_by=show_cancelling, **_shown(page, visit, now)
         ) from error
-    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is cancelled."))
+    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit has been cancelled."))
 
 
 @router.get(_ONE + "/move")
@@ -204,7 +204,7 @@ async def reschedule_appointment(
             **_shown(page, visit, now),
             slot=slot,
         ) from error
-    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit is moved."))
+    return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit has been moved."))
 
 
 async def _get(page: SignedInPage, transaction: DbTransaction, appointment_id: UUID, trail: Audit) -> AppointmentRecord:

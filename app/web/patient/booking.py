@@ -46,9 +46,9 @@ router = page_router()
 
 PICK = "/visit/pick"
 MAX_ALTERNATIVES = 6
-_VISIT_TYPE_GONE = N_("This kind of visit is no longer offered. Choose another one.")
+_VISIT_TYPE_GONE = N_("This visit type is no longer offered. Choose another one.")
 _BOOKED_BEFORE = N_(
-    "You have already booked this visit, in another tab or with another tap. What you wrote now was not added."
+    "You have already booked this visit, in another tab or by tapping twice. What you wrote now was not added."
 )
 _NEAR = timedelta(days=3)
 _SEARCHED = timedelta(days=14)

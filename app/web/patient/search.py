@@ -41,7 +41,7 @@ _ROW_BYTES, _TIME_BYTES = 600, 250  # of markup
 _WITHOUT = {
     "specialty": N_("Any specialty"),
     "language": N_("Any language"),
-    "mode": N_("Any way to meet"),
+    "mode": N_("Any visit mode"),
     "day": N_("From today"),
     "part": N_("Any time of day"),
     "after": N_("From the earliest time"),
@@ -151,8 +151,8 @@ def _cut_matches(matches: Sequence[Match]) -> Sequence[Match]:
 def _describe_clock(page: Page) -> str:
     """Whose mornings and evenings are meant: of the clock that is shown."""
     if page.zone:
-        return page.gettext("On the clock in %(place)s.", place=page.formatter.place(page.zone))
-    return page.gettext("On each doctor's own clock.") if page.has_several_clocks else ""
+        return page.gettext("In %(place)s time.", place=page.formatter.place(page.zone))
+    return page.gettext("In each doctor's own time zone.") if page.has_several_clocks else ""
 
 
 type Group = tuple[OfferRecord, Sequence[Slot]]
@@ -191,16 +191,18 @@ def _explain_nothing(page: Page, wanted: Search, found: SearchResult) -> Nothing
         (f"/?{urlencode(left)}" if left else "/", page.gettext(_WITHOUT[name])) for name, left in without.items()
     ]
     if not page.zones_in_play:
-        return Nothing(page.gettext("No doctor can be booked here yet."))
+        return Nothing(page.gettext("No doctors can be booked here yet."))
     begins = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
     if found.searched_until < begins + MAX_LISTING - 2 * DAY:
         return Nothing(page.gettext("The search took too long and was stopped. Narrow it down, or try again."), dropped)
     if wanted.day:
         day = page.formatter.day(wanted.day)
-        return Nothing(page.gettext("No free time in the two months from %(day)s fits all of this.", day=day), dropped)
+        return Nothing(
+            page.gettext("No free times in the two months from %(day)s match your filters.", day=day), dropped
+        )
     if dropped:
-        return Nothing(page.gettext("No free time in the next two months fits all of this."), dropped)
-    return Nothing(page.gettext("No doctor has free time in the next two months."))
+        return Nothing(page.gettext("No free times in the next two months match your filters."), dropped)
+    return Nothing(page.gettext("No doctor has a free time in the next two months."))
 
 
 def _more(wanted: Search, shown: Sequence[Match]) -> str:
