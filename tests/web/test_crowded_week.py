@@ -46,7 +46,7 @@ async def test_a_page_stays_light(
 async def test_a_week_is_gone_through_day_by_day(client: httpx2.AsyncClient, always: Person) -> None:
     shown = await client.get(f"/with/{always.id}?week=2026-12-09")
     assert "Wednesday 9 December" in shown.text
-    days = re.findall(r'<li><a href="([^"]+)"( aria-current="true")?><span class="kind-name">(\w+)', shown.text)
+    days = re.findall(r'<li><a href="([^"]+)"( aria-current="true")?><span class="option-name">(\w+)', shown.text)
     assert [(name, bool(here)) for _, here, name in days] == [
         (name, name == "Wed") for name in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
     ]

@@ -219,6 +219,6 @@ async def test_a_day_is_printed_as_a_list(open_tab: OpenTab, addresses: list[str
     await tab.page.emulate_media(media="print")
     assert await tab.page.locator(".day-list .entry").count() == CROWDED == len(addresses[:CROWDED])
     assert await tab.page.locator(".day-list .entry").first.is_visible()
-    for hidden in (".top", ".turning", ".next", ".entry-notes"):
+    for hidden in (".top", ".date-navigation", ".next", ".entry-actions"):
         assert not await tab.page.locator(hidden).first.is_visible()
     assert await tab.page.evaluate(OVERFLOWING) == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.scheduling.availability import NO_END, Availability
 from app.scheduling.recurrence import find_error, find_last, read_recurrence, starts_between
 from app.web.kit.formatting import Formatter
-from app.web.kit.recurrences import last_day, say_recurrence
+from app.web.kit.recurrences import describe_recurrence, last_day
 
 MONDAY = datetime(2026, 6, 1, 9)  # noqa: DTZ001 - a wall time
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -78,7 +78,7 @@ def rule_of(recurrence: str, starts: datetime = MONDAY, zone: ZoneInfo = BERLIN)
 )
 def test_a_rule_is_said_in_each_language(recurrence: str, english: str, german: str, spanish: str) -> None:
     rule = rule_of(recurrence)
-    assert [say_recurrence(words, rule) for words in (ENGLISH, GERMAN, SPANISH)] == [english, german, spanish]
+    assert [describe_recurrence(words, rule) for words in (ENGLISH, GERMAN, SPANISH)] == [english, german, spanish]
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_a_rule_is_said_in_each_language(recurrence: str, english: str, german: 
     ],
 )
 def test_what_cannot_be_said_in_few_words_is_not_said(recurrence: str) -> None:
-    assert say_recurrence(ENGLISH, rule_of(recurrence)) is None
+    assert describe_recurrence(ENGLISH, rule_of(recurrence)) is None
 
 
 def test_a_single_window_is_once() -> None:
-    assert say_recurrence(ENGLISH, Availability(MONDAY, MONDAY + HOUR)) == "Once"
+    assert describe_recurrence(ENGLISH, Availability(MONDAY, MONDAY + HOUR)) == "Once"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_sentence_means_what_the_rule_does(frequency: str, parts: dict[str, st
     if not begins or find_error(recurrence, begins[0]) is not None:
         return
     rule = Availability(begins[0], begins[0] + HOUR, recurrence)
-    said = say_recurrence(ENGLISH, rule)
+    said = describe_recurrence(ENGLISH, rule)
     if said is None:
         return
     starts = begins[0].date()
@@ -190,4 +190,4 @@ def test_a_sentence_means_what_the_rule_does(frequency: str, parts: dict[str, st
     meant = [day for day in (starts + number * DAY for number in range(200)) if is_meant(day)]
     last = rule.starts + 199 * DAY
     assert [each.date() for each in starts_between(recurrence, rule.starts, rule.starts, last)] == meant, said
-    assert all(say_recurrence(words, rule) for words in (GERMAN, SPANISH))
+    assert all(describe_recurrence(words, rule) for words in (GERMAN, SPANISH))

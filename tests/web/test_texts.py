@@ -12,7 +12,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from app.http.problems import PROBLEMS
-from app.web.kit.error_texts import SENTENCES
+from app.web.kit.error_texts import MESSAGES
 from app.web.kit.languages import CATALOGUES, LANGUAGES, choose_locale
 from app.web.kit.pages import TEMPLATES
 
@@ -56,7 +56,7 @@ def test_no_text_stands_in_a_template_by_itself(template: str) -> None:
 
 
 def test_every_problem_has_a_sentence() -> None:
-    assert SENTENCES.keys() == PROBLEMS.keys()
+    assert MESSAGES.keys() == PROBLEMS.keys()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from app.core.errors import ERRORS
-from app.web.kit.error_texts import SENTENCES
+from app.web.kit.error_texts import MESSAGES
 from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -13,7 +13,7 @@ KEPT = "Your entries are kept for 30 minutes."
 
 
 def test_no_sentence_asks_for_a_call_that_cannot_be_made() -> None:
-    said = [*SENTENCES.values(), *(detail for _, detail in ERRORS.values())]
+    said = [*MESSAGES.values(), *(detail for _, detail in ERRORS.values())]
     assert not [sentence for sentence in said if "call the practice" in sentence.lower()]
 
 

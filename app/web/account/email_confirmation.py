@@ -1,4 +1,4 @@
-"""Confirming the e-mail address of one's account."""
+"""Pages that confirm the e-mail address of an account."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ Next = Annotated[str, Query(alias="next")]
 
 
 class Typed(wire.EmailConfirmation):
-    """A code, and where to go on."""
+    """The code from the message, and the path to continue at."""
 
     next: str = ""
 
@@ -31,7 +31,7 @@ class Typed(wire.EmailConfirmation):
 async def show_email_confirmation(
     page: AccountPage, transaction: DbTransaction, token: str = "", next_: Next = ""
 ) -> Response:
-    """Asks for the code; one that stands in the address only has to be sent."""
+    """Show the form for the code. A code in the query is filled in; opening the link does not use it up."""
     if page.actor.email_confirmed:
         return _go_on(page, next_)
     form = Form({"token": token, "next": local_path(next_) or ""})
@@ -42,7 +42,7 @@ async def show_email_confirmation(
 async def confirm_email(
     page: AccountPage, form: SentForm, transaction: DbTransaction, now: Now, _: Audit, _once: Once
 ) -> Response:
-    """Confirms the address; sent twice, the form leads to where it led before."""
+    """Confirm the address. A second submission of the same form redirects to the same page."""
     next_ = form.value("next")
     if page.actor.email_confirmed:
         return _go_on(page, next_)
@@ -59,7 +59,7 @@ async def confirm_email(
 async def resend_confirmation(
     page: AccountPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
 ) -> Response:
-    """Sends a new code."""
+    """Send a new code, if the address is not confirmed yet."""
     try:
         requested = await confirmation.request_confirmation(transaction, page.resources.settings, page.actor, now)
     except DomainError as error:
@@ -67,10 +67,12 @@ async def resend_confirmation(
         raise refuse(page, "account/confirm_email.html", form, error, user=user) from error
     if requested is None:
         return _go_on(page, form.value("next"))
-    # Counted already: it must not be counted again, and left out, after the answer.
+    # The request has counted the message: `send_after_response` would count it again and might not send it.
     tasks.add_task(page.resources.mailer, email_confirmation_mail(*requested))
     return page.redirect(page.confirm_email_path(form.value("next")), page.gettext("We have sent a new code."), "note")
 
 
-def _go_on(page: SignedInPage, wanted: str) -> Response:
-    return page.redirect(local_path(wanted) or "/my/account", page.gettext("Your e-mail address has been confirmed."))
+def _go_on(page: SignedInPage, next_path: str) -> Response:
+    return page.redirect(
+        local_path(next_path) or "/my/account", page.gettext("Your e-mail address has been confirmed.")
+    )

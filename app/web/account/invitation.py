@@ -1,4 +1,4 @@
-"""Accepting an invitation: an invited doctor makes an account."""
+"""Pages where an invited doctor creates an account."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,14 +22,18 @@ router = page_router()
 
 
 class NewDoctor(wire.InvitationAcceptance):
-    """An invited doctor. The browser keeps the address with the password; the account gets that of the invitation."""
+    """An invited doctor's form.
+
+    ``username`` is there so that the browser saves the address with the password. The account gets the address of the
+    invitation.
+    """
 
     username: str = ""
 
 
 @router.get("/invitation")
 async def show_invitation(page: PublicPage, transaction: DbTransaction, now: Now, token: str = "") -> Response:
-    """Asks an invited doctor for what an account needs; leads a doctor who has joined already to their first page."""
+    """Show the form for the new account; redirect a doctor who has accepted the invitation to their home page."""
     try:
         invitation = await invitations.get_invitation(transaction, token, now)
     except DomainError:
@@ -52,7 +56,7 @@ async def show_invitation(page: PublicPage, transaction: DbTransaction, now: Now
 async def accept_invitation(
     page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Makes the account, signs the doctor in, and leads to their first page, even if the form is sent twice."""
+    """Create the account, sign the doctor in, and redirect to their home page. A second submission does the same."""
     resources = page.resources
     submission = identify(page, form)
     email = form.value("username")

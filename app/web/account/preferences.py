@@ -1,4 +1,4 @@
-"""In which language, and on which clock: for whoever sits at this browser, with an account or without."""
+"""Language and time zone of the pages, stored in cookies of the browser, with or without an account."""
 
 from typing import Annotated, Literal
 
@@ -16,14 +16,14 @@ router = page_router()
 
 
 class LanguageChoice(Body):
-    """A language, and where to go on."""
+    """A language, and the path to continue at."""
 
     language: Literal["en", "de", "es"]
     next: str = "/"
 
 
 class ZoneChoice(Body):
-    """A zone (none is the doctor's, whoever that is), and where to go on."""
+    """A time zone, and the path to continue at. Without a zone, times are shown in the zone of each doctor."""
 
     zone: TimeZone | None = None
     next: str = "/"
@@ -31,14 +31,14 @@ class ZoneChoice(Body):
 
 @router.get("/preferences")
 async def show_preferences(page: PublicPage, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
-    """The zones to choose from."""
+    """Show the time zones to choose from."""
     form = Form({"zone": page.zone.key if page.zone else "", "next": local_path(next_) or "/"})
     return page.render("account/preferences.html", form=form, places=_places(page, form))
 
 
 @router.post("/preferences")
 async def choose_zone(page: PublicPage, form: SentForm) -> Response:
-    """Times are shown on this clock from now on."""
+    """Set the time zone in which times are shown."""
     try:
         choice = form.read(ZoneChoice)
     except DomainError as error:
@@ -53,7 +53,7 @@ async def choose_zone(page: PublicPage, form: SentForm) -> Response:
 
 @router.post("/language")
 async def choose_language(page: PublicPage, form: SentForm) -> Response:
-    """Pages are in this language from now on."""
+    """Set the language of the pages."""
     choice = form.read(LanguageChoice)
     response = page.redirect(local_path(choice.next) or "/")
     page.cookies.set(response, LANGUAGE, choice.language, KEPT_CHOICE)

@@ -1,4 +1,4 @@
-"""The second factor of an account: an authenticator app, and recovery codes for the day it is lost."""
+"""The second factor of an account: an authenticator app (TOTP), and recovery codes for the case that it is lost."""
 
 from fastapi import BackgroundTasks, Response
 from pydantic import BaseModel, Field
@@ -21,18 +21,18 @@ router = page_router()
 
 
 class PendingSecret(BaseModel):
-    """What an app was told, to show it again."""
+    """The secret that was shown for the app, sent along to show it again after a wrong code."""
 
     secret: str = Field(max_length=64, pattern=r"^[A-Z2-7]+$")
 
 
 class Confirmation(Code, PendingSecret):
-    """The first code that it shows."""
+    """The secret with the first code that the app shows for it."""
 
 
 @router.get("/my/account/second-factor")
 async def get_second_factor(page: AccountPage, transaction: DbTransaction) -> Response:
-    """Whether there is one."""
+    """Show whether a second factor is set up."""
     return page.render("account/second_factor.html", factor=await second_factor.get_status(transaction, page.actor))
 
 
@@ -40,7 +40,7 @@ async def get_second_factor(page: AccountPage, transaction: DbTransaction) -> Re
 async def set_up_second_factor(
     page: FreshAccountPage, _form: SentForm, transaction: DbTransaction, _: Audit
 ) -> Response:
-    """Shows what the app is to be told; it is not asked for yet. Sent again, it begins anew."""
+    """Show a new secret for the app. It takes effect once it is confirmed; another request replaces it."""
     new = await second_factor.set_up(transaction, page.resources.settings, page.actor)
     form = Form({"secret": new.secret})
     return page.render("account/second_factor_new.html", form=form, picture=_draw(new.provisioning_uri))
@@ -50,9 +50,9 @@ async def set_up_second_factor(
 async def confirm_second_factor(
     page: FreshAccountPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
 ) -> Response:
-    """From now on it is asked for. The recovery codes are shown only now, so this is no redirect.
+    """Turn the second factor on, and show the recovery codes. They are shown only once, so this is not a redirect.
 
-    Sent twice, the form shows new codes: the browser has thrown the first answer away.
+    A second submission of the same form shows new codes, because the browser has discarded the first response.
     """
     pending = form.read(PendingSecret)
     submission = identify(page, form)
@@ -77,7 +77,7 @@ async def confirm_second_factor(
 async def renew_recovery_codes(
     page: FreshAccountPage, _form: SentForm, transaction: DbTransaction, tasks: BackgroundTasks, _: Audit
 ) -> Response:
-    """New codes; the ones from before work no longer."""
+    """Replace the recovery codes, and show the new ones. The previous codes stop working."""
     new = await second_factor.renew_recovery_codes(transaction, page.actor)
     send_after_response(tasks, page.resources, recovery_codes_renewed_mail(new.address))
     return page.render("account/recovery_codes.html", codes=new.codes)
@@ -87,13 +87,13 @@ async def renew_recovery_codes(
 async def remove_second_factor(
     page: FreshAccountPage, _form: SentForm, transaction: DbTransaction, tasks: BackgroundTasks, _: Audit
 ) -> Response:
-    """Nothing but the password is asked for from now on."""
+    """Remove the second factor. Only the password is required from now on."""
     if address := await second_factor.remove(transaction, page.actor):
         send_after_response(tasks, page.resources, second_factor_removed_mail(address))
     return page.redirect("/my/account/second-factor", page.gettext("The second factor has been removed."))
 
 
 def _draw(uri: str) -> str:
-    """The code that an app's camera reads: always dark on white."""
+    """Return the QR code as SVG, dark on white in every colour scheme, because scanners expect that."""
     drawing: str = make(uri, error="m").svg_inline(dark="#000", light="#fff", border=3, omitsize=True)
     return drawing

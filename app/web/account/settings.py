@@ -1,4 +1,4 @@
-"""One's own account: what it is, its name and password, where it is signed in, and one's own data."""
+"""Pages of the user's own account: name, password, sessions and data."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -36,14 +36,14 @@ _SESSION_ID = TypeAdapter(UUID)
 
 
 class Erasure(BaseModel):
-    """That she is sure."""
+    """The confirmation that the account is to be erased."""
 
     sure: Literal["yes"]
 
 
 @router.get("/my/account")
 async def me(page: AccountPage, transaction: DbTransaction) -> Response:
-    """All that can be looked after."""
+    """Show the account and what can be changed about it."""
     content = await _content(page, transaction)
     current = {"name": content["wanted_name"]}
     form = restore(page, {**current, VERSION: content_version(current)})
@@ -52,7 +52,7 @@ async def me(page: AccountPage, transaction: DbTransaction) -> Response:
 
 @router.post("/my/account")
 async def change_name(page: AnyPage, form: SentForm, transaction: DbTransaction, now: Now, _: Audit) -> Response:
-    """Changes the name that others know her by."""
+    """Change the user's name. A doctor's new name may have to be reviewed first."""
     content = await _content(page, transaction)
     try:
         name = form.read(wire.NameChange).name
@@ -66,7 +66,7 @@ async def change_name(page: AnyPage, form: SentForm, transaction: DbTransaction,
         )
     except DomainError as error:
         if error.code == "version_mismatch":
-            # The name that is saved now stands above the form.
+            # The page shows the saved name above the form, so no list of changes is needed.
             content = await _content(page, transaction)
             form = form.renew({"name": content["wanted_name"]})
         raise refuse(page, "account/settings.html", form, error, **content) from error
@@ -87,7 +87,7 @@ async def _content(page: SignedInPage, transaction: DbTransaction) -> dict[str, 
 
 @router.get("/my/account/password")
 async def show_password(page: AccountPage) -> Response:
-    """Asks for the password and a new one."""
+    """Show the form for a new password."""
     return page.render("account/password.html", form=Form())
 
 
@@ -95,13 +95,13 @@ async def show_password(page: AccountPage) -> Response:
 async def change_password(
     page: BriefPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Sets a new password; all other sessions end. Sent twice, the form leads where it led before."""
+    """Set a new password, and end all other sessions. A second submission redirects to the same page."""
     resources = page.resources
     submission = identify(page, form)
     done = page.redirect(
         "/my/account", page.gettext("Your password has been changed. You have been signed out everywhere else.")
     )
-    # Before the password is compared: the old one, sent again, would count as a wrong guess.
+    # Checked before the password is compared: the old password, sent again, would count as a failed attempt.
     if await was_accepted(page, submission):
         return done
     try:
@@ -118,7 +118,7 @@ async def change_password(
             submission=submission,
         )
     except DomainError as error:
-        # Both were on their way at once.
+        # Two submissions of the form ran at the same time, and the other one has changed the password.
         if await was_accepted(page, submission):
             return done
         raise refuse(page, "account/password.html", form, error) from error
@@ -130,9 +130,9 @@ async def change_password(
 async def list_sessions(
     page: AccountPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
 ) -> Response:
-    """Where she is signed in, the last first."""
-    place = read_cursor(after, _SESSION_ID)
-    found = await sessions.page_sessions(transaction, page.actor.id, now, after=place, limit=MAX_LISTED + 1)
+    """List the sessions of the account, newest first."""
+    last_id = read_cursor(after, _SESSION_ID)
+    found = await sessions.page_sessions(transaction, page.actor.id, now, after=last_id, limit=MAX_LISTED + 1)
     shown, more = cut_list(found, _SESSIONS, _SESSION_ID, lambda each: each.id)
     return page.render("account/sessions.html", sessions=shown, more=more, current=page.actor.get_login().session_id)
 
@@ -141,7 +141,7 @@ async def list_sessions(
 async def end_session(
     session_id: UUID, page: AccountPage, form: SentForm, transaction: DbTransaction, trail: Audit
 ) -> Response:
-    """Signs out somewhere, at once."""
+    """End one session immediately."""
     trail.about(session_id)
     await end_one(transaction, page.actor, session_id)
     return page.redirect_back(form.values, _SESSIONS, page.gettext("The session has ended."))
@@ -149,27 +149,27 @@ async def end_session(
 
 @router.post("/my/account/sessions/end")
 async def end_sessions(page: AccountPage, _form: SentForm, transaction: DbTransaction, _: Audit) -> Response:
-    """Signs out everywhere, here too."""
+    """End all sessions, this one included."""
     await end_all_sessions(transaction, page.actor)
     return leave(page, page.gettext("You have been signed out everywhere."))
 
 
 @router.get("/my/account/data")
 async def show_data(page: AnyPage) -> Response:
-    """What can be done with one's data."""
+    """Show how to download the data or to erase the account."""
     return page.render("account/data.html", form=Form())
 
 
 @router.get("/my/account/export.json")
 async def export_account(page: FreshPage, transaction: DbTransaction, now: Now, _: Audit) -> Response:
-    """All that is stored about the user, as a file."""
+    """Return everything that is stored about the user as a JSON file."""
     export = represent_export(await privacy.export(transaction, page.actor, now), page.actor, now)
     return Response(export.model_dump_json(indent=1), media_type="application/json", headers=EXPORT_HEADERS)
 
 
 @router.post("/my/account/data")
 async def erase_account(page: FreshPage, form: SentForm, transaction: DbTransaction, now: Now, _: Audit) -> Response:
-    """Erases the account."""
+    """Erase the account, and sign the user out."""
     try:
         form.read(Erasure)
         await privacy.erase(transaction, page.actor, now, by=page.actor.id)
@@ -179,7 +179,7 @@ async def erase_account(page: FreshPage, form: SentForm, transaction: DbTransact
 
 
 def leave(page: Page, message: str) -> Response:
-    """Leads a visitor whose session has ended to the first page; the browser forgets the session and the draft."""
+    """Redirect a visitor whose session has ended to the search, and clear what the browser stores of this site."""
     page.viewer = None
     response = page.redirect("/", message)
     response.headers.update(CLEAR_SITE_DATA)

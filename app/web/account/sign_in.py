@@ -1,4 +1,4 @@
-"""Coming and going: registering, signing in and out, and a forgotten password."""
+"""Pages for registration, signing in and out, and resetting a forgotten password."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -37,17 +37,17 @@ router = page_router()
 _NEXT = Annotated[str, Query(alias="next")]
 _PENDING = "pending"
 PENDING_LOG_IN_LIFETIME = timedelta(minutes=5)
-"""How long after the password its code may be typed."""
+"""How long after the password the code of the second factor is accepted."""
 
 
 class SignIn(wire.LoginForm):
-    """A log-in, and where to go on."""
+    """A log-in, and the path to continue at."""
 
     next: str = ""
 
 
 class NewPatient(Body):
-    """A patient who registers, and where to go on."""
+    """A new patient's account, and the path to continue at."""
 
     name: Name
     email: Email
@@ -57,7 +57,7 @@ class NewPatient(Body):
 
 @router.get("/sign-in")
 async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
-    """Asks for address and password."""
+    """Show the form for address and password."""
     form = Form({"next": local_path(next_) or ""})
     return page.render("account/sign_in.html", form=form, is_draft_kept=_waits_at(next_, find_any(page)))
 
@@ -66,7 +66,7 @@ async def show_sign_in(page: PublicPage, next_: _NEXT = "") -> Response:
 async def sign_in(
     page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Begins a session, and goes on where somebody wanted to."""
+    """Begin a session, and redirect to the page that the visitor wanted; first to the code form if a code is needed."""
     resources = page.resources
     try:
         typed = form.read(SignIn)
@@ -82,7 +82,7 @@ async def sign_in(
             submission=identify(page, form),
         )
     except CodeRequiredError as error:
-        # Only this browser can go on with it.
+        # The cookie binds the pending log-in to this browser.
         response = page.redirect("/sign-in/code")
         content = [asdict(error.pending), page.cookies.get(FORMS), typed.next]
         page.cookies.seal(response, _PENDING, content, page.now, PENDING_LOG_IN_LIFETIME)
@@ -94,7 +94,7 @@ async def sign_in(
 
 @router.get("/sign-in/code")
 async def show_code_form(page: PublicPage) -> Response:
-    """Asks for the code of a second factor, after the password."""
+    """Show the form for the code of the second factor, after the password."""
     pending, next_ = _find_pending(page)
     if pending is None:
         return _ask_again(page, next_)
@@ -105,7 +105,7 @@ async def show_code_form(page: PublicPage) -> Response:
 async def sign_in_with_code(
     page: BriefPublicPage, form: SentForm, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Begins the session of the account whose password was typed a moment ago, in this browser."""
+    """Begin the session of the pending log-in of this browser."""
     pending, next_ = _find_pending(page)
     if pending is None:
         return _ask_again(page, next_)
@@ -129,7 +129,7 @@ async def sign_in_with_code(
 
 
 def _find_pending(page: Page) -> tuple[PendingLogIn | None, str]:
-    """The log-in that waits for a code in this browser, and where it leads."""
+    """Return the log-in of this browser that waits for a code, if any, and the path to continue at."""
     match page.cookies.unseal(_PENDING, page.now, PENDING_LOG_IN_LIFETIME):
         case [dict(pending), str(browser), str(next_)] if browser == page.cookies.get(FORMS):
             return PendingLogIn(**pending), next_
@@ -137,7 +137,7 @@ def _find_pending(page: Page) -> tuple[PendingLogIn | None, str]:
 
 
 def _ask_again(page: Page, next_: str) -> Response:
-    """Leads back to the password; a visitor whose form was accepted a moment ago, and sent twice, goes on."""
+    """Redirect to the password form; a visitor who is signed in, since the form was sent twice, to ``/start``."""
     if page.viewer:
         return page.redirect("/start")
     message = page.gettext("Enter your password again, and then the code within five minutes.")
@@ -146,17 +146,17 @@ def _ask_again(page: Page, next_: str) -> Response:
     return response
 
 
-async def _enter(page: Page, grant: LogIn, wanted: str, client: Client, tasks: BackgroundTasks) -> Response:
-    """Gives the browser its session, and leads on to where the visitor wanted to go."""
+async def _enter(page: Page, grant: LogIn, next_path: str, client: Client, tasks: BackgroundTasks) -> Response:
+    """Set the session cookie, and redirect to the path that the visitor wanted."""
     resources = page.resources
     if page.viewer:
-        # They were asked to sign in again; what they go on with is the new session.
+        # The visitor was asked to sign in again: the new session replaces the old one.
         async with resources.database.write() as transaction:
             login = page.viewer.get_login()
             await delete_session(transaction, page.viewer.id, login.session_id)
     if grant.recovery_code_of:
         send_after_response(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
-    next_ = local_path(wanted) or "/start"
+    next_ = local_path(next_path) or "/start"
     if held := await hold_picked(page, next_, grant, client):
         response = page.redirect(held)
         drop(page, response)
@@ -173,7 +173,7 @@ async def _enter(page: Page, grant: LogIn, wanted: str, client: Client, tasks: B
 
 
 def _waits_at(path: str, draft: Draft | None) -> bool:
-    """Whether the page to which a sign-in leads shows this draft."""
+    """Return whether the page that a sign-in leads to shows this draft."""
     if draft is None or draft.path != without_draft(path):
         return False
     return bool(draft.owner) or draft.is_meant_by(path)
@@ -181,13 +181,13 @@ def _waits_at(path: str, draft: Draft | None) -> bool:
 
 @router.get("/start")
 async def start(page: AnyPage) -> Response:
-    """Leads to where somebody of her role begins."""
+    """Redirect to the home page of the user's role."""
     return page.redirect(page.home)
 
 
 @router.get("/register")
 async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
-    """Asks who somebody is."""
+    """Show the registration form for patients."""
     return page.render(
         "account/register.html",
         form=Form({"next": local_path(next_) or ""}),
@@ -199,7 +199,7 @@ async def show_registration(page: PublicPage, next_: _NEXT = "") -> Response:
 async def register(
     page: BriefPublicPage, form: SentForm, passwords: Hashing, client: RequestClient, tasks: BackgroundTasks
 ) -> Response:
-    """Makes a patient's account, and signs the patient in; sent twice, the form signs in with what it was sent with."""
+    """Create a patient's account, and sign the patient in. A second submission only signs in."""
     resources = page.resources
     submission = identify(page, form)
     try:
@@ -229,14 +229,14 @@ async def register(
 
 @router.post("/sign-out")
 async def logout(page: AccountPage, _form: SentForm, transaction: DbTransaction, _: Audit) -> Response:
-    """Ends the session; the browser forgets what it has kept of us."""
+    """End the session, and clear what the browser stores of this site."""
     await sessions.end_session(transaction, page.actor, page.actor.get_login().session_id)
     return leave(page, page.gettext("You have signed out."))
 
 
 @router.get("/forgotten")
 async def show_forgotten(page: PublicPage) -> Response:
-    """Asks for the address."""
+    """Show the form that requests a code for a new password."""
     return page.render("account/forgot_password.html", form=Form())
 
 
@@ -244,7 +244,7 @@ async def show_forgotten(page: PublicPage) -> Response:
 async def forgot_password(
     page: BriefPublicPage, form: SentForm, resources: AppResources, now: Now, tasks: BackgroundTasks
 ) -> Response:
-    """Sends a code by mail; the answer is the same for every address."""
+    """Send a code by e-mail. The response is the same for every address, so it does not reveal accounts."""
     try:
         typed = form.read(wire.ForgottenPassword)
     except DomainError as error:
@@ -253,7 +253,7 @@ async def forgot_password(
         resources.database, resources.settings, email=typed.email, now=now, submission=identify(page, form)
     )
     if mail:
-        # After the response, which therefore tells nothing by its time.
+        # Sent after the response, so that the response time does not reveal whether the account exists.
         tasks.add_task(resources.mailer, password_reset_mail(mail.address, mail.token))
     message = page.gettext(
         "If there is an account with this address, we have sent it a code. We send only a few codes per hour."
@@ -263,7 +263,7 @@ async def forgot_password(
 
 @router.get("/reset")
 async def show_reset(page: PublicPage) -> Response:
-    """Asks for the code and a new password."""
+    """Show the form for the code and a new password."""
     return page.render("account/reset_password.html", form=Form())
 
 
@@ -277,7 +277,7 @@ async def reset_password(
     now: Now,
     tasks: BackgroundTasks,
 ) -> Response:
-    """Sets the new password; every session of the account ends. Sent twice, the form leads where it led before."""
+    """Set the new password, and end every session of the account. A second submission redirects to the same page."""
     submission = identify(page, form)
     message = page.gettext("Your password has been changed. Sign in with the new one.")
     try:

@@ -1,4 +1,4 @@
-"""The office: accounts, and what an administrator decides about them."""
+"""Accounts, and the decisions that administrators make about them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -49,20 +49,20 @@ _MAX_LISTED, _MAX_WAITING = 30, 10
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that is decided about an account, on a page of its own that says what it means."""
+    """A decision about an account. It is confirmed on a page of its own that explains the consequences."""
 
     button: str
     meaning: str | Mapping[Role, str]
-    """For any account, or for an account of each role."""
+    """The explanation, for all accounts or by the role of the account."""
     message: str
-    """Afterwards."""
-    is_grave: bool = False
-    asks_why: bool = True
+    """The message after the decision."""
+    is_destructive: bool = False
+    needs_reason: bool = True
     once: bool = True
-    """Whether it would be recorded twice, with its reason, if it were sent twice."""
+    """Whether the form carries a key, because a second submission would be recorded a second time with its reason."""
 
     def explain(self, formatter: Formatter, role: Role) -> str:
-        """What it means for an account of this role."""
+        """Return the explanation for an account of this role."""
         return formatter.gettext(self.meaning if isinstance(self.meaning, str) else self.meaning[role])
 
 
@@ -90,7 +90,7 @@ ACTS: Mapping[ActName, Act] = {
             Role.ADMIN: N_("All sessions end immediately, and signing in is no longer possible."),
         },
         N_("The account is suspended. All sessions have ended."),
-        is_grave=True,
+        is_destructive=True,
     ),
     "reinstate": Act(
         N_("Lift the suspension"),
@@ -108,8 +108,8 @@ ACTS: Mapping[ActName, Act] = {
         N_("End all sessions"),
         N_("This signs the account out on all devices. Signing in again is possible immediately."),
         N_("All sessions have ended."),
-        is_grave=True,
-        asks_why=False,
+        is_destructive=True,
+        needs_reason=False,
         once=False,
     ),
     "remove-second-factor": Act(
@@ -120,8 +120,8 @@ ACTS: Mapping[ActName, Act] = {
             "notified by e-mail."
         ),
         N_("The second factor has been removed, and all sessions have ended."),
-        is_grave=True,
-        asks_why=False,
+        is_destructive=True,
+        needs_reason=False,
         once=False,
     ),
     "erase": Act(
@@ -141,7 +141,7 @@ ACTS: Mapping[ActName, Act] = {
             Role.ADMIN: _ERASE_ADMIN,
         },
         N_("The account has been deleted."),
-        is_grave=True,
+        is_destructive=True,
     ),
     "break-glass": Act(
         N_("Show the visits"),
@@ -150,7 +150,7 @@ ACTS: Mapping[ActName, Act] = {
             "in the audit trail, and the patient can read them."
         ),
         N_("You can view these visits for ten minutes. Your access is recorded in the audit trail."),
-        is_grave=True,
+        is_destructive=True,
         once=False,
     ),
 }
@@ -158,7 +158,7 @@ ACTS: Mapping[ActName, Act] = {
 
 @router.get("/office/users")
 async def list_users(page: AdminPage, transaction: DbTransaction, trail: Audit) -> Response:
-    """Accounts, the newest first; before them, where nothing narrows them down, the doctors who wait."""
+    """List accounts, newest first. Without filters, doctors and profile changes that wait for a decision come first."""
     form = Form(dict(page.request.query_params))
     choices: Mapping[str, Any] = {"roles": ROLES, "statuses": STATUSES}
     try:
@@ -223,7 +223,7 @@ async def _list_waiting(transaction: DbTransaction) -> list[AccountRecord]:
 async def get_account(
     page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, act: ActName | None = None
 ) -> Response:
-    """One account; with ``act``, what that would mean, to be confirmed."""
+    """Show an account; with ``act``, show the page that confirms this decision."""
     account = trail.about_account(await accounts.get_account(transaction, user_id))
     if act:
         decision = await _decision(transaction, account, act, now)
@@ -249,12 +249,12 @@ async def _decision(
 
 
 async def _count_upcoming(transaction: DbTransaction, account: AccountRecord, now: datetime) -> int:
-    """How many upcoming visits a doctor has; 0 for an account of another role."""
+    """Return the number of a doctor's upcoming visits; 0 for an account of another role."""
     return len(await list_upcoming(transaction, account.id, since=now)) if account.role is Role.DOCTOR else 0
 
 
 def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
-    """Those that change something; whether one is allowed is said when it is done."""
+    """Return the decisions that would change something. Whether one is allowed is checked when it is made."""
     if account.status is AccountStatus.ERASED:
         return {}
     names: list[ActName] = []
@@ -277,7 +277,10 @@ def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
 async def deciding(
     page: Page, transaction: DbTransaction, form: Form, trail: AuditRecorder, user_id: UUID, name: ActName
 ) -> AsyncIterator[AccountRecord]:
-    """Shows the question again, with what was typed, where an act is refused; ``not_found`` without an account."""
+    """Yield the account. If the decision is refused, show its page again with what was typed.
+
+    Raises ``not_found`` if the account does not exist.
+    """
     account = await accounts.get_account(transaction, user_id)
     try:
         yield account
@@ -297,7 +300,7 @@ def _done(page: Page, user_id: UUID, name: ActName) -> Response:
 async def approve_doctor(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Lists a doctor."""
+    """Approve a doctor, so that patients can find and book them."""
     settings = page.resources.settings
     async with deciding(page, transaction, form, trail, user_id, "approve"):
         why = form.read(wire.Decision).reason
@@ -310,7 +313,7 @@ async def approve_doctor(
 async def suspend_user(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Keeps somebody out."""
+    """Suspend an account: end its sessions, and refuse its log-ins."""
     async with deciding(page, transaction, form, trail, user_id, "suspend"):
         why = form.read(wire.Decision).reason
         trail.about_account(await administration.suspend_user(transaction, page.actor, user_id, now), why)
@@ -321,7 +324,7 @@ async def suspend_user(
 async def reinstate_user(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Lets somebody in again."""
+    """Lift the suspension of an account."""
     async with deciding(page, transaction, form, trail, user_id, "reinstate"):
         why = form.read(wire.Decision).reason
         trail.about_account(await administration.reinstate_user(transaction, user_id), why)
@@ -332,7 +335,7 @@ async def reinstate_user(
 async def erase_user(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Erases an account."""
+    """Erase an account."""
     async with deciding(page, transaction, form, trail, user_id, "erase"):
         why = form.read(wire.Decision).reason
         account, cancelled = await administration.erase_user(transaction, page.actor, user_id, now)
@@ -346,7 +349,7 @@ async def erase_user(
 async def end_sessions_of_user(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit
 ) -> Response:
-    """Signs somebody out everywhere; an administrator herself, too."""
+    """End all sessions of an account, which may be the administrator's own."""
     async with deciding(page, transaction, form, trail, user_id, "end-sessions"):
         trail.about_account(await administration.end_sessions(transaction, user_id))
     return _done(page, user_id, "end-sessions")
@@ -362,7 +365,7 @@ async def remove_second_factor_of_user(
     tasks: BackgroundTasks,
     trail: Audit,
 ) -> Response:
-    """Helps somebody who has lost it."""
+    """Remove the second factor of a user who has lost it, and notify the user by e-mail."""
     async with deciding(page, transaction, form, trail, user_id, "remove-second-factor"):
         account, removed = await administration.remove_second_factor(transaction, page.actor, user_id)
         trail.about_account(account)

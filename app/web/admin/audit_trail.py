@@ -1,4 +1,4 @@
-"""The office: the audit trail."""
+"""The audit trail, for administrators."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -35,12 +35,12 @@ _SHOWN = 40
 _KEY = TypeAdapter(tuple[Instant, UUID])
 
 type _Who = Annotated[UUID | LoginName, Field(union_mode="left_to_right")]
-# Bounds of what is naive on purpose: a day and an hour on whose clock the form says.
+# The bounds are naive on purpose: the field holds a wall time in the time zone of the page.
 type _WallTime = Annotated[NaiveDatetime, Field(ge=datetime(FIRST_YEAR, 1, 1), lt=datetime(LAST_YEAR + 1, 1, 1))]  # noqa: DTZ001
 
 
 class TrailQuery(Query):
-    """Which events to show: people by their number or their address, times on the clock of the page."""
+    """The filters: people by id or e-mail address, times as wall times in the time zone of the page."""
 
     patient: _Who | None = None
     actor: _Who | None = None
@@ -52,10 +52,10 @@ class TrailQuery(Query):
 
 @router.get("/office/trail")
 async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: Audit) -> Response:
-    """Who has read or changed whose data, day by day, the newest first.
+    """List who has read or changed whose data, by day, newest first.
 
-    Staff are named. A patient is shown as a number that leads to the account, where looking is recorded; only the
-    patient whose events were asked for is named.
+    Staff are named. A patient is shown as a number that links to the account, where the access is recorded; only the
+    patient who is filtered for is named.
     """
     form = Form(dict(page.request.query_params))
     zone = page.zone or ZoneInfo("UTC")
@@ -104,7 +104,7 @@ async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: 
 
 
 def _narrowed(form: Form, **more: str) -> str:
-    """Where this is shown as well as what the form says already."""
+    """Return the address of this page with the filters of the form and ``more``."""
     return f"/office/trail?{urlencode({name: value for name, value in {**form.values, **more}.items() if value})}"
 
 
@@ -128,10 +128,10 @@ def _moment(wall: datetime | None, zone: ZoneInfo) -> datetime | None:
 
 
 def _by_day(events: Sequence[AuditRecord], zone: ZoneInfo) -> list[tuple[date, list[list[AuditRecord]]]]:
-    """The events of each day; where one request has shown a list of patients, those together."""
+    """Group events by day, and within a day those of one request that showed a list of patients."""
     days = groupby(events, key=lambda event: event.occurred_at.astimezone(zone).date())
-    return [(day, [list(group) for _, group in groupby(those, key=_looks_as_one)]) for day, those in days]
+    return [(day, [list(group) for _, group in groupby(those, key=_group_key)]) for day, those in days]
 
 
-def _looks_as_one(event: AuditRecord) -> object:
+def _group_key(event: AuditRecord) -> object:
     return (event.request_id, event.action) if event.request_id and event.patient_id else event.id

@@ -1,4 +1,4 @@
-"""The office: a patient's visits, in an emergency, for a reason that she can read."""
+"""A patient's visits in an emergency (break glass), for a reason that the patient can read in the audit trail."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -23,23 +23,23 @@ from app.web.kit.routes import page_router
 router = page_router()
 
 GLASS = "glass"
-"""The cookie of who has broken it: in which session, for whose visits, and why."""
+"""The sealed cookie of an administrator who has given a reason: the session, the patient and the reason."""
 _KEY = TypeAdapter(UUID)
-_LOOK = ACTS["break-glass"]
-_STAYS_BROKEN = timedelta(minutes=10)
+_BREAK_GLASS = ACTS["break-glass"]
+_ACCESS_LIFETIME = timedelta(minutes=10)
 
 
 @router.post("/office/users/{user_id:uuid}/break-glass")
 async def break_glass(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
-    """Takes the reason; what it opens is a page that can be looked at again, for ten minutes."""
+    """Record the reason, and redirect to the patient's visits, which can be viewed for ten minutes."""
     async with deciding(page, transaction, form, trail, user_id, "break-glass"):
         why = form.read(wire.Decision).reason
         await administration.break_glass(transaction, user_id, now)
     _note(trail, user_id, why)
-    response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_LOOK.message), "note")
-    page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _STAYS_BROKEN)
+    response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_BREAK_GLASS.message), "note")
+    page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _ACCESS_LIFETIME)
     return response
 
 
@@ -47,9 +47,9 @@ async def break_glass(
 async def list_visits_behind_glass(
     page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
-    """A patient's visits, for who has said why; else it asks."""
+    """List a patient's visits if a reason was given within ten minutes; otherwise redirect to the form for it."""
     last = read_cursor(after, _KEY)
-    match page.cookies.unseal(GLASS, now, _STAYS_BROKEN):
+    match page.cookies.unseal(GLASS, now, _ACCESS_LIFETIME):
         case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
             _note(trail, user_id, why)
             patient, visits = await administration.break_glass(transaction, user_id, now)

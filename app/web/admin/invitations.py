@@ -1,4 +1,4 @@
-"""The office: doctors who are invited."""
+"""Invitations of doctors, for administrators."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ _MAX_LISTED = 20
 async def list_invitations(
     page: AdminPage, transaction: DbTransaction, _: Audit, after: Cursor | None = None
 ) -> Response:
-    """The open invitations, the newest first, and the form for another one."""
+    """List the open invitations, newest first, with the form for another one."""
     form = restore(page)
     return page.render("admin/invitations.html", form=form, **await _content(page, transaction, form, after))
 
@@ -45,7 +45,7 @@ async def list_invitations(
 async def invite_doctor(
     page: FreshAdminPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, trail: Audit
 ) -> Response:
-    """Invites a doctor. The link is shown only now, so this is no redirect."""
+    """Invite a doctor. The link is shown only once, so this is not a redirect."""
     try:
         typed = form.read(wire.NewInvitation)
         invitation, token = await invitations.invite_doctor(
@@ -62,9 +62,9 @@ async def invite_doctor(
         content = await _content(page, transaction, form, None)
         raise refuse(page, "admin/invitations.html", form, error, **content) from error
     trail.about(invitation.id)
-    # Counted already: it must not be counted again, and left out, after the answer.
+    # The request has counted the message: `send_after_response` would count it again and might not send it.
     tasks.add_task(page.resources.mailer, invitation_mail(invitation.email, token))
-    # Only the administrator sees the address that their own browser has asked for; the message has the path alone.
+    # The host comes from the administrator's own request, so only the administrator sees it. The message has the path.
     link = str(page.request.base_url).rstrip("/") + invitation_path(token)
     response = page.render("admin/invited.html", invitation=invitation, link=link)
     drop(page, response)
@@ -75,7 +75,7 @@ async def invite_doctor(
 async def cancel_invitation(
     page: AdminPage, invitation_id: UUID, _form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
-    """Cancels an invitation."""
+    """Cancel an invitation."""
     trail.about(invitation_id)
     await invitations.cancel_invitation(transaction, invitation_id, now)
     return page.redirect(f"{INVITATIONS}#open", page.gettext("The invitation is cancelled."))

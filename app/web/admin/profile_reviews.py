@@ -1,4 +1,4 @@
-"""The office: names and specialties that doctors want, before patients see them."""
+"""Reviews of new names and specialties of doctors, before patients see them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ router = page_router()
 
 
 class ChangeDecision(wire.Decision):
-    """Why, and about which change."""
+    """The reason of a decision, and the change that it is about."""
 
     change: UUID
 
 
 @router.get("/office/users/{user_id:uuid}/profile-change")
 async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
-    """What patients see of a doctor, and what the doctor wants them to see."""
+    """Show a doctor's current name and specialty beside the requested ones."""
     trail.about(user_id)
     standing = await get_profile_review(transaction, user_id)
     if standing.change is None:
@@ -41,7 +41,7 @@ async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTra
 async def accept_profile_change(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Patients see the change from now on."""
+    """Accept the change: patients see it from now on."""
     async with _deciding(page, transaction, form, user_id) as typed:
         trail.about_account(await profile_review.accept_change(transaction, user_id, typed.change), typed.reason)
     return page.redirect(f"/office/users/{user_id}", page.gettext("Accepted. Patients now see the change."))
@@ -51,7 +51,7 @@ async def accept_profile_change(
 async def decline_profile_change(
     page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Patients go on seeing what they see."""
+    """Decline the change: patients still see the current name and specialty."""
     async with _deciding(page, transaction, form, user_id) as typed:
         trail.about_account(await profile_review.decline_change(transaction, user_id, typed.change), typed.reason)
     return page.redirect(f"/office/users/{user_id}", page.gettext("Declined. Patients still see the previous details."))
@@ -59,7 +59,10 @@ async def decline_profile_change(
 
 @asynccontextmanager
 async def _deciding(page: Page, transaction: DbTransaction, form: Form, user_id: UUID) -> AsyncIterator[ChangeDecision]:
-    """Shows the question again where the decision cannot be made; what a doctor has replaced is not there any more."""
+    """Yield the decision. If it is refused, show its page again.
+
+    Raises ``not_found`` if the doctor has replaced the change in the meantime.
+    """
     standing = await get_profile_review(transaction, user_id)
     try:
         yield form.read(ChangeDecision)

@@ -1,4 +1,4 @@
-"""The office: the upcoming visits of a suspended doctor, which administrators cancel."""
+"""The upcoming visits of a suspended doctor, which administrators cancel."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -32,7 +32,7 @@ _ONE = _ALL + "/{appointment_id:uuid}"
 
 
 class Cancellation(Decision):
-    """Why a visit is cancelled, as it was when somebody looked at it."""
+    """The reason of a cancellation, and the version of the visit that the form was made for."""
 
     version: AppointmentVersion
 
@@ -41,7 +41,7 @@ class Cancellation(Decision):
 async def list_visits_of_suspended_doctor(
     page: FreshAdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
-    """Those that are not over and not cancelled, the next first."""
+    """List the doctor's visits that are neither over nor cancelled, the next one first."""
     key, as_of = read_appointment_cursor(after, now)
     found = await suspended_doctors.page_expected_visits(
         transaction, user_id, as_of=as_of, after=key, limit=MAX_LISTED + 1
@@ -60,7 +60,7 @@ async def list_visits_of_suspended_doctor(
 async def show_visit_of_suspended_doctor(
     page: FreshAdminPage, user_id: UUID, appointment_id: UUID, transaction: DbTransaction, trail: Audit
 ) -> Response:
-    """One of them; asks why it is cancelled."""
+    """Show one of the visits, with the form that cancels it."""
     content = await _describe(page, user_id, appointment_id, transaction, trail)
     return page.render("admin/suspended_visit.html", form=restore(page), **content)
 
@@ -76,7 +76,7 @@ async def cancel_visit_of_suspended_doctor(
     trail: Audit,
     _: Once,
 ) -> Response:
-    """Cancels it, and leads back to those that are left."""
+    """Cancel the visit, and redirect to the list."""
     content = await _describe(page, user_id, appointment_id, transaction, trail)
     try:
         typed = form.read(Cancellation)

@@ -1,4 +1,4 @@
-"""What the pages of a doctor's calendar have in common: days in addresses, and how her visits are called."""
+"""Common parts of the doctor's pages: days in addresses, words for statuses, wall times."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,9 +20,9 @@ from app.schemas.fields import LocalDate
 from app.web.kit.languages import N_
 
 Day = Annotated[LocalDate | None, Query(), BeforeValidator(lambda typed: typed or None)]
-"""A day of the doctor's calendar, in an address; a field that was left empty is as good as none."""
-RULE_PLACE = TypeAdapter(tuple[NaiveDatetime, UUID])
-"""Where a rule stands in a list: its start on the doctor's clock, and its id."""
+"""A day of the doctor's calendar in a query; an empty field counts as ``None``."""
+RULE_CURSOR = TypeAdapter(tuple[NaiveDatetime, UUID])
+"""The cursor of a list of rules: the start of a rule as the doctor's wall time, and its id."""
 
 STATUSES: Mapping[AppointmentStatus, str] = {
     AppointmentStatus.BOOKED: N_("Expected"),
@@ -31,11 +31,11 @@ STATUSES: Mapping[AppointmentStatus, str] = {
     AppointmentStatus.CANCELLED: N_("Cancelled"),
     AppointmentStatus.NOSHOW: N_("No-show"),
 }
-"""What has become of a visit, as the doctor says it."""
+"""The status of a visit as doctors see it."""
 
 
 def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Action]:
-    """What the doctor can do with a visit now."""
+    """Return what the doctor can do with a visit now."""
     start = to_instant(visit.start_time)
     return frozenset(
         action for action in Action if not check_action(action, visit.status, start, to_instant(now), cutoff=None)
@@ -43,16 +43,16 @@ def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Actio
 
 
 def day_page(visit: AppointmentRecord) -> str:
-    """Where a visit stands in the list of its day, on its doctor's clock."""
+    """Return the address of a visit in the list of its day, in the doctor's time zone."""
     return f"/practice/day?day={day_of(to_instant(visit.start_time), visit.zone)}#row-{visit.id}"
 
 
 def moment_of(day: date, clock: str, zone: ZoneInfo) -> datetime:
-    """When the clock in a zone shows this on that day; of two such moments the first (see ``zones.resolve``)."""
+    """Return the instant of a wall time in a zone; the first of two if the clocks go back (see ``zones.resolve``)."""
     return from_instant(resolve(datetime.combine(day, time.fromisoformat(clock)), zone))
 
 
-def of_fields(error: DomainError, fields: Mapping[str, str]) -> DomainError:
-    """An error that names what a service knows, as one that names the fields of a form."""
+def rename_fields(error: DomainError, fields: Mapping[str, str]) -> DomainError:
+    """Return the error with the service's field names replaced by those of a form."""
     renamed = tuple(replace(each, field=fields.get(each.field, each.field)) for each in error.errors)
     return DomainError(error.code, errors=renamed, retry_after=error.retry_after)

@@ -1,4 +1,4 @@
-"""Visits whose time on the doctor's clock has changed since it was agreed."""
+"""Visits whose local time has changed since it was agreed, because the rules of the time zone have changed."""
 
 from functools import partial
 from typing import Annotated
@@ -29,7 +29,7 @@ PATH = "/practice/hours/clock-changes"
 
 
 class Choice(Body):
-    """What stays as it was agreed."""
+    """The choice of what is kept: the agreed local time, or the instant."""
 
     keep: KeptTime
 
@@ -38,7 +38,7 @@ class Choice(Body):
 async def list_clock_changes(
     page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
-    """The visits, by their start, with the time that was agreed and the one that the clock shows now."""
+    """List the visits by start, with the agreed local time and the current one."""
     key, as_of = read_appointment_cursor(after, now)
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     found = await clock_changes.page_clock_changes(
@@ -58,7 +58,7 @@ async def settle_clock_changes(
     trail: Audit,
     visit: Annotated[UUID | None, Query()] = None,
 ) -> Response:
-    """Settles one visit, or all; those that have no room stay in the list. Sent twice, it finds nothing to do."""
+    """Settle one visit, or all. Visits that cannot be moved stay in the list. A second submission changes nothing."""
     keep = form.read(Choice).keep
     try:
         settled = await clock_changes.settle_clock_changes(
@@ -67,20 +67,20 @@ async def settle_clock_changes(
     except DomainError as error:
         if error.code != "not_found":
             raise
-        # It was settled before, or cancelled.
+        # The visit has been settled or cancelled in the meantime.
         return page.redirect(PATH)
     trail.concerns(*settled.appointments)
     return page.redirect(PATH, _summarize(page, settled), "note" if settled.failed else "good")
 
 
 def _summarize(page: SignedInPage, settled: Settled) -> str:
-    said = page.formatter.ngettext(
+    summary = page.formatter.ngettext(
         "%(num)d visit is settled.", "%(num)d visits are settled.", len(settled.appointments)
     )
     if not settled.failed:
-        return said
+        return summary
     failed = page.formatter.ngettext(
         "%(num)d visit was not changed:", "%(num)d visits were not changed:", len(settled.failed)
     )
     reasons = dict.fromkeys(explain(page.formatter, code) for _, code in settled.failed)
-    return " ".join([said, failed, *reasons])
+    return " ".join([summary, failed, *reasons])

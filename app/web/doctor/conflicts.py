@@ -1,4 +1,4 @@
-"""What is booked outside of a doctor's hours, and why a time can or cannot be booked."""
+"""Visits outside a doctor's hours, and the page that explains why a time can or cannot be booked."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -41,11 +41,11 @@ REASONS: Mapping[Refusal, str] = {
     Refusal.DAY_FULL: N_("Your daily limit is reached."),
     Refusal.SLOT_TAKEN: N_("Another visit, its buffer or a reservation overlaps this time."),
 }
-"""What speaks against a time, as the doctor is told it."""
+"""The reasons why a time cannot be booked, as doctors read them."""
 
 
 class Question(Body):
-    """A time on the doctor's clock."""
+    """A wall time in the doctor's time zone."""
 
     day: LocalDate
     clock: ClockTime
@@ -56,7 +56,7 @@ class Question(Body):
 async def list_doctors_appointments(
     page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
-    """What is booked, not over, and outside of her hours as they are now, by its start."""
+    """List the booked visits that are not over and lie outside the doctor's current hours, by start."""
     key, as_of = read_appointment_cursor(after, now)
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     found = await conflicts.page_conflicting(
@@ -76,7 +76,7 @@ async def explain_time(
     clock: Annotated[str, Query()] = "",
     visit_type: Annotated[str, Query()] = "",
 ) -> Response:
-    """Why a visit that starts then can or cannot be booked, with everything that speaks against it."""
+    """Show whether a visit can be booked at a time, with all reasons against it."""
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     offered = await visit_types.page_visit_types(transaction, page.actor.id, after=None, limit=MAX_VISIT_TYPES)
     zone = doctor.zone
@@ -85,12 +85,12 @@ async def explain_time(
     if not day and not clock:
         return page.render("doctor/explain.html", form=form, found=None, **content)
     try:
-        asked = form.read(Question)
+        question = form.read(Question)
         found = await slots.explain_time(
             transaction,
             doctor.id,
-            visit_type_id=asked.visit_type,
-            start=moment_of(asked.day, asked.clock, zone),
+            visit_type_id=question.visit_type,
+            start=moment_of(question.day, question.clock, zone),
             viewer=None,
             now=now,
         )

@@ -1,4 +1,4 @@
-"""The doctor's day: who comes next, and the list of all who come."""
+"""The doctor's day: the next patient, and the list of all visits."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,28 +29,29 @@ from app.web.kit.routes import page_router
 router = page_router()
 
 MAX_CANCELLED = 40
-"""Cancelled visits that the page of a day lists."""
+"""The number of cancelled visits that the page of a day lists."""
 MAX_DAY_BYTES, MAX_CANCELLED_BYTES = 32 * 1024, 12 * 1024
 _A_DAY = timedelta(days=1)
 UNDO_SHOWN = timedelta(minutes=10)
-_PLACE = TypeAdapter(tuple[AwareDatetime, UUID])
+"""How long the list offers to undo a change of status."""
+_CURSOR = TypeAdapter(tuple[AwareDatetime, UUID])
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the list."""
+    """A row of the list."""
 
     visit: AppointmentRecord
     status: str
     actions: frozenset[Action]
     can_undo: bool
-    """Whether its status was changed a moment ago; afterwards the page of the visit offers it."""
+    """Whether its status was changed within ``UNDO_SHOWN``. Later only the page of the visit offers to undo it."""
     is_conflicting: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetUpStep:
-    """Something that a new doctor sets up."""
+    """A step of the set-up of a new practice."""
 
     name: str
     address: str
@@ -62,12 +63,12 @@ class SetUpStep:
 async def list_doctors_appointments(
     page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None, after: Cursor | None = None
 ) -> Response:
-    """A day, today unless another one is named; a crowded one goes on on another page.
+    """Show a day, today by default. A crowded day continues on another page.
 
-    As long as something that patients need is not set up, a day without visits shows what to set up instead.
+    Until everything that patients need is set up, a day without visits shows the steps of the set-up instead.
     """
     found = await agenda.get_agenda(transaction, page.actor, day=day, now=now)
-    place = read_cursor(after, _PLACE)
+    cursor = read_cursor(after, _CURSOR)
     [shown] = found.days
     is_today = shown == found.today
     day_entries = [
@@ -83,11 +84,11 @@ async def list_doctors_appointments(
         for visit in found.visits
     ]
     to_come = (each for each in day_entries if each.visit.status.is_active and each.visit.end_time > now)
-    following = next(to_come, None) if is_today and not place else None
-    after_place = [each for each in day_entries if not place or _place(each) > place]
-    rest = [each for each in after_place if each.visit.status is not AppointmentStatus.CANCELLED]
-    cancelled = [] if place else [each for each in day_entries if each.visit.status is AppointmentStatus.CANCELLED]
-    # What has no cancelled visits to show has their room.
+    following = next(to_come, None) if is_today and not cursor else None
+    remaining = [each for each in day_entries if not cursor or _key(each) > cursor]
+    rest = [each for each in remaining if each.visit.status is not AppointmentStatus.CANCELLED]
+    cancelled = [] if cursor else [each for each in day_entries if each.visit.status is AppointmentStatus.CANCELLED]
+    # Without cancelled visits, the other entries get their share of the page.
     entries = fit(rest, _weigh, MAX_DAY_BYTES + (0 if cancelled else MAX_CANCELLED_BYTES))
     trail.concerns(*{each.visit.id: each.visit for each in (*entries, *cancelled, *filter(None, [following]))}.values())
     return page.render(
@@ -104,7 +105,7 @@ async def list_doctors_appointments(
         max_cancelled=len(fit(cancelled[:MAX_CANCELLED], _weigh, MAX_CANCELLED_BYTES)),
         expected=sum(visit.status.occupies_time for visit in found.visits),
         following=following,
-        more=f"/practice/day?day={shown}&after={write_cursor(_place(entries[-1]), _PLACE)}"
+        more=f"/practice/day?day={shown}&after={write_cursor(_key(entries[-1]), _CURSOR)}"
         if len(entries) < len(rest)
         else None,
         hours=[(from_instant(start), from_instant(end)) for start, end in found.open],
@@ -113,7 +114,7 @@ async def list_doctors_appointments(
 
 
 async def _list_set_up_steps(transaction: DbTransaction, found: Agenda, now: datetime) -> list[SetUpStep]:
-    """What a doctor sets up before patients can book; nothing once all that is required is done."""
+    """Return the steps before patients can book; none once all required steps are done."""
     doctor = found.doctor
     has_zone = doctor.time_zone != "UTC"
     if has_zone and found.open:
@@ -131,7 +132,7 @@ async def _list_set_up_steps(transaction: DbTransaction, found: Agenda, now: dat
     ]
 
 
-def _place(entry: Entry) -> tuple[datetime, UUID]:
+def _key(entry: Entry) -> tuple[datetime, UUID]:
     return entry.visit.start_time, entry.visit.id
 
 

@@ -1,4 +1,4 @@
-"""The doctor's weekly plans: one is edited at a time, as a form with some windows for each day of the week."""
+"""The doctor's weekly hours, current and planned. One set is edited at a time, with windows for each weekday."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from app.schemas import schedule as wire
 from app.schemas.fields import LocalDate
 from app.services import schedule
 from app.services.conflicts import Affected
-from app.web.doctor.calendar import Day, of_fields
+from app.web.doctor.calendar import Day, rename_fields
 from app.web.kit.auth import DoctorPage
 from app.web.kit.drafts import restore
 from app.web.kit.formatting import Formatter
@@ -46,20 +46,20 @@ _EDGES = "from", "to"
 
 @dataclass(frozen=True, slots=True)
 class ListedPlan:
-    """One of the plans, in words."""
+    """Weekly hours, current or planned, as text."""
 
     first: date
     dates: str
     week: Sequence[tuple[str, str]]
-    """Days that have the same hours, and these; the others are closed."""
+    """Ranges of days with their hours. Days that are not listed are closed."""
     is_edited: bool
     is_return: bool
-    """Whether the hours of today come back after an interruption."""
+    """Whether these are today's hours again, after an interruption by planned ones."""
 
 
 @router.get("/practice/hours")
 async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: Now, day: Day = None) -> Response:
-    """The plan that holds on a day, today unless another is named, and the list of all."""
+    """Show the weekly hours that apply on a day, today by default, and the list of all planned ones."""
     plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
     plans = [plan.current, *plan.later]
     edited = _find_plan(plans, day)
@@ -71,7 +71,7 @@ async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: No
     shown = {}
     for weekday, windows in wire.to_clock(edited.hours).items():
         for number, window in enumerate(windows):
-            # A field for times knows no 24:00.
+            # An HTML time field cannot hold 24:00.
             for edge, clock in zip(_EDGES, window, strict=True):
                 values[_field(weekday, number, edge)] = clock.replace("24:", "00:")
         shown[weekday] = min(len(windows) + 1, _MAX_WINDOWS)
@@ -84,7 +84,7 @@ async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: No
 async def set_weekly_hours(
     page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
 ) -> Response:
-    """Replaces the plan, from one day on; or, before that, shows one more window to fill in."""
+    """Replace the weekly hours from a day on; for the button that adds a window, show the form with one more row."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
     plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
     plans = [plan.current, *plan.later]
@@ -111,7 +111,7 @@ async def set_weekly_hours(
             plans = [plan.current, *plan.later]
             edited = _find_plan(plans, day)
             form = form.renew(plan.content)
-            saved = _say_week(page.formatter, edited.hours) or [(page.gettext("All week"), page.gettext("Closed"))]
+            saved = _format_week(page.formatter, edited.hours) or [(page.gettext("All week"), page.gettext("Closed"))]
         content = _content(page, rows, plans, edited)
         raise refuse(page, "doctor/hours.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
@@ -130,13 +130,13 @@ async def set_weekly_hours(
 async def cancel_planned_hours(
     valid_from: LocalDate, page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
-    """Cancels a plan for later; the one before it goes on."""
+    """Cancel planned hours. The hours before them continue to apply."""
     affected = await schedule.cancel_planned_hours(transaction, page.actor, valid_from, now, versions=form.versions)
     return flash_affected(page, affected, "/practice/hours#plans", page.gettext("The planned hours are cancelled."))
 
 
 def flash_affected(page: SignedInPage, affected: Affected, path: str, message: str) -> Response:
-    """Leads on after a change of rules; to what lies outside of them now, if anything does."""
+    """Redirect after a change of rules; to the list of visits outside the hours if the change affects any."""
     if not affected.count:
         return page.redirect(path, message)
     outside = page.formatter.ngettext(
@@ -148,7 +148,7 @@ def flash_affected(page: SignedInPage, affected: Affected, path: str, message: s
 
 
 def _find_plan(plans: Sequence[PlannedHours], day: date | None) -> PlannedHours:
-    """The plan that holds on a day, or the nearest one."""
+    """Return the hours that apply on a day; the current ones without a day, or for a day before them."""
     return ([plan for plan in plans if day and plan.first <= day] or plans[:1])[-1]
 
 
@@ -158,8 +158,8 @@ def _content(
     listed = [
         ListedPlan(
             plan.first,
-            _say_dates(page.formatter, plan, plans[0]),
-            _say_week(page.formatter, plan.hours),
+            _format_dates(page.formatter, plan, plans[0]),
+            _format_week(page.formatter, plan.hours),
             is_edited=plan is edited,
             is_return=plan is not plans[0] and plan.hours == plans[0].hours,
         )
@@ -170,20 +170,20 @@ def _content(
             (WEEKDAYS[day], NAMES[WEEKDAYS[day]], rows[WEEKDAYS[day]]) for day in _days_of_week(page.formatter)
         ],
         "edited": edited,
-        "dates": _say_dates(page.formatter, edited, plans[0]),
+        "dates": _format_dates(page.formatter, edited, plans[0]),
         "plans": listed[:MAX_LISTED] if len(listed) > 1 else [],
         "more": max(0, len(listed) - MAX_LISTED),
-        "most": _MAX_WINDOWS,
+        "max_windows": _MAX_WINDOWS,
     }
 
 
 def _days_of_week(formatter: Formatter) -> list[int]:
-    begins = formatter.locale.first_week_day
-    return [*range(begins, 7), *range(begins)]
+    first_weekday = formatter.locale.first_week_day
+    return [*range(first_weekday, 7), *range(first_weekday)]
 
 
-def _say_dates(formatter: Formatter, plan: PlannedHours, current: PlannedHours) -> str:
-    """When a plan holds."""
+def _format_dates(formatter: Formatter, plan: PlannedHours, current: PlannedHours) -> str:
+    """Return the dates between which the hours apply, as text."""
     first, last = formatter.day(plan.first), plan.last and formatter.day(plan.last)
     if plan is current:
         return formatter.gettext("In effect until %(day)s", day=last) if last else formatter.gettext("In effect now")
@@ -192,16 +192,16 @@ def _say_dates(formatter: Formatter, plan: PlannedHours, current: PlannedHours) 
     return first if last == first else f"{first} \N{EN DASH} {last}"
 
 
-def _say_week(formatter: Formatter, hours: WeeklyHours) -> list[tuple[str, str]]:
-    """Days in a row that have the same hours, with these; without those that are closed."""
-    said = []
+def _format_week(formatter: Formatter, hours: WeeklyHours) -> list[tuple[str, str]]:
+    """Return ranges of consecutive days with the same hours, without the days that are closed."""
+    ranges = []
     for windows, same in groupby(_days_of_week(formatter), key=lambda day: hours[day]):
         first, *more = [formatter.gettext(NAMES[WEEKDAYS[day]]) for day in same]
         if windows:
             times = ", ".join(formatter.hours(*window) for window in windows)
             times = formatter.gettext("all day") if list(windows) == [(0, MINUTES_OF_DAY)] else times
-            said.append((f"{first} \N{EN DASH} {more[-1]}" if more else first, times))
-    return said
+            ranges.append((f"{first} \N{EN DASH} {more[-1]}" if more else first, times))
+    return ranges
 
 
 def _field(weekday: str, number: int, edge: str) -> str:
@@ -213,7 +213,7 @@ def _count_rows(form: Form, weekday: str) -> int:
 
 
 def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
-    """The week that was typed; ``invalid_request`` names the fields of the form."""
+    """Return the hours from the form. Raises ``invalid_request`` with the fields of the form."""
     week: dict[str, object] = {name: form.value(name) for name in ("valid_from", "valid_to") if form.value(name)}
     week["replace_later"] = bool(form.value("replace_later"))
     fields: dict[str, str] = {}
@@ -233,6 +233,6 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
     try:
         return read_by(wire.NewHours.model_validate, week)
     except DomainError as error:
-        found = of_fields(error, fields)
+        found = rename_fields(error, fields)
         errors = tuple(replace(each, code="one_end_only") if each.field in missing else each for each in found.errors)
         raise DomainError(found.code, errors=errors) from error

@@ -1,4 +1,4 @@
-"""Extra windows: when a doctor is open beside her weekly plan, once or again and again."""
+"""Extra hours: windows in addition to a doctor's weekly hours, once or recurring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from app.scheduling.recurrence import starts_between
 from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import schedule
-from app.web.doctor.calendar import RULE_PLACE, moment_of, of_fields
+from app.web.doctor.calendar import RULE_CURSOR, moment_of, rename_fields
 from app.web.kit.auth import DoctorPage
 from app.web.kit.drafts import restore
 from app.web.kit.formatting import Formatter
@@ -29,7 +29,7 @@ from app.web.kit.forms import Once, SentForm, refuse
 from app.web.kit.languages import N_
 from app.web.kit.lists import MAX_LISTED, cut_list
 from app.web.kit.pages import SignedInPage
-from app.web.kit.recurrences import last_day, say_recurrence
+from app.web.kit.recurrences import describe_recurrence, last_day
 from app.web.kit.routes import page_router
 
 router = page_router()
@@ -41,14 +41,14 @@ REPETITIONS: Mapping[str, str] = {
     "FREQ=WEEKLY;INTERVAL=2": N_("Every two weeks"),
     "FREQ=WEEKLY;INTERVAL=4": N_("Every four weeks"),
 }
-"""The rules (RFC 5545) that can be chosen here; the API takes others, too."""
+"""The rules (RFC 5545) that the page offers. The API accepts others, too."""
 _FIELDS = {"start_time": "day", "end_time": "closes", "recurrence": "until"}
 _A_DAY, _A_YEAR = timedelta(days=1), timedelta(days=366)
 _MAX_FOLLOWING = 3
 
 
 class NewOpening(Body):
-    """A window on the doctor's clock; one that ends before it starts goes on over midnight."""
+    """A window in the doctor's wall time. If it ends before it starts, it continues past midnight."""
 
     day: LocalDate
     opens: ClockTime
@@ -58,29 +58,29 @@ class NewOpening(Body):
 
     @property
     def recurrence(self) -> str | None:
-        """The rule, with its last day."""
+        """The rule (RFC 5545) with its last day."""
         return f"{self.repeats};UNTIL={self.until:%Y%m%d}" if self.repeats and self.until else self.repeats
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A window as it is listed."""
+    """A window in the list."""
 
     id: UUID
     first: str
-    """The first time, or the only one."""
+    """The first or only occurrence."""
     repeats: str
-    """In words, or else the rule."""
+    """The recurrence in words, or the rule itself if it cannot be put in words."""
     until: date | None
     following: Sequence[str]
-    """The next days, where the rule is not in words."""
+    """The next days, if ``repeats`` is the rule itself."""
 
 
 @router.get("/practice/hours/extra")
 async def list_own_availability(
     page: DoctorPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
 ) -> Response:
-    """Those that are not over."""
+    """List the extra hours that are not over."""
     content = await _content(page, transaction, now, after)
     return page.render("doctor/openings.html", form=restore(page, {"day": str(content["today"])}), **content)
 
@@ -89,7 +89,7 @@ async def list_own_availability(
 async def publish_availability(
     page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
-    """Opens one more."""
+    """Add extra hours."""
     content = await _content(page, transaction, now)
     try:
         typed = form.read(NewOpening)
@@ -103,7 +103,7 @@ async def publish_availability(
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "doctor/openings.html", form, of_fields(error, _FIELDS), **content) from error
+        raise refuse(page, "doctor/openings.html", form, rename_fields(error, _FIELDS), **content) from error
     message = page.gettext("The extra hours have been added.")
     return page.redirect(f"/practice/hours/extra#row-{published.id}", message)
 
@@ -112,7 +112,7 @@ async def publish_availability(
 async def withdraw_availability(
     page: DoctorPage, availability_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
 ) -> Response:
-    """Closes one, with all its repetitions."""
+    """Remove extra hours, with all their occurrences."""
     await schedule.withdraw_availability(transaction, page.actor, availability_id)
     message = page.gettext("The extra hours are removed. Visits already booked stay booked.")
     return page.redirect_back(form.values, "/practice/hours/extra", message)
@@ -125,9 +125,9 @@ async def _content(
     zone = doctor.zone
     shown = wall_time(to_instant(now), zone)
     found = await availabilities.page_extra_windows(
-        transaction, page.actor.id, shown, after=read_cursor(after, RULE_PLACE), limit=MAX_LISTED + 1
+        transaction, page.actor.id, shown, after=read_cursor(after, RULE_CURSOR), limit=MAX_LISTED + 1
     )
-    openings, more = cut_list(found, "/practice/hours/extra", RULE_PLACE, availabilities.page_key)
+    openings, more = cut_list(found, "/practice/hours/extra", RULE_CURSOR, availabilities.page_key)
     return {
         "zone": zone,
         "today": shown.date(),
@@ -140,12 +140,12 @@ async def _content(
 def _opening(formatter: Formatter, record: AvailabilityRecord, zone: ZoneInfo, shown: datetime) -> Opening:
     rule = record.rule
     start, end = map(from_instant, window(rule, zone))
-    repeats, following = say_recurrence(formatter, rule), []
+    repeats, following = describe_recurrence(formatter, rule), []
     if repeats is None and rule.recurrence is not None:
-        # What cannot be said in words is shown as it is, with the next days.
+        # A rule that cannot be put in words is shown as it is, with the next days.
         repeats = rule.recurrence
         latest = min(shown + _A_YEAR, rule.last_ends - (rule.ends - rule.starts))
         found = starts_between(rule.recurrence, rule.starts, max(shown, rule.starts), latest)
         following = [formatter.day(each.date()) for each in islice(found, _MAX_FOLLOWING)]
     until = last_day(rule) if rule.recurrence else None
-    return Opening(record.id, formatter.stretch(start, end, zone, all_day=True), repeats or "", until, following)
+    return Opening(record.id, formatter.period(start, end, zone, all_day=True), repeats or "", until, following)

@@ -1,4 +1,4 @@
-"""What a doctor says of herself, and the limits within which patients book her."""
+"""The doctor's profile, and the limits for bookings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from app.repositories.doctors import DoctorRecord
 from app.repositories.profile_changes import ProfileReview, get_profile_review
 from app.schemas import doctors as wire
 from app.services import doctor_profile
-from app.web.doctor.calendar import of_fields
+from app.web.doctor.calendar import rename_fields
 from app.web.doctor.hours import flash_affected
 from app.web.kit.auth import DoctorPage
 from app.web.kit.drafts import restore
@@ -28,7 +28,7 @@ from app.web.kit.time_zone_names import list_time_zones
 router = page_router()
 
 UTC = ("UTC", "UTC")
-"""What a doctor has who has chosen none."""
+"""The time zone of a doctor who has not chosen one."""
 
 LABELS: Mapping[str, str] = {
     "name": N_("Name"),
@@ -43,14 +43,14 @@ LABELS: Mapping[str, str] = {
     "cancel_cutoff_minutes": N_("Cancellation deadline (minutes before the visit)"),
 }
 _SPEAKS = "speaks_"
-"""How the names of the boxes for languages begin; a tag follows."""
+"""The prefix of the names of the language checkboxes; a BCP 47 tag follows."""
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
 
 @router.get("/practice/profile")
 async def get_own_practice(page: DoctorPage, transaction: DbTransaction) -> Response:
-    """All of it, to be changed; a name or a specialty that is reviewed is shown as it was asked for."""
+    """Show the form for the profile. A name or specialty under review is shown as the doctor has requested it."""
     doctor, standing = await doctor_profile.get_profile(transaction, page.actor.id)
     doctor = doctor_profile.apply_pending_change(doctor, standing)
     form = restore(page, Form(_values(doctor)).renew(asdict(doctor)).values)
@@ -61,7 +61,7 @@ async def get_own_practice(page: DoctorPage, transaction: DbTransaction) -> Resp
 async def change_practice(
     page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
-    """Changes it; in another time zone the hours keep their wall times, and what is booked keeps its instants."""
+    """Change the profile. In a new time zone the hours keep their wall times, and booked visits keep their instants."""
     before = await get_profile_review(transaction, page.actor.id)
     try:
         _, standing, affected = await doctor_profile.change_profile(
@@ -103,7 +103,7 @@ def _content(page: SignedInPage, form: Form, standing: ProfileReview) -> dict[st
 
 
 def _read_boxes(form: Form) -> dict[str, bool]:
-    """By its tag, whether a language is ticked; those that are named in the form."""
+    """Return whether each language that the form names is ticked, by its tag."""
     return {name.removeprefix(_SPEAKS): bool(value) for name, value in form.values.items() if name.startswith(_SPEAKS)}
 
 
@@ -114,7 +114,7 @@ def _values(doctor: DoctorRecord) -> dict[str, str]:
 
 
 def _read(form: Form) -> dict[str, Any]:
-    """What was typed; a field that may be empty, and is, is emptied. ``invalid_request``."""
+    """Return the changes from the form. An empty optional field clears its value. Raises ``invalid_request``."""
     typed = {name: form.value(name) for name in _FIELDS if name != "languages"}
     filled = {name: value for name, value in typed.items() if value or name not in _MAY_BE_EMPTY}
     tags = [tag for tag, ticked in _read_boxes(form).items() if ticked]
@@ -122,5 +122,5 @@ def _read(form: Form) -> dict[str, Any]:
     try:
         changes |= read_by(wire.DoctorChanges.model_validate, {"languages": tags}).changes()
     except DomainError as error:
-        raise of_fields(error, {f"languages.{number}": "languages" for number in range(len(tags))}) from error
+        raise rename_fields(error, {f"languages.{number}": "languages" for number in range(len(tags))}) from error
     return dict.fromkeys(_MAY_BE_EMPTY) | changes

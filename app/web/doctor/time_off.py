@@ -1,4 +1,4 @@
-"""Time off: what is booked in it is shown before it is taken."""
+"""Time off. The visits booked in it are shown before it is added."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate, Note
 from app.services import schedule
-from app.web.doctor.calendar import RULE_PLACE, moment_of, of_fields
+from app.web.doctor.calendar import RULE_CURSOR, moment_of, rename_fields
 from app.web.doctor.hours import flash_affected
 from app.web.kit.auth import DoctorPage
 from app.web.kit.drafts import restore
@@ -35,7 +35,7 @@ _A_DAY = timedelta(days=1)
 
 
 class NewTimeOff(Body):
-    """Whole days on the doctor's clock; or from some time of the first to some time of the last."""
+    """Time off in the doctor's wall time: whole days, unless times are given for the first or the last day."""
 
     first: LocalDate
     leaves: ClockTime | None = None
@@ -44,11 +44,11 @@ class NewTimeOff(Body):
     reason: Note | None = None
 
     def start(self, zone: ZoneInfo) -> datetime:
-        """When it begins."""
+        """Return the start in the doctor's zone."""
         return moment_of(self.first, self.leaves or "00:00", zone)
 
     def end(self, zone: ZoneInfo) -> datetime:
-        """When it ends: with the last day, unless a time is given."""
+        """Return the end in the doctor's zone: the end of the last day, unless a time is given."""
         if self.returns:
             return moment_of(self.last, self.returns, zone)
         return moment_of(self.last + _A_DAY, "00:00", zone)
@@ -58,7 +58,7 @@ class NewTimeOff(Body):
 async def list_time_off(
     page: DoctorPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
 ) -> Response:
-    """What is not over."""
+    """List the time off that is not over."""
     content = await _content(page, transaction, now, after)
     today = str(content["today"])
     return page.render("doctor/time_off.html", form=restore(page, {"first": today, "last": today}), **content)
@@ -75,7 +75,7 @@ async def preview_time_off(
     last: Annotated[str, Query()] = "",
     returns: Annotated[str, Query()] = "",
 ) -> Response:
-    """What is booked in it, all that a page holds; it is not taken yet."""
+    """Show the visits booked in the time off, as many as fit on a page, before it is added."""
     content = await _content(page, transaction, now)
     form = restore(page, {"first": first, "leaves": leaves, "last": last, "returns": returns})
     zone = content["zone"]
@@ -85,7 +85,7 @@ async def preview_time_off(
             transaction, page.actor, start=typed.start(zone), end=typed.end(zone), now=now
         )
     except DomainError as error:
-        wrong = explain_fields(page.formatter, of_fields(error, _FIELDS))
+        wrong = explain_fields(page.formatter, rename_fields(error, _FIELDS))
         again = Form(form.values, explain(page.formatter, error.code), wrong)
         return page.render("doctor/time_off.html", PROBLEMS[error.code][0], form=again, **content)
     listed = fit(affected.appointments[:MAX_LISTED], weigh_record)
@@ -105,20 +105,20 @@ async def preview_time_off(
 async def take_time_off(
     page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Takes it; what is booked in it stays booked until it is cancelled or moved."""
+    """Add the time off. Visits booked in it stay booked until they are cancelled or moved."""
     content = await _content(page, transaction, now)
     zone = content["zone"]
     try:
         typed = form.read(NewTimeOff)
-        _doctor, taken, affected = await schedule.take_time_off(
+        _doctor, created, affected = await schedule.take_time_off(
             transaction, page.actor, start=typed.start(zone), end=typed.end(zone), reason=typed.reason or None, now=now
         )
     except DomainError as error:
-        raise refuse(page, "doctor/time_off.html", form, of_fields(error, _FIELDS), **content) from error
-    trail.about(taken.id)
+        raise refuse(page, "doctor/time_off.html", form, rename_fields(error, _FIELDS), **content) from error
+    trail.about(created.id)
     trail.shows(*affected.appointments)
     return flash_affected(
-        page, affected, f"/practice/hours/time-off#row-{taken.id}", page.gettext("Your hours have been changed.")
+        page, affected, f"/practice/hours/time-off#row-{created.id}", page.gettext("Your hours have been changed.")
     )
 
 
@@ -126,7 +126,7 @@ async def take_time_off(
 async def end_time_off(
     page: DoctorPage, time_off_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
 ) -> Response:
-    """Takes it back; what was open is open again."""
+    """Remove the time off. The hours in it apply again."""
     await schedule.end_time_off(transaction, page.actor, time_off_id)
     message = page.gettext("The time off is removed. Your hours apply again.")
     return page.redirect_back(form.values, "/practice/hours/time-off", message)
@@ -139,9 +139,9 @@ async def _content(
     zone = doctor.zone
     shown = wall_time(to_instant(now), zone)
     found = await time_off.page_time_off(
-        transaction, page.actor.id, since=shown, after=read_cursor(after, RULE_PLACE), limit=MAX_LISTED + 1
+        transaction, page.actor.id, since=shown, after=read_cursor(after, RULE_CURSOR), limit=MAX_LISTED + 1
     )
-    absences, more = cut_list(found, "/practice/hours/time-off", RULE_PLACE, time_off.page_key)
+    absences, more = cut_list(found, "/practice/hours/time-off", RULE_CURSOR, time_off.page_key)
     return {
         "zone": zone,
         "today": shown.date(),

@@ -1,4 +1,4 @@
-"""One visit, as the doctor sees it: what has become of it, and what can be done with it."""
+"""The doctor's page of one visit: its status, and what can be done with it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -30,30 +30,30 @@ from app.web.kit.slots import DAYS, MAX_TIMES, lay_out
 
 router = page_router()
 
-_TOLD: Mapping[Action, str] = {
+_DONE_MESSAGES: Mapping[Action, str] = {
     Action.ARRIVE: N_("%(patient)s has arrived."),
     Action.COMPLETE: N_("The visit of %(patient)s is completed."),
     Action.NO_SHOW: N_("%(patient)s is marked as a no-show. The rest of the time is free again."),
 }
 
-_UNDONE: Mapping[AppointmentStatus, str] = {
+_UNDONE_MESSAGES: Mapping[AppointmentStatus, str] = {
     AppointmentStatus.ARRIVED: N_("Undone. %(patient)s is expected again."),
     AppointmentStatus.FULFILLED: N_("Undone. The visit of %(patient)s is open again."),
     AppointmentStatus.NOSHOW: N_("Undone. The visit of %(patient)s is open again."),
     AppointmentStatus.CANCELLED: N_("Undone. The visit will take place after all. Inform %(patient)s."),
 }
-"""What is said when this status was taken back."""
+"""The message after a status has been undone, by that status."""
 
 
 class Cancellation(Body):
-    """Why a visit is cancelled, as it was when somebody looked at it."""
+    """The reason of a cancellation, and the version of the visit that the form was made for."""
 
     version: AppointmentVersion
     reason: Note | None = None
 
 
 class Move(Body):
-    """Where a visit is to be moved, as it was when somebody looked at it."""
+    """The new start of a visit, and the version of the visit that the form was made for."""
 
     version: AppointmentVersion
     start: Instant
@@ -61,7 +61,7 @@ class Move(Body):
 
 @router.get("/practice/visits/{appointment_id:uuid}")
 async def get_appointment(page: DoctorPage, appointment_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
-    """All that is known of it."""
+    """Show the visit."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
     return page.render("doctor/visit.html", form=restore(page), **_content(page, visit))
 
@@ -70,7 +70,7 @@ async def get_appointment(page: DoctorPage, appointment_id: UUID, transaction: D
 async def arrive(
     page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Notes that the patient is there."""
+    """Mark the patient as arrived."""
     return await _advance(page, Action.ARRIVE, appointment_id, form, transaction, trail)
 
 
@@ -78,7 +78,7 @@ async def arrive(
 async def complete(
     page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Notes that the visit has taken place."""
+    """Mark the visit as completed."""
     return await _advance(page, Action.COMPLETE, appointment_id, form, transaction, trail)
 
 
@@ -86,7 +86,7 @@ async def complete(
 async def no_show(
     page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Notes that the patient did not come."""
+    """Mark the visit as a no-show."""
     return await _advance(page, Action.NO_SHOW, appointment_id, form, transaction, trail)
 
 
@@ -100,7 +100,7 @@ async def undo_status_change(
     trail: Audit,
     _: Once,
 ) -> Response:
-    """Takes back the last change of its status."""
+    """Undo the last change of the visit's status."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
     try:
         await appointment_status.undo_status_change(
@@ -110,14 +110,14 @@ async def undo_status_change(
         raise refuse(
             page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
         ) from error
-    return page.redirect(day_page(visit), page.gettext(_UNDONE[visit.status], patient=visit.patient.name))
+    return page.redirect(day_page(visit), page.gettext(_UNDONE_MESSAGES[visit.status], patient=visit.patient.name))
 
 
 @router.post("/practice/visits/{appointment_id:uuid}/cancel")
 async def cancel_appointment(
     page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
-    """Cancels it, and says why."""
+    """Cancel the visit, optionally with a reason for the patient."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
     try:
         typed = form.read(Cancellation)
@@ -146,7 +146,10 @@ async def show_free_times(
     trail: Audit,
     day: Day = None,
 ) -> Response:
-    """The times to which it can be moved, in the seven days from one on; leads to a visit that cannot be moved."""
+    """List the times to which the visit can be moved, within seven days from ``day``.
+
+    Redirect to the visit if it cannot be moved.
+    """
     visit = await _get_visit(page, appointment_id, transaction, trail)
     if Action.RESCHEDULE not in possible_actions(visit, now):
         return page.redirect(f"/practice/visits/{visit.id}")
@@ -165,10 +168,10 @@ async def reschedule_appointment(
     _: Once,
     day: Day = None,
 ) -> Response:
-    """Moves it; it stays where it is if the new time is not to be had."""
+    """Move the visit. It stays where it is if the new time is not available."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
-    # Looked up beforehand: a time that has just been taken leaves the transaction of no more use.
-    # In one go, since a writing transaction must not wait for its turn.
+    # The times are listed first, because the transaction cannot be used any more after a conflict.
+    # Without a `computation`, so without waiting for a turn: a writing transaction would hold its locks meanwhile.
     content = await _list_times(transaction, visit, day, now, computation=None)
     try:
         typed = form.read(Move)
@@ -217,7 +220,7 @@ async def _advance(
         raise refuse(
             page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
         ) from error
-    return page.redirect(day_page(visit), page.gettext(_TOLD[action], patient=isolate(visit.patient.name)))
+    return page.redirect(day_page(visit), page.gettext(_DONE_MESSAGES[action], patient=isolate(visit.patient.name)))
 
 
 def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
@@ -250,9 +253,9 @@ async def _list_times(
         moving=visit,
     )
     if len(found) > MAX_TIMES:
-        # Whole days, as many as there is room for; the first one in any case.
-        begun = day_of(found[MAX_TIMES][0], zone)
-        days = [each for each in days if each < begun or each <= day_of(found[0][0], zone)]
+        # Only whole days are shown, as many as fit, and at least the first day with times.
+        cut_day = day_of(found[MAX_TIMES][0], zone)
+        days = [each for each in days if each < cut_day or each <= day_of(found[0][0], zone)]
     return {
         "visit": visit,
         "zone": zone,

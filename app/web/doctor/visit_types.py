@@ -1,4 +1,4 @@
-"""The kinds of visits that a doctor offers: their lengths, their buffers, their limits."""
+"""The visit types that a doctor offers, with their lengths, buffers and limits."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -52,7 +52,7 @@ _DEFAULTS = {
 
 @router.get(_LIST)
 async def list_own_visit_types(page: DoctorPage, transaction: DbTransaction, after: Cursor | None = None) -> Response:
-    """Those that are offered, in the order in which she has added them."""
+    """List the doctor's visit types, in the order in which they were added."""
     found = await visit_types.page_visit_types(
         transaction, page.actor.id, after=read_cursor(after, _KEY), limit=MAX_LISTED + 1
     )
@@ -62,13 +62,13 @@ async def list_own_visit_types(page: DoctorPage, transaction: DbTransaction, aft
 
 @router.get(f"{_LIST}/new")
 async def show_new_visit_type(page: DoctorPage) -> Response:
-    """A kind to describe."""
+    """Show the form for a new visit type."""
     return page.render("doctor/visit_type.html", form=restore(page, _DEFAULTS), visit_type=None, modes=_modes(page))
 
 
 @router.post(f"{_LIST}/new")
 async def offer_visit_type(page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once) -> Response:
-    """Offers it; from the first one on, patients book by kind."""
+    """Add a visit type. Once a doctor has one, patients book by visit type."""
     try:
         typed = form.read(wire.NewVisitType)
         offered = await doctor_profile.offer_visit_type(transaction, page.actor, typed.model_dump(), now)
@@ -85,7 +85,7 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, transaction: DbTran
 
 @router.get(f"{_LIST}/{{visit_type_id:uuid}}")
 async def get_visit_type(page: DoctorPage, visit_type_id: UUID, transaction: DbTransaction) -> Response:
-    """One of them, to be changed."""
+    """Show the form for a visit type."""
     visit_type = await visit_types.get_visit_type(transaction, page.actor.id, visit_type_id)
     form = restore(page, Form(_values(visit_type)).renew(asdict(visit_type)).values)
     return page.render("doctor/visit_type.html", form=form, visit_type=visit_type, modes=_modes(page))
@@ -95,7 +95,7 @@ async def get_visit_type(page: DoctorPage, visit_type_id: UUID, transaction: DbT
 async def change_visit_type(
     page: DoctorPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction
 ) -> Response:
-    """Changes it; what is booked stays as long as it is."""
+    """Change a visit type. Booked visits keep their length."""
     visit_type = await visit_types.get_visit_type(transaction, page.actor.id, visit_type_id)
     try:
         typed = form.read(wire.NewVisitType)
@@ -119,7 +119,7 @@ async def change_visit_type(
 async def withdraw_visit_type(
     page: DoctorPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
-    """Offers it no longer; what is booked stays."""
+    """Stop offering a visit type. Booked visits stay booked."""
     await doctor_profile.withdraw_visit_type(transaction, page.actor, visit_type_id, now)
     message = page.gettext("This visit type is no longer offered. Visits already booked stay booked.")
     return page.redirect_back(form.values, _LIST, message)

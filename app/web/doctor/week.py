@@ -1,7 +1,8 @@
-"""The doctor's week: a grid of half hours on a desk, a scroll of days on a phone.
+"""The doctor's week: a grid of half hours on a wide screen, a list of days on a narrow one.
 
-Days are laid out on their own clocks. The day on which clocks go back has the rows of that hour twice, and in the week
-all other days are closed in them; on the day on which they go forward there are rows that do not exist.
+Each day is laid out by its own local time. On the day on which the clocks go back, the repeated hour has rows of its
+own, which the other days of the week show as closed. On the day on which the clocks go forward, the rows of the
+skipped hour are marked as missing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,12 +31,12 @@ router = page_router()
 _HALF = HOUR // 2
 _UNIT = 5 * MINUTE
 _MAX_UNITS = 24
-"""The stylesheet knows no more sizes; what is longer has most of its rows for itself."""
+"""The largest size that the stylesheet has. A longer piece fills most of its rows anyway."""
 MAX_WEEK_BYTES = 38 * 1024
 MAX_VISITS_PER_ROW = 2
-"""More would be lower than 24 px, which is too small to press (WCAG 2.2, 2.5.8)."""
+"""With more, each would be lower than 24 px, which is too small to press (WCAG 2.2, 2.5.8)."""
 MAX_LISTED = 8
-"""Visits of a day on a narrow screen, where the rows are a list; the page of the day has the others."""
+"""The number of visits of a day that a narrow screen lists. The page of the day has the others."""
 _VISIT_BYTES = 220  # of markup
 _DEFAULT_HOURS = 8, 18
 _MINUTES_OF_HOUR = 60
@@ -43,39 +44,39 @@ _A_DAY = timedelta(days=1)
 _A_WEEK = timedelta(days=DAYS_OF_WEEK)
 
 type Row = tuple[int, int]
-"""A half hour as the clock shows it: minutes after midnight, and 1 where that is for the second time."""
+"""A half hour of local time: minutes after midnight, and the fold (PEP 495): 1 if it occurs for the second time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a block: a ``visit``, several ``visits``, a ``buffer`` beside one, what is ``held``, or a ``gap``."""
+    """A part of a block. Its ``kind`` is ``visit``, ``visits`` (several in one), ``buffer``, ``held`` or ``gap``."""
 
     kind: str
     interval: Interval
     visit: AppointmentRecord | None = None
-    """The first, if there are several."""
+    """The visit; the first one of ``visits``."""
     count: int = 1
-    """Of its visits."""
+    """The number of visits."""
 
     @property
     def units(self) -> int:
-        """Of five minutes: how high it is beside the others of its block."""
+        """The length in units of five minutes, which is its height relative to the other pieces of its block."""
         return max(1, min((self.interval[1] - self.interval[0]) // _UNIT, _MAX_UNITS))
 
     @property
     def start(self) -> datetime:
-        """When it begins on this day."""
+        """The start, cut off at the day's start."""
         return from_instant(self.interval[0])
 
     @property
     def end(self) -> datetime:
-        """When it ends on this day."""
+        """The end, cut off at the day's end."""
         return from_instant(self.interval[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some rows of a day, with what is in them."""
+    """A run of rows of a day, with the pieces in them."""
 
     kind: str
     row: int
@@ -89,23 +90,23 @@ class Column:
 
     day: date
     hours: int
-    """23, 24 or 25."""
+    """The length of the day: usually 24, or 23 or 25 if the clocks change."""
     open: Sequence[tuple[datetime, datetime]]
     away: Sequence[tuple[datetime, datetime]]
     ground: Sequence[Block]
     blocks: Sequence[Block]
     now: tuple[int, int] | None
-    """The row in which the time is now, and the units of it that have passed."""
+    """The row of the current time, and the units of it that have passed; ``None`` if it is not shown."""
     visits: int
     unlisted: frozenset[Interval]
-    """The pieces that a narrow screen leaves out."""
+    """The intervals of the visits that a narrow screen leaves out."""
 
 
 @router.get("/practice/week")
 async def list_doctors_appointments(
     page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
 ) -> Response:
-    """The week of a day, today unless another one is named; it begins on the day on which weeks begin where one is."""
+    """Show the week of a day, today by default. The reader's locale decides on which day a week begins."""
     week_begins = page.formatter.locale.first_week_day
     found = await agenda.get_agenda(transaction, page.actor, day=day, week_begins=week_begins, now=now)
     trail.concerns(*found.visits)
@@ -139,7 +140,7 @@ def _weigh(visit: AppointmentRecord) -> int:
 
 
 class Axis:
-    """The rows that all days of a week share: those of the longest day, from the first that any needs to the last."""
+    """The rows that all days of a week share: those of the longest day, from the first to the last one needed."""
 
     def __init__(self, found: Agenda) -> None:
         self._days = found.days
@@ -147,40 +148,43 @@ class Axis:
             day: [_row(start, found.zone) for start in range(*span, _HALF)] for day, span in found.days.items()
         }
         longest = max(self._cells.values(), key=len)
-        self._places = {row: place for place, row in enumerate(longest)}
-        first, last = (self._places[hour * 60, 0] for hour in _DEFAULT_HOURS)
+        self._indexes = {row: index for index, row in enumerate(longest)}
+        first, last = (self._indexes[hour * 60, 0] for hour in _DEFAULT_HOURS)
         for day, span in found.days.items():
             for interval in clip([*found.open, *found.busy.values(), *found.held], span):
-                begin, end = self._place(day, interval)
+                begin, end = self._find_rows(day, interval)
                 first, last = min(first, begin), max(last, end + 1)
         while longest[first][0] % _MINUTES_OF_HOUR:
             first -= 1
         self._first = first
         self.rows = longest[first:last]
 
-    def place(self, day: date, interval: Interval) -> tuple[int, int]:
-        """The first and the last row that an interval of this day touches; maybe rows that are not shown."""
-        first, last = self._place(day, interval)
+    def find_rows(self, day: date, interval: Interval) -> tuple[int, int]:
+        """Return the first and the last row that an interval of this day touches, counted from the first shown row.
+
+        They may lie outside the shown rows.
+        """
+        first, last = self._find_rows(day, interval)
         return first - self._first, last - self._first
 
     def block(self, kind: str, day: date, interval: Interval, pieces: Sequence[Piece] = ()) -> Iterator[Block]:
-        """The rows that an interval of this day touches, unless none of them is shown."""
-        first, last = self.place(day, interval)
+        """Yield the block of the shown rows that an interval of this day touches, if there are any."""
+        first, last = self.find_rows(day, interval)
         first, last = max(first, 0), min(last, len(self.rows) - 1)
         if first <= last:
             yield Block(kind, first, last - first + 1, pieces)
 
     def missing(self, day: date) -> Iterator[Block]:
-        """The rows that this day does not have."""
+        """Yield the rows that this day does not have."""
         own = set(self._cells[day])
         for row, shown in enumerate(self.rows):
             if shown not in own:
                 yield Block("missing", row, 1)
 
-    def _place(self, day: date, interval: Interval) -> tuple[int, int]:
+    def _find_rows(self, day: date, interval: Interval) -> tuple[int, int]:
         begin, cells = self._days[day][0], self._cells[day]
         first, last = (interval[0] - begin) // _HALF, (interval[1] - 1 - begin) // _HALF
-        return self._places[cells[first]], self._places[cells[last]]
+        return self._indexes[cells[first]], self._indexes[cells[last]]
 
 
 def _row(instant: int, zone: ZoneInfo) -> Row:
@@ -190,54 +194,54 @@ def _row(instant: int, zone: ZoneInfo) -> Row:
 
 def _column(found: Agenda, axis: Axis, day: date, now: int, *, is_crowded: bool) -> Column:
     span = found.days[day]
-    taken = _list_taken(found, span)
-    blocks = [_fold(axis, day, block, is_crowded=is_crowded) for block in _blocks(axis, day, span, taken)]
-    opened, away = clip(found.open, span), clip(found.away, span)
-    row = axis.place(day, (now, now + 1))[0] if span[0] <= now < span[1] else -1
+    busy = _list_busy(found, span)
+    blocks = [_fold(axis, day, block, is_crowded=is_crowded) for block in _blocks(axis, day, span, busy)]
+    openings, away = clip(found.open, span), clip(found.away, span)
+    row = axis.find_rows(day, (now, now + 1))[0] if span[0] <= now < span[1] else -1
     return Column(
         day,
         (span[1] - span[0]) // HOUR,
-        [(from_instant(start), from_instant(end)) for start, end in opened],
+        [(from_instant(start), from_instant(end)) for start, end in openings],
         [(from_instant(start), from_instant(end)) for start, end in away],
         [
-            *(block for each in opened for block in axis.block("open", day, each)),
+            *(block for each in openings for block in axis.block("open", day, each)),
             *(block for each in away for block in axis.block("away", day, each)),
             *axis.missing(day),
         ],
         blocks,
         (row, (now - span[0]) % _HALF // _UNIT) if 0 <= row < len(axis.rows) else None,
-        sum(piece.visit is not None for piece in taken),
+        sum(piece.visit is not None for piece in busy),
         _list_unlisted(blocks, now),
     )
 
 
 def _list_unlisted(blocks: Sequence[Block], now: int) -> frozenset[Interval]:
-    """All but the next ``MAX_LISTED`` of a day; all but its first ones when the day is over."""
+    """Return all visits of a day but the next ``MAX_LISTED``; once the day is over, all but the first ones."""
     shown = [piece.interval for block in blocks for piece in block.pieces if piece.visit]
     listed = [interval for interval in shown if interval[1] > now] or shown
     return frozenset(shown) - frozenset(listed[:MAX_LISTED])
 
 
-def _list_taken(found: Agenda, span: Interval) -> list[Piece]:
-    """What takes time inside a span, by time."""
+def _list_busy(found: Agenda, span: Interval) -> list[Piece]:
+    """Return the visits, buffers and holds inside a span, sorted by time."""
     pieces = [Piece("held", interval) for interval in found.held]
     for visit in found.visits:
         if visit.status.occupies_time:
             start, end = to_instant(visit.start_time), to_instant(visit.end_time)
-            begins, ends = found.busy[start]
+            busy_start, busy_end = found.busy[start]
             pieces += (
-                Piece("buffer", (begins, start)),
+                Piece("buffer", (busy_start, start)),
                 Piece("visit", (start, end), visit),
-                Piece("buffer", (end, ends)),
+                Piece("buffer", (end, busy_end)),
             )
     inside = (replace(piece, interval=part) for piece in pieces for part in clip([piece.interval], span))
     return sorted(inside, key=lambda piece: piece.interval)
 
 
-def _blocks(axis: Axis, day: date, span: Interval, taken: Sequence[Piece]) -> Iterator[Block]:
-    """What is taken on a day: pieces that share a row share a block, filled up to the edges of its rows."""
+def _blocks(axis: Axis, day: date, span: Interval, busy: Sequence[Piece]) -> Iterator[Block]:
+    """Yield the blocks of a day. Pieces that share a row share a block; gaps fill it up to the edges of its rows."""
     together: list[Piece] = []
-    for piece, following in zip_longest(taken, taken[1:]):
+    for piece, following in zip_longest(busy, busy[1:]):
         if together:
             together += _gap(together[-1].interval[1], piece.interval[0])
         else:
@@ -245,7 +249,7 @@ def _blocks(axis: Axis, day: date, span: Interval, taken: Sequence[Piece]) -> It
             together += _gap(piece.interval[0] - into, piece.interval[0])
         together.append(piece)
         end = piece.interval[1]
-        if following and axis.place(day, following.interval)[0] <= axis.place(day, piece.interval)[1]:
+        if following and axis.find_rows(day, following.interval)[0] <= axis.find_rows(day, piece.interval)[1]:
             continue
         together += _gap(end, end + (span[0] - end) % _HALF)
         yield from axis.block("taken", day, (together[0].interval[0], together[-1].interval[1]), together)
@@ -253,16 +257,16 @@ def _blocks(axis: Axis, day: date, span: Interval, taken: Sequence[Piece]) -> It
 
 
 def _fold(axis: Axis, day: date, block: Block, *, is_crowded: bool) -> Block:
-    """The same block with its visits by half hours if its rows are too low for each of them.
+    """Return the block with its visits combined by half hour, if its rows are too low to show each visit.
 
-    In a crowded week it has all its visits in one piece: hundreds of links would make the page too heavy.
+    In a crowded week all visits of a block are combined, because hundreds of links would make the page too heavy.
     """
-    taken = [piece for piece in block.pieces if piece.kind in {"visit", "held"}]
-    if len(taken) <= MAX_VISITS_PER_ROW * block.rows and not is_crowded:
+    busy = [piece for piece in block.pieces if piece.kind in {"visit", "held"}]
+    if len(busy) <= MAX_VISITS_PER_ROW * block.rows and not is_crowded:
         return block
     folded: list[Piece] = []
     end = block.pieces[0].interval[0]
-    for _, together in groupby(taken, lambda piece: is_crowded or axis.place(day, piece.interval)[0]):
+    for _, together in groupby(busy, lambda piece: is_crowded or axis.find_rows(day, piece.interval)[0]):
         pieces = list(together)
         visits = [piece.visit for piece in pieces if piece.visit]
         interval = pieces[0].interval[0], pieces[-1].interval[1]

@@ -1,4 +1,4 @@
-"""What the actions of the audit trail are called on its page."""
+"""Texts for the actions and outcomes of the audit trail."""
 
 from collections.abc import Mapping
 
@@ -95,7 +95,7 @@ ACTIONS: Mapping[str, str] = {
     "withdraw_visit_type": N_("Stopped offering a visit type"),
     "undo_status_change": N_("Undid the last change of a visit's status"),
 }
-"""For each action that a caller can leave in the trail, done or refused."""
+"""The text of each action that can be recorded, whether it was done or refused."""
 
 
 _OUTCOMES: Mapping[str, str] = {
@@ -113,12 +113,12 @@ _OUTCOMES: Mapping[str, str] = {
 
 
 def describe_outcome(formatter: Formatter, outcome: str) -> str:
-    """Why something was refused; the code itself where there are no words for it."""
+    """Return why an action was refused; the error code itself if there is no text for it."""
     return formatter.gettext(_OUTCOMES[outcome]) if outcome in _OUTCOMES else outcome
 
 
 def list_actions(formatter: Formatter) -> dict[str, str]:
-    """All actions by what they are called, in alphabetical order."""
+    """Return the texts of all actions by action, in alphabetical order of the texts."""
     return dict(
         sorted(((action, formatter.gettext(text)) for action, text in ACTIONS.items()), key=lambda each: each[1])
     )

@@ -1,7 +1,7 @@
-"""Who looks at a page: what a route names in its signature, as those of the API name their actors.
+"""Authentication of pages: the dependencies that page routes declare, as the routes of the API declare their actors.
 
-A visitor is known by a sealed cookie that names her session, one of those that the API lists and ends. The cookie is
-no token of the API, nor the other way round: each is read with a key of its own.
+A visitor is identified by a sealed cookie that names a session, the same kind of session that the API lists and ends.
+The cookie is not accepted as a token of the API, nor a token as a cookie: they use different keys.
 """
 
 import logging
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 
 
 async def find_visitor(request: Request, resources: AppResources, tasks: BackgroundTasks) -> Actor | None:
-    """Who has signed in, or nobody: a session that has ended is as good as none."""
+    """Return the signed-in user; ``None`` without a session, or if it has ended."""
     return await _find(request, resources, request.state.transaction, tasks)
 
 
 async def find_brief_visitor(request: Request, resources: AppResources, tasks: BackgroundTasks) -> Actor | None:
-    """The same, in a transaction that is over before the route begins, for one that has transactions of its own."""
+    """Return the same, from a transaction that ends before the route starts, for routes that open their own."""
     async with resources.database.read() as transaction:
         return await _find(request, resources, transaction, tasks)
 
@@ -58,7 +58,7 @@ async def _find(
         return None
     await attach_actor(request, resources, visitor.actor)
     if is_idle(resources.settings, visitor, now):
-        # After the answer: it costs nobody time, and a page that is looked at needs no right to write.
+        # Extended after the response, so that requests for pages stay read-only.
         tasks.add_task(_extend_session, resources, visitor, now)
     return visitor.actor
 
@@ -67,11 +67,11 @@ async def _extend_session(resources: Resources, visitor: VisitorRecord, now: dat
     try:
         await extend_session(resources.database, resources.settings, visitor, now)
     except DomainError:
-        log.warning("a session was not extended: the database is busy")  # the next page does it
+        log.warning("a session was not extended: the database is busy")  # the next request tries again
 
 
 def read_claims(cookies: Cookies, now: datetime) -> AccessClaims | None:
-    """Whose session the cookie names, whether or not it has ended."""
+    """Return the user and the session that the cookie names, even if the session has ended."""
     match cookies.unseal(SESSION, now):
         case [str(user_id), str(session_id)]:
             return AccessClaims(UUID(user_id), UUID(session_id))
@@ -79,16 +79,16 @@ def read_claims(cookies: Cookies, now: datetime) -> AccessClaims | None:
 
 
 def find_cookie_account(request: Request) -> UUID | None:
-    """The account that the session cookie names, whether or not the session has ended."""
+    """Return the account that the session cookie names, even if the session has ended."""
     resources: Resources = request.app.state.resources
     claims = read_claims(Cookies(request, resources), resources.clock())
     return claims.user_id if claims else None
 
 
 def begin_session(page: Page, response: Response, grant: IssuedTokens) -> None:
-    """Gives the browser the cookie of a session that has begun. It ends with the browser, or before, in the database.
+    """Set the session cookie. It lasts until the browser is closed; the session may end before that in the database.
 
-    The refresh token of the grant is given to nobody: a cookie that changed would end one of two tabs.
+    The refresh token is not used: a cookie that rotates would end the session in one of two open tabs.
     """
     claims = grant.claims
     page.cookies.seal(response, SESSION, [str(claims.user_id), str(claims.session_id)], page.now)
@@ -108,24 +108,24 @@ def _page_of(authenticate: Callable[..., Awaitable[Actor]]) -> Callable[..., Awa
     return open_page
 
 
-# Every page names one of these; a test fails the one that does not.
+# Every page route declares one of these; a test checks it.
 PublicPage = Annotated[Page, Depends(_page(find_visitor))]
-"""For everybody; who has signed in may see a little more."""
+"""A page for all visitors, signed in or not."""
 BriefPublicPage = Annotated[Page, Depends(_page(find_brief_visitor))]
-"""A ``PublicPage`` whose route holds no transaction while it works."""
+"""A ``PublicPage`` whose route does not hold the request's transaction, because it opens transactions of its own."""
 PatientPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, find=find_visitor)))]
 BookingPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, booking=True, find=find_visitor)))]
-"""A ``PatientPage`` of somebody whose e-mail address is confirmed, where the settings ask for that."""
+"""A ``PatientPage`` for patients with a confirmed e-mail address, if the settings require one."""
 DoctorPage = Annotated[SignedInPage, Depends(_page_of(require(Role.DOCTOR, find=find_visitor)))]
 AdminPage = Annotated[SignedInPage, Depends(_page_of(require(Role.ADMIN, find=find_visitor)))]
 AnyPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, find=find_visitor)))]
 AccountPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, setting_up=True, find=find_visitor)))]
-"""Anybody who looks after her own account, even if the second factor that her role asks for is not set up yet."""
+"""A page of the user's own account, open even if the second factor that the role requires is not set up yet."""
 BriefPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, setting_up=True, find=find_brief_visitor)))]
-"""An ``AccountPage`` whose route holds no transaction while it works."""
+"""An ``AccountPage`` whose route does not hold the request's transaction, because it opens transactions of its own."""
 FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, find=find_visitor)))]
-"""An ``AnyPage`` of somebody who has signed in within the last ten minutes."""
+"""An ``AnyPage`` for users who have signed in within the last ten minutes."""
 FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, setting_up=True, find=find_visitor)))]
-"""An ``AccountPage`` of somebody who has."""
+"""An ``AccountPage`` for users who have signed in within the last ten minutes."""
 FreshAdminPage = Annotated[SignedInPage, Depends(_page_of(require_deciding(find_visitor)))]
-"""An ``AdminPage`` of somebody who has."""
+"""An ``AdminPage`` for administrators who have signed in within the last ten minutes."""

@@ -1,4 +1,4 @@
-"""Whose clocks are in play where times are shown."""
+"""The time zones that matter on a page with times."""
 
 from zoneinfo import ZoneInfo
 
@@ -9,6 +9,6 @@ from app.web.kit.pages import Page
 
 
 async def find_zones_in_play(page: Page, transaction: Transaction, *shown: str) -> None:
-    """Lets a page know the zones of all listed doctors, and of the times that are ``shown``."""
+    """Set the page's ``zones_in_play``: the zones of all listed doctors, and those of the times that are ``shown``."""
     known = TIME_ZONES & {*await doctors.list_time_zones(transaction), *shown}
     page.zones_in_play = [ZoneInfo(each) for each in sorted(known)]

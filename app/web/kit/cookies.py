@@ -1,4 +1,4 @@
-"""Cookies: what they are called, how they are set, and how what is in them is kept from whoever holds them."""
+"""Cookies: their names and attributes, and how their content is encrypted."""
 
 import base64
 import json
@@ -15,8 +15,9 @@ from app.core.security import derive_key
 class Cookies:
     """The cookies of one request.
 
-    All are for this host alone, for no script, and come with no request that another site makes but the following of
-    a link. In production their names say so, and a browser takes them over TLS only (``__Host-``, RFC 6265bis).
+    All are limited to this host, hidden from scripts (HttpOnly), and not sent with requests from other sites except
+    when a link is followed (SameSite=Lax). In production their names start with ``__Host-`` (RFC 6265bis), so browsers
+    accept them over TLS only.
     """
 
     def __init__(self, request: Request, resources: Resources) -> None:
@@ -26,11 +27,11 @@ class Cookies:
         self._production = resources.settings.environment == "production"
 
     def get(self, name: str) -> str | None:
-        """What the browser has sent."""
+        """Return the value that the browser has sent, if any."""
         return self._sent.get(self._name(name))
 
     def set(self, response: Response, name: str, value: str, lasts: timedelta | None = None) -> None:
-        """Gives the browser something to keep: for so long, or until it is closed."""
+        """Set a cookie that lasts for this time, by default until the browser is closed."""
         response.set_cookie(
             self._name(name),
             value,
@@ -41,11 +42,11 @@ class Cookies:
         )
 
     def drop(self, response: Response, name: str) -> None:
-        """Has the browser forget it."""
+        """Delete a cookie."""
         response.delete_cookie(self._name(name), secure=self._production, httponly=True, samesite="lax")
 
     def unseal(self, name: str, now: datetime, lasts: timedelta | None = None) -> Any:
-        """What ``seal`` has put into this cookie, at most so long ago; ``None`` for what is not ours or too old."""
+        """Return the content that ``seal`` has put into a cookie; ``None`` if it is invalid or older than ``lasts``."""
         sealed = (self.get(name) or "").encode()
         try:
             if lasts is None:
@@ -58,7 +59,7 @@ class Cookies:
         return content if named == name else None
 
     def seal(self, response: Response, name: str, content: Any, now: datetime, lasts: timedelta | None = None) -> None:
-        """Sets a cookie that nobody can read or change, and that stands for nothing under another name."""
+        """Set a cookie with encrypted and authenticated content. It is not valid under another cookie name."""
         sealed = self._cipher.encrypt_at_time(json.dumps([name, content]).encode(), int(now.timestamp()))
         self.set(response, name, sealed.decode(), lasts)
 

@@ -1,4 +1,4 @@
-"""What went wrong, as sentences for people: what happened, and what to do next."""
+"""Error messages of the pages. They say what is wrong and what to do."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from app.core.permissions import Role
 from app.web.kit.formatting import Formatter
 from app.web.kit.languages import N_
 
-SENTENCES: Mapping[str, str] = {
+MESSAGES: Mapping[str, str] = {
     "not_authenticated": N_("Your session has ended. Sign in to continue."),
     "invalid_credentials": N_("The e-mail address or the password is wrong. Try again, or reset your password."),
     "second_factor_required": N_("This account also requires a code. Enter your password and the code."),
@@ -87,23 +87,23 @@ SENTENCES: Mapping[str, str] = {
     "body_too_large": N_("The text is too long. Shorten it and send it again."),
     "internal_error": N_("Something went wrong on our side. Check whether your change was saved, then try again."),
 }
-"""For each code of ``PROBLEMS``."""
+"""The message for each code of ``PROBLEMS``."""
 
 UNMARKED = N_("This form cannot be sent as it is. Reload the page and try again.")
-"""For ``invalid_request`` where no field is marked."""
+"""The message for ``invalid_request`` if no field of the page is marked."""
 
 _FOR_DOCTORS: Mapping[str, str] = {
     "slot_taken": N_("This time has been taken in the meantime. Nothing was changed."),
     "patient_busy": N_("The patient has another appointment at this time. Nothing was changed."),
     "too_late": N_("The day of this visit is over, so this can no longer be undone."),
 }
-"""What a doctor reads instead."""
+"""The messages that differ for doctors."""
 
 _FOR_ADMINISTRATORS: Mapping[str, str] = {
     "email_taken": N_("There is already an account with this address. You can find it in the list of accounts."),
     "too_many": N_("The maximum number of open invitations has been reached. Cancel one first."),
 }
-"""What an administrator reads instead."""
+"""The messages that differ for administrators."""
 
 _FOR_ROLES = {Role.DOCTOR: _FOR_DOCTORS, Role.ADMIN: _FOR_ADMINISTRATORS}
 
@@ -144,18 +144,18 @@ FIELD_TEXTS: Mapping[str, str] = {
     "password_obvious": N_("This password consists only of words that are easy to guess here."),
     "password_personal": N_("The password must be different from your name and your e-mail address."),
 }
-"""By code: the types of pydantic's errors, and the codes of ``FIELD_ERRORS``. Any other gets ``ANY_FIELD_TEXT``."""
+"""The messages for fields, by the type of pydantic's error or the code of ``FIELD_ERRORS``. Others: ``ANY_FIELD_TEXT``."""
 ANY_FIELD_TEXT = N_("This is not valid. Check it and try again.")
 
 
 def explain(formatter: Formatter, code: str, role: Role | None = None) -> str:
-    """What went wrong, in words for this role."""
+    """Return the message for an error code, in the reader's language and for this role."""
     own = _FOR_ROLES.get(role) if role else None
-    return formatter.gettext((own or SENTENCES).get(code, SENTENCES[code]))
+    return formatter.gettext((own or MESSAGES).get(code, MESSAGES[code]))
 
 
 def explain_field(formatter: Formatter, error: FieldError) -> str:
-    """What is wrong with a field."""
+    """Return the message for a field, in the reader's language."""
     is_empty = error.code in {"string_too_short", "too_short"} and error.bound == "1"
     text = FIELD_TEXTS.get("missing" if is_empty else error.code, ANY_FIELD_TEXT)
     return formatter.gettext(text, bound=error.bound)

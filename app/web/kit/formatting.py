@@ -1,4 +1,4 @@
-"""How days, times and visits are said: in one place, so that a visit is called the same everywhere."""
+"""Days, times and visits as text, in one place, so that they look the same on every page."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from app.scheduling.zones import day_of, day_span
 from app.web.kit.languages import N_, translations
 
 NAMED_UTC = ZoneInfo("Etc/UTC")
-"""A clock whose name always stands beside its times."""
+"""A zone whose name is always shown beside its times."""
 
 _MINUTE, _A_DAY = timedelta(minutes=1), timedelta(days=1)
 _MINUTES_OF_DAY = 1440
@@ -32,7 +32,7 @@ _STATUSES = {
     AppointmentStatus.CANCELLED: N_("Cancelled"),
     AppointmentStatus.NOSHOW: N_("No-show"),
 }
-# In an order in which the first that is named is right: most claim to be others, too.
+# The order matters: most browsers also name others in their User-Agent, so the first match is the right one.
 _BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrom": "Chrome", "Safari": "Safari"}
 _SYSTEMS = {
     "iPhone": "iPhone",
@@ -55,7 +55,7 @@ _MONTH_FIRST = {
     "d MMM": "MMM d",
     "d MMM y": "MMM d, y",
 }
-"""Patterns of English for a country that writes the month first (CLDR), like the United States."""
+"""English date patterns (CLDR) for countries that write the month first, like the United States."""
 
 _REMOTE = frozenset({VisitMode.VIDEO, VisitMode.PHONE})
 
@@ -63,10 +63,11 @@ _REMOTE = frozenset({VisitMode.VIDEO, VisitMode.PHONE})
 def is_clock_ambiguous(
     moment: datetime, there: ZoneInfo, *, chosen: ZoneInfo | None, in_play: Iterable[ZoneInfo], mode: VisitMode | None
 ) -> bool:
-    """Whether the clock must be named beside a time, because a reader could take it for another clock's.
+    """Return whether the time zone must be named beside a time, because a reader could assume another one.
 
     ``there`` is the doctor's zone, ``chosen`` the visitor's, ``in_play`` those of all doctors. A visit by video or
-    telephone always needs it: doctor and patient may be anywhere. A clinic in one zone does not need it otherwise.
+    phone always needs it, because doctor and patient may be in different zones. A clinic in one zone needs it for no
+    other visits.
     """
     others = [chosen] if chosen else in_play
     return mode in _REMOTE or any(
@@ -76,22 +77,22 @@ def is_clock_ambiguous(
 
 @dataclass(frozen=True, slots=True)
 class Formatter:
-    """A language, with the day on which it is spoken: a date of this year needs no year."""
+    """Formats texts for a locale. ``today`` decides whether a date needs its year."""
 
     locale: Locale
     today: date
 
     def gettext(self, text: str, **values: object) -> str:
-        """A text of the catalogue, with its gaps filled."""
+        """Return the translation of a text, with its placeholders filled."""
         found = translations(self.locale.language).gettext(text)
         return found % values if values else found
 
     def ngettext(self, one: str, many: str, number: int, **values: object) -> str:
-        """The same for a number of things; its gap is ``%(num)d``."""
+        """Return the translation of a text with a plural form. The placeholder for the number is ``%(num)d``."""
         return translations(self.locale.language).ngettext(one, many, number) % {"num": number, **values}
 
     def day(self, day: date) -> str:
-        """Tuesday 8 December; with its year if that is another one."""
+        """Tuesday 8 December; with the year if it is not this year."""
         # Translators: patterns of CLDR, https://cldr.unicode.org/translation/date-time/date-time-patterns
         pattern = self.gettext("EEEE d MMMM") if day.year == self.today.year else self.gettext("EEEE d MMMM y")
         return self._format(day, pattern)
@@ -101,12 +102,12 @@ class Formatter:
         return self._format(day, self.gettext("EEEE d MMMM y"))
 
     def short_day(self, day: date) -> str:
-        """8 Dec; with its year if that is another one."""
+        """8 Dec; with the year if it is not this year."""
         pattern = self.gettext("d MMM") if day.year == self.today.year else self.gettext("d MMM y")
         return self._format(day, pattern)
 
     def days(self, first: date, last: date) -> str:
-        """7 Dec to 13 Dec, as figures, or a single day; each year once, where it is not this year."""
+        """7 Dec to 13 Dec with a dash, or a single day. Years are left out if both days are in this year."""
         if first == last:
             return self.short_day(first)
         without_year, with_year = self.gettext("d MMM"), self.gettext("d MMM y")
@@ -124,7 +125,7 @@ class Formatter:
         return self._format(day, "EEE")
 
     def clock(self, moment: datetime, zone: ZoneInfo) -> str:
-        """10:30 or 10:30 AM, on the clock of a zone; with the name of its time where that is not clear."""
+        """10:30 or 10:30 AM, in a zone; with the abbreviation of the zone if the time is repeated that day."""
         shown = moment.astimezone(zone)
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
         is_named = is_shown_twice or zone is NAMED_UTC
@@ -142,18 +143,18 @@ class Formatter:
         )
 
     def hours(self, start: int, end: int) -> str:
-        """10:30 to 11:00, or 10:30 to 11:00 AM, in minutes after midnight."""
+        """10:30 to 11:00 with a dash, or 10:30 to 11:00 AM, from minutes after midnight."""
         if _has_12_hours(self.locale):
             return _format_interval(start, end, self.locale)
         return f"{self.time_of_day(start)}\N{EN DASH}{self.time_of_day(end)}"
 
     def moment(self, moment: datetime, zone: ZoneInfo, place: str | None = None) -> str:
-        """Tuesday 8 December, 10:30; with the ``place`` of the clock if one is given."""
-        said = f"{self.day(moment.astimezone(zone).date())}, {self.clock(moment, zone)}"
-        return self.at_place(said, place)
+        """Tuesday 8 December, 10:30; with the ``place`` of the time zone if one is given."""
+        text = f"{self.day(moment.astimezone(zone).date())}, {self.clock(moment, zone)}"
+        return self.at_place(text, place)
 
     def span(self, start: datetime, end: datetime, zone: ZoneInfo, place: str | None = None) -> str:
-        """10:30 to 11:00, as figures; with the ``place`` of the clock if one is given; a whole day in words."""
+        """10:30 to 11:00 with a dash; with the ``place`` of the zone if one is given. A whole day is "all day"."""
         if (to_instant(start), to_instant(end)) == day_span(start.astimezone(zone).date(), zone):
             return self.gettext("all day")
         first, last = self.clock(start, zone), self.clock(end, zone)
@@ -162,17 +163,17 @@ class Formatter:
         return self.at_place(f"{first}\N{EN DASH}{last}" if is_named else self.hours(*edges), place)
 
     def at_place(self, time: str, place: str | None) -> str:
-        """A time with the place whose clock shows it."""
+        """10:30 (Berlin time); without a ``place``, the time alone."""
         return self.gettext("%(time)s (%(place)s time)", time=time, place=place) if place else time
 
     def time_left(self, until: datetime, now: datetime) -> str:
-        """5 minutes: rounded up, and never less than one."""
+        """5 minutes: rounded up, and at least one."""
         return self.minutes(max(1, -((now - until) // _MINUTE)))
 
-    def stretch(self, start: datetime, end: datetime, zone: ZoneInfo, *, all_day: bool = False) -> str:
-        """From a day to the same or another one, with times unless all of the days are meant.
+    def period(self, start: datetime, end: datetime, zone: ZoneInfo, *, all_day: bool = False) -> str:
+        """A span within a day or across days, with times unless it consists of whole days.
 
-        A single whole day is its name alone, or with the words for that if ``all_day``.
+        A single whole day is the day alone, or the day with "all day" if ``all_day``.
         """
         first, last = day_of(to_instant(start), zone), day_of(to_instant(end) - 1, zone)
         is_whole = (to_instant(start), to_instant(end)) == (day_span(first, zone)[0], day_span(last, zone)[1])
@@ -187,9 +188,9 @@ class Formatter:
         return self.ngettext("%(num)d minute", "%(num)d minutes", number)
 
     def visit(self, start: datetime, end: datetime, zone: ZoneInfo, doctor: str, place: str | None = None) -> str:
-        """The one sentence for a visit: Tuesday 8 December, 10:30 to 11:00, 30 minutes, with Dr Amara Okafor.
+        """Tuesday 8 December, 10:30 to 11:00, 30 minutes, with Dr Amara Okafor.
 
-        The ``place`` is that of the clock, where it has to be said.
+        The ``place`` names the time zone where that is needed.
         """
         return self.gettext(
             "%(day)s, %(span)s, %(length)s, with %(doctor)s",
@@ -200,7 +201,7 @@ class Formatter:
         )
 
     def elsewhere(self, start: datetime, end: datetime, zone: ZoneInfo, there: ZoneInfo) -> str | None:
-        """The same time on the doctor's clock, with her place; ``None`` where both clocks show the same."""
+        """Return the span in the doctor's zone, with its place; ``None`` if both zones have the same local time."""
         here_shows, there_shows = start.astimezone(zone), start.astimezone(there)
         if here_shows.utcoffset() == there_shows.utcoffset():
             return None
@@ -214,7 +215,7 @@ class Formatter:
         return _place(zone.key, self.locale.language)
 
     def length(self, minutes: int) -> str:
-        """30 minutes, 24 hours, 2 days; whatever it is a whole number of."""
+        """30 minutes, 24 hours, 2 days: in the largest unit of which it is a whole number (days from two on)."""
         hours, days = minutes // 60, minutes // 1440
         if minutes % 1440 == 0 and days > 1:
             return self.ngettext("%(num)d day", "%(num)d days", days)
@@ -223,7 +224,7 @@ class Formatter:
         return self.minutes(minutes)
 
     def status(self, status: AppointmentStatus) -> str:
-        """What has become of an appointment."""
+        """Return the word for the status of an appointment."""
         return self.gettext(_STATUSES[status])
 
     def part(self, part: str) -> str:
@@ -231,11 +232,11 @@ class Formatter:
         return self.gettext(_PARTS[part])
 
     def mode(self, mode: VisitMode) -> str:
-        """How doctor and patient meet."""
+        """In person, by video, or by phone."""
         return self.gettext(_MODES[mode])
 
     def browser(self, user_agent: str) -> str:
-        """What somebody calls the browser that names itself so."""
+        """Firefox (Linux): the name of a browser and its system, from a User-Agent."""
         for word, name in _BROWSERS.items():
             if word in user_agent:
                 system = next((name for word, name in _SYSTEMS.items() if word in user_agent), None)
@@ -243,7 +244,7 @@ class Formatter:
         return self.gettext("Unknown browser")
 
     def language(self, tag: str) -> str:
-        """The name of a language, by its tag of BCP 47; the tag itself for one that is not known."""
+        """Return the name of a language by its BCP 47 tag; the tag itself if the language is not known."""
         try:
             named = Locale.parse(tag, sep="-").get_display_name(self.locale)
         except (ValueError, UnknownLocaleError):
@@ -251,7 +252,7 @@ class Formatter:
         return named[0].upper() + named[1:] if named else tag
 
     def languages(self, tags: Iterable[str]) -> str:
-        """The names of some languages."""
+        """Return the names of languages, separated by commas."""
         return ", ".join(map(self.language, tags))
 
     def _format(self, day: date, pattern: str) -> str:
@@ -288,19 +289,19 @@ def _format_time(minutes: int, locale: Locale, pattern: str) -> str:
 def _format_interval(start: int, end: int, locale: Locale) -> str:
     # Only a range within a day can share AM or PM: 9:00 AM to midnight is not 9:00 to 12:00 AM.
     if start < end < _MINUTES_OF_DAY:
-        said = format_interval(_time_at(start), _time_at(end), "hm", locale=locale)
+        text = format_interval(_time_at(start), _time_at(end), "hm", locale=locale)
     else:
-        said = " \N{EN DASH} ".join(_format_time(edge, locale, "short") for edge in (start, end))
-    # No line breaks inside: a dash allows one after it, whatever space follows.
-    return _SPACES.sub("\N{NARROW NO-BREAK SPACE}", said).replace("\N{EN DASH}", "\N{EN DASH}\N{WORD JOINER}")
+        text = " \N{EN DASH} ".join(_format_time(edge, locale, "short") for edge in (start, end))
+    # No line breaks inside: a dash allows a break after it, even before a no-break space.
+    return _SPACES.sub("\N{NARROW NO-BREAK SPACE}", text).replace("\N{EN DASH}", "\N{EN DASH}\N{WORD JOINER}")
 
 
-@lru_cache(2000)  # a week of times says the same seven days hundreds of times
+@lru_cache(2000)  # a page with a week of times formats the same seven days hundreds of times
 def _format_date(day: date, pattern: str, locale: str) -> str:
     return format_date(day, pattern, locale=locale)
 
 
-@lru_cache(2000)  # a list of places has all there are, in one of three languages
+@lru_cache(2000)  # the list of time zones has all places, in one of three languages
 def _place(zone: str, locale: str) -> str:
     city: str = get_timezone_location(zone, locale=locale, return_city=True)
-    return city.rpartition("/")[2]  # of some places only, no more is known than the name of their zone
+    return city.rpartition("/")[2]  # for some zones, CLDR has no city and returns the name of the zone

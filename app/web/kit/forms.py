@@ -1,4 +1,4 @@
-"""Forms: whether one is ours, what was typed into it, and what is shown again when it cannot be accepted."""
+"""Forms: protection against forged requests, reading, double submissions, and showing a refused form again."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,9 +28,9 @@ from app.web.kit.formatting import Formatter
 from app.web.kit.pages import FORMS, HEADERS, Page, make_page
 
 TOKEN, KEY = "form_token", "form_key"
-"""The fields that every form has, and that those have which must not be done twice."""
+"""The field that every form has, and the field of forms that must not take effect twice."""
 VERSION = "content_version"
-"""The field with the version of what a form changes (see ``core.versions``)."""
+"""The field with the version of the content that a form changes (see ``core.versions``)."""
 
 SECRETS = frozenset({"password", "current_password", "new_password", "otp", "token"})
 _MAX_KEY_LENGTH = 64
@@ -41,35 +41,35 @@ type AppointmentVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What stands in the fields of a form, and what is wrong with it."""
+    """The values of a form, and its errors."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
-    """A sentence about the whole of it."""
+    """The error message of the whole form."""
     errors: Mapping[str, str] = field(default_factory=dict)
-    """A sentence for each field that is at fault."""
+    """The error message of each invalid field."""
 
     def value(self, name: str) -> str:
-        """What stands in a field; nothing, unless something does."""
+        """Return the value of a field; empty if there is none."""
         return self.values.get(name, "")
 
     @property
     def versions(self) -> frozenset[str]:
-        """The version of what the form was made from, as services take it."""
+        """The version of the content that the form was made from, as services expect it."""
         return frozenset({self.value(VERSION)})
 
     def renew(self, content: Mapping[str, Any]) -> "Form":
-        """The same form, made from this content."""
+        """Return the same form with the version of this content."""
         return Form({**self.values, VERSION: content_version(content)}, self.problem, self.errors)
 
     def read[Model: BaseModel](self, model: type[Model]) -> Model:
-        """What was typed, as one of the schemas; an empty field is as good as none. ``invalid_request``."""
+        """Return the values as a schema. Empty fields count as missing. Raises ``invalid_request``."""
         typed = {name: value for name, value in self.values.items() if value and name not in {KEY, VERSION}}
         return read_by(model.model_validate_strings, typed)
 
 
 def read_by[Model: BaseModel](validate: Callable[[Mapping[str, Any]], Model], values: Mapping[str, Any]) -> Model:
-    """What one of the schemas makes of these. ``invalid_request``."""
+    """Return these values, validated by a schema. Raises ``invalid_request`` with the invalid fields."""
     try:
         return validate(values)
     except ValidationError as error:
@@ -78,7 +78,7 @@ def read_by[Model: BaseModel](validate: Callable[[Mapping[str, Any]], Model], va
 
 
 def _field_error(error: Any) -> FieldError:
-    # The message is not taken over: it might quote the value.
+    # pydantic's message is not used: it might quote the value.
     bounds = error.get("ctx", {})
     bound = next(
         (value for name, value in bounds.items() if name in {"min_length", "max_length", "ge", "le", "longest"}), ""
@@ -87,15 +87,16 @@ def _field_error(error: Any) -> FieldError:
 
 
 async def receive_form(request: Request) -> Form:
-    """What was typed into a form of ours; ``foreign_form`` for any other.
+    """Return the form that was sent. Raises ``foreign_form`` unless it comes from a page of this site (CSRF).
 
-    Two things must fit: that the browser says it comes from one of our pages, and the token that we have put there.
+    Two checks must pass: the browser names one of our pages as the origin, and the form has a token made for this
+    browser.
     """
     if not _is_from_here(request):
         raise DomainError("foreign_form")
     sent = await request.form(max_files=0)
     request.state.form_read = True
-    # A browser ends the lines of a text as mail does (HTML, "constructing the entry list").
+    # Browsers send line breaks as CRLF (HTML, "constructing the entry list").
     values = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
     if not make_page(request, None).owns_form_token(values.pop(TOKEN, "")):
         raise DomainError("foreign_form")
@@ -103,20 +104,20 @@ async def receive_form(request: Request) -> Form:
 
 
 def _is_from_here(request: Request) -> bool:
-    # Sec-Fetch-Site is beyond the reach of any page; browsers send it to TLS and to this machine alone.
+    # Scripts cannot forge Sec-Fetch-Site. Browsers send it only to HTTPS origins and to localhost.
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
     origin = request.headers.get("Origin")
     if origin is None:
         return True
     normal = normalize_origin(origin)
-    # A proxy that is not trusted may speak TLS for us: the scheme is the one that the browser names.
+    # The scheme is taken from the Origin header: behind a TLS proxy that is not trusted, the server does not know it.
     here = f"{origin.partition('://')[0]}://{request.headers.get('Host', '')}"
     return normal is not None and normal == normalize_origin(here)
 
 
 SentForm = Annotated[Form, Depends(receive_form)]
-"""What every POST of a page names."""
+"""The dependency of every POST route of a page."""
 
 
 async def answer_once(
@@ -124,31 +125,31 @@ async def answer_once(
     form: SentForm,
     caller: Annotated[Actor | None, Depends(find_visitor)],
 ) -> None:
-    """Lets a form through once; sent again, by a second tap or the back button, it leads to where it led before."""
+    """Let a form through once. A second submission gets the stored redirect of the first one."""
     key = form.value(KEY)
     if caller is None or not 0 < len(key) <= _MAX_KEY_LENGTH:
         return
-    said = f"{request.url.path}\n{urlencode(sorted(form.values.items()))}".encode()
-    session: Transaction = request.state.transaction
-    request_hash = sha256(said).hexdigest()
-    answer = await idempotency.reserve_key(session, caller.id, f"form {key}", request_hash, request.state.now)
+    submitted = f"{request.url.path}\n{urlencode(sorted(form.values.items()))}".encode()
+    transaction: Transaction = request.state.transaction
+    request_hash = sha256(submitted).hexdigest()
+    answer = await idempotency.reserve_key(transaction, caller.id, f"form {key}", request_hash, request.state.now)
     if answer:
         raise StoredAnswer(RedirectResponse(answer.body, answer.status, {**HEADERS, "Idempotency-Replayed": "true"}))
-    request.state.before_commit.append(partial(_keep, session, caller.id, f"form {key}"))
+    request.state.before_commit.append(partial(_keep_answer, transaction, caller.id, f"form {key}"))
 
 
-async def _keep(transaction: Transaction, caller: UUID, key: str, response: Response) -> None:
+async def _keep_answer(transaction: Transaction, caller: UUID, key: str, response: Response) -> None:
     await idempotency.keep_answer(
         transaction, caller, key, Answer(response.status_code, None, response.headers["Location"])
     )
 
 
 Once = Annotated[None, Depends(answer_once)]
-"""What a page names whose form has an effect that must not happen twice; its answer is a redirect."""
+"""The dependency of routes whose form must not take effect twice. Their response must be a redirect."""
 
 
 def identify(page: Page, form: Form) -> Submission | None:
-    """What tells a form that this browser sends twice from all others, for a form that is sent while signed out."""
+    """Return what identifies a submission of a form by a browser that is signed out; ``None`` without a valid key."""
     key, browser = form.value(KEY), page.cookies.get(FORMS)
     if not browser or not 0 < len(key) <= _MAX_KEY_LENGTH:
         return None
@@ -157,7 +158,7 @@ def identify(page: Page, form: Form) -> Submission | None:
 
 
 async def was_accepted(page: Page, submission: Submission | None) -> bool:
-    """Whether the same form was accepted within the last minute."""
+    """Return whether the same submission was accepted within the last minute."""
     if submission is None:
         return False
     async with page.resources.database.read() as transaction:
@@ -165,7 +166,7 @@ async def was_accepted(page: Page, submission: Submission | None) -> bool:
 
 
 class RefusedForm(Exception):  # noqa: N818 - the answer to an error, not one
-    """Raised, never returned, so that the transaction is rolled back: a form with what is wrong with it."""
+    """The response that shows a form with its errors. It is raised, so that the transaction is rolled back."""
 
     def __init__(self, response: Response, error: DomainError, shown_by: str | None = None) -> None:
         super().__init__()
@@ -183,9 +184,10 @@ def refuse(
     shown_by: Callable[..., object] | None = None,
     **content: Any,
 ) -> RefusedForm:
-    """The form again, with what was typed, but for secrets, and what is wrong with it; to be raised.
+    """Return the exception that shows the form again, with the typed values except secrets, and with the errors.
 
-    A page that tells of a patient names the route that it is ``shown_by`` otherwise: it is recorded like that one.
+    A page with a patient's data names the route ``shown_by`` which it is usually shown, so that it is recorded in the
+    audit trail like that route.
     """
     if error.code == "not_authenticated":
         raise error
@@ -196,7 +198,7 @@ def refuse(
     if error.code == "invalid_request" and not any(
         f'id="{name}-error"'.encode() in response.body for name in again.errors
     ):
-        # What is wrong is in a field that is not shown.
+        # The page does not show the invalid field.
         unmarked = replace(again, problem=page.gettext(UNMARKED))
         response = page.render(template, PROBLEMS[error.code][0], form=unmarked, **content)
     if error.retry_after:
@@ -205,7 +207,7 @@ def refuse(
 
 
 def explain_fields(formatter: Formatter, error: DomainError) -> dict[str, str]:
-    """What is wrong with each field, by its name; the first thing of each."""
+    """Return the first error message of each field, by its name."""
     explained: dict[str, str] = {}
     for each in error.errors:
         explained.setdefault(each.field, explain_field(formatter, each))
@@ -215,6 +217,6 @@ def explain_fields(formatter: Formatter, error: DomainError) -> dict[str, str]:
 def list_changes(
     formatter: Formatter, content: Mapping[str, Any], form: Form, labels: Mapping[str, str], values: Mapping[str, str]
 ) -> list[tuple[str, str]]:
-    """What has changed since a form was opened: labels of fields, and what is saved in each of them now."""
+    """Return the labels and saved values of the fields that have changed since the form was opened."""
     changed = changed_fields(content, form.value(VERSION))
     return [(formatter.gettext(labels[name]), values[name]) for name in changed if name in labels]

@@ -1,4 +1,4 @@
-"""The languages of the pages: the catalogues, and which one a browser asks for."""
+"""The languages of the pages: their catalogues, and the choice of a language for a browser."""
 
 import re
 from functools import cache
@@ -12,25 +12,25 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Espa\N{LATIN SMALL LETTER N WITH TILDE}ol"}
-"""Each with its own name for itself."""
+"""The name of each language in that language."""
 CATALOGUES = Path(__file__).parents[1] / "locales"
 
 _DEFAULT = {"en": "en_GB", "de": "de_DE", "es": "es_ES"}
-"""Where nobody says of which country."""
+"""The locale of each language if the browser names no country."""
 _WANTED = re.compile(
     r"([a-zA-Z]{2,3}(?:-[a-zA-Z0-9]{2,8})*)(?:-[a-zA-Z0-9]-[a-zA-Z0-9-]+)?(?:;q=([01](?:\.\d{0,3})?))?"
 )
-"""A language range, its extensions, and its weight."""
+"""A language range with its extensions, which are ignored, and its weight (RFC 9110 section 12.5.4)."""
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which extractors know it
-    """The text itself: marks it for the catalogue where it is looked up later."""
+    """Return the text unchanged. Marks a text for the catalogue that is translated later."""
     return text
 
 
 @cache
 def translations(language: str) -> NullTranslations:
-    """The catalogue of a language, compiled in memory; the texts in the code are the English one."""
+    """Return the catalogue of a language, compiled in memory. English needs none: its texts are the message ids."""
     if language == "en":
         return NullTranslations()
     with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
@@ -42,9 +42,9 @@ def translations(language: str) -> NullTranslations:
 
 
 def choose_locale(chosen: str | None, accepted: str) -> Locale:
-    """The language that was chosen, else the best of an ``Accept-Language`` (RFC 9110 section 12.5.4), else English.
+    """Return the chosen language, else the best one of ``Accept-Language`` (RFC 9110 section 12.5.4), else English.
 
-    Its country decides on which day a week begins; it may be named by the header alone.
+    The country, which always comes from the header, decides on which day a week begins.
     """
     wanted = _read_wanted(accepted)
     known = [(language, country) for language, country in wanted if language in LANGUAGES]
@@ -57,13 +57,13 @@ def choose_locale(chosen: str | None, accepted: str) -> Locale:
 
 
 def find_country(accepted: str) -> str | None:
-    """The country that goes with the preferred language of an ``Accept-Language``, if it has one."""
+    """Return the country of the preferred language of ``Accept-Language``, if it names one."""
     wanted = _read_wanted(accepted)
     return wanted[0][1] if wanted else None
 
 
 def _read_wanted(accepted: str) -> list[tuple[str, str | None]]:
-    """The languages and countries of an ``Accept-Language``, the best first."""
+    """Return the languages and countries of ``Accept-Language``, the preferred one first."""
     wanted = [
         match for part in accepted[:200].split(",") if (match := _WANTED.fullmatch(part.strip().replace(" ", "")))
     ]
@@ -73,7 +73,7 @@ def _read_wanted(accepted: str) -> list[tuple[str, str | None]]:
 
 
 def _split_tag(tag: str) -> tuple[str, str | None]:
-    """Language and country of a tag, without script and variants: es and 419 for es-419."""
+    """Return the language and country of a tag, without script and variants: es and 419 for es-419."""
     try:
         language, country, *_ = parse_locale(tag, sep="-")
     except ValueError:

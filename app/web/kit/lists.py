@@ -1,4 +1,4 @@
-"""Lists that go on on another page."""
+"""Lists that continue on another page."""
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -8,32 +8,36 @@ from pydantic import TypeAdapter
 from app.http.paging import write_cursor
 
 MAX_LISTED = 15
-"""Few enough for a page to stay light, though each may have a form. One more is asked for, to see if there is more."""
+"""The number of rows on a page: few enough to keep it light, though each row may have a form.
+
+Queries fetch one row more, to find out whether the list continues.
+"""
 
 
 MAX_LIST_BYTES = 33 * 1024
-"""Of a list in a page: it ends earlier if texts are long, or full of what HTML escapes."""
-MARKUP_BYTES = 600  # of one row
+"""The size of a list on a page. It ends earlier if texts are long, or have many characters that HTML escapes."""
+MARKUP_BYTES = 600
+"""The size of the markup of one row."""
 
 
 def weigh_texts(texts: Iterable[str | None]) -> int:
-    """How many bytes these texts have in a page."""
+    """Return how many bytes these texts take in a page."""
     return sum(len(escape(text).encode()) for text in texts if text)
 
 
 def weigh_record(record: object) -> int:
-    """A rough weight of a row: of all that the record holds, whether it is shown or not."""
+    """Return the approximate bytes of a row, counting all fields of the record, shown or not."""
     return MARKUP_BYTES + weigh_texts([repr(record)])
 
 
 def fit[Record](
-    found: Sequence[Record], weigh: Callable[[Record], int], most_bytes: int = MAX_LIST_BYTES
+    found: Sequence[Record], weigh: Callable[[Record], int], max_bytes: int = MAX_LIST_BYTES
 ) -> Sequence[Record]:
-    """As many of the first records as a page has room for; at least one."""
+    """Return as many of the first records as fit on a page, and at least one."""
     weight = 0
     for number, record in enumerate(found):
         weight += weigh(record)
-        if weight > most_bytes:
+        if weight > max_bytes:
             return found[: max(number, 1)]
     return found
 
@@ -41,7 +45,7 @@ def fit[Record](
 def cut_list[Record, Key](
     found: Sequence[Record], path: str, key_type: TypeAdapter[Key], key: Callable[[Record], Key]
 ) -> tuple[Sequence[Record], str | None]:
-    """What is shown of what was found, and the address of what comes after it, if there is more."""
+    """Return the rows to show, and the address of the next page, if there is one."""
     shown = fit(found[:MAX_LISTED], weigh_record)
     if len(found) == len(shown):
         return shown, None

@@ -1,4 +1,4 @@
-"""Where the pages are, for whom."""
+"""The navigation and the home page of each role."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ HOME: Mapping[Role, str] = {
     Role.DOCTOR: "/practice/day",
     Role.ADMIN: "/office/users",
 }
-"""Where somebody begins who has signed in."""
+"""The page that each role sees first after signing in."""
 
 _FIND, _ACCOUNT = ("/", N_("Find a doctor")), ("/my/account", N_("Account"))
 NAVIGATION: Mapping[Role | None, tuple[tuple[str, str], ...]] = {
@@ -25,4 +25,4 @@ NAVIGATION: Mapping[Role | None, tuple[tuple[str, str], ...]] = {
     ),
     Role.ADMIN: (("/office/users", N_("Accounts")), ("/office/trail", N_("Audit trail")), _FIND, _ACCOUNT),
 }
-"""The addresses at the top of each page, and what they are called."""
+"""The links at the top of each page, by role; ``None`` is for visitors who are not signed in."""

@@ -1,4 +1,4 @@
-"""A page: everything that each of them shows, and how it is answered."""
+"""Pages: what every page needs, and how it is rendered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
-    # Without it a browser would not say where a form comes from.
+    # Browsers then send the Referer to this site, which tells which page has shown a form (`Page.path`).
     "Referrer-Policy": "same-origin",
     "Vary": "Accept-Language, Cookie",
 }
@@ -50,7 +50,7 @@ type FlashLevel = Literal["good", "note", "bad"]
 
 @dataclass(kw_only=True)
 class Page:
-    """What is shown in answer to one request: to whom, in which language, on which clock."""
+    """The page that answers a request: its viewer, language and time zone."""
 
     request: Request
     resources: Resources
@@ -59,21 +59,21 @@ class Page:
     viewer: Actor | None
     formatter: Formatter
     zone: ZoneInfo | None
-    """The visitor's own, if it is known; else the doctor's is meant, whoever that is."""
+    """The zone that the visitor has chosen; ``None`` shows times in the zone of each doctor."""
     zones_in_play: Sequence[ZoneInfo] = ()
-    """Those of all doctors; ``find_zones_in_play`` sets them where times are shown."""
+    """The zones of all doctors. ``find_zones_in_play`` sets them on pages with times."""
     form_cookie: str = field(default_factory=new_token)
 
     def gettext(self, text: str, **values: object) -> str:
-        """A text in the language of the page."""
+        """Return a text in the language of the page."""
         return self.formatter.gettext(text, **values)
 
     def clock_of(self, time_zone: str) -> ZoneInfo:
-        """The zone in which times of this doctor are shown."""
+        """Return the zone in which times of a doctor with this zone are shown."""
         return self.zone or self.doctor_zone(time_zone)
 
     def render(self, template: str, status: HTTPStatus = HTTPStatus.OK, **content: Any) -> Response:
-        """The page as HTML; shows, once, what was to be told on the next page."""
+        """Return the page as HTML. A message from the previous request is shown once."""
         message = None
         match self.cookies.unseal(FLASH, self.now, _FLASH_SECONDS):
             case [level, text, of] if of in {None, self._viewer_id}:
@@ -88,7 +88,7 @@ class Page:
         return response
 
     def redirect(self, path: str, message: str | None = None, level: FlashLevel = "good") -> Response:
-        """Leads to another page, after a form; ``told`` is shown there, once, and only to the same visitor."""
+        """Redirect to another page (303). The message is shown there once, and only to the same visitor."""
         response = RedirectResponse(path, HTTPStatus.SEE_OTHER, HEADERS)
         match self.cookies.unseal(DRAFT, self.now):
             case [_, _, action, *_] if self.request.method == "POST" and action == self.request.url.path:
@@ -98,15 +98,15 @@ class Page:
         return response
 
     def redirect_back(self, form: Mapping[str, str], default: str, message: str) -> Response:
-        """Leads to where a form says that it was sent from (``parts.back``), else to ``default``."""
+        """Redirect to the path in the form's ``back`` field (macro ``parts.back``), else to ``default``."""
         return self.redirect(local_path(form.get("back")) or default, message)
 
     def doctor_zone(self, time_zone: str) -> ZoneInfo:
-        """The doctor's own zone, or ``NAMED_UTC`` if it is not known here."""
+        """Return the doctor's zone; ``NAMED_UTC`` if this installation does not know it."""
         return find_zone(time_zone) or NAMED_UTC
 
     def clock_name(self, moment: datetime, time_zone: str, mode: VisitMode | None = None) -> str | None:
-        """The place whose clock shows a time of this doctor, if that has to be said beside it."""
+        """Return the place of the zone in which a doctor's time is shown, if it has to be named beside the time."""
         in_doubt = is_clock_ambiguous(
             moment, self.doctor_zone(time_zone), chosen=self.zone, in_play=self.zones_in_play, mode=mode
         )
@@ -114,23 +114,23 @@ class Page:
 
     @property
     def has_several_clocks(self) -> bool:
-        """Whether doctors' clocks differ, and the visitor has chosen none."""
+        """Whether doctors have different local times, and the visitor has chosen no zone."""
         zones = self.zones_in_play
         if self.zone or not zones:
             return False
         return is_clock_ambiguous(self.now, zones[0], chosen=None, in_play=zones, mode=None)
 
     def initials(self, name: str) -> str:
-        """The first letters of the first and the last of somebody's names, without a title."""
+        """Return the initials of the first and the last name, without a title."""
         names = [part for part in name.split() if part not in _TITLES and part[0].isalpha()] or [name.strip()]
         return "".join(part[0].upper() for part in (names[0], *names[1:][-1:]))
 
     @property
     def path(self) -> str:
-        """Where the page is, to come back to, with its query; for a form that was sent, the page that showed it.
+        """The path of the page to return to, with its query; for a submitted form, the page that showed it.
 
         A form that is sent to an address with a page of its own is shown there again, unless it came from a page below
-        that address. Where the browser does not say which page showed it, the nearest page above the address is meant.
+        that address. If the browser does not say which page showed the form, it is the nearest page above the address.
         """
         url = self.request.url
         own = _with_query(url.path, url.query)
@@ -156,27 +156,27 @@ class Page:
 
     @property
     def home(self) -> str:
-        """Where whoever has signed in begins."""
+        """The home page of the viewer's role; the search for visitors who are not signed in."""
         return HOME[self.viewer.role] if self.viewer else "/"
 
     @property
     def can_book(self) -> bool:
-        """Whether times can be picked: by patients, and before signing in."""
+        """Whether the viewer can pick times: patients, and visitors who are not signed in."""
         return self.viewer is None or self.viewer.role is Role.PATIENT
 
     @property
     def asks_to_confirm(self) -> bool:
-        """Whether the visitor has to confirm the address of the account before they can go on."""
+        """Whether the page asks the viewer to confirm the e-mail address of the account."""
         asked = self.resources.settings.requires_confirmed_email and self.request.url.path != CONFIRM_EMAIL
         return asked and self.viewer is not None and not self.viewer.email_confirmed
 
     def confirm_email_path(self, next_: str) -> str:
-        """Where the address is confirmed, and where that leads on to."""
+        """Return the path of the page that confirms the e-mail address and then continues at ``next_``."""
         return f"{CONFIRM_EMAIL}?{urlencode({'next': next_})}" if next_ else CONFIRM_EMAIL
 
     @property
     def links(self) -> list[tuple[str, str, bool]]:
-        """The navigation: an address, what stands there, and whether it is where we are."""
+        """The navigation: the path and the text of each link, and whether it is the current section."""
         here = self.request.url.path
         return [
             (address, self.gettext(name), here == address or (address != "/" and here.startswith(f"{address}/")))
@@ -185,47 +185,47 @@ class Page:
 
     @property
     def languages(self) -> Mapping[str, str]:
-        """All there are."""
+        """The languages to choose from, by code."""
         return LANGUAGES
 
     @property
     def assets(self) -> Mapping[str, str]:
-        """Where files are found."""
+        """The paths of static files, by name."""
         return ASSETS
 
     def form_token(self) -> str:
-        """What shows that a form is one of ours; another one each time, though all of a browser's are as good."""
+        """Return a token for the forms of this browser (CSRF). Each call returns a different one, and all are valid."""
         salt = new_token()
         return f"{salt}.{self._mark(salt)}"
 
     def owns_form_token(self, token: str) -> bool:
-        """Whether a form was made for this browser."""
+        """Return whether a token was made for this browser."""
         salt, _, mark = token.partition(".")
         return self.cookies.get(FORMS) is not None and compare_digest(mark.encode(), self._mark(salt).encode())
 
     def new_key(self) -> str:
-        """What tells a form that is sent twice from two that are alike (see ``Once``)."""
+        """Return a key that tells a form that is sent twice from two equal forms (see ``Once``)."""
         return new_token()
 
     def _mark(self, salt: str) -> str:
-        kept = self.cookies.get(FORMS) or self.form_cookie
-        return keyed_hash(derive_key(self.resources.secret, "forms"), f"{salt}.{kept}")
+        browser_token = self.cookies.get(FORMS) or self.form_cookie
+        return keyed_hash(derive_key(self.resources.secret, "forms"), f"{salt}.{browser_token}")
 
 
 @dataclass(kw_only=True)
 class SignedInPage(Page):
-    """A page for somebody whom we know."""
+    """A page for a user who is signed in."""
 
     actor: Actor
 
     @classmethod
     def of(cls, request: Request, actor: Actor) -> Self:
-        """The page for the actor of this request."""
+        """Return the page for the actor of this request."""
         return cls(actor=actor, **vars(make_page(request, actor)))
 
 
 def make_page(request: Request, viewer: Actor | None) -> Page:
-    """The page for whoever sends this request."""
+    """Return the page for a request."""
     resources: Resources = request.app.state.resources
     cookies = Cookies(request, resources)
     now = resources.clock()
@@ -248,12 +248,12 @@ def _with_query(path: str, query: str) -> str:
 
 
 def sign_in_path(next_: str) -> str:
-    """Where to sign in, and where that leads on to."""
+    """Return the path of the sign-in page that then continues at ``next_``."""
     return f"/sign-in?{urlencode({'next': next_})}"
 
 
 def local_path(wanted: str | None) -> str | None:
-    """Where somebody wants to go on, if that is one of our pages; nobody may be led elsewhere by a link to us."""
+    """Return the path if it is on this site, else ``None``. This prevents open redirects."""
     if not wanted or len(wanted) > _MAX_PATH_LENGTH or not wanted.isprintable() or "\\" in wanted:
         return None
     try:
@@ -278,5 +278,5 @@ def _make_environment(language: str) -> Environment:
     return environment
 
 
-# At the start: a catalogue that cannot be read is noticed then, and not by the first who speaks its language.
+# Created at import, so that an unreadable catalogue is noticed at start-up and not by the first reader of its language.
 _ENVIRONMENTS = {language: _make_environment(language) for language in LANGUAGES}

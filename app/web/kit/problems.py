@@ -1,4 +1,4 @@
-"""Errors as pages, for people; programs keep getting problem+json (``app/http/problems.py``)."""
+"""Errors as HTML pages. The API keeps answering with problem+json (``app/http/problems.py``)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -40,19 +40,19 @@ _KEPT_HEADERS = ("Retry-After", "Allow")
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Makes pages of the errors of pages, and leaves the others as they are answered already."""
-    for kind in (DomainError, RequestValidationError, HTTPException):
-        app.exception_handler(kind)(_for_people(cast("Handler", app.exception_handlers[kind])))
+    """Wrap the application's exception handlers: errors of pages become HTML, those of the API stay as they are."""
+    for error_type in (DomainError, RequestValidationError, HTTPException):
+        app.exception_handler(error_type)(_for_pages(cast("Handler", app.exception_handlers[error_type])))
     app.exception_handler(RefusedForm)(_on_refused_form)
 
 
-def _for_people(answer_programs: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
+def _for_pages(handle_api_error: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def on_error(request: Request, error: Exception) -> Response:
-        problem = await answer_programs(request, error)
-        has_to_wait = problem.code in {"not_authenticated", "log_in_again", "email_not_confirmed"}
-        # A body cannot be read twice, and a form that was read here already has nothing that is worth keeping.
+        problem = await handle_api_error(request, error)
+        is_resumable = problem.code in {"not_authenticated", "log_in_again", "email_not_confirmed"}
+        # A body can be read only once. A form that the route has read already needs no draft.
         is_unread = request.method == "POST" and not hasattr(request.state, "form_read")
-        typed = await read_typed(request) if has_to_wait and is_unread and _is_for_people(request.scope) else {}
+        typed = await read_typed(request) if is_resumable and is_unread and _wants_html(request.scope) else {}
         return render_problem(request.scope, problem, typed)
 
     return on_error
@@ -69,8 +69,8 @@ async def _on_refused_form(request: Request, refused: RefusedForm) -> Response:
 
 
 def render_problem(scope: Scope, problem: ProblemResponse, typed: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """A problem as it is; or, for a browser, as a page. What was ``typed`` is shown again after a sign-in."""
-    if not _is_for_people(scope):
+    """Return a problem as a page for a browser, otherwise as it is. After a sign-in, ``typed`` is shown again."""
+    if not _wants_html(scope):
         return problem
     scope.setdefault("state", {})["code"] = problem.code
     request = Request(scope)
@@ -88,7 +88,7 @@ def render_problem(scope: Scope, problem: ProblemResponse, typed: Mapping[str, s
 
 
 def _interrupt(page: Page, lead: Callable[[str], str], message: str, typed: Mapping[str, str]) -> Response:
-    """Leads to a page that leads back here, where the form is then shown with what was typed."""
+    """Redirect to a page that leads back here. What was typed is stored as a draft, and shown again then."""
     if not typed:
         return page.redirect(lead(page.path), message, "note")
     claims = read_claims(page.cookies, page.now)
@@ -106,7 +106,7 @@ def _interrupt(page: Page, lead: Callable[[str], str], message: str, typed: Mapp
 def _show(page: Page, problem: ProblemResponse) -> Response:
     status = PROBLEMS[problem.code][0]
     title = page.gettext(_TITLES.get(status, _ANY_TITLE))
-    # What the log knows it by, where the reader may have to ask for help.
+    # The id by which the log can be searched, for readers who report a server error.
     request_id = correlation_id.get() if status.is_server_error else None
     # This page has no form in which a field could be marked.
     sentence = page.gettext(UNMARKED) if problem.code == "invalid_request" else explain(page.formatter, problem.code)
@@ -117,9 +117,9 @@ def _show(page: Page, problem: ProblemResponse) -> Response:
     return shown
 
 
-def _is_for_people(scope: Scope) -> bool:
+def _wants_html(scope: Scope) -> bool:
     if route := scope.get("route"):
         return isinstance(route, PageRoute)
-    # No route answers: the path is unknown, or nobody has come so far as to look. Browsers ask for HTML.
+    # There is no route: the path is unknown, or the error occurred before routing. Browsers ask for HTML.
     accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
     return b"text/html" in accepted

@@ -1,4 +1,4 @@
-"""How a recurrence (RFC 5545) is said in words, if it can be."""
+"""Recurrence rules (RFC 5545) in words."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -12,7 +12,7 @@ from app.web.kit.formatting import Formatter
 from app.web.kit.languages import N_
 
 _LASTING = frozenset({"COUNT", "UNTIL"})
-"""Parts that say how long a rule goes on. That is kept as the end of its last occurrence."""
+"""Parts that limit a rule. They are ignored here, because the end of the last occurrence is stored separately."""
 _WEEKS: Mapping[int, str] = {1: N_("Every week"), 2: N_("Every two weeks"), 4: N_("Every four weeks")}
 _ORDINALS: Mapping[str, str] = {
     "1": N_("the first %(day)s"),
@@ -25,33 +25,33 @@ _ORDINALS: Mapping[str, str] = {
 
 
 def last_day(rule: Availability) -> date | None:
-    """The last day on which a rule may recur, on the doctor's clock; ``None`` if it goes on without end."""
+    """Return the day of a rule's last occurrence in the doctor's wall time; ``None`` if the rule has no end."""
     return None if rule.last_ends == NO_END else (rule.last_ends - (rule.ends - rule.starts)).date()
 
 
-def say_recurrence(formatter: Formatter, rule: Availability) -> str | None:
-    """How often a rule recurs; ``None`` if that cannot be said in few words."""
+def describe_recurrence(formatter: Formatter, rule: Availability) -> str | None:
+    """Return how often a rule recurs, in words; ``None`` if it is too complex for that."""
     if rule.recurrence is None:
         return formatter.gettext("Once")
     parts = dict(part.split("=") for part in rule.recurrence.split(";"))
     every = int(parts.get("INTERVAL", "1"))
-    # On which day a week begins makes a difference only where weeks are left out.
+    # The first day of the week (WKST) matters only if the rule skips weeks.
     narrowed = parts.keys() - _LASTING - {"FREQ", "INTERVAL"} - ({"WKST"} if every == 1 else set())
-    said = None
+    text = None
     match parts["FREQ"], sorted(narrowed):
         case "DAILY", []:
-            said = _every_day(formatter, every)
+            text = _every_day(formatter, every)
         case ("DAILY", ["BYDAY"]) if every == 1:
-            said = _every_week(formatter, 1, parts["BYDAY"], rule)
+            text = _every_week(formatter, 1, parts["BYDAY"], rule)
         case "WEEKLY", [] | ["BYDAY"]:
-            said = _every_week(formatter, every, parts.get("BYDAY", ""), rule)
+            text = _every_week(formatter, every, parts.get("BYDAY", ""), rule)
         case "MONTHLY", [] | ["BYMONTHDAY"]:
-            said = _every_month(
+            text = _every_month(
                 formatter, every, _days_of_month(formatter, parts.get("BYMONTHDAY", str(rule.starts.day)))
             )
         case "MONTHLY", ["BYDAY"]:
-            said = _every_month(formatter, every, _weekdays_of_month(formatter, parts["BYDAY"]))
-    return said
+            text = _every_month(formatter, every, _weekdays_of_month(formatter, parts["BYDAY"]))
+    return text
 
 
 def _every_day(formatter: Formatter, every: int) -> str:
@@ -61,7 +61,7 @@ def _every_day(formatter: Formatter, every: int) -> str:
 
 
 def _every_week(formatter: Formatter, every: int, codes: str, rule: Availability) -> str:
-    """Without the days, if that is the one on which it begins: it stands beside."""
+    """Return the weeks with the weekdays; without them if the only one is the day of the first occurrence."""
     weekdays = sorted({WEEKDAY_CODES.index(code) for code in codes.split(",")} if codes else {rule.starts.weekday()})
     if every == 1 and len(weekdays) == len(WEEKDAY_CODES):
         return formatter.gettext("Every day")
@@ -85,7 +85,7 @@ def _every_month(formatter: Formatter, every: int, days: list[str] | None) -> st
 
 
 def _days_of_month(formatter: Formatter, numbers: str) -> list[str] | None:
-    """Day 1 and the last day; ``None`` for others that are counted from the end."""
+    """Return days of the month in words, such as "day 1" and "the last day"; ``None`` for others before the end."""
     days = sorted({int(number) for number in numbers.split(",")}, key=lambda day: (day < 0, day))
     if any(day < -1 for day in days):
         return None
@@ -96,14 +96,14 @@ def _days_of_month(formatter: Formatter, numbers: str) -> list[str] | None:
 
 
 def _weekdays_of_month(formatter: Formatter, codes: str) -> list[str] | None:
-    """The first Monday and the last Friday; ``None`` for those that are not counted, or otherwise."""
-    said = []
+    """Return weekdays of the month in words, such as "the first Monday"; ``None`` without one of ``_ORDINALS``."""
+    names = []
     for code in dict.fromkeys(codes.split(",")):
         ordinal, weekday = code[:-2].removeprefix("+"), WEEKDAY_CODES.index(code[-2:])
         if ordinal not in _ORDINALS:
             return None
-        said.append(formatter.gettext(_ORDINALS[ordinal], day=_name(formatter, weekday)))
-    return said
+        names.append(formatter.gettext(_ORDINALS[ordinal], day=_name(formatter, weekday)))
+    return names
 
 
 def _name(formatter: Formatter, weekday: int) -> str:

@@ -1,4 +1,4 @@
-"""The route of a page."""
+"""The route class and the router of pages."""
 
 from fastapi import APIRouter
 
@@ -6,9 +6,9 @@ from app.http.requests import StrictRoute
 
 
 class PageRoute(StrictRoute):
-    """A route for people, in a browser: its errors are pages, and its callers are known by their cookie."""
+    """A route of a page: its errors are HTML pages, and its callers are identified by their session cookie."""
 
 
 def page_router() -> APIRouter:
-    """A router of pages, which the description of the API does not mention."""
+    """Return a router for pages. Its routes are left out of the OpenAPI document."""
     return APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Times that can be booked, as they are laid out: by day, and by morning, afternoon and evening."""
+"""Slots, grouped for display by day and by morning, afternoon and evening."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,38 +20,38 @@ _NOON, _EVENING = 12, 17
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A visit that can be booked."""
+    """A start and an end that can be booked."""
 
     start: datetime
     end: datetime
 
     @classmethod
     def of(cls, visit: Interval) -> "Slot":
-        """The same, as people's clocks can show it."""
+        """Return the slot of an interval of instants."""
         return cls(*map(from_instant, visit))
 
     @property
     def value(self) -> str:
-        """The start, as forms send it."""
+        """The start in UTC (RFC 3339), as forms send it."""
         return f"{self.start:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day, with what can be booked on it, by its parts."""
+    """A day with its slots, by part of the day."""
 
     date: date
     parts: Sequence[tuple[str, Sequence[Slot]]]
 
 
 def part_of(moment: datetime, zone: ZoneInfo) -> str:
-    """Which part of the day it is on the clock of a zone."""
+    """Return the part of the day in a zone: ``morning``, ``afternoon`` or ``evening``."""
     hour = moment.astimezone(zone).hour
     return "morning" if hour < _NOON else "afternoon" if hour < _EVENING else "evening"
 
 
 def lay_out(visits: Iterable[Interval], days: Iterable[date], zone: ZoneInfo) -> list[Day]:
-    """These days, with what of the visits, which are sorted, begins on each."""
+    """Return these days, each with the slots that start on it. The slots must be sorted."""
     slots = [Slot.of(visit) for visit in visits]
     found = {
         day: [(part, list(each)) for part, each in groupby(on_day, key=lambda slot: part_of(slot.start, zone))]
@@ -62,19 +62,19 @@ def lay_out(visits: Iterable[Interval], days: Iterable[date], zone: ZoneInfo) ->
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """Seven days on the clock of a zone, from the day on which a week begins where the language is spoken."""
+    """Seven days in a zone, starting on the first day of the week of the reader's locale."""
 
     first: date
     zone: ZoneInfo
 
     @classmethod
     def around(cls, day: date, zone: ZoneInfo, locale: Locale) -> "Week":
-        """The week that a day lies in."""
+        """Return the week that contains a day."""
         return cls(day - timedelta(days=(day.weekday() - locale.first_week_day) % DAYS), zone)
 
     @property
     def days(self) -> list[date]:
-        """All of them."""
+        """All seven days."""
         return [self.first + timedelta(days=number) for number in range(DAYS)]
 
     @property
@@ -84,15 +84,15 @@ class Week:
 
     @property
     def before(self) -> date:
-        """A day of the week before."""
+        """A day of the previous week."""
         return self.first - timedelta(days=1)
 
     @property
     def after(self) -> date:
-        """A day of the week after."""
+        """A day of the next week."""
         return self.first + timedelta(days=DAYS)
 
     @property
     def span(self) -> tuple[datetime, datetime]:
-        """From the first midnight to the last."""
+        """The instants at which the first day starts and the last day ends."""
         return from_instant(day_span(self.first, self.zone)[0]), from_instant(day_span(self.last, self.zone)[1])

@@ -1,4 +1,4 @@
-"""The languages that a doctor can say they speak, by the names that they have in the reader's language."""
+"""The languages that doctors can select, with their names in the reader's language."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -15,7 +15,7 @@ _ISO_639_1_LENGTH = 2
 
 @cache
 def _list_official() -> frozenset[str]:
-    """Languages with a code of two letters that are official in a country, by the data of CLDR."""
+    """Return the languages with a two-letter code that are official in a country (CLDR)."""
     return frozenset(
         tag
         for languages in get_global("territory_languages").values()
@@ -25,6 +25,6 @@ def _list_official() -> frozenset[str]:
 
 
 def list_languages(formatter: Formatter, chosen: Iterable[str]) -> list[tuple[str, str]]:
-    """Tags and names, by name: the official languages of countries, and those that are ``chosen``."""
+    """Return tags and names, sorted by name: the official languages of countries, and those that are ``chosen``."""
     named = [(tag, formatter.language(tag)) for tag in _list_official().union(chosen)]
     return sorted(named, key=lambda each: search_key(each[1]))

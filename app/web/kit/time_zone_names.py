@@ -1,4 +1,4 @@
-"""Where people are: the zones to choose from, by the names that their places have in a language."""
+"""The time zones to choose from, with the names of their places in the reader's language."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -22,19 +22,19 @@ _CONTINENTS = {
     "Indian": N_("Indian Ocean"),
     "Pacific": N_("Pacific Ocean"),
 }
-# A place that has had several names is there once, by its last.
+# Aliases are left out, so that a place is listed once, by its current name.
 _ZONES = sorted(
     name for name in TIME_ZONES.difference(get_global("zone_aliases")) if name.partition("/")[0] in _CONTINENTS
 )
 
 type Choice = tuple[str, str]
-"""A value, and what stands there."""
+"""A value, and its text."""
 
 
 def list_time_zones(formatter: Formatter, chosen: str, *others: Choice) -> list[tuple[str, list[Choice]]]:
-    """By continent or ocean, the places whose clocks can be chosen; their values are the names of their zones.
+    """Return the time zones by continent or ocean, sorted by place. The values are IANA names.
 
-    Before them, under no heading, what is no place: ``others``, and a zone that is ``chosen`` and has none.
+    The first group has no heading. It has ``others``, and the ``chosen`` zone if that is not in the list.
     """
     first = [*others]
     if chosen in TIME_ZONES and chosen not in _ZONES and chosen not in dict(others):
@@ -49,7 +49,7 @@ def list_time_zones(formatter: Formatter, chosen: str, *others: Choice) -> list[
 
 
 def guess_time_zone(country: str | None, now: datetime) -> str | None:
-    """The zone of a country in which all clocks show the same time, now and half a year later; else ``None``."""
+    """Return a zone of a country if all its zones have the same time, now and half a year later; else ``None``."""
     zones = [name for name in get_global("territory_zones").get(country or "", ()) if name in TIME_ZONES]
     clocks = {tuple(moment.astimezone(ZoneInfo(name)).utcoffset() for moment in _half_years(now)) for name in zones}
     return zones[0] if len(clocks) == 1 else None

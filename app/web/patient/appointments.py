@@ -1,4 +1,4 @@
-"""A patient's appointments: which there are, and moving and cancelling them."""
+"""A patient's appointments: listing, moving and cancelling them."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,14 +37,14 @@ _ONE = "/my/appointments/{appointment_id:uuid}"
 
 
 class Cancellation(BaseModel):
-    """Why, and of which version."""
+    """The reason of a cancellation, and the version of the visit that the form was made for."""
 
     reason: Note | None = None
     version: int
 
 
 class Move(BaseModel):
-    """Where to, and which version."""
+    """The new start of a visit, and the version of the visit that the form was made for."""
 
     start: Instant
     version: int
@@ -54,7 +54,7 @@ class Move(BaseModel):
 async def list_appointments(
     page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
-    """The upcoming ones, the next first, then the past, the last first."""
+    """List the patient's upcoming visits, the next one first, then the past ones, the latest first."""
     key, as_of = read_appointment_cursor(after, now)
     found = await appointments.page_appointments(
         transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
@@ -64,8 +64,8 @@ async def list_appointments(
     trail.concerns(*listed)
     return page.render(
         "patient/appointments.html",
-        upcoming=[each for each in listed if _lies_ahead(each, as_of)],
-        past=[each for each in listed if not _lies_ahead(each, as_of)],
+        upcoming=[each for each in listed if _is_ahead(each, as_of)],
+        past=[each for each in listed if not _is_ahead(each, as_of)],
         is_first=key is None,
         more=more,
     )
@@ -75,7 +75,7 @@ async def list_appointments(
 async def get_appointment(
     appointment_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
-    """One of them, and what can be done about it."""
+    """Show a visit, and what can be done with it."""
     visit = await _get(page, transaction, appointment_id, trail)
     return page.render("patient/appointment.html", **_shown(page, visit, now))
 
@@ -84,7 +84,7 @@ async def get_appointment(
 async def get_calendar_file(
     appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit
 ) -> Response:
-    """The visit for a calendar (RFC 5545)."""
+    """Return the visit as an iCalendar file (RFC 5545)."""
     visit = await _get(page, transaction, appointment_id, trail)
     zone = page.clock_of(visit.time_zone)
     event = Event()
@@ -94,7 +94,7 @@ async def get_calendar_file(
     event.add("dtstart", visit.start_time)
     event.add("dtend", visit.end_time)
     event.add("summary", visit.doctor.name)
-    # Calendars show times on the clock of their device, so the text always says whose clock it means.
+    # Calendars show times in the zone of the device, so the text always names the zone of its times.
     sentence = page.formatter.visit(
         visit.start_time, visit.end_time, zone, visit.doctor.name, place=page.formatter.place(zone)
     )
@@ -113,9 +113,9 @@ async def get_calendar_file(
 async def show_cancelling(
     appointment_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
-    """Asks why; leads to the visit if its outcome is known or it is over."""
+    """Show the form that cancels a visit; redirect to the visit if it is not active any more or is over."""
     visit = await _get(page, transaction, appointment_id, trail)
-    if not _lies_ahead(visit, now):
+    if not _is_ahead(visit, now):
         return page.redirect(f"/my/appointments/{visit.id}")
     form = restore(page)
     return page.render("patient/cancel.html", **_shown(page, visit, now), form=form)
@@ -125,7 +125,7 @@ async def show_cancelling(
 async def cancel_appointment_with_reason(
     appointment_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Cancels it; its time is free again at once."""
+    """Cancel the visit. Its time is free again immediately."""
     visit = await _get(page, transaction, appointment_id, trail)
     try:
         typed = form.read(Cancellation)
@@ -138,8 +138,8 @@ async def cancel_appointment_with_reason(
             now=now,
         )
     except DomainError as error:
-        if not _lies_ahead(visit, now):
-            raise _lead_to_visit(page, visit, error) from error
+        if not _is_ahead(visit, now):
+            raise _redirect_to_visit(page, visit, error) from error
         raise refuse(
             page, "patient/cancel.html", form, error, shown_by=show_cancelling, **_shown(page, visit, now)
         ) from error
@@ -157,12 +157,12 @@ async def show_moving(
     week: LocalDate | None = None,
     start: Annotated[Instant | None, Query()] = None,
 ) -> Response:
-    """The doctor's other times; with one of them, asks whether it is the one.
+    """Show the times to which a visit can be moved; with ``start``, ask for confirmation of this time.
 
-    Leads to the visit if its outcome is known, if it is over, or if the doctor takes no bookings.
+    Redirect to the visit if it is not active any more, if it is over, or if the doctor takes no bookings.
     """
     visit = await _get(page, transaction, appointment_id, trail)
-    if not (visit.doctor_is_listed and _lies_ahead(visit, now)):
+    if not (visit.doctor_is_listed and _is_ahead(visit, now)):
         return page.redirect(f"/my/appointments/{visit.id}")
     if start is not None:
         return page.render(
@@ -178,7 +178,7 @@ async def show_moving(
 async def reschedule_appointment(
     appointment_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Moves it; if the new time is not to be had, it stays where it is."""
+    """Move the visit. It stays where it is if the new time is not available."""
     visit = await _get(page, transaction, appointment_id, trail)
     typed = form.read(Move)
     try:
@@ -192,8 +192,8 @@ async def reschedule_appointment(
             now=now,
         )
     except DomainError as error:
-        if not _lies_ahead(visit, now):
-            raise _lead_to_visit(page, visit, error) from error
+        if not _is_ahead(visit, now):
+            raise _redirect_to_visit(page, visit, error) from error
         slot = _moved(visit, typed.start)
         raise refuse(
             page,
@@ -232,13 +232,13 @@ def _shown(page: SignedInPage, visit: AppointmentRecord, now: datetime) -> dict[
     }
 
 
-def _lead_to_visit(page: SignedInPage, visit: AppointmentRecord, error: DomainError) -> RefusedForm:
-    """To be raised where nothing can be done with the visit any more: its page shows how it is now."""
+def _redirect_to_visit(page: SignedInPage, visit: AppointmentRecord, error: DomainError) -> RefusedForm:
+    """Return the exception that redirects to a visit that cannot be changed any more: its page shows its state."""
     message = explain(page.formatter, "wrong_status")
     return RefusedForm(page.redirect(f"/my/appointments/{visit.id}", message, "note"), error)
 
 
-def _lies_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+def _is_ahead(visit: AppointmentRecord, now: datetime) -> bool:
     return visit.status.is_active and not visit.is_over(now)
 
 

@@ -1,4 +1,4 @@
-"""From a time that was picked to a visit that is booked."""
+"""Booking a visit: a time is picked, held for five minutes, confirmed and booked."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,33 +55,33 @@ _SEARCHED = timedelta(days=14)
 
 
 class Pick(BaseModel):
-    """A time that somebody has picked."""
+    """A time that a visitor has picked."""
 
     doctor: UUID
     start: Instant
     type: UUID | None = None
 
     @property
-    def wanted(self) -> BookingRequest:
-        """The same, for those who book."""
+    def booking_request(self) -> BookingRequest:
+        """The same as a request to the booking service."""
         return BookingRequest(self.doctor, self.start, visit_type_id=self.type)
 
 
 class Booking(Pick):
-    """The visit to be booked, as it was shown, also for the case that the hold is over."""
+    """The visit to be booked, as the page showed it. It can be booked even if the hold has expired."""
 
     end: Instant | None = None
     reason: Note | None = None
 
     @property
-    def wanted(self) -> BookingRequest:
-        """With the end that was shown, so that nothing longer is booked."""
-        return replace(super().wanted, end=self.end)
+    def booking_request(self) -> BookingRequest:
+        """The request with the end that was shown, so that the visit cannot become longer unnoticed."""
+        return replace(super().booking_request, end=self.end)
 
 
 @router.get(PICK)
 async def show_pick(page: BookingPage, transaction: DbTransaction) -> Response:
-    """The time that was picked before somebody signed in, to be kept with one tap."""
+    """Show the time that was picked before signing in, with the button that reserves it."""
     pick = restore(page, dict(page.request.query_params)).read(Pick)
     content = await _describe(page, transaction, pick)
     return page.render("patient/pick.html", **content) if content else show_unavailable(page, HTTPStatus.NOT_FOUND)
@@ -89,14 +89,14 @@ async def show_pick(page: BookingPage, transaction: DbTransaction) -> Response:
 
 @router.post(PICK)
 async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
-    """Keeps the time for five minutes, and asks what the visit is about."""
+    """Hold the time for five minutes, and redirect to the form that books it."""
     pick = form.read(Pick)
     try:
         held = await booking.hold_time(
-            transaction, page.actor, pick.wanted, limits=page.resources.patient_limits, now=now
+            transaction, page.actor, pick.booking_request, limits=page.resources.patient_limits, now=now
         )
     except DomainError as error:
-        raise await _taken(page, transaction, pick, error, now) from error
+        raise await _refuse_time(page, transaction, pick, error, now) from error
     trail.about(held.id)
     draft = find_draft(page, page.actor.id)
     response = page.redirect(_confirm(held.id))
@@ -106,9 +106,9 @@ async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransactio
 
 
 async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: RequestClient) -> str | None:
-    """Holds the time that a patient picked before signing in, if the sign-in leads back to it; returns the hold's page.
+    """Hold the time that a patient picked before signing in, if the sign-in leads back to it.
 
-    ``None`` if there is no such time, or if it cannot be held.
+    Return the path of the hold's page; ``None`` if there is no such time, or if it cannot be held.
     """
     draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
     if draft is None or urlsplit(next_).path != PICK:
@@ -121,7 +121,11 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
             return None
         check_email_confirmed(actor, resources.settings)
         held = await booking.hold_time(
-            transaction, actor, Form(draft.typed).read(Pick).wanted, limits=resources.patient_limits, now=page.now
+            transaction,
+            actor,
+            Form(draft.typed).read(Pick).booking_request,
+            limits=resources.patient_limits,
+            now=page.now,
         )
         await record(transaction, _held(actor, held.id, client), now=page.now)
         return _confirm(held.id)
@@ -129,7 +133,7 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
     try:
         return await resources.database.write_in_turn(hold)
     except DomainError:
-        return None  # the page of the pick tries the same again, and explains
+        return None  # the page of the pick shows the time and, if it cannot be held, the reason
 
 
 def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
@@ -140,28 +144,31 @@ def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
 
 @router.get("/visit/{hold_id:uuid}")
 async def show_hold(hold_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
-    """The time that is kept; asks what the visit is about."""
+    """Show the held time, with the form that books it."""
     trail.about(hold_id)
     held = await bookings.find_hold(transaction, hold_id, page.actor.id)
     if held is None:
-        return await _lead_from_gone_hold(page, transaction, hold_id)
+        return await _redirect_from_missing_hold(page, transaction, hold_id)
     pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
     content = await _describe(page, transaction, pick, held if now < held.expires_at else None)
     if content is None:
-        return await _show_lost_hold(page, transaction, held.doctor_id)
+        return await _show_unavailable_doctor(page, transaction, held.doctor_id)
     if held.expires_at <= now:
         return page.render("patient/pick.html", **content, is_over=True)
     return page.render("patient/confirm_booking.html", **content, hold_id=hold_id, held=held, form=restore(page))
 
 
-async def _show_lost_hold(page: SignedInPage, transaction: DbTransaction, doctor_id: UUID) -> Response:
-    """The doctor cannot be booked any more; the patient, who holds one of their times, knows the specialty."""
+async def _show_unavailable_doctor(page: SignedInPage, transaction: DbTransaction, doctor_id: UUID) -> Response:
+    """Show that the doctor cannot be booked any more.
+
+    The page may name the doctor's specialty, because the patient has seen it when picking the time.
+    """
     doctor = await doctors.get_own_profile(transaction, doctor_id)
     return show_unavailable(page, PROBLEMS["doctor_unavailable"][0], doctor.specialty)
 
 
-async def _lead_from_gone_hold(page: SignedInPage, transaction: DbTransaction, hold_id: UUID) -> Response:
-    """A hold that was booked is an appointment with the same id: the back button leads to it."""
+async def _redirect_from_missing_hold(page: SignedInPage, transaction: DbTransaction, hold_id: UUID) -> Response:
+    """Redirect to the appointment if the hold was booked. It has the same id, so the back button leads here."""
     try:
         booked = await appointments.get_appointment(transaction, page.actor, hold_id)
     except DomainError:
@@ -173,7 +180,7 @@ async def _lead_from_gone_hold(page: SignedInPage, transaction: DbTransaction, h
 async def book_appointment(
     hold_id: UUID, page: BookingPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
-    """Books the visit."""
+    """Book the visit."""
     pick = form.read(Pick)
     try:
         typed = form.read(Booking)
@@ -183,21 +190,21 @@ async def book_appointment(
         content = await _describe(page, transaction, pick, held)
         if content is None:
             code = "doctor_unavailable" if held and held.doctor_id == pick.doctor else "not_found"
-            raise await _taken(page, transaction, pick, DomainError(code), now) from error
+            raise await _refuse_time(page, transaction, pick, DomainError(code), now) from error
         content |= {"hold_id": hold_id, "held": held}
         raise refuse(page, "patient/confirm_booking.html", form, error, shown_by=show_hold, **content) from error
     try:
         booked = await booking.book_appointment(
             transaction,
             page.actor,
-            typed.wanted,
+            typed.booking_request,
             reason=typed.reason or None,
             hold_id=hold_id,
             limits=page.resources.patient_limits,
             now=now,
         )
     except DomainError as error:
-        raise await _taken(page, transaction, pick, error, now, reason=typed.reason or "") from error
+        raise await _refuse_time(page, transaction, pick, error, now, reason=typed.reason or "") from error
     trail.concerns(booked)
     response = page.redirect(f"/visit/done/{booked.id}")
     drop(page, response)
@@ -208,7 +215,7 @@ async def book_appointment(
 async def release_hold(
     hold_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, trail: Audit
 ) -> Response:
-    """Gives the time back, and leads to the doctor's other times; one that is gone already is no matter."""
+    """Release the hold, and redirect to the doctor's other times. A hold that no longer exists is not an error."""
     pick = form.read(Pick)
     trail.about(hold_id)
     await bookings.delete_hold(transaction, hold_id, page.actor.id)
@@ -217,7 +224,7 @@ async def release_hold(
 
 @router.get("/visit/done/{appointment_id:uuid}")
 async def show_booked(appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit) -> Response:
-    """What has been booked."""
+    """Show the confirmation of a booking."""
     booked = await appointments.get_appointment(transaction, page.actor, appointment_id)
     trail.concerns(booked)
     await find_zones_in_play(page, transaction, booked.time_zone)
@@ -242,7 +249,7 @@ def _week_of(page: Page, pick: Pick) -> str:
 async def _describe(
     page: Page, transaction: DbTransaction, pick: Pick, held: HoldRecord | None = None
 ) -> dict[str, Any] | None:
-    """What is shown of a time that was picked, or is held; ``None`` if the doctor cannot be booked."""
+    """Return what pages show about a picked or held time; ``None`` if the doctor cannot be booked."""
     doctor = await doctors.find_doctor(transaction, pick.doctor)
     if doctor is None:
         return None
@@ -271,7 +278,7 @@ def _length(doctor: DoctorRecord, visit_type: VisitTypeRecord | None) -> int:
     return visit_type.duration_minutes if visit_type else doctor.default_visit_minutes
 
 
-async def _taken(
+async def _refuse_time(
     page: SignedInPage,
     transaction: DbTransaction,
     pick: Pick,
@@ -279,12 +286,13 @@ async def _taken(
     now: datetime,
     reason: str | None = None,
 ) -> Exception:
-    """To be raised: why a time cannot be had, and the nearest others. What was typed waits for one of them.
+    """Return the exception to raise if a time cannot be booked: a page with the reason and the nearest free times.
 
-    ``reason`` is what was typed, ``None`` before the patient was asked for it.
+    ``reason`` is the patient's reason for the visit, ``None`` before the form for it was shown. It is stored as a
+    draft, so that it is filled in again once another time is picked.
     """
     if error.code == "doctor_unavailable":
-        return RefusedForm(await _show_lost_hold(page, transaction, pick.doctor), error)
+        return RefusedForm(await _show_unavailable_doctor(page, transaction, pick.doctor), error)
     if error.kind not in {Kind.CONFLICT, Kind.INVALID, Kind.NOT_FOUND}:
         return error
     content = await _describe(page, transaction, pick)
@@ -294,14 +302,14 @@ async def _taken(
     if own := await _find_own(page, transaction, pick.doctor, slot, now):
         message: str | None = page.gettext("You already have an appointment with this doctor at this time.")
         if reason is not None and own.start_time == pick.start:
-            is_lost = reason and reason != own.reason
-            message = page.gettext(_BOOKED_BEFORE) if is_lost else None
+            has_new_reason = reason and reason != own.reason
+            message = page.gettext(_BOOKED_BEFORE) if has_new_reason else None
         response = page.redirect(_visit(own.id), message, "note")
         drop(page, response)
         return RefusedForm(response, error)
-    # Another time would be refused, too.
+    # A limit of the patient would refuse any other time as well.
     is_limited = error.code in LIMIT_CODES
-    near = [] if is_limited else await _list_near(page, transaction, pick, now)
+    near = [] if is_limited else await _list_nearest(page, transaction, pick, now)
     response = page.render(
         "patient/slot_taken.html",
         PROBLEMS[error.code][0],
@@ -319,7 +327,7 @@ async def _taken(
 async def _find_own(
     page: SignedInPage, transaction: DbTransaction, doctor_id: UUID, slot: Slot, now: datetime
 ) -> AppointmentRecord | None:
-    """The patient's own appointment with the doctor at this time, which may have been booked in another tab."""
+    """Return the patient's own appointment with the doctor at this time, for example one booked in another tab."""
     found = await appointments.page_appointments(
         transaction,
         page.actor,
@@ -333,13 +341,13 @@ async def _find_own(
     return next((each for each in found if each.doctor_id == doctor_id), None)
 
 
-async def _list_near(page: SignedInPage, transaction: DbTransaction, pick: Pick, now: datetime) -> Sequence[Any]:
+async def _list_nearest(page: SignedInPage, transaction: DbTransaction, pick: Pick, now: datetime) -> Sequence[Any]:
     start = max(now, pick.start - _NEAR)
     try:
         doctor, found = await slots.list_slots(
             transaction,
             pick.doctor,
-            computation=None,  # in one go, since a writing transaction must not wait for its turn
+            computation=None,  # without waiting for a turn: a writing transaction would hold its locks meanwhile
             visit_type_id=pick.type,
             start=start,
             end=start + _SEARCHED,
@@ -348,9 +356,9 @@ async def _list_near(page: SignedInPage, transaction: DbTransaction, pick: Pick,
         )
     except DomainError:
         return []
-    wanted = to_instant(pick.start)
-    others = [visit for visit in found if visit[0] != wanted]
-    nearest = sorted(sorted(others, key=lambda visit: abs(visit[0] - wanted))[:MAX_ALTERNATIVES])
+    picked = to_instant(pick.start)
+    others = [visit for visit in found if visit[0] != picked]
+    nearest = sorted(sorted(others, key=lambda visit: abs(visit[0] - picked))[:MAX_ALTERNATIVES])
     zone = page.clock_of(doctor.time_zone)
     days = sorted({Slot.of(visit).start.astimezone(zone).date() for visit in nearest})
     return lay_out(nearest, days, zone)

@@ -1,4 +1,4 @@
-"""A doctor's page: who she is, what she offers, and a week of her times."""
+"""A doctor's page for patients: the profile, the visit types, and a week of free times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,19 +33,19 @@ MAX_VISIT_TYPES = 50
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """A week of a doctor's times."""
+    """A week of a doctor's free times."""
 
     week: Week
     days: Sequence[Day]
     only: Day | None
-    """The one that is shown, if all of them would be too much."""
+    """The only day that is shown, if the whole week would make the page too heavy."""
     today: date
     earlier: date | None
-    """A day of the week before, unless that is over."""
+    """A day of the previous week, unless that week is over."""
     first: Slot | None
-    """The very first time that can be had, if it is in this week."""
+    """The doctor's earliest free time, in this week or not; ``None`` if there is none within a year."""
     following: Slot | None
-    """Where the week has none: the next one after it. Unknown if there is no ``first``."""
+    """If the week has no free times: the first one after it, if there is any."""
     has_hours: bool
     """Whether the doctor has any hours within a year."""
     is_empty: bool
@@ -61,7 +61,7 @@ async def get_doctor(
     visit_type: Annotated[UUID | None, Query(alias="type")] = None,
     week: LocalDate | None = None,
 ) -> Response:
-    """A doctor, and a week of her times for one kind of visit: the one of the first time, unless another is chosen."""
+    """Show a doctor, and a week of free times for a visit type: the doctor's first one, unless another is chosen."""
     doctor = await doctors.find_doctor(transaction, doctor_id)
     if doctor is None:
         return show_unavailable(page, HTTPStatus.NOT_FOUND)
@@ -75,9 +75,9 @@ async def get_doctor(
 
 
 def show_unavailable(page: Page, status: HTTPStatus, specialty: str | None = None) -> Response:
-    """That a doctor cannot be booked, and the way to others, of the same ``specialty`` if the visitor may know it.
+    """Show that a doctor cannot be booked, with a link to the search, for the same ``specialty`` if one is given.
 
-    An unknown doctor is shown alike: who is suspended is not for everybody to know.
+    An unknown doctor gets the same page, so that it does not reveal who is suspended.
     """
     search = f"/?{urlencode({'specialty': specialty})}" if specialty else "/"
     return page.render("patient/unavailable.html", status, search=search)
@@ -93,9 +93,9 @@ async def list_times(
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> Times:
-    """The week that a wanted day lies in; without one, the week of the first time that can be had.
+    """Return the free times of the week that contains ``wanted``, by default the week of the earliest free time.
 
-    Times for a kind of visit, or those to which one can be moved.
+    They are times for a visit type or, with ``moving``, times to which this visit can be moved.
     """
     viewer = page.viewer.id if page.viewer else None
     find_next_slot = partial(
@@ -141,6 +141,6 @@ async def list_times(
 
 
 def _choose_day(days: Sequence[Day], wanted: date) -> Day:
-    """The wanted day, else the next one with times, else the last one before it."""
+    """Return the wanted day; if it has no times, the next day with times, or else the last one before it."""
     with_times = [day for day in days if day.parts]
     return next((day for day in with_times if day.date >= wanted), with_times[-1])

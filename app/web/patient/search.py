@@ -1,4 +1,4 @@
-"""The start: the earliest visits across all doctors, and how to narrow them down."""
+"""The search, which is the home page: the earliest free times of all doctors, with filters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ MAX_SHOWN = 40
 MAX_SUGGESTION_BYTES = 5 * 1024
 MAX_RESULT_BYTES = 38 * 1024
 _ROW_BYTES, _TIME_BYTES = 600, 250  # of markup
-_WITHOUT = {
+_REMOVAL_TEXTS = {
     "specialty": N_("Any specialty"),
     "language": N_("Any language"),
     "mode": N_("Any visit mode"),
@@ -46,12 +46,12 @@ _WITHOUT = {
     "part": N_("Any time of day"),
     "after": N_("From the earliest time"),
 }
-"""What stands on a link that drops a filter."""
+"""The texts of the links that remove a filter."""
 _HOURS = {"morning": (0, 12 * 60), "afternoon": (12 * 60, 17 * 60), "evening": (17 * 60, 24 * 60)}
 
 
 class Search(BaseModel):
-    """What somebody looks for; what is left open does not matter."""
+    """The filters of a search. ``None`` means any."""
 
     specialty: SearchText | None = None
     language: Language | None = None
@@ -62,7 +62,7 @@ class Search(BaseModel):
 
     @property
     def hours(self) -> WeeklyHours | None:
-        """The part of the day, on each day of the week."""
+        """The part of the day as hours of each weekday; ``None`` for the whole day."""
         return {weekday: [_HOURS[self.part]] for weekday in range(7)} if self.part else None
 
 
@@ -70,7 +70,7 @@ class Search(BaseModel):
 async def search_slots(
     page: PublicPage, transaction: DbTransaction, search_time: SearchTime, now: Now, tasks: BackgroundTasks
 ) -> Response:
-    """The earliest visits that fit."""
+    """Show the earliest free times that match the filters."""
     form = Form(dict(page.request.query_params))
     await find_zones_in_play(page, transaction)
     shown: dict[str, Any] = {
@@ -100,7 +100,7 @@ async def search_slots(
         raise refuse(page, "patient/search.html", form, error, **shown, days={}, more=None, empty=None) from error
     save_bounds_after_response(tasks, page.resources.database, found.bound_updates)
     if not found.matches:
-        empty = _explain_nothing(page, wanted, found)
+        empty = _explain_empty_result(page, wanted, found)
         return page.render(
             "patient/search.html", form=form, **shown, days={}, first=None, first_slot=None, more=None, empty=empty
         )
@@ -123,7 +123,10 @@ def _weigh_suggestion(text: str) -> int:
 
 
 def _list_languages(page: Page, chosen: str, spoken: Sequence[str]) -> Sequence[tuple[str, str]]:
-    """The languages to choose from, the shortest tags first if there are too many; with the one that is chosen."""
+    """Return the languages to choose from, sorted by name, including the chosen one.
+
+    If there are too many for the page, those with the shortest tags are kept.
+    """
     shown = {*fit(sorted(spoken, key=len), _weigh_language, MAX_SUGGESTION_BYTES), *({chosen} & {*spoken})}
     named = [(each, page.formatter.language(each)) for each in shown]
     return sorted(named, key=lambda option: search_key(option[1]))
@@ -149,18 +152,18 @@ def _cut_matches(matches: Sequence[Match]) -> Sequence[Match]:
 
 
 def _describe_clock(page: Page) -> str:
-    """Whose mornings and evenings are meant: of the clock that is shown."""
+    """Return the hint that names the time zone of the parts of the day; empty if there is only one."""
     if page.zone:
         return page.gettext("In %(place)s time.", place=page.formatter.place(page.zone))
     return page.gettext("In each doctor's own time zone.") if page.has_several_clocks else ""
 
 
 type Group = tuple[OfferRecord, Sequence[Slot]]
-"""A kind of visit of one doctor, and its times."""
+"""A visit type of a doctor, and its free times."""
 
 
 def _lay_out(page: Page, matches: Sequence[Match]) -> Mapping[date, Mapping[str, Sequence[Group]]]:
-    """By day, then by part of the day, then by doctor and kind of visit; each in the order of its first time."""
+    """Group matches by day, part of the day, and doctor with visit type, each in the order of its first time."""
     days: dict[date, dict[str, dict[object, tuple[OfferRecord, list[Slot]]]]] = {}
     for match in matches:
         slot = Slot.of(match.visit)
@@ -175,34 +178,36 @@ def _lay_out(page: Page, matches: Sequence[Match]) -> Mapping[date, Mapping[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """Why nothing is listed, and what to try instead."""
+class EmptyResult:
+    """Why a search has no results, and what to try instead."""
 
     sentence: str
     dropped: Sequence[tuple[str, str]] = ()
-    """For each filter, the address of the search without it, and what stands on the link."""
+    """For each filter, the address of the search without it, and the text of the link."""
 
 
-def _explain_nothing(page: Page, wanted: Search, found: SearchResult) -> Nothing:
-    """An empty clinic, no free time at all, or filters that are too narrow: each is something else to a patient."""
+def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> EmptyResult:
+    """Return the reason: no doctors yet, the search was stopped, no match for the filters, or no free time at all."""
     query = wanted.model_dump(mode="json", exclude_none=True)
     without = {name: {other: query[other] for other in query if other != name} for name in query}
     dropped = [
-        (f"/?{urlencode(left)}" if left else "/", page.gettext(_WITHOUT[name])) for name, left in without.items()
+        (f"/?{urlencode(left)}" if left else "/", page.gettext(_REMOVAL_TEXTS[name])) for name, left in without.items()
     ]
     if not page.zones_in_play:
-        return Nothing(page.gettext("No doctors can be booked here yet."))
-    begins = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
-    if found.searched_until < begins + MAX_LISTING - 2 * DAY:
-        return Nothing(page.gettext("The search took too long and was stopped. Narrow it down, or try again."), dropped)
+        return EmptyResult(page.gettext("No doctors can be booked here yet."))
+    start = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
+    if found.searched_until < start + MAX_LISTING - 2 * DAY:
+        return EmptyResult(
+            page.gettext("The search took too long and was stopped. Narrow it down, or try again."), dropped
+        )
     if wanted.day:
         day = page.formatter.day(wanted.day)
-        return Nothing(
+        return EmptyResult(
             page.gettext("No free times in the two months from %(day)s match your filters.", day=day), dropped
         )
     if dropped:
-        return Nothing(page.gettext("No free times in the next two months match your filters."), dropped)
-    return Nothing(page.gettext("No doctor has a free time in the next two months."))
+        return EmptyResult(page.gettext("No free times in the next two months match your filters."), dropped)
+    return EmptyResult(page.gettext("No doctor has a free time in the next two months."))
 
 
 def _more(wanted: Search, shown: Sequence[Match]) -> str:
