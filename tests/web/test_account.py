@@ -31,7 +31,7 @@ async def test_a_second_factor_is_set_up_and_its_recovery_codes_are_shown_once(
     answer = await forms.send("/sign-in/code", otp=codes[0])
     assert answer.headers["location"] == "/start"
     assert mails[-1].subject == "A recovery code was used"
-    assert "9 are left." in (await client.get(FACTOR)).text
+    assert "9 codes left." in (await client.get(FACTOR)).text
 
 
 async def test_whoever_signed_in_long_ago_signs_in_again_and_goes_on(

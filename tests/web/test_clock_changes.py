@@ -49,7 +49,7 @@ async def test_without_a_change_there_is_nothing(forms: Forms, client: httpx2.As
 @pytest.mark.usefixtures("changed")
 async def test_the_day_leads_to_them(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
     await forms.sign_in(doctor)
-    assert "2 visits have another time on the clock" in (await client.get("/practice/day")).text
+    assert "2 visits have a different local time" in (await client.get("/practice/day")).text
     shown = (await client.get(PATH)).text
     assert "Agreed: Tuesday 8 December, 09:00" in shown
     assert "Keep 10:00" in shown
@@ -70,7 +70,7 @@ async def test_one_is_kept_when_it_is(forms: Forms, client: httpx2.AsyncClient, 
     await forms.sign_in(doctor)
     for _ in range(2):
         await forms.send(f"{PATH}?visit={first['id']}", on=PATH, keep="instant")
-    assert "1 visit has another time" in (await client.get("/practice/day")).text
+    assert "1 visit has a different local time" in (await client.get("/practice/day")).text
     assert await starts(doctor) == ["2026-12-08T16:00:00Z", "2026-12-08T18:00:00Z"]
 
 

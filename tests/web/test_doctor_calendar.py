@@ -122,7 +122,7 @@ async def test_a_cancellation_is_undone_unless_its_time_was_taken(
     await forms.send(f"{address}/cancel", on=address, version="1")
     undone = await forms.send(f"{address}/undo?version=2", on=address, form_key="undo")
     assert undone.status_code == 303
-    assert "Tell Ann Lee." in (await client.get(undone.headers["location"])).text
+    assert "Inform Ann Lee." in (await client.get(undone.headers["location"])).text
     await forms.send(f"{address}/cancel", on=address, version="3")
     await fill_day(doctor, other, day="2026-12-02")
     taken = await forms.send(f"{address}/undo?version=4", on=address, form_key="undo again")

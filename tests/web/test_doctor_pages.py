@@ -120,7 +120,7 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
     assert "1 visit is booked in this time." in await tab.text()
     await tab.fill(reason="Conference")
     await tab.press("Add the time off")
-    assert "1 visit is outside of them now" in await tab.text()
+    assert "1 visit is now outside your hours" in await tab.text()
 
     await tab.press("Week")
     assert "Outside your hours" in await tab.text()

@@ -180,7 +180,7 @@ async def test_who_is_booked_is_shown_before_time_off_is_taken(
     [kept] = (await doctor.get("/doctors/me/time-off")).json()
     assert (kept["start_time"], kept["end_time"]) == ("2026-12-01T23:00:00Z", "2026-12-03T23:00:00Z")
     outside = (await client.get(f"{HOURS}/conflicts")).text
-    assert "1 visit is outside of them now" in outside
+    assert "1 visit is now outside your hours" in outside
     assert "Ann Lee" in outside
     assert (await forms.send(f"{OFF}/{kept['id']}/remove", on=OFF)).headers["location"] == OFF
     assert "All booked visits are within your hours" in (await client.get(f"{HOURS}/conflicts")).text

@@ -70,7 +70,7 @@ async def test_a_code_is_sent_again_until_there_were_too_many(
 
 async def test_the_second_factor_asks_for_a_confirmed_address_first(forms: Forms, patient: Person) -> None:
     await forms.sign_in(patient)
-    assert "Confirm your e-mail address first." in (await forms.client.get("/my/account/second-factor")).text
+    assert "First confirm your e-mail address." in (await forms.client.get("/my/account/second-factor")).text
     asked = await forms.send("/my/account/second-factor", on="/my/account")
     assert asked.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount%2Fsecond-factor"
 
@@ -95,7 +95,7 @@ class TestWhereConfirmationIsRequired:
         asked = await client.get(pick)
         assert asked.headers["location"] == f"{PAGE}?{urlencode({'next': pick})}"
         shown = await client.get(asked.headers["location"])
-        assert "Confirm your e-mail address first" in shown.text
+        assert "First confirm your e-mail address" in shown.text
         token = read_token(confirmations[-1])
         confirmed = await forms.send(PAGE, on=asked.headers["location"], token=token, next=pick)
         assert confirmed.headers["location"] == pick

@@ -154,7 +154,7 @@ def _cut_matches(matches: Sequence[Match]) -> Sequence[Match]:
 def _describe_clock(page: Page) -> str:
     """Return the hint that names the time zone of the parts of the day; empty if there is only one."""
     if page.zone:
-        return page.gettext("In %(place)s time.", place=page.formatter.place(page.zone))
+        return page.gettext("In the time zone of %(place)s.", place=page.formatter.place(page.zone))
     return page.gettext("In each doctor's own time zone.") if page.has_several_clocks else ""
 
 
