@@ -144,7 +144,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "password_obvious": N_("This password consists only of words that are easy to guess here."),
     "password_personal": N_("The password must be different from your name and your e-mail address."),
 }
-"""The messages for fields, by the type of pydantic's error or the code of ``FIELD_ERRORS``. Others: ``ANY_FIELD_TEXT``."""
+"""The messages for fields, by the type of pydantic's error, or a code of ``FIELD_ERRORS``. Others: see below."""
 ANY_FIELD_TEXT = N_("This is not valid. Check it and try again.")
 
 
