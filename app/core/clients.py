@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""The client that a request comes from."""
 
 from dataclasses import dataclass
 

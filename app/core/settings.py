@@ -101,7 +101,7 @@ class Settings(BaseSettings):
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """The addresses and networks of proxies whose ``X-Forwarded-For`` is trusted."""
+        """The addresses and networks of proxies whose ``X-Forwarded-`` headers are trusted."""
         return _split(self.trusted_proxies)
 
     @property

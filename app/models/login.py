@@ -42,15 +42,15 @@ class RefreshToken(Base):
 
 
 class LoginAttempt(Base):
-    """The number of recent wrong passwords or codes. ``services/login_throttle.py`` says which are counted together."""
+    """The number of recent attempts with a password or a code (``services/login_throttle.py``)."""
 
     __tablename__ = "login_attempts"
 
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """A hash of the address of the account, even if there is none, of the device if it is known, and of the network or
-    of all networks."""
+    """A hash of a group of devices, or of a group and a network; see ``Counters`` there. It is also kept for addresses
+    without an account."""
     group_hash: Mapped[str] = mapped_column(String(64), index=True)
-    """The ``key_hash`` of the row for all networks."""
+    """The ``key_hash`` of the group, which counts the attempts from all networks."""
     attempts: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     blocked_until: Mapped[datetime] = mapped_column(UtcDateTime)
