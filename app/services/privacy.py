@@ -1,4 +1,4 @@
-"""One's own data: to take along, and to have erased."""
+"""Export and erase the personal data of an account."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _ALL = 10_000  # more rules than a doctor may have
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """What a doctor has said of herself and of her time."""
+    """The profile and the rules of a doctor."""
 
     doctor: DoctorRecord
     pending_change: ProfileChangeRecord | None
@@ -52,7 +52,7 @@ class Practice:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """All that is kept about somebody."""
+    """All data that is stored about the owner of an account."""
 
     account: UserRecord
     sessions: Sequence[SessionRecord]
@@ -60,16 +60,16 @@ class Export:
     second_factor: Status
     appointments: Sequence[AppointmentRecord]
     versions: dict[UUID, list[VersionRecord]]
-    """Of each appointment, the oldest first."""
+    """The history of each appointment by its id, oldest first."""
     practice: Practice | None
     access: Sequence[AuditRecord]
-    """What was done with the data of a patient, and by whom, the oldest first."""
+    """Who did what with the data of a patient, oldest first."""
 
 
 async def export(transaction: Transaction, actor: Actor, now: datetime) -> Export:
-    """What is kept about somebody (GDPR articles 15 and 20).
+    """Return all data that is stored about the actor (GDPR articles 15 and 20).
 
-    A doctor's visits are her patients' data and not part of it; they are listed under her appointments.
+    Appointments are part of a patient's export only. Those of a doctor are the data of the patients.
     """
     user_id = actor.id
     account = await users.get_user(transaction, user_id)
@@ -117,13 +117,13 @@ async def _list_access(transaction: Transaction, patient_id: UUID) -> list[Audit
 
 
 async def list_visits(transaction: Transaction, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
-    """All appointments of a patient, the upcoming ones first."""
-    whose = Actor(patient.id, patient.role, patient.name)
+    """Return all appointments of a patient, the upcoming ones first."""
+    actor = Actor(patient.id, patient.role, patient.name)
     found: list[AppointmentRecord] = []
     after = None
     while True:
         page = await appointments.page_appointments(
-            transaction, whose, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
+            transaction, actor, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
         )
         found += page
         if len(page) < _BATCH:
@@ -134,18 +134,18 @@ async def list_visits(transaction: Transaction, patient: UserRecord, now: dateti
 async def erase(
     transaction: Transaction, account: Actor, now: datetime, *, by: UUID, cancel_visits: bool = False
 ) -> Sequence[ChangedAppointment]:
-    """Removes all that says whose account it is (GDPR article 17); its id, and that visits took place, stay.
+    """Erase the personal data of an account (GDPR article 17). Its id and the record of its visits remain.
 
-    What a patient has booked is cancelled, whatever the cut-off. A doctor's visits that lie ahead are cancelled only
-    with ``cancel_visits``; otherwise ``has_appointments`` if there are any. ``wrong_role`` for an administrator, whom
-    only another one can replace. Returns the appointments that were cancelled.
+    Upcoming appointments of a patient are cancelled, regardless of the deadline. Those of a doctor are cancelled only
+    with ``cancel_visits``. Returns the appointments that were cancelled. Raises ``has_appointments`` for a doctor with
+    upcoming appointments without ``cancel_visits``, and ``wrong_role`` for an administrator.
     """
     if account.role is Role.ADMIN:
         raise DomainError("wrong_role")
     if account.role is Role.DOCTOR:
         if not await doctors.lock_doctor(transaction, account.id):
-            return ()  # Erased by somebody else while this waited.
-        # No more bookings while this is decided; and before the account, as in every change of a doctor's rules.
+            return ()  # The account was erased while this waited for the lock.
+        # From here on, no booking succeeds. Before the account is locked, as in every change of a doctor's rules.
         await doctors.begin_rule_change(transaction, account.id)
         await users.lock_user(transaction, account.id)
         if not cancel_visits and await appointments.list_upcoming(transaction, account.id, since=now):

@@ -1,4 +1,4 @@
-"""Reviewing the names and specialties of approved doctors."""
+"""Review changes of the names and specialties of approved doctors (ADR 0038)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ REVIEWED = frozenset({"name", "specialty"})
 
 
 async def get_wanted_name(transaction: Transaction, user: UserRecord) -> str:
-    """The name that an account asked for last, reviewed or not; ``change_name`` checks ``versions`` against it."""
+    """Return the name that the account requested last, reviewed or not; ``change_name`` checks ``versions`` on it."""
     if user.role is not Role.DOCTOR:
         return user.name
     return (await profile_changes.get_profile_review(transaction, user.id)).wanted[0]
@@ -27,37 +27,41 @@ async def get_wanted_name(transaction: Transaction, user: UserRecord) -> str:
 async def hold_back(
     transaction: Transaction, doctor_id: UUID, changes: Mapping[str, Any], now: datetime, *, reviewed: bool
 ) -> dict[str, Any]:
-    """What of a doctor's ``changes`` takes effect at once; where it is ``reviewed``, a name or specialty waits instead.
+    """Return those of a doctor's ``changes`` that take effect at once; store the others for review.
 
-    Only those of an approved doctor: before that, the approval itself is the review. Asking for what patients see
-    already ends the wait, and so does what takes effect at once.
+    If profiles are ``reviewed``, the name and the specialty of an approved doctor wait for a review. Before the
+    approval they take effect at once, because the approval itself is the review. A pending change is deleted when the
+    doctor requests what patients see already, or when the change takes effect at once.
     """
     if not changes.keys() & REVIEWED:
         return dict(changes)
-    standing = await profile_changes.get_profile_review(transaction, doctor_id)
-    waits = reviewed and standing.approved_at is not None
-    seen = {"name": standing.name, "specialty": standing.specialty}
-    wanted = dict(zip(("name", "specialty"), standing.wanted, strict=True))
-    asked_for = {name: value for name, value in changes.items() if name in REVIEWED}
-    if not waits:
-        seen |= asked_for
-    if wanted | asked_for == seen:
-        if standing.change:
+    review = await profile_changes.get_profile_review(transaction, doctor_id)
+    is_held_back = reviewed and review.approved_at is not None
+    public = {"name": review.name, "specialty": review.specialty}
+    wanted = dict(zip(("name", "specialty"), review.wanted, strict=True))
+    requested = {name: value for name, value in changes.items() if name in REVIEWED}
+    if not is_held_back:
+        public |= requested
+    if wanted | requested == public:
+        if review.change:
             await profile_changes.delete_change(transaction, doctor_id)
-    elif wanted | asked_for != wanted:
-        await profile_changes.replace_change(transaction, doctor_id, uuid7(), **(wanted | asked_for), now=now)
-    return {name: value for name, value in changes.items() if not (waits and name in REVIEWED)}
+    elif wanted | requested != wanted:
+        await profile_changes.replace_change(transaction, doctor_id, uuid7(), **(wanted | requested), now=now)
+    return {name: value for name, value in changes.items() if not (is_held_back and name in REVIEWED)}
 
 
 async def rename_doctor(transaction: Transaction, doctor_id: UUID, name: str) -> UserRecord:
-    """Gives a doctor another name, in the account and where patients search."""
-    # Before the account, as in every change of a practice: two in another order would wait for each other.
+    """Change the name of a doctor, in the account and for searches."""
+    # The doctor's row before the account, as in every change of a doctor. In another order, two changes could deadlock.
     await doctors.update_name_key(transaction, doctor_id, name)
     return await users.update_name(transaction, doctor_id, name)
 
 
 async def accept_change(transaction: Transaction, doctor_id: UUID, change_id: UUID) -> AccountRecord:
-    """Shows patients the name and specialty that a doctor wants; ``not_found`` if it is not what they want any more."""
+    """Apply the name and the specialty that a doctor has requested. Returns the account.
+
+    Raises ``not_found`` if the doctor has replaced or withdrawn this change.
+    """
     if (await profile_changes.get_profile_review(transaction, doctor_id)).change is None:
         raise DomainError("not_found")
     if not await doctors.lock_doctor(transaction, doctor_id):
@@ -72,7 +76,10 @@ async def accept_change(transaction: Transaction, doctor_id: UUID, change_id: UU
 
 
 async def decline_change(transaction: Transaction, doctor_id: UUID, change_id: UUID) -> AccountRecord:
-    """Leaves what patients see as it is; ``not_found`` if it is not what the doctor wants any more."""
+    """Decline the name and the specialty that a doctor has requested. Returns the account.
+
+    Raises ``not_found`` if the doctor has replaced or withdrawn this change.
+    """
     if not await profile_changes.delete_change(transaction, doctor_id, change_id):
         raise DomainError("not_found")
     return await accounts.get_account(transaction, doctor_id)

@@ -1,6 +1,6 @@
-"""A doctor's rules for being open: single and recurring availability, the weekly plan, time off.
+"""Change the rules that open and close a doctor's calendar: availabilities, weekly hours and time off.
 
-Whatever is booked stays booked and where it is when rules change; what is left outside of them is listed.
+Changes of rules never change appointments. Appointments that lie outside the new rules are returned as affected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,21 +33,21 @@ from app.services.conflicts import Affected, find_affected, find_booked
 
 MAX_RULES = 1000
 MAX_RECURRING = 200
-"""Each of them has to be expanded, whenever anybody asks."""
+"""Fewer than ``MAX_RULES``, because recurring rules must be expanded whenever the calendar is read."""
 
 _A_YEAR = 366 * DAY
 
 
 @dataclass(frozen=True, slots=True)
 class WeeklyPlan:
-    """A doctor's usual hours from one day on, and what is planned for later."""
+    """A doctor's weekly hours from one day on, and those that are planned for later."""
 
     doctor: DoctorRecord
     current: PlannedHours
     later: Sequence[PlannedHours]
-    """In order; not the closed days after the last of them."""
+    """In order, without the closed days after the last planned hours."""
     content: Mapping[str, Any]
-    """All that is planned from today on, of which there are versions (see ``core.versions``)."""
+    """Everything that is planned from today on; its version is computed from this (see ``core.versions``)."""
 
 
 async def publish_availability(
@@ -59,11 +59,12 @@ async def publish_availability(
     recurrence: str | None = None,
     now: datetime,
 ) -> tuple[DoctorRecord, AvailabilityRecord]:
-    """Opens ``[start, end)``, once or by a rule that ``recurrence.read_recurrence`` has read.
+    """Open ``[start, end)``, once or by a recurrence rule in the form of ``recurrence.read_recurrence``.
 
-    ``availability_overlaps`` if any of it, within a year, is open already; touching is allowed.
+    Raises ``availability_overlaps`` if a window within a year overlaps one that is open already (touching is allowed),
+    ``too_many``, and ``invalid_request``.
     """
-    first = _check_stretch(start, end, MAX_AVAILABILITY)
+    first = _check_span(start, end, MAX_AVAILABILITY)
     if first[0] < to_instant(now):
         raise invalid_field("start_time", "in_the_past")
     await doctors.begin_rule_change(transaction, actor.id)
@@ -79,7 +80,7 @@ async def publish_availability(
 
 
 async def withdraw_availability(transaction: Transaction, actor: Actor, availability_id: UUID) -> None:
-    """Closes an availability of the actor's own, all of it. ``not_found`` if it is not hers."""
+    """Delete an availability with all its occurrences. Raises ``not_found`` if it is not the actor's."""
     await doctors.begin_rule_change(transaction, actor.id)
     if not await availabilities.delete_availability(transaction, actor.id, availability_id):
         raise DomainError("not_found")
@@ -96,12 +97,14 @@ async def set_weekly_hours(
     versions: frozenset[str] | None = None,
     now: datetime,
 ) -> tuple[WeeklyPlan, Affected]:
-    """Replaces the weekly plan from ``valid_from`` (today, unless given) on.
+    """Replace the weekly hours from ``valid_from`` (default: today) on.
 
-    With ``valid_to``, on exactly these days: before and after them, the plan goes on as it was. Without it, until the
-    next plan begins, or for ever if there is none or ``replace_later``; where the hours that are replaced were to come
-    back after an interruption, the new ones do. Availability that was published by itself is not touched.
-    ``version_mismatch`` if ``versions`` has not the one of all plans.
+    With ``valid_to``, only these days are replaced. Without it, the new hours apply until the next planned hours
+    start, or without an end if there are none or if ``replace_later``. If the replaced hours were to return after an
+    interruption, the new hours do so instead. Other availabilities are not changed.
+
+    Returns the weekly hours, and the appointments that lie outside the rules now. Raises ``version_mismatch`` if
+    ``versions`` does not contain that of the whole plan, ``too_many``, and ``invalid_request``.
     """
     if (weekday := find_overlap(hours)) is not None:
         raise invalid_field(WEEKDAYS[weekday], "overlaps_earlier_window")
@@ -122,14 +125,14 @@ async def set_weekly_hours(
     days = [(first, valid_to)] if explicit else days_to_replace(plans, first)
     plans = await _replace_days(transaction, actor, records, days, hours, today=today, now=now)
     current = PlannedHours(first, days[0][1], {day: sorted(hours.get(day, ())) for day in range(7)})
-    *_, held = (plan for plan in plans if plan.first <= first)
-    if held.hours == current.hours:  # it may go on for longer, with what was planned before
-        current = replace(held, first=first)
+    *_, stored = (plan for plan in plans if plan.first <= first)
+    if stored.hours == current.hours:  # they may apply for longer, joined with equal hours that were planned before
+        current = replace(stored, first=first)
     return _plan_from(doctor, plans, current, _content(plans)), await find_affected(transaction, actor, since=now)
 
 
 async def get_weekly_hours(transaction: Transaction, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
-    """The weekly plan that holds on ``first`` (today, unless given), and those for later."""
+    """Return the weekly hours that apply on ``first`` (default: today), and those that are planned for later."""
     doctor = await doctors.get_own_profile(transaction, actor.id)
     today = _today(doctor, now)
     first = first or today
@@ -142,9 +145,10 @@ async def get_weekly_hours(transaction: Transaction, actor: Actor, *, first: dat
 async def cancel_planned_hours(
     transaction: Transaction, actor: Actor, first: date, now: datetime, *, versions: frozenset[str] | None = None
 ) -> Affected:
-    """Takes back the plan for later that begins on ``first``: the one before it goes on.
+    """Cancel the planned hours that start on ``first``: the hours before them continue instead.
 
-    ``not_found``; ``version_mismatch`` if ``versions`` has not the one of all plans.
+    Returns the appointments that lie outside the rules now. Raises ``not_found``, and ``version_mismatch`` if
+    ``versions`` does not contain that of the whole plan.
     """
     await doctors.begin_rule_change(transaction, actor.id)
     today = _today(await doctors.get_own_profile(transaction, actor.id), now)
@@ -169,17 +173,17 @@ async def _replace_days(
     today: date,
     now: datetime,
 ) -> list[PlannedHours]:
-    """Has ``hours`` hold on these days; writes nothing if they do so already. Returns the plans as they are then."""
+    """Replace the hours of these days, unless they are the same already. Returns all planned hours after that."""
     replaced, kept, added = [], [], []
     for record in records:
-        left = [record.rule]
+        remaining = [record.rule]
         for first, last in days:
-            left = [part for rule in left for part in cut(rule, first, last)]
-        if left == [record.rule]:
+            remaining = [part for rule in remaining for part in cut(rule, first, last)]
+        if remaining == [record.rule]:
             kept.append(record.rule)
         else:
             replaced.append(record.id)
-            added += left
+            added += remaining
     for first, last in days:
         added += to_availabilities(hours, first, last)
     plans = to_planned_hours([*kept, *added], today)
@@ -198,7 +202,7 @@ def _plan_from(
 
 
 def _content(plans: Sequence[PlannedHours]) -> Mapping[str, Any]:
-    """What is planned: the same from day to day, until the next plan begins."""
+    """Return everything that is planned. It does not depend on today, until the next planned hours start."""
     current, *later = plans
     return {"hours": current.hours, "valid_to": current.last, "later": later}
 
@@ -206,7 +210,7 @@ def _content(plans: Sequence[PlannedHours]) -> Mapping[str, Any]:
 async def preview_time_off(
     transaction: Transaction, actor: Actor, *, start: datetime, end: datetime, now: datetime
 ) -> Affected:
-    """What ``take_time_off`` would say is affected, or raise; nothing is changed."""
+    """Return the appointments that ``take_time_off`` would affect, or raise what it would raise. Changes nothing."""
     _check_time_off(start, end, now)
     return await find_booked(transaction, actor, since=max(start, now), until=end)
 
@@ -214,20 +218,23 @@ async def preview_time_off(
 async def take_time_off(
     transaction: Transaction, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
 ) -> tuple[DoctorRecord, TimeOffRecord, Affected]:
-    """Closes ``[start, end)``, whatever is open then; at most 366 days, and not all of it past."""
-    stretch = _check_time_off(start, end, now)
+    """Close ``[start, end)``, at most 366 days and not entirely in the past.
+
+    Returns the doctor, the time off, and the appointments that lie in it. Raises ``too_many`` and ``invalid_request``.
+    """
+    span = _check_time_off(start, end, now)
     await doctors.begin_rule_change(transaction, actor.id)
     doctor = await doctors.get_own_profile(transaction, actor.id)
     if await time_off.count_time_off(transaction, actor.id, now) >= MAX_RULES:
         raise DomainError("too_many")
-    starts, ends = (wall_time(instant, doctor.zone) for instant in stretch)
-    taken = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
-    await time_off.insert_time_off(transaction, actor.id, taken, now)
-    return doctor, taken, await find_affected(transaction, actor, since=max(start, now), until=end)
+    starts, ends = (wall_time(instant, doctor.zone) for instant in span)
+    added = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
+    await time_off.insert_time_off(transaction, actor.id, added, now)
+    return doctor, added, await find_affected(transaction, actor, since=max(start, now), until=end)
 
 
 async def end_time_off(transaction: Transaction, actor: Actor, time_off_id: UUID) -> None:
-    """Opens again what time off of the actor's own has closed. ``not_found`` if it is not hers."""
+    """Delete a time off, so that what it closed is open again. Raises ``not_found`` if it is not the actor's."""
     await doctors.begin_rule_change(transaction, actor.id)
     if not await time_off.delete_time_off(transaction, actor.id, time_off_id):
         raise DomainError("not_found")
@@ -239,7 +246,7 @@ async def _check_number(transaction: Transaction, actor: Actor, now: datetime) -
         raise DomainError("too_many")
 
 
-def _check_stretch(start: datetime, end: datetime, longest: int) -> Interval:
+def _check_span(start: datetime, end: datetime, longest: int) -> Interval:
     first, last = to_instant(start), to_instant(end)
     if first >= last:
         raise invalid_field("end_time", "after_start")
@@ -249,10 +256,10 @@ def _check_stretch(start: datetime, end: datetime, longest: int) -> Interval:
 
 
 def _check_time_off(start: datetime, end: datetime, now: datetime) -> Interval:
-    stretch = _check_stretch(start, end, MAX_TIME_OFF)
-    if stretch[1] <= to_instant(now):
+    span = _check_span(start, end, MAX_TIME_OFF)
+    if span[1] <= to_instant(now):
         raise invalid_field("end_time", "in_the_past")
-    return stretch
+    return span
 
 
 def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availability:

@@ -1,4 +1,4 @@
-"""Setting up, showing and removing a second factor."""
+"""Set up, check and remove a second factor."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from app.repositories import second_factors, sessions, users
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What an authenticator app is to be told."""
+    """The secret for an authenticator app, also as a provisioning URI."""
 
     secret: str
     provisioning_uri: str
@@ -32,7 +32,7 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether there is a second factor, and how many ways are left without it."""
+    """Whether an account has a second factor, and how many recovery codes are left."""
 
     enabled: bool
     recovery_codes_left: int
@@ -40,29 +40,30 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class NewRecoveryCodes:
-    """Recovery codes, and the address of their owner, who is to be told of them."""
+    """Recovery codes, and the address of their owner, who is notified."""
 
     codes: list[str]
     address: str
 
 
 class FactorUsed(Enum):
-    """What a log-in has shown beside the password."""
+    """The factor that a log-in has used in addition to the password."""
 
     NOTHING = auto()
-    """There is no second factor."""
+    """The account has no second factor."""
     AUTHENTICATOR = auto()
     RECOVERY_CODE = auto()
     BEFORE = auto()
-    """One of them, when the same form was sent before."""
+    """A code that was accepted when the same form was sent before (see ``Submission``)."""
 
 
 async def check(
     transaction: Transaction, settings: Settings, user_id: UUID, otp: str | None, now: datetime
 ) -> FactorUsed:
-    """What of the account's second factor this is a code of; the code is used up.
+    """Check a code of the account's second factor and mark it as used. Returns what it is a code of.
 
-    ``second_factor_required`` if it has one and no code was sent; ``invalid_second_factor`` if it is a wrong one.
+    Raises ``second_factor_required`` if the account has a second factor and ``otp`` is ``None``, and
+    ``invalid_second_factor`` for a wrong code.
     """
     factor = await second_factors.find_second_factor(transaction, user_id)
     if factor is None or factor.confirmed_at is None:
@@ -70,14 +71,14 @@ async def check(
     if otp is None:
         raise DomainError("second_factor_required")
     if code := normalize_recovery_code(otp):
-        shown = FactorUsed.RECOVERY_CODE
-        taken = await second_factors.use_recovery_code(transaction, user_id, hash_token(code))
+        used = FactorUsed.RECOVERY_CODE
+        is_valid = await second_factors.use_recovery_code(transaction, user_id, hash_token(code))
     else:
-        shown = FactorUsed.AUTHENTICATOR
-        taken = await _use_code(transaction, settings, user_id, factor.secret, otp, now)
-    if not taken:
+        used = FactorUsed.AUTHENTICATOR
+        is_valid = await _use_code(transaction, settings, user_id, factor.secret, otp, now)
+    if not is_valid:
         raise DomainError("invalid_second_factor")
-    return shown
+    return used
 
 
 async def _use_code(
@@ -89,17 +90,17 @@ async def _use_code(
 
 
 async def get_status(transaction: Transaction, actor: Actor) -> Status:
-    """Whether the actor has a second factor."""
+    """Return whether the actor has a confirmed second factor, and how many recovery codes are left."""
     factor = await second_factors.find_second_factor(transaction, actor.id)
     enabled = factor is not None and factor.confirmed_at is not None
     return Status(enabled, await second_factors.count_recovery_codes(transaction, actor.id))
 
 
 async def set_up(transaction: Transaction, settings: Settings, actor: Actor) -> Enrolment:
-    """Makes a secret for an authenticator app; not asked for before ``confirm``. ``second_factor_exists``.
+    """Create a secret for an authenticator app. It is not required at log-in until ``confirm``.
 
-    ``email_not_confirmed`` without a confirmed address, whatever the settings: the owner of the mailbox could not
-    get past the second factor of a stranger.
+    Raises ``second_factor_exists``, and ``email_not_confirmed`` without a confirmed address, regardless of the
+    settings: if a stranger has registered the address, its owner could not get past the stranger's second factor.
     """
     if not actor.email_confirmed:
         raise DomainError("email_not_confirmed")
@@ -115,8 +116,11 @@ async def set_up(transaction: Transaction, settings: Settings, actor: Actor) -> 
 async def confirm(
     transaction: Transaction, settings: Settings, actor: Actor, code: str, now: datetime
 ) -> NewRecoveryCodes:
-    """From now on the second factor is asked for; returns recovery codes. All other sessions of the actor end."""
-    # A log-in with the password alone must not begin a session after the others have ended.
+    """Require the second factor from now on, and end all other sessions of the actor. Returns recovery codes.
+
+    Raises ``not_found`` without ``set_up``, ``second_factor_exists``, and ``invalid_request`` for a wrong code.
+    """
+    # Locked, so that a concurrent log-in with the password alone cannot start a session after the others have ended.
     await users.lock_user(transaction, actor.id)
     factor = await second_factors.find_second_factor(transaction, actor.id)
     if factor is None:
@@ -134,8 +138,8 @@ async def confirm(
 
 
 async def renew_recovery_codes(transaction: Transaction, actor: Actor) -> NewRecoveryCodes:
-    """New recovery codes; the ones from before work no longer. ``not_found`` without a second factor."""
-    # Of two who renew them at once, the second replaces what the first has made.
+    """Replace the recovery codes, and return the new ones. Raises ``not_found`` without a second factor."""
+    # Locked, so that of two concurrent calls the second one replaces the codes of the first.
     factor = await second_factors.find_second_factor(transaction, actor.id, for_update=True)
     if factor is None or factor.confirmed_at is None:
         raise DomainError("not_found")
@@ -147,9 +151,9 @@ async def renew_recovery_codes(transaction: Transaction, actor: Actor) -> NewRec
 
 
 async def remove(transaction: Transaction, actor: Actor) -> str | None:
-    """Asks for no second factor any more; returns the address of whoever is to be told, if one was asked for.
+    """Remove the second factor. Returns the address to notify; ``None`` if there was no confirmed one.
 
-    Where the actor's role asks for one, her sessions count as those that have shown none.
+    The actor's sessions count as sessions without a second factor from now on, which matters for roles that need one.
     """
     await users.lock_user(transaction, actor.id)
     await users.delete_password_resets(transaction, actor.id)

@@ -1,4 +1,4 @@
-"""Logging in, staying logged in, and logging out."""
+"""Log in, refresh and extend sessions, and log out."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,13 +24,14 @@ from app.services.second_factor import FactorUsed
 from app.services.submissions import Submission
 
 REFRESH_GRACE = timedelta(seconds=10)
-"""How long the same client may send a refresh token again, as it does from two tabs or after a lost answer."""
+"""How long the same client may repeat a refresh token, as happens with two tabs or a lost answer (ADR 0037)."""
 _STEPS_OF_IDLING = 10
+"""A session is extended at most this often within its idle time, so that not every request writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """What somebody gets who has logged in."""
+    """The tokens of a session."""
 
     claims: AccessClaims
     refresh_token: str
@@ -39,25 +40,25 @@ class IssuedTokens:
 
 @dataclass(frozen=True, slots=True)
 class LogIn(IssuedTokens):
-    """What a log-in gives besides."""
+    """The result of a log-in."""
 
     device: str
-    """The cookie by which the device is known from now on."""
+    """The cookie that identifies the device from now on."""
     recovery_code_of: str | None = None
-    """The address of whoever is to be told that a recovery code was used."""
+    """The address to notify if a recovery code was used."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingLogIn:
-    """A log-in with the right password that still needs a code. It is no session, and gives no access."""
+    """A log-in with the right password that still needs a code. It is not a session, and gives no access."""
 
     email: str
     proof: str
-    """Made from the account and its password as it is stored: it is void when the password changes."""
+    """Derived from the account and its password hash, so that it becomes invalid when the password changes."""
 
 
 class CodeRequiredError(DomainError):
-    """``second_factor_required``, with what the log-in goes on with."""
+    """``second_factor_required``, with the pending log-in to continue."""
 
     def __init__(self, pending: PendingLogIn) -> None:
         super().__init__("second_factor_required")
@@ -65,7 +66,7 @@ class CodeRequiredError(DomainError):
 
 
 class ReusedTokenError(DomainError):
-    """A refresh token was used before; its session has ended, and whoever has this ``address`` is to be told."""
+    """A refresh token was used a second time: its session was ended, and its owner must be notified at ``address``."""
 
     def __init__(self, address: str) -> None:
         super().__init__("invalid_refresh_token")
@@ -84,23 +85,24 @@ async def log_in(
     now: datetime,
     submission: Submission | None = None,
 ) -> LogIn:
-    """Begins a session.
+    """Start a session.
 
-    A code that was used up by the same ``submission`` is taken once more: the browser has sent the form twice.
+    A code that the same ``submission`` has already used is accepted again, because the browser has sent the form
+    twice.
 
-    ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` (a
-    ``CodeRequiredError``) or ``invalid_second_factor`` only after the right password; ``too_many_attempts`` while
-    more have to wait.
+    Raises ``invalid_credentials`` for a wrong address and a wrong password alike; ``second_factor_required`` (a
+    ``CodeRequiredError``) or ``invalid_second_factor`` only after the right password; and ``too_many_attempts`` while
+    further attempts must wait.
     """
     credentials = await check_password(
         database, passwords, settings, "log_in", email=email, password=password, client=client, now=now
     )
     if otp is not None and credentials.second_factor:
-        # Committed before the code is looked at, so that many at once do not slip through together.
+        # Committed before the code is checked, so that concurrent attempts cannot all pass the limit.
         async with database.write() as transaction:
             await count_attempt(transaction, _code_counters(settings, credentials, client), now)
     tried = Event("log_in", object_id=credentials.user_id, client=client)
-    # Made with less effort than the settings ask for today; only now is the password here to make another one.
+    # If the hash has weaker parameters than the settings require, renew it: this needs the password.
     renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
     try:
         return await _begin_session(
@@ -108,7 +110,7 @@ async def log_in(
         )
     except DomainError as error:
         if renewed_hash and error.code == "invalid_credentials":
-            # Another log-in at the same moment has renewed it: it is compared with that.
+            # A concurrent log-in has renewed the hash: compare the password with the new one.
             return await log_in(
                 database,
                 passwords,
@@ -142,11 +144,11 @@ async def finish_log_in(
     now: datetime,
     submission: Submission | None = None,
 ) -> LogIn:
-    """Begins the session of a log-in that needed a code; the code is counted and used up as in ``log_in``.
+    """Start the session of a pending log-in. The code is counted and marked as used as in ``log_in``.
 
-    ``invalid_credentials`` if the password has changed, or the account may not log in any more;
-    ``invalid_second_factor``; ``too_many_attempts`` while more have to wait. For how long a log-in stays pending is
-    for the caller to decide.
+    The caller decides how long a log-in stays pending. Raises ``invalid_credentials`` if the password has changed or
+    the account can no longer log in, ``invalid_second_factor``, and ``too_many_attempts`` while further attempts must
+    wait.
     """
     async with database.write() as transaction:
         credentials = await users.find_credentials(transaction, pending.email, device=client.device, now=now)
@@ -183,7 +185,7 @@ async def _begin_session(
     submission: Submission | None,
 ) -> LogIn:
     async with database.write() as transaction:
-        # While the password was compared it may have been changed, and all sessions been ended.
+        # While the password was compared, it may have been changed, which ends all sessions.
         if not await users.holds_password(
             transaction, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
         ):
@@ -243,20 +245,19 @@ async def check_password(
     client: Client,
     now: datetime,
 ) -> Credentials:
-    """The account of this address and password; else ``invalid_credentials``, or ``too_many_attempts``.
+    """Return the account of an address and a password. Raises ``invalid_credentials`` or ``too_many_attempts``.
 
-    The attempt is counted before the password is compared, so that many at once do not slip through together. The
-    same is done for an address without an account. What comes of it is recorded under the name of the ``action`` that
-    asked for it, unless it is refused without a look at the password. To be followed by ``forget_attempts`` with
-    ``password_counters``.
+    The attempt is counted before the password is compared, so that concurrent attempts cannot all pass the limit. An
+    address without an account takes the same steps. A wrong password is recorded under the name of the ``action``; an
+    attempt that must wait is not. After a success, the caller must call ``forget_attempts`` with ``password_counters``.
     """
-    # A transaction of its own: no connection is held while the hash is computed.
+    # In a transaction of its own, so that no connection is held while the hash is computed.
     async with database.write() as transaction:
         credentials = await users.find_credentials(transaction, email, device=client.device, now=now)
         known = credentials is not None and credentials.known_device
         counters = password_counters(settings, email, client, known_device=known)
         await count_attempt(transaction, counters, now)
-    # A known device does not wait for others that try the same account.
+    # A known device has a queue of its own, so that it does not wait for others that attack the same account.
     async with passwords.take_turn(f"{canonical_email(email)}\n{client.device if known else ''}"):
         matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials and matches:
@@ -267,7 +268,7 @@ async def check_password(
 
 
 async def _record_refusal(database: Database, tried: Event, error: DomainError, now: datetime) -> None:
-    """Records a log-in that was refused; not one that failed because the server was busy."""
+    """Record a log-in that was refused, but not one that failed because the server was busy."""
     if error.kind is Kind.UNAUTHENTICATED:
         await _record_failure(database, replace(tried, outcome=error.code), now)
 
@@ -278,18 +279,18 @@ async def _record_failure(database: Database, failure: Event, now: datetime) -> 
 
 
 async def refresh(database: Database, settings: Settings, *, token: str, client: Client, now: datetime) -> IssuedTokens:
-    """Goes on with a session, with a new refresh token; ``invalid_refresh_token`` if it has ended.
+    """Continue a session with a new refresh token. Raises ``invalid_refresh_token`` if the session has ended.
 
-    A token that was used before is in two hands, and one of them is a thief's: the session ends for both (RFC 9700
-    section 4.14.2), with ``ReusedTokenError``. Within ``REFRESH_GRACE`` the client that used it is given the same new
-    token again.
+    If a token is used a second time, it may have been stolen: the session is ended (RFC 9700 section 4.14.2), and
+    ``ReusedTokenError`` is raised. Within ``REFRESH_GRACE``, the client that used it receives the same new token again.
     """
     token_hash = _hash_refresh_token(settings, token)
     grant = None
     error = DomainError("invalid_refresh_token")
     async with database.write() as transaction:
         found = await sessions.find_session(transaction, token_hash, now)
-        # On both sides, for clocks differ; and one that was far ahead must not leave a token that works for long.
+        # In both directions, because clocks of servers differ. A token that was used while a clock was far ahead must
+        # not stay repeatable until that time.
         grace = now - REFRESH_GRACE, now + REFRESH_GRACE
         if found and await sessions.use_refresh_token(transaction, token_hash, client, now):
             await sessions.extend_session(
@@ -306,24 +307,24 @@ async def refresh(database: Database, settings: Settings, *, token: str, client:
             await record(transaction, stolen, now=now)
             error = ReusedTokenError((await users.get_user(transaction, found.user_id)).email)
     if grant is None:
-        # Only now: raised inside, it would take back what was done to the thief.
+        # Raised only now: inside the transaction, it would roll back the end of the session.
         raise error
     return grant
 
 
 def _next_token(settings: Settings, token: str) -> str:
-    # Computed, so that it can be given again although only its hash is kept; who does not have the key cannot.
+    # Derived from the old token with a key, so that it can be issued again although only its hash is stored.
     key = derive_key(settings.secret_key.get_secret_value(), "next refresh tokens")
     return keyed_hash(key, token)
 
 
 def is_idle(settings: Settings, visitor: VisitorRecord, now: datetime) -> bool:
-    """Whether enough of the time without any has passed that it is worth a write to begin it anew."""
+    """Return whether enough of the idle time has passed that extending the session is worth a write."""
     return now - visitor.refreshed_at >= timedelta(minutes=settings.session_idle_minutes) / _STEPS_OF_IDLING
 
 
 async def extend_session(database: Database, settings: Settings, visitor: VisitorRecord, now: datetime) -> None:
-    """Lets the session of a visitor go on, in a transaction of its own; nothing happens if it has ended meanwhile."""
+    """Extend the session of a visitor in a transaction of its own. Does nothing if it has ended meanwhile."""
     session_id = visitor.actor.get_login().session_id
     async with database.write() as transaction:
         await sessions.extend_session(
@@ -342,24 +343,24 @@ async def _new_token(transaction: Transaction, settings: Settings, session_id: U
 
 
 def _hash_refresh_token(settings: Settings, token: str) -> str:
-    # With a key, so that a change of SECRET_KEY ends every session.
+    # With a key, so that a new SECRET_KEY ends all sessions.
     return keyed_hash(derive_key(settings.secret_key.get_secret_value(), "refresh tokens"), token)
 
 
 async def delete_expired(transaction: Transaction, now: datetime) -> None:
-    """Deletes what has ended or is forgotten. Nothing depends on it but the room that it takes."""
+    """Delete expired sessions, and attempts and devices that no longer matter. This only saves space."""
     await sessions.delete_expired_sessions(transaction, now)
     await login_attempts.delete_old_attempts(transaction, now)
     await login_attempts.delete_old_devices(transaction, now)
 
 
 async def end_all_sessions(transaction: Transaction, actor: Actor) -> None:
-    """Logs the actor out everywhere; a log-in that has begun already ends, too."""
+    """End all sessions of the actor, including that of a log-in that is in progress."""
     await users.lock_user(transaction, actor.id)
     await sessions.delete_sessions(transaction, actor.id)
 
 
 async def end_session(transaction: Transaction, actor: Actor, session_id: UUID) -> None:
-    """Ends one of the actor's sessions; ``not_found`` if it is not hers, or has ended."""
+    """End one of the actor's sessions. Raises ``not_found`` if it is not the actor's, or has ended."""
     if not await sessions.delete_session(transaction, actor.id, session_id):
         raise DomainError("not_found")

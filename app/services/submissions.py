@@ -1,4 +1,4 @@
-"""Forms that are sent twice, by a second tap, before or after the first one was answered."""
+"""Recognize forms that are sent twice, for example by a second tap (ADR 0042)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,20 +16,21 @@ _DONE = 204
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One form with all that was typed into it, from one browser. Only a keyed hash of it is stored."""
+    """A form with its content, from one browser. Only a keyed hash of it is stored."""
 
     key: str
 
     @classmethod
     def make(cls, settings: Settings, *parts: str) -> "Submission":
-        """The submission of these parts: the same parts make the same one."""
+        """Return the submission of these parts. Equal parts give equal submissions."""
         key = derive_key(settings.secret_key.get_secret_value(), "repeated forms")
         return cls(f"form {keyed_hash(key, chr(0).join(parts))}")
 
     async def accept(self, transaction: Transaction, user_id: UUID, now: datetime) -> bool:
-        """Notes that the form is carried out for this account, in this transaction; ``False`` if it was already.
+        """Record that this transaction processes the form for this account; return ``False`` if that was done before.
 
-        Of two at once the second waits until the first has ended. ``request_in_flight`` if that takes too long.
+        Of two concurrent calls, the second waits for the first to end. Raises ``request_in_flight`` if that takes too
+        long.
         """
         if await idempotency.reserve_key(transaction, user_id, self.key, self.key[-64:], now):
             return not await self.was_accepted(transaction, now)
@@ -37,6 +38,6 @@ class Submission:
         return True
 
     async def was_accepted(self, transaction: Transaction, now: datetime) -> bool:
-        """Whether the same form was carried out within the last minute, for any account."""
-        # On both sides, for clocks differ.
+        """Return whether the same form was processed within the last minute, for any account."""
+        # In both directions, because clocks of servers differ.
         return await idempotency.has_key(transaction, self.key, since=now - REPEATABLE, until=now + REPEATABLE)

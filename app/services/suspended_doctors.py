@@ -1,4 +1,4 @@
-"""What administrators do for suspended doctors, who cannot sign in: they see the upcoming visits and cancel them."""
+"""List and cancel the upcoming visits of suspended doctors, who cannot sign in themselves (ADR 0045)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,9 +16,9 @@ from app.services.appointment_status import cancel_appointment
 async def page_expected_visits(
     transaction: Transaction, doctor_id: UUID, *, as_of: datetime, after: PageKey | None, limit: int
 ) -> Sequence[AppointmentRecord]:
-    """The visits that are booked or arrived and not over at ``as_of``, the next one first.
+    """Return a page of the active visits that have not ended at ``as_of``, the next one first.
 
-    ``not_found`` if the account is not a doctor's or has been erased; ``doctor_not_suspended``.
+    Raises ``not_found`` if the account is not a doctor's or has been erased, and ``doctor_not_suspended``.
     """
     doctor = await _get_suspended_doctor(transaction, doctor_id)
     return await appointments.page_appointments(
@@ -29,7 +29,10 @@ async def page_expected_visits(
 async def get_visit(
     transaction: Transaction, doctor_id: UUID, appointment_id: UUID, now: datetime
 ) -> AppointmentRecord:
-    """One visit that is not over, also one that has been cancelled; ``not_found``, ``doctor_not_suspended``."""
+    """Return a visit that has not ended, including a cancelled one.
+
+    Raises ``not_found`` and ``doctor_not_suspended``.
+    """
     doctor = await _get_suspended_doctor(transaction, doctor_id)
     visit = await appointments.get_appointment(transaction, doctor, appointment_id)
     if visit.is_over(now):
@@ -47,10 +50,10 @@ async def cancel_visit(
     versions: frozenset[int] | None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Cancels a visit that is not over, in the name of the administrator; the patient can read the reason.
+    """Cancel a visit that has not ended, on behalf of the doctor. The patient can read the reason.
 
-    As for the doctor, the cut-off does not matter, and cancelling again changes nothing. Raises what ``get_visit``
-    raises, ``version_mismatch``, and ``wrong_status`` if the outcome has been noted.
+    The administrator is recorded as the person who cancelled. There is no deadline, and cancelling again changes
+    nothing. Raises the codes of ``get_visit``, ``version_mismatch``, and ``wrong_status`` if the visit has an outcome.
     """
     visit = await get_visit(transaction, doctor_id, appointment_id, now)
     doctor = Actor(visit.doctor_id, Role.DOCTOR, visit.doctor.name)

@@ -1,4 +1,4 @@
-"""Keeping what is stored in step with the time-zone data."""
+"""Keep stored data consistent with the time-zone data (ADR 0028)."""
 
 import logging
 from datetime import datetime
@@ -21,14 +21,14 @@ class OlderTimeZonesError(Exception):
 
 
 async def register_release(database: Database, *, allow_older: bool, now: datetime) -> None:
-    """Records the release of the time-zone data that this process uses, if it is newer than what the database has seen.
+    """Record the release of the time-zone data that this process uses, if it is newer than those recorded.
 
-    ``OlderTimeZonesError`` if it is older, unless ``allow_older``: two processes that read clocks differently disagree
-    about what can be booked.
+    Raises ``OlderTimeZonesError`` if it is older, unless ``allow_older``: processes with different time-zone data
+    disagree about what can be booked.
     """
     async with database.read() as transaction:
         known = await time_zones.list_releases(transaction)
-    # A year and a letter: they sort as text.
+    # Releases are named by a year and a letter, so they sort as text.
     newest = max(known, default="")
     if newest > IANA_VERSION and not allow_older:
         raise OlderTimeZonesError(
@@ -41,9 +41,9 @@ async def register_release(database: Database, *, allow_older: bool, now: dateti
 
 
 async def apply_release(database: Database, now: datetime) -> None:
-    """Discards what searches have computed with older data, once per release and batch by batch.
+    """Discard lower bounds that were computed with older data, once per release, batch by batch.
 
-    Logs whose visits have another time on the clock than was agreed.
+    Logs the doctors who have visits whose wall time differs from the agreed one.
     """
     async with database.read() as transaction:
         if not await time_zones.is_release_pending(transaction, IANA_VERSION):
@@ -60,7 +60,7 @@ async def apply_release(database: Database, now: datetime) -> None:
             for doctor_id in doctor_ids:
                 if changed := await list_changed(transaction, doctor_id, now):
                     log.warning(
-                        "time zones %s: visits of doctor %s with another time on the clock than was agreed: %d",
+                        "time zones %s: visits of doctor %s whose wall time differs from the agreed one: %d",
                         IANA_VERSION,
                         doctor_id,
                         len(changed),

@@ -234,7 +234,7 @@ async def test_the_job_names_the_doctors_concerned(
     [line] = caplog.messages
     assert (
         line
-        == f"time zones {IANA_VERSION}: visits of doctor {doctor.id} with another time on the clock than was agreed: 1"
+        == f"time zones {IANA_VERSION}: visits of doctor {doctor.id} whose wall time differs from the agreed one: 1"
     )
 
 
