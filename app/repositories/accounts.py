@@ -1,4 +1,4 @@
-"""Accounts as administrators see them."""
+"""Queries of administrators about accounts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from app.models import Doctor, SecondFactor, User
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """An account, and what an administrator decides about it."""
+    """An account with the decisions of administrators about it."""
 
     id: UUID
     email: str
@@ -33,12 +33,12 @@ class AccountRecord:
 
     @property
     def reviewed_content(self) -> dict[str, str | None]:
-        """What an administrator approves of a doctor, for ``core.versions``."""
+        """The content that an administrator approves of a doctor, for ``core.versions``."""
         return {"name": self.name, "specialty": self.specialty}
 
     @property
     def status(self) -> AccountStatus:
-        """What it may do at present."""
+        """The status, in which erasure takes precedence over suspension, and suspension over a missing approval."""
         if self.erased_at:
             return AccountStatus.ERASED
         if self.suspended_at:
@@ -84,9 +84,10 @@ async def page_accounts(
     after: UUID | None,
     limit: int,
 ) -> Sequence[AccountRecord]:
-    """Accounts, the newest first; ``email`` is a whole address, in any spelling.
+    """Return a page of accounts, the newest first.
 
-    Every word of ``q`` is part of the name, in any order, or all of it is part of the address.
+    ``email`` must match the whole canonical address. ``q`` matches if each of its words is part of the name, in any
+    order, or if all of it is part of the address.
     """
     found = _RECORD
     if q is not None:
@@ -105,16 +106,16 @@ async def page_accounts(
 
 def _matches(q: str) -> ColumnElement[bool]:
     words, address = search_words(q), canonical_email(q)
-    ways: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if words:
-        ways.append(and_(*(User.name_key.contains(word, autoescape=True) for word in words)))
+        conditions.append(and_(*(User.name_key.contains(word, autoescape=True) for word in words)))
     if address:
-        ways.append(User.email_canonical.contains(address, autoescape=True))
-    return or_(false(), *ways)
+        conditions.append(User.email_canonical.contains(address, autoescape=True))
+    return or_(false(), *conditions)
 
 
 async def get_account(transaction: Transaction, user_id: UUID) -> AccountRecord:
-    """One account, or ``not_found``."""
+    """Return an account. Raises ``not_found``."""
     row = (await transaction.execute(_RECORD.where(User.id == user_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
@@ -122,25 +123,25 @@ async def get_account(transaction: Transaction, user_id: UUID) -> AccountRecord:
 
 
 async def list_people(transaction: Transaction, user_ids: Collection[UUID]) -> dict[UUID, tuple[str, Role]]:
-    """The names and roles of those ids that are accounts."""
+    """Return name and role by id. Ids without an account are left out."""
     rows = await transaction.execute(select(User.id, User.name, User.role).where(User.id.in_(user_ids)))
     return {row.id: (row.name, row.role) for row in rows}
 
 
 async def approve_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Lets patients see and book a doctor, from now on or since long."""
+    """Approve a doctor, so that patients can book. An earlier approval keeps its time."""
     await transaction.execute(
         update(Doctor).where(Doctor.id == user_id).values(approved_at=func.coalesce(Doctor.approved_at, now))
     )
 
 
 async def suspend_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Keeps somebody out, from now on or since long."""
+    """Suspend an account. An earlier suspension keeps its time."""
     await transaction.execute(
         update(User).where(User.id == user_id).values(suspended_at=func.coalesce(User.suspended_at, now))
     )
 
 
 async def reinstate_user(transaction: Transaction, user_id: UUID) -> None:
-    """Lets somebody in again."""
+    """End the suspension of an account."""
     await transaction.execute(update(User).where(User.id == user_id).values(suspended_at=None))

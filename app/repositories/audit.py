@@ -1,4 +1,4 @@
-"""The audit trail: adding to it, sealing it, and reading it."""
+"""Write, seal and read the audit trail."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +16,20 @@ from app.db.prepared import Prepared
 from app.models import AuditEvent
 from app.models.audit import UNSEALED
 
-# The ORM would look at each row of many.
+# Statements on the table instead of the model: the ORM would process each of many rows.
 _TABLE = table_of(AuditEvent)
 _FACTS = [column.name for column in _TABLE.columns if column.name not in {"position", "hash"}]
 _INSERT = Prepared(_TABLE.insert())
 
 
 def _insert_unless_repeated(*, has_patient: bool) -> Prepared:
-    """An INSERT that does nothing if the actor has an equal event between ``since`` and ``until``."""
+    """Return an INSERT that does nothing if the actor has an equal event between ``since`` and ``until``."""
     c = _TABLE.c
     new = {name: bindparam(name, type_=c[name].type) for name in _FACTS}
     equal = [c[name].is_not_distinct_from(new[name]) for name in ("action", "outcome", "object_id", "reason")]
     if has_patient:
-        # The expression keeps the index on actors out of the plan: a doctor has many more recent events than a patient.
+        # The expression keeps the planner from using the index on actors. The index on patients is better: a doctor has
+        # many more recent events than a patient.
         equal += [c.patient_id == new["patient_id"], func.coalesce(c.actor_id, c.id) == new["actor_id"]]
     else:
         equal += [c.patient_id.is_(null()), c.actor_id == new["actor_id"]]
@@ -48,7 +49,7 @@ _RECORD = select(*(_TABLE.c[name] for name in (*_FACTS, "position", "hash")))
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """What somebody did, or was refused, with the data of one patient."""
+    """An event: an action that was done or refused, concerning at most one patient."""
 
     id: UUID
     occurred_at: datetime
@@ -62,15 +63,15 @@ class AuditRecord:
     request_id: str | None
     reason: str | None
     seal: Head | None = None
-    """Its place in the chain, where it comes shortly after it was committed."""
+    """Its position and hash in the chain; ``None`` until it is sealed, shortly after it was committed."""
 
     @property
     def position(self) -> int | None:
-        """Which link of the chain it is."""
+        """The position in the chain; ``None`` if it is not sealed."""
         return self.seal.position if self.seal else None
 
     def facts(self) -> dict[str, str | None]:
-        """All but the seal as text, in the one way that is sealed."""
+        """Return everything except the seal as text, in the form from which the hash is computed."""
         values = {name: getattr(self, name) for name in _FACTS}
         values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         return {name: None if value is None else str(value) for name, value in values.items()}
@@ -83,17 +84,17 @@ def _record(row: Sequence[Any]) -> AuditRecord:
 
 
 async def insert_events(transaction: Transaction, events: Sequence[AuditRecord]) -> None:
-    """Adds to the trail, in one statement."""
+    """Insert events with one statement."""
     await transaction.send(_INSERT, [_facts(event) for event in events])
 
 
 async def insert_unless_repeated(
     transaction: Transaction, events: Sequence[AuditRecord], *, interval: timedelta
 ) -> None:
-    """Adds each event unless its actor has one with the same action, outcome, patient, object and reason.
+    """Insert each event unless its actor has one with the same action, outcome, patient, object and reason.
 
-    Only events within ``interval`` of the new one count, before or after: a clock that was ahead for a while must not
-    hide what happens later. One statement where all events have a patient, or none has.
+    Only events within ``interval`` before or after the new one count, so that events from a clock that was ahead do not
+    suppress later ones. Uses one statement if all events have a patient or none has, otherwise two.
     """
     for has_patient, statement in _INSERT_UNLESS_REPEATED.items():
         rows = [
@@ -110,45 +111,45 @@ def _facts(event: AuditRecord) -> dict[str, Any]:
 
 
 async def count_unsealed(transaction: Transaction) -> int:
-    """How many events wait to be sealed."""
+    """Return how many events are not sealed yet."""
     return await transaction.scalar(select(func.count()).select_from(_TABLE).where(UNSEALED)) or 0
 
 
 async def find_head(transaction: Transaction, *, archived: Head = GENESIS_HASH) -> Head:
-    """The end of the chain, which is ``archived`` where no event comes after that."""
+    """Return the end of the chain; ``archived`` if no event follows it."""
     sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position > archived.position)
     row = (await transaction.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
     return Head(*row) if row else archived
 
 
 async def find_hash(transaction: Transaction, position: int) -> str | None:
-    """The hash that is in the chain at a position."""
+    """Return the hash at a position of the chain; ``None`` if there is no event with this position."""
     digest: str | None = await transaction.scalar(select(_TABLE.c.hash).where(_TABLE.c.position == position))
     return digest
 
 
 async def list_unsealed(transaction: Transaction, limit: int) -> Sequence[AuditRecord]:
-    """What is committed and not sealed yet, the first ones first."""
+    """Return committed events that are not sealed yet, by their ids, so roughly the oldest first."""
     found = _RECORD.where(UNSEALED).order_by(_TABLE.c.id).limit(limit)
     return [_record(row) for row in await transaction.execute(found)]
 
 
 async def write_seals(transaction: Transaction, seals: Sequence[tuple[UUID, Head]]) -> None:
-    """Gives events their places in the chain."""
+    """Store the positions and hashes of events."""
     await transaction.send(
         _SEAL, [{"event": event, "position": head.position, "hash": head.hash} for event, head in seals]
     )
 
 
 async def list_sealed(transaction: Transaction, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
-    """The chain after a position, or all that says it is of it, link by link."""
+    """Return sealed events after a position, or from the first one on, in the order of the chain."""
     position = _TABLE.c.position
     found = _RECORD.where(position.is_not(None) if after is None else position > after)
     return [_record(row) for row in await transaction.execute(found.order_by(position).limit(limit))]
 
 
 async def find_first_position(transaction: Transaction, since: datetime) -> int | None:
-    """The lowest position of a sealed event that occurred at ``since`` or later; ``None`` if there is none."""
+    """Return the lowest position of a sealed event that occurred at ``since`` or later; ``None`` if there is none."""
     position = _TABLE.c.position
     recent = select(func.min(position)).where(_TABLE.c.occurred_at >= since, position.is_not(None))
     found: int | None = await transaction.scalar(recent)
@@ -156,7 +157,7 @@ async def find_first_position(transaction: Transaction, since: datetime) -> int 
 
 
 def page_key(event: AuditRecord) -> tuple[datetime, UUID]:
-    """Where an event stands in the trail as it is listed."""
+    """Return the cursor after an event in ``page_events``."""
     return event.occurred_at, event.id
 
 
@@ -171,7 +172,7 @@ async def page_events(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[AuditRecord]:
-    """The events of ``[since, until)`` that these have to do with, the newest first."""
+    """Return a page of the events in ``[since, until)`` that match all filters given, the newest first."""
     c = _TABLE.c
     found = _RECORD
     for column, wanted in ((c.patient_id, patient_id), (c.actor_id, actor_id), (c.action, action)):

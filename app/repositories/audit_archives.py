@@ -16,7 +16,7 @@ _ARCHIVES, _EVENTS = table_of(AuditArchive), table_of(AuditEvent)
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRecord:
-    """The events from ``first_position`` to ``last_position``, which were written to one file."""
+    """The events from ``first_position`` to ``last_position``, which were archived in one file."""
 
     first_position: int
     last_position: int
@@ -27,11 +27,11 @@ class ArchiveRecord:
 
     @property
     def head(self) -> Head:
-        """Where the chain ended with the archive."""
+        """The head of the chain at the end of the archive."""
         return Head(self.last_position, self.last_hash)
 
     def facts(self) -> dict[str, str | int]:
-        """What the signature covers."""
+        """Return the fields that the signature covers."""
         return {
             "first_position": self.first_position,
             "last_position": self.last_position,
@@ -52,19 +52,19 @@ _RECORD = select(
 
 
 async def list_archives(transaction: Transaction) -> Sequence[ArchiveRecord]:
-    """All archives, in the order of the chain."""
+    """Return all archives, in the order of the chain."""
     return [ArchiveRecord(*row) for row in await transaction.execute(_RECORD.order_by(_ARCHIVES.c.last_position))]
 
 
 async def find_archived_head(transaction: Transaction) -> Head:
-    """Where the chain ended with the last archive; ``START`` if there is none."""
+    """Return the head at the end of the last archive; ``GENESIS_HASH`` if there is none."""
     newest = select(_ARCHIVES.c.last_position, _ARCHIVES.c.last_hash).order_by(_ARCHIVES.c.last_position.desc())
     row = (await transaction.execute(newest.limit(1))).one_or_none()
     return Head(*row) if row else GENESIS_HASH
 
 
 async def insert_archive(transaction: Transaction, archive: ArchiveRecord) -> None:
-    """Adds an archive; from then on its events may be deleted."""
+    """Insert an archive. From then on, the database allows deleting its events."""
     await transaction.execute(
         insert(_ARCHIVES).values(
             first_position=archive.first_position,
@@ -78,6 +78,6 @@ async def insert_archive(transaction: Transaction, archive: ArchiveRecord) -> No
 
 
 async def delete_events(transaction: Transaction, *, up_to: int, limit: int) -> int:
-    """Deletes the first ``limit`` events up to a position, which must be archived; returns how many there were."""
+    """Delete the first ``limit`` events up to a position, which must be archived; return how many were deleted."""
     first = select(_EVENTS.c.id).where(_EVENTS.c.position <= up_to).order_by(_EVENTS.c.position).limit(limit)
     return (await transaction.execute(delete(_EVENTS).where(_EVENTS.c.id.in_(first)))).rowcount

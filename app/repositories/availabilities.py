@@ -1,4 +1,4 @@
-"""When doctors are open."""
+"""Availabilities of doctors: single, recurring, and those that store weekly hours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,16 +26,16 @@ _RECORD = select(Availability.id, Availability.weekly_hours, Availability.plan_b
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityRecord:
-    """One availability of a doctor."""
+    """An availability of a doctor."""
 
     id: UUID
     rule: Rule
     weekly_hours: bool = False
-    """Whether it is part of the weekly plan."""
+    """Whether it is part of the weekly hours."""
 
 
 def to_rule(columns: Sequence[Any]) -> Rule:
-    """The rule in a row of ``RULE_COLUMNS``."""
+    """Return the rule in a row of ``RULE_COLUMNS``."""
     starts, starts_fold, ends, ends_fold, recurrence, last_ends = columns
     return Rule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold), recurrence, last_ends)
 
@@ -43,7 +43,7 @@ def to_rule(columns: Sequence[Any]) -> Rule:
 async def insert_availabilities(
     transaction: Transaction, doctor_id: UUID, rules: Sequence[Rule], now: datetime, *, weekly_hours: bool = False
 ) -> Sequence[AvailabilityRecord]:
-    """Adds rules to a doctor's; to be called inside ``begin_rule_change``."""
+    """Insert availabilities of a doctor. Must be called after ``begin_rule_change``."""
     records = [AvailabilityRecord(uuid7(), rule, weekly_hours) for rule in rules]
     if records:
         await transaction.execute(
@@ -69,7 +69,7 @@ async def insert_availabilities(
 
 
 async def delete_availability(transaction: Transaction, doctor_id: UUID, availability_id: UUID) -> bool:
-    """Removes a rule of this doctor; says whether there was one. To be called inside ``begin_rule_change``."""
+    """Delete an availability of a doctor; return whether it existed. Must be called after ``begin_rule_change``."""
     removed = await transaction.scalar(
         delete(Availability)
         .where(Availability.id == availability_id, Availability.doctor_id == doctor_id)
@@ -79,7 +79,7 @@ async def delete_availability(transaction: Transaction, doctor_id: UUID, availab
 
 
 async def count_availabilities(transaction: Transaction, doctor_id: UUID, since: datetime) -> tuple[int, int]:
-    """How many rules of this doctor may still open something after ``since``, and how many of them recur."""
+    """Return how many availabilities of a doctor may have a window after ``since``, and how many of those recur."""
     counted = select(func.count(), func.count(Availability.recurrence)).where(
         Availability.doctor_id == doctor_id, Availability.last_ends > since.replace(tzinfo=None)
     )
@@ -88,7 +88,7 @@ async def count_availabilities(transaction: Transaction, doctor_id: UUID, since:
 
 
 async def list_weekly_hours(transaction: Transaction, doctor_id: UUID, since: datetime) -> Sequence[AvailabilityRecord]:
-    """The parts of a doctor's weekly plan that are not over at the wall time ``since``."""
+    """Return the availabilities of a doctor's weekly hours that have not ended at the wall time ``since``."""
     rows = await transaction.execute(
         _RECORD.where(Availability.doctor_id == doctor_id, Availability.weekly_hours, Availability.last_ends > since)
     )
@@ -96,7 +96,7 @@ async def list_weekly_hours(transaction: Transaction, doctor_id: UUID, since: da
 
 
 async def delete_availabilities(transaction: Transaction, ids: Sequence[UUID]) -> None:
-    """Removes rules; to be called inside ``begin_rule_change``."""
+    """Delete availabilities. Must be called after ``begin_rule_change``."""
     if ids:
         await transaction.execute(delete(Availability).where(Availability.id.in_(ids)))
 
@@ -105,21 +105,21 @@ type PageKey = tuple[datetime, UUID]
 
 
 def page_key(availability: AvailabilityRecord) -> PageKey:
-    """Where an availability stands in the list."""
+    """Return the cursor after an availability."""
     return availability.rule.starts.replace(fold=0), availability.id
 
 
 async def page_availabilities(
     transaction: Transaction, doctor_id: UUID, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
-    """A doctor's availabilities, by their (first) start on her clock."""
+    """Return a page of a doctor's availabilities, by the wall time of their first start."""
     return await _page(transaction, _RECORD.where(Availability.doctor_id == doctor_id), after, limit)
 
 
 async def page_extra_windows(
     transaction: Transaction, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
-    """Those beside her weekly plan that are not over at the wall time ``since``, in the same order."""
+    """Return a page of those that are not weekly hours and have not ended at the wall time ``since``, in that order."""
     extra = _RECORD.where(
         Availability.doctor_id == doctor_id, ~Availability.weekly_hours, Availability.last_ends > since
     )

@@ -1,4 +1,4 @@
-"""What the doctor's clock showed when appointments were agreed."""
+"""Queries for the wall times at which appointments were agreed (ADR 0040)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from app.scheduling.status import ACTIVE
 
 
 class AgreedTime(NamedTuple):
-    """When an appointment starts, and what the clock of a zone showed then when that was agreed."""
+    """The start of an appointment, with the wall time and the zone as they were agreed."""
 
     id: UUID
     patient_id: UUID
@@ -24,7 +24,7 @@ class AgreedTime(NamedTuple):
 
 
 async def list_agreed_times(transaction: Transaction, doctor_id: UUID, *, since: datetime) -> Sequence[AgreedTime]:
-    """The agreed times of a doctor's active appointments that start after ``since``, by time."""
+    """Return the agreed times of a doctor's active appointments that start after ``since``, by start."""
     found = select(
         Appointment.id,
         Appointment.patient_id,

@@ -14,13 +14,13 @@ CONFIRMATION_TOKEN_LIFETIME = timedelta(hours=24)
 
 
 async def replace_token(transaction: Transaction, user_id: UUID, *, token_hash: str, expires_at: datetime) -> None:
-    """Makes this the only confirmation token of the account."""
+    """Store a confirmation token of an account, which replaces an earlier one."""
     values = {"user_id": user_id, "token_hash": token_hash, "expires_at": expires_at}
     await upsert(transaction, EmailConfirmation, values, changes=values, returning=EmailConfirmation.user_id)
 
 
 async def redeem_token(transaction: Transaction, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
-    """Confirms the address of the account if this is its token and has not expired; a token works once."""
+    """Confirm the address of an account; return whether the token was right and not expired. A token works once."""
     valid = exists().where(
         EmailConfirmation.user_id == user_id,
         EmailConfirmation.token_hash == token_hash,
@@ -30,14 +30,14 @@ async def redeem_token(transaction: Transaction, user_id: UUID, *, token_hash: s
 
 
 async def confirm_email(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Marks the address of the account as confirmed; the time of an earlier confirmation stays."""
+    """Mark the address of an account as confirmed. An earlier confirmation keeps its time."""
     await _confirm(transaction, user_id, now)
 
 
 async def _confirm(
     transaction: Transaction, user_id: UUID, now: datetime, *, only_if: ColumnElement[bool] | None = None
 ) -> bool:
-    # The account before its token: an erasure locks them in this order, too.
+    # The account is locked before its token, in the same order as in an erasure.
     confirmed = update(User).where(User.id == user_id, User.erased_at.is_(None))
     if only_if is not None:
         confirmed = confirmed.where(only_if)

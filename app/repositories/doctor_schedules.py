@@ -1,4 +1,4 @@
-"""What a decision is made from: a doctor's rules around some span of time, in one statement."""
+"""Read doctor schedules: everything that decides about bookings in a span, with one statement."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -36,40 +36,40 @@ from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import LISTED, SUMMARY, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
-from app.scheduling.availability import TimeOff as Away
+from app.scheduling.availability import TimeOff as TimeOffRule
 from app.scheduling.intervals import MINUTE, Interval, from_instant
 from app.scheduling.status import ACTIVE
 from app.scheduling.visits import BookingLimits
 
-# No wall clock on earth is further from UTC than this.
+# Wall times are never further from UTC than this.
 _CLOCKS_APART = timedelta(days=1)
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class PatientVisits:
-    """How much a patient has booked and cancelled."""
+    """How many visits a patient has booked and cancelled."""
 
     with_doctor: int
-    """Upcoming visits with the doctor of the plan."""
+    """Upcoming visits with the doctor of the schedule."""
     in_all: int
     """Upcoming visits with all doctors."""
     cancelled: int
-    """Cancelled by the patient in the last 24 hours, of visits that were not over then."""
+    """Visits that the patient has cancelled in the last 24 hours, before they had started."""
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorSchedule:
-    """A doctor's rules around some span, and their version."""
+    """A doctor's rules around a span, and their version."""
 
     doctor: DoctorRecord
     rules: Rules
     version: int
     visit_type: VisitTypeRecord | None
-    """The one that was asked for."""
+    """The requested visit type."""
     has_visit_types: bool
     visits: PatientVisits | None = None
-    """Of the patient who was asked about, if one was."""
+    """The visits of the requested patient; ``None`` if none was requested."""
 
 
 async def get_doctor_schedule(
@@ -82,19 +82,22 @@ async def get_doctor_schedule(
     listed: bool = True,
     patient: tuple[UUID, datetime] | None = None,
 ) -> DoctorSchedule:
-    """The doctor's rules for all that may happen inside ``span``, and one of her visit types if it is asked for.
+    """Return the doctor's rules for everything inside ``span``, with a visit type if ``visit_type_id`` is given.
 
-    ``not_found`` for an unknown doctor and (if ``listed``) for one whom patients do not see; and for a visit type that
-    is not hers or (unless ``withdrawn``) no longer offered. For a ``patient``, given with the time, the visits are
-    counted in the same statement.
+    ``patient`` is a patient's id and the current time; then the patient's visits are counted in the same statement.
+
+    Raises ``not_found`` for an unknown doctor; if ``listed``, for a doctor whom patients cannot book; and for a visit
+    type that is not the doctor's or, unless ``withdrawn``, is no longer offered.
     """
-    asked: dict[str, Any] = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
+    values: dict[str, Any] = _bounds(span) | {"doctor_id": doctor_id, "visit_type_id": visit_type_id}
     if patient:
         patient_id, now = patient
-        asked |= {"patient_id": patient_id, "now": now, "day_ago": now - _DAY, "day_ahead": now + _DAY}
-    rows = await transaction.fetch(_plan(withdrawn=withdrawn, listed=listed, counted=patient is not None), asked)
+        values |= {"patient_id": patient_id, "now": now, "day_ago": now - _DAY, "day_ahead": now + _DAY}
+    statement = _schedule_statement(withdrawn=withdrawn, listed=listed, counted=patient is not None)
+    rows = await transaction.fetch(statement, values)
     if not rows:
         raise DomainError("not_found")
+    # One row for each rule of the doctor; the other columns are the same in all of them.
     row: Sequence[Any] = rows[0]
     visits = None
     if patient:
@@ -109,16 +112,16 @@ async def get_doctor_schedule(
 
 
 async def list_rules(transaction: Transaction, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
-    """The rules of these doctors for all that may happen inside ``span``.
+    """Return the rules of doctors for everything inside ``span``, by the doctor's id.
 
-    Doctors whose time zone is not known here are left out.
+    Doctors whose time zone this process does not know are left out.
     """
     doctors = [doctor for doctor in doctors if has_zone(doctor.id, doctor.time_zone)]
     if not doctors:
         return {}
     rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
-    whose = id_values(rows)
-    for row in await transaction.fetch(_rules_of(len(whose)), _bounds(span) | whose):
+    ids = id_values(rows)
+    for row in await transaction.fetch(_rules_of(len(ids)), _bounds(span) | ids):
         rows[row.doctor_id].append(row)
     return {doctor.id: _rules(doctor, rows[doctor.id]) for doctor in doctors}
 
@@ -128,7 +131,7 @@ def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
         doctor.zone,
         tuple(to_rule(rule) for _, opens, *rule in rows if opens),
         tuple(
-            Away(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
+            TimeOffRule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
             for _, opens, starts, starts_fold, ends, ends_fold, *_ in rows
             if not opens
         ),
@@ -137,7 +140,7 @@ def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
 
 
 def _bounds(span: Interval) -> dict[str, Any]:
-    """What may touch the span: never too narrow, for wall times are compared with instants."""
+    """Return bounds for the wall times of rules, a day wider than the span: offsets from UTC are ignored."""
     first, last = (from_instant(instant).replace(tzinfo=None) for instant in span)
     return {"after": first - _CLOCKS_APART, "before": last + _CLOCKS_APART}
 
@@ -161,12 +164,12 @@ def _rules_near(is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement
     ).subquery("rules")
 
 
-_RULES = _rules_near(lambda whose: whose == bindparam("doctor_id"))
+_RULES = _rules_near(lambda column: column == bindparam("doctor_id"))
 
 
 @cache
 def _rules_of(count: int) -> Prepared:
-    return Prepared(select(_rules_near(lambda whose: whose.in_(id_params(count)))))
+    return Prepared(select(_rules_near(lambda column: column.in_(id_params(count)))))
 
 
 _COUNTS = len(fields(PatientVisits))
@@ -187,24 +190,24 @@ def _count_visits() -> Subquery:
             .filter(
                 Appointment.cancelled_by == patient_id,
                 Appointment.cancelled_at > day_ago,
-                # Later cancellations were noted by a clock that was ahead.
+                # Later cancellations were written by a clock that was ahead.
                 Appointment.cancelled_at <= day_ahead,
             )
             .label("cancelled"),
         )
-        # A patient cancels before the visit begins, so whatever counts starts later than this.
+        # Patients can only cancel before the start, so all visits that count start after this.
         .where(Appointment.patient_id == patient_id, Appointment.start_time > day_ago)
         .subquery("visits")
     )
 
 
-@cache  # to build it takes longer than to have it answered
-def _plan(*, withdrawn: bool, listed: bool, counted: bool) -> Prepared:
+@cache  # building the statement takes longer than running it
+def _schedule_statement(*, withdrawn: bool, listed: bool, counted: bool) -> Prepared:
     doctor_id: BindParameter[Any] = bindparam("doctor_id")
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns]
-    plan = (
+    statement = (
         SUMMARY.add_columns(*columns)
         .outerjoin(
             VisitType,
@@ -215,5 +218,5 @@ def _plan(*, withdrawn: bool, listed: bool, counted: bool) -> Prepared:
     )
     if counted:
         visits = _count_visits()
-        plan = plan.join(visits, true()).with_only_columns(*visits.columns, *plan.selected_columns)
-    return Prepared(plan)
+        statement = statement.join(visits, true()).with_only_columns(*visits.columns, *statement.selected_columns)
+    return Prepared(statement)

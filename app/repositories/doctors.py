@@ -1,4 +1,4 @@
-"""Doctors: the public list, and what a doctor says of herself."""
+"""Doctors: the public list, their profiles, and the start of every change of their rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from app.scheduling.visits import VisitMode
 
 @dataclass(frozen=True, slots=True)
 class DoctorRecord:
-    """What everybody may know of a doctor."""
+    """The public data of a doctor."""
 
     id: UUID
     name: str
@@ -54,7 +54,7 @@ class DoctorRecord:
 
     @property
     def zone(self) -> ZoneInfo:
-        """Whose clock the rules are on; ``unknown_time_zone`` if the time-zone data do not have it."""
+        """The time zone of the rules. Raises ``unknown_time_zone`` if the time-zone data do not contain it."""
         return get_zone(self.id, self.time_zone)
 
 
@@ -69,31 +69,34 @@ SUMMARY = select(
     Doctor.daily_limit,
     Doctor.cancel_cutoff_minutes,
 ).join(User, User.id == Doctor.id)
-"""What a ``DoctorRecord`` begins with: all that decisions need."""
+"""The first fields of a ``DoctorRecord``, in order: all that scheduling needs."""
 
 
 def is_listed(user: type[User]) -> ColumnElement[bool]:
-    """Whether patients see a doctor, whose account is ``user``, and can book visits."""
+    """Match doctors whom patients can see and book; ``user`` is the account of the doctor."""
     return and_(user.suspended_at.is_(None), user.erased_at.is_(None), Doctor.approved_at.is_not(None))
 
 
 LISTED = is_listed(User)
-"""Of those whom patients see and can book."""
+"""Matches doctors whom patients can see and book."""
 _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
-"""What her offers are made of."""
+"""The fields that are copied into the search index."""
 _RECORD = SUMMARY.add_columns(Doctor.languages, Doctor.bio)
 _ONE = literal_column("1", Integer)
-"""Known to the planner, which looks for the fastest way to the first row then, not to all of them."""
+"""A literal, so that the planner knows the limit and optimizes for the first row."""
 
 
 def _each(key: InstrumentedAttribute[Any], listed: Select[*tuple[Any, ...]]) -> CTE:
-    """Every ``key`` of those ``listed``, and NULL: from each to the next along an index, however many share it."""
+    """Return a query for every distinct ``key`` of ``listed``, and NULL.
+
+    It skips from each key to the next in the index ("loose index scan"), regardless of how many rows share the key.
+    """
 
     def first(condition: ColumnElement[bool]) -> ScalarSelect[Any]:
         return listed.with_only_columns(key).where(condition).order_by(key).limit(_ONE).scalar_subquery()
 
-    walk = select(first(key.is_not(None)).label("key")).cte("walk", recursive=True)
-    return walk.union_all(select(first(key > walk.c.key)).where(walk.c.key.is_not(None)))
+    keys = select(first(key.is_not(None)).label("key")).cte("keys", recursive=True)
+    return keys.union_all(select(first(key > keys.c.key)).where(keys.c.key.is_not(None)))
 
 
 _LISTED_DOCTORS = select(Doctor).join(User, User.id == Doctor.id).where(LISTED)
@@ -112,14 +115,14 @@ _SPECIALTIES = Prepared(
 )
 _ZONES = _each(Doctor.time_zone, _LISTED_DOCTORS)
 _TIME_ZONES = Prepared(select(_ZONES.c.key.label("time_zone")).where(_ZONES.c.key.is_not(None)))
-# To be asked of one after another, not joined: PostgreSQL would prepare for all of them each time.
+# A scalar subquery instead of a join: for a join, PostgreSQL would read all doctors at each step.
 _OF_LISTED = _LISTED_DOCTORS.with_only_columns(true()).where(Doctor.id == DoctorLanguage.doctor_id).scalar_subquery()
 _SPOKEN = _each(DoctorLanguage.language, select(DoctorLanguage).where(_OF_LISTED))
 _LANGUAGES = Prepared(select(_SPOKEN.c.key.label("language")).where(_SPOKEN.c.key.is_not(None)).order_by(_SPOKEN.c.key))
 
 
 async def insert_doctor(transaction: Transaction, doctor: DoctorRecord, *, approved_at: datetime | None) -> None:
-    """Adds what makes an existing account a doctor's."""
+    """Insert the doctor of an existing account, with the offers."""
     await transaction.execute(
         insert(Doctor).values(
             id=doctor.id,
@@ -134,18 +137,18 @@ async def insert_doctor(transaction: Transaction, doctor: DoctorRecord, *, appro
 
 
 async def get_doctor(transaction: Transaction, doctor_id: UUID) -> DoctorRecord:
-    """One doctor as patients see her, or ``not_found``."""
-    return _there(await find_doctor(transaction, doctor_id))
+    """Return a doctor whom patients can book. Raises ``not_found``."""
+    return _require(await find_doctor(transaction, doctor_id))
 
 
 async def find_doctor(transaction: Transaction, doctor_id: UUID) -> DoctorRecord | None:
-    """One doctor as patients see them; ``None`` for one who is unknown or cannot be booked."""
+    """Return a doctor whom patients can book; ``None`` if the doctor is unknown or not listed."""
     return await _find_doctor(transaction, _RECORD.where(Doctor.id == doctor_id, LISTED))
 
 
 async def get_own_profile(transaction: Transaction, doctor_id: UUID) -> DoctorRecord:
-    """A doctor as she sees herself, listed or not."""
-    return _there(await _find_doctor(transaction, _RECORD.where(Doctor.id == doctor_id)))
+    """Return a doctor, listed or not. Raises ``not_found``."""
+    return _require(await _find_doctor(transaction, _RECORD.where(Doctor.id == doctor_id)))
 
 
 async def _find_doctor(transaction: Transaction, found: Select[*tuple[Any, ...]]) -> DoctorRecord | None:
@@ -153,7 +156,7 @@ async def _find_doctor(transaction: Transaction, found: Select[*tuple[Any, ...]]
     return DoctorRecord(*row) if row else None
 
 
-def _there(doctor: DoctorRecord | None) -> DoctorRecord:
+def _require(doctor: DoctorRecord | None) -> DoctorRecord:
     if doctor is None:
         raise DomainError("not_found")
     return doctor
@@ -163,7 +166,7 @@ type PageKey = tuple[str, UUID]
 
 
 def page_key(doctor: DoctorRecord) -> PageKey:
-    """Where a doctor stands in the list."""
+    """Return the cursor after a doctor in ``page_doctors``."""
     return search_key(doctor.name), doctor.id
 
 
@@ -177,13 +180,14 @@ async def page_doctors(
     after: PageKey | None,
     limit: int,
 ) -> Sequence[DoctorRecord]:
-    """Doctors by name. Every word of ``q`` is part of the name, in any order; ``specialty`` is a whole one.
+    """Return a page of listed doctors by name.
 
-    Both are compared by their search keys (``core.text.search_key``).
+    ``q`` matches if each of its words is part of the name, in any order; ``specialty`` must match as a whole. Both are
+    compared by their search keys (``core.text.search_key``).
     """
     found = _RECORD.where(LISTED)
     if q and not q.isspace():
-        # Punctuation alone has no words, and matches nothing.
+        # Without any words, such as with punctuation only, it matches nothing.
         words = [Doctor.name_key.contains(word, autoescape=True) for word in search_words(q)]
         found = found.where(*(words or [false()]))
     if specialty is not None:
@@ -201,47 +205,48 @@ async def page_doctors(
 
 
 async def list_specialties(transaction: Transaction) -> Sequence[str]:
-    """What there are doctors for; of several spellings that of the doctor who comes first by name."""
+    """Return the specialties of listed doctors. Of several spellings, that of the first doctor by name is used."""
     return [row.specialty for row in await transaction.fetch(_SPECIALTIES, {})]
 
 
 async def list_languages(transaction: Transaction) -> Sequence[str]:
-    """What doctors speak: tags of BCP 47 in lower case."""
+    """Return the languages of listed doctors, as BCP 47 tags in lower case."""
     return [row.language for row in await transaction.fetch(_LANGUAGES, {})]
 
 
 async def list_time_zones(transaction: Transaction) -> Sequence[str]:
-    """The time zones of all listed doctors; none if no doctor is listed."""
+    """Return the distinct time zones of all listed doctors."""
     return [row.time_zone for row in await transaction.fetch(_TIME_ZONES, {})]
 
 
 async def begin_rule_change(transaction: Transaction, doctor_id: UUID) -> None:
-    """Opens a change of a doctor's rules: her other changes wait, and bookings checked against the old rules fail.
+    """Begin a change of a doctor's rules. Every such change must call this first, in the same transaction.
 
-    Searches know nothing of her any more, until somebody has looked. ``not_authenticated`` if her account was erased
-    while this waited.
+    It locks the doctor against other changes, lets bookings fail that were checked against the old rules (ADR 0003),
+    and discards the lower bounds of the search index. Raises ``not_authenticated`` if the account was erased while this
+    waited for the lock.
     """
-    # Two statements: one that has waited for a row looks at the rows of other tables as they were before.
-    opened = update(Doctor).where(Doctor.id == doctor_id).values(schedule_version=Doctor.schedule_version + 1)
-    if await transaction.scalar(opened.returning(Doctor.id)) is None or await is_erased(transaction, doctor_id):
+    # Two statements, because a statement that has waited for a row lock still reads other tables as of its start.
+    started = update(Doctor).where(Doctor.id == doctor_id).values(schedule_version=Doctor.schedule_version + 1)
+    if await transaction.scalar(started.returning(Doctor.id)) is None or await is_erased(transaction, doctor_id):
         raise DomainError("not_authenticated")
     await lower_bounds(transaction, [doctor_id])
 
 
 async def lock_doctor(transaction: Transaction, doctor_id: UUID) -> bool:
-    """Locks a doctor's row until the transaction ends; ``False`` if there is none, or the account was erased."""
+    """Lock a doctor until the transaction ends; return ``False`` if it does not exist or the account was erased."""
     # Two statements, as in ``begin_rule_change``.
     locked = select(Doctor.id).where(Doctor.id == doctor_id).with_for_update(key_share=True)
     return await transaction.scalar(locked) is not None and not await is_erased(transaction, doctor_id)
 
 
 async def update_name_key(transaction: Transaction, doctor_id: UUID, name: str) -> None:
-    """Has a doctor found, and listed, by this name."""
+    """Change the name by which a doctor is found and sorted in lists."""
     await transaction.execute(update(Doctor).where(Doctor.id == doctor_id).values(name_key=search_key(name)))
 
 
 async def update_doctor(transaction: Transaction, doctor_id: UUID, changes: Mapping[str, Any]) -> None:
-    """Changes fields of a ``DoctorRecord``, but for her name; to be called inside ``begin_rule_change``."""
+    """Change fields of a ``DoctorRecord`` except the name. Must be called after ``begin_rule_change``."""
     columns = dict(changes)
     if "specialty" in columns:
         columns["specialty_key"] = columns["specialty"] and search_key(columns["specialty"])

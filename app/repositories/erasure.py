@@ -1,4 +1,4 @@
-"""What an erasure takes out of the tables: all that says who somebody was."""
+"""Erase personal data from the tables (ADR 0015)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -30,14 +30,14 @@ ERASED = "Erased account"
 
 
 async def erase_patient(transaction: Transaction, user_id: UUID) -> None:
-    """Removes what was written about a patient's visits, and what she holds; that the visits took place stays."""
+    """Delete a patient's holds and the texts of the patient's appointments. The appointments themselves remain."""
     own = Appointment.patient_id == user_id
     await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
 
 
 async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Removes what a doctor said of herself, and her rules; visit types stay for the visits that were made."""
+    """Delete a doctor's profile and rules. Visit types are withdrawn and remain, because appointments refer to them."""
     await transaction.execute(
         update(Doctor)
         .where(Doctor.id == user_id)
@@ -63,10 +63,10 @@ async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -
 
 
 async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Leaves of an account nothing but its id, its role and its dates; the address can be registered again."""
+    """Delete everything of an account except its id, role and dates. Its address can be registered again."""
     for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, RecoveryCode, SecondFactor):
         await transaction.execute(delete(table).where(table.user_id == user_id))
-    # Her own answers, and those in which somebody else was told of her.
+    # The stored answers to this user's requests, and those to other users in which this user appears.
     await transaction.execute(
         delete(IdempotencyKey).where(or_(IdempotencyKey.user_id == user_id, IdempotencyKey.body.contains(str(user_id))))
     )
@@ -74,7 +74,7 @@ async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> 
         update(User)
         .where(User.id == user_id)
         .values(
-            # A blank cannot stand in an address, so that nobody can type or register this one.
+            # An address cannot contain a space, so this one can never be registered or used to log in.
             email=f"erased {user_id}",
             email_canonical=f"erased {user_id}",
             name=ERASED,

@@ -1,4 +1,4 @@
-"""Requests that were sent with a key, and what they were answered."""
+"""Idempotency keys and the stored answers of their requests (ADR 0011)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ _KEEP = Prepared(update(_KEYS).where(*_THIS))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered."""
+    """The stored answer to a request."""
 
     status: int
     etag: str | None
@@ -42,13 +42,14 @@ class Answer:
 async def reserve_key(
     transaction: Transaction, user_id: UUID, key: str, request_hash: str, now: datetime
 ) -> Answer | None:
-    """Takes a key for this request, or finds what the same request was answered when it was sent before.
+    """Reserve a key for this request, or return the answer to the same request if it was sent before.
 
-    ``key_reused`` if it was another request, within 24 hours. Whoever sends the same key meanwhile waits until this
-    transaction has ended; ``request_in_flight`` if that takes too long.
+    Returns ``None`` if the key was reserved. A concurrent request with the same key waits until this transaction ends.
+    Raises ``key_reused`` if the key was used for another request within 24 hours, and ``request_in_flight`` if waiting
+    takes too long.
     """
     this = {"caller": user_id, "sent": key}
-    # A key from the future was kept by a clock that was ahead.
+    # A key from the future was stored by a clock that was ahead, and counts as expired.
     forgotten, beyond = now - LIFETIME, now + LIFETIME
     for _ in range(_TRIES):
         values = {"user_id": user_id, "key": key, "request_hash": request_hash, "created_at": now}
@@ -69,19 +70,19 @@ async def reserve_key(
 
 
 async def keep_answer(transaction: Transaction, user_id: UUID, key: str, answer: Answer) -> None:
-    """Keeps what the request with this key is going to be answered; committed together with what it did."""
-    kept = {"status": answer.status, "etag": answer.etag, "body": answer.body}
-    await transaction.send(_KEEP, [{"caller": user_id, "sent": key} | kept])
+    """Store the answer to the request with this key. It is committed together with the effects of the request."""
+    values = {"status": answer.status, "etag": answer.etag, "body": answer.body}
+    await transaction.send(_KEEP, [{"caller": user_id, "sent": key} | values])
 
 
 async def has_key(transaction: Transaction, key: str, *, since: datetime, until: datetime) -> bool:
-    """Whether an account has used this key in this time; the key must be one that no two accounts can share."""
+    """Return whether any account has used this key in this time. The key must be unique across accounts."""
     found = select(IdempotencyKey.key).where(IdempotencyKey.created_at.between(since, until), IdempotencyKey.key == key)
     return await transaction.scalar(found) is not None
 
 
 async def delete_expired_keys(transaction: Transaction, now: datetime) -> None:
-    """Deletes the keys that are forgotten, whoever's, and the answers with them."""
+    """Delete expired keys of all accounts, with their answers. Skips those that are locked."""
     forgotten = (
         select(IdempotencyKey.user_id, IdempotencyKey.key)
         .where(IdempotencyKey.created_at <= now - LIFETIME)

@@ -1,4 +1,4 @@
-"""Invitations that are open."""
+"""Open invitations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ INVITATION_LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class InvitationRecord:
-    """An invitation, and what the administrator suggests."""
+    """An invitation, with the profile that the administrator suggests."""
 
     id: UUID
     role: Role
@@ -50,7 +50,7 @@ def _can_be_accepted(now: datetime) -> ColumnElement[bool]:
 async def insert_invitation(
     transaction: Transaction, invitation: InvitationRecord, *, token_hash: str, created_by: UUID
 ) -> None:
-    """Adds an invitation; there must be none for the address."""
+    """Insert an invitation. There must be no other one for the address."""
     await transaction.execute(
         insert(Invitation).values(
             id=invitation.id,
@@ -69,23 +69,24 @@ async def insert_invitation(
 
 
 async def find_invitation(transaction: Transaction, token_hash: str, now: datetime) -> InvitationRecord | None:
-    """The invitation with this token, if it can be accepted now."""
+    """Return the invitation with this token; ``None`` if it cannot be accepted now."""
     found = _RECORD.where(Invitation.token_hash == token_hash, _can_be_accepted(now))
     row = (await transaction.execute(found)).one_or_none()
     return InvitationRecord(*row) if row else None
 
 
 async def count_invitations(transaction: Transaction, now: datetime) -> int:
-    """How many invitations can be accepted now."""
+    """Return how many invitations can be accepted now."""
     return await transaction.scalar(select(func.count()).where(_can_be_accepted(now))) or 0
 
 
 async def page_invitations(
     transaction: Transaction, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[InvitationRecord]:
-    """Invitations that have not expired, the newest first.
+    """Return a page of invitations that have not expired, the newest first.
 
-    Among them are those that a clock ahead of ours has dated: they can be accepted later, unless they are cancelled.
+    They include invitations that were dated by a clock that was ahead: those can be accepted later, so administrators
+    must be able to see and cancel them.
     """
     found = _RECORD.where(Invitation.expires_at > now)
     if after is not None:
@@ -95,28 +96,28 @@ async def page_invitations(
 
 
 async def delete_invitations_of(transaction: Transaction, email: str) -> None:
-    """Deletes the invitation of an address, in whatever spelling."""
+    """Delete the invitation of an address, compared in canonical form."""
     await transaction.execute(delete(Invitation).where(Invitation.email_canonical == canonical_email(email)))
 
 
 async def delete_invitations_by(transaction: Transaction, administrator_id: UUID) -> None:
-    """Deletes the open invitations that an administrator has sent."""
+    """Delete the open invitations that an administrator has sent."""
     await transaction.execute(delete(Invitation).where(Invitation.created_by == administrator_id))
 
 
 async def delete_invitation(transaction: Transaction, invitation_id: UUID, now: datetime) -> bool:
-    """Deletes an invitation; returns whether there was one that had not expired."""
+    """Delete an invitation that has not expired; return whether it existed."""
     cancelled = delete(Invitation).where(Invitation.id == invitation_id, Invitation.expires_at > now)
     return await transaction.scalar(cancelled.returning(Invitation.id)) is not None
 
 
 async def redeem_invitation(transaction: Transaction, token_hash: str, now: datetime) -> bool:
-    """Deletes the invitation with this token; of several at once, one alone finds it. Says whether it was valid."""
+    """Delete the invitation with this token; return whether it was valid. Of concurrent calls, only one succeeds."""
     redeemed = delete(Invitation).where(Invitation.token_hash == token_hash, _can_be_accepted(now))
     return await transaction.scalar(redeemed.returning(Invitation.id)) is not None
 
 
 async def delete_expired_invitations(transaction: Transaction, now: datetime) -> None:
-    """Deletes the invitations that have expired."""
+    """Delete expired invitations. Skips those that are locked."""
     expired = select(Invitation.id).where(Invitation.expires_at <= now).with_for_update(skip_locked=True)
     await transaction.execute(delete(Invitation).where(Invitation.id.in_(expired)))

@@ -1,4 +1,4 @@
-"""How often somebody has tried to log in, and from which devices somebody has logged in."""
+"""Counters of log-in attempts, and the devices that have logged in to an account."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from app.models import KnownDevice, LoginAttempt
 
 FORGET_AFTER = timedelta(days=1)
 MAX_WAIT = timedelta(minutes=15)
-"""No attempt has to wait longer. A block beyond it was set by a clock that was ahead, and counts as none."""
+"""The longest time that an attempt must wait. A longer block was set by a clock that was ahead, and is ignored."""
 DEVICE_LIFETIME = timedelta(days=90)
 MAX_KNOWN_DEVICES = 50
-"""How many devices of each kind are remembered for one account."""
+"""How many devices that keep cookies are stored for one account, and how many that do not."""
 MAX_DELETED_DEVICES = 10_000
-"""Devices that one sweep deletes; the next one goes on."""
+"""How many devices one cleanup deletes. The next cleanup continues."""
 
 
 async def count_attempt(transaction: Transaction, key_hash: str, group_hash: str, now: datetime) -> int | None:
-    """How many attempts there were with this one; ``None``, and it does not count, while they are blocked.
+    """Count an attempt; return the number of attempts including this one.
 
-    After a day without any, counting begins anew.
+    While attempts are blocked, returns ``None`` and does not count. After a day without attempts, counting starts anew.
     """
     return await upsert(
         transaction,
         LoginAttempt,
-        # Clocks differ: another server must not take the beginning for a block.
+        # In the past, so that a server whose clock is behind does not take the initial value for a block.
         {
             "key_hash": key_hash,
             "group_hash": group_hash,
@@ -50,17 +50,17 @@ async def count_attempt(transaction: Transaction, key_hash: str, group_hash: str
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
-    """Whether attempts are not blocked."""
+    """Match counters that are not blocked."""
     return or_(LoginAttempt.blocked_until <= now, LoginAttempt.blocked_until > now + MAX_WAIT)
 
 
 async def block(transaction: Transaction, key_hash: str, until: datetime) -> None:
-    """Allows no attempt before ``until``."""
+    """Block attempts until ``until``."""
     await transaction.execute(update(LoginAttempt).where(LoginAttempt.key_hash == key_hash).values(blocked_until=until))
 
 
 async def get_block(transaction: Transaction, key_hash: str) -> datetime | None:
-    """Until when attempts are blocked."""
+    """Return until when attempts are blocked; ``None`` if none were counted."""
     blocked_until: datetime | None = await transaction.scalar(
         select(LoginAttempt.blocked_until).where(LoginAttempt.key_hash == key_hash)
     )
@@ -68,15 +68,15 @@ async def get_block(transaction: Transaction, key_hash: str) -> datetime | None:
 
 
 async def forget_attempts(transaction: Transaction, key_hashes: Sequence[str]) -> None:
-    """Begins to count anew."""
-    # One by one and in the order in which they are counted: in another one two requests could wait for each other.
+    """Delete counters, which resets them."""
+    # One by one, in the order in which they are counted. In another order, two requests could deadlock.
     for key_hash in key_hashes:
         await transaction.execute(delete(LoginAttempt).where(LoginAttempt.key_hash == key_hash))
 
 
 async def forget_group(transaction: Transaction, group_hash: str) -> None:
-    """Begins all counts of a group anew."""
-    # The networks before the whole group, as they are counted.
+    """Delete all counters of a group, which resets them."""
+    # Locked in the order in which they are counted, networks before the group, against deadlocks.
     keys = select(LoginAttempt.key_hash).where(LoginAttempt.group_hash == group_hash)
     in_order = keys.order_by(LoginAttempt.key_hash == group_hash, LoginAttempt.key_hash).with_for_update()
     found = (await transaction.scalars(in_order)).all()
@@ -86,10 +86,11 @@ async def forget_group(transaction: Transaction, group_hash: str) -> None:
 async def remember_device(
     transaction: Transaction, user_id: UUID, device: str, now: datetime, *, keeps_cookie: bool, second_factor: bool
 ) -> None:
-    """Notes a log-in with this device, whether it sent its cookie, and whether a second factor was shown.
+    """Record a log-in with a device, whether the device has sent its cookie, and whether a second factor was used.
 
-    Of more than ``MAX_KNOWN_DEVICES`` of its kind, those not used for longest are forgotten. A program that drops its
-    cookies is a new device at each log-in, and so takes the place of no browser that keeps them.
+    Of more than ``MAX_KNOWN_DEVICES``, those that have not been used for longest are deleted. Devices that keep their
+    cookie and devices that do not are counted separately: a program that drops its cookies is a new device at each
+    log-in, and must not displace browsers.
     """
     values = {
         "user_id": user_id,
@@ -107,11 +108,11 @@ async def remember_device(
     surplus = (
         select(KnownDevice.device_hash)
         .where(KnownDevice.user_id == user_id, KnownDevice.keeps_cookie == keeps_cookie)
-        # What was written while the clock was ahead comes last.
+        # Devices that were recorded while a clock was ahead come last.
         .order_by(is_over(KnownDevice.last_at, now, DEVICE_LIFETIME), KnownDevice.last_at.desc())
         .offset(MAX_KNOWN_DEVICES)
     )
-    # Two log-ins at once must not wait for each other's devices.
+    # Locked rows are skipped, so that concurrent log-ins cannot deadlock on each other's devices.
     free = (
         select(KnownDevice.device_hash)
         .where(KnownDevice.user_id == user_id, KnownDevice.device_hash.in_(surplus))
@@ -123,7 +124,7 @@ async def remember_device(
 
 
 async def forget_devices(transaction: Transaction, user_id: UUID, *, keep: str | None) -> None:
-    """Forgets the devices that have shown nothing but the password from before, except one."""
+    """Delete the devices that have only used the old password and no second factor, except ``keep``."""
     others = KnownDevice.device_hash != hash_token(keep or "")
     unproven = ~KnownDevice.second_factor
     await transaction.execute(delete(KnownDevice).where(KnownDevice.user_id == user_id, unproven, others))
@@ -131,13 +132,13 @@ async def forget_devices(transaction: Transaction, user_id: UUID, *, keep: str |
 
 @dataclass(frozen=True, slots=True)
 class KnownDeviceRecord:
-    """A device with which somebody has logged in."""
+    """A device that has logged in to the account."""
 
     last_at: datetime
 
 
 async def list_known_devices(transaction: Transaction, user_id: UUID) -> Sequence[KnownDeviceRecord]:
-    """The devices with which somebody has logged in, the last one first."""
+    """Return the devices that have logged in to an account, the latest one first."""
     found = select(KnownDevice.last_at).where(KnownDevice.user_id == user_id)
     return [
         KnownDeviceRecord(last_at) for last_at in await transaction.scalars(found.order_by(KnownDevice.last_at.desc()))
@@ -145,8 +146,8 @@ async def list_known_devices(transaction: Transaction, user_id: UUID) -> Sequenc
 
 
 async def delete_old_attempts(transaction: Transaction, now: datetime) -> None:
-    """Deletes what is forgotten anyway."""
-    # What somebody is just counting is left; waiting for it could be a deadlock.
+    """Delete counters that have no effect any more."""
+    # Counters that are being updated are skipped: waiting for them could deadlock.
     forgotten = (
         select(LoginAttempt.key_hash)
         .where(is_over(LoginAttempt.last_at, now, FORGET_AFTER), _is_free(now))
@@ -156,14 +157,14 @@ async def delete_old_attempts(transaction: Transaction, now: datetime) -> None:
 
 
 async def delete_old_devices(transaction: Transaction, now: datetime) -> None:
-    """Deletes devices that are not known any more, the oldest first, at most ``MAX_DELETED_DEVICES``."""
+    """Delete expired devices, the oldest first, at most ``MAX_DELETED_DEVICES``."""
     forgotten = (
         select(KnownDevice.user_id, KnownDevice.device_hash)
         .where(KnownDevice.last_at <= now - DEVICE_LIFETIME)
         .order_by(KnownDevice.last_at)
         .limit(MAX_DELETED_DEVICES)
         .with_for_update(skip_locked=True)
-        # Selected once: PostgreSQL may run a subquery for each row, and would find the next ones each time.
+        # As a CTE, which runs once. PostgreSQL may run a subquery once per row, and would find further rows each time.
         .cte("forgotten")
     )
     device = tuple_(KnownDevice.user_id, KnownDevice.device_hash)

@@ -1,4 +1,4 @@
-"""How many messages were sent lately: per address and kind."""
+"""Counters of messages within an hour, by address and kind."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 
 async def count_mail(transaction: Transaction, key_hash: str, *, limit: int, now: datetime) -> bool:
-    """Counts a message; ``False``, and it does not count, once there were ``limit`` within the hour."""
+    """Count a message. Returns ``False``, and does not count, if there were ``limit`` within the hour already."""
     over = is_over(MailCount.hour_began_at, now, HOUR)
     counted = await upsert(
         transaction,
@@ -30,13 +30,13 @@ async def count_mail(transaction: Transaction, key_hash: str, *, limit: int, now
 
 
 async def get_hour_end(transaction: Transaction, key_hash: str) -> datetime | None:
-    """When the hour ends in which messages are being counted; ``None`` if none are."""
+    """Return when the current hour of counting ends; ``None`` if nothing was counted."""
     began_at = await transaction.scalar(select(MailCount.hour_began_at).where(MailCount.key_hash == key_hash))
     return began_at and began_at + HOUR
 
 
 async def delete_old_mail_counts(transaction: Transaction, now: datetime) -> None:
-    """Deletes the counts of hours that are over."""
+    """Delete the counters of hours that have ended. Skips those that are locked."""
     found = select(MailCount.key_hash).where(is_over(MailCount.hour_began_at, now, HOUR))
     over = found.with_for_update(skip_locked=True)
     await transaction.execute(delete(MailCount).where(MailCount.key_hash.in_(over)))

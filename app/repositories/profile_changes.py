@@ -1,4 +1,4 @@
-"""Names and specialties that doctors want and administrators have not accepted yet."""
+"""Names and specialties that doctors have requested and administrators have not reviewed yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from app.models import Doctor, ProfileChange, User
 
 @dataclass(frozen=True, slots=True)
 class ProfileChangeRecord:
-    """A name and a specialty that a doctor wants."""
+    """A name and a specialty that a doctor has requested."""
 
     id: UUID
     doctor_id: UUID
@@ -27,7 +27,7 @@ class ProfileChangeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProfileReview:
-    """What patients see of a doctor, since when, and which change of it waits for review."""
+    """The name and the specialty that patients see, when the doctor was approved, and the change that is pending."""
 
     name: str
     specialty: str | None
@@ -36,7 +36,7 @@ class ProfileReview:
 
     @property
     def wanted(self) -> tuple[str, str | None]:
-        """The name and the specialty that the doctor asked for last, reviewed or not."""
+        """The name and the specialty that the doctor has requested last, reviewed or not."""
         return (self.change.name, self.change.specialty) if self.change else (self.name, self.specialty)
 
 
@@ -55,7 +55,7 @@ _STANDING = (
 
 
 async def get_profile_review(transaction: Transaction, doctor_id: UUID) -> ProfileReview:
-    """How a doctor stands with the administrators; ``not_found`` if it is no doctor."""
+    """Return the reviewed data of a doctor and the pending change. Raises ``not_found`` if it is not a doctor."""
     row = (await transaction.execute(_STANDING.where(Doctor.id == doctor_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
@@ -63,7 +63,7 @@ async def get_profile_review(transaction: Transaction, doctor_id: UUID) -> Profi
 
 
 async def page_waiting(transaction: Transaction, *, after: UUID | None, limit: int) -> Sequence[ProfileReview]:
-    """Doctors whose changes wait, the oldest first."""
+    """Return a page of doctors with pending changes, the oldest change first."""
     found = _STANDING.where(ProfileChange.id.is_not(None))
     if after is not None:
         found = found.where(ProfileChange.id > after)
@@ -78,7 +78,7 @@ def _standing(row: Any) -> ProfileReview:
 async def replace_change(
     transaction: Transaction, doctor_id: UUID, change_id: UUID, *, name: str, specialty: str | None, now: datetime
 ) -> None:
-    """Makes this the one change that a doctor waits for."""
+    """Store a pending change, which replaces an earlier one of the doctor."""
     values = {"doctor_id": doctor_id, "id": change_id, "name": name, "specialty": specialty, "requested_at": now}
     await upsert(transaction, ProfileChange, values, changes=values, returning=ProfileChange.id)
 
@@ -86,9 +86,9 @@ async def replace_change(
 async def delete_change(
     transaction: Transaction, doctor_id: UUID, change_id: UUID | None = None
 ) -> ProfileChangeRecord | None:
-    """Ends a doctor's wait, if it is for the change with this id; returns the change that they waited for."""
-    ended = delete(ProfileChange).where(ProfileChange.doctor_id == doctor_id)
+    """Delete a doctor's pending change (with ``change_id``, only that one); return it, or ``None``."""
+    deleted = delete(ProfileChange).where(ProfileChange.doctor_id == doctor_id)
     if change_id is not None:
-        ended = ended.where(ProfileChange.id == change_id)
-    row = (await transaction.execute(ended.returning(*_CHANGE))).one_or_none()
+        deleted = deleted.where(ProfileChange.id == change_id)
+    row = (await transaction.execute(deleted.returning(*_CHANGE))).one_or_none()
     return ProfileChangeRecord(*row) if row else None

@@ -15,7 +15,7 @@ from app.models import KnownDevice, RecoveryCode, SecondFactor
 
 @dataclass(frozen=True, slots=True)
 class SecondFactorRecord:
-    """An authenticator, with its secret still encrypted."""
+    """An authenticator with its encrypted secret."""
 
     secret: str
     confirmed_at: datetime | None
@@ -24,7 +24,7 @@ class SecondFactorRecord:
 async def find_second_factor(
     transaction: Transaction, user_id: UUID, *, for_update: bool = False
 ) -> SecondFactorRecord | None:
-    """Somebody's authenticator, confirmed or not."""
+    """Return the authenticator of an account, confirmed or not; ``None`` if there is none."""
     found = select(SecondFactor.secret, SecondFactor.confirmed_at).where(SecondFactor.user_id == user_id)
     if for_update:
         found = found.with_for_update()
@@ -33,13 +33,13 @@ async def find_second_factor(
 
 
 async def begin_second_factor(transaction: Transaction, user_id: UUID, secret: str) -> bool:
-    """Keeps the secret of a new authenticator, which is not asked for before it is confirmed.
+    """Store the secret of a new authenticator. It is not required at log-in until it is confirmed.
 
-    It replaces one that was not confirmed; ``False`` if there is one that was.
+    It replaces an authenticator that is not confirmed. Returns ``False`` if there is a confirmed one.
     """
     values = {"user_id": user_id, "secret": secret}
     unconfirmed = SecondFactor.confirmed_at.is_(None)
-    begun = await upsert(
+    stored = await upsert(
         transaction,
         SecondFactor,
         values,
@@ -47,26 +47,26 @@ async def begin_second_factor(transaction: Transaction, user_id: UUID, secret: s
         only_if=unconfirmed,
         returning=SecondFactor.user_id,
     )
-    return begun is not None
+    return stored is not None
 
 
 async def confirm_second_factor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """From now on it is asked for."""
+    """Mark the authenticator as confirmed, so that it is required from now on."""
     await transaction.execute(update(SecondFactor).where(SecondFactor.user_id == user_id).values(confirmed_at=now))
 
 
 async def use_step(transaction: Transaction, user_id: UUID, step: int) -> bool:
-    """Uses up the code of a time step, and all before it; ``False`` if that was done before."""
+    """Mark the codes up to a time step as used; return ``False`` if this one was used already."""
     newer = update(SecondFactor).where(
         SecondFactor.user_id == user_id,
-        # A code that is later by more than clocks may differ was taken while the server's clock was ahead.
+        # A step that is further ahead than clocks may differ was used while the server's clock was ahead.
         or_(SecondFactor.last_step < step, SecondFactor.last_step > step + 2 * MAX_STEPS_APART),
     )
     return await transaction.scalar(newer.values(last_step=step).returning(SecondFactor.user_id)) is not None
 
 
 async def delete_second_factor(transaction: Transaction, user_id: UUID) -> bool:
-    """Asks for no second factor any more, and says whether one was asked for."""
+    """Delete the second factor of an account; return whether it was confirmed."""
     await transaction.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     await transaction.execute(update(KnownDevice).where(KnownDevice.user_id == user_id).values(second_factor=False))
     deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
@@ -74,7 +74,7 @@ async def delete_second_factor(transaction: Transaction, user_id: UUID) -> bool:
 
 
 async def replace_recovery_codes(transaction: Transaction, user_id: UUID, code_hashes: Sequence[str]) -> None:
-    """Makes these the only recovery codes that work."""
+    """Replace all recovery codes of an account."""
     await transaction.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     await transaction.execute(
         insert(RecoveryCode), [{"user_id": user_id, "code_hash": code_hash} for code_hash in code_hashes]
@@ -82,12 +82,12 @@ async def replace_recovery_codes(transaction: Transaction, user_id: UUID, code_h
 
 
 async def use_recovery_code(transaction: Transaction, user_id: UUID, code_hash: str) -> bool:
-    """Uses up a recovery code; ``False`` if it is none of this account, or was used before."""
+    """Delete a recovery code that is used; return ``False`` if the account does not have it (any more)."""
     used = delete(RecoveryCode).where(RecoveryCode.code_hash == code_hash, RecoveryCode.user_id == user_id)
     return await transaction.scalar(used.returning(RecoveryCode.code_hash)) is not None
 
 
 async def count_recovery_codes(transaction: Transaction, user_id: UUID) -> int:
-    """How many recovery codes are left."""
+    """Return how many recovery codes are left."""
     counted = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user_id)
     return await transaction.scalar(counted) or 0

@@ -18,12 +18,12 @@ from app.models import Doctor, LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
 _SKEW = timedelta(seconds=CLOCK_SKEW)
-"""A session that was refreshed later from now than this has its times from a clock that was ahead: it is refused."""
+"""A session that was refreshed further in the future than this was dated by a clock that was ahead, and is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A session, as its owner sees it."""
+    """A session, as shown to its owner."""
 
     id: UUID
     user_id: UUID
@@ -69,7 +69,10 @@ _ACTOR = Prepared(_FOUND)
 
 
 async def find_actor(transaction: Transaction, claims: AccessClaims) -> Actor | None:
-    """The caller, if what the token claims still holds: the one check per request."""
+    """Return the caller of a request; ``None`` if the session of the token has ended or the account is suspended.
+
+    This is the only query that authenticates a request.
+    """
     found = await transaction.fetch(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
     if not found:
         return None
@@ -84,7 +87,7 @@ def _actor(claims: AccessClaims, row: Any) -> Actor:
 
 @dataclass(frozen=True, slots=True)
 class VisitorRecord:
-    """Somebody who looks at pages, and since when her session is what it is."""
+    """The signed-in visitor of a page, with the times of the session."""
 
     actor: Actor
     refreshed_at: datetime
@@ -103,7 +106,10 @@ _VISITOR = Prepared(
 
 
 async def find_visitor(transaction: Transaction, claims: AccessClaims, now: datetime) -> VisitorRecord | None:
-    """Who looks at a page: as ``find_actor``, but as no token says how long, her session must not have expired."""
+    """Return the visitor of a page, as ``find_actor`` does; ``None`` also if the session has expired.
+
+    The expiry must be checked here, because a cookie does not contain one as an access token does.
+    """
     this = {"session_id": claims.session_id, "user_id": claims.user_id, "now": now, "latest": now + _SKEW}
     if not (found := await transaction.fetch(_VISITOR, this)):
         return None
@@ -123,7 +129,7 @@ async def insert_session(
     expires_at: datetime,
     ends_at: datetime,
 ) -> None:
-    """Begins a session."""
+    """Insert a session."""
     await transaction.execute(
         insert(LoginSession).values(
             id=session_id,
@@ -140,13 +146,16 @@ async def insert_session(
 
 
 async def insert_refresh_token(transaction: Transaction, session_id: UUID, token_hash: str) -> None:
-    """Gives the session a refresh token."""
+    """Insert a refresh token of a session."""
     await transaction.execute(insert(RefreshToken).values(token_hash=token_hash, session_id=session_id))
 
 
 async def find_session(transaction: Transaction, token_hash: str, now: datetime) -> SessionRecord | None:
-    """The session of a refresh token, used or not, unless it has expired; nobody else changes it until the end."""
-    # The session before the token: whoever ends a session locks them in this order too.
+    """Return the session of a refresh token, used or not; ``None`` if the session has ended or expired.
+
+    The session is locked until the transaction ends.
+    """
+    # The session is locked before the token, in the same order as when a session is ended.
     row = (
         await transaction.execute(
             _RECORD.join(RefreshToken, RefreshToken.session_id == LoginSession.id)
@@ -162,7 +171,7 @@ async def find_session(transaction: Transaction, token_hash: str, now: datetime)
 
 
 async def use_refresh_token(transaction: Transaction, token_hash: str, client: Client, now: datetime) -> bool:
-    """Uses up a refresh token; ``False`` if that was done before."""
+    """Mark a refresh token as used; return ``False`` if it was used already."""
     used = update(RefreshToken).where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
     values = used.values(used_at=now, used_by=_hash_client(client))
     return await transaction.scalar(values.returning(RefreshToken.token_hash)) is not None
@@ -171,7 +180,7 @@ async def use_refresh_token(transaction: Transaction, token_hash: str, client: C
 async def was_used_by(
     transaction: Transaction, token_hash: str, client: Client, first: datetime, last: datetime
 ) -> bool:
-    """Whether it was this client that used up a refresh token, from ``first`` to ``last``."""
+    """Return whether this client has used a refresh token between ``first`` and ``last``."""
     found = select(RefreshToken.token_hash).where(
         RefreshToken.token_hash == token_hash,
         RefreshToken.used_by == _hash_client(client),
@@ -185,28 +194,29 @@ def _hash_client(client: Client) -> str:
 
 
 async def extend_session(transaction: Transaction, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
-    """Notes that the session is in use."""
+    """Record that a session is in use, and when it expires now."""
     await transaction.execute(
         update(LoginSession).where(LoginSession.id == session_id).values(refreshed_at=now, expires_at=expires_at)
     )
 
 
 async def mark_second_factor(transaction: Transaction, session_id: UUID) -> None:
-    """Notes that a second factor was shown in this session."""
+    """Record that a second factor was used in a session."""
     await transaction.execute(update(LoginSession).where(LoginSession.id == session_id).values(second_factor=True))
 
 
 async def forget_second_factor(transaction: Transaction, user_id: UUID) -> None:
-    """What was shown in somebody's sessions counts no longer."""
+    """Record that no session of an account counts as one with a second factor any more."""
     await transaction.execute(update(LoginSession).where(LoginSession.user_id == user_id).values(second_factor=False))
 
 
 async def page_sessions(
     transaction: Transaction, user_id: UUID, now: datetime, *, after: UUID | None, limit: int
 ) -> Sequence[SessionRecord]:
-    """Sessions of an account that have not expired, the last log-in first.
+    """Return a page of the sessions of an account that have not expired, the latest log-in first.
 
-    Among them are those that a clock ahead of ours has dated: they are accepted later, unless they are ended.
+    They include sessions that were dated by a clock that was ahead: those are accepted later, so the owner must be able
+    to see and end them.
     """
     found = _RECORD.where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
     if after is not None:
@@ -216,18 +226,18 @@ async def page_sessions(
 
 
 async def delete_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> bool:
-    """Ends one of somebody's sessions, and says whether there was such a one."""
-    ended = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
-    return await transaction.scalar(ended.returning(LoginSession.id)) is not None
+    """Delete a session of an account; return whether it existed."""
+    deleted = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user_id)
+    return await transaction.scalar(deleted.returning(LoginSession.id)) is not None
 
 
 async def delete_sessions(transaction: Transaction, user_id: UUID, *, keep: UUID | None = None) -> None:
-    """Ends all of somebody's sessions, but for one."""
-    ended = delete(LoginSession).where(LoginSession.user_id == user_id)
-    await transaction.execute(ended if keep is None else ended.where(LoginSession.id != keep))
+    """Delete all sessions of an account, except ``keep``."""
+    deleted = delete(LoginSession).where(LoginSession.user_id == user_id)
+    await transaction.execute(deleted if keep is None else deleted.where(LoginSession.id != keep))
 
 
 async def delete_expired_sessions(transaction: Transaction, now: datetime) -> None:
-    """Deletes sessions that have expired."""
+    """Delete expired sessions. Skips those that are locked."""
     expired = select(LoginSession.id).where(LoginSession.expires_at <= now).with_for_update(skip_locked=True)
     await transaction.execute(delete(LoginSession).where(LoginSession.id.in_(expired)))

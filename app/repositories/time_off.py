@@ -1,4 +1,4 @@
-"""When doctors are away."""
+"""Time off of doctors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from app.scheduling.availability import TimeOff as Rule
 
 @dataclass(frozen=True, slots=True)
 class TimeOffRecord:
-    """One stretch of a doctor's being away."""
+    """A time off of a doctor."""
 
     id: UUID
     rule: Rule
@@ -22,7 +22,7 @@ class TimeOffRecord:
 
 
 async def insert_time_off(transaction: Transaction, doctor_id: UUID, time_off: TimeOffRecord, now: datetime) -> None:
-    """Adds to a doctor's time off; to be called inside ``begin_rule_change``."""
+    """Insert a time off of a doctor. Must be called after ``begin_rule_change``."""
     rule = time_off.rule
     await transaction.execute(
         insert(TimeOff).values(
@@ -39,7 +39,7 @@ async def insert_time_off(transaction: Transaction, doctor_id: UUID, time_off: T
 
 
 async def delete_time_off(transaction: Transaction, doctor_id: UUID, time_off_id: UUID) -> bool:
-    """Removes time off of this doctor; says whether there was any. To be called inside ``begin_rule_change``."""
+    """Delete a time off of a doctor; return whether it existed. Must be called after ``begin_rule_change``."""
     removed = await transaction.scalar(
         delete(TimeOff).where(TimeOff.id == time_off_id, TimeOff.doctor_id == doctor_id).returning(TimeOff.id)
     )
@@ -47,7 +47,7 @@ async def delete_time_off(transaction: Transaction, doctor_id: UUID, time_off_id
 
 
 async def count_time_off(transaction: Transaction, doctor_id: UUID, since: datetime) -> int:
-    """How much of this doctor's time off, in pieces, is not over at ``since``."""
+    """Return how many times off of a doctor have not ended at ``since``."""
     counted = select(func.count()).where(TimeOff.doctor_id == doctor_id, TimeOff.ends > since.replace(tzinfo=None))
     return await transaction.scalar(counted) or 0
 
@@ -56,14 +56,14 @@ type PageKey = tuple[datetime, UUID]
 
 
 def page_key(time_off: TimeOffRecord) -> PageKey:
-    """Where time off stands in the list."""
+    """Return the cursor after a time off."""
     return time_off.rule.starts.replace(fold=0), time_off.id
 
 
 async def page_time_off(
     transaction: Transaction, doctor_id: UUID, *, after: PageKey | None, limit: int, since: datetime | None = None
 ) -> Sequence[TimeOffRecord]:
-    """A doctor's time off, by its start on her clock; with ``since``, what is not over at that wall time."""
+    """Return a page of a doctor's time off by start; with ``since``, only what has not ended at that wall time."""
     found = select(
         TimeOff.id, TimeOff.starts, TimeOff.starts_fold, TimeOff.ends, TimeOff.ends_fold, TimeOff.reason
     ).where(TimeOff.doctor_id == doctor_id)

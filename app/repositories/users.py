@@ -18,12 +18,12 @@ from app.repositories.login_attempts import DEVICE_LIFETIME
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 MAX_RESETS = 5
-"""As many reset tokens of one account can be used at a time; more messages would be a nuisance."""
+"""How many reset tokens of an account can be valid at a time, so that strangers cannot flood its owner with mails."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """An account as its owner sees it."""
+    """An account, as shown to its owner."""
 
     id: UUID
     email: str
@@ -35,25 +35,25 @@ class UserRecord:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a log-in is checked against."""
+    """The data with which a log-in is checked."""
 
     user_id: UUID
     role: Role
     name: str
     password_hash: str
     second_factor: bool
-    """Whether one is asked for."""
+    """Whether the account has a confirmed second factor."""
     proven_device: bool | None
-    """Whether a second factor was shown on this device; ``None`` if the account was never logged in to with it."""
+    """Whether a second factor was used on this device; ``None`` if this device has never logged in to the account."""
 
     @property
     def known_device(self) -> bool:
-        """Whether somebody has logged in to the account with this device."""
+        """Whether this device has logged in to the account before."""
         return self.proven_device is not None
 
 
 async def insert_user(transaction: Transaction, user: UserRecord, password_hash: str) -> None:
-    """Adds an account; ``email_taken`` if the address has one, in whatever spelling."""
+    """Insert an account. Raises ``email_taken`` if the address, in canonical form, has one."""
     values = {
         "id": user.id,
         "email": user.email,
@@ -76,7 +76,7 @@ _MAY_LOG_IN = (User.suspended_at.is_(None), User.erased_at.is_(None))
 async def find_credentials(
     transaction: Transaction, email: str, *, device: str | None, now: datetime
 ) -> Credentials | None:
-    """What a log-in with this address, on this device, is checked against; who may not log in has none."""
+    """Return the credentials of an address for a log-in on a device; ``None`` without an account that may log in."""
     proven = select(KnownDevice.second_factor).where(
         KnownDevice.user_id == User.id,
         KnownDevice.device_hash == hash_token(device or ""),
@@ -94,22 +94,23 @@ async def find_credentials(
 
 
 async def lock_user(transaction: Transaction, *user_ids: UUID) -> None:
-    """Nobody else changes these accounts, or logs in to them, until the transaction ends."""
+    """Lock accounts against changes and log-ins until the transaction ends."""
     ordered = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
     await transaction.execute(ordered.with_for_update(key_share=True))
 
 
 async def is_erased(transaction: Transaction, user_id: UUID) -> bool:
-    """Whether an account has been erased."""
+    """Return whether an account has been erased."""
     return bool(await transaction.scalar(select(exists().where(User.id == user_id, User.erased_at.is_not(None)))))
 
 
 async def holds_password(
     transaction: Transaction, user_id: UUID, password_hash: str, *, to_change_it: bool = False
 ) -> bool:
-    """Whether this is still the account's password, and she may log in; it stays so until the transaction ends.
+    """Return whether the account still has this password and may log in, and lock that until the transaction ends.
 
-    Many may ask at once, but one only ``to_change_it``: two who both were told so would wait for each other.
+    The lock is shared, unless ``to_change_it``: two transactions with a shared lock that both want to change the
+    password would deadlock.
     """
     return (
         await transaction.scalar(
@@ -122,24 +123,24 @@ async def holds_password(
 
 
 async def get_user(transaction: Transaction, user_id: UUID) -> UserRecord:
-    """An account as its owner sees it."""
+    """Return an account, which must exist."""
     row = (await transaction.execute(_RECORD.where(User.id == user_id))).one()
     return UserRecord(*row)
 
 
 async def find_user(transaction: Transaction, email: str) -> UserRecord | None:
-    """The account of this address."""
+    """Return the account of an address; ``None`` if there is none."""
     row = (await transaction.execute(_RECORD.where(User.email_canonical == canonical_email(email)))).one_or_none()
     return row and UserRecord(*row)
 
 
 def _is_usable(now: datetime) -> ColumnElement[bool]:
-    """Whether a reset token is young enough."""
+    """Match reset tokens that have not expired."""
     return is_unexpired(PasswordReset.expires_at, now, RESET_TOKEN_LIFETIME)
 
 
 async def find_reset_recipient(transaction: Transaction, email: str, now: datetime) -> UserRecord | None:
-    """The account of this address, unless ``MAX_RESETS`` valid reset tokens were sent to it already."""
+    """Return the account of an address if it may log in and has fewer than ``MAX_RESETS`` valid reset tokens."""
     tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
     found = _RECORD.where(
         User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MAX_RESETS
@@ -151,21 +152,21 @@ async def find_reset_recipient(transaction: Transaction, email: str, now: dateti
 async def insert_password_reset(
     transaction: Transaction, user_id: UUID | None, *, token_hash: str, expires_at: datetime
 ) -> None:
-    """Stores a reset token. Without an account the row cannot be used; it is stored to take as long."""
+    """Store a reset token. Without an account it cannot be used; it is stored so that the request takes as long."""
     await transaction.execute(
         insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at)
     )
 
 
 async def delete_expired_password_resets(transaction: Transaction, now: datetime) -> None:
-    """Forgets the reset tokens that can no longer be used."""
-    # Two who sweep at once take different rows; waiting for each other's could be a deadlock.
+    """Delete expired reset tokens."""
+    # Locked rows are skipped, so that concurrent calls cannot deadlock.
     expired = select(PasswordReset.token_hash).where(PasswordReset.expires_at <= now).with_for_update(skip_locked=True)
     await transaction.execute(delete(PasswordReset).where(PasswordReset.token_hash.in_(expired)))
 
 
 async def find_password_reset(transaction: Transaction, *, token_hash: str, now: datetime) -> UserRecord | None:
-    """The account whose password may be set with this token."""
+    """Return the account whose password can be reset with this token; ``None`` if the token cannot be used."""
     found = _RECORD.join(PasswordReset, PasswordReset.user_id == User.id).where(
         PasswordReset.token_hash == token_hash, _is_usable(now), *_MAY_LOG_IN
     )
@@ -174,12 +175,12 @@ async def find_password_reset(transaction: Transaction, *, token_hash: str, now:
 
 
 async def redeem_password_reset(transaction: Transaction, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
-    """Uses up a reset token, and all others of the account; of two attempts at once one succeeds.
+    """Delete all valid reset tokens of an account; return whether this one was among them.
 
-    Tokens that have expired are left to be swept away.
+    Of two concurrent attempts, only one succeeds.
     """
-    # Another token of this account that is redeemed waits here: deleting each other's tokens would be a deadlock.
-    # A request for a new one does not wait, for its row only needs the key of the account.
+    # The account is locked first: two transactions that delete each other's tokens would deadlock. Requests for new
+    # tokens do not wait, because inserting one needs only a key-share lock of the account.
     may_log_in = select(User.id).where(User.id == user_id, *_MAY_LOG_IN).with_for_update(key_share=True)
     if await transaction.scalar(may_log_in) is None:
         return False
@@ -192,12 +193,12 @@ async def redeem_password_reset(transaction: Transaction, user_id: UUID, *, toke
 
 
 async def delete_password_resets(transaction: Transaction, user_id: UUID) -> None:
-    """Ends every reset token of an account, which the transaction has locked."""
+    """Delete all reset tokens of an account. The transaction must have locked the account."""
     await transaction.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
 
 
 async def update_name(transaction: Transaction, user_id: UUID, name: str) -> UserRecord:
-    """Gives an account another name; ``not_authenticated`` if it was erased while this waited."""
+    """Change the name of an account. Raises ``not_authenticated`` if it was erased while this waited."""
     renamed = (
         update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name, name_key=search_key(name))
     )
@@ -208,12 +209,12 @@ async def update_name(transaction: Transaction, user_id: UUID, name: str) -> Use
 
 
 async def update_password(transaction: Transaction, user_id: UUID, password_hash: str) -> None:
-    """Sets a new password."""
+    """Store the hash of a new password."""
     await transaction.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
 
 
 async def renew_password_hash(transaction: Transaction, user_id: UUID, password_hash: str, *, instead_of: str) -> None:
-    """Stores another hash of the same password, unless the password has changed meanwhile."""
+    """Store a new hash of the same password, unless the password has been changed meanwhile."""
     await transaction.execute(
         update(User).where(User.id == user_id, User.password_hash == instead_of).values(password_hash=password_hash)
     )

@@ -32,7 +32,7 @@ COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class VisitTypeRecord:
-    """One visit type."""
+    """A visit type. ``None`` in a limit means no limit; in ``slot_step_minutes``, visits without a gap."""
 
     id: UUID
     name: str
@@ -49,7 +49,7 @@ class VisitTypeRecord:
 async def insert_visit_type(
     transaction: Transaction, doctor_id: UUID, visit_type_id: UUID, fields: Mapping[str, Any], now: datetime
 ) -> VisitTypeRecord:
-    """Adds a visit type to a doctor's; to be called inside ``begin_rule_change``."""
+    """Insert a visit type of a doctor. Must be called after ``begin_rule_change``."""
     record = VisitTypeRecord(visit_type_id, **fields)
     values = {column.key: getattr(record, column.key) for column in COLUMNS}
     values["name_key"] = look_alike_key(record.name)
@@ -61,8 +61,8 @@ async def insert_visit_type(
 async def update_visit_type(
     transaction: Transaction, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
 ) -> VisitTypeRecord:
-    """Changes one of a doctor's visit types, or ``not_found``; to be called inside ``begin_rule_change``."""
-    # Without a change there is still something to find.
+    """Change a visit type of a doctor. Must be called after ``begin_rule_change``. Raises ``not_found``."""
+    # Without changes, an UPDATE that changes nothing still finds the row.
     values = dict(changes) or {"doctor_id": doctor_id}
     if "name" in changes:
         name = changes["name"]
@@ -82,7 +82,7 @@ async def update_visit_type(
 
 
 async def get_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord:
-    """One of the visit types that a doctor offers, or ``not_found``."""
+    """Return a visit type that a doctor offers. Raises ``not_found``."""
     found = select(*COLUMNS).where(
         VisitType.id == visit_type_id, VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
@@ -93,11 +93,11 @@ async def get_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_i
 
 
 async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
-    """Whether another visit type that this doctor offers has a name that looks the same.
+    """Return whether another visit type that the doctor offers has a name that looks the same.
 
-    A visit type that keeps its own name (``but``) is never refused.
+    ``but`` is the visit type to be changed: keeping its own name is always allowed.
     """
-    # Types from before names had to be unique may have no key.
+    # Compared in Python, because visit types from before names had to be unique may have no key.
     offered = select(VisitType.id, VisitType.name).where(
         VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
@@ -109,7 +109,7 @@ async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *,
 
 
 async def count_visit_types(transaction: Transaction, doctor_id: UUID) -> int:
-    """How many visit types this doctor offers."""
+    """Return how many visit types a doctor offers."""
     offered = select(func.count()).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     return await transaction.scalar(offered) or 0
 
@@ -117,7 +117,7 @@ async def count_visit_types(transaction: Transaction, doctor_id: UUID) -> int:
 async def page_visit_types(
     transaction: Transaction, doctor_id: UUID, *, after: UUID | None, limit: int
 ) -> Sequence[VisitTypeRecord]:
-    """What a doctor offers, in the order in which she has added it."""
+    """Return a page of the visit types that a doctor offers, in the order in which they were added."""
     found = select(*COLUMNS).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     if after is not None:
         found = found.where(VisitType.id > after)
