@@ -68,7 +68,7 @@ fuzz: $(STAMP) ## Send about 100,000 generated requests to the API (FUZZ_EXAMPLE
 mutation: $(STAMP) ## Check that the tests notice mutations of the code of log-ins, codes, roles and booking
 	.ci/mutation
 
-bench: $(STAMP) ## Run the benchmarks (25 minutes); write results.json and the tables of docs/performance.md
+bench: $(STAMP) ## Run the benchmarks (25 minutes); write results.json and the figures of docs/performance.md
 	$(BIN)/python -m benchmarks
 
 screenshots: $(STAMP) ## Take the screenshots of the documentation (needs Chromium)

@@ -1,7 +1,7 @@
 """Runs all comparisons, one after the other: `make bench`; or some: `python -m benchmarks search growth`.
 
 Each is a script of its own (`python -m benchmarks.booking`), says in its docstring what it does and claims, and can be
-run alone. What they find, as ratios, goes to `benchmarks/results.json` and to the tables of `docs/performance.md`. The
+run alone. What they find, as ratios, goes to `benchmarks/results.json`, and some of them to `docs/performance.md`. The
 exit status is 0 if all claims hold. It takes some 25 minutes, on an otherwise idle machine.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparing import entry_table
+from benchmarks.comparing import table
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -31,6 +31,36 @@ SCRIPTS = (
     "accounts",
     "attack",
 )
+FIGURES: Mapping[str, Sequence[str]] = {
+    "booking": (
+        "rate of bookings, to the limit by asyncpg",
+        "rate of bookings, to the straightforward one",
+        "CPU of a booking, to raw asyncpg",
+        "rate with one doctor, to the rate with many",
+    ),
+    "routes": ("CPU of an authenticated route, to a bare one that does the same",),
+    "growth": (
+        "time of a booking, with a million appointments to none",
+        "time of 30 days of a doctor's slots, with 100,000 doctors to 100",
+    ),
+    "search": (
+        "days and hours, a specialist, a language, to 100 doctors: 100,000 doctors, PostgreSQL",
+        "half of the searches, to 10 ms: 100,000 doctors, PostgreSQL",
+        "half of the searches, to 10 ms: 10,000 doctors, SQLite",
+    ),
+    "engines": ("time of a booking, SQLite to PostgreSQL",),
+    "race": ("slowest loser, over HTTP, to a unique index",),
+    "engine": ("time of the reference, to the engine cold: 30 days, 300 bookings",),
+    "listing": ("time of 30 days, 300 bookings, to an empty week: PostgreSQL, 100,000 bookings in all",),
+    "pages": ("time of /, to the calls behind it: PostgreSQL",),
+    "accounts": ("time of POST /auth/login, for a known address to an unknown one",),
+    "attack": (
+        "99th percentile under attack, to a quiet round: PostgreSQL",
+        "99th percentile under attack, to a quiet round: SQLite",
+    ),
+}
+"""The comparisons that the page shows, by script; results.json has all of them."""
+MARKER = "<!-- figures, written by `python -m benchmarks` -->"
 LONGEST = 900  # seconds, of one script
 
 
@@ -50,21 +80,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 status = 1
         if status:
             failed.append(name)
-    PAGE.write_text(with_tables(PAGE.read_text(), json.loads(RESULTS.read_text())))
+    PAGE.write_text(with_figures(PAGE.read_text(), json.loads(RESULTS.read_text())))
     print(f"\nNot everything is as claimed: {', '.join(failed)}." if failed else "\nEverything is as claimed.")
     return 1 if failed else 0
 
 
-def with_tables(page: str, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """The page, with the results of each script in the table behind the line that begins with its command."""
+def with_figures(page: str, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return the page with the selected results in the table after the line ``MARKER``."""
+    before, marker, after = page.partition(MARKER)
+    rest = re.sub(r"\A\n*(?:\|.*\n)*\n*", "", after)
+    return f"{before}{marker}\n\n{figure_table(results)}\n\n{rest}"
 
-    def fill(match: re.Match[str]) -> str:
-        entries = results.get(match["name"])
-        return f"{match['before']}{entry_table(entries)}\n" if entries else match[0]
 
-    return re.sub(
-        r"(?P<before>^`python -m benchmarks\.(?P<name>\w+)`(?:.*\n)+?)(?:^\|.*\n)+", fill, page, flags=re.MULTILINE
-    )
+def figure_table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return the selected results as a table, with the script that measures each."""
+    rows = [["measured", "target", "median (and range)", "met", "script"]]
+    for name, comparisons in FIGURES.items():
+        entries = {entry["comparison"]: entry for entry in results[name]}
+        for comparison in comparisons:
+            entry = entries[comparison]
+            met = {None: "", True: "yes", False: "**no**"}[entry["holds"]]
+            spread = "{median:g} ({min:g} to {max:g})".format_map(entry)
+            rows.append([comparison, entry["claim"] or "", spread, met, f"`{name}`"])
+    return table(rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the comparisons share: taking turns, ratios, tables, and the results that docs/performance.md quotes."""
+"""What the comparisons share: taking turns, ratios, tables, and the results."""
 
 import argparse
 import json
@@ -136,7 +136,7 @@ def result_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def entry_table(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The same, of what the results keep; docs/performance.md has it word for word."""
+    """Return results as a table."""
     rows = [["comparison", "claim", "rounds", "median (and range)", "holds"]]
     for each in entries:
         low, middle, high = (f"{each[name]:g}" for name in ("min", "median", "max"))

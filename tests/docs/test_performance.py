@@ -3,18 +3,18 @@
 import json
 import re
 
-from benchmarks.__main__ import PAGE, RESULTS, SCRIPTS, with_tables
+from benchmarks.__main__ import FIGURES, PAGE, RESULTS, SCRIPTS, with_figures
 
 
-def test_every_comparison_has_results_and_a_script() -> None:
-    assert sorted(json.loads(RESULTS.read_text())) == sorted(SCRIPTS)
+def test_every_comparison_has_results_a_script_and_a_figure() -> None:
+    assert sorted(json.loads(RESULTS.read_text())) == sorted(SCRIPTS) == sorted(FIGURES)
     assert all((RESULTS.parent / f"{name}.py").exists() for name in SCRIPTS)
+    named = re.findall(r"\| `(\w+)` \|$", PAGE.read_text(), re.MULTILINE)
+    assert set(named) == set(SCRIPTS)
 
 
-def test_the_tables_are_the_results() -> None:
+def test_the_figures_are_the_results() -> None:
     results = json.loads(RESULTS.read_text())
-    named = re.findall(r"^`python -m benchmarks\.(\w+)`", PAGE.read_text(), re.MULTILINE)
-    assert sorted(named) == sorted(results)
-    assert with_tables(PAGE.read_text(), results) == PAGE.read_text()
-    other = {name: [entries[0] | {"median": 77}] for name, entries in results.items()}
-    assert with_tables(PAGE.read_text(), other).count("| 77 (") == len(results)
+    assert with_figures(PAGE.read_text(), results) == PAGE.read_text()
+    other = {name: [entry | {"median": 77} for entry in entries] for name, entries in results.items()}
+    assert with_figures(PAGE.read_text(), other).count("| 77 (") == sum(map(len, FIGURES.values()))
