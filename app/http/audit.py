@@ -1,15 +1,16 @@
 """``Audit``: records who has read or changed whose data, in the transaction of the response (docs/audit.md)."""
 
-import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
+from pydantic import TypeAdapter
 
+from app.core.audit_actions import AuditAction
 from app.core.clients import Client
 from app.core.dependencies import Resources, get_client
 from app.core.errors import DomainError, Kind
@@ -33,6 +34,15 @@ class OfPatient(Protocol):
     @property
     def patient_id(self) -> UUID:
         """The patient that the record belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    object_id: UUID | None
+    concerned: dict[UUID, set[UUID]]
+
+
+_STORED = TypeAdapter(_Stored)
 
 
 class AuditRecorder:
@@ -85,12 +95,18 @@ class AuditRecorder:
         """Set the reason that the caller gave."""
         self._template = replace(self._template, reason=reason)
 
-    def read_answer(self, answer: Any) -> None:
-        """Add the object and the patients of a stored response."""
-        if isinstance(answer, dict) and "id" in answer:
-            self.about(UUID(answer["id"]))
-        for patient_id, object_id in _find_concerned(answer):
-            self.concerns_patient(patient_id).add(object_id)
+    def dump(self) -> str:
+        """Return what the response is about, as JSON, to be stored with the response to an ``Idempotency-Key``."""
+        concerned = self._concerned | {
+            patient_id: self._concerned.get(patient_id, set()) | objects for patient_id, objects in self._shown.items()
+        }
+        return _STORED.dump_json(_Stored(self._template.object_id, concerned)).decode()
+
+    def restore(self, stored: str) -> None:
+        """Take over what a stored response is about."""
+        found = _STORED.validate_json(stored)
+        self._template = replace(self._template, object_id=found.object_id)
+        self._concerned = found.concerned
 
     def events(self) -> Iterator[Event]:
         """Yield an event for each patient whom the request concerns."""
@@ -109,20 +125,6 @@ class AuditRecorder:
             yield replace(self._template, patient_id=patient_id, object_id=object_id)
 
 
-def _find_concerned(answer: Any) -> Iterator[tuple[UUID, UUID]]:
-    match answer:
-        case {"id": id_, "patient_id": patient_id}:
-            yield UUID(patient_id), UUID(id_)
-        case {"id": id_, "role": Role.PATIENT}:
-            yield UUID(id_), UUID(id_)
-        case dict():
-            for member in answer.values():
-                yield from _find_concerned(member)
-        case list():
-            for each in answer:
-                yield from _find_concerned(each)
-
-
 async def open_audit(request: Request) -> AuditRecorder:
     """Record the request when its response has been made and before it is sent: see ``run_in_transaction``."""
     caller: Actor | None = request.state.actor
@@ -136,9 +138,6 @@ async def open_audit(request: Request) -> AuditRecorder:
         changes_nothing = replayed or request.method in _SAFE_METHODS
         if changes_nothing and HTTPStatus(response.status_code).is_redirection:
             return  # a redirect shows no data
-        if replayed:
-            # The route was not called, so only the stored response shows whose data it contains.
-            trail.read_answer(json.loads(bytes(response.body)))
         reads = list(trail.reads())
         if changes_nothing:
             # Repeated reads are recorded once in ten minutes, so a client that polls cannot fill the disk.
@@ -186,9 +185,9 @@ async def record_showing(request: Request, operation: str) -> None:
     trail: AuditRecorder = request.state.trail
     resources: Resources = request.app.state.resources
     async with resources.database.write() as transaction:
-        events = [replace(event, action=operation) for event in trail.events()]
+        events = [replace(event, action=AuditAction(operation)) for event in trail.events()]
         await audit.record_unless_repeated(transaction, *events, now=resources.clock())
 
 
 def _event(request: Request, actor: Actor, client: Client) -> Event:
-    return Event(request.state.operation, actor_id=actor.id, actor_role=actor.role, client=client)
+    return Event(AuditAction(request.state.operation), actor_id=actor.id, actor_role=actor.role, client=client)

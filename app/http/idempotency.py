@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Request, Response
 
 from app.core.permissions import Actor
 from app.db.database import Transaction
+from app.http.audit import AuditRecorder
 from app.http.requests import StoredAnswer
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
@@ -45,10 +46,13 @@ async def reserve_key(
     request_hash = sha256(head + await _canonical_body(request)).hexdigest()
     transaction: Transaction = request.state.transaction
     answer = await idempotency.reserve_key(transaction, caller.id, key, request_hash, request.state.now)
+    trail: AuditRecorder | None = getattr(request.state, "trail", None)
     if answer:
+        if trail and answer.concerns:
+            trail.restore(answer.concerns)
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
         raise StoredAnswer(Response(answer.body, answer.status, headers, media_type="application/json"))
-    request.state.before_commit.append(partial(_store, transaction, caller.id, key))
+    request.state.before_commit.append(partial(_store, transaction, caller.id, key, trail))
 
 
 async def _canonical_body(request: Request) -> bytes:
@@ -59,8 +63,11 @@ async def _canonical_body(request: Request) -> bytes:
         return await request.body()
 
 
-async def _store(transaction: Transaction, caller: UUID, key: str, response: Response) -> None:
-    answer = Answer(response.status_code, response.headers.get("ETag"), bytes(response.body).decode())
+async def _store(
+    transaction: Transaction, caller: UUID, key: str, trail: AuditRecorder | None, response: Response
+) -> None:
+    etag, body = response.headers.get("ETag"), bytes(response.body).decode()
+    answer = Answer(response.status_code, etag, body, trail.dump() if trail else None)
     await idempotency.keep_answer(transaction, caller, key, answer)
 
 

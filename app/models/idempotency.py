@@ -22,6 +22,8 @@ class IdempotencyKey(Base):
     """The status of the response; ``NULL`` while the request is in progress, which only its own transaction sees."""
     etag: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)
+    concerns: Mapped[str | None] = mapped_column(Text)
+    """Whom the response concerns, as JSON, for the audit trail."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (Index(None, "created_at"),)  # for the clean-up of expired keys

@@ -20,7 +20,9 @@ _TRIES = 2
 _KEYS = table_of(IdempotencyKey)
 _THIS = (_KEYS.c.user_id == bindparam("caller"), _KEYS.c.key == bindparam("sent"))
 _FIND = Prepared(
-    select(_KEYS.c.request_hash, _KEYS.c.status, _KEYS.c.etag, _KEYS.c.body, _KEYS.c.created_at).where(*_THIS)
+    select(
+        _KEYS.c.request_hash, _KEYS.c.status, _KEYS.c.etag, _KEYS.c.body, _KEYS.c.concerns, _KEYS.c.created_at
+    ).where(*_THIS)
 )
 _FORGET = Prepared(
     delete(_KEYS).where(
@@ -37,6 +39,8 @@ class Answer:
     status: int
     etag: str | None
     body: str
+    concerns: str | None = None
+    """What the audit trail records when the response is sent again; see ``app.http.audit``."""
 
 
 async def reserve_key(
@@ -64,14 +68,14 @@ async def reserve_key(
         if row and forgotten < row.created_at <= beyond:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
-            return Answer(row.status, row.etag, row.body)
+            return Answer(row.status, row.etag, row.body, row.concerns)
         await transaction.send(_FORGET, [this | {"forgotten": forgotten, "beyond": beyond}])
     raise DomainError("request_in_flight")
 
 
 async def keep_answer(transaction: Transaction, user_id: UUID, key: str, answer: Answer) -> None:
     """Store the answer to the request with this key. It is committed together with the effects of the request."""
-    values = {"status": answer.status, "etag": answer.etag, "body": answer.body}
+    values = {"status": answer.status, "etag": answer.etag, "body": answer.body, "concerns": answer.concerns}
     await transaction.send(_KEEP, [{"caller": user_id, "sent": key} | values])
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from uuid_utils.compat import uuid7
 
+from app.core.audit_actions import AuditAction
 from app.core.clients import Client
 from app.core.errors import DomainError, invalid_field
 from app.core.mail_kinds import MailKind
@@ -72,7 +73,7 @@ async def register(
     async with passwords.take_turn(canonical_email(email)):
         password_hash = await passwords.hash(password)
     user = UserRecord(uuid7(), email, name, role, now, email_confirmed_at=now if confirmed else None)
-    event = Event("register", client=client)
+    event = Event(AuditAction.REGISTER, client=client)
     await add_account(
         transaction, user, password_hash, specialty=specialty, time_zone=time_zone, approved=approved, event=event
     )
@@ -214,7 +215,7 @@ async def reset_password(
         await login_attempts.remember_device(
             transaction, user.id, device, now, keeps_cookie=client.device is not None, second_factor=False
         )
-        await record(transaction, Event("reset_password", object_id=user.id, client=client), now=now)
+        await record(transaction, Event(AuditAction.RESET_PASSWORD, object_id=user.id, client=client), now=now)
     return PasswordSet(user.email, device)
 
 
@@ -248,7 +249,7 @@ async def change_password(
             database,
             passwords,
             settings,
-            "change_password",
+            AuditAction.CHANGE_PASSWORD,
             email=user.email,
             password=current_password,
             client=client,
@@ -271,7 +272,9 @@ async def change_password(
         await login_attempts.forget_devices(transaction, actor.id, keep=client.device)
         counters = password_counters(settings, user.email, client, known_device=credentials.known_device)
         await forget_attempts(transaction, counters)
-        done = Event("change_password", actor_id=actor.id, actor_role=actor.role, object_id=actor.id, client=client)
+        done = Event(
+            AuditAction.CHANGE_PASSWORD, actor_id=actor.id, actor_role=actor.role, object_id=actor.id, client=client
+        )
         await record(transaction, done, now=now)
     return user.email
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.core.audit_actions import AuditAction
 from app.core.clients import Client
 from app.core.hash_chain import GENESIS_HASH, Head, extend, sign_archive
 from app.core.permissions import Role
@@ -29,8 +30,7 @@ _CHAIN = UUID("019abcde-0000-7000-8000-0000000a0d17")
 class Event:
     """An action that was done or refused. It concerns at most one patient."""
 
-    action: str
-    """The name of the operation, like ``book_appointment``."""
+    action: AuditAction
     outcome: str = OK
     """``ok``, or the code of the error."""
     actor_id: UUID | None = None

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.core.audit_actions import AuditAction
 from app.core.clients import Client
 from app.core.errors import DomainError
 from app.core.mail_kinds import MailKind
@@ -105,7 +106,7 @@ async def accept_invitation(
             specialty=specialty,
             time_zone=time_zone,
             approved=True,
-            event=Event("accept_invitation", client=client),
+            event=Event(AuditAction.ACCEPT_INVITATION, client=client),
         )
         if submission:
             await submission.accept(transaction, user.id, now)

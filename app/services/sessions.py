@@ -7,6 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.core.audit_actions import AuditAction
 from app.core.clients import Client
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor
@@ -95,13 +96,13 @@ async def log_in(
     further attempts must wait.
     """
     credentials = await check_password(
-        database, passwords, settings, "log_in", email=email, password=password, client=client, now=now
+        database, passwords, settings, AuditAction.LOG_IN, email=email, password=password, client=client, now=now
     )
     if otp is not None and credentials.second_factor:
         # Committed before the code is checked, so that concurrent attempts cannot all pass the limit.
         async with database.write() as transaction:
             await count_attempt(transaction, _code_counters(settings, credentials, client), now)
-    tried = Event("log_in", object_id=credentials.user_id, client=client)
+    tried = Event(AuditAction.LOG_IN, object_id=credentials.user_id, client=client)
     # If the hash has weaker parameters than the settings require, renew it: this needs the password.
     renewed_hash = await passwords.hash(password) if passwords.is_outdated(credentials.password_hash) else None
     try:
@@ -157,7 +158,7 @@ async def finish_log_in(
         ):
             raise DomainError("invalid_credentials")
         await count_attempt(transaction, _code_counters(settings, credentials, client), now)
-    tried = Event("log_in", object_id=credentials.user_id, client=client)
+    tried = Event(AuditAction.LOG_IN, object_id=credentials.user_id, client=client)
     try:
         return await _begin_session(
             database, settings, credentials, None, tried, client, pending.email, otp, now, submission
@@ -238,7 +239,7 @@ async def check_password(
     database: Database,
     passwords: Passwords,
     settings: Settings,
-    action: str,
+    action: AuditAction,
     *,
     email: str,
     password: str,
@@ -303,7 +304,7 @@ async def refresh(database: Database, settings: Settings, *, token: str, client:
             grant = IssuedTokens(AccessClaims(found.user_id, found.id), _next_token(settings, token), found.ends_at)
         elif found:
             await sessions.delete_session(transaction, found.user_id, found.id)
-            stolen = Event("refresh", "invalid_refresh_token", object_id=found.user_id, client=client)
+            stolen = Event(AuditAction.REFRESH, "invalid_refresh_token", object_id=found.user_id, client=client)
             await record(transaction, stolen, now=now)
             error = ReusedTokenError((await users.get_user(transaction, found.user_id)).email)
     if grant is None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
+from app.core.audit_actions import AuditAction
 from app.db.database import Database
 from app.models import AuditEvent
 from app.services.audit import REPEAT_INTERVAL, Event, record, record_unless_repeated
@@ -74,20 +75,20 @@ async def test_a_refusal_in_a_loop_is_recorded_once(patient: Person, count: Coun
 
 
 ANN, AMARA, VISIT = UUID(int=1), UUID(int=2), UUID(int=3)
-LOOK = Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=VISIT)
+LOOK = Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=VISIT)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Event("list_appointments", actor_id=AMARA, patient_id=ANN, object_id=VISIT),
-        Event("get_appointment", "not_found", actor_id=AMARA, patient_id=ANN, object_id=VISIT),
-        Event("get_appointment", actor_id=UUID(int=9), patient_id=ANN, object_id=VISIT),
-        Event("get_appointment", actor_id=AMARA, patient_id=UUID(int=9), object_id=VISIT),
-        Event("get_appointment", actor_id=AMARA, patient_id=None, object_id=VISIT),
-        Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=UUID(int=9)),
-        Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=None),
-        Event("get_appointment", actor_id=AMARA, patient_id=ANN, object_id=VISIT, reason="an emergency"),
+        Event(AuditAction.LIST_APPOINTMENTS, actor_id=AMARA, patient_id=ANN, object_id=VISIT),
+        Event(AuditAction.GET_APPOINTMENT, "not_found", actor_id=AMARA, patient_id=ANN, object_id=VISIT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=UUID(int=9), patient_id=ANN, object_id=VISIT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=UUID(int=9), object_id=VISIT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=None, object_id=VISIT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=UUID(int=9)),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=None),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=VISIT, reason="an emergency"),
     ],
 )
 async def test_only_an_equal_event_is_a_repetition(

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.adapters.mail import Mail
+from app.core.audit_actions import AuditAction
 from app.db.database import Database
 from app.models import User
 from app.services import privacy
@@ -81,7 +82,7 @@ async def test_however_much_was_done_is_in_the_export(
     counted()
     before = (await patient.get("/auth/me/export")).json()["access"]
     one_page = counted()
-    seen = Event("get_appointment", patient_id=UUID(patient.id))
+    seen = Event(AuditAction.GET_APPOINTMENT, patient_id=UUID(patient.id))
     async with database.write() as transaction:
         for minutes in (1, 0):
             await record(transaction, *[seen] * (more // 2), now=clock.time + timedelta(minutes=minutes))

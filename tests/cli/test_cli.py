@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app import cli
 from app.cli import main
+from app.core.audit_actions import AuditAction
 from app.core.hash_chain import chain_key
 from app.db.database import Database
 from app.db.schema import newest_revision
@@ -92,7 +93,9 @@ async def test_the_audit_trail_is_verified(
 ) -> None:
     async def record() -> None:
         async with database.write() as transaction:
-            await audit.record(transaction, *[Event("look")] * 4, now=datetime(2026, 12, 1, tzinfo=UTC))
+            await audit.record(
+                transaction, *[Event(AuditAction.GET_APPOINTMENT)] * 4, now=datetime(2026, 12, 1, tzinfo=UTC)
+            )
 
     monkeypatch.setattr(cli, "PROGRESS_EVENTS", 2)
     monkeypatch.setattr(audit, "BATCH", 2)
@@ -130,7 +133,7 @@ async def test_the_audit_trail_is_archived(
 ) -> None:
     async with database.write() as transaction:
         for day in (1, 1, 2):
-            await audit.record(transaction, Event("look"), now=datetime(2026, 12, day, tzinfo=UTC))
+            await audit.record(transaction, Event(AuditAction.GET_APPOINTMENT), now=datetime(2026, 12, day, tzinfo=UTC))
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
     assert await seal_once(database, chain_key("a key of its own"), Memory()) == 3
     path, again = tmp_path / "2026.jsonl.gz", tmp_path / "again.jsonl.gz"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
+from app.core.audit_actions import AuditAction
 from app.core.hash_chain import chain_key
 from app.db.database import Database
 from app.jobs import audit_seal as job
@@ -38,7 +39,7 @@ def sealing(database: Database) -> AbstractAsyncContextManager[None]:
 
 async def record(database: Database, count: int) -> None:
     async with database.write() as transaction:
-        await audit.record(transaction, *[Event("look")] * count, now=NOW)
+        await audit.record(transaction, *[Event(AuditAction.GET_APPOINTMENT)] * count, now=NOW)
 
 
 async def sealed(database: Database) -> int:

@@ -20,6 +20,7 @@ ERASED = {
     "doctors.specialty_key",
     "email_confirmations.token_hash",
     "idempotency_keys.body",
+    "idempotency_keys.concerns",
     "idempotency_keys.etag",
     "idempotency_keys.key",
     "idempotency_keys.request_hash",

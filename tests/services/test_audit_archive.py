@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from app.core.audit_actions import AuditAction
 from app.core.hash_chain import GENESIS_HASH, Head, chain_key, sign_archive
 from app.db.database import Database
 from app.models import AuditArchive, AuditEvent
@@ -41,7 +42,7 @@ async def heads(database: Database) -> list[Head]:
 
 async def record(database: Database, now: datetime) -> None:
     async with database.write() as transaction:
-        await audit.record(transaction, Event("look", reason="Because: „ä\n"), now=now)
+        await audit.record(transaction, Event(AuditAction.GET_APPOINTMENT, reason="Because: „ä\n"), now=now)
 
 
 async def seal(database: Database, remembered: Head | None = None) -> Head:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from app.core.audit_actions import AuditAction
 from app.core.clients import Client
 from app.core.hash_chain import Head, chain_key, extend
 from app.core.permissions import Role
@@ -28,7 +29,7 @@ ANN = UUID(int=1)
 async def record(database: Database, count: int) -> None:
     for number in range(count):
         event = Event(
-            f"action_{number}",
+            list(AuditAction)[number % len(AuditAction)],
             "ok",
             ANN,
             Role.PATIENT,
@@ -88,7 +89,11 @@ async def test_what_is_recorded_is_sealed_in_batches(database: Database, small_b
 
 async def test_several_events_of_one_transaction(database: Database) -> None:
     async with database.write() as transaction:
-        await audit.record(transaction, *(Event("look", patient_id=UUID(int=number)) for number in range(30)), now=NOW)
+        await audit.record(
+            transaction,
+            *(Event(AuditAction.GET_APPOINTMENT, patient_id=UUID(int=number)) for number in range(30)),
+            now=NOW,
+        )
     assert (await seal(database)).count == 30
     assert (await verify(database)).sealed == 30
 
@@ -96,7 +101,7 @@ async def test_several_events_of_one_transaction(database: Database) -> None:
 async def test_what_was_rolled_back_was_never_there(database: Database) -> None:
     async def fail() -> None:
         async with database.write() as transaction:
-            await audit.record(transaction, Event("look"), now=NOW)
+            await audit.record(transaction, Event(AuditAction.GET_APPOINTMENT), now=NOW)
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -115,13 +120,13 @@ async def test_those_who_seal_at_once_do_not_disturb_each_other(database: Databa
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # writers queue on SQLite
 async def test_what_commits_late_comes_late_in_the_chain(database: Database) -> None:
     async with database.write() as late:
-        await audit.record(late, Event("late"), now=NOW)
+        await audit.record(late, Event(AuditAction.LIST_APPOINTMENTS), now=NOW)
         await record(database, 2)
         assert (await seal(database)).count == 2
     assert (await seal(database)).count == 1
     async with database.read() as transaction:
         events = await list_sealed(transaction, after=None, limit=9)
-    assert [each.action for each in events] == ["action_0", "action_1", "late"]
+    assert [each.action for each in events] == [*list(AuditAction)[:2], AuditAction.LIST_APPOINTMENTS]
     assert (await verify(database)).sealed == 3
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel
 
+from app.core.audit_actions import AuditAction
 from app.core.dependencies import DbTransaction, Now, RequestClient, check_email_confirmed
 from app.core.errors import DomainError, Kind
 from app.core.permissions import Actor, Role
@@ -138,7 +139,12 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
 
 def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
     return Event(
-        "hold_time", actor_id=actor.id, actor_role=actor.role, patient_id=actor.id, object_id=hold_id, client=client
+        AuditAction.HOLD_TIME,
+        actor_id=actor.id,
+        actor_role=actor.role,
+        patient_id=actor.id,
+        object_id=hold_id,
+        client=client,
     )
 
 

@@ -1,0 +1,17 @@
+"""Keep with a stored response whom it concerns. The audit trail had to guess it from the response."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0024"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("idempotency_keys", sa.Column("concerns", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("idempotency_keys", "concerns")
