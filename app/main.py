@@ -98,8 +98,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         readable = settings.environment == "development"
-        seals = audit_seal.Memory()
-        app.state.metrics.show_audit_trail(seals)
+        seal_state = audit_seal.SealState()
+        app.state.metrics.show_audit_trail(seal_state)
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             log.info(
                 "confirmed e-mail addresses are %s; approval of doctors is %s",
@@ -110,7 +110,7 @@ def create_app(
                 open_resources(settings, clock, mailer) as resources,
                 run_periodically(
                     "audit seal",
-                    partial(audit_seal.seal_all, resources.database, chain_key(settings.sealing_secret), seals),
+                    partial(audit_seal.seal_all, resources.database, chain_key(settings.sealing_secret), seal_state),
                     seconds=audit_seal.INTERVAL_SECONDS,
                 ),
                 run_periodically(

@@ -30,7 +30,7 @@ class Metrics:
             registry=self.registry,
         )
         Info("time_zone_data", "The time-zone data in use.", registry=self.registry).info({"version": IANA_VERSION})
-        self._audit_trail = audit_seal.Memory()
+        self._audit_trail = audit_seal.SealState()
         head = Gauge("audit_head_position", "The last sealed event of the audit trail.", registry=self.registry)
         archived = Gauge("audit_archived_position", "The last archived event.", registry=self.registry)
         failing = Gauge("audit_sealing_failing", "1 if the last attempt to seal has failed.", registry=self.registry)
@@ -38,9 +38,9 @@ class Metrics:
         archived.set_function(lambda: self._audit_trail.archived)
         failing.set_function(lambda: self._audit_trail.failing)
 
-    def show_audit_trail(self, memory: audit_seal.Memory) -> None:
+    def show_audit_trail(self, state: audit_seal.SealState) -> None:
         """Show the state of the audit trail in the metrics. docs/audit.md says what to alert on."""
-        self._audit_trail = memory
+        self._audit_trail = state
 
 
 @router.get("/metrics")

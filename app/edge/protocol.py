@@ -61,7 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.ws_protocol_class = None
         self.open_connections: Connections = app_state["connections"]
         self.working = False
-        self.unbodied_bytes = 0  # of the current request: all bytes that are not part of its body
+        self.non_body_bytes = 0  # of the current request: all bytes that are not part of its body
         self.deadline: asyncio.TimerHandle | None = None
         self.stall_timer: asyncio.TimerHandle | None = None
         self.started: RequestResponseCycle | None = None
@@ -112,11 +112,11 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._discard(len(data) - start)
                 return
             piece = data[start : start + PIECE_BYTES]
-            self.unbodied_bytes += len(piece)
+            self.non_body_bytes += len(piece)
             super().data_received(piece)
             if self.transport.is_closing():
                 return
-            if self.unbodied_bytes > MAX_HEAD_BYTES and not self.refused:
+            if self.non_body_bytes > MAX_HEAD_BYTES and not self.refused:
                 self._refuse("head_too_large")
         if self.deadline is None and not self.working:
             self._start_deadline()
@@ -125,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the request, unless its head is too large or too many requests are waiting before it."""
         if self.refused:
             return
-        if self.unbodied_bytes > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+        if self.non_body_bytes > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
             self._refuse("head_too_large")
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._refuse("too_many_requests")
@@ -139,13 +139,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body."""
-        self.unbodied_bytes -= len(body)
+        self.non_body_bytes -= len(body)
         if not self.refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the request. The following bytes belong to the next one."""
-        self.unbodied_bytes = 0
+        self.non_body_bytes = 0
         if not self.refused:
             super().on_message_complete()
             if self.working:
@@ -196,7 +196,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         self.deadline = None
-        if self.unbodied_bytes:
+        if self.non_body_bytes:
             self._refuse("head_too_slow")
         else:  # an unused connection
             self.transport.close()

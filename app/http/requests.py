@@ -70,7 +70,7 @@ class BodyLimitMiddleware:
         declared = _declared_length(scope)
         may_be_large = declared is None or declared > self.limit
         complete = declared == 0
-        held_back = False
+        is_end_held_back = False
 
         async def receive_within_limit() -> Message:
             nonlocal left, complete
@@ -88,18 +88,18 @@ class BodyLimitMiddleware:
                     return message
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
-        async def send_before_the_end(message: Message) -> None:
-            nonlocal held_back
+        async def send_holding_back_end(message: Message) -> None:
+            nonlocal is_end_held_back
             if not complete:
                 if message["type"] == "http.response.start" and may_be_large:
                     MutableHeaders(scope=message)["Connection"] = "close"
                 elif message["type"] == "http.response.body" and not message.get("more_body", False):
-                    held_back = True
+                    is_end_held_back = True
                     message = {**message, "more_body": True}
             await send(message)
 
-        await self.app(scope, receive_within_limit, send_before_the_end)
-        if held_back:
+        await self.app(scope, receive_within_limit, send_holding_back_end)
+        if is_end_held_back:
             await _discard_body(receive, self.seconds)
             await send({"type": "http.response.body"})
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Memory:
+class SealState:
     """The state of the hash chain as this process has seen it. The metrics show it."""
 
     head: Head | None = None
@@ -28,33 +28,33 @@ class Memory:
     """Whether the last attempt to seal has failed."""
 
 
-async def seal_all(database: Database, key: bytes, memory: Memory) -> None:
+async def seal_all(database: Database, key: bytes, state: SealState) -> None:
     """Seal all unsealed events, in at most ``MAX_BATCHES`` batches. The next run seals the rest."""
     try:
         for _ in range(MAX_BATCHES):
-            if await seal_once(database, key, memory) < audit.BATCH:
+            if await seal_once(database, key, state) < audit.BATCH:
                 break
     except Exception:
-        memory.failing = True
+        state.failing = True
         raise
-    memory.failing = False
+    state.failing = False
 
 
-async def seal_once(database: Database, key: bytes, memory: Memory) -> int:
+async def seal_once(database: Database, key: bytes, state: SealState) -> int:
     """Seal one batch of events. Return their number, which may be 0.
 
     Raises ``BrokenChainError`` if the chain has lost the remembered head, even if there is nothing to seal: a chain
     from which events were removed must not be continued.
     """
     async with database.read() as transaction:
-        archived, memory.head = await audit.find_ends(transaction, key, memory.head)
-        memory.archived = archived.position
+        archived, state.head = await audit.find_ends(transaction, key, state.head)
+        state.archived = archived.position
         # On SQLite a writer blocks all other writers, so check in a reader first.
         if not await list_unsealed(transaction, limit=1):
             return 0
     async with database.write() as transaction:
-        sealed = await audit.seal(transaction, key, remembered=memory.head)
-    memory.head = sealed.head
+        sealed = await audit.seal(transaction, key, remembered=state.head)
+    state.head = sealed.head
     # Log after the commit, so that every logged head was really in the chain.
     if sealed.count:
         log.info("audit trail sealed: %d events, head %s", sealed.count, sealed.head)

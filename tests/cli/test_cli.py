@@ -16,7 +16,7 @@ from app.core.audit_actions import AuditAction
 from app.core.hash_chain import chain_key
 from app.db.database import Database
 from app.db.schema import newest_revision
-from app.jobs.audit_seal import Memory, seal_once
+from app.jobs.audit_seal import SealState, seal_once
 from app.services import audit
 from app.services.audit import Event
 from tests.databases import tampering
@@ -102,7 +102,7 @@ async def test_the_audit_trail_is_verified(
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
     await record()
     key = chain_key("a key of its own")
-    while await seal_once(database, key, Memory()):
+    while await seal_once(database, key, SealState()):
         pass
     await record()
     assert await run("audit", "verify") == 0
@@ -135,7 +135,7 @@ async def test_the_audit_trail_is_archived(
         for day in (1, 1, 2):
             await audit.record(transaction, Event(AuditAction.GET_APPOINTMENT), now=datetime(2026, 12, day, tzinfo=UTC))
     monkeypatch.setenv("AUDIT_KEY", "a key of its own")
-    assert await seal_once(database, chain_key("a key of its own"), Memory()) == 3
+    assert await seal_once(database, chain_key("a key of its own"), SealState()) == 3
     path, again = tmp_path / "2026.jsonl.gz", tmp_path / "again.jsonl.gz"
     assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 0
     printed = capsys.readouterr().out

@@ -32,9 +32,9 @@ def told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def sealing(database: Database) -> AbstractAsyncContextManager[None]:
-    memory = job.Memory()
+    state = job.SealState()
     # Looked up at each turn, so that a test can look on.
-    return run_periodically("audit seal", lambda: job.seal_all(database, KEY, memory), seconds=0.02)
+    return run_periodically("audit seal", lambda: job.seal_all(database, KEY, state), seconds=0.02)
 
 
 async def record(database: Database, count: int) -> None:
@@ -81,14 +81,14 @@ async def test_nothing_is_written_where_nothing_is_to_be_sealed(
     database: Database, statements: list[str], backend: str, database_url: str
 ) -> None:
     await record(database, 1)
-    assert await job.seal_once(database, KEY, job.Memory()) == 1
+    assert await job.seal_once(database, KEY, job.SealState()) == 1
     statements.clear()
-    assert await job.seal_once(database, KEY, job.Memory()) == 0
+    assert await job.seal_once(database, KEY, job.SealState()) == 0
     assert [each.split()[0] for each in statements if not each.startswith("BEGIN")] == ["SELECT"] * 3
     if backend == "sqlite":
         with sqlite3.connect(database_url.removeprefix("sqlite+aiosqlite:///"), timeout=0) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            assert await job.seal_once(database, KEY, job.Memory()) == 0
+            assert await job.seal_once(database, KEY, job.SealState()) == 0
         writer.close()
 
 
@@ -160,30 +160,30 @@ async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
     async def told() -> bool:
         return any("job failed: audit seal" in message for message in caplog.messages)
 
-    memory = job.Memory()
+    state = job.SealState()
     await record(database, 3)
-    assert await job.seal_once(database, KEY, memory) == 3
+    assert await job.seal_once(database, KEY, state) == 3
     async with database.write() as transaction:
         await tampering(transaction)
         await transaction.execute(text("UPDATE audit_events SET position = NULL, hash = NULL WHERE position > 1"))
     with pytest.raises(BrokenChainError, match="has lost position 3"):
-        await job.seal_once(database, KEY, memory)
-    async with run_periodically("audit seal", lambda: job.seal_all(database, KEY, memory), seconds=0.02):
+        await job.seal_once(database, KEY, state)
+    async with run_periodically("audit seal", lambda: job.seal_all(database, KEY, state), seconds=0.02):
         await until(told)
     assert await sealed(database) == 1
 
 
 async def test_a_trail_that_was_cut_off_is_noticed_while_nothing_is_recorded(database: Database) -> None:
-    memory = job.Memory()
+    state = job.SealState()
     await record(database, 3)
-    await job.seal_all(database, KEY, memory)
-    assert not memory.failing
+    await job.seal_all(database, KEY, state)
+    assert not state.failing
     async with database.write() as transaction:
         await tampering(transaction)
         await transaction.execute(text("DELETE FROM audit_events WHERE position > 1"))
     with pytest.raises(BrokenChainError, match="has lost position 3"):
-        await job.seal_all(database, KEY, memory)
-    assert memory.failing
+        await job.seal_all(database, KEY, state)
+    assert state.failing
 
 
 async def test_what_comes_last_is_sealed_at_the_end(database: Database) -> None:
