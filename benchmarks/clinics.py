@@ -26,7 +26,7 @@ from app.core.text import search_key
 from app.db.base import Base
 from app.db.database import Database
 from app.db.engine import create_engine, is_postgresql
-from app.demo.people import DOCTORS, NAMES, DemoDoctor, Kind
+from app.demo.people import DOCTORS, NAMES, DemoDoctor, DemoVisitType
 from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, User, VisitType
 from app.models.search_offer import ANY_LANGUAGE
 from app.repositories.search_bounds import DISTANT_PAST, varieties
@@ -63,8 +63,8 @@ SPECIALTIES = {
     "Rheumatology": 7,
     "Tropical medicine": 3,
 }
-WITH_TYPES = [doctor.kinds for doctor in DOCTORS if doctor.kinds[0].fields]
-WITHOUT_TYPES = next(doctor.kinds for doctor in DOCTORS if not doctor.kinds[0].fields)
+WITH_TYPES = [doctor.visit_types for doctor in DOCTORS if doctor.visit_types[0].fields]
+WITHOUT_TYPES = next(doctor.visit_types for doctor in DOCTORS if not doctor.visit_types[0].fields)
 PART_WITHOUT_TYPES = 0.1
 
 
@@ -85,7 +85,7 @@ class Practice:
     name: str
     specialty: str
     usual: DemoDoctor
-    kinds: tuple[Kind, ...]
+    kinds: tuple[DemoVisitType, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A doctor's calendar in the demo: what she enters, who books with her, and what becomes of it."""
+"""The calendar of a doctor in the demo: rules, bookings, and what happens to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from app.core.errors import DomainError
 from app.core.permissions import Actor
 from app.db.database import Transaction
-from app.demo.people import DOCTOR_CANCELS, PATIENT_CANCELS, DemoDoctor, Kind
+from app.demo.people import DOCTOR_CANCELS, PATIENT_CANCELS, DemoDoctor, DemoVisitType
 from app.repositories import bookings
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctor_schedules import get_doctor_schedule
@@ -25,22 +25,22 @@ from app.services.booking import BookingRequest
 from app.services.slots import choose_visit_type
 
 OPENED = timedelta(days=15)
-"""How long she has been there: longer than the first visit is ago."""
+"""How long ago the doctor has registered: before the first visit."""
 
 _BEFORE, _AFTER = 14 * DAY, 28 * DAY
-_VISITS = 40  # that she is asked for
-_MOVED = 4  # of them, at most
+_VISITS = 40  # requests for visits
+_MOVED = 4  # the maximum number of visits that are moved
 _CANCELLED, _BY_DOCTOR = 0.08, 0.3
 _MISSED = 0.07
-_ARRIVAL_NOTED = 0.7
-_LEAVES = 5 * DAY, 21 * DAY  # from now, for a conference
+_ARRIVAL_RECORDED = 0.7
+_CONFERENCE = 5 * DAY, 21 * DAY  # from now; the conference is between these times
 _LEFT_IN_CONFLICT = 2
-_TURNED_AWAY = {Refusal.PATIENT_BUSY, Refusal.DAY_FULL}  # as happens to people
+_EXPECTED_REFUSALS = {Refusal.PATIENT_BUSY, Refusal.DAY_FULL}
 
 
 @dataclass(frozen=True, slots=True)
 class _Office:
-    """A doctor in the transaction that makes her calendar; times are instants."""
+    """A doctor, with the transaction that creates the calendar. Times are instants."""
 
     transaction: Transaction
     actor: Actor
@@ -53,47 +53,48 @@ class _Office:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A visit that could take place, and when somebody could ask for it."""
+    """A visit that could take place, and between which instants it could be booked."""
 
-    kind: Kind
+    about: DemoVisitType
     type: VisitType
     start: int
     earliest: int
     latest: int
-    booked_at_first: int | None = None
-    """The start that it had before it was moved."""
+    original_start: int | None = None
+    """Its start before it was moved; ``None`` if it is not moved."""
 
     @property
     def busy(self) -> Interval:
-        """What it takes of the doctor's time."""
+        """The busy time: the visit with its buffers."""
         return self.start - self.type.buffer_before, self.start + self.type.duration + self.type.buffer_after
 
 
 async def make_calendar(
     transaction: Transaction, actor: Actor, about: DemoDoctor, patients: Sequence[Actor], now: datetime
 ) -> Sequence[AppointmentRecord]:
-    """Makes all that a new doctor has, in the order in which it would have happened; what ``patients`` have booked.
+    """Create the rules and appointments of a new doctor, in the order in which they would have happened.
 
-    They come in turn and in order of time: who comes twice comes some weeks later.
+    Visits are assigned to ``patients`` in rotation and in order of time, so that a second visit of a patient is some
+    weeks later. Returns the appointments.
     """
-    # Seeded by her name, a doctor's calendar is the same whichever other doctors there are.
+    # Seeded with the name, so that a doctor's calendar does not depend on the other doctors.
     rng = Random(about.name)
     office = _Office(
         transaction, actor, about, ZoneInfo(about.time_zone), to_instant(now - OPENED), to_instant(now), rng
     )
-    await _move_in(office)
-    visits = _choose([await _offer(office, kind) for kind in about.kinds], office)
-    turns = rng.sample(patients, len(patients))
-    booked = [await _live_through(office, turns[turn % len(turns)], visit) for turn, visit in enumerate(visits)]
-    made = {each.id: each for each in booked if each}
-    made |= {each.id: each for each in await _leave_late(office, list(made.values()))}
-    return list(made.values())
+    await _set_up(office)
+    visits = _choose([await _offer(office, visit_type) for visit_type in about.visit_types], office)
+    order = rng.sample(patients, len(patients))
+    booked = [await _play(office, order[number % len(order)], visit) for number, visit in enumerate(visits)]
+    calendar = {each.id: each for each in booked if each}
+    calendar |= {each.id: each for each in await _go_to_conference(office, list(calendar.values()))}
+    return list(calendar.values())
 
 
-async def _move_in(office: _Office) -> None:
+async def _set_up(office: _Office) -> None:
     transaction, actor, about, opened = office.transaction, office.actor, office.about, from_instant(office.opened)
-    said = {"languages": list(about.languages), "bio": about.bio, **about.practice}
-    await doctor_profile.change_profile(transaction, actor, said, opened)
+    profile = {"languages": list(about.languages), "bio": about.bio, **about.settings}
+    await doctor_profile.change_profile(transaction, actor, profile, opened)
     await schedule.set_weekly_hours(transaction, actor, about.hours, valid_from=None, valid_to=None, now=opened)
     if about.saturdays:
         tomorrow = day_of(office.opened, office.zone) + timedelta(days=1)
@@ -115,36 +116,37 @@ async def _move_in(office: _Office) -> None:
         )
 
 
-async def _offer(office: _Office, kind: Kind) -> Sequence[_Visit]:
-    """Offers a visit type; the visits that her hours have room for."""
+async def _offer(office: _Office, about: DemoVisitType) -> Sequence[_Visit]:
+    """Offer a visit type, and return all visits of it that fit into the hours."""
     opened, now = office.opened, office.now
-    offered = kind.fields and await doctor_profile.offer_visit_type(
-        office.transaction, office.actor, kind.fields, from_instant(opened)
+    offered = about.fields and await doctor_profile.offer_visit_type(
+        office.transaction, office.actor, about.fields, from_instant(opened)
     )
     span = now - _BEFORE, now + _AFTER
-    plan = await get_doctor_schedule(
+    doctor_schedule = await get_doctor_schedule(
         office.transaction, office.actor.id, span, offered.id if offered else None, listed=False
     )
-    visit_type = choose_visit_type(plan)
-    limits = plan.rules.limits, visit_type.limits
-    # Whoever books has time to cancel or to move it.
-    notice = max(HOUR, plan.doctor.cancel_cutoff_minutes * MINUTE, *(each.min_notice for each in limits))
-    # A day less than allowed, for the days on which clocks change.
+    visit_type = choose_visit_type(doctor_schedule)
+    limits = doctor_schedule.rules.limits, visit_type.limits
+    # Early enough that the patient can still cancel or move it after the booking.
+    notice = max(HOUR, doctor_schedule.doctor.cancel_cutoff_minutes * MINUTE, *(each.min_notice for each in limits))
+    # A day less than allowed, because a day on which the clock changes may have 25 hours.
     advance = min(
         [(each.max_advance_days - 1) * DAY for each in limits if each.max_advance_days], default=_AFTER + _BEFORE
     )
-    # The limits are about when one asks; here is asked for all of it at once.
-    rules, unlimited = replace(plan.rules, limits=NO_BOOKING_LIMITS), replace(visit_type, limits=NO_BOOKING_LIMITS)
+    # Without the limits: they depend on the time of the booking, which differs for each visit.
+    rules = replace(doctor_schedule.rules, limits=NO_BOOKING_LIMITS)
+    unlimited = replace(visit_type, limits=NO_BOOKING_LIMITS)
     possible = (
-        _Visit(kind, visit_type, start, max(opened, start - advance), min(now, start - notice))
+        _Visit(about, visit_type, start, max(opened, start - advance), min(now, start - notice))
         for start, _ in slots(rules, unlimited, (), span, span[0])
     )
     return [visit for visit in possible if visit.earliest < visit.latest]
 
 
 def _choose(possible: Sequence[Sequence[_Visit]], office: _Office) -> Sequence[_Visit]:
-    """Those that do take place: of each kind about as many, and the days around now are the fullest."""
-    # A race of exponential clocks is a weighted choice without replacement.
+    """Choose the visits that are booked: about as many of each visit type, and most of them around now."""
+    # A weighted choice without replacement: the smallest of exponentially distributed values (Efraimidis, Spirakis).
     race = [
         (office.rng.expovariate(1 / (len(visits) * _rarity(visit.start - office.now))), visit)
         for visits in possible
@@ -166,7 +168,7 @@ def _choose(possible: Sequence[Sequence[_Visit]], office: _Office) -> Sequence[_
         if moved:
             visits[visits.index(moved)] = replace(
                 moved,
-                booked_at_first=origin.start,
+                original_start=origin.start,
                 earliest=max(origin.earliest, moved.earliest),
                 latest=min(origin.latest, moved.latest),
             )
@@ -175,28 +177,28 @@ def _choose(possible: Sequence[Sequence[_Visit]], office: _Office) -> Sequence[_
 
 def _rarity(from_now: int) -> int:
     distance = abs(from_now)
-    if distance < HOUR:  # so that somebody is there
+    if distance < HOUR:  # so that there is probably a visit right now
         return HOUR
     return DAY if distance < 10 * HOUR else 7 * DAY + distance
 
 
 def _could_be_moved(origin: _Visit, visit: _Visit) -> bool:
-    at_some_time = max(origin.earliest, visit.earliest) < min(origin.latest, visit.latest)
-    return visit.booked_at_first is None and visit.kind is origin.kind and at_some_time
+    is_possible = max(origin.earliest, visit.earliest) < min(origin.latest, visit.latest)
+    return visit.original_start is None and visit.about is origin.about and is_possible
 
 
-async def _live_through(office: _Office, patient: Actor, visit: _Visit) -> AppointmentRecord | None:
-    """Everything that happens to a visit, up to now; nothing at all if it cannot be booked."""
+async def _play(office: _Office, patient: Actor, visit: _Visit) -> AppointmentRecord | None:
+    """Book a visit, and do what happens to it until now. Returns ``None`` if it cannot be booked."""
     rng = office.rng
     at = rng.randint(visit.earliest, visit.latest)
     appointment = await _book(office, patient, visit, at)
     if appointment is None:
         return None
-    if visit.booked_at_first is not None:
+    if visit.original_start is not None:
         at = rng.randint(at, visit.latest)
         appointment = await _move(office, _either(office, patient), appointment, visit, at)
     if rng.random() >= _CANCELLED:
-        return await _come(office, appointment, visit.kind)
+        return await _record_outcome(office, appointment, visit.about)
     by = _either(office, patient)
     reason = rng.choice(DOCTOR_CANCELS if by is office.actor else PATIENT_CANCELS)
     at = rng.randint(at, visit.latest)
@@ -210,15 +212,15 @@ def _either(office: _Office, patient: Actor) -> Actor:
 
 
 async def _book(office: _Office, patient: Actor, visit: _Visit, at: int) -> AppointmentRecord | None:
-    start = visit.booked_at_first or visit.start
-    wanted = BookingRequest(
+    start = visit.original_start or visit.start
+    request = BookingRequest(
         office.actor.id, from_instant(start), from_instant(start + visit.type.duration), visit.type.id
     )
-    reason = office.rng.choice(visit.kind.reasons)
+    reason = office.rng.choice(visit.about.reasons)
     try:
-        return await booking.book_appointment(office.transaction, patient, wanted, reason=reason, now=from_instant(at))
+        return await booking.book_appointment(office.transaction, patient, request, reason=reason, now=from_instant(at))
     except DomainError as error:
-        if error.code in _TURNED_AWAY:
+        if error.code in _EXPECTED_REFUSALS:
             return None
         raise
 
@@ -226,7 +228,7 @@ async def _book(office: _Office, patient: Actor, visit: _Visit, at: int) -> Appo
 async def _move(
     office: _Office, by: Actor, appointment: AppointmentRecord, visit: _Visit, at: int
 ) -> AppointmentRecord:
-    # Unlike a booking, a move that the database refuses would be the end of the transaction.
+    # Checked first: a move that violates a constraint would abort the transaction, unlike a booking.
     if await bookings.find_conflict(
         office.transaction,
         doctor_id=appointment.doctor_id,
@@ -242,22 +244,22 @@ async def _move(
             office.transaction, by, appointment.id, start=start, visit_type_id=None, versions=None, now=from_instant(at)
         )
     except DomainError as error:
-        if error.code in _TURNED_AWAY:
+        if error.code in _EXPECTED_REFUSALS:
             return appointment
         raise
 
 
-async def _come(office: _Office, appointment: AppointmentRecord, kind: Kind) -> AppointmentRecord:
-    """What the doctor notes of a visit, as far as it is noted by now."""
+async def _record_outcome(office: _Office, appointment: AppointmentRecord, about: DemoVisitType) -> AppointmentRecord:
+    """Record the arrival and the outcome of a visit, as far as they have happened by now."""
     rng = office.rng
     start, end = to_instant(appointment.start_time), to_instant(appointment.end_time)
     if rng.random() < _MISSED:
-        noted = [(Action.NO_SHOW, start + 20 * MINUTE)]
+        actions = [(Action.NO_SHOW, start + 20 * MINUTE)]
     else:
-        noted = [(Action.COMPLETE, end + rng.randint(-5 * MINUTE, 10 * MINUTE))]
-        if kind.mode is VisitMode.IN_PERSON and rng.random() < _ARRIVAL_NOTED:
-            noted.insert(0, (Action.ARRIVE, start - rng.randint(0, 20 * MINUTE)))
-    for action, at in noted:
+        actions = [(Action.COMPLETE, end + rng.randint(-5 * MINUTE, 10 * MINUTE))]
+        if about.mode is VisitMode.IN_PERSON and rng.random() < _ARRIVAL_RECORDED:
+            actions.insert(0, (Action.ARRIVE, start - rng.randint(0, 20 * MINUTE)))
+    for action, at in actions:
         if at <= office.now:
             appointment = await appointment_status.advance_appointment(
                 office.transaction, office.actor, appointment.id, action, now=from_instant(at)
@@ -265,9 +267,9 @@ async def _come(office: _Office, appointment: AppointmentRecord, kind: Kind) -> 
     return appointment
 
 
-async def _leave_late(office: _Office, booked: Sequence[AppointmentRecord]) -> Sequence[AppointmentRecord]:
-    """Goes to a conference, on days that patients have booked; those whom she has told are returned."""
-    earliest, latest = (from_instant(office.now + distance) for distance in _LEAVES)
+async def _go_to_conference(office: _Office, booked: Sequence[AppointmentRecord]) -> Sequence[AppointmentRecord]:
+    """Take time off on days with appointments, and cancel all but some of them. Returns the cancelled ones."""
+    earliest, latest = (from_instant(office.now + distance) for distance in _CONFERENCE)
     days = [
         day_of(to_instant(each.start_time), office.zone)
         for each in booked

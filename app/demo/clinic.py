@@ -1,4 +1,4 @@
-"""A believable clinic, made through the services as people would make it."""
+"""The sample clinic of ``make demo``, created through the services, as its users would do it."""
 
 import asyncio
 from collections import Counter
@@ -29,14 +29,15 @@ _TIME_TO_TRY = timedelta(days=1)
 
 
 async def fill(database: Database, settings: Settings, now: datetime) -> None:
-    """Makes what is missing of the clinic, and prints log-ins to try; the same ``now`` makes the same clinic.
+    """Create the doctors and patients of the clinic that are missing, and print accounts to try.
 
-    Patients come from two weeks before ``now`` to four weeks after. A doctor comes with her whole calendar in one
-    transaction, after all patients: a run that was interrupted is finished by the next, and a finished clinic is
-    left as it is. ``InvalidSettingsError`` in production, because everybody knows the password.
+    Appointments lie between two weeks before ``now`` and four weeks after it. The same ``now`` gives the same clinic.
+    After all patients, each doctor is created with the whole calendar in one transaction. So a run completes one that
+    was interrupted, and does not change a complete clinic. Raises ``InvalidSettingsError`` in production, because the
+    password is public.
     """
     if settings.environment == "production":
-        raise InvalidSettingsError("ENVIRONMENT must not be production: everybody knows the password of the demo")
+        raise InvalidSettingsError("ENVIRONMENT must not be production: the password of the demo is public")
     if missing := [doctor for doctor in DOCTORS if await _find(database, doctor.name) is None]:
         passwords = Passwords(settings)
         try:
@@ -44,9 +45,9 @@ async def fill(database: Database, settings: Settings, now: datetime) -> None:
             booked = [await _open_practice(database, passwords, doctor, patients, now) for doctor in missing]
         finally:
             passwords.close()
-        print(f"{len(missing)} doctors, {len(patients)} patients and {sum(booked)} appointments: the clinic is open.")
+        print(f"Created {len(missing)} doctors, {len(patients)} patients and {sum(booked)} appointments.")
     else:
-        print("The clinic is here already; nothing was added.")
+        print("The clinic exists already; nothing was added.")
     await _print_log_ins(database, now)
 
 
@@ -64,11 +65,11 @@ async def _register_patients(
     database: Database, passwords: Passwords, settings: Settings, now: datetime
 ) -> Sequence[Actor]:
     rng = Random(_SEED)
-    names = [f"{one} {other}" for given, family in NAMES for one in given.split() for other in family.split()]
+    names = [f"{first} {last}" for given, family in NAMES for first in given.split() for last in family.split()]
     joined = {name: now - OPENED - timedelta(days=rng.uniform(0, 90)) for name in rng.sample(names, PATIENTS)}
     patients: list[Actor] = []
-    print(f"Registering {PATIENTS} patients; hashing their passwords takes a moment.")
-    # As many at a time as the queue for the hashing has room for.
+    print(f"Registering {PATIENTS} patients. Hashing their passwords takes a moment.")
+    # In batches that fit into the queue for hashing, which rejects further requests.
     for people in batched(joined.items(), settings.password_workers + settings.password_queue):
         try:
             async with asyncio.TaskGroup() as group:
@@ -81,8 +82,8 @@ async def _register_patients(
 
 
 async def _register_patient(database: Database, passwords: Passwords, name: str, joined: datetime) -> Actor:
-    if left_by_an_interrupted_run := await _find(database, name):
-        return left_by_an_interrupted_run
+    if existing := await _find(database, name):  # from a run that was interrupted
+        return existing
     async with database.write() as transaction:
         return await _register(transaction, passwords, name, Role.PATIENT, joined)
 
@@ -108,23 +109,23 @@ async def _register(
 async def _open_practice(
     database: Database, passwords: Passwords, doctor: DemoDoctor, patients: Sequence[Actor], now: datetime
 ) -> int:
-    # Patients see doctors of their own zone.
-    neighbours = patients[ZONES.index(doctor.time_zone) :: len(ZONES)]
+    # Each patient belongs to one time zone, and visits only doctors of that zone.
+    local_patients = patients[ZONES.index(doctor.time_zone) :: len(ZONES)]
     public = {"specialty": doctor.specialty, "time_zone": doctor.time_zone}
     async with database.write() as transaction:
         actor = await _register(transaction, passwords, doctor.name, Role.DOCTOR, now - OPENED, **public)
-        made = await make_calendar(transaction, actor, doctor, neighbours, now)
-    found = Counter(each.status for each in made)
+        booked = await make_calendar(transaction, actor, doctor, local_patients, now)
+    found = Counter(each.status for each in booked)
     counts = ", ".join(f"{found[status]} {status}" for status in AppointmentStatus if status in found)
-    print(f"  {doctor.name}, {doctor.specialty}, {doctor.time_zone}: {len(made)} appointments ({counts})")
-    return len(made)
+    print(f"  {doctor.name}, {doctor.specialty}, {doctor.time_zone}: {len(booked)} appointments ({counts})")
+    return len(booked)
 
 
 async def _print_log_ins(database: Database, now: datetime) -> None:
     print(f"\nLog in with the password {PASSWORD} as")
     for doctor in DOCTORS:
         actor = await _find(database, doctor.name) if doctor.shows else None
-        if actor is None:  # nothing special about her, or she has been deactivated since
+        if actor is None:  # nothing special to show, or the account has been erased since
             continue
         print(f"\n  {_address(doctor.name):<32} {doctor.name}, {doctor.specialty}, {doctor.time_zone}")
         print(f"  {'':<32} {doctor.shows}")
@@ -134,12 +135,12 @@ async def _print_log_ins(database: Database, now: datetime) -> None:
 
 
 async def _visits_to_see(database: Database, doctor: Actor, now: datetime) -> Sequence[tuple[AppointmentRecord, str]]:
-    """At most one visit for each thing that there is to see."""
+    """Return at most one visit for each feature to try, with its description."""
     async with database.read() as transaction:
         conflicting = await conflicts.page_conflicting(
             transaction, doctor, as_of=now, since=None, until=None, statuses=(), after=None, limit=100
         )
-        coming = await appointments.page_appointments(
+        upcoming = await appointments.page_appointments(
             transaction,
             doctor,
             as_of=now,
@@ -151,13 +152,13 @@ async def _visits_to_see(database: Database, doctor: Actor, now: datetime) -> Se
         )
     free = [
         each
-        for each in coming
+        for each in upcoming
         if each not in conflicting
         and now + _TIME_TO_TRY < each.start_time - timedelta(minutes=each.cancel_cutoff_minutes)
     ]
     moved = [each for each in free if each.version > 1]
     return [
-        *((each, "can be cancelled, and moved") for each in free[:1]),
+        *((each, "can be cancelled or moved") for each in free[:1]),
         *((each, f"has been moved, see GET /appointments/{each.id}/history") for each in moved[:1]),
-        *((each, "is still booked, but the doctor is away then") for each in conflicting[:1]),
+        *((each, "is booked although the doctor has time off then") for each in conflicting[:1]),
     ]

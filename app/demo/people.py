@@ -1,4 +1,4 @@
-"""Who there is in the demo: its doctors, with all that they would enter themselves, and its patients' names."""
+"""The people of the demo: the doctors with everything that they would enter themselves, and the patients' names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ _VIDEO, _PHONE = VisitMode.VIDEO, VisitMode.PHONE
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A visit type, and what patients say they come for."""
+class DemoVisitType:
+    """A visit type, and the reasons that patients give for it."""
 
     reasons: tuple[str, ...]
     fields: Mapping[str, Any] | None = None
-    """Of the visit type; none for the visits of a doctor who has no visit types."""
+    """The fields of the visit type; ``None`` for the visits of a doctor without visit types."""
 
     @property
     def mode(self) -> VisitMode:
-        """How doctor and patient meet."""
+        """How the doctor and the patient meet."""
         return VisitMode((self.fields or {}).get("mode", VisitMode.IN_PERSON))
 
 
 @dataclass(frozen=True, slots=True)
 class DemoDoctor:
-    """A doctor, and what she says of herself."""
+    """A doctor with profile, hours and visit types."""
 
     name: str
     specialty: str
@@ -35,25 +35,25 @@ class DemoDoctor:
     hours: WeeklyHours
     bio: str
     languages: tuple[str, ...]
-    kinds: tuple[Kind, ...]
-    practice: Mapping[str, int] = field(default_factory=dict)
-    """Her limits, and the length of her usual visit."""
+    visit_types: tuple[DemoVisitType, ...]
+    settings: Mapping[str, int] = field(default_factory=dict)
+    """Limits, and the length of the usual visit."""
     saturdays: DayWindow | None = None
-    """Every second one."""
+    """The hours on every second Saturday."""
     holiday: tuple[int, int] | None = None
-    """From so many days after today to so many days after today."""
+    """The first and the last day of a holiday, in days from today."""
     conference: str | None = None
-    """Where she goes in the next weeks, and says so when patients have booked already."""
+    """The reason of a time off that is entered after patients have booked visits in it."""
     shows: str | None = None
-    """What there is to see when one logs in as her."""
+    """What a user can see in this doctor's account."""
 
 
-def _visit(name: str, minutes: int, *reasons: str, **fields: Any) -> Kind:
-    return Kind(reasons, {"name": name, "duration_minutes": minutes, **fields})
+def _visit(name: str, minutes: int, *reasons: str, **fields: Any) -> DemoVisitType:
+    return DemoVisitType(reasons, {"name": name, "duration_minutes": minutes, **fields})
 
 
 def _on(days: str, *windows: tuple[float, float]) -> dict[int, list[DayWindow]]:
-    """Hours after midnight; 25 is one o'clock in the night."""
+    """Return windows, given in hours after midnight, for the days; 25 means 1:00 on the next day."""
     return {_DAYS.index(day): [_window(*window) for window in windows] for day in days.split()}
 
 
@@ -91,7 +91,7 @@ DOCTORS = (
         ),
         {"min_notice_minutes": 120, "max_advance_days": 60, "cancel_cutoff_minutes": 24 * 60},
         conference="Cardiology congress in Chicago",
-        shows="visit types, limits, a congress: GET /doctors/me/appointments?conflicting=true",
+        shows="visit types, limits, a conference: GET /doctors/me/appointments?conflicting=true",
     ),
     DemoDoctor(
         "Dr Annika Feldmann",
@@ -101,7 +101,7 @@ DOCTORS = (
         "Family doctor in the third generation. Vaccinations without an appointment on Friday mornings.",
         ("de", "en"),
         (
-            Kind(
+            DemoVisitType(
                 (
                     "Sore throat and fever",
                     "Repeat prescription",
@@ -157,7 +157,7 @@ DOCTORS = (
         ),
         {"cancel_cutoff_minutes": 120},
         saturdays=_window(10, 13),
-        shows="every second Saturday beside the weekly plan: GET /doctors/me/availability",
+        shows="every second Saturday in addition to the weekly hours: GET /doctors/me/availability",
     ),
     DemoDoctor(
         "Dr Charlotte Nguyen",
@@ -209,7 +209,7 @@ DOCTORS = (
         "Open late, and every day. House calls on request.",
         ("en", "he", "es"),
         (
-            Kind(
+            DemoVisitType(
                 (
                     "Sore throat and fever",
                     "Travel vaccinations",
@@ -265,7 +265,7 @@ DOCTORS = (
         "Hands and wrists. Operations at the Hospital del Mar.",
         ("es", "pt", "en"),
         (
-            Kind(
+            DemoVisitType(
                 (
                     "Trigger finger",
                     "Numb fingers at night",
@@ -324,14 +324,14 @@ DOCTORS = (
         "Endocrinology",
         "Africa/Cairo",
         _on("sun mon tue wed", (18, 21), (22, 25)) | _on("sat", (19, 24)),
-        "Thyroid and diabetes. Evening clinic, until one in the night.",
+        "Thyroid and diabetes. Evening clinic, until 1 a.m.",
         ("ar", "en", "fr"),
         (
             _visit("Visit", 30, "Thyroid, first visit", "Diabetes, twice a year", "Weight", buffer_after_minutes=10),
             _visit("Video visit", 20, "Blood sugar diary", "Dose of the thyroid tablets", mode=_VIDEO),
         ),
         {"min_notice_minutes": 180, "daily_limit": 9},
-        shows="evenings that go on over midnight, a limit for a day: GET /doctors/{id}/explain",
+        shows="hours past midnight, a daily limit: GET /doctors/{id}/explain",
     ),
     DemoDoctor(
         "Dr Beatriz Carvalho",
@@ -363,7 +363,7 @@ PATIENT_CANCELS = (
     "I am down with a cold",
     "I have to travel for work",
     "It is much better now",
-    "Nobody to look after the children",
+    "I have no one to look after the children",
     None,
 )
 DOCTOR_CANCELS = (
@@ -372,7 +372,7 @@ DOCTOR_CANCELS = (
     "The room is being repaired that day",
 )
 
-# Given names and family names that go together.
+# Given names and family names of the same origin, so that their combinations are plausible.
 NAMES = (
     ("Adaeze Chidi Ngozi Emeka Zainab Tunde", "Okafor Adeyemi Balogun Eze Bello Nwosu"),
     ("Anna Lukas Greta Jonas Marlene Felix", "Hoffmann Schäfer Krüger Vogel Lindner Brandt"),

@@ -186,7 +186,7 @@ async def test_settings_that_are_refused(monkeypatch: pytest.MonkeyPatch, capsys
     said = capsys.readouterr().err.splitlines()
     assert said == [
         "These settings cannot be used:",
-        "  ENVIRONMENT must not be production: everybody knows the password of the demo",
+        "  ENVIRONMENT must not be production: the password of the demo is public",
     ]
     monkeypatch.setenv("ENVIRONMENT", "elsewhere")
     assert await run("migrate") == 1

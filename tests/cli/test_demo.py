@@ -391,7 +391,7 @@ async def test_the_log_ins_that_are_printed_work(clinic: Clinic) -> None:
     # Each shows what is said of it.
     assert len(re.findall("can be cancelled", clinic.printed)) == 4
     in_conflict = {each.patient.name for doctor in await clinic.doctors() for each in await clinic.conflicting(doctor)}
-    said = re.findall(r"example\.com +(.+), .+: is still booked, but the doctor is away then", clinic.printed)
+    said = re.findall(r"example\.com +(.+), .+: is booked although the doctor has time off then", clinic.printed)
     assert len(said) == 1
     assert set(said) <= in_conflict
     moved = {UUID(found) for found in re.findall(r"/appointments/(\S+)/history", clinic.printed)}
