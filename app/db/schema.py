@@ -1,5 +1,7 @@
 """The schema of the database: its revision and its migrations."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,16 @@ from app.db.database import Database
 from app.db.engine import is_postgresql
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+LOCK_TIMEOUT_SECONDS = 4.0
+"""How long a migration waits for a lock. Every request that needs the same table queues behind it meanwhile."""
+MAX_LOCK_ATTEMPTS = 30
+PAUSE_SECONDS = 5.0
+"""Between two attempts, so that the requests that queued can run."""
+
+log = logging.getLogger(__name__)
+
+_LOCK_MIGRATIONS = text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))")
+_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :seconds, true)")
 
 
 class UnknownSchemaError(Exception):
@@ -36,7 +48,8 @@ def newest_revision() -> str | None:
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
     """Migrate the database up to ``revision``, in one transaction. Concurrent migrations wait for each other.
 
-    Raises ``DomainError`` ``busy`` if the database cannot be reached.
+    On PostgreSQL, a migration that does not get a lock within ``LOCK_TIMEOUT_SECONDS`` is rolled back and tried again.
+    Raises ``DomainError`` ``busy`` if the last attempt fails, too, or if the database cannot be reached.
     """
     await _migrate(engine, lambda config: command.upgrade(config, revision))
 
@@ -92,11 +105,25 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
 
     database = Database(engine)
     database.create_file()
-    async with database.write() as transaction:
-        if is_postgresql(engine):
-            # One migration at a time. On SQLite the transaction itself holds the only write lock.
-            await transaction.execute(text("SELECT pg_advisory_xact_lock(hashtext('doctor-appointments migrations'))"))
-        await transaction.run_sync(run)
+    for attempt in range(1, MAX_LOCK_ATTEMPTS + 1):
+        try:
+            async with database.write() as transaction:
+                if is_postgresql(engine):
+                    # SQLite has taken its one write lock already; this is the same for PostgreSQL.
+                    await transaction.execute(_LOCK_MIGRATIONS)
+                    await transaction.execute(_SET_LOCK_TIMEOUT, {"seconds": f"{LOCK_TIMEOUT_SECONDS}s"})
+                await transaction.run_sync(run)
+        except DomainError as error:
+            if not _is_lock_timeout(error.__cause__) or attempt == MAX_LOCK_ATTEMPTS:
+                raise
+            log.warning("the migration did not get a lock within %g s; attempt %d", LOCK_TIMEOUT_SECONDS, attempt)
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def _is_lock_timeout(error: BaseException | None) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "55P03"
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,0 +1,58 @@
+"""A migration of a PostgreSQL in use never queues the requests of others behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.errors import DomainError
+from app.db import schema
+from app.db.database import Database
+from tests.databases import connected, temporary_postgresql
+
+READ = text("SELECT count(*) FROM idempotency_keys")
+PATIENCE = 30
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[AsyncEngine]:
+    """A database that needs one migration, of ``idempotency_keys``."""
+    async with temporary_postgresql() as url, connected(url) as engine:
+        await schema.upgrade(engine, "0023")
+        yield engine
+
+
+async def test_requests_run_while_a_migration_waits_for_a_lock(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.1)
+    database = Database(engine)
+    async with asyncio.timeout(PATIENCE):
+        async with database.read() as long_transaction:
+            await long_transaction.scalar(READ)
+            migrating = asyncio.create_task(schema.upgrade(engine, "0024"))
+            while "did not get a lock" not in caplog.text:
+                # These would wait for the long transaction to end, if they queued behind the migration.
+                async with database.read() as transaction:
+                    assert await transaction.scalar(READ) == 0
+                await asyncio.sleep(0.01)
+            assert not migrating.done()
+        await migrating
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT version_num FROM alembic_version")) == "0024"
+
+
+async def test_a_migration_gives_up_in_the_end_and_changes_nothing(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(schema, "MAX_LOCK_ATTEMPTS", 2)
+    async with asyncio.timeout(PATIENCE), Database(engine).read() as long_transaction:
+        await long_transaction.scalar(READ)
+        with pytest.raises(DomainError, match="busy"):
+            await schema.upgrade(engine, "0024")
+        assert await long_transaction.scalar(text("SELECT version_num FROM alembic_version")) == "0023"
