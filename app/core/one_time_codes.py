@@ -34,7 +34,7 @@ def find_step(secret: str, code: str, now: datetime) -> int | None:
 
     The present, the previous and the next step are accepted (RFC 6238 section 5.2).
     """
-    if not code.isascii():
+    if not code.isascii():  # compare_digest raises an error for other characters
         return None
     totp = pyotp.TOTP(secret)
     present = totp.timecode(now)

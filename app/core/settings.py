@@ -45,7 +45,11 @@ class Settings(BaseSettings):
     """The settings of an operator. In production, unsafe values prevent the start."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+        env_file=".env",
+        extra="ignore",  # .env may have variables of docker-compose.yml, too
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a secret
+        env_ignore_empty=True,  # docker-compose.yml passes variables that are not set as empty ones
     )
 
     environment: Literal["development", "production"] = "development"

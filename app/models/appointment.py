@@ -65,6 +65,7 @@ class Appointment(Base):
         CheckConstraint(
             " AND ".join(f"{column} GLOB '{_STORED_TIME}'" for column in _TIMES), name="times_as_stored"
         ).ddl_if(dialect="sqlite"),
+        # In the order of the lists of doctors and patients, which are paged by start and id.
         Index(None, "doctor_id", "start_time", "id"),
         Index(None, "patient_id", "start_time", "id"),
         *(

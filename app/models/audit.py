@@ -46,6 +46,7 @@ class AuditEvent(Base):
 
     __table_args__ = (
         CheckConstraint("(position IS NULL) = (hash IS NULL)", name="sealed"),
+        # For the filters of the trail, each in the order in which it is paged.
         Index(None, "patient_id", "occurred_at", "id"),
         Index(None, "actor_id", "occurred_at", "id"),
         Index(None, "occurred_at", "id"),
