@@ -277,7 +277,7 @@ async def end_time_off(time_off_id: UUID, actor: DoctorActor, transaction: DbTra
     await schedule.end_time_off(transaction, actor, time_off_id)
 
 
-def _hours(plan: schedule.WeeklyPlan) -> dict[str, Any]:
+def _hours(plan: schedule.PlannedWeeks) -> dict[str, Any]:
     return {
         "doctor_id": plan.doctor.id,
         "time_zone": plan.doctor.time_zone,

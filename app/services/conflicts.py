@@ -69,9 +69,9 @@ async def _list_conflicting(
         return ()
     # find_conflicting works month by month, so the rules must cover the whole month of the last appointment.
     span = to_instant(since) - DAY, upcoming[-1][1][0] + 32 * DAY
-    plan = await get_doctor_schedule(transaction, doctor_id, span, listed=False)
+    schedule = await get_doctor_schedule(transaction, doctor_id, span, listed=False)
     return find_conflicting(
-        plan.rules, [((from_instant(visit[0]), appointment_id), visit) for appointment_id, visit in upcoming]
+        schedule.rules, [((from_instant(visit[0]), appointment_id), visit) for appointment_id, visit in upcoming]
     )
 
 

@@ -39,7 +39,7 @@ _A_YEAR = 366 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class WeeklyPlan:
+class PlannedWeeks:
     """A doctor's weekly hours from one day on, and those that are planned for later."""
 
     doctor: DoctorRecord
@@ -69,14 +69,14 @@ async def publish_availability(
         raise invalid_field("start_time", "in_the_past")
     await doctors.begin_rule_change(transaction, actor.id)
     span = first[0], first[0] + _A_YEAR
-    plan = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
-    wanted = _rule(first, recurrence, plan.rules.zone)
-    windows = merge(openings_between(Rules(plan.rules.zone, (wanted,)), span))
-    if subtract(windows, open_windows(plan.rules, (span[0], windows[-1][1]))) != windows:
+    schedule = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
+    wanted = _rule(first, recurrence, schedule.rules.zone)
+    windows = merge(openings_between(Rules(schedule.rules.zone, (wanted,)), span))
+    if subtract(windows, open_windows(schedule.rules, (span[0], windows[-1][1]))) != windows:
         raise DomainError("availability_overlaps")
     [published] = await availabilities.insert_availabilities(transaction, actor.id, [wanted], now)
     await _check_number(transaction, actor, now)
-    return plan.doctor, published
+    return schedule.doctor, published
 
 
 async def withdraw_availability(transaction: Transaction, actor: Actor, availability_id: UUID) -> None:
@@ -96,7 +96,7 @@ async def set_weekly_hours(
     replace_later: bool = False,
     versions: frozenset[str] | None = None,
     now: datetime,
-) -> tuple[WeeklyPlan, Affected]:
+) -> tuple[PlannedWeeks, Affected]:
     """Replace the weekly hours from ``valid_from`` (default: today) on.
 
     With ``valid_to``, only these days are replaced. Without it, the new hours apply until the next planned hours
@@ -104,7 +104,7 @@ async def set_weekly_hours(
     interruption, the new hours do so instead. Other availabilities are not changed.
 
     Returns the weekly hours, and the appointments that lie outside the rules now. Raises ``version_mismatch`` if
-    ``versions`` does not contain that of the whole plan, ``too_many``, and ``invalid_request``.
+    ``versions`` does not contain that of all planned hours, ``too_many``, and ``invalid_request``.
     """
     if (weekday := find_overlap(hours)) is not None:
         raise invalid_field(WEEKDAYS[weekday], "overlaps_earlier_window")
@@ -119,27 +119,31 @@ async def set_weekly_hours(
     if valid_to is not None and valid_to < first:
         raise invalid_field("valid_to", "before_valid_from")
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
-    plans = to_planned_hours((record.rule for record in records), today)
-    check_version(_content(plans), versions)
+    periods = to_planned_hours((record.rule for record in records), today)
+    check_version(_content(periods), versions)
     explicit = valid_to is not None or replace_later
-    days = [(first, valid_to)] if explicit else days_to_replace(plans, first)
-    plans = await _replace_days(transaction, actor, records, days, hours, today=today, now=now)
+    days = [(first, valid_to)] if explicit else days_to_replace(periods, first)
+    periods = await _replace_days(transaction, actor, records, days, hours, today=today, now=now)
     current = PlannedHours(first, days[0][1], {day: sorted(hours.get(day, ())) for day in range(7)})
-    *_, stored = (plan for plan in plans if plan.first <= first)
+    *_, stored = (period for period in periods if period.first <= first)
     if stored.hours == current.hours:  # they may apply for longer, joined with equal hours that were planned before
         current = replace(stored, first=first)
-    return _plan_from(doctor, plans, current, _content(plans)), await find_affected(transaction, actor, since=now)
+    return _planned_weeks(doctor, periods, current, _content(periods)), await find_affected(
+        transaction, actor, since=now
+    )
 
 
-async def get_weekly_hours(transaction: Transaction, actor: Actor, *, first: date | None, now: datetime) -> WeeklyPlan:
+async def get_weekly_hours(
+    transaction: Transaction, actor: Actor, *, first: date | None, now: datetime
+) -> PlannedWeeks:
     """Return the weekly hours that apply on ``first`` (default: today), and those that are planned for later."""
     doctor = await doctors.get_own_profile(transaction, actor.id)
     today = _today(doctor, now)
     first = first or today
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(min(first, today)))
     rules = [record.rule for record in records]
-    plans = to_planned_hours(rules, first)
-    return _plan_from(doctor, plans, plans[0], _content(to_planned_hours(rules, today)))
+    periods = to_planned_hours(rules, first)
+    return _planned_weeks(doctor, periods, periods[0], _content(to_planned_hours(rules, today)))
 
 
 async def cancel_planned_hours(
@@ -148,16 +152,16 @@ async def cancel_planned_hours(
     """Cancel the planned hours that start on ``first``: the hours before them continue instead.
 
     Returns the appointments that lie outside the rules now. Raises ``not_found``, and ``version_mismatch`` if
-    ``versions`` does not contain that of the whole plan.
+    ``versions`` does not contain that of all planned hours.
     """
     await doctors.begin_rule_change(transaction, actor.id)
     today = _today(await doctors.get_own_profile(transaction, actor.id), now)
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
-    plans = to_planned_hours((record.rule for record in records), today)
-    check_version(_content(plans), versions)
-    for before, plan in pairwise(plans):
-        if plan.first == first and not plan.is_closed_for_good:
-            days = [(first, plan.last)]
+    periods = to_planned_hours((record.rule for record in records), today)
+    check_version(_content(periods), versions)
+    for before, period in pairwise(periods):
+        if period.first == first and not period.is_closed_for_good:
+            days = [(first, period.last)]
             await _replace_days(transaction, actor, records, days, before.hours, today=today, now=now)
             return await find_affected(transaction, actor, since=now)
     raise DomainError("not_found")
@@ -186,24 +190,24 @@ async def _replace_days(
             added += remaining
     for first, last in days:
         added += to_availabilities(hours, first, last)
-    plans = to_planned_hours([*kept, *added], today)
-    if plans != to_planned_hours((record.rule for record in records), today):
+    periods = to_planned_hours([*kept, *added], today)
+    if periods != to_planned_hours((record.rule for record in records), today):
         await availabilities.delete_availabilities(transaction, replaced)
         await availabilities.insert_availabilities(transaction, actor.id, added, now, weekly_hours=True)
         await _check_number(transaction, actor, now)
-    return plans
+    return periods
 
 
-def _plan_from(
-    doctor: DoctorRecord, plans: Sequence[PlannedHours], current: PlannedHours, content: Mapping[str, Any]
-) -> WeeklyPlan:
-    later = [plan for plan in plans if current.last is not None and plan.first > current.last]
-    return WeeklyPlan(doctor, current, [plan for plan in later if not plan.is_closed_for_good], content)
+def _planned_weeks(
+    doctor: DoctorRecord, periods: Sequence[PlannedHours], current: PlannedHours, content: Mapping[str, Any]
+) -> PlannedWeeks:
+    later = [period for period in periods if current.last is not None and period.first > current.last]
+    return PlannedWeeks(doctor, current, [period for period in later if not period.is_closed_for_good], content)
 
 
-def _content(plans: Sequence[PlannedHours]) -> Mapping[str, Any]:
+def _content(periods: Sequence[PlannedHours]) -> Mapping[str, Any]:
     """Return everything that is planned. It does not depend on today, until the next planned hours start."""
-    current, *later = plans
+    current, *later = periods
     return {"hours": current.hours, "valid_to": current.last, "later": later}
 
 
