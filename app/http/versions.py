@@ -42,7 +42,7 @@ async def read_if_match(
 IfMatch = Annotated[frozenset[int] | None, Depends(read_if_match)]
 
 
-def tagged(response: Response, appointment: AppointmentRecord) -> AppointmentRecord:
+def tag_appointment(response: Response, appointment: AppointmentRecord) -> AppointmentRecord:
     """Set the ``ETag`` of the response to the version of the appointment. Return the appointment."""
     response.headers["ETag"] = f'"{appointment.version}"'
     return appointment

@@ -15,7 +15,7 @@ from app.http.idempotency import Idempotent
 from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor, read_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
-from app.http.versions import ETAG_HEADER, IfMatch, tagged
+from app.http.versions import ETAG_HEADER, IfMatch, tag_appointment
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, VersionRecord
 from app.scheduling.status import ACTIVE
@@ -139,7 +139,7 @@ async def book_appointment(
         now=now,
     )
     trail.concerns(booked)
-    return tagged(response, booked)
+    return tag_appointment(response, booked)
 
 
 @router.get(
@@ -180,7 +180,7 @@ async def get_appointment(
     """
     found = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(found)
-    return tagged(response, found)
+    return tag_appointment(response, found)
 
 
 @router.get(
@@ -235,7 +235,7 @@ async def cancel_appointment(
         transaction, actor, appointment_id, versions=versions, now=now
     )
     trail.concerns(cancelled)
-    return tagged(response, cancelled)
+    return tag_appointment(response, cancelled)
 
 
 @router.post(
@@ -263,7 +263,7 @@ async def cancel_appointment_with_reason(
         transaction, actor, appointment_id, reason=body.reason or None, versions=versions, now=now
     )
     trail.concerns(cancelled)
-    return tagged(response, cancelled)
+    return tag_appointment(response, cancelled)
 
 
 @router.post(
@@ -300,7 +300,7 @@ async def reschedule_appointment(
         now=now,
     )
     trail.concerns(moved)
-    return tagged(response, moved)
+    return tag_appointment(response, moved)
 
 
 async def _list_own(

@@ -9,7 +9,7 @@ from app.core.permissions import Actor
 from app.http.audit import Audit, AuditRecorder
 from app.http.idempotency import Idempotent
 from app.http.requests import StrictRoute
-from app.http.versions import IfMatch, tagged
+from app.http.versions import IfMatch, tag_appointment
 from app.repositories.appointments import AppointmentRecord
 from app.routers.appointments import changing
 from app.scheduling.status import Action
@@ -114,7 +114,7 @@ async def undo_status_change(
         transaction, actor, appointment_id, versions=versions, now=now
     )
     trail.concerns(restored)
-    return tagged(response, restored)
+    return tag_appointment(response, restored)
 
 
 async def _advance(
@@ -131,4 +131,4 @@ async def _advance(
         transaction, actor, appointment_id, action, versions=versions, now=now
     )
     trail.concerns(advanced)
-    return tagged(response, advanced)
+    return tag_appointment(response, advanced)

@@ -13,7 +13,7 @@ from app.http.idempotency import Idempotent
 from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor
 from app.http.problems import responses
 from app.http.requests import StrictRoute
-from app.http.versions import IfMatch, tagged
+from app.http.versions import IfMatch, tag_appointment
 from app.repositories.appointments import AppointmentRecord, page_key
 from app.routers.appointments import changing
 from app.schemas import admin as wire
@@ -102,4 +102,4 @@ async def cancel_visit_of_suspended_doctor(
     )
     trail.concerns(cancelled)
     trail.because(body.reason)
-    return tagged(response, cancelled)
+    return tag_appointment(response, cancelled)
