@@ -27,7 +27,7 @@ async def test_a_clinic_without_doctors(client: httpx2.AsyncClient) -> None:
 async def test_a_clinic_without_free_time(client: httpx2.AsyncClient, join: Join) -> None:
     await join("doctor")
     page = await client.get("/")
-    assert "No doctor has a free time in the next two months." in text_of(page)
+    assert "No doctor has any free times in the next two months." in text_of(page)
     assert not links(page)
 
 

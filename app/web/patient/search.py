@@ -207,7 +207,7 @@ def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> Em
         )
     if dropped:
         return EmptyResult(page.gettext("No free times in the next two months match your filters."), dropped)
-    return EmptyResult(page.gettext("No doctor has a free time in the next two months."))
+    return EmptyResult(page.gettext("No doctor has any free times in the next two months."))
 
 
 def _more(wanted: Search, shown: Sequence[Match]) -> str:
