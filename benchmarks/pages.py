@@ -27,7 +27,7 @@ from tests.databases import migrate, settings_for
 from tests.people import make_admin
 from tests.postgres import PostgresServer
 from tests.web.conftest import Forms
-from tests.web.table import ADMIN, DOCTOR, NOBODY, PATIENT, World
+from tests.web.table import ADMIN, DOCTOR, PATIENT, SIGNED_OUT, World
 
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 15, 100
 ASKED = 5  # times a round
@@ -48,8 +48,8 @@ _WEEK = "from=2026-12-07T05:00:00Z&to=2026-12-14T05:00:00Z"
 _SLOTS = f"/doctors/{{doctor}}/slots?visit_type_id={{visit_type}}&{_WEEK}"
 _ME, _FREE, _BOOKED = "/doctors/me", "/doctors/{doctor}/availability?", "/doctors/me/appointments?"
 PAIRS = (
-    Pair(NOBODY, "/", ("/search/slots?limit=40",)),
-    Pair(NOBODY, "/with/{doctor}?week=2026-12-08", ("/doctors/{doctor}", "/doctors/{doctor}/visit-types", _SLOTS)),
+    Pair(SIGNED_OUT, "/", ("/search/slots?limit=40",)),
+    Pair(SIGNED_OUT, "/with/{doctor}?week=2026-12-08", ("/doctors/{doctor}", "/doctors/{doctor}/visit-types", _SLOTS)),
     Pair(PATIENT, "/my/appointments", ("/appointments",)),
     Pair(PATIENT, "/my/appointments/{visit}", ("/appointments/{visit}",)),
     Pair(DOCTOR, "/practice/day?day=2026-12-08", (_ME, _FREE + _DAY, _BOOKED + _DAY)),
@@ -98,7 +98,7 @@ async def run(url: str, rounds: int) -> dict[Pair, list[float]]:
             await world.grow()
         found: dict[Pair, list[float]] = {pair: [] for pair in PAIRS}
         for number in range(rounds + 1):
-            for who in (NOBODY, PATIENT, DOCTOR, ADMIN):
+            for who in (SIGNED_OUT, PATIENT, DOCTOR, ADMIN):
                 client.cookies.clear()
                 await world.enter(Forms(client), who)
                 for pair in PAIRS:

@@ -1,7 +1,7 @@
 """Pictures of the pages for the documentation, taken in the system's Chromium from the demo clinic.
 
-The application runs in this process, on loopback, with a fresh SQLite file and a clock that stands still: what is seen
-depends on the code alone. No page is shown that names ids, which are random.
+The application runs in this process, on loopback, with a fresh SQLite file and a fixed clock, so the pictures depend
+only on the code. Pages with ids are left out, because ids are random.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ MAX_BYTES = 150_000
 
 
 async def main() -> int:
-    """Takes all pictures; the exit status is 0 if each could be taken and is small."""
+    """Take all pictures. The exit status is 0 if each could be taken and is small enough."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         print("no Chromium here; apt-get install chromium", file=sys.stderr)
@@ -53,7 +53,7 @@ async def main() -> int:
 
 @asynccontextmanager
 async def serving(url: str) -> AsyncIterator[str]:
-    """The clinic, at an address."""
+    """Serve the demo clinic, and yield its address."""
     await migrate(url)
     settings = settings_for(url)
     app = create_app(settings, clock=lambda: NOW)
@@ -69,7 +69,7 @@ async def serving(url: str) -> AsyncIterator[str]:
 
 
 async def open_clinic(resources: Resources) -> None:
-    """The demo, an administrator, and doctors who wait for her."""
+    """Fill the database with the demo clinic, an administrator, and doctors who wait for approval."""
     await fill(resources.database, resources.settings, NOW)
     async with resources.database.write() as transaction:
         for email, name, role in ((ADMIN, "Ruth Feld", Role.ADMIN), *((*each, Role.DOCTOR) for each in WAITING)):
@@ -90,7 +90,7 @@ async def open_clinic(resources: Resources) -> None:
 
 
 async def take(browser: Browser, address: str, scene: Scene, view: View, path: Path) -> None:
-    """One picture, of what fits into the window."""
+    """Take one picture, of the visible part of the page."""
     context = await browser.new_context(
         base_url=address,
         viewport=view.size,

@@ -1,4 +1,4 @@
-"""What is shown in the pictures: to whom, and on what."""
+"""The scenes of the pictures: pages, users and screens."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ type Go = Callable[[Page], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A window."""
+    """A browser window."""
 
     name: str
     size: ViewportSize
@@ -36,18 +36,18 @@ DESK_LIGHT, DESK_DARK = View("desk", DESK, "light"), View("desk-dark", DESK, "da
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A page with something to see on it."""
+    """A page, how to get to it, and who sees it."""
 
     name: str
     views: tuple[View, ...]
     go: Go
     who: str | None = None
-    """The address of who has signed in."""
+    """Return the e-mail address of the user."""
     zone: str = "Europe/Berlin"
 
 
 def at(path: str) -> Go:
-    """Opens a page by its path."""
+    """Return a function that opens a page by its path."""
 
     async def go(page: Page) -> None:
         await page.goto(path)
@@ -56,13 +56,13 @@ def at(path: str) -> Go:
 
 
 async def go_to_the_cardiologist(page: Page) -> None:
-    """Finds her where the patient would."""
+    """Open a doctor's page through the search, as a patient would."""
     await page.goto("/?specialty=Cardiology")
     await page.click("text=Dr Ifeoma Adichie")
 
 
 async def pick_a_time(page: Page) -> None:
-    """The fifth time that she has."""
+    """Press the doctor's fifth free time."""
     await go_to_the_cardiologist(page)
     await page.locator("button[name=start]").nth(4).click()
 

@@ -21,7 +21,7 @@ from tests.access.world import make_world
 from tests.conftest import Join, SetClock
 from tests.people import Person, problem
 from tests.web.conftest import Forms
-from tests.web.table import EVERYBODY, PATIENT, pages_of
+from tests.web.table import ALL_ROLES, PATIENT, pages_of
 from tests.web.table import World as PagesWorld
 
 UNKNOWN = "Mars/Olympus"
@@ -66,7 +66,7 @@ async def test_no_operation_breaks(
     assert not broken, "\n".join(broken)
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("who", ALL_ROLES)
 async def test_no_page_breaks(
     app: FastAPI,
     forms: Forms,

@@ -1,4 +1,4 @@
-"""axe-core, which finds what keeps people out of a page."""
+"""axe-core, which finds accessibility problems of a page."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import axe_playwright_python
 from playwright.async_api import Page
 
 _AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-# Those that are off by default, too: WCAG's level AAA, and the size of targets.
+# Includes rules that are off by default: WCAG level AAA, and the size of targets.
 _RUN = """axe.run({
   resultTypes: ["violations"],
   rules: Object.fromEntries(
@@ -17,7 +17,7 @@ _RUN = """axe.run({
 
 
 async def violations(page: Page) -> list[str]:
-    """What its rules, all of them, say against a page as it is shown now, in light and in dark."""
+    """Return the violations of all rules on the current page, in light and dark mode."""
     await page.evaluate(_AXE)
     found = []
     for scheme in ("light", "dark"):

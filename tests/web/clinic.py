@@ -1,4 +1,4 @@
-"""A small clinic: who sees patients when."""
+"""A small clinic with doctors and their hours."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +12,17 @@ ARABIC_NAME = "\u062f. \u0644\u064a\u0644\u0649 \u0627\u0644\u0647\u0627\u0634\u
 
 @dataclass
 class Clinic:
-    """Doctors, and a kind of visit of the first one."""
+    """Doctors, and a visit type of the first one."""
 
     amara: Person
-    kind: str
+    visit_type: str
     lena: Person
     noura: Person
 
 
 async def open_clinic(join: Join) -> Clinic:
     amara = await join("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
-    kind = await _offer(amara, name="Check-up", duration_minutes=30)
+    visit_type = await _offer(amara, name="Check-up", duration_minutes=30)
     await _offer(amara, name="Results by video", duration_minutes=20, mode="video")
     await amara.patch(
         "/doctors/me", {"languages": ["en", "ig"], "bio": "Skin, hair, nails.", "cancel_cutoff_minutes": 1440}
@@ -33,7 +33,7 @@ async def open_clinic(join: Join) -> Clinic:
     noura = await join("doctor", name=ARABIC_NAME, specialty="Pediatrics", time_zone="Africa/Cairo")
     await _offer(noura, name="Vaccination", duration_minutes=15)
     await _see_patients(noura)
-    return Clinic(amara, kind, lena, noura)
+    return Clinic(amara, visit_type, lena, noura)
 
 
 async def _offer(doctor: Person, **fields: Any) -> str:

@@ -1,4 +1,4 @@
-"""A browser on a served application, whose clock the tests set."""
+"""Fixtures: a browser, and a served application whose clock the tests set."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ DESK: ViewportSize = {"width": 1280, "height": 800}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One browser for each database, however many workers there are."""
+    """Run tests with a browser on one worker per database, however many workers there are."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             backend = item.callspec.params.get("backend", "") if hasattr(item, "callspec") else ""
@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture(scope="session")
 async def address(assembled: FastAPI) -> AsyncIterator[str]:
-    """Where the application is served, on loopback; each test gives it resources of its own."""
+    """Serve the application on loopback, and yield its address. Each test sets resources of its own."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     server = _Server(uvicorn.Config(assembled, log_config=None, lifespan="off", proxy_headers=False))
@@ -71,7 +71,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @dataclass
 class Tab:
-    """A tab of a browser of its own, without JavaScript, and what it has asked for."""
+    """A tab of a separate browser context without JavaScript, and the addresses that it has requested."""
 
     page: Page
     address: str
@@ -83,7 +83,7 @@ class Tab:
         return response.status
 
     async def press(self, name: str) -> None:
-        """A button or a link, by what stands on it."""
+        """Press a button or a link by its text."""
         target = self.page.get_by_role("button", name=name).or_(self.page.get_by_role("link", name=name))
         await target.first.click()
 
@@ -113,7 +113,7 @@ type OpenTab = Callable[..., Awaitable[Tab]]
 
 @pytest.fixture
 async def open_tab(browser: Browser, address: str, app: FastAPI) -> AsyncIterator[OpenTab]:
-    """Opens a tab in a browser that nobody has used; whatever it asks for must be ours."""
+    """Open tabs in new browser contexts. They may request addresses of this host only."""
     assert app.state.resources
     tabs: list[Tab] = []
 
@@ -139,7 +139,7 @@ async def forms(client: httpx2.AsyncClient) -> "Forms":
 
 @dataclass
 class Forms:
-    """Sends forms without a browser, with the token that each needs."""
+    """Sends forms without a browser, with the token that each of them needs."""
 
     client: httpx2.AsyncClient
 

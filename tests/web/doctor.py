@@ -1,4 +1,4 @@
-"""A practice to look at: a doctor in Berlin, whose week is full, empty, or has a change of clocks in it."""
+"""A doctor in Berlin, with a full week, an empty one, or one in which the clocks change."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

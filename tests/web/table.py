@@ -1,4 +1,4 @@
-"""Every page that can be looked at, for whom, and a clinic in which there is something on each."""
+"""The table of all pages with the roles that see them, and a clinic with content for each page."""
 
 import re
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 
-NOBODY, PATIENT, DOCTOR, ADMIN = "nobody", "patient", "doctor", "admin"
-EVERYBODY = (NOBODY, PATIENT, DOCTOR, ADMIN)
+SIGNED_OUT, PATIENT, DOCTOR, ADMIN = "signed-out", "patient", "doctor", "admin"
+ALL_ROLES = (SIGNED_OUT, PATIENT, DOCTOR, ADMIN)
 
 MAX_BYTES = 60 * 1024
-"""Of a page with all that it needs, as they are sent."""
+"""The limit for a page with its static files, as they are sent."""
 
 type Table = dict[str, list[tuple[str, str]]]
 
 PAGES: Table = {
     "/": [
-        (NOBODY, "/"),
+        (SIGNED_OUT, "/"),
         (PATIENT, "/?specialty=Dermatology&part=morning"),
-        (NOBODY, "/?language=eu"),
+        (SIGNED_OUT, "/?language=eu"),
         (DOCTOR, "/"),
         (ADMIN, "/"),
     ],
     "/with/{doctor_id:uuid}": [
-        (NOBODY, "/with/{doctor}"),
+        (SIGNED_OUT, "/with/{doctor}"),
         (PATIENT, "/with/{doctor}?week=2026-12-14"),
-        (NOBODY, "/with/{colleague}?week=2030-01-01"),
+        (SIGNED_OUT, "/with/{colleague}?week=2030-01-01"),
         (DOCTOR, "/with/{doctor}"),
         (ADMIN, "/with/{doctor}"),
     ],
@@ -79,12 +79,12 @@ PAGES: Table = {
     "/practice/profile/kinds": [(DOCTOR, "/practice/profile/kinds")],
     "/practice/profile/kinds/new": [(DOCTOR, "/practice/profile/kinds/new")],
     "/practice/profile/kinds/{visit_type_id:uuid}": [(DOCTOR, "/practice/profile/kinds/{visit_type}")],
-    "/sign-in": [(NOBODY, "/sign-in")],
-    "/register": [(NOBODY, "/register?next=/preferences")],
-    "/forgotten": [(NOBODY, "/forgotten")],
-    "/reset": [(NOBODY, "/reset")],
-    "/preferences": [(NOBODY, "/preferences"), (DOCTOR, "/preferences")],
-    "/invitation": [(NOBODY, "/invitation?token={invitation}"), (PATIENT, "/invitation?token={invitation}")],
+    "/sign-in": [(SIGNED_OUT, "/sign-in")],
+    "/register": [(SIGNED_OUT, "/register?next=/preferences")],
+    "/forgotten": [(SIGNED_OUT, "/forgotten")],
+    "/reset": [(SIGNED_OUT, "/reset")],
+    "/preferences": [(SIGNED_OUT, "/preferences"), (DOCTOR, "/preferences")],
+    "/invitation": [(SIGNED_OUT, "/invitation?token={invitation}"), (PATIENT, "/invitation?token={invitation}")],
     "/office/invitations": [(ADMIN, "/office/invitations")],
     "/office/users": [(ADMIN, "/office/users"), (ADMIN, "/office/users?status=erased")],
     "/office/users/{user_id:uuid}": [
@@ -107,22 +107,22 @@ PAGES: Table = {
         (ADMIN, "/office/trail?patient={patient}&actor=&action=reinstate_user"),
     ],
 }
-"""By the path of the route: who looks at it, and where; in braces are the ids of ``World``."""
+"""By the path of the route: the role that sees it, and the address. Names in braces are ids of ``World``."""
 NO_PAGES = {"/start", "/sign-in/code", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
-"""What leads elsewhere (a code is asked for after a password alone), or gives a file."""
+"""Routes that redirect (the code form needs a pending log-in) or return a file."""
 REFUSED = [
-    (NOBODY, "/no-such-page"),
-    (NOBODY, "/with/{suspended}"),
-    (NOBODY, "/invitation?token=wrong"),
+    (SIGNED_OUT, "/no-such-page"),
+    (SIGNED_OUT, "/with/{suspended}"),
+    (SIGNED_OUT, "/invitation?token=wrong"),
     (PATIENT, "/visit/{doctor}"),
     (PATIENT, "/office/users"),
     (ADMIN, "/office/trail?patient=nobody&from=never"),
 ]
-"""Pages of what went wrong."""
+"""Error pages."""
 
 
 def pages_of(who: str) -> Iterator[tuple[str, bool]]:
-    """All that this visitor looks at, and whether it is there for her."""
+    """Return all addresses of this role, each with whether the page exists."""
     for row in (*PAGES.values(), REFUSED):
         yield from ((where, row is not REFUSED) for visitor, where in row if visitor == who)
 
@@ -133,7 +133,7 @@ RIGHT_TO_LEFT = "\N{ARABIC LETTER MEEM}\N{ARABIC LETTER HAH}\N{ARABIC LETTER MEE
 
 @dataclass
 class World:
-    """A doctor with all that she can have, and her patients; it can grow."""
+    """A clinic with a doctor who has one of everything, and with patients. It can grow."""
 
     client: httpx2.AsyncClient
     people: dict[str, Person]
@@ -171,7 +171,7 @@ class World:
         return world
 
     async def grow(self) -> None:
-        """More of everything: patients, visits, doctors, rules, and events in the trail."""
+        """Add more patients, visits, doctors, rules and audit events."""
         doctor, patient = self.people[DOCTOR], self.people[PATIENT]
         other = await Person.join(self.client, "patient", name="Bea Moss")
         colleague = await Person.join(
@@ -183,7 +183,7 @@ class World:
                 booked = await self._book(who, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
                 self.ids["visit"] = booked["id"]
         self.ids["cancelled"] = self.ids["visit"]
-        self.ids.setdefault("colleague", colleague.id)  # whose change waits for review
+        self.ids.setdefault("colleague", colleague.id)  # the change waits for review
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
         self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
         await doctor.open(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
@@ -192,7 +192,7 @@ class World:
         self.days += 1
 
     async def suspend_doctor(self) -> None:
-        """A doctor who can no longer sign in, and whom patients expect."""
+        """Add a suspended doctor with upcoming visits."""
         suspended = await Person.join(self.client, "doctor", name="Dr Paul Adler", time_zone="America/New_York")
         await suspended.open("2026-12-09T14:00:00Z", "2026-12-09T18:00:00Z")
         self.ids["suspended"] = suspended.id
@@ -206,12 +206,12 @@ class World:
         return await who.book(doctor, start, visit_type_id=self.ids["visit_type"], reason="A mole that has changed")
 
     def address(self, where: str) -> str:
-        """The address with the ids in it."""
+        """Return the address with the ids filled in."""
         return where.format(**self.ids)
 
     async def enter(self, forms: Forms, who: str) -> None:
-        """Signs the visitor in; an administrator has a reason to look at visits."""
-        if who == NOBODY:
+        """Sign a user of this role in. An administrator also gives a reason to view a patient's visits."""
+        if who == SIGNED_OUT:
             return
         await forms.sign_in(self.people[who])
         if who == ADMIN:
@@ -221,6 +221,6 @@ class World:
 
 
 async def weigh(client: httpx2.AsyncClient, page: httpx2.Response) -> int:
-    """How many bytes are sent for a page and all that it needs."""
+    """Return how many bytes are sent for a page with its static files."""
     needed = [await client.get(asset) for asset in set(re.findall(r"/static/[\w.]+", page.text))]
     return sum(int(each.headers["Content-Length"]) for each in (page, *needed))

@@ -1,4 +1,4 @@
-"""What asks for more than a session: the second factor, and one's own data."""
+"""Pages that require more than a session: the second factor, and the user's own data."""
 
 import re
 
@@ -46,7 +46,7 @@ async def test_whoever_signed_in_long_ago_signs_in_again_and_goes_on(
     assert (await forms.send("/sign-in", **typed)).headers["location"] == "/my/account/export.json"
     export = await client.get("/my/account/export.json")
     assert export.headers["content-disposition"] == 'attachment; filename="export.json"'
-    # The session that was too old has ended: there is the one of the API, and the new one.
+    # The old session has ended. What remains is the session of the API and the new one.
     assert len(export.json()["sessions"]) == 2
 
 
@@ -63,7 +63,7 @@ async def test_a_name_is_changed_and_what_cannot_be_one_is_shown_again(
     assert changed.headers["location"] == "/my/account"
     shown = (await client.get("/my/account")).text
     assert "Your name has been changed." in shown
-    assert shown.count("Ann Lee-Moss") == 4  # above the page and in it, to be read and to be changed
+    assert shown.count("Ann Lee-Moss") == 4  # in the header, on the page, and in the field
     assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee-Moss"
 
 

@@ -25,7 +25,7 @@ WHY = "Asked for by the clinic"
 
 @pytest.fixture
 async def office(forms: Forms, admin: Person) -> Forms:
-    """Somebody has signed in as an administrator."""
+    """An administrator has signed in."""
     await forms.sign_in(admin)
     return forms
 
@@ -68,7 +68,7 @@ class TestApproval:
 
 
 async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person, patient: Person) -> None:
-    for _ in range(2):  # the second tap
+    for _ in range(2):  # the second submission
         done = await office.send(
             f"/office/users/{patient.id}/suspend", f"/office/users/{patient.id}?act=suspend", reason=WHY, form_key="k"
         )
@@ -216,20 +216,20 @@ async def test_the_trail_says_which_account_was_decided_on(
 
 
 def rows_of(page: str) -> list[str]:
-    """The rows of a list, without their tags."""
+    """Return the text of the rows of a list."""
     rows = re.findall(r'<li class="row trail-row">(.*?)</li>', page, re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
 
 
 def test_every_action_has_a_sentence() -> None:
     recorded = {route.name for route in [*routes(), *pages()] if _may_leave_an_event(route)}
-    # Events that a service records by itself.
+    # Events that a service records itself.
     recorded |= {"accept_invitation", "log_in", "refresh", "register", "reset_password"}
     assert recorded == set(AuditAction) == set(ACTIONS)
 
 
 def _may_leave_an_event(route: APIRoute) -> bool:
-    """Whether it is recorded, or may refuse somebody who is known."""
+    """Return whether the route records its calls, or can refuse a caller who is signed in."""
     called = {each.call for each in dependants(route.dependant)}
     markers = {(MARKERS | PAGES)[each] for each in called if each in MARKERS | PAGES}
     return open_audit in called or not markers <= {"Public", "Viewer", "PublicPage", "BriefPublicPage"}
@@ -279,7 +279,7 @@ async def test_a_decision_goes_on_after_signing_in_again(
     assert token
     assert sent_to
     typed = {"form_token": token[1], "reason": WHY}
-    # From the page itself, and from where it is shown again after a refusal.
+    # From the page itself, and from the page that shows the refused form again.
     for on in (form, sent_to[1]):
         headers = {"Referer": str(office.client.base_url.join(on))}
         asked = await office.client.post(sent_to[1], data=typed, headers=headers)

@@ -1,4 +1,4 @@
-"""After an action a page is where it was, in a real browser on a phone."""
+"""After an action, a page keeps its scroll position, in a real browser with a phone's screen."""
 
 import re
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ async def doctor(join: Join) -> Person:
 
 
 async def is_in_sight(tab: Tab, row: str) -> bool:
-    """Whether the row can be seen without scrolling."""
+    """Return whether the row is visible without scrolling."""
     box = await tab.page.locator(f"[id='row-{row}']").bounding_box()
     return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= PHONE["height"]
 
@@ -71,11 +71,11 @@ async def test_the_extra_windows_stay_at_the_row(doctor: Person, open_tab: OpenT
 async def test_a_removal_leads_to_the_row_beside_it(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient, position: int
 ) -> None:
-    kinds = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "First visit", "Follow-up")]
+    visit_types = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "First visit", "Follow-up")]
     away = [(await doctor.leave(f"2027-02-0{day}T08:00:00Z", f"2027-02-0{day}T09:00:00Z"))["id"] for day in (1, 2, 3)]
     await forms.sign_in(doctor)
     for page, ids, action in (
-        ("/practice/profile/kinds", kinds, "withdraw"),
+        ("/practice/profile/kinds", visit_types, "withdraw"),
         ("/practice/hours/time-off", away, "remove"),
     ):
         shown = (await client.get(page)).text
@@ -89,9 +89,9 @@ async def test_a_removal_leads_to_the_row_beside_it(
 
 @pytest.mark.parametrize("back", ["https://example.com/", "//example.com", "", "javascript:alert(1)"])
 async def test_a_form_leads_back_to_our_pages_only(doctor: Person, forms: Forms, back: str) -> None:
-    kind = (await doctor.offer())["id"]
+    visit_type = (await doctor.offer())["id"]
     await forms.sign_in(doctor)
-    done = await forms.send(f"/practice/profile/kinds/{kind}/withdraw", on="/practice/profile/kinds", back=back)
+    done = await forms.send(f"/practice/profile/kinds/{visit_type}/withdraw", on="/practice/profile/kinds", back=back)
     assert done.headers["location"] == "/practice/profile/kinds"
 
 
@@ -100,10 +100,10 @@ async def test_what_was_added_or_changed_is_where_the_list_opens(doctor: Person,
     form = {"name": "Check-up", "duration_minutes": "30", "buffer_before_minutes": "0", "buffer_after_minutes": "0"}
     form |= {"mode": "in_person", "min_notice_minutes": "0"}
     added = await forms.send("/practice/profile/kinds/new", **form)
-    [kind] = (await doctor.get("/doctors/me/visit-types")).json()
-    assert added.headers["location"] == f"/practice/profile/kinds#row-{kind['id']}"
-    changed = await forms.send(f"/practice/profile/kinds/{kind['id']}", **form)
-    assert changed.headers["location"] == f"/practice/profile/kinds#row-{kind['id']}"
+    [visit_type] = (await doctor.get("/doctors/me/visit-types")).json()
+    assert added.headers["location"] == f"/practice/profile/kinds#row-{visit_type['id']}"
+    changed = await forms.send(f"/practice/profile/kinds/{visit_type['id']}", **form)
+    assert changed.headers["location"] == f"/practice/profile/kinds#row-{visit_type['id']}"
     away = await forms.send(
         "/practice/hours/time-off", on="/practice/hours/time-off", first="2027-02-01", last="2027-02-02"
     )

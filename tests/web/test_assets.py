@@ -1,4 +1,4 @@
-"""The files that pages need."""
+"""Static files."""
 
 import httpx2
 

@@ -1,4 +1,4 @@
-"""What only a browser shows."""
+"""Behaviour that only a browser shows."""
 
 from tests.people import PASSWORD, Person
 from tests.web.conftest import OpenTab

@@ -1,4 +1,4 @@
-"""A doctor settles the visits whose time on the clock has changed."""
+"""A doctor settles the visits whose local time has changed."""
 
 import zoneinfo
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ async def doctor(join: Join, patient: Person) -> Person:
 
 @pytest.fixture
 def changed(doctor: Person, tmp_path: Path) -> Iterator[Person]:
-    """Vancouver is six hours behind UTC now, and no longer seven."""
+    """Let Vancouver be six hours behind UTC from now on instead of seven."""
     write_zone(tmp_path / "zones", "America/Vancouver", "<-06>6")
     zoneinfo.reset_tzpath([tmp_path / "zones"])
     ZoneInfo.clear_cache()

@@ -1,4 +1,4 @@
-"""Whose clock the pages show, search by, and name."""
+"""The time zones in which pages show times, search by them, and name them."""
 
 import re
 from datetime import date
@@ -24,7 +24,7 @@ OWN_CLOCK = {
 
 
 async def open_everywhere(join: Join) -> dict[str, Person]:
-    """Doctors in New York, Berlin and Sydney, each open from 09:00 to 12:00 and from 17:00 to 19:00 on their clock."""
+    """Doctors in New York, Berlin and Sydney, each open from 09:00 to 12:00 and from 17:00 to 19:00 local time."""
     doctors = {}
     for name, zone in (("York", "America/New_York"), ("Berg", "Europe/Berlin"), ("Sid", "Australia/Sydney")):
         doctor = await join("doctor", name=f"Dr {name}", specialty="Cardiology", time_zone=zone)
@@ -35,7 +35,7 @@ async def open_everywhere(join: Join) -> dict[str, Person]:
 
 
 def clocks_shown(page: httpx2.Response) -> set[str]:
-    """The times on the buttons, as 24-hour times."""
+    """Return the times on the buttons, as 24-hour times."""
     assert page.status_code == 200
     found = re.findall(r'name="start" value="[^"]+"[^>]*>(\d\d?):(\d\d)(?:\s([AP]M))?', page.text)
     return {
@@ -84,7 +84,7 @@ async def test_the_first_day_is_meant_on_the_clock_that_is_shown(client: httpx2.
 async def test_a_clinic_in_one_zone_is_not_told_of_clocks(client: httpx2.AsyncClient, join: Join) -> None:
     doctor = await join("doctor", name="Dr York", time_zone="America/New_York")
     await doctor.plan(tuesday=[["09:00", "12:00"]])
-    for name in ("Toronto", "Detroit"):  # the same clock by another name
+    for name in ("Toronto", "Detroit"):  # the same zone under another name
         await join("doctor", name=f"Dr {name}", time_zone=f"America/{name}")
     page = await client.get("/", params={"part": "morning"})
     assert clocks_shown(page) == {"09:00", "09:30", "10:00", "10:30", "11:00", "11:30"}
@@ -100,14 +100,14 @@ NAMED = {
 
 
 def text_of(page: httpx2.Response) -> str:
-    """What is read on a page."""
+    """Return the visible text of a page."""
     main = page.text.partition("<main")[2].partition("</main>")[0]
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
 
 
-async def book_on_pages(forms: Forms, doctor: Person, start: str, **kind: str) -> tuple[str, list[str]]:
-    """Picks a time and books it; the address of the visit, and what the pages on the way have said."""
-    asked = {"doctor": doctor.id, "start": start, **kind}
+async def book_on_pages(forms: Forms, doctor: Person, start: str, **visit_type: str) -> tuple[str, list[str]]:
+    """Pick a time and book it. Return the address of the visit, and the texts of the pages on the way."""
+    asked = {"doctor": doctor.id, "start": start, **visit_type}
     picked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **asked)
     assert picked.status_code == 303, picked.text
     confirming = picked.headers["Location"]
@@ -133,7 +133,7 @@ async def test_the_clock_is_named_wherever_clocks_differ(
     for path in ("", "/cancel", "/move", "/move?start=2026-12-08T15:00:00Z"):
         page = text_of(await client.get(visit + path))
         assert sentence in page, path
-        # Every time on these pages that is not on a button has its clock.
+        # Every time on these pages that is not on a button names its zone.
         assert not re.search(rf"8[^,]*, \d\d?:\d\d(?!.{{0,25}}{place})", page), path
     rival = await join("patient")
     await rival.book(doctors["York"], "2026-12-08T14:30:00Z")
@@ -154,10 +154,10 @@ async def test_both_clocks_stand_beside_a_video_visit(
 ) -> None:
     doctor = await join("doctor", name="Dr Rao", time_zone="Asia/Kolkata")
     await doctor.plan(tuesday=[["11:30", "14:00"]])
-    kind = (await doctor.offer(name="Talk", duration_minutes=30, mode="video"))["id"]
+    visit_type = (await doctor.offer(name="Talk", duration_minutes=30, mode="video"))["id"]
     client.cookies.set("zone", "Europe/London")
     await forms.sign_in(patient)
-    visit, said = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=kind)
+    visit, said = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=visit_type)
     for page in (*said, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
         assert "06:00\u201306:30 (London time)" in page
         assert "11:30\u201312:00 (Kolkata time)" in page
@@ -172,9 +172,9 @@ async def test_in_a_clinic_in_one_zone_the_clock_is_named_for_remote_visits_alon
 ) -> None:
     doctor = await join("doctor", name="Dr York", time_zone="America/New_York")
     await doctor.plan(tuesday=[["09:00", "12:00"]])
-    kind = (await doctor.offer(name="Talk", duration_minutes=30, mode=mode))["id"]
+    visit_type = (await doctor.offer(name="Talk", duration_minutes=30, mode=mode))["id"]
     await forms.sign_in(patient)
-    visit, said = await book_on_pages(forms, doctor, NINE_IN_NEW_YORK, type=kind)
+    visit, said = await book_on_pages(forms, doctor, NINE_IN_NEW_YORK, type=visit_type)
     for page in (*said, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
         assert ("New York time" in page) is is_named
 

@@ -1,4 +1,4 @@
-"""Pages compute a doctor's times without a connection, even if the look is recorded, and no more than they need."""
+"""Pages compute a doctor's slots without a connection, even if the access is recorded, and no more than they need."""
 
 from typing import Any
 

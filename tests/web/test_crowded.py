@@ -1,4 +1,4 @@
-"""Lists that are longer than a page: each row once, on pages that are all light."""
+"""Lists that are longer than a page: each row appears once, and every page stays light."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ FIRST = datetime(2026, 12, 7, 8, tzinfo=UTC)
 
 
 async def walk(client: httpx2.AsyncClient, where: str, row: str) -> list[str]:
-    """What ``row`` finds on all pages of a list, from the first to the last."""
+    """Return the matches of ``row`` on all pages of a list, in order."""
     found: list[str] = []
     pages = 0
     more: str | None = where
@@ -119,7 +119,7 @@ async def test_where_one_is_signed_in(doctor: Person, client: httpx2.AsyncClient
     for _ in range(MANY):
         await log_in(client, doctor.email)
     found = await walk(client, "/my/account/sessions", r'action="/my/account/sessions/([0-9a-f-]{36})/end"')
-    # One more is hers that is not of these, by which she was made; the one that looks has no button.
+    # One more session is the one that created the user. The current session has no button.
     assert len(found) == len(set(found)) == MANY + 1
 
 

@@ -1,4 +1,4 @@
-"""A doctor who is open day and night, with short visits: hundreds of times in a week."""
+"""A doctor who is open around the clock, with short visits: hundreds of slots in a week."""
 
 import re
 
@@ -17,7 +17,7 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 
 @pytest.fixture
 async def always(join: Join) -> Person:
-    """A doctor whom patients can see at any time; her clock is that of the tests."""
+    """A doctor who is always open, in the time zone of the tests."""
     doctor = await join("doctor", name="Dr Nadia Always", time_zone="UTC")
     await doctor.offer(duration_minutes=15)
     await doctor.plan(**{day: [["00:00", "24:00"]] for day in DAYS})
@@ -36,8 +36,8 @@ def starts(answer: httpx2.Response) -> list[str]:
 async def test_a_page_stays_light(
     client: httpx2.AsyncClient, always: Person, minutes: int, headers: dict[str, str]
 ) -> None:
-    kind = await always.offer(name="Short", duration_minutes=minutes)
-    shown = await client.get(f"/with/{always.id}?type={kind['id']}&week=2026-12-09", headers=headers)
+    visit_type = await always.offer(name="Short", duration_minutes=minutes)
+    shown = await client.get(f"/with/{always.id}?type={visit_type['id']}&week=2026-12-09", headers=headers)
     assert len(starts(shown)) == 24 * 60 / minutes
     assert await weigh(client, shown) <= MAX_BYTES
     assert not list(defects(shown))
@@ -76,8 +76,8 @@ async def test_a_day_without_times_gives_way_to_the_next(client: httpx2.AsyncCli
 async def test_a_visit_is_moved_within_such_a_week(
     forms: Forms, client: httpx2.AsyncClient, always: Person, patient: Person
 ) -> None:
-    kinds = (await client.get(f"/doctors/{always.id}/visit-types")).json()
-    booked = await patient.book(always, "2026-12-09T10:00:00Z", visit_type_id=kinds[0]["id"])
+    visit_types = (await client.get(f"/doctors/{always.id}/visit-types")).json()
+    booked = await patient.book(always, "2026-12-09T10:00:00Z", visit_type_id=visit_types[0]["id"])
     await forms.sign_in(patient)
     shown = await client.get(f"/my/appointments/{booked['id']}/move")
     assert "Wednesday 9 December" in shown.text

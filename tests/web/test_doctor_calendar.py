@@ -199,7 +199,7 @@ async def test_a_week_in_which_clocks_change_has_the_rows_that_its_longest_day_h
     rows: dict[str, int],
 ) -> None:
     await doctor.plan(sunday=[["00:00", "24:00"]])
-    # After the change, at 01:00 UTC, a visit stands at 03:30 or, for the second time, at 02:30.
+    # After the change, at 01:00 UTC, a visit is at 03:30 or, for the second time, at 02:30.
     await patient.book(doctor, f"{day}T01:30:00Z", f"{day}T02:00:00Z")
     await forms.sign_in(doctor)
     shown = (await client.get(f"/practice/week?day={day}")).text

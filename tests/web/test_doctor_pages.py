@@ -1,4 +1,4 @@
-"""The doctor's pages in a browser: her journey, and whether everybody can use them."""
+"""The doctor's pages in a browser: a typical journey, and accessibility."""
 
 import re
 from typing import Literal
@@ -14,15 +14,15 @@ from tests.web.doctor import FROM_RIGHT, MAX_NAME, fill_day, open_practice
 from tests.web.test_every_page import NARROW
 
 PAPER = ViewportSize(width=718, height=1047)
-"""A sheet of A4 between margins of a centimetre."""
+"""An A4 page with margins of one centimetre."""
 CROWDED = 4
 SMALLEST = 44
-# Parts of a row whose words reach over the next ones.
+# Parts of a row whose text overlaps the next part.
 OVERFLOWING = """() => [...document.querySelectorAll(".entry > *")].filter(
   each => each.scrollWidth > each.clientWidth + 1
 ).map(each => each.innerText)"""
 
-# Times that are printed over a name, and hours of the scale that reach into the first day.
+# Times that overlap a name, and hours of the scale that overlap the first day.
 COVERING = """() => {
   const box = each => {
     const range = document.createRange();
@@ -40,7 +40,7 @@ COVERING = """() => {
 
 
 async def press(tab: Tab, word: str, whom: str) -> None:
-    """One of several buttons with the same word, by whom it is for."""
+    """Press one of several buttons with the same text, by the patient that it is for."""
     await tab.page.get_by_role("button", name=re.compile(f"{word}.*{whom}")).first.click()
 
 
@@ -51,12 +51,12 @@ async def doctor(join: Join) -> Person:
 
 @pytest.fixture
 async def addresses(doctor: Person, join: Join) -> list[str]:
-    """All pages of a doctor who has a crowded day with a conflict, an empty one, and rules of each sort."""
+    """Return all pages of a doctor with a crowded day with a conflict, an empty day, and rules of each kind."""
     names = (MAX_NAME, FROM_RIGHT, "Ann Lee", "Ann Lee")
     visits = await fill_day(doctor, *[await join("patient", name=name) for name in names])
     await doctor.leave("2026-12-01T10:30:00Z", "2026-12-02T12:00:00Z", "Conference")
     await doctor.open("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=2")
-    kind = await doctor.offer(name=MAX_NAME, buffer_after_minutes=10)
+    visit_type = await doctor.offer(name=MAX_NAME, buffer_after_minutes=10)
     return [
         "/practice/day",
         "/practice/day?day=2026-12-06",
@@ -70,11 +70,11 @@ async def addresses(doctor: Person, join: Join) -> list[str]:
         "/practice/hours/time-off/preview?first=2026-12-01&last=2026-12-01",
         "/practice/hours/time-off/preview?first=2026-12-02&last=2026-12-01",
         "/practice/hours/conflicts",
-        f"/practice/hours/explain?day=2026-12-01&clock=08:00&visit_type={kind['id']}",
+        f"/practice/hours/explain?day=2026-12-01&clock=08:00&visit_type={visit_type['id']}",
         "/practice/profile",
         "/practice/profile/kinds",
         "/practice/profile/kinds/new",
-        f"/practice/profile/kinds/{kind['id']}",
+        f"/practice/profile/kinds/{visit_type['id']}",
     ]
 
 
@@ -98,9 +98,9 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
     await tab.fill(name="Check-up", duration_minutes="30", buffer_after_minutes="10")
     await tab.press("Add the visit type")
     await tab.press("Check-up")
-    kind = tab.path.rpartition("/")[2]
-    await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=kind, reason="A mole")
-    await patient.book(doctor, "2026-12-05T08:00:00Z", visit_type_id=kind)
+    visit_type = tab.path.rpartition("/")[2]
+    await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=visit_type, reason="A mole")
+    await patient.book(doctor, "2026-12-05T08:00:00Z", visit_type_id=visit_type)
 
     await tab.press("Day")
     assert "Next" in await tab.text()
@@ -111,7 +111,7 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
     await press(tab, "Complete", "Ann Lee")
     assert "The visit of Ann Lee is completed." in await tab.text()
     await tab.page.go_back()
-    assert await tab.page.locator("li.fulfilled").count() == 1  # nothing is kept that could be sent again
+    assert await tab.page.locator("li.fulfilled").count() == 1  # there is no form left that could be sent again
 
     await tab.press("Hours")
     await tab.page.locator(".tabs").get_by_role("link", name="Time off").click()
@@ -141,7 +141,7 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
 async def test_no_doctor_is_kept_out(
     open_tab: OpenTab, addresses: list[str], doctor: Person, screen: ViewportSize
 ) -> None:
-    """Nothing that axe finds in light or dark, nothing wider than the screen, nothing too small for a finger."""
+    """axe finds nothing in light or dark mode, nothing is wider than the screen, and no target is too small."""
     tab = await open_tab(
         viewport=screen,
         java_script_enabled=True,
@@ -155,7 +155,7 @@ async def test_no_doctor_is_kept_out(
         if (await tab.page.evaluate("() => document.documentElement.scrollWidth")) > screen["width"]:
             found.append((address, "is too wide"))
         seen = tab.page.locator("main :is(button:not(.visually-hidden), .button, input:not([type=hidden]), select)")
-        # A press on the label of a box ticks it, too.
+        # Pressing the label of a checkbox ticks it, too.
         heights = await seen.evaluate_all(
             "found => found.map(each => (each.closest('label') ?? each).getBoundingClientRect().height)"
         )
@@ -178,7 +178,7 @@ async def test_times_of_twelve_hours_have_their_room(
     media: Literal["screen", "print"],
     country: str,
 ) -> None:
-    """On a day with buttons beside the visits, on one without, in a week."""
+    """On a day with buttons beside the visits, on a day without, and in a week."""
     patients = [await join("patient", name=name) for name in (MAX_NAME, FROM_RIGHT, "Ann Lee", "Wei Liu")]
     for day in ("2026-12-01", "2026-12-02"):
         await fill_day(doctor, *patients, day=day)

@@ -1,4 +1,4 @@
-"""The doctor's hours, time off, kinds of visits and profile, without a browser."""
+"""The doctor's hours, time off, visit types and profile, without a browser."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import fill_day, open_practice
 
-HOURS, OFF, KINDS = "/practice/hours", "/practice/hours/time-off", "/practice/profile/kinds"
+HOURS, OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/practice/profile/kinds"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def doctor(join: Join, forms: Forms) -> Person:
 
 
 def fields_of(html: str) -> dict[str, str]:
-    """What stands in the fields for times and days of the plan."""
+    """Return the values of the time and date fields of the weekly hours."""
     return dict(
         re.findall(r'<input (?:id="[^"]+" name|type="time" id="[^"]+" name)="([^"]+)"[^>]*? value="([^"]*)"', html)
     )
@@ -86,7 +86,7 @@ async def test_a_week_that_cannot_be_saved_is_shown_again(
 
 
 async def save_as_shown(forms: Forms, where: str, **typed: str) -> httpx2.Response:
-    """Sends the form for hours with what stands in it, but for what is typed."""
+    """Send the form for weekly hours with its current values, overridden by what is typed."""
     shown = await forms.client.get(where)
     action = re.search(r'action="(/practice/hours\?day=[^"]+)"', shown.text)
     assert action
@@ -275,19 +275,23 @@ async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     typed = {"name": "Check-up", "duration_minutes": "twenty", "mode": "video"}
-    refused = await forms.send(f"{KINDS}/new", **typed)
+    refused = await forms.send(f"{VISIT_TYPES}/new", **typed)
     assert (refused.status_code, "Enter a whole number." in refused.text) == (422, True)
     assert 'value="twenty"' in refused.text
     typed |= {"duration_minutes": "20", "daily_limit": "8"}
-    added = await forms.send(f"{KINDS}/new", **typed, form_key="once")
-    assert added.headers["location"].startswith(f"{KINDS}#row-")
-    [kind] = (await doctor.get("/doctors/me/visit-types")).json()
-    changed = await forms.send(f"{KINDS}/{kind['id']}", **typed | {"daily_limit": "", "buffer_after_minutes": "10"})
-    assert changed.headers["location"] == f"{KINDS}#row-{kind['id']}"
-    [kind] = (await doctor.get("/doctors/me/visit-types")).json()
-    assert (kind["daily_limit"], kind["buffer_after_minutes"], kind["mode"]) == (None, 10, "video")
-    assert (await forms.send(f"{KINDS}/{kind['id']}/withdraw", on=KINDS)).headers["location"] == KINDS
-    assert (await client.get(f"{KINDS}/{kind['id']}")).status_code == 404
+    added = await forms.send(f"{VISIT_TYPES}/new", **typed, form_key="once")
+    assert added.headers["location"].startswith(f"{VISIT_TYPES}#row-")
+    [visit_type] = (await doctor.get("/doctors/me/visit-types")).json()
+    changed = await forms.send(
+        f"{VISIT_TYPES}/{visit_type['id']}", **typed | {"daily_limit": "", "buffer_after_minutes": "10"}
+    )
+    assert changed.headers["location"] == f"{VISIT_TYPES}#row-{visit_type['id']}"
+    [visit_type] = (await doctor.get("/doctors/me/visit-types")).json()
+    assert (visit_type["daily_limit"], visit_type["buffer_after_minutes"], visit_type["mode"]) == (None, 10, "video")
+    assert (await forms.send(f"{VISIT_TYPES}/{visit_type['id']}/withdraw", on=VISIT_TYPES)).headers[
+        "location"
+    ] == VISIT_TYPES
+    assert (await client.get(f"{VISIT_TYPES}/{visit_type['id']}")).status_code == 404
 
 
 async def test_a_practice_is_changed_and_what_was_wrong_stays(

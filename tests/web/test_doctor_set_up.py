@@ -1,4 +1,4 @@
-"""What a new doctor sees on the page of the day, as long as no hours are published."""
+"""The page of the day of a new doctor who has not published any hours."""
 
 import re
 

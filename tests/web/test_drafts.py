@@ -1,4 +1,4 @@
-"""What was typed when a session had ended is shown again after signing in, and only to the account that typed it."""
+"""A form that was typed after the session had ended is restored after signing in, only for the same account."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -20,7 +20,7 @@ CHANGED = {"date": "2027-03-04", "time": "09:45", "checkbox": "yes", "textarea":
 
 
 class SentForms(HTMLParser):
-    """The forms of a page that are sent with POST: their hidden fields, and those that a person fills in."""
+    """The POST forms of a page, with their hidden and their visible fields."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class SentForms(HTMLParser):
             self.found[-1][2][self._textarea] = kind, value + data
 
     def typed(self, action: str) -> dict[str, str]:
-        """What stands in the fields of one of the forms."""
+        """Return the values of the fields of one of the forms."""
         return next(
             {name: value for name, (_, value) in visible.items()}
             for sent_to, _, visible in self.found
@@ -74,7 +74,7 @@ class SentForms(HTMLParser):
 
 
 def change(name: str, kind: str, before: str) -> str:
-    """Something else than what stands in a field."""
+    """Return another value than the current one of a field."""
     if kind == "select":
         return {"time_zone": "Europe/Vienna", "repeats": "FREQ=DAILY", "mode": "video"}[name]
     return CHANGED.get(kind, f"{before}7")
@@ -93,7 +93,7 @@ async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: 
 
 
 async def sign_in(client: httpx2.AsyncClient, shown_at: str, person: Person) -> httpx2.Response:
-    """Signs in on the page to which a form has led."""
+    """Sign in on the page to which a form has redirected."""
     shown = await client.get(shown_at)
     [(_, hidden, _)] = [form for form in SentForms(shown.text).found if form[0] == "/sign-in"]
     return await client.post("/sign-in", data={**hidden, "username": person.email, "password": PASSWORD})

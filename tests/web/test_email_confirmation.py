@@ -1,4 +1,4 @@
-"""Confirming an e-mail address on pages."""
+"""Pages that confirm an e-mail address."""
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 

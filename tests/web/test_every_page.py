@@ -1,4 +1,4 @@
-"""What holds for every page, whoever has built it."""
+"""Rules for every page."""
 
 import re
 import shutil
@@ -22,22 +22,22 @@ from tests.databases import empty, settings_for
 from tests.people import Person, make_admin
 from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
-from tests.web.table import EVERYBODY, MAX_BYTES, NO_PAGES, NOBODY, PAGES, PATIENT, World, pages_of, weigh
+from tests.web.table import ALL_ROLES, MAX_BYTES, NO_PAGES, PAGES, PATIENT, SIGNED_OUT, World, pages_of, weigh
 
 SMALLEST_TEXT, SMALLEST_TARGET = 15, 44  # pixels
 WIDE = ViewportSize(width=1280, height=800)
 NARROW = ViewportSize(width=320, height=640)
 TABLET = ViewportSize(width=768, height=1024)
 ZOOMED = ViewportSize(width=640, height=400)
-"""A desk at 200 %."""
+"""A desktop screen at 200 %."""
 RANDOM = re.compile(
     r'[0-9a-f]{8}-[0-9a-f-]{27}|(?<=form_token" value=")[^"]+|(?<=form_key" value=")[^"]+'
     r'|(?<=content_version" value=")[^"]+|(?<=[^_]token" value=")[^"]+|(?<=token=)[\w-]+|(?<=token%3D)[\w-]+'
     r'|(?<=cursor=)[\w-]+|(?<=after=)[\w-]+|(?<=number">)[0-9a-f]{6}\b|(?<=[a-z])\d+(?=@)'
 )
-"""Ids and what is made of them, and the numbers in people's addresses, which count on from test to test."""
+"""Ids and values derived from them, and the numbers in e-mail addresses, which differ from test to test."""
 
-# The smallest letters that can be seen, and where.
+# The smallest visible text, and where it is.
 SMALL_TEXT = """(smallest) => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -49,13 +49,13 @@ SMALL_TEXT = """(smallest) => {
 }"""
 
 
-# What moves though it should not.
+# Elements that move although the visitor prefers reduced motion.
 MOVING = """() => [...document.querySelectorAll("*")].filter(each => {
   const style = getComputedStyle(each);
   return style.animationName !== "none" || parseFloat(style.transitionDuration) || style.scrollBehavior === "smooth";
 }).map(each => `moves: ${each.outerHTML.slice(0, 80)}`)"""
 
-# What a finger cannot hit.
+# Targets that are too small for a finger.
 SMALL_TARGETS = """(smallest) => [...document.querySelectorAll(
   "button, .button, input:not([type=hidden], [type=checkbox], [type=radio]), select, textarea"
 )].filter(each => each.checkVisibility() && each.getBoundingClientRect().height < smallest)
@@ -74,7 +74,7 @@ def test_every_page_has_a_row(assembled: FastAPI) -> None:
 
 
 class Seen(HTMLParser):
-    """What stands in a page."""
+    """The elements of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Seen(HTMLParser):
 
 
 def defects(answer: httpx2.Response) -> Iterator[str]:
-    """What is wrong with a page as it is sent."""
+    """Return the faults in the HTML of a page."""
     seen = Seen(answer.text)
     names = [tag for tag, _ in seen.tags]
     if names.count("h1") != 1:
@@ -127,7 +127,7 @@ def defects(answer: httpx2.Response) -> Iterator[str]:
         yield f"policy: {policy}"
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("who", ALL_ROLES)
 async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, world: World, who: str) -> None:
     await world.enter(forms, who)
     found = []
@@ -140,7 +140,7 @@ async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, wor
     assert not found
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("who", ALL_ROLES)
 async def test_more_data_takes_no_more_statements(
     forms: Forms, client: httpx2.AsyncClient, world: World, counted: Counted, who: str
 ) -> None:
@@ -149,7 +149,7 @@ async def test_more_data_takes_no_more_statements(
     async def look() -> dict[str, int]:
         taken = {}
         for where, _ in pages_of(who):
-            await client.get(world.address(where))  # what is found out once and kept
+            await client.get(world.address(where))  # cached values
             counted()
             await client.get(world.address(where))
             taken[where] = counted()
@@ -163,9 +163,7 @@ async def test_more_data_takes_no_more_statements(
 async def test_both_databases_show_the_same(
     assembled: FastAPI, sqlite_template: Path, postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        search_bounds, "ring_position", lambda _id: 0
-    )  # else ids, which are random, say who comes first
+    monkeypatch.setattr(search_bounds, "ring_position", lambda _id: 0)  # otherwise random ids decide the order
     shutil.copy(sqlite_template, tmp_path / "test.db")
     await empty(postgresql_url)
     on_sqlite, on_postgresql = [
@@ -175,14 +173,14 @@ async def test_both_databases_show_the_same(
 
 
 async def show(assembled: FastAPI, url: str) -> dict[tuple[str, str], str]:
-    """All pages of a clinic on this database, as everybody who may sees them, without what is random in them."""
+    """Return all pages of a clinic on this database, for every role, without random parts."""
     clock = SetClock()
     shown = {}
     async with open_resources(settings_for(url), clock, print_mail) as resources, make_client(assembled) as client:
         assembled.state.resources = resources
         admin = await make_admin(resources, client, clock.time)
         world = await World.make(resources, client, admin, clock)
-        for who in EVERYBODY:
+        for who in ALL_ROLES:
             client.cookies.clear()
             await world.enter(Forms(client), who)
             for where, _ in pages_of(who):
@@ -194,15 +192,15 @@ async def show(assembled: FastAPI, url: str) -> dict[tuple[str, str], str]:
 class TestInABrowser:
     @pytest.fixture
     def backend(self) -> str:
-        """One database: nothing of this depends on which."""
+        """Use one database, because the tests do not depend on it."""
         return "sqlite"
 
     @pytest.fixture
     async def tab(self, open_tab: OpenTab) -> Tab:
-        # No page has a script, and none may run; the one that looks at them is ours.
+        # Pages have no scripts and may not run any. The tests inject theirs by the browser's own protocol.
         return await open_tab(java_script_enabled=True, viewport=WIDE, reduced_motion="reduce")
 
-    @pytest.mark.parametrize("who", EVERYBODY)
+    @pytest.mark.parametrize("who", ALL_ROLES)
     async def test_every_page_can_be_read_and_used(
         self, tab: Tab, forms: Forms, client: httpx2.AsyncClient, world: World, who: str
     ) -> None:
@@ -223,11 +221,11 @@ class TestInABrowser:
         assert not found
 
     async def look(self, tab: Tab, who: str, screen: ViewportSize) -> list[str]:
-        """What is wrong with a page as it is shown, on this screen, and when it is as wide as others."""
+        """Return the faults of a page in a browser, on this screen, and at the widths of others."""
         page = tab.page
         found = await violations(page)
         found += await page.evaluate(MOVING)
-        if who in {NOBODY, PATIENT}:
+        if who in {SIGNED_OUT, PATIENT}:
             found += await page.evaluate(SMALL_TEXT, SMALLEST_TEXT)
             found += await page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)
         for size in (NARROW, TABLET, ZOOMED, screen):

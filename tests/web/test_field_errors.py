@@ -1,4 +1,4 @@
-"""The texts of pages about fields hang on codes, not on the sentences of the API."""
+"""The messages for fields depend on error codes, not on the messages of the API."""
 
 from typing import get_args
 
@@ -7,7 +7,7 @@ from pydantic_core.core_schema import ErrorType
 from app.core.errors import FIELD_ERRORS
 from app.web.kit.error_texts import FIELD_TEXTS
 
-# Forms offer no way to cause these, or can say no more about them than that the value cannot be right.
+# Forms cannot cause these errors, or the general message is the best that can be said.
 WITHOUT_A_TEXT = {
     "cursor",
     "days_of_week",

@@ -1,4 +1,4 @@
-"""Forms: only ours are taken, and what was typed is not lost."""
+"""Forms: only those of this site are accepted, and what was typed is not lost."""
 
 import httpx2
 import pytest

@@ -1,4 +1,4 @@
-"""A week with a full day in it, in a real browser: its scale stays, and what does not fit is a press away."""
+"""A week with a full day, in a real browser: the scale does not change, and a link leads to what does not fit."""
 
 import re
 from datetime import UTC, datetime
@@ -24,20 +24,20 @@ CUT_ACROSS = """() => [...document.querySelectorAll("a.patient")].filter(each =>
 
 @pytest.fixture
 def backend() -> str:
-    """One database: nothing of this depends on which."""
+    """Use one database, because the tests do not depend on it."""
     return "sqlite"
 
 
 async def fill_week(doctor: Person, join: Join, *, number: int, minutes: int) -> None:
-    """This many visits on Wednesday, from 8 o'clock in Berlin on."""
+    """Book this many visits on Wednesday, from 8 o'clock in Berlin."""
     await doctor.plan(**{day: [["08:00", "18:00"]] for day in ("tuesday", "wednesday", "thursday")})
-    kind = await doctor.offer(name="Check-up of the skin", duration_minutes=minutes)
+    visit_type = await doctor.offer(name="Check-up of the skin", duration_minutes=minutes)
     patients = [await join("patient", name=name) for name in ("Ann Lee", MAX_NAME, FROM_RIGHT)]
     for place in range(number):
         begin = 7 * 60 + place * minutes
         start = f"2026-12-02T{begin // 60:02}:{begin % 60:02}:00Z"
-        await patients[place % len(patients)].book(doctor, start, visit_type_id=kind["id"])
-    await patients[0].book(doctor, "2026-12-03T09:00:00Z", visit_type_id=kind["id"])
+        await patients[place % len(patients)].book(doctor, start, visit_type_id=visit_type["id"])
+    await patients[0].book(doctor, "2026-12-03T09:00:00Z", visit_type_id=visit_type["id"])
 
 
 @pytest.mark.parametrize("minutes", [5, 10, 15])

@@ -1,4 +1,4 @@
-"""Who sees which page, and what is recorded of it."""
+"""Access to pages by role, and the audit events of it."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
     forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, admin: Person
 ) -> None:
     await forms.sign_in(patient)
-    wanted = {"doctor": clinic.amara.id, "type": clinic.kind, "start": START}
+    wanted = {"doctor": clinic.amara.id, "type": clinic.visit_type, "start": START}
     held = await forms.send("/visit/pick", on="/my/account", **wanted)
     booked = await forms.send(held.headers["location"], **wanted, reason="A mole", form_key="once")
     visit = booked.headers["location"].rpartition("/")[2]
@@ -41,7 +41,7 @@ async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
 async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
     forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, join: Join, admin: Person
 ) -> None:
-    body = {"doctor_id": clinic.amara.id, "visit_type_id": clinic.kind, "start_time": START}
+    body = {"doctor_id": clinic.amara.id, "visit_type_id": clinic.visit_type, "start_time": START}
     visit = (await patient.post("/appointments", body)).json()["id"]
     client.headers["Accept"] = "text/html"
     await forms.sign_in(await join("patient"))

@@ -22,7 +22,7 @@ NEW = "another horse battery"
 
 
 class WatchedPasswords(Passwords):
-    """Hashes as usual, and notes how many connections of the application are taken meanwhile."""
+    """Hashes as usual, and records how many of the application's connections are in use meanwhile."""
 
     def __init__(self, settings: Settings, resources: Resources) -> None:
         super().__init__(settings)
@@ -40,7 +40,7 @@ class WatchedPasswords(Passwords):
 
 @dataclass
 class Caller:
-    """A patient who is signed in on the pages and in the API."""
+    """A patient with a session of the pages and one of the API."""
 
     person: Person
     forms: Forms
@@ -48,7 +48,7 @@ class Caller:
     admin: Person
 
     async def invitation(self) -> dict[str, str]:
-        """What a doctor needs to accept an invitation."""
+        """The form with which a doctor accepts an invitation."""
         sent = await self.admin.post("/admin/invitations", {"email": "guest@example.com"})
         return {
             "token": sent.json()["token"],

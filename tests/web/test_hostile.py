@@ -20,11 +20,11 @@ from tests.conftest import SetClock
 from tests.databases import connected
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.table import EVERYBODY, MAX_BYTES, World, pages_of, weigh
+from tests.web.table import ALL_ROLES, MAX_BYTES, World, pages_of, weigh
 
 DOCTORS, VISITS_A_DAY, KINDS = 500, 300, 30
 HOSTILE = "a" + "\"&<>'" * 20
-"""Nearly all of it has five bytes in HTML."""
+"""Nearly every character takes five bytes in HTML."""
 FOUR_BYTES = "\U0001d400" * 100
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ async def world(
 
 
 async def fill(world: World, database_url: str, name: str) -> None:
-    """Puts long texts everywhere, and adds doctors, kinds of visits and visits by the hundred."""
+    """Put long texts everywhere, and add hundreds of doctors, visit types and visits."""
     ids = (UUID(int=number) for number in count(1))
     doctor = UUID(world.ids["doctor"])
     people = [next(ids) for _ in range(DOCTORS + 2)]
@@ -117,12 +117,12 @@ async def fill(world: World, database_url: str, name: str) -> None:
         await connection.execute(
             insert(Appointment), [*visits(ids, doctor, UUID(world.ids["patient"]), people[-1], name)]
         )
-        # As autovacuum does soon after so many rows were written.
+        # As autovacuum does soon after so many inserts.
         await connection.execute(text("ANALYZE"))
 
 
 def visits(ids: Iterator[UUID], doctor: UUID, patient: UUID, other: UUID, name: str) -> Iterator[dict[str, Any]]:
-    """Five minutes each, around what is booked already; the rest are cancelled."""
+    """Add visits of five minutes around those already booked; the rest are cancelled."""
     for day in range(6, 13):
         start = datetime.combine(date(2026, 12, day), datetime.min.time(), UTC)
         for number in range(VISITS_A_DAY):
@@ -145,7 +145,7 @@ def visits(ids: Iterator[UUID], doctor: UUID, patient: UUID, other: UUID, name: 
             }
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("who", ALL_ROLES)
 async def test_every_page_stays_light(forms: Forms, client: httpx2.AsyncClient, world: World, who: str) -> None:
     await world.enter(forms, who)
     heavy = {}

@@ -1,4 +1,4 @@
-"""The languages to search by, and those that a doctor says they speak."""
+"""The languages of the search, and those of a doctor's profile."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""An empty list says why it is empty, and what to try."""
+"""An empty list says why it is empty, and what to try instead."""
 
 import re
 from html import unescape
@@ -12,7 +12,7 @@ from tests.web.test_clocks import text_of
 
 
 def links(page: httpx2.Response) -> dict[str, str]:
-    """What stands on the links that drop a filter, and where they lead."""
+    """Return the texts and the targets of the links that remove a filter."""
     found = re.findall(r'<li><a href="(/[^"]*)">([^<]+)</a></li>', page.text.partition('class="empty"')[2])
     return {text: unescape(address) for address, text in found}
 

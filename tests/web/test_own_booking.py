@@ -1,4 +1,4 @@
-"""A time that the patient has booked already leads to that booking, from another tab and by the back button."""
+"""A time that the patient has already booked leads to that visit, from another tab and by the back button."""
 
 import pytest
 
@@ -18,12 +18,12 @@ async def doctor(join: Join) -> Person:
 
 @pytest.fixture
 def asked(doctor: Person) -> dict[str, str]:
-    """What the form of a time sends."""
+    """Return the fields that the form of a slot sends."""
     return {"doctor": doctor.id, "start": START}
 
 
 async def book(forms: Forms, patient: Person, asked: dict[str, str]) -> tuple[str, str]:
-    """The addresses of the page that confirms, and of the visit."""
+    """Return the addresses of the confirmation page and of the visit."""
     await forms.sign_in(patient)
     confirming = (await forms.send("/visit/pick", on="/my/account", **asked)).headers["Location"]
     booked = await forms.send(confirming, **asked, reason="A mole")

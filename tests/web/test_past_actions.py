@@ -1,4 +1,4 @@
-"""Action pages of a visit whose status has moved on: the back button and a second tab lead to the visit."""
+"""Action pages of a visit whose status has changed: the back button and a second tab lead to the visit."""
 
 from datetime import UTC, datetime
 

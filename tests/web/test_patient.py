@@ -22,7 +22,7 @@ async def clinic(join: Join) -> Clinic:
 
 
 async def pick(tab: Tab, clinic: Clinic, clock: str = "10:30", day: str = "Tuesday 8 December") -> None:
-    await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
     await tab.page.get_by_role("button", name=f"{clock}, {day}").click()
 
 
@@ -42,7 +42,7 @@ async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: li
     await tab.page.get_by_role("link", name="Dr Amara Okafor").first.click()
     await tab.press("Check-up")
     await tab.press("Later")
-    # Picked by somebody whom nobody knows yet; to register does not lose it.
+    # Picked before signing in; the time is not lost when the visitor registers.
     await tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click()
     await tab.press("Create an account")
     await tab.fill(name="Ann Lee", email="ann@example.com", password="short")
@@ -86,7 +86,7 @@ async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient
     tabs = [await open_tab(), await open_tab(viewport=DESK)]
     for tab, person in zip(tabs, (patient, rival), strict=True):
         await tab.sign_in(person.email)
-        await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+        await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
     await asyncio.gather(*(tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click() for tab in tabs))
     headings = [await tab.heading() for tab in tabs]
     assert sorted(headings) == ["Book this visit", "This time has just been taken"]
@@ -105,7 +105,7 @@ async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
     confirming = tab.path
     clock.advance(minutes=6)
     rival = await join("patient")
-    body = {"doctor_id": clinic.amara.id, "start_time": "2026-12-08T15:30:00Z", "visit_type_id": clinic.kind}
+    body = {"doctor_id": clinic.amara.id, "start_time": "2026-12-08T15:30:00Z", "visit_type_id": clinic.visit_type}
     assert (await rival.post("/appointments", body)).status_code == 201
     await tab.fill(reason="A mole\nthat itches")
     await tab.press("Book the visit")
@@ -142,7 +142,7 @@ async def test_the_back_button_and_a_second_tap_book_nothing_twice(
     tab = await open_tab()
     await tab.sign_in(patient.email)
     await pick(tab, clinic)
-    await tab.page.locator("[name=reason]").wait_for()  # what is evaluated does not wait
+    await tab.page.locator("[name=reason]").wait_for()  # evaluate() does not wait
     form = dict(
         await tab.page.locator("form:has([name=reason]) [name]").evaluate_all(
             "fields => fields.map(field => [field.name, field.value])"
@@ -175,13 +175,13 @@ async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic
                 return
         raise AssertionError(f"{name} cannot be reached")
 
-    await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
     await keys.press("Tab")
     assert await tab.page.locator(":focus").inner_text() == "Skip to main content"
     await keys.press("Enter")
     await reach("10:30, Tuesday 8 December")
     await keys.press("Enter")
-    await tab.page.locator("[name=username]:focus").wait_for()  # which comes a moment after the page
+    await tab.page.locator("[name=username]:focus").wait_for()  # it arrives shortly after the page
     await keys.type(patient.email)
     await keys.press("Tab")
     await keys.type(PASSWORD)
@@ -215,7 +215,7 @@ async def test_both_clocks_stand_together_where_they_differ(open_tab: OpenTab, c
     await tab.go("/preferences")
     await tab.page.locator("[name=zone]").select_option("Europe/Berlin")
     await tab.press("Show times for this place")
-    await tab.go(f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08")
+    await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
     slot = tab.page.get_by_role("button", name="16:30, Tuesday 8 December")
     assert (await slot.inner_text()).split("\n") == ["16:30", "10:30"]
     assert "Times in Berlin; below each, the doctor's local time in New York." in await tab.text()
@@ -223,7 +223,7 @@ async def test_both_clocks_stand_together_where_they_differ(open_tab: OpenTab, c
 
 async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: OpenTab, clinic: Clinic) -> None:
     tab = await open_tab(locale="en-US")
-    address = f"/with/{clinic.amara.id}?type={clinic.kind}&week=2026-12-08"
+    address = f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08"
     await tab.go(address)
     assert await tab.page.locator(".day-name span").first.inner_text() == "Sun"
     await tab.press("Deutsch")

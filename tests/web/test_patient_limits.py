@@ -1,4 +1,4 @@
-"""What a limit says on pages, and how cancelled visits are folded away."""
+"""The message of a limit on pages, and the collapsed list of cancelled visits."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Pages about faults of the service carry the number that its log has."""
+"""Pages of server errors show the id under which the log has them."""
 
 import httpx2
 import pytest

@@ -35,14 +35,14 @@ async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
 ) -> None:
     await forms.sign_in(doctor)
     assert "An administrator has to approve your account" in (await client.get("/practice/day")).text
-    kind = {"name": "Check-up", "duration_minutes": "30", "mode": "in_person"}
+    visit_type = {"name": "Check-up", "duration_minutes": "30", "mode": "in_person"}
     more = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), "0")
-    await forms.send("/practice/profile/kinds/new", **kind, **more)
+    await forms.send("/practice/profile/kinds/new", **visit_type, **more)
     told = (await client.get("/practice/profile/kinds")).text
     assert "Patients can book this visit type once an administrator has approved your account." in told
     await approve(admin, doctor)
     assert "has to approve your account" not in (await client.get("/practice/day")).text
-    await forms.send("/practice/profile/kinds/new", **kind | {"name": "Talk"}, **more)
+    await forms.send("/practice/profile/kinds/new", **visit_type | {"name": "Talk"}, **more)
     assert "Patients can now book this visit type." in (await client.get("/practice/profile/kinds")).text
 
 

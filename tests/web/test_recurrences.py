@@ -1,4 +1,4 @@
-"""What is said of a recurrence is what it does."""
+"""The text of a recurrence matches its occurrences."""
 
 import re
 from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_the_last_day_is_on_the_doctors_clock(recurrence: str, zone: str, expect
 
 
 def understand(said: str, starts: date) -> Callable[[date], bool]:
-    """Whether a rule that is said so recurs on a day, for a reader of the sentence."""
+    """Return whether a rule with this text recurs on a day, as a reader of the text would expect."""
     match = re.fullmatch(r"Every (?:(\d+|second|fourth) )?(day|week|month)s?(?:(?: on|:) (.+))?", said)
     assert match, said
     every = {None: 1, "second": 2, "fourth": 4}.get(match[1]) or int(match[1])

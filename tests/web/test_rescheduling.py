@@ -1,4 +1,4 @@
-"""To which times a visit can be moved on the pages: those to which the API moves it."""
+"""The pages offer exactly those times for rescheduling that the API accepts."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -19,14 +19,14 @@ AT_TEN = "2026-12-08T10:00:00Z"
 
 @pytest.fixture
 async def doctor(join: Join) -> Person:
-    """Open on Tuesdays from nine to eleven; her clock is that of the tests."""
+    """A doctor who is open on Tuesdays from nine to eleven, in the time zone of the tests."""
     doctor = await join("doctor", name="Dr Amara Okafor", time_zone="UTC")
     await doctor.plan(tuesday=TUESDAY)
     return doctor
 
 
 class Mover:
-    """The doctor or the patient, on the page on which she moves a visit."""
+    """The doctor or the patient, with the address of the page that moves a visit."""
 
     def __init__(self, forms: Forms, address: str, week: str) -> None:
         self._forms = forms
@@ -66,10 +66,10 @@ async def mover(forms: Forms, doctor: Person, patient: Person, who: str) -> Open
 async def test_a_visit_stays_its_kind_even_if_that_is_withdrawn(
     doctor: Person, patient: Person, mover: OpenPage
 ) -> None:
-    kind = await doctor.offer(name="Check-up", duration_minutes=40)
+    visit_type = await doctor.offer(name="Check-up", duration_minutes=40)
     await doctor.offer(name="Results", duration_minutes=15)
-    visit = await patient.book(doctor, "2026-12-08T09:40:00Z", visit_type_id=kind["id"])
-    await doctor.delete(f"/doctors/me/visit-types/{kind['id']}")
+    visit = await patient.book(doctor, "2026-12-08T09:40:00Z", visit_type_id=visit_type["id"])
+    await doctor.delete(f"/doctors/me/visit-types/{visit_type['id']}")
     page = await mover(visit)
     assert await page.offered() == ["09:00", "10:20"]
     assert (await page.move("10:20", 1)).status_code == 303
@@ -78,7 +78,7 @@ async def test_a_visit_stays_its_kind_even_if_that_is_withdrawn(
     assert moved["visit_type"]["name"] == "Check-up"
 
 
-async def test_a_visit_without_a_kind_keeps_its_length_when_there_are_kinds(
+async def test_visit_without_a_type_keeps_its_length_when_types_exist(
     doctor: Person, patient: Person, mover: OpenPage
 ) -> None:
     visit = await patient.book(doctor, AT_TEN, "2026-12-08T10:45:00Z")
@@ -96,8 +96,8 @@ async def test_a_visit_without_a_kind_keeps_its_length_when_there_are_kinds(
 
 async def test_a_visit_is_not_in_its_own_way(doctor: Person, patient: Person, mover: OpenPage) -> None:
     await doctor.offer(name="Check-up", duration_minutes=30, slot_step_minutes=15)
-    kind = (await doctor.get("/doctors/me/visit-types")).json()[0]["id"]
-    visit = await patient.book(doctor, AT_TEN, visit_type_id=kind)
+    visit_type = (await doctor.get("/doctors/me/visit-types")).json()[0]["id"]
+    visit = await patient.book(doctor, AT_TEN, visit_type_id=visit_type)
     await doctor.change(daily_limit=1)
     page = await mover(visit)
     assert await page.offered() == ["09:00", "09:15", "09:30", "09:45", "10:15", "10:30"]

@@ -1,4 +1,4 @@
-"""Forms that are sent twice, by a second tap, lead where they led before, one after the other and both at once."""
+"""A form that is sent twice redirects to the same page, one after the other and both at once."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ def send_twice(request: pytest.FixtureRequest, client: httpx2.AsyncClient) -> Se
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
 
         async def send() -> httpx2.Response:
-            # What the browser had when the button was pressed.
+            # The cookies of the browser when the button was pressed.
             return await client.post(path, data={**hidden, **fields}, headers={"Cookie": cookies})
 
         if request.param == "at once":
@@ -143,7 +143,7 @@ async def test_signing_in_with_a_code(
     left = (await patient.get("/auth/second-factor")).json()["recovery_codes_left"]
     assert left == len(codes) - is_recovery_code
     assert (await forms.client.get("/start")).headers["location"] == "/my/appointments"
-    # A form of its own, or no form at all: the code is used up.
+    # Another form, or no key: the code has been used.
     forms.client.cookies.delete("session")
     assert (await forms.send("/sign-in", **typed, form_key="another")).status_code == 401
 

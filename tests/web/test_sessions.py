@@ -1,4 +1,4 @@
-"""The cookie of a page: what it opens, what it does not, and when it ends."""
+"""The session cookie of the pages: what it gives access to, and when it expires."""
 
 import httpx2
 import pytest

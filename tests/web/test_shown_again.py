@@ -1,4 +1,4 @@
-"""A form that is refused shows the page again: what is on it of a patient is recorded as the page would be."""
+"""A refused form shows its page again. If the page has a patient's data, it is recorded like the page itself."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ async def visit(doctor: Person, patient: Person) -> dict[str, Any]:
 
 
 async def told(admin: Person, patient: Person) -> list[tuple[str, ...]]:
-    """What is recorded of a patient, the newest first, but for that somebody looks here."""
+    """Return the audit events of a patient, newest first, without the one that this query causes."""
     recorded = (await admin.get(f"/admin/audit?patient_id={patient.id}")).json()
     events = [tuple(each[name] for name in ("action", "outcome", "actor_id", "object_id")) for each in recorded]
     return [event for event in events if event[0] != "list_audit_events"]
@@ -60,7 +60,7 @@ async def test_a_doctor_who_is_refused_has_seen_the_visit(
     before = await told(admin, patient)
     seen = (shown_by, "ok", doctor.id, visit["id"])
     assert before[0] == seen
-    clock.advance(minutes=11)  # within ten minutes the look would not be recorded again
+    clock.advance(minutes=11)  # within ten minutes the access would not be recorded again
     refused = await forms.send(f"{address}/{act}", on="/practice/profile", form_key="once", **typed)
     assert refused.status_code == status
     assert "Ann Lee" in refused.text

@@ -1,4 +1,4 @@
-"""Signing in with a code: the password is typed once, and what waits for the code gives nothing without it."""
+"""Signing in with a code: the password is typed once, and a pending log-in gives no access without the code."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -167,7 +167,7 @@ async def test_wrong_codes_are_counted(forms: Forms, patient: Person, enroll: En
     waiting = await forms.send(CODE, otp=codes.at(clock.time))
     assert waiting.status_code == 429
     assert int(waiting.headers["Retry-After"]) >= 1
-    # The password can still be typed: it is counted apart.
+    # The password can still be entered: its attempts are counted separately.
     assert (await forms.sign_in(patient)).headers["location"] == CODE
 
 

@@ -1,4 +1,4 @@
-"""The office's pages of the upcoming visits of a suspended doctor."""
+"""Administrators' pages of the upcoming visits of a suspended doctor."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ async def visit(doctor: Person, patient: Person) -> str:
 
 @pytest.fixture
 async def visits(admin: Person, doctor: Person, visit: str, forms: Forms) -> str:  # noqa: ARG001 - booked before
-    """Where the visits of the doctor are listed, who has been suspended; an administrator has signed in."""
+    """The address of the visits of a suspended doctor. An administrator has signed in."""
     assert (await admin.post(f"/admin/users/{doctor.id}/suspend", {"reason": WHY})).status_code == 200
     await forms.sign_in(admin)
     return f"/office/users/{doctor.id}/appointments"
@@ -78,7 +78,7 @@ async def test_a_visit_is_cancelled(
 ) -> None:
     client.headers["Accept-Language"] = language
     one = f"{visits}/{visit}"
-    for text in (told, ""):  # the second tap
+    for text in (told, ""):  # the second submission
         done = await forms.send(f"{one}/cancel", on=one, version="1", reason=WHY, form_key="k")
         assert (done.status_code, done.headers["location"]) == (303, visits)
         listed = (await client.get(visits)).text

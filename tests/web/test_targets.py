@@ -12,17 +12,17 @@ from fastapi import FastAPI
 from tests.conftest import SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
-from tests.web.table import ADMIN, DOCTOR, EVERYBODY, World, pages_of
+from tests.web.table import ADMIN, ALL_ROLES, DOCTOR, World, pages_of
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d{2}-\d{2}")
 ENDS_SESSION = {"/sign-out", "/my/account/sessions/end"}
 REMOVES = ("/withdraw", "/remove", "/cancel", "/release", "/end", "/data")
-"""How the paths of forms end that remove something which other forms need."""
+"""The last parts of the paths of forms that remove something that other forms need."""
 
 
 @dataclass
 class Sent:
-    """A form as a browser would send it, with the fields as they are shown."""
+    """A form with the values that a browser would send."""
 
     method: str
     action: str
@@ -30,7 +30,7 @@ class Sent:
 
 
 class Targets(HTMLParser):
-    """The links and the forms of a page; the first button of a form is pressed, and every box is checked."""
+    """The links and forms of a page. The first button of a form counts as pressed, and every checkbox as ticked."""
 
     def __init__(self, page: str, html: str) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Targets(HTMLParser):
 
 @pytest.fixture
 def backend() -> str:
-    """One database: nothing of this depends on which."""
+    """Use one database, because the tests do not depend on it."""
     return "sqlite"
 
 
@@ -67,7 +67,7 @@ async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: 
 
 
 async def collect(client: httpx2.AsyncClient, world: World, who: str) -> tuple[dict[str, str], list[Sent]]:
-    """The links and forms of all pages, one of each kind; forms that remove something come last."""
+    """Return the links and forms of all pages, one of each kind. Forms that remove something come last."""
     links: dict[str, str] = {}
     sent: dict[str, Sent] = {}
     for page in (world.address(where) for where, is_there in pages_of(who) if is_there):
@@ -83,7 +83,7 @@ async def send(client: httpx2.AsyncClient, form: Sent, fields: dict[str, str]) -
     return await client.post(form.action, data=fields)
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("who", ALL_ROLES)
 async def test_every_link_and_form_works_for_its_reader(
     forms: Forms, client: httpx2.AsyncClient, world: World, who: str
 ) -> None:
@@ -98,7 +98,7 @@ async def test_every_link_and_form_works_for_its_reader(
 
 
 @pytest.mark.parametrize("typed", [None, "", "\u200fnot this"], ids=["missing", "empty", "garbage"])
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("who", ALL_ROLES)
 async def test_a_refused_form_says_what_is_wrong(
     forms: Forms, client: httpx2.AsyncClient, world: World, who: str, typed: str | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""Everything that pages say is in the catalogue, in every language."""
+"""Every text of the pages is in the catalogue of every language."""
 
 import re
 from io import BytesIO
@@ -36,7 +36,7 @@ def catalogue(language: str) -> Catalog:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_text_is_translated(language: str) -> None:
-    """After a change: make messages, then translate what is empty."""
+    """After a change, run make messages, and translate the empty entries."""
     texts = {message.id: message for message in catalogue(language) if message.id}
     assert texts.keys() == said()
     for message in texts.values():

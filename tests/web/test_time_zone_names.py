@@ -1,4 +1,4 @@
-"""Time zones are chosen by their places, as the language calls them."""
+"""Time zones are chosen by place names in the reader's language."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What pages promise holds."""
+"""Promises in the texts of pages are true."""
 
 import httpx2
 import pytest

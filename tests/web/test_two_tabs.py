@@ -1,4 +1,4 @@
-"""Two tabs with the same form: the one that is saved second says what the first one has changed."""
+"""Two tabs with the same form: the second one to be saved shows what the first one has changed."""
 
 import re
 
@@ -19,7 +19,7 @@ async def doctor(join: Join, forms: Forms) -> Person:
 
 
 def read_fields(html: str) -> dict[str, str]:
-    """What stands in the fields with one line of the form, and its version."""
+    """Return the values of the input fields of a form, and its version."""
     found = re.findall(
         r'<input (?!type="checkbox")[^>]*?name="([a-z_0-9]+)"[^>]*? value="([^"]*)"',
         html.partition("<main")[2].partition("</main>")[0],
@@ -28,7 +28,7 @@ def read_fields(html: str) -> dict[str, str]:
 
 
 def saved_meanwhile(html: str) -> list[tuple[str, str]]:
-    """What the page says that is saved now."""
+    """Return the saved values that the page shows."""
     return re.findall(r"<div><dt>([^<]+)</dt><dd><bdi>([^<]*)</bdi></dd></div>", html)
 
 
@@ -59,18 +59,18 @@ async def test_a_profile_whose_field_was_emptied(doctor: Person, forms: Forms, c
 
 
 async def test_a_kind_of_visit(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
-    kind = (await doctor.offer(duration_minutes=20))["id"]
-    where = f"/practice/profile/kinds/{kind}"
+    visit_type = (await doctor.offer(duration_minutes=20))["id"]
+    where = f"/practice/profile/kinds/{visit_type}"
     opened = read_fields((await client.get(where)).text) | {"mode": "in_person"}
-    await doctor.patch(f"/doctors/me/visit-types/{kind}", {"duration_minutes": 40, "mode": "video"})
+    await doctor.patch(f"/doctors/me/visit-types/{visit_type}", {"duration_minutes": 40, "mode": "video"})
     refused = await forms.send(where, **opened | {"buffer_after_minutes": "5"})
     assert refused.status_code == 412
     assert saved_meanwhile(refused.text) == [("Length (minutes)", "40"), ("Visit mode", "By video")]
     again = read_fields(refused.text)
     assert (again["duration_minutes"], again["buffer_after_minutes"]) == ("20", "5")
-    assert (await doctor.get(f"/doctors/me/visit-types/{kind}")).json()["duration_minutes"] == 40
+    assert (await doctor.get(f"/doctors/me/visit-types/{visit_type}")).json()["duration_minutes"] == 40
     assert (await forms.send(where, **again, mode="in_person")).status_code == 303
-    assert (await doctor.get(f"/doctors/me/visit-types/{kind}")).json()["duration_minutes"] == 20
+    assert (await doctor.get(f"/doctors/me/visit-types/{visit_type}")).json()["duration_minutes"] == 20
 
 
 async def test_weekly_hours(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
@@ -118,4 +118,4 @@ async def test_another_name_in_the_way_is_said(doctor: Person, forms: Forms, cli
     assert refused.status_code == 409
     assert "You already have a visit type with this name." in refused.text
     assert 'value="check-UP"' in refused.text
-    assert (await client.get("/practice/profile/kinds")).text.count("heck-") == 2  # its link, and its button
+    assert (await client.get("/practice/profile/kinds")).text.count("heck-") == 2  # the link and the button

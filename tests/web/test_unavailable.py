@@ -1,4 +1,4 @@
-"""What a patient can do about a visit with a doctor who can no longer be booked."""
+"""What a patient can do with a visit of a doctor who can no longer be booked."""
 
 import re
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ async def visit(doctor: Person, patient: Person) -> str:
 async def unavailable(
     request: pytest.FixtureRequest, visit: str, doctor: Person, admin: Person, database: Database
 ) -> str:
-    """The visit of a doctor who cannot be booked any more."""
+    """A visit with a doctor who can no longer be booked."""
     if request.param == "suspended":
         assert (
             await admin.post(f"/admin/users/{doctor.id}/suspend", {"reason": "Has retired from the practice"})

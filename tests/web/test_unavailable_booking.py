@@ -34,7 +34,7 @@ async def hold_time(patient: Person, doctor: Person, **fields: Any) -> str:
 async def unavailable(
     request: pytest.FixtureRequest, hold: str, doctor: Person, admin: Person, database: Database
 ) -> str:
-    """The hold of a time with a doctor who cannot be booked any more."""
+    """A hold with a doctor who can no longer be booked."""
     why = {"reason": "Has left the practice"}
     if request.param == "unapproved":
         async with database.write() as transaction:
@@ -52,7 +52,7 @@ async def test_booking_a_held_time_is_a_conflict_that_says_why(
     held = await patient.ask(doctor, TEN, hold_id=unavailable)
     assert "Look for another doctor" in problem(held, 409, "doctor_unavailable")["detail"]
     assert (await patient.get("/appointments")).json() == []
-    # Whoever has no hold does not learn whether the doctor is there.
+    # A patient without a hold does not learn whether the doctor exists.
     problem(await patient.ask(doctor, TEN), 404, "not_found")
     problem(await (await join("patient")).ask(doctor, TEN, hold_id=unavailable), 404, "not_found")
     assert (await patient.delete(f"/holds/{unavailable}")).status_code == 204
@@ -111,17 +111,17 @@ async def test_pages_without_a_hold_do_not_tell_an_unavailable_doctor_from_an_un
 
 async def test_a_kind_of_visit_that_was_withdrawn_meanwhile(doctor: Person, patient: Person, forms: Forms) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    kind, _ = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "Follow-up")]
-    hold = await hold_time(patient, doctor, visit_type_id=kind)
+    visit_type, _ = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "Follow-up")]
+    hold = await hold_time(patient, doctor, visit_type_id=visit_type)
     await forms.sign_in(patient)
-    assert (await doctor.delete(f"/doctors/me/visit-types/{kind}")).status_code == 204
+    assert (await doctor.delete(f"/doctors/me/visit-types/{visit_type}")).status_code == 204
     for path in (f"/visit/{hold}", "/visit/pick"):
-        refused = await forms.send(path, on="/preferences", doctor=doctor.id, type=kind, start=TEN)
+        refused = await forms.send(path, on="/preferences", doctor=doctor.id, type=visit_type, start=TEN)
         assert refused.status_code == 404
         assert "This visit type is no longer offered." in refused.text
         others = f'href="/with/{doctor.id}?week=2026-12-08"'
         assert others in refused.text.replace("&amp;", "&")
-    problem(await patient.ask(doctor, TEN, hold_id=hold, visit_type_id=kind), 404, "not_found")
+    problem(await patient.ask(doctor, TEN, hold_id=hold, visit_type_id=visit_type), 404, "not_found")
 
 
 @pytest.mark.parametrize(
