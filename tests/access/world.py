@@ -97,7 +97,10 @@ class World:
         self.state = await self.read()
         async with self.database.read() as transaction:
             for table in User.metadata.sorted_tables:
-                self.rows[table.name] = [dict(row) for row in (await transaction.execute(select(table))).mappings()]
+                # By the keys of the columns, which inserts expect: a key can differ from the name in the database.
+                keys = table.columns.keys()
+                rows = await transaction.execute(select(table))
+                self.rows[table.name] = [dict(zip(keys, row, strict=True)) for row in rows]
 
     async def restore(self) -> None:
         """Undoes all that was done since the world was made, but for what can only grow."""

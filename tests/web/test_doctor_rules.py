@@ -271,7 +271,7 @@ async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.
     assert "00:00\u201300:00" not in (await client.get("/practice/week?day=2026-12-12")).text
 
 
-async def test_a_kind_of_visit_is_offered_changed_and_withdrawn(
+async def test_visit_type_is_added_changed_and_withdrawn(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     typed = {"name": "Check-up", "duration_minutes": "twenty", "mode": "video"}

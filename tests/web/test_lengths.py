@@ -78,7 +78,7 @@ async def test_expired_hold_keeps_no_length(doctor: Person, patient: Person, vis
     assert booked["end_time"] == "2026-12-08T16:40:00Z"
 
 
-async def test_a_held_visit_of_no_kind_keeps_its_length(doctor: Person, patient: Person) -> None:
+async def test_hold_without_a_visit_type_keeps_its_length(doctor: Person, patient: Person) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     held = await hold(patient, doctor, None)
     await doctor.change(default_visit_minutes=60)

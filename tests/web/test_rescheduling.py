@@ -63,9 +63,7 @@ async def mover(forms: Forms, doctor: Person, patient: Person, who: str) -> Open
     return open_page
 
 
-async def test_a_visit_stays_its_kind_even_if_that_is_withdrawn(
-    doctor: Person, patient: Person, mover: OpenPage
-) -> None:
+async def test_visit_keeps_its_type_even_if_that_is_withdrawn(doctor: Person, patient: Person, mover: OpenPage) -> None:
     visit_type = await doctor.offer(name="Check-up", duration_minutes=40)
     await doctor.offer(name="Results", duration_minutes=15)
     visit = await patient.book(doctor, "2026-12-08T09:40:00Z", visit_type_id=visit_type["id"])

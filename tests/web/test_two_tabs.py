@@ -58,7 +58,7 @@ async def test_a_profile_whose_field_was_emptied(doctor: Person, forms: Forms, c
     assert saved_meanwhile((await forms.send("/practice/profile", **opened)).text) == [("Specialty", "Empty")]
 
 
-async def test_a_kind_of_visit(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_visit_type(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     visit_type = (await doctor.offer(duration_minutes=20))["id"]
     where = f"/practice/profile/kinds/{visit_type}"
     opened = read_fields((await client.get(where)).text) | {"mode": "in_person"}

@@ -50,7 +50,7 @@ async def test_booking_a_held_time_is_a_conflict_that_says_why(
     doctor: Person, patient: Person, join: Join, unavailable: str
 ) -> None:
     held = await patient.ask(doctor, TEN, hold_id=unavailable)
-    assert "Look for another doctor" in problem(held, 409, "doctor_unavailable")["detail"]
+    assert "Choose another doctor" in problem(held, 409, "doctor_unavailable")["detail"]
     assert (await patient.get("/appointments")).json() == []
     # A patient without a hold does not learn whether the doctor exists.
     problem(await patient.ask(doctor, TEN), 404, "not_found")
@@ -109,7 +109,7 @@ async def test_pages_without_a_hold_do_not_tell_an_unavailable_doctor_from_an_un
         assert (picked.status_code, TITLE in picked.text) == (404, True)
 
 
-async def test_a_kind_of_visit_that_was_withdrawn_meanwhile(doctor: Person, patient: Person, forms: Forms) -> None:
+async def test_visit_type_that_was_withdrawn_in_the_meantime(doctor: Person, patient: Person, forms: Forms) -> None:
     await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     visit_type, _ = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "Follow-up")]
     hold = await hold_time(patient, doctor, visit_type_id=visit_type)
