@@ -7,6 +7,7 @@ RUN python -m venv --without-pip /opt/venv \
 WORKDIR /srv
 COPY migrations migrations
 COPY app app
+COPY pyproject.toml .
 # The user below cannot write bytecode, so compile now. The user must be able to read the files, even if they were
 # checked out with a strict umask.
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .

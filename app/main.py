@@ -4,9 +4,11 @@ import asyncio
 import gc
 import logging
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from tzdata import IANA_VERSION
@@ -56,6 +58,10 @@ from app.web.kit.auth import find_cookie_account
 from app.web.routers import PAGE_ROUTERS
 
 log = logging.getLogger(__name__)
+
+# The project is not installed, so importlib.metadata does not know it; the image contains this file, too.
+_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+VERSION: str = _PROJECT["project"]["version"]
 
 
 @asynccontextmanager
@@ -148,7 +154,7 @@ def create_app(
         title="Doctor Appointment API",
         summary="Patients find a doctor's free slots and book them; doctors manage their schedule.",
         description=DESCRIPTION,
-        version="0.1.0",
+        version=VERSION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         docs_url=None,

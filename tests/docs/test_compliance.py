@@ -238,7 +238,7 @@ def test_the_image_is_made_of_the_code_alone() -> None:
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
     let_in = {rule for rule in rules if rule.startswith("!")}
-    assert let_in == {"!app", "!migrations", "!requirements-runtime.txt"}
+    assert let_in == {"!app", "!migrations", "!pyproject.toml", "!requirements-runtime.txt"}
 
 
 def test_every_dependency_is_pinned_by_its_hash() -> None:

@@ -12,6 +12,7 @@ import pytest
 from app.core.security import CONTEXT_WORDS
 from app.core.settings import Settings
 from app.http.problems import PROBLEMS
+from app.main import VERSION
 from app.scheduling.status import TRANSITIONS
 from tests.databases import migrate
 from tests.servers import serve
@@ -172,3 +173,9 @@ def reduce_to(answer: object, shown: object) -> object:
     if isinstance(answer, list) and isinstance(shown, list) and len(answer) == len(shown):
         return [reduce_to(*pair) for pair in zip(answer, shown, strict=True)]
     return answer
+
+
+def test_the_version_is_that_of_the_changelog() -> None:
+    newest = re.search(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert newest[1] == VERSION
