@@ -1,6 +1,7 @@
 # Every target installs what it needs. Only Python >= 3.12 must be installed before.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
+RUNTIME := .venv/.runtime-installed
 STAMP := .venv/.installed
 PORT ?= 8000
 # --no-strip-extras: older versions of pip take a package with an extra for another package than the one without, and
@@ -9,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generat
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test coverage lint format messages lock fuzz mutation bench screenshots clean
+.PHONY: help run demo migrate test lint format messages lock fuzz mutation bench screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -18,26 +19,30 @@ help: ## Show this list
 	python3 -m venv .tools
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-$(STAMP): requirements.txt .python-version | $(filter .tools/bin/uv,$(UV))
+.venv/pyvenv.cfg: .python-version | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --seed --allow-existing .venv
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
+
+# Running needs a fraction of what the tools need, and must not remove them.
+$(RUNTIME): requirements-runtime.txt .python-version | .venv/pyvenv.cfg
+	$(UV) pip install --quiet --require-hashes --python $(BIN)/python --requirements requirements-runtime.txt
 	@touch $@
 
-run: $(STAMP) ## Start the pages and the API on http://localhost:8000 (PORT=8801 for another port; SQLite unless DATABASE_URL is set)
+$(STAMP): requirements.txt .python-version | .venv/pyvenv.cfg
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
+	@touch $(RUNTIME) $@
+
+run: $(RUNTIME) ## Start the pages and the API on http://localhost:8000 (PORT=8801 for another port; SQLite unless DATABASE_URL is set)
 	$(BIN)/uvicorn app.main:app --http app.edge.protocol:BoundedProtocol --port $(PORT) --reload --reload-dir app --no-proxy-headers --timeout-graceful-shutdown 8
 
-demo: $(STAMP) ## Fill the database with a realistic sample clinic and print log-ins to try
+demo: $(RUNTIME) ## Fill the database with a realistic sample clinic and print log-ins to try
 	$(BIN)/python -m app.cli demo
 
-migrate: $(STAMP) ## Migrate the database of DATABASE_URL to the newest schema
+migrate: $(RUNTIME) ## Migrate the database of DATABASE_URL to the newest schema
 	$(BIN)/python -m app.cli migrate
 
-test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n auto --dist loadgroup
-
-coverage: $(STAMP) ## Require 100 % branch coverage of scheduling and services by the tests of these, the API, searches, jobs and pages
-	$(BIN)/python -m pytest tests/scheduling tests/services tests/api tests/search tests/jobs tests/web -n auto --dist loadgroup -q --cov --cov-report=
-	$(BIN)/coverage report --include='app/scheduling/*,app/services/*' --fail-under=100
+test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL, and require 100 % branch coverage of scheduling and services
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= --durations=30
+	$(BIN)/coverage report --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile
 	$(BIN)/ruff check .
