@@ -206,9 +206,10 @@ async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) ->
         connection = await transaction.connection()
         for batch in batched(rows, BATCH):
             if is_postgresql(engine):
-                columns = list(batch[0])
+                # Rows have the keys of the columns, which can differ from the names in the database.
+                columns = [table.c[key] for key in batch[0]]
                 processors = [
-                    table.c[name].type.dialect_impl(engine.dialect).bind_processor(engine.dialect) for name in columns
+                    column.type.dialect_impl(engine.dialect).bind_processor(engine.dialect) for column in columns
                 ]
                 records = [
                     tuple(
@@ -218,7 +219,9 @@ async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) ->
                     for row in batch
                 ]
                 driver: Any = (await connection.get_raw_connection()).driver_connection
-                await driver.copy_records_to_table(table.name, records=records, columns=columns)
+                await driver.copy_records_to_table(
+                    table.name, records=records, columns=[column.name for column in columns]
+                )
             else:
                 await connection.execute(table.insert(), list(batch))
             await asyncio.sleep(0)
@@ -290,9 +293,9 @@ def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]
             "visit_key": kind["name"] and search_key(kind["name"]),
             "mode": kind["mode"],
             "minutes": kind["duration_minutes"],
-            "place": ring_position(kind["id"]),
+            "ring_position": ring_position(kind["id"]),
             "not_before": DISTANT_PAST,
-            "turn": 0,
+            "tie_break": 0,
             "known_until": DISTANT_PAST,
             "revision": kind["id"],
         }

@@ -71,7 +71,7 @@ def describe_meaning(column: Column[object], meanings: Mapping[str, str]) -> str
     parts = ["primary key"] if column.primary_key else []
     parts += [describe_reference(key) for key in column.foreign_keys]
     text = ", ".join(parts)
-    return ". ".join(filter(None, [text, meanings.get(column.name, "")]))
+    return ". ".join(filter(None, [text, meanings.get(column.key, "")]))
 
 
 def describe_reference(key: ForeignKey) -> str:
