@@ -205,14 +205,14 @@ async def test_the_trail_says_which_account_was_decided_on(
     assert re.search(r">Sign-in</a>\s+<span class=\"badge refused\">Refused", page), "with a gap"
     assert "Not signed in" in page
     shown = rows_of(page)
-    for said in (
+    for expected in (
         "Suspended an account Dr Amara Okafor",
         "Lifted the suspension of an account Dr Amara Okafor",
         "Approved a doctor Dr Amara Okafor",
         "Sign-in Refused: wrong address or password Dr Amara Okafor",
         "Changed their own name",
     ):
-        assert any(said in row for row in shown), said
+        assert any(expected in row for row in shown), expected
 
 
 def rows_of(page: str) -> list[str]:

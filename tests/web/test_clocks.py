@@ -111,11 +111,11 @@ async def book_on_pages(forms: Forms, doctor: Person, start: str, **visit_type: 
     picked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **asked)
     assert picked.status_code == 303, picked.text
     confirming = picked.headers["Location"]
-    said = [text_of(await forms.client.get(confirming))]
+    texts = [text_of(await forms.client.get(confirming))]
     booked = await forms.send(confirming, **asked)
     assert booked.status_code == 303, booked.text
-    said.append(text_of(await forms.client.get(booked.headers["Location"])))
-    return f"/my/appointments/{booked.headers['Location'].rpartition('/')[2]}", said
+    texts.append(text_of(await forms.client.get(booked.headers["Location"])))
+    return f"/my/appointments/{booked.headers['Location'].rpartition('/')[2]}", texts
 
 
 @pytest.mark.parametrize("browser", BROWSERS)
@@ -128,8 +128,8 @@ async def test_the_clock_is_named_wherever_clocks_differ(
     await forms.sign_in(patient)
     pick = f"/visit/pick?doctor={doctors['York'].id}&start={NINE_IN_NEW_YORK}"
     assert sentence in text_of(await client.get(pick))
-    visit, said = await book_on_pages(forms, doctors["York"], NINE_IN_NEW_YORK)
-    assert all(sentence in page for page in said)
+    visit, texts = await book_on_pages(forms, doctors["York"], NINE_IN_NEW_YORK)
+    assert all(sentence in page for page in texts)
     for path in ("", "/cancel", "/move", "/move?start=2026-12-08T15:00:00Z"):
         page = text_of(await client.get(visit + path))
         assert sentence in page, path
@@ -157,8 +157,8 @@ async def test_both_clocks_stand_beside_a_video_visit(
     visit_type = (await doctor.offer(name="Talk", duration_minutes=30, mode="video"))["id"]
     client.cookies.set("zone", "Europe/London")
     await forms.sign_in(patient)
-    visit, said = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=visit_type)
-    for page in (*said, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
+    visit, texts = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=visit_type)
+    for page in (*texts, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
         assert "06:00\u201306:30 (London time)" in page
         assert "11:30\u201312:00 (Kolkata time)" in page
     [event] = Calendar.from_ical((await client.get(f"{visit}/calendar.ics")).text).walk("VEVENT")
@@ -174,8 +174,8 @@ async def test_in_a_clinic_in_one_zone_the_clock_is_named_for_remote_visits_alon
     await doctor.plan(tuesday=[["09:00", "12:00"]])
     visit_type = (await doctor.offer(name="Talk", duration_minutes=30, mode=mode))["id"]
     await forms.sign_in(patient)
-    visit, said = await book_on_pages(forms, doctor, NINE_IN_NEW_YORK, type=visit_type)
-    for page in (*said, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
+    visit, texts = await book_on_pages(forms, doctor, NINE_IN_NEW_YORK, type=visit_type)
+    for page in (*texts, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
         assert ("New York time" in page) is is_named
 
 
@@ -186,9 +186,9 @@ async def test_a_hold_is_shown_as_a_duration(
     await forms.sign_in(patient)
     asked = {"doctor": doctors["York"].id, "start": NINE_IN_NEW_YORK}
     confirming = (await forms.send("/visit/pick", on="/my/account", **asked)).headers["Location"]
-    for seconds, said in ((0, "5 minutes"), (61, "4 minutes"), (238, "1 minute")):
+    for seconds, remaining in ((0, "5 minutes"), (61, "4 minutes"), (238, "1 minute")):
         clock.advance(seconds=seconds)
-        assert f"Reserved for you for {said}." in text_of(await client.get(confirming))
+        assert f"Reserved for you for {remaining}." in text_of(await client.get(confirming))
 
 
 async def test_an_administrator_reads_whose_clock_a_visit_is_on(
@@ -238,8 +238,8 @@ def test_a_span_of_days_says_each_year_once(language: str, first: date, last: da
 def test_a_range_of_times_is_not_broken_and_says_which_half_of_the_day_it_ends_in(
     country: str, start: int, end: int, expected: str
 ) -> None:
-    said = Formatter(Locale.parse(country), date(2026, 12, 1)).hours(start, end)
-    assert said == expected.replace(" ", "\N{NARROW NO-BREAK SPACE}")
+    shown = Formatter(Locale.parse(country), date(2026, 12, 1)).hours(start, end)
+    assert shown == expected.replace(" ", "\N{NARROW NO-BREAK SPACE}")
 
 
 @pytest.mark.parametrize(

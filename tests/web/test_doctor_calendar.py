@@ -42,10 +42,10 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
     clock.advance(hours=1, minutes=2)
     await forms.sign_in(doctor)
     address = f"/practice/visits/{visit['id']}"
-    for said in (True, False):
+    for expected in (True, False):
         arrived = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="one tap")
         assert arrived.headers["location"] == f"{TUESDAY}#row-{visit['id']}"
-        assert ("Ann Lee has arrived." in (await client.get(TUESDAY)).text) == said
+        assert ("Ann Lee has arrived." in (await client.get(TUESDAY)).text) == expected
     refused = await forms.send(f"{address}/arrive", on=TUESDAY, form_key="another")
     assert refused.status_code == 409
     assert "the appointment has changed" in refused.text
@@ -57,7 +57,7 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("action", "said"),
+    ("action", "expected"),
     [
         ("arrive", "Undone. Ann Lee is expected again."),
         ("complete", "Undone. The visit of Ann Lee is open again."),
@@ -71,7 +71,7 @@ async def test_what_was_noted_can_be_undone(
     client: httpx2.AsyncClient,
     clock: SetClock,
     action: str,
-    said: str,
+    expected: str,
 ) -> None:
     [visit] = await fill_day(doctor, patient)
     clock.advance(hours=1, minutes=2)
@@ -84,7 +84,7 @@ async def test_what_was_noted_can_be_undone(
         assert f'formaction="{undo}"' in (await client.get(page)).text
     assert (await forms.send(undo, on=TUESDAY, form_key="undo")).status_code == 303
     shown = (await client.get(TUESDAY)).text
-    assert said in shown
+    assert expected in shown
     assert "/undo" not in shown
     stale = await forms.send(undo, on=TUESDAY, form_key="undo again")
     assert stale.status_code == 412

@@ -63,7 +63,7 @@ async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> 
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "expected"),
     [
         ({"monday_0_from": "9", "monday_0_to": "10:00"}, 'id="monday_0_from-error"'),
         ({"monday_0_from": "09:00", "monday_0_to": ""}, 'id="monday_0_to-error"'),
@@ -76,11 +76,11 @@ async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> 
     ],
 )
 async def test_a_week_that_cannot_be_saved_is_shown_again(
-    doctor: Person, forms: Forms, typed: dict[str, str], said: str
+    doctor: Person, forms: Forms, typed: dict[str, str], expected: str
 ) -> None:
     refused = await forms.send(HOURS, **typed)
     assert refused.status_code == 422
-    assert said in refused.text
+    assert expected in refused.text
     assert fields_of(refused.text).items() >= {name: value for name, value in typed.items() if value}.items()
     assert (await doctor.get("/doctors/me/hours")).json()["monday"][0] == ["09:00", "12:00"]
 
@@ -188,14 +188,14 @@ async def test_who_is_booked_is_shown_before_time_off_is_taken(
 
 @pytest.mark.usefixtures("doctor")
 async def test_time_off_that_cannot_be_is_shown_again(client: httpx2.AsyncClient) -> None:
-    for days, said in (
+    for days, expected in (
         ({"first": "2026-12-03", "last": "2026-12-02"}, 'id="last-error"'),
         ({"first": "2026-11-01", "last": "2026-11-02"}, "This day is in the past."),
         ({"first": "soon", "last": ""}, 'value="soon"'),
     ):
         refused = await client.get(f"{OFF}/preview", params=days)
         assert refused.status_code == 422
-        assert said in refused.text
+        assert expected in refused.text
 
 
 async def test_a_window_beside_the_plan_opens_once_or_again_and_again(

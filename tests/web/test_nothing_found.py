@@ -49,9 +49,9 @@ async def test_a_day_years_ahead_is_not_called_the_next(client: httpx2.AsyncClie
     doctor = await join("doctor", name="Dr Amara Okafor")
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     page = await client.get("/?day=2030-01-01")
-    said = text_of(page)
-    assert "No free times in the two months from Tuesday 1 January 2030 match your filters." in said
-    assert said.count("2030") == 1
+    text = text_of(page)
+    assert "No free times in the two months from Tuesday 1 January 2030 match your filters." in text
+    assert text.count("2030") == 1
     assert links(page) == {"From today": "/"}
     assert "Dr Amara Okafor" in text_of(await client.get("/?day=2020-01-01")), "a day that has passed is no obstacle"
 
@@ -81,8 +81,8 @@ async def test_a_doctors_empty_weeks(client: httpx2.AsyncClient, join: Join) -> 
     week = f"/with/{doctor.id}?week="
     assert "This doctor has not published any hours yet." in text_of(await client.get(week + "2026-12-08"))
     await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z")
-    said = text_of(await client.get(week + "2026-12-01"))
-    assert "No free times this week. The next one is Tuesday 8 December, 09:00." in said
+    text = text_of(await client.get(week + "2026-12-01"))
+    assert "No free times this week. The next one is Tuesday 8 December, 09:00." in text
     page = await client.get(week + "2030-01-01")
     assert "in the year after it. The earliest is Tuesday 8 December, 09:00." in text_of(page)
     assert f'href="{week}2026-12-08"' in page.text

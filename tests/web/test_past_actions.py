@@ -44,7 +44,7 @@ async def test_a_visit_that_is_over_is_shown_instead(
 
 
 @pytest.mark.parametrize(
-    ("action", "form", "said"),
+    ("action", "form", "expected"),
     [
         ("cancel", "cancel", "The visit has been cancelled."),
         ("cancel", "move", CHANGED),
@@ -61,7 +61,7 @@ async def test_a_form_of_a_patient_that_is_too_late_leads_to_the_visit(
     clock: SetClock,
     action: str,
     form: str,
-    said: str,
+    expected: str,
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, 10, tzinfo=UTC)
     await forms.sign_in(patient)
@@ -69,7 +69,7 @@ async def test_a_form_of_a_patient_that_is_too_late_leads_to_the_visit(
     fields = {"start": "2026-12-08T17:00:00Z"} if form == "move" else {}
     answer = await forms.send(f"/my/appointments/{visit}/{form}", on="/my/account", version="1", **fields)
     assert (answer.status_code, answer.headers.get("location")) == (303, f"/my/appointments/{visit}")
-    assert said in (await client.get(answer.headers["location"])).text
+    assert expected in (await client.get(answer.headers["location"])).text
 
 
 async def test_a_doctor_moves_nothing_that_is_cancelled(

@@ -236,13 +236,13 @@ async def test_an_account(open_tab: OpenTab, patient: Person, confirm: Confirm) 
     await confirm(patient)
     tab = await open_tab()
     await tab.sign_in(patient.email)
-    for path, press, said in (
+    for path, press, expected in (
         ("/my/account/sessions", "End this session", "The session has ended."),
         ("/my/account/second-factor", "Set it up", "Enter the six digits"),
     ):
         await tab.go(path)
         await tab.press(press)
-        assert said in await tab.text()
+        assert expected in await tab.text()
     assert await tab.page.locator(".picture svg").count() == 1
     assert re.fullmatch(r"[A-Z2-7]{32}", await tab.page.locator(".key").inner_text())
     await tab.fill(otp="000000")

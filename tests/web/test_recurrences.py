@@ -120,11 +120,11 @@ def test_the_last_day_is_on_the_doctors_clock(recurrence: str, zone: str, expect
     assert (last and last.isoformat()) == expected
 
 
-def understand(said: str, starts: date) -> Callable[[date], bool]:
+def understand(text: str, starts: date) -> Callable[[date], bool]:
     """Return whether a rule with this text recurs on a day, as a reader of the text would expect."""
-    match = re.fullmatch(r"Every (?:(\d+|second|fourth) )?(day|week|month)s?(?:(?: on|:) (.+))?", said)
-    assert match, said
-    every = {None: 1, "second": 2, "fourth": 4}.get(match[1]) or int(match[1])
+    match = re.fullmatch(r"Every (?:(\d+|two|four) )?(day|week|month)s?(?:(?: on|:) (.+))?", text)
+    assert match, text
+    every = {None: 1, "two": 2, "four": 4}.get(match[1]) or int(match[1])
     days = re.split(r", and |, | and ", match[3]) if match[3] else []
     if match[2] == "day":
         return lambda day: (day - starts).days % every == 0
@@ -182,12 +182,12 @@ def test_a_sentence_means_what_the_rule_does(frequency: str, parts: dict[str, st
     if not begins or find_error(recurrence, begins[0]) is not None:
         return
     rule = Availability(begins[0], begins[0] + HOUR, recurrence)
-    said = describe_recurrence(ENGLISH, rule)
-    if said is None:
+    text = describe_recurrence(ENGLISH, rule)
+    if text is None:
         return
     starts = begins[0].date()
-    is_meant = understand(said, starts)
+    is_meant = understand(text, starts)
     meant = [day for day in (starts + number * DAY for number in range(200)) if is_meant(day)]
     last = rule.starts + 199 * DAY
-    assert [each.date() for each in starts_between(recurrence, rule.starts, rule.starts, last)] == meant, said
+    assert [each.date() for each in starts_between(recurrence, rule.starts, rule.starts, last)] == meant, text
     assert all(describe_recurrence(words, rule) for words in (GERMAN, SPANISH))

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PATTERNS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 
 
-def said() -> set[str | tuple[str, ...]]:
+def extract_texts() -> set[str | tuple[str, ...]]:
     keywords = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
     found = extract_from_dir(
         ROOT / "app/web", PATTERNS, {"**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}}, keywords=keywords
@@ -38,7 +38,7 @@ def catalogue(language: str) -> Catalog:
 def test_every_text_is_translated(language: str) -> None:
     """After a change, run make messages, and translate the empty entries."""
     texts = {message.id: message for message in catalogue(language) if message.id}
-    assert texts.keys() == said()
+    assert texts.keys() == extract_texts()
     for message in texts.values():
         translated = [message.string] if isinstance(message.string, str) else list(message.string or ())
         assert all(translated), message.id

@@ -13,8 +13,8 @@ KEPT = "Your entries are kept for 30 minutes."
 
 
 def test_no_sentence_asks_for_a_call_that_cannot_be_made() -> None:
-    said = [*MESSAGES.values(), *(detail for _, detail in ERRORS.values())]
-    assert not [sentence for sentence in said if "call the practice" in sentence.lower()]
+    texts = [*MESSAGES.values(), *(detail for _, detail in ERRORS.values())]
+    assert not [sentence for sentence in texts if "call the practice" in sentence.lower()]
 
 
 async def test_a_page_that_asks_to_sign_in_says_what_is_kept(
