@@ -70,7 +70,7 @@ async def test_a_code_is_sent_again_until_there_were_too_many(
 
 async def test_the_second_factor_asks_for_a_confirmed_address_first(forms: Forms, patient: Person) -> None:
     await forms.sign_in(patient)
-    assert "First confirm your e-mail address." in (await forms.client.get("/my/account/second-factor")).text
+    assert "Confirm your e-mail address first." in (await forms.client.get("/my/account/second-factor")).text
     asked = await forms.send("/my/account/second-factor", on="/my/account")
     assert asked.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount%2Fsecond-factor"
 
