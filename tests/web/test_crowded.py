@@ -45,7 +45,7 @@ async def doctor(join: Join, forms: Forms) -> Person:
     return doctor
 
 
-async def test_a_plan_for_each_week_of_half_a_year(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_planned_hours_for_each_week_of_half_a_year(doctor: Person, client: httpx2.AsyncClient) -> None:
     for number in range(MANY):
         first = FIRST + timedelta(weeks=number)
         windows = [[f"{hour:02}:{number:02}", f"{hour:02}:45"] for hour in range(7)]

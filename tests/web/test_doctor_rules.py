@@ -103,7 +103,7 @@ async def test_half_a_window_is_marked(forms: Forms) -> None:
         assert "Enter both times, or leave both empty." in marked
 
 
-async def test_one_plan_is_shown_at_a_time_and_saving_it_changes_nothing(
+async def test_one_period_is_shown_at_a_time_and_saving_it_changes_nothing(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await doctor.plan(monday=[["10:00", "11:00"]], valid_from="2026-12-04")
@@ -123,7 +123,7 @@ async def test_one_plan_is_shown_at_a_time_and_saving_it_changes_nothing(
         assert (await doctor.get("/doctors/me/availability")).json() == kept, where
 
 
-async def test_the_last_day_of_the_last_plan_is_kept_unless_it_is_emptied(doctor: Person, forms: Forms) -> None:
+async def test_last_day_of_the_last_period_is_kept_unless_it_is_cleared(doctor: Person, forms: Forms) -> None:
     await doctor.plan(valid_from="2027-07-01")
     kept = (await doctor.get("/doctors/me/availability")).json()
     assert (await save_as_shown(forms, HOURS)).status_code == 303
@@ -132,7 +132,7 @@ async def test_the_last_day_of_the_last_plan_is_kept_unless_it_is_emptied(doctor
     assert (await doctor.get("/doctors/me/hours")).json()["valid_to"] is None
 
 
-async def test_later_plans_are_listed_kept_and_cancelled(
+async def test_planned_hours_are_listed_kept_and_cancelled(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     assert "Current and planned hours" not in (await client.get(HOURS)).text
@@ -151,13 +151,13 @@ async def test_later_plans_are_listed_kept_and_cancelled(
     assert "Same as today" in listed[listed.index("From Wednesday 1 September 2027") :]
     assert listed.count("Cancel these planned hours") == 1
     cancel = f"{HOURS}/later/2027-07-01/cancel"
-    assert (await forms.send(cancel, on=HOURS)).headers["location"] == f"{HOURS}#plans"
+    assert (await forms.send(cancel, on=HOURS)).headers["location"] == f"{HOURS}#planned"
     assert (await doctor.get("/doctors/me/hours")).json()["later"] == []
     gone = await forms.send(cancel, on=HOURS)
     assert gone.status_code == 404
 
 
-async def test_all_later_plans_are_replaced_if_that_is_chosen(doctor: Person, forms: Forms) -> None:
+async def test_all_planned_hours_are_replaced_if_that_is_chosen(doctor: Person, forms: Forms) -> None:
     await doctor.plan(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
     refused = await save_as_shown(forms, HOURS, replace_later="yes", valid_to="2027-01-31")
     assert refused.status_code == 422
@@ -198,9 +198,7 @@ async def test_time_off_that_cannot_be_is_shown_again(client: httpx2.AsyncClient
         assert expected in refused.text
 
 
-async def test_a_window_beside_the_plan_opens_once_or_again_and_again(
-    doctor: Person, forms: Forms, client: httpx2.AsyncClient
-) -> None:
+async def test_extra_hours_apply_once_or_repeatedly(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     extra = f"{HOURS}/extra"
     typed = {"day": "2026-12-05", "opens": "22:00", "closes": "02:00"}
     repeats = {"repeats": "FREQ=WEEKLY;INTERVAL=2", "until": "2027-01-02"}

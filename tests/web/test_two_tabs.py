@@ -89,7 +89,7 @@ async def test_weekly_hours(doctor: Person, forms: Forms, client: httpx2.AsyncCl
     assert saved_meanwhile((await forms.send(hours, **again)).text) == [("All week", "Closed")]
 
 
-async def test_a_plan_that_has_changed_is_not_cancelled(
+async def test_planned_hours_that_have_changed_are_not_cancelled(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await doctor.plan(monday=[["07:00", "11:00"]], valid_from="2027-07-01")

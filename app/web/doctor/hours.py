@@ -45,7 +45,7 @@ _EDGES = "from", "to"
 
 
 @dataclass(frozen=True, slots=True)
-class ListedPlan:
+class ListedPeriod:
     """Weekly hours, current or planned, as text."""
 
     first: date
@@ -60,13 +60,13 @@ class ListedPlan:
 @router.get("/practice/hours")
 async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: Now, day: Day = None) -> Response:
     """Show the weekly hours that apply on a day, today by default, and the list of all planned ones."""
-    plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
-    plans = [plan.current, *plan.later]
-    edited = _find_plan(plans, day)
-    values = {VERSION: content_version(plan.content)}
-    if edited is not plans[0]:
+    weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+    periods = [weeks.current, *weeks.later]
+    edited = _find_period(periods, day)
+    values = {VERSION: content_version(weeks.content)}
+    if edited is not periods[0]:
         values["valid_from"] = str(edited.first)
-    if edited is plans[-1] and edited.last is not None:
+    if edited is periods[-1] and edited.last is not None:
         values["valid_to"] = str(edited.last)
     shown = {}
     for weekday, windows in wire.to_clock(edited.hours).items():
@@ -77,7 +77,7 @@ async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: No
         shown[weekday] = min(len(windows) + 1, _MAX_WINDOWS)
     form = restore(page, values)
     rows = {weekday: max(count, _count_rows(form, weekday)) for weekday, count in shown.items()}
-    return page.render("doctor/hours.html", form=form, **_content(page, rows, plans, edited))
+    return page.render("doctor/hours.html", form=form, **_content(page, rows, periods, edited))
 
 
 @router.post("/practice/hours")
@@ -86,12 +86,12 @@ async def set_weekly_hours(
 ) -> Response:
     """Replace the weekly hours from a day on; for the button that adds a window, show the form with one more row."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
-    plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
-    plans = [plan.current, *plan.later]
-    edited = _find_plan(plans, day)
+    weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+    periods = [weeks.current, *weeks.later]
+    edited = _find_period(periods, day)
     if (weekday := form.value("add")) in rows:
         rows[weekday] = min(rows[weekday] + 1, _MAX_WINDOWS)
-        return page.render("doctor/hours.html", form=form, **_content(page, rows, plans, edited))
+        return page.render("doctor/hours.html", form=form, **_content(page, rows, periods, edited))
     try:
         typed = _read(form, rows)
         _, affected = await schedule.set_weekly_hours(
@@ -107,16 +107,16 @@ async def set_weekly_hours(
     except DomainError as error:
         saved: list[tuple[str, str]] = []
         if error.code == "version_mismatch":
-            plan = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
-            plans = [plan.current, *plan.later]
-            edited = _find_plan(plans, day)
-            form = form.renew(plan.content)
+            weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+            periods = [weeks.current, *weeks.later]
+            edited = _find_period(periods, day)
+            form = form.renew(weeks.content)
             saved = _format_week(page.formatter, edited.hours) or [(page.gettext("All week"), page.gettext("Closed"))]
-        content = _content(page, rows, plans, edited)
+        content = _content(page, rows, periods, edited)
         raise refuse(page, "doctor/hours.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
     message = page.gettext("Your hours have been changed.")
-    had_hours = any(any(each.hours.values()) for each in plans)
+    had_hours = any(any(each.hours.values()) for each in periods)
     if not had_hours and any(typed.hours.values()) and await doctors.find_doctor(transaction, page.actor.id):
         message = page.gettext("Your hours have been saved. Patients can now book visits with you.")
     changed = (
@@ -132,7 +132,7 @@ async def cancel_planned_hours(
 ) -> Response:
     """Cancel planned hours. The hours before them continue to apply."""
     affected = await schedule.cancel_planned_hours(transaction, page.actor, valid_from, now, versions=form.versions)
-    return flash_affected(page, affected, "/practice/hours#plans", page.gettext("The planned hours are cancelled."))
+    return flash_affected(page, affected, "/practice/hours#planned", page.gettext("The planned hours are cancelled."))
 
 
 def flash_affected(page: SignedInPage, affected: Affected, path: str, message: str) -> Response:
@@ -147,31 +147,31 @@ def flash_affected(page: SignedInPage, affected: Affected, path: str, message: s
     return page.redirect("/practice/hours/conflicts", f"{message} {outside}", "note")
 
 
-def _find_plan(plans: Sequence[PlannedHours], day: date | None) -> PlannedHours:
+def _find_period(periods: Sequence[PlannedHours], day: date | None) -> PlannedHours:
     """Return the hours that apply on a day; the current ones without a day, or for a day before them."""
-    return ([plan for plan in plans if day and plan.first <= day] or plans[:1])[-1]
+    return ([period for period in periods if day and period.first <= day] or periods[:1])[-1]
 
 
 def _content(
-    page: SignedInPage, rows: Mapping[str, int], plans: Sequence[PlannedHours], edited: PlannedHours
+    page: SignedInPage, rows: Mapping[str, int], periods: Sequence[PlannedHours], edited: PlannedHours
 ) -> dict[str, Any]:
     listed = [
-        ListedPlan(
-            plan.first,
-            _format_dates(page.formatter, plan, plans[0]),
-            _format_week(page.formatter, plan.hours),
-            is_edited=plan is edited,
-            is_return=plan is not plans[0] and plan.hours == plans[0].hours,
+        ListedPeriod(
+            period.first,
+            _format_dates(page.formatter, period, periods[0]),
+            _format_week(page.formatter, period.hours),
+            is_edited=period is edited,
+            is_return=period is not periods[0] and period.hours == periods[0].hours,
         )
-        for plan in plans
+        for period in periods
     ]
     return {
         "weekdays": [
             (WEEKDAYS[day], NAMES[WEEKDAYS[day]], rows[WEEKDAYS[day]]) for day in _days_of_week(page.formatter)
         ],
         "edited": edited,
-        "dates": _format_dates(page.formatter, edited, plans[0]),
-        "plans": listed[:MAX_LISTED] if len(listed) > 1 else [],
+        "dates": _format_dates(page.formatter, edited, periods[0]),
+        "periods": listed[:MAX_LISTED] if len(listed) > 1 else [],
         "more": max(0, len(listed) - MAX_LISTED),
         "max_windows": _MAX_WINDOWS,
     }
@@ -182,10 +182,10 @@ def _days_of_week(formatter: Formatter) -> list[int]:
     return [*range(first_weekday, 7), *range(first_weekday)]
 
 
-def _format_dates(formatter: Formatter, plan: PlannedHours, current: PlannedHours) -> str:
+def _format_dates(formatter: Formatter, period: PlannedHours, current: PlannedHours) -> str:
     """Return the dates between which the hours apply, as text."""
-    first, last = formatter.day(plan.first), plan.last and formatter.day(plan.last)
-    if plan is current:
+    first, last = formatter.day(period.first), period.last and formatter.day(period.last)
+    if period is current:
         return formatter.gettext("In effect until %(day)s", day=last) if last else formatter.gettext("In effect now")
     if last is None:
         return formatter.gettext("From %(day)s", day=first)
