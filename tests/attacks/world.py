@@ -84,7 +84,11 @@ class World:
         """Everything in the database."""
         async with self.engine.connect() as connection:
             return {
-                table.name: [dict(row) for row in (await connection.execute(_ALL[table.name])).mappings()]
+                # By the keys of the columns, which ``restore`` needs. Some differ from the names.
+                table.name: [
+                    {column.key: row[column] for column in table.columns}
+                    for row in (await connection.execute(_ALL[table.name])).mappings()
+                ]
                 for table in TABLES
             }
 
