@@ -92,18 +92,19 @@ def read(name: str) -> Any:
 
 
 @cache
-def cases() -> tuple[Case, ...]:
-    """Every case of every file but the raw ones."""
-    found = [
-        case
+def described_cases() -> Mapping[str, tuple[Case, ...]]:
+    """The cases of every file but the raw ones, by the theme and the name of their description."""
+    found = {
+        f"{path.stem}, {described['name']}": tuple(_expand(path.stem, described))
         for path in sorted(HERE.glob("*.yml"))
         if path.stem != "raw"
         for described in read(path.name)["cases"]
-        for case in _expand(path.stem, described)
+    }
+    repeated = [
+        name for name, count in Counter(case.id for each in found.values() for case in each).items() if count > 1
     ]
-    repeated = [name for name, count in Counter(case.id for case in found).items() if count > 1]
     assert not repeated
-    return tuple(found)
+    return found
 
 
 def as_list(value: Any) -> list[Any]:
