@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from _pytest.mark import ParameterSet
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.settings import OFF, Settings
 from app.db import schema
-from app.db.database import Database, Transaction
+from app.db.database import Transaction
 from app.db.engine import create_engine
 from app.models import User
 
@@ -106,9 +107,21 @@ async def tampering(transaction: Transaction) -> None:
             await transaction.execute(text(f"DROP TRIGGER IF EXISTS audit_events_{change}"))
 
 
+EMPTY = ";".join(
+    [
+        "BEGIN",
+        "SET LOCAL session_replication_role = replica",  # else the triggers of the audit trail refuse
+        *(f"DELETE FROM {table.name}" for table in User.metadata.sorted_tables),
+        "COMMIT",
+    ]
+)
+
+
 async def empty(url: str) -> None:
-    """Deletes all rows, which for a few is quicker than TRUNCATE."""
-    async with connected(url) as engine, Database(engine).write() as transaction:
-        await tampering(transaction)
-        for table in reversed(User.metadata.sorted_tables):
-            await transaction.execute(table.delete())
+    """Delete all rows of a PostgreSQL in one round trip; for a few rows this is quicker than TRUNCATE."""
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(EMPTY)
+    finally:
+        await connection.close()
