@@ -1,4 +1,4 @@
-"""Appointments and their versions. Every query is scoped to the caller."""
+"""Appointments. Every query is scoped to the caller."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from app.scheduling.status import ACTIVE, AppointmentStatus
 from app.scheduling.visits import VisitMode
 
 _MAX_VISIT = timedelta(microseconds=MAX_VISIT)
+MAX_IDS = 500
+"""Ids in one ``IN``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,85 +221,6 @@ async def _update_appointments(
     return is_updated
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
-    """The state of an appointment from one change to the next."""
-
-    version: int
-    status: AppointmentStatus
-    start_time: datetime
-    end_time: datetime
-    visit_type_id: UUID | None
-    changed_at: datetime
-    changed_by: UUID
-
-
-_VERSION = select(
-    AppointmentVersion.version,
-    AppointmentVersion.status,
-    AppointmentVersion.start_time,
-    AppointmentVersion.end_time,
-    AppointmentVersion.visit_type_id,
-    AppointmentVersion.changed_at,
-    AppointmentVersion.changed_by,
-)
-_MAX_IDS = 500
-
-
-async def page_versions(
-    transaction: Transaction, appointment: AppointmentRecord, *, after: int | None, limit: int
-) -> Sequence[VersionRecord]:
-    """Return the history of an appointment, oldest first. The last version is the current state."""
-    stored = (
-        _VERSION.where(AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version > (after or 0))
-        .order_by(AppointmentVersion.version)
-        .limit(limit)
-    )
-    found = [VersionRecord(*row) for row in await transaction.execute(stored)]
-    if len(found) < limit and (after or 0) < appointment.version:
-        found.append(_newest_version(appointment))
-    return found
-
-
-async def find_status_before(transaction: Transaction, appointment: AppointmentRecord) -> AppointmentStatus | None:
-    """Return the status of an appointment in its previous version; ``None`` if that version is not stored."""
-    return await transaction.scalar(
-        select(AppointmentVersion.status).where(
-            AppointmentVersion.appointment_id == appointment.id, AppointmentVersion.version == appointment.version - 1
-        )
-    )
-
-
-async def list_versions(
-    transaction: Transaction, found: Sequence[AppointmentRecord]
-) -> dict[UUID, list[VersionRecord]]:
-    """Return the history of each appointment by its id, oldest first."""
-    versions: dict[UUID, list[VersionRecord]] = {each.id: [] for each in found}
-    for ids in batched(versions, _MAX_IDS):
-        stored = _VERSION.add_columns(AppointmentVersion.appointment_id).where(
-            AppointmentVersion.appointment_id.in_(ids)
-        )
-        for *version, appointment_id in await transaction.execute(stored.order_by(AppointmentVersion.version)):
-            versions[appointment_id].append(VersionRecord(*version))
-    for each in found:
-        # If it was changed after it was read, its history has newer versions by now.
-        versions[each.id] = [version for version in versions[each.id] if version.version < each.version]
-        versions[each.id].append(_newest_version(each))
-    return versions
-
-
-def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
-    return VersionRecord(
-        appointment.version,
-        appointment.status,
-        appointment.start_time,
-        appointment.end_time,
-        appointment.visit_type_id,
-        appointment.changed_at or appointment.created_at,
-        appointment.changed_by or appointment.patient_id,
-    )
-
-
 async def list_upcoming(
     transaction: Transaction, doctor_id: UUID, *, since: datetime, until: datetime | None = None
 ) -> Sequence[tuple[UUID, Interval]]:
@@ -337,7 +260,7 @@ async def change_active(
         .order_by(Appointment.id)
     )
     rows = (await transaction.execute(locked.with_for_update())).all()
-    batches = [Appointment.id.in_(ids) for ids in batched([row.id for row in rows], _MAX_IDS)]
+    batches = [Appointment.id.in_(ids) for ids in batched([row.id for row in rows], MAX_IDS)]
     for batch in batches:
         versions = select(
             Appointment.id,

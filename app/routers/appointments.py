@@ -16,8 +16,9 @@ from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appo
 from app.http.problems import responses
 from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfMatch, tag_appointment
-from app.repositories import appointments
-from app.repositories.appointments import AppointmentRecord, VersionRecord
+from app.repositories import appointment_versions, appointments
+from app.repositories.appointment_versions import VersionRecord
+from app.repositories.appointments import AppointmentRecord
 from app.scheduling.status import ACTIVE
 from app.schemas import appointments as wire
 from app.schemas.fields import PageQuery
@@ -207,7 +208,7 @@ async def list_versions(
     appointment = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(appointment)
     after = read_cursor(query.cursor, _VERSION)
-    found = await appointments.page_versions(transaction, appointment, after=after, limit=query.limit + 1)
+    found = await appointment_versions.page_versions(transaction, appointment, after=after, limit=query.limit + 1)
     return cut_page(request, response, found, limit=query.limit, key_type=_VERSION, key=lambda version: version.version)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.db.database import Transaction
-from app.repositories import appointments, bookings, users
+from app.repositories import appointment_versions, appointments, bookings, users
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.scheduling.decisions import Refusal, check_action, check_undo
 from app.scheduling.intervals import MINUTE, to_instant
@@ -104,7 +104,7 @@ async def undo_status_change(
         raise DomainError(Refusal.WRONG_STATUS)
     status = AppointmentStatus.BOOKED
     if before.status is not AppointmentStatus.ARRIVED:
-        status = await appointments.find_status_before(transaction, before) or status
+        status = await appointment_versions.find_status_before(transaction, before) or status
     if not before.status.occupies_time:
         await bookings.release_holds(
             transaction,

@@ -9,6 +9,7 @@ from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.db.database import Transaction
 from app.repositories import (
+    appointment_versions,
     appointments,
     audit,
     availabilities,
@@ -20,7 +21,8 @@ from app.repositories import (
     users,
     visit_types,
 )
-from app.repositories.appointments import AppointmentRecord, ChangedAppointment, VersionRecord
+from app.repositories.appointment_versions import VersionRecord
+from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
@@ -74,7 +76,7 @@ async def export(transaction: Transaction, actor: Actor, now: datetime) -> Expor
     user_id = actor.id
     account = await users.get_user(transaction, user_id)
     booked = await list_visits(transaction, account, now) if account.role is Role.PATIENT else []
-    versions = await appointments.list_versions(transaction, booked)
+    versions = await appointment_versions.list_versions(transaction, booked)
     practice = None
     if account.role is Role.DOCTOR:
         practice = Practice(

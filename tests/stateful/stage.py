@@ -20,8 +20,9 @@ from app.core.fair_locks import ClientFairLock
 from app.core.permissions import Actor, Role
 from app.db.database import Transaction
 from app.models import Appointment
-from app.repositories import appointments, doctors, users
-from app.repositories.appointments import AppointmentRecord, VersionRecord
+from app.repositories import appointment_versions, appointments, doctors, users
+from app.repositories.appointment_versions import VersionRecord
+from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.users import UserRecord
 from app.scheduling.intervals import Interval, from_instant
@@ -155,7 +156,7 @@ class Stage(RuleBasedStateMachine):
             self._compare(each)
         if found:
             one = self._turn(found)
-            versions = await appointments.page_versions(transaction, one, after=None, limit=100)
+            versions = await appointment_versions.page_versions(transaction, one, after=None, limit=100)
             assert [(each.version, version_of(each)) for each in versions] == [
                 *enumerate(self.clinic.appointments[one.id].history, start=1)
             ]
