@@ -12,6 +12,7 @@ from app.core.errors import DomainError
 from app.core.permissions import AccountStatus, Role
 from app.core.text import canonical_email, search_words
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import Doctor, SecondFactor, User
 
 
@@ -67,7 +68,7 @@ _RECORD: Select[*tuple[Any, ...]] = (
         User.erased_at,
         Doctor.approved_at,
         User.email_confirmed_at,
-        SecondFactor.confirmed_at.is_not(None),
+        SecondFactor.confirmed_at.is_not(None).label("second_factor"),
     )
     .outerjoin(Doctor, Doctor.id == User.id)
     .outerjoin(SecondFactor, SecondFactor.user_id == User.id)
@@ -101,7 +102,7 @@ async def page_accounts(
     if after is not None:
         found = found.where(User.id < after)
     rows = await transaction.execute(found.order_by(User.id.desc()).limit(limit))
-    return [AccountRecord(*row) for row in rows]
+    return [read_record(AccountRecord, row) for row in rows]
 
 
 def _matches(q: str) -> ColumnElement[bool]:
@@ -119,7 +120,7 @@ async def get_account(transaction: Transaction, user_id: UUID) -> AccountRecord:
     row = (await transaction.execute(_RECORD.where(User.id == user_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")
-    return AccountRecord(*row)
+    return read_record(AccountRecord, row)
 
 
 async def list_people(transaction: Transaction, user_ids: Collection[UUID]) -> dict[UUID, tuple[str, Role]]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import AppointmentVersion
 from app.repositories.appointments import MAX_IDS, AppointmentRecord
 from app.scheduling.status import AppointmentStatus
@@ -47,7 +48,7 @@ async def page_versions(
         .order_by(AppointmentVersion.version)
         .limit(limit)
     )
-    found = [VersionRecord(*row) for row in await transaction.execute(stored)]
+    found = [read_record(VersionRecord, row) for row in await transaction.execute(stored)]
     if len(found) < limit and (after or 0) < appointment.version:
         found.append(_newest_version(appointment))
     return found
@@ -71,8 +72,8 @@ async def list_versions(
         stored = _VERSION.add_columns(AppointmentVersion.appointment_id).where(
             AppointmentVersion.appointment_id.in_(ids)
         )
-        for *version, appointment_id in await transaction.execute(stored.order_by(AppointmentVersion.version)):
-            versions[appointment_id].append(VersionRecord(*version))
+        for row in await transaction.execute(stored.order_by(AppointmentVersion.version)):
+            versions[row.appointment_id].append(read_record(VersionRecord, row))
     for each in found:
         # If it was changed after it was read, its history has newer versions by now.
         versions[each.id] = [version for version in versions[each.id] if version.version < each.version]

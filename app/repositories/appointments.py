@@ -15,6 +15,7 @@ from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
 from app.core.time_zones import get_zone
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
 from app.repositories.doctors import is_listed
 from app.repositories.search_bounds import lower_bounds
@@ -119,8 +120,8 @@ _RECORD = (
         Appointment.changed_at,
         Appointment.changed_by,
         Doctor.cancel_cutoff_minutes,
-        VisitType.mode,
-        is_listed(_DOCTOR),
+        VisitType.mode.label("visit_mode"),
+        is_listed(_DOCTOR).label("doctor_is_listed"),
         Appointment.agreed_local_start,
         Appointment.agreed_time_zone,
     )
@@ -132,14 +133,13 @@ _RECORD = (
 )
 
 
-def _record(row: Sequence[Any]) -> AppointmentRecord:
-    appointment_id, doctor_id, doctor_name, patient_id, patient_name, visit_type_id, visit_type_name, *rest = row
-    return AppointmentRecord(
-        appointment_id,
-        Reference(doctor_id, doctor_name),
-        Reference(patient_id, patient_name),
-        Reference(visit_type_id, visit_type_name) if visit_type_id else None,
-        *rest,
+def _record(row: Any) -> AppointmentRecord:
+    return read_record(
+        AppointmentRecord,
+        row,
+        doctor=Reference(row.doctor_id, row.doctor_name),
+        patient=Reference(row.patient_id, row.patient_name),
+        visit_type=Reference(row.visit_type_id, row.visit_type_name) if row.visit_type_id else None,
     )
 
 

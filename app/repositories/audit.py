@@ -13,6 +13,7 @@ from app.core.permissions import Role
 from app.db.base import table_of
 from app.db.database import Transaction
 from app.db.prepared import Prepared
+from app.db.records import read_record
 from app.models import AuditEvent
 from app.models.audit import UNSEALED
 
@@ -77,10 +78,8 @@ class AuditRecord:
         return {name: None if value is None else str(value) for name, value in values.items()}
 
 
-def _record(row: Sequence[Any]) -> AuditRecord:
-    *facts, position, digest = row
-    facts.append(None if position is None else Head(position, digest))
-    return AuditRecord(*facts)
+def _record(row: Any) -> AuditRecord:
+    return read_record(AuditRecord, row, seal=None if row.position is None else Head(row.position, row.hash))
 
 
 async def insert_events(transaction: Transaction, events: Sequence[AuditRecord]) -> None:
@@ -119,7 +118,7 @@ async def find_head(transaction: Transaction, *, archived: Head = GENESIS_HASH) 
     """Return the end of the chain; ``archived`` if no event follows it."""
     sealed = select(_TABLE.c.position, _TABLE.c.hash).where(_TABLE.c.position > archived.position)
     row = (await transaction.execute(sealed.order_by(_TABLE.c.position.desc()).limit(1))).one_or_none()
-    return Head(*row) if row else archived
+    return read_record(Head, row) if row else archived
 
 
 async def find_hash(transaction: Transaction, position: int) -> str | None:

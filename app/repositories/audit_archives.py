@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select
 from app.core.hash_chain import GENESIS_HASH, Head
 from app.db.base import table_of
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import AuditArchive, AuditEvent
 
 _ARCHIVES, _EVENTS = table_of(AuditArchive), table_of(AuditEvent)
@@ -53,14 +54,16 @@ _RECORD = select(
 
 async def list_archives(transaction: Transaction) -> Sequence[ArchiveRecord]:
     """Return all archives, in the order of the chain."""
-    return [ArchiveRecord(*row) for row in await transaction.execute(_RECORD.order_by(_ARCHIVES.c.last_position))]
+    rows = await transaction.execute(_RECORD.order_by(_ARCHIVES.c.last_position))
+    return [read_record(ArchiveRecord, row) for row in rows]
 
 
 async def find_archived_head(transaction: Transaction) -> Head:
     """Return the head at the end of the last archive; ``GENESIS_HASH`` if there is none."""
-    newest = select(_ARCHIVES.c.last_position, _ARCHIVES.c.last_hash).order_by(_ARCHIVES.c.last_position.desc())
-    row = (await transaction.execute(newest.limit(1))).one_or_none()
-    return Head(*row) if row else GENESIS_HASH
+    heads = select(_ARCHIVES.c.last_position.label("position"), _ARCHIVES.c.last_hash.label("hash"))
+    newest = heads.order_by(_ARCHIVES.c.last_position.desc()).limit(1)
+    row = (await transaction.execute(newest)).one_or_none()
+    return read_record(Head, row) if row else GENESIS_HASH
 
 
 async def insert_archive(transaction: Transaction, archive: ArchiveRecord) -> None:

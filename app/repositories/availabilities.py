@@ -34,10 +34,10 @@ class AvailabilityRecord:
     """Whether it is part of the weekly hours."""
 
 
-def to_rule(columns: Sequence[Any]) -> Rule:
-    """Return the rule in a row of ``RULE_COLUMNS``."""
-    starts, starts_fold, ends, ends_fold, recurrence, last_ends = columns
-    return Rule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold), recurrence, last_ends)
+def to_rule(row: Any) -> Rule:
+    """Return the rule in a row with ``RULE_COLUMNS``."""
+    starts, ends = row.starts.replace(fold=row.starts_fold), row.ends.replace(fold=row.ends_fold)
+    return Rule(starts, ends, row.recurrence, row.last_ends)
 
 
 async def insert_availabilities(
@@ -136,5 +136,5 @@ async def _page(
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> AvailabilityRecord:
-    id_, weekly_hours, plan_begins, *columns = row
-    return AvailabilityRecord(id_, replace(to_rule(columns), plan_begins=plan_begins), weekly_hours)
+    rule = replace(to_rule(row), plan_begins=row.plan_begins)
+    return AvailabilityRecord(row.id, rule, row.weekly_hours)

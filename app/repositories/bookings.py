@@ -35,6 +35,7 @@ from app.db.guards import insert_or_ignore, violated_guard
 from app.db.locks import lock_ids
 from app.db.parameters import id_params, id_values
 from app.db.prepared import Prepared
+from app.db.records import read_record
 from app.models import Appointment, Doctor
 from app.repositories.appointments import AppointmentRecord, change_appointment
 from app.scheduling.decisions import MAX_BUFFER, MAX_VISIT, Refusal
@@ -350,11 +351,11 @@ async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -
                 Appointment.busy_start,
                 Appointment.busy_end,
                 Appointment.created_at,
-                type_coerce(Appointment.expires_at, Appointment.created_at.type),
+                type_coerce(Appointment.expires_at, Appointment.created_at.type).label("expires_at"),
             ).where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
         )
     ).one_or_none()
-    return HoldRecord(*row) if row else None
+    return read_record(HoldRecord, row) if row else None
 
 
 async def delete_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -> bool:

@@ -1,18 +1,20 @@
 """Queries for the wall times at which appointments were agreed (ADR 0040)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
 
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import Appointment
 from app.scheduling.status import ACTIVE
 
 
-class AgreedTime(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AgreedTime:
     """The start of an appointment, with the wall time and the zone as they were agreed."""
 
     id: UUID
@@ -29,8 +31,8 @@ async def list_agreed_times(transaction: Transaction, doctor_id: UUID, *, since:
         Appointment.id,
         Appointment.patient_id,
         Appointment.start_time,
-        Appointment.agreed_local_start,
-        Appointment.agreed_time_zone,
+        Appointment.agreed_local_start.label("local_start"),
+        Appointment.agreed_time_zone.label("time_zone"),
         Appointment.version,
     ).where(
         Appointment.doctor_id == doctor_id,
@@ -38,7 +40,5 @@ async def list_agreed_times(transaction: Transaction, doctor_id: UUID, *, since:
         Appointment.start_time > since,
         Appointment.agreed_local_start.is_not(None),
     )
-    rows: Sequence[Sequence[Any]] = (
-        await transaction.execute(found.order_by(Appointment.start_time, Appointment.id))
-    ).all()
-    return [AgreedTime(*row) for row in rows]
+    rows = await transaction.execute(found.order_by(Appointment.start_time, Appointment.id))
+    return [read_record(AgreedTime, row) for row in rows]

@@ -1,7 +1,7 @@
 """Read doctor schedules: everything that decides about bookings in a span, with one statement."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -31,6 +31,7 @@ from app.core.time_zones import has_zone
 from app.db.database import Transaction
 from app.db.parameters import id_params, id_values
 from app.db.prepared import Prepared
+from app.db.records import prefixed, read_record
 from app.models import Appointment, Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import LISTED, SUMMARY, DoctorRecord
@@ -98,17 +99,19 @@ async def get_doctor_schedule(
     if not rows:
         raise DomainError("not_found")
     # One row for each rule of the doctor; the other columns are the same in all of them.
-    row: Sequence[Any] = rows[0]
-    visits = None
-    if patient:
-        visits, row = PatientVisits(*row[:_COUNTS]), row[_COUNTS:]
-    length = len(SUMMARY.selected_columns)
-    doctor, (version, has_types), row = DoctorRecord(*row[:length]), row[length : length + 2], row[length + 2 :]
-    visit_type = VisitTypeRecord(*row[: len(COLUMNS)]) if row[0] is not None else None
+    row = rows[0]
+    doctor = read_record(DoctorRecord, row)
+    visit_type = read_record(VisitTypeRecord, row, "visit_type_") if row.visit_type_id is not None else None
     if visit_type_id is not None and visit_type is None:
         raise DomainError("not_found")
-    found = [each[-len(_RULES.columns) :] for each in rows if each.opens is not None]
-    return DoctorSchedule(doctor, _rules(doctor, found), version, visit_type, has_types, visits)
+    return DoctorSchedule(
+        doctor,
+        _rules(doctor, [each for each in rows if each.opens is not None]),
+        row.schedule_version,
+        visit_type,
+        row.has_visit_types,
+        read_record(PatientVisits, row) if patient else None,
+    )
 
 
 async def list_rules(transaction: Transaction, doctors: Sequence[DoctorRecord], span: Interval) -> Mapping[UUID, Rules]:
@@ -119,21 +122,21 @@ async def list_rules(transaction: Transaction, doctors: Sequence[DoctorRecord], 
     doctors = [doctor for doctor in doctors if has_zone(doctor.id, doctor.time_zone)]
     if not doctors:
         return {}
-    rows: dict[UUID, list[Sequence[Any]]] = {doctor.id: [] for doctor in doctors}
+    rows: dict[UUID, list[Any]] = {doctor.id: [] for doctor in doctors}
     ids = id_values(rows)
     for row in await transaction.fetch(_rules_of(len(ids)), _bounds(span) | ids):
         rows[row.doctor_id].append(row)
     return {doctor.id: _rules(doctor, rows[doctor.id]) for doctor in doctors}
 
 
-def _rules(doctor: DoctorRecord, rows: Sequence[Sequence[Any]]) -> Rules:
+def _rules(doctor: DoctorRecord, rows: Sequence[Any]) -> Rules:
     return Rules(
         doctor.zone,
-        tuple(to_rule(rule) for _, opens, *rule in rows if opens),
+        tuple(to_rule(row) for row in rows if row.opens),
         tuple(
-            TimeOffRule(starts.replace(fold=starts_fold), ends.replace(fold=ends_fold))
-            for _, opens, starts, starts_fold, ends, ends_fold, *_ in rows
-            if not opens
+            TimeOffRule(row.starts.replace(fold=row.starts_fold), row.ends.replace(fold=row.ends_fold))
+            for row in rows
+            if not row.opens
         ),
         BookingLimits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
     )
@@ -172,9 +175,6 @@ def _rules_of(count: int) -> Prepared:
     return Prepared(select(_rules_near(lambda column: column.in_(id_params(count)))))
 
 
-_COUNTS = len(fields(PatientVisits))
-
-
 def _count_visits() -> Subquery:
     patient_id: BindParameter[Any] = bindparam("patient_id", type_=Uuid())
     now, day_ago, day_ahead = (
@@ -206,7 +206,8 @@ def _schedule_statement(*, withdrawn: bool, listed: bool, counted: bool) -> Prep
     doctor_id: BindParameter[Any] = bindparam("doctor_id")
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
-    columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types"), *COLUMNS, *_RULES.columns]
+    columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types")]
+    columns += [*prefixed("visit_type_", COLUMNS), *_RULES.columns]
     statement = (
         SUMMARY.add_columns(*columns)
         .outerjoin(

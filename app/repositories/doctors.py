@@ -30,6 +30,7 @@ from app.core.text import search_key, search_words
 from app.core.time_zones import get_zone
 from app.db.database import Transaction
 from app.db.prepared import Prepared
+from app.db.records import read_record
 from app.models import Doctor, DoctorLanguage, Offer, User
 from app.repositories.search_bounds import lower_bounds, rewrite_offers
 from app.repositories.users import is_erased
@@ -153,7 +154,7 @@ async def get_own_profile(transaction: Transaction, doctor_id: UUID) -> DoctorRe
 
 async def _find_doctor(transaction: Transaction, found: Select[*tuple[Any, ...]]) -> DoctorRecord | None:
     row = (await transaction.execute(found)).one_or_none()
-    return DoctorRecord(*row) if row else None
+    return read_record(DoctorRecord, row) if row else None
 
 
 def _require(doctor: DoctorRecord | None) -> DoctorRecord:
@@ -201,7 +202,7 @@ async def page_doctors(
     if after is not None:
         found = found.where(tuple_(Doctor.name_key, Doctor.id) > after)
     rows = await transaction.execute(found.order_by(Doctor.name_key, Doctor.id).limit(limit))
-    return [DoctorRecord(*row) for row in rows]
+    return [read_record(DoctorRecord, row) for row in rows]
 
 
 async def list_specialties(transaction: Transaction) -> Sequence[str]:

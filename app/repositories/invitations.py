@@ -12,6 +12,7 @@ from app.core.permissions import Role
 from app.core.text import canonical_email
 from app.db.database import Transaction
 from app.db.lifetimes import is_unexpired
+from app.db.records import read_record
 from app.models import Invitation
 
 INVITATION_LIFETIME = timedelta(days=7)
@@ -72,7 +73,7 @@ async def find_invitation(transaction: Transaction, token_hash: str, now: dateti
     """Return the invitation with this token; ``None`` if it cannot be accepted now."""
     found = _RECORD.where(Invitation.token_hash == token_hash, _can_be_accepted(now))
     row = (await transaction.execute(found)).one_or_none()
-    return InvitationRecord(*row) if row else None
+    return read_record(InvitationRecord, row) if row else None
 
 
 async def count_invitations(transaction: Transaction, now: datetime) -> int:
@@ -92,7 +93,7 @@ async def page_invitations(
     if after is not None:
         found = found.where(Invitation.id < after)
     rows = await transaction.execute(found.order_by(Invitation.id.desc()).limit(limit))
-    return [InvitationRecord(*row) for row in rows]
+    return [read_record(InvitationRecord, row) for row in rows]
 
 
 async def delete_invitations_of(transaction: Transaction, email: str) -> None:

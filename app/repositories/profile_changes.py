@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from app.core.errors import DomainError
 from app.db.database import Transaction
 from app.db.guards import upsert
+from app.db.records import prefixed, read_record
 from app.models import Doctor, ProfileChange, User
 
 
@@ -48,7 +49,7 @@ _CHANGE = (
     ProfileChange.requested_at,
 )
 _STANDING = (
-    select(User.name, Doctor.specialty, Doctor.approved_at, *_CHANGE)
+    select(User.name, Doctor.specialty, Doctor.approved_at, *prefixed("change_", _CHANGE))
     .join(Doctor, Doctor.id == User.id)
     .outerjoin(ProfileChange, ProfileChange.doctor_id == Doctor.id)
 )
@@ -71,8 +72,8 @@ async def page_waiting(transaction: Transaction, *, after: UUID | None, limit: i
 
 
 def _standing(row: Any) -> ProfileReview:
-    name, specialty, approved_at, *change = row
-    return ProfileReview(name, specialty, approved_at, ProfileChangeRecord(*change) if change[0] else None)
+    change = read_record(ProfileChangeRecord, row, "change_") if row.change_id else None
+    return ProfileReview(row.name, row.specialty, row.approved_at, change)
 
 
 async def replace_change(
@@ -91,4 +92,4 @@ async def delete_change(
     if change_id is not None:
         deleted = deleted.where(ProfileChange.id == change_id)
     row = (await transaction.execute(deleted.returning(*_CHANGE))).one_or_none()
-    return ProfileChangeRecord(*row) if row else None
+    return read_record(ProfileChangeRecord, row) if row else None

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, case, delete, insert, not_, select, update
@@ -14,6 +13,7 @@ from app.core.text import search_key
 from app.db.base import Base
 from app.db.database import Transaction
 from app.db.parameters import pad
+from app.db.records import read_record
 from app.models import Doctor, DoctorLanguage, Offer, VisitType
 from app.models.search_offer import ANY_LANGUAGE
 from app.repositories.time_zones import has_newer_release
@@ -35,7 +35,8 @@ The longest visit and a buffer extend into the freed time, and if the day was fu
 """
 
 
-class _OfferedVisit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _OfferedVisit:
     visit_type_id: UUID | None
     name: str | None
     mode: VisitMode
@@ -67,9 +68,12 @@ async def rewrite_offers(transaction: Transaction, doctor_id: UUID) -> None:
         )
     ).one()
     rows = await transaction.execute(
-        select(VisitType.id, VisitType.name, VisitType.mode, VisitType.duration_minutes).where(
-            VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
-        )
+        select(
+            VisitType.id.label("visit_type_id"),
+            VisitType.name,
+            VisitType.mode,
+            VisitType.duration_minutes.label("minutes"),
+        ).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     )
     usual = _OfferedVisit(None, None, VisitMode.IN_PERSON, doctor.default_visit_minutes)
     languages = varieties(doctor.languages)
@@ -89,7 +93,7 @@ async def rewrite_offers(transaction: Transaction, doctor_id: UUID) -> None:
                 "ring_position": ring_position(visit.visit_type_id or doctor_id),
                 **unknown,
             }
-            for visit in [_OfferedVisit(*row) for row in rows] or [usual]
+            for visit in [read_record(_OfferedVisit, row) for row in rows] or [usual]
             for language in (ANY_LANGUAGE, *languages)
         ],
     )

@@ -14,6 +14,7 @@ from app.core.text import search_key
 from app.db.database import Transaction
 from app.db.parameters import id_params, id_values
 from app.db.prepared import Prepared
+from app.db.records import prefixed, read_record
 from app.models import Doctor, Offer, VisitType
 from app.models.search_offer import ANY_LANGUAGE
 from app.repositories.doctors import LISTED, SUMMARY, DoctorRecord
@@ -49,10 +50,16 @@ class Criteria:
     minutes: int | None = None
 
 
-# In the order of the fields of OfferRecord, which ``_read`` fills by position.
-_OWN = (Offer.id, Offer.ring_position, Offer.not_before, Offer.tie_break, Offer.known_until, Offer.revision)
 _OFFER = (
-    SUMMARY.add_columns(*_OWN, *COLUMNS)
+    SUMMARY.add_columns(
+        Offer.id.label("offer_id"),
+        Offer.ring_position.label("ring_position"),
+        Offer.not_before,
+        Offer.tie_break.label("tie_break"),
+        Offer.known_until,
+        Offer.revision,
+        *prefixed("visit_type_", COLUMNS),
+    )
     .join(Offer, Offer.doctor_id == Doctor.id)
     .outerjoin(VisitType, VisitType.id == Offer.visit_type_id)
     .where(LISTED)
@@ -170,11 +177,16 @@ def _offers_of(count: int) -> Prepared:
 
 
 async def _read(transaction: Transaction, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[OfferRecord]:
-    start = len(SUMMARY.selected_columns)
-    end = start + len(_OWN)
     return [
         OfferRecord(
-            DoctorRecord(*row[:start]), VisitTypeRecord(*row[end:]) if row[end] is not None else None, *row[start:end]
+            doctor=read_record(DoctorRecord, row),
+            visit_type=read_record(VisitTypeRecord, row, "visit_type_") if row.visit_type_id is not None else None,
+            id=row.offer_id,
+            ring_position=row.ring_position,
+            not_before=row.not_before,
+            tie_break=row.tie_break,
+            known_until=row.known_until,
+            revision=row.revision,
         )
         for row in await transaction.fetch(prepared, values)
     ]

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from app.core.one_time_codes import MAX_STEPS_APART
 from app.db.database import Transaction
 from app.db.guards import upsert
+from app.db.records import read_record
 from app.models import KnownDevice, RecoveryCode, SecondFactor
 
 
@@ -29,7 +30,7 @@ async def find_second_factor(
     if for_update:
         found = found.with_for_update()
     row = (await transaction.execute(found)).one_or_none()
-    return row and SecondFactorRecord(*row)
+    return row and read_record(SecondFactorRecord, row)
 
 
 async def begin_second_factor(transaction: Transaction, user_id: UUID, secret: str) -> bool:

@@ -14,6 +14,7 @@ from app.core.security import CLOCK_SKEW, AccessClaims, hash_token
 from app.db.base import table_of
 from app.db.database import Transaction
 from app.db.prepared import Prepared
+from app.db.records import read_record
 from app.models import Doctor, LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
@@ -167,7 +168,7 @@ async def find_session(transaction: Transaction, token_hash: str, now: datetime)
             .with_for_update(of=LoginSession)
         )
     ).one_or_none()
-    return row and SessionRecord(*row)
+    return row and read_record(SessionRecord, row)
 
 
 async def use_refresh_token(transaction: Transaction, token_hash: str, client: Client, now: datetime) -> bool:
@@ -222,7 +223,7 @@ async def page_sessions(
     if after is not None:
         found = found.where(LoginSession.id < after)
     rows = await transaction.execute(found.order_by(LoginSession.id.desc()).limit(limit))
-    return [SessionRecord(*row) for row in rows]
+    return [read_record(SessionRecord, row) for row in rows]
 
 
 async def delete_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> bool:

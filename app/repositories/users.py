@@ -13,6 +13,7 @@ from app.core.text import canonical_email, search_key
 from app.db.database import Transaction
 from app.db.guards import insert_or_ignore
 from app.db.lifetimes import is_recent, is_unexpired
+from app.db.records import read_record
 from app.models import KnownDevice, PasswordReset, SecondFactor, User
 from app.repositories.login_attempts import DEVICE_LIFETIME
 
@@ -85,12 +86,17 @@ async def find_credentials(
     confirmed = exists().where(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None))
     row = (
         await transaction.execute(
-            select(User.id, User.role, User.name, User.password_hash, confirmed, proven.scalar_subquery()).where(
-                User.email_canonical == canonical_email(email), *_MAY_LOG_IN
-            )
+            select(
+                User.id.label("user_id"),
+                User.role,
+                User.name,
+                User.password_hash,
+                confirmed.label("second_factor"),
+                proven.label("proven_device"),
+            ).where(User.email_canonical == canonical_email(email), *_MAY_LOG_IN)
         )
     ).one_or_none()
-    return Credentials(*row) if row else None
+    return read_record(Credentials, row) if row else None
 
 
 async def lock_user(transaction: Transaction, *user_ids: UUID) -> None:
@@ -125,13 +131,13 @@ async def holds_password(
 async def get_user(transaction: Transaction, user_id: UUID) -> UserRecord:
     """Return an account, which must exist."""
     row = (await transaction.execute(_RECORD.where(User.id == user_id))).one()
-    return UserRecord(*row)
+    return read_record(UserRecord, row)
 
 
 async def find_user(transaction: Transaction, email: str) -> UserRecord | None:
     """Return the account of an address; ``None`` if there is none."""
     row = (await transaction.execute(_RECORD.where(User.email_canonical == canonical_email(email)))).one_or_none()
-    return row and UserRecord(*row)
+    return row and read_record(UserRecord, row)
 
 
 def _is_usable(now: datetime) -> ColumnElement[bool]:
@@ -146,7 +152,7 @@ async def find_reset_recipient(transaction: Transaction, email: str, now: dateti
         User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MAX_RESETS
     )
     row = (await transaction.execute(found)).one_or_none()
-    return row and UserRecord(*row)
+    return row and read_record(UserRecord, row)
 
 
 async def insert_password_reset(
@@ -171,7 +177,7 @@ async def find_password_reset(transaction: Transaction, *, token_hash: str, now:
         PasswordReset.token_hash == token_hash, _is_usable(now), *_MAY_LOG_IN
     )
     row = (await transaction.execute(found)).one_or_none()
-    return row and UserRecord(*row)
+    return row and read_record(UserRecord, row)
 
 
 async def redeem_password_reset(transaction: Transaction, user_id: UUID, *, token_hash: str, now: datetime) -> bool:
@@ -205,7 +211,7 @@ async def update_name(transaction: Transaction, user_id: UUID, name: str) -> Use
     row = (await transaction.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
     if row is None:
         raise DomainError("not_authenticated")
-    return UserRecord(*row)
+    return read_record(UserRecord, row)
 
 
 async def update_password(transaction: Transaction, user_id: UUID, password_hash: str) -> None:

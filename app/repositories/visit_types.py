@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.core.errors import DomainError
 from app.core.text import look_alike_key
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import VisitType
 from app.repositories.search_bounds import rewrite_offers
 from app.scheduling.visits import VisitMode
@@ -78,7 +79,7 @@ async def update_visit_type(
     if row is None:
         raise DomainError("not_found")
     await rewrite_offers(transaction, doctor_id)
-    return VisitTypeRecord(*row)
+    return read_record(VisitTypeRecord, row)
 
 
 async def get_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord:
@@ -89,7 +90,7 @@ async def get_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_i
     row = (await transaction.execute(found)).one_or_none()
     if row is None:
         raise DomainError("not_found")
-    return VisitTypeRecord(*row)
+    return read_record(VisitTypeRecord, row)
 
 
 async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
@@ -121,4 +122,7 @@ async def page_visit_types(
     found = select(*COLUMNS).where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     if after is not None:
         found = found.where(VisitType.id > after)
-    return [VisitTypeRecord(*row) for row in await transaction.execute(found.order_by(VisitType.id).limit(limit))]
+    return [
+        read_record(VisitTypeRecord, row)
+        for row in await transaction.execute(found.order_by(VisitType.id).limit(limit))
+    ]

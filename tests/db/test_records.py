@@ -1,0 +1,39 @@
+"""Records are made by the names of columns, whatever their order."""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.db.records import read_record
+
+
+@dataclass(frozen=True)
+class Visit:
+    id: int
+    minutes: int
+    buffer: int = 0
+
+
+def row(**values: Any) -> Any:
+    """A row as prepared statements return it."""
+    make: Any = namedtuple  # noqa: PYI024 - its fields are known only here
+    return make("Row", values)(**values)
+
+
+def test_the_order_of_the_columns_makes_no_difference() -> None:
+    assert read_record(Visit, row(buffer=5, id=1, other="x", minutes=30)) == Visit(1, 30, 5)
+
+
+def test_a_prefix_selects_the_columns_of_one_record() -> None:
+    assert read_record(Visit, row(id=9, visit_id=1, visit_minutes=30), "visit_") == Visit(1, 30)
+
+
+def test_fields_that_are_not_columns_are_given() -> None:
+    assert read_record(Visit, row(id=1), minutes=45) == Visit(1, 45)
+
+
+def test_a_missing_column_is_an_error() -> None:
+    with pytest.raises(TypeError, match="minutes"):
+        read_record(Visit, row(id=1, length=30))
