@@ -109,11 +109,13 @@ class Computation:
             if self._writers:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(MAX_WAIT_FOR_WRITERS):
+                        # All computations are one client among the writers, so that they have one turn together.
                         await stack.enter_async_context(self._writers.hold("computations"))
             yield
 
     def _run_slice(self, remaining: Iterator[object]) -> bool:
         """Run at least one step. Return whether the end was reached before the slice was used up."""
+        # Processor time of this thread: threads that hash passwords do not use up the budget.
         started = thread_time()
         until = started + min(SLICE, self._budget - self._spent)
         try:

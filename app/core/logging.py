@@ -83,4 +83,5 @@ def _escape(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _printable(text: str) -> str:
+    # A client that can write a line break or an escape sequence could forge the next line (ADR 0020).
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -40,6 +40,8 @@ class RateLimiter:
     """
 
     def __init__(self, settings: Settings) -> None:
+        # Fixed windows allow twice the rate at their border, and moving ones store an entry for each request
+        # (ADR 0021).
         self._limiter = SlidingWindowCounterRateLimiter(BoundedMemory())
         self._address = _rate(settings.rate_limit_per_address)
         self._login = _rate(settings.rate_limit_login)

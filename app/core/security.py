@@ -215,6 +215,7 @@ def _claims(payload: dict[str, Any], now: int, lifetime: int) -> AccessClaims:
     if (payload["iss"], payload["aud"]) != (ISSUER, AUDIENCE):
         raise ValueError("wrong issuer or audience")
     issued, expires = payload["iat"], payload["exp"]
+    # Not isinstance, for which True is an integer as well.
     if not (type(issued) is type(expires) is int):
         raise TypeError("iat and exp must be integers")
     # A token that was issued in the future, or is valid for too long, was signed with our key, but not by this code.
@@ -259,6 +260,7 @@ def new_device(secret: str) -> str:
 def is_device(secret: str, cookie: str) -> bool:
     """Return whether this application has signed this device cookie."""
     token, _, signature = cookie.partition(".")
+    # As bytes: for text, compare_digest accepts only ASCII, and the cookie may contain anything.
     return hmac.compare_digest(_sign_device(secret, token).encode(), signature.encode())
 
 

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     audit_key: SecretStr = SecretStr("")
     """The key that seals the audit trail. Empty: ``secret_key`` is used."""
     access_token_minutes: Annotated[PositiveInt, Field(le=24 * 60)] = 30
+    # An hour without use and a day in any case (NIST SP 800-63B-4 section 2.2.3, for AAL2).
     session_idle_minutes: Annotated[PositiveInt, Field(le=90 * 24 * 60)] = 60
     session_hours: Annotated[PositiveInt, Field(le=365 * 24)] = 24
     require_second_factor: Literal["nobody", "staff", "everybody"] = "nobody"
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     cors_credentials: bool = False
     trusted_proxies: str = ""
+    # For ten seconds, so that no client can spend the requests of a minute at once (ADR 0021).
     rate_limit_per_address: str = "200/10 second"
     rate_limit_login: str = "20/10 second"
     rate_limit_per_account: str = "100/10 second"
@@ -223,6 +225,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_lifetimes(self) -> Self:
+        # The expiry of a session is not looked up for an access token, so a token must not outlive it (ADR 0013).
         if not self.access_token_minutes <= self.session_idle_minutes <= self.session_hours * 60:
             raise ValueError("ACCESS_TOKEN_MINUTES <= SESSION_IDLE_MINUTES <= SESSION_HOURS * 60 must hold")
         return self

@@ -33,4 +33,5 @@ def check_version(content: Mapping[str, Any], versions: frozenset[str] | None) -
 
 
 def _digest(value: Any) -> str:
+    # `repr` tells None and "None" apart, and 1 and "1".
     return sha256(repr(value).encode()).hexdigest()[:_DIGITS]

@@ -165,6 +165,7 @@ class Transaction:
     async def _end(self, statement: str) -> object:
         if self._driver is None:
             return None
+        # Cleared first: after a COMMIT that fails, the ROLLBACK must not use the same connection again.
         driver, self._driver = self._driver, None
         try:
             return await _control(driver, statement)
@@ -261,7 +262,10 @@ class Database:
                     async with self.write(permits) as transaction:
                         return await work(transaction)
                 except LockQueueFull as full:
+                    # All locks of the transaction, also those it had: permits are awaited in one order, while nothing
+                    # is held.
                     wanted = full.keys
+                    # From the first refusal on, so that queueing again does not prolong the wait in total.
                     deadline = deadline or asyncio.get_running_loop().time() + _pool_timeout(self.engine)
 
 

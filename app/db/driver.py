@@ -60,6 +60,7 @@ class Driver:
 
     async def invalidate(self) -> None:
         """Close the connection, so that it is not used again. It must be released all the same."""
+        # Shielded, because a request that is cancelled must still close its connection.
         await asyncio.shield(self.connection.invalidate())
 
     @cached_property

@@ -42,6 +42,7 @@ def create_engine(
         return engine
     statement_timeout = statement_timeout or timeout
     milliseconds = str(statement_timeout * 1000)
+    # Twice as long, so that the server's own time-out comes first: that one leaves the connection usable.
     connect_args: dict[str, Any] = {"timeout": timeout, "command_timeout": statement_timeout * 2}
     session = {
         "timezone": "UTC",
@@ -110,6 +111,7 @@ def _open_existing(_dialect: object, _record: object, arguments: list[Any], opti
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
+    # By default, SQLite checks no foreign keys. In WAL mode, NORMAL could lose the last commits in a power cut.
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

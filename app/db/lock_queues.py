@@ -36,6 +36,8 @@ class LockPermits:
         Raises ``LockQueueFull`` if one of them has no permit left.
         """
         new = keys - self._keys
+        # All are checked before one is taken, so that `wait_for` returns at once: a transaction that has a connection
+        # never waits for a permit (ADR 0044).
         if any(self._queues.get(key).locked() for key in new):
             raise LockQueueFull(self._keys | keys)
         await self.wait_for(new)

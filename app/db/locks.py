@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from app.db.database import Transaction
 
+# One statement for all keys: unnest returns them in their order, so the locks are taken in that order.
 _LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 

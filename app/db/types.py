@@ -35,4 +35,5 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         stored: datetime = value
+        # SQLite returns naive times.
         return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)

@@ -39,6 +39,7 @@ async def reserve_key(
     key can be used again. Keys are scoped to the caller.
     """
     caller: Actor | None = request.state.actor
+    # A public route has no caller to scope the key to (ADR 0011).
     if key is None or caller is None:
         return
     # If-Match belongs to the request: the same change of another version is a different request.
@@ -52,6 +53,7 @@ async def reserve_key(
             trail.restore(answer.concerns)
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
         raise StoredAnswer(Response(answer.body, answer.status, headers, media_type="application/json"))
+    # Before the commit: at no moment does the effect exist without its answer (ADR 0011).
     request.state.before_commit.append(partial(_store, transaction, caller.id, key, trail))
 
 

@@ -34,6 +34,7 @@ TITLES = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
 HEADERS = {
+    # RFC 9110 section 15.5.2 requires this header.
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
@@ -113,6 +114,7 @@ def add_handlers(app: FastAPI) -> None:
 def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
     status, detail = PROBLEMS[code]
     body: dict[str, Any] = {
+        # With this type, the title is the reason phrase of the status (RFC 9457 section 4.2.1).
         "type": "about:blank",
         "title": _title(status),
         "status": status.value,

@@ -112,6 +112,7 @@ _MAY_REPEAT = {"status"}  # the only query parameter that is a list
 def _declared_length(scope: Scope) -> int | None:
     """Return the declared length of the body in bytes: 0 if there is none, ``None`` if the body is sent in chunks."""
     headers = Headers(scope=scope)
+    # If both headers are there, Transfer-Encoding decides (RFC 9112 section 6.3).
     if "transfer-encoding" in headers:
         return None
     declared = headers.get("content-length", "")
@@ -168,9 +169,11 @@ class StrictRoute(APIRoute):
                 )
 
             async def answer(transaction: Transaction) -> Response:
+                # Emptied, because the request may run a second time, after it has queued for a lock (ADR 0044).
                 request.state.transaction, request.state.before_commit = transaction, []
                 try:
                     return await handle(request)
+                # Caught inside the transaction, because a repeated answer is recorded like the first one (ADR 0017).
                 except StoredAnswer as replay:
                     return replay.response
 

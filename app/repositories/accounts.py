@@ -112,6 +112,7 @@ def _matches(q: str) -> ColumnElement[bool]:
         conditions.append(and_(*(User.name_key.contains(word, autoescape=True) for word in words)))
     if address:
         conditions.append(User.email_canonical.contains(address, autoescape=True))
+    # Without words and without an address, such as with punctuation only, nothing matches.
     return or_(false(), *conditions)
 
 

@@ -129,6 +129,7 @@ _RECORD = (
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)
     .join(_PATIENT, _PATIENT.id == Appointment.patient_id)
     .outerjoin(VisitType, VisitType.id == Appointment.visit_type_id)
+    # Holds are not appointments to any reader (ADR 0009).
     .where(Appointment.status != AppointmentStatus.PENDING)
 )
 
@@ -150,6 +151,7 @@ def _own(actor: Actor) -> ColumnElement[bool]:
         case Role.PATIENT:
             return Appointment.patient_id == actor.id
         case Role.ADMIN:
+            # Administrators see visits only as the patient (emergency access) or as a suspended doctor (ADR 0045).
             return false()
 
 
@@ -159,6 +161,7 @@ async def get_appointment(
     """Return one of the actor's own appointments. Raises ``not_found`` if it does not exist or is not the actor's."""
     found = _RECORD.where(Appointment.id == appointment_id, _own(actor))
     if for_update:
+        # Not the joined rows: others may change them, and PostgreSQL cannot lock the nullable side of an outer join.
         found = found.with_for_update(of=Appointment)
     row = (await transaction.execute(found)).one_or_none()
     if row is None:
@@ -217,6 +220,7 @@ async def _update_appointments(
         statement = update(Appointment).where(condition).values(values).returning(Appointment.id)
         is_updated = bool((await transaction.scalars(statement)).all()) or is_updated
     if is_updated and ("start_time" in values or not values["status"].occupies_time):
+        # The earliest start for all of them: a bound that is too early costs time, but hides no slot (ADR 0022).
         await lower_bounds(transaction, {doctor_id for doctor_id, _ in occupied}, min(start for _, start in occupied))
     return is_updated
 
@@ -229,6 +233,7 @@ async def list_upcoming(
         Appointment.doctor_id == doctor_id,
         Appointment.status.in_(ACTIVE),
         Appointment.end_time > since,
+        # For the index: this follows from the condition before it.
         Appointment.start_time > since - _MAX_VISIT,
     )
     if until is not None:

@@ -74,6 +74,7 @@ class AuditRecord:
     def facts(self) -> dict[str, str | None]:
         """Return everything except the seal as text, in the form from which the hash is computed."""
         values = {name: getattr(self, name) for name in _FACTS}
+        # In a fixed form: the hash must not depend on how a database returns the time.
         values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         return {name: None if value is None else str(value) for name, value in values.items()}
 

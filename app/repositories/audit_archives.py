@@ -82,5 +82,6 @@ async def insert_archive(transaction: Transaction, archive: ArchiveRecord) -> No
 
 async def delete_events(transaction: Transaction, *, up_to: int, limit: int) -> int:
     """Delete the first ``limit`` events up to a position, which must be archived; return how many were deleted."""
+    # As a subquery, because DELETE has no LIMIT on PostgreSQL.
     first = select(_EVENTS.c.id).where(_EVENTS.c.position <= up_to).order_by(_EVENTS.c.position).limit(limit)
     return (await transaction.execute(delete(_EVENTS).where(_EVENTS.c.id.in_(first)))).rowcount

@@ -52,6 +52,7 @@ async def insert_availabilities(
                 {
                     "id": record.id,
                     "doctor_id": doctor_id,
+                    # Databases store no fold (PEP 495), so it has a column of its own.
                     "starts": record.rule.starts.replace(fold=0),
                     "starts_fold": record.rule.starts.fold,
                     "ends": record.rule.ends.replace(fold=0),
@@ -80,6 +81,7 @@ async def delete_availability(transaction: Transaction, doctor_id: UUID, availab
 
 async def count_availabilities(transaction: Transaction, doctor_id: UUID, since: datetime) -> tuple[int, int]:
     """Return how many availabilities of a doctor may have a window after ``since``, and how many of those recur."""
+    # Without the doctor's offset: for a limit, some hours more or less do not matter.
     counted = select(func.count(), func.count(Availability.recurrence)).where(
         Availability.doctor_id == doctor_id, Availability.last_ends > since.replace(tzinfo=None)
     )

@@ -131,6 +131,7 @@ async def move_if_free(
     """
     unchanged = None
     if version is not None:
+        # Compared by the UPDATE itself, as by the INSERT (ADR 0003).
         unchanged = exists().where(Doctor.id == before.doctor_id, Doctor.schedule_version == version)
     return await _change_if_free(
         transaction,
@@ -218,6 +219,7 @@ _BUSY_PERIODS = select(
 _BUSY = Prepared(
     _BUSY_PERIODS.where(
         Appointment.doctor_id == bindparam("doctor_id"),
+        # NULL-safe: with `=` and `!=`, a missing `viewer` or `without` would make the condition NULL and drop rows.
         not_(and_(_IS_HOLD, Appointment.patient_id.is_not_distinct_from(bindparam("viewer", type_=Uuid())))),
         Appointment.id.is_distinct_from(bindparam("without", type_=Uuid())),
     )
@@ -351,6 +353,7 @@ async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -
                 Appointment.busy_start,
                 Appointment.busy_end,
                 Appointment.created_at,
+                # Never NULL: a CHECK requires it of holds.
                 type_coerce(Appointment.expires_at, Appointment.created_at.type).label("expires_at"),
             ).where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
         )

@@ -38,6 +38,7 @@ async def list_agreed_times(transaction: Transaction, doctor_id: UUID, *, since:
         Appointment.doctor_id == doctor_id,
         Appointment.status.in_(ACTIVE),
         Appointment.start_time > since,
+        # Appointments that an older process has written during an upgrade have no agreed time (ADR 0040).
         Appointment.agreed_local_start.is_not(None),
     )
     rows = await transaction.execute(found.order_by(Appointment.start_time, Appointment.id))

@@ -151,6 +151,7 @@ def _bounds(span: Interval) -> dict[str, Any]:
 def _rules_near(is_wanted: Callable[[InstrumentedAttribute[UUID]], ColumnElement[bool]]) -> Subquery:
     after, before = (bindparam(name, type_=DateTime()) for name in ("after", "before"))
     return union_all(
+        # `last_ends` is stored, so an index leaves out rules that have ended, however old they are (ADR 0012).
         select(Availability.doctor_id.label("doctor_id"), literal(1).label("opens"), *RULE_COLUMNS).where(
             is_wanted(Availability.doctor_id), Availability.last_ends > after, Availability.starts < before
         ),
@@ -206,6 +207,7 @@ def _schedule_statement(*, withdrawn: bool, listed: bool, counted: bool) -> Prep
     doctor_id: BindParameter[Any] = bindparam("doctor_id")
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
+    # The version comes with the rules: under READ COMMITTED, a statement of its own could see a later one (ADR 0003).
     columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types")]
     columns += [*prefixed("visit_type_", COLUMNS), *_RULES.columns]
     statement = (

@@ -237,6 +237,7 @@ async def begin_rule_change(transaction: Transaction, doctor_id: UUID) -> None:
 async def lock_doctor(transaction: Transaction, doctor_id: UUID) -> bool:
     """Lock a doctor until the transaction ends; return ``False`` if it does not exist or the account was erased."""
     # Two statements, as in ``begin_rule_change``.
+    # With `key_share` (FOR NO KEY UPDATE), so that bookings, which refer to the doctor, do not wait.
     locked = select(Doctor.id).where(Doctor.id == doctor_id).with_for_update(key_share=True)
     return await transaction.scalar(locked) is not None and not await is_erased(transaction, doctor_id)
 

@@ -32,6 +32,7 @@ ERASED = "Erased account"
 async def erase_patient(transaction: Transaction, user_id: UUID) -> None:
     """Delete a patient's holds and the texts of the patient's appointments. The appointments themselves remain."""
     own = Appointment.patient_id == user_id
+    # A hold is no visit, so nothing of it has to be kept.
     await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
 
@@ -64,6 +65,7 @@ async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -
 
 async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """Delete everything of an account except its id, role and dates. Its address can be registered again."""
+    # The audit trail stays: it has ids and no names, and a trail that can be changed proves nothing (ADR 0015).
     for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, RecoveryCode, SecondFactor):
         await transaction.execute(delete(table).where(table.user_id == user_id))
     # The stored answers to this user's requests, and those to other users in which this user appears.

@@ -56,6 +56,7 @@ async def reserve_key(
     # A key from the future was stored by a clock that was ahead, and counts as expired.
     forgotten, beyond = now - LIFETIME, now + LIFETIME
     for _ in range(_TRIES):
+        # Inserted before the effect: a simultaneous request with this key waits here, on the unique index (ADR 0011).
         values = {"user_id": user_id, "key": key, "request_hash": request_hash, "created_at": now}
         try:
             if await insert_or_ignore(transaction, IdempotencyKey, values):
@@ -64,11 +65,13 @@ async def reserve_key(
             if has_waited_too_long(error):
                 raise DomainError("request_in_flight") from error
             raise
+        # There is no row if the request that held the key has failed meanwhile: an error stores no key.
         row = next(iter(await transaction.fetch(_FIND, this)), None)
         if row and forgotten < row.created_at <= beyond:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
             return Answer(row.status, row.etag, row.body, row.concerns)
+        # The statement compares the time again: another request may have just renewed the key.
         await transaction.send(_FORGET, [this | {"forgotten": forgotten, "beyond": beyond}])
     raise DomainError("request_in_flight")
 

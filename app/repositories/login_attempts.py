@@ -44,6 +44,7 @@ async def count_attempt(transaction: Transaction, key_hash: str, group_hash: str
             "attempts": case((is_recent(LoginAttempt.last_at, now, FORGET_AFTER), LoginAttempt.attempts + 1), else_=1),
             "last_at": now,
         },
+        # In the statement that counts, so that simultaneous attempts cannot all pass (ADR 0033).
         only_if=_is_free(now),
         returning=LoginAttempt.attempts,
     )
@@ -126,6 +127,7 @@ async def remember_device(
 async def forget_devices(transaction: Transaction, user_id: UUID, *, keep: str | None) -> None:
     """Delete the devices that have only used the old password and no second factor, except ``keep``."""
     others = KnownDevice.device_hash != hash_token(keep or "")
+    # A thief may have made them known, to get more free guesses at the new password (ADR 0033).
     unproven = ~KnownDevice.second_factor
     await transaction.execute(delete(KnownDevice).where(KnownDevice.user_id == user_id, unproven, others))
 

@@ -23,6 +23,7 @@ async def count_mail(transaction: Transaction, key_hash: str, *, limit: int, now
             "count": case((over, 1), else_=MailCount.count + 1),
             "hour_began_at": case((over, now), else_=MailCount.hour_began_at),
         },
+        # In the statement that counts, so that concurrent requests cannot exceed the limit.
         only_if=or_(over, MailCount.count < limit),
         returning=MailCount.count,
     )

@@ -125,6 +125,7 @@ async def lower_bounds(transaction: Transaction, doctor_ids: Collection[UUID], f
     the calendar before cannot raise them afterwards.
     """
     bound = freed - _REACH if freed else DISTANT_PAST
+    # As a CASE, because the function is called LEAST on PostgreSQL and MIN on SQLite.
     lower = case((Offer.not_before < bound, Offer.not_before), else_=bound)
     lowered = update(Offer).where(Offer.id.in_(_locked(doctor_ids))).values(_unknown(bound) | {"not_before": lower})
     await transaction.execute(lowered)
@@ -140,6 +141,7 @@ def _locked(doctor_ids: Collection[UUID]) -> Select[UUID]:
 
 
 def _unknown(bound: datetime) -> dict[str, datetime | int | UUID | None]:
+    # One revision serves all rows of a statement: it only has to differ from the earlier ones.
     return {"not_before": bound, "tie_break": 0, "known_until": DISTANT_PAST, "found_at": None, "revision": uuid7()}
 
 
@@ -158,6 +160,7 @@ _RAISE = (
     .where(
         _table.c.id == bindparam("offer_id"),
         _table.c.revision == bindparam("seen"),
+        # Of two scans of the same revision, the one that came further counts.
         _table.c.not_before <= bindparam("bound"),
     )
     .values(
@@ -176,6 +179,7 @@ async def save_bounds(transaction: Transaction, updates: Collection[BoundUpdate]
     has newer time-zone data.
     """
     by_id = {update.offer_id: update for update in updates}
+    # Only the row for any language is locked, as in `_locked`. The update then changes the rows of all languages.
     known = select(Offer.id).where(
         Offer.id.in_(pad(by_id)), Offer.language == ANY_LANGUAGE, not_(has_newer_release(IANA_VERSION))
     )

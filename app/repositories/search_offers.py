@@ -78,6 +78,7 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 }
 _BY_BOUND = (Offer.not_before, Offer.tie_break, Offer.id)
 _BY_RING_POSITION = (Offer.ring_position, Offer.id)
+# An offer has further rows for the languages of its doctor (ADR 0022).
 _EACH_ONCE = Offer.language == ANY_LANGUAGE
 _OUTDATED = Prepared(
     _OFFER.where(_EACH_ONCE, Offer.known_until < bindparam("now", type_=Offer.known_until.type))

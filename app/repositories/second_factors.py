@@ -44,6 +44,7 @@ async def begin_second_factor(transaction: Transaction, user_id: UUID, secret: s
         transaction,
         SecondFactor,
         values,
+        # The used steps belong to the old secret.
         changes={"secret": secret, "last_step": 0},
         only_if=unconfirmed,
         returning=SecondFactor.user_id,
@@ -58,6 +59,7 @@ async def confirm_second_factor(transaction: Transaction, user_id: UUID, now: da
 
 async def use_step(transaction: Transaction, user_id: UUID, step: int) -> bool:
     """Mark the codes up to a time step as used; return ``False`` if this one was used already."""
+    # A code works once (RFC 6238 section 5.2). The condition decides, so only one of two concurrent attempts succeeds.
     newer = update(SecondFactor).where(
         SecondFactor.user_id == user_id,
         # A step that is further ahead than clocks may differ was used while the server's clock was ahead.
@@ -69,6 +71,7 @@ async def use_step(transaction: Transaction, user_id: UUID, step: int) -> bool:
 async def delete_second_factor(transaction: Transaction, user_id: UUID) -> bool:
     """Delete the second factor of an account; return whether it was confirmed."""
     await transaction.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    # Devices have shown codes of this factor, and none of the next one.
     await transaction.execute(update(KnownDevice).where(KnownDevice.user_id == user_id).values(second_factor=False))
     deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
     return await transaction.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None

@@ -63,6 +63,7 @@ _FOUND = (
     .where(
         _SESSIONS.c.id == bindparam("session_id"),
         _SESSIONS.c.user_id == bindparam("user_id"),
+        # Asked with every request, so that a suspension takes effect with its commit (ADR 0013).
         _USERS.c.suspended_at.is_(None),
     )
 )
@@ -74,6 +75,7 @@ async def find_actor(transaction: Transaction, claims: AccessClaims) -> Actor | 
 
     This is the only query that authenticates a request.
     """
+    # The expiry is not compared: an access token has its own, and never outlives its session (ADR 0013).
     found = await transaction.fetch(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
     if not found:
         return None
@@ -173,6 +175,7 @@ async def find_session(transaction: Transaction, token_hash: str, now: datetime)
 
 async def use_refresh_token(transaction: Transaction, token_hash: str, client: Client, now: datetime) -> bool:
     """Mark a refresh token as used; return ``False`` if it was used already."""
+    # The condition decides which of two simultaneous uses is the first.
     used = update(RefreshToken).where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
     values = used.values(used_at=now, used_by=_hash_client(client))
     return await transaction.scalar(values.returning(RefreshToken.token_hash)) is not None
@@ -191,6 +194,8 @@ async def was_used_by(
 
 
 def _hash_client(client: Client) -> str:
+    # The client of the first use counts, not that of the log-in: a phone that has changed its network is no thief
+    # (ADR 0037).
     return hash_token(f"{client.network}\n{client.user_agent}")
 
 

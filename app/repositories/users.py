@@ -66,6 +66,7 @@ async def insert_user(transaction: Transaction, user: UserRecord, password_hash:
         "created_at": user.created_at,
         "email_confirmed_at": user.email_confirmed_at,
     }
+    # Without a look-up before: of two simultaneous registrations, only the constraint can tell which is the second.
     if not await insert_or_ignore(transaction, User, values):
         raise DomainError("email_taken")
 
@@ -80,6 +81,7 @@ async def find_credentials(
     """Return the credentials of an address for a log-in on a device; ``None`` without an account that may log in."""
     proven = select(KnownDevice.second_factor).where(
         KnownDevice.user_id == User.id,
+        # No device has an empty cookie, so a client without one is not known.
         KnownDevice.device_hash == hash_token(device or ""),
         is_recent(KnownDevice.last_at, now, DEVICE_LIFETIME),
     )
@@ -101,6 +103,8 @@ async def find_credentials(
 
 async def lock_user(transaction: Transaction, *user_ids: UUID) -> None:
     """Lock accounts against changes and log-ins until the transaction ends."""
+    # In one order, against deadlocks. With `key_share` (FOR NO KEY UPDATE), inserts that refer to the account, such as
+    # bookings, do not wait.
     ordered = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
     await transaction.execute(ordered.with_for_update(key_share=True))
 

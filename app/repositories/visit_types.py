@@ -67,6 +67,7 @@ async def update_visit_type(
     values = dict(changes) or {"doctor_id": doctor_id}
     if "name" in changes:
         name = changes["name"]
+        # The same name keeps its key: visit types from before names had to be unique may have none, and may look alike.
         values["name_key"] = case((VisitType.name == name, VisitType.name_key), else_=look_alike_key(name))
     row = (
         await transaction.execute(

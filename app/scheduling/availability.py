@@ -102,6 +102,7 @@ def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime,
     return chain.from_iterable(
         _windows_of_block(
             availability.recurrence,
+            # Moved to shortly before the block, so that doctors with the same hours share cached windows (ADR 0012).
             move_start(availability.recurrence, availability.starts, block),
             length,
             zone,
@@ -115,6 +116,7 @@ def _windows(availability: Availability, zone: ZoneInfo, around: tuple[datetime,
 def _blocks(first: datetime, last: datetime) -> Iterator[datetime]:
     """Yield the starts of the blocks of days that cover the wall times from ``first`` to ``last``."""
     days = _BLOCK.days
+    # Aligned to the calendar instead of the request, so that other requests find the same blocks in the cache.
     for number in range(first.toordinal() // days, last.toordinal() // days + 1):
         yield midnight(date.fromordinal(number * days))
 

@@ -105,6 +105,7 @@ def slots(rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span:
         for start, end in free[bisect_right(free_ends, opens) : bisect_left(free_starts, closes)]:
             # The grid is anchored at the start of the window, not at the start of the free time in it.
             first = max(opens, opens + -((opens - start) // step) * step)
+            # Only the start must lie in this window: the visit may end in another one that touches or overlaps it.
             starts += range(first, min(closes, end - length + 1, span[1]), step)
     # Availabilities may overlap, so their grids may yield the same start twice.
     return [(start, start + length) for start in dict.fromkeys(sorted(starts))]
@@ -117,6 +118,7 @@ def explain(
     hours = openings_between(rules, visit)
     blocked = _blocked_intervals(rules, visit_type, busy, visit, now, hours)
     reasons = [reason for reason, intervals in blocked.items() if overlaps(visit, intervals)]
+    # Each window has its own grid, so there is none outside of the hours.
     if Refusal.OUTSIDE_AVAILABILITY not in reasons and not _is_on_grid(visit[0], visit_type.step, hours):
         reasons.append(Refusal.OFF_GRID)
     return sorted(reasons, key=list(Refusal).index)
@@ -161,6 +163,7 @@ def check_undo(status: AppointmentStatus, end: int, changed_at: int, now: int, z
     """
     if status is AppointmentStatus.BOOKED:
         return Refusal.WRONG_STATUS
+    # A visit that ends at midnight belongs to the day before: intervals are half-open.
     last_day = day_of(end - 1, zone)
     if changed_at <= now + DAY:
         last_day = max(last_day, day_of(changed_at, zone))
@@ -174,6 +177,7 @@ def find_conflicting[Key](rules: Rules, visits: Iterable[tuple[Key, Interval]]) 
     existing visit invalid.
     """
     conflicting: list[Key] = []
+    # By month, so that closed time is computed once for many visits, and only where there are any.
     for month, group in groupby(visits, key=lambda visit: visit[1][0] // _MONTH):
         span = month * _MONTH, (month + 1) * _MONTH + MAX_VISIT
         closed = subtract([span], subtract(open_windows(rules, span), time_off_windows(rules, span)))

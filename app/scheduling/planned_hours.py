@@ -45,6 +45,7 @@ def to_planned_hours(availabilities: Iterable[Availability], first: date) -> lis
     for each in _read_periods(availabilities, first):
         if periods and _continues(periods[-1], each):
             periods[-1] = replace(periods[-1], last=each.last)
+        # A period of less than a week has hours only for its own days, so both directions are tried.
         elif periods and _continues(each, periods[-1]):
             periods[-1] = replace(each, first=periods[-1].first)
         else:
@@ -58,6 +59,7 @@ def days_to_replace(periods: Sequence[PlannedHours], first: date) -> list[tuple[
     The new hours apply until the next period starts, and again wherever the replaced hours were to return after it.
     """
     replaced, *later = [period for period in periods if period.last is None or period.last >= first]
+    # The hours end and nothing is planned after them, so the new ones apply without an end (docs/time.md).
     if [period.is_closed_for_good for period in later] == [True]:
         return [(first, None)]
     returning = (period for period in later if _continues(replaced, period))
@@ -80,6 +82,7 @@ def _read_periods(availabilities: Iterable[Availability], first: date) -> Iterat
         hours: dict[int, list[DayWindow]] = {weekday: [] for weekday in range(7)}
         period_start = last
         for each in group:
+            # Hours from before `plan_begins` was stored begin on the first day on which they open (ADR 0036).
             period_start = min(period_start, each.plan_begins or each.starts.date())
             day_start = midnight(each.starts.date())
             window = (each.starts - day_start) // _MINUTE, (each.ends - day_start) // _MINUTE
@@ -100,6 +103,7 @@ def _closed(first: date, last: date | None) -> PlannedHours:
 
 
 def _weekdays(availability: Availability) -> list[int]:
+    # `to_availabilities` has made the rule, so BYDAY is its last part.
     _, _, days = (availability.recurrence or "").partition(";BYDAY=")
     return [WEEKDAY_CODES.index(day) for day in days.split(",")]
 

@@ -68,6 +68,7 @@ def read_recurrence(text: str) -> str:
         raise ValueError(f"may have, with FREQ={frequency}, {', '.join(allowed)}")
     for name, value in found.items():
         values = value.split(",") if name in _LISTS else [value]
+        # ASCII, because \d also matches the digits of other scripts.
         if not all(re.fullmatch(allowed[name], each, re.ASCII) for each in values):
             raise ValueError(f"has a value that {name} does not take")
     if "COUNT" in found and "UNTIL" in found:
@@ -103,12 +104,14 @@ def find_last(recurrence: str, starts: datetime, zone: ZoneInfo) -> datetime | N
 
 def find_error(recurrence: str, starts: datetime) -> str | None:
     """Return why a rule cannot start at the wall time ``starts``, to complete a sentence; ``None`` if it can."""
+    # RFC 5545 has whole seconds, and dateutil drops the rest.
     if starts.microsecond:
         return "needs a start_time in whole seconds"
     # The Gregorian calendar repeats every 400 years, so the same rule is checked in the last century that Python
     # supports. There, the search for a rule that never recurs ends soon; from today on it would take a second.
     late = starts.replace(year=starts.year + (_LAST_CENTURY - starts.year) // 400 * 400)
     first = list(islice(_expand(_parts(recurrence), late), _SAMPLE))
+    # Occurrences are wall times without a fold, so none starts in the second one of a repeated hour.
     if not first or first[0] != late or starts.fold:
         return "must have start_time as its first occurrence"
     if len(first) < _SAMPLE or any(later - earlier > MAX_GAP for earlier, later in pairwise(first)):
@@ -166,6 +169,7 @@ def _start_in_month(parts: Mapping[str, str], starts: datetime, first: datetime)
     if steps == 0:
         return parts, starts
     if not {"BYDAY", "BYMONTHDAY"} & parts.keys():
+        # Otherwise the day follows from the start, which is moved to the first of a month, a day that every month has.
         parts = {**parts, "BYMONTHDAY": str(starts.day)}
     month = starts.year * 12 + starts.month - 1 + steps * interval
     return parts, starts.replace(year=month // 12, month=month % 12 + 1, day=1)

@@ -57,6 +57,7 @@ def day_span(day: date, zone: ZoneInfo) -> Interval:
 
     It usually lasts 24 hours, and 23 or 25 if the clock changes.
     """
+    # A midnight that occurs twice counts from its first occurrence. One that is skipped resolves to the change.
     return resolve(midnight(day), zone), resolve(midnight(day + timedelta(days=1)), zone)
 
 

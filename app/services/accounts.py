@@ -117,9 +117,11 @@ async def change_name(
 
     Raises ``version_mismatch`` if ``versions`` (see ``core.versions``) does not contain that of ``get_wanted_name``.
     """
+    # The doctor before the account, as in every change of a doctor. In another order, two changes could deadlock.
     if actor.role is Role.DOCTOR and not await doctors.lock_doctor(transaction, actor.id):
         raise DomainError("not_authenticated")
     if versions is not None:
+        # Locked, so that the name cannot change between the comparison and the update.
         await users.lock_user(transaction, actor.id)
         wanted = await get_wanted_name(transaction, await users.get_user(transaction, actor.id))
         check_version({"name": wanted}, versions)
@@ -142,6 +144,7 @@ async def request_password_reset(
     loop = asyncio.get_running_loop()
     end = loop.time() + MIN_RESET_SECONDS.total_seconds()
     async with database.write() as transaction:
+        # Each request stores a row, also for an unknown address, so each request also deletes expired ones (ADR 0005).
         await users.delete_expired_password_resets(transaction, now)
         user = await users.find_user(transaction, email) if submission else None
         is_repeated = submission and user and not await submission.accept(transaction, user.id, now)
@@ -195,9 +198,11 @@ async def reset_password(
         refuse_weak=settings.refuses_weak_passwords,
         field="new_password",
     )
+    # Between two transactions, so that no connection is held while the password is hashed.
     async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:
+        # Before the token is redeemed, which locks the account: a doctor is locked before the account.
         if user.role is Role.DOCTOR and user.email_confirmed_at is None:
             await list_if_confirmed(transaction, settings, user.id, now)
         # The token may have been used while the password was hashed.
@@ -212,6 +217,7 @@ async def reset_password(
         await forget_wrong_passwords(transaction, settings, user.email, client)
         await login_attempts.forget_devices(transaction, user.id, keep=None)
         device = client.device or new_device(settings.secret_key.get_secret_value())
+        # Without a second factor: a reset proves only the mailbox, and must not give new guesses at codes (ADR 0033).
         await login_attempts.remember_device(
             transaction, user.id, device, now, keeps_cookie=client.device is not None, second_factor=False
         )
@@ -262,6 +268,7 @@ async def change_password(
     async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:
+        # While the new password was hashed, another request may have changed it.
         if not await users.holds_password(transaction, actor.id, credentials.password_hash, to_change_it=True):
             raise DomainError("not_authenticated")
         if submission:

@@ -45,6 +45,7 @@ async def approve_doctor(
     and the doctor's is not; and ``version_mismatch`` if ``versions`` (see ``core.versions``) does not contain that of
     ``reviewed_content``.
     """
+    # Locked, so that the name and the specialty cannot change between the check and the approval.
     if not await doctors.lock_doctor(transaction, user_id):
         raise DomainError("not_found")
     account = await accounts.get_account(transaction, user_id)
@@ -63,10 +64,12 @@ async def suspend_user(transaction: Transaction, actor: Actor, user_id: UUID, no
     """
     if user_id == actor.id:
         raise DomainError("not_yourself")
+    # Waits for log-ins in progress, so that their sessions are deleted below.
     await users.lock_user(transaction, user_id)
     await accounts.suspend_user(transaction, user_id, now)
     await sessions.delete_sessions(transaction, user_id)
     await users.delete_password_resets(transaction, user_id)
+    # Otherwise the links that a suspended administrator has sent could still create doctors.
     await invitations.delete_invitations_by(transaction, user_id)
     return await accounts.get_account(transaction, user_id)
 
@@ -91,6 +94,7 @@ async def erase_user(
     account = await accounts.get_account(transaction, user_id)
     if account.status is AccountStatus.ERASED:
         return account, ()
+    # Still true when `erase` has waited for its locks, because only decisions change it (ADR 0046).
     is_suspended = account.status is AccountStatus.SUSPENDED
     owner = Actor(account.id, account.role, account.name)
     cancelled = await erase(transaction, owner, now, by=actor.id, cancel_visits=is_suspended)

@@ -30,7 +30,9 @@ async def cancel_appointment(
 
     ``by`` is recorded as the person who cancelled it; by default, the actor. Raises the codes of ``check_change``.
     """
+    # Only the row is locked, not the calendars: a cancellation takes no time, so it cannot wait in a circle.
     before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
+    # Before the version is compared, so that a client that repeats a cancellation does not get an error.
     if before.status is AppointmentStatus.CANCELLED:
         return before
     check_change(Action.CANCEL, before, actor, versions, now)
@@ -94,6 +96,7 @@ async def undo_status_change(
     seen = await appointments.get_appointment(transaction, doctor, appointment_id)
     # The account first, as in an erasure, which locks the account before it cancels appointments.
     await users.lock_user(transaction, seen.patient_id)
+    # Before the appointment, as for moving: the UPDATE may take time that others want (ADR 0034).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(transaction, doctor, appointment_id, for_update=True)
     if versions is not None and before.version not in versions:
@@ -102,6 +105,8 @@ async def undo_status_change(
         raise DomainError(refusal)
     if await users.is_erased(transaction, before.patient_id):
         raise DomainError(Refusal.WRONG_STATUS)
+    # An arrival always returns to `booked`. An outcome can follow two states, so its previous version decides
+    # (ADR 0034).
     status = AppointmentStatus.BOOKED
     if before.status is not AppointmentStatus.ARRIVED:
         status = await appointment_versions.find_status_before(transaction, before) or status
@@ -131,6 +136,7 @@ async def undo_status_change(
 
 def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal | None:
     """Return why the doctor cannot undo the last change of status, as far as the appointment itself tells."""
+    # A visit that the patient or an administrator has cancelled stays cancelled (ADR 0034, ADR 0045).
     if appointment.status is AppointmentStatus.CANCELLED and appointment.cancelled_by != appointment.doctor_id:
         return Refusal.WRONG_STATUS
     return check_undo(

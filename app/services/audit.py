@@ -47,6 +47,7 @@ class Event:
 
 async def record(transaction: Transaction, *events: Event, now: datetime) -> None:
     """Add events to the trail. They become part of it when the transaction is committed."""
+    # Not sealed yet: a hash over the previous event would make requests wait for each other (ADR 0018).
     await audit.insert_events(transaction, [_new_record(event, now) for event in events])
 
 
@@ -88,6 +89,7 @@ async def find_ends(transaction: Transaction, key: bytes, remembered: Head | Non
     Raises ``BrokenChainError`` if a ``remembered`` head is no longer in the chain.
     """
     archived = follow_archives(key, await audit_archives.list_archives(transaction))
+    # A chain without a head that this process has seen was manipulated, and is not sealed further (docs/audit.md).
     if remembered and remembered.position > archived.position:
         found = await audit.find_hash(transaction, remembered.position)
         if found != remembered.hash:

@@ -42,6 +42,8 @@ async def write_part(
     """
     async with database.read() as transaction:
         head = start = follow_archives(key, await audit_archives.list_archives(transaction))
+        # The chain follows the order of sealing, not the clock. So the part ends at the first recent event, and older
+        # events after it stay.
         first_kept = await audit.find_first_position(transaction, before)
         last = (await audit.find_head(transaction, archived=start)).position if first_kept is None else first_kept - 1
     write(_line({"format": FORMAT, "start": str(start)}))

@@ -81,6 +81,7 @@ async def settle_clock_changes(
     failed: list[tuple[UUID, str]] = []
     for each in sorted(chosen, key=_moving_order):
         try:
+            # A visit whose new time is taken must not undo those that were settled before it (ADR 0040).
             async with transaction.savepoint():
                 settled.append(await _settle(transaction, actor, each, kept, now))
         except DomainError as error:
@@ -92,6 +93,7 @@ async def _settle(
     transaction: Transaction, actor: Actor, agreed: AgreedTime, kept: KeptTime, now: datetime
 ) -> AppointmentRecord:
     before = await appointments.get_appointment(transaction, actor, agreed.id, for_update=True)
+    # With the version that was listed: a visit that was moved meanwhile has another agreed time.
     check_change(Action.RESCHEDULE, before, actor, frozenset({agreed.version}), now)
     if kept is KeptTime.INSTANT:
         return await _accept(transaction, actor, before, now)
@@ -120,6 +122,7 @@ async def _settle(
         now=now,
         against=((first, to_instant(after.end_time)), busy),
     )
+    # Without a version of the rules: the doctor restores the agreed time, so hours and limits do not matter (ADR 0040).
     await bookings.move_if_free(transaction, before, after, version=None, by=actor.id, at=now)
     return after
 

@@ -78,5 +78,6 @@ async def count_message(
 
 
 def _count_key(settings: Settings, kind: MailKind, address: str) -> str:
+    # By address instead of account: erasing an account and registering again must not begin a new count (ADR 0035).
     key = derive_key(settings.secret_key.get_secret_value(), "mail counts")
     return keyed_hash(key, f"{kind}\n{canonical_email(address)}")

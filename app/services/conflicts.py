@@ -85,6 +85,7 @@ async def _page(
     after: PageKey | None,
     limit: int,
 ) -> Sequence[AppointmentRecord]:
+    # Conflicts are computed and not stored, so SQL alone cannot page them.
     remaining = [key for key in found if after is None or key > (after.start_time, after.id)]
     if not remaining:
         return ()

@@ -51,6 +51,8 @@ async def change_profile(
     ``reviewed``, a name and a specialty take effect when an administrator accepts them. Raises ``version_mismatch`` if
     ``versions`` (see ``core.versions``) does not contain that of ``apply_pending_change``.
     """
+    # Also if no rule changes: it locks the doctor, so that the profile cannot change between the comparison and the
+    # update (ADR 0039).
     await doctors.begin_rule_change(transaction, actor.id)
     if versions is not None:
         check_version(asdict(apply_pending_change(*await get_profile(transaction, actor.id))), versions)
@@ -70,6 +72,7 @@ async def offer_visit_type(
     Raises ``name_taken`` and ``too_many``.
     """
     await doctors.begin_rule_change(transaction, actor.id)
+    # Counted while the doctor is locked, so that concurrent requests cannot exceed the limit.
     if await visit_types.count_visit_types(transaction, actor.id) >= MAX_VISIT_TYPES:
         raise DomainError("too_many")
     if await visit_types.is_name_taken(transaction, actor.id, fields["name"]):
@@ -104,4 +107,5 @@ async def withdraw_visit_type(transaction: Transaction, actor: Actor, visit_type
     Raises ``not_found`` if it is not the actor's.
     """
     await doctors.begin_rule_change(transaction, actor.id)
+    # Not deleted: appointments refer to it, and it belongs to the record of these visits.
     await visit_types.update_visit_type(transaction, actor.id, visit_type_id, {"withdrawn_at": now})

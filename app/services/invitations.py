@@ -39,8 +39,10 @@ async def invite_doctor(
     ``email_taken`` if the address has an account, ``too_many`` if the limit of open invitations is reached, and
     ``too_many_messages`` if the address has received too many within the hour.
     """
+    # Accepting checks this again: an invitation does not reserve an address (ADR 0043).
     if await accounts.page_accounts(transaction, email=email, q=None, role=None, status=None, after=None, limit=1):
         raise DomainError("email_taken")
+    # Before the others are counted: a new invitation to the same address needs no additional room.
     await invitations.delete_invitations_of(transaction, email)
     if await invitations.count_invitations(transaction, now) >= settings.max_open_invitations:
         raise DomainError("too_many")
@@ -94,6 +96,7 @@ async def accept_invitation(
     # Outside of the transactions, so that no connection is held while the password is hashed.
     async with passwords.take_turn(str(invitation.id)):
         password_hash = await passwords.hash(password)
+    # The token came by mail, so the address is confirmed (ADR 0043).
     user = UserRecord(uuid7(), invitation.email, name, invitation.role, now, email_confirmed_at=now)
     async with database.write() as transaction:
         # The token may have been used, or the invitation cancelled, while the password was hashed.

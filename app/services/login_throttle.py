@@ -33,6 +33,7 @@ class Counters:
 
 def password_counters(settings: Settings, email: str, client: Client, *, known_device: bool) -> Counters:
     """Return the counters of an attempt with a password for an address, whether or not it has an account."""
+    # In canonical form, so that another spelling of the address does not give further attempts.
     return _counters(settings, f"password\n{canonical_email(email)}", client, known_device)
 
 
@@ -53,12 +54,17 @@ def _counters(settings: Settings, what: str, client: Client, own_group: bool) ->
 
 async def count_attempt(transaction: Transaction, counters: Counters, now: datetime) -> None:
     """Count an attempt before it is checked. While it must wait, raises ``too_many_attempts`` and does not count it."""
+    # The network before the group, as everywhere: in another order, two requests could deadlock.
     for key_hash, free in ((counters.of_network, FREE_ATTEMPTS), (counters.of_group, FREE_ATTEMPTS_OF_ALL)):
         count = await login_attempts.count_attempt(transaction, key_hash, counters.of_group, now)
         if count is None:
             until = await login_attempts.get_block(transaction, key_hash) or now
+            # This rolls the transaction back, so an attempt that its group refuses is not counted for its network
+            # either.
             raise DomainError("too_many_attempts", retry_after=max(1, ceil((until - now).total_seconds())))
         if count >= free:
+            # It only slows down and never locks: an account that guessing can disable will be disabled by guessing
+            # (ADR 0033). The exponent is bounded, because a larger one would overflow `timedelta`.
             wait = min(timedelta(seconds=2 ** min(count - free, 30)), MAX_WAIT)
             await login_attempts.block(transaction, key_hash, now + wait)
 

@@ -155,6 +155,8 @@ async def erase(
         cancelled = await cancel_all(transaction, account, now, by=by)
         await erasure.erase_doctor(transaction, account.id, now)
     else:
+        # The account before the appointments, as in `undo_status_change`. Bookings do not wait for this lock: one that
+        # is committed later stays, without a name (ADR 0015).
         await users.lock_user(transaction, account.id)
         cancelled = await cancel_all(transaction, account, now, by=by)
         await erasure.erase_patient(transaction, account.id)

@@ -67,6 +67,7 @@ async def accept_change(transaction: Transaction, doctor_id: UUID, change_id: UU
     if not await doctors.lock_doctor(transaction, doctor_id):
         raise DomainError("not_found")
     await doctors.begin_rule_change(transaction, doctor_id)
+    # By its id: a change that the doctor has requested meanwhile must not be accepted unseen (ADR 0038).
     change = await profile_changes.delete_change(transaction, doctor_id, change_id)
     if change is None:
         raise DomainError("not_found")

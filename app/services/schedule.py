@@ -67,6 +67,7 @@ async def publish_availability(
     first = _check_span(start, end, MAX_AVAILABILITY)
     if first[0] < to_instant(now):
         raise invalid_field("start_time", "in_the_past")
+    # Before the overlap is checked: if the same time is published twice at once, the second request must see the first.
     await doctors.begin_rule_change(transaction, actor.id)
     span = first[0], first[0] + _A_YEAR
     schedule = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
@@ -75,6 +76,7 @@ async def publish_availability(
     if subtract(windows, open_windows(schedule.rules, (span[0], windows[-1][1]))) != windows:
         raise DomainError("availability_overlaps")
     [published] = await availabilities.insert_availabilities(transaction, actor.id, [wanted], now)
+    # After the insert, which the error rolls back.
     await _check_number(transaction, actor, now)
     return schedule.doctor, published
 
@@ -120,6 +122,7 @@ async def set_weekly_hours(
         raise invalid_field("valid_to", "before_valid_from")
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
     periods = to_planned_hours((record.rule for record in records), today)
+    # While the doctor's row is locked, so that no other change comes between this and the writes (ADR 0039).
     check_version(_content(periods), versions)
     explicit = valid_to is not None or replace_later
     days = [(first, valid_to)] if explicit else days_to_replace(periods, first)
@@ -140,6 +143,7 @@ async def get_weekly_hours(
     doctor = await doctors.get_own_profile(transaction, actor.id)
     today = _today(doctor, now)
     first = first or today
+    # From today on, even if a later period is shown: the version covers everything that is planned.
     records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(min(first, today)))
     rules = [record.rule for record in records]
     periods = to_planned_hours(rules, first)
@@ -191,6 +195,7 @@ async def _replace_days(
     for first, last in days:
         added += to_availabilities(hours, first, last)
     periods = to_planned_hours([*kept, *added], today)
+    # Compared as plans, because different rules can stand for the same hours. These are not written again (ADR 0036).
     if periods != to_planned_hours((record.rule for record in records), today):
         await availabilities.delete_availabilities(transaction, replaced)
         await availabilities.insert_availabilities(transaction, actor.id, added, now, weekly_hours=True)
@@ -231,6 +236,7 @@ async def take_time_off(
     doctor = await doctors.get_own_profile(transaction, actor.id)
     if await time_off.count_time_off(transaction, actor.id, now) >= MAX_RULES:
         raise DomainError("too_many")
+    # As wall times: if the doctor changes the time zone, time off moves with the other rules (ADR 0004).
     starts, ends = (wall_time(instant, doctor.zone) for instant in span)
     added = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
     await time_off.insert_time_off(transaction, actor.id, added, now)
@@ -274,6 +280,7 @@ def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availabili
         raise invalid_field("recurrence", "recurrence", reason=fault)
     if ends.fold:  # every other occurrence would end an hour earlier, as clocks go
         raise invalid_field("end_time", "recurs_in_repeated_hour")
+    # Computed once, so that no expansion has to count from the first occurrence (ADR 0012).
     last_starts = find_last(recurrence, starts, zone)
     if last_starts is not None and last_starts < starts:
         raise invalid_field("recurrence", "until_before_start")

@@ -93,6 +93,7 @@ async def search_slots(
     has, returns what it has found so far; ``searched_until`` says up to when that is complete.
     """
     if clock_filter and clock_filter.first_day and clock_filter.zones:
+        # The earliest of all zones, so that no doctor's first day is cut off.
         days = (day_span(clock_filter.first_day, zone) for zone in clock_filter.zones)
         start = max(start or now, min(from_instant(day[0]) for day in days))
     span = span_of(start, end, MAX_LISTING, now)
@@ -102,9 +103,11 @@ async def search_slots(
     windows: Sequence[Interval] = [(first, span[1])]
     own_windows = None
     if clock_filter:
+        # Computing the windows may wait for turns, and must hold no connection meanwhile (ADR 0029).
         await transaction.release()
         by_zone: dict[str, Sequence[Interval]] = {}
         if not await computation.run(_find_windows(clock_filter, (first, span[1]), by_zone)):
+            # Without the windows of all zones, nothing is known to be complete.
             return SearchResult((), more=False, searched_until=first, bound_updates=())
         # As a set, because zones whose clocks show the same have the same windows.
         windows = merge({*chain.from_iterable(by_zone.values())})
@@ -145,6 +148,8 @@ async def search_slots(
             chosen = [each for each in unfinished if each.scanned_until <= until]
         scans += len(chosen)
         await scanner.advance(chosen)
+    # A search that was cut lists the visits that it has found, even if earlier ones may be missing: `Searched-Until`
+    # says so (ADR 0022).
     listed = matches if is_cut else final
     more = len(listed) > limit
     return SearchResult(
@@ -160,6 +165,7 @@ async def discard_bounds_from_future(database: Database, now: datetime, *, limit
 
     Returns whether there may be more.
     """
+    # Read first: usually there are none, and on SQLite a writer would queue behind all others.
     async with database.read() as transaction:
         doctor_ids = await search_bounds.list_bounds_from_future(transaction, now, limit=limit)
     if doctor_ids:
@@ -239,6 +245,7 @@ class _OfferReader:
                 self.lower_bound = (
                     self._lower_bound_on_ring(0, _NO_OFFER)
                     if self._ring_ranges
+                    # The whole ring was read. The offers that are left have later bounds.
                     else (self._scanner.first + 1, 0, _NO_OFFER)
                 )
             else:
@@ -263,6 +270,7 @@ class _OfferReader:
             return self._lower_bound_on_ring(offer.ring_position, offer.id)
         bound = to_instant(offer.not_before)
         earliest = next((max(bound, start) for start, end in self._scanner.windows if bound < end), self._scanner.last)
+        # The stored tie-break belongs to the bound. At any other start the order is different.
         return (earliest, offer.tie_break, offer.id) if earliest == bound else (earliest, 0, _NO_OFFER)
 
     def _lower_bound_on_ring(self, position: int, offer_id: UUID) -> SearchCursor:

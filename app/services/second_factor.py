@@ -65,6 +65,7 @@ async def check(
     Raises ``second_factor_required`` if the account has a second factor and ``otp`` is ``None``, and
     ``invalid_second_factor`` for a wrong code.
     """
+    # The caller has locked the account, so no factor can be confirmed or removed meanwhile.
     factor = await second_factors.find_second_factor(transaction, user_id)
     if factor is None or factor.confirmed_at is None:
         return FactorUsed.NOTHING
@@ -85,6 +86,7 @@ async def _use_code(
     transaction: Transaction, settings: Settings, user_id: UUID, encrypted: str, code: str, now: datetime
 ) -> bool:
     secret = decrypt(encrypted, settings.secret_key.get_secret_value())
+    # Without a secret, it was encrypted under another SECRET_KEY. Then only recovery codes work.
     step = find_step(secret, code, now) if secret else None
     return step is not None and await second_factors.use_step(transaction, user_id, step)
 

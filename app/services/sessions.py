@@ -123,8 +123,10 @@ async def log_in(
                 now=now,
                 submission=submission,
             )
+        # In a transaction of its own: that of the log-in was rolled back by the error.
         await _record_refusal(database, tried, error, now)
         if error.code == "second_factor_required":
+            # The password was right, so its hash can be renewed. The second step cannot do this: it has no password.
             if renewed_hash:
                 async with database.write() as transaction:
                     await users.renew_password_hash(
@@ -157,6 +159,7 @@ async def finish_log_in(
             pending.proof, _prove_password(settings, credentials.user_id, credentials.password_hash)
         ):
             raise DomainError("invalid_credentials")
+        # Counted and committed before the code is checked, as in `log_in`.
         await count_attempt(transaction, _code_counters(settings, credentials, client), now)
     tried = Event(AuditAction.LOG_IN, object_id=credentials.user_id, client=client)
     try:
@@ -191,12 +194,15 @@ async def _begin_session(
             transaction, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
         ):
             raise DomainError("invalid_credentials")
+        # The form is accepted first: of two that arrive at once, the second waits here and does not use up the code
+        # again (ADR 0042).
         if otp is None or submission is None or await submission.accept(transaction, credentials.user_id, now):
             shown = await second_factor.check(transaction, settings, credentials.user_id, otp, now)
         else:
             shown = FactorUsed.BEFORE
         if renewed_hash:
             await users.update_password(transaction, credentials.user_id, renewed_hash)
+        # Only in its own group: a success of the owner must not give new attempts to others who guess (ADR 0033).
         await forget_attempts(
             transaction, password_counters(settings, email, client, known_device=credentials.known_device)
         )
@@ -260,9 +266,11 @@ async def check_password(
         await count_attempt(transaction, counters, now)
     # A known device has a queue of its own, so that it does not wait for others that attack the same account.
     async with passwords.take_turn(f"{canonical_email(email)}\n{client.device if known else ''}"):
+        # Also without an account: a decoy hash takes the same time (ADR 0005).
         matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials and matches:
         return credentials
+    # Recorded for unknown addresses, too, so that both answers take the same statements (ADR 0005).
     whom = credentials.user_id if credentials else None
     await _record_failure(database, Event(action, "invalid_credentials", object_id=whom, client=client), now)
     raise DomainError("invalid_credentials")
@@ -297,10 +305,12 @@ async def refresh(database: Database, settings: Settings, *, token: str, client:
             await sessions.extend_session(
                 transaction, found.id, now=now, expires_at=_expiry(settings, now, found.ends_at)
             )
+            # The used token stays stored: if it comes back, two parties have it (RFC 9700 section 4.14.2).
             next_token = _next_token(settings, token)
             await sessions.insert_refresh_token(transaction, found.id, _hash_refresh_token(settings, next_token))
             grant = IssuedTokens(AccessClaims(found.user_id, found.id), next_token, found.ends_at)
         elif found and await sessions.was_used_by(transaction, token_hash, client, *grace):
+            # Nothing is written: the successor was stored with the first use, and is computed again (ADR 0037).
             grant = IssuedTokens(AccessClaims(found.user_id, found.id), _next_token(settings, token), found.ends_at)
         elif found:
             await sessions.delete_session(transaction, found.user_id, found.id)
@@ -334,6 +344,7 @@ async def extend_session(database: Database, settings: Settings, visitor: Visito
 
 
 def _expiry(settings: Settings, now: datetime, ends_at: datetime) -> datetime:
+    # A session ends at its maximum age, even if it is in use (NIST SP 800-63B-4 section 2.2.3).
     return min(now + timedelta(minutes=settings.session_idle_minutes), ends_at)
 
 
@@ -357,6 +368,7 @@ async def delete_expired(transaction: Transaction, now: datetime) -> None:
 
 async def end_all_sessions(transaction: Transaction, actor: Actor) -> None:
     """End all sessions of the actor, including that of a log-in that is in progress."""
+    # Waits for a log-in in progress, which holds a shared lock on the account, so that its session is deleted, too.
     await users.lock_user(transaction, actor.id)
     await sessions.delete_sessions(transaction, actor.id)
 

@@ -83,6 +83,7 @@ class SlotScanner:
         self._transaction, self._computation, self._viewer, self._now = transaction, computation, viewer, now
         self.windows, self._own_windows = windows, own_windows
         self.first, self.last = windows[0][0], windows[-1][1]
+        # Offers of one doctor come in different batches and share the rules.
         self._rules: dict[UUID, Rules] = {}
 
     async def start(self, offers: Sequence[OfferRecord]) -> list[Candidate]:
@@ -126,6 +127,7 @@ class SlotScanner:
 
         Candidates for which the computation has no time left are not changed.
         """
+        # All calendars are read before the first is scanned: no connection is held while computing (ADR 0029).
         batches = [await self._read(batch) for batch in batched(candidates, MAX_BATCH)]
         await self._transaction.release()
         await self._computation.run(chain.from_iterable(batches))
@@ -140,6 +142,7 @@ class SlotScanner:
             relevant_span(each.rules, each.visit_type, (start, end + each.visit_type.duration))
             for each, (start, end) in segments
         ]
+        # One span for all of them, so that one statement reads the batch.
         rows = await bookings.fetch_busy_of(
             self._transaction,
             {each.offer.doctor.id for each in candidates},
@@ -171,6 +174,7 @@ class SlotScanner:
         if candidate.updates_bound:
             # Holds count as free here: a hold may end at any time, and nothing lowers the bound then.
             booked = [each for each, holder in calendar if holder is None]
+            # Without holds of others the result would be the same: a candidate that updates its bound has one window.
             free = found
             if len(booked) < len(busy):
                 free = slots(candidate.rules, candidate.visit_type, booked, segment, now)
@@ -179,6 +183,7 @@ class SlotScanner:
             known = segment[1] if horizon is None else min(segment[1], horizon)
             candidate.bound = free[0][0] if free else max(known, candidate.bound or 0)
             candidate.is_start = bool(free)
+            # After a slot or the horizon, later segments say nothing about the bound.
             candidate.updates_bound = not free and known == segment[1]
         candidate.slots += found
         candidate.scanned_until = self._scanned_until(candidate.windows, segment[1])
@@ -196,6 +201,7 @@ async def find_bounds(
     if not offers:
         return ()
     first = to_instant(now)
+    # At least a day beyond each bound. Otherwise bounds further ahead than the listing could not be raised.
     last = max(first + MAX_LISTING, *(to_instant(offer.not_before) + DAY for offer in offers))
     scanner = SlotScanner(transaction, computation, [(first, last)], None, now)
     candidates = await scanner.start(offers)
@@ -208,6 +214,8 @@ async def find_bounds(
     except NoTurnError as error:
         # The updates so far are returned: without them the next run would start with the same offers.
         no_turn = error
+    # Offers that cannot be scanned get a bound as well. Otherwise they would stay outdated, and come first in every
+    # run.
     scanned = {each.offer.id for each in candidates}
     updates = [update for each in candidates if (update := each.bound_update(now))] + [
         BoundUpdate(offer.id, offer.revision, NEVER, 0, NEVER, now) for offer in offers if offer.id not in scanned

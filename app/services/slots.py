@@ -152,6 +152,7 @@ async def list_free_windows(
         for week in _split(span, _WEEK)
     )
     found, until = await _compute_weeks(computation, weeks, span)
+    # A window that crosses the end of a week was found in two parts.
     return Listing.of(merge(found), until)
 
 
@@ -206,6 +207,7 @@ async def next_listing_start(
     Recurring availabilities are searched for a year from now, so that following a listing ends some time. Also returns
     ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
     """
+    # All later rules: a single availability may lie more than a year ahead.
     schedule = await get_doctor_schedule(transaction, doctor_id, (after, _END_OF_TIME))
     await transaction.release()
     horizon = find_horizon(schedule.rules, visit_type_of(schedule.doctor, None), to_instant(now))
@@ -236,6 +238,7 @@ async def find_next_slot(
     first = max(to_instant(start or now), to_instant(now))
     until = first + MAX_SEARCH
     schedule, visit_type = await _get_schedule(transaction, doctor_id, (first, until), visit_type_id, moving)
+    # The hours and the notice period alone. The rule that refuses the first time within them is the reason.
     bare = replace(schedule.rules, time_off=(), limits=BookingLimits(schedule.rules.limits.min_notice))
     unlimited = replace(visit_type, limits=BookingLimits(visit_type.limits.min_notice))
     reason = None
@@ -317,6 +320,8 @@ async def _compute_weeks(
 ) -> tuple[list[Interval], int]:
     """Return the times of the weeks for which the computation has time, at least one week, and where they end."""
     found: list[Sequence[Interval]] = []
+    # `run` computes a week even if the budget is used up, so that a client that follows the links makes progress
+    # (ADR 0029).
     await computation.run(map(found.append, weeks))
     return list(chain.from_iterable(found)), min(span[0] + len(found) * _WEEK, span[1])
 

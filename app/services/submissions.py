@@ -32,7 +32,10 @@ class Submission:
         Of two concurrent calls, the second waits for the first to end. Raises ``request_in_flight`` if that takes too
         long.
         """
+        # The key is a hash of the whole form, so it is its own request hash, and `key_reused` cannot occur.
         if await idempotency.reserve_key(transaction, user_id, self.key, self.key[-64:], now):
+            # Keys are stored for a day, but a form may be repeated for a minute only: its code must not work longer
+            # (ADR 0042).
             return not await self.was_accepted(transaction, now)
         await idempotency.keep_answer(transaction, user_id, self.key, Answer(_DONE, None, ""))
         return True

@@ -35,6 +35,7 @@ async def get_visit(
     """
     doctor = await _get_suspended_doctor(transaction, doctor_id)
     visit = await appointments.get_appointment(transaction, doctor, appointment_id)
+    # Administrators see as little as possible: for them, a visit that is over does not exist (ADR 0045).
     if visit.is_over(now):
         raise DomainError("not_found")
     return visit
@@ -56,6 +57,8 @@ async def cancel_visit(
     nothing. Raises the codes of ``get_visit``, ``version_mismatch``, and ``wrong_status`` if the visit has an outcome.
     """
     visit = await get_visit(transaction, doctor_id, appointment_id, now)
+    # As the doctor, to whom the queries are scoped. The cancellation is recorded as the administrator's, so that the
+    # doctor cannot undo it (ADR 0045).
     doctor = Actor(visit.doctor_id, Role.DOCTOR, visit.doctor.name)
     return await cancel_appointment(
         transaction, doctor, appointment_id, reason=reason, versions=versions, by=administrator.id, now=now
@@ -63,6 +66,7 @@ async def cancel_visit(
 
 
 async def _get_suspended_doctor(transaction: Transaction, doctor_id: UUID) -> Actor:
+    # Not locked: a cancellation that is under way when the doctor is reinstated still counts (ADR 0045).
     account = await accounts.get_account(transaction, doctor_id)
     if account.role is not Role.DOCTOR or account.status is AccountStatus.ERASED:
         raise DomainError("not_found")

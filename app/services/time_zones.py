@@ -53,9 +53,12 @@ async def apply_release(database: Database, now: datetime) -> None:
         async with database.write() as transaction:
             doctor_ids = await time_zones.list_doctor_ids(transaction, after=after, limit=BATCH)
             if not doctor_ids:
+                # Only at the end: after an interruption the next start begins again, and lowering a bound twice does no
+                # harm.
                 await time_zones.finish_release(transaction, IANA_VERSION, now)
                 return
             await lower_bounds(transaction, doctor_ids)
+        # In a transaction of its own, so that the offers are not locked while visits are compared.
         async with database.read() as transaction:
             for doctor_id in doctor_ids:
                 if changed := await list_changed(transaction, doctor_id, now):
