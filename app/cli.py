@@ -58,9 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)
         return 1
     except _REFUSALS as error:
+        # The operator can do something about these, so they are shown without a traceback.
         print(error, file=sys.stderr)
         return 1
     except ValidationError as error:
+        # Without the input, which may be a password.
         for each in error.errors(include_input=False):
             field = "".join(f"{part}: ".upper() for part in each["loc"])
             print(f"{field}{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     admin = commands.add_parser("create-admin", help="create an administrator; asks for the password")
     admin.add_argument("--email", required=True)
     admin.add_argument("--name", required=True)
+    # There is no option for the password itself: other users of the machine could read it in the list of processes.
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     admin.set_defaults(command=_create_admin)
 
@@ -146,6 +149,7 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
                     role=Role.ADMIN,
                     now=clock.now(),
                     refuse_weak=True,
+                    # The operator vouches for the address, as for the account.
                     confirmed=True,
                 )
     finally:
@@ -178,7 +182,9 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
         database = Database(engine)
         # If an earlier run was interrupted, its archived events are still in the database.
         await audit_archive.delete_archived(database, progress=_report("deleted"))
+        # With "x" an existing file is an error: it may be the only copy of an earlier part.
         with path.open("xb") as file:
+            # Without a name and a time, so that the same events make the same file.
             with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as compressed:
                 part = await audit_archive.write_part(
                     database, key, compressed.write, before=options.before, progress=_report("written")
@@ -195,6 +201,7 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
             digest = file_digest(file, "sha256").hexdigest()
         with gzip.open(path, "rb") as lines:
             audit_archive.verify_file(key, lines, written_down=part.end)
+        # Before the deletion: triggers allow the deletion of an event only if a recorded archive covers it (ADR 0032).
         await audit_archive.record_archive(database, key, part, file_sha256=digest, now=clock.now())
         deleted = await audit_archive.delete_archived(database, progress=_report("deleted"))
     print(f"{part.count} events are in {path}, up to head {part.end}; {deleted} were deleted from the database.")

@@ -79,6 +79,7 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
     )
     passwords = Passwords(settings)
     try:
+        # Migrates only SQLite. On PostgreSQL the server may run as a role that owns no tables (ADR 0032).
         await ensure_newest(engine)
         database = Database(engine)
         await register_release(database, allow_older=settings.allow_older_time_zones, now=clock())
@@ -114,6 +115,7 @@ def create_app(
             )
             async with (
                 open_resources(settings, clock, mailer) as resources,
+                # The jobs are inside of the resources, because each runs one last time when the server stops.
                 run_periodically(
                     "audit seal",
                     partial(audit_seal.seal_all, resources.database, chain_key(settings.sealing_secret), seal_state),
@@ -148,6 +150,7 @@ def create_app(
                 finally:
                     gc.unfreeze()
                     if telemetry:
+                        # In a thread, because it blocks while the collector does not answer.
                         await asyncio.to_thread(telemetry.shut_down)
 
     app = FastAPI(
@@ -157,8 +160,10 @@ def create_app(
         version=VERSION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        # FastAPI's own pages load Swagger UI from a CDN. `docs` serves it from this host.
         docs_url=None,
         redoc_url=None,
+        # The name of the route is also the operation in logs and metrics, and the action in the audit trail.
         generate_unique_id_function=lambda route: route.name,
         # A redirect would be built from the Host header, which the client chooses.
         redirect_slashes=False,
@@ -171,6 +176,7 @@ def create_app(
         find_cookie_account=find_cookie_account,
     )
     problems.add_handlers(app)
+    # After the handlers of the API, because it wraps them.
     problem_pages.add_handlers(app)
     docs.add_documentation(app)
     # A request is matched against the routers in this order, so those with the most requests come first.
@@ -210,6 +216,7 @@ DESCRIPTION = """
 the database was lost during the commit: then the outcome is unknown. Repeat it with the same `Idempotency-Key`.
 """
 
+# One line for each wrong setting, instead of a traceback.
 try:
     app = create_app()
 except InvalidSettingsError as error:

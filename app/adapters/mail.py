@@ -46,6 +46,8 @@ def bounded(mailer: Mailer) -> Mailer:
     return send
 
 
+# Messages name paths without a host, because the client chooses the `Host` header: a link made from it could lead to a
+# site of an attacker who has requested the message for somebody else (ADR 0043).
 def password_reset_mail(address: str, token: str) -> Mail:
     """Return the message with the code that resets a forgotten password."""
     return Mail(
@@ -171,5 +173,6 @@ def _notice(kind: MailKind, address: str, subject: str, event: str) -> Mail:
 
 async def print_mail(mail: Mail) -> None:
     """Write the message to standard output. This is the default mailer; in production the server warns at its start."""
+    # Not through a logger: no log may contain an address or a token (ADR 0020).
     sys.stdout.write(f"\n--- mail to {mail.to}\n{mail.subject}\n\n{mail.text}\n---\n")
     sys.stdout.flush()

@@ -9,15 +9,20 @@ from app.core.addresses import UNKNOWN, read_address
 from app.edge.metrics import Metrics
 from app.http.problems import RenderProblem, server_error_response
 
+# Clients may invent methods. Each would be another label of the metrics, so any other method is ``unknown`` (ADR 0020).
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Added to each response unless its route sets the same header.
 DEFAULT_HEADERS = {
+    # Answers contain patient data and tokens, which no cache may keep.
     "Cache-Control": "no-store",
+    # For answers of the API that are opened in a browser. Pages have a policy of their own (`app/web/kit/pages.py`).
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Paths contain ids, which must not reach other sites.
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    # The same as `frame-ancestors`, for browsers that do not know it.
     "X-Frame-Options": "DENY",
 }
 # Only in production, where TLS is certain: a browser would insist on TLS for a developer's machine for a year.
@@ -67,6 +72,7 @@ class AccessLogMiddleware:
                 self._record(scope, status, (ended or perf_counter()) - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # There is no route if the request was refused before it was matched, or if its path is unknown.
         operation = getattr(scope.get("route"), "name", None) or UNKNOWN
         method = scope["method"] if scope["method"] in METHODS else UNKNOWN
         self.metrics.seconds.labels(operation, method, status).observe(seconds)

@@ -39,6 +39,7 @@ def _ends_with_slash(scope: Scope) -> bool:
 
 def _without_body(send: Send) -> Send:
     async def send_head(message: Message) -> None:
+        # The headers stay as they are, Content-Length included: a HEAD has those of the GET (RFC 9110 section 9.3.2).
         if message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)

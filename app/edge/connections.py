@@ -13,6 +13,7 @@ from app.core.settings import Settings
 RESERVED_DESCRIPTORS = 100
 """File descriptors that are kept free for other uses than connections of clients and of the database."""
 DESCRIPTORS_PER_DATABASE_CONNECTION = 4  # SQLite opens a database, a log and an index file for each
+# With a very low `ulimit -n` the server still answers.
 MIN_CONNECTIONS = 10
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Connections:
         self._trusted = [ip_network(proxy) for proxy in settings.proxies]
         self._open: dict[Closable, str | None] = {}
         self._per_address: Counter[str] = Counter()
+        # A dict, because it keeps the order and removes an entry in constant time.
         self._idle: dict[Closable, None] = {}  # in the order in which they became idle
 
     def __len__(self) -> int:
@@ -88,6 +90,7 @@ class Connections:
             if not self._close(next((idle for idle in self._idle if self._open[idle] == address), None)):
                 return "too_many_requests"
         while len(self._open) >= self.max_connections:
+            # Of several with the same count, `max` returns the first, which has been idle the longest.
             if not self._close(max(self._idle, key=self._count_of_same_address, default=None)):
                 return "busy"
         return None
@@ -99,12 +102,14 @@ class Connections:
     def _close(self, connection: Closable | None) -> bool:
         if connection is None:
             return False
+        # Now, because the event loop reports the loss of the connection later, and the next one is counted before that.
         self.remove(connection)
         connection.abort()
         return True
 
     def _bounded_address(self, host: str | None) -> str | None:
         address = read_address(host)
+        # All clients of a proxy come from its address, so a limit for it would be one for all of them.
         if host is None or (address and any(address in network for network in self._trusted)):
             return None
         return bounded_network(host)
@@ -112,6 +117,7 @@ class Connections:
 
 def _affordable_connections(database_pool_size: int) -> int:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # On Linux RLIM_INFINITY is -1, so it cannot be compared like a number.
     if descriptors == resource.RLIM_INFINITY:
         return sys.maxsize
     reserved = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_DATABASE_CONNECTION * database_pool_size

@@ -51,6 +51,7 @@ async def metrics(
     token = resources.settings.metrics_token.get_secret_value()
     if not token:
         raise HTTPException(HTTPStatus.NOT_FOUND)
+    # In constant time, so that the token cannot be guessed byte by byte. Encoded, because text would have to be ASCII.
     if not compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise DomainError("not_authenticated")
     found: Metrics = request.app.state.metrics

@@ -58,6 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        # A WebSocket would be handed to another protocol, which has none of these limits.
         self.ws_protocol_class = None
         self.open_connections: Connections = app_state["connections"]
         self.working = False
@@ -118,6 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             if self.non_body_bytes > MAX_HEAD_BYTES and not self.refused:
                 self._refuse("head_too_large")
+        # The head of the next request has begun, and has a deadline of its own.
         if self.deadline is None and not self.working:
             self._start_deadline()
 
@@ -153,6 +155,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Start the next request, if there is one."""
+        # Asked before uvicorn takes the next request out of the pipeline.
         self.working = bool(self.pipeline) and not self.transport.is_closing()
         super().on_response_complete()
         if not self.working or (self.started and self.started.more_body):
@@ -178,6 +181,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_host(self) -> None:
         hosts = [value for name, value in self.headers if name == b"host"]
+        # A proxy and the server could otherwise disagree about the host that is meant.
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             # An exception stops the parser, and uvicorn then refuses the request as malformed.
             raise ValueError("a request must have exactly one Host header")
@@ -229,6 +233,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.refused = True
         self._stop_deadline()
         self._log(code)
+        # The client would take an error for the response to the request in progress.
         if self.working:
             self.shutdown()
             return
@@ -236,6 +241,7 @@ class BoundedProtocol(HttpToolsProtocol):
         headers = [*self.server_state.default_headers, *problem.raw_headers, (b"connection", b"close")]
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[problem.status_code], *lines, b"\r\n", problem.body]))
+        # Only half closed, so that the client can still read the response.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.deadline = self.loop.call_later(DISCARDING_SECONDS, self.abort)

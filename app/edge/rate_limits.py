@@ -52,6 +52,7 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         quotas: list[Quota] = []
+        # `attach_actor` adds the quota of the account to the same list, before the response starts.
         scope.setdefault("state", {})["quotas"] = quotas
 
         async def send_quotas(message: Message) -> None:
@@ -71,14 +72,17 @@ class RateLimitMiddleware:
         except DomainError as error:
             await self._pause()
             refusal = self.render_problem(scope, problem_response(error))
+            # The client has to connect again, which slows a flood down further (ADR 0021).
             refusal.headers["Connection"] = "close"
             await refusal(scope, receive, send_quotas)
         else:
             await self.app(scope, receive, send_quotas)
 
     def _takes_credentials(self, scope: Scope, path: str) -> bool:
+        # Pages show their forms at the same paths. Opening a form hashes and sends nothing.
         if scope["method"] in {"GET", "HEAD"}:
             return False
+        # Found with the first request, because routes are added after the middleware.
         if self._credential_paths is None:
             # Paths are compared literally, so none of them may have parameters. tests/edge/test_rate_limits.py checks.
             self._credential_paths = frozenset(route.path for route in credential_routes(scope["app"]))

@@ -33,7 +33,9 @@ class Telemetry:
         The SDK reads its other settings from the standard variables, such as ``OTEL_SERVICE_NAME`` and
         ``OTEL_EXPORTER_OTLP_HEADERS``.
         """
+        # The default also continues `baggage`, which may be any text of a client.
         propagate.set_global_textmap(_TraceParentPropagator())
+        # The lifespan of the application shuts the providers down.
         self._tracers = TracerProvider(shutdown_on_exit=False)
         self._tracers.add_span_processor(_RedactingProcessor())
         self._tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
@@ -72,6 +74,7 @@ class _TraceParentPropagator(TraceContextTextMapPropagator):
         parent = get_current_span(context).get_span_context()
         if not parent.is_valid:
             return context
+        # Only the ids and flags, whose format is fixed, are taken over.
         ids = SpanContext(parent.trace_id, parent.span_id, parent.is_remote, parent.trace_flags)
         return set_span_in_context(NonRecordingSpan(ids), context)
 

@@ -21,6 +21,7 @@ MAX_BATCHES = 100
 
 async def update_next_slots(database: Database, processor: ClientFairLock, clock: Clock) -> None:
     """Raise outdated lower bounds, batch by batch. If there are very many, the rest is left to the next run."""
+    # First, because a bound that was found by a clock that is ahead may hide slots until then (ADR 0022).
     for _ in range(MAX_BATCHES):
         if not await discard_bounds_from_future(database, clock(), limit=BATCH):
             break

@@ -32,6 +32,7 @@ async def _repeat(name: str, work: Callable[[], Awaitable[None]], seconds: float
         except Exception as error:
             # Keep going: the next run may succeed.
             if not failing:
+                # The cause of `busy` is the error of the database, which says more.
                 log.exception("job failed: %s", name, exc_info=error.__cause__ or error)
             failing = True
         else:
@@ -41,5 +42,6 @@ async def _repeat(name: str, work: Callable[[], Awaitable[None]], seconds: float
         if last:
             return
         with suppress(TimeoutError):
+            # Waits for the event instead of sleeping, so that the server stops without delay.
             await asyncio.wait_for(ended.wait(), seconds)
         last = ended.is_set()

@@ -4,6 +4,7 @@ from app.core.clock import Clock
 from app.db.database import Database
 from app.services.time_zones import apply_release
 
+# Repeated, because the database may be busy at the start. Once the release is applied, a run changes nothing.
 INTERVAL_SECONDS = 60.0
 
 

@@ -11,6 +11,7 @@ from app.db.base import Base
 from app.db.types import UtcDateTime, stored_enum
 from app.scheduling.status import AppointmentStatus
 
+# Made from the enum, so that the guard and the statuses cannot differ (ADR 0001).
 _FREE = ", ".join(f"'{status.value}'" for status in AppointmentStatus if not status.occupies_time)
 OCCUPIES_TIME = f"status NOT IN ({_FREE})"
 PENDING = text("status = 'pending'")
@@ -29,6 +30,7 @@ class Appointment(Base):
     __tablename__ = "appointments"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    # Without ON DELETE: an erasure keeps the rows of the account and of its visits (ADR 0015).
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id"))
     patient_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     start_time: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -100,12 +102,14 @@ GUARDS = {
 
 def _guard(table: Table, name: str, person: str, start: str, end: str) -> None:
     c = table.c
+    # Half-open: visits that touch do not overlap.
     period = func.tstzrange(c[start], c[end], text("'[)'"))
     ExcludeConstraint((c[person], "="), (period, "&&"), where=text(OCCUPIES_TIME), name=name).ddl_if(
         dialect="postgresql"
     )
     # The triggers scan this index, from the start of the new period on.
     Index(f"{name}_idx", c[person], c[end], sqlite_where=text(OCCUPIES_TIME)).ddl_if(dialect="sqlite")
+    # A row is not in its own way when it is updated.
     for change, itself in (("INSERT", "NEW.id"), ("UPDATE", "OLD.id")):
         trigger = f"""
 CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {table.name}

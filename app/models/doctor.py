@@ -41,6 +41,7 @@ class Doctor(Base):
         CheckConstraint("default_visit_minutes BETWEEN 5 AND 720", name="default_visit_minutes"),
         Index(None, "name_key", "id"),
         Index(None, "specialty_key", "name_key", "id"),
+        # For the list of all zones, which pages with times read (ADR 0030).
         Index(None, "time_zone"),
         # For searches by a part of a name. SQLite scans the keys instead.
         Index(
@@ -75,6 +76,7 @@ class Availability(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id", ondelete="CASCADE"))
+    # Wall times, so without a zone: they move with the doctor to another one (ADR 0004).
     starts: Mapped[datetime] = mapped_column(DateTime())
     starts_fold: Mapped[int]
     ends: Mapped[datetime] = mapped_column(DateTime())
@@ -92,6 +94,7 @@ class Availability(Base):
     __table_args__ = (
         CheckConstraint("starts_fold IN (0, 1) AND ends_fold IN (0, 1)", name="fold"),
         Index(None, "doctor_id", "starts", "id"),
+        # Finds the rules near a span, however old they are (ADR 0012).
         Index(None, "doctor_id", "last_ends"),
     )
 
@@ -149,6 +152,7 @@ class VisitType(Base):
             name="lengths",
         ),
         Index(
+            # Only among those that are offered: the name of a withdrawn visit type can be used again.
             "visit_types_name_key",
             "doctor_id",
             "name_key",

@@ -20,6 +20,7 @@ class IdempotencyKey(Base):
     request_hash: Mapped[str] = mapped_column(String(64))
     status: Mapped[int | None]
     """The status of the response; ``NULL`` while the request is in progress, which only its own transaction sees."""
+    # Not of limited length: the version of a content has a part for each field (ADR 0039).
     etag: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)
     concerns: Mapped[str | None] = mapped_column(Text)

@@ -34,6 +34,7 @@ class RefreshToken(Base):
 
     __tablename__ = "refresh_tokens"
 
+    # Only the hash, so that a copy of the database contains no usable token. A repeated one is computed (ADR 0037).
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     session_id: Mapped[UUID] = mapped_column(ForeignKey("login_sessions.id", ondelete="CASCADE"), index=True)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -62,6 +63,7 @@ class KnownDevice(Base):
     __tablename__ = "known_devices"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    # Of the cookie. Networks are not stored: patients and a guesser may share one (ADR 0033).
     device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     second_factor: Mapped[bool]
     """Whether a second factor was used on it."""

@@ -49,12 +49,15 @@ class Offer(Base):
     """Changes whenever the bound is lowered, which invalidates scans that have read earlier."""
 
     __table_args__ = (
+        # For searches in the order of the bounds.
         Index(None, "language", "not_before", "tie_break", "id"),
         Index(None, "language", "specialty_key", "not_before", "tie_break", "id"),
         Index(None, "language", "visit_key", "not_before", "tie_break", "id"),
+        # For searches in the order of the tie-break, where bounds exclude nothing: a part of the day, or a later day.
         Index(None, "language", "ring_position", "id"),
         Index(None, "language", "specialty_key", "ring_position", "id"),
         Index(None, "language", "visit_key", "ring_position", "id"),
+        # For the job that raises outdated bounds and discards those of a clock that was ahead.
         Index(None, "language", "known_until"),
         Index(None, "language", "found_at"),
     )

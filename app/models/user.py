@@ -79,6 +79,7 @@ class Invitation(Base):
     name: Mapped[str | None] = mapped_column(String(100))
     specialty: Mapped[str | None] = mapped_column(String(100))
     time_zone: Mapped[str | None] = mapped_column(String(64))
+    # There is no column for its state: a used or cancelled invitation is personal data without a use (ADR 0043).
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -90,6 +91,7 @@ class MailCount(Base):
 
     __tablename__ = "mail_counts"
 
+    # Not per account: erasing it and registering again would start a new count (ADR 0035).
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     """A hash of the address and the kind."""
     count: Mapped[int]

@@ -72,6 +72,7 @@ async def list_users(
     )
     listed = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=lambda account: account.id)
     for account in listed:
+        # A list shows personal data of each account, so each is recorded.
         trail.about_account(account)
     return listed
 
@@ -289,6 +290,7 @@ async def remove_second_factor_of_user(
         send_after_response(tasks, resources, second_factor_removed_mail(account.email))
 
 
+# A POST, although it only reads: the reason belongs in a body and not in a URL, which proxies may log.
 @router.post("/break-glass", responses=responses(*_ERRORS, "log_in_again", "body_too_large", "invalid_request", "busy"))
 async def break_glass(
     body: wire.BreakGlass, _: FreshAdminActor, transaction: DbTransaction, now: Now, trail: Audit

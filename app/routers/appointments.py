@@ -45,6 +45,7 @@ REFUSALS = (
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 _NO_REASON = wire.Cancellation()
 
+# The bound is that of the database's integer: PostgreSQL would answer a larger number with an error.
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
@@ -120,6 +121,7 @@ async def book_appointment(
     resources: AppResources,
     now: Now,
     trail: Audit,
+    # After `Audit`: a repeated request is answered here at once, and is recorded as a look (ADR 0017).
     _: Idempotent,
 ) -> AppointmentRecord:
     """Book an appointment for yourself.

@@ -70,6 +70,7 @@ async def register(
     is `email_taken`. In production, a password is refused if it is common, is your name or address, or consists of
     words such as "doctor".
     """
+    # Holds no connection while the password is hashed: a transaction takes one with its first statement (ADR 0026).
     user = await accounts.register(
         transaction,
         passwords,
@@ -78,6 +79,7 @@ async def register(
         name=body.name,
         role=Role(body.role),
         specialty=body.specialty,
+        # UTC counts as not chosen: the pages then ask the doctor to set a zone.
         time_zone=body.time_zone or "UTC",
         now=now,
         refuse_weak=resources.settings.refuses_weak_passwords,
@@ -97,6 +99,8 @@ async def register(
 )
 async def confirm_email(
     body: wire.EmailConfirmation,
+    # The session is required as well: a code alone would let the owner of a mailbox confirm a stranger's account by
+    # following an unexpected message (ADR 0035).
     actor: AccountActor,
     resources: AppResources,
     transaction: DbTransaction,
@@ -233,6 +237,7 @@ async def logout(actor: AccountActor, response: Response, transaction: DbTransac
     Its access tokens and its refresh token stop working at once. The answer tells browsers to clear the data that they
     have stored for this site (`Clear-Site-Data`).
     """
+    # This leaves the cookies: a known device stays known after a log-out (ADR 0041).
     response.headers.update(CLEAR_SITE_DATA)
     await sessions.end_session(transaction, actor, actor.get_login().session_id)
 
@@ -303,6 +308,7 @@ async def reset_password(
 )
 async def change_password(
     body: wire.PasswordChange,
+    # The service opens its own transactions, because a refusal must leave the counted attempt behind (ADR 0013).
     actor: BriefActor,
     resources: AppResources,
     passwords: Hashing,

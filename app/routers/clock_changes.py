@@ -73,6 +73,7 @@ async def settle_clock_changes(
     time. You can settle one, several or all of these visits. A visit that cannot be moved, for example because the time
     is taken, stays as it is and is listed in `failed` with the code of the reason.
     """
+    # An empty list is refused by the schema, so it cannot be taken for all visits.
     only = frozenset(body.appointment_ids) if body.appointment_ids else None
     settled = await clock_changes.settle_clock_changes(transaction, actor, body.keep, only=only, now=now)
     trail.concerns(*settled.appointments)

@@ -57,6 +57,7 @@ class _Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
+        # Their names do not change with their content, unlike those of the pages' files.
         response.headers["Cache-Control"] = "no-cache"
         return response
 

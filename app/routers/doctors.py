@@ -54,6 +54,7 @@ async def list_doctors(
     )
     page = cut_page(request, response, found, limit=query.limit, key_type=_KEY, key=doctors.page_key)
     starts, bounds = await find_next_starts(transaction, search_time, [doctor.id for doctor in page], now)
+    # After the response, because a GET cannot write (ADR 0002).
     save_bounds_after_response(tasks, resources.database, bounds)
     return [wire.ListedDoctor(**asdict(doctor), next_available=starts.get(doctor.id)) for doctor in page]
 

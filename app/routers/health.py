@@ -35,6 +35,7 @@ async def readyz(resources: AppResources, _: Public) -> Health:
     second, by one request at a time; requests that arrive in the meantime get the result of that check.
     """
     readiness = resources.readiness
+    # Not the clock of the system, which can be set back.
     now = asyncio.get_running_loop().time()
     if readiness.check is None or (readiness.check.done() and now >= readiness.valid_until):
         readiness.check = asyncio.create_task(_check(resources))

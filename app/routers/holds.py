@@ -39,6 +39,7 @@ router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
 )
 async def hold_time(
     body: wire.NewHold,
+    # A held time keeps others out, so it needs a confirmed address like a booking (ADR 0035).
     actor: BookingActor,
     transaction: DbTransaction,
     resources: AppResources,

@@ -36,6 +36,7 @@ _KEY = TypeAdapter(UUID)
 
 
 @router.post(
+    # No `Idempotent`: the stored answer would contain the token. A repeated request replaces the invitation (ADR 0043).
     "/admin/invitations",
     dependencies=[TAKES_CREDENTIALS],
     tags=["Administration"],

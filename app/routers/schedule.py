@@ -22,6 +22,7 @@ from app.services import schedule
 
 router = APIRouter(prefix="/doctors", tags=["Hours"], route_class=StrictRoute)
 
+# Naive, because rules are wall times of the doctor (ADR 0004).
 _KEY = TypeAdapter(tuple[NaiveDatetime, UUID])
 _CONFLICTING = '</doctors/me/appointments?conflicting=true>; rel="related"'
 _RELATED_HEADER = {
@@ -104,9 +105,11 @@ async def withdraw_availability(
     Appointments within it stay booked. The `Link` header leads to the list of those that are now outside your hours.
     """
     await schedule.withdraw_availability(transaction, actor, availability_id)
+    # A 204 has no body that could list them.
     response.headers["Link"] = _CONFLICTING
 
 
+# A PUT takes no `Idempotent`: hours that already hold are not written again (ADR 0036).
 @router.put(
     "/me/hours",
     responses={

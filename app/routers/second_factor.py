@@ -55,6 +55,7 @@ async def set_up_second_factor(
 
 
 @router.post(
+    # No `Idempotent`, here and below: the stored answer would contain secrets (`docs/booking.md`).
     "/confirm",
     dependencies=[TAKES_CREDENTIALS],
     response_model=wire.RecoveryCodes,

@@ -90,6 +90,7 @@ async def list_visit_types(
     Doctors who offer visit types are booked by visit type. With other doctors you choose the length of the visit
     yourself.
     """
+    # Otherwise an unknown doctor would look like one without visit types.
     await doctors.get_doctor(transaction, doctor_id)
     found = await visit_types.page_visit_types(
         transaction, doctor_id, after=read_cursor(query.cursor, _KEY), limit=query.limit + 1

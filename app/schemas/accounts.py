@@ -109,6 +109,7 @@ class LoginForm(BaseModel):
 
     grant_type: Literal["password"] = "password"
     username: LoginName = Field(description="The e-mail address.", examples=["ann@example.com"])
+    # Not the limits of a new password: one that is too short is simply wrong, and must not be answered differently.
     password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
     otp: OneTimeCode | None = Field(
         None, description="A code of the second factor, or a recovery code.", examples=["492039"]

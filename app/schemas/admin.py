@@ -168,6 +168,7 @@ class ExpectedVisit(Answer):
     start_time: datetime
     end_time: datetime
     time_zone: str = Field(description="The doctor's IANA time zone.")
+    # No reason of the patient and no visit type: both can reveal an illness (ADR 0045).
     status: Status
     version: int = Field(description="Increases with every change. Send it in `If-Match`.")
 

@@ -80,9 +80,11 @@ def _read_instant(value: Any) -> datetime:
         hint = " (send the + of an offset as %2B)" if isinstance(value, str) and _lost_plus(value) else ""
         raise field_error("instant_format", hint=hint)
     try:
+        # RFC 3339 section 5.6 allows a lower-case t and z, which Python does not read.
         moment = datetime.fromisoformat(value.upper())
     except ValueError:  # 30 February, 25 o'clock
         raise field_error("no_such_time") from None
+    # Before the conversion, which would overflow in the years 1 and 9999.
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise field_error("year_out_of_range", first=FIRST_YEAR, last=LAST_YEAR)
     return moment.astimezone(UTC)
@@ -207,6 +209,7 @@ SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_r
 Note = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=500),
+    # Before the length is checked: browsers send a line break as two characters, and it counts once.
     BeforeValidator(_normalize_newlines),
     AfterValidator(_refuse_unsafe_lines),
     _compose(500),
@@ -281,6 +284,7 @@ class PageQuery(Query):
 
 def absent(**options: Any) -> Any:
     """Return the default for a field that may be left out but must not be null."""
+    # A plain default would appear in the OpenAPI document as null, which the field does not accept.
     return Field(default_factory=lambda: None, **options)
 
 
@@ -292,6 +296,7 @@ class Changes(Body):
         return self.model_dump(exclude_unset=True)
 
 
+# `date.fromisoformat` alone also reads other forms of ISO 8601, such as 20261208 and 2026-W50-2.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 

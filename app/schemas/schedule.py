@@ -211,6 +211,7 @@ def to_minutes(window: tuple[str, str]) -> DayWindow:
 
 def _to_clock(window: DayWindow) -> tuple[str, str]:
     start, end = window
+    # Not >=: a whole day is 00:00 to 24:00, and 00:00 to 00:00 would be empty.
     if end > MINUTES_OF_DAY:
         end -= MINUTES_OF_DAY
     return f"{start // 60:02}:{start % 60:02}", f"{end // 60:02}:{end % 60:02}"

@@ -38,6 +38,7 @@ async def show_invitation(page: PublicPage, transaction: DbTransaction, now: Now
         invitation = await invitations.get_invitation(transaction, token, now)
     except DomainError:
         if _has_joined(page):
+            # The doctor has opened the link in the message a second time.
             return page.redirect("/start")
         raise
     country = find_country(page.request.headers.get("Accept-Language", ""))
@@ -46,6 +47,7 @@ async def show_invitation(page: PublicPage, transaction: DbTransaction, now: Now
             "username": invitation.email,
             "name": invitation.name or "",
             "specialty": invitation.specialty or "",
+            # A guess only where all clocks of the country agree: a wrong zone would go unnoticed (ADR 0043).
             "time_zone": invitation.time_zone or guess_time_zone(country, page.now) or "",
         }
     )
@@ -78,12 +80,15 @@ async def accept_invitation(
         email = user.email
     except DomainError as error:
         if error.code != "invalid_invitation_token":
+            # `refuse` removes secrets from the form, but the next attempt needs the token.
             content = _content(page, form, form.value("token"))
             raise refuse(page, "account/invitation.html", form, error, **content) from error
         if _has_joined(page):
             return page.redirect("/start")
+        # Accepting has deleted the invitation, so a form that was sent twice finds none (ADR 0042).
         if not await was_accepted(page, submission):
             raise
+    # Signs in with the password, because a session stored for a second submission would be a secret at rest (ADR 0042).
     signing_in = Form({"username": email, "password": form.value("password")})
     return await sign_in(page, signing_in, passwords, client, tasks)
 

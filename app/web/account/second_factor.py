@@ -41,6 +41,7 @@ async def set_up_second_factor(
     page: FreshAccountPage, _form: SentForm, transaction: DbTransaction, _: Audit
 ) -> Response:
     """Show a new secret for the app. It takes effect once it is confirmed; another request replaces it."""
+    # Shown by the POST itself: a redirect would have to carry the secret in a URL or a cookie.
     new = await second_factor.set_up(transaction, page.resources.settings, page.actor)
     form = Form({"secret": new.secret})
     return page.render("account/second_factor_new.html", form=form, picture=_draw(new.provisioning_uri))
@@ -54,6 +55,7 @@ async def confirm_second_factor(
 
     A second submission of the same form shows new codes, because the browser has discarded the first response.
     """
+    # Outside of the `try`: without the secret the form cannot be shown again.
     pending = form.read(PendingSecret)
     submission = identify(page, form)
     try:
@@ -63,10 +65,12 @@ async def confirm_second_factor(
         if submission:
             await submission.accept(transaction, page.actor.id, now)
     except DomainError as error:
+        # Only hashes of the first codes are stored, so they cannot be shown again (ADR 0042).
         if error.code == "second_factor_exists" and submission and await submission.was_accepted(transaction, now):
             new = await second_factor.renew_recovery_codes(transaction, page.actor)
             return page.render("account/recovery_codes.html", codes=new.codes)
         user = await users.get_user(transaction, page.actor.id)
+        # The secret of the form is only drawn. The code was checked against the one in the database.
         picture = _draw(provisioning_uri(pending.secret, user.email))
         raise refuse(page, "account/second_factor_new.html", form, error, picture=picture) from error
     send_after_response(tasks, page.resources, second_factor_set_up_mail(new.address))

@@ -83,6 +83,7 @@ async def sign_in(
         )
     except CodeRequiredError as error:
         # The cookie binds the pending log-in to this browser.
+        # The password is neither kept nor asked for again. `proof` becomes void if it changes meanwhile.
         response = page.redirect("/sign-in/code")
         content = [asdict(error.pending), page.cookies.get(FORMS), typed.next]
         page.cookies.seal(response, _PENDING, content, page.now, PENDING_LOG_IN_LIFETIME)
@@ -122,6 +123,7 @@ async def sign_in_with_code(
             submission=identify(page, form),
         )
     except DomainError as error:
+        # The password was changed, or the account suspended, since it was typed.
         if error.code == "invalid_credentials":
             return _ask_again(page, next_)
         raise refuse(page, "account/sign_in_code.html", form, error, email=pending.email) from error
@@ -131,6 +133,7 @@ async def sign_in_with_code(
 def _find_pending(page: Page) -> tuple[PendingLogIn | None, str]:
     """Return the log-in of this browser that waits for a code, if any, and the path to continue at."""
     match page.cookies.unseal(_PENDING, page.now, PENDING_LOG_IN_LIFETIME):
+        # The cookie alone does not work in another browser.
         case [dict(pending), str(browser), str(next_)] if browser == page.cookies.get(FORMS):
             return PendingLogIn(**pending), next_
     return None, ""
@@ -157,10 +160,12 @@ async def _enter(page: Page, grant: LogIn, next_path: str, client: Client, tasks
     if grant.recovery_code_of:
         send_after_response(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
     next_ = local_path(next_path) or "/start"
+    # A time that was picked while signed out is held now, before somebody else takes it (ADR 0024).
     if held := await hold_picked(page, next_, grant, client):
         response = page.redirect(held)
         drop(page, response)
     else:
+        # A draft of somebody else is deleted by `claim` (ADR 0041).
         draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
         message = page.gettext("Your entries have been restored. They have not been sent yet.")
         response = page.redirect(next_, message if _waits_at(next_, draft) else None, "note")
@@ -211,6 +216,7 @@ async def register(
                 email=typed.email,
                 password=typed.password.get_secret_value(),
                 name=typed.name,
+                # Doctors join by an invitation (ADR 0043) or with the API.
                 role=Role.PATIENT,
                 now=page.now,
                 refuse_weak=resources.settings.refuses_weak_passwords,
@@ -220,6 +226,7 @@ async def register(
             if submission:
                 await submission.accept(transaction, user.id, page.now)
     except DomainError as error:
+        # If the form was sent twice, the second submission finds the account of the first (ADR 0042).
         if error.code != "email_taken" or not await was_accepted(page, submission):
             raise refuse(page, "account/register.html", form, error) from error
     else:
@@ -293,10 +300,12 @@ async def reset_password(
             submission=submission,
         )
     except DomainError as error:
+        # The first submission has used up the token.
         if await was_accepted(page, submission):
             return page.redirect("/sign-in", message)
         raise refuse(page, "account/reset_password.html", form, error) from error
     send_after_response(tasks, resources, password_changed_mail(done.address))
+    # No session begins: an account with a second factor still needs its code.
     response = page.redirect("/sign-in", message)
     set_device(response, resources.settings, done.device)
     return response

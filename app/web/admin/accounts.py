@@ -268,6 +268,7 @@ def _possible_acts(page: Page, account: AccountRecord) -> Mapping[str, Act]:
         names.append("remove-second-factor")
     if account.status is not AccountStatus.SUSPENDED and not (page.viewer and page.viewer.id == account.id):
         names.append("suspend")
+    # Administrators can only be suspended (see `_ERASE_ADMIN`).
     if account.role is not Role.ADMIN:
         names.append("erase")
     return {name: ACTS[name] for name in names}
@@ -285,9 +286,11 @@ async def deciding(
     try:
         yield account
     except DomainError as error:
+        # The doctor has changed the name or the specialty since the page was opened (ADR 0039).
         if error.code == "version_mismatch":
             account = await accounts.get_account(transaction, user_id)
             form = form.renew(account.reviewed_content)
+        # Recorded although it is refused: the page shows the account again.
         decision = await _decision(transaction, trail.about_account(account), name, page.now)
         raise refuse(page, "admin/decision.html", form, error, shown_by=get_account, **decision) from error
 
@@ -339,6 +342,7 @@ async def erase_user(
     async with deciding(page, transaction, form, trail, user_id, "erase"):
         why = form.read(wire.Decision).reason
         account, cancelled = await administration.erase_user(transaction, page.actor, user_id, now)
+        # The visits of a doctor are data of the patients, so each of these patients gets an event.
         if account.role is Role.DOCTOR:
             trail.shows(*cancelled)
         trail.about_account(account, why)

@@ -34,6 +34,7 @@ router = page_router()
 _SHOWN = 40
 _KEY = TypeAdapter(tuple[Instant, UUID])
 
+# Tried from the left, because `LoginName` accepts every text, also that of an id.
 type _Who = Annotated[UUID | LoginName, Field(union_mode="left_to_right")]
 # The bounds are naive on purpose: the field holds a wall time in the time zone of the page.
 type _WallTime = Annotated[NaiveDatetime, Field(ge=datetime(FIRST_YEAR, 1, 1), lt=datetime(LAST_YEAR + 1, 1, 1))]  # noqa: DTZ001
@@ -61,6 +62,7 @@ async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: 
     zone = page.zone or ZoneInfo("UTC")
     try:
         query = form.read(TrailQuery)
+        # An error, because an empty list would look like a trail without such events (`docs/audit.md`).
         if query.action and query.action not in ACTIONS:
             raise invalid_field("action", "not_in_list")
         patient_id = await _find(transaction, "patient", query.patient)
@@ -94,6 +96,7 @@ async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: 
         zone=zone,
         days=_by_day(shown, zone),
         people=people,
+        # Other patients are named on the page of their account only, where looking is recorded (`docs/audit.md`).
         names={id_: name for id_, (name, role) in people.items() if role is not Role.PATIENT or id_ == patient_id},
         roles=ROLES,
         actions=list_actions(page.formatter),

@@ -39,6 +39,7 @@ async def break_glass(
         await administration.break_glass(transaction, user_id, now)
     _note(trail, user_id, why)
     response = page.redirect(f"/office/users/{user_id}/visits", page.gettext(_BREAK_GLASS.message), "note")
+    # With the session, so that the access ends with it and is not passed on to the next administrator (ADR 0041).
     page.cookies.seal(response, GLASS, [_session_of(page), str(user_id), why], now, _ACCESS_LIFETIME)
     return response
 
@@ -51,6 +52,7 @@ async def list_visits_behind_glass(
     last = read_cursor(after, _KEY)
     match page.cookies.unseal(GLASS, now, _ACCESS_LIFETIME):
         case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
+            # Each look is recorded with its reason, not only the first.
             _note(trail, user_id, why)
             patient, visits = await administration.break_glass(transaction, user_id, now)
             ids = [each.id for each in visits]

@@ -41,6 +41,7 @@ async def list_invitations(
     return page.render("admin/invitations.html", form=form, **await _content(page, transaction, form, after))
 
 
+# No `Once`: the stored answer would contain the link. A second submission replaces the invitation (ADR 0043).
 @router.post(INVITATIONS, dependencies=[TAKES_CREDENTIALS])
 async def invite_doctor(
     page: FreshAdminPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, trail: Audit
@@ -67,6 +68,7 @@ async def invite_doctor(
     # The host comes from the administrator's own request, so only the administrator sees it. The message has the path.
     link = str(page.request.base_url).rstrip("/") + invitation_path(token)
     response = page.render("admin/invited.html", invitation=invitation, link=link)
+    # By hand, because only `redirect` does it by itself.
     drop(page, response)
     return response
 

@@ -72,6 +72,7 @@ async def explain_time(
     page: DoctorPage,
     transaction: DbTransaction,
     now: Now,
+    # Texts, not days and times: FastAPI would refuse an invalid one before the form can be shown again.
     day: Annotated[str, Query()] = "",
     clock: Annotated[str, Query()] = "",
     visit_type: Annotated[str, Query()] = "",

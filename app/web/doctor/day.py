@@ -90,6 +90,7 @@ async def list_doctors_appointments(
     cancelled = [] if cursor else [each for each in day_entries if each.visit.status is AppointmentStatus.CANCELLED]
     # Without cancelled visits, the other entries get their share of the page.
     entries = fit(rest, _weigh, MAX_DAY_BYTES + (0 if cancelled else MAX_CANCELLED_BYTES))
+    # Only the rows that are shown, each once. The next visit may be a row of the list, too.
     trail.concerns(*{each.visit.id: each.visit for each in (*entries, *cancelled, *filter(None, [following]))}.values())
     return page.render(
         "doctor/day.html",
@@ -116,6 +117,7 @@ async def list_doctors_appointments(
 async def _list_set_up_steps(transaction: DbTransaction, found: Agenda, now: datetime) -> list[SetUpStep]:
     """Return the steps before patients can book; none once all required steps are done."""
     doctor = found.doctor
+    # A doctor who registered without a zone has UTC.
     has_zone = doctor.time_zone != "UTC"
     if has_zone and found.open:
         return []

@@ -64,6 +64,7 @@ async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: No
     periods = [weeks.current, *weeks.later]
     edited = _find_period(periods, day)
     values = {VERSION: content_version(weeks.content)}
+    # An empty first day means today. For planned hours that would be too early.
     if edited is not periods[0]:
         values["valid_from"] = str(edited.first)
     if edited is periods[-1] and edited.last is not None:
@@ -89,6 +90,7 @@ async def set_weekly_hours(
     weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
     periods = [weeks.current, *weeks.later]
     edited = _find_period(periods, day)
+    # Without a script, the button that adds a window sends the whole form. It may be incomplete, so it is not checked.
     if (weekday := form.value("add")) in rows:
         rows[weekday] = min(rows[weekday] + 1, _MAX_WINDOWS)
         return page.render("doctor/hours.html", form=form, **_content(page, rows, periods, edited))
@@ -117,6 +119,7 @@ async def set_weekly_hours(
     trail.shows(*affected.appointments)
     message = page.gettext("Your hours have been changed.")
     had_hours = any(any(each.hours.values()) for each in periods)
+    # Only a doctor who is listed can be booked; one who waits for approval cannot yet.
     if not had_hours and any(typed.hours.values()) and await doctors.find_doctor(transaction, page.actor.id):
         message = page.gettext("Your hours have been saved. Patients can now book visits with you.")
     changed = (
@@ -209,6 +212,7 @@ def _field(weekday: str, number: int, edge: str) -> str:
 
 
 def _count_rows(form: Form, weekday: str) -> int:
+    # Browsers also send fields that are empty.
     return sum(_field(weekday, number, "from") in form.values for number in range(_MAX_WINDOWS))
 
 
@@ -228,6 +232,7 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
             missing |= {name for name in names if not form.value(name)}
             place = f"{weekday}.{len(windows)}"
             fields |= {place: names[1], f"{place}.0": names[0], f"{place}.1": names[1]}
+            # The reverse of `get_weekly_hours`: a time field cannot hold 24:00.
             windows.append([begin, "24:00" if end == "00:00" else end])
         week[weekday] = windows
     try:

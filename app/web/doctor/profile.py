@@ -42,6 +42,7 @@ LABELS: Mapping[str, str] = {
     "daily_limit": N_("Maximum visits per day"),
     "cancel_cutoff_minutes": N_("Cancellation deadline (minutes before the visit)"),
 }
+# Each checkbox has a name of its own, because a form with the same field twice is refused (ADR 0006).
 _SPEAKS = "speaks_"
 """The prefix of the names of the language checkboxes; a BCP 47 tag follows."""
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
@@ -92,6 +93,7 @@ async def change_practice(
 
 def _content(page: SignedInPage, form: Form, standing: ProfileReview) -> dict[str, Any]:
     time_zone = form.value("time_zone")
+    # A zone that this installation does not know stays selected, so that saving other fields does not change it.
     unknown = [] if find_zone(time_zone) else [(time_zone, time_zone)]
     boxes = _read_boxes(form)
     return {
@@ -123,4 +125,5 @@ def _read(form: Form) -> dict[str, Any]:
         changes |= read_by(wire.DoctorChanges.model_validate, {"languages": tags}).changes()
     except DomainError as error:
         raise rename_fields(error, {f"languages.{number}": "languages" for number in range(len(tags))}) from error
+    # A field that was emptied must be named as null, or it would stay as it is (RFC 7396).
     return dict.fromkeys(_MAY_BE_EMPTY) | changes

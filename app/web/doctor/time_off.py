@@ -70,6 +70,8 @@ async def preview_time_off(
     transaction: DbTransaction,
     now: Now,
     trail: Audit,
+    # Without the reason: what people write does not belong in a URL (ADR 0024). As texts, so that an invalid day can be
+    # shown in the form.
     first: Annotated[str, Query()] = "",
     leaves: Annotated[str, Query()] = "",
     last: Annotated[str, Query()] = "",

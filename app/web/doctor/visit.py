@@ -94,6 +94,7 @@ async def no_show(
 async def undo_status_change(
     page: DoctorPage,
     appointment_id: UUID,
+    # In the address: the button is one of several in a form, and its own value is already the key.
     version: Annotated[AppointmentVersion, Query()],
     form: SentForm,
     transaction: DbTransaction,

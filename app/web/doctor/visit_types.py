@@ -105,6 +105,7 @@ async def change_visit_type(
     except DomainError as error:
         saved: list[tuple[str, str]] = []
         if error.code == "version_mismatch":
+            # Read again, because another tab has saved in between. The form shows both (ADR 0039).
             visit_type = await visit_types.get_visit_type(transaction, page.actor.id, visit_type_id)
             values = _values(visit_type) | {"mode": page.formatter.mode(visit_type.mode)}
             saved = list_changes(page.formatter, asdict(visit_type), form, LABELS, values)

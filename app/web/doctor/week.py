@@ -147,6 +147,7 @@ class Axis:
         self._cells = {
             day: [_row(start, found.zone) for start in range(*span, _HALF)] for day, span in found.days.items()
         }
+        # On the day on which clocks go back, rows occur that no other day has.
         longest = max(self._cells.values(), key=len)
         self._indexes = {row: index for index, row in enumerate(longest)}
         first, last = (self._indexes[hour * 60, 0] for hour in _DEFAULT_HOURS)
@@ -154,6 +155,7 @@ class Axis:
             for interval in clip([*found.open, *found.busy.values(), *found.held], span):
                 begin, end = self._find_rows(day, interval)
                 first, last = min(first, begin), max(last, end + 1)
+        # Only full hours are labelled, so the first row must be one.
         while longest[first][0] % _MINUTES_OF_HOUR:
             first -= 1
         self._first = first
@@ -183,6 +185,7 @@ class Axis:
 
     def _find_rows(self, day: date, interval: Interval) -> tuple[int, int]:
         begin, cells = self._days[day][0], self._cells[day]
+        # The end is not part of the interval: a visit that ends at 11:00 does not touch the row of 11:00.
         first, last = (interval[0] - begin) // _HALF, (interval[1] - 1 - begin) // _HALF
         return self._indexes[cells[first]], self._indexes[cells[last]]
 

@@ -17,6 +17,8 @@ from app.core.dependencies import Public
 FOLDER = Path(__file__).parents[1] / "static"
 
 _TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+# A changed file has another name, so no copy is ever stale. `Vary` keeps a shared cache from sending a compressed copy
+# to a client that does not accept it.
 _IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 
 
@@ -43,6 +45,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/static/{name}")
 async def get_asset(name: str, _: Public, accept_encoding: Annotated[str, Header()] = "") -> Response:
     """Return a static file, compressed if the browser accepts gzip. 404 for an unknown name."""
+    # A look-up in memory, not on disk, so no name can lead out of the folder.
     if name not in _CONTENTS:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     content, media_type = _CONTENTS[name]

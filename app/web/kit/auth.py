@@ -54,6 +54,7 @@ async def _find(
     now = await get_now(request)
     claims = read_claims(Cookies(request, resources), now)
     visitor = claims and await sessions.find_visitor(transaction, claims, now)
+    # Not an error, unlike an invalid token of the API: public pages stay open when a session has ended.
     if not visitor:
         return None
     await attach_actor(request, resources, visitor.actor)
@@ -72,6 +73,7 @@ async def _extend_session(resources: Resources, visitor: VisitorRecord, now: dat
 
 def read_claims(cookies: Cookies, now: datetime) -> AccessClaims | None:
     """Return the user and the session that the cookie names, even if the session has ended."""
+    # Without a time limit: the session in the database decides (ADR 0024).
     match cookies.unseal(SESSION, now):
         case [str(user_id), str(session_id)]:
             return AccessClaims(UUID(user_id), UUID(session_id))

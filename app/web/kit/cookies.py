@@ -32,17 +32,20 @@ class Cookies:
 
     def set(self, response: Response, name: str, value: str, lasts: timedelta | None = None) -> None:
         """Set a cookie that lasts for this time, by default until the browser is closed."""
+        # No Domain, and the default path /: both are conditions of the prefix `__Host-`.
         response.set_cookie(
             self._name(name),
             value,
             max_age=None if lasts is None else int(lasts.total_seconds()),
             secure=self._production,
             httponly=True,
+            # With Strict, a visitor who follows a link from a mail would seem to be signed out.
             samesite="lax",
         )
 
     def drop(self, response: Response, name: str) -> None:
         """Delete a cookie."""
+        # With the same attributes: a browser ignores a `__Host-` cookie without Secure, also one that deletes.
         response.delete_cookie(self._name(name), secure=self._production, httponly=True, samesite="lax")
 
     def unseal(self, name: str, now: datetime, lasts: timedelta | None = None) -> Any:
@@ -52,6 +55,7 @@ class Cookies:
             if lasts is None:
                 opened = self._cipher.decrypt(sealed)
             else:
+                # The age is checked here as well, because a browser may keep a cookie for longer.
                 opened = self._cipher.decrypt_at_time(sealed, int(lasts.total_seconds()), int(now.timestamp()))
         except InvalidToken:
             return None

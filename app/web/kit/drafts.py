@@ -46,6 +46,7 @@ class Draft:
     @classmethod
     def make(cls, typed: Mapping[str, str], owner: UUID | None, action: str, path: str) -> Self | None:
         """Return a new draft; ``None`` if the text is too long for a cookie."""
+        # Base 85 is shorter than base 64, and has no character that JSON has to escape.
         packed = b85encode(zlib.compress(json.dumps(dict(typed), ensure_ascii=False).encode(), 9)).decode()
         draft = cls(new_token(), str(owner) if owner else None, action, without_draft(path), packed)
         return draft if len(json.dumps(astuple(draft))) <= _MAX_LENGTH else None
@@ -79,6 +80,7 @@ async def read_typed(request: Request) -> dict[str, str]:
     except HTTPException:
         return {}  # too large, too slow, or not a form
     fields = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
+    # Otherwise another site could plant a text that is shown after the sign-in.
     if not make_page(request, None).owns_form_token(fields.get(TOKEN, "")):
         return {}
     return {name: value for name, value in fields.items() if name not in _NEVER_STORED}
@@ -95,6 +97,7 @@ def find_any(page: Page) -> Draft | None:
 def find_draft(page: Page, user_id: UUID, signed_in_by: str = "") -> Draft | None:
     """Return the user's draft; also a draft without an owner, if the path that the user ``signed_in_by`` names it."""
     draft = find_any(page)
+    # On a shared computer the next person must not see what was typed before (ADR 0041).
     if draft is None or draft.owner not in {None, str(user_id)}:
         return None
     return draft if draft.owner or draft.is_meant_by(signed_in_by) else None

@@ -127,6 +127,7 @@ class Formatter:
     def clock(self, moment: datetime, zone: ZoneInfo) -> str:
         """10:30 or 10:30 AM, in a zone; with the abbreviation of the zone if the time is repeated that day."""
         shown = moment.astimezone(zone)
+        # The offsets also differ for a time that is skipped, but no instant is shown as one.
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
         is_named = is_shown_twice or zone is NAMED_UTC
         time_of_day = self.time_of_day(_minutes_of(shown))
@@ -159,6 +160,7 @@ class Formatter:
             return self.gettext("all day")
         first, last = self.clock(start, zone), self.clock(end, zone)
         edges = [_minutes_of(moment.astimezone(zone)) for moment in (start, end)]
+        # A range can share AM or PM only if neither end needs the name of its zone.
         is_named = (first, last) != tuple(map(self.time_of_day, edges))
         return self.at_place(f"{first}\N{EN DASH}{last}" if is_named else self.hours(*edges), place)
 
@@ -175,6 +177,7 @@ class Formatter:
 
         A single whole day is the day alone, or the day with "all day" if ``all_day``.
         """
+        # An end is not part of its span, so one at midnight belongs to the day before.
         first, last = day_of(to_instant(start), zone), day_of(to_instant(end) - 1, zone)
         is_whole = (to_instant(start), to_instant(end)) == (day_span(first, zone)[0], day_span(last, zone)[1])
         if is_whole and (first != last or not all_day):

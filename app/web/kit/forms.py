@@ -95,9 +95,11 @@ async def receive_form(request: Request) -> Form:
     if not _is_from_here(request):
         raise DomainError("foreign_form")
     sent = await request.form(max_files=0)
+    # A body can be read only once: this tells the error handler that there is nothing left for a draft.
     request.state.form_read = True
     # Browsers send line breaks as CRLF (HTML, "constructing the entry list").
     values = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
+    # The token belongs to the browser, not to an account, so it also protects the sign-in and survives it.
     if not make_page(request, None).owns_form_token(values.pop(TOKEN, "")):
         raise DomainError("foreign_form")
     return Form(values)
@@ -108,6 +110,7 @@ def _is_from_here(request: Request) -> bool:
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
     origin = request.headers.get("Origin")
+    # For a client that sends neither header, the token alone decides.
     if origin is None:
         return True
     normal = normalize_origin(origin)
@@ -127,11 +130,14 @@ async def answer_once(
 ) -> None:
     """Let a form through once. A second submission gets the stored redirect of the first one."""
     key = form.value(KEY)
+    # Keys are scoped to an account. Forms of visitors without one use `identify` (ADR 0042).
     if caller is None or not 0 < len(key) <= _MAX_KEY_LENGTH:
         return
+    # All fields, so that a key cannot be used for another form.
     submitted = f"{request.url.path}\n{urlencode(sorted(form.values.items()))}".encode()
     transaction: Transaction = request.state.transaction
     request_hash = sha256(submitted).hexdigest()
+    # The prefix keeps these keys apart from those of the API, which contain no space.
     answer = await idempotency.reserve_key(transaction, caller.id, f"form {key}", request_hash, request.state.now)
     if answer:
         raise StoredAnswer(RedirectResponse(answer.body, answer.status, {**HEADERS, "Idempotency-Replayed": "true"}))
@@ -189,6 +195,7 @@ def refuse(
     A page with a patient's data names the route ``shown_by`` which it is usually shown, so that it is recorded in the
     audit trail like that route.
     """
+    # The session has ended while the form was processed, so the sign-in page is shown instead.
     if error.code == "not_authenticated":
         raise error
     values = {name: value for name, value in form.values.items() if name not in SECRETS}

@@ -33,6 +33,7 @@ def translations(language: str) -> NullTranslations:
     """Return the catalogue of a language, compiled in memory. English needs none: its texts are the message ids."""
     if language == "en":
         return NullTranslations()
+    # Compiled here, so that pages need no build step (ADR 0024).
     with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     compiled = BytesIO()
@@ -68,6 +69,7 @@ def _read_wanted(accepted: str) -> list[tuple[str, str | None]]:
         match for part in accepted[:200].split(",") if (match := _WANTED.fullmatch(part.strip().replace(" ", "")))
     ]
     weights = {match[1]: float(match[2] or 1) for match in wanted}
+    # A weight of 0 means that the language is not acceptable (RFC 9110 section 12.4.2).
     acceptable = sorted((tag for tag, weight in weights.items() if weight), key=lambda tag: -weights[tag])
     return [_split_tag(tag) for tag in acceptable]
 

@@ -38,6 +38,7 @@ def fit[Record](
     for number, record in enumerate(found):
         weight += weigh(record)
         if weight > max_bytes:
+            # At least one, so that *Show more* always makes progress.
             return found[: max(number, 1)]
     return found
 

@@ -34,6 +34,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     # Browsers then send the Referer to this site, which tells which page has shown a form (`Page.path`).
+    # Under no-referrer, the Origin of a form would be null, and the form would be refused (ADR 0024).
     "Referrer-Policy": "same-origin",
     "Vary": "Accept-Language, Cookie",
 }
@@ -76,11 +77,13 @@ class Page:
         """Return the page as HTML. A message from the previous request is shown once."""
         message = None
         match self.cookies.unseal(FLASH, self.now, _FLASH_SECONDS):
+            # On a shared computer a message may be about the person before (ADR 0041).
             case [level, text, of] if of in {None, self._viewer_id}:
                 message = level, text
         source = _ENVIRONMENTS[self.formatter.locale.language].get_template(template)
         html = source.render(page=self, formatter=self.formatter, message=message, **content)
         response = HTMLResponse(html, status, HEADERS)
+        # Only if there is none: another value would invalidate the forms in other tabs.
         if self.cookies.get(FORMS) is None:
             self.cookies.set(response, FORMS, self.form_cookie, KEPT_CHOICE)
         if self.cookies.get(FLASH) is not None:
@@ -89,6 +92,7 @@ class Page:
 
     def redirect(self, path: str, message: str | None = None, level: FlashLevel = "good") -> Response:
         """Redirect to another page (303). The message is shown there once, and only to the same visitor."""
+        # After a 303 the browser sends a GET, so going back or reloading repeats nothing (ADR 0024).
         response = RedirectResponse(path, HTTPStatus.SEE_OTHER, HEADERS)
         match self.cookies.unseal(DRAFT, self.now):
             case [_, _, action, *_] if self.request.method == "POST" and action == self.request.url.path:
@@ -208,6 +212,7 @@ class Page:
         return new_token()
 
     def _mark(self, salt: str) -> str:
+        # With the first page the browser has no cookie yet; `render` sets the one that was used here.
         browser_token = self.cookies.get(FORMS) or self.form_cookie
         return keyed_hash(derive_key(self.resources.secret, "forms"), f"{salt}.{browser_token}")
 
@@ -230,6 +235,7 @@ def make_page(request: Request, viewer: Actor | None) -> Page:
     cookies = Cookies(request, resources)
     now = resources.clock()
     zone_name = cookies.get(ZONE)
+    # The cookie is not sealed, so its value can be anything.
     zone = ZoneInfo(zone_name) if zone_name in TIME_ZONES else None
     locale = choose_locale(cookies.get(LANGUAGE), request.headers.get("Accept-Language", ""))
     return Page(
@@ -254,6 +260,7 @@ def sign_in_path(next_: str) -> str:
 
 def local_path(wanted: str | None) -> str | None:
     """Return the path if it is on this site, else ``None``. This prevents open redirects."""
+    # Browsers read a backslash as a slash, and drop tabs and line breaks: both can turn a path into another host.
     if not wanted or len(wanted) > _MAX_PATH_LENGTH or not wanted.isprintable() or "\\" in wanted:
         return None
     try:
@@ -268,6 +275,7 @@ def _make_environment(language: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        # A misspelled name is an error, instead of an empty place on a page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

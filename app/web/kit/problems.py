@@ -36,6 +36,7 @@ _TITLES = {
     503: N_("One moment, please"),
 }
 _ANY_TITLE = N_("Something went wrong")
+# RFC 9110 section 15.5.6 requires Allow with a 405.
 _KEPT_HEADERS = ("Retry-After", "Allow")
 
 
@@ -64,6 +65,7 @@ async def _on_refused_form(request: Request, refused: RefusedForm) -> Response:
         try:
             await record_showing(request, refused.shown_by)
         except DomainError as busy:
+            # Patient data must not be shown if that cannot be recorded (ADR 0017).
             return render_problem(request.scope, problem_response(busy))
     return refused.response
 
@@ -72,11 +74,13 @@ def render_problem(scope: Scope, problem: ProblemResponse, typed: Mapping[str, s
     """Return a problem as a page for a browser, otherwise as it is. After a sign-in, ``typed`` is shown again."""
     if not _wants_html(scope):
         return problem
+    # For the access log: the page may be a redirect, whose status says nothing.
     scope.setdefault("state", {})["code"] = problem.code
     request = Request(scope)
     page = make_page(request, getattr(request.state, "actor", None))
     if problem.code in {"not_authenticated", "log_in_again"}:
         message = explain(page.formatter, problem.code)
+        # A visitor who has never signed in has no session that could have ended.
         if problem.code == "not_authenticated" and not page.cookies.get(SESSION):
             message = page.gettext("Sign in or create an account to continue.")
         return _interrupt(page, sign_in_path, message, typed)
@@ -93,6 +97,7 @@ def _interrupt(page: Page, lead: Callable[[str], str], message: str, typed: Mapp
         return page.redirect(lead(page.path), message, "note")
     claims = read_claims(page.cookies, page.now)
     draft = Draft.make(typed, claims.user_id if claims else None, page.request.url.path, page.path)
+    # The text is not split over two cookies, because servers bound the size of all headers together (ADR 0041).
     if draft is None:
         text = "\n\n".join(typed.values())
         return page.render(

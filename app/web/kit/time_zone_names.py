@@ -38,6 +38,7 @@ def list_time_zones(formatter: Formatter, chosen: str, *others: Choice) -> list[
     """
     first = [*others]
     if chosen in TIME_ZONES and chosen not in _ZONES and chosen not in dict(others):
+        # An alias that was chosen earlier must stay selected, or saving the form would change it.
         first.append((chosen, chosen))
     found: dict[str, list[Choice]] = defaultdict(list)
     for zone in _ZONES:
@@ -51,6 +52,7 @@ def list_time_zones(formatter: Formatter, chosen: str, *others: Choice) -> list[
 def guess_time_zone(country: str | None, now: datetime) -> str | None:
     """Return a zone of a country if all its zones have the same time, now and half a year later; else ``None``."""
     zones = [name for name in get_global("territory_zones").get(country or "", ()) if name in TIME_ZONES]
+    # Zones can agree in winter and differ in summer.
     clocks = {tuple(moment.astimezone(ZoneInfo(name)).utcoffset() for moment in _half_years(now)) for name in zones}
     return zones[0] if len(clocks) == 1 else None
 

@@ -88,9 +88,13 @@ async def get_calendar_file(
     visit = await _get(page, transaction, appointment_id, trail)
     zone = page.clock_of(visit.time_zone)
     event = Event()
+    # The same in every download, with a sequence that grows with each change. So calendars replace the entry and
+    # do not add another one (RFC 5545 sections 3.8.4.7 and 3.8.7.4).
     event.add("uid", f"{visit.id}@appointments")
     event.add("sequence", visit.version)
+    # In a file without METHOD, this is the time of the last change (RFC 5545 section 3.8.7.2).
     event.add("dtstamp", visit.changed_at or visit.created_at)
+    # In UTC, so the file needs no definition of a time zone.
     event.add("dtstart", visit.start_time)
     event.add("dtend", visit.end_time)
     event.add("summary", visit.doctor.name)
@@ -134,6 +138,7 @@ async def cancel_appointment_with_reason(
             page.actor,
             appointment_id,
             reason=typed.reason or None,
+            # A visit that was moved in another tab or by the doctor must not be cancelled unseen.
             versions=frozenset({typed.version}),
             now=now,
         )
@@ -164,6 +169,7 @@ async def show_moving(
     visit = await _get(page, transaction, appointment_id, trail)
     if not (visit.doctor_is_listed and _is_ahead(visit, now)):
         return page.redirect(f"/my/appointments/{visit.id}")
+    # A page of its own instead of a dialog, which would need a script (ADR 0024).
     if start is not None:
         return page.render(
             "patient/confirm_reschedule.html", **_shown(page, visit, now), slot=_moved(visit, start), form=Form()
@@ -180,6 +186,7 @@ async def reschedule_appointment(
 ) -> Response:
     """Move the visit. It stays where it is if the new time is not available."""
     visit = await _get(page, transaction, appointment_id, trail)
+    # Outside of the `try`: without a start there is no time to show again.
     typed = form.read(Move)
     try:
         await booking.reschedule_appointment(
@@ -210,6 +217,7 @@ async def reschedule_appointment(
 async def _get(page: SignedInPage, transaction: DbTransaction, appointment_id: UUID, trail: Audit) -> AppointmentRecord:
     visit = await appointments.get_appointment(transaction, page.actor, appointment_id)
     trail.concerns(visit)
+    # With the zone of the visit, because its doctor may no longer be listed.
     await find_zones_in_play(page, transaction, visit.time_zone)
     return visit
 

@@ -88,6 +88,7 @@ async def show_pick(page: BookingPage, transaction: DbTransaction) -> Response:
     return page.render("patient/pick.html", **content) if content else show_unavailable(page, HTTPStatus.NOT_FOUND)
 
 
+# No `Once`: a second hold replaces the first (ADR 0009).
 @router.post(PICK)
 async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
     """Hold the time for five minutes, and redirect to the form that books it."""
@@ -101,6 +102,7 @@ async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransactio
     trail.about(held.id)
     draft = find_draft(page, page.actor.id)
     response = page.redirect(_confirm(held.id))
+    # The patient had typed a reason for a time that was taken. It moves along to the form for this one.
     if draft and "reason" in draft.typed:
         replace(draft, action=_confirm(held.id), path=_confirm(held.id)).save(page, response)
     return response
@@ -120,6 +122,7 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
         actor = await find_actor(transaction, grant.claims)
         if actor is None or actor.role is not Role.PATIENT:
             return None
+        # The sign-in names neither `BookingPage` nor `Audit`, so this function checks and records by itself.
         check_email_confirmed(actor, resources.settings)
         held = await booking.hold_time(
             transaction,
@@ -132,6 +135,7 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
         return _confirm(held.id)
 
     try:
+        # Holding may have to wait for the calendar, which must not keep a connection (ADR 0044).
         return await resources.database.write_in_turn(hold)
     except DomainError:
         return None  # the page of the pick shows the time and, if it cannot be held, the reason
@@ -155,7 +159,9 @@ async def show_hold(hold_id: UUID, page: PatientPage, transaction: DbTransaction
     held = await bookings.find_hold(transaction, hold_id, page.actor.id)
     if held is None:
         return await _redirect_from_missing_hold(page, transaction, hold_id)
+    # Not validated: the schema reads the text of a form, and these values come from the database.
     pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
+    # A hold that has expired keeps neither its length nor its time.
     content = await _describe(page, transaction, pick, held if now < held.expires_at else None)
     if content is None:
         return await _show_unavailable_doctor(page, transaction, held.doctor_id)
@@ -213,6 +219,7 @@ async def book_appointment(
         raise await _refuse_time(page, transaction, pick, error, now, reason=typed.reason or "") from error
     trail.concerns(booked)
     response = page.redirect(f"/visit/done/{booked.id}")
+    # It may name the page of another hold, which `redirect` would not recognise.
     drop(page, response)
     return response
 
@@ -305,6 +312,7 @@ async def _refuse_time(
     if content is None:
         return RefusedForm(show_unavailable(page, HTTPStatus.NOT_FOUND), error)
     slot: Slot = content["slot"]
+    # First: after a second tap, or in a second tab, the patient's own visit is what is in the way.
     if own := await _find_own(page, transaction, pick.doctor, slot, now):
         message: str | None = page.gettext("You already have an appointment with this doctor at this time.")
         if reason is not None and own.start_time == pick.start:

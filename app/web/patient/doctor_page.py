@@ -112,6 +112,7 @@ async def list_times(
     today = day_of(to_instant(now), zone)
     first = await find_next_slot(start=None)
     shown = wanted or (day_of(first.slot[0], zone) if first.slot else today)
+    # A link to an earlier week shows this one: nothing before today can be booked.
     week = Week.around(max(shown, today), zone, page.formatter.locale)
     start, end = week.span
     _, found = await slots.list_slots(

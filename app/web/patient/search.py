@@ -34,6 +34,7 @@ from app.web.kit.slots import Slot, part_of
 
 router = page_router()
 
+# These limits keep the page under 60 KB, like every page (`docs/pages.md`).
 MAX_SHOWN = 40
 MAX_SUGGESTION_BYTES = 5 * 1024
 MAX_RESULT_BYTES = 38 * 1024
@@ -86,6 +87,7 @@ async def search_slots(
             transaction,
             search_time,
             Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
+            # On the clock that is shown: the chosen one, else that of each doctor (ADR 0030).
             clock_filter=ClockFilter(page.zone, wanted.hours, wanted.day, page.zones_in_play)
             if wanted.part or wanted.day
             else None,
@@ -98,6 +100,7 @@ async def search_slots(
         )
     except DomainError as error:
         raise refuse(page, "patient/search.html", form, error, **shown, days={}, more=None, empty=None) from error
+    # After the response: a search is a GET, which cannot write, and must not wait for a lock (ADR 0022).
     save_bounds_after_response(tasks, page.resources.database, found.bound_updates)
     if not found.matches:
         empty = _explain_empty_result(page, wanted, found)
@@ -172,6 +175,7 @@ def _lay_out(page: Page, matches: Sequence[Match]) -> Mapping[date, Mapping[str,
         groups = parts.setdefault(part_of(slot.start, zone), {})
         groups.setdefault(match.offer.id, (match.offer, []))[1].append(slot)
     return {
+        # Sorted again: in several zones the same instant belongs to different days and parts.
         day: {part: list(groups.values()) for part, groups in sorted(parts.items(), key=lambda each: _HOURS[each[0]])}
         for day, parts in sorted(days.items())
     }
@@ -196,6 +200,7 @@ def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> Em
     if not page.zones_in_play:
         return EmptyResult(page.gettext("No doctors can be booked here yet."))
     start = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
+    # With two days to spare, because the wanted day begins at another instant in each zone.
     if found.searched_until < start + MAX_LISTING - 2 * DAY:
         return EmptyResult(
             page.gettext("The search took too long and was stopped. Narrow it down, or try again."), dropped
