@@ -85,13 +85,19 @@ async def update_visit_type(
 
 async def get_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord:
     """Return a visit type that a doctor offers. Raises ``not_found``."""
+    found = await find_visit_type(transaction, doctor_id, visit_type_id)
+    if found is None:
+        raise DomainError("not_found")
+    return found
+
+
+async def find_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_id: UUID) -> VisitTypeRecord | None:
+    """Return a visit type that a doctor offers, or ``None``."""
     found = select(*COLUMNS).where(
         VisitType.id == visit_type_id, VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
     row = (await transaction.execute(found)).one_or_none()
-    if row is None:
-        raise DomainError("not_found")
-    return read_record(VisitTypeRecord, row)
+    return read_record(VisitTypeRecord, row) if row else None
 
 
 async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:

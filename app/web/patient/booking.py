@@ -41,7 +41,7 @@ from app.web.kit.languages import N_
 from app.web.kit.pages import Page, SignedInPage
 from app.web.kit.routes import page_router
 from app.web.kit.slots import Slot, lay_out
-from app.web.patient.doctor_page import MAX_VISIT_TYPES, show_unavailable
+from app.web.patient.doctor_page import show_unavailable
 
 router = page_router()
 
@@ -281,10 +281,7 @@ async def _describe(
 
 
 async def _find_visit_type(transaction: DbTransaction, pick: Pick) -> VisitTypeRecord | None:
-    if pick.type is None:
-        return None
-    offered = await visit_types.page_visit_types(transaction, pick.doctor, after=None, limit=MAX_VISIT_TYPES)
-    return next((each for each in offered if each.id == pick.type), None)
+    return await visit_types.find_visit_type(transaction, pick.doctor, pick.type) if pick.type else None
 
 
 def _length(doctor: DoctorRecord, visit_type: VisitTypeRecord | None) -> int:

@@ -15,20 +15,24 @@ from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.repositories import doctors, visit_types
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
+from app.repositories.visit_types import VisitTypeRecord
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import to_instant
 from app.scheduling.zones import day_of
 from app.schemas.fields import LocalDate
 from app.services import slots
+from app.services.doctor_profile import MAX_VISIT_TYPES
 from app.web.kit.auth import PublicPage
 from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.lists import fit, weigh_texts
 from app.web.kit.pages import Page
 from app.web.kit.routes import page_router
 from app.web.kit.slots import MAX_TIMES, Day, Slot, Week, lay_out
 
 router = page_router()
 
-MAX_VISIT_TYPES = 50
+_VISIT_TYPE_BYTES = 300
+"""The size of the markup of one visit type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,21 @@ async def get_doctor(
     doctor = await doctors.find_doctor(transaction, doctor_id)
     if doctor is None:
         return show_unavailable(page, HTTPStatus.NOT_FOUND)
-    offered = await visit_types.page_visit_types(transaction, doctor_id, after=None, limit=MAX_VISIT_TYPES)
-    chosen = next((each for each in offered if each.id == visit_type), offered[0] if offered else None)
+    chosen = visit_type and await visit_types.find_visit_type(transaction, doctor_id, visit_type)
+    found = await visit_types.page_visit_types(transaction, doctor_id, after=None, limit=MAX_VISIT_TYPES)
+    chosen = chosen or (found[0] if found else None)
+    offered = fit(found, _weigh_visit_type)
+    if chosen and chosen not in offered:
+        offered = [*offered, chosen]
     await find_zones_in_play(page, transaction, doctor.time_zone)
     times = await list_times(page, transaction, search_time, doctor, chosen.id if chosen else None, week, now)
     return page.render(
         "patient/doctor.html", doctor=doctor, offered=offered, chosen=chosen, times=times, zone=times.week.zone
     )
+
+
+def _weigh_visit_type(visit_type: VisitTypeRecord) -> int:
+    return _VISIT_TYPE_BYTES + weigh_texts([visit_type.name])
 
 
 def show_unavailable(page: Page, status: HTTPStatus, specialty: str | None = None) -> Response:

@@ -1,0 +1,46 @@
+"""A doctor may offer a hundred visit types; each of them can be chosen and booked on the pages."""
+
+import re
+
+import pytest
+
+from app.services.doctor_profile import MAX_VISIT_TYPES
+from tests.people import Person
+from tests.web.conftest import Forms
+
+MAX_PAGE_BYTES = 60 * 1024
+
+
+async def offer_all(doctor: Person, name: str) -> str:
+    """Offers as many visit types as a doctor may; returns the id of the last one."""
+    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    for number in range(MAX_VISIT_TYPES):
+        answer = await doctor.post("/doctors/me/visit-types", {"name": f"{name} {number}", "duration_minutes": 30})
+        assert answer.status_code == 201, answer.text
+    last: str = answer.json()["id"]
+    return last
+
+
+async def test_the_last_of_all_visit_types_can_be_chosen_and_picked(
+    forms: Forms, doctor: Person, patient: Person
+) -> None:
+    last = await offer_all(doctor, "Visit")
+    await forms.sign_in(patient)
+    page = (await forms.client.get(f"/with/{doctor.id}?type={last}&week=2026-12-08")).text
+    assert len(re.findall(r'<span class="option-name">', page)) == MAX_VISIT_TYPES
+    assert re.search(rf'type={last}" aria-current="true"', page)
+    pick = f"/visit/pick?doctor={doctor.id}&start=2026-12-08T15:00:00Z&type={last}"
+    picked = (await forms.client.get(pick)).text
+    assert f"Visit {MAX_VISIT_TYPES - 1}" in picked
+    assert "no longer offered" not in picked
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_with_the_longest_names_the_page_stays_light_and_shows_the_chosen_one(
+    forms: Forms, doctor: Person, patient: Person
+) -> None:
+    last = await offer_all(doctor, "\N{CJK UNIFIED IDEOGRAPH-5FC3}" * 95)
+    await forms.sign_in(patient)
+    page = await forms.client.get(f"/with/{doctor.id}?type={last}&week=2026-12-08")
+    assert len(page.content) < MAX_PAGE_BYTES
+    assert re.search(rf'type={last}" aria-current="true"', page.text)
