@@ -82,7 +82,8 @@ async def test_a_repeated_look_is_found_by_an_index(database: Database, backend:
 MANY_EVENTS = """
 INSERT INTO audit_events (id, occurred_at, actor_id, action, outcome, patient_id)
 SELECT gen_random_uuid(), now() - n * interval '1 second', md5((n % 50)::text)::uuid, 'get_appointment', 'ok',
-  md5((n % 2000)::text)::uuid FROM generate_series(1, 20000) AS n"""
+  CASE WHEN n % 10 > 0 THEN md5((n % 2000)::text)::uuid END FROM generate_series(1, 20000) AS n"""
+"""As in a server in use, some events concern no patient. Otherwise the planner expects none of them."""
 LOOK = AuditRecord(
     id=uuid4(),
     occurred_at=NOW,
