@@ -37,7 +37,7 @@ _DRIVERS = {
 }
 _OPTIONS = {"host", "port", "ssl"}
 _UNIQUE_LOCAL = IPv6Network("fc00::/7")  # private networks, RFC 4193
-_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 addresses as seen by a socket for both protocols
+_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4-mapped addresses, as a dual-stack socket reports them (RFC 4291)
 _RATE = re.compile(r"[1-9]\d{0,6}/([1-9]\d{0,3} )?(second|minute|hour|day)")
 
 

@@ -27,8 +27,8 @@ type Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 class Transaction:
     """One transaction. It takes a connection and begins when its first statement is run.
 
-    ``execute``, ``scalar`` and ``scalars`` work as those of SQLAlchemy's ``AsyncConnection``. Statements that run with
-    every request are ``Prepared`` and are sent by the driver itself (ADR 0026).
+    ``execute``, ``scalar`` and ``scalars`` work like those of SQLAlchemy's ``AsyncConnection``. Statements that run
+    with every request are ``Prepared``, and are sent by the driver (ADR 0026).
     """
 
     def __init__(

@@ -174,7 +174,7 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    # Never return the value, and an unknown name only if it is plain: both may be a secret or an attack.
+    # Never echo the value. Echo an unknown name only if it is plain. Either may be a secret or an attack.
     names = [str(part) for part in error["loc"][1:] if isinstance(part, int) or _PLAIN_NAME.fullmatch(part)]
     field = ".".join(names) or str(error["loc"][0])
     match error["type"]:

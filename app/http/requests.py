@@ -20,7 +20,7 @@ from app.core.errors import DomainError
 from app.db.database import Transaction
 from app.http.audit import open_audit
 
-MAX_NESTING = 4000
+MAX_BRACKETS = 4000
 """The maximum number of ``[`` and ``{`` in the body of one request, those in texts included.
 
 The largest valid bodies, a text of 2,000 brackets or full weekly hours, have fewer."""
@@ -191,7 +191,7 @@ class StrictRoute(APIRoute):
 
 def _read_json(body: bytes) -> Any:
     # Count before parsing: a body of nothing but brackets would use much memory and time.
-    if body.count(b"[") + body.count(b"{") > MAX_NESTING:
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
         raise _bad("too many lists and objects")
     try:
         return _STRICT.decode(body.decode())

@@ -53,7 +53,7 @@ async def reserve_key(
     takes too long.
     """
     this = {"caller": user_id, "sent": key}
-    # A key from the future was stored by a clock that was ahead, and counts as expired.
+    # A key from the future was stored while a clock was ahead, and counts as expired.
     forgotten, beyond = now - LIFETIME, now + LIFETIME
     for _ in range(_TRIES):
         # Inserted before the effect: a simultaneous request with this key waits here, on the unique index (ADR 0011).

@@ -89,7 +89,7 @@ async def remember_device(
 ) -> None:
     """Record a log-in with a device, whether the device has sent its cookie, and whether a second factor was used.
 
-    Of more than ``MAX_KNOWN_DEVICES``, those that have not been used for longest are deleted. Devices that keep their
+    If there are more than ``MAX_KNOWN_DEVICES``, the least recently used are deleted. Devices that keep their
     cookie and devices that do not are counted separately: a program that drops its cookies is a new device at each
     log-in, and must not displace browsers.
     """

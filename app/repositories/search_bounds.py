@@ -160,7 +160,7 @@ _RAISE = (
     .where(
         _table.c.id == bindparam("offer_id"),
         _table.c.revision == bindparam("seen"),
-        # Of two scans of the same revision, the one that came further counts.
+        # If two scans saw the same revision, keep the later bound.
         _table.c.not_before <= bindparam("bound"),
     )
     .values(

@@ -52,7 +52,8 @@ async def hold_back(
 
 async def rename_doctor(transaction: Transaction, doctor_id: UUID, name: str) -> UserRecord:
     """Change the name of a doctor, in the account and for searches."""
-    # The doctor's row before the account, as in every change of a doctor. In another order, two changes could deadlock.
+    # Lock the doctor's row before the account's, as every change of a doctor does. In another order, two changes could
+    # deadlock.
     await doctors.update_name_key(transaction, doctor_id, name)
     return await users.update_name(transaction, doctor_id, name)
 

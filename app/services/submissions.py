@@ -10,7 +10,7 @@ from app.db.database import Transaction
 from app.repositories import idempotency
 from app.repositories.idempotency import Answer
 
-REPEATABLE = timedelta(minutes=1)
+RESUBMISSION_WINDOW = timedelta(minutes=1)
 _DONE = 204
 
 
@@ -43,4 +43,6 @@ class Submission:
     async def was_accepted(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether the same form was processed within the last minute, for any account."""
         # In both directions, because clocks of servers differ.
-        return await idempotency.has_key(transaction, self.key, since=now - REPEATABLE, until=now + REPEATABLE)
+        return await idempotency.has_key(
+            transaction, self.key, since=now - RESUBMISSION_WINDOW, until=now + RESUBMISSION_WINDOW
+        )

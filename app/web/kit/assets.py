@@ -24,7 +24,7 @@ _IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "A
 
 def _read(path: Path) -> bytes:
     content = path.read_bytes()
-    if path.suffix == ".css":  # strip comments and insignificant blanks
+    if path.suffix == ".css":  # strip comments and insignificant whitespace
         content = re.sub(rb"/\*.*?\*/", b"", content, flags=re.DOTALL)
         content = re.sub(rb"\s*([{};,])\s*|(?<=:) ", rb"\1", content)
     return content

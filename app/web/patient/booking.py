@@ -102,7 +102,7 @@ async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransactio
     trail.about(held.id)
     draft = find_draft(page, page.actor.id)
     response = page.redirect(_confirm(held.id))
-    # The patient had typed a reason for a time that was taken. It moves along to the form for this one.
+    # The patient had typed a reason for a time that was taken. Carry the reason over to the form for the new hold.
     if draft and "reason" in draft.typed:
         replace(draft, action=_confirm(held.id), path=_confirm(held.id)).save(page, response)
     return response
