@@ -1,7 +1,8 @@
 """The vocabulary of the audit trail.
 
 These names are in sealed events, so they never change and are never used for something else. The action of a request is
-the name of its route, which is the name of the route's function unless the decorator gives another (``name=``).
+the name of its route, which is the name of the route's function unless the decorator gives another (``name=``). A few
+events are recorded by a service, under a name that no route has, such as ``log_in``.
 """
 
 from enum import StrEnum

@@ -179,7 +179,7 @@ FIELD_ERRORS = {
     "empty_window": "must not end when it starts; a whole day is {whole_day}",
     "in_the_past": "must not be in the past",
     "instant_format": "must be a time with an offset, like 2026-12-08T10:30:00Z (RFC 3339){hint}",
-    "listing_too_long": "must be after from, by at most 62 days",
+    "listing_span": "must be after from, by at most 62 days",
     "no_letter_or_digit": "must contain a letter or a digit",
     "no_such_date": "is not a date that exists",
     "no_such_time": "is not a time that exists",

@@ -18,21 +18,28 @@ def prefixed(prefix: str, columns: Iterable[InstrumentedAttribute[Any] | ColumnE
 
 
 def read_record[Record: "DataclassInstance"](
-    record: type[Record], row: Any, prefix: str = "", **computed: Any
+    record: type[Record], row: Any, prefix: str = "", *, without: tuple[str, ...] = (), **computed: Any
 ) -> Record:
     """Make a dataclass from the columns of a row that are named as its fields, after the prefix.
 
-    The order of the columns makes no difference. ``computed`` are the fields that are not columns. Raises
-    ``TypeError`` if a field without a default is missing.
+    The order of the columns makes no difference. ``computed`` are the fields that are not columns, and ``without``
+    those that keep their defaults. Raises ``TypeError`` if any other field has no column.
     """
-    return record(**computed, **{name: row[index] for name, index in _find_columns(record, row._fields, prefix)})
+    names = _find_columns(record, row._fields, prefix, without, tuple(computed))
+    return record(**computed, **{name: row[index] for name, index in names})
 
 
 @cache
 def _find_columns(
-    record: type["DataclassInstance"], columns: tuple[str, ...], prefix: str
+    record: type["DataclassInstance"],
+    columns: tuple[str, ...],
+    prefix: str,
+    without: tuple[str, ...],
+    computed: tuple[str, ...],
 ) -> tuple[tuple[str, int], ...]:
     indexes = {name: index for index, name in enumerate(columns)}
-    return tuple(
-        (field.name, indexes[prefix + field.name]) for field in fields(record) if prefix + field.name in indexes
-    )
+    names = [field.name for field in fields(record) if field.name not in {*without, *computed}]
+    # A default would be wrong here, and nobody would notice: some defaults mean that there is no limit.
+    if missing := [name for name in names if prefix + name not in indexes]:
+        raise TypeError(f"no columns for {', '.join(missing)} of {record.__name__}")
+    return tuple((name, indexes[prefix + name]) for name in names)

@@ -76,7 +76,10 @@ async def ensure_newest(engine: AsyncEngine) -> None:
     if revision == newest_revision():
         return
     if not is_postgresql(engine) and revision in _known_revisions() | {None}:
-        await upgrade(engine)
+        try:
+            await upgrade(engine)
+        except DomainError:
+            raise UnavailableDatabaseError("the database is locked: another process may be migrating it") from None
     else:
         raise UnknownSchemaError(
             f"the database has schema {revision or 'none'}, this version needs {newest_revision()}: "
@@ -116,7 +119,7 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
                     await transaction.execute(_SET_LOCK_TIMEOUT, {"seconds": f"{LOCK_TIMEOUT_SECONDS}s"})
                 await transaction.run_sync(run)
         except DomainError as error:
-            if not _is_lock_timeout(error.__cause__) or attempt == MAX_LOCK_ATTEMPTS:
+            if not _has_lost_a_lock(error.__cause__) or attempt == MAX_LOCK_ATTEMPTS:
                 raise
             log.warning("the migration did not get a lock within %g s; attempt %d", LOCK_TIMEOUT_SECONDS, attempt)
             await asyncio.sleep(PAUSE_SECONDS)
@@ -124,8 +127,9 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
             return
 
 
-def _is_lock_timeout(error: BaseException | None) -> bool:
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "55P03"
+def _has_lost_a_lock(error: BaseException | None) -> bool:
+    # Lock time-out, and deadlock: a migration locks several tables, and PostgreSQL may choose it as the victim.
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in {"55P03", "40P01"}
 
 
 def _revision(connection: Connection) -> str | None:

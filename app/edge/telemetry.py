@@ -11,16 +11,15 @@ from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.edge.rate_limits import UNLIMITED_PATHS
 
-REDACTED_ATTRIBUTES = ("http.request.method_original", "server.address", "url.path", "url.query")
+REDACTED_ATTRIBUTES = ("http.request.method_original", "server.address", "server.port", "url.path", "url.query")
 """Attributes of a span that contain what a client has sent. The route is recorded as ``http.route``."""
 
 
@@ -34,7 +33,7 @@ class Telemetry:
         ``OTEL_EXPORTER_OTLP_HEADERS``.
         """
         # The default also continues `baggage`, which may be any text of a client.
-        propagate.set_global_textmap(_TraceParentPropagator())
+        propagate.set_global_textmap(_NewTracePropagator([]))
         # The lifespan of the application shuts the providers down.
         self._tracers = TracerProvider(shutdown_on_exit=False)
         self._tracers.add_span_processor(_RedactingProcessor())
@@ -55,6 +54,17 @@ class Telemetry:
         self._meters.shutdown()
 
 
+class _NewTracePropagator(CompositePropagator):
+    """Begins a new trace with each request.
+
+    Otherwise a client could send any bytes as the ids of a trace, and decide whether its requests are recorded.
+    """
+
+    @override
+    def extract(self, *args: Any, **kwargs: Any) -> Context:
+        return Context()
+
+
 class _RedactingProcessor(SpanProcessor):
     """Overwrites what a client has sent, before anything is exported."""
 
@@ -63,20 +73,6 @@ class _RedactingProcessor(SpanProcessor):
         for name in REDACTED_ATTRIBUTES:
             if name in (span.attributes or {}):
                 span.set_attribute(name, "REDACTED")
-
-
-class _TraceParentPropagator(TraceContextTextMapPropagator):
-    """Continues a trace that a proxy has begun, without its ``tracestate``, which may be any text."""
-
-    @override
-    def extract(self, *args: Any, **kwargs: Any) -> Context:
-        context = super().extract(*args, **kwargs)
-        parent = get_current_span(context).get_span_context()
-        if not parent.is_valid:
-            return context
-        # Only the ids and flags, whose format is fixed, are taken over.
-        ids = SpanContext(parent.trace_id, parent.span_id, parent.is_remote, parent.trace_flags)
-        return set_span_in_context(NonRecordingSpan(ids), context)
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:

@@ -40,6 +40,7 @@ class OfPatient(Protocol):
 class _Stored:
     object_id: UUID | None
     concerned: dict[UUID, set[UUID]]
+    reason: str | None = None
 
 
 _STORED = TypeAdapter(_Stored)
@@ -100,12 +101,12 @@ class AuditRecorder:
         concerned = self._concerned | {
             patient_id: self._concerned.get(patient_id, set()) | objects for patient_id, objects in self._shown.items()
         }
-        return _STORED.dump_json(_Stored(self._template.object_id, concerned)).decode()
+        return _STORED.dump_json(_Stored(self._template.object_id, concerned, self._template.reason)).decode()
 
     def restore(self, stored: str) -> None:
         """Take over what a stored response is about."""
         found = _STORED.validate_json(stored)
-        self._template = replace(self._template, object_id=found.object_id)
+        self._template = replace(self._template, object_id=found.object_id, reason=found.reason)
         self._concerned = found.concerned
 
     def events(self) -> Iterator[Event]:

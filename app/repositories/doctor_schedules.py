@@ -34,7 +34,7 @@ from app.db.prepared import Prepared
 from app.db.records import prefixed, read_record
 from app.models import Appointment, Availability, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
-from app.repositories.doctors import LISTED, SUMMARY, DoctorRecord
+from app.repositories.doctors import LISTED, NOT_IN_SUMMARY, SUMMARY, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.availability import Rules
 from app.scheduling.availability import TimeOff as TimeOffRule
@@ -100,7 +100,7 @@ async def get_doctor_schedule(
         raise DomainError("not_found")
     # One row for each rule of the doctor; the other columns are the same in all of them.
     row = rows[0]
-    doctor = read_record(DoctorRecord, row)
+    doctor = read_record(DoctorRecord, row, without=NOT_IN_SUMMARY)
     visit_type = read_record(VisitTypeRecord, row, "visit_type_") if row.visit_type_id is not None else None
     if visit_type_id is not None and visit_type is None:
         raise DomainError("not_found")

@@ -70,7 +70,8 @@ SUMMARY = select(
     Doctor.daily_limit,
     Doctor.cancel_cutoff_minutes,
 ).join(User, User.id == Doctor.id)
-"""The first fields of a ``DoctorRecord``, in order: all that scheduling needs."""
+"""The columns of a ``DoctorRecord`` that scheduling needs."""
+NOT_IN_SUMMARY = ("languages", "bio")
 
 
 def is_listed(user: type[User]) -> ColumnElement[bool]:

@@ -70,7 +70,13 @@ async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> 
         await transaction.execute(delete(table).where(table.user_id == user_id))
     # The stored answers to this user's requests, and those to other users in which this user appears.
     await transaction.execute(
-        delete(IdempotencyKey).where(or_(IdempotencyKey.user_id == user_id, IdempotencyKey.body.contains(str(user_id))))
+        delete(IdempotencyKey).where(
+            or_(
+                IdempotencyKey.user_id == user_id,
+                IdempotencyKey.body.contains(str(user_id)),
+                IdempotencyKey.concerns.contains(str(user_id)),
+            )
+        )
     )
     await transaction.execute(
         update(User)

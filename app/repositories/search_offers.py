@@ -17,7 +17,7 @@ from app.db.prepared import Prepared
 from app.db.records import prefixed, read_record
 from app.models import Doctor, Offer, VisitType
 from app.models.search_offer import ANY_LANGUAGE
-from app.repositories.doctors import LISTED, SUMMARY, DoctorRecord
+from app.repositories.doctors import LISTED, NOT_IN_SUMMARY, SUMMARY, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
 from app.scheduling.tie_break import RING_SIZE
 from app.scheduling.visits import VisitMode
@@ -180,7 +180,7 @@ def _offers_of(count: int) -> Prepared:
 async def _read(transaction: Transaction, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[OfferRecord]:
     return [
         OfferRecord(
-            doctor=read_record(DoctorRecord, row),
+            doctor=read_record(DoctorRecord, row, without=NOT_IN_SUMMARY),
             visit_type=read_record(VisitTypeRecord, row, "visit_type_") if row.visit_type_id is not None else None,
             id=row.offer_id,
             ring_position=row.ring_position,

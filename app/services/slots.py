@@ -77,7 +77,7 @@ def span_of(start: datetime | None, end: datetime | None, usual: int, now: datet
     first = to_instant(start or now)
     last = to_instant(end) if end else first + usual
     if not first < last <= first + MAX_LISTING:
-        raise invalid_field("to", "listing_too_long")
+        raise invalid_field("to", "listing_span")
     return first, last
 
 

@@ -38,6 +38,12 @@ def imported() -> dict[str, set[str]]:
         if module.endswith("__init__"):
             continue
         tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text())
+        assert not [
+            node
+            for node in ast.walk(tree)
+            if (isinstance(node, ast.Import) and any(alias.name.startswith("app") for alias in node.names))
+            or (isinstance(node, ast.ImportFrom) and (node.level or node.module == "app"))
+        ], f"{module}: write from app.room import name"
         targets = [
             f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in modules else str(node.module)
             for node in ast.walk(tree)

@@ -33,12 +33,14 @@ def test_a_restored_recorder_names_the_same_patients_and_records() -> None:
     }
 
 
-def test_a_response_that_concerns_no_patient_is_restored_with_its_object() -> None:
+def test_a_response_that_concerns_no_patient_is_restored_with_its_object_and_reason() -> None:
     recorder = AuditRecorder(CHANGE)
     recorder.about(UUID(int=9))
+    recorder.because("the practice closes")
     restored = AuditRecorder(CHANGE)
     restored.restore(recorder.dump())
-    assert [(event.patient_id, event.object_id) for event in restored.events()] == [(None, UUID(int=9))]
+    [event] = restored.events()
+    assert (event.patient_id, event.object_id, event.reason) == (None, UUID(int=9), "the practice closes")
 
 
 def test_an_action_outside_of_the_vocabulary_is_an_error() -> None:

@@ -13,7 +13,7 @@ WITHOUT_A_TEXT = {
     "days_of_week",
     "doctors_only",
     "instant_format",
-    "listing_too_long",
+    "listing_span",
     "no_such_time",
     "recurrence",
     "recurs_in_repeated_hour",

@@ -44,3 +44,11 @@ async def test_with_the_longest_names_the_page_stays_light_and_shows_the_chosen_
     page = await forms.client.get(f"/with/{doctor.id}?type={last}&week=2026-12-08")
     assert len(page.content) < MAX_PAGE_BYTES
     assert re.search(rf'type={last}" aria-current="true"', page.text)
+    listed = set()
+    where: str | None = f"/with/{doctor.id}"
+    while where:
+        shown = (await forms.client.get(where)).text
+        listed |= set(re.findall(r"/with/[^?]*\?type=([0-9a-f-]{36})\"", shown))
+        more = re.search(r'href="(/with/[^"]*\?after=[^"]*)"', shown)
+        where = more[1] if more else None
+    assert len(listed) == MAX_VISIT_TYPES

@@ -64,21 +64,29 @@ async def get_doctor(
     now: Now,
     visit_type: Annotated[UUID | None, Query(alias="type")] = None,
     week: LocalDate | None = None,
+    after: UUID | None = None,
 ) -> Response:
     """Show a doctor, and a week of free times for a visit type: the doctor's first one, unless another is chosen."""
     doctor = await doctors.find_doctor(transaction, doctor_id)
     if doctor is None:
         return show_unavailable(page, HTTPStatus.NOT_FOUND)
     chosen = visit_type and await visit_types.find_visit_type(transaction, doctor_id, visit_type)
-    found = await visit_types.page_visit_types(transaction, doctor_id, after=None, limit=MAX_VISIT_TYPES)
+    found = await visit_types.page_visit_types(transaction, doctor_id, after=after, limit=MAX_VISIT_TYPES)
     chosen = chosen or (found[0] if found else None)
     offered = fit(found, _weigh_visit_type)
+    more = f"/with/{doctor_id}?after={offered[-1].id}" if len(offered) < len(found) else None
     if chosen and chosen not in offered:
         offered = [*offered, chosen]
     await find_zones_in_play(page, transaction, doctor.time_zone)
     times = await list_times(page, transaction, search_time, doctor, chosen.id if chosen else None, week, now)
     return page.render(
-        "patient/doctor.html", doctor=doctor, offered=offered, chosen=chosen, times=times, zone=times.week.zone
+        "patient/doctor.html",
+        doctor=doctor,
+        offered=offered,
+        more=more,
+        chosen=chosen,
+        times=times,
+        zone=times.week.zone,
     )
 
 
