@@ -47,7 +47,7 @@ def bounded(mailer: Mailer) -> Mailer:
 
 
 # Messages name paths without a host, because the client chooses the `Host` header: a link made from it could lead to a
-# site of an attacker who has requested the message for somebody else (ADR 0043).
+# site of an attacker who has requested the message for another person (ADR 0043).
 def password_reset_mail(address: str, token: str) -> Mail:
     """Return the message with the code that resets a forgotten password."""
     return Mail(

@@ -39,7 +39,7 @@ def _find_columns(
 ) -> tuple[tuple[str, int], ...]:
     indexes = {name: index for index, name in enumerate(columns)}
     names = [field.name for field in fields(record) if field.name not in {*without, *computed}]
-    # A default would be wrong here, and nobody would notice: some defaults mean that there is no limit.
+    # Filling in a default would be a silent error: some defaults mean that there is no limit.
     if missing := [name for name in names if prefix + name not in indexes]:
         raise TypeError(f"no columns for {', '.join(missing)} of {record.__name__}")
     return tuple((name, indexes[prefix + name]) for name in names)
