@@ -142,7 +142,7 @@ def find_excesses(pairs: list[tuple[Round, Round]]) -> Iterator[str]:
         yield f"the audit trail grew by {rows:.0f} rows a minute"
 
 
-def connected(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
+def open_client(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
     """A client with an address of its own: limits are by address."""
     transport = httpx2.AsyncHTTPTransport(local_address=address, limits=UNLIMITED, verify=False)  # there is no TLS
     return httpx2.AsyncClient(base_url=url, timeout=MAX_ANSWER, transport=transport)
@@ -154,10 +154,10 @@ async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Rou
     environment: dict[str, Any] = hashing | LIMITS
     async with (
         serve(await migrate(url), 1, **environment) as [server],
-        databases.connected(url) as engine,
+        databases.open_engine(url) as engine,
         AsyncExitStack() as stack,
     ):
-        clients = [connected(server.url, f"127.0.1.{number + 1}") for number in range(CLIENTS)]
+        clients = [open_client(server.url, f"127.0.1.{number + 1}") for number in range(CLIENTS)]
         visitors = [await visitor(await stack.enter_async_context(client)) for client in clients]
         targets = await prepare(server.url, engine)
         await use(server, engine, visitors, 2)
@@ -173,20 +173,20 @@ async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Rou
 async def prepare(url: str, engine: AsyncEngine) -> Targets:
     """Registers those whom the attackers need."""
     people: list[Person] = []
-    async with connected(url, "127.0.1.250") as client:
-        doctor = await Person.join(client, "doctor")
+    async with open_client(url, "127.0.1.250") as client:
+        doctor = await Person.register(client, "doctor")
         first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + DAY
-        await doctor.open(first.isoformat(), (first + DAY).isoformat())
+        await doctor.publish(first.isoformat(), (first + DAY).isoformat())
         for number in range((ACCOUNTS + PATIENTS) // PER_ADDRESS):
-            async with connected(url, f"127.0.3.{number + 1}") as registering:
-                people += [await Person.join(registering, "patient") for _ in range(PER_ADDRESS)]
+            async with open_client(url, f"127.0.3.{number + 1}") as registering:
+                people += [await Person.register(registering, "patient") for _ in range(PER_ADDRESS)]
                 for patient in people[max(ACCOUNTS, number * PER_ADDRESS) :]:
                     start = first + (len(people) - people.index(patient)) * VISIT + number * PER_ADDRESS * VISIT
                     await patient.book(doctor, start.isoformat(), (start + VISIT).isoformat())
-        await doctor.change(daily_limit=1)
-        full_doctor = await Person.join(client, "doctor")
-        await full_doctor.change(default_visit_minutes=VISIT // timedelta(minutes=1))
-        await full_doctor.open(first.isoformat(), (first + OPEN).isoformat(), "FREQ=DAILY")
+        await doctor.update_profile(daily_limit=1)
+        full_doctor = await Person.register(client, "doctor")
+        await full_doctor.update_profile(default_visit_minutes=VISIT // timedelta(minutes=1))
+        await full_doctor.publish(first.isoformat(), (first + OPEN).isoformat(), "FREQ=DAILY")
     await fill(Database(engine), UUID(full_doctor.id), UUID(people[0].id), first)
     accounts = [each.token for each in people[:ACCOUNTS]]
     return Targets(accounts, doctor.token, doctor.id, full_doctor.id, first.isoformat())
@@ -217,9 +217,9 @@ async def fill(database: Database, doctor: UUID, patient: UUID, first: datetime)
 async def visitor(client: httpx2.AsyncClient) -> tuple[Person, Person, Iterator[datetime]]:
     """An ordinary client, a doctor of her choice, and times that are free."""
     first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + DAY
-    doctor = await Person.join(client, "doctor", specialty="Dermatology")
-    await doctor.open(first.isoformat(), (first + 7 * DAY).isoformat())
-    return await Person.join(client, "patient"), doctor, (first + number * VISIT for number in count())
+    doctor = await Person.register(client, "doctor", specialty="Dermatology")
+    await doctor.publish(first.isoformat(), (first + 7 * DAY).isoformat())
+    return await Person.register(client, "patient"), doctor, (first + number * VISIT for number in count())
 
 
 async def use(
@@ -253,7 +253,7 @@ async def visit(patient: Person, doctor: Person, starts: Iterator[datetime], see
         for status, request in (
             (200, patient.get("/doctors", params={"specialty": "Dermatology"})),
             (200, patient.get(f"/doctors/{doctor.id}/slots", params=span)),
-            (201, patient.ask(doctor, start.isoformat(), (start + VISIT).isoformat())),
+            (201, patient.try_to_book(doctor, start.isoformat(), (start + VISIT).isoformat())),
             (200, patient.get("/appointments", params={"limit": 20})),
         ):
             began = perf_counter()
@@ -315,7 +315,7 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     async with asyncio.timeout(2 * MAX_ANSWER), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for at_once, times, sends in map(kinds.__getitem__, chosen):
             for _ in range(times):
-                client = await stack.enter_async_context(connected(url, f"127.0.2.{next(addresses)}"))
+                client = await stack.enter_async_context(open_client(url, f"127.0.2.{next(addresses)}"))
                 for send in (*sends,) * at_once:
                     group.create_task(forever(partial(send, client)))
 

@@ -31,7 +31,7 @@ from app.db.database import Database
 from app.main import create_app
 from app.models import Appointment, Doctor, User
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, stop_on_sigterm, table
-from tests.databases import connected, migrate, settings_for
+from tests.databases import migrate, open_engine, settings_for
 from tests.people import Person
 from tests.postgres import PostgresServer
 
@@ -78,9 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
 async def run(url: str, rounds: int) -> tuple[Times, Times]:
     """The times before and after the crowd has come."""
     await migrate(url)
-    async with connected(url) as engine, serving(url) as client:
+    async with open_engine(url) as engine, serving(url) as client:
         database = Database(engine)
-        patient = await Person.join(client, "patient")
+        patient = await Person.register(client, "patient")
         free, booked = [await open_practice(client) for _ in range(2)]
         await fill(database, client, UUID(booked[0].id), booked[1], [UUID(patient.id)])
         paths = {
@@ -104,7 +104,7 @@ async def serving(url: str) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 async def open_practice(client: httpx2.AsyncClient) -> tuple[Person, str]:
-    doctor = await Person.join(client, "doctor", time_zone="America/New_York")
+    doctor = await Person.register(client, "doctor", time_zone="America/New_York")
     put = await client.put("/doctors/me/hours", headers=doctor.headers, json=WEEK)
     body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
     offered = await doctor.post("/doctors/me/visit-types", body)

@@ -187,9 +187,9 @@ async def race_over_http(urls: Sequence[URL], count: int) -> list[list[Answers]]
                     for n in range(CLIENTS)
                 )
                 clients = [await stack.enter_async_context(client) for client in new]
-                patients = await asyncio.gather(*(Person.join(client, "patient") for client in clients))
-                doctor = await Person.join(clients[0], "doctor")
-                await doctor.open(first.isoformat(), (first + (count + 1) * VISIT).isoformat())
+                patients = await asyncio.gather(*(Person.register(client, "patient") for client in clients))
+                doctor = await Person.register(clients[0], "doctor")
+                await doctor.publish(first.isoformat(), (first + (count + 1) * VISIT).isoformat())
             sides.append((doctor, patients))
         for number in range(count + 1):
             for (doctor, patients), kept in zip(sides, rounds, strict=True):

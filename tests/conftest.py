@@ -15,7 +15,7 @@ from app.core.settings import Settings
 from app.db.database import Database
 from app.db.engine import create_engine
 from app.main import create_app, open_resources
-from tests.databases import NO_POSTGRESQL, create_postgresql, empty, migrate, settings_for
+from tests.databases import NO_POSTGRESQL, create_postgresql, delete_all_rows, migrate, settings_for
 from tests.people import Person, make_admin
 from tests.postgres import PostgresServer
 from tests.statements import observing
@@ -87,7 +87,7 @@ def schema_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> 
 async def database_url(schema_url: str, backend: str) -> str:
     """An empty database with the newest schema."""
     if backend == "postgresql":
-        await empty(schema_url)
+        await delete_all_rows(schema_url)
     return schema_url
 
 
@@ -172,11 +172,11 @@ def statements() -> Iterator[list[str]]:
         yield seen
 
 
-type Counted = Callable[[], int]
+type CountStatements = Callable[[], int]
 
 
 @pytest.fixture
-def counted(statements: list[str]) -> Counted:
+def count_statements(statements: list[str]) -> CountStatements:
     """How many statements there were since it was asked before."""
 
     def count() -> int:
@@ -187,33 +187,33 @@ def counted(statements: list[str]) -> Counted:
     return count
 
 
-type Join = Callable[..., Awaitable[Person]]
+type Register = Callable[..., Awaitable[Person]]
 
 
 @pytest.fixture
-def join(client: httpx2.AsyncClient) -> Join:
+def register(client: httpx2.AsyncClient) -> Register:
     """Registers somebody and logs in."""
 
-    async def join(role: str = "patient", **fields: str) -> Person:
-        return await Person.join(client, role, **fields)
+    async def register(role: str = "patient", **fields: str) -> Person:
+        return await Person.register(client, role, **fields)
 
-    return join
+    return register
 
 
-type Confirm = Callable[[Person], Awaitable[Person]]
+type ConfirmEmail = Callable[[Person], Awaitable[Person]]
 
 
 @pytest.fixture
-def confirm(confirmations: list[Mail]) -> Confirm:
+def confirm_email(confirmations: list[Mail]) -> ConfirmEmail:
     """Confirms the address of somebody with the newest code that was sent there."""
 
-    async def confirm(person: Person) -> Person:
+    async def confirm_email(person: Person) -> Person:
         token = [read_token(mail) for mail in confirmations if mail.to == person.email][-1]
         answer = await person.post("/auth/confirm-email", {"token": token})
         assert answer.status_code == 204, answer.text
         return person
 
-    return confirm
+    return confirm_email
 
 
 def read_token(mail: Mail) -> str:
@@ -222,8 +222,8 @@ def read_token(mail: Mail) -> str:
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    return await join("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
+async def doctor(register: Register) -> Person:
+    return await register("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
 
 
 @pytest.fixture
@@ -232,5 +232,5 @@ async def admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock) -> Pe
 
 
 @pytest.fixture
-async def patient(join: Join) -> Person:
-    return await join("patient", name="Ann Lee")
+async def patient(register: Register) -> Person:
+    return await register("patient", name="Ann Lee")

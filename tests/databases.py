@@ -41,7 +41,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
     return Settings(_env_file=None, database_url=url, **quick | UNLIMITED | changes)
 
 
-def both(kept_together: str) -> list[ParameterSet]:
+def both_databases(kept_together: str) -> list[ParameterSet]:
     """Both databases, for a fixture of a whole module; the tests on one of them run in one worker."""
     return [
         pytest.param(backend, marks=pytest.mark.xdist_group(f"{kept_together} on {backend}"))
@@ -54,7 +54,7 @@ NO_POSTGRESQL = "TEST_NO_POSTGRESQL"
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[AsyncEngine]:
+async def open_engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(url, pool_size=5, timeout=10)
     try:
         yield engine
@@ -63,7 +63,7 @@ async def connected(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def migrate(url: str) -> str:
-    async with connected(url) as engine:
+    async with open_engine(url) as engine:
         await schema.upgrade(engine)
     return url
 
@@ -91,13 +91,13 @@ def _server() -> URL:
 
 
 async def _administer(*statements: str) -> None:
-    async with connected(_server().render_as_string(hide_password=False)) as engine, engine.connect() as connection:
+    async with open_engine(_server().render_as_string(hide_password=False)) as engine, engine.connect() as connection:
         autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
         for statement in statements:
             await autocommit.execute(text(statement))
 
 
-async def tampering(transaction: Transaction) -> None:
+async def bypass_audit_guard(transaction: Transaction) -> None:
     """Lets this transaction do to the audit trail what no application can."""
     if transaction.dialect.name == "postgresql":
         # Only a superuser can: triggers rest.
@@ -117,7 +117,7 @@ EMPTY = ";".join(
 )
 
 
-async def empty(url: str) -> None:
+async def delete_all_rows(url: str) -> None:
     """Delete all rows of a PostgreSQL in one round trip; for a few rows this is quicker than TRUNCATE."""
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = await asyncpg.connect(dsn)

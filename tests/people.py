@@ -26,7 +26,7 @@ class Person:
     token: str
 
     @classmethod
-    async def join(cls, client: httpx2.AsyncClient, role: str, **fields: str) -> "Person":
+    async def register(cls, client: httpx2.AsyncClient, role: str, **fields: str) -> "Person":
         email = f"{role}{next(_numbers)}@example.com"
         body = {"email": email, "password": PASSWORD, "name": f"A {role}", "role": role} | fields
         answer = await client.post("/auth/register", json=body)
@@ -34,7 +34,7 @@ class Person:
         user = answer.json()
         return cls(client, user["id"], body["email"], user["name"], await log_in(client, body["email"]))
 
-    async def again(self) -> "Person":
+    async def log_in_again(self) -> "Person":
         """The same person after another log-in, when the token has ended."""
         return replace(self, token=await log_in(self.client, self.email))
 
@@ -57,7 +57,7 @@ class Person:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
-    async def open(self, start: str, end: str, recurrence: str | None = None) -> dict[str, Any]:
+    async def publish(self, start: str, end: str, recurrence: str | None = None) -> dict[str, Any]:
         """As a doctor: publishes availability."""
         body = {"start_time": start, "end_time": end} | ({"recurrence": recurrence} if recurrence else {})
         answer = await self.post("/doctors/availability", body)
@@ -65,14 +65,14 @@ class Person:
         availability: dict[str, Any] = answer.json()
         return availability
 
-    async def plan(self, **week: Any) -> dict[str, Any]:
+    async def set_hours(self, **week: Any) -> dict[str, Any]:
         """As a doctor: sets the weekly plan."""
         answer = await self.put("/doctors/me/hours", week)
         assert answer.status_code == 200, answer.text
         changed: dict[str, Any] = answer.json()
         return changed
 
-    async def leave(self, start: str, end: str, reason: str | None = None) -> dict[str, Any]:
+    async def take_time_off(self, start: str, end: str, reason: str | None = None) -> dict[str, Any]:
         """As a doctor: takes time off."""
         body = {"start_time": start, "end_time": end} | ({"reason": reason} if reason else {})
         answer = await self.post("/doctors/me/time-off", body)
@@ -80,7 +80,7 @@ class Person:
         taken: dict[str, Any] = answer.json()
         return taken
 
-    async def offer(self, **fields: Any) -> dict[str, Any]:
+    async def add_visit_type(self, **fields: Any) -> dict[str, Any]:
         """As a doctor: offers a visit type."""
         wanted = {"name": "Check-up", "duration_minutes": 30} | fields
         answer = await self.post("/doctors/me/visit-types", wanted)
@@ -90,31 +90,31 @@ class Person:
         offered: dict[str, Any] = answer.json()
         return offered
 
-    async def change(self, **fields: Any) -> dict[str, Any]:
+    async def update_profile(self, **fields: Any) -> dict[str, Any]:
         """As a doctor: changes what she says of herself."""
         answer = await self.patch("/doctors/me", fields)
         assert answer.status_code == 200, answer.text
         changed: dict[str, Any] = answer.json()
         return changed
 
-    async def ask(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> httpx2.Response:
+    async def try_to_book(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> httpx2.Response:
         """As a patient: tries to book."""
         body = {"doctor_id": doctor.id, "start_time": start} | ({"end_time": end} if end else {}) | fields
         return await self.post("/appointments", body)
 
     async def book(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> dict[str, Any]:
         """As a patient: books."""
-        answer = await self.ask(doctor, start, end, **fields)
+        answer = await self.try_to_book(doctor, start, end, **fields)
         assert answer.status_code == 201, answer.text
         appointment: dict[str, Any] = answer.json()
         return appointment
 
 
 async def log_in(client: httpx2.AsyncClient, email: str, password: str = PASSWORD) -> str:
-    return (await grant(client, email, password))["access_token"]
+    return (await get_tokens(client, email, password))["access_token"]
 
 
-async def grant(client: httpx2.AsyncClient, email: str, password: str = PASSWORD, **more: str) -> dict[str, str]:
+async def get_tokens(client: httpx2.AsyncClient, email: str, password: str = PASSWORD, **more: str) -> dict[str, str]:
     """What a log-in gives."""
     answer = await client.post("/auth/login", data={"username": email, "password": password} | more)
     assert answer.status_code == 200, answer.text
@@ -122,14 +122,14 @@ async def grant(client: httpx2.AsyncClient, email: str, password: str = PASSWORD
     return granted
 
 
-async def free(client: httpx2.AsyncClient, doctor: Person, **query: str) -> list[tuple[str, str]]:
+async def get_windows(client: httpx2.AsyncClient, doctor: Person, **query: str) -> list[tuple[str, str]]:
     """The doctor's free windows, as everybody sees them."""
     answer = await client.get(f"/doctors/{doctor.id}/availability", params=query)
     assert answer.status_code == 200, answer.text
     return [(window["start_time"], window["end_time"]) for window in answer.json()]
 
 
-async def slots(
+async def get_slots(
     asker: httpx2.AsyncClient | Person, doctor: Person, first: str, last: str, visit_type_id: str | None = None
 ) -> list[tuple[str, str, str]]:
     """The start, the end and the start on the doctor's clock of what can be booked from ``first`` to ``last``."""
@@ -139,7 +139,7 @@ async def slots(
     return [(slot["start_time"], slot["end_time"], slot["local_start"]) for slot in answer.json()]
 
 
-async def explain(
+async def get_reasons(
     asker: httpx2.AsyncClient | Person, doctor: Person, start: str, visit_type_id: str | None = None
 ) -> list[str]:
     """The codes of all that speaks against a visit."""
@@ -158,7 +158,7 @@ def next_page(answer: httpx2.Response) -> str | None:
     return url
 
 
-def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+def assert_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """The answer must be this problem; returns it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

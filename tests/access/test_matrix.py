@@ -12,7 +12,7 @@ from tests.access.requests import CONTENTS, PREPARED, fill, path_of
 from tests.access.table import CHANGES_NOTHING, COLUMNS, TABLE, Column
 from tests.access.world import BOOKKEEPING, State, World, make_world
 from tests.conftest import SetClock
-from tests.people import problem
+from tests.people import assert_problem
 
 METHODS = {"get", "put", "post", "patch", "delete", "head", "options", "trace"}
 
@@ -70,7 +70,7 @@ async def check(client: httpx2.AsyncClient, world: World, operation: str, column
         changes = method != "GET" and operation not in CHANGES_NOTHING
         assert (kept(after) != kept(before)) == changes, f"{answer.status_code}, and what is kept is not as expected"
     else:
-        problem(answer, status, code)
+        assert_problem(answer, status, code)
         assert ("www-authenticate" in answer.headers) == (status == 401)
         assert kept(after) == kept(before), "it was refused and has changed something"
     if status == 404:

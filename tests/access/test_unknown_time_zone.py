@@ -18,8 +18,8 @@ from app.repositories.search_offers import list_outdated
 from tests.access.requests import fill, path_of
 from tests.access.table import COLUMNS, TABLE, Column
 from tests.access.world import make_world
-from tests.conftest import Join, SetClock
-from tests.people import Person, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem
 from tests.web.conftest import Forms
 from tests.web.table import ALL_ROLES, PATIENT, pages_of
 from tests.web.table import World as PagesWorld
@@ -86,11 +86,11 @@ async def test_no_page_breaks(
 
 
 async def test_the_others_are_found(
-    client: httpx2.AsyncClient, join: Join, doctor: Person, patient: Person, database: Database
+    client: httpx2.AsyncClient, register: Register, doctor: Person, patient: Person, database: Database
 ) -> None:
-    other = await join("doctor", name="Dr Other", time_zone="Europe/Berlin")
+    other = await register("doctor", name="Dr Other", time_zone="Europe/Berlin")
     for each in (doctor, other):
-        await each.open("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
+        await each.publish("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
     await lose_zone(database, doctor)
     found = (await client.get("/search/slots")).json()
     assert {each["doctor"]["id"] for each in found} == {other.id}
@@ -98,9 +98,9 @@ async def test_the_others_are_found(
     assert listed == {doctor.id: None, other.id: "2026-12-08T08:00:00Z"}
     assert "Dr Other" in (await client.get("/")).text
     assert (await client.get(f"/doctors/{doctor.id}")).json()["time_zone"] == UNKNOWN
-    problem(await client.get(f"/doctors/{doctor.id}/slots"), 409, "unknown_time_zone")
+    assert_problem(await client.get(f"/doctors/{doctor.id}/slots"), 409, "unknown_time_zone")
     wanted = {"doctor_id": doctor.id, "start_time": "2026-12-08T08:00:00Z"}
-    problem(await patient.post("/appointments", wanted), 409, "unknown_time_zone")
+    assert_problem(await patient.post("/appointments", wanted), 409, "unknown_time_zone")
     page = await client.get(f"/with/{doctor.id}")
     assert page.status_code == 409
     assert "The time zone of this practice is not known here" in page.text
@@ -109,7 +109,7 @@ async def test_the_others_are_found(
 async def test_a_booked_visit_is_shown_in_utc_and_says_so(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database
 ) -> None:
-    await doctor.open("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
+    await doctor.publish("2026-12-08T08:00:00Z", "2026-12-08T12:00:00Z")
     await patient.book(doctor, "2026-12-08T08:00:00Z")
     await lose_zone(database, doctor)
     await forms.sign_in(patient)
@@ -119,7 +119,7 @@ async def test_a_booked_visit_is_shown_in_utc_and_says_so(
 async def test_the_doctor_chooses_another_and_is_found_again(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, database: Database, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T18:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T18:00:00Z")
     await lose_zone(database, doctor)
     await update_next_slots(database, ClientFairLock(), clock)
     assert (await client.get("/search/slots")).json() == []
@@ -127,7 +127,7 @@ async def test_the_doctor_chooses_another_and_is_found_again(
     assert (await client.get("/practice/day")).status_code == 409
     shown = await client.get("/practice/profile")
     assert f'<option value="{UNKNOWN}" selected>' in shown.text
-    await doctor.change(time_zone="America/Chicago")
+    await doctor.update_profile(time_zone="America/Chicago")
     [first, *_] = (await client.get("/search/slots")).json()
     # Nine o'clock stays nine o'clock.
     assert first["start_time"] == "2026-12-08T15:00:00Z"
@@ -147,10 +147,10 @@ async def test_it_is_logged_once(
 
 
 async def test_the_job_does_not_look_again_and_again(
-    join: Join, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    register: Register, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_slot_index, "BATCH", 2)
-    doctors = [await join("doctor", name=f"Dr {name}") for name in "ABC"]
+    doctors = [await register("doctor", name=f"Dr {name}") for name in "ABC"]
     await lose_zone(database, *doctors)
     await update_next_slots(database, ClientFairLock(), clock)
     async with database.read() as transaction:
@@ -158,7 +158,7 @@ async def test_the_job_does_not_look_again_and_again(
 
 
 async def test_where_nothing_can_be_kept_the_job_stops(
-    join: Join, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    register: Register, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
 
@@ -170,6 +170,6 @@ async def test_where_nothing_can_be_kept_the_job_stops(
     monkeypatch.setattr(next_slot_index, "BATCH", 2)
     monkeypatch.setattr(next_slot_index, "save_bound_updates", keep_nothing)
     for name in "ABC":
-        await join("doctor", name=f"Dr {name}")
+        await register("doctor", name=f"Dr {name}")
     await update_next_slots(database, ClientFairLock(), clock)
     assert tries == 1

@@ -22,7 +22,7 @@ from app.repositories import profile_changes
 from app.services import accounts, confirmation
 from tests.access.table import COLUMNS, Column, Row
 from tests.conftest import SetClock
-from tests.people import PASSWORD, Person, grant
+from tests.people import PASSWORD, Person, get_tokens
 
 BOOKKEEPING = {"audit_events", "login_attempts", "mail_counts", "offers"}
 """Tables in which a request leaves a trace, as it should, that is refused or only reads."""
@@ -145,14 +145,14 @@ async def make_world(client: httpx2.AsyncClient, resources: Resources, clock: Se
     """The world at 08:05, for which somebody has been at work since 07:00."""
     clock.time = clock.time.replace(hour=7)
     people: dict[str, Person] = {
-        column: await Person.join(client, column.rpartition(" ")[2])
+        column: await Person.register(client, column.rpartition(" ")[2])
         for column in COLUMNS
         if column.endswith(("patient", "doctor")) and not column.startswith("bare")
     }
-    newcomer = await Person.join(client, "doctor")
+    newcomer = await Person.register(client, "doctor")
     people["administrator"] = await _administrator(client, resources)
     objects = await _practise(people["doctor"], people["patient"])
-    await people["suspended doctor"].open("2026-12-07T08:00:00Z", "2026-12-07T12:00:00Z")
+    await people["suspended doctor"].publish("2026-12-07T08:00:00Z", "2026-12-07T12:00:00Z")
     expected = await people["patient"].book(people["suspended doctor"], "2026-12-07T10:00:00Z")
 
     callers: dict[str, Caller] = {}
@@ -215,22 +215,22 @@ async def _administrator(client: httpx2.AsyncClient, resources: Resources) -> Pe
 
 
 async def _log_in(person: Person) -> Caller:
-    granted = await grant(person.client, person.email)
+    granted = await get_tokens(person.client, person.email)
     return Caller(replace(person, token=granted["access_token"]), granted["refresh_token"])
 
 
 async def _practise(doctor: Person, patient: Person) -> dict[str, str]:
-    await doctor.open("2026-12-01T07:30:00Z", "2026-12-08T07:30:00Z")
-    visit_type_id = (await doctor.offer())["id"]
-    await doctor.plan(saturday=[["09:00", "12:00"]], valid_from="2027-01-02")
-    later = await doctor.open("2026-12-10T08:00:00Z", "2026-12-10T12:00:00Z")
+    await doctor.publish("2026-12-01T07:30:00Z", "2026-12-08T07:30:00Z")
+    visit_type_id = (await doctor.add_visit_type())["id"]
+    await doctor.set_hours(saturday=[["09:00", "12:00"]], valid_from="2027-01-02")
+    later = await doctor.publish("2026-12-10T08:00:00Z", "2026-12-10T12:00:00Z")
     arrived = await patient.book(doctor, "2026-12-01T08:30:00Z", visit_type_id=visit_type_id)
     assert (await doctor.post(f"/appointments/{arrived['id']}/arrive", None)).status_code == 200
     return {
         "visit_type_id": visit_type_id,
         "availability_id": later["id"],
         "valid_from": "2027-01-02",
-        "time_off_id": (await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z"))["id"],
+        "time_off_id": (await doctor.take_time_off("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z"))["id"],
         "appointment_id": (await patient.book(doctor, "2026-12-03T10:00:00Z", visit_type_id=visit_type_id))["id"],
         "started_id": (await patient.book(doctor, "2026-12-01T08:00:00Z", visit_type_id=visit_type_id))["id"],
         "arrived_id": arrived["id"],

@@ -4,8 +4,8 @@ import httpx2
 import pytest
 
 from app.adapters.mail import Mail
-from tests.conftest import Join, SetClock
-from tests.people import PASSWORD, Person, log_in, problem
+from tests.conftest import Register, SetClock
+from tests.people import PASSWORD, Person, assert_problem, log_in
 
 ANN = {"email": "Ann@example.com", "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
 
@@ -43,8 +43,8 @@ async def test_a_role_in_any_letter_case(client: httpx2.AsyncClient, role: str) 
     assert answer.json()["role"] == role.lower()
 
 
-async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
+async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
     answer = await client.get(f"/doctors/{doctor.id}")
     assert answer.json() == {
         "id": doctor.id,
@@ -59,7 +59,7 @@ async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, j
         "daily_limit": None,
         "cancel_cutoff_minutes": 0,
     }
-    plain = await join("doctor")
+    plain = await register("doctor")
     assert (await client.get(f"/doctors/{plain.id}")).json() | {"name": ""} == {
         "id": plain.id,
         "name": "",
@@ -86,7 +86,7 @@ async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, j
 )
 async def test_a_twin_of_a_taken_address_is_taken(client: httpx2.AsyncClient, twin: str) -> None:
     await client.post("/auth/register", json=ANN)
-    problem(await client.post("/auth/register", json=ANN | {"email": twin}), 409, "email_taken")
+    assert_problem(await client.post("/auth/register", json=ANN | {"email": twin}), 409, "email_taken")
     assert await log_in(client, ANN["email"])  # the first one is as it was
 
 
@@ -127,10 +127,10 @@ async def test_what_is_refused_at_registration(
     client: httpx2.AsyncClient, change: dict[str, object], field: str
 ) -> None:
     answer = await client.post("/auth/register", json=ANN | change)
-    body = problem(answer, 422, "invalid_request")
+    body = assert_problem(answer, 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [field]
     assert PASSWORD not in answer.text
-    problem(
+    assert_problem(
         await client.post("/auth/login", data={"username": ANN["email"], "password": PASSWORD}),
         401,
         "invalid_credentials",
@@ -140,7 +140,7 @@ async def test_what_is_refused_at_registration(
 @pytest.mark.parametrize("missing", sorted(ANN))
 async def test_a_missing_field_is_named_and_nothing_is_echoed(client: httpx2.AsyncClient, missing: str) -> None:
     answer = await client.post("/auth/register", json={name: value for name, value in ANN.items() if name != missing})
-    body = problem(answer, 422, "invalid_request")
+    body = assert_problem(answer, 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [missing]
     assert PASSWORD not in answer.text
     assert "Ann Lee" not in answer.text
@@ -151,7 +151,7 @@ async def test_long_and_foreign_passwords(client: httpx2.AsyncClient, password: 
     await client.post("/auth/register", json=ANN | {"password": password})
     assert await log_in(client, ANN["email"], password)
     answer = await client.post("/auth/login", data={"username": ANN["email"], "password": password[:-1] + "z"})
-    problem(answer, 401, "invalid_credentials")
+    assert_problem(answer, 401, "invalid_credentials")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ async def test_long_and_foreign_passwords(client: httpx2.AsyncClient, password: 
 async def test_a_wrong_log_in_does_not_tell_what_was_wrong(client: httpx2.AsyncClient, form: dict[str, str]) -> None:
     await client.post("/auth/register", json=ANN)
     answer = await client.post("/auth/login", data=form)
-    body = problem(answer, 401, "invalid_credentials")
+    body = assert_problem(answer, 401, "invalid_credentials")
     assert answer.headers["www-authenticate"] == "Bearer"
     unknown = await client.post("/auth/login", data={"username": "nobody@example.com", "password": "whatever"})
     assert unknown.json() == body
@@ -170,15 +170,15 @@ async def test_oauth2_clients_may_send_what_the_standard_has(client: httpx2.Asyn
     await client.post("/auth/register", json=ANN)
     form = {"grant_type": "password", "username": ANN["email"], "password": PASSWORD, "scope": "", "client_id": "x"}
     assert (await client.post("/auth/login", data=form)).status_code == 200
-    problem(await client.post("/auth/login", data=form | {"grant_type": "refresh"}), 422, "invalid_request")
-    problem(await client.post("/auth/login", json=form), 422, "invalid_request")
+    assert_problem(await client.post("/auth/login", data=form | {"grant_type": "refresh"}), 422, "invalid_request")
+    assert_problem(await client.post("/auth/login", json=form), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("username", ["", "a\x00b", "a\u202eb", "\x7f", "x" * 255])
 @pytest.mark.parametrize("password", ["", "x" * 129])
 async def test_a_log_in_that_cannot_be(client: httpx2.AsyncClient, username: str, password: str) -> None:
     for form in ({"username": username, "password": PASSWORD}, {"username": "ann@example.com", "password": password}):
-        problem(await client.post("/auth/login", data=form), 422, "invalid_request")
+        assert_problem(await client.post("/auth/login", data=form), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("email", ["ann@xn--bcher-kva.example.com", "bob@example。com", "ＢＯＢ@example.com"])
@@ -193,7 +193,7 @@ async def test_one_logs_in_with_what_one_registered(client: httpx2.AsyncClient, 
 async def test_a_lone_surrogate_in_a_secret(client: httpx2.AsyncClient, path: str, field: str) -> None:
     body = (ANN if path == "register" else {"token": "x", "new_password": PASSWORD}) | {field: "\ud800" * 8}
     answer = await client.post(f"/auth/{path}", content=json.dumps(body), headers={"Content-Type": "application/json"})
-    assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == field
+    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == field
 
 
 @pytest.mark.parametrize("who", ["patient", "doctor", "admin"])
@@ -213,7 +213,7 @@ async def test_everybody_changes_her_own_name(
 
 
 async def test_whom_a_doctor_expects_is_told_by_the_new_name(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T14:00:00Z")
     await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})
     seen = (await doctor.get(f"/appointments/{booked['id']}")).json()
@@ -222,7 +222,7 @@ async def test_whom_a_doctor_expects_is_told_by_the_new_name(doctor: Person, pat
 
 @pytest.mark.parametrize("body", [{}, {"name": " "}, {"name": None}, {"name": "Ann", "email": "ann@example.com"}])
 async def test_a_name_that_is_none_is_not_taken(patient: Person, body: dict[str, str | None]) -> None:
-    problem(await patient.patch("/auth/me", body), 422, "invalid_request")
+    assert_problem(await patient.patch("/auth/me", body), 422, "invalid_request")
     assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee"
 
 
@@ -234,7 +234,7 @@ async def test_a_token_is_not_to_be_kept_by_a_cache(client: httpx2.AsyncClient, 
 async def test_a_doubled_field_is_refused(client: httpx2.AsyncClient, patient: Person) -> None:
     form = f"username=nobody&username={patient.email}&password={PASSWORD}"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    problem(await client.post("/auth/login", content=form, headers=headers), 422, "invalid_request")
+    assert_problem(await client.post("/auth/login", content=form, headers=headers), 422, "invalid_request")
 
 
 async def reset_token(client: httpx2.AsyncClient, mails: list[Mail], email: str) -> str:
@@ -249,12 +249,12 @@ async def test_a_forgotten_password_is_replaced(client: httpx2.AsyncClient, mail
     answer = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
     assert answer.status_code == 204
     assert answer.content == b""
-    problem(
+    assert_problem(
         await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD}),
         401,
         "invalid_credentials",
     )
-    problem(await patient.get("/auth/me"), 401, "not_authenticated")  # tokens from before are dead
+    assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")  # tokens from before are dead
     assert await log_in(client, patient.email, "another horse")
 
 
@@ -263,8 +263,8 @@ async def test_a_reset_token_works_once(client: httpx2.AsyncClient, mails: list[
     other = await reset_token(client, mails, patient.email)
     body = {"token": token, "new_password": "another horse"}
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
-    problem(await client.post("/auth/reset-password", json=body), 422, "invalid_reset_token")
-    problem(await client.post("/auth/reset-password", json=body | {"token": other}), 422, "invalid_reset_token")
+    assert_problem(await client.post("/auth/reset-password", json=body), 422, "invalid_reset_token")
+    assert_problem(await client.post("/auth/reset-password", json=body | {"token": other}), 422, "invalid_reset_token")
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(29, 204), (30, 422)])
@@ -281,7 +281,7 @@ async def test_a_refused_password_does_not_use_up_the_token(
     client: httpx2.AsyncClient, mails: list[Mail], patient: Person
 ) -> None:
     token = await reset_token(client, mails, patient.email)
-    problem(
+    assert_problem(
         await client.post("/auth/reset-password", json={"token": token, "new_password": "short"}),
         422,
         "invalid_request",
@@ -329,24 +329,24 @@ async def post_address(client: httpx2.AsyncClient, path: str, address: str) -> N
 @pytest.mark.parametrize("token", ["", "x", "Bearer", "a.b.c", "é"])
 async def test_a_bad_token(client: httpx2.AsyncClient, token: str) -> None:
     answer = await client.get("/auth/me", headers=[(b"Authorization", f"Bearer {token}".encode())])
-    problem(answer, 401, "not_authenticated")
+    assert_problem(answer, 401, "not_authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}])
 async def test_no_token(client: httpx2.AsyncClient, header: dict[str, str]) -> None:
-    problem(await client.get("/auth/me", headers=header), 401, "not_authenticated")
+    assert_problem(await client.get("/auth/me", headers=header), 401, "not_authenticated")
 
 
 async def test_a_token_ends(patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=29)
     assert (await patient.get("/auth/me")).status_code == 200
     clock.advance(minutes=1)
-    problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")
 
 
 async def test_a_reset_token_is_no_access_token(client: httpx2.AsyncClient, mails: list[Mail], patient: Person) -> None:
     token = await reset_token(client, mails, patient.email)
-    problem(await client.get("/auth/me", headers={"Authorization": f"Bearer {token}"}), 401, "not_authenticated")
+    assert_problem(await client.get("/auth/me", headers={"Authorization": f"Bearer {token}"}), 401, "not_authenticated")
     answer = await client.post("/auth/reset-password", json={"token": patient.token[:200], "new_password": PASSWORD})
-    problem(answer, 422, "invalid_reset_token")
+    assert_problem(answer, 422, "invalid_reset_token")

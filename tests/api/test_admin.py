@@ -8,8 +8,8 @@ import pytest
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from tests.conftest import Confirm, Join, SetClock
-from tests.people import PASSWORD, Person, grant, log_in, next_page, problem
+from tests.conftest import ConfirmEmail, Register, SetClock
+from tests.people import PASSWORD, Person, assert_problem, get_tokens, log_in, next_page
 
 WHY = {"reason": "Asked for by the clinic"}
 NOON = "2026-12-08T17:00:00Z"
@@ -54,25 +54,25 @@ async def test_accounts_are_found(admin: Person, doctor: Person, patient: Person
 async def test_a_suspension_holds_at_once(
     client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, NOON)
     suspended = await admin.post(f"/admin/users/{doctor.id}/suspend", WHY)
     assert suspended.json()["status"] == "suspended"
     assert suspended.json()["suspended_at"] == "2026-12-01T08:00:00Z"
-    problem(await doctor.get("/doctors/me"), 401, "not_authenticated")
-    problem(
+    assert_problem(await doctor.get("/doctors/me"), 401, "not_authenticated")
+    assert_problem(
         await client.post("/auth/login", data={"username": doctor.email, "password": PASSWORD}),
         401,
         "invalid_credentials",
     )
     assert (await client.get("/doctors")).json() == []
-    problem(await patient.ask(doctor, "2026-12-08T18:00:00Z"), 404, "not_found")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-08T18:00:00Z"), 404, "not_found")
     assert (await patient.get(f"/appointments/{booked['id']}")).json()["status"] == "booked", "what is booked stays"
     assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [doctor.id]
 
     assert (await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)).json()["status"] == "active"
-    problem(await doctor.get("/doctors/me"), 401, "not_authenticated")  # the session has ended
-    assert (await (await doctor.again()).get("/doctors/me")).status_code == 200
+    assert_problem(await doctor.get("/doctors/me"), 401, "not_authenticated")  # the session has ended
+    assert (await (await doctor.log_in_again()).get("/doctors/me")).status_code == 200
     assert len((await client.get("/doctors")).json()) == 1
 
 
@@ -83,7 +83,7 @@ async def test_suspending_again_changes_nothing(admin: Person, patient: Person, 
 
 
 async def test_nobody_suspends_herself(admin: Person) -> None:
-    problem(await admin.post(f"/admin/users/{admin.id}/suspend", WHY), 409, "not_yourself")
+    assert_problem(await admin.post(f"/admin/users/{admin.id}/suspend", WHY), 409, "not_yourself")
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "     because     "}, {"reason": None}], ids=str)
@@ -91,41 +91,46 @@ async def test_nobody_suspends_herself(admin: Person) -> None:
 async def test_a_decision_has_a_reason(
     admin: Person, doctor: Person, decision: str, body: dict[str, str | None]
 ) -> None:
-    problem(await admin.post(f"/admin/users/{doctor.id}/{decision}", body), 422, "invalid_request")
-    problem(await admin.post("/admin/break-glass", body | {"patient_id": doctor.id}), 422, "invalid_request")
+    assert_problem(await admin.post(f"/admin/users/{doctor.id}/{decision}", body), 422, "invalid_request")
+    assert_problem(await admin.post("/admin/break-glass", body | {"patient_id": doctor.id}), 422, "invalid_request")
 
 
 async def test_who_is_not_there(admin: Person, patient: Person) -> None:
     nobody = "019abcde-f012-7345-8678-9abcdef01234"
     for decision in ("approve", "suspend", "reinstate"):
-        problem(await admin.post(f"/admin/users/{nobody}/{decision}", WHY), 404, "not_found")
-    problem(await admin.post(f"/admin/users/{patient.id}/approve", WHY), 404, "not_found")
-    problem(await admin.get(f"/admin/users/{nobody}"), 404, "not_found")
+        assert_problem(await admin.post(f"/admin/users/{nobody}/{decision}", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"/admin/users/{patient.id}/approve", WHY), 404, "not_found")
+    assert_problem(await admin.get(f"/admin/users/{nobody}"), 404, "not_found")
     for what in ("sessions", "second-factor"):
-        problem(await admin.delete(f"/admin/users/{nobody}/{what}"), 404, "not_found")
-    problem(await admin.post("/admin/break-glass", WHY | {"patient_id": nobody}), 404, "not_found")
+        assert_problem(await admin.delete(f"/admin/users/{nobody}/{what}"), 404, "not_found")
+    assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": nobody}), 404, "not_found")
 
 
 async def test_somebody_is_logged_out_everywhere(admin: Person, patient: Person) -> None:
-    other = await patient.again()
+    other = await patient.log_in_again()
     assert (await admin.delete(f"/admin/users/{patient.id}/sessions")).status_code == 204
     for session in (patient, other):
-        problem(await session.get("/auth/me"), 401, "not_authenticated")
-    assert (await (await patient.again()).get("/auth/me")).status_code == 200
+        assert_problem(await session.get("/auth/me"), 401, "not_authenticated")
+    assert (await (await patient.log_in_again()).get("/auth/me")).status_code == 200
 
 
 async def test_a_lost_second_factor_is_removed(
-    client: httpx2.AsyncClient, admin: Person, patient: Person, confirm: Confirm, clock: SetClock, mails: list[Mail]
+    client: httpx2.AsyncClient,
+    admin: Person,
+    patient: Person,
+    confirm_email: ConfirmEmail,
+    clock: SetClock,
+    mails: list[Mail],
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     assert (await admin.delete(f"/admin/users/{patient.id}/second-factor")).status_code == 204
     assert mails == [], "there was nothing to remove"
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     assert (await admin.get(f"/admin/users/{patient.id}")).json()["second_factor"]
     assert (await admin.delete(f"/admin/users/{patient.id}/second-factor")).status_code == 204
-    problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")
     assert await log_in(client, patient.email)
     assert [(mail.to, mail.subject) for mail in mails] == [
         (patient.email, "A second factor was set up"),
@@ -139,22 +144,22 @@ async def test_nobody_removes_her_own_second_factor_without_a_log_in_of_a_moment
     secret = (await admin.post("/auth/second-factor", None)).json()["secret"]
     await admin.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     clock.advance(minutes=11)
-    problem(await admin.delete("/auth/second-factor"), 403, "log_in_again")
-    problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 403, "log_in_again")
-    granted = await grant(admin.client, admin.email, otp=pyotp.TOTP(secret).at(clock.time))
+    assert_problem(await admin.delete("/auth/second-factor"), 403, "log_in_again")
+    assert_problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 403, "log_in_again")
+    granted = await get_tokens(admin.client, admin.email, otp=pyotp.TOTP(secret).at(clock.time))
     admin = replace(admin, token=granted["access_token"])
-    problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 409, "not_yourself")
+    assert_problem(await admin.delete(f"/admin/users/{admin.id}/second-factor"), 409, "not_yourself")
     assert (await admin.get("/auth/second-factor")).json()["enabled"]
 
 
 async def test_breaking_the_glass(admin: Person, doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, NOON, reason="A mole")
-    problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
+    assert_problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
     file = (await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id})).json()
     assert file["patient"] == (await patient.get("/auth/me")).json()
     assert file["appointments"] == [booked]
-    problem(await admin.post("/admin/break-glass", WHY | {"patient_id": doctor.id}), 404, "not_found")
+    assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": doctor.id}), 404, "not_found")
 
 
 class TestWhereDoctorsAreApproved:
@@ -165,15 +170,15 @@ class TestWhereDoctorsAreApproved:
     async def test_a_doctor_is_not_there_until_she_is_approved(
         self, client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person
     ) -> None:
-        await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+        await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
         assert (await doctor.get("/doctors/me")).json()["name"] == "Dr Amara Okafor"
-        await doctor.plan(monday=[["09:00", "12:00"]])
+        await doctor.set_hours(monday=[["09:00", "12:00"]])
         assert (await doctor.get("/doctors/me/appointments?conflicting=true")).json() == []
         assert (await client.get("/doctors")).json() == []
         for path in ("", "/availability", "/slots", "/next-slot", f"/explain?start_time={NOON}", "/visit-types"):
-            problem(await client.get(f"/doctors/{doctor.id}{path}"), 404, "not_found")
-        problem(await patient.ask(doctor, NOON), 404, "not_found")
-        problem(await patient.post("/holds", {"doctor_id": doctor.id, "start_time": NOON}), 404, "not_found")
+            assert_problem(await client.get(f"/doctors/{doctor.id}{path}"), 404, "not_found")
+        assert_problem(await patient.try_to_book(doctor, NOON), 404, "not_found")
+        assert_problem(await patient.post("/holds", {"doctor_id": doctor.id, "start_time": NOON}), 404, "not_found")
         assert [each["id"] for each in (await admin.get("/admin/users?status=unapproved")).json()] == [doctor.id]
 
         approved = (await admin.post(f"/admin/users/{doctor.id}/approve", WHY)).json()
@@ -181,18 +186,18 @@ class TestWhereDoctorsAreApproved:
         assert len((await client.get("/doctors")).json()) == 1
         await patient.book(doctor, NOON)
 
-    async def test_a_patient_needs_no_approval(self, patient: Person, join: Join) -> None:
+    async def test_a_patient_needs_no_approval(self, patient: Person, register: Register) -> None:
         assert (await patient.get("/appointments")).json() == []
-        assert (await (await join()).get("/auth/me")).status_code == 200
+        assert (await (await register()).get("/auth/me")).status_code == 200
 
 
 async def test_decisions_ask_for_a_recent_log_in(admin: Person, patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=11)
     account = f"/admin/users/{patient.id}"
     for decision in ("approve", "suspend", "reinstate"):
-        problem(await admin.post(f"{account}/{decision}", WHY), 403, "log_in_again")
+        assert_problem(await admin.post(f"{account}/{decision}", WHY), 403, "log_in_again")
     for what in ("sessions", "second-factor"):
-        problem(await admin.delete(f"{account}/{what}"), 403, "log_in_again")
-    problem(await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id}), 403, "log_in_again")
+        assert_problem(await admin.delete(f"{account}/{what}"), 403, "log_in_again")
+    assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id}), 403, "log_in_again")
     assert (await admin.get(account)).json()["status"] == "active"
-    assert (await (await admin.again()).post(f"{account}/suspend", WHY)).status_code == 200
+    assert (await (await admin.log_in_again()).post(f"{account}/suspend", WHY)).status_code == 200

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
-from tests.people import PASSWORD, Person, problem
+from tests.conftest import Register, SetClock
+from tests.people import PASSWORD, Person, assert_problem
 
 WHY = {"reason": "Asked for in a letter"}
 NOON = "2026-12-08T17:00:00Z"
@@ -14,7 +14,7 @@ NOON = "2026-12-08T17:00:00Z"
 
 @pytest.fixture
 async def booked(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     id_: str = (await patient.book(doctor, NOON, reason="A mole on the left arm"))["id"]
     return id_
 
@@ -45,7 +45,7 @@ async def test_a_doctor_with_upcoming_visits_is_suspended_first(
     admin: Person, doctor: Person, patient: Person, booked: str
 ) -> None:
     account = f"/admin/users/{doctor.id}"
-    problem(await admin.post(f"{account}/erase", WHY), 409, "has_appointments")
+    assert_problem(await admin.post(f"{account}/erase", WHY), 409, "has_appointments")
     assert (await patient.get(f"/appointments/{booked}")).json()["status"] == "booked"
     await admin.post(f"{account}/suspend", WHY)
     assert (await admin.post(f"{account}/erase", WHY)).json()["status"] == "erased"
@@ -60,30 +60,32 @@ async def test_a_doctor_with_upcoming_visits_is_suspended_first(
 
 async def test_a_doctor_without_visits_is_erased(admin: Person, doctor: Person) -> None:
     assert (await admin.post(f"/admin/users/{doctor.id}/erase", WHY)).json()["status"] == "erased"
-    problem(await doctor.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await doctor.get("/auth/me"), 401, "not_authenticated")
 
 
 async def test_whom_an_administrator_cannot_erase(
-    admin: Person, patient: Person, join: Join, database: Database, clock: SetClock
+    admin: Person, patient: Person, register: Register, database: Database, clock: SetClock
 ) -> None:
-    colleague = await join("patient")
+    colleague = await register("patient")
     async with database.write() as transaction:
         await transaction.execute(
             text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": colleague.email}
         )
-    problem(await admin.post(f"/admin/users/{admin.id}/erase", WHY), 409, "not_yourself")
-    problem(await admin.post(f"/admin/users/{colleague.id}/erase", WHY), 403, "wrong_role")
+    assert_problem(await admin.post(f"/admin/users/{admin.id}/erase", WHY), 409, "not_yourself")
+    assert_problem(await admin.post(f"/admin/users/{colleague.id}/erase", WHY), 403, "wrong_role")
     nobody = "019abcde-f012-7345-8678-9abcdef01234"
-    problem(await admin.post(f"/admin/users/{nobody}/erase", WHY), 404, "not_found")
-    problem(await admin.post(f"/admin/users/{patient.id}/erase", {"reason": "too short"}), 422, "invalid_request")
+    assert_problem(await admin.post(f"/admin/users/{nobody}/erase", WHY), 404, "not_found")
+    assert_problem(
+        await admin.post(f"/admin/users/{patient.id}/erase", {"reason": "too short"}), 422, "invalid_request"
+    )
     clock.advance(minutes=11)
-    problem(await admin.post(f"/admin/users/{patient.id}/erase", WHY), 403, "log_in_again")
+    assert_problem(await admin.post(f"/admin/users/{patient.id}/erase", WHY), 403, "log_in_again")
     assert (await patient.get("/auth/me")).status_code == 200
 
 
-async def test_accounts_are_found_by_parts_of_names_and_addresses(admin: Person, join: Join) -> None:
-    jose = await join("patient", name="Jos\u00e9 O\u2019Brien", email="pepe.brien@example.com")
-    lena = await join("doctor", name="Dr Lena M\u00fcller", email="lena_100%@example.com")
+async def test_accounts_are_found_by_parts_of_names_and_addresses(admin: Person, register: Register) -> None:
+    jose = await register("patient", name="Jos\u00e9 O\u2019Brien", email="pepe.brien@example.com")
+    lena = await register("doctor", name="Dr Lena M\u00fcller", email="lena_100%@example.com")
     for q, found in {
         "brien jos": [jose],
         "OBRIEN": [jose],
@@ -96,7 +98,7 @@ async def test_accounts_are_found_by_parts_of_names_and_addresses(admin: Person,
     }.items():
         listed = (await admin.get("/admin/users", params={"q": q})).json()
         assert [each["id"] for each in listed] == [person.id for person in found], q
-    problem(await admin.get("/admin/users?q=ab"), 422, "invalid_request")
+    assert_problem(await admin.get("/admin/users?q=ab"), 422, "invalid_request")
     await jose.patch("/auth/me", {"name": "Pepe Garc\u00eda"})
     await lena.patch("/auth/me", {"name": "Dr Lena Vogt"})
     for q, found in {"obrien": [], "garcia": [jose], "vogt": [lena]}.items():

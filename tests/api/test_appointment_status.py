@@ -7,15 +7,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, next_page, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_windows, next_page
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 
 
 @pytest.fixture
 async def booked(doctor: Person, patient: Person) -> dict[str, Any]:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     return await patient.book(doctor, TEN)
 
 
@@ -33,7 +33,7 @@ async def act(
 
 async def test_a_visit_takes_place(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 8, 14, 50, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     arrived = await act(doctor, booked, "arrive")
     assert arrived.json() == booked | {"status": "arrived", "version": 2}
     clock.advance(minutes=25)
@@ -44,18 +44,20 @@ async def test_a_visit_takes_place(doctor: Person, booked: dict[str, Any], clock
 
 async def test_a_visit_is_complete_without_an_arrival(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     assert (await act(doctor, booked, "complete")).json()["status"] == "fulfilled"
 
 
 async def test_what_is_left_of_a_missed_visit_is_free(
-    client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, join: Join
+    client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, register: Register
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, 10, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     assert (await act(doctor, booked, "no-show")).json() == booked | {"status": "noshow", "version": 2}
-    assert await free(client, doctor, to="2026-12-09T00:00:00Z") == [("2026-12-08T15:10:00Z", "2026-12-08T22:00:00Z")]
-    await (await join()).book(doctor, "2026-12-08T15:10:00Z")
+    assert await get_windows(client, doctor, to="2026-12-09T00:00:00Z") == [
+        ("2026-12-08T15:10:00Z", "2026-12-08T22:00:00Z")
+    ]
+    await (await register()).book(doctor, "2026-12-08T15:10:00Z")
 
 
 @pytest.mark.parametrize(
@@ -74,10 +76,10 @@ async def test_everything_in_its_time(
     doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, time: str, code: str | None
 ) -> None:
     clock.time = datetime.fromisoformat(time)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     answer = await act(doctor, booked, action)
     if code:
-        problem(answer, 409, code)
+        assert_problem(answer, 409, code)
         assert (await doctor.get(path(booked))).json() == booked
     else:
         assert answer.status_code == 200
@@ -88,10 +90,10 @@ async def test_a_visit_whose_patient_has_arrived_can_end_otherwise(
     client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, status: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     await act(doctor, booked, "arrive")
     assert (await act(doctor, booked, action)).json()["status"] == status
-    assert await free(client, doctor) == [(TEN, "2026-12-08T22:00:00Z")]
+    assert await get_windows(client, doctor) == [(TEN, "2026-12-08T22:00:00Z")]
 
 
 @pytest.mark.parametrize("who", ["doctor", "patient"])
@@ -99,7 +101,7 @@ async def test_a_visit_is_booked_again_when_it_moves_after_the_arrival(
     doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, who: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 14, 50, tzinfo=UTC)
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     await act(doctor, booked, "arrive")
     moved = await act({"doctor": doctor, "patient": patient}[who], booked, "reschedule", {"start_time": ELEVEN})
     assert (moved.json()["status"], moved.json()["start_time"], moved.json()["version"]) == ("booked", ELEVEN, 3)
@@ -112,7 +114,7 @@ async def test_what_is_over_is_over(
     doctor: Person, booked: dict[str, Any], clock: SetClock, end: str, action: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     over = await act(doctor, booked, end)
     assert over.status_code == 200
     body = {"start_time": "2026-12-08T18:00:00Z"} if action == "reschedule" else None
@@ -120,22 +122,22 @@ async def test_what_is_over_is_over(
     if (end, action) == ("cancel", "cancel"):
         assert answer.json() == over.json(), "cancelling again answers the same"
     else:
-        problem(answer, 409, "wrong_status")
+        assert_problem(answer, 409, "wrong_status")
     assert (await doctor.get(path(booked))).json() == over.json()
 
 
 async def test_only_the_doctor_says_how_it_went(
-    patient: Person, booked: dict[str, Any], clock: SetClock, join: Join
+    patient: Person, booked: dict[str, Any], clock: SetClock, register: Register
 ) -> None:
-    other = await join("doctor")
+    other = await register("doctor")
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    patient, other = await patient.again(), await other.again()
+    patient, other = await patient.log_in_again(), await other.log_in_again()
     for action in ("arrive", "complete", "no-show"):
-        problem(await act(patient, booked, action), 403, "wrong_role")
-        problem(await act(other, booked, action), 404, "not_found")
+        assert_problem(await act(patient, booked, action), 403, "wrong_role")
+        assert_problem(await act(other, booked, action), 404, "not_found")
     for action, body in (("cancel", {}), ("reschedule", {"start_time": ELEVEN})):
-        problem(await act(other, booked, action, body), 404, "not_found")
-    problem(await other.get(path(booked, "history")), 404, "not_found")
+        assert_problem(await act(other, booked, action, body), 404, "not_found")
+    assert_problem(await other.get(path(booked, "history")), 404, "not_found")
 
 
 async def test_cancelling_with_a_reason(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
@@ -153,7 +155,7 @@ async def test_cancelling_without_a_reason(patient: Person, booked: dict[str, An
 
 @pytest.mark.parametrize("body", [{"reason": "x" * 501}, {"reason": "a\x00"}, {"reason": 1}, {"status": "x"}, []])
 async def test_a_cancellation_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
-    problem(await act(patient, booked, "cancel", body), 422, "invalid_request")
+    assert_problem(await act(patient, booked, "cancel", body), 422, "invalid_request")
     assert (await patient.get(path(booked))).json() == booked
 
 
@@ -162,9 +164,9 @@ async def test_the_cut_off_is_for_patients(
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
     clock.time = datetime(2026, 12, 8, 14, 0, 0, 1, tzinfo=UTC)
-    doctor, patient = await doctor.again(), await patient.again()
-    problem(await patient.delete(path(booked)), 409, "too_late")
-    problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T20:00:00Z"}), 409, "too_late")
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
+    assert_problem(await patient.delete(path(booked)), 409, "too_late")
+    assert_problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T20:00:00Z"}), 409, "too_late")
     moved = await act(doctor, booked, "reschedule", {"start_time": "2026-12-08T20:00:00Z"})
     assert moved.status_code == 200
     assert (await patient.delete(path(booked))).status_code == 200, "now there is time enough"
@@ -175,7 +177,7 @@ async def test_a_patient_can_cancel_up_to_the_cut_off(
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
     clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
-    assert (await (await patient.again()).delete(path(booked))).status_code == 200
+    assert (await (await patient.log_in_again()).delete(path(booked))).status_code == 200
 
 
 @pytest.mark.parametrize("who", ["doctor", "patient"])
@@ -187,14 +189,14 @@ async def test_moving(
     expected = booked | {"start_time": "2026-12-08T17:15:00Z", "end_time": "2026-12-08T17:45:00Z", "version": 2}
     assert moved.json() == expected
     assert (await patient.get(path(booked))).json() == expected
-    assert await free(client, doctor) == [
+    assert await get_windows(client, doctor) == [
         ("2026-12-08T14:00:00Z", "2026-12-08T17:15:00Z"),
         ("2026-12-08T17:45:00Z", "2026-12-08T22:00:00Z"),
     ]
 
 
 async def test_moving_keeps_the_length_and_may_overlap_itself(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN, ELEVEN)
     moved = (await act(patient, booked, "reschedule", {"start_time": HALF_PAST})).json()
     assert (moved["start_time"], moved["end_time"]) == (HALF_PAST, "2026-12-08T16:30:00Z")
@@ -212,27 +214,27 @@ async def test_moving_to_another_kind_of_visit(doctor: Person, patient: Person, 
     moved = (await act(patient, booked, "reschedule", body)).json()
     assert moved["visit_type"] == {"id": check_up, "name": "Check-up"}
     assert moved["end_time"] == "2026-12-08T16:20:00Z"
-    problem(await act(patient, booked, "reschedule", body | {"visit_type_id": patient.id}), 404, "not_found")
+    assert_problem(await act(patient, booked, "reschedule", body | {"visit_type_id": patient.id}), 404, "not_found")
     history = (await patient.get(path(booked, "history"))).json()
     assert [each["visit_type_id"] for each in history] == [None, check_up]
 
 
 async def test_a_visit_stays_of_its_kind_even_if_that_is_withdrawn(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     check_up, first_visit = await offer(doctor, "Check-up", 20), await offer(doctor, "First visit", 50)
     booked = await patient.book(doctor, TEN, visit_type_id=check_up)
     assert (await doctor.delete(f"/doctors/me/visit-types/{check_up}")).status_code == 204
     moved = (await act(patient, booked, "reschedule", {"start_time": ELEVEN})).json()
     assert (moved["visit_type"], moved["end_time"]) == (booked["visit_type"], "2026-12-08T16:20:00Z")
     gone = await act(patient, booked, "reschedule", {"start_time": TEN, "visit_type_id": check_up})
-    problem(gone, 404, "not_found")
+    assert_problem(gone, 404, "not_found")
     off = await act(patient, booked, "reschedule", {"start_time": ELEVEN, "visit_type_id": first_visit})
     assert off.status_code == 200
-    problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T16:10:00Z"}), 409, "off_grid")
+    assert_problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T16:10:00Z"}), 409, "off_grid")
 
 
 async def test_a_visit_of_no_kind_stays_as_long_as_it_is(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN, "2026-12-08T15:40:00Z")
     await offer(doctor, "Check-up", 20)
     moved = (await act(patient, booked, "reschedule", {"start_time": "2026-12-08T16:05:00Z"})).json()
@@ -255,23 +257,23 @@ async def test_moving_nowhere_changes_nothing(doctor: Person, patient: Person, b
     ],
 )
 async def test_a_move_that_fails_keeps_the_old_time(
-    doctor: Person, patient: Person, booked: dict[str, Any], join: Join, start: str, code: str
+    doctor: Person, patient: Person, booked: dict[str, Any], register: Register, start: str, code: str
 ) -> None:
-    other_doctor, other_patient = await join("doctor"), await join()
-    await other_doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    other_doctor, other_patient = await register("doctor"), await register()
+    await other_doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(other_doctor, "2026-12-08T17:15:00Z")
     await other_patient.book(doctor, ELEVEN)
-    problem(await act(patient, booked, "reschedule", {"start_time": start}), 409, code)
+    assert_problem(await act(patient, booked, "reschedule", {"start_time": start}), 409, code)
     assert (await patient.get(path(booked))).json() == booked
-    problem(await other_patient.ask(doctor, TEN), 409, "slot_taken")
+    assert_problem(await other_patient.try_to_book(doctor, TEN), 409, "slot_taken")
     assert len((await patient.get(path(booked, "history"))).json()) == 1
 
 
 async def test_a_limit_for_the_day_does_not_count_what_is_moved(
-    doctor: Person, patient: Person, booked: dict[str, Any], join: Join
+    doctor: Person, patient: Person, booked: dict[str, Any], register: Register
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
-    problem(await (await join()).ask(doctor, ELEVEN), 409, "day_full")
+    assert_problem(await (await register()).try_to_book(doctor, ELEVEN), 409, "day_full")
     assert (await act(patient, booked, "reschedule", {"start_time": ELEVEN})).status_code == 200
 
 
@@ -279,7 +281,7 @@ async def test_a_limit_for_the_day_does_not_count_what_is_moved(
     "body", [{}, {"start_time": None}, {"start_time": "2026-12-08"}, {"start_time": TEN, "end_time": ELEVEN}]
 )
 async def test_a_move_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
-    problem(await act(patient, booked, "reschedule", body), 422, "invalid_request")
+    assert_problem(await act(patient, booked, "reschedule", body), 422, "invalid_request")
 
 
 async def test_history(doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock) -> None:
@@ -331,12 +333,12 @@ async def test_pages_of_history(patient: Person, booked: dict[str, Any], limit: 
 async def test_a_cursor_of_history_that_we_did_not_make(patient: Person, booked: dict[str, Any], key: str) -> None:
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
     answer = await patient.get(f"{path(booked, 'history')}?cursor={cursor}")
-    problem(answer, 422, "invalid_request")
+    assert_problem(answer, 422, "invalid_request")
 
 
 async def test_every_answer_carries_its_version(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    booked = await patient.ask(doctor, TEN)
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    booked = await patient.try_to_book(doctor, TEN)
     assert booked.headers["etag"] == '"1"'
     assert (await patient.get(path(booked.json()))).headers["etag"] == '"1"'
     moved = await act(patient, booked.json(), "reschedule", {"start_time": ELEVEN})
@@ -350,14 +352,14 @@ async def test_whoever_has_read_something_else_changes_nothing(
     doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, tag: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     headers = [(b"Authorization", doctor.headers["Authorization"].encode()), (b"If-Match", tag.encode())]
     if action == "DELETE":
         answer = await doctor.client.delete(path(booked), headers=headers)
     else:
         body = {"reschedule": {"start_time": ELEVEN}, "cancel": {}}.get(action)
         answer = await doctor.client.post(path(booked, action), headers=headers, json=body)
-    problem(answer, 412, "version_mismatch")
+    assert_problem(answer, 412, "version_mismatch")
     assert (await doctor.get(path(booked))).json() == booked
 
 
@@ -365,7 +367,7 @@ async def test_whoever_has_read_something_else_changes_nothing(
 async def test_whoever_has_read_this_changes_it(patient: Person, booked: dict[str, Any], tag: str) -> None:
     answer = await act(patient, booked, "reschedule", {"start_time": ELEVEN}, **{"If-Match": tag})
     assert answer.json()["version"] == 2
-    problem(await act(patient, booked, "cancel", **{"If-Match": '"1"'}), 412, "version_mismatch")
+    assert_problem(await act(patient, booked, "cancel", **{"If-Match": '"1"'}), 412, "version_mismatch")
 
 
 async def test_a_hold_is_no_appointment(
@@ -380,6 +382,6 @@ async def test_a_hold_is_no_appointment(
             await person.get(path(hold, "history")),
             await act(person, hold, "reschedule", {"start_time": TEN}),
         ):
-            problem(answer, 404, "not_found")
-    problem(await patient.get("/appointments?status=pending"), 422, "invalid_request")
-    assert (ELEVEN, "2026-12-08T16:30:00Z") not in await free(client, doctor)
+            assert_problem(answer, 404, "not_found")
+    assert_problem(await patient.get("/appointments?status=pending"), 422, "invalid_request")
+    assert (ELEVEN, "2026-12-08T16:30:00Z") not in await get_windows(client, doctor)

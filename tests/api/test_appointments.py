@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, next_page, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_windows, next_page
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 
 
 async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
+    await doctor.publish("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
     appointment = await patient.book(doctor, "2026-12-08T10:00:00-05:00", reason="A mole")
     assert appointment == {
         "id": appointment["id"],
@@ -43,50 +43,52 @@ async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient:
 
 
 async def test_what_is_booked_is_no_longer_free(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, ELEVEN)
-    assert await free(client, doctor) == [("2026-12-08T14:00:00Z", TEN), (ELEVEN, "2026-12-08T22:00:00Z")]
+    assert await get_windows(client, doctor) == [("2026-12-08T14:00:00Z", TEN), (ELEVEN, "2026-12-08T22:00:00Z")]
 
 
 async def test_an_offset_is_read_and_utc_is_answered(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
+    await doctor.publish("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
     appointment = await patient.book(doctor, "2026-12-08T20:30:00+05:30", "2026-12-08T16:00:00.000Z")
     assert (appointment["start_time"], appointment["end_time"]) == (TEN, ELEVEN)
 
 
 async def test_microseconds_are_kept(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T15:00:00.123456Z", "2026-12-08T16:00:00.654321Z")
+    await doctor.publish("2026-12-08T15:00:00.123456Z", "2026-12-08T16:00:00.654321Z")
     appointment = await patient.book(doctor, "2026-12-08T15:00:00.123456Z", "2026-12-08T15:30:00.000001Z")
     assert appointment["start_time"] == "2026-12-08T15:00:00.123456Z"
-    assert await free(client, doctor) == [("2026-12-08T15:30:00.000001Z", "2026-12-08T16:00:00.654321Z")]
+    assert await get_windows(client, doctor) == [("2026-12-08T15:30:00.000001Z", "2026-12-08T16:00:00.654321Z")]
 
 
 @pytest.mark.parametrize(
     ("start", "end"),
     [(TEN, HALF_PAST), ("2026-12-08T15:15:00Z", "2026-12-08T15:45:00Z"), ("2026-12-08T14:45:00Z", ELEVEN)],
 )
-async def test_taken_time_is_refused(doctor: Person, patient: Person, join: Join, start: str, end: str) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+async def test_taken_time_is_refused(doctor: Person, patient: Person, register: Register, start: str, end: str) -> None:
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, HALF_PAST)
-    other = await join()
-    problem(await other.ask(doctor, start, end), 409, "slot_taken")
+    other = await register()
+    assert_problem(await other.try_to_book(doctor, start, end), 409, "slot_taken")
     assert (await other.get("/appointments")).json() == []
 
 
-async def test_touching_is_free_and_what_covers_both_is_taken(doctor: Person, patient: Person, join: Join) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+async def test_touching_is_free_and_what_covers_both_is_taken(
+    doctor: Person, patient: Person, register: Register
+) -> None:
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, HALF_PAST)
     await patient.book(doctor, HALF_PAST, ELEVEN)
-    problem(await (await join()).ask(doctor, TEN, ELEVEN), 409, "slot_taken")
+    assert_problem(await (await register()).try_to_book(doctor, TEN, ELEVEN), 409, "slot_taken")
 
 
-async def test_a_patient_cannot_be_in_two_places(doctor: Person, patient: Person, join: Join) -> None:
-    other = await join("doctor")
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    await other.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+async def test_a_patient_cannot_be_in_two_places(doctor: Person, patient: Person, register: Register) -> None:
+    other = await register("doctor")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await other.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, ELEVEN)
-    problem(await patient.ask(other, HALF_PAST), 409, "patient_busy")
-    problem(await patient.ask(doctor, HALF_PAST), 409, "slot_taken")
+    assert_problem(await patient.try_to_book(other, HALF_PAST), 409, "patient_busy")
+    assert_problem(await patient.try_to_book(doctor, HALF_PAST), 409, "slot_taken")
     await patient.book(other, ELEVEN)
 
 
@@ -103,8 +105,8 @@ async def test_a_patient_cannot_be_in_two_places(doctor: Person, patient: Person
     ],
 )
 async def test_time_that_is_not_open(doctor: Person, patient: Person, start: str, end: str | None, code: str) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    problem(await patient.ask(doctor, start, end), 409, code)
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    assert_problem(await patient.try_to_book(doctor, start, end), 409, code)
 
 
 @pytest.mark.parametrize(
@@ -121,34 +123,34 @@ async def test_time_that_is_not_open(doctor: Person, patient: Person, start: str
 async def test_a_visit_takes_five_minutes_to_twelve_hours(
     doctor: Person, patient: Person, end: str, status: int
 ) -> None:
-    await doctor.open("2026-12-08T00:00:00Z", "2026-12-10T00:00:00Z")
-    answer = await patient.ask(doctor, TEN, end)
+    await doctor.publish("2026-12-08T00:00:00Z", "2026-12-10T00:00:00Z")
+    answer = await patient.try_to_book(doctor, TEN, end)
     assert answer.status_code == status
     if status == 422:
-        assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "end_time"
+        assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == "end_time"
 
 
-async def test_a_visit_goes_on_from_one_window_into_the_next(patient: Person, join: Join) -> None:
+async def test_a_visit_goes_on_from_one_window_into_the_next(patient: Person, register: Register) -> None:
     # When the second one opens, her clock shows the next day.
-    doctor = await join("doctor", time_zone="Pacific/Kiritimati")
-    await doctor.open("2026-12-08T00:00:00Z", "2026-12-08T11:00:00Z")
-    await doctor.open("2026-12-08T11:00:00Z", "2026-12-08T12:00:00Z")
+    doctor = await register("doctor", time_zone="Pacific/Kiritimati")
+    await doctor.publish("2026-12-08T00:00:00Z", "2026-12-08T11:00:00Z")
+    await doctor.publish("2026-12-08T11:00:00Z", "2026-12-08T12:00:00Z")
     await patient.book(doctor, "2026-12-08T00:30:00Z", "2026-12-08T11:30:00Z")
 
 
-async def test_an_unknown_doctor(patient: Person, join: Join) -> None:
+async def test_an_unknown_doctor(patient: Person, register: Register) -> None:
     answer = await patient.post(
         "/appointments", {"doctor_id": "019abcde-f012-7345-8678-9abcdef01234", "start_time": TEN}
     )
-    unknown = problem(answer, 404, "not_found")
-    other_patient = await join()
-    assert problem(await patient.ask(other_patient, TEN), 404, "not_found") == unknown
+    unknown = assert_problem(answer, 404, "not_found")
+    other_patient = await register()
+    assert assert_problem(await patient.try_to_book(other_patient, TEN), 404, "not_found") == unknown
 
 
 async def test_cancelling_frees_the_time(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock, register: Register
 ) -> None:
-    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
     clock.advance(minutes=5)
     answer = await patient.delete(f"/appointments/{booked['id']}")
@@ -164,12 +166,12 @@ async def test_cancelling_frees_the_time(
     assert (await patient.delete(f"/appointments/{booked['id']}")).json() == cancelled
     assert (await doctor.delete(f"/appointments/{booked['id']}")).json() == cancelled
     assert (await doctor.get("/appointments")).json() == [cancelled]
-    assert await free(client, doctor) == [(TEN, ELEVEN)]
-    await (await join()).book(doctor, TEN)
+    assert await get_windows(client, doctor) == [(TEN, ELEVEN)]
+    await (await register()).book(doctor, TEN)
 
 
 async def test_a_doctor_cancels(doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
     answer = await doctor.delete(f"/appointments/{booked['id']}")
     assert answer.json()["cancelled_by"] == doctor.id
@@ -178,38 +180,42 @@ async def test_a_doctor_cancels(doctor: Person, patient: Person) -> None:
 async def test_a_started_visit_is_cancelled_by_the_doctor_only(
     doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+    await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    doctor, patient = await doctor.again(), await patient.again()
-    problem(await patient.delete(f"/appointments/{booked['id']}"), 409, "already_started")
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
+    assert_problem(await patient.delete(f"/appointments/{booked['id']}"), 409, "already_started")
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
     assert (await doctor.delete(f"/appointments/{booked['id']}")).json()["status"] == "cancelled"
 
 
-async def test_what_is_not_yours_is_not_there(doctor: Person, patient: Person, join: Join) -> None:
-    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
+async def test_what_is_not_yours_is_not_there(doctor: Person, patient: Person, register: Register) -> None:
+    await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
-    for stranger in (await join("patient"), await join("doctor")):
+    for stranger in (await register("patient"), await register("doctor")):
         for call in (stranger.get, stranger.delete):
-            hidden = problem(await call(f"/appointments/{booked['id']}"), 404, "not_found")
-            assert hidden == problem(await call("/appointments/019abcde-f012-7345-8678-9abcdef01234"), 404, "not_found")
+            hidden = assert_problem(await call(f"/appointments/{booked['id']}"), 404, "not_found")
+            assert hidden == assert_problem(
+                await call("/appointments/019abcde-f012-7345-8678-9abcdef01234"), 404, "not_found"
+            )
         assert (await stranger.get("/appointments")).json() == []
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
 
 
 async def test_roles(doctor: Person, patient: Person) -> None:
     window = {"start_time": "2026-12-08T15:00:00Z", "end_time": "2026-12-08T16:00:00Z"}
-    problem(await patient.post("/doctors/availability", window), 403, "wrong_role")
-    problem(await patient.get("/doctors/me/availability"), 403, "wrong_role")
-    problem(await patient.get("/doctors/me/appointments"), 403, "wrong_role")
-    problem(await patient.delete("/doctors/availability/019abcde-f012-7345-8678-9abcdef01234"), 403, "wrong_role")
-    problem(await doctor.ask(doctor, TEN), 403, "wrong_role")
+    assert_problem(await patient.post("/doctors/availability", window), 403, "wrong_role")
+    assert_problem(await patient.get("/doctors/me/availability"), 403, "wrong_role")
+    assert_problem(await patient.get("/doctors/me/appointments"), 403, "wrong_role")
+    assert_problem(
+        await patient.delete("/doctors/availability/019abcde-f012-7345-8678-9abcdef01234"), 403, "wrong_role"
+    )
+    assert_problem(await doctor.try_to_book(doctor, TEN), 403, "wrong_role")
 
 
 async def book_a_week(doctor: Person, patient: Person) -> list[str]:
     """Five visits, at 15:00 UTC from 7 to 11 December; the ids in that order."""
-    await doctor.open("2026-12-07T00:00:00Z", "2026-12-12T00:00:00Z")
+    await doctor.publish("2026-12-07T00:00:00Z", "2026-12-12T00:00:00Z")
     booked = {day: await patient.book(doctor, f"2026-12-{day:02}T15:00:00Z") for day in (9, 7, 11, 8, 10)}
     return [booked[day]["id"] for day in sorted(booked)]
 
@@ -219,7 +225,7 @@ async def test_the_upcoming_come_first_and_then_the_past_backwards(
 ) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)  # Wednesday's is under way
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     all_of_the_doctor = "/doctors/me/appointments?from=2026-12-01T00:00:00Z"
     for person, path in ((doctor, all_of_the_doctor), (doctor, "/appointments"), (patient, "/appointments")):
         listed = [appointment["id"] for appointment in (await person.get(path)).json()]
@@ -231,7 +237,7 @@ async def test_a_doctor_lists_what_is_upcoming(doctor: Person, patient: Person, 
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     await patient.delete(f"/appointments/{thu}")
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     await doctor.post(f"/appointments/{tue}/arrive", None)
     await doctor.post(f"/appointments/{mon}/no-show", None)
     seen: list[str] = []
@@ -260,7 +266,7 @@ async def test_a_doctor_lists_what_is_upcoming(doctor: Person, patient: Person, 
 async def test_pages_of_appointments(doctor: Person, patient: Person, clock: SetClock, limit: int) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     seen: list[str] = []
     path: str | None = f"/appointments?limit={limit}"
     while path:
@@ -300,7 +306,7 @@ async def test_filters(doctor: Person, patient: Person) -> None:
 )  # fmt: skip
 async def test_bad_queries(patient: Person, query: str) -> None:
     answer = await patient.get(f"/appointments?{query}")
-    body = problem(answer, 422, "invalid_request")
+    body = assert_problem(answer, 422, "invalid_request")
     assert body["errors"][0]["field"].startswith(query.partition("=")[0])
 
 
@@ -317,7 +323,7 @@ async def test_bad_queries(patient: Person, query: str) -> None:
 )
 async def test_a_cursor_that_we_did_not_make(patient: Person, key: str) -> None:
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
-    problem(await patient.get(f"/appointments?cursor={cursor}"), 422, "invalid_request")
+    assert_problem(await patient.get(f"/appointments?cursor={cursor}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -345,28 +351,28 @@ async def test_a_cursor_that_we_did_not_make(patient: Person, key: str) -> None:
     ids=str,
 )
 async def test_a_booking_that_cannot_be(doctor: Person, patient: Person, change: dict[str, object], field: str) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     body = json.dumps({"doctor_id": doctor.id, "start_time": TEN} | change)
     headers = patient.headers | {"Content-Type": "application/json"}
     answer = await patient.client.post("/appointments", content=body, headers=headers)
-    assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field]
+    assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field]
     assert (await doctor.get("/appointments")).json() == []
 
 
 @pytest.mark.parametrize(("reason", "kept"), [("  A mole\n", "A mole"), ("", None), (None, None), ("李 🙂", "李 🙂")])
 async def test_reasons(doctor: Person, patient: Person, reason: str | None, kept: str | None) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     assert (await patient.book(doctor, TEN, reason=reason))["reason"] == kept
 
 
 async def test_an_administrator_has_no_appointments(admin: Person, doctor: Person, patient: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN)
     assert (await admin.get("/auth/me")).json()["role"] == "admin"
     assert (await admin.get("/appointments")).json() == []
-    problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
-    problem(await admin.delete(f"/appointments/{booked['id']}"), 404, "not_found")
-    problem(await admin.ask(doctor, HALF_PAST), 403, "wrong_role")
+    assert_problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
+    assert_problem(await admin.delete(f"/appointments/{booked['id']}"), 404, "not_found")
+    assert_problem(await admin.try_to_book(doctor, HALF_PAST), 403, "wrong_role")
 
 
 @pytest.mark.parametrize(
@@ -378,22 +384,22 @@ async def test_a_token_of_somebody_who_is_kept_out(patient: Person, database: Da
     assert (await patient.get("/appointments")).status_code == 200
     async with database.write() as transaction:
         await transaction.execute(text(change))
-    problem(await patient.get("/appointments"), 401, "not_authenticated")
+    assert_problem(await patient.get("/appointments"), 401, "not_authenticated")
 
 
 async def test_a_token_of_somebody_whose_role_has_changed(patient: Person, doctor: Person, database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE users SET role = 'doctor'"))
-    problem(await patient.ask(doctor, TEN), 403, "wrong_role")
+    assert_problem(await patient.try_to_book(doctor, TEN), 403, "wrong_role")
 
 
 async def test_a_doctor_who_is_not_active_is_not_there(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE users SET suspended_at = created_at WHERE role = 'doctor'"))
     assert (await client.get("/doctors")).json() == []
-    problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
-    problem(await client.get(f"/doctors/{doctor.id}/availability"), 404, "not_found")
-    problem(await patient.ask(doctor, TEN), 404, "not_found")
+    assert_problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+    assert_problem(await client.get(f"/doctors/{doctor.id}/availability"), 404, "not_found")
+    assert_problem(await patient.try_to_book(doctor, TEN), 404, "not_found")

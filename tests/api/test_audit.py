@@ -12,9 +12,9 @@ from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.database import Database, Transaction
 from app.models import AuditEvent
-from tests.conftest import Counted, Join, SetClock
+from tests.conftest import CountStatements, Register, SetClock
 from tests.databases import settings_for
-from tests.people import PASSWORD, Person, grant, next_page, problem
+from tests.people import PASSWORD, Person, assert_problem, get_tokens, next_page
 
 TEN, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z"
 
@@ -60,7 +60,7 @@ def trail(database: Database) -> Trail:
 
 @pytest.fixture(autouse=True)
 async def opened(doctor: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 
 
 async def test_what_a_patient_does_with_her_visit(doctor: Person, patient: Person, trail: Trail) -> None:
@@ -96,7 +96,7 @@ async def test_what_a_doctor_does_with_a_visit(doctor: Person, patient: Person, 
     booked = [(await patient.book(doctor, start))["id"] for start in (TEN, ELEVEN)]
     await trail()
     clock.advance(days=7, hours=8)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     await doctor.get(f"/appointments/{booked[0]}")
     for action, path in (("arrive", booked[0]), ("complete", booked[0]), ("no-show", booked[1])):
         assert (await doctor.post(f"/appointments/{path}/{action}", None)).status_code == 200
@@ -126,17 +126,17 @@ async def test_an_event_says_when_and_from_where(
 
 @pytest.mark.parametrize("path", ["/appointments", "/doctors/me/appointments"])
 async def test_a_list_is_an_event_for_each_patient_in_it(
-    doctor: Person, join: Join, trail: Trail, counted: Counted, database: Database, path: str
+    doctor: Person, register: Register, trail: Trail, count_statements: CountStatements, database: Database, path: str
 ) -> None:
-    people = [await join() for _ in range(3)]
+    people = [await register() for _ in range(3)]
     booked = [
         (await person.book(doctor, f"2026-12-08T{15 + hour}:00:00Z"))["id"]
         for hour, person in enumerate([*people, people[0]])
     ]
     await trail()
-    counted()
+    count_statements()
     await doctor.get(path)
-    in_one = counted()
+    in_one = count_statements()
     action = "list_appointments" if path == "/appointments" else "list_doctors_appointments"
     assert set(await trail()) == {
         Seen(action, doctor.id, people[0].id),  # two of her visits
@@ -146,9 +146,9 @@ async def test_a_list_is_an_event_for_each_patient_in_it(
     async with database.read() as transaction:
         requests = select(AuditEvent.request_id).where(AuditEvent.action == action)
         assert len(set((await transaction.scalars(requests)).all())) == 1
-    counted()
+    count_statements()
     await doctor.get(path, params={"limit": 1})
-    assert counted() <= in_one, "many events are one statement"
+    assert count_statements() <= in_one, "many events are one statement"
     assert await trail() == [Seen(action, doctor.id, people[0].id, booked[0])], "only what the page shows"
 
 
@@ -164,10 +164,10 @@ async def test_an_empty_list_concerns_nobody_but_who_asks(doctor: Person, patien
 async def test_a_change_of_rules_shows_a_doctor_who_is_affected(doctor: Person, patient: Person, trail: Trail) -> None:
     booked = (await patient.book(doctor, TEN))["id"]
     await trail()
-    taken = await doctor.leave("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    taken = await doctor.take_time_off("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     for _ in range(3):
-        await doctor.plan(monday=[["09:00", "12:00"]])
-    await doctor.change(time_zone="UTC")
+        await doctor.set_hours(monday=[["09:00", "12:00"]])
+    await doctor.update_profile(time_zone="UTC")
     acts = [
         ("take_time_off", taken["id"]),
         ("set_weekly_hours", None),
@@ -184,7 +184,7 @@ async def test_a_change_of_rules_shows_a_doctor_who_is_affected(doctor: Person, 
         Seen(action, doctor.id, patient.id, booked)
         for action in ("take_time_off", "set_weekly_hours", "change_practice")
     ]
-    other = await doctor.leave("2027-12-08T14:00:00Z", "2027-12-08T22:00:00Z")
+    other = await doctor.take_time_off("2027-12-08T14:00:00Z", "2027-12-08T22:00:00Z")
     assert await trail() == [Seen("take_time_off", doctor.id, None, other["id"])]
     assert taken["affected_count"] == 1
 
@@ -208,29 +208,29 @@ async def test_a_replayed_answer_is_a_look(doctor: Person, patient: Person, trai
     assert held[0] == held[1]
     assert held[0].object
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     taken, *affected = await twice(doctor, "/doctors/me/time-off", window)
     assert (taken.action, taken.patient) == ("take_time_off", None)
     assert affected == [Seen("take_time_off", doctor.id, patient.id, first.object)] * 2
     clock.advance(days=7, hours=7)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     arrived = await twice(doctor, f"/appointments/{first.object}/arrive")
     assert arrived == [Seen("arrive", doctor.id, patient.id, first.object)] * 2
 
 
 async def test_what_was_not_done_is_not_recorded(
-    doctor: Person, patient: Person, join: Join, trail: Trail, monkeypatch: pytest.MonkeyPatch
+    doctor: Person, patient: Person, register: Register, trail: Trail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_session: Transaction) -> None:
         raise ConnectionResetError
 
-    await (await join()).book(doctor, TEN)
+    await (await register()).book(doctor, TEN)
     await trail()
-    problem(await patient.ask(doctor, TEN), 409, "slot_taken")
-    problem(await patient.ask(doctor, "tomorrow"), 422, "invalid_request")
+    assert_problem(await patient.try_to_book(doctor, TEN), 409, "slot_taken")
+    assert_problem(await patient.try_to_book(doctor, "tomorrow"), 422, "invalid_request")
     with monkeypatch.context() as patch:
         patch.setattr(Transaction, "commit", fail)
-        problem(await patient.ask(doctor, ELEVEN), 503, "busy")
+        assert_problem(await patient.try_to_book(doctor, ELEVEN), 503, "busy")
     assert await trail() == []
 
 
@@ -245,7 +245,7 @@ async def test_there_is_no_answer_without_its_record(doctor: Person, patient: Pe
         answer = await doctor.get(f"/appointments/{booked}")
     finally:
         await rename("away", "audit_events")
-    problem(answer, 500, "internal_error")
+    assert_problem(answer, 500, "internal_error")
     assert "A mole" not in answer.text
 
 
@@ -257,18 +257,20 @@ async def test_what_is_nobodys_data_is_not_recorded(doctor: Person, patient: Per
     assert await trail() == []
 
 
-async def test_who_reaches_for_what_is_not_hers(doctor: Person, patient: Person, join: Join, trail: Trail) -> None:
+async def test_who_reaches_for_what_is_not_hers(
+    doctor: Person, patient: Person, register: Register, trail: Trail
+) -> None:
     booked = (await patient.book(doctor, TEN))["id"]
     held = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": ELEVEN})).json()["id"]
     await trail()
-    stranger, other_doctor, nothing = await join(), await join("doctor"), str(uuid4())
-    problem(await stranger.get(f"/appointments/{booked}"), 404, "not_found")
-    problem(await other_doctor.delete(f"/appointments/{booked}"), 404, "not_found")
-    problem(await stranger.delete(f"/holds/{held}"), 404, "not_found")
-    problem(await stranger.get(f"/appointments/{nothing}/history"), 404, "not_found")
-    problem(await patient.post(f"/appointments/{booked}/arrive", None), 403, "wrong_role")
-    problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
-    problem(await doctor.get("/admin/audit"), 403, "wrong_role")
+    stranger, other_doctor, nothing = await register(), await register("doctor"), str(uuid4())
+    assert_problem(await stranger.get(f"/appointments/{booked}"), 404, "not_found")
+    assert_problem(await other_doctor.delete(f"/appointments/{booked}"), 404, "not_found")
+    assert_problem(await stranger.delete(f"/holds/{held}"), 404, "not_found")
+    assert_problem(await stranger.get(f"/appointments/{nothing}/history"), 404, "not_found")
+    assert_problem(await patient.post(f"/appointments/{booked}/arrive", None), 403, "wrong_role")
+    assert_problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
+    assert_problem(await doctor.get("/admin/audit"), 403, "wrong_role")
     assert await trail() == [
         Seen("get_appointment", stranger.id, None, booked, "not_found"),
         Seen("cancel_appointment", other_doctor.id, None, booked, "not_found"),
@@ -285,10 +287,10 @@ async def test_who_is_nobody_cannot_fill_the_disk(doctor: Person, patient: Perso
     await trail()
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
         answer = await patient.client.get(f"/appointments/{booked}", headers=headers)
-        problem(answer, 401, "not_authenticated")
-    problem(await patient.get(f"/doctors/{uuid4()}"), 404, "not_found")
-    problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
-    problem(await patient.get("/nowhere"), 404, "no_such_path")
+        assert_problem(answer, 401, "not_authenticated")
+    assert_problem(await patient.get(f"/doctors/{uuid4()}"), 404, "not_found")
+    assert_problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
+    assert_problem(await patient.get("/nowhere"), 404, "no_such_path")
     assert await trail() == []
 
 
@@ -310,15 +312,15 @@ class TestImpatient:
         async with database.write() as transaction:
             lock = "LOCK TABLE audit_events" if backend == "postgresql" else "SELECT 1"
             await transaction.execute(text(lock))
-            problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
+            assert_problem(await patient.get("/doctors/me/hours"), 403, "wrong_role")
         assert any("a refusal was not recorded" in message for message in caplog.messages)
         assert await trail() == []
 
 
 async def test_who_saw_a_patient_is_one_question(
-    doctor: Person, patient: Person, join: Join, admin: Person, trail: Trail
+    doctor: Person, patient: Person, register: Register, admin: Person, trail: Trail
 ) -> None:
-    other = await join()
+    other = await register()
     booked = await patient.book(doctor, TEN, reason="A mole")
     await other.book(doctor, ELEVEN)
     await doctor.get("/doctors/me/appointments")
@@ -371,7 +373,7 @@ async def test_the_trail_is_filtered(doctor: Person, patient: Person, admin: Per
     assert await actions(to=minutes[1]) == ["book_appointment"], "the end is not part of it"
     assert await actions(**{"from": minutes[1], "to": minutes[2]}, actor_id=patient.id) == ["list_appointments"]
     for query in ({"action": "x y"}, {"cursor": "x"}, {"patient_id": "x"}, {"unknown": "x"}):
-        problem(await admin.get("/admin/audit", params=query), 422, "invalid_request")
+        assert_problem(await admin.get("/admin/audit", params=query), 422, "invalid_request")
 
 
 async def test_the_trail_is_read_page_by_page_while_it_grows(
@@ -381,8 +383,8 @@ async def test_the_trail_is_read_page_by_page_while_it_grows(
     for _ in range(6):
         await patient.get("/appointments")
         clock.advance(minutes=11)
-        patient = await patient.again()
-    admin = await admin.again()
+        patient = await patient.log_in_again()
+    admin = await admin.log_in_again()
     pages = []
     path: str | None = f"/admin/audit?patient_id={patient.id}&limit=3"
     while path:
@@ -396,8 +398,8 @@ async def test_the_trail_is_read_page_by_page_while_it_grows(
 
 async def test_only_administrators_read_it(doctor: Person, patient: Person, admin: Person) -> None:
     for person in (doctor, patient):
-        problem(await person.get("/admin/audit"), 403, "wrong_role")
-    problem(await admin.client.get("/admin/audit"), 401, "not_authenticated")
+        assert_problem(await person.get("/admin/audit"), 403, "wrong_role")
+    assert_problem(await admin.client.get("/admin/audit"), 401, "not_authenticated")
 
 
 async def test_who_joins_and_logs_in(client: httpx2.AsyncClient, patient: Person, admin: Person) -> None:
@@ -428,7 +430,7 @@ async def test_attempts_that_have_to_wait_do_not_fill_the_disk(
 async def test_what_somebody_does_with_her_account(
     client: httpx2.AsyncClient, patient: Person, trail: Trail, mails: list[Mail], clock: SetClock
 ) -> None:
-    stolen = await grant(client, patient.email)
+    stolen = await get_tokens(client, patient.email)
     for status in (200, 401):
         body = {"refresh_token": stolen["refresh_token"]}
         assert (await client.post("/auth/refresh", json=body)).status_code == status
@@ -438,12 +440,12 @@ async def test_what_somebody_does_with_her_account(
     await client.post("/auth/forgot-password", json={"email": patient.email})
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": PASSWORD}
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     await patient.post("/auth/second-factor", None)
     await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})
     await patient.get("/auth/me/export")
     await patient.client.post("/auth/logout", headers=patient.headers)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     await patient.delete("/auth/me")
     assert await trail() == [
         Seen("refresh", None, None, patient.id, "invalid_refresh_token"),

@@ -12,8 +12,8 @@ from app.core.audit_actions import AuditAction
 from app.db.database import Database
 from app.models import AuditEvent
 from app.services.audit import REPEAT_INTERVAL, Event, record, record_unless_repeated
-from tests.conftest import Join, SetClock
-from tests.people import Person, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem
 
 type Count = Callable[..., Awaitable[int]]
 
@@ -30,10 +30,12 @@ def count(database: Database) -> Count:
     return count_events
 
 
-async def test_a_list_in_a_loop_is_recorded_once(doctor: Person, join: Join, count: Count, clock: SetClock) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+async def test_a_list_in_a_loop_is_recorded_once(
+    doctor: Person, register: Register, count: Count, clock: SetClock
+) -> None:
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     for hour in range(3):
-        await (await join()).book(doctor, f"2026-12-08T{15 + hour}:00:00Z")
+        await (await register()).book(doctor, f"2026-12-08T{15 + hour}:00:00Z")
     for _ in range(5):
         assert len((await doctor.get("/doctors/me/appointments")).json()) == 3
     assert await count("list_doctors_appointments") == 3
@@ -44,17 +46,17 @@ async def test_a_list_in_a_loop_is_recorded_once(doctor: Person, join: Join, cou
     assert await count("list_doctors_appointments") == 9
 
 
-async def test_a_look_at_something_new_is_recorded(doctor: Person, join: Join, count: Count) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    await (await join()).book(doctor, "2026-12-08T15:00:00Z")
+async def test_a_look_at_something_new_is_recorded(doctor: Person, register: Register, count: Count) -> None:
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await (await register()).book(doctor, "2026-12-08T15:00:00Z")
     await doctor.get("/doctors/me/appointments")
-    await (await join()).book(doctor, "2026-12-08T16:00:00Z")
+    await (await register()).book(doctor, "2026-12-08T16:00:00Z")
     await doctor.get("/doctors/me/appointments")
     assert await count("list_doctors_appointments") == 2
 
 
 async def test_looks_in_parallel_leave_few_rows(doctor: Person, patient: Person, count: Count) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
     await asyncio.gather(*(doctor.get(f"/appointments/{booked['id']}") for _ in range(20)))
     await doctor.get(f"/appointments/{booked['id']}")
@@ -68,8 +70,8 @@ async def test_looks_in_parallel_leave_few_rows(doctor: Person, patient: Person,
 async def test_a_refusal_in_a_loop_is_recorded_once(patient: Person, count: Count) -> None:
     missing = uuid4()
     for _ in range(5):
-        problem(await patient.get(f"/appointments/{missing}"), 404, "not_found")
-        problem(await patient.get("/admin/users"), 403, "wrong_role")
+        assert_problem(await patient.get(f"/appointments/{missing}"), 404, "not_found")
+        assert_problem(await patient.get("/admin/users"), 403, "wrong_role")
     assert await count("get_appointment") == 1
     assert await count("list_users") == 1
 

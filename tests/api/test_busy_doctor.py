@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.core.settings import Settings
 from app.db.database import Database
 from app.repositories import bookings
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.databases import settings_for
 from tests.people import Person
 
@@ -31,16 +31,16 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture
-async def patients(join: Join) -> list[Person]:
-    return [await join() for _ in range(20)]
+async def patients(register: Register) -> list[Person]:
+    return [await register() for _ in range(20)]
 
 
 @pytest.fixture
-async def limited(join: Join) -> Person:
+async def limited(register: Register) -> Person:
     """A doctor with a limit for a day."""
-    doctor = await join("doctor")
-    await doctor.open(MIDNIGHT.isoformat(), (MIDNIGHT + timedelta(days=2)).isoformat())
-    await doctor.change(daily_limit=LIMIT)
+    doctor = await register("doctor")
+    await doctor.publish(MIDNIGHT.isoformat(), (MIDNIGHT + timedelta(days=2)).isoformat())
+    await doctor.update_profile(daily_limit=LIMIT)
     return doctor
 
 
@@ -65,7 +65,7 @@ async def test_a_hundred_bookings_of_one_doctor_leave_connections_for_others(
 ) -> None:
     async with locked_calendar(database, limited):
         bookings = [
-            asyncio.create_task(patients[number % 20].ask(limited, at(number * 10), at(number * 10 + 10)))
+            asyncio.create_task(patients[number % 20].try_to_book(limited, at(number * 10), at(number * 10 + 10)))
             for number in range(BOOKINGS)
         ]
         await asyncio.sleep(0)

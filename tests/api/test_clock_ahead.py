@@ -23,8 +23,8 @@ from tests.api.test_second_factor import log_in as log_in_with_code
 from tests.api.test_second_factor import set_up
 from tests.api.test_sessions import refresh
 from tests.api.test_undo import act
-from tests.conftest import Confirm, Join, SetClock, read_token
-from tests.people import Person, grant, log_in, problem
+from tests.conftest import ConfirmEmail, Register, SetClock, read_token
+from tests.people import Person, assert_problem, get_tokens, log_in
 from tests.search.asking import MORNING, find, names, open_doctor
 from tests.web.conftest import Forms
 
@@ -37,7 +37,7 @@ async def test_a_block_does_not_last_for_a_year(client: httpx2.AsyncClient, pati
     for _ in range(FREE_ATTEMPTS + 10):
         await guess(client, patient.email)
         clock.advance(minutes=15)
-    problem(await guess_until_refused(client, patient.email), 429, "too_many_attempts")
+    assert_problem(await guess_until_refused(client, patient.email), 429, "too_many_attempts")
     clock.time -= YEAR
     answer = await guess_until_refused(client, patient.email)
     assert int(answer.headers["retry-after"]) <= 15 * 60
@@ -54,11 +54,11 @@ async def guess_until_refused(client: httpx2.AsyncClient, email: str) -> httpx2.
 
 async def test_a_session_does_not_last_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     clock.time += YEAR
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     await Forms(client).sign_in(patient)
     assert (await client.get("/my/account")).status_code == 200
     clock.time -= YEAR
-    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
     asked = await client.get("/my/account")
     assert asked.headers["location"].startswith("/sign-in")
 
@@ -66,12 +66,12 @@ async def test_a_session_does_not_last_for_a_year(client: httpx2.AsyncClient, pa
 async def test_a_log_in_is_not_fresh_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     """An access token of the future is refused; one that was refreshed since tells of the same log-in."""
     clock.time += timedelta(seconds=31)
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     clock.time -= timedelta(seconds=10)
     renewed = (await refresh(client, granted["refresh_token"])).json()
     clock.time -= timedelta(seconds=21)
     headers = {"Authorization": f"Bearer {renewed['access_token']}"}
-    problem(await client.get("/auth/me/export", headers=headers), 403, "log_in_again")
+    assert_problem(await client.get("/auth/me/export", headers=headers), 403, "log_in_again")
 
 
 async def test_a_reset_token_does_not_last_for_a_year(
@@ -82,7 +82,7 @@ async def test_a_reset_token_does_not_last_for_a_year(
         await client.post("/auth/forgot-password", json={"email": patient.email})
     clock.time -= YEAR
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse battery"}
-    problem(await client.post("/auth/reset-password", json=body), 422, "invalid_reset_token")
+    assert_problem(await client.post("/auth/reset-password", json=body), 422, "invalid_reset_token")
     await client.post("/auth/forgot-password", json={"email": patient.email})
     assert len(mails) == 6, "those that cannot be used are in the way of no other"
     body["token"] = mails[-1].text.split("\n\n")[1]
@@ -90,12 +90,12 @@ async def test_a_reset_token_does_not_last_for_a_year(
 
 
 async def test_a_hold_does_not_keep_others_out_for_a_year(
-    doctor: Person, patient: Person, join: Join, clock: SetClock
+    doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    await doctor.open("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
-    other = await join("patient")
+    await doctor.publish("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
+    other = await register("patient")
     clock.time += YEAR
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     body = {"doctor_id": doctor.id, "start_time": SLOT}
     assert (await patient.post("/holds", body)).status_code == 201
     clock.time -= YEAR
@@ -107,14 +107,14 @@ async def test_a_hold_does_not_keep_others_out_for_a_year(
 async def test_a_key_is_not_taken_for_a_year(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.open("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
+    await doctor.publish("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
     clock.time += timedelta(days=30)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     headers = patient.headers | {"Idempotency-Key": "a-key"}
     first = {"doctor_id": doctor.id, "start_time": SLOT}
     assert (await client.post("/appointments", json=first, headers=headers)).status_code == 201
     clock.time -= timedelta(days=30)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     headers = patient.headers | {"Idempotency-Key": "a-key"}
     second = first | {"start_time": "2027-12-08T11:00:00Z"}
     assert (await client.post("/appointments", json=second, headers=headers)).status_code == 201
@@ -124,10 +124,10 @@ async def test_messages_are_not_refused_for_a_year(
     patient: Person, confirmations: list[Mail], clock: SetClock, settings: Settings
 ) -> None:
     clock.time += YEAR
-    ahead = await patient.again()
+    ahead = await patient.log_in_again()
     for _ in range(settings.max_mails_per_hour):
         assert (await resend(ahead)).status_code == 204
-    problem(await resend(ahead), 429, "too_many_messages")
+    assert_problem(await resend(ahead), 429, "too_many_messages")
     clock.time -= YEAR
     sent = len(confirmations)
     assert (await resend(patient)).status_code == 204
@@ -136,7 +136,7 @@ async def test_messages_are_not_refused_for_a_year(
 
 async def test_counts_of_messages_are_swept_away(patient: Person, clock: SetClock, database: Database) -> None:
     clock.time += YEAR
-    await resend(await patient.again())
+    await resend(await patient.log_in_again())
     clock.time -= YEAR
     await clean_up(database, clock)
     async with database.read() as transaction:
@@ -147,9 +147,9 @@ async def test_a_confirmation_token_does_not_last_for_a_year(
     patient: Person, confirmations: list[Mail], clock: SetClock
 ) -> None:
     clock.time += YEAR
-    await resend(await patient.again())
+    await resend(await patient.log_in_again())
     clock.time -= YEAR
-    problem(await confirm_with(patient, read_token(confirmations[-1])), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with(patient, read_token(confirmations[-1])), 422, "invalid_confirmation_token")
     await resend(patient)
     assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204
 
@@ -163,9 +163,9 @@ class TestInvitations:
         self, client: httpx2.AsyncClient, admin: Person, clock: SetClock
     ) -> None:
         clock.time += YEAR
-        sent = await invite(await admin.again())
+        sent = await invite(await admin.log_in_again())
         clock.time -= YEAR
-        problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+        assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
         again = await invite(admin, "another@example.com")
         assert (await accept(client, again["token"])).status_code == 201, "the first one does not count as open"
 
@@ -173,13 +173,13 @@ class TestInvitations:
         self, client: httpx2.AsyncClient, admin: Person, clock: SetClock
     ) -> None:
         clock.time += YEAR
-        sent = await invite(await admin.again())
+        sent = await invite(await admin.log_in_again())
         clock.time -= YEAR
         assert [each["id"] for each in (await admin.get("/admin/invitations")).json()] == [sent["id"]]
         assert (await admin.delete(f"/admin/invitations/{sent['id']}")).status_code == 204
         assert (await admin.get("/admin/invitations")).json() == []
         clock.time += YEAR
-        problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+        assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
 
 
 class TestCancellations:
@@ -190,14 +190,14 @@ class TestCancellations:
     async def test_cancellations_do_not_count_for_a_year(
         self, doctor: Person, patient: Person, clock: SetClock
     ) -> None:
-        await doctor.open("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
+        await doctor.publish("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
         clock.time += YEAR
-        ahead = await patient.again()
+        ahead = await patient.log_in_again()
         booked = await ahead.book(doctor, SLOT)
         assert (await act(ahead, booked, "cancel")).status_code == 200
-        problem(await ahead.ask(doctor, SLOT), 409, "too_many_cancellations")
+        assert_problem(await ahead.try_to_book(doctor, SLOT), 409, "too_many_cancellations")
         clock.time -= YEAR
-        assert (await patient.ask(doctor, SLOT)).status_code == 201
+        assert (await patient.try_to_book(doctor, SLOT)).status_code == 201
 
 
 async def test_counts_of_guesses_begin_anew(client: httpx2.AsyncClient, clock: SetClock) -> None:
@@ -224,51 +224,51 @@ async def test_counts_of_guesses_are_swept_away(
 async def test_a_change_of_status_cannot_be_taken_back_for_a_year(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z")
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z")
     booked = await patient.book(doctor, "2026-12-01T10:00:00Z")
     clock.time += YEAR
-    assert (await act(await doctor.again(), booked, "no-show")).status_code == 200
+    assert (await act(await doctor.log_in_again(), booked, "no-show")).status_code == 200
     clock.time = datetime(2026, 12, 1, 22, tzinfo=UTC)
     forms = Forms(client)
     await forms.sign_in(doctor)
     assert "/undo" not in (await client.get("/practice/day?day=2026-12-01")).text
     clock.time = datetime(2026, 12, 3, 8, tzinfo=UTC)
-    problem(await act(await doctor.again(), booked, "undo"), 409, "too_late")
+    assert_problem(await act(await doctor.log_in_again(), booked, "undo"), 409, "too_late")
 
 
 async def test_codes_of_the_second_factor_are_not_refused_for_a_year(
-    client: httpx2.AsyncClient, patient: Person, confirm: Confirm, clock: SetClock
+    client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
     """An authenticator on the server's own machine is ahead with it."""
-    totp, _ = await set_up(await confirm(patient), clock)
+    totp, _ = await set_up(await confirm_email(patient), clock)
     clock.time += YEAR
     assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
     clock.time -= YEAR
     code = totp.at(clock.time)
     assert (await log_in_with_code(client, patient, otp=code)).status_code == 200
-    problem(await log_in_with_code(client, patient, otp=code), 401, "invalid_second_factor")
+    assert_problem(await log_in_with_code(client, patient, otp=code), 401, "invalid_second_factor")
 
 
 async def test_a_session_from_the_future_can_be_ended(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     clock.time += YEAR
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     clock.time -= YEAR
     ahead, current = (await patient.get("/auth/sessions")).json()
     assert (ahead["current"], current["current"]) == (False, True)
     assert (await patient.delete(f"/auth/sessions/{ahead['id']}")).status_code == 204
     assert len((await patient.get("/auth/sessions")).json()) == 1
     clock.time += YEAR
-    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
 
 
 async def test_a_search_finds_what_it_took_for_past(
-    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, client: httpx2.AsyncClient, register: Register, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_slot_index, "BATCH", 1)
     for name in ("Dr A", "Dr B"):
-        await open_doctor(join, name)
+        await open_doctor(register, name)
     found = await find(client, limit="2")
     clock.time += timedelta(days=14)
     assert await find(client, limit="2") == []
@@ -279,9 +279,9 @@ async def test_a_search_finds_what_it_took_for_past(
 
 
 async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
-    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock
+    app: FastAPI, client: httpx2.AsyncClient, register: Register, clock: SetClock
 ) -> None:
-    await open_doctor(join, "Dr A")
+    await open_doctor(register, "Dr A")
     ahead = clock.time = clock.time + MAX_CLOCK_DIFFERENCE
     await find(client)
     resources = app.state.resources
@@ -294,12 +294,12 @@ async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
 
 
 async def test_many_findings_of_the_future_are_discarded_little_by_little(
-    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, client: httpx2.AsyncClient, register: Register, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_slot_index, "BATCH", 1)
     monkeypatch.setattr(next_slot_index, "MAX_BATCHES", 1)
     for name in ("Dr A", "Dr B"):
-        await open_doctor(join, name)
+        await open_doctor(register, name)
     clock.time += timedelta(days=14)
     await find(client, limit="2")
     clock.time -= timedelta(days=14)

@@ -13,8 +13,8 @@ from tzdata import IANA_VERSION
 
 from app.db.database import Database
 from app.jobs.time_zones import finish_release
-from tests.conftest import Join, SetClock
-from tests.people import Person, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem
 from tests.zone_files import write_zone
 
 ZONE = "America/Vancouver"
@@ -39,10 +39,10 @@ def change(tmp_path: Path) -> Iterator[Change]:
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
+async def doctor(register: Register) -> Person:
     """Open from 9 to 17 on the clock of Vancouver."""
-    doctor = await join("doctor", name="Dr Amara Okafor", time_zone=ZONE)
-    await doctor.plan(**{day: [["09:00", "17:00"]] for day in ("monday", "tuesday", "wednesday")})
+    doctor = await register("doctor", name="Dr Amara Okafor", time_zone=ZONE)
+    await doctor.set_hours(**{day: [["09:00", "17:00"]] for day in ("monday", "tuesday", "wednesday")})
     return doctor
 
 
@@ -91,10 +91,10 @@ async def test_the_list_has_pages(doctor: Person, patient: Person, change: Chang
     ],
 )
 async def test_the_local_time_is_kept_for_all_at_once(
-    doctor: Person, join: Join, change: Change, rule: str, starts: list[str]
+    doctor: Person, register: Register, change: Change, rule: str, starts: list[str]
 ) -> None:
     """Each visit makes room for the next, whichever way they move."""
-    patients = [await join("patient") for _ in range(3)]
+    patients = [await register("patient") for _ in range(3)]
     times = ["2026-12-08T16:00:00Z", "2026-12-08T16:30:00Z", "2026-12-08T17:00:00Z"]
     booked = [
         (await each.book(doctor, start, f"2026-12-08T{end}:00Z"))["id"]
@@ -132,25 +132,29 @@ async def test_one_is_settled_and_the_others_stay(doctor: Person, patient: Perso
     assert ([each["id"] for each in settled["settled"]], settled["remaining"]) == ([second], 1)
     assert [each["id"] for each in await changes_of(doctor)] == [first]
     body = {"keep": "instant", "appointment_ids": [first, second]}
-    problem(await doctor.post("/doctors/me/clock-changes", body), 404, "not_found")
+    assert_problem(await doctor.post("/doctors/me/clock-changes", body), 404, "not_found")
     assert [each["id"] for each in await changes_of(doctor)] == [first]
 
 
-async def test_what_has_no_room_stays_and_is_named(doctor: Person, join: Join, patient: Person, change: Change) -> None:
+async def test_what_has_no_room_stays_and_is_named(
+    doctor: Person, register: Register, patient: Person, change: Change
+) -> None:
     """The agreed time is taken by a visit that was booked after the change; another one succeeds."""
     blocked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
     free = (await patient.book(doctor, "2026-12-09T17:00:00Z"))["id"]
     change(HOUR_LATER)
-    await (await join("patient")).book(doctor, "2026-12-08T16:00:00Z")
+    await (await register("patient")).book(doctor, "2026-12-08T16:00:00Z")
     settled = await settle(doctor, "local_time")
     assert settled["failed"] == [{"appointment_id": blocked, "code": "slot_taken"}]
     assert ([each["id"] for each in settled["settled"]], settled["remaining"]) == ([free], 1)
     assert (await patient.get(f"/appointments/{blocked}")).json()["start_time"] == "2026-12-08T17:00:00Z"
 
 
-async def test_the_patient_is_elsewhere_then(doctor: Person, join: Join, patient: Person, change: Change) -> None:
-    other = await join("doctor", name="Dr Other")
-    await other.open("2026-12-08T16:00:00Z", "2026-12-08T17:00:00Z")
+async def test_the_patient_is_elsewhere_then(
+    doctor: Person, register: Register, patient: Person, change: Change
+) -> None:
+    other = await register("doctor", name="Dr Other")
+    await other.publish("2026-12-08T16:00:00Z", "2026-12-08T17:00:00Z")
     booked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
     await patient.book(other, "2026-12-08T16:00:00Z")
     change(HOUR_LATER)
@@ -161,7 +165,7 @@ async def test_the_patient_is_elsewhere_then(doctor: Person, join: Join, patient
 async def test_a_time_that_has_passed_is_not_kept(
     doctor: Person, patient: Person, change: Change, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T11:00:00Z")
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T11:00:00Z")
     booked = (await patient.book(doctor, "2026-12-01T09:00:00Z"))["id"]
     change(HOUR_LATER)
     clock.advance(minutes=15)
@@ -169,12 +173,12 @@ async def test_a_time_that_has_passed_is_not_kept(
 
 
 async def test_a_hold_is_in_the_way_until_it_ends(
-    doctor: Person, join: Join, patient: Person, change: Change, clock: SetClock
+    doctor: Person, register: Register, patient: Person, change: Change, clock: SetClock
 ) -> None:
     booked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
     change(HOUR_LATER)
     held = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
-    assert (await (await join("patient")).post("/holds", held)).status_code == 201
+    assert (await (await register("patient")).post("/holds", held)).status_code == 201
     assert (await settle(doctor, "local_time"))["failed"] == [{"appointment_id": booked, "code": "slot_taken"}]
     clock.advance(minutes=6)
     assert (await settle(doctor, "local_time"))["failed"] == []
@@ -194,7 +198,7 @@ async def test_a_doctor_who_moves_changes_nothing_that_was_agreed(
     doctor: Person, patient: Person, change: Change
 ) -> None:
     await patient.book(doctor, "2026-12-08T17:00:00Z")
-    await doctor.change(time_zone="Europe/Berlin")
+    await doctor.update_profile(time_zone="Europe/Berlin")
     assert await changes_of(doctor) == []
     change(HOUR_LATER)
     [listed] = await changes_of(doctor)
@@ -202,11 +206,11 @@ async def test_a_doctor_who_moves_changes_nothing_that_was_agreed(
 
 
 async def test_cancelled_visits_and_those_of_others_are_not_listed(
-    doctor: Person, join: Join, patient: Person, change: Change
+    doctor: Person, register: Register, patient: Person, change: Change
 ) -> None:
     cancelled = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
     await patient.post(f"/appointments/{cancelled}/cancel", {"reason": "A cold"})
-    other = await join("doctor", name="Dr Other", time_zone=ZONE)
+    other = await register("doctor", name="Dr Other", time_zone=ZONE)
     change(HOUR_LATER)
     assert await changes_of(doctor) == []
     assert await changes_of(other) == []
@@ -240,4 +244,4 @@ async def test_the_job_names_the_doctors_concerned(
 
 @pytest.mark.parametrize("body", [{}, {"keep": "both"}, {"keep": "instant", "appointment_ids": []}])
 async def test_bad_requests_are_refused(doctor: Person, body: dict[str, Any]) -> None:
-    problem(await doctor.post("/doctors/me/clock-changes", body), 422, "invalid_request")
+    assert_problem(await doctor.post("/doctors/me/clock-changes", body), 422, "invalid_request")

@@ -9,8 +9,8 @@ from app.core.settings import Settings
 from app.services.login_throttle import FREE_ATTEMPTS
 from tests.api.test_login_throttle import From
 from tests.api.test_second_factor import log_in, set_up
-from tests.conftest import Confirm, SetClock
-from tests.people import PASSWORD, Person, problem
+from tests.conftest import ConfirmEmail, SetClock
+from tests.people import PASSWORD, Person, assert_problem
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def patient(patient: Person, confirm: Confirm) -> Person:
+async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
     """A second factor needs a confirmed address."""
-    return await confirm(patient)
+    return await confirm_email(patient)
 
 
 @pytest.fixture
@@ -46,15 +46,15 @@ async def test_a_reset_of_the_password_does_not_forget_wrong_codes(
     for _ in range(FREE_ATTEMPTS):
         thief = elsewhere("203.0.113.1")
         await reset(thief, patient, mails)
-        problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
+        assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
     for wait in (1, 2, 4):
         thief = elsewhere("203.0.113.1")
         await reset(thief, patient, mails)
         answer = await log_in(thief, patient, otp=totp.at(clock.time))
-        problem(answer, 429, "too_many_attempts")
+        assert_problem(answer, 429, "too_many_attempts")
         assert answer.headers["retry-after"] == str(wait)
         clock.advance(seconds=wait)
-        problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
+        assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
 
 
 async def test_only_a_right_code_forgets_wrong_ones(patient: Person, clock: SetClock, elsewhere: From) -> None:
@@ -62,7 +62,7 @@ async def test_only_a_right_code_forgets_wrong_ones(patient: Person, clock: SetC
     client = elsewhere("203.0.113.1")
     for right in (totp.at(clock.time), codes[0]):
         for _ in range(FREE_ATTEMPTS - 1):
-            problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
+            assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
         assert (await log_in(client, patient, otp=right)).status_code == 200
 
 
@@ -75,7 +75,7 @@ async def test_a_device_that_has_shown_a_code_is_not_kept_out_by_guesses_at_code
     for number in range(3 * FREE_ATTEMPTS):
         await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
     await reset(elsewhere("203.0.113.1"), patient, mails)
-    problem(await log_in(elsewhere("198.51.100.1"), patient, otp=codes[1]), 429, "too_many_attempts")
+    assert_problem(await log_in(elsewhere("198.51.100.1"), patient, otp=codes[1]), 429, "too_many_attempts")
     assert (await log_in(owner, patient, otp=codes[1])).status_code == 200
 
 
@@ -89,7 +89,7 @@ async def test_a_removed_second_factor_takes_along_where_it_was_shown(
     _, codes = await set_up(patient, clock)
     for number in range(3 * FREE_ATTEMPTS):
         await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
-    problem(await log_in(device, patient, otp=codes[0]), 429, "too_many_attempts")
+    assert_problem(await log_in(device, patient, otp=codes[0]), 429, "too_many_attempts")
     clock.advance(minutes=15)
     assert (await log_in(device, patient, otp=codes[0])).status_code == 200
 

@@ -10,8 +10,8 @@ from sqlalchemy.engine import make_url
 
 from app.db.database import Database
 from tests.concurrency.arena import TAKE_THE_GUARD_AWAY, database
-from tests.conftest import Counted
-from tests.databases import both, connected, migrate
+from tests.conftest import CountStatements
+from tests.databases import both_databases, migrate, open_engine
 from tests.people import Person
 
 DOCTORS, VISITS = 200, 500
@@ -52,10 +52,10 @@ ANALYZE;
 }
 
 
-@pytest.fixture(params=both("crowd"))
+@pytest.fixture(params=both_databases("crowd"))
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """A database of its own. Without the guard, which only slows the crowd down: here one just looks."""
-    async with database(request.param, tmp_path) as url, connected(url) as engine:
+    async with database(request.param, tmp_path) as url, open_engine(url) as engine:
         await migrate(url)
         async with Database(engine).write() as transaction:
             for statement in TAKE_THE_GUARD_AWAY[request.param]:
@@ -64,7 +64,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 
 
 async def test_two_hundred_doctors_and_a_hundred_thousand_appointments_take_no_more(
-    doctor: Person, database: Database, database_url: str, counted: Counted
+    doctor: Person, database: Database, database_url: str, count_statements: CountStatements
 ) -> None:
     backend = make_url(database_url).get_backend_name()
     await doctor.client.put(
@@ -84,8 +84,8 @@ async def test_two_hundred_doctors_and_a_hundred_thousand_appointments_take_no_m
             await transaction.execute(text(statement))
         assert await transaction.scalar(text("SELECT count(*) FROM appointments")) == DOCTORS * VISITS
     for path, most in paths.items():
-        counted()
+        count_statements()
         answer = await doctor.get(path)
         assert answer.status_code == 200
         assert answer.json()
-        assert counted() == most, path
+        assert count_statements() == most, path

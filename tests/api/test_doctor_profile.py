@@ -5,8 +5,8 @@ import httpx2
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, problem, slots
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_slots, get_windows
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 NOBODY = "019abcde-f012-7345-8678-9abcdef01234"
@@ -52,17 +52,17 @@ async def test_what_is_left_out_of_a_change_stays_as_it_is(client: httpx2.AsyncC
     )
     for change in changes:
         expected |= change
-        assert await doctor.change(**change) == expected | OWN | {"affected_count": 0, "affected": []}, change
+        assert await doctor.update_profile(**change) == expected | OWN | {"affected_count": 0, "affected": []}, change
         assert (await client.get(f"/doctors/{doctor.id}")).json() == expected
     assert (await doctor.get("/doctors/me")).json() == expected | OWN
-    tidied = await doctor.change(name="  Dr O  ", bio=" \n", languages=["en", "EN", "de", "en"])
+    tidied = await doctor.update_profile(name="  Dr O  ", bio=" \n", languages=["en", "EN", "de", "en"])
     assert (tidied["name"], tidied["bio"], tidied["languages"]) == ("Dr O", None, ["en", "de"])
 
 
 async def test_a_new_name_is_the_name_everywhere(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.open(NINE, FIVE)
+    await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NINE)
-    await doctor.change(name="Dr Zoë Ångström", specialty="Cardiology")
+    await doctor.update_profile(name="Dr Zoë Ångström", specialty="Cardiology")
     assert (await doctor.get("/auth/me")).json()["name"] == "Dr Zoë Ångström"
     renamed = booked | {"doctor": {"id": doctor.id, "name": "Dr Zoë Ångström"}}
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == renamed
@@ -74,51 +74,52 @@ async def test_a_new_name_is_the_name_everywhere(client: httpx2.AsyncClient, doc
         ("specialty=Dermatology", 0),
     ):
         assert len((await client.get(f"/doctors?{query}")).json()) == found, query
-    await doctor.change(specialty=None)
+    await doctor.update_profile(specialty=None)
     assert (await client.get("/doctors?specialty=Cardiology")).json() == []
 
 
 async def test_limits_hold_at_once(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.plan(**{day: [["09:00", "11:00"]] for day in ("tuesday", "wednesday", "thursday")})
+    await doctor.set_hours(**{day: [["09:00", "11:00"]] for day in ("tuesday", "wednesday", "thursday")})
 
     async def listed() -> list[str]:
         return [
-            start[5:16] for start, _, _ in await slots(client, doctor, "2026-12-01T08:00:00Z", "2026-12-08T00:00:00Z")
+            start[5:16]
+            for start, _, _ in await get_slots(client, doctor, "2026-12-01T08:00:00Z", "2026-12-08T00:00:00Z")
         ]
 
-    await doctor.change(default_visit_minutes=60)
+    await doctor.update_profile(default_visit_minutes=60)
     assert await listed() == ["12-01T14:00", "12-01T15:00", "12-02T14:00", "12-02T15:00", "12-03T14:00", "12-03T15:00"]
-    await doctor.change(min_notice_minutes=7 * 60)
+    await doctor.update_profile(min_notice_minutes=7 * 60)
     assert await listed() == ["12-01T15:00", "12-02T14:00", "12-02T15:00", "12-03T14:00", "12-03T15:00"]
-    problem(await patient.ask(doctor, "2026-12-01T14:00:00Z"), 409, "too_soon")
-    await doctor.change(max_advance_days=1)
+    assert_problem(await patient.try_to_book(doctor, "2026-12-01T14:00:00Z"), 409, "too_soon")
+    await doctor.update_profile(max_advance_days=1)
     assert await listed() == ["12-01T15:00", "12-02T14:00", "12-02T15:00"]
-    problem(await patient.ask(doctor, "2026-12-03T14:00:00Z"), 409, "too_far_ahead")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-03T14:00:00Z"), 409, "too_far_ahead")
     await patient.book(doctor, "2026-12-02T15:00:00Z")
-    await doctor.change(daily_limit=1)
+    await doctor.update_profile(daily_limit=1)
     assert await listed() == ["12-01T15:00"]
-    assert await free(client, doctor) == [("2026-12-01T15:00:00Z", "2026-12-01T16:00:00Z")]
-    problem(await patient.ask(doctor, "2026-12-02T14:00:00Z"), 409, "day_full")
-    await doctor.change(max_advance_days=0, daily_limit=2)
+    assert await get_windows(client, doctor) == [("2026-12-01T15:00:00Z", "2026-12-01T16:00:00Z")]
+    assert_problem(await patient.try_to_book(doctor, "2026-12-02T14:00:00Z"), 409, "day_full")
+    await doctor.update_profile(max_advance_days=0, daily_limit=2)
     assert await listed() == ["12-01T15:00"]
-    await doctor.change(max_advance_days=None, min_notice_minutes=0, daily_limit=None)
+    await doctor.update_profile(max_advance_days=None, min_notice_minutes=0, daily_limit=None)
     assert len(await listed()) == 5
 
 
 async def test_until_when_a_patient_can_cancel_or_move(doctor: Person, patient: Person, clock: SetClock) -> None:
-    await doctor.open(NINE, FIVE)
+    await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, FIVE.replace("22", "21"))
-    await doctor.change(cancel_cutoff_minutes=24 * 60)
+    await doctor.update_profile(cancel_cutoff_minutes=24 * 60)
     path = f"/appointments/{booked['id']}"
     clock.time = datetime(2026, 12, 7, 21, 0, 0, 1, tzinfo=UTC)
-    doctor, patient = await doctor.again(), await patient.again()
-    problem(await patient.delete(path), 409, "too_late")
-    problem(await patient.post(f"{path}/cancel", {}), 409, "too_late")
-    problem(await patient.post(f"{path}/reschedule", {"start_time": NINE}), 409, "too_late")
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
+    assert_problem(await patient.delete(path), 409, "too_late")
+    assert_problem(await patient.post(f"{path}/cancel", {}), 409, "too_late")
+    assert_problem(await patient.post(f"{path}/reschedule", {"start_time": NINE}), 409, "too_late")
     assert (await doctor.post(f"{path}/reschedule", {"start_time": "2026-12-08T21:30:00Z"})).status_code == 200
     assert (await doctor.post(f"{path}/reschedule", {"start_time": "2026-12-08T21:00:00Z"})).status_code == 200
     clock.advance(microseconds=-1)
-    assert (await (await patient.again()).delete(path)).json()["status"] == "cancelled"
+    assert (await (await patient.log_in_again()).delete(path)).json()["status"] == "cancelled"
 
 
 async def test_a_change_that_cannot_be(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
@@ -160,7 +161,7 @@ async def test_a_change_that_cannot_be(client: httpx2.AsyncClient, doctor: Perso
         for value in values:
             content = f'{{"bio": "Changed", "{field}": {value}}}' if field != "bio" else f'{{"bio": {value}}}'
             answer = await client.patch("/doctors/me", content=content, headers=headers)
-            fields = [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]]
+            fields = [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]]
             assert fields in ([field], [f"{field}.0"]), content
     for content in (
         json.dumps({"languages": ["en"] * 21}),
@@ -171,7 +172,7 @@ async def test_a_change_that_cannot_be(client: httpx2.AsyncClient, doctor: Perso
         "null",
         "",
     ):
-        problem(await client.patch("/doctors/me", content=content, headers=headers), 422, "invalid_request")
+        assert_problem(await client.patch("/doctors/me", content=content, headers=headers), 422, "invalid_request")
     assert (await doctor.get("/doctors/me")).json() == before
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT role FROM users")) == "doctor"
@@ -199,19 +200,21 @@ async def test_every_route_of_a_doctor_is_hers_alone(client: httpx2.AsyncClient,
         ("POST", f"/appointments/{NOBODY}/complete", None),
         ("POST", f"/appointments/{NOBODY}/no-show", None),
     ):
-        problem(await client.request(method, path, json=body, headers=patient.headers), 403, "wrong_role")
+        assert_problem(await client.request(method, path, json=body, headers=patient.headers), 403, "wrong_role")
         for headers in ({}, {"Authorization": f"Bearer {patient.token}x"}):
             answer = await client.request(method, path, json=body, headers=headers)
-            problem(answer, 401, "not_authenticated")
+            assert_problem(answer, 401, "not_authenticated")
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_one_doctors_change_is_not_anothers(client: httpx2.AsyncClient, doctor: Person, join: Join) -> None:
-    other = await join("doctor", name="Dr Other")
+async def test_one_doctors_change_is_not_anothers(
+    client: httpx2.AsyncClient, doctor: Person, register: Register
+) -> None:
+    other = await register("doctor", name="Dr Other")
     before = (await client.get(f"/doctors/{other.id}")).json()
-    await doctor.change(bio="Mine", daily_limit=1, time_zone="Asia/Kolkata")
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    await doctor.leave(NINE, FIVE)
+    await doctor.update_profile(bio="Mine", daily_limit=1, time_zone="Asia/Kolkata")
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    await doctor.take_time_off(NINE, FIVE)
     assert (await client.get(f"/doctors/{other.id}")).json() == before
     assert (await other.get("/doctors/me/availability")).json() == []
     assert (await other.get("/doctors/me/time-off")).json() == []

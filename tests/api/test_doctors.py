@@ -3,14 +3,14 @@ import base64
 import httpx2
 import pytest
 
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, next_page, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_windows, next_page
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 
 
 async def test_publishing_availability(client: httpx2.AsyncClient, doctor: Person) -> None:
-    published = await doctor.open("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
+    published = await doctor.publish("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
     assert published == {
         "id": published["id"],
         "doctor_id": doctor.id,
@@ -21,7 +21,7 @@ async def test_publishing_availability(client: httpx2.AsyncClient, doctor: Perso
         "weekly_hours": False,
     }
     assert (await doctor.get("/doctors/me/availability")).json() == [published]
-    assert await free(client, doctor) == [(NINE, FIVE)]
+    assert await get_windows(client, doctor) == [(NINE, FIVE)]
 
 
 @pytest.mark.parametrize(
@@ -34,20 +34,20 @@ async def test_publishing_availability(client: httpx2.AsyncClient, doctor: Perso
         ("2026-12-05T00:00:00Z", "2026-12-12T00:00:00Z"),
     ],
 )
-async def test_overlapping_availability_is_refused(doctor: Person, join: Join, start: str, end: str) -> None:
-    published = await doctor.open(NINE, FIVE)
+async def test_overlapping_availability_is_refused(doctor: Person, register: Register, start: str, end: str) -> None:
+    published = await doctor.publish(NINE, FIVE)
     answer = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
-    problem(answer, 409, "availability_overlaps")
+    assert_problem(answer, 409, "availability_overlaps")
     assert (await doctor.get("/doctors/me/availability")).json() == [published]
-    await (await join("doctor")).open(start, end)  # another doctor's is another matter
+    await (await register("doctor")).publish(start, end)  # another doctor's is another matter
 
 
 async def test_availability_that_touches_is_one_window(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T18:00:00Z")
-    await doctor.open("2026-12-08T18:00:00Z", FIVE)
-    assert await free(client, doctor) == [(NINE, FIVE)]
+    await doctor.publish(NINE, "2026-12-08T18:00:00Z")
+    await doctor.publish("2026-12-08T18:00:00Z", FIVE)
+    assert await get_windows(client, doctor) == [(NINE, FIVE)]
     await patient.book(doctor, "2026-12-08T17:45:00Z", "2026-12-08T18:15:00Z")
 
 
@@ -77,14 +77,14 @@ async def test_availability_that_touches_is_one_window(
 )
 async def test_availability_that_cannot_be(doctor: Person, start: object, end: object, field: str) -> None:
     answer = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
-    body = problem(answer, 422, "invalid_request")
+    body = assert_problem(answer, 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [field]
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
 async def test_a_week_may_be_opened_at_once(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.open(NINE, "2026-12-15T14:00:00Z")
-    assert await free(client, doctor, to="2026-12-31T00:00:00Z") == [(NINE, "2026-12-15T14:00:00Z")]
+    await doctor.publish(NINE, "2026-12-15T14:00:00Z")
+    assert await get_windows(client, doctor, to="2026-12-31T00:00:00Z") == [(NINE, "2026-12-15T14:00:00Z")]
 
 
 @pytest.mark.parametrize(
@@ -99,55 +99,55 @@ async def test_a_week_may_be_opened_at_once(client: httpx2.AsyncClient, doctor: 
 async def test_the_days_when_clocks_change(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, start: str, end: str
 ) -> None:
-    published = await doctor.open(start, end)
+    published = await doctor.publish(start, end)
     assert (published["start_time"], published["end_time"]) == (start, end)
-    assert await free(client, doctor, **{"from": start, "to": end}) == [(start, end)]
+    assert await get_windows(client, doctor, **{"from": start, "to": end}) == [(start, end)]
     assert (await patient.book(doctor, start))["start_time"] == start
 
 
 async def test_withdrawing_availability_leaves_what_is_booked(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    published = await doctor.open(NINE, FIVE)
+    published = await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NINE)
     answer = await doctor.delete(f"/doctors/availability/{published['id']}")
     assert answer.status_code == 204
     assert answer.content == b""
-    assert await free(client, doctor) == []
+    assert await get_windows(client, doctor) == []
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
-    problem(await patient.ask(doctor, "2026-12-08T16:00:00Z"), 409, "outside_availability")
-    problem(await doctor.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-08T16:00:00Z"), 409, "outside_availability")
+    assert_problem(await doctor.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
 
 
-async def test_another_doctors_availability_is_not_there(doctor: Person, join: Join) -> None:
-    published = await doctor.open(NINE, FIVE)
-    other = await join("doctor")
-    problem(await other.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
+async def test_another_doctors_availability_is_not_there(doctor: Person, register: Register) -> None:
+    published = await doctor.publish(NINE, FIVE)
+    other = await register("doctor")
+    assert_problem(await other.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
     assert (await doctor.get("/doctors/me/availability")).json() == [published]
 
 
 async def test_free_windows_are_clipped_to_what_was_asked(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, FIVE)
+    await doctor.publish(NINE, FIVE)
     await patient.book(doctor, "2026-12-08T16:00:00Z", "2026-12-08T17:00:00Z")
     asked = {"from": "2026-12-08T16:30:00Z", "to": "2026-12-08T18:00:00Z"}
-    assert await free(client, doctor, **asked) == [("2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z")]
-    assert await free(client, doctor, **asked | {"to": "2026-12-08T17:00:00Z"}) == []
+    assert await get_windows(client, doctor, **asked) == [("2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z")]
+    assert await get_windows(client, doctor, **asked | {"to": "2026-12-08T17:00:00Z"}) == []
 
 
 async def test_free_windows_of_the_next_two_weeks_unless_asked(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.open("2026-12-14T08:00:00Z", "2026-12-16T08:00:00Z")
-    assert await free(client, doctor) == [("2026-12-14T08:00:00Z", "2026-12-15T08:00:00Z")]
+    await doctor.publish("2026-12-14T08:00:00Z", "2026-12-16T08:00:00Z")
+    assert await get_windows(client, doctor) == [("2026-12-14T08:00:00Z", "2026-12-15T08:00:00Z")]
     later = {"from": "2026-12-15T08:00:00Z"}
-    assert await free(client, doctor, **later) == [("2026-12-15T08:00:00Z", "2026-12-16T08:00:00Z")]
+    assert await get_windows(client, doctor, **later) == [("2026-12-15T08:00:00Z", "2026-12-16T08:00:00Z")]
 
 
 async def test_what_has_passed_is_not_free(client: httpx2.AsyncClient, doctor: Person, clock: SetClock) -> None:
-    await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
+    await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
     clock.advance(hours=1)
     asked = {"from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
-    assert await free(client, doctor, **asked) == [("2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z")]
+    assert await get_windows(client, doctor, **asked) == [("2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z")]
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ async def test_how_far_one_can_look(
 
 async def test_a_lost_plus_is_explained(client: httpx2.AsyncClient, doctor: Person) -> None:
     answer = await client.get(f"/doctors/{doctor.id}/availability?from=2026-12-08T10:00:00+01:00")
-    assert "%2B" in problem(answer, 422, "invalid_request")["errors"][0]["message"]
+    assert "%2B" in assert_problem(answer, 422, "invalid_request")["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("path", ["/doctors/019abcde-f012-7345-8678-9abcdef01234", "/doctors/{patient}"])
 @pytest.mark.parametrize("rest", ["", "/availability"])
 async def test_who_is_no_doctor_is_not_found(client: httpx2.AsyncClient, patient: Person, path: str, rest: str) -> None:
-    problem(await client.get(path.replace("{patient}", patient.id) + rest), 404, "not_found")
+    assert_problem(await client.get(path.replace("{patient}", patient.id) + rest), 404, "not_found")
 
 
 async def names(client: httpx2.AsyncClient, **query: str) -> list[str]:
@@ -187,12 +187,12 @@ async def names(client: httpx2.AsyncClient, **query: str) -> list[str]:
     return [doctor["name"] for doctor in answer.json()]
 
 
-async def test_finding_doctors(client: httpx2.AsyncClient, join: Join) -> None:
-    await join("doctor", name="Dr José Ångström", specialty="Cardiology")
-    await join("doctor", name="Dr Amara Okafor", specialty="Dermatology")
-    await join("doctor", name="dr beatriz 100% Lima_", specialty="dermatology")
-    await join("doctor", name="Dr 安娜 李")
-    await join("patient", name="Dr Who")
+async def test_finding_doctors(client: httpx2.AsyncClient, register: Register) -> None:
+    await register("doctor", name="Dr José Ångström", specialty="Cardiology")
+    await register("doctor", name="Dr Amara Okafor", specialty="Dermatology")
+    await register("doctor", name="dr beatriz 100% Lima_", specialty="dermatology")
+    await register("doctor", name="Dr 安娜 李")
+    await register("patient", name="Dr Who")
     everybody = ["Dr Amara Okafor", "dr beatriz 100% Lima_", "Dr José Ångström", "Dr 安娜 李"]
     assert await names(client) == everybody
     assert await names(client, specialty="DERMATOLOGY") == everybody[:2]
@@ -208,16 +208,16 @@ async def test_finding_doctors(client: httpx2.AsyncClient, join: Join) -> None:
     ("q", "found"),
     [("%", 1), ("_", 1), ("100%", 1), ("'; DROP TABLE users; --", 0), ("\\", 0), ("/", 0), ("", 3), ("a%o", 0)],
 )
-async def test_a_pattern_is_a_plain_text(client: httpx2.AsyncClient, join: Join, q: str, found: int) -> None:
+async def test_a_pattern_is_a_plain_text(client: httpx2.AsyncClient, register: Register, q: str, found: int) -> None:
     for name in ("Amara Okafor", "Beatriz 100% Lima_", "Carl Olsen"):
-        await join("doctor", name=name)
+        await register("doctor", name=name)
     assert len(await names(client, q=q)) == found
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_pages_of_doctors(client: httpx2.AsyncClient, join: Join, limit: int) -> None:
+async def test_pages_of_doctors(client: httpx2.AsyncClient, register: Register, limit: int) -> None:
     for name in ("Same Name", "Same Name", "Ångström", "Zoë", "Okafor & Sons <rel>"):
-        await join("doctor", name=name, specialty="A & B")
+        await register("doctor", name=name, specialty="A & B")
     whole = (await client.get("/doctors")).json()
     seen: list[object] = []
     path: str | None = f"/doctors?limit={limit}&specialty=a%20%26%20b"
@@ -230,7 +230,9 @@ async def test_pages_of_doctors(client: httpx2.AsyncClient, join: Join, limit: i
 
 
 async def test_pages_of_availability(doctor: Person) -> None:
-    opened = [await doctor.open(f"2026-12-{day:02}T09:00:00Z", f"2026-12-{day:02}T10:00:00Z") for day in range(8, 13)]
+    opened = [
+        await doctor.publish(f"2026-12-{day:02}T09:00:00Z", f"2026-12-{day:02}T10:00:00Z") for day in range(8, 13)
+    ]
     seen: list[object] = []
     path: str | None = "/doctors/me/availability?limit=2"
     while path:
@@ -241,9 +243,9 @@ async def test_pages_of_availability(doctor: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["ß" * 100, "Dr " + "ﬃ" * 60, "ﷺ" * 99 + "a", "\U0001112e" * 99 + "a"])
-async def test_no_name_ends_the_list(client: httpx2.AsyncClient, join: Join, name: str) -> None:
+async def test_no_name_ends_the_list(client: httpx2.AsyncClient, register: Register, name: str) -> None:
     for each in ("Amara", name, name, "Zoë"):
-        await join("doctor", name=each)
+        await register("doctor", name=each)
     seen: list[str] = []
     path: str | None = "/doctors?limit=1"
     while path:
@@ -269,14 +271,14 @@ async def test_no_name_ends_the_list(client: httpx2.AsyncClient, join: Join, nam
     ],
 )
 async def test_bad_queries(client: httpx2.AsyncClient, query: str) -> None:
-    problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")
+    assert_problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("name", ["\\u0000", "\\ud800", "x" * 300, "\\u202e"])
 async def test_a_cursor_that_we_did_not_make(client: httpx2.AsyncClient, name: str) -> None:
     key = f'["{name}","019abcde-f012-7345-8678-9abcdef01234"]'
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
-    problem(await client.get(f"/doctors?cursor={cursor}"), 422, "invalid_request")
+    assert_problem(await client.get(f"/doctors?cursor={cursor}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("id_", ["2147483648", "9223372036854775808", "1" * 23, "null", "%2e%2e", "%00", "x" * 5000])
@@ -309,10 +311,10 @@ async def test_an_id_that_is_none(client: httpx2.AsyncClient, patient: Person, i
     ],
 )
 async def test_a_doctor_is_found_as_people_type_the_name(
-    client: httpx2.AsyncClient, join: Join, q: str, expected: list[str]
+    client: httpx2.AsyncClient, register: Register, q: str, expected: list[str]
 ) -> None:
     for name in ("Sin\u00e9ad O\u2019Brien", "\u0141ukasz Jab\u0142o\u0144ski", "Anne-Marie Gr\u00f6\u00dfe"):
-        await join("doctor", name=name, specialty="Ear-nose-throat")
+        await register("doctor", name=name, specialty="Ear-nose-throat")
     assert [each["name"] for each in (await client.get("/doctors", params={"q": q})).json()] == expected
     specialty = {"specialty": "EAR NOSE THROAT"}
     assert len((await client.get("/doctors", params=specialty)).json()) == 3

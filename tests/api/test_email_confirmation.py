@@ -14,8 +14,8 @@ from app.jobs.cleanup import clean_up
 from app.models import MailCount
 from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 from app.repositories.mail_counts import HOUR
-from tests.conftest import Confirm, Join, SetClock, read_token
-from tests.people import PASSWORD, Person, problem
+from tests.conftest import ConfirmEmail, Register, SetClock, read_token
+from tests.people import PASSWORD, Person, assert_problem
 
 HOURS = ("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 TEN = "2026-12-08T15:00:00Z"
@@ -49,7 +49,7 @@ async def test_a_registration_sends_a_code_that_confirms_the_address_once(
     assert (await confirm_with(patient, read_token(mail))).status_code == 204
     clock.advance(minutes=5)
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] == "2026-12-01T08:00:00Z"
-    problem(await confirm_with(patient, read_token(mail)), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with(patient, read_token(mail)), 422, "invalid_confirmation_token")
 
 
 async def test_white_space_in_a_pasted_code_is_dropped(patient: Person, confirmations: list[Mail]) -> None:
@@ -59,44 +59,44 @@ async def test_white_space_in_a_pasted_code_is_dropped(patient: Person, confirma
 
 async def test_a_code_expires(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
     clock.time += CONFIRMATION_TOKEN_LIFETIME
-    patient = await patient.again()
-    problem(await confirm_with(patient, read_token(confirmations[0])), 422, "invalid_confirmation_token")
+    patient = await patient.log_in_again()
+    assert_problem(await confirm_with(patient, read_token(confirmations[0])), 422, "invalid_confirmation_token")
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
 
 
 async def test_a_new_code_replaces_the_earlier_one(patient: Person, confirmations: list[Mail]) -> None:
     assert (await resend(patient)).status_code == 204
     first, second = confirmations
-    problem(await confirm_with(patient, read_token(first)), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with(patient, read_token(first)), 422, "invalid_confirmation_token")
     assert (await confirm_with(patient, read_token(second))).status_code == 204
     assert (await resend(patient)).status_code == 204
     assert len(confirmations) == 2, "there is nothing left to confirm"
 
 
 async def test_a_code_works_for_no_other_account(
-    client: httpx2.AsyncClient, patient: Person, join: Join, confirmations: list[Mail]
+    client: httpx2.AsyncClient, patient: Person, register: Register, confirmations: list[Mail]
 ) -> None:
-    other = await join("patient")
+    other = await register("patient")
     token = read_token(confirmations[0])
-    problem(await confirm_with(other, token), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with(other, token), 422, "invalid_confirmation_token")
     answer = await client.post("/auth/confirm-email", json={"token": token})
-    problem(answer, 401, "not_authenticated")
+    assert_problem(answer, 401, "not_authenticated")
     assert (await confirm_with(patient, token)).status_code == 204
 
 
-async def test_a_second_factor_needs_a_confirmed_address(patient: Person, confirm: Confirm) -> None:
-    problem(await patient.post("/auth/second-factor", None), 403, "email_not_confirmed")
-    await confirm(patient)
+async def test_a_second_factor_needs_a_confirmed_address(patient: Person, confirm_email: ConfirmEmail) -> None:
+    assert_problem(await patient.post("/auth/second-factor", None), 403, "email_not_confirmed")
+    await confirm_email(patient)
     assert (await patient.post("/auth/second-factor", None)).status_code == 201
 
 
 async def test_the_owner_of_an_address_that_a_stranger_registered_takes_the_account_over(
     client: httpx2.AsyncClient, mails: list[Mail]
 ) -> None:
-    stranger = await Person.join(client, "patient", email="owner@example.com")
-    problem(await stranger.post("/auth/second-factor", None), 403, "email_not_confirmed")
+    stranger = await Person.register(client, "patient", email="owner@example.com")
+    assert_problem(await stranger.post("/auth/second-factor", None), 403, "email_not_confirmed")
     await reset(stranger, mails, "a password of the owner")
-    problem(await stranger.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await stranger.get("/auth/me"), 401, "not_authenticated")
     form = {"username": "owner@example.com", "password": "a password of the owner"}
     token = (await client.post("/auth/login", data=form)).json()["access_token"]
     me = await client.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
@@ -104,7 +104,7 @@ async def test_the_owner_of_an_address_that_a_stranger_registered_takes_the_acco
 
 
 async def test_without_confirmation_patients_book_and_doctors_are_listed(doctor: Person, patient: Person) -> None:
-    await doctor.open(*HOURS)
+    await doctor.publish(*HOURS)
     await patient.book(doctor, TEN)
     assert await listed(patient.client) == ["Dr Amara Okafor"]
 
@@ -115,23 +115,23 @@ class TestWhereConfirmationIsRequired:
         return settings.model_copy(update={"email_confirmation": "required"})
 
     async def test_a_patient_confirms_before_booking_and_holding(
-        self, doctor: Person, patient: Person, confirm: Confirm
+        self, doctor: Person, patient: Person, confirm_email: ConfirmEmail
     ) -> None:
-        await confirm(doctor)
-        await doctor.open(*HOURS)
-        problem(await patient.ask(doctor, TEN), 403, "email_not_confirmed")
+        await confirm_email(doctor)
+        await doctor.publish(*HOURS)
+        assert_problem(await patient.try_to_book(doctor, TEN), 403, "email_not_confirmed")
         hold = {"doctor_id": doctor.id, "start_time": TEN}
-        problem(await patient.post("/holds", hold), 403, "email_not_confirmed")
-        await confirm(patient)
+        assert_problem(await patient.post("/holds", hold), 403, "email_not_confirmed")
+        await confirm_email(patient)
         assert (await patient.post("/holds", hold)).status_code == 201
         await patient.book(doctor, TEN)
 
-    async def test_a_doctor_is_listed_once_confirmed(self, doctor: Person, confirm: Confirm) -> None:
+    async def test_a_doctor_is_listed_once_confirmed(self, doctor: Person, confirm_email: ConfirmEmail) -> None:
         assert await listed(doctor.client) == []
-        problem(await doctor.client.get(f"/doctors/{doctor.id}"), 404, "not_found")
-        problem(await confirm_with(doctor, "a wrong one"), 422, "invalid_confirmation_token")
+        assert_problem(await doctor.client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+        assert_problem(await confirm_with(doctor, "a wrong one"), 422, "invalid_confirmation_token")
         assert await listed(doctor.client) == []
-        await confirm(doctor)
+        await confirm_email(doctor)
         assert await listed(doctor.client) == ["Dr Amara Okafor"]
 
     async def test_a_reset_of_the_password_confirms_and_lists(self, doctor: Person, mails: list[Mail]) -> None:
@@ -139,12 +139,12 @@ class TestWhereConfirmationIsRequired:
         assert await listed(doctor.client) == ["Dr Amara Okafor"]
 
     async def test_an_administrator_approves_nobody_who_has_not_confirmed(
-        self, admin: Person, doctor: Person, confirm: Confirm
+        self, admin: Person, doctor: Person, confirm_email: ConfirmEmail
     ) -> None:
         approve = f"/admin/users/{doctor.id}/approve"
         reason = {"reason": "The licence was checked"}
-        problem(await admin.post(approve, reason), 409, "doctor_not_confirmed")
-        await confirm(doctor)
+        assert_problem(await admin.post(approve, reason), 409, "doctor_not_confirmed")
+        await confirm_email(doctor)
         assert (await admin.post(approve, reason)).status_code == 200
 
 
@@ -154,9 +154,9 @@ class TestWhereDoctorsAreApproved:
         return settings.model_copy(update={"email_confirmation": "required", "doctor_approval": "required"})
 
     async def test_a_confirmed_doctor_still_waits_for_approval(
-        self, doctor: Person, confirm: Confirm, mails: list[Mail]
+        self, doctor: Person, confirm_email: ConfirmEmail, mails: list[Mail]
     ) -> None:
-        await confirm(doctor)
+        await confirm_email(doctor)
         assert await listed(doctor.client) == []
         await reset(doctor, mails, "another horse")
         assert await listed(doctor.client) == []
@@ -169,7 +169,7 @@ async def test_codes_are_sent_again_five_times_an_hour_and_then_the_answer_says_
         assert (await resend(patient)).status_code == 204
     clock.advance(minutes=20)
     refused = await resend(patient)
-    problem(refused, 429, "too_many_messages")
+    assert_problem(refused, 429, "too_many_messages")
     assert refused.headers["Retry-After"] == str(40 * 60)
     assert len(confirmations) == 5
     assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204, "the refusal kept the code"
@@ -179,7 +179,7 @@ async def test_after_an_hour_codes_are_sent_again(patient: Person, confirmations
     for _ in range(5):
         await resend(patient)
     clock.time += HOUR
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     assert (await resend(patient)).status_code == 204
     assert len(confirmations) == 6
 
@@ -188,15 +188,15 @@ async def test_registering_and_erasing_in_turn_does_not_fill_a_mailbox(
     client: httpx2.AsyncClient, confirmations: list[Mail]
 ) -> None:
     for _ in range(8):
-        person = await Person.join(client, "patient", email="victim@example.com")
+        person = await Person.register(client, "patient", email="victim@example.com")
         assert (await person.delete("/auth/me")).status_code == 204
     assert len(confirmations) == 5
 
 
 async def test_notices_are_limited_and_what_they_tell_of_still_works(
-    patient: Person, confirm: Confirm, mails: list[Mail], clock: SetClock, caplog: pytest.LogCaptureFixture
+    patient: Person, confirm_email: ConfirmEmail, mails: list[Mail], clock: SetClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     renewed = [await patient.post("/auth/second-factor/recovery-codes", None) for _ in range(9)]

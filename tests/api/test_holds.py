@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_windows
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
@@ -17,7 +17,7 @@ UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
 
 @pytest.fixture(autouse=True)
 async def opened(doctor: Person) -> None:
-    await doctor.open("2026-12-08T15:00:00Z", "2026-12-08T17:00:00Z")
+    await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T17:00:00Z")
 
 
 async def hold(person: Person, doctor: Person, start: str, **fields: Any) -> httpx2.Response:
@@ -38,9 +38,9 @@ async def rows(database: Database) -> int:
 
 
 async def test_a_hold_keeps_others_out_for_five_minutes(
-    doctor: Person, patient: Person, join: Join, clock: SetClock
+    doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    other = await join()
+    other = await register()
     kept = await held(patient, doctor, TEN)
     assert kept == {
         "id": kept["id"],
@@ -51,20 +51,20 @@ async def test_a_hold_keeps_others_out_for_five_minutes(
         "expires_at": "2026-12-01T08:05:00Z",
     }
     clock.advance(minutes=4, seconds=59.999999)
-    problem(await other.ask(doctor, TEN), 409, "slot_taken")
-    problem(await hold(other, doctor, "2026-12-08T15:15:00Z"), 409, "slot_taken")
+    assert_problem(await other.try_to_book(doctor, TEN), 409, "slot_taken")
+    assert_problem(await hold(other, doctor, "2026-12-08T15:15:00Z"), 409, "slot_taken")
     clock.advance(seconds=0.000001)
     await other.book(doctor, TEN)
-    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
 
 
 async def test_the_holder_still_sees_the_time_as_hers(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    other = await join()
+    other = await register()
     await held(patient, doctor, TEN)
     whole, rest = [(TEN, "2026-12-08T17:00:00Z")], [(HALF_PAST, "2026-12-08T17:00:00Z")]
-    assert await free(client, doctor) == rest
+    assert await get_windows(client, doctor) == rest
     slots, explain = f"/doctors/{doctor.id}/slots", f"/doctors/{doctor.id}/explain?start_time={TEN}"
     for person, windows in ((patient, whole), (other, rest), (doctor, rest)):
         listed = (await person.get(f"/doctors/{doctor.id}/availability")).json()
@@ -77,46 +77,50 @@ async def test_the_holder_still_sees_the_time_as_hers(
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-async def test_the_holder_books(doctor: Person, patient: Person, join: Join, database: Database, by_id: bool) -> None:
+async def test_the_holder_books(
+    doctor: Person, patient: Person, register: Register, database: Database, by_id: bool
+) -> None:
     kept = await held(patient, doctor, TEN)
     booked = await patient.book(doctor, TEN, **({"hold_id": kept["id"]} if by_id else {}))
     assert booked["status"] == "booked"
     assert await rows(database) == 1, "the hold is used up"
-    problem(await (await join()).ask(doctor, TEN), 409, "slot_taken")
+    assert_problem(await (await register()).try_to_book(doctor, TEN), 409, "slot_taken")
 
 
-async def test_the_notice_counts_from_the_hold(doctor: Person, patient: Person, clock: SetClock, join: Join) -> None:
+async def test_the_notice_counts_from_the_hold(
+    doctor: Person, patient: Person, clock: SetClock, register: Register
+) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"min_notice_minutes": 240})
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
-    patient, other = await patient.again(), await join()
+    patient, other = await patient.log_in_again(), await register()
     kept = await held(patient, doctor, TEN)
     clock.advance(minutes=3)
-    problem(await other.ask(doctor, TEN), 409, "too_soon")
-    problem(await patient.ask(doctor, TEN), 409, "too_soon")
-    problem(await patient.ask(doctor, TEN, hold_id=UNKNOWN), 409, "too_soon")
+    assert_problem(await other.try_to_book(doctor, TEN), 409, "too_soon")
+    assert_problem(await patient.try_to_book(doctor, TEN), 409, "too_soon")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=UNKNOWN), 409, "too_soon")
     await patient.book(doctor, TEN, hold_id=kept["id"])
 
 
 async def test_a_hold_for_something_else_does_not_help(
-    doctor: Person, patient: Person, clock: SetClock, database: Database, join: Join
+    doctor: Person, patient: Person, clock: SetClock, database: Database, register: Register
 ) -> None:
-    other_doctor = await join("doctor")
-    await other_doctor.open(TEN, ELEVEN)
+    other_doctor = await register("doctor")
+    await other_doctor.publish(TEN, ELEVEN)
     for each in (doctor, other_doctor):
-        await each.change(min_notice_minutes=240)
+        await each.update_profile(min_notice_minutes=240)
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     kept = await held(patient, doctor, HALF_PAST)
     clock.advance(minutes=3)
     # When she asked for the hold, it would not have been.
-    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
     await patient.book(doctor, ELEVEN, hold_id=kept["id"])
     assert await rows(database) == 2, "and stays what it is"
     clock.time = datetime(2026, 12, 8, 11, 30, tzinfo=UTC)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     kept = await held(patient, doctor, HALF_PAST)
     clock.advance(minutes=3)
-    problem(await patient.ask(other_doctor, HALF_PAST, hold_id=kept["id"]), 409, "too_soon")
+    assert_problem(await patient.try_to_book(other_doctor, HALF_PAST, hold_id=kept["id"]), 409, "too_soon")
 
 
 async def test_a_hold_that_is_over_does_not_harm(doctor: Person, patient: Person, clock: SetClock) -> None:
@@ -126,43 +130,43 @@ async def test_a_hold_that_is_over_does_not_harm(doctor: Person, patient: Person
 
 
 async def test_a_hold_that_is_over_does_not_help(doctor: Person, patient: Person, clock: SetClock) -> None:
-    await doctor.change(min_notice_minutes=240)
+    await doctor.update_profile(min_notice_minutes=240)
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     kept = await held(patient, doctor, TEN)
     clock.advance(minutes=5)
-    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
 
 
 async def test_closed_time_is_not_opened_by_a_hold(doctor: Person, patient: Person) -> None:
     kept = await held(patient, doctor, TEN)
     await doctor.post("/doctors/me/time-off", {"start_time": TEN, "end_time": ELEVEN})
-    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "time_off")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "time_off")
 
 
 async def test_a_hold_ends_when_the_visit_would_begin(doctor: Person, patient: Person, clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 8, 14, 58, tzinfo=UTC)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     kept = await held(patient, doctor, TEN)
     assert kept["expires_at"] == TEN
     clock.advance(minutes=3)
-    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "in_the_past")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "in_the_past")
 
 
 async def test_a_visit_that_begins_now_cannot_be_held(doctor: Person, patient: Person, clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
-    patient = await patient.again()
-    problem(await hold(patient, doctor, TEN), 409, "in_the_past")
+    patient = await patient.log_in_again()
+    assert_problem(await hold(patient, doctor, TEN), 409, "in_the_past")
     await patient.book(doctor, TEN)
 
 
 async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
-    doctor: Person, patient: Person, join: Join, database: Database
+    doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
     body = {"name": "Long", "duration_minutes": 30, "buffer_after_minutes": 60}
     long = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
-    other_doctor = await join("doctor")
-    await other_doctor.open(TEN, ELEVEN)
+    other_doctor = await register("doctor")
+    await other_doctor.publish(TEN, ELEVEN)
     kept = await held(patient, other_doctor, HALF_PAST)
     booked = await patient.book(doctor, "2026-12-08T16:30:00Z", visit_type_id=long)
     moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": TEN})
@@ -171,62 +175,62 @@ async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
     assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
 
 
-async def test_a_patient_has_one_hold(doctor: Person, patient: Person, join: Join, database: Database) -> None:
+async def test_a_patient_has_one_hold(doctor: Person, patient: Person, register: Register, database: Database) -> None:
     first = await held(patient, doctor, TEN)
     await held(patient, doctor, ELEVEN)
     assert await rows(database) == 1
-    await (await join()).book(doctor, TEN)
-    problem(await patient.delete(f"/holds/{first['id']}"), 404, "not_found")
+    await (await register()).book(doctor, TEN)
+    assert_problem(await patient.delete(f"/holds/{first['id']}"), 404, "not_found")
 
 
 async def test_a_hold_that_is_refused_leaves_the_earlier_one(
-    doctor: Person, patient: Person, join: Join, database: Database
+    doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
-    other = await join()
+    other = await register()
     await other.book(doctor, ELEVEN)
     await held(patient, doctor, TEN)
-    problem(await hold(patient, doctor, ELEVEN), 409, "slot_taken")
-    problem(await other.ask(doctor, TEN), 409, "slot_taken")
+    assert_problem(await hold(patient, doctor, ELEVEN), 409, "slot_taken")
+    assert_problem(await other.try_to_book(doctor, TEN), 409, "slot_taken")
     assert await rows(database) == 2
 
 
 async def test_a_hold_at_one_doctor_does_not_keep_its_holder_from_another(
-    doctor: Person, patient: Person, join: Join, database: Database
+    doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
-    other = await join("doctor")
-    await other.open(TEN, ELEVEN)
+    other = await register("doctor")
+    await other.publish(TEN, ELEVEN)
     await held(patient, doctor, TEN)
     await patient.book(other, TEN)
     assert await rows(database) == 1, "she cannot be in both places"
 
 
-async def test_who_is_busy_cannot_hold(doctor: Person, patient: Person, join: Join) -> None:
-    other = await join("doctor")
-    await other.open(TEN, ELEVEN)
+async def test_who_is_busy_cannot_hold(doctor: Person, patient: Person, register: Register) -> None:
+    other = await register("doctor")
+    await other.publish(TEN, ELEVEN)
     await patient.book(other, TEN)
-    problem(await hold(patient, doctor, TEN), 409, "patient_busy")
+    assert_problem(await hold(patient, doctor, TEN), 409, "patient_busy")
 
 
-async def test_giving_a_hold_back(doctor: Person, patient: Person, join: Join) -> None:
-    other = await join()
+async def test_giving_a_hold_back(doctor: Person, patient: Person, register: Register) -> None:
+    other = await register()
     kept = await held(patient, doctor, TEN)
-    problem(await other.delete(f"/holds/{kept['id']}"), 404, "not_found")
+    assert_problem(await other.delete(f"/holds/{kept['id']}"), 404, "not_found")
     assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
-    problem(await patient.delete(f"/holds/{kept['id']}"), 404, "not_found")
+    assert_problem(await patient.delete(f"/holds/{kept['id']}"), 404, "not_found")
     booked = await other.book(doctor, TEN)
-    problem(await other.delete(f"/holds/{booked['id']}"), 404, "not_found")
+    assert_problem(await other.delete(f"/holds/{booked['id']}"), 404, "not_found")
 
 
-async def test_somebody_elses_hold_cannot_be_used(doctor: Person, patient: Person, join: Join) -> None:
+async def test_somebody_elses_hold_cannot_be_used(doctor: Person, patient: Person, register: Register) -> None:
     kept = await held(patient, doctor, TEN)
-    problem(await (await join()).ask(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
+    assert_problem(await (await register()).try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
 
 
 async def test_holds_that_are_over_are_swept_away(
-    doctor: Person, patient: Person, join: Join, clock: SetClock, database: Database
+    doctor: Person, patient: Person, register: Register, clock: SetClock, database: Database
 ) -> None:
     for start in (TEN, HALF_PAST, ELEVEN):
-        await held(await join(), doctor, start)
+        await held(await register(), doctor, start)
     assert await rows(database) == 3
     clock.advance(minutes=6)
     await held(patient, doctor, "2026-12-08T16:30:00Z")
@@ -234,39 +238,41 @@ async def test_holds_that_are_over_are_swept_away(
 
 
 async def test_a_hold_counts_for_the_limit_of_the_day_until_it_is_over(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join, clock: SetClock
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
-    other = await join()
+    other = await register()
     kept = await held(patient, doctor, TEN)
-    assert await free(client, doctor) == []
-    problem(await other.ask(doctor, ELEVEN), 409, "day_full")
+    assert await get_windows(client, doctor) == []
+    assert_problem(await other.try_to_book(doctor, ELEVEN), 409, "day_full")
     clock.advance(minutes=5)
-    assert await free(client, doctor) == [(TEN, "2026-12-08T17:00:00Z")]
+    assert await get_windows(client, doctor) == [(TEN, "2026-12-08T17:00:00Z")]
     await other.book(doctor, ELEVEN)
-    problem(await patient.ask(doctor, TEN, hold_id=kept["id"]), 409, "day_full")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "day_full")
 
 
 async def test_a_move_goes_over_holds_that_are_over(
-    doctor: Person, patient: Person, join: Join, clock: SetClock
+    doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    other = await join()
+    other = await register()
     booked = await other.book(doctor, TEN)
     await held(patient, doctor, ELEVEN)
     body = {"start_time": ELEVEN}
-    problem(await other.post(f"/appointments/{booked['id']}/reschedule", body), 409, "slot_taken")
+    assert_problem(await other.post(f"/appointments/{booked['id']}/reschedule", body), 409, "slot_taken")
     clock.advance(minutes=5)
     assert (await other.post(f"/appointments/{booked['id']}/reschedule", body)).status_code == 200
 
 
-async def test_a_visit_type_is_held(doctor: Person, patient: Person, join: Join) -> None:
+async def test_a_visit_type_is_held(doctor: Person, patient: Person, register: Register) -> None:
     body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
     check_up = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
-    problem(await hold(patient, doctor, TEN), 409, "visit_type_required")
+    assert_problem(await hold(patient, doctor, TEN), 409, "visit_type_required")
     kept = await held(patient, doctor, TEN, visit_type_id=check_up)
     assert (kept["end_time"], kept["visit_type_id"]) == ("2026-12-08T15:20:00Z", check_up)
-    problem(
-        await (await join()).ask(doctor, "2026-12-08T14:30:00Z", visit_type_id=check_up), 409, "outside_availability"
+    assert_problem(
+        await (await register()).try_to_book(doctor, "2026-12-08T14:30:00Z", visit_type_id=check_up),
+        409,
+        "outside_availability",
     )
     await patient.book(doctor, TEN, visit_type_id=check_up, hold_id=kept["id"])
 
@@ -286,12 +292,14 @@ async def test_a_hold_that_cannot_be(
     doctor: Person, patient: Person, database: Database, change: dict[str, str], field: str
 ) -> None:
     answer = await hold(patient, doctor, TEN, **change)
-    assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field]
+    assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field]
     assert await rows(database) == 0
 
 
 async def test_who_may_hold(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    problem(await hold(doctor, doctor, TEN), 403, "wrong_role")
-    problem(await client.post("/holds", json={"doctor_id": doctor.id, "start_time": TEN}), 401, "not_authenticated")
+    assert_problem(await hold(doctor, doctor, TEN), 403, "wrong_role")
+    assert_problem(
+        await client.post("/holds", json={"doctor_id": doctor.id, "start_time": TEN}), 401, "not_authenticated"
+    )
     answer = await patient.post("/holds", {"doctor_id": UNKNOWN, "start_time": TEN})
-    problem(answer, 404, "not_found")
+    assert_problem(answer, 404, "not_found")

@@ -10,7 +10,7 @@ from app.db.database import Database
 from app.repositories.availabilities import insert_availabilities
 from app.scheduling.availability import Availability
 from tests.conftest import SetClock
-from tests.people import Person, free, problem, slots
+from tests.people import Person, assert_problem, get_slots, get_windows
 
 NEW_YORK = ZoneInfo("America/New_York")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -48,29 +48,29 @@ async def open_on(client: httpx2.AsyncClient, doctor: Person, day: str) -> list[
     asked = dict(zip(("from", "to"), (each.isoformat() for each in midnights), strict=True))
     return [
         "-".join(f"{datetime.fromisoformat(moment).astimezone(NEW_YORK):%H:%M}" for moment in window)
-        for window in await free(client, doctor, **asked)
+        for window in await get_windows(client, doctor, **asked)
     ]
 
 
 async def test_a_week_is_kept_as_it_was_said(client: httpx2.AsyncClient, doctor: Person) -> None:
     said = {"doctor_id": doctor.id, "time_zone": "America/New_York", "valid_from": "2026-12-01"} | whole(**WEEK)
     said |= {"valid_to": None, "later": []}
-    assert await doctor.plan(**WEEK) == said | {"affected_count": 0, "affected": []}
+    assert await doctor.set_hours(**WEEK) == said | {"affected_count": 0, "affected": []}
     assert await hours(doctor) == said
     assert await hours(doctor, "2031-05-01") == said | {"valid_from": "2031-05-01"}
-    assert await free(client, doctor, **{"from": "2026-12-05T12:00:00Z", "to": "2026-12-12T12:00:00Z"}) == [
+    assert await get_windows(client, doctor, **{"from": "2026-12-05T12:00:00Z", "to": "2026-12-12T12:00:00Z"}) == [
         ("2026-12-07T14:00:00Z", "2026-12-07T17:00:00Z"),
         ("2026-12-07T18:00:00Z", "2026-12-07T22:00:00Z"),
         ("2026-12-08T18:00:00Z", "2026-12-09T05:00:00Z"),
         ("2026-12-12T03:00:00Z", "2026-12-12T11:00:00Z"),
     ]
     # Today is Tuesday, and the plan holds from today on.
-    assert (await free(client, doctor))[0] == ("2026-12-01T18:00:00Z", "2026-12-02T05:00:00Z")
+    assert (await get_windows(client, doctor))[0] == ("2026-12-01T18:00:00Z", "2026-12-02T05:00:00Z")
 
 
 async def test_the_plan_is_listed_with_the_availability(doctor: Person) -> None:
-    single = await doctor.open("2026-12-12T14:00:00Z", "2026-12-12T15:00:00Z")
-    await doctor.plan(monday=[["09:00", "12:00"]], wednesday=[["09:00", "12:00"]], friday=[["22:00", "06:00"]])
+    single = await doctor.publish("2026-12-12T14:00:00Z", "2026-12-12T15:00:00Z")
+    await doctor.set_hours(monday=[["09:00", "12:00"]], wednesday=[["09:00", "12:00"]], friday=[["22:00", "06:00"]])
     listed = (await doctor.get("/doctors/me/availability")).json()
     assert [(each["start_time"], each["end_time"], each["recurrence"], each["weekly_hours"]) for each in listed] == [
         ("2026-12-02T14:00:00Z", "2026-12-02T17:00:00Z", "FREQ=WEEKLY;BYDAY=MO,WE", True),
@@ -83,13 +83,13 @@ async def test_the_plan_is_listed_with_the_availability(doctor: Person) -> None:
 
 
 async def test_a_plan_replaces_the_one_before(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(**WEEK)
-    await doctor.plan(monday=[["10:00", "11:00"]])
+    await doctor.set_hours(**WEEK)
+    await doctor.set_hours(monday=[["10:00", "11:00"]])
     assert await hours(doctor) == await hours(doctor) | whole(monday=[["10:00", "11:00"]])
     assert await open_on(client, doctor, "2026-12-07") == ["10:00-11:00"]
     assert await open_on(client, doctor, "2026-12-08") == []
     assert len((await doctor.get("/doctors/me/availability")).json()) == 1
-    await doctor.plan()
+    await doctor.set_hours()
     assert await hours(doctor) == await hours(doctor) | whole()
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
@@ -98,9 +98,9 @@ async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
     client: httpx2.AsyncClient, doctor: Person
 ) -> None:
     usual, holidays = [["09:00", "17:00"]], [["10:00", "12:00"]]
-    await doctor.plan(**daily(*usual))
+    await doctor.set_hours(**daily(*usual))
     # From Tuesday to Monday.
-    answer = await doctor.plan(monday=holidays, friday=holidays, valid_from="2026-12-22", valid_to="2027-01-04")
+    answer = await doctor.set_hours(monday=holidays, friday=holidays, valid_from="2026-12-22", valid_to="2027-01-04")
     assert (answer["valid_from"], answer["valid_to"]) == ("2026-12-22", "2027-01-04")
     for day, expected in (
         ("2026-12-21", ["09:00-17:00"]),
@@ -122,11 +122,11 @@ async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
     ]
     assert await hours(doctor, "2026-12-22") == answer_without_affected(answer)
     # A third plan inside of the second one.
-    await doctor.plan(friday=[["20:00", "21:00"]], valid_from="2026-12-25", valid_to="2026-12-25")
+    await doctor.set_hours(friday=[["20:00", "21:00"]], valid_from="2026-12-25", valid_to="2026-12-25")
     for day, expected in (("2026-12-25", ["20:00-21:00"]), ("2026-12-28", ["10:00-12:00"]), ("2026-12-22", [])):
         assert await open_on(client, doctor, day) == expected, day
     # And one that ends it all.
-    await doctor.plan(monday=[["12:00", "13:00"]], replace_later=True)
+    await doctor.set_hours(monday=[["12:00", "13:00"]], replace_later=True)
     for day, expected in (("2026-12-21", ["12:00-13:00"]), ("2026-12-25", []), ("2027-01-04", ["12:00-13:00"])):
         assert await open_on(client, doctor, day) == expected, day
     assert len((await doctor.get("/doctors/me/availability")).json()) == 1
@@ -141,9 +141,9 @@ def dates(answer: dict[str, Any]) -> list[tuple[str, str | None, list[list[str]]
 
 
 async def test_new_hours_leave_plans_for_later_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    await doctor.plan(monday=[["08:00", "10:00"]], **JULY)
-    await doctor.plan(monday=[["14:00", "16:00"]], valid_from="2028-01-01")
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    await doctor.set_hours(monday=[["08:00", "10:00"]], **JULY)
+    await doctor.set_hours(monday=[["14:00", "16:00"]], valid_from="2028-01-01")
     expected = [
         ("2026-12-01", "2027-06-30", [["09:00", "13:00"]]),
         ("2027-07-01", "2027-08-31", [["08:00", "10:00"]]),
@@ -151,7 +151,7 @@ async def test_new_hours_leave_plans_for_later_alone(client: httpx2.AsyncClient,
         ("2027-09-01", "2027-12-31", [["09:00", "13:00"]]),
         ("2028-01-01", None, [["14:00", "16:00"]]),
     ]
-    assert dates(await doctor.plan(monday=[["09:00", "13:00"]])) == expected == dates(await hours(doctor))
+    assert dates(await doctor.set_hours(monday=[["09:00", "13:00"]])) == expected == dates(await hours(doctor))
     for day, opened in (
         ("2027-06-28", ["09:00-13:00"]),
         ("2027-07-05", ["08:00-10:00"]),
@@ -160,74 +160,74 @@ async def test_new_hours_leave_plans_for_later_alone(client: httpx2.AsyncClient,
     ):
         assert await open_on(client, doctor, day) == opened, day
     # A plan for later is changed by its first day, and no other with it.
-    changed = await doctor.plan(monday=[["07:00", "10:00"]], valid_from="2027-07-01")
+    changed = await doctor.set_hours(monday=[["07:00", "10:00"]], valid_from="2027-07-01")
     assert dates(changed) == [(*JULY.values(), [["07:00", "10:00"]]), *expected[2:]]
     assert dates(await hours(doctor))[0] == expected[0]
     # From the middle of it on, its beginning stays.
-    await doctor.plan(monday=[["06:00", "10:00"]], valid_from="2027-08-01")
+    await doctor.set_hours(monday=[["06:00", "10:00"]], valid_from="2027-08-01")
     assert [first for first, _, _ in dates(await hours(doctor))] == [
         "2026-12-01", "2027-07-01", "2027-08-01", "2027-09-01", "2028-01-01",
     ]  # fmt: skip
-    assert dates(await doctor.plan(replace_later=True)) == [("2026-12-01", None, [])]
+    assert dates(await doctor.set_hours(replace_later=True)) == [("2026-12-01", None, [])]
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
 async def test_hours_that_are_sent_back_as_they_are_change_nothing(doctor: Person) -> None:
-    await doctor.plan(**WEEK)
-    await doctor.plan(monday=[["08:00", "10:00"]], valid_from="2026-12-04", valid_to="2026-12-18")
-    await doctor.plan(friday=[["08:00", "10:00"]], **JULY)
+    await doctor.set_hours(**WEEK)
+    await doctor.set_hours(monday=[["08:00", "10:00"]], valid_from="2026-12-04", valid_to="2026-12-18")
+    await doctor.set_hours(friday=[["08:00", "10:00"]], **JULY)
     before, kept = await hours(doctor), (await doctor.get("/doctors/me/availability")).json()
     week = {weekday: before[weekday] for weekday in WEEKDAYS}
     for sent in ({}, {"valid_to": before["valid_to"]}, {"valid_from": before["valid_from"]}):
-        assert (await doctor.plan(**week, **sent))["later"] == before["later"]
+        assert (await doctor.set_hours(**week, **sent))["later"] == before["later"]
         assert (await doctor.get("/doctors/me/availability")).json() == kept
     for plan in before["later"]:
-        assert dates(await doctor.plan(**plan))[0] == dates(plan | {"later": []})[0]
+        assert dates(await doctor.set_hours(**plan))[0] == dates(plan | {"later": []})[0]
         assert (await doctor.get("/doctors/me/availability")).json() == kept
 
 
 async def test_a_plan_for_later_is_cancelled(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    await doctor.plan(monday=[["14:00", "16:00"]], **JULY)
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    await doctor.set_hours(monday=[["14:00", "16:00"]], **JULY)
     visit = await patient.book(doctor, "2027-07-05T14:00:00-04:00")
     for day in ("2026-12-01", "2027-06-30", "2027-07-02", "2030-01-01"):
-        problem(await doctor.delete(f"/doctors/me/hours/{day}"), 404, "not_found")
-    problem(await doctor.delete("/doctors/me/hours/soon"), 422, "invalid_request")
+        assert_problem(await doctor.delete(f"/doctors/me/hours/{day}"), 404, "not_found")
+    assert_problem(await doctor.delete("/doctors/me/hours/soon"), 422, "invalid_request")
     cancelled = await doctor.delete("/doctors/me/hours/2027-07-01")
     assert (cancelled.status_code, cancelled.content) == (204, b"")
     assert (await doctor.get(cancelled.links["related"]["url"])).json() == [visit]
     assert dates(await hours(doctor)) == [("2026-12-01", None, [["09:00", "12:00"]])]
     assert await open_on(client, doctor, "2027-07-12") == ["09:00-12:00"]
-    problem(await doctor.delete("/doctors/me/hours/2027-07-01"), 404, "not_found")
+    assert_problem(await doctor.delete("/doctors/me/hours/2027-07-01"), 404, "not_found")
 
 
 async def test_days_without_hours_are_a_plan_too(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]], tuesday=[["09:00", "12:00"]])
-    await doctor.plan(**JULY)
+    await doctor.set_hours(monday=[["09:00", "12:00"]], tuesday=[["09:00", "12:00"]])
+    await doctor.set_hours(**JULY)
     later = [("2027-07-01", "2027-08-31", []), ("2027-09-01", None, [["09:00", "13:00"]])]
     # 1 September is a Wednesday, on which the practice was closed until now.
-    changed = await doctor.plan(monday=[["09:00", "13:00"]], wednesday=[["09:00", "13:00"]])
+    changed = await doctor.set_hours(monday=[["09:00", "13:00"]], wednesday=[["09:00", "13:00"]])
     assert dates(changed)[1:] == later
     assert await open_on(client, doctor, "2027-09-01") == ["09:00-13:00"]
     assert await open_on(client, doctor, "2027-08-30") == []
     assert (await doctor.delete("/doctors/me/hours/2027-07-01")).status_code == 204
     assert await open_on(client, doctor, "2027-08-30") == ["09:00-13:00"]
     # After its last day a plan that nothing follows is over; without one, it goes on.
-    await doctor.plan(monday=[["09:00", "13:00"]], replace_later=True)
-    await doctor.plan(valid_from="2027-10-01")
+    await doctor.set_hours(monday=[["09:00", "13:00"]], replace_later=True)
+    await doctor.set_hours(valid_from="2027-10-01")
     assert dates(await hours(doctor)) == [("2026-12-01", "2027-09-30", [["09:00", "13:00"]])]
-    assert dates(await doctor.plan(monday=[["09:00", "14:00"]])) == [("2026-12-01", None, [["09:00", "14:00"]])]
+    assert dates(await doctor.set_hours(monday=[["09:00", "14:00"]])) == [("2026-12-01", None, [["09:00", "14:00"]])]
 
 
 async def test_hours_that_go_on_as_they_were_planned_are_one_plan(doctor: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    again = await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-01-01", valid_to="2027-03-31")
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    again = await doctor.set_hours(monday=[["09:00", "12:00"]], valid_from="2027-01-01", valid_to="2027-03-31")
     assert dates(again) == [("2027-01-01", None, [["09:00", "12:00"]])]
 
 
 async def test_a_plan_for_later_leaves_today_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]], valid_to="2026-12-14")
-    await doctor.plan(monday=[["13:00", "15:00"]], valid_from="2026-12-28")
+    await doctor.set_hours(monday=[["09:00", "12:00"]], valid_to="2026-12-14")
+    await doctor.set_hours(monday=[["13:00", "15:00"]], valid_from="2026-12-28")
     for day, expected in (
         ("2026-12-07", ["09:00-12:00"]),
         ("2026-12-14", ["09:00-12:00"]),
@@ -239,11 +239,13 @@ async def test_a_plan_for_later_leaves_today_alone(client: httpx2.AsyncClient, d
 
 
 async def test_a_night_belongs_to_the_day_on_which_it_begins(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(monday=[["22:00", "06:00"]])
-    await doctor.plan(tuesday=[["05:00", "07:00"], ["20:00", "02:00"]], valid_from="2026-12-15", valid_to="2026-12-15")
+    await doctor.set_hours(monday=[["22:00", "06:00"]])
+    await doctor.set_hours(
+        tuesday=[["05:00", "07:00"], ["20:00", "02:00"]], valid_from="2026-12-15", valid_to="2026-12-15"
+    )
     assert await open_on(client, doctor, "2026-12-14") == ["22:00-00:00"]
-    await doctor.open("2026-12-16T02:00:00-05:00", "2026-12-16T03:00:00-05:00")
-    assert await free(client, doctor, **{"from": "2026-12-15T00:00:00Z", "to": "2026-12-17T00:00:00Z"}) == [
+    await doctor.publish("2026-12-16T02:00:00-05:00", "2026-12-16T03:00:00-05:00")
+    assert await get_windows(client, doctor, **{"from": "2026-12-15T00:00:00Z", "to": "2026-12-17T00:00:00Z"}) == [
         ("2026-12-15T03:00:00Z", "2026-12-15T12:00:00Z"),
         ("2026-12-16T01:00:00Z", "2026-12-16T08:00:00Z"),
     ]
@@ -251,15 +253,15 @@ async def test_a_night_belongs_to_the_day_on_which_it_begins(client: httpx2.Asyn
 
 async def test_today_is_the_doctors(doctor: Person, clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 2, 4, 59, tzinfo=UTC)
-    doctor = await doctor.again()
-    assert (await doctor.plan(**WEEK))["valid_from"] == "2026-12-01"
+    doctor = await doctor.log_in_again()
+    assert (await doctor.set_hours(**WEEK))["valid_from"] == "2026-12-01"
     assert (await hours(doctor))["valid_from"] == "2026-12-01"
     for valid_from, status in (("2026-11-30", 422), ("2026-12-01", 200)):
         assert (await doctor.put("/doctors/me/hours", {"valid_from": valid_from})).status_code == status
 
 
 async def test_windows_that_overlap_are_refused_with_the_day(doctor: Person) -> None:
-    before = await doctor.plan(**WEEK)
+    before = await doctor.set_hours(**WEEK)
     for week, weekday in (
         ({"monday": [["09:00", "12:00"], ["11:59", "13:00"]]}, "monday"),
         ({"wednesday": [["13:00", "17:00"], ["09:00", "13:01"]]}, "wednesday"),
@@ -271,67 +273,67 @@ async def test_windows_that_overlap_are_refused_with_the_day(doctor: Person) -> 
         ({"sunday": [["22:00", "06:00"]], "monday": [["00:00", "00:01"]]}, "monday"),
     ):
         answer = await doctor.put("/doctors/me/hours", week)
-        assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == weekday, week
+        assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == weekday, week
     assert await hours(doctor) == {name: before[name] for name in await hours(doctor)}
 
 
 async def test_windows_may_touch(client: httpx2.AsyncClient, doctor: Person) -> None:
     round_the_clock = [["00:00", "06:00"], ["06:00", "22:00"], ["22:00", "24:00"]]
-    await doctor.plan(**daily(*round_the_clock))
-    assert await free(client, doctor) == [("2026-12-01T08:00:00Z", "2026-12-15T08:00:00Z")]
-    await doctor.plan(sunday=[["18:00", "06:00"]], monday=[["06:00", "18:00"]])
+    await doctor.set_hours(**daily(*round_the_clock))
+    assert await get_windows(client, doctor) == [("2026-12-01T08:00:00Z", "2026-12-15T08:00:00Z")]
+    await doctor.set_hours(sunday=[["18:00", "06:00"]], monday=[["06:00", "18:00"]])
     asked = {"from": "2026-12-05T00:00:00Z", "to": "2026-12-09T00:00:00Z"}
-    assert await free(client, doctor, **asked) == [("2026-12-06T23:00:00Z", "2026-12-07T23:00:00Z")]
+    assert await get_windows(client, doctor, **asked) == [("2026-12-06T23:00:00Z", "2026-12-07T23:00:00Z")]
 
 
 async def test_availability_of_its_own_stays_beside_the_plan(client: httpx2.AsyncClient, doctor: Person) -> None:
     # One crosses the plan, one does not.
-    crossing = await doctor.open("2026-12-07T11:00:00-05:00", "2026-12-07T14:00:00-05:00")
-    apart = await doctor.open("2026-12-12T09:00:00-05:00", "2026-12-12T10:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2")
-    await doctor.plan(monday=[["09:00", "12:15"]])
+    crossing = await doctor.publish("2026-12-07T11:00:00-05:00", "2026-12-07T14:00:00-05:00")
+    apart = await doctor.publish("2026-12-12T09:00:00-05:00", "2026-12-12T10:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2")
+    await doctor.set_hours(monday=[["09:00", "12:15"]])
     assert await open_on(client, doctor, "2026-12-07") == ["09:00-14:00"]
     # The grid of each begins where it opens.
-    found = await slots(client, doctor, "2026-12-07T16:30:00Z", "2026-12-07T18:00:00Z")
+    found = await get_slots(client, doctor, "2026-12-07T16:30:00Z", "2026-12-07T18:00:00Z")
     assert [start[11:16] for start, _, _ in found] == ["16:30", "17:00", "17:30"]
-    await doctor.plan()
+    await doctor.set_hours()
     assert (await doctor.get("/doctors/me/availability")).json() == [crossing, apart]
     assert await open_on(client, doctor, "2026-12-07") == ["11:00-14:00"]
     assert await open_on(client, doctor, "2026-12-12") == ["09:00-10:00"]
 
 
 async def test_a_change_names_the_appointments_that_it_leaves_outside(doctor: Person, patient: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"], ["13:00", "17:00"]], tuesday=[["09:00", "12:00"]])
+    await doctor.set_hours(monday=[["09:00", "12:00"], ["13:00", "17:00"]], tuesday=[["09:00", "12:00"]])
     late = await patient.book(doctor, "2026-12-14T16:30:00-05:00")
     crossing = await patient.book(doctor, "2026-12-07T11:30:00-05:00")
     await patient.book(doctor, "2026-12-07T09:00:00-05:00")
     cancelled = await patient.book(doctor, "2026-12-07T16:30:00-05:00")
     await patient.delete(f"/appointments/{cancelled['id']}")
-    shorter = await doctor.plan(monday=[["09:00", "11:45"]], tuesday=[["09:00", "12:00"]])
+    shorter = await doctor.set_hours(monday=[["09:00", "11:45"]], tuesday=[["09:00", "12:00"]])
     assert (shorter["affected_count"], shorter["affected"]) == (2, [crossing, late])
     assert (await patient.get(f"/appointments/{late['id']}")).json() == late
     conflicting = await doctor.get("/doctors/me/appointments?conflicting=true")
     assert conflicting.json() == [crossing, late]
-    longer = await doctor.plan(monday=[["08:00", "18:00"]], valid_to="2026-12-13")
+    longer = await doctor.set_hours(monday=[["08:00", "18:00"]], valid_to="2026-12-13")
     assert longer["affected"] == [late]
-    assert (await doctor.plan(monday=[["08:00", "18:00"]], replace_later=True))["affected"] == []
+    assert (await doctor.set_hours(monday=[["08:00", "18:00"]], replace_later=True))["affected"] == []
 
 
 async def test_a_visit_that_is_over_is_not_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     await patient.book(doctor, "2026-12-01T09:00:00-05:00")
     running = await patient.book(doctor, "2026-12-01T09:30:00-05:00")
     clock.time = datetime(2026, 12, 1, 14, 40, tzinfo=UTC)
-    doctor = await doctor.again()
-    assert (await doctor.plan())["affected"] == [running]
+    doctor = await doctor.log_in_again()
+    assert (await doctor.set_hours())["affected"] == [running]
 
 
 async def test_a_plan_that_cannot_be(doctor: Person) -> None:
-    before = await doctor.plan(**WEEK)
+    before = await doctor.set_hours(**WEEK)
 
     async def refused(content: str, field: str) -> None:
         headers = doctor.headers | {"Content-Type": "application/json"}
         answer = await doctor.client.put("/doctors/me/hours", content=content, headers=headers)
-        fields = [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]]
+        fields = [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]]
         assert fields[0].startswith(field), (content, fields)
 
     for window in (
@@ -399,22 +401,22 @@ async def test_a_plan_that_cannot_be(doctor: Person) -> None:
 
 
 async def test_days_at_the_end_of_the_calendar(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(**WEEK, valid_from="2999-12-31", valid_to="2999-12-31")
+    await doctor.set_hours(**WEEK, valid_from="2999-12-31", valid_to="2999-12-31")
     assert (await hours(doctor, "2999-12-30"))["monday"] == []
     assert (await hours(doctor, "1900-01-01"))["valid_from"] == "1900-01-01"
     assert (await hours(doctor))["valid_to"] == "2999-12-30"
-    await doctor.plan(**daily(["09:00", "10:00"]), valid_from="2999-12-31")
+    await doctor.set_hours(**daily(["09:00", "10:00"]), valid_from="2999-12-31")
     asked = {"from": "2999-12-31T00:00:00Z"}
-    assert (await free(client, doctor, **asked))[0] == ("2999-12-31T14:00:00Z", "2999-12-31T15:00:00Z")
+    assert (await get_windows(client, doctor, **asked))[0] == ("2999-12-31T14:00:00Z", "2999-12-31T15:00:00Z")
     for query in ("from=2026-12-08T00:00:00Z", "from=9999-12-31", "from=tomorrow", "first=2026-12-08", "from="):
-        problem(await doctor.get(f"/doctors/me/hours?{query}"), 422, "invalid_request")
+        assert_problem(await doctor.get(f"/doctors/me/hours?{query}"), 422, "invalid_request")
 
 
 async def test_twelve_windows_a_day(client: httpx2.AsyncClient, doctor: Person) -> None:
     windows = [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(12)]
-    await doctor.plan(**daily(*windows))
+    await doctor.set_hours(**daily(*windows))
     assert (await hours(doctor))["sunday"] == windows
-    assert len(await free(client, doctor, to="2026-12-08T08:00:00Z")) == 7 * 12
+    assert len(await get_windows(client, doctor, to="2026-12-08T08:00:00Z")) == 7 * 12
 
 
 async def test_there_is_an_end_to_availability(
@@ -424,14 +426,14 @@ async def test_there_is_an_end_to_availability(
     over = Availability(datetime(2026, 1, 9, 9), datetime(2026, 1, 9, 10))  # noqa: DTZ001
     async with database.write() as transaction:
         await insert_availabilities(transaction, UUID(doctor.id), [single] * 999 + [over] * 10, clock())
-    await doctor.plan(monday=[["09:00", "10:00"]])
+    await doctor.set_hours(monday=[["09:00", "10:00"]])
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T15:00:00Z"}
-    problem(await doctor.post("/doctors/availability", window), 409, "too_many")
+    assert_problem(await doctor.post("/doctors/availability", window), 409, "too_many")
     more = {"monday": [["12:00", "13:00"]], "tuesday": [["09:00", "10:00"]]}
-    problem(await doctor.put("/doctors/me/hours", more), 409, "too_many")
+    assert_problem(await doctor.put("/doctors/me/hours", more), 409, "too_many")
     assert await open_on(client, doctor, "2026-12-07") == ["09:00-10:00"]
-    await doctor.plan(monday=[["12:00", "13:00"]])
-    await doctor.plan()
+    await doctor.set_hours(monday=[["12:00", "13:00"]])
+    await doctor.set_hours()
     assert (await doctor.post("/doctors/availability", window)).status_code == 201
 
 
@@ -440,6 +442,8 @@ async def test_there_is_an_end_to_what_recurs(doctor: Person, database: Database
     async with database.write() as transaction:
         await insert_availabilities(transaction, UUID(doctor.id), [weekly] * 200, clock())
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T15:00:00Z"}
-    problem(await doctor.post("/doctors/availability", window | {"recurrence": "FREQ=DAILY;COUNT=2"}), 409, "too_many")
-    problem(await doctor.put("/doctors/me/hours", {"monday": [["09:00", "10:00"]]}), 409, "too_many")
+    assert_problem(
+        await doctor.post("/doctors/availability", window | {"recurrence": "FREQ=DAILY;COUNT=2"}), 409, "too_many"
+    )
+    assert_problem(await doctor.put("/doctors/me/hours", {"monday": [["09:00", "10:00"]]}), 409, "too_many")
     assert (await doctor.post("/doctors/availability", window)).status_code == 201

@@ -11,15 +11,15 @@ from app.core.settings import Settings
 from app.db.database import Database
 from app.jobs.cleanup import clean_up
 from app.main import create_app
-from tests.conftest import Join, SetClock
-from tests.people import Person, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 
 
 @pytest.fixture(autouse=True)
 async def opened(doctor: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 
 
 async def post(person: Person, path: str, body: Any, key: str = "a-key") -> httpx2.Response:
@@ -67,13 +67,13 @@ async def test_the_answer_is_kept_even_if_things_have_moved_on(doctor: Person, p
 @pytest.mark.parametrize("change", [{"start_time": ELEVEN}, {"reason": "A mole"}])
 async def test_another_request_needs_another_key(doctor: Person, patient: Person, change: dict[str, str]) -> None:
     await post(patient, "/appointments", booking(doctor))
-    problem(await post(patient, "/appointments", booking(doctor) | change), 422, "key_reused")
-    problem(await post(patient, "/holds", booking(doctor)), 422, "key_reused")
+    assert_problem(await post(patient, "/appointments", booking(doctor) | change), 422, "key_reused")
+    assert_problem(await post(patient, "/holds", booking(doctor)), 422, "key_reused")
     assert len((await patient.get("/appointments")).json()) == 1
 
 
-async def test_keys_are_the_callers_own(doctor: Person, patient: Person, join: Join) -> None:
-    other = await join()
+async def test_keys_are_the_callers_own(doctor: Person, patient: Person, register: Register) -> None:
+    other = await register()
     mine = (await post(patient, "/appointments", booking(doctor))).json()
     hers = (await post(other, "/appointments", booking(doctor, ELEVEN))).json()
     assert mine["patient_id"] == patient.id
@@ -83,20 +83,20 @@ async def test_keys_are_the_callers_own(doctor: Person, patient: Person, join: J
 async def test_a_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: SetClock, database: Database) -> None:
     await post(patient, "/appointments", booking(doctor))
     clock.advance(hours=23, minutes=59, seconds=59)
-    patient = await patient.again()
-    problem(await post(patient, "/appointments", booking(doctor, ELEVEN)), 422, "key_reused")
+    patient = await patient.log_in_again()
+    assert_problem(await post(patient, "/appointments", booking(doctor, ELEVEN)), 422, "key_reused")
     clock.advance(seconds=1)
     assert (await post(patient, "/appointments", booking(doctor, ELEVEN))).status_code == 201
     assert await count(database, "idempotency_keys") == 1
 
 
 async def test_an_error_has_changed_nothing_and_the_key_can_try_again(
-    doctor: Person, patient: Person, join: Join, database: Database
+    doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
-    other = await join()
+    other = await register()
     taken = await other.book(doctor, TEN)
-    problem(await post(patient, "/appointments", booking(doctor)), 409, "slot_taken")
-    problem(await post(patient, "/appointments", booking(doctor) | {"x": "y"}), 422, "invalid_request")
+    assert_problem(await post(patient, "/appointments", booking(doctor)), 409, "slot_taken")
+    assert_problem(await post(patient, "/appointments", booking(doctor) | {"x": "y"}), 422, "invalid_request")
     assert await count(database, "idempotency_keys") == 0
     await other.delete(f"/appointments/{taken['id']}")
     assert (await post(patient, "/appointments", booking(doctor))).status_code == 201
@@ -122,7 +122,7 @@ async def test_every_change_takes_a_key(doctor: Person, patient: Person, clock: 
         assert (again.status_code, again.content) == (first.status_code, first.content), where
         assert again.headers["idempotency-replayed"] == "true"
     clock.advance(days=7, hours=7, minutes=40)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     for action in ("arrive", "complete"):
         for replayed in (False, True):
             answer = await doctor.client.post(f"{path}/{action}", headers=doctor.headers | {"Idempotency-Key": action})
@@ -135,7 +135,7 @@ async def test_every_change_takes_a_key(doctor: Person, patient: Person, clock: 
 async def test_a_key_that_is_none(doctor: Person, patient: Person, key: str) -> None:
     headers = [(b"Authorization", patient.headers["Authorization"].encode()), (b"Idempotency-Key", key.encode())]
     answer = await patient.client.post("/appointments", headers=headers, json=booking(doctor))
-    assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
+    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
     assert (await patient.get("/appointments")).json() == []
 
 
@@ -145,7 +145,7 @@ async def test_a_body_that_cannot_be_read(
 ) -> None:
     booked = await patient.book(doctor, TEN)
     clock.advance(days=7, hours=7)
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     for person, path, kind in (
         (patient, "/appointments", "text/plain"),
         (patient, "/appointments", "application/json"),
@@ -153,22 +153,22 @@ async def test_a_body_that_cannot_be_read(
     ):
         headers = person.headers | {"Idempotency-Key": "k", "Content-Type": kind}
         answer = await person.client.post(path, headers=headers, content=content)
-        problem(answer, 422, "invalid_request")
+        assert_problem(answer, 422, "invalid_request")
     assert await count(database, "idempotency_keys") == 0
     # Where no body is asked for, none is read; it only makes another request of it.
     path = f"/appointments/{booked['id']}/arrive"
     for status in (200, 200):
         headers = doctor.headers | {"Idempotency-Key": "k"}
         assert (await doctor.client.post(path, headers=headers, content=content)).status_code == status
-    problem(await doctor.client.post(path, headers=headers), 422, "key_reused")
+    assert_problem(await doctor.client.post(path, headers=headers), 422, "key_reused")
 
 
 async def test_keys_are_forgotten_whoevers_they_are(
-    doctor: Person, patient: Person, join: Join, clock: SetClock, database: Database
+    doctor: Person, patient: Person, register: Register, clock: SetClock, database: Database
 ) -> None:
     await post(patient, "/appointments", booking(doctor))
     clock.advance(seconds=1)
-    await post(await join(), "/appointments", booking(doctor, ELEVEN))
+    await post(await register(), "/appointments", booking(doctor, ELEVEN))
     clock.advance(hours=24, seconds=-1)
     await clean_up(database, clock)
     assert await count(database, "idempotency_keys") == 1, "the first one, with what she wrote, is gone"
@@ -183,7 +183,7 @@ async def test_a_forgotten_key_that_waits_to_be_swept_away(
     """It is as good as new; what is kept is the new answer, and the other one is gone."""
     first = await post(patient, "/appointments", booking(doctor))
     clock.advance(hours=24)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     second = await post(patient, "/appointments", booking(doctor, ELEVEN))
     assert second.status_code == 201
     assert second.json()["id"] != first.json()["id"]
@@ -195,8 +195,8 @@ async def test_a_forgotten_key_that_waits_to_be_swept_away(
 
 async def test_a_key_without_a_caller(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
     answer = await client.post("/appointments", headers={"Idempotency-Key": "k"}, json=booking(doctor))
-    problem(answer, 401, "not_authenticated")
-    problem(await post(doctor, "/appointments", booking(doctor)), 403, "wrong_role")
+    assert_problem(answer, 401, "not_authenticated")
+    assert_problem(await post(doctor, "/appointments", booking(doctor)), 403, "wrong_role")
     assert await count(database, "idempotency_keys") == 0
 
 

@@ -11,7 +11,7 @@ from app.db.database import Database
 from app.repositories.idempotency import reserve_key
 from tests.conftest import SetClock
 from tests.databases import settings_for
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 
 
 class LostError(Exception):
@@ -28,7 +28,7 @@ def settings(database_url: str) -> Settings:
 async def test_the_second_is_told_to_come_again(
     doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 
     async def send() -> httpx2.Response:
         body = {"doctor_id": doctor.id, "start_time": "2026-12-08T15:00:00Z"}
@@ -40,6 +40,6 @@ async def test_the_second_is_told_to_come_again(
             await reserve_key(transaction, UUID(patient.id), "a-key", "what the first one asked for", clock.time)
             waiting = await send()
             raise LostError
-    problem(waiting, 409, "request_in_flight")
+    assert_problem(waiting, 409, "request_in_flight")
     assert waiting.headers["retry-after"] == "1"
     assert (await send()).status_code == 201

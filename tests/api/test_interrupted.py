@@ -17,16 +17,16 @@ from app.repositories import users
 from app.repositories.profile_changes import replace_change
 from app.services import accounts, administration, doctor_profile, privacy
 from app.services.profile_review import accept_change
-from tests.conftest import Confirm, SetClock
-from tests.people import Person, problem
+from tests.conftest import ConfirmEmail, SetClock
+from tests.people import Person, assert_problem
 
 A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
 
 
 async def test_no_log_in_without_a_code_survives_the_setting_up_of_a_second_factor(
-    patient: Person, confirm: Confirm, database: Database, clock: SetClock
+    patient: Person, confirm_email: ConfirmEmail, database: Database, clock: SetClock
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     body = {"otp": pyotp.TOTP(secret).at(clock.time)}
     user_id, session_id = UUID(patient.id), uuid7()
@@ -152,7 +152,7 @@ async def test_an_administrator_who_is_suspended_meanwhile_decides_nothing(
 ) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE users SET role = 'admin'"))
-    other = await patient.again()
+    other = await patient.log_in_again()
     one = Actor(UUID(admin.id), Role.ADMIN, admin.name)
     requests = {
         "reinstate themselves": (f"/admin/users/{other.id}/reinstate", {"reason": "I would rather stay"}),
@@ -164,6 +164,6 @@ async def test_an_administrator_who_is_suspended_meanwhile_decides_nothing(
         waiting = asyncio.create_task(other.post(*requests[deciding]))
         await asyncio.sleep(A_MOMENT)
         assert not waiting.done()
-    problem(await waiting, 401, "not_authenticated")
+    assert_problem(await waiting, 401, "not_authenticated")
     assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [other.id]
     assert (await admin.get("/admin/invitations")).json() == []

@@ -17,7 +17,7 @@ from app.jobs.cleanup import clean_up
 from app.models import AuditEvent, Invitation, User
 from app.repositories.invitations import INVITATION_LIFETIME
 from tests.conftest import SetClock, read_token
-from tests.people import PASSWORD, Person, make_admin, problem
+from tests.people import PASSWORD, Person, assert_problem, make_admin
 
 GUEST = "guest@example.com"
 
@@ -88,10 +88,10 @@ async def test_an_invitation_expires_and_is_swept_away(
     await clean_up(database, clock)
     assert await count(database, Invitation) == 1
     clock.time += timedelta(seconds=1)
-    problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
-    admin = await admin.again()
+    assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+    admin = await admin.log_in_again()
     assert (await admin.get("/admin/invitations")).json() == []
-    problem(await admin.delete(f"/admin/invitations/{sent['id']}"), 404, "not_found")
+    assert_problem(await admin.delete(f"/admin/invitations/{sent['id']}"), 404, "not_found")
     await clean_up(database, clock)
     assert await count(database, Invitation) == 0
 
@@ -101,11 +101,11 @@ async def test_an_invitation_that_is_cancelled_or_replaced_does_not_work(
 ) -> None:
     first = await invite(admin)
     second = await invite(admin, "Guest@Example.com")
-    problem(await accept(client, first["token"]), 422, "invalid_invitation_token")
+    assert_problem(await accept(client, first["token"]), 422, "invalid_invitation_token")
     assert [each["id"] for each in (await admin.get("/admin/invitations")).json()] == [second["id"]]
     assert (await admin.delete(f"/admin/invitations/{second['id']}")).status_code == 204
-    problem(await accept(client, second["token"]), 422, "invalid_invitation_token")
-    problem(await admin.delete(f"/admin/invitations/{second['id']}"), 404, "not_found")
+    assert_problem(await accept(client, second["token"]), 422, "invalid_invitation_token")
+    assert_problem(await admin.delete(f"/admin/invitations/{second['id']}"), 404, "not_found")
 
 
 async def test_the_invitations_of_a_suspended_administrator_do_not_work(
@@ -114,7 +114,7 @@ async def test_the_invitations_of_a_suspended_administrator_do_not_work(
     colleague = await make_admin(app.state.resources, client, clock.time, "colleague@example.com")
     sent, kept = await invite(colleague), await invite(admin, "other@example.com")
     assert (await admin.post(f"/admin/users/{colleague.id}/suspend", {"reason": "Has left us"})).status_code == 200
-    problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+    assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
     assert (await accept(client, kept["token"])).status_code == 201
 
 
@@ -122,17 +122,17 @@ async def test_an_address_that_has_an_account_is_not_invited(
     client: httpx2.AsyncClient, admin: Person, patient: Person
 ) -> None:
     answer = await admin.post("/admin/invitations", {"email": patient.email.upper()})
-    problem(answer, 409, "email_taken")
+    assert_problem(answer, 409, "email_taken")
     sent = await invite(admin)
     registration = {"email": GUEST, "password": PASSWORD, "name": "Guest", "role": "patient"}
     assert (await client.post("/auth/register", json=registration)).status_code == 201
-    problem(await accept(client, sent["token"]), 409, "email_taken")
+    assert_problem(await accept(client, sent["token"]), 409, "email_taken")
 
 
 async def test_open_invitations_are_bounded_and_an_invited_address_can_be_invited_again(admin: Person) -> None:
     await invite(admin)
     await invite(admin, "second@example.com")
-    problem(await admin.post("/admin/invitations", {"email": "third@example.com"}), 409, "too_many")
+    assert_problem(await admin.post("/admin/invitations", {"email": "third@example.com"}), 409, "too_many")
     await invite(admin)
     first = await admin.get("/admin/invitations?limit=1")
     second = await admin.get(first.links["next"]["url"])
@@ -145,7 +145,7 @@ async def test_an_address_is_sent_a_limited_number_of_invitations(
     for _ in range(settings.max_mails_per_hour):
         newest = await invite(admin)
     answer = await admin.post("/admin/invitations", {"email": GUEST})
-    problem(answer, 429, "too_many_messages")
+    assert_problem(answer, 429, "too_many_messages")
     assert answer.headers["Retry-After"] == "3600"
     assert len(mails) == settings.max_mails_per_hour
     assert (await accept(client, newest["token"])).status_code == 201, "the refusal has left the invitation as it was"
@@ -159,7 +159,7 @@ async def test_what_cannot_be_accepted_changes_nothing(
     client: httpx2.AsyncClient, admin: Person, database: Database, field: str, value: str
 ) -> None:
     sent = await invite(admin)
-    problem(await accept(client, sent["token"], **{field: value}), 422, "invalid_request")
+    assert_problem(await accept(client, sent["token"], **{field: value}), 422, "invalid_request")
     assert (await count(database, User), await count(database, Invitation)) == (1, 1)
     assert (await accept(client, sent["token"])).status_code == 201
 

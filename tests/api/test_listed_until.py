@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person, next_page
 
 LISTS = ["availability", "slots"]
@@ -27,7 +27,7 @@ async def follow(client: httpx2.AsyncClient, path: str) -> tuple[list[Any], list
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_window_in_three_weeks_is_announced(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
-    await doctor.open("2026-12-22T09:00:00-05:00", "2026-12-22T09:30:00-05:00")
+    await doctor.publish("2026-12-22T09:00:00-05:00", "2026-12-22T09:30:00-05:00")
     first = await client.get(f"/doctors/{doctor.id}/{path}")
     assert first.json() == []
     assert first.headers["Searched-Until"] == "2026-12-15T08:00:00Z"
@@ -40,14 +40,14 @@ async def test_a_window_in_three_weeks_is_announced(client: httpx2.AsyncClient, 
 async def test_the_last_window_is_reached_however_late_it_is(
     client: httpx2.AsyncClient, doctor: Person, path: str
 ) -> None:
-    await doctor.open("2028-06-01T09:00:00Z", "2028-06-01T09:30:00Z")
+    await doctor.publish("2028-06-01T09:00:00Z", "2028-06-01T09:30:00Z")
     found, _ = await follow(client, f"/doctors/{doctor.id}/{path}")
     assert [each["start_time"] for each in found] == ["2028-06-01T09:00:00Z"]
 
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_hours_that_recur_are_followed_for_a_year(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=MONTHLY")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=MONTHLY")
     found, ends = await follow(client, f"/doctors/{doctor.id}/{path}")
     assert [each["start_time"][:7] for each in found][:13] == [
         "2026-12",
@@ -60,9 +60,9 @@ async def test_hours_that_recur_are_followed_for_a_year(client: httpx2.AsyncClie
 @pytest.mark.parametrize("path", LISTS)
 async def test_there_is_no_link_where_nothing_follows(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
     assert next_page(await client.get(f"/doctors/{doctor.id}/{path}")) is None
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=WEEKLY")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=WEEKLY")
     assert next_page(await client.get(f"/doctors/{doctor.id}/{path}"))
-    await doctor.change(max_advance_days=10)
+    await doctor.update_profile(max_advance_days=10)
     assert next_page(await client.get(f"/doctors/{doctor.id}/{path}")) is None, (
         "nothing can be booked behind the horizon"
     )
@@ -72,17 +72,17 @@ async def test_there_is_no_link_where_nothing_follows(client: httpx2.AsyncClient
 async def test_a_span_that_was_asked_for_is_the_whole_list(
     client: httpx2.AsyncClient, doctor: Person, path: str
 ) -> None:
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=WEEKLY")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=WEEKLY")
     answer = await client.get(f"/doctors/{doctor.id}/{path}?to=2026-12-09T00:00:00%2B01:00")
     assert len(answer.json()) == 1
     assert answer.headers["Searched-Until"] == "2026-12-08T23:00:00Z"
     assert next_page(answer) is None
 
 
-async def test_a_list_that_is_cut_says_where(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor")
-    await doctor.open("2026-12-02T00:00:00Z", "2026-12-09T00:00:00Z")
-    kind = (await doctor.offer(duration_minutes=5))["id"]
+async def test_a_list_that_is_cut_says_where(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor")
+    await doctor.publish("2026-12-02T00:00:00Z", "2026-12-09T00:00:00Z")
+    kind = (await doctor.add_visit_type(duration_minutes=5))["id"]
     path = f"/doctors/{doctor.id}/slots?visit_type_id={kind}"
     answer = await client.get(path)
     assert len(answer.json()) == 2000

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from app.core.security import MAX_QUEUED_HASHES, Passwords
 from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
 from app.core.text import canonical_email
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.databases import settings_for
-from tests.people import PASSWORD, Person, problem
+from tests.people import PASSWORD, Person, assert_problem
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def occupied(passwords: Passwords, workers: int) -> Iterator[None]:
 
 
 async def test_bookings_go_on_while_forty_log_in(
-    app: FastAPI, client: httpx2.AsyncClient, settings: Settings, doctor: Person, patient: Person, join: Join
+    app: FastAPI, client: httpx2.AsyncClient, settings: Settings, doctor: Person, patient: Person, register: Register
 ) -> None:
     passwords: Passwords = app.state.resources.passwords
-    await doctor.open("2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z")
-    people = await asyncio.gather(*(join() for _ in range(40)))
+    await doctor.publish("2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z")
+    people = await asyncio.gather(*(register() for _ in range(40)))
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         with occupied(passwords, settings.password_workers):
             log_ins = [group.create_task(attempt(client, person.email)) for person in people]
@@ -74,7 +74,7 @@ async def test_one_account_cannot_fill_the_queue(
                 await asyncio.sleep(0.01)
             refused = [each.result() for each in flood if each.done()]
     for answer in refused:
-        problem(answer, 429, "too_many_attempts")
+        assert_problem(answer, 429, "too_many_attempts")
         assert answer.headers["retry-after"] == "1"
     assert other.result().status_code == 200
     assert Counter(each.result().status_code for each in flood) == {200: MAX_QUEUED_HASHES, 429: 60 - MAX_QUEUED_HASHES}
@@ -95,7 +95,7 @@ async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.A
             shed = [each.result() for each in asked if each.done()]
     assert Counter(each.result().status_code for each in asked) == {201: 40, 503: 80}  # 40: two at work and 38 waiting
     for answer in shed:
-        assert problem(answer, 503, "busy")
+        assert assert_problem(answer, 503, "busy")
         assert "retry-after" in answer.headers
 
 
@@ -115,7 +115,7 @@ async def test_registrations_with_an_address_do_not_keep_its_owner_from_another_
         for _ in range(MAX_QUEUED_HASHES):
             group.create_task(wait_in_line())
         await asyncio.sleep(0)
-        problem(await client.post("/auth/register", json=typed), 429, "too_many_attempts")
+        assert_problem(await client.post("/auth/register", json=typed), 429, "too_many_attempts")
         changed = await patient.post("/auth/change-password", change)
         end.set()
     assert changed.status_code == 204, changed.text

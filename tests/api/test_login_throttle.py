@@ -17,7 +17,7 @@ from app.models import KnownDevice
 from app.repositories import login_attempts
 from app.services.login_throttle import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
 from tests.conftest import SetClock
-from tests.people import PASSWORD, Person, log_in, problem
+from tests.people import PASSWORD, Person, assert_problem, log_in
 
 
 class From:
@@ -42,7 +42,7 @@ async def guess(client: httpx2.AsyncClient, email: str, password: str = "a wrong
 
 async def guess_until_blocked(client: httpx2.AsyncClient, email: str) -> httpx2.Response:
     for _ in range(FREE_ATTEMPTS):
-        problem(await guess(client, email), 401, "invalid_credentials")
+        assert_problem(await guess(client, email), 401, "invalid_credentials")
     return await guess(client, email)
 
 
@@ -54,27 +54,27 @@ async def test_each_further_attempt_doubles_the_wait(
     email = patient.email if known else "nobody@example.com"
     answer = await guess_until_blocked(client, email)
     for wait in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900):
-        problem(answer, 429, "too_many_attempts")
+        assert_problem(answer, 429, "too_many_attempts")
         assert answer.headers["retry-after"] == str(wait)
         clock.advance(seconds=wait - 0.5)
-        problem(await guess(client, email), 429, "too_many_attempts")
+        assert_problem(await guess(client, email), 429, "too_many_attempts")
         clock.advance(seconds=0.5)
-        problem(await guess(client, email), 401, "invalid_credentials")
+        assert_problem(await guess(client, email), 401, "invalid_credentials")
         answer = await guess(client, email)
 
 
 async def test_the_right_password_has_to_wait_too(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")
-    problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")
+    assert_problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")
+    assert_problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")
     clock.advance(seconds=1)
     assert await log_in(client, patient.email)
-    problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")  # counted anew
+    assert_problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")  # counted anew
 
 
 async def test_another_spelling_is_the_same_account(client: httpx2.AsyncClient, patient: Person) -> None:
     await guess_until_blocked(client, patient.email)
-    problem(await guess(client, patient.email.upper()), 429, "too_many_attempts")
-    problem(await guess(client, patient.email.replace("a", "а")), 429, "too_many_attempts")
+    assert_problem(await guess(client, patient.email.upper()), 429, "too_many_attempts")
+    assert_problem(await guess(client, patient.email.replace("a", "а")), 429, "too_many_attempts")
 
 
 async def test_another_account_is_not_concerned(client: httpx2.AsyncClient, patient: Person, doctor: Person) -> None:
@@ -91,15 +91,15 @@ async def test_guesses_at_once_do_not_slip_through(client: httpx2.AsyncClient, p
 
 async def test_guesses_from_many_networks_are_counted_together(patient: Person, elsewhere: From) -> None:
     for number in range(FREE_ATTEMPTS_OF_ALL):
-        problem(await guess(elsewhere(f"203.0.113.{number}"), patient.email), 401, "invalid_credentials")
-    problem(await guess(elsewhere("203.0.113.200"), patient.email), 429, "too_many_attempts")
+        assert_problem(await guess(elsewhere(f"203.0.113.{number}"), patient.email), 401, "invalid_credentials")
+    assert_problem(await guess(elsewhere("203.0.113.200"), patient.email), 429, "too_many_attempts")
 
 
 async def test_one_network_has_many_addresses(patient: Person, elsewhere: From) -> None:
     for number in range(FREE_ATTEMPTS):
-        problem(await guess(elsewhere(f"2001:db8:1:2::{number:x}"), patient.email), 401, "invalid_credentials")
-    problem(await guess(elsewhere("2001:db8:1:2:ffff::1"), patient.email), 429, "too_many_attempts")
-    problem(await guess(elsewhere("2001:db8:1:3::1"), patient.email), 401, "invalid_credentials")
+        assert_problem(await guess(elsewhere(f"2001:db8:1:2::{number:x}"), patient.email), 401, "invalid_credentials")
+    assert_problem(await guess(elsewhere("2001:db8:1:2:ffff::1"), patient.email), 429, "too_many_attempts")
+    assert_problem(await guess(elsewhere("2001:db8:1:3::1"), patient.email), 401, "invalid_credentials")
 
 
 async def guess_everywhere(elsewhere: From, email: str) -> None:
@@ -123,7 +123,7 @@ async def test_a_device_that_has_logged_in_is_not_kept_out_by_guesses(
     await guess_until_blocked(elsewhere("192.0.2.1"), patient.email)
     assert await log_in(owner, patient.email)
     await guess_everywhere(elsewhere, patient.email)
-    problem(await guess(elsewhere("198.51.100.1"), patient.email, PASSWORD), 429, "too_many_attempts")
+    assert_problem(await guess(elsewhere("198.51.100.1"), patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(owner, patient.email)
     moved = elsewhere("198.51.100.2")
     moved.cookies = owner.cookies
@@ -140,16 +140,16 @@ async def test_a_device_is_known_for_ninety_days_after_its_last_log_in(
     assert await log_in(owner, patient.email)
     clock.advance(days=91)
     await guess_everywhere(elsewhere, patient.email)
-    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+    assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
 async def test_a_known_device_has_a_counter_of_its_own(
     patient: Person, owner: httpx2.AsyncClient, elsewhere: From
 ) -> None:
-    problem(await guess_until_blocked(owner, patient.email), 429, "too_many_attempts")
-    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+    assert_problem(await guess_until_blocked(owner, patient.email), 429, "too_many_attempts")
+    assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(elsewhere("198.51.100.1"), patient.email), "what it has guessed is not counted elsewhere"
-    problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
+    assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "x.y", "{other}", "{owner}x", "\u00e9"])
@@ -163,7 +163,7 @@ async def test_no_other_device_is_known(
     stranger = elsewhere("198.51.100.2")
     headers = {b"Cookie": f"device={sent}".encode()}
     form = {"username": patient.email, "password": PASSWORD}
-    problem(await stranger.post("/auth/login", data=form, headers=headers), 429, "too_many_attempts")
+    assert_problem(await stranger.post("/auth/login", data=form, headers=headers), 429, "too_many_attempts")
 
 
 async def test_one_browser_may_be_known_for_two_accounts(
@@ -197,7 +197,7 @@ async def test_only_so_many_devices_are_remembered(
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT count(*) FROM known_devices")) == 3
     await guess_everywhere(elsewhere, patient.email)
-    problem(await guess(devices[1], patient.email, PASSWORD), 429, "too_many_attempts")
+    assert_problem(await guess(devices[1], patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(devices[2], patient.email)
 
 
@@ -327,23 +327,23 @@ async def test_a_new_password_ends_what_devices_have_earned_by_the_old_one(
 ) -> None:
     """Or a thief who has logged in could go on guessing on each device of theirs."""
     own = replace(patient, client=elsewhere("192.0.2.2"), token="")
-    own = await own.again()
+    own = await own.log_in_again()
     body = {"current_password": PASSWORD, "new_password": "another horse"}
     assert (await own.post("/auth/change-password", body)).status_code == 204
     await guess_everywhere(elsewhere, patient.email)
-    problem(await guess(owner, patient.email, "another horse"), 429, "too_many_attempts")
+    assert_problem(await guess(owner, patient.email, "another horse"), 429, "too_many_attempts")
     assert await log_in(own.client, patient.email, "another horse")
 
 
 async def test_a_stolen_token_does_not_help_to_guess_the_password(patient: Person) -> None:
     body = {"current_password": "a wrong one", "new_password": "another horse"}
     for _ in range(FREE_ATTEMPTS):
-        problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
-    problem(await patient.post("/auth/change-password", body), 429, "too_many_attempts")
+        assert_problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
+    assert_problem(await patient.post("/auth/change-password", body), 429, "too_many_attempts")
 
 
 async def test_after_a_day_it_is_forgotten(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     for _ in range(FREE_ATTEMPTS - 1):
         await guess(client, patient.email)
     clock.advance(days=1)
-    problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")
+    assert_problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")

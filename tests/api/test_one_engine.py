@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from tests.conftest import Join
-from tests.people import Person, free
+from tests.conftest import Register
+from tests.people import Person, get_windows
 
 # The clocks of New York go back in the middle.
 START = datetime(2027, 11, 6, 12, tzinfo=UTC)
@@ -19,19 +19,21 @@ def at(quarter: int) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_listed_means_bookable(client: httpx2.AsyncClient, doctor: Person, join: Join, seed: int) -> None:
+async def test_listed_means_bookable(client: httpx2.AsyncClient, doctor: Person, register: Register, seed: int) -> None:
     chance = random.Random(seed)
-    patients = [await join() for _ in range(4)]
+    patients = [await register() for _ in range(4)]
     edges = sorted(chance.sample(range(192), 8))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        await doctor.open(at(start), at(end))
+        await doctor.publish(at(start), at(end))
     booked: list[tuple[str, str]] = []
     for _ in range(60):
         start = chance.randrange(-4, 196)
         wanted = at(start), at(start + chance.randrange(1, 12))
         patient = chance.choice(patients)
-        listed = any(window[0] <= wanted[0] and wanted[1] <= window[1] for window in await free(client, doctor, **SPAN))
-        answer = await patient.ask(doctor, *wanted)
+        listed = any(
+            window[0] <= wanted[0] and wanted[1] <= window[1] for window in await get_windows(client, doctor, **SPAN)
+        )
+        answer = await patient.try_to_book(doctor, *wanted)
         # A patient who is somewhere else at the time is the one thing that a doctor's calendar does not show.
         if listed:
             assert answer.status_code == 201 or answer.json()["code"] == "patient_busy"
@@ -44,6 +46,7 @@ async def test_listed_means_bookable(client: httpx2.AsyncClient, doctor: Person,
                 await doctor.delete(f"/appointments/{answer.json()['id']}")
                 booked.pop()
                 assert any(
-                    window[0] <= wanted[0] and wanted[1] <= window[1] for window in await free(client, doctor, **SPAN)
+                    window[0] <= wanted[0] and wanted[1] <= window[1]
+                    for window in await get_windows(client, doctor, **SPAN)
                 )
     assert booked

@@ -8,8 +8,8 @@ import pytest
 
 from app.adapters.mail import Mail
 from tests.api.test_second_factor import log_in, set_up
-from tests.conftest import Confirm, SetClock
-from tests.people import PASSWORD, Person, problem
+from tests.conftest import ConfirmEmail, SetClock
+from tests.people import PASSWORD, Person, assert_problem
 from tests.web.conftest import Forms
 
 SPACES: dict[str, Callable[[str], str]] = {
@@ -23,9 +23,9 @@ SPACES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.fixture
-async def patient(patient: Person, confirm: Confirm) -> Person:
+async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
     """A second factor needs a confirmed address."""
-    return await confirm(patient)
+    return await confirm_email(patient)
 
 
 @pytest.mark.parametrize("typed", SPACES.values(), ids=SPACES)
@@ -58,12 +58,12 @@ async def test_white_space_in_a_reset_token(
 
 @pytest.mark.parametrize("otp", [" " * 10, "12 34 5", "\u200b" * 6])
 async def test_white_space_is_no_code(client: httpx2.AsyncClient, patient: Person, otp: str) -> None:
-    problem(await log_in(client, patient, otp=otp), 422, "invalid_request")
+    assert_problem(await log_in(client, patient, otp=otp), 422, "invalid_request")
 
 
 async def test_white_space_in_a_password_counts(client: httpx2.AsyncClient, patient: Person) -> None:
     form = {"username": patient.email, "password": "correcthorsebattery"}
-    problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
+    assert_problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
 
 
 async def test_white_space_in_codes_on_the_pages(
@@ -74,7 +74,7 @@ async def test_white_space_in_codes_on_the_pages(
     token = mails[-1].text.split("\n\n")[1]
     reset = await forms.send("/reset", token=f" {token[:20]}\n{token[20:]} ", new_password=PASSWORD)
     assert reset.headers["location"] == "/sign-in"
-    totp, codes = await set_up(await patient.again(), clock)
+    totp, codes = await set_up(await patient.log_in_again(), clock)
     code = totp.at(clock.time)
     for typed in (f"{code[:3]} {code[3:]}", codes[0].replace("-", " "), f"{codes[1]} "):
         answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD, otp=typed)

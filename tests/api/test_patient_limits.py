@@ -7,9 +7,9 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
-from tests.conftest import Counted, Join, SetClock
+from tests.conftest import CountStatements, Register, SetClock
 from tests.databases import settings_for
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 
 FIRST = datetime.fromisoformat("2026-12-02T09:00:00Z")
 
@@ -22,10 +22,10 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture
-async def doctors(join: Join) -> list[Person]:
-    doctors = [await join("doctor", name=f"Dr {name}") for name in "ABC"]
+async def doctors(register: Register) -> list[Person]:
+    doctors = [await register("doctor", name=f"Dr {name}") for name in "ABC"]
     for doctor in doctors:
-        await doctor.open("2026-12-02T09:00:00Z", "2026-12-02T17:00:00Z", "FREQ=DAILY")
+        await doctor.publish("2026-12-02T09:00:00Z", "2026-12-02T17:00:00Z", "FREQ=DAILY")
     return doctors
 
 
@@ -49,15 +49,15 @@ def answer_text(answered: httpx2.Response) -> str:
     return answered.text
 
 
-async def test_visits_with_one_doctor_are_limited(patient: Person, join: Join, doctors: list[Person]) -> None:
+async def test_visits_with_one_doctor_are_limited(patient: Person, register: Register, doctors: list[Person]) -> None:
     doctor = doctors[0]
     first = await booked(patient, doctor, 0)
     await booked(patient, doctor, 1)
-    problem(await book(patient, doctor, 2), 409, "too_many_visits")
-    problem(await patient.post("/holds", wanted(doctor, 2)), 409, "too_many_visits")
+    assert_problem(await book(patient, doctor, 2), 409, "too_many_visits")
+    assert_problem(await patient.post("/holds", wanted(doctor, 2)), 409, "too_many_visits")
     assert len((await patient.get("/appointments")).json()) == 2
     await booked(patient, doctors[1], 3)
-    await booked(await join("patient"), doctor, 4)
+    await booked(await register("patient"), doctor, 4)
     await patient.delete(f"/appointments/{first}")
     await booked(patient, doctor, 2)
 
@@ -67,17 +67,17 @@ async def test_a_visit_still_counts_once_the_patient_has_arrived(
 ) -> None:
     doctor = doctors[0]
     clock.time = FIRST - timedelta(hours=1)
-    patient, doctor = await patient.again(), await doctor.again()
+    patient, doctor = await patient.log_in_again(), await doctor.log_in_again()
     first = await booked(patient, doctor, 0)
     await booked(patient, doctor, 1)
     assert (await doctor.post(f"/appointments/{first}/arrive", None)).status_code == 200
-    problem(await book(patient, doctor, 2), 409, "too_many_visits")
+    assert_problem(await book(patient, doctor, 2), 409, "too_many_visits")
 
 
 async def test_visits_in_all_are_limited(patient: Person, doctors: list[Person]) -> None:
     for number, doctor in enumerate(doctors):
         await booked(patient, doctor, number)
-    problem(await book(patient, doctors[0], 7), 409, "too_many_visits")
+    assert_problem(await book(patient, doctors[0], 7), 409, "too_many_visits")
 
 
 async def test_visits_that_have_begun_and_a_hold_do_not_count(
@@ -90,10 +90,10 @@ async def test_visits_that_have_begun_and_a_hold_do_not_count(
     taken = wanted(doctor, 1) | {"hold_id": held.json()["id"]}
     assert (await patient.post("/appointments", taken)).status_code == 201
     clock.time = FIRST + timedelta(minutes=45)
-    patient = await patient.again()
+    patient = await patient.log_in_again()
     await booked(patient, doctor, 4)
     await booked(patient, doctor, 5)
-    problem(await book(patient, doctor, 6), 409, "too_many_visits")
+    assert_problem(await book(patient, doctor, 6), 409, "too_many_visits")
 
 
 async def test_booking_and_cancelling_again_and_again_ends(
@@ -101,10 +101,10 @@ async def test_booking_and_cancelling_again_and_again_ends(
 ) -> None:
     for number in range(2):
         await patient.delete(f"/appointments/{await booked(patient, doctors[0], number)}")
-    problem(await book(patient, doctors[1], 3), 409, "too_many_cancellations")
-    problem(await patient.post("/holds", wanted(doctors[1], 3)), 409, "too_many_cancellations")
+    assert_problem(await book(patient, doctors[1], 3), 409, "too_many_cancellations")
+    assert_problem(await patient.post("/holds", wanted(doctors[1], 3)), 409, "too_many_cancellations")
     clock.advance(hours=24, seconds=1)
-    await booked(await patient.again(), doctors[1], 60)
+    await booked(await patient.log_in_again(), doctors[1], 60)
 
 
 async def test_what_is_booked_can_be_cancelled_and_moved_at_any_limit(patient: Person, doctors: list[Person]) -> None:
@@ -124,9 +124,11 @@ async def test_what_the_doctor_cancels_does_not_count(patient: Person, doctors: 
     await booked(patient, doctors[0], 4)
 
 
-async def test_the_limits_cost_no_statement(patient: Person, doctors: list[Person], counted: Counted) -> None:
+async def test_the_limits_cost_no_statement(
+    patient: Person, doctors: list[Person], count_statements: CountStatements
+) -> None:
     await booked(patient, doctors[0], 0)
-    counted()
+    count_statements()
     await booked(patient, doctors[1], 1)
     # As in test_statements.py: the caller, the plan, the visit, and the event of the audit trail.
-    assert counted() == 4
+    assert count_statements() == 4

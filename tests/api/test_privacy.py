@@ -13,15 +13,15 @@ from app.db.database import Database
 from app.models import User
 from app.services import privacy
 from app.services.audit import Event, record
-from tests.conftest import Counted, SetClock
-from tests.people import PASSWORD, Person, grant, log_in, problem
+from tests.conftest import CountStatements, SetClock
+from tests.people import PASSWORD, Person, assert_problem, get_tokens, log_in
 
 NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
 
 
 @pytest.fixture
 async def booked(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     id_: str = (await patient.book(doctor, NOON, reason="A mole on the left arm"))["id"]
     return id_
 
@@ -77,18 +77,18 @@ async def test_a_patient_sees_who_has_seen_her_data_and_why(
 
 @pytest.mark.parametrize(("more", "pages"), [(990, 1), (1990, 2)])
 async def test_however_much_was_done_is_in_the_export(
-    patient: Person, database: Database, clock: SetClock, counted: Counted, more: int, pages: int
+    patient: Person, database: Database, clock: SetClock, count_statements: CountStatements, more: int, pages: int
 ) -> None:
-    counted()
+    count_statements()
     before = (await patient.get("/auth/me/export")).json()["access"]
-    one_page = counted()
+    one_page = count_statements()
     seen = Event(AuditAction.GET_APPOINTMENT, patient_id=UUID(patient.id))
     async with database.write() as transaction:
         for minutes in (1, 0):
             await record(transaction, *[seen] * (more // 2), now=clock.time + timedelta(minutes=minutes))
-    counted()
+    count_statements()
     access = (await patient.get("/auth/me/export")).json()["access"]
-    assert counted() == one_page + pages - 1
+    assert count_statements() == one_page + pages - 1
     assert len(access) == len(before) + more + 1
     assert [each["at"] for each in access] == sorted(each["at"] for each in access)
 
@@ -97,7 +97,7 @@ async def test_every_appointment_is_in_the_export(
     patient: Person, doctor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(privacy, "_BATCH", 2)
-    await doctor.open("2026-12-08T00:00:00Z", "2026-12-14T00:00:00Z")
+    await doctor.publish("2026-12-08T00:00:00Z", "2026-12-14T00:00:00Z")
     for number in range(3):
         await patient.book(doctor, f"2026-12-08T{number:02}:00:00Z")
     exported = (await patient.get("/auth/me/export")).json()["appointments"]
@@ -108,8 +108,8 @@ async def test_every_appointment_is_in_the_export(
 
 
 async def test_a_doctor_takes_her_rules_along_but_no_patients(doctor: Person, patient: Person, booked: str) -> None:
-    await doctor.offer(name="Check-up")
-    await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
+    await doctor.add_visit_type(name="Check-up")
+    await doctor.take_time_off("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
     answer = await doctor.get("/auth/me/export")
     export = answer.json()
     assert export["practice"] == {
@@ -137,7 +137,7 @@ async def test_nobody_is_left_who_could_be_told_by_name(
     await client.post("/appointments", headers=key, json={"doctor_id": doctor.id, "start_time": ONE, "reason": "Rash"})
     await client.post("/auth/forgot-password", json={"email": patient.email})
     await patient.post("/holds", {"doctor_id": doctor.id, "start_time": "2026-12-08T20:00:00Z"})
-    await grant(client, patient.email)
+    await get_tokens(client, patient.email)
     traces = (patient.email, "Ann", "mole", "Itching", "Rash")
     before = await everything(database)
     assert all(trace in before for trace in traces)
@@ -145,20 +145,20 @@ async def test_nobody_is_left_who_could_be_told_by_name(
     assert (await patient.delete("/auth/me")).status_code == 204
     after = await everything(database)
     assert not [trace for trace in traces if trace in after]
-    problem(await patient.get("/auth/me"), 401, "not_authenticated")
-    problem(
+    assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(
         await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD}),
         401,
         "invalid_credentials",
     )
     reset = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
-    problem(await client.post("/auth/reset-password", json=reset), 422, "invalid_reset_token")
+    assert_problem(await client.post("/auth/reset-password", json=reset), 422, "invalid_reset_token")
 
 
 async def test_that_there_were_visits_stays(doctor: Person, patient: Person, booked: str, clock: SetClock) -> None:
     clock.advance(days=7, hours=10)
     assert (await doctor.post(f"/appointments/{booked}/complete", None)).status_code == 401  # the token has ended
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     assert (await doctor.post(f"/appointments/{booked}/complete", None)).status_code == 200
     before = (await doctor.get(f"/appointments/{booked}")).json()
     assert (await patient.delete("/auth/me")).status_code == 204
@@ -170,10 +170,10 @@ async def test_that_there_were_visits_stays(doctor: Person, patient: Person, boo
 async def test_what_is_booked_is_free_again(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, clock: SetClock
 ) -> None:
-    await doctor.change(cancel_cutoff_minutes=1440)
+    await doctor.update_profile(cancel_cutoff_minutes=1440)
     clock.advance(days=7)  # too late for the patient to cancel
-    doctor, patient = await doctor.again(), await patient.again()
-    problem(await patient.delete(f"/appointments/{booked}"), 409, "too_late")
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
+    assert_problem(await patient.delete(f"/appointments/{booked}"), 409, "too_late")
     assert (await patient.delete("/auth/me")).status_code == 204
     cancelled = (await doctor.get(f"/appointments/{booked}")).json()
     assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", patient.id)
@@ -185,7 +185,7 @@ async def test_a_visit_is_cancelled_although_its_patient_has_arrived(
     doctor: Person, patient: Person, booked: str, clock: SetClock
 ) -> None:
     clock.advance(days=7)
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     assert (await doctor.post(f"/appointments/{booked}/arrive", None)).status_code == 200
     assert (await patient.delete("/auth/me")).status_code == 204
     cancelled = (await doctor.get(f"/appointments/{booked}")).json()
@@ -196,9 +196,9 @@ async def test_a_doctor_with_a_patient_who_has_arrived_cannot_be_erased(
     doctor: Person, booked: str, clock: SetClock
 ) -> None:
     clock.advance(days=7)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     assert (await doctor.post(f"/appointments/{booked}/arrive", None)).status_code == 200
-    problem(await doctor.delete("/auth/me"), 409, "has_appointments")
+    assert_problem(await doctor.delete("/auth/me"), 409, "has_appointments")
 
 
 async def test_the_address_can_be_registered_again(client: httpx2.AsyncClient, patient: Person) -> None:
@@ -219,14 +219,14 @@ async def test_two_are_erased(patient: Person, doctor: Person, database: Databas
 async def test_a_doctor_does_not_leave_while_patients_expect_her(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, database: Database
 ) -> None:
-    await doctor.change(bio="Twenty years of skin", languages=["en", "ig"])
-    await doctor.offer(name="Check-up")
-    await doctor.leave("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
-    problem(await doctor.delete("/auth/me"), 409, "has_appointments")
+    await doctor.update_profile(bio="Twenty years of skin", languages=["en", "ig"])
+    await doctor.add_visit_type(name="Check-up")
+    await doctor.take_time_off("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
+    assert_problem(await doctor.delete("/auth/me"), 409, "has_appointments")
     assert (await doctor.delete(f"/appointments/{booked}")).status_code == 200
     assert (await doctor.delete("/auth/me")).status_code == 204
     assert (await client.get("/doctors")).json() == []
-    problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+    assert_problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
     after = await everything(database)
     for trace in (doctor.email, "Amara", "okafor", "Dermatology", "Twenty years", "Conference"):
         assert trace not in after
@@ -235,14 +235,14 @@ async def test_a_doctor_does_not_leave_while_patients_expect_her(
 
 
 async def test_an_administrator_stays(admin: Person) -> None:
-    problem(await admin.delete("/auth/me"), 403, "wrong_role")
+    assert_problem(await admin.delete("/auth/me"), 403, "wrong_role")
     assert (await admin.get("/auth/me/export")).status_code == 200
 
 
 async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=11)
-    problem(await patient.delete("/auth/me"), 403, "log_in_again")
-    problem(await patient.get("/auth/me/export"), 403, "log_in_again")
+    assert_problem(await patient.delete("/auth/me"), 403, "log_in_again")
+    assert_problem(await patient.get("/auth/me/export"), 403, "log_in_again")
     assert await log_in(patient.client, patient.email)
 
 
@@ -250,7 +250,7 @@ async def test_an_erased_account_cannot_be_typed(client: httpx2.AsyncClient, pat
     await patient.delete("/auth/me")
     for address in (f"erased {patient.id}", patient.id):
         answer = await client.post("/auth/login", data={"username": address, "password": "x"})
-        problem(answer, 401, "invalid_credentials")
+        assert_problem(answer, 401, "invalid_credentials")
         answer = await client.post("/auth/forgot-password", json={"email": address})
         assert answer.status_code == 422
     account = (await admin.get(f"/admin/users/{patient.id}")).json()

@@ -9,8 +9,8 @@ from app.core.permissions import Actor, Role
 from app.core.settings import Settings
 from app.db.database import Database
 from app.services import accounts, doctor_profile
-from tests.conftest import Join, SetClock
-from tests.people import Person, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem
 
 REASON = {"reason": "The licence was checked"}
 NEW = {"name": "Prof Amara Okafor", "specialty": "Neurosurgery"}
@@ -47,17 +47,17 @@ async def decide(admin: Person, change: dict[str, str], decision: str) -> httpx2
 BEFORE = {"name": "Dr Amara Okafor", "specialty": "Dermatology"}
 
 
-async def test_a_doctor_sees_that_they_wait_for_approval(join: Join, admin: Person) -> None:
-    newcomer = await join("doctor")
+async def test_a_doctor_sees_that_they_wait_for_approval(register: Register, admin: Person) -> None:
+    newcomer = await register("doctor")
     assert (await newcomer.get("/doctors/me")).json()["approved_at"] is None
-    await newcomer.change(**NEW)
+    await newcomer.update_profile(**NEW)
     assert (await newcomer.get("/doctors/me")).json()["name"] == NEW["name"], "the approval is the review"
     await admin.post(f"/admin/users/{newcomer.id}/approve", REASON)
     assert (await newcomer.get("/doctors/me")).json()["approved_at"] == "2026-12-01T08:00:00Z"
 
 
 async def test_patients_see_a_new_name_and_specialty_once_they_are_accepted(doctor: Person, admin: Person) -> None:
-    changed = await doctor.change(**NEW, bio="Skin, hair, nails")
+    changed = await doctor.update_profile(**NEW, bio="Skin, hair, nails")
     assert changed["bio"] == "Skin, hair, nails", "what is not reviewed takes effect at once"
     pending = changed["pending_change"]
     assert {name: pending[name] for name in NEW} == NEW
@@ -70,12 +70,12 @@ async def test_patients_see_a_new_name_and_specialty_once_they_are_accepted(doct
     assert await seen(doctor) == NEW
     assert await waiting(admin) == []
     assert [each["id"] for each in (await doctor.client.get("/doctors?q=prof")).json()] == [doctor.id]
-    problem(await decide(admin, change, "accept"), 404, "not_found")
-    problem(await decide(admin, change, "decline"), 404, "not_found")
+    assert_problem(await decide(admin, change, "accept"), 404, "not_found")
+    assert_problem(await decide(admin, change, "decline"), 404, "not_found")
 
 
 async def test_a_declined_change_leaves_what_patients_see(doctor: Person, admin: Person) -> None:
-    await doctor.change(specialty=None)
+    await doctor.update_profile(specialty=None)
     [change] = await waiting(admin)
     assert change["specialty"] is None
     assert (await decide(admin, change, "decline")).status_code == 200
@@ -94,35 +94,35 @@ async def test_the_name_of_the_account_is_reviewed_too(doctor: Person, admin: Pe
 
 
 async def test_a_decision_is_about_the_change_that_was_seen(doctor: Person, admin: Person) -> None:
-    await doctor.change(name="Prof Amara Okafor")
+    await doctor.update_profile(name="Prof Amara Okafor")
     [first] = await waiting(admin)
-    await doctor.change(name="Prof Amara Okafor")
+    await doctor.update_profile(name="Prof Amara Okafor")
     assert await waiting(admin) == [first], "the same wish again changes nothing"
-    await doctor.change(specialty="Neurosurgery")
+    await doctor.update_profile(specialty="Neurosurgery")
     [second] = await waiting(admin)
     assert (second["name"], second["specialty"]) == tuple(NEW.values())
-    problem(await decide(admin, first, "accept"), 404, "not_found")
-    problem(await decide(admin, first, "decline"), 404, "not_found")
+    assert_problem(await decide(admin, first, "accept"), 404, "not_found")
+    assert_problem(await decide(admin, first, "decline"), 404, "not_found")
     assert await seen(doctor) == BEFORE
-    await doctor.change(**BEFORE)
+    await doctor.update_profile(**BEFORE)
     assert await waiting(admin) == [], "the doctor has taken the wish back"
 
 
 async def test_a_change_that_waits_is_exported_and_erased(doctor: Person, admin: Person) -> None:
-    await doctor.change(**NEW)
+    await doctor.update_profile(**NEW)
     export = (await doctor.get("/auth/me/export")).json()
     assert export["practice"]["pending_change"]["name"] == NEW["name"]
     [change] = await waiting(admin)
     assert (await doctor.delete("/auth/me")).status_code == 204
     assert await waiting(admin) == []
-    problem(await decide(admin, change, "accept"), 404, "not_found")
+    assert_problem(await decide(admin, change, "accept"), 404, "not_found")
 
 
-async def test_changes_are_paged(join: Join, admin: Person) -> None:
-    doctors = [await join("doctor") for _ in range(3)]
+async def test_changes_are_paged(register: Register, admin: Person) -> None:
+    doctors = [await register("doctor") for _ in range(3)]
     for each in doctors:
         await admin.post(f"/admin/users/{each.id}/approve", REASON)
-        await each.change(**NEW)
+        await each.update_profile(**NEW)
     first = await admin.get("/admin/profile-changes?limit=2")
     rest = await admin.get(first.links["next"]["url"])
     found = [change["doctor_id"] for change in (*first.json(), *rest.json())]
@@ -135,7 +135,7 @@ class TestWhereDoctorsAreNotApproved:
         return settings.model_copy(update={"doctor_approval": "open"})
 
     async def test_a_new_name_is_shown_at_once(self, doctor: Person) -> None:
-        assert (await doctor.change(**NEW))["pending_change"] is None
+        assert (await doctor.update_profile(**NEW))["pending_change"] is None
         assert await seen(doctor) == NEW
         assert (await doctor.patch("/auth/me", {"name": "Dr Amara Okafor"})).json()["name"] == "Dr Amara Okafor"
 
@@ -167,15 +167,15 @@ async def test_the_version_is_that_of_what_the_doctor_asked_for_last(doctor: Per
     assert first.status_code == 200
     assert first.json()["name"] == BEFORE["name"], "patients see the published name"
     assert first.headers["ETag"] == (await doctor.get(path)).headers["ETag"] != opened
-    problem(await change("Dr Other", opened), 412, "version_mismatch")
+    assert_problem(await change("Dr Other", opened), 412, "version_mismatch")
     second = await change("Dr Other", first.headers["ETag"])
     assert second.status_code == 200
     assert second.headers["ETag"] == (await doctor.get(path)).headers["ETag"]
     assert (await doctor.get("/doctors/me")).json()["pending_change"]["name"] == "Dr Other"
 
 
-async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(join: Join, admin: Person) -> None:
-    newcomer = await join("doctor")
+async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(register: Register, admin: Person) -> None:
+    newcomer = await register("doctor")
     account = f"/admin/users/{newcomer.id}"
 
     async def approve(tag: str) -> httpx2.Response:
@@ -185,17 +185,17 @@ async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(join: Jo
     assert shown.json()["specialty"] == (await newcomer.get("/doctors/me")).json()["specialty"]
     for changes in ({"specialty": "Neurosurgery"}, {"name": "Prof Amara Okafor"}):
         opened = (await admin.get(account)).headers["ETag"]
-        await newcomer.change(**changes)
-        problem(await approve(opened), 412, "version_mismatch")
+        await newcomer.update_profile(**changes)
+        assert_problem(await approve(opened), 412, "version_mismatch")
         assert (await admin.get(account)).json()["status"] == "unapproved"
     opened = (await admin.get(account)).headers["ETag"]
-    await newcomer.change(bio="Not reviewed")
+    await newcomer.update_profile(bio="Not reviewed")
     assert (await approve(opened)).status_code == 200
 
 
 async def test_a_change_without_review_ends_the_wait(doctor: Person, database: Database, clock: SetClock) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
-    await doctor.change(**NEW)
+    await doctor.update_profile(**NEW)
     for name in ("Dr Other", NEW["name"]):
         async with database.write() as transaction:
             await accounts.change_name(transaction, actor, name, clock.time)
@@ -211,12 +211,14 @@ async def test_a_change_without_review_ends_the_wait(doctor: Person, database: D
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
 
 
-async def test_an_approval_of_a_doctor_who_has_erased_the_account_is_not_found(join: Join, admin: Person) -> None:
-    newcomer = await join("doctor")
+async def test_an_approval_of_a_doctor_who_has_erased_the_account_is_not_found(
+    register: Register, admin: Person
+) -> None:
+    newcomer = await register("doctor")
     tag = (await admin.get(f"/admin/users/{newcomer.id}")).headers["ETag"]
     assert (await newcomer.delete("/auth/me")).status_code == 204
     for headers in ({}, {"If-Match": tag}):
         answer = await admin.client.post(
             f"/admin/users/{newcomer.id}/approve", json=REASON, headers=admin.headers | headers
         )
-        problem(answer, 404, "not_found")
+        assert_problem(answer, 404, "not_found")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import httpx2
 
 from tests.conftest import SetClock
-from tests.people import Person, free, next_page, problem
+from tests.people import Person, assert_problem, get_windows, next_page
 
 NINE, TEN = "2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z"
 """A Tuesday in New York, from 09:00 to 10:00."""
@@ -17,7 +17,7 @@ async def opens_on(client: httpx2.AsyncClient, doctor: Person, first: str, days:
     for offset in range(0, days, 62):
         moments = (datetime.fromisoformat(first) + timedelta(days=each) for each in (offset, min(offset + 62, days)))
         asked = dict(zip(("from", "to"), (f"{moment:%FT%TZ}" for moment in moments), strict=True))
-        found += [start[:10] for start, _ in await free(client, doctor, **asked)]
+        found += [start[:10] for start, _ in await get_windows(client, doctor, **asked)]
     return found
 
 
@@ -56,14 +56,14 @@ async def test_when_a_rule_recurs(client: httpx2.AsyncClient, doctor: Person) ->
         ("FREQ=MONTHLY;BYMONTHDAY=8;BYMONTH=12,2", quarter, "2026-12-08 2027-02-08"),
         ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=6,-1;COUNT=4", 60, "2026-12-08 2026-12-31 2027-01-08 2027-01-29"),
     ):
-        published = await doctor.open(NINE, TEN, recurrence)
+        published = await doctor.publish(NINE, TEN, recurrence)
         assert published["recurrence"] == recurrence
         assert await opens_on(client, doctor, "2026-12-01", days) == expected.split(), recurrence
         await doctor.delete(f"/doctors/availability/{published['id']}")
 
 
 async def test_a_day_that_a_month_does_not_have_is_left_out(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.open("2026-12-31T14:00:00Z", "2026-12-31T15:00:00Z", "FREQ=MONTHLY")
+    await doctor.publish("2026-12-31T14:00:00Z", "2026-12-31T15:00:00Z", "FREQ=MONTHLY")
     found = await opens_on(client, doctor, "2026-12-01", 310)
     assert found == ["2026-12-31", "2027-01-31", "2027-03-31", "2027-05-31", "2027-07-31", "2027-08-31"]
 
@@ -121,17 +121,17 @@ async def test_what_recurs_may_not_overlap_within_a_year(doctor: Person) -> None
             True,
         ),
     ):
-        published = await doctor.open(*there)
+        published = await doctor.publish(*there)
         answer = await ask(*asked)
         if overlaps:
-            problem(answer, 409, "availability_overlaps")
+            assert_problem(answer, 409, "availability_overlaps")
             assert (await doctor.get("/doctors/me/availability")).json() == [published], (there, asked)
         else:
             assert answer.status_code == 201, (there, asked, answer.text)
             await doctor.delete(f"/doctors/availability/{answer.json()['id']}")
         await doctor.delete(f"/doctors/availability/{published['id']}")
-    await doctor.plan(friday=[["09:00", "10:00"]])
-    problem(await ask(NINE, TEN, "FREQ=DAILY"), 409, "availability_overlaps")
+    await doctor.set_hours(friday=[["09:00", "10:00"]])
+    assert_problem(await ask(NINE, TEN, "FREQ=DAILY"), 409, "availability_overlaps")
     assert (await ask(NINE, TEN, "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH")).status_code == 201
 
 
@@ -140,7 +140,7 @@ async def test_a_rule_that_cannot_be(doctor: Person) -> None:
         content = json.dumps({"start_time": NINE, "end_time": TEN} | dict(change))
         headers = doctor.headers | {"Content-Type": "application/json"}
         answer = await doctor.client.post("/doctors/availability", content=content, headers=headers)
-        assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field], change
+        assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field], change
 
     for recurrence in (
         "",
@@ -280,18 +280,18 @@ async def test_a_rule_that_cannot_be(doctor: Person) -> None:
 
 
 async def test_what_begins_when_it_ends_is_always_open(client: httpx2.AsyncClient, doctor: Person) -> None:
-    published = await doctor.open(NINE, "2026-12-09T14:00:00Z", "FREQ=DAILY")
+    published = await doctor.publish(NINE, "2026-12-09T14:00:00Z", "FREQ=DAILY")
     asked = {"from": "2027-03-01T00:00:00Z", "to": "2027-04-01T00:00:00Z"}
-    assert await free(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
+    assert await get_windows(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
     await doctor.delete(f"/doctors/availability/{published['id']}")
-    await doctor.open(NINE, "2026-12-15T14:00:00Z", "FREQ=WEEKLY")
-    assert await free(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
+    await doctor.publish(NINE, "2026-12-15T14:00:00Z", "FREQ=WEEKLY")
+    assert await get_windows(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
 
 
 async def test_a_rule_for_ever_holds_for_ever(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.open(NINE, TEN, "FREQ=WEEKLY;INTERVAL=2")
+    await doctor.publish(NINE, TEN, "FREQ=WEEKLY;INTERVAL=2")
     asked = {"from": "2999-11-01T00:00:00Z", "to": "2999-12-01T00:00:00Z"}
-    first, second = await free(client, doctor, **asked)
+    first, second = await get_windows(client, doctor, **asked)
     assert datetime.fromisoformat(second[0]) - datetime.fromisoformat(first[0]) == timedelta(days=14)
     assert (datetime.fromisoformat(first[0]) - datetime.fromisoformat(NINE)).days % 14 == 0
     await patient.book(doctor, first[0])
@@ -300,21 +300,21 @@ async def test_a_rule_for_ever_holds_for_ever(client: httpx2.AsyncClient, doctor
 async def test_what_is_withdrawn_is_closed_every_time_and_what_is_booked_stays(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    published = await doctor.open(NINE, TEN, "FREQ=WEEKLY")
+    published = await doctor.publish(NINE, TEN, "FREQ=WEEKLY")
     booked = [await patient.book(doctor, start) for start in (NINE, "2027-07-06T13:00:00Z")]
     answer = await doctor.delete(f"/doctors/availability/{published['id']}")
     assert answer.status_code == 204
     assert answer.links["related"]["url"] == "/doctors/me/appointments?conflicting=true"
     assert await opens_on(client, doctor, "2026-12-01", 124) == []
-    problem(await patient.ask(doctor, "2026-12-15T14:00:00Z"), 409, "outside_availability")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-15T14:00:00Z"), 409, "outside_availability")
     assert (await patient.get("/appointments")).json() == booked
     assert (await doctor.get(answer.links["related"]["url"])).json() == booked
 
 
 async def test_pages_of_what_recurs(doctor: Person, clock: SetClock) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"], ["13:00", "17:00"]], friday=[["09:00", "12:00"]])
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z", "FREQ=WEEKLY")
-    await doctor.open("2026-12-04T22:30:00Z", "2026-12-04T23:00:00Z")
+    await doctor.set_hours(monday=[["09:00", "12:00"], ["13:00", "17:00"]], friday=[["09:00", "12:00"]])
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z", "FREQ=WEEKLY")
+    await doctor.publish("2026-12-04T22:30:00Z", "2026-12-04T23:00:00Z")
     clock.advance(minutes=20)
     whole = (await doctor.get("/doctors/me/availability")).json()
     assert [each["start_time"] for each in whole] == sorted(each["start_time"] for each in whole)

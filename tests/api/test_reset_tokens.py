@@ -7,8 +7,8 @@ import pytest
 
 from app.adapters.mail import Mail
 from tests.api.test_second_factor import set_up
-from tests.conftest import Confirm, SetClock
-from tests.people import PASSWORD, Person, problem
+from tests.conftest import ConfirmEmail, SetClock
+from tests.people import PASSWORD, Person, assert_problem
 
 NEW = "another horse battery"
 REASON = {"reason": "A reason of some words"}
@@ -66,22 +66,22 @@ async def test_a_change_of_credentials_ends_every_reset_token(
     tokens = [await ask(client, patient, mails) for _ in range(3)]
     await change(patient, admin)
     for token in tokens:
-        problem(await reset(client, token), 422, "invalid_reset_token")
+        assert_problem(await reset(client, token), 422, "invalid_reset_token")
 
 
 async def test_setting_up_a_second_factor_ends_every_reset_token(
-    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, confirm: Confirm
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, confirm_email: ConfirmEmail
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     token = await ask(client, patient, mails)
     await set_up(patient, clock)
-    problem(await reset(client, token), 422, "invalid_reset_token")
+    assert_problem(await reset(client, token), 422, "invalid_reset_token")
 
 
 async def test_a_reset_ends_the_other_tokens(client: httpx2.AsyncClient, patient: Person, mails: list[Mail]) -> None:
     first, second = [await ask(client, patient, mails) for _ in range(2)]
     assert (await reset(client, first)).status_code == 204
-    problem(await reset(client, second), 422, "invalid_reset_token")
+    assert_problem(await reset(client, second), 422, "invalid_reset_token")
 
 
 async def test_asking_again_does_not_end_a_token(

@@ -10,20 +10,20 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.database import Database
-from tests.conftest import Confirm, SetClock
-from tests.people import PASSWORD, Person, grant, problem
+from tests.conftest import ConfirmEmail, SetClock
+from tests.people import PASSWORD, Person, assert_problem, get_tokens
 
 STEP = 30
 
 
 @pytest.fixture
-async def patient(patient: Person, confirm: Confirm) -> Person:
-    return await confirm(patient)
+async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
+    return await confirm_email(patient)
 
 
 @pytest.fixture
-async def doctor(doctor: Person, confirm: Confirm) -> Person:
-    return await confirm(doctor)
+async def doctor(doctor: Person, confirm_email: ConfirmEmail) -> Person:
+    return await confirm_email(doctor)
 
 
 async def set_up(person: Person, clock: SetClock) -> tuple[pyotp.TOTP, list[str]]:
@@ -49,8 +49,8 @@ async def test_a_log_in_asks_for_a_code(client: httpx2.AsyncClient, patient: Per
     totp, _ = await set_up(patient, clock)
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": True, "recovery_codes_left": 10}
     answer = await log_in(client, patient)
-    problem(answer, 401, "second_factor_required")
-    problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
+    assert_problem(answer, 401, "second_factor_required")
+    assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
     assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
     [here, *_] = (await patient.get("/auth/sessions")).json()
     assert here["second_factor"]
@@ -60,9 +60,9 @@ async def test_a_code_works_once(client: httpx2.AsyncClient, patient: Person, cl
     totp, _ = await set_up(patient, clock)
     code = totp.at(clock.time)
     assert (await log_in(client, patient, otp=code)).status_code == 200
-    problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
+    assert_problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
     clock.advance(seconds=STEP)
-    problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
+    assert_problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
     assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
 
 
@@ -80,7 +80,7 @@ async def test_a_recovery_code_works_once(client: httpx2.AsyncClient, patient: P
     _, codes = await set_up(patient, clock)
     assert len(set(codes)) == 10
     assert (await log_in(client, patient, otp=codes[0])).status_code == 200
-    problem(await log_in(client, patient, otp=codes[0]), 401, "invalid_second_factor")
+    assert_problem(await log_in(client, patient, otp=codes[0]), 401, "invalid_second_factor")
     assert (await log_in(client, patient, otp=codes[1].replace("-", "").lower())).status_code == 200
     assert (await patient.get("/auth/second-factor")).json()["recovery_codes_left"] == 8
 
@@ -90,17 +90,17 @@ async def test_nobody_uses_the_recovery_code_of_somebody_else(
 ) -> None:
     _, codes = await set_up(patient, clock)
     await set_up(doctor, clock)
-    problem(await log_in(client, doctor, otp=codes[0]), 401, "invalid_second_factor")
+    assert_problem(await log_in(client, doctor, otp=codes[0]), 401, "invalid_second_factor")
     assert (await log_in(client, patient, otp=codes[0])).status_code == 200
 
 
 async def test_new_recovery_codes_replace_the_old_ones(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    problem(await patient.post("/auth/second-factor/recovery-codes", None), 404, "not_found")
+    assert_problem(await patient.post("/auth/second-factor/recovery-codes", None), 404, "not_found")
     _, old = await set_up(patient, clock)
     new = (await patient.post("/auth/second-factor/recovery-codes", None)).json()["recovery_codes"]
-    problem(await log_in(client, patient, otp=old[0]), 401, "invalid_second_factor")
+    assert_problem(await log_in(client, patient, otp=old[0]), 401, "invalid_second_factor")
     assert (await log_in(client, patient, otp=new[0])).status_code == 200
 
 
@@ -134,15 +134,15 @@ async def test_a_reset_does_not_bypass_it(
     await client.post("/auth/forgot-password", json={"email": patient.email})
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": PASSWORD}
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
-    problem(await log_in(client, patient), 401, "second_factor_required")
+    assert_problem(await log_in(client, patient), 401, "second_factor_required")
     assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
 
 
 async def test_codes_cannot_be_guessed_quickly(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     await set_up(patient, clock)
     for _ in range(10):
-        problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
-    problem(await log_in(client, patient, otp="000000"), 429, "too_many_attempts")
+        assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
+    assert_problem(await log_in(client, patient, otp="000000"), 429, "too_many_attempts")
 
 
 async def test_a_wrong_password_tells_nothing_of_the_second_factor(
@@ -150,31 +150,35 @@ async def test_a_wrong_password_tells_nothing_of_the_second_factor(
 ) -> None:
     totp, _ = await set_up(patient, clock)
     form = {"username": patient.email, "password": "a wrong one"}
-    problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
-    problem(await client.post("/auth/login", data=form | {"otp": totp.at(clock.time)}), 401, "invalid_credentials")
+    assert_problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
+    assert_problem(
+        await client.post("/auth/login", data=form | {"otp": totp.at(clock.time)}), 401, "invalid_credentials"
+    )
 
 
 async def test_the_other_sessions_end(patient: Person, clock: SetClock) -> None:
-    other = await patient.again()
+    other = await patient.log_in_again()
     await set_up(patient, clock)
-    problem(await other.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await other.get("/auth/me"), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200
 
 
 async def test_until_it_is_confirmed_nothing_changes(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 404, "not_found")
+    assert_problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 404, "not_found")
     first = (await patient.post("/auth/second-factor", None)).json()["secret"]
     second = (await patient.post("/auth/second-factor", None)).json()["secret"]
     assert (await log_in(client, patient)).status_code == 200
     for code in ("000000", pyotp.TOTP(first).at(clock.time)):
-        refused = problem(await patient.post("/auth/second-factor/confirm", {"otp": code}), 422, "invalid_request")
+        refused = assert_problem(
+            await patient.post("/auth/second-factor/confirm", {"otp": code}), 422, "invalid_request"
+        )
         assert refused["errors"][0]["field"] == "otp"
     code = pyotp.TOTP(second).at(clock.time)
     assert (await patient.post("/auth/second-factor/confirm", {"otp": code})).status_code == 200
-    problem(await patient.post("/auth/second-factor", None), 409, "second_factor_exists")
-    problem(await patient.post("/auth/second-factor/confirm", {"otp": code}), 409, "second_factor_exists")
+    assert_problem(await patient.post("/auth/second-factor", None), 409, "second_factor_exists")
+    assert_problem(await patient.post("/auth/second-factor/confirm", {"otp": code}), 409, "second_factor_exists")
 
 
 async def test_removing_it(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
@@ -188,10 +192,10 @@ async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetCloc
     clock.advance(minutes=10)
     assert (await patient.post("/auth/second-factor", None)).status_code == 201
     clock.advance(seconds=1)
-    problem(await patient.post("/auth/second-factor", None), 403, "log_in_again")
-    problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 403, "log_in_again")
-    problem(await patient.post("/auth/second-factor/recovery-codes", None), 403, "log_in_again")
-    problem(await patient.delete("/auth/second-factor"), 403, "log_in_again")
+    assert_problem(await patient.post("/auth/second-factor", None), 403, "log_in_again")
+    assert_problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 403, "log_in_again")
+    assert_problem(await patient.post("/auth/second-factor/recovery-codes", None), 403, "log_in_again")
+    assert_problem(await patient.delete("/auth/second-factor"), 403, "log_in_again")
 
 
 async def test_neither_secret_nor_codes_can_be_read_in_the_database(
@@ -212,7 +216,7 @@ class TestWithAnotherSecretKey:
         totp, codes = await set_up(patient, clock)
         async with database.write() as transaction:
             await transaction.execute(text("UPDATE second_factors SET secret = 'encrypted under another key'"))
-        problem(await log_in(client, patient, otp=totp.at(clock.time)), 401, "invalid_second_factor")
+        assert_problem(await log_in(client, patient, otp=totp.at(clock.time)), 401, "invalid_second_factor")
         assert (await log_in(client, patient, otp=codes[0])).status_code == 200
 
 
@@ -225,12 +229,12 @@ class TestWhereStaffMustHaveOne:
         self, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
     ) -> None:
         for path in ("/doctors/me", "/appointments", "/doctors/me/appointments"):
-            problem(await doctor.get(path), 403, "set_up_second_factor")
+            assert_problem(await doctor.get(path), 403, "set_up_second_factor")
         for path in ("/auth/me", "/auth/sessions", "/auth/second-factor"):
             assert (await doctor.get(path)).status_code == 200
         totp, _ = await set_up(doctor, clock)
         assert (await doctor.get("/doctors/me")).status_code == 200
-        token = (await grant(client, doctor.email, otp=totp.at(clock.time)))["access_token"]
+        token = (await get_tokens(client, doctor.email, otp=totp.at(clock.time)))["access_token"]
         again = Person(client, doctor.id, doctor.email, doctor.name, token)
         assert (await again.get("/appointments")).status_code == 200
 
@@ -245,8 +249,8 @@ class TestWhereStaffMustHaveOne:
         await set_up(doctor, clock)
         assert (await doctor.get("/doctors/me")).status_code == 200
         assert (await doctor.delete("/auth/second-factor")).status_code == 204
-        for session in (doctor, await doctor.again()):
-            problem(await session.get("/doctors/me"), 403, "set_up_second_factor")
+        for session in (doctor, await doctor.log_in_again()):
+            assert_problem(await session.get("/doctors/me"), 403, "set_up_second_factor")
 
 
 class TestWhereEverybodyMustHaveOne:
@@ -257,6 +261,6 @@ class TestWhereEverybodyMustHaveOne:
     async def test_a_patient_too(self, patient: Person, clock: SetClock) -> None:
         for method, path in (("GET", "/appointments"), ("GET", "/auth/me/export"), ("DELETE", "/auth/me")):
             answer = await patient.client.request(method, path, headers=patient.headers)
-            problem(answer, 403, "set_up_second_factor")
+            assert_problem(answer, 403, "set_up_second_factor")
         await set_up(patient, clock)
         assert (await patient.get("/appointments")).status_code == 200

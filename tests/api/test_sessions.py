@@ -16,8 +16,8 @@ from app.core.settings import Settings
 from app.db.database import Database
 from app.jobs.cleanup import clean_up
 from app.main import open_resources
-from tests.conftest import Counted, SetClock
-from tests.people import PASSWORD, Person, grant, log_in, problem
+from tests.conftest import CountStatements, SetClock
+from tests.people import PASSWORD, Person, assert_problem, get_tokens, log_in
 
 
 async def refresh(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
@@ -31,10 +31,10 @@ async def me(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
 async def test_a_session_goes_on_by_its_refresh_token(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     for _ in range(3):
         clock.advance(minutes=45)
-        problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+        assert_problem(await me(client, granted["access_token"]), 401, "not_authenticated")
         answer = await refresh(client, granted["refresh_token"])
         assert answer.status_code == 200, answer.text
         assert answer.headers["cache-control"] == "no-store"
@@ -47,12 +47,12 @@ async def test_a_session_goes_on_by_its_refresh_token(
 async def test_a_refresh_token_that_comes_twice_ends_the_session(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
-    stolen = await grant(client, patient.email)
+    stolen = await get_tokens(client, patient.email)
     renewed = (await refresh(client, stolen["refresh_token"])).json()
     clock.advance(seconds=10.5)
-    problem(await refresh(client, stolen["refresh_token"]), 401, "invalid_refresh_token")
-    problem(await refresh(client, renewed["refresh_token"]), 401, "invalid_refresh_token")
-    problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
+    assert_problem(await refresh(client, stolen["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await refresh(client, renewed["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200, "the other session goes on"
     assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "A session was ended")]
 
@@ -60,7 +60,7 @@ async def test_a_refresh_token_that_comes_twice_ends_the_session(
 async def test_the_same_client_may_send_a_refresh_token_again_at_once(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     for _ in range(3):
         answers = await asyncio.gather(*(refresh(client, granted["refresh_token"]) for _ in range(4)))
         assert {answer.status_code for answer in answers} == {200}
@@ -86,22 +86,22 @@ async def test_another_client_is_noticed_at_once(
     thief_first: bool,
 ) -> None:
     client.headers["User-Agent"] = "A phone"
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     transport = httpx2.ASGITransport(app, client=(address, 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as thief:
         thief.headers["User-Agent"] = agent
         first, second = (thief, client) if thief_first else (client, thief)
         renewed = (await refresh(first, granted["refresh_token"])).json()
-        problem(await refresh(second, granted["refresh_token"]), 401, "invalid_refresh_token")
-        problem(await refresh(first, renewed["refresh_token"]), 401, "invalid_refresh_token")
-    problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
+        assert_problem(await refresh(second, granted["refresh_token"]), 401, "invalid_refresh_token")
+        assert_problem(await refresh(first, renewed["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await me(client, renewed["access_token"]), 401, "not_authenticated")
     assert [mail.subject for mail in mails] == ["A session was ended"]
 
 
 async def test_the_next_refresh_token_cannot_be_computed_without_the_key(
     client: httpx2.AsyncClient, patient: Person
 ) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     renewed = (await refresh(client, granted["refresh_token"])).json()["refresh_token"]
     assert len(renewed) == 64
     assert renewed != hashlib.sha256(granted["refresh_token"].encode()).hexdigest()
@@ -109,14 +109,14 @@ async def test_the_next_refresh_token_cannot_be_computed_without_the_key(
 
 
 async def test_a_session_that_lies_idle_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     clock.advance(minutes=60)
-    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
-    assert (await (await patient.again()).get("/auth/sessions")).json()[1:] == []
+    assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert (await (await patient.log_in_again()).get("/auth/sessions")).json()[1:] == []
 
 
 async def test_no_session_outlasts_its_day(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     for _ in range(31):
         clock.advance(minutes=46)
         granted = (await refresh(client, granted["refresh_token"])).json()
@@ -124,23 +124,23 @@ async def test_no_session_outlasts_its_day(client: httpx2.AsyncClient, patient: 
     granted = (await refresh(client, granted["refresh_token"])).json()
     assert granted["expires_in"] == 300
     clock.advance(minutes=5)
-    problem(await me(client, granted["access_token"]), 401, "not_authenticated")
-    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+    assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
 
 
 @pytest.mark.parametrize("token", ["x", "x" * 43, "\u00e9"])
 async def test_a_refresh_token_that_we_did_not_make(client: httpx2.AsyncClient, patient: Person, token: str) -> None:
-    problem(await refresh(client, token), 401, "invalid_refresh_token")
-    problem(await refresh(client, patient.token[:200]), 401, "invalid_refresh_token")
+    assert_problem(await refresh(client, token), 401, "invalid_refresh_token")
+    assert_problem(await refresh(client, patient.token[:200]), 401, "invalid_refresh_token")
 
 
 async def test_a_refresh_token_is_no_access_token(client: httpx2.AsyncClient, patient: Person) -> None:
-    granted = await grant(client, patient.email)
-    problem(await me(client, granted["refresh_token"]), 401, "not_authenticated")
+    granted = await get_tokens(client, patient.email)
+    assert_problem(await me(client, granted["refresh_token"]), 401, "not_authenticated")
 
 
 async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, database: Database) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     async with database.read() as transaction:
         hashes = (await transaction.execute(text("SELECT token_hash FROM refresh_tokens"))).scalars().all()
     assert len(hashes) == 2
@@ -150,22 +150,22 @@ async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, 
 async def test_a_change_of_the_secret_key_logs_everybody_out(
     app: FastAPI, client: httpx2.AsyncClient, patient: Person, settings: Settings, clock: SetClock
 ) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     changed = settings.model_copy(update={"secret_key": SecretStr("another secret, which is long enough")})
     async with open_resources(changed, clock, print_mail) as app.state.resources:
-        problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
-        problem(await me(client, granted["access_token"]), 401, "not_authenticated")
-        granted = await grant(client, patient.email)
+        assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+        assert_problem(await me(client, granted["access_token"]), 401, "not_authenticated")
+        granted = await get_tokens(client, patient.email)
         assert (await refresh(client, granted["refresh_token"])).status_code == 200
 
 
 async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
-    granted = await grant(client, patient.email)
+    granted = await get_tokens(client, patient.email)
     other = Person(client, patient.id, patient.email, patient.name, granted["access_token"])
     answer = await other.client.post("/auth/logout", headers=other.headers)
     assert answer.status_code == 204
-    problem(await other.get("/auth/me"), 401, "not_authenticated")
-    problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await other.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
     assert (await patient.get("/auth/me")).status_code == 200
 
 
@@ -200,35 +200,35 @@ async def test_where_somebody_is_logged_in(client: httpx2.AsyncClient, patient: 
         "current": False,
     }
     assert (await patient.delete(f"/auth/sessions/{listed[0]['id']}")).status_code == 204
-    problem(await me(client, answer.json()["access_token"]), 401, "not_authenticated")
-    problem(await patient.delete(f"/auth/sessions/{listed[0]['id']}"), 404, "not_found")
+    assert_problem(await me(client, answer.json()["access_token"]), 401, "not_authenticated")
+    assert_problem(await patient.delete(f"/auth/sessions/{listed[0]['id']}"), 404, "not_found")
     assert len((await patient.get("/auth/sessions")).json()) == 1
 
 
 async def test_nobody_ends_a_session_of_somebody_else(patient: Person, doctor: Person) -> None:
     [own] = (await doctor.get("/auth/sessions")).json()
-    problem(await patient.delete(f"/auth/sessions/{own['id']}"), 404, "not_found")
+    assert_problem(await patient.delete(f"/auth/sessions/{own['id']}"), 404, "not_found")
     assert (await patient.delete("/auth/sessions")).status_code == 204
-    problem(await patient.get("/auth/me"), 401, "not_authenticated")
+    assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")
     assert (await doctor.get("/auth/me")).status_code == 200
 
 
 async def test_changing_a_password_ends_the_other_sessions(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
 ) -> None:
-    other = await grant(client, patient.email)
+    other = await get_tokens(client, patient.email)
     body = {"current_password": PASSWORD, "new_password": "another horse"}
     assert (await patient.post("/auth/change-password", body)).status_code == 204
     assert (await patient.get("/auth/me")).status_code == 200
-    problem(await me(client, other["access_token"]), 401, "not_authenticated")
-    problem(await refresh(client, other["refresh_token"]), 401, "invalid_refresh_token")
+    assert_problem(await me(client, other["access_token"]), 401, "not_authenticated")
+    assert_problem(await refresh(client, other["refresh_token"]), 401, "invalid_refresh_token")
     assert await log_in(client, patient.email, "another horse")
     assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "Your password was changed")]
 
 
 async def test_a_wrong_current_password(client: httpx2.AsyncClient, patient: Person) -> None:
     body = {"current_password": "a wrong one", "new_password": "another horse"}
-    refused = problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
+    refused = assert_problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
     assert refused["errors"] == [{"field": "current_password", "message": "is not your password"}]
     assert await log_in(client, patient.email)
 
@@ -288,20 +288,20 @@ class TestWhenHashingHasBecomeDearer:
         return str(kept)
 
     async def test_a_log_in_renews_the_hash_once(
-        self, client: httpx2.AsyncClient, dearer: Person, database: Database, counted: Counted
+        self, client: httpx2.AsyncClient, dearer: Person, database: Database, count_statements: CountStatements
     ) -> None:
         before = await self.find_hash(database, dearer)
         answer = await client.post("/auth/login", data={"username": dearer.email, "password": "a wrong one"})
-        problem(answer, 401, "invalid_credentials")
+        assert_problem(answer, 401, "invalid_credentials")
         assert await self.find_hash(database, dearer) == before
-        counted()
+        count_statements()
         await log_in(client, dearer.email)
-        renewing = counted()
+        renewing = count_statements()
         after = await self.find_hash(database, dearer)
         assert (before.split("$")[3], after.split("$")[3]) == ("m=8,t=1,p=1", "m=8,t=2,p=1")
-        counted()
+        count_statements()
         await log_in(client, dearer.email)
-        assert counted() == renewing - 1
+        assert count_statements() == renewing - 1
         assert await self.find_hash(database, dearer) == after
 
     async def test_several_log_ins_at_once_all_succeed(self, client: httpx2.AsyncClient, dearer: Person) -> None:
@@ -318,6 +318,6 @@ class TestAShortDay:
     async def test_an_access_token_ends_with_its_session(
         self, client: httpx2.AsyncClient, patient: Person, clock: SetClock
     ) -> None:
-        granted = await grant(client, patient.email)
+        granted = await get_tokens(client, patient.email)
         clock.advance(minutes=40)
         assert (await refresh(client, granted["refresh_token"])).json()["expires_in"] == 20 * 60

@@ -5,8 +5,8 @@ from typing import Any
 import httpx2
 
 from app.core.errors import ERRORS
-from tests.conftest import Join, SetClock
-from tests.people import Person, explain, free, next_page, problem, slots
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_reasons, get_slots, get_windows, next_page
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 NOBODY = "019abcde-f012-7345-8678-9abcdef01234"
@@ -34,18 +34,18 @@ async def next_slot(
 async def test_slots_are_the_usual_length_one_after_another(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T15:45:00Z")
-    assert await slots(client, doctor, "2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z") == [
+    await doctor.publish(NINE, "2026-12-08T15:45:00Z")
+    assert await get_slots(client, doctor, "2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z") == [
         (NINE, "2026-12-08T14:30:00Z", "2026-12-08T09:00:00-05:00"),
         ("2026-12-08T14:30:00Z", "2026-12-08T15:00:00Z", "2026-12-08T09:30:00-05:00"),
         ("2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T10:00:00-05:00"),
     ]
     # Who has no visit types can be booked in between, too.
-    assert await explain(client, doctor, "2026-12-08T14:10:00Z") == []
+    assert await get_reasons(client, doctor, "2026-12-08T14:10:00Z") == []
     await patient.book(doctor, "2026-12-08T14:10:00Z", "2026-12-08T14:31:00Z")
-    assert minutes(await slots(client, doctor, NINE, FIVE)) == ["15:00"]
-    await doctor.change(default_visit_minutes=10)
-    assert minutes(await slots(client, doctor, NINE, FIVE)) == [
+    assert minutes(await get_slots(client, doctor, NINE, FIVE)) == ["15:00"]
+    await doctor.update_profile(default_visit_minutes=10)
+    assert minutes(await get_slots(client, doctor, NINE, FIVE)) == [
         "14:00",
         "14:40",
         "14:50",
@@ -59,90 +59,92 @@ async def test_slots_are_the_usual_length_one_after_another(
 async def test_the_last_visit_ends_when_the_doctor_closes(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, FIVE)
-    in_line = await doctor.offer(duration_minutes=35)
-    every_five = await doctor.offer(duration_minutes=35, slot_step_minutes=5)
-    assert (await slots(client, doctor, NINE, FIVE, in_line["id"]))[-1][2][11:16] == "16:00"
-    assert (await slots(client, doctor, NINE, FIVE, every_five["id"]))[-1][2][11:16] == "16:25"
+    await doctor.publish(NINE, FIVE)
+    in_line = await doctor.add_visit_type(duration_minutes=35)
+    every_five = await doctor.add_visit_type(duration_minutes=35, slot_step_minutes=5)
+    assert (await get_slots(client, doctor, NINE, FIVE, in_line["id"]))[-1][2][11:16] == "16:00"
+    assert (await get_slots(client, doctor, NINE, FIVE, every_five["id"]))[-1][2][11:16] == "16:25"
     for start in ("2026-12-08T16:30:00-05:00", "2026-12-08T16:35:00-05:00"):
-        assert await explain(client, doctor, start, every_five["id"]) == ["outside_availability"]
-        answer = await patient.ask(doctor, start, visit_type_id=every_five["id"])
-        problem(answer, 409, "outside_availability")
+        assert await get_reasons(client, doctor, start, every_five["id"]) == ["outside_availability"]
+        answer = await patient.try_to_book(doctor, start, visit_type_id=every_five["id"])
+        assert_problem(answer, 409, "outside_availability")
     await patient.book(doctor, "2026-12-08T16:25:00-05:00", visit_type_id=every_five["id"])
 
 
 async def test_a_visit_that_is_under_way_still_takes_its_time(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join, clock: SetClock
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
+    await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
     await patient.book(doctor, "2026-12-01T08:30:00Z", "2026-12-01T10:00:00Z")
     clock.time = datetime(2026, 12, 1, 8, 50, tzinfo=UTC)
-    assert minutes(await slots(client, doctor, "2026-12-01T00:00:00Z", "2026-12-02T00:00:00Z")) == [
+    assert minutes(await get_slots(client, doctor, "2026-12-01T00:00:00Z", "2026-12-02T00:00:00Z")) == [
         "10:00", "10:30", "11:00", "11:30",
     ]  # fmt: skip
-    assert await free(client, doctor) == [("2026-12-01T10:00:00Z", "2026-12-01T12:00:00Z")]
-    problem(await (await join()).ask(doctor, "2026-12-01T09:30:00Z"), 409, "slot_taken")
+    assert await get_windows(client, doctor) == [("2026-12-01T10:00:00Z", "2026-12-01T12:00:00Z")]
+    assert_problem(await (await register()).try_to_book(doctor, "2026-12-01T09:30:00Z"), 409, "slot_taken")
 
 
 async def test_a_visit_can_start_now_but_not_a_microsecond_ago(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T09:00:00Z")
-    assert minutes(await slots(client, doctor, "2026-12-01T00:00:00Z", FIVE)) == ["08:00", "08:30"]
+    await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T09:00:00Z")
+    assert minutes(await get_slots(client, doctor, "2026-12-01T00:00:00Z", FIVE)) == ["08:00", "08:30"]
     clock.advance(microseconds=1)
-    assert minutes(await slots(client, doctor, "2026-12-01T00:00:00Z", FIVE)) == ["08:30"]
-    assert await explain(client, doctor, "2026-12-01T08:00:00Z") == ["in_the_past"]
-    problem(await patient.ask(doctor, "2026-12-01T08:00:00Z"), 409, "in_the_past")
+    assert minutes(await get_slots(client, doctor, "2026-12-01T00:00:00Z", FIVE)) == ["08:30"]
+    assert await get_reasons(client, doctor, "2026-12-01T08:00:00Z") == ["in_the_past"]
+    assert_problem(await patient.try_to_book(doctor, "2026-12-01T08:00:00Z"), 409, "in_the_past")
     clock.advance(microseconds=-1)
     await patient.book(doctor, "2026-12-01T08:00:00Z")
 
 
 async def test_a_longer_visit_on_a_short_grid_takes_all_that_it_covers(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T17:00:00Z")
-    long = await doctor.offer(duration_minutes=60, slot_step_minutes=15)
-    short = await doctor.offer(duration_minutes=15)
+    await doctor.publish(NINE, "2026-12-08T17:00:00Z")
+    long = await doctor.add_visit_type(duration_minutes=60, slot_step_minutes=15)
+    short = await doctor.add_visit_type(duration_minutes=15)
     await patient.book(doctor, "2026-12-08T15:15:00Z", visit_type_id=long["id"])
-    assert minutes(await slots(client, doctor, NINE, FIVE, short["id"])) == [
+    assert minutes(await get_slots(client, doctor, NINE, FIVE, short["id"])) == [
         "14:00", "14:15", "14:30", "14:45", "15:00", "16:15", "16:30", "16:45",
     ]  # fmt: skip
-    assert minutes(await slots(client, doctor, NINE, FIVE, long["id"])) == ["14:00", "14:15"]
-    other = await join()
+    assert minutes(await get_slots(client, doctor, NINE, FIVE, long["id"])) == ["14:00", "14:15"]
+    other = await register()
     for start in ("15:15", "15:30", "15:45", "16:00"):
         asked = f"2026-12-08T{start}:00Z"
-        problem(await other.ask(doctor, asked, visit_type_id=short["id"]), 409, "slot_taken")
+        assert_problem(await other.try_to_book(doctor, asked, visit_type_id=short["id"]), 409, "slot_taken")
     await other.book(doctor, "2026-12-08T14:30:00Z", visit_type_id=short["id"])
     # Not a grid of its own: an hour that is broken up is lost for an hour.
-    assert minutes(await slots(client, doctor, NINE, FIVE, long["id"])) == []
+    assert minutes(await get_slots(client, doctor, NINE, FIVE, long["id"])) == []
 
 
 async def test_every_time_is_listed_or_refused_for_the_reason_that_is_explained(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    chance, other = random.Random(3), await join()
+    chance, other = random.Random(3), await register()
     # Where both are open, both grids count.
-    await doctor.open("2026-12-08T11:35:00-05:00", "2026-12-08T13:00:00-05:00")
-    await doctor.plan(tuesday=[["09:00", "10:30"], ["10:40", "12:00"]])
-    await doctor.leave("2026-12-08T11:05:00-05:00", "2026-12-08T11:15:00-05:00")
+    await doctor.publish("2026-12-08T11:35:00-05:00", "2026-12-08T13:00:00-05:00")
+    await doctor.set_hours(tuesday=[["09:00", "10:30"], ["10:40", "12:00"]])
+    await doctor.take_time_off("2026-12-08T11:05:00-05:00", "2026-12-08T11:15:00-05:00")
     kinds = [
-        await doctor.offer(duration_minutes=15, buffer_before_minutes=5, buffer_after_minutes=10, slot_step_minutes=10),
-        await doctor.offer(duration_minutes=20, buffer_after_minutes=5),
+        await doctor.add_visit_type(
+            duration_minutes=15, buffer_before_minutes=5, buffer_after_minutes=10, slot_step_minutes=10
+        ),
+        await doctor.add_visit_type(duration_minutes=20, buffer_after_minutes=5),
     ]
     day = "2026-12-08T13:30:00Z", "2026-12-08T18:30:00Z"
     begin = datetime.fromisoformat(day[0])
     codes: set[str] = set()
     while True:
-        listed = [(slot[0], kind["id"]) for kind in kinds for slot in await slots(client, doctor, *day, kind["id"])]
+        listed = [(slot[0], kind["id"]) for kind in kinds for slot in await get_slots(client, doctor, *day, kind["id"])]
         if not listed:
             break
         for kind in kinds:
             for step in chance.sample(range(60), 5):
                 start = f"{begin + timedelta(minutes=5 * step):%FT%TZ}"
-                reasons = await explain(client, doctor, start, kind["id"])
+                reasons = await get_reasons(client, doctor, start, kind["id"])
                 assert (not reasons) is ((start, kind["id"]) in listed), (start, kind)
                 if reasons:
-                    problem(await other.ask(doctor, start, visit_type_id=kind["id"]), 409, reasons[0])
+                    assert_problem(await other.try_to_book(doctor, start, visit_type_id=kind["id"]), 409, reasons[0])
                     codes |= set(reasons)
         start, visit_type_id = chance.choice(listed)
         await patient.book(doctor, start, visit_type_id=visit_type_id)
@@ -152,7 +154,7 @@ async def test_every_time_is_listed_or_refused_for_the_reason_that_is_explained(
 async def test_the_next_slot(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, statements: list[str]
 ) -> None:
-    await doctor.plan(monday=[["09:00", "10:00"]], thursday=[["09:00", "10:00"]])
+    await doctor.set_hours(monday=[["09:00", "10:00"]], thursday=[["09:00", "10:00"]])
     answer = await client.get(f"/doctors/{doctor.id}/next-slot")
     assert answer.json() == {
         "slot": {
@@ -169,7 +171,7 @@ async def test_the_next_slot(
     assert (await next_slot(client, doctor, **{"from": "2026-12-03T14:30:00Z"}))[0] == "2026-12-03T14:30:00Z"
     later = {"from": "2026-12-03T14:30:00.000001Z"}
     assert await next_slot(client, doctor, **later) == ("2026-12-07T14:00:00Z", "2027-12-04T14:30:00.000001Z", None)
-    await doctor.leave("2026-12-02T00:00:00Z", "2027-11-29T14:00:00Z")
+    await doctor.take_time_off("2026-12-02T00:00:00Z", "2027-11-29T14:00:00Z")
     del statements[:]
     assert (await next_slot(client, doctor))[0] == "2027-11-29T14:00:00Z"
     assert len([statement for statement in statements if statement.startswith("SELECT")]) <= 1 + PARTS_OF_A_YEAR
@@ -181,19 +183,21 @@ async def test_when_there_is_no_next_slot(
     # Never open.
     assert await next_slot(client, doctor) == (None, "2027-12-02T08:00:00Z", "outside_availability")
     # Open, but not before a year has passed.
-    published = await doctor.open("2027-12-02T08:00:00Z", "2027-12-02T09:00:00Z")
+    published = await doctor.publish("2027-12-02T08:00:00Z", "2027-12-02T09:00:00Z")
     assert await next_slot(client, doctor) == (None, "2027-12-02T08:00:00Z", "outside_availability")
     await doctor.delete(f"/doctors/availability/{published['id']}")
     # Open in the last half hour of that year, until it is booked.
-    await doctor.open("2027-12-02T07:30:00Z", "2027-12-02T09:00:00Z")
+    await doctor.publish("2027-12-02T07:30:00Z", "2027-12-02T09:00:00Z")
     assert (await next_slot(client, doctor))[0] == "2027-12-02T07:30:00Z"
     await patient.book(doctor, "2027-12-02T07:30:00Z")
     assert await next_slot(client, doctor) == (None, "2027-12-02T08:00:00Z", "slot_taken")
     # Always open, and always away: however many slots there would be, this takes no more statements.
-    await doctor.plan(**{day: [["00:00", "24:00"]] for day in ("monday", "tuesday", "thursday", "saturday", "sunday")})
-    await doctor.change(default_visit_minutes=5, daily_limit=500)
-    await doctor.leave("2026-12-01T08:00:00Z", "2027-12-02T08:00:00Z")
-    await doctor.leave("2027-12-02T08:00:00Z", "2028-11-30T08:00:00Z")
+    await doctor.set_hours(
+        **{day: [["00:00", "24:00"]] for day in ("monday", "tuesday", "thursday", "saturday", "sunday")}
+    )
+    await doctor.update_profile(default_visit_minutes=5, daily_limit=500)
+    await doctor.take_time_off("2026-12-01T08:00:00Z", "2027-12-02T08:00:00Z")
+    await doctor.take_time_off("2027-12-02T08:00:00Z", "2028-11-30T08:00:00Z")
     del statements[:]
     assert await next_slot(client, doctor) == (None, "2027-12-02T08:00:00Z", "time_off")
     assert len([statement for statement in statements if statement.startswith("SELECT")]) <= 1 + PARTS_OF_A_YEAR
@@ -201,22 +205,22 @@ async def test_when_there_is_no_next_slot(
 
 
 async def test_the_next_slot_is_within_the_limits(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.plan(monday=[["09:00", "10:00"]])
-    await doctor.change(min_notice_minutes=7 * 24 * 60, max_advance_days=20)
+    await doctor.set_hours(monday=[["09:00", "10:00"]])
+    await doctor.update_profile(min_notice_minutes=7 * 24 * 60, max_advance_days=20)
     assert (await next_slot(client, doctor))[0] == "2026-12-14T14:00:00Z"
-    await doctor.change(daily_limit=1)
+    await doctor.update_profile(daily_limit=1)
     await patient.book(doctor, "2026-12-14T14:00:00Z")
     assert (await next_slot(client, doctor))[0] == "2026-12-21T14:00:00Z"
     await patient.book(doctor, "2026-12-21T14:30:00Z")
     assert (await next_slot(client, doctor))[::2] == (None, "day_full")
-    await doctor.change(max_advance_days=3)
+    await doctor.update_profile(max_advance_days=3)
     assert (await next_slot(client, doctor))[::2] == (None, "too_far_ahead")
 
 
 async def test_a_long_list_of_slots_goes_on(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.open("2026-12-01T09:00:00.000007Z", "2026-12-08T09:00:00Z")
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-15T09:00:00Z")
-    await doctor.change(default_visit_minutes=5)
+    await doctor.publish("2026-12-01T09:00:00.000007Z", "2026-12-08T09:00:00Z")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-15T09:00:00Z")
+    await doctor.update_profile(default_visit_minutes=5)
     path: str | None = f"/doctors/{doctor.id}/slots?to=2026-12-20T00:00:00Z"
     sizes, seen = [], []
     while path:
@@ -232,12 +236,12 @@ async def test_a_long_list_of_slots_goes_on(client: httpx2.AsyncClient, doctor: 
 async def test_everything_that_speaks_against_a_time_is_told(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.plan(tuesday=[["03:00", "12:00"]])
-    visit_type = await doctor.offer(duration_minutes=30, slot_step_minutes=30)
+    await doctor.set_hours(tuesday=[["03:00", "12:00"]])
+    visit_type = await doctor.add_visit_type(duration_minutes=30, slot_step_minutes=30)
     for start in ("2026-12-08T14:00:00Z", "2026-12-01T09:00:00Z"):
         await patient.book(doctor, start, visit_type_id=visit_type["id"])
-    await doctor.leave("2026-12-01T08:30:00Z", "2026-12-01T10:30:00Z")
-    await doctor.change(min_notice_minutes=60, max_advance_days=6, daily_limit=1)
+    await doctor.take_time_off("2026-12-01T08:30:00Z", "2026-12-01T10:30:00Z")
+    await doctor.update_profile(min_notice_minutes=60, max_advance_days=6, daily_limit=1)
     answer = await client.get(
         f"/doctors/{doctor.id}/explain", params={"start_time": NINE, "visit_type_id": visit_type["id"]}
     )
@@ -262,48 +266,48 @@ async def test_everything_that_speaks_against_a_time_is_told(
         ("1900-01-01T00:00:00Z", ["in_the_past", "outside_availability"]),
         ("2999-12-31T23:59:59Z", ["too_far_ahead", "outside_availability"]),
     ):
-        assert await explain(client, doctor, start, visit_type["id"]) == reasons, start
-        refused = await patient.ask(doctor, start, visit_type_id=visit_type["id"])
-        problem(refused, 409, reasons[0])
+        assert await get_reasons(client, doctor, start, visit_type["id"]) == reasons, start
+        refused = await patient.try_to_book(doctor, start, visit_type_id=visit_type["id"])
+        assert_problem(refused, 409, reasons[0])
 
 
 async def test_held_time_is_free_for_whoever_holds_it(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join, clock: SetClock
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T15:00:00Z")
+    await doctor.publish(NINE, "2026-12-08T15:00:00Z")
     held = await patient.post("/holds", {"doctor_id": doctor.id, "start_time": NINE})
     assert held.status_code == 201, held.text
-    other = await join()
+    other = await register()
     for asker, expected in (
         (patient, ["14:00", "14:30"]),
         (other, ["14:30"]),
         (doctor, ["14:30"]),
         (client, ["14:30"]),
     ):
-        assert minutes(await slots(asker, doctor, NINE, FIVE)) == expected
-        assert await explain(asker, doctor, NINE) == ([] if len(expected) == 2 else ["slot_taken"])
+        assert minutes(await get_slots(asker, doctor, NINE, FIVE)) == expected
+        assert await get_reasons(asker, doctor, NINE) == ([] if len(expected) == 2 else ["slot_taken"])
         assert (await next_slot(asker, doctor))[0] == f"2026-12-08T{expected[0]}:00Z"
         windows = (await asker.get(f"/doctors/{doctor.id}/availability")).json()
         assert windows == [{"start_time": f"2026-12-08T{expected[0]}:00Z", "end_time": "2026-12-08T15:00:00Z"}]
-    problem(await other.ask(doctor, NINE), 409, "slot_taken")
+    assert_problem(await other.try_to_book(doctor, NINE), 409, "slot_taken")
     clock.advance(minutes=4, seconds=59, microseconds=999_999)
-    assert minutes(await slots(other, doctor, NINE, FIVE)) == ["14:30"]
+    assert minutes(await get_slots(other, doctor, NINE, FIVE)) == ["14:30"]
     clock.advance(microseconds=1)
-    assert minutes(await slots(other, doctor, NINE, FIVE)) == ["14:00", "14:30"]
-    assert await explain(client, doctor, NINE) == []
+    assert minutes(await get_slots(other, doctor, NINE, FIVE)) == ["14:00", "14:30"]
+    assert await get_reasons(client, doctor, NINE) == []
     await other.book(doctor, NINE)
-    problem(await patient.ask(doctor, NINE, hold_id=held.json()["id"]), 409, "slot_taken")
+    assert_problem(await patient.try_to_book(doctor, NINE, hold_id=held.json()["id"]), 409, "slot_taken")
 
 
 async def test_from_when_to_when_one_can_ask(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(**{day: [["00:00", "24:00"]] for day in ("monday", "tuesday", "wednesday", "thursday")})
-    await doctor.change(default_visit_minutes=60)
+    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in ("monday", "tuesday", "wednesday", "thursday")})
+    await doctor.update_profile(default_visit_minutes=60)
     # Those that start at the first moment, and none that starts at the last.
-    assert minutes(await slots(client, doctor, NINE, "2026-12-08T17:00:00Z")) == ["14:00", "15:00", "16:00"]
-    assert minutes(await slots(client, doctor, "2026-12-08T14:00:00.000001Z", "2026-12-08T16:00:00.000001Z")) == [
+    assert minutes(await get_slots(client, doctor, NINE, "2026-12-08T17:00:00Z")) == ["14:00", "15:00", "16:00"]
+    assert minutes(await get_slots(client, doctor, "2026-12-08T14:00:00.000001Z", "2026-12-08T16:00:00.000001Z")) == [
         "15:00", "16:00",
     ]  # fmt: skip
-    assert await slots(client, doctor, "2026-12-08T14:10:00Z", "2026-12-08T14:50:00Z") == []
+    assert await get_slots(client, doctor, "2026-12-08T14:10:00Z", "2026-12-08T14:50:00Z") == []
     path = f"/doctors/{doctor.id}/slots"
     usual = (await client.get(path)).json()
     assert (usual[0]["start_time"], usual[-1]["start_time"]) == ("2026-12-01T08:00:00Z", "2026-12-15T07:00:00Z")
@@ -338,32 +342,32 @@ async def test_from_when_to_when_one_can_ask(client: httpx2.AsyncClient, doctor:
         "?start_time=2026-12-08T14:00:00",
         f"?start_time={NINE}&end={FIVE}",
     ):
-        problem(await client.get(f"/doctors/{doctor.id}/explain{bad}"), 422, "invalid_request")
+        assert_problem(await client.get(f"/doctors/{doctor.id}/explain{bad}"), 422, "invalid_request")
     for bad in ("?to=2026-12-08T14:00:00Z", "?from=today"):
-        problem(await client.get(f"/doctors/{doctor.id}/next-slot{bad}"), 422, "invalid_request")
+        assert_problem(await client.get(f"/doctors/{doctor.id}/next-slot{bad}"), 422, "invalid_request")
 
 
 async def test_everybody_may_ask_but_not_with_a_bad_token(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join, clock: SetClock
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    await doctor.open(NINE, FIVE)
+    await doctor.publish(NINE, FIVE)
     paths = [
         f"/doctors/{doctor.id}/{question}"
         for question in ("availability", "slots", "next-slot", f"explain?start_time={NINE}")
     ]
-    askers = [patient, doctor, await join("doctor"), await join()]
+    askers = [patient, doctor, await register("doctor"), await register()]
     for path in paths:
         expected = (await client.get(path)).json()
         assert expected
         for asker in askers:
             assert (await asker.get(path)).json() == expected
         unknown = path.replace(doctor.id, NOBODY)
-        hidden = problem(await client.get(unknown), 404, "not_found")
-        assert problem(await client.get(path.replace(doctor.id, patient.id)), 404, "not_found") == hidden
+        hidden = assert_problem(await client.get(unknown), 404, "not_found")
+        assert assert_problem(await client.get(path.replace(doctor.id, patient.id)), 404, "not_found") == hidden
         for header in ("Bearer x", f"Bearer {patient.token}x", "Bearer "):
             answer = await client.get(path, headers={"Authorization": header})
-            problem(answer, 401, "not_authenticated")
+            assert_problem(answer, 401, "not_authenticated")
             assert answer.headers["www-authenticate"] == "Bearer"
     clock.advance(hours=1)
     for path in paths:
-        problem(await patient.get(path), 401, "not_authenticated")
+        assert_problem(await patient.get(path), 401, "not_authenticated")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import Counted
+from tests.conftest import CountStatements
 from tests.people import PASSWORD, Person
 
 TEN = "2026-12-08T15:00:00Z"
@@ -16,9 +16,9 @@ TEN = "2026-12-08T15:00:00Z"
 
 @pytest.fixture
 async def appointment(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     for day in range(9, 14):
-        await doctor.open(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T22:00:00Z")
+        await doctor.publish(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T22:00:00Z")
         await patient.book(doctor, f"2026-12-{day:02}T15:00:00Z")
     booked: str = (await patient.book(doctor, TEN))["id"]
     await patient.get("/search/slots")  # so that bounds are known
@@ -50,7 +50,13 @@ async def appointment(doctor: Person, patient: Person) -> str:
     ],
 )
 async def test_statements_of_a_patient(
-    doctor: Person, patient: Person, appointment: str, backend: str, counted: Counted, request_: str, most: int
+    doctor: Person,
+    patient: Person,
+    appointment: str,
+    backend: str,
+    count_statements: CountStatements,
+    request_: str,
+    most: int,
 ) -> None:
     method, path = request_.replace("{doctor}", doctor.id).replace("{appointment}", appointment).split()
     body = None
@@ -60,95 +66,97 @@ async def test_statements_of_a_patient(
         body = {} if path.endswith("cancel") else {"start_time": "2026-12-08T16:00:00Z"}
     if (path.endswith("reschedule") or path.startswith(("/holds", "/search"))) and backend == "postgresql":
         most += 1  # the lock on both calendars, or that a search is planned once
-    counted()
+    count_statements()
     answer = await patient.client.request(method, path, headers=patient.headers, json=body)
     assert answer.status_code < 300, answer.text
-    assert counted() == most
+    assert count_statements() == most
 
 
 async def test_who_does_not_log_in_takes_one_less(
-    client: httpx2.AsyncClient, doctor: Person, appointment: str, counted: Counted
+    client: httpx2.AsyncClient, doctor: Person, appointment: str, count_statements: CountStatements
 ) -> None:
     assert appointment
     listed = ("availability?to=2026-12-15T00:00:00Z", "slots?to=2026-12-15T00:00:00Z")
     for path in (*listed, "next-slot", "explain?start_time=2026-12-08T16:00:00Z"):
-        counted()
+        count_statements()
         assert (await client.get(f"/doctors/{doctor.id}/{path}")).status_code == 200
-        assert counted() == 2
+        assert count_statements() == 2
     for path in ("availability", "slots"):
-        counted()
+        count_statements()
         assert (await client.get(f"/doctors/{doctor.id}/{path}")).status_code == 200
-        assert counted() == 3, "one to see whether the list goes on"
+        assert count_statements() == 3, "one to see whether the list goes on"
 
 
-async def test_statements_of_a_doctor(doctor: Person, counted: Counted) -> None:
+async def test_statements_of_a_doctor(doctor: Person, count_statements: CountStatements) -> None:
     async def take(method: str, path: str, **options: Any) -> httpx2.Response:
-        counted()
+        count_statements()
         answer = await doctor.client.request(method, path, headers=doctor.headers, **options)
         assert answer.status_code < 300, answer.text
         return answer
 
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
     published = await take("POST", "/doctors/availability", json=window)
-    assert counted() == 7
+    assert count_statements() == 7
     await take("GET", "/doctors/me/availability")
-    assert counted() == 3
+    assert count_statements() == 3
     await take("GET", "/doctors/me/appointments")
-    assert counted() == 4
+    assert count_statements() == 4
     await take("GET", "/doctors/me/appointments?conflicting=true")
-    assert counted() == 3
+    assert count_statements() == 3
     await take("DELETE", f"/doctors/availability/{published.json()['id']}")
-    assert counted() == 5
+    assert count_statements() == 5
     await take("PUT", "/doctors/me/hours", json={"monday": [["09:00", "12:00"], ["13:00", "17:00"]]})
-    assert counted() == 10
+    assert count_statements() == 10
     await take("GET", "/doctors/me/hours")
-    assert counted() == 3
+    assert count_statements() == 3
     time_off = await take("POST", "/doctors/me/time-off", json=window)
-    assert counted() == 9
+    assert count_statements() == 9
     await take("DELETE", f"/doctors/me/time-off/{time_off.json()['id']}")
-    assert counted() == 5
+    assert count_statements() == 5
     await take("PATCH", "/doctors/me", json={"min_notice_minutes": 5})
-    assert counted() == 8
+    assert count_statements() == 8
     await take("POST", "/doctors/me/visit-types", json={"name": "Check-up", "duration_minutes": 20})
-    assert counted() == 12
+    assert count_statements() == 12
 
 
 @pytest.mark.parametrize(("path", "most"), [("/auth/login", 12), ("/auth/forgot-password", 4)])
 async def test_statements_of_the_public(
-    client: httpx2.AsyncClient, patient: Person, counted: Counted, path: str, most: int
+    client: httpx2.AsyncClient, patient: Person, count_statements: CountStatements, path: str, most: int
 ) -> None:
-    counted()
+    count_statements()
     if path == "/auth/login":
         await client.post(path, data={"username": patient.email, "password": PASSWORD})
     else:
         await client.post(path, json={"email": patient.email})
-    assert counted() == most
+    assert count_statements() == most
 
 
-async def test_a_refusal_takes_one_more(doctor: Person, patient: Person, appointment: str, counted: Counted) -> None:
+async def test_a_refusal_takes_one_more(
+    doctor: Person, patient: Person, appointment: str, count_statements: CountStatements
+) -> None:
     assert appointment
-    counted()
-    assert (await patient.ask(doctor, TEN)).status_code == 409
-    assert counted() == 4
+    count_statements()
+    assert (await patient.try_to_book(doctor, TEN)).status_code == 409
+    assert count_statements() == 4
 
 
 async def test_a_key_takes_two_more_and_the_answer_to_it_four(
-    doctor: Person, patient: Person, appointment: str, counted: Counted
+    doctor: Person, patient: Person, appointment: str, count_statements: CountStatements
 ) -> None:
     assert appointment
     body = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
     for most in (6, 4):
-        counted()
+        count_statements()
         headers = patient.headers | {"Idempotency-Key": "k"}
         assert (await patient.client.post("/appointments", headers=headers, json=body)).status_code == 201
-        assert counted() == most
+        assert count_statements() == most
 
 
 async def test_a_limit_for_the_day_takes_two_more(
-    doctor: Person, patient: Person, appointment: str, backend: str, counted: Counted
+    doctor: Person, patient: Person, appointment: str, backend: str, count_statements: CountStatements
 ) -> None:
     assert appointment
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 5})
-    counted()
+    count_statements()
     await patient.book(doctor, "2026-12-08T16:00:00Z")
-    assert counted() == (7 if backend == "postgresql" else 6), "on PostgreSQL there is a lock, too"
+    assert count_statements() == (7 if backend == "postgresql" else 6), "on PostgreSQL there is a lock, too"

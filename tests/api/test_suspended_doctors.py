@@ -6,8 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, next_page, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_windows, next_page
 
 WHY = {"reason": "The practice has closed"}
 NOON, TWO = "2026-12-08T17:00:00Z", "2026-12-08T19:00:00Z"
@@ -16,8 +16,8 @@ UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
 
 @pytest.fixture
 async def visit(doctor: Person, patient: Person) -> dict[str, Any]:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    check_up = (await doctor.offer(name="HIV test"))["id"]
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    check_up = (await doctor.add_visit_type(name="HIV test"))["id"]
     return await patient.book(doctor, NOON, visit_type_id=check_up, reason="A mole on the left arm")
 
 
@@ -54,19 +54,19 @@ async def test_what_is_over_or_cancelled_is_not_listed(
     cancelled = await patient.book(doctor, TWO, visit_type_id=kind)
     await patient.delete(f"/appointments/{cancelled['id']}")
     clock.time = datetime(2026, 12, 8, 16, 30, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     assert (await doctor.post(f"/appointments/{visit['id']}/arrive", None)).status_code == 200
-    admin = await admin.again()
+    admin = await admin.log_in_again()
     visits = await suspend(admin, doctor)
     ends = datetime.fromisoformat(visit["end_time"])
     for now in (clock.time, ends - timedelta(seconds=1)):
         clock.time = now
-        admin = await admin.again()
+        admin = await admin.log_in_again()
         assert [(each["id"], each["status"]) for each in (await admin.get(visits)).json()] == [(visit["id"], "arrived")]
     clock.time = ends
-    admin = await admin.again()
+    admin = await admin.log_in_again()
     assert (await admin.get(visits)).json() == []
-    problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
     [event] = (await admin.get("/admin/audit?action=list_visits_of_suspended_doctor&limit=1")).json()
     assert (event["patient_id"], event["object_id"]) == (None, doctor.id)
 
@@ -97,17 +97,17 @@ async def test_a_visit_is_cancelled_in_the_name_of_the_administrator(
     ]
 
     await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)
-    doctor = await doctor.again()
-    assert len(await free(client, doctor, **{"from": "2026-12-08T00:00:00Z"})) == 1
-    problem(await doctor.post(f"/appointments/{visit['id']}/undo", None), 409, "wrong_status")
+    doctor = await doctor.log_in_again()
+    assert len(await get_windows(client, doctor, **{"from": "2026-12-08T00:00:00Z"})) == 1
+    assert_problem(await doctor.post(f"/appointments/{visit['id']}/undo", None), 409, "wrong_status")
 
 
 async def test_the_cut_off_for_patients_does_not_matter(
     admin: Person, doctor: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
-    await doctor.change(cancel_cutoff_minutes=600)
+    await doctor.update_profile(cancel_cutoff_minutes=600)
     clock.time = datetime(2026, 12, 8, 16, 55, tzinfo=UTC)
-    admin = await admin.again()
+    admin = await admin.log_in_again()
     visits = await suspend(admin, doctor)
     assert (await admin.post(f"{visits}/{visit['id']}/cancel", WHY)).json()["status"] == "cancelled"
 
@@ -116,33 +116,33 @@ async def test_a_visit_with_an_outcome_stays(
     admin: Person, doctor: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
     clock.time = datetime(2026, 12, 8, 17, 5, tzinfo=UTC)
-    doctor, admin = await doctor.again(), await admin.again()
+    doctor, admin = await doctor.log_in_again(), await admin.log_in_again()
     assert (await doctor.post(f"/appointments/{visit['id']}/complete", None)).status_code == 200
     visits = await suspend(admin, doctor)
     assert (await admin.get(visits)).json() == []
-    problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 409, "wrong_status")
+    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 409, "wrong_status")
 
 
 async def test_only_while_the_doctor_is_suspended(
-    admin: Person, doctor: Person, patient: Person, visit: dict[str, Any], join: Join
+    admin: Person, doctor: Person, patient: Person, visit: dict[str, Any], register: Register
 ) -> None:
     visits = f"/admin/users/{doctor.id}/appointments"
     cancel = f"{visits}/{visit['id']}/cancel"
-    problem(await admin.get(visits), 409, "doctor_not_suspended")
-    problem(await admin.post(cancel, WHY), 409, "doctor_not_suspended")
+    assert_problem(await admin.get(visits), 409, "doctor_not_suspended")
+    assert_problem(await admin.post(cancel, WHY), 409, "doctor_not_suspended")
     await suspend(admin, doctor)
     await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)
-    problem(await admin.post(cancel, WHY), 409, "doctor_not_suspended")
-    problem(await admin.get(f"/admin/users/{patient.id}/appointments"), 404, "not_found")
-    problem(await admin.get(f"/admin/users/{UNKNOWN}/appointments"), 404, "not_found")
+    assert_problem(await admin.post(cancel, WHY), 409, "doctor_not_suspended")
+    assert_problem(await admin.get(f"/admin/users/{patient.id}/appointments"), 404, "not_found")
+    assert_problem(await admin.get(f"/admin/users/{UNKNOWN}/appointments"), 404, "not_found")
     await suspend(admin, patient)
-    problem(await admin.get(f"/admin/users/{patient.id}/appointments"), 404, "not_found")
+    assert_problem(await admin.get(f"/admin/users/{patient.id}/appointments"), 404, "not_found")
 
-    colleague = await join("doctor")
+    colleague = await register("doctor")
     elsewhere = await suspend(admin, colleague)
-    problem(await admin.post(f"{elsewhere}/{visit['id']}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{elsewhere}/{visit['id']}/cancel", WHY), 404, "not_found")
     await suspend(admin, doctor)
-    problem(await admin.post(f"{visits}/{UNKNOWN}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{visits}/{UNKNOWN}/cancel", WHY), 404, "not_found")
     assert (await admin.get(visits)).json()[0]["status"] == "booked"
 
 
@@ -152,8 +152,8 @@ async def test_an_erased_doctor_has_no_visits_left_to_cancel(
     visits = await suspend(admin, doctor)
     assert (await admin.post(f"/admin/users/{doctor.id}/erase", WHY)).json()["status"] == "erased"
     assert (await patient.get(f"/appointments/{visit['id']}")).json()["status"] == "cancelled"
-    problem(await admin.get(visits), 404, "not_found")
-    problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.get(visits), 404, "not_found")
+    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
 
 
 async def test_a_reason_and_a_recent_log_in_are_needed(
@@ -162,10 +162,10 @@ async def test_a_reason_and_a_recent_log_in_are_needed(
     visits = await suspend(admin, doctor)
     cancel = f"{visits}/{visit['id']}/cancel"
     for body in ({}, {"reason": "too short"}, {"reason": " " * 20}, WHY | {"version": 1}):
-        problem(await admin.post(cancel, body), 422, "invalid_request")
+        assert_problem(await admin.post(cancel, body), 422, "invalid_request")
     clock.advance(minutes=11)
-    problem(await admin.get(visits), 403, "log_in_again")
-    problem(await admin.post(cancel, WHY), 403, "log_in_again")
+    assert_problem(await admin.get(visits), 403, "log_in_again")
+    assert_problem(await admin.post(cancel, WHY), 403, "log_in_again")
 
 
 async def test_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ async def test_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[st
     async def send(**headers: str) -> httpx2.Response:
         return await admin.client.post(cancel, json=WHY, headers=admin.headers | headers)
 
-    problem(await send(**{"If-Match": '"2"'}), 412, "version_mismatch")
+    assert_problem(await send(**{"If-Match": '"2"'}), 412, "version_mismatch")
     first = await send(**{"If-Match": '"1"', "Idempotency-Key": "k"})
     second = await send(**{"If-Match": '"1"', "Idempotency-Key": "k"})
     assert first.status_code == 200
@@ -183,10 +183,11 @@ async def test_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[st
     assert second.headers["ETag"] == '"2"'
 
 
-async def test_the_list_goes_on(admin: Person, doctor: Person, join: Join) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+async def test_the_list_goes_on(admin: Person, doctor: Person, register: Register) -> None:
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = [
-        (await (await join("patient")).book(doctor, f"2026-12-08T{hour}:00:00Z"))["id"] for hour in (19, 15, 17, 16, 18)
+        (await (await register("patient")).book(doctor, f"2026-12-08T{hour}:00:00Z"))["id"]
+        for hour in (19, 15, 17, 16, 18)
     ]
     page: str | None = f"{await suspend(admin, doctor)}?limit=2"
     listed: list[str] = []
@@ -196,4 +197,4 @@ async def test_the_list_goes_on(admin: Person, doctor: Person, join: Join) -> No
         listed += [each["id"] for each in answer.json()]
         page, pages = next_page(answer), pages + 1
     assert (listed, pages) == ([booked[number] for number in (1, 3, 2, 4, 0)], 3)
-    problem(await admin.get(f"/admin/users/{doctor.id}/appointments?cursor=abc"), 422, "invalid_request")
+    assert_problem(await admin.get(f"/admin/users/{doctor.id}/appointments?cursor=abc"), 422, "invalid_request")

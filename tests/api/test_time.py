@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import httpx2
 import pytest
 
-from tests.conftest import Join, SetClock
-from tests.people import Person, explain, free, problem, slots
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_reasons, get_slots, get_windows
 
 NEW_YORK = ZoneInfo("America/New_York")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -33,8 +33,10 @@ def on_the_clock(found: list[tuple[str, str, str]]) -> list[str]:
     return [local_start[11:16] for _, _, local_start in found]
 
 
-async def test_wall_times_stay_when_clocks_change(client: httpx2.AsyncClient, doctor: Person, join: Join) -> None:
-    other = await join("doctor", time_zone="America/New_York")
+async def test_wall_times_stay_when_clocks_change(
+    client: httpx2.AsyncClient, doctor: Person, register: Register
+) -> None:
+    other = await register("doctor", time_zone="America/New_York")
     afternoons = [("2026-03-07T18:00:00Z", "2026-03-07T23:00:00Z"), ("2026-03-08T17:00:00Z", "2026-03-08T22:00:00Z")]
     mornings = [
         ("2026-10-31T13:00:00Z", "2026-10-31T14:00:00Z"),
@@ -54,19 +56,19 @@ async def test_wall_times_stay_when_clocks_change(client: httpx2.AsyncClient, do
         ),
     ):
         asked = {"from": expected[0][0], "to": expected[-1][1]}
-        await doctor.plan(**week)
-        assert await free(client, doctor, **asked) == expected
-        published = await other.open(start, end, recurrence)
-        assert await free(client, other, **asked) == expected
+        await doctor.set_hours(**week)
+        assert await get_windows(client, doctor, **asked) == expected
+        published = await other.publish(start, end, recurrence)
+        assert await get_windows(client, other, **asked) == expected
         await other.delete(f"/doctors/availability/{published['id']}")
 
 
 async def test_the_hour_that_is_skipped_is_not_offered(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.plan(sunday=[("01:00", "04:00")])
+    await doctor.set_hours(sunday=[("01:00", "04:00")])
     day = "2026-03-08T00:00:00-05:00", "2026-03-09T00:00:00-04:00"
-    found = await slots(client, doctor, *day)
+    found = await get_slots(client, doctor, *day)
     assert found == [
         ("2026-03-08T06:00:00Z", "2026-03-08T06:30:00Z", "2026-03-08T01:00:00-05:00"),
         ("2026-03-08T06:30:00Z", "2026-03-08T07:00:00Z", "2026-03-08T01:30:00-05:00"),
@@ -75,15 +77,15 @@ async def test_the_hour_that_is_skipped_is_not_offered(
     ]
     for start, _, _ in found:
         await patient.book(doctor, start)
-    assert await slots(client, doctor, *day) == []
-    assert await free(client, doctor, **{"from": day[0], "to": day[1]}) == []
+    assert await get_slots(client, doctor, *day) == []
+    assert await get_windows(client, doctor, **{"from": day[0], "to": day[1]}) == []
 
 
 async def test_the_hour_that_is_repeated_is_offered_twice(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    await doctor.plan(sunday=[("00:00", "04:00")])
-    found = await slots(client, doctor, "2026-11-01T00:00:00-04:00", "2026-11-02T00:00:00-05:00")
+    await doctor.set_hours(sunday=[("00:00", "04:00")])
+    found = await get_slots(client, doctor, "2026-11-01T00:00:00-04:00", "2026-11-02T00:00:00-05:00")
     assert on_the_clock(found) == [
         "00:00", "00:30", "01:00", "01:30", "01:00", "01:30", "02:00", "02:30", "03:00", "03:30",
     ]  # fmt: skip
@@ -91,16 +93,16 @@ async def test_the_hour_that_is_repeated_is_offered_twice(
         ("2026-11-01T05:30:00Z", "2026-11-01T06:00:00Z", "2026-11-01T01:30:00-04:00"),
         ("2026-11-01T06:30:00Z", "2026-11-01T07:00:00Z", "2026-11-01T01:30:00-05:00"),
     ]
-    late = await join()
+    late = await register()
     for start, end, local_start in found:
         assert (await patient.book(doctor, local_start))["end_time"] == end
-        problem(await late.ask(doctor, start), 409, "slot_taken")
+        assert_problem(await late.try_to_book(doctor, start), 409, "slot_taken")
 
 
-async def test_half_an_hour_that_is_repeated(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", time_zone="Australia/Lord_Howe")
-    await doctor.plan(sunday=[("01:00", "02:30")])
-    found = await slots(client, doctor, "2026-04-04T12:00:00Z", "2026-04-05T12:00:00Z")
+async def test_half_an_hour_that_is_repeated(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", time_zone="Australia/Lord_Howe")
+    await doctor.set_hours(sunday=[("01:00", "02:30")])
+    found = await get_slots(client, doctor, "2026-04-04T12:00:00Z", "2026-04-05T12:00:00Z")
     assert [local_start for _, _, local_start in found] == [
         "2026-04-05T01:00:00+11:00",
         "2026-04-05T01:30:00+11:00",
@@ -110,35 +112,35 @@ async def test_half_an_hour_that_is_repeated(client: httpx2.AsyncClient, join: J
 
 
 async def test_nights_are_as_long_as_they_are(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.plan(saturday=[("22:00", "06:00")])
+    await doctor.set_hours(saturday=[("22:00", "06:00")])
     for start, end, hours in (
         ("2026-02-08T03:00:00Z", "2026-02-08T11:00:00Z", 8),
         ("2026-03-08T03:00:00Z", "2026-03-08T10:00:00Z", 7),
         ("2026-11-01T02:00:00Z", "2026-11-01T11:00:00Z", 9),
     ):
         day = start[:11] + "00:00:00Z", start[:11] + "23:59:59Z"
-        assert await free(client, doctor, **{"from": day[0], "to": day[1]}) == [(start, end)]
-        found = await slots(client, doctor, *day)
+        assert await get_windows(client, doctor, **{"from": day[0], "to": day[1]}) == [(start, end)]
+        found = await get_slots(client, doctor, *day)
         assert len(found) == hours * 2
         assert (on_the_clock(found)[0], on_the_clock(found)[-1]) == ("22:00", "05:30")
 
 
-async def test_a_day_without_midnight_and_one_of_25_hours(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", time_zone="Africa/Cairo")
-    await doctor.plan(**daily(("00:00", "24:00")))
+async def test_a_day_without_midnight_and_one_of_25_hours(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", time_zone="Africa/Cairo")
+    await doctor.set_hours(**daily(("00:00", "24:00")))
     for day, first, last, length in (
         ("2026-04-24", "2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z", 23),
         ("2026-10-29", "2026-10-28T21:00:00Z", "2026-10-29T22:00:00Z", 25),
     ):
         around = f"{first[:11]}12:00:00Z", f"{last[:8]}30T12:00:00Z"
-        found = [slot for slot in await slots(client, doctor, *around) if slot[2].startswith(day)]
+        found = [slot for slot in await get_slots(client, doctor, *around) if slot[2].startswith(day)]
         assert (found[0][0], found[-1][1], len(found)) == (first, last, length * 2)
-        off = await doctor.leave(first, last)
-        assert await free(client, doctor, **dict(zip(("from", "to"), around, strict=True))) == [
+        off = await doctor.take_time_off(first, last)
+        assert await get_windows(client, doctor, **dict(zip(("from", "to"), around, strict=True))) == [
             (around[0], first),
             (last, around[1]),
         ]
-        left = await slots(client, doctor, *around)
+        left = await get_slots(client, doctor, *around)
         assert not [slot for slot in left if slot[2].startswith(day)]
         assert any(end == first for _, end, _ in left)
         assert any(start == last for start, _, _ in left)
@@ -146,55 +148,55 @@ async def test_a_day_without_midnight_and_one_of_25_hours(client: httpx2.AsyncCl
 
 
 async def test_two_a_day_when_midnight_is_missing_or_comes_late(
-    client: httpx2.AsyncClient, patient: Person, join: Join
+    client: httpx2.AsyncClient, patient: Person, register: Register
 ) -> None:
-    other = await join()
+    other = await register()
     for taken, full in (
         # 01:00, the first half hour, and 23:30 of the day without midnight
         (("2026-04-23T22:00:00Z", "2026-04-24T20:30:00Z"), ("2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z")),
         # both 23:30 of the day on which clocks go back at midnight
         (("2026-10-29T20:30:00Z", "2026-10-29T21:30:00Z"), ("2026-10-28T21:00:00Z", "2026-10-29T22:00:00Z")),
     ):
-        doctor = await join("doctor", time_zone="Africa/Cairo")
-        await doctor.plan(**daily(("00:00", "24:00")))
-        await doctor.change(daily_limit=2)
+        doctor = await register("doctor", time_zone="Africa/Cairo")
+        await doctor.set_hours(**daily(("00:00", "24:00")))
+        await doctor.update_profile(daily_limit=2)
         for start in taken:
             await patient.book(doctor, start)
-        assert await slots(client, doctor, *full) == []
+        assert await get_slots(client, doctor, *full) == []
         both = ["day_full", "slot_taken"]
-        assert await explain(client, doctor, full[0]) == (both if full[0] in taken else ["day_full"])
-        [after, *_] = await slots(client, doctor, full[1], full[1][:8] + "30T23:00:00Z")
+        assert await get_reasons(client, doctor, full[0]) == (both if full[0] in taken else ["day_full"])
+        [after, *_] = await get_slots(client, doctor, full[1], full[1][:8] + "30T23:00:00Z")
         assert (after[0], after[2][11:16]) == (full[1], "00:00")
-        problem(await other.ask(doctor, full[1][:11] + "12:00:00Z"), 409, "day_full")
+        assert_problem(await other.try_to_book(doctor, full[1][:11] + "12:00:00Z"), 409, "day_full")
         await patient.book(doctor, full[1])
 
 
-async def test_hours_of_a_zone_that_is_half_an_hour_off(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", time_zone="Asia/Kolkata")
-    await doctor.plan(monday=[("09:00", "13:00")])
-    await doctor.change(default_visit_minutes=60)
-    found = await slots(client, doctor, "2026-02-02T00:00:00Z", "2026-02-03T00:00:00Z")
+async def test_hours_of_a_zone_that_is_half_an_hour_off(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", time_zone="Asia/Kolkata")
+    await doctor.set_hours(monday=[("09:00", "13:00")])
+    await doctor.update_profile(default_visit_minutes=60)
+    found = await get_slots(client, doctor, "2026-02-02T00:00:00Z", "2026-02-03T00:00:00Z")
     assert found[0] == ("2026-02-02T03:30:00Z", "2026-02-02T04:30:00Z", "2026-02-02T09:00:00+05:30")
     assert on_the_clock(found) == ["09:00", "10:00", "11:00", "12:00"]
     # Asked from the middle of an hour on, the grid is still the doctor's.
-    rest = await slots(client, doctor, "2026-02-02T04:10:00Z", "2026-02-03T00:00:00Z")
+    rest = await get_slots(client, doctor, "2026-02-02T04:10:00Z", "2026-02-03T00:00:00Z")
     assert rest == found[1:]
 
 
 async def test_an_edit_after_a_clock_change_moves_nothing(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.plan(friday=[("09:00", "12:00")], saturday=[("22:00", "06:00")])
-    await doctor.open("2026-02-07T09:00:00-05:00", "2026-02-07T13:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA")
-    await doctor.open("2026-03-25T09:00:00-04:00", "2026-03-25T10:00:00-04:00")
-    await doctor.leave("2026-03-27T10:00:00-04:00", "2026-03-27T11:00:00-04:00")
+    await doctor.set_hours(friday=[("09:00", "12:00")], saturday=[("22:00", "06:00")])
+    await doctor.publish("2026-02-07T09:00:00-05:00", "2026-02-07T13:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA")
+    await doctor.publish("2026-03-25T09:00:00-04:00", "2026-03-25T10:00:00-04:00")
+    await doctor.take_time_off("2026-03-27T10:00:00-04:00", "2026-03-27T11:00:00-04:00")
     await patient.book(doctor, "2026-03-27T09:00:00-04:00")
     clock.time = datetime(2026, 3, 9, 12, tzinfo=UTC)
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
 
     async def seen() -> list[object]:
         return [
-            await slots(client, doctor, "2026-03-09T12:00:00Z", "2026-05-10T00:00:00Z"),
+            await get_slots(client, doctor, "2026-03-09T12:00:00Z", "2026-05-10T00:00:00Z"),
             *[
                 (await doctor.get(path)).json()
                 for path in (
@@ -209,22 +211,22 @@ async def test_an_edit_after_a_clock_change_moves_nothing(
     before = await seen()
     assert before[0]
     for edit in ({"bio": "Skin, hair and nails."}, {}, {"cancel_cutoff_minutes": 60, "languages": ["en"]}):
-        await doctor.change(**edit)
+        await doctor.update_profile(**edit)
         assert await seen() == before
     # The hour that clocks took away in between is in no rule: the same wall times as before.
-    assert (await doctor.plan(friday=[("09:00", "12:00")], saturday=[("22:00", "06:00")]))["affected"] == []
+    assert (await doctor.set_hours(friday=[("09:00", "12:00")], saturday=[("22:00", "06:00")]))["affected"] == []
     assert (await seen())[0] == before[0]
 
 
 async def test_another_time_zone_keeps_wall_times_and_booked_instants(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.plan(friday=[("09:00", "12:00")])
-    await doctor.open("2026-02-07T09:00:00-05:00", "2026-02-07T13:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA")
-    await doctor.leave("2026-02-06T11:00:00-05:00", "2026-02-06T12:00:00-05:00")
+    await doctor.set_hours(friday=[("09:00", "12:00")])
+    await doctor.publish("2026-02-07T09:00:00-05:00", "2026-02-07T13:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA")
+    await doctor.take_time_off("2026-02-06T11:00:00-05:00", "2026-02-06T12:00:00-05:00")
     early = await patient.book(doctor, "2026-03-06T09:00:00-05:00")
     late = await patient.book(doctor, "2026-03-13T11:30:00-04:00")
-    changed = await doctor.change(time_zone="America/Chicago")
+    changed = await doctor.update_profile(time_zone="America/Chicago")
     assert changed["time_zone"] == "America/Chicago"
     # 09:00 in New York is 08:00 in Chicago; 11:30 is 10:30.
     assert changed["affected_count"] == 1
@@ -233,22 +235,22 @@ async def test_another_time_zone_keeps_wall_times_and_booked_instants(
         now = (await patient.get(f"/appointments/{booked['id']}")).json()
         assert now == booked | {"time_zone": "America/Chicago"}
     assert (await doctor.get("/doctors/me/hours")).json()["friday"] == [["09:00", "12:00"]]
-    assert await free(client, doctor, **{"from": "2026-02-06T00:00:00Z", "to": "2026-02-08T00:00:00Z"}) == [
+    assert await get_windows(client, doctor, **{"from": "2026-02-06T00:00:00Z", "to": "2026-02-08T00:00:00Z"}) == [
         ("2026-02-06T15:00:00Z", "2026-02-06T17:00:00Z"),
         ("2026-02-07T15:00:00Z", "2026-02-07T19:00:00Z"),
     ]
     assert [each["start_time"] for each in (await doctor.get("/doctors/me/time-off")).json()] == [
         "2026-02-06T17:00:00Z"
     ]
-    assert (await doctor.change(time_zone="America/New_York"))["affected"] == []
+    assert (await doctor.update_profile(time_zone="America/New_York"))["affected"] == []
 
 
 async def test_a_window_to_midnight_offers_its_last_hour(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.plan(monday=[("21:00", "24:00")])
-    await doctor.change(default_visit_minutes=60)
-    found = await slots(client, doctor, "2026-02-02T12:00:00Z", "2026-02-09T00:00:00Z")
+    await doctor.set_hours(monday=[("21:00", "24:00")])
+    await doctor.update_profile(default_visit_minutes=60)
+    found = await get_slots(client, doctor, "2026-02-02T12:00:00Z", "2026-02-09T00:00:00Z")
     assert on_the_clock(found) == ["21:00", "22:00", "23:00"]
     booked = await patient.book(doctor, "2026-02-02T23:00:00-05:00")
     assert booked["end_time"] == "2026-02-03T05:00:00Z"
@@ -257,9 +259,9 @@ async def test_a_window_to_midnight_offers_its_last_hour(
 async def test_windows_that_touch_at_midnight_are_one(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.plan(monday=[("22:30", "24:00")], tuesday=[("00:00", "01:30")])
-    visit_type = await doctor.offer(duration_minutes=60, slot_step_minutes=30)
-    found = await slots(client, doctor, "2026-02-02T12:00:00Z", "2026-02-09T00:00:00Z", visit_type["id"])
+    await doctor.set_hours(monday=[("22:30", "24:00")], tuesday=[("00:00", "01:30")])
+    visit_type = await doctor.add_visit_type(duration_minutes=60, slot_step_minutes=30)
+    found = await get_slots(client, doctor, "2026-02-02T12:00:00Z", "2026-02-09T00:00:00Z", visit_type["id"])
     assert on_the_clock(found) == ["22:30", "23:00", "23:30", "00:00", "00:30"]
     booked = await patient.book(doctor, "2026-02-02T23:30:00-05:00", visit_type_id=visit_type["id"])
     assert booked["end_time"] == "2026-02-03T05:30:00Z"
@@ -268,78 +270,80 @@ async def test_windows_that_touch_at_midnight_are_one(
 async def test_closing_a_day_cuts_the_night_before_it(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.plan(tuesday=[("22:00", "06:00")])
-    await doctor.leave("2026-02-04T00:00:00-05:00", "2026-02-05T00:00:00-05:00")
+    await doctor.set_hours(tuesday=[("22:00", "06:00")])
+    await doctor.take_time_off("2026-02-04T00:00:00-05:00", "2026-02-05T00:00:00-05:00")
     night = "2026-02-03T12:00:00Z", "2026-02-05T12:00:00Z"
-    found = await slots(client, doctor, *night)
+    found = await get_slots(client, doctor, *night)
     assert on_the_clock(found) == ["22:00", "22:30", "23:00", "23:30"]
-    assert await free(client, doctor, **{"from": night[0], "to": night[1]}) == [
+    assert await get_windows(client, doctor, **{"from": night[0], "to": night[1]}) == [
         ("2026-02-04T03:00:00Z", "2026-02-04T05:00:00Z")
     ]
-    problem(await patient.ask(doctor, "2026-02-03T23:45:00-05:00"), 409, "time_off")
+    assert_problem(await patient.try_to_book(doctor, "2026-02-03T23:45:00-05:00"), 409, "time_off")
     await patient.book(doctor, "2026-02-03T23:30:00-05:00")
 
 
-async def test_a_day_is_the_doctors(client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join) -> None:
-    await doctor.plan(**daily(("08:00", "23:00")))
-    await doctor.change(daily_limit=2)
+async def test_a_day_is_the_doctors(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
+) -> None:
+    await doctor.set_hours(**daily(("08:00", "23:00")))
+    await doctor.update_profile(daily_limit=2)
     await patient.book(doctor, "2026-02-10T09:00:00-05:00")
     # In UTC, this is on the next day.
     evening = await patient.book(doctor, "2026-02-10T20:30:00-05:00")
     tenth = "2026-02-10T00:00:00-05:00", "2026-02-11T00:00:00-05:00"
-    assert await slots(client, doctor, *tenth) == []
-    assert await free(client, doctor, **{"from": tenth[0], "to": tenth[1]}) == []
-    other = await join()
+    assert await get_slots(client, doctor, *tenth) == []
+    assert await get_windows(client, doctor, **{"from": tenth[0], "to": tenth[1]}) == []
+    other = await register()
     for start in ("2026-02-10T08:00:00-05:00", "2026-02-11T03:00:00Z"):
-        assert await explain(client, doctor, start) == ["day_full"]
-        problem(await other.ask(doctor, start), 409, "day_full")
+        assert await get_reasons(client, doctor, start) == ["day_full"]
+        assert_problem(await other.try_to_book(doctor, start), 409, "day_full")
     await other.book(doctor, "2026-02-11T08:00:00-05:00")
     await other.book(doctor, "2026-02-11T22:30:00-05:00")
     assert (await patient.delete(f"/appointments/{evening['id']}")).status_code == 200
-    assert len(await slots(client, doctor, *tenth)) == 29
+    assert len(await get_slots(client, doctor, *tenth)) == 29
     await other.book(doctor, "2026-02-10T22:30:00-05:00")
-    assert await explain(client, doctor, "2026-02-10T08:00:00-05:00") == ["day_full"]
+    assert await get_reasons(client, doctor, "2026-02-10T08:00:00-05:00") == ["day_full"]
 
 
 async def test_notice_is_counted_to_the_microsecond(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.plan(monday=[("09:00", "10:00")])
-    await doctor.change(min_notice_minutes=240)
+    await doctor.set_hours(monday=[("09:00", "10:00")])
+    await doctor.update_profile(min_notice_minutes=240)
     day = "2026-02-02T00:00:00Z", "2026-02-03T00:00:00Z"
     nine, half_past = "2026-02-02T14:00:00Z", "2026-02-02T14:30:00Z"
     clock.time = datetime(2026, 2, 2, 10, 0, 0, 1, tzinfo=UTC)
-    doctor, patient = await doctor.again(), await patient.again()
-    assert [start for start, _, _ in await slots(client, doctor, *day)] == [half_past]
-    assert await free(client, doctor, **{"from": day[0], "to": day[1]}) == [
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
+    assert [start for start, _, _ in await get_slots(client, doctor, *day)] == [half_past]
+    assert await get_windows(client, doctor, **{"from": day[0], "to": day[1]}) == [
         ("2026-02-02T14:00:00.000001Z", "2026-02-02T15:00:00Z")
     ]
-    assert await explain(client, doctor, nine) == ["too_soon"]
-    problem(await patient.ask(doctor, nine), 409, "too_soon")
+    assert await get_reasons(client, doctor, nine) == ["too_soon"]
+    assert_problem(await patient.try_to_book(doctor, nine), 409, "too_soon")
     clock.advance(microseconds=-1)
-    patient = await patient.again()
-    assert [start for start, _, _ in await slots(client, doctor, *day)] == [nine, half_past]
-    assert await explain(client, doctor, nine) == []
+    patient = await patient.log_in_again()
+    assert [start for start, _, _ in await get_slots(client, doctor, *day)] == [nine, half_past]
+    assert await get_reasons(client, doctor, nine) == []
     await patient.book(doctor, nine)
 
 
 async def test_notice_is_elapsed_time_and_days_ahead_are_days(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.plan(**daily(("09:00", "24:00")))
-    await doctor.change(min_notice_minutes=24 * 60, max_advance_days=2)
+    await doctor.set_hours(**daily(("09:00", "24:00")))
+    await doctor.update_profile(min_notice_minutes=24 * 60, max_advance_days=2)
     clock.time = datetime(2026, 3, 7, 17, tzinfo=UTC)  # 12:00; in 24 hours the clock will show 13:00
-    patient = await patient.again()
-    found = await slots(client, doctor, "2026-03-07T17:00:00Z", "2026-03-20T00:00:00Z")
+    patient = await patient.log_in_again()
+    found = await get_slots(client, doctor, "2026-03-07T17:00:00Z", "2026-03-20T00:00:00Z")
     assert (found[0][2], found[-1][2]) == ("2026-03-08T13:00:00-04:00", "2026-03-09T23:30:00-04:00")
-    problem(await patient.ask(doctor, "2026-03-08T12:30:00-04:00"), 409, "too_soon")
-    problem(await patient.ask(doctor, "2026-03-10T09:00:00-04:00"), 409, "too_far_ahead")
+    assert_problem(await patient.try_to_book(doctor, "2026-03-08T12:30:00-04:00"), 409, "too_soon")
+    assert_problem(await patient.try_to_book(doctor, "2026-03-10T09:00:00-04:00"), 409, "too_far_ahead")
     await patient.book(doctor, "2026-03-09T23:30:00-04:00")
     # Shortly before midnight it is still the same day, whatever day it is in UTC.
     clock.time = datetime(2026, 3, 8, 4, 59, 59, tzinfo=UTC)
-    assert await explain(client, doctor, "2026-03-10T09:00:00-04:00") == ["too_far_ahead"]
+    assert await get_reasons(client, doctor, "2026-03-10T09:00:00-04:00") == ["too_far_ahead"]
     clock.time = datetime(2026, 3, 8, 5, tzinfo=UTC)
-    assert await explain(client, doctor, "2026-03-10T09:00:00-04:00") == []
+    assert await get_reasons(client, doctor, "2026-03-10T09:00:00-04:00") == []
 
 
 REAL_WEEK = {
@@ -416,29 +420,29 @@ async def test_a_year_of_a_doctors_real_week(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     calendar, chance, met = RealCalendar(), random.Random(7), Counter[str]()
-    await doctor.change(
+    await doctor.update_profile(
         min_notice_minutes=NOTICE // timedelta(minutes=1), max_advance_days=DAYS_AHEAD, daily_limit=VISITS_A_DAY
     )
-    await doctor.plan(**REAL_WEEK)
+    await doctor.set_hours(**REAL_WEEK)
     opens, closes = (at(OPEN_SATURDAY, hour).isoformat() for hour in SATURDAY_HOURS)
-    await doctor.open(opens, closes, "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA")
+    await doctor.publish(opens, closes, "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA")
     away, back = (at(day, "00:00").isoformat() for day in CONFERENCE)
-    await doctor.leave(away, back, "A conference")
+    await doctor.take_time_off(away, back, "A conference")
     kinds: dict[str, str] = {}
     for kind, lengths in VISITS.items():
         duration, after = (length // timedelta(minutes=1) for length in lengths)
-        offered = await doctor.offer(name=kind, duration_minutes=duration, buffer_after_minutes=after)
+        offered = await doctor.add_visit_type(name=kind, duration_minutes=duration, buffer_after_minutes=after)
         kinds[kind] = offered["id"]
 
     async def compare(start: datetime, kind: str) -> None:
         faults = calendar.faults(start, kind, clock())
-        assert await explain(client, doctor, start.isoformat(), kinds[kind]) == faults, start
+        assert await get_reasons(client, doctor, start.isoformat(), kinds[kind]) == faults, start
         met.update(faults)
 
     async def try_to_book(start: datetime, kind: str) -> None:
-        answer = await patient.ask(doctor, start.isoformat(), visit_type_id=kinds[kind])
+        answer = await patient.try_to_book(doctor, start.isoformat(), visit_type_id=kinds[kind])
         if faults := calendar.faults(start, kind, clock()):
-            problem(answer, 409, faults[0])
+            assert_problem(answer, 409, faults[0])
         else:
             assert answer.status_code == 201, answer.text
             calendar.book(start, kind)
@@ -446,7 +450,7 @@ async def test_a_year_of_a_doctors_real_week(
     full_day, nights = date(2026, 3, 10), {date(2026, 3, 7), date(2026, 10, 31)}
     for month in range(12):
         now = clock.time = datetime(2026, 2, 1, 13, 7, tzinfo=UTC) + timedelta(days=31 * month)
-        patient = await patient.again()
+        patient = await patient.log_in_again()
         days = [day_at(now) + timedelta(days=offset) for offset in range(31)]
         if full_day in days:
             for start in list(calendar.starts(full_day, "Check-up"))[:VISITS_A_DAY]:
@@ -460,7 +464,7 @@ async def test_a_year_of_a_doctors_real_week(
                     for start in calendar.starts(day_at(now) + timedelta(days=offset), kind)
                     if first <= start < last
                 ]
-                listed = await slots(client, doctor, first.isoformat(), last.isoformat(), visit_type_id)
+                listed = await get_slots(client, doctor, first.isoformat(), last.isoformat(), visit_type_id)
                 assert [datetime.fromisoformat(start) for start, _, _ in listed] == [
                     start for start in grid if not calendar.faults(start, kind, now)
                 ]
@@ -470,8 +474,8 @@ async def test_a_year_of_a_doctors_real_week(
             for start in list(past)[:1]:
                 await compare(start, kind)
             off_grid = (chance.choice(grid) + timedelta(minutes=chance.choice([-5, 5, 7]))).isoformat()
-            [reason, *_] = await explain(client, doctor, off_grid, visit_type_id)
-            problem(await patient.ask(doctor, off_grid, visit_type_id=visit_type_id), 409, reason)
+            [reason, *_] = await get_reasons(client, doctor, off_grid, visit_type_id)
+            assert_problem(await patient.try_to_book(doctor, off_grid, visit_type_id=visit_type_id), 409, reason)
         for day in sorted({*days[::3], *nights.union({full_day}).intersection(days)}):
             starts = [(start, kind) for kind in kinds for start in calendar.starts(day, kind)]
             for start, kind in starts if day in nights else chance.sample(starts, min(1, len(starts))):

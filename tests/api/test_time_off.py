@@ -9,8 +9,8 @@ from uuid_utils.compat import uuid7
 
 from app.db.database import Database
 from app.models import TimeOff
-from tests.conftest import Join, SetClock
-from tests.people import Person, explain, free, next_page, problem, slots
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_reasons, get_slots, get_windows, next_page
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
@@ -24,8 +24,8 @@ async def conflicting(doctor: Person, **query: Any) -> list[dict[str, Any]]:
 
 
 async def test_time_off_closes_what_is_open(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
-    await doctor.open(NINE, FIVE)
-    taken = await doctor.leave("2026-12-08T12:00:00-05:00", "2026-12-08T13:00:00-05:00", "Lunch")
+    await doctor.publish(NINE, FIVE)
+    taken = await doctor.take_time_off("2026-12-08T12:00:00-05:00", "2026-12-08T13:00:00-05:00", "Lunch")
     record = {
         "id": taken["id"],
         "doctor_id": doctor.id,
@@ -36,67 +36,67 @@ async def test_time_off_closes_what_is_open(client: httpx2.AsyncClient, doctor: 
     }
     assert taken == record | {"affected_count": 0, "affected": []}
     assert (await doctor.get("/doctors/me/time-off")).json() == [record]
-    assert await free(client, doctor) == [(NINE, NOON), (ONE, FIVE)]
-    found = await slots(client, doctor, "2026-12-08T16:30:00Z", "2026-12-08T18:30:00Z")
+    assert await get_windows(client, doctor) == [(NINE, NOON), (ONE, FIVE)]
+    found = await get_slots(client, doctor, "2026-12-08T16:30:00Z", "2026-12-08T18:30:00Z")
     assert [start for start, _, _ in found] == ["2026-12-08T16:30:00Z", "2026-12-08T18:00:00Z"]
     for start, end in ((NOON, None), ("2026-12-08T16:45:00Z", None), ("2026-12-08T16:00:00Z", "2026-12-08T19:00:00Z")):
-        problem(await patient.ask(doctor, start, end), 409, "time_off")
-    assert await explain(client, doctor, "2026-12-08T12:00:00Z") == ["outside_availability"]
+        assert_problem(await patient.try_to_book(doctor, start, end), 409, "time_off")
+    assert await get_reasons(client, doctor, "2026-12-08T12:00:00Z") == ["outside_availability"]
     await patient.book(doctor, "2026-12-08T16:30:00Z")
     await patient.book(doctor, ONE)
     assert (await doctor.delete(f"/doctors/me/time-off/{taken['id']}")).status_code == 204
     assert (await doctor.get("/doctors/me/time-off")).json() == []
     await patient.book(doctor, NOON)
-    problem(await doctor.delete(f"/doctors/me/time-off/{taken['id']}"), 404, "not_found")
+    assert_problem(await doctor.delete(f"/doctors/me/time-off/{taken['id']}"), 404, "not_found")
 
 
 async def test_time_off_may_overlap_and_lie_outside_of_the_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.open(NINE, FIVE)
-    away = [await doctor.leave(NOON, ONE) for _ in range(2)]
-    await doctor.leave("2026-12-08T17:30:00Z", "2026-12-08T18:30:00Z")
-    await doctor.leave("2026-12-01T07:00:00Z", "2026-12-01T08:00:00.000001Z")
-    assert await free(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
+    await doctor.publish(NINE, FIVE)
+    away = [await doctor.take_time_off(NOON, ONE) for _ in range(2)]
+    await doctor.take_time_off("2026-12-08T17:30:00Z", "2026-12-08T18:30:00Z")
+    await doctor.take_time_off("2026-12-01T07:00:00Z", "2026-12-01T08:00:00.000001Z")
+    assert await get_windows(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
     await doctor.delete(f"/doctors/me/time-off/{away[0]['id']}")
-    assert await free(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
+    assert await get_windows(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
 
 
 async def test_a_visit_whose_patient_has_arrived_is_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
-    await doctor.open(NINE, FIVE)
+    await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, "2026-12-08T17:15:00Z")
     clock.time = datetime(2026, 12, 8, 16, 55, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     arrived = (await doctor.post(f"/appointments/{booked['id']}/arrive", None)).json()
-    taken = await doctor.leave(NOON, ONE)
+    taken = await doctor.take_time_off(NOON, ONE)
     assert (taken["affected_count"], taken["affected"]) == (1, [arrived])
     assert await conflicting(doctor) == [arrived]
 
 
-async def test_time_off_names_the_appointments_in_it(doctor: Person, patient: Person, join: Join) -> None:
-    await doctor.open(NINE, FIVE)
-    other = await join()
+async def test_time_off_names_the_appointments_in_it(doctor: Person, patient: Person, register: Register) -> None:
+    await doctor.publish(NINE, FIVE)
+    other = await register()
     before = await patient.book(doctor, "2026-12-08T16:00:00Z")
     crossing = await patient.book(doctor, "2026-12-08T16:45:00Z")
     inside = await other.book(doctor, "2026-12-08T17:15:00Z", reason="A mole")
     cancelled = await other.book(doctor, "2026-12-08T17:45:00Z", "2026-12-08T17:50:00Z")
     after = await other.book(doctor, ONE)
     await other.delete(f"/appointments/{cancelled['id']}")
-    taken = await doctor.leave(NOON, ONE)
+    taken = await doctor.take_time_off(NOON, ONE)
     assert (taken["affected_count"], taken["affected"]) == (2, [crossing, inside])
     assert taken["affected"][1]["patient"] == {"id": other.id, "name": other.name}
     for booked in (before, crossing, inside, after):
         assert (await doctor.get(f"/appointments/{booked['id']}")).json() == booked
     # Only what is in the time that is taken now, not all that conflicts.
-    assert (await doctor.leave("2026-12-08T18:15:00Z", FIVE))["affected"] == [after]
+    assert (await doctor.take_time_off("2026-12-08T18:15:00Z", FIVE))["affected"] == [after]
     assert await conflicting(doctor) == [crossing, inside, after]
 
 
 async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) -> None:
-    published = await doctor.open(NINE, FIVE)
+    published = await doctor.publish(NINE, FIVE)
     first = await patient.book(doctor, NOON)
     second = await patient.book(doctor, "2026-12-08T20:00:00Z")
     third = await patient.book(doctor, "2026-12-08T21:00:00Z")
     assert await conflicting(doctor) == []
-    taken = await doctor.leave("2026-12-08T16:00:00Z", "2026-12-08T23:00:00Z")
+    taken = await doctor.take_time_off("2026-12-08T16:00:00Z", "2026-12-08T23:00:00Z")
     assert await conflicting(doctor) == [first, second, third]
     answer = await patient.post(f"/appointments/{first['id']}/reschedule", {"start_time": NINE})
     assert answer.status_code == 200, answer.text
@@ -107,20 +107,20 @@ async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) 
     assert await conflicting(doctor) == []
     await doctor.delete(f"/doctors/availability/{published['id']}")
     assert await conflicting(doctor) == [answer.json(), third]
-    await doctor.open(NINE, "2026-12-08T14:30:00Z")
+    await doctor.publish(NINE, "2026-12-08T14:30:00Z")
     assert await conflicting(doctor) == [third]
     assert await conflicting(doctor, **{"from": FIVE}) == []
     assert await conflicting(doctor, to="2026-12-08T21:00:00Z") == []
     assert await conflicting(doctor, status="booked") == [third]
     assert await conflicting(doctor, status="cancelled") == []
     # Limits that are set later put nothing outside of the hours.
-    await doctor.open("2026-12-08T21:00:00Z", FIVE)
-    await doctor.change(daily_limit=1, max_advance_days=0, min_notice_minutes=60 * 24 * 60)
+    await doctor.publish("2026-12-08T21:00:00Z", FIVE)
+    await doctor.update_profile(daily_limit=1, max_advance_days=0, min_notice_minutes=60 * 24 * 60)
     assert await conflicting(doctor) == []
 
 
 async def test_a_visit_is_a_conflict_until_it_is_over(doctor: Person, patient: Person, clock: SetClock) -> None:
-    published = await doctor.open("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
+    published = await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
     booked = await patient.book(doctor, "2026-12-01T08:00:00Z")
     running = await patient.book(doctor, "2026-12-01T08:30:00Z")
     coming = await patient.book(doctor, "2026-12-01T11:00:00Z")
@@ -130,7 +130,7 @@ async def test_a_visit_is_a_conflict_until_it_is_over(doctor: Person, patient: P
     await doctor.post(f"/appointments/{booked['id']}/complete", None)
     assert await conflicting(doctor) == [running, coming]
     clock.time = datetime(2026, 12, 1, 8, 59, 59, 999_999, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     assert await conflicting(doctor) == [running, coming]
     clock.advance(microseconds=1)
     assert await conflicting(doctor) == [coming]
@@ -140,7 +140,7 @@ async def test_a_visit_is_a_conflict_until_it_is_over(doctor: Person, patient: P
 async def test_pages_of_conflicts(doctor: Person, patient: Person, clock: SetClock) -> None:
     # Over the end of a month, and some months later.
     published = [
-        await doctor.open(f"2027-{month:02}-{day}T14:00:00Z", f"2027-{month:02}-{day}T16:00:00Z")
+        await doctor.publish(f"2027-{month:02}-{day}T14:00:00Z", f"2027-{month:02}-{day}T16:00:00Z")
         for month, day in ((1, 30), (1, 31), (4, 10))
     ]
     booked = [
@@ -148,7 +148,7 @@ async def test_pages_of_conflicts(doctor: Person, patient: Person, clock: SetClo
         for window in published
         for start in ("14:00:00", "15:00:00")
     ]
-    await doctor.leave("2027-01-30T15:00:00Z", "2027-04-10T15:00:00Z")
+    await doctor.take_time_off("2027-01-30T15:00:00Z", "2027-04-10T15:00:00Z")
     expected = booked[1:5]
     assert await conflicting(doctor) == expected
     for limit in range(1, 6):
@@ -166,7 +166,7 @@ async def test_pages_of_conflicts(doctor: Person, patient: Person, clock: SetClo
 async def test_pages_of_time_off(doctor: Person) -> None:
     days = (9, 8, 12, 10, 8)
     for day in days:
-        await doctor.leave(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T15:00:00Z")
+        await doctor.take_time_off(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T15:00:00Z")
     whole = (await doctor.get("/doctors/me/time-off")).json()
     assert [int(each["start_time"][8:10]) for each in whole] == sorted(days)
     for limit in (1, 2, 5):
@@ -178,7 +178,7 @@ async def test_pages_of_time_off(doctor: Person) -> None:
             path = next_page(answer)
         assert seen == whole
     for query in ("limit=0", "limit=101", "cursor=x", "from=2026-12-08T00:00:00Z"):
-        problem(await doctor.get(f"/doctors/me/time-off?{query}"), 422, "invalid_request")
+        assert_problem(await doctor.get(f"/doctors/me/time-off?{query}"), 422, "invalid_request")
 
 
 async def test_time_off_that_cannot_be(doctor: Person) -> None:
@@ -206,22 +206,22 @@ async def test_time_off_that_cannot_be(doctor: Person) -> None:
         content = json.dumps({"start_time": NOON, "end_time": ONE} | dict(change))
         headers = doctor.headers | {"Content-Type": "application/json"}
         answer = await doctor.client.post("/doctors/me/time-off", content=content, headers=headers)
-        assert [error["field"] for error in problem(answer, 422, "invalid_request")["errors"]] == [field], change
+        assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field], change
     assert (await doctor.get("/doctors/me/time-off")).json() == []
     # A leap year's worth of days, and one that has begun already, may be.
-    await doctor.leave(NOON, "2027-12-09T17:00:00Z")
-    begun = await doctor.leave("2026-11-30T08:00:00Z", "2026-12-01T08:00:00.000001Z", reason="  \n ")
+    await doctor.take_time_off(NOON, "2027-12-09T17:00:00Z")
+    begun = await doctor.take_time_off("2026-11-30T08:00:00Z", "2026-12-01T08:00:00.000001Z", reason="  \n ")
     assert begun["reason"] is None
 
 
-async def test_somebody_elses_time_off_is_not_there(doctor: Person, patient: Person, join: Join) -> None:
-    taken = await doctor.leave(NOON, ONE)
+async def test_somebody_elses_time_off_is_not_there(doctor: Person, patient: Person, register: Register) -> None:
+    taken = await doctor.take_time_off(NOON, ONE)
     path = f"/doctors/me/time-off/{taken['id']}"
-    other = await join("doctor")
-    hidden = problem(await other.delete(path), 404, "not_found")
+    other = await register("doctor")
+    hidden = assert_problem(await other.delete(path), 404, "not_found")
     unknown = await other.delete("/doctors/me/time-off/019abcde-f012-7345-8678-9abcdef01234")
-    assert problem(unknown, 404, "not_found") == hidden
-    problem(await patient.delete(path), 403, "wrong_role")
+    assert assert_problem(unknown, 404, "not_found") == hidden
+    assert_problem(await patient.delete(path), 403, "wrong_role")
     assert (await other.get("/doctors/me/time-off")).json() == []
     assert len((await doctor.get("/doctors/me/time-off")).json()) == 1
 
@@ -229,9 +229,9 @@ async def test_somebody_elses_time_off_is_not_there(doctor: Person, patient: Per
 async def test_patients_do_not_see_why_a_doctor_is_away(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, FIVE)
+    await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NOON)
-    await doctor.leave(NOON, ONE, "Chemotherapy")
+    await doctor.take_time_off(NOON, ONE, "Chemotherapy")
     asked = f"/doctors/{doctor.id}"
     for path in (
         asked,
@@ -248,8 +248,8 @@ async def test_patients_do_not_see_why_a_doctor_is_away(
         for answer in (await client.get(path), await patient.get(path)):
             assert answer.status_code in {200, 401}
             assert "Chemotherapy" not in answer.text
-    refused = await patient.ask(doctor, "2026-12-08T17:30:00Z")
-    problem(refused, 409, "time_off")
+    refused = await patient.try_to_book(doctor, "2026-12-08T17:30:00Z")
+    assert_problem(refused, 409, "time_off")
     assert "Chemotherapy" not in refused.text
 
 
@@ -266,8 +266,8 @@ async def test_there_is_an_end_to_time_off(doctor: Person, database: Database) -
         for day, number in ((noon, 999), (over, 10)):
             each = row | {"starts": day, "ends": day.replace(hour=13)}
             await transaction.execute(insert(TimeOff), [each | {"id": uuid7()} for _ in range(number)])
-    last = await doctor.leave(NOON, ONE)
+    last = await doctor.take_time_off(NOON, ONE)
     again = {"start_time": NOON, "end_time": ONE}
-    problem(await doctor.post("/doctors/me/time-off", again), 409, "too_many")
+    assert_problem(await doctor.post("/doctors/me/time-off", again), 409, "too_many")
     await doctor.delete(f"/doctors/me/time-off/{last['id']}")
     assert (await doctor.post("/doctors/me/time-off", again)).status_code == 201

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
-from tests.people import Person, free, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_windows
 
 TEN, HALF_PAST = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z"
 BEGUN = datetime(2026, 12, 8, 15, tzinfo=UTC)
@@ -18,7 +18,7 @@ BEGUN = datetime(2026, 12, 8, 15, tzinfo=UTC)
 @pytest.fixture
 async def booked(doctor: Person, patient: Person) -> dict[str, Any]:
     """At ten o'clock in New York."""
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     return await patient.book(doctor, TEN)
 
 
@@ -56,7 +56,7 @@ async def test_the_last_change_of_status_is_taken_back(
     status: str,
 ) -> None:
     clock.time = BEGUN
-    doctor, patient = await doctor.again(), await patient.again()
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     for action in actions:
         assert (await act(doctor, booked, action)).status_code == 200
     undone = await act(doctor, booked, "undo")
@@ -67,58 +67,58 @@ async def test_the_last_change_of_status_is_taken_back(
     history = (await patient.get(f"/appointments/{booked['id']}/history")).json()
     assert [each["version"] for each in history] == [*range(1, version + 1)]
     assert (history[-1]["status"], history[-1]["changed_by"]) == (status, doctor.id)
-    assert await free(client, doctor) == [(HALF_PAST, "2026-12-08T22:00:00Z")]
+    assert await get_windows(client, doctor) == [(HALF_PAST, "2026-12-08T22:00:00Z")]
 
 
 async def test_undo_goes_back_to_the_booking_and_no_further(
     doctor: Person, booked: dict[str, Any], clock: SetClock
 ) -> None:
-    problem(await act(doctor, booked, "undo"), 409, "wrong_status")
+    assert_problem(await act(doctor, booked, "undo"), 409, "wrong_status")
     clock.time = BEGUN
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     for action in ("arrive", "complete", "undo", "undo"):
         assert (await act(doctor, booked, action)).status_code == 200
-    problem(await act(doctor, booked, "undo"), 409, "wrong_status")
+    assert_problem(await act(doctor, booked, "undo"), 409, "wrong_status")
     assert (await act(doctor, booked, "no-show")).json()["version"] == 6
 
 
 async def test_a_move_is_not_undone(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = BEGUN
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     await act(doctor, booked, "arrive")
     moved = await doctor.post(f"/appointments/{booked['id']}/reschedule", {"start_time": "2026-12-08T18:00:00Z"})
     assert moved.json()["status"] == "booked"
-    problem(await act(doctor, booked, "undo"), 409, "wrong_status")
+    assert_problem(await act(doctor, booked, "undo"), 409, "wrong_status")
     assert await read(doctor, booked) == moved.json()
 
 
 @pytest.mark.parametrize("action", ["cancel", "no-show"])
 @pytest.mark.parametrize("code", ["slot_taken", "patient_busy"])
 async def test_time_that_was_taken_meanwhile_is_not_taken_back(
-    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, join: Join, action: str, code: str
+    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, register: Register, action: str, code: str
 ) -> None:
     clock.time = BEGUN
-    other = await join("doctor" if code == "patient_busy" else "patient")
-    doctor, patient = await doctor.again(), await patient.again()
+    other = await register("doctor" if code == "patient_busy" else "patient")
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     freed = await act(doctor, booked, action)
     assert freed.status_code == 200
     if code == "patient_busy":
-        await other.open(TEN, "2026-12-08T22:00:00Z")
+        await other.publish(TEN, "2026-12-08T22:00:00Z")
         await patient.book(other, TEN)
     else:
         await other.book(doctor, "2026-12-08T15:15:00Z")
-    problem(await act(doctor, booked, "undo"), 409, code)
+    assert_problem(await act(doctor, booked, "undo"), 409, code)
     assert await read(doctor, booked) == freed.json()
 
 
 async def test_a_hold_is_in_the_way_until_it_is_over(
-    doctor: Person, booked: dict[str, Any], join: Join, clock: SetClock
+    doctor: Person, booked: dict[str, Any], register: Register, clock: SetClock
 ) -> None:
-    other = await join()
+    other = await register()
     await act(doctor, booked, "cancel")
     held = await other.post("/holds", {"doctor_id": doctor.id, "start_time": TEN})
     assert held.status_code == 201
-    problem(await act(doctor, booked, "undo"), 409, "slot_taken")
+    assert_problem(await act(doctor, booked, "undo"), 409, "slot_taken")
     clock.advance(minutes=5)
     assert (await act(doctor, booked, "undo")).json()["status"] == "booked"
 
@@ -128,14 +128,14 @@ async def test_the_patients_own_hold_is_not_in_the_way(doctor: Person, patient: 
     held = await patient.post("/holds", {"doctor_id": doctor.id, "start_time": TEN})
     assert held.status_code == 201
     assert (await act(doctor, booked, "undo")).json()["status"] == "booked"
-    problem(await patient.delete(f"/holds/{held.json()['id']}"), 404, "not_found")
+    assert_problem(await patient.delete(f"/holds/{held.json()['id']}"), 404, "not_found")
 
 
 async def test_what_the_patient_has_cancelled_stays_cancelled(
     doctor: Person, patient: Person, booked: dict[str, Any]
 ) -> None:
     cancelled = await act(patient, booked, "cancel")
-    problem(await act(doctor, booked, "undo"), 409, "wrong_status")
+    assert_problem(await act(doctor, booked, "undo"), 409, "wrong_status")
     assert await read(doctor, booked) == cancelled.json()
 
 
@@ -144,7 +144,7 @@ async def test_a_visit_of_an_erased_patient_is_not_booked_again(
 ) -> None:
     await act(doctor, booked, "cancel")
     assert (await patient.delete("/auth/me")).status_code == 204
-    problem(await act(doctor, booked, "undo"), 409, "wrong_status")
+    assert_problem(await act(doctor, booked, "undo"), 409, "wrong_status")
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ async def test_until_the_end_of_the_day(
     doctor: Person, booked: dict[str, Any], clock: SetClock, noted: str, time: str, code: str | None
 ) -> None:
     clock.time = datetime.fromisoformat(noted)
-    noted_by = await doctor.again()
+    noted_by = await doctor.log_in_again()
     done = await act(noted_by, booked, "arrive")
     assert done.status_code == 200
     clock.time = datetime.fromisoformat(time)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     answer = await act(doctor, booked, "undo")
     if code:
-        problem(answer, 409, code)
+        assert_problem(answer, 409, code)
         assert await read(doctor, booked) == done.json()
     else:
         assert answer.json()["status"] == "booked"
@@ -178,38 +178,38 @@ async def test_until_the_end_of_the_day(
 async def test_a_visit_that_ends_at_midnight_belongs_to_the_day_before(
     doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-09T04:00:00Z", "2026-12-09T05:00:00Z")
+    await doctor.publish("2026-12-09T04:00:00Z", "2026-12-09T05:00:00Z")
     booked = await patient.book(doctor, "2026-12-09T04:30:00Z")
     clock.time = datetime(2026, 12, 9, 4, 30, tzinfo=UTC)
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     assert (await act(doctor, booked, "complete")).status_code == 200
     clock.time += timedelta(minutes=30)
-    problem(await act(await doctor.again(), booked, "undo"), 409, "too_late")
+    assert_problem(await act(await doctor.log_in_again(), booked, "undo"), 409, "too_late")
 
 
 async def test_only_the_doctor_of_the_visit_can_undo(
-    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, join: Join
+    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, register: Register
 ) -> None:
     clock.time = BEGUN
-    other = await join("doctor")
-    doctor, patient = await doctor.again(), await patient.again()
+    other = await register("doctor")
+    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     await act(doctor, booked, "arrive")
-    problem(await act(patient, booked, "undo"), 403, "wrong_role")
-    problem(await act(other, booked, "undo"), 404, "not_found")
+    assert_problem(await act(patient, booked, "undo"), 403, "wrong_role")
+    assert_problem(await act(other, booked, "undo"), 404, "not_found")
 
 
 async def test_undo_of_another_version_changes_nothing(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = BEGUN
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     arrived = await act(doctor, booked, "arrive")
-    problem(await act(doctor, booked, "undo", **{"If-Match": '"1"'}), 412, "version_mismatch")
+    assert_problem(await act(doctor, booked, "undo", **{"If-Match": '"1"'}), 412, "version_mismatch")
     assert await read(doctor, booked) == arrived.json()
     assert (await act(doctor, booked, "undo", **{"If-Match": '"2"'})).status_code == 200
 
 
 async def test_the_same_undo_sent_twice_is_done_once(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = BEGUN
-    doctor = await doctor.again()
+    doctor = await doctor.log_in_again()
     for action in ("arrive", "complete"):
         await act(doctor, booked, action)
     answers = [await act(doctor, booked, "undo", **{"Idempotency-Key": "tap"}) for _ in range(2)]
@@ -228,7 +228,7 @@ async def test_a_status_whose_earlier_version_was_not_kept_leads_back_to_the_boo
 async def test_time_taken_back_is_no_longer_found_and_time_freed_again_is(
     client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any]
 ) -> None:
-    await doctor.change(specialty="Dermatology")
+    await doctor.update_profile(specialty="Dermatology")
 
     async def first() -> str:
         found = await client.get("/search/slots", params={"specialty": "Dermatology", "from": TEN, "limit": 1})

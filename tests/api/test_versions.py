@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from app.core.versions import changed_fields, content_version
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ ACCOUNT = Edited("PATCH", "/auth/me", {"name": "Dr One"}, {"name": "Dr Other"})
 @pytest.fixture(params=[PRACTICE, HOURS, KIND, ACCOUNT], ids=["practice", "hours", "kind", "account"])
 async def edited(request: pytest.FixtureRequest, doctor: Person) -> Edited:
     found: Edited = request.param
-    kind = (await doctor.offer())["id"]
+    kind = (await doctor.add_visit_type())["id"]
     return Edited(found.method, found.path.format(kind=kind), found.one, found.other)
 
 
@@ -48,7 +48,7 @@ async def test_a_change_of_what_has_changed_meanwhile_is_refused(doctor: Person,
     before = await doctor.get(edited.path)
     assert before.headers["ETag"] == first.headers["ETag"]
     for tags in ([opened], [f"W/{first.headers['ETag']}"], ['"7"'], ["never"], [""], ['"' + "0" * 300 + '"']):
-        problem(await change(doctor, edited, edited.other, *tags), 412, "version_mismatch")
+        assert_problem(await change(doctor, edited, edited.other, *tags), 412, "version_mismatch")
     after = await doctor.get(edited.path)
     assert (after.json(), after.headers["ETag"]) == (before.json(), before.headers["ETag"])
     assert (await change(doctor, edited, edited.other, opened, first.headers["ETag"])).status_code == 200
@@ -80,12 +80,15 @@ async def test_a_patient_changes_the_name_that_was_shown(patient: Person) -> Non
 
 
 async def test_a_plan_for_later_is_cancelled_as_it_was_shown(doctor: Person) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    opened = (await doctor.plan(monday=[["10:00", "12:00"]], valid_from="2027-07-01"), await doctor.get(HOURS.path))[1]
-    await doctor.plan(monday=[["10:00", "14:00"]], valid_from="2027-07-01")
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    opened = (
+        await doctor.set_hours(monday=[["10:00", "12:00"]], valid_from="2027-07-01"),
+        await doctor.get(HOURS.path),
+    )[1]
+    await doctor.set_hours(monday=[["10:00", "14:00"]], valid_from="2027-07-01")
     cancel = Edited("DELETE", "/doctors/me/hours/2027-07-01", {}, {})
     headers = doctor.headers | {"If-Match": opened.headers["ETag"]}
-    problem(await doctor.client.request("DELETE", cancel.path, headers=headers), 412, "version_mismatch")
+    assert_problem(await doctor.client.request("DELETE", cancel.path, headers=headers), 412, "version_mismatch")
     headers["If-Match"] = (await doctor.get(f"{HOURS.path}?from=2030-01-01")).headers["ETag"]
     assert (await doctor.client.request("DELETE", cancel.path, headers=headers)).status_code == 204
 

@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 from app.db.database import Database
 from app.models import VisitType
 from app.scheduling.visits import VisitMode
-from tests.conftest import Join, SetClock
-from tests.people import Person, explain, free, next_page, problem, slots
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, get_reasons, get_slots, get_windows, next_page
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 NOBODY = "019abcde-f012-7345-8678-9abcdef01234"
@@ -44,30 +44,30 @@ async def send(person: Person, method: str, path: str, body: str) -> httpx2.Resp
 
 async def starts(client: httpx2.AsyncClient, doctor: Person, visit_type_id: str) -> list[str]:
     """The clock times at which visits can start on 8 December, in UTC."""
-    return [start[11:16] for start, _, _ in await slots(client, doctor, NINE, FIVE, visit_type_id)]
+    return [start[11:16] for start, _, _ in await get_slots(client, doctor, NINE, FIVE, visit_type_id)]
 
 
 async def test_visit_types_are_offered_and_listed(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     path = f"/doctors/{doctor.id}/visit-types"
     assert (await client.get(path)).json() == []
-    plain = await doctor.offer(name="  Check-up ", duration_minutes=20)
+    plain = await doctor.add_visit_type(name="  Check-up ", duration_minutes=20)
     assert plain == {"id": plain["id"], "doctor_id": doctor.id, "name": "Check-up", "duration_minutes": 20} | PLAIN
-    full = await doctor.offer(name="Call", duration_minutes=25, **FULL)
+    full = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     assert full == {"id": full["id"], "doctor_id": doctor.id, "name": "Call", "duration_minutes": 25} | FULL
     for asker in (client, patient, doctor):
         assert (await asker.get(path)).json() == [plain, full]
     assert (await doctor.get("/doctors/me/visit-types")).json() == [plain, full]
-    other = await join("doctor")
+    other = await register("doctor")
     assert (await other.get("/doctors/me/visit-types")).json() == []
     assert (await client.get(f"/doctors/{other.id}/visit-types")).json() == []
     for nobody in (NOBODY, patient.id):
-        problem(await client.get(f"/doctors/{nobody}/visit-types"), 404, "not_found")
+        assert_problem(await client.get(f"/doctors/{nobody}/visit-types"), 404, "not_found")
 
 
 async def test_what_is_left_out_of_a_change_stays(doctor: Person) -> None:
-    offered = await doctor.offer(name="Call", duration_minutes=25, **FULL)
+    offered = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     path = f"/doctors/me/visit-types/{offered['id']}"
     expected = dict(offered)
     for change in (
@@ -88,7 +88,7 @@ async def test_what_is_left_out_of_a_change_stays(doctor: Person) -> None:
 
 
 async def test_visit_types_that_cannot_be(doctor: Person) -> None:
-    offered = await doctor.offer(name="Call", duration_minutes=25, **FULL)
+    offered = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     path = f"/doctors/me/visit-types/{offered['id']}"
     wrong = ["true", '"20"', "20.0", "20.5", "-1", "9223372036854775808", "99999999999999999999999", "[20]", "{}"]
     bounds = {
@@ -113,29 +113,31 @@ async def test_visit_types_that_cannot_be(doctor: Person) -> None:
             change = f'{{"{field}": {value}}}'
             for method, where, content in (("POST", "/doctors/me/visit-types", body), ("PATCH", path, change)):
                 answer = await send(doctor, method, where, content)
-                assert [each["field"] for each in problem(answer, 422, "invalid_request")["errors"]] == [field], content
+                assert [each["field"] for each in assert_problem(answer, 422, "invalid_request")["errors"]] == [
+                    field
+                ], content
     for content in ('{"duration_minutes": 1e999}', '{"duration_minutes": NaN}', '{"name": "a", "name": "b"}'):
-        problem(await send(doctor, "PATCH", path, content), 422, "invalid_request")
+        assert_problem(await send(doctor, "PATCH", path, content), 422, "invalid_request")
     for given, missing in (({"name": "Call"}, "duration_minutes"), ({"mode": "phone", "duration_minutes": 20}, "name")):
         answer = await doctor.post("/doctors/me/visit-types", given)
-        assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == missing
+        assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == missing
     assert (await doctor.get("/doctors/me/visit-types")).json() == [offered]
 
 
-async def test_somebody_elses_visit_type_is_not_there(doctor: Person, patient: Person, join: Join) -> None:
-    offered = await doctor.offer()
-    other = await join("doctor")
+async def test_somebody_elses_visit_type_is_not_there(doctor: Person, patient: Person, register: Register) -> None:
+    offered = await doctor.add_visit_type()
+    other = await register("doctor")
     for visit_type_id in (offered["id"], NOBODY):
         path = f"/doctors/me/visit-types/{visit_type_id}"
-        problem(await other.patch(path, {"name": "Mine"}), 404, "not_found")
-        problem(await other.patch(path, {}), 404, "not_found")
-        problem(await other.delete(path), 404, "not_found")
-        problem(await patient.delete(path), 403, "wrong_role")
+        assert_problem(await other.patch(path, {"name": "Mine"}), 404, "not_found")
+        assert_problem(await other.patch(path, {}), 404, "not_found")
+        assert_problem(await other.delete(path), 404, "not_found")
+        assert_problem(await patient.delete(path), 403, "wrong_role")
     assert (await doctor.get("/doctors/me/visit-types")).json() == [offered]
 
 
 async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
-    offered = [await doctor.offer(name=name) for name in ("C", "A", "B")]
+    offered = [await doctor.add_visit_type(name=name) for name in ("C", "A", "B")]
     for listed in (f"/doctors/{doctor.id}/visit-types", "/doctors/me/visit-types"):
         seen: list[object] = []
         path: str | None = f"{listed}?limit=2"
@@ -151,47 +153,57 @@ async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, 
     async with database.write() as transaction:
         rows = [row | buffers | {"id": uuid7(), "created_at": created_at} for _ in range(96)]
         await transaction.execute(insert(VisitType), rows)
-    last = await doctor.offer(name="The hundredth")
+    last = await doctor.add_visit_type(name="The hundredth")
     one_more = {"name": "One more", "duration_minutes": 20}
-    problem(await doctor.post("/doctors/me/visit-types", one_more), 409, "too_many")
+    assert_problem(await doctor.post("/doctors/me/visit-types", one_more), 409, "too_many")
     await doctor.delete(f"/doctors/me/visit-types/{last['id']}")
     assert (await doctor.post("/doctors/me/visit-types", one_more)).status_code == 201
     assert len((await client.get(f"/doctors/{doctor.id}/visit-types?limit=100")).json()) == 100
 
 
-async def test_a_visit_is_as_long_as_its_type(doctor: Person, patient: Person, join: Join) -> None:
-    await doctor.open(NINE, FIVE)
-    offered = await doctor.offer(name="New patient", duration_minutes=45)
+async def test_a_visit_is_as_long_as_its_type(doctor: Person, patient: Person, register: Register) -> None:
+    await doctor.publish(NINE, FIVE)
+    offered = await doctor.add_visit_type(name="New patient", duration_minutes=45)
     booked = await patient.book(doctor, NINE, visit_type_id=offered["id"])
     assert booked["end_time"] == "2026-12-08T14:45:00Z"
     assert booked["visit_type_id"] == offered["id"]
     assert booked["visit_type"] == {"id": offered["id"], "name": "New patient"}
     assert (await doctor.get("/appointments")).json() == [booked]
-    again = await patient.ask(doctor, "2026-12-08T14:45:00Z", "2026-12-08T15:30:00Z", visit_type_id=offered["id"])
+    again = await patient.try_to_book(
+        doctor, "2026-12-08T14:45:00Z", "2026-12-08T15:30:00Z", visit_type_id=offered["id"]
+    )
     assert again.status_code == 201, again.text
     for end in ("2026-12-08T16:00:00Z", "2026-12-08T16:14:59.999999Z", "2026-12-08T16:30:00Z"):
-        answer = await patient.ask(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
-        problem(answer, 409, "wrong_length")
+        answer = await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
+        assert_problem(answer, 409, "wrong_length")
     for end in ("2026-12-08T15:30:00Z", "2026-12-08T15:34:59Z", "2026-12-09T03:30:00.000001Z"):
-        answer = await patient.ask(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
-        problem(answer, 422, "invalid_request")
-    problem(await patient.ask(doctor, "2026-12-08T15:30:00Z"), 409, "visit_type_required")
-    problem(await patient.ask(doctor, "2026-12-08T15:30:00Z", "2026-12-08T16:15:00Z"), 409, "visit_type_required")
-    elsewhere = await (await join("doctor")).offer(duration_minutes=45)
+        answer = await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
+        assert_problem(answer, 422, "invalid_request")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-08T15:30:00Z"), 409, "visit_type_required")
+    assert_problem(
+        await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", "2026-12-08T16:15:00Z"), 409, "visit_type_required"
+    )
+    elsewhere = await (await register("doctor")).add_visit_type(duration_minutes=45)
     for unknown in (elsewhere["id"], NOBODY):
-        problem(await patient.ask(doctor, "2026-12-08T15:30:00Z", visit_type_id=unknown), 404, "not_found")
-    problem(await patient.ask(doctor, "2026-12-08T15:30:00Z", visit_type_id="45"), 422, "invalid_request")
+        assert_problem(
+            await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", visit_type_id=unknown), 404, "not_found"
+        )
+    assert_problem(
+        await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", visit_type_id="45"), 422, "invalid_request"
+    )
 
 
-async def test_the_questions_that_need_a_visit_type(client: httpx2.AsyncClient, doctor: Person, join: Join) -> None:
-    offered = await doctor.offer()
-    elsewhere = await (await join("doctor")).offer()
+async def test_the_questions_that_need_a_visit_type(
+    client: httpx2.AsyncClient, doctor: Person, register: Register
+) -> None:
+    offered = await doctor.add_visit_type()
+    elsewhere = await (await register("doctor")).add_visit_type()
     for path in ("slots?", "next-slot?", f"explain?start_time={NINE}&"):
         asked = f"/doctors/{doctor.id}/{path}"
-        problem(await client.get(asked.rstrip("?&")), 409, "visit_type_required")
+        assert_problem(await client.get(asked.rstrip("?&")), 409, "visit_type_required")
         for unknown in (elsewhere["id"], NOBODY):
-            problem(await client.get(f"{asked}visit_type_id={unknown}"), 404, "not_found")
-        problem(await client.get(f"{asked}visit_type_id=x"), 422, "invalid_request")
+            assert_problem(await client.get(f"{asked}visit_type_id={unknown}"), 404, "not_found")
+        assert_problem(await client.get(f"{asked}visit_type_id=x"), 422, "invalid_request")
         assert (await client.get(f"{asked}visit_type_id={offered['id']}")).status_code == 200
     assert (await client.get(f"/doctors/{doctor.id}/availability")).status_code == 200
 
@@ -199,18 +211,20 @@ async def test_the_questions_that_need_a_visit_type(client: httpx2.AsyncClient, 
 async def test_what_is_withdrawn_cannot_be_booked_any_more_but_stays_readable(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, FIVE)
-    offered, kept = await doctor.offer(name="Call", duration_minutes=40), await doctor.offer()
+    await doctor.publish(NINE, FIVE)
+    offered, kept = await doctor.add_visit_type(name="Call", duration_minutes=40), await doctor.add_visit_type()
     booked = await patient.book(doctor, NINE, visit_type_id=offered["id"])
     path = f"/doctors/me/visit-types/{offered['id']}"
     answer = await doctor.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert (await client.get(f"/doctors/{doctor.id}/visit-types")).json() == [kept]
     assert (await doctor.get("/doctors/me/visit-types")).json() == [kept]
-    problem(await doctor.delete(path), 404, "not_found")
-    problem(await doctor.patch(path, {"name": "Back"}), 404, "not_found")
-    problem(await patient.ask(doctor, "2026-12-08T15:20:00Z", visit_type_id=offered["id"]), 404, "not_found")
-    problem(await client.get(f"/doctors/{doctor.id}/slots?visit_type_id={offered['id']}"), 404, "not_found")
+    assert_problem(await doctor.delete(path), 404, "not_found")
+    assert_problem(await doctor.patch(path, {"name": "Back"}), 404, "not_found")
+    assert_problem(
+        await patient.try_to_book(doctor, "2026-12-08T15:20:00Z", visit_type_id=offered["id"]), 404, "not_found"
+    )
+    assert_problem(await client.get(f"/doctors/{doctor.id}/slots?visit_type_id={offered['id']}"), 404, "not_found")
     for person in (patient, doctor):
         assert (await person.get(f"/appointments/{booked['id']}")).json() == booked
         assert (await person.get("/appointments")).json() == [booked]
@@ -225,10 +239,10 @@ async def test_what_is_withdrawn_cannot_be_booked_any_more_but_stays_readable(
 
 
 async def test_what_is_booked_keeps_its_length_and_buffers(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T16:00:00Z")
-    offered = await doctor.offer(duration_minutes=20, buffer_after_minutes=10)
+    await doctor.publish(NINE, "2026-12-08T16:00:00Z")
+    offered = await doctor.add_visit_type(duration_minutes=20, buffer_after_minutes=10)
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z", visit_type_id=offered["id"])
     change = {"name": "Long", "duration_minutes": 60, "buffer_after_minutes": 0, "slot_step_minutes": 10}
     assert (await doctor.patch(f"/doctors/me/visit-types/{offered['id']}", change)).status_code == 200
@@ -240,21 +254,21 @@ async def test_what_is_booked_keeps_its_length_and_buffers(
     # The old ten minutes after it are still hers.
     found = await starts(client, doctor, offered["id"])
     assert found[found.index("14:55") + 1] == "15:30"
-    await (await join()).book(doctor, "2026-12-08T15:30:00Z", visit_type_id=offered["id"])
+    await (await register()).book(doctor, "2026-12-08T15:30:00Z", visit_type_id=offered["id"])
 
 
 async def test_buffers_keep_neighbours_apart_each_on_its_side(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T17:00:00Z")
-    buffered = await doctor.offer(
+    await doctor.publish(NINE, "2026-12-08T17:00:00Z")
+    buffered = await doctor.add_visit_type(
         name="With buffers",
         duration_minutes=20,
         buffer_before_minutes=10,
         buffer_after_minutes=25,
         slot_step_minutes=5,
     )
-    bare = await doctor.offer(name="Without", duration_minutes=5, slot_step_minutes=5)
+    bare = await doctor.add_visit_type(name="Without", duration_minutes=5, slot_step_minutes=5)
     # Buffers may lie outside of the hours.
     assert (await starts(client, doctor, buffered["id"]))[0] == "14:00"
     assert (await starts(client, doctor, buffered["id"]))[-1] == "16:40"
@@ -265,15 +279,15 @@ async def test_buffers_keep_neighbours_apart_each_on_its_side(
     found = await starts(client, doctor, buffered["id"])
     # 25 minutes after the one before and 10 before the next, not both.
     assert (found[found.index("14:05") + 1], found[found.index("15:55") - 1]) == ("15:55", "14:05")
-    other = await join()
+    other = await register()
     for start, visit_type in (("14:50", bare), ("15:40", bare), ("14:10", buffered), ("15:50", buffered)):
         asked = f"2026-12-08T{start}:00Z"
-        assert await explain(client, doctor, asked, visit_type["id"]) == ["slot_taken"]
-        problem(await other.ask(doctor, asked, visit_type_id=visit_type["id"]), 409, "slot_taken")
+        assert await get_reasons(client, doctor, asked, visit_type["id"]) == ["slot_taken"]
+        assert_problem(await other.try_to_book(doctor, asked, visit_type_id=visit_type["id"]), 409, "slot_taken")
     for start, visit_type in (("14:45", bare), ("15:55", buffered)):
         await other.book(doctor, f"2026-12-08T{start}:00Z", visit_type_id=visit_type["id"])
     # What is free is free of buffers too.
-    assert await free(client, doctor) == [
+    assert await get_windows(client, doctor) == [
         ("2026-12-08T14:00:00Z", "2026-12-08T14:45:00Z"),
         ("2026-12-08T16:40:00Z", "2026-12-08T17:00:00Z"),
     ]
@@ -282,9 +296,9 @@ async def test_buffers_keep_neighbours_apart_each_on_its_side(
 async def test_a_neighbour_outside_of_the_range_that_is_asked_for(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open(NINE, "2026-12-08T19:00:00Z")
-    long = await doctor.offer(duration_minutes=30, buffer_after_minutes=240, slot_step_minutes=30)
-    before = await doctor.offer(duration_minutes=30, buffer_before_minutes=60, slot_step_minutes=30)
+    await doctor.publish(NINE, "2026-12-08T19:00:00Z")
+    long = await doctor.add_visit_type(duration_minutes=30, buffer_after_minutes=240, slot_step_minutes=30)
+    before = await doctor.add_visit_type(duration_minutes=30, buffer_before_minutes=60, slot_step_minutes=30)
     await patient.book(doctor, NINE, visit_type_id=long["id"])
     # The visit ends at 14:30, what comes after it at 18:30.
     for first, last, expected in (
@@ -292,106 +306,118 @@ async def test_a_neighbour_outside_of_the_range_that_is_asked_for(
         ("18:00", "18:31", ["2026-12-08T18:30:00Z"]),
         ("18:30", "19:00", ["2026-12-08T18:30:00Z"]),
     ):
-        found = await slots(client, doctor, f"2026-12-08T{first}:00Z", f"2026-12-08T{last}:00Z", long["id"])
+        found = await get_slots(client, doctor, f"2026-12-08T{first}:00Z", f"2026-12-08T{last}:00Z", long["id"])
         assert [start for start, _, _ in found] == expected
-    found = await slots(client, doctor, "2026-12-08T18:30:00Z", "2026-12-08T19:00:00Z", before["id"])
+    found = await get_slots(client, doctor, "2026-12-08T18:30:00Z", "2026-12-08T19:00:00Z", before["id"])
     assert found == []
-    assert await explain(client, doctor, "2026-12-08T18:30:00Z", before["id"]) == ["slot_taken"]
+    assert await get_reasons(client, doctor, "2026-12-08T18:30:00Z", before["id"]) == ["slot_taken"]
 
 
-async def test_a_patients_own_time_has_no_buffers(doctor: Person, patient: Person, join: Join) -> None:
-    other = await join("doctor")
-    await doctor.open(NINE, FIVE)
-    await other.open(NINE, FIVE)
-    offered = await doctor.offer(
+async def test_a_patients_own_time_has_no_buffers(doctor: Person, patient: Person, register: Register) -> None:
+    other = await register("doctor")
+    await doctor.publish(NINE, FIVE)
+    await other.publish(NINE, FIVE)
+    offered = await doctor.add_visit_type(
         duration_minutes=20, buffer_before_minutes=30, buffer_after_minutes=30, slot_step_minutes=5
     )
     await patient.book(doctor, "2026-12-08T15:00:00Z", visit_type_id=offered["id"])
     await patient.book(other, "2026-12-08T15:20:00Z", "2026-12-08T15:50:00Z")
     await patient.book(other, "2026-12-08T14:50:00Z", "2026-12-08T15:00:00Z")
-    problem(await patient.ask(other, "2026-12-08T15:10:00Z", "2026-12-08T15:20:00Z"), 409, "patient_busy")
+    assert_problem(
+        await patient.try_to_book(other, "2026-12-08T15:10:00Z", "2026-12-08T15:20:00Z"), 409, "patient_busy"
+    )
 
 
 async def test_visits_start_on_the_step(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, join: Join
+    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
-    await doctor.open("2026-12-08T14:10:00Z", "2026-12-08T16:10:00Z")
-    by_itself = await doctor.offer(duration_minutes=20, buffer_before_minutes=5, buffer_after_minutes=10)
-    shorter = await doctor.offer(duration_minutes=40, slot_step_minutes=15)
-    longer = await doctor.offer(duration_minutes=20, slot_step_minutes=50)
+    await doctor.publish("2026-12-08T14:10:00Z", "2026-12-08T16:10:00Z")
+    by_itself = await doctor.add_visit_type(duration_minutes=20, buffer_before_minutes=5, buffer_after_minutes=10)
+    shorter = await doctor.add_visit_type(duration_minutes=40, slot_step_minutes=15)
+    longer = await doctor.add_visit_type(duration_minutes=20, slot_step_minutes=50)
     assert await starts(client, doctor, by_itself["id"]) == ["14:10", "14:45", "15:20"]
     assert await starts(client, doctor, shorter["id"]) == ["14:10", "14:25", "14:40", "14:55", "15:10", "15:25"]
     assert await starts(client, doctor, longer["id"]) == ["14:10", "15:00", "15:50"]
     for start in ("14:11:00", "14:25:00", "15:00:00.000001"):
-        assert await explain(client, doctor, f"2026-12-08T{start}Z", longer["id"]) == ["off_grid"]
-        problem(await patient.ask(doctor, f"2026-12-08T{start}Z", visit_type_id=longer["id"]), 409, "off_grid")
+        assert await get_reasons(client, doctor, f"2026-12-08T{start}Z", longer["id"]) == ["off_grid"]
+        assert_problem(
+            await patient.try_to_book(doctor, f"2026-12-08T{start}Z", visit_type_id=longer["id"]), 409, "off_grid"
+        )
     await patient.book(doctor, "2026-12-08T15:00:00Z", visit_type_id=longer["id"])
     # What is booked does not move the grid.
     assert await starts(client, doctor, longer["id"]) == ["14:10", "15:50"]
     assert await starts(client, doctor, shorter["id"]) == ["14:10", "15:25"]
-    await (await join()).book(doctor, "2026-12-08T15:25:00Z", visit_type_id=shorter["id"])
+    await (await register()).book(doctor, "2026-12-08T15:25:00Z", visit_type_id=shorter["id"])
 
 
 async def starts_of_the_seventh(client: httpx2.AsyncClient, doctor: Person, visit_type: dict[str, Any]) -> list[str]:
     day = "2026-12-07T00:00:00Z", "2026-12-08T00:00:00Z"
-    return [start for start, _, _ in await slots(client, doctor, *day, visit_type["id"])]
+    return [start for start, _, _ in await get_slots(client, doctor, *day, visit_type["id"])]
 
 
 async def test_limits_of_a_type_and_of_the_doctor(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
-    await doctor.plan(monday=[["09:00", "17:00"]], tuesday=[["09:00", "17:00"]], wednesday=[["09:00", "17:00"]])
-    await doctor.change(min_notice_minutes=8 * 60, max_advance_days=8, daily_limit=3)
-    rare = await doctor.offer(name="Rare", daily_limit=1, max_advance_days=7, min_notice_minutes=60)
-    early = await doctor.offer(name="Early", min_notice_minutes=9 * 60, max_advance_days=30)
+    await doctor.set_hours(monday=[["09:00", "17:00"]], tuesday=[["09:00", "17:00"]], wednesday=[["09:00", "17:00"]])
+    await doctor.update_profile(min_notice_minutes=8 * 60, max_advance_days=8, daily_limit=3)
+    rare = await doctor.add_visit_type(name="Rare", daily_limit=1, max_advance_days=7, min_notice_minutes=60)
+    early = await doctor.add_visit_type(name="Early", min_notice_minutes=9 * 60, max_advance_days=30)
 
     async def first_and_last(visit_type: dict[str, Any]) -> tuple[str, str]:
-        found = await slots(client, doctor, f"{clock():%FT%TZ}", "2026-12-31T00:00:00Z", visit_type["id"])
+        found = await get_slots(client, doctor, f"{clock():%FT%TZ}", "2026-12-31T00:00:00Z", visit_type["id"])
         return found[0][0], found[-1][0]
 
     # It is Tuesday, 1 December, 03:00 in New York; the stricter of both limits holds.
     assert await first_and_last(rare) == ("2026-12-01T16:00:00Z", "2026-12-08T21:30:00Z")
     assert await first_and_last(early) == ("2026-12-01T17:00:00Z", "2026-12-09T21:30:00Z")
-    problem(await patient.ask(doctor, "2026-12-01T16:30:00Z", visit_type_id=early["id"]), 409, "too_soon")
-    problem(await patient.ask(doctor, "2026-12-09T15:00:00Z", visit_type_id=rare["id"]), 409, "too_far_ahead")
+    assert_problem(
+        await patient.try_to_book(doctor, "2026-12-01T16:30:00Z", visit_type_id=early["id"]), 409, "too_soon"
+    )
+    assert_problem(
+        await patient.try_to_book(doctor, "2026-12-09T15:00:00Z", visit_type_id=rare["id"]), 409, "too_far_ahead"
+    )
 
     async def book(start: str, visit_type: dict[str, Any]) -> dict[str, Any]:
         return await patient.book(doctor, f"2026-12-07T{start}:00Z", visit_type_id=visit_type["id"])
 
     only = await book("14:00", rare)
     assert await starts_of_the_seventh(client, doctor, rare) == []
-    problem(await patient.ask(doctor, "2026-12-07T15:00:00Z", visit_type_id=rare["id"]), 409, "day_full")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-07T15:00:00Z", visit_type_id=rare["id"]), 409, "day_full")
     assert len(await starts_of_the_seventh(client, doctor, early)) == 15
     await book("15:00", early)
     await book("16:00", early)
     assert await starts_of_the_seventh(client, doctor, early) == []
-    problem(await patient.ask(doctor, "2026-12-07T17:00:00Z", visit_type_id=early["id"]), 409, "day_full")
+    assert_problem(
+        await patient.try_to_book(doctor, "2026-12-07T17:00:00Z", visit_type_id=early["id"]), 409, "day_full"
+    )
     # To move one within its day, or to another, is not to have one more.
     for start in ("2026-12-07T18:00:00Z", "2026-12-08T18:00:00Z"):
         moved = await patient.post(f"/appointments/{only['id']}/reschedule", {"start_time": start})
         assert moved.status_code == 200, moved.text
-    problem(await patient.ask(doctor, "2026-12-08T15:00:00Z", visit_type_id=rare["id"]), 409, "day_full")
+    assert_problem(await patient.try_to_book(doctor, "2026-12-08T15:00:00Z", visit_type_id=rare["id"]), 409, "day_full")
     await book("14:00", rare)
     back = await patient.post(f"/appointments/{only['id']}/reschedule", {"start_time": "2026-12-07T18:00:00Z"})
-    problem(back, 409, "day_full")
+    assert_problem(back, 409, "day_full")
     assert (await patient.get(f"/appointments/{only['id']}")).json()["start_time"] == "2026-12-08T18:00:00Z"
 
 
-async def test_a_hold_counts_for_its_type(doctor: Person, patient: Person, join: Join) -> None:
-    await doctor.open(NINE, FIVE)
-    offered = await doctor.offer(daily_limit=1)
+async def test_a_hold_counts_for_its_type(doctor: Person, patient: Person, register: Register) -> None:
+    await doctor.publish(NINE, FIVE)
+    offered = await doctor.add_visit_type(daily_limit=1)
     wanted = {"doctor_id": doctor.id, "start_time": NINE, "visit_type_id": offered["id"]}
     held = await patient.post("/holds", wanted)
     assert held.status_code == 201, held.text
     assert held.json()["visit_type_id"] == offered["id"]
-    other = await join()
-    problem(await other.ask(doctor, "2026-12-08T16:00:00Z", visit_type_id=offered["id"]), 409, "day_full")
-    problem(await patient.ask(doctor, NINE, hold_id=held.json()["id"]), 409, "visit_type_required")
+    other = await register()
+    assert_problem(
+        await other.try_to_book(doctor, "2026-12-08T16:00:00Z", visit_type_id=offered["id"]), 409, "day_full"
+    )
+    assert_problem(await patient.try_to_book(doctor, NINE, hold_id=held.json()["id"]), 409, "visit_type_required")
     await patient.book(doctor, NINE, visit_type_id=offered["id"], hold_id=held.json()["id"])
 
 
-async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, join: Join) -> None:
-    first = await doctor.offer(name="Check-up Anna")
+async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, register: Register) -> None:
+    first = await doctor.add_visit_type(name="Check-up Anna")
     path = "/doctors/me/visit-types"
     for name in (
         "Check-up Anna",
@@ -399,32 +425,32 @@ async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, join: 
         "Check-up \N{CYRILLIC CAPITAL LETTER A}nna",
         "Check-up\u00a0Anna",
     ):
-        problem(await doctor.post(path, {"name": name, "duration_minutes": 20}), 409, "name_taken")
-    other = await doctor.offer(name="Check-up Hanna")
-    problem(await doctor.patch(f"{path}/{other['id']}", {"name": "CHECK-UP ANNA"}), 409, "name_taken")
+        assert_problem(await doctor.post(path, {"name": name, "duration_minutes": 20}), 409, "name_taken")
+    other = await doctor.add_visit_type(name="Check-up Hanna")
+    assert_problem(await doctor.patch(f"{path}/{other['id']}", {"name": "CHECK-UP ANNA"}), 409, "name_taken")
     assert (await doctor.get(path)).json() == [first, other]
     # Its own name is in nobody's way, in another spelling neither; and other doctors have names of their own.
     changed = await doctor.patch(f"{path}/{first['id']}", {"name": "check-up Anna", "duration_minutes": 25})
     assert changed.json()["name"] == "check-up Anna"
-    await (await join("doctor")).offer(name="Check-up Anna")
+    await (await register("doctor")).add_visit_type(name="Check-up Anna")
     # What is withdrawn has given its name back.
     assert (await doctor.delete(f"{path}/{first['id']}")).status_code == 204
-    await doctor.offer(name="Check-up Anna")
+    await doctor.add_visit_type(name="Check-up Anna")
 
 
 async def test_a_name_is_taken_by_one_from_before_names_were_unique(doctor: Person, database: Database) -> None:
     """Of two with the same name the later one had no key; here the earlier one has been withdrawn since."""
-    await doctor.offer(name="Check-up")
-    other = await doctor.offer(name="Vaccination")
+    await doctor.add_visit_type(name="Check-up")
+    other = await doctor.add_visit_type(name="Vaccination")
     async with database.write() as transaction:
         await transaction.execute(update(VisitType).where(VisitType.name == "Check-up").values(name_key=None))
     path = "/doctors/me/visit-types"
-    problem(await doctor.post(path, {"name": "CHECK-UP", "duration_minutes": 20}), 409, "name_taken")
-    problem(await doctor.patch(f"{path}/{other['id']}", {"name": "check-up"}), 409, "name_taken")
+    assert_problem(await doctor.post(path, {"name": "CHECK-UP", "duration_minutes": 20}), 409, "name_taken")
+    assert_problem(await doctor.patch(f"{path}/{other['id']}", {"name": "check-up"}), 409, "name_taken")
 
 
 async def test_two_from_before_names_were_unique_can_be_changed(doctor: Person, database: Database) -> None:
-    first, second = await doctor.offer(name="Check-up"), await doctor.offer(name="Vaccination")
+    first, second = await doctor.add_visit_type(name="Check-up"), await doctor.add_visit_type(name="Vaccination")
     async with database.write() as transaction:
         later = update(VisitType).where(VisitType.name == "Vaccination")
         await transaction.execute(later.values(name="Check-up", name_key=None))
@@ -432,7 +458,7 @@ async def test_two_from_before_names_were_unique_can_be_changed(doctor: Person, 
     for each in (first, second):
         answer = await doctor.patch(f"{path}/{each['id']}", {"name": "Check-up", "duration_minutes": 25})
         assert answer.status_code == 200, answer.text
-    problem(await doctor.patch(f"{path}/{second['id']}", {"name": "check-up"}), 409, "name_taken")
+    assert_problem(await doctor.patch(f"{path}/{second['id']}", {"name": "check-up"}), 409, "name_taken")
 
 
 async def test_of_equal_visit_types_at_once_one_is_offered(doctor: Person) -> None:
@@ -443,7 +469,7 @@ async def test_of_equal_visit_types_at_once_one_is_offered(doctor: Person) -> No
 
 
 async def test_the_database_refuses_a_second_name(doctor: Person, database: Database, clock: SetClock) -> None:
-    await doctor.offer(name="Check-up")
+    await doctor.add_visit_type(name="Check-up")
     taken = PLAIN | {"mode": VisitMode.VIDEO, "doctor_id": UUID(doctor.id), "name": "CHECK-UP", "name_key": "check-up"}
     with pytest.raises(IntegrityError):
         async with database.write() as transaction:
@@ -452,10 +478,10 @@ async def test_the_database_refuses_a_second_name(doctor: Person, database: Data
             )
 
 
-async def test_one_is_read(doctor: Person, join: Join) -> None:
-    offered = await doctor.offer()
+async def test_one_is_read(doctor: Person, register: Register) -> None:
+    offered = await doctor.add_visit_type()
     path = f"/doctors/me/visit-types/{offered['id']}"
     assert (await doctor.get(path)).json() == offered
-    problem(await (await join("doctor")).get(path), 404, "not_found")
+    assert_problem(await (await register("doctor")).get(path), 404, "not_found")
     await doctor.delete(path)
-    problem(await doctor.get(path), 404, "not_found")
+    assert_problem(await doctor.get(path), 404, "not_found")

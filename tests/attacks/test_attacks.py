@@ -20,7 +20,7 @@ from app.main import create_app, open_resources
 from tests.attacks.corpus import Case, as_list, described_cases
 from tests.attacks.judge import MAX_SECONDS, MAX_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
 from tests.attacks.world import SECRET_KEY, Builder, Rows, World
-from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
+from tests.databases import both_databases, migrate, open_engine, settings_for, temporary_postgresql
 from tests.statements import observing
 
 JSON = "application/json"
@@ -38,7 +38,7 @@ class Target:
     statements: list[str]
 
 
-@pytest.fixture(scope="module", params=both("attacks"))
+@pytest.fixture(scope="module", params=both_databases("attacks"))
 async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
     async with AsyncExitStack() as stack:
         if request.param == "sqlite":
@@ -54,7 +54,7 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             mails.append(mail)
 
         app = create_app(settings)
-        engine = await stack.enter_async_context(connected(url))
+        engine = await stack.enter_async_context(open_engine(url))
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(
             httpx2.AsyncClient(transport=transport, base_url="http://testserver", follow_redirects=False)

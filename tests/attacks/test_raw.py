@@ -16,7 +16,7 @@ from app.core.settings import Settings
 from tests.attacks.corpus import Made, labelled, read, substitute
 from tests.attacks.judge import judge_secrets, judge_state
 from tests.attacks.world import SECRET_KEY, Builder, Rows, World
-from tests.databases import both, connected, migrate, temporary_postgresql
+from tests.databases import both_databases, migrate, open_engine, temporary_postgresql
 from tests.servers import Server, clients, serve
 
 MAX_ANSWER = 256 * 1024
@@ -50,7 +50,7 @@ def written_to(path: Path) -> Iterator[None]:
             os.close(one)
 
 
-@pytest.fixture(scope="module", params=both("raw attacks"))
+@pytest.fixture(scope="module", params=both_databases("raw attacks"))
 async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
     folder = tmp_path_factory.mktemp("raw")
     async with AsyncExitStack() as stack:
@@ -62,7 +62,7 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         with written_to(folder / "log"):
             servers = await stack.enter_async_context(serve(url, 1, SECRET_KEY=SECRET_KEY, DOCTOR_APPROVAL="required"))
         [client] = await stack.enter_async_context(clients(servers))
-        engine = await stack.enter_async_context(connected(url))
+        engine = await stack.enter_async_context(open_engine(url))
         world = World(client, datetime.now(UTC).replace(microsecond=0), engine)
 
         async def advance(_by: timedelta) -> None:

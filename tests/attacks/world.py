@@ -191,11 +191,11 @@ class Builder:
             "key_of_patient": KEY, "secret_key": SECRET_KEY, "next_week": at(15, 7), "next_week_end": at(16, 7),
         }  # fmt: skip
         for each in (doctor, other_doctor):
-            await each.open(at(14), at(22))
-            await each.open(at(14, 1), at(22, 1))
-        rule = await doctor.open(at(14, 2), at(22, 2), "FREQ=WEEKLY")
-        away = await doctor.leave(at(14, 1), at(22, 1), world.keep("canary reason of the doctor", "doctor"))
-        visit_type = await other_doctor.offer(name="Check-up", duration_minutes=30)
+            await each.publish(at(14), at(22))
+            await each.publish(at(14, 1), at(22, 1))
+        rule = await doctor.publish(at(14, 2), at(22, 2), "FREQ=WEEKLY")
+        away = await doctor.take_time_off(at(14, 1), at(22, 1), world.keep("canary reason of the doctor", "doctor"))
+        visit_type = await other_doctor.add_visit_type(name="Check-up", duration_minutes=30)
         why = world.keep("canary reason of the patient", "patient", "doctor", "admin")
         booked = await patient.book(doctor, at(15), reason=why)
         other = await other_patient.book(other_doctor, at(15), visit_type_id=visit_type["id"])
@@ -215,7 +215,7 @@ class Builder:
     async def _make_past(self) -> None:
         world, patient, doctor = self.world, self.people["patient"], self.people["doctor"]
         start, end = world.now + timedelta(hours=1), world.now + timedelta(hours=4)
-        await doctor.open(start.isoformat(), end.isoformat())
+        await doctor.publish(start.isoformat(), end.isoformat())
         past = await patient.book(doctor, start.isoformat())
         running = await patient.book(doctor, (start + timedelta(minutes=45)).isoformat())
         await self.advance(timedelta(hours=2))

@@ -37,7 +37,7 @@ from app.services.conflicts import page_conflicting
 from app.services.schedule import get_weekly_hours
 from app.services.sessions import log_in
 from app.services.slots import list_slots
-from tests.databases import both, connected, migrate, settings_for, temporary_postgresql
+from tests.databases import both_databases, migrate, open_engine, settings_for, temporary_postgresql
 
 # A Monday; Europe, Africa and America change their clocks in the weeks that follow.
 NOW = datetime(2026, 10, 19, 10, tzinfo=UTC)
@@ -137,10 +137,10 @@ async def new_database(backend: str, folder: Path) -> AsyncIterator[str]:
             yield await migrate(url)
 
 
-@pytest.fixture(scope="module", params=both("demo"))
+@pytest.fixture(scope="module", params=both_databases("demo"))
 async def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clinic]:
     """Filled once: it takes its time, and the tests leave it as it is."""
-    async with new_database(request.param, tmp_path_factory.mktemp("demo")) as url, connected(url) as engine:
+    async with new_database(request.param, tmp_path_factory.mktemp("demo")) as url, open_engine(url) as engine:
         clinic = Clinic(Database(engine), settings_for(url), "")
         clinic.printed = await clinic.fill()
         yield clinic

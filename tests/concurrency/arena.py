@@ -13,7 +13,7 @@ import httpx2
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.databases import connected, migrate, temporary_postgresql
+from tests.databases import migrate, open_engine, temporary_postgresql
 from tests.people import Person
 from tests.servers import PATIENCE, clients, serve
 
@@ -52,18 +52,18 @@ class Arena:
 
     async def doctor(self) -> Person:
         """A new doctor, open for a week from the first day on."""
-        doctor = await Person.join(random.choice(self.clients), "doctor", email=f"{random.random()}@example.com")
-        await doctor.open(at("0:00"), at("0:00", day=7))
+        doctor = await Person.register(random.choice(self.clients), "doctor", email=f"{random.random()}@example.com")
+        await doctor.publish(at("0:00"), at("0:00", day=7))
         return doctor
 
     async def admin(self) -> Person:
         """A new administrator."""
-        admin = await Person.join(random.choice(self.clients), "patient", email=f"{random.random()}@example.com")
+        admin = await Person.register(random.choice(self.clients), "patient", email=f"{random.random()}@example.com")
         async with self.database.write() as transaction:
             await transaction.execute(
                 text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": admin.email}
             )
-        return await admin.again()
+        return await admin.log_in_again()
 
     async def booked(self, doctor: Person) -> list[tuple[str, str]]:
         """What occupies the doctor's time, as it is in the database."""
@@ -90,7 +90,7 @@ class Arena:
 
 @asynccontextmanager
 async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncIterator[Arena]:
-    async with database(backend, folder) as url, connected(url) as engine:
+    async with database(backend, folder) as url, open_engine(url) as engine:
         await migrate(url)
         if not guarded:
             async with Database(engine).write() as transaction:
@@ -101,7 +101,7 @@ async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncItera
             clients(servers) as (one, other),
         ):
             patients = await asyncio.gather(
-                *(Person.join((one, other)[number % 2], "patient") for number in range(RUNNERS))
+                *(Person.register((one, other)[number % 2], "patient") for number in range(RUNNERS))
             )
             yield Arena([one, other], Database(engine), list(patients))
 

@@ -17,17 +17,17 @@ from app.models import Appointment
 from app.scheduling.status import AppointmentStatus
 from app.services.booking import BookingRequest, hold_time
 from tests.concurrency.arena import Arena, at, open_arena, outcomes, race
-from tests.databases import both
+from tests.databases import both_databases
 from tests.people import Person
 
 
-@pytest.fixture(scope="module", params=both("calendars"))
+@pytest.fixture(scope="module", params=both_databases("calendars"))
 async def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("guarded"), guarded=True) as arena:
         yield arena
 
 
-@pytest.fixture(scope="module", params=both("calendars"))
+@pytest.fixture(scope="module", params=both_databases("calendars"))
 async def unguarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("unguarded"), guarded=False) as arena:
         yield arena
@@ -61,7 +61,10 @@ async def moving_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[in
         mover, *others = arena.patients[:9]
         held = await mover.book(doctor, at("10:00", day))
         moved, *answers = await race(
-            [partial(move, mover, held, at("11:00", day)), *(partial(o.ask, doctor, at("11:00", day)) for o in others)]
+            [
+                partial(move, mover, held, at("11:00", day)),
+                *(partial(o.try_to_book, doctor, at("11:00", day)) for o in others),
+            ]
         )
         seen += outcomes([moved, *answers])
         if moved.status_code == 409:
@@ -96,7 +99,7 @@ async def undo_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[int,
         async with arena.database.write() as transaction:
             mark = update(Appointment).where(Appointment.id == UUID(missed["id"]))
             await transaction.execute(mark.values(status=AppointmentStatus.NOSHOW))
-        attempts = [partial(other.ask, doctor, at("10:15", day)) for other in others]
+        attempts = [partial(other.try_to_book, doctor, at("10:15", day)) for other in others]
         undone, *answers = await race([partial(undo, doctor, missed), *attempts], stagger=0.02)
         seen += outcomes([undone, *answers])
     return seen
@@ -194,10 +197,10 @@ async def bookings_race_for_a_day(arena: Arena, *, rounds: int) -> Counter[tuple
     """Sixteen patients want sixteen different times of a day that has room for three."""
     seen: Counter[tuple[int, str]] = Counter()
     doctor = await arena.doctor()
-    await doctor.change(daily_limit=3)
+    await doctor.update_profile(daily_limit=3)
     for day in range(rounds):
         asked = [
-            partial(patient.ask, doctor, at(f"{8 + n // 2}:{n % 2 * 30:02}", day))
+            partial(patient.try_to_book, doctor, at(f"{8 + n // 2}:{n % 2 * 30:02}", day))
             for n, patient in enumerate(arena.patients[:16])
         ]
         seen += outcomes(await race(asked))
@@ -219,7 +222,7 @@ async def test_without_the_lock_more_are_booked_than_the_limit(twin: Arena) -> N
 async def test_bookings_holds_and_moves_race_for_the_last_places_of_a_day(arena: Arena) -> None:
     """Two places are left on each day, and whatever takes a time of that day takes one of them."""
     doctor = await arena.doctor()
-    await doctor.change(daily_limit=4)
+    await doctor.update_profile(daily_limit=4)
     for day in range(0, 6, 2):
         patients = arena.patients[:14]
         for n in range(2):
@@ -228,7 +231,10 @@ async def test_bookings_holds_and_moves_race_for_the_last_places_of_a_day(arena:
         answers = await race(
             [
                 *(partial(move, patients[2 + n], each, at(f"{2 + n}:00", day)) for n, each in enumerate(elsewhere)),
-                *(partial(patient.ask, doctor, at(f"{n + 6}:00", day)) for n, patient in enumerate(patients[6:10])),
+                *(
+                    partial(patient.try_to_book, doctor, at(f"{n + 6}:00", day))
+                    for n, patient in enumerate(patients[6:10])
+                ),
                 *(partial(hold, patient, doctor, at(f"{n + 10}:00", day)) for n, patient in enumerate(patients[10:14])),
             ]
         )
@@ -257,8 +263,8 @@ async def test_of_many_who_want_to_hold_a_slot_one_does(arena: Arena) -> None:
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
     [(holder, kept)] = [(p, a.json()) for p, a in zip(patients, answers, strict=True) if a.status_code == 201]
     others = [patient for patient in patients if patient is not holder]
-    asked = [partial(holder.ask, doctor, at("10:00"), hold_id=kept["id"])]
-    asked += [partial(other.ask, doctor, at("10:00"), hold_id=kept["id"]) for other in others]
+    asked = [partial(holder.try_to_book, doctor, at("10:00"), hold_id=kept["id"])]
+    asked += [partial(other.try_to_book, doctor, at("10:00"), hold_id=kept["id"]) for other in others]
     answers = await race(asked)
     assert answers[0].status_code == 201
     assert outcomes(answers[1:]) == {(409, "slot_taken"): 9}
@@ -279,7 +285,7 @@ async def test_patients_who_change_their_holds_for_each_others_do_not_wait_in_a_
         answers = await race([partial(hold, ann, his, times[1]), partial(hold, ben, hers, times[0])])
         assert [answer.status_code for answer in answers] == [409, 409]
         # And the same by booking what the other holds.
-        answers = await race([partial(ann.ask, his, times[1]), partial(ben.ask, hers, times[0])])
+        answers = await race([partial(ann.try_to_book, his, times[1]), partial(ben.try_to_book, hers, times[0])])
         assert [answer.status_code for answer in answers] == [409, 409]
 
 
@@ -291,7 +297,7 @@ async def test_booking_a_held_time_races_moving_there(arena: Arena) -> None:
         kept = (await hold(holder, doctor, at("10:00", day))).json()
         answers = await race(
             [
-                partial(holder.ask, doctor, at("10:00", day), hold_id=kept["id"]),
+                partial(holder.try_to_book, doctor, at("10:00", day), hold_id=kept["id"]),
                 partial(move, mover, booked, at("10:00", day)),
             ]
         )
@@ -318,7 +324,9 @@ async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena
             actor = Actor(UUID(holder.id if minute == "00" else others[0].id), Role.PATIENT, "A patient")
             async with arena.database.write() as transaction:
                 await hold_time(transaction, actor, BookingRequest(UUID(doctor.id), start), now=long_ago)
-        answers = await race([partial(other.ask, doctor, at("10:00", day), at("11:00", day)) for other in others])
+        answers = await race(
+            [partial(other.try_to_book, doctor, at("10:00", day), at("11:00", day)) for other in others]
+        )
         assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): 11}
     assert await arena.overlaps() == 0
 
@@ -329,7 +337,7 @@ async def test_time_off_races_booking(arena: Arena) -> None:
     for day in range(4):
         patients = arena.patients[:8]
         asked = [
-            partial(patient.ask, doctor, at(f"{9 + number // 2}:{number % 2 * 30:02}", day))
+            partial(patient.try_to_book, doctor, at(f"{9 + number // 2}:{number % 2 * 30:02}", day))
             for number, patient in enumerate(patients)
         ]
         away = {"start_time": at("8:00", day), "end_time": at("14:00", day)}
@@ -352,11 +360,11 @@ async def test_a_hold_dies_with_nobody(arena: Arena) -> None:
     doctor = await arena.doctor()
     holder, other = arena.patients[:2]
     kept = (await hold(holder, doctor, at("10:00"))).json()
-    assert (await other.ask(doctor, at("10:00"))).status_code == 409
+    assert (await other.try_to_book(doctor, at("10:00"))).status_code == 409
     async with arena.database.write() as transaction:
         await transaction.execute(
             text("UPDATE appointments SET expires_at = created_at WHERE status = 'pending'"),
         )
     await asyncio.sleep(0)
-    assert (await other.ask(doctor, at("10:00"))).status_code == 201
-    assert (await holder.ask(doctor, at("10:00"), hold_id=kept["id"])).status_code == 409
+    assert (await other.try_to_book(doctor, at("10:00"))).status_code == 201
+    assert (await holder.try_to_book(doctor, at("10:00"), hold_id=kept["id"])).status_code == 409

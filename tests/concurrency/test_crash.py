@@ -11,7 +11,7 @@ import pytest
 
 from app.db.database import Database
 from tests.concurrency.arena import Arena, at, database
-from tests.databases import connected, migrate
+from tests.databases import migrate, open_engine
 from tests.people import Person
 from tests.servers import PATIENCE, clients, serve
 
@@ -25,21 +25,23 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 async def test_nothing_acknowledged_is_lost_when_a_server_is_killed(database_url: str) -> None:
     acknowledged: set[str] = set()
     async with (
-        connected(database_url) as engine,
+        open_engine(database_url) as engine,
         serve(database_url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
         clients(servers) as (doomed, survivor),
     ):
-        people = [await Person.join(client, "patient") for client in (doomed, survivor) for _ in range(4)]
+        people = [await Person.register(client, "patient") for client in (doomed, survivor) for _ in range(4)]
         arena = Arena([doomed, survivor], Database(engine), people)
-        doctor = await Person.join(survivor, "doctor", email=f"{random.random()}@example.com")
-        await doctor.open(at("0:00"), at("0:00", day=7))
+        doctor = await Person.register(survivor, "doctor", email=f"{random.random()}@example.com")
+        await doctor.publish(at("0:00"), at("0:00", day=7))
 
         async def keep_booking(patient: Person) -> None:
             for _ in range(60):
                 minute = random.randrange(7 * 24 * 12) * 5
                 start = datetime.fromisoformat(at("0:00")) + timedelta(minutes=minute)
                 try:
-                    answer = await patient.ask(doctor, start.isoformat(), (start + timedelta(minutes=5)).isoformat())
+                    answer = await patient.try_to_book(
+                        doctor, start.isoformat(), (start + timedelta(minutes=5)).isoformat()
+                    )
                 except httpx2.TransportError:
                     return  # no answer, no promise
                 assert answer.status_code in {201, 409}, answer.text

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.db.database import Database
 from tests.concurrency.arena import at, database
-from tests.databases import connected, migrate
+from tests.databases import migrate, open_engine
 from tests.people import Person
 from tests.servers import PATIENCE, Server, clients, serve
 
@@ -29,9 +29,9 @@ async def test_sigterm_under_load_loses_nothing(database_url: str) -> None:
     unanswered = 0
     async with serve(database_url, processes=1, DATABASE_TIMEOUT_SECONDS=PATIENCE) as [server]:
         async with clients([server]) as [client]:
-            doctor = await Person.join(client, "doctor")
-            await doctor.open(at("0:00"), at("0:00", day=7))
-            people = [await Person.join(client, "patient") for _ in range(8)]
+            doctor = await Person.register(client, "doctor")
+            await doctor.publish(at("0:00"), at("0:00", day=7))
+            people = [await Person.register(client, "patient") for _ in range(8)]
 
         async def keep_booking(patient: Person) -> None:
             nonlocal unanswered
@@ -50,7 +50,7 @@ async def test_sigterm_under_load_loses_nothing(database_url: str) -> None:
         # Within the time that the server itself is given, and some seconds to start that clock.
         await asyncio.to_thread(server.process.wait, 15)
     assert unanswered > 0
-    async with connected(database_url) as engine, Database(engine).read() as transaction:
+    async with open_engine(database_url) as engine, Database(engine).read() as transaction:
         found = {str(each).replace("-", "") for each in await transaction.scalars(text("SELECT id FROM appointments"))}
     # Not one more: what was not answered was not begun.
     assert found == {each.replace("-", "") for each in acknowledged}

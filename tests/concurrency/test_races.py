@@ -18,17 +18,17 @@ import pytest
 from app.core.security import hash_token, new_token
 from app.repositories import users
 from tests.concurrency.arena import RUNNERS, Arena, Attempt, at, open_arena, outcomes, race
-from tests.databases import both
+from tests.databases import both_databases
 from tests.people import PASSWORD, Person
 
 
-@pytest.fixture(scope="module", params=both("races"))
+@pytest.fixture(scope="module", params=both_databases("races"))
 async def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("guarded"), guarded=True) as arena:
         yield arena
 
 
-@pytest.fixture(scope="module", params=both("races"))
+@pytest.fixture(scope="module", params=both_databases("races"))
 async def unguarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("unguarded"), guarded=False) as arena:
         yield arena
@@ -51,7 +51,9 @@ async def twin(unguarded: Arena) -> AsyncIterator[Arena]:
 @pytest.mark.parametrize("stagger", [0, 0.2])
 async def test_fifty_want_one_slot_and_one_gets_it(arena: Arena, stagger: float) -> None:
     doctor = await arena.doctor()
-    answers = await race([partial(patient.ask, doctor, at("10:00")) for patient in arena.patients], stagger=stagger)
+    answers = await race(
+        [partial(patient.try_to_book, doctor, at("10:00")) for patient in arena.patients], stagger=stagger
+    )
     assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): RUNNERS - 1}
     assert len(await arena.booked(doctor)) == 1
     assert await arena.overlaps() == 0
@@ -59,7 +61,7 @@ async def test_fifty_want_one_slot_and_one_gets_it(arena: Arena, stagger: float)
 
 async def test_without_the_guard_more_than_one_gets_it(twin: Arena) -> None:
     doctor = await twin.doctor()
-    answers = await race([partial(patient.ask, doctor, at("10:00")) for patient in twin.patients])
+    answers = await race([partial(patient.try_to_book, doctor, at("10:00")) for patient in twin.patients])
     assert outcomes(answers)[201, "booked"] > 1
     assert await twin.overlaps() > 0
 
@@ -69,7 +71,7 @@ OVERLAPPING = [("10:00", "10:30"), ("10:15", "10:45"), ("09:45", "11:00")]
 
 def overlapping_attempts(arena: Arena, doctor: Person) -> list[Attempt]:
     return [
-        partial(patient.ask, doctor, at(start), at(end))
+        partial(patient.try_to_book, doctor, at(start), at(end))
         for patient, (start, end) in zip(arena.patients[:30], cycle(OVERLAPPING), strict=False)
     ]
 
@@ -93,7 +95,7 @@ async def test_many_visits_of_all_lengths_never_overlap(arena: Arena) -> None:
     starts = [f"{chance.randrange(8, 12)}:{chance.randrange(0, 60, 5):02}" for _ in arena.patients]
     answers = await race(
         [
-            partial(patient.ask, doctor, at(start, day=5), plus(at(start, day=5), chance.randrange(5, 120, 5)))
+            partial(patient.try_to_book, doctor, at(start, day=5), plus(at(start, day=5), chance.randrange(5, 120, 5)))
             for patient, start in zip(arena.patients, starts, strict=True)
         ]
     )
@@ -110,28 +112,28 @@ def plus(start: str, minutes: int) -> str:
 async def test_touching_visits_both_win_and_what_covers_them_does_not(arena: Arena) -> None:
     doctor = await arena.doctor()
     ann, ben, cem, *_ = arena.patients
-    both = await race(
+    both_databases = await race(
         [
-            partial(ann.ask, doctor, at("10:00", day=1), at("10:30", day=1)),
-            partial(ben.ask, doctor, at("10:30", day=1), at("11:00", day=1)),
+            partial(ann.try_to_book, doctor, at("10:00", day=1), at("10:30", day=1)),
+            partial(ben.try_to_book, doctor, at("10:30", day=1), at("11:00", day=1)),
         ]
     )
-    assert outcomes(both) == {(201, "booked"): 2}
-    covering = await race([partial(cem.ask, doctor, at("10:00", day=1), at("11:00", day=1))])
+    assert outcomes(both_databases) == {(201, "booked"): 2}
+    covering = await race([partial(cem.try_to_book, doctor, at("10:00", day=1), at("11:00", day=1))])
     assert outcomes(covering) == {(409, "slot_taken"): 1}
 
 
 async def test_one_patient_cannot_win_at_two_doctors(arena: Arena) -> None:
     doctors = [await arena.doctor() for _ in range(6)]
     patient = arena.patients[0]
-    answers = await race([partial(patient.ask, doctor, at("15:00", day=2)) for doctor in doctors])
+    answers = await race([partial(patient.try_to_book, doctor, at("15:00", day=2)) for doctor in doctors])
     assert outcomes(answers) == {(201, "booked"): 1, (409, "patient_busy"): 5}
     assert await arena.overlaps() == 0
 
 
 async def test_without_the_guard_one_patient_wins_at_two_doctors(twin: Arena) -> None:
     doctors = [await twin.doctor() for _ in range(6)]
-    answers = await race([partial(twin.patients[0].ask, doctor, at("15:00", day=2)) for doctor in doctors])
+    answers = await race([partial(twin.patients[0].try_to_book, doctor, at("15:00", day=2)) for doctor in doctors])
     assert outcomes(answers)[201, "booked"] > 1
 
 
@@ -144,7 +146,7 @@ async def test_cancelling_at_once_and_booking_again_three_times_over(arena: Aren
         cancelled = await race([partial(patient.delete, path), partial(doctor.delete, path)] * 3)
         assert outcomes(cancelled) == {(200, "cancelled"): 6}
         assert len({answer.text for answer in cancelled}) == 1
-        again = await race([partial(other.ask, doctor, at("12:00", day=3)) for other in others])
+        again = await race([partial(other.try_to_book, doctor, at("12:00", day=3)) for other in others])
         assert outcomes(again) == {(201, "booked"): 1, (409, "slot_taken"): 4}
         [winner] = [answer.json() for answer in again if answer.status_code == 201]
         assert (await doctor.delete(f"/appointments/{winner['id']}")).status_code == 200
@@ -159,7 +161,7 @@ async def test_cancelling_races_booking(arena: Arena) -> None:
     answers = await race(
         [
             partial(patient.delete, f"/appointments/{appointment['id']}"),
-            *(partial(other.ask, doctor, at("13:00", day=4)) for other in others),
+            *(partial(other.try_to_book, doctor, at("13:00", day=4)) for other in others),
         ]
     )
     assert set(outcomes(answers)) <= {(200, "cancelled"), (201, "booked"), (409, "slot_taken")}
@@ -191,7 +193,7 @@ async def test_one_cancellation_counts_if_administrators_and_the_patient_cancel_
 
 
 async def test_of_equal_availabilities_one_is_published(arena: Arena) -> None:
-    doctor = await Person.join(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
+    doctor = await Person.register(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
     window = {"start_time": at("9:00"), "end_time": at("17:00")}
     answers = await race([partial(doctor.post, "/doctors/availability", window)] * 10)
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
@@ -206,12 +208,12 @@ async def test_of_equal_registrations_one_is_made(arena: Arena) -> None:
 
 async def test_withdrawing_races_booking(arena: Arena) -> None:
     """Whoever is told that a visit is booked has it; when the withdrawal is answered, nobody gets one any more."""
-    doctor = await Person.join(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
+    doctor = await Person.register(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
     told: list[tuple[str, str]] = []
     for day in range(5):
-        window = await doctor.open(at("9:00", day), at("12:00", day))
+        window = await doctor.publish(at("9:00", day), at("12:00", day))
         asked = [
-            partial(patient.ask, doctor, at(f"{9 + number // 2}:{number % 2 * 30:02}", day))
+            partial(patient.try_to_book, doctor, at(f"{9 + number // 2}:{number % 2 * 30:02}", day))
             for number, patient in enumerate(arena.patients[10:16])
         ]
         *answers, withdrawn = await race([*asked, partial(doctor.delete, f"/doctors/availability/{window['id']}")])

@@ -20,22 +20,22 @@ from app.core.security import hash_token, new_token
 from app.repositories import users
 from app.services.login_throttle import FREE_ATTEMPTS
 from tests.concurrency.arena import Arena, Attempt, open_arena, outcomes, race
-from tests.databases import both
-from tests.people import PASSWORD, Person, grant
+from tests.databases import both_databases
+from tests.people import PASSWORD, Person, get_tokens
 
 OTHER_PASSWORD = "another horse"
 ROUNDS = 5
 TOO_MANY = (429, "too_many_attempts")
 
 
-@pytest.fixture(scope="module", params=both("sessions"))
+@pytest.fixture(scope="module", params=both_databases("sessions"))
 async def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     async with open_arena(request.param, tmp_path_factory.mktemp("sessions"), guarded=True) as arena:
         yield arena
 
 
 async def newcomer(arena: Arena) -> Person:
-    return await Person.join(random.choice(arena.clients), "patient", email=f"{random.random()}@example.com")
+    return await Person.register(random.choice(arena.clients), "patient", email=f"{random.random()}@example.com")
 
 
 def from_both(arena: Arena, times: int) -> list[httpx2.AsyncClient]:
@@ -53,11 +53,11 @@ def refresh(client: httpx2.AsyncClient, token: str) -> Attempt:
 async def living(arena: Arena, person: Person) -> tuple[int, int]:
     """How many sessions somebody has, and how many refresh tokens that work."""
     counts = []
-    for counted in (
+    for table in (
         "login_sessions s",
         "login_sessions s JOIN refresh_tokens t ON t.session_id = s.id AND t.used_at IS NULL",
     ):
-        found = text(f"SELECT count(*) FROM {counted} JOIN users u ON u.id = s.user_id WHERE u.email = :email")
+        found = text(f"SELECT count(*) FROM {table} JOIN users u ON u.id = s.user_id WHERE u.email = :email")
         async with arena.database.read() as transaction:
             counts.append(await transaction.scalar(found, {"email": person.email}) or 0)
     sessions, tokens = counts
@@ -94,7 +94,7 @@ async def test_a_refresh_token_sent_several_times_at_once_has_one_successor(
     arena: Arena, times: int, stagger: float
 ) -> None:
     person = await newcomer(arena)
-    granted = await grant(person.client, person.email)
+    granted = await get_tokens(person.client, person.email)
     answers = await race(
         [refresh(client, granted["refresh_token"]) for client in from_both(arena, times)], stagger=stagger
     )
@@ -107,7 +107,7 @@ async def test_a_refresh_token_sent_several_times_at_once_has_one_successor(
 async def test_a_thief_who_races_the_owner_ends_the_session(arena: Arena) -> None:
     person = await newcomer(arena)
     for _ in range(ROUNDS):
-        granted = await grant(person.client, person.email)
+        granted = await get_tokens(person.client, person.email)
         one, other = arena.clients
         body = {"refresh_token": granted["refresh_token"]}
         theft = partial(other.post, "/auth/refresh", json=body, headers={"User-Agent": "A thief's"})
@@ -122,7 +122,7 @@ async def test_using_a_refresh_token_races_logging_out(arena: Arena) -> None:
     """Whoever wins, the session is over when the log-out is answered."""
     person = await newcomer(arena)
     for _ in range(ROUNDS):
-        granted = await grant(person.client, person.email)
+        granted = await get_tokens(person.client, person.email)
         headers = {"Authorization": f"Bearer {granted['access_token']}"}
         one, other = arena.clients
         answers = await race(
@@ -175,7 +175,7 @@ async def suspend_in_full_swing(arena: Arena, administrator: Person, person: Per
         while not over.is_set():
             await send(log_in(client, person))
 
-    tokens = [(await grant(client, person.email))["refresh_token"] for client in arena.clients]
+    tokens = [(await get_tokens(client, person.email))["refresh_token"] for client in arena.clients]
     async with asyncio.TaskGroup() as group:
         for client, token in zip(arena.clients, tokens, strict=True):
             group.create_task(keep_reading(client, "/auth/me"))
@@ -255,7 +255,7 @@ async def test_no_session_begun_with_the_old_password_survives_a_reset(arena: Ar
 async def test_of_two_changes_of_a_password_at_once_one_is_made(arena: Arena) -> None:
     for _ in range(ROUNDS):
         person = await newcomer(arena)
-        elsewhere = replace(await person.again(), client=arena.clients[0])
+        elsewhere = replace(await person.log_in_again(), client=arena.clients[0])
         changes = {whose: f"{whose} horse battery" for whose in ("first", "second")}
         answers = await race(
             [

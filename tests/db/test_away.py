@@ -24,9 +24,9 @@ from app.db.engine import create_engine
 from app.db.prepared import Prepared
 from app.db.schema import UnavailableDatabaseError, ensure_newest
 from app.models import PasswordReset
-from tests.databases import connected, migrate, temporary_postgresql
+from tests.databases import migrate, open_engine, temporary_postgresql
 from tests.db.proxy import proxy_of
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 
 REFUSALS = {
     "08004": "the server rejected the connection",
@@ -116,7 +116,7 @@ async def test_every_refusal_to_connect_is_busy(
         for path in ("/doctors", "/readyz"):
             caplog.clear()
             answered = await client.get(path)
-            problem(answered, 503, "busy")
+            assert_problem(answered, 503, "busy")
             assert int(answered.headers["retry-after"]) >= 1
             assert REFUSALS[sqlstate] not in answered.text
             lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -154,7 +154,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_busy() -> None:
 async def role(database_url: str) -> AsyncIterator[str]:
     """A role of the test server that may log in."""
     name = f"role_{uuid4().hex}"
-    async with connected(database_url) as engine:
+    async with open_engine(database_url) as engine:
         async with Database(engine).write() as transaction:
             await transaction.execute(text(f"CREATE ROLE {name} LOGIN"))
         yield name
@@ -163,7 +163,7 @@ async def role(database_url: str) -> AsyncIterator[str]:
 
 
 async def alter(database_url: str, statement: str) -> None:
-    async with connected(database_url) as engine, Database(engine).write() as transaction:
+    async with open_engine(database_url) as engine, Database(engine).write() as transaction:
         await transaction.execute(text(statement))
 
 
@@ -284,13 +284,13 @@ async def test_a_time_out_closes_the_connection_without_a_rollback(database_url:
 async def test_a_booking_whose_commit_is_not_answered_is_replayed_by_its_key(
     database_url: str, assembled: FastAPI, app: FastAPI, client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     body = {"doctor_id": doctor.id, "start_time": "2026-12-08T15:00:00Z"}
     headers = patient.headers | {"Idempotency-Key": "a-key"}
     async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
         assembled.state.resources = replace(app.state.resources, database=Database(engine))
         proxy.lost_answer_to = b"COMMIT"
-        problem(await client.post("/appointments", headers=headers, json=body), 503, "busy")
+        assert_problem(await client.post("/appointments", headers=headers, json=body), 503, "busy")
         booked = (await patient.get("/appointments")).json()
         assert len(booked) == 1, "the transaction was committed"
         again = await client.post("/appointments", headers=headers, json=body)

@@ -15,9 +15,9 @@ from app.core.errors import DomainError
 from app.db.database import Database
 from app.db.schema import UnavailableDatabaseError, ensure_newest, upgrade
 from app.routers import health
-from tests.conftest import Join
-from tests.databases import connected
-from tests.people import PASSWORD, Person, problem
+from tests.conftest import Register
+from tests.databases import open_engine
+from tests.people import PASSWORD, Person, assert_problem
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def content(path: Path) -> bytes | None:
 CHANGES = [delete, replace_by_copy, replace_by_empty]
 
 
-async def register(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
+async def send_registration(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
     body = {"email": f"{name}@example.com", "password": PASSWORD, "name": name, "role": "patient"}
     return await client.post("/auth/register", json=body)
 
@@ -62,7 +62,7 @@ async def register(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
 @pytest.mark.parametrize("change", CHANGES)
 async def test_nothing_is_acknowledged_that_is_not_in_the_file(
     client: httpx2.AsyncClient,
-    join: Join,
+    register: Register,
     patient: Person,
     path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -70,17 +70,17 @@ async def test_nothing_is_acknowledged_that_is_not_in_the_file(
     change: Callable[[Path], None],
 ) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", 0)
-    doctor = await join("doctor")
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T17:00:00Z")
+    doctor = await register("doctor")
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T17:00:00Z")
     assert (await client.get("/readyz")).status_code == 200
     change(path)
     left = content(path)
     wanted = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:00:00Z"}
     for _ in range(5):
-        problem(await patient.post("/appointments", wanted), 503, "busy")
-        problem(await register(client, "late"), 503, "busy")
-        problem(await client.get("/doctors"), 503, "busy")
-        problem(await client.get("/readyz"), 503, "busy")
+        assert_problem(await patient.post("/appointments", wanted), 503, "busy")
+        assert_problem(await send_registration(client, "late"), 503, "busy")
+        assert_problem(await client.get("/doctors"), 503, "busy")
+        assert_problem(await client.get("/readyz"), 503, "busy")
     assert content(path) == left, "nothing was made or written"
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert any("deleted or replaced" in record.getMessage() for record in warnings)
@@ -102,7 +102,7 @@ async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
 
 async def test_a_missing_file_is_made_at_the_start_and_never_later(tmp_path: Path) -> None:
     path = tmp_path / "with space #1?.db"
-    async with connected(f"sqlite+aiosqlite:///{path.as_posix().replace('?', '%3F')}") as engine:
+    async with open_engine(f"sqlite+aiosqlite:///{path.as_posix().replace('?', '%3F')}") as engine:
         found = Path(engine.url.database or "")
         with pytest.raises(DomainError, match="busy"):
             async with Database(engine).read() as transaction:
@@ -115,7 +115,7 @@ async def test_a_missing_file_is_made_at_the_start_and_never_later(tmp_path: Pat
 
 
 async def test_a_migration_makes_the_file(tmp_path: Path) -> None:
-    async with connected(f"sqlite+aiosqlite:///{tmp_path}/new.db") as engine:
+    async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/new.db") as engine:
         await upgrade(engine)
     with sqlite3.connect(tmp_path / "new.db") as connection:
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
@@ -123,7 +123,7 @@ async def test_a_migration_makes_the_file(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None:
-    async with connected(f"sqlite+aiosqlite:///{tmp_path}/none/new.db") as engine:
+    async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/none/new.db") as engine:
         with pytest.raises(UnavailableDatabaseError, match="No such file"):
             await ensure_newest(engine)
 

@@ -16,7 +16,7 @@ from app.db.database import Database
 from app.db.grants import NoRolesError, grant_access
 from app.models.audit import REQUEST_RIGHTS
 from app.services import audit
-from tests.databases import connected, migrate, temporary_postgresql
+from tests.databases import migrate, open_engine, temporary_postgresql
 from tests.people import Person
 from tests.servers import clients, serve
 
@@ -35,7 +35,7 @@ async def restricted_url(database_url: str, worker: str) -> AsyncIterator[str]:
     """The database, for a role that has the rights of ``grant_access`` alone."""
     role = f"{ROLE} {worker}"
     quoted = role.replace('"', '""')
-    async with connected(database_url) as engine:
+    async with open_engine(database_url) as engine:
         async with Database(engine).write() as transaction:
             await transaction.execute(text(f'CREATE ROLE "{quoted}" LOGIN'))
             await transaction.execute(text(REVOKE_CREATE))
@@ -54,8 +54,8 @@ async def test_a_server_works_with_these_rights(restricted_url: str, database: D
 
     async with serve(restricted_url, 1, AUDIT_KEY=AUDIT_KEY) as servers, clients(servers) as [client]:
         assert (await client.get("/readyz")).status_code == 200
-        doctor, patient = await Person.join(client, "doctor"), await Person.join(client, "patient")
-        await doctor.open("2036-12-08T14:00:00Z", "2036-12-08T22:00:00Z")
+        doctor, patient = await Person.register(client, "doctor"), await Person.register(client, "patient")
+        await doctor.publish("2036-12-08T14:00:00Z", "2036-12-08T22:00:00Z")
         booked = await patient.book(doctor, "2036-12-08T15:00:00Z")
         assert (await doctor.get("/doctors/me/appointments")).status_code == 200
         assert (await patient.delete(f"/appointments/{booked['id']}")).json()["status"] == "cancelled"
@@ -82,7 +82,7 @@ async def test_a_server_works_with_these_rights(restricted_url: str, database: D
     ],
 )
 async def test_the_audit_trail_cannot_be_changed(restricted_url: str, statement: str) -> None:
-    async with connected(restricted_url) as engine:
+    async with open_engine(restricted_url) as engine:
         with pytest.raises(DBAPIError) as refused:
             async with Database(engine).write() as transaction:
                 await transaction.execute(text(statement))
@@ -128,20 +128,22 @@ LIE = (
 
 async def test_operators_of_the_role_do_not_change_a_sealed_event(worker: str) -> None:
     role = f"creates_operators_{worker}"
-    async with temporary_postgresql() as url, connected(url) as engine:
+    async with temporary_postgresql() as url, open_engine(url) as engine:
         await migrate(url)
         await execute(engine, REVOKE_CREATE, *SEAL_AN_EVENT)
         async with temporary_role(engine, role):
             await grant_access(engine, role, REQUEST_RIGHTS)
             await execute(engine, f"GRANT CREATE ON SCHEMA public TO {role}")
-            async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
+            async with open_engine(
+                make_url(url).set(username=role).render_as_string(hide_password=False)
+            ) as restricted:
                 await execute(restricted, *LIE)
                 with pytest.raises(DBAPIError, match="audit_events can only grow"):
                     await execute(restricted, "UPDATE audit_events SET position = position + 1")
 
 
 async def test_every_trigger_function_fixes_its_search_path() -> None:
-    async with temporary_postgresql() as url, connected(url) as engine:
+    async with temporary_postgresql() as url, open_engine(url) as engine:
         await migrate(url)
         async with Database(engine).read() as transaction:
             found = await transaction.execute(
@@ -159,7 +161,7 @@ async def test_every_trigger_function_fixes_its_search_path() -> None:
 async def test_a_role_that_can_create_in_the_schema_gets_no_rights(worker: str, grantee: str) -> None:
     role = f"creates_{worker}"
     grantee = grantee.replace("the role", role)
-    async with temporary_postgresql() as url, connected(url) as engine:
+    async with temporary_postgresql() as url, open_engine(url) as engine:
         await migrate(url)
         async with temporary_role(engine, role):
             await execute(engine, f"GRANT CREATE ON SCHEMA public TO {grantee}")
@@ -171,7 +173,7 @@ async def test_a_role_that_can_create_in_the_schema_gets_no_rights(worker: str, 
 
 async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> None:
     role = f"owner_elsewhere_{worker}"
-    async with temporary_postgresql() as url, connected(url) as engine:
+    async with temporary_postgresql() as url, open_engine(url) as engine:
         await migrate(url)
         async with temporary_role(engine, role):
             await execute(
@@ -182,14 +184,16 @@ async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> 
                 f"ALTER TABLE other.users OWNER TO {role}",
             )
             await grant_access(engine, role, REQUEST_RIGHTS)
-            async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
+            async with open_engine(
+                make_url(url).set(username=role).render_as_string(hide_password=False)
+            ) as restricted:
                 await execute(restricted, "SELECT * FROM users")
 
 
 async def test_tables_in_another_schema_get_the_rights(worker: str) -> None:
     role = f"serves_a_schema_{worker}"
     async with temporary_postgresql() as url:
-        async with connected(url) as engine:
+        async with open_engine(url) as engine:
             database = make_url(url).database
             await execute(
                 engine,
@@ -197,24 +201,26 @@ async def test_tables_in_another_schema_get_the_rights(worker: str) -> None:
                 'CREATE SCHEMA "Clinic"',
                 f'ALTER DATABASE "{database}" SET search_path = "Clinic", public',
             )
-        async with connected(url) as engine, temporary_role(engine, role):
+        async with open_engine(url) as engine, temporary_role(engine, role):
             with pytest.raises(NoRolesError, match="run the migrations first"):
                 await grant_access(engine, role, REQUEST_RIGHTS)
             await migrate(url)
             await grant_access(engine, role, REQUEST_RIGHTS)
-            async with connected(make_url(url).set(username=role).render_as_string(hide_password=False)) as restricted:
+            async with open_engine(
+                make_url(url).set(username=role).render_as_string(hide_password=False)
+            ) as restricted:
                 await execute(restricted, 'SELECT * FROM "Clinic".users')
 
 
 async def test_archived_events_in_another_schema_can_be_deleted() -> None:
     async with temporary_postgresql() as url:
-        async with connected(url) as engine:
+        async with open_engine(url) as engine:
             database = make_url(url).database
             await execute(
                 engine, 'CREATE SCHEMA "Clinic"', f'ALTER DATABASE "{database}" SET search_path = "Clinic", public'
             )
         await migrate(url)
-        async with connected(url) as engine:
+        async with open_engine(url) as engine:
             await execute(engine, *SEAL_AN_EVENT)
             with pytest.raises(DBAPIError, match="audit_events can only grow"):
                 await execute(engine, "DELETE FROM audit_events")

@@ -64,12 +64,14 @@ def pooling(url: str, folder: Path) -> Iterator[str]:
 
 async def book_at_once(client: httpx2.AsyncClient) -> list[list[int]]:
     """The statuses of patients who book different times, and of patients who all want the same time."""
-    doctor = await Person.join(client, "doctor")
-    await doctor.open("2030-01-07T09:00:00Z", "2030-01-07T17:00:00Z")
-    patients = [await Person.join(client, "patient") for _ in range(12)]
+    doctor = await Person.register(client, "doctor")
+    await doctor.publish("2030-01-07T09:00:00Z", "2030-01-07T17:00:00Z")
+    patients = [await Person.register(client, "patient") for _ in range(12)]
     starts = [f"2030-01-07T{9 + number // 2:02}:{number % 2 * 30:02}:00Z" for number in range(12)]
-    different = await asyncio.gather(*(each.ask(doctor, start) for each, start in zip(patients, starts, strict=True)))
-    same = await asyncio.gather(*(each.ask(doctor, "2030-01-07T16:00:00Z") for each in patients))
+    different = await asyncio.gather(
+        *(each.try_to_book(doctor, start) for each, start in zip(patients, starts, strict=True))
+    )
+    same = await asyncio.gather(*(each.try_to_book(doctor, "2030-01-07T16:00:00Z") for each in patients))
     return [[answer.status_code for answer in answers] for answers in (different, same)]
 
 

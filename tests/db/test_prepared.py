@@ -17,7 +17,7 @@ from app.db.base import table_of
 from app.db.database import Database
 from app.db.prepared import Prepared
 from app.models import Doctor, PasswordReset, User
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 
 RESETS, DOCTORS, USERS = table_of(PasswordReset), table_of(Doctor), table_of(User)
@@ -40,8 +40,8 @@ def a_row(**values: Any) -> dict[str, Any]:
     return {"token_hash": uuid4().hex, "user_id": None, "expires_at": LATER} | values
 
 
-async def test_rows_are_the_same_either_way(database: Database, doctor: Person, join: Join) -> None:
-    other = await join("doctor", time_zone="Europe/Berlin")
+async def test_rows_are_the_same_either_way(database: Database, doctor: Person, register: Register) -> None:
+    other = await register("doctor", time_zone="Europe/Berlin")
     assert (await other.patch("/doctors/me", {"languages": ["de", "pt-BR"]})).status_code == 200
     async with database.read() as transaction:
         for person in (doctor, other):

@@ -22,8 +22,8 @@ from app.core.fair_locks import ClientFairLock, current_client
 from app.db.database import Database, Transaction
 from app.db.engine import is_postgresql
 from app.models import PasswordReset
-from tests.databases import connected
-from tests.people import PASSWORD, Person, problem
+from tests.databases import open_engine
+from tests.people import PASSWORD, Person, assert_problem
 
 LATER = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -229,7 +229,7 @@ async def test_a_connection_that_was_cut_is_replaced(impatient: AsyncEngine, dat
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_connections_that_were_cut_are_replaced_together(database_url: str, database: Database) -> None:
-    async with connected(database_url) as engine:
+    async with open_engine(database_url) as engine:
         several = Database(engine)
         async with several.read() as one, several.read() as other:
             pids = [await each.scalar(text("SELECT pg_backend_pid()")) for each in (one, other)]
@@ -273,14 +273,14 @@ async def test_a_statement_that_takes_too_long(impatient: AsyncEngine) -> None:
     ],
 )
 async def test_a_database_that_is_not_there(url: str) -> None:
-    async with connected(url) as engine:
+    async with open_engine(url) as engine:
         with pytest.raises(DomainError, match="busy"):
             await count(Database(engine))
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_database_that_was_dropped(database_url: str) -> None:
-    async with connected(database_url.replace("/tests_", "/no_tests_")) as engine:
+    async with open_engine(database_url.replace("/tests_", "/no_tests_")) as engine:
         with pytest.raises(DomainError, match="busy"):
             await count(Database(engine))
 
@@ -322,13 +322,13 @@ async def test_the_commit_comes_before_the_response(
     with monkeypatch.context() as patch:
         patch.setattr(Transaction, "commit", fail)
         answer = await client.post("/auth/register", json=body)
-        problem(answer, 503, "busy")
+        assert_problem(answer, 503, "busy")
         assert int(answer.headers["retry-after"]) > 0
     assert (await client.post("/auth/register", json=body)).status_code == 201
 
 
 async def test_an_error_leaves_nothing(doctor: Person, database: Database) -> None:
-    problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
+    assert_problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT schedule_version FROM doctors")) == 1
 
@@ -350,6 +350,6 @@ async def test_a_request_holds_one_connection(doctor: Person, app: FastAPI) -> N
 
     event.listen(engine.sync_engine.pool, "checkout", take)
     event.listen(engine.sync_engine.pool, "checkin", give_back)
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T10:00:00Z")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T10:00:00Z")
     await doctor.get("/doctors/me/appointments")
     assert (most, taken) == (1, 0)

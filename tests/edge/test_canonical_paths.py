@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.db.database import Database
 from tests.edge.conftest import Start, client_of
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 
 CHANGING = {"x-request-id", "set-cookie", "date"}
 
@@ -41,12 +41,12 @@ async def test_head_is_get_without_the_body_on_every_route(app: FastAPI, client:
 async def test_head_where_there_is_no_get_is_not_allowed(client: httpx2.AsyncClient) -> None:
     assert (await client.head("/auth/login")).headers["allow"] == "POST"
     answer = await client.put("/appointments")
-    assert problem(answer, 405, "method_not_allowed")
+    assert assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_a_head_is_recorded_as_the_look_that_it_is(client: httpx2.AsyncClient, database: Database) -> None:
-    patient = await Person.join(client, "patient")
+    patient = await Person.register(client, "patient")
     assert (await client.head("/appointments", headers=patient.headers)).status_code == 200
     async with database.read() as transaction:
         recorded = await transaction.scalars(text("SELECT action FROM audit_events"))
@@ -62,7 +62,7 @@ async def test_a_slash_at_the_end_makes_no_difference(app: FastAPI, client: http
 
 
 async def test_a_slash_at_the_end_of_what_is_sent_makes_no_difference(client: httpx2.AsyncClient) -> None:
-    patient = await Person.join(client, "patient")
+    patient = await Person.register(client, "patient")
     assert (await client.post("/auth/forgot-password/", json={"email": patient.email})).status_code == 200
     assert (await client.get("/appointments/?limit=1", headers=patient.headers)).json() == []
 
@@ -70,7 +70,7 @@ async def test_a_slash_at_the_end_of_what_is_sent_makes_no_difference(client: ht
 @pytest.mark.parametrize("path", ["/doctors//", "//doctors", "//doctors/", "//", "/doctors%2F", "/doctors%2f/", "/%2F"])
 async def test_other_paths_stay_unknown(client: httpx2.AsyncClient, path: str) -> None:
     url = httpx2.URL(scheme="http", host="testserver", raw_path=path.encode())
-    problem(await client.request("GET", url), 404, "no_such_path")
+    assert_problem(await client.request("GET", url), 404, "no_such_path")
 
 
 async def test_behind_a_prefix_its_own_slash_stays(start: Start) -> None:
@@ -86,4 +86,4 @@ async def test_behind_a_prefix_its_own_slash_stays(start: Start) -> None:
 async def test_the_slash_is_no_way_around_a_limit(start: Start) -> None:
     async with client_of(await start(rate_limit_login="1/day")) as client:
         await client.post("/auth/login/")
-        problem(await client.post("/auth/login"), 429, "too_many_requests")
+        assert_problem(await client.post("/auth/login"), 429, "too_many_requests")

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from app.core.dependencies import Resources
 from tests.edge.conftest import Start, client_of
-from tests.people import problem
+from tests.people import assert_problem
 
 ORIGIN = "https://good.example"
 PREFLIGHT = {
@@ -41,7 +41,7 @@ async def test_without_a_list_no_page_is_let_in(client: httpx2.AsyncClient) -> N
     answer = await client.get("/doctors", headers={"Origin": ORIGIN})
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("access-control")]
-    problem(await client.options("/doctors", headers={"Origin": ORIGIN} | PREFLIGHT), 405, "method_not_allowed")
+    assert_problem(await client.options("/doctors", headers={"Origin": ORIGIN} | PREFLIGHT), 405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
@@ -61,7 +61,7 @@ async def test_it_may_read_that_we_failed(open_to_one: FastAPI) -> None:
     object.__setattr__(resources, "clock", None)
     async with client_of(open_to_one) as client:
         answer = await client.post("/auth/forgot-password", json={"email": "a@b.example"}, headers={"Origin": ORIGIN})
-    problem(answer, 500, "internal_error")
+    assert_problem(answer, 500, "internal_error")
     assert granted(answer) == {"access-control-allow-origin": ORIGIN}
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.core.dependencies import Resources
 from app.edge.access_log import DEFAULT_HEADERS
 from tests.edge.conftest import Start, client_of
-from tests.people import problem
+from tests.people import assert_problem
 
 REQUESTS = [
     ("GET", "/doctors", 200),
@@ -59,7 +59,7 @@ async def test_production_asks_for_https_only(start: Start) -> None:
 
 @pytest.mark.parametrize("path", ["/docs/assets", "/docs/assets/"])
 async def test_files_of_the_documentation_are_not_listed(client: httpx2.AsyncClient, path: str) -> None:
-    problem(await client.get(path), 404, "no_such_path")
+    assert_problem(await client.get(path), 404, "no_such_path")
 
 
 async def test_files_of_the_documentation_may_be_kept(client: httpx2.AsyncClient) -> None:

@@ -14,7 +14,7 @@ from app.edge.metrics import Metrics
 from app.main import create_app
 from tests.databases import settings_for
 from tests.edge.conftest import client_of
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 from tests.web.conftest import Forms
 
 NEVER = {"between": "03:01-03:02"}
@@ -50,8 +50,8 @@ def statuses(answers: list[httpx2.Response]) -> Counter[int]:
 @pytest.mark.parametrize(("path", "query"), [("/search/slots", NEVER), ("/", {"part": "evening"})])
 async def test_a_flood_of_searches_leaves_others_alone(bounded: FastAPI, path: str, query: dict[str, str]) -> None:
     async with client_of(bounded) as client, client_of(bounded, "192.0.2.7") as other:
-        doctor = await Person.join(client, "doctor")
-        await doctor.open("2099-12-08T09:00:00Z", "2099-12-08T17:00:00Z")
+        doctor = await Person.register(client, "doctor")
+        await doctor.publish("2099-12-08T09:00:00Z", "2099-12-08T17:00:00Z")
         flood = [asyncio.create_task(client.get(path, params=query)) for _ in range(150)]
         await asyncio.sleep(0)
         read = [await other.get(f"/doctors/{doctor.id}") for _ in range(20)]
@@ -92,11 +92,11 @@ def in_flight(app: FastAPI) -> float:
 async def test_an_address_that_is_full_is_refused_until_it_is_not(bounded: FastAPI) -> None:
     async with client_of(bounded) as client:
         async with slow_requests(client, bounded):
-            problem(await client.get("/doctors"), 429, "too_many_requests")
+            assert_problem(await client.get("/doctors"), 429, "too_many_requests")
             page = await client.get("/", headers={"Accept": "text/html"})
             assert (page.status_code, page.headers["content-type"]) == (429, "text/html; charset=utf-8")
             forged = {"Authorization": "Bearer e30.e30.e30"}
-            problem(await client.get("/doctors", headers=forged), 429, "too_many_requests")
+            assert_problem(await client.get("/doctors", headers=forged), 429, "too_many_requests")
             for path in ("/livez", "/readyz"):
                 assert (await client.get(path)).status_code == 200
         assert (await client.get("/doctors")).status_code == 200
@@ -104,17 +104,17 @@ async def test_an_address_that_is_full_is_refused_until_it_is_not(bounded: FastA
 
 async def test_colleagues_behind_one_address_do_not_get_in_each_others_way(bounded: FastAPI) -> None:
     async with client_of(bounded) as client:
-        ann, ben = [await Person.join(client, "patient") for _ in range(2)]
+        ann, ben = [await Person.register(client, "patient") for _ in range(2)]
         async with slow_requests(client, bounded):
             assert (await ann.get("/appointments")).status_code == 200
             async with slow_requests(client, bounded, headers=ann.headers):
-                problem(await ann.get("/appointments"), 429, "too_many_requests")
+                assert_problem(await ann.get("/appointments"), 429, "too_many_requests")
                 assert (await ben.get("/appointments")).status_code == 200
 
 
 async def test_who_has_signed_in_on_pages_is_let_through(bounded: FastAPI) -> None:
     async with client_of(bounded) as client, client_of(bounded) as browser:
-        ann = await Person.join(client, "patient")
+        ann = await Person.register(client, "patient")
         await Forms(browser).sign_in(ann)
         async with slow_requests(client, bounded):
             assert (await browser.get("/my/appointments")).status_code == 200

@@ -86,7 +86,7 @@ async def test_the_line_of_an_error_has_its_code(start: Start, log: Log) -> None
 
 
 async def test_nothing_of_a_person_is_logged(client: httpx2.AsyncClient, log: Log) -> None:
-    person = await Person.join(client, "patient", name="Ann Lee")
+    person = await Person.register(client, "patient", name="Ann Lee")
     await person.get("/auth/me")
     await client.post("/auth/login", data={"username": person.email, "password": "wrong horse"})
     assert [line["operation"] for line in log.requests()] == ["register", "login", "me", "login"]

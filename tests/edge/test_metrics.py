@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tzdata import IANA_VERSION
 
 from tests.edge.conftest import Start, client_of
-from tests.people import PASSWORD, problem
+from tests.people import PASSWORD, assert_problem
 
 TOKEN = "0123456789abcdef"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -81,12 +81,12 @@ async def test_each_application_has_its_own(watched: FastAPI, start: Start) -> N
 async def test_nobody_else_reads_them(watched: FastAPI, sent: str) -> None:
     async with client_of(watched) as client:
         answer = await client.get("/metrics", headers=[(b"Authorization", sent.encode("latin-1"))])
-    problem(answer, 401, "not_authenticated")
+    assert_problem(answer, 401, "not_authenticated")
 
 
 async def test_without_a_token_there_are_none(client: httpx2.AsyncClient) -> None:
     for headers in ({}, {"Authorization": "Bearer "}, HEADERS):
-        problem(await client.get("/metrics", headers=headers), 404, "no_such_path")
+        assert_problem(await client.get("/metrics", headers=headers), 404, "no_such_path")
 
 
 async def test_they_are_not_in_the_document(client: httpx2.AsyncClient) -> None:

@@ -19,11 +19,11 @@ from app.edge import rate_limits as edge_limits
 from app.edge.rate_limits import UNLIMITED_PATHS, credential_routes
 from tests.databases import settings_for
 from tests.edge.conftest import Start, client_of
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 
 
 def refused(answer: httpx2.Response) -> None:
-    problem(answer, 429, "too_many_requests")
+    assert_problem(answer, 429, "too_many_requests")
     assert 1 <= int(answer.headers["retry-after"]) <= 86400
 
 
@@ -172,7 +172,7 @@ def dependants(dependant: Dependant) -> Iterator[Dependant]:
 async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> None:
     app = await start(rate_limit_per_account="2/day")
     async with client_of(app) as client, client_of(app, "192.0.2.7") as elsewhere:
-        ann, ben = [await Person.join(client, "patient") for _ in range(2)]
+        ann, ben = [await Person.register(client, "patient") for _ in range(2)]
         answer = await ann.get("/appointments")
         assert answer.headers["ratelimit-policy"] == '"account";q=2;w=86400'
         assert answer.headers["ratelimit"].startswith('"account";r=1;')
@@ -185,20 +185,20 @@ async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> No
 
 async def test_a_token_whose_session_has_ended_counts_against_nobody(start: Start) -> None:
     async with client_of(await start(rate_limit_per_account="2/day")) as client:
-        ann = await Person.join(client, "patient")
-        gone = await ann.again()
+        ann = await Person.register(client, "patient")
+        gone = await ann.log_in_again()
         assert (await client.post("/auth/logout", headers=gone.headers)).status_code == 204
         for _ in range(3):
-            problem(await gone.get("/auth/me"), 401, "not_authenticated")
+            assert_problem(await gone.get("/auth/me"), 401, "not_authenticated")
         assert (await ann.get("/auth/me")).status_code == 200
 
 
 async def test_a_forged_token_counts_against_nobody(start: Start) -> None:
     async with client_of(await start(rate_limit_per_account="1/day")) as client:
-        ann = await Person.join(client, "patient")
+        ann = await Person.register(client, "patient")
         forged = ann.token[:-4] + "AAAA"
         for _ in range(3):
-            problem(
+            assert_problem(
                 await client.get("/auth/me", headers={"Authorization": f"Bearer {forged}"}), 401, "not_authenticated"
             )
         assert (await ann.get("/auth/me")).status_code == 200
@@ -206,7 +206,7 @@ async def test_a_forged_token_counts_against_nobody(start: Start) -> None:
 
 async def test_what_is_refused_changes_nothing(start: Start, database: Database) -> None:
     async with client_of(await start(rate_limit_per_account="1/day")) as client:
-        doctor = await Person.join(client, "doctor")
+        doctor = await Person.register(client, "doctor")
         for day, status in (("08", 201), ("09", 429)):
             times = {"start_time": f"2099-12-{day}T15:00:00Z", "end_time": f"2099-12-{day}T16:00:00Z"}
             assert (await doctor.post("/doctors/availability", times)).status_code == status

@@ -30,7 +30,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 async def test_a_slow_body_is_given_up_and_keeps_nobody_waiting(server: Server) -> None:
     async with clients([server]) as [client]:
-        patient = await Person.join(client, "patient")
+        patient = await Person.register(client, "patient")
         heads = [HEAD % (path, media_type, patient.token.encode()) for path, media_type in SLOW for _ in range(5)]
         trickles = [asyncio.create_task(trickle(server, head)) for head in heads]
         answered = 0

@@ -80,7 +80,7 @@ def collecting() -> Iterator[Collector]:
 async def use(server: Server) -> list[str]:
     """Registers, logs in, fails and searches; returns what no trace may contain."""
     async with clients([server]) as [client]:
-        doctor = await Person.join(client, "doctor", email="secret-address@example.com")
+        doctor = await Person.register(client, "doctor", email="secret-address@example.com")
         found = await client.get(
             "/doctors?q=secret-name",
             headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "tracestate": "secret=state"},

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import both, migrate, temporary_postgresql
-from tests.people import PASSWORD, Person, grant
+from tests.databases import both_databases, migrate, temporary_postgresql
+from tests.people import PASSWORD, Person, get_tokens
 from tests.servers import PATIENCE, ROOT, Server, clients, serve
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -41,7 +41,7 @@ class Target:
     log: Path
 
 
-@pytest.fixture(scope="module", params=both("fuzz"))
+@pytest.fixture(scope="module", params=both_databases("fuzz"))
 async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
     folder = tmp_path_factory.mktemp("fuzz")
     async with AsyncExitStack() as stack:
@@ -94,17 +94,17 @@ async def test_no_request_finds_a_hole(
     headers: list[str] = []
     secrets = [PASSWORD]
     async with clients([server]) as [client]:
-        doctor = await Person.join(client, "doctor", email=f"doctor-of-{role}@example.com")
-        patient = await Person.join(client, "patient", email=f"patient-of-{role}@example.com")
+        doctor = await Person.register(client, "doctor", email=f"doctor-of-{role}@example.com")
+        patient = await Person.register(client, "patient", email=f"patient-of-{role}@example.com")
         # Something to find: a week of open time and a visit in it.
-        await doctor.open(FIRST_DAY.isoformat(), (FIRST_DAY + timedelta(days=7)).isoformat())
+        await doctor.publish(FIRST_DAY.isoformat(), (FIRST_DAY + timedelta(days=7)).isoformat())
         await patient.book(doctor, (FIRST_DAY + timedelta(hours=10)).isoformat(), reason=REASON)
         secrets += [doctor.token, patient.token]
         if role == "nobody":
             secrets += [doctor.email, patient.email, REASON]
         else:
             email = {"doctor": doctor.email, "patient": patient.email, "admin": ADMIN}[role]
-            granted = await grant(client, email)
+            granted = await get_tokens(client, email)
             headers = ["--header", f"Authorization: Bearer {granted['access_token']}"]
             secrets += [granted["access_token"], granted["refresh_token"]]
     for some in ("--exclude-operation-id-regex", "--include-operation-id-regex"):

@@ -13,7 +13,7 @@ from app.db.database import Database
 from app.jobs.next_slot_index import update_next_slots
 from app.repositories.search_offers import list_outdated
 from tests.access.test_unknown_time_zone import lose_zone
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.search.asking import open_doctor
 
 
@@ -32,10 +32,10 @@ class BusyTurns(ClientFairLock):
 
 
 @pytest.fixture
-async def turns(join: Join, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
+async def turns(register: Register, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
     """Has a step in each turn, and the offers of three doctors to look at."""
     for name in ("Dr A", "Dr B", "Dr C"):
-        await open_doctor(join, name)
+        await open_doctor(register, name)
     monkeypatch.setattr(computing, "SLICE", 0)
     monkeypatch.setattr(computing, "MAX_WAIT", 0.5)
     return BusyTurns()
@@ -62,9 +62,9 @@ async def test_a_job_without_a_turn_fails(database: Database, turns: BusyTurns, 
 
 
 async def test_a_job_without_a_turn_keeps_what_needs_no_computing(
-    database: Database, turns: BusyTurns, clock: SetClock, join: Join
+    database: Database, turns: BusyTurns, clock: SetClock, register: Register
 ) -> None:
-    lost = await join("doctor")
+    lost = await register("doctor")
     await lose_zone(database, lost)
     await update_next_slots(database, turns, clock)
     assert await count_outdated(database, clock) == 3

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db import schema
 from app.db.database import Database
 from migrations import frozen
-from tests.databases import connected, temporary_postgresql
+from tests.databases import open_engine, temporary_postgresql
 from tests.zone_files import write_zone
 
 DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED = (f"00000000-0000-7000-8000-{number:012}" for number in range(1, 6))
@@ -42,10 +42,10 @@ FROM appointments WHERE status = 'booked'"""
 @pytest.fixture
 async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     if backend == "sqlite":
-        async with connected(f"sqlite+aiosqlite:///{tmp_path}/old.db") as engine:
+        async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/old.db") as engine:
             yield engine
     else:
-        async with temporary_postgresql() as url, connected(url) as engine:
+        async with temporary_postgresql() as url, open_engine(url) as engine:
             yield engine
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.core.errors import DomainError
 from app.db import schema
 from app.db.database import Database
-from tests.databases import connected, temporary_postgresql
+from tests.databases import open_engine, temporary_postgresql
 
 READ = text("SELECT count(*) FROM idempotency_keys")
 PATIENCE = 30
@@ -19,7 +19,7 @@ PATIENCE = 30
 @pytest.fixture
 async def engine() -> AsyncIterator[AsyncEngine]:
     """A database that needs one migration, of ``idempotency_keys``."""
-    async with temporary_postgresql() as url, connected(url) as engine:
+    async with temporary_postgresql() as url, open_engine(url) as engine:
         await schema.upgrade(engine, "0023")
         yield engine
 

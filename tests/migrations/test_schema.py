@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db import schema
 from app.db.database import Database
 from app.models import User
-from tests.databases import connected, temporary_postgresql
+from tests.databases import open_engine, temporary_postgresql
 
 # What autogenerate does not compare: exclusion constraints, checks, triggers, index conditions, defaults.
 POSTGRESQL = """
@@ -58,10 +58,10 @@ async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     """A database with nothing in it."""
     if backend == "sqlite":
         sqlite3.connect(tmp_path / "bare.db").close()
-        async with connected(f"sqlite+aiosqlite:///{tmp_path}/bare.db") as engine:
+        async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/bare.db") as engine:
             yield engine
     else:
-        async with temporary_postgresql() as url, connected(url) as engine:
+        async with temporary_postgresql() as url, open_engine(url) as engine:
             yield engine
 
 

@@ -45,7 +45,7 @@ def test_no_other_function_changes_appointments() -> None:
 
 @pytest.fixture
 async def booked(doctor: Person, patient: Person) -> UUID:
-    await doctor.open(NINE, "2026-12-01T12:00:00Z")
+    await doctor.publish(NINE, "2026-12-01T12:00:00Z")
     return UUID((await patient.book(doctor, NINE))["id"])
 
 

@@ -70,8 +70,8 @@ def raw(database: Database, backend: str) -> Raw:
 
 
 @pytest.fixture
-async def people(join: Any) -> tuple[Person, Person, Person, Person]:
-    return (await join("doctor"), await join("doctor"), await join("patient"), await join("patient"))
+async def people(register: Any) -> tuple[Person, Person, Person, Person]:
+    return (await register("doctor"), await register("doctor"), await register("patient"), await register("patient"))
 
 
 type People = tuple[Person, Person, Person, Person]

@@ -2,7 +2,7 @@
 
 from app.db.database import Database
 from app.repositories import doctors
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 
 
@@ -11,25 +11,25 @@ async def read(database: Database) -> tuple[list[str], list[str]]:
         return list(await doctors.list_specialties(transaction)), list(await doctors.list_languages(transaction))
 
 
-async def test_there_is_nothing_to_choose_until_a_doctor_says_something(database: Database, join: Join) -> None:
+async def test_there_is_nothing_to_choose_until_a_doctor_says_something(database: Database, register: Register) -> None:
     assert await read(database) == ([], [])
-    await join("doctor")
+    await register("doctor")
     assert await read(database) == ([], [])
 
 
-async def test_each_is_named_once_in_order(database: Database, join: Join) -> None:
+async def test_each_is_named_once_in_order(database: Database, register: Register) -> None:
     for number, (specialty, languages) in enumerate(
         [("Neurology", ["fr", "de"]), ("Cardiology", ["pt-BR"]), ("NEUROLOGY", ["DE"]), ("Ärztin", [])]
     ):
-        doctor = await join("doctor", name=f"Dr {number}")
-        await doctor.change(specialty=specialty, languages=languages)
+        doctor = await register("doctor", name=f"Dr {number}")
+        await doctor.update_profile(specialty=specialty, languages=languages)
     assert await read(database) == (["Ärztin", "Cardiology", "Neurology"], ["de", "fr", "pt", "pt-br"])
 
 
-async def test_only_those_whom_patients_see_count(database: Database, join: Join, admin: Person) -> None:
+async def test_only_those_whom_patients_see_count(database: Database, register: Register, admin: Person) -> None:
     for specialty, language in (("Cardiology", "de"), ("Neurology", "fr"), ("Pediatrics", "it")):
-        doctor = await join("doctor")
-        await doctor.change(specialty=specialty, languages=[language])
+        doctor = await register("doctor")
+        await doctor.update_profile(specialty=specialty, languages=[language])
         if specialty != "Neurology":
             answer = await admin.post(f"/admin/users/{doctor.id}/suspend", {"reason": "Away for a year"})
             assert answer.status_code == 200

@@ -46,7 +46,7 @@ async def known(database: Database) -> dict[str, tuple[object, ...]]:
 
 
 async def test_in_every_language_the_same_is_known(database: Database, doctor: Person, clock: SetClock) -> None:
-    await doctor.change(languages=["de", "pt-BR"])
+    await doctor.update_profile(languages=["de", "pt-BR"])
 
     async def all_alike() -> tuple[object, ...]:
         by_language = await known(database)
@@ -66,7 +66,7 @@ async def test_in_every_language_the_same_is_known(database: Database, doctor: P
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_all_languages_are_lowered_whatever_the_plan(database: Database, doctor: Person, clock: SetClock) -> None:
     """What a statement has changed itself it does not lock a second time, if its plan looks again at what to lock."""
-    await doctor.change(languages=["de", "pt-BR"])
+    await doctor.update_profile(languages=["de", "pt-BR"])
     offer = await read(database, doctor)
     await write(database, BoundUpdate(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
     ways = "hashjoin", "mergejoin", "hashagg", "material", "indexscan", "bitmapscan", "sort"
@@ -85,7 +85,7 @@ async def test_all_languages_are_lowered_whatever_the_plan(database: Database, d
 async def test_who_writes_findings_and_who_changes_offers_do_not_wait_in_a_circle(
     database: Database, doctor: Person, clock: SetClock
 ) -> None:
-    await doctor.change(languages=["de", "es", "fr", "pt-BR"])
+    await doctor.update_profile(languages=["de", "es", "fr", "pt-BR"])
     doctor_id = UUID(doctor.id)
 
     async def find() -> None:
@@ -144,7 +144,7 @@ async def test_a_finding_does_not_wait_for_who_is_freeing_time_and_is_of_no_use_
 async def test_offers_that_were_made_anew_know_nothing_of_the_old_ones(
     database: Database, doctor: Person, found: BoundUpdate
 ) -> None:
-    await doctor.change(specialty="Cardiology")
+    await doctor.update_profile(specialty="Cardiology")
     await write(database, found)
     assert (await read(database, doctor)).not_before == DISTANT_PAST
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 
 # On Tuesday, 1 December 2026, at 08:00 UTC, as the clock shows.
@@ -29,7 +29,7 @@ async def names(client: httpx2.AsyncClient, **query: str) -> set[str]:
     return {each["doctor"]["name"] for each in await answer(client, **query)}
 
 
-async def open_doctor(join: Join, name: str, **fields: str) -> Person:
-    doctor = await join("doctor", name=name, **fields)
-    await doctor.open(*MORNING)
+async def open_doctor(register: Register, name: str, **fields: str) -> Person:
+    doctor = await register("doctor", name=name, **fields)
+    await doctor.publish(*MORNING)
     return doctor

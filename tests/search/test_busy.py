@@ -8,7 +8,7 @@ import pytest
 from app.core.settings import Settings
 from app.db.database import Database
 from app.repositories.search_bounds import lower_bounds
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.databases import settings_for
 
 
@@ -20,10 +20,10 @@ def settings(database_url: str) -> Settings:
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL lets nobody wait here
 async def test_the_answer_is_none_the_worse(
-    client: httpx2.AsyncClient, join: Join, database: Database, caplog: pytest.LogCaptureFixture
+    client: httpx2.AsyncClient, register: Register, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    doctor = await join("doctor")
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
+    doctor = await register("doctor")
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
     async with database.write() as transaction:
         await lower_bounds(transaction, [UUID(doctor.id)])
         answer = await client.get("/search/slots")

@@ -15,7 +15,7 @@ from app.core.settings import Settings
 from app.scheduling import decisions
 from app.services import slot_scanner, slots
 from tests.computing import watch, watch_connections
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.databases import settings_for
 from tests.people import Person
 from tests.search.asking import open_doctor
@@ -38,9 +38,11 @@ def settings(database_url: str, budget: float) -> Settings:
 
 
 @too_little
-async def test_a_search_that_takes_too_long_says_how_far_it_came(client: httpx2.AsyncClient, join: Join) -> None:
+async def test_a_search_that_takes_too_long_says_how_far_it_came(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
     for number in range(4):
-        await open_doctor(join, f"Dr {number}")
+        await open_doctor(register, f"Dr {number}")
     answered = await client.get("/search/slots")
     assert answered.status_code == 200
     assert {each["start_time"][:10] for each in answered.json()} == {"2026-12-01"}
@@ -49,9 +51,11 @@ async def test_a_search_that_takes_too_long_says_how_far_it_came(client: httpx2.
 
 
 @too_little
-async def test_hours_at_which_nothing_is_free_end_with_the_budget(client: httpx2.AsyncClient, join: Join) -> None:
+async def test_hours_at_which_nothing_is_free_end_with_the_budget(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
     for number in range(4):
-        await open_doctor(join, f"Dr {number}")
+        await open_doctor(register, f"Dr {number}")
     answered = await client.get("/search/slots", params={"between": "03:01-03:02"})
     assert answered.status_code == 200
     assert answered.json() == []
@@ -59,9 +63,9 @@ async def test_hours_at_which_nothing_is_free_end_with_the_budget(client: httpx2
 
 
 @too_little
-async def test_a_list_of_doctors_has_the_same_budget(client: httpx2.AsyncClient, join: Join) -> None:
+async def test_a_list_of_doctors_has_the_same_budget(client: httpx2.AsyncClient, register: Register) -> None:
     for number in range(3):
-        await open_doctor(join, f"Dr {number}")
+        await open_doctor(register, f"Dr {number}")
     listed = (await client.get("/doctors")).json()
     assert [each["next_available"] for each in listed].count(START) == 2, "two calendars were looked at"
 
@@ -80,11 +84,11 @@ async def test_a_next_slot_that_takes_too_long_is_busy(
 @too_little
 @pytest.mark.parametrize("path", ["availability", "slots"])
 async def test_lists_that_take_too_long_end_after_a_week_or_more(
-    client: httpx2.AsyncClient, join: Join, path: str
+    client: httpx2.AsyncClient, register: Register, path: str
 ) -> None:
-    doctor = await join("doctor")
-    await doctor.change(default_visit_minutes=30)
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z", "FREQ=DAILY")
+    doctor = await register("doctor")
+    await doctor.update_profile(default_visit_minutes=30)
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z", "FREQ=DAILY")
     span = {"from": "2026-12-01T08:00:00Z", "to": "2027-01-19T08:00:00Z"}
     answered = await client.get(f"/doctors/{doctor.id}/{path}", params=span)
     assert answered.status_code == 200
@@ -101,10 +105,10 @@ async def test_lists_that_take_too_long_end_after_a_week_or_more(
 @too_little
 @pytest.mark.parametrize("path", ["availability", "slots"])
 async def test_lists_without_an_end_are_followed_for_a_year_whatever_the_budget(
-    client: httpx2.AsyncClient, join: Join, path: str
+    client: httpx2.AsyncClient, register: Register, path: str
 ) -> None:
-    doctor = await join("doctor")
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
+    doctor = await register("doctor")
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
     answered = await client.get(f"/doctors/{doctor.id}/{path}")
     while "next" in answered.links:
         answered = await client.get(answered.links["next"]["url"])
@@ -114,11 +118,11 @@ async def test_lists_without_an_end_are_followed_for_a_year_whatever_the_budget(
 async def test_a_missing_turn_is_logged(
     app: FastAPI,
     client: httpx2.AsyncClient,
-    join: Join,
+    register: Register,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    doctor = await open_doctor(join, "Dr A")
+    doctor = await open_doctor(register, "Dr A")
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
     async with app.state.resources.processor.hold("another client"):
         answered = await client.get(f"/doctors/{doctor.id}/slots")
@@ -137,10 +141,10 @@ async def crowded(app: FastAPI) -> FastAPI:
 
 
 async def test_a_search_waits_for_others_of_its_client_without_a_connection(
-    crowded: FastAPI, join: Join, monkeypatch: pytest.MonkeyPatch
+    crowded: FastAPI, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await open_doctor(join, "Dr A")
-    resources, patient = crowded.state.resources, await join("patient")
+    await open_doctor(register, "Dr A")
+    resources, patient = crowded.state.resources, await register("patient")
     searching = asyncio.create_task(patient.get("/search/slots"))
     await asyncio.sleep(0.3)
     assert not searching.done()
@@ -153,9 +157,9 @@ async def test_a_search_waits_for_others_of_its_client_without_a_connection(
 
 @pytest.mark.usefixtures("crowded")
 async def test_a_search_that_waits_too_long_for_others_of_its_client_is_busy(
-    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doctor = await open_doctor(join, "Dr A")
+    doctor = await open_doctor(register, "Dr A")
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
     for path in ("/search/slots", f"/doctors/{doctor.id}/slots", "/"):
         assert (await client.get(path)).status_code == 503
@@ -170,8 +174,10 @@ async def test_what_is_refused_does_not_wait_for_searches(client: httpx2.AsyncCl
 
 
 @too_little
-async def test_hours_on_one_clock_are_computed_whatever_the_budget(client: httpx2.AsyncClient, join: Join) -> None:
-    await open_doctor(join, "Dr A")
+async def test_hours_on_one_clock_are_computed_whatever_the_budget(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
+    await open_doctor(register, "Dr A")
     answered = await client.get("/search/slots", params={"between": "09:00-10:00"})
     assert answered.json() == []
     assert answered.headers["Searched-Until"] == "2026-12-01T09:00:00Z"
@@ -179,10 +185,10 @@ async def test_hours_on_one_clock_are_computed_whatever_the_budget(client: httpx
 
 @too_little
 async def test_hours_on_many_clocks_end_with_the_budget(
-    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for zone in ("Europe/Berlin", "America/New_York", "Asia/Tokyo"):
-        await open_doctor(join, zone, time_zone=zone)
+        await open_doctor(register, zone, time_zone=zone)
     computed: list[str] = []
     watch(monkeypatch, computed.append)
     assert (await client.get("/", params={"part": "evening"})).status_code == 200
@@ -231,15 +237,15 @@ async def rounds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rounds]:
 
 
 @pytest.fixture
-async def full(join: Join) -> Person:
+async def full(register: Register) -> Person:
     """A doctor who is booked on one morning, and away for the year that follows."""
-    doctor, patient = await join("doctor"), await join("patient")
-    await doctor.change(default_visit_minutes=30)
-    await doctor.open("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z", "FREQ=DAILY")
+    doctor, patient = await register("doctor"), await register("patient")
+    await doctor.update_profile(default_visit_minutes=30)
+    await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z", "FREQ=DAILY")
     for begin in range(6):
         start = datetime.fromisoformat(START) + begin * timedelta(minutes=30)
         await patient.book(doctor, start.isoformat())
-    await doctor.leave("2026-12-02T00:00:00Z", "2027-12-02T00:00:00Z")
+    await doctor.take_time_off("2026-12-02T00:00:00Z", "2027-12-02T00:00:00Z")
     return doctor
 
 
@@ -264,10 +270,10 @@ async def test_others_have_their_turn_while_a_list_is_computed(
 
 
 async def test_others_have_their_turn_while_later_hours_are_looked_for(
-    client: httpx2.AsyncClient, join: Join, rounds: Rounds
+    client: httpx2.AsyncClient, register: Register, rounds: Rounds
 ) -> None:
-    doctor = await open_doctor(join, "Dr A")
-    await doctor.open("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z", "FREQ=DAILY;UNTIL=20261202")
+    doctor = await open_doctor(register, "Dr A")
+    await doctor.publish("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z", "FREQ=DAILY;UNTIL=20261202")
     assert "next" not in (await client.get(f"/doctors/{doctor.id}/slots")).links
     assert rounds.total("openings_between") >= 12
     assert rounds.most("openings_between") == 1
@@ -283,10 +289,10 @@ async def test_others_have_their_turn_while_the_calendars_of_a_search_are_conver
 
 
 async def test_others_have_their_turn_after_each_clock_of_a_search(
-    client: httpx2.AsyncClient, join: Join, rounds: Rounds
+    client: httpx2.AsyncClient, register: Register, rounds: Rounds
 ) -> None:
     for zone in ("Europe/Berlin", "America/New_York", "Asia/Tokyo"):
-        await open_doctor(join, zone, time_zone=zone)
+        await open_doctor(register, zone, time_zone=zone)
     assert (await client.get("/", params={"part": "evening"})).status_code == 200
     assert rounds.total("when_shown") == 3
     assert rounds.most("when_shown") == 1
@@ -307,9 +313,9 @@ async def test_others_have_their_turn_after_each_clock_of_a_search(
     ],
 )
 async def test_no_connection_is_held_while_slots_are_computed(
-    client: httpx2.AsyncClient, join: Join, held: list[int], path: str
+    client: httpx2.AsyncClient, register: Register, held: list[int], path: str
 ) -> None:
-    doctor = await open_doctor(join, "Dr A")
+    doctor = await open_doctor(register, "Dr A")
     held.clear()
     answered = await client.get(path.format(id=doctor.id))
     assert answered.status_code == 200
@@ -318,14 +324,14 @@ async def test_no_connection_is_held_while_slots_are_computed(
 
 
 async def test_free_windows_are_listed_in_parts(
-    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slots, "MAX_SLOTS", 3)
-    doctor = await join("doctor")
+    doctor = await register("doctor")
     first = datetime.fromisoformat("2026-12-01T09:00:00Z")
     opened = [first + timedelta(hours=number) for number in range(5)]
     for begin in opened:
-        await doctor.open(begin.isoformat(), (begin + timedelta(minutes=30)).isoformat())
+        await doctor.publish(begin.isoformat(), (begin + timedelta(minutes=30)).isoformat())
     answered = await client.get(f"/doctors/{doctor.id}/availability")
     listed = [each["start_time"] for each in answered.json()]
     assert len(listed) == 3

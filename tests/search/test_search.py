@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
-from tests.people import Person, next_page, problem
+from tests.conftest import Register, SetClock
+from tests.people import Person, assert_problem, next_page
 from tests.search.asking import answer, find, names, open_doctor
 
 
 async def test_each_visit_comes_with_its_doctor_and_its_kind(client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z")
-    check_up = await doctor.offer(name="Check-up", duration_minutes=30, mode="video")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z")
+    check_up = await doctor.add_visit_type(name="Check-up", duration_minutes=30, mode="video")
     found = await answer(client)
     assert found == [
         {
@@ -34,9 +34,11 @@ async def test_each_visit_comes_with_its_doctor_and_its_kind(client: httpx2.Asyn
     ]
 
 
-async def test_a_doctor_without_kinds_is_found_with_her_usual_visit(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await open_doctor(join, "Dr A")
-    await doctor.change(default_visit_minutes=60)
+async def test_a_doctor_without_kinds_is_found_with_her_usual_visit(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
+    doctor = await open_doctor(register, "Dr A")
+    await doctor.update_profile(default_visit_minutes=60)
     found = await answer(client, visit="60")
     assert [each["start_time"][11:16] for each in found] == ["09:00", "10:00", "11:00"]
     assert {each["visit_type"] for each in found} == {None}
@@ -44,15 +46,15 @@ async def test_a_doctor_without_kinds_is_found_with_her_usual_visit(client: http
 
 
 @pytest.fixture
-async def town(join: Join) -> None:
-    ana = await open_doctor(join, "Ana", specialty="Dermatology")
-    await ana.change(languages=["es", "pt-BR"])
-    await ana.offer(name="Check-up", duration_minutes=20)
-    await ana.offer(name="Second opinion", duration_minutes=45, mode="video")
-    bo = await open_doctor(join, "Bo", specialty="Dermatology")
-    await bo.change(languages=["en"])
-    await bo.offer(name="check-up", duration_minutes=45, mode="phone")
-    await open_doctor(join, "Cy", specialty="Cardiology")
+async def town(register: Register) -> None:
+    ana = await open_doctor(register, "Ana", specialty="Dermatology")
+    await ana.update_profile(languages=["es", "pt-BR"])
+    await ana.add_visit_type(name="Check-up", duration_minutes=20)
+    await ana.add_visit_type(name="Second opinion", duration_minutes=45, mode="video")
+    bo = await open_doctor(register, "Bo", specialty="Dermatology")
+    await bo.update_profile(languages=["en"])
+    await bo.add_visit_type(name="check-up", duration_minutes=45, mode="phone")
+    await open_doctor(register, "Cy", specialty="Cardiology")
 
 
 @pytest.mark.parametrize(
@@ -82,13 +84,15 @@ async def test_what_is_looked_for_is_found_and_nothing_else(
     assert await names(client, **query) == expected
 
 
-async def test_what_a_doctor_changes_of_herself_is_found_at_once(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await open_doctor(join, "Dr A", specialty="Dermatology")
+async def test_what_a_doctor_changes_of_herself_is_found_at_once(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
+    doctor = await open_doctor(register, "Dr A", specialty="Dermatology")
     assert await names(client, specialty="dermatology") == {"Dr A"}
-    await doctor.change(specialty="Cardiology", languages=["de"])
+    await doctor.update_profile(specialty="Cardiology", languages=["de"])
     assert await names(client, specialty="dermatology") == set()
     assert await names(client, specialty="cardiology", language="de") == {"Dr A"}
-    offered = await doctor.offer(name="Call", mode="phone")
+    offered = await doctor.add_visit_type(name="Call", mode="phone")
     assert await names(client, visit="call") == {"Dr A"}
     await doctor.patch(f"/doctors/me/visit-types/{offered['id']}", {"name": "Talk", "mode": "video"})
     assert await names(client, visit="call") == set()
@@ -102,8 +106,10 @@ async def test_what_a_doctor_changes_of_herself_is_found_at_once(client: httpx2.
     }
 
 
-async def test_only_doctors_whom_patients_see_are_found(client: httpx2.AsyncClient, join: Join, admin: Person) -> None:
-    doctor = await open_doctor(join, "Dr A")
+async def test_only_doctors_whom_patients_see_are_found(
+    client: httpx2.AsyncClient, register: Register, admin: Person
+) -> None:
+    doctor = await open_doctor(register, "Dr A")
     assert await names(client) == {"Dr A"}
     why = {"reason": "Left the practice"}
     assert (await admin.post(f"/admin/users/{doctor.id}/suspend", why)).status_code == 200
@@ -139,7 +145,7 @@ async def test_only_doctors_whom_patients_see_are_found(client: httpx2.AsyncClie
 async def test_days_and_hours_are_those_of_who_asks(
     client: httpx2.AsyncClient, doctor: Person, query: dict[str, str], expected: list[str]
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")  # a Tuesday
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")  # a Tuesday
     found = await find(client, **query)
     assert [start[11:16] for start in found] == expected
     assert {start[:10] for start in found} <= {"2026-12-08"}
@@ -155,11 +161,11 @@ async def test_days_and_hours_are_those_of_who_asks(
     ],
 )
 async def test_the_day_on_which_clocks_go_back(
-    client: httpx2.AsyncClient, join: Join, clock: SetClock, zone: str, between: str, expected: list[str]
+    client: httpx2.AsyncClient, register: Register, clock: SetClock, zone: str, between: str, expected: list[str]
 ) -> None:
     clock.time = clock.time.replace(month=10, day=31)
-    doctor = await join("doctor")
-    await doctor.open("2026-11-01T04:00:00Z", "2026-11-01T10:00:00Z")
+    doctor = await register("doctor")
+    await doctor.publish("2026-11-01T04:00:00Z", "2026-11-01T10:00:00Z")
     found = await find(client, days="sunday", between=between, time_zone=zone)
     assert [start[11:16] for start in found] == expected
 
@@ -183,21 +189,27 @@ async def test_the_day_on_which_clocks_go_back(
     ],
 )
 async def test_the_hours_asked_for_are_those_that_the_clock_shows(
-    client: httpx2.AsyncClient, join: Join, clock: SetClock, zone: str, day: str, between: str, expected: list[str]
+    client: httpx2.AsyncClient,
+    register: Register,
+    clock: SetClock,
+    zone: str,
+    day: str,
+    between: str,
+    expected: list[str],
 ) -> None:
     morning = datetime.fromisoformat(f"{day}T06:00").replace(tzinfo=ZoneInfo(zone))
     clock.time = morning.astimezone(UTC) - timedelta(days=2)
-    doctor = await join("doctor", time_zone=zone)
-    await doctor.change(default_visit_minutes=15)
+    doctor = await register("doctor", time_zone=zone)
+    await doctor.update_profile(default_visit_minutes=15)
     midnight = morning.astimezone(UTC) - timedelta(hours=7)
-    await doctor.open(f"{midnight:%Y-%m-%dT%H:%M:%SZ}", f"{morning.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    await doctor.publish(f"{midnight:%Y-%m-%dT%H:%M:%SZ}", f"{morning.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
     found = await answer(client, between=between, time_zone=zone)
     shown = [each["local_start"][11:16] for each in found if each["local_start"].startswith(day)]
     assert shown == expected
 
 
-async def test_an_empty_answer_says_how_far_it_looked(client: httpx2.AsyncClient, join: Join) -> None:
-    await join("doctor")
+async def test_an_empty_answer_says_how_far_it_looked(client: httpx2.AsyncClient, register: Register) -> None:
+    await register("doctor")
     answered = await client.get("/search/slots")
     assert answered.json() == []
     assert answered.headers["Searched-Until"] == "2027-02-01T08:00:00Z"
@@ -234,12 +246,12 @@ async def test_an_empty_answer_says_how_far_it_looked(client: httpx2.AsyncClient
     ],
 )
 async def test_what_cannot_be_understood_is_refused(client: httpx2.AsyncClient, query: str, field: str) -> None:
-    body = problem(await client.get(f"/search/slots?{query}"), 422, "invalid_request")
+    body = assert_problem(await client.get(f"/search/slots?{query}"), 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [field]
 
 
-async def test_those_who_start_together_take_turns(client: httpx2.AsyncClient, join: Join) -> None:
-    doctors = {(await open_doctor(join, f"Dr {number}")).id for number in range(8)}
+async def test_those_who_start_together_take_turns(client: httpx2.AsyncClient, register: Register) -> None:
+    doctors = {(await open_doctor(register, f"Dr {number}")).id for number in range(8)}
     by_start: dict[str, list[str]] = {}
     for each in await answer(client, limit="100"):
         by_start.setdefault(each["start_time"], []).append(each["doctor"]["id"])
@@ -255,9 +267,9 @@ async def test_those_who_start_together_take_turns(client: httpx2.AsyncClient, j
     assert paged == [(start, doctor) for start, order in by_start.items() for doctor in order]
 
 
-async def test_all_pages_along_the_ring_of_turns(client: httpx2.AsyncClient, join: Join) -> None:
+async def test_all_pages_along_the_ring_of_turns(client: httpx2.AsyncClient, register: Register) -> None:
     for number in range(12):
-        await open_doctor(join, f"Dr {number}")
+        await open_doctor(register, f"Dr {number}")
     whole = [(each["start_time"], each["doctor"]["id"]) for each in await answer(client, between="10:00-10:30")]
     assert {start for start, _ in whole} == {"2026-12-01T10:00:00Z"}
     assert len(set(whole)) == 12
@@ -271,13 +283,13 @@ async def test_all_pages_along_the_ring_of_turns(client: httpx2.AsyncClient, joi
 
 
 async def test_doctors_are_listed_with_the_next_time_they_can_be_seen(
-    client: httpx2.AsyncClient, join: Join, patient: Person
+    client: httpx2.AsyncClient, register: Register, patient: Person
 ) -> None:
-    ann = await open_doctor(join, "Ann")
-    await ann.offer(name="Long", duration_minutes=60, min_notice_minutes=90)
-    await ann.offer(name="Short", duration_minutes=15, min_notice_minutes=120)
-    bob = await open_doctor(join, "Bob")
-    await join("doctor", name="Cleo")
+    ann = await open_doctor(register, "Ann")
+    await ann.add_visit_type(name="Long", duration_minutes=60, min_notice_minutes=90)
+    await ann.add_visit_type(name="Short", duration_minutes=15, min_notice_minutes=120)
+    bob = await open_doctor(register, "Bob")
+    await register("doctor", name="Cleo")
     await patient.book(bob, "2026-12-01T09:00:00Z", "2026-12-01T11:00:00Z")
 
     async def listed(**query: str) -> dict[str, str | None]:
@@ -309,10 +321,10 @@ async def test_doctors_are_listed_by_language_and_by_the_kind_of_their_visits(
 
 
 async def test_a_doctor_whose_time_zone_is_not_known_here_is_left_out(
-    client: httpx2.AsyncClient, join: Join, database: Database
+    client: httpx2.AsyncClient, register: Register, database: Database
 ) -> None:
-    lost = await open_doctor(join, "Dr Lost")
-    await open_doctor(join, "Dr Found")
+    lost = await open_doctor(register, "Dr Lost")
+    await open_doctor(register, "Dr Found")
     async with database.write() as transaction:
         await transaction.execute(
             text(
@@ -324,9 +336,9 @@ async def test_a_doctor_whose_time_zone_is_not_known_here_is_left_out(
 
 
 async def test_nothing_is_found_from_a_day_on_that_is_further_ahead_than_visits_are_offered(
-    client: httpx2.AsyncClient, join: Join
+    client: httpx2.AsyncClient, register: Register
 ) -> None:
-    await open_doctor(join, "Dr A")
+    await open_doctor(register, "Dr A")
     page = await client.get("/", params={"day": "2030-01-01"})
     assert page.status_code == 200
     assert 'name="start"' not in page.text

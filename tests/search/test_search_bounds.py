@@ -13,7 +13,7 @@ from app.db.database import Database
 from app.jobs.next_slot_index import update_next_slots
 from app.repositories.search_offers import Criteria
 from app.services import search
-from tests.conftest import Counted, Join, SetClock
+from tests.conftest import CountStatements, Register, SetClock
 from tests.people import PASSWORD, Person, next_page
 from tests.search.asking import find, open_doctor
 
@@ -31,14 +31,14 @@ class Bounds:
         return found[0][11:16] if found else None
 
     async def book(self, clock: str) -> str:
-        patient = await self.patient.again()
+        patient = await self.patient.log_in_again()
         booked: str = (await patient.book(self.doctor, f"2026-12-01T{clock}:00Z"))["id"]
         return booked
 
 
 @pytest.fixture
-async def bounds(client: httpx2.AsyncClient, join: Join, patient: Person, clock: SetClock) -> Bounds:
-    return Bounds(client, await open_doctor(join, "Dr A"), patient, clock)
+async def bounds(client: httpx2.AsyncClient, register: Register, patient: Person, clock: SetClock) -> Bounds:
+    return Bounds(client, await open_doctor(register, "Dr A"), patient, clock)
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ async def test_a_moved_visit_leaves_its_time_to_others(bounds: Bounds) -> None:
 
 
 async def test_the_rest_of_a_missed_visit_is_offered_again(bounds: Bounds) -> None:
-    await bounds.doctor.change(default_visit_minutes=60)
+    await bounds.doctor.update_profile(default_visit_minutes=60)
     booked = await bounds.book("09:00")
-    await bounds.doctor.change(default_visit_minutes=15)
+    await bounds.doctor.update_profile(default_visit_minutes=15)
     bounds.clock.advance(minutes=65)
     assert await bounds.first() == "10:00"
-    doctor = await bounds.doctor.again()
+    doctor = await bounds.doctor.log_in_again()
     assert (await doctor.post(f"/appointments/{booked}/no-show", {})).status_code == 200
     assert await bounds.first() == "09:15"
 
@@ -121,8 +121,8 @@ async def test_a_hold_that_ends_by_itself_leaves_its_time_to_others(bounds: Boun
 
 
 async def test_a_full_day_is_open_again_when_one_visit_is_cancelled(bounds: Bounds) -> None:
-    await bounds.doctor.open("2026-12-02T09:00:00Z", "2026-12-02T12:00:00Z")
-    await bounds.doctor.change(daily_limit=1)
+    await bounds.doctor.publish("2026-12-02T09:00:00Z", "2026-12-02T12:00:00Z")
+    await bounds.doctor.update_profile(daily_limit=1)
     booked = await bounds.book("11:30")
     assert (await find(bounds.client, limit="1"))[0] == "2026-12-02T09:00:00Z"
     await bounds.patient.delete(f"/appointments/{booked}")
@@ -130,28 +130,28 @@ async def test_a_full_day_is_open_again_when_one_visit_is_cancelled(bounds: Boun
 
 
 async def test_rules_that_open_time_are_found_at_once(bounds: Bounds) -> None:
-    away = await bounds.doctor.leave("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
+    away = await bounds.doctor.take_time_off("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
     assert await bounds.first() == "10:00"
     await bounds.doctor.delete(f"/doctors/me/time-off/{away['id']}")
     assert await bounds.first() == "09:00"
-    await bounds.doctor.open("2026-12-01T08:00:00Z", "2026-12-01T08:30:00Z")
+    await bounds.doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T08:30:00Z")
     assert await bounds.first() == "08:00"
-    await bounds.doctor.change(min_notice_minutes=90)
+    await bounds.doctor.update_profile(min_notice_minutes=90)
     assert await bounds.first() == "09:30"
-    await bounds.doctor.change(min_notice_minutes=0)
+    await bounds.doctor.update_profile(min_notice_minutes=0)
     assert await bounds.first() == "08:00"
     # Her hours are 09:00 to 12:00 in another zone then.
-    await bounds.doctor.change(time_zone="Europe/Lisbon")
+    await bounds.doctor.update_profile(time_zone="Europe/Lisbon")
     assert await bounds.first() == "08:00"
-    await bounds.doctor.change(time_zone="Asia/Kolkata")
+    await bounds.doctor.update_profile(time_zone="Asia/Kolkata")
     assert await bounds.first() is None
-    await bounds.doctor.change(time_zone="America/New_York")
+    await bounds.doctor.update_profile(time_zone="America/New_York")
     assert await bounds.first() == "13:00"
 
 
 async def test_a_day_that_comes_into_reach_is_found(bounds: Bounds) -> None:
-    await bounds.doctor.change(max_advance_days=0)
-    await bounds.doctor.open("2026-12-02T07:00:00Z", "2026-12-02T09:00:00Z")
+    await bounds.doctor.update_profile(max_advance_days=0)
+    await bounds.doctor.publish("2026-12-02T07:00:00Z", "2026-12-02T09:00:00Z")
     bounds.clock.advance(hours=5)
     assert await bounds.first() is None
     bounds.clock.advance(hours=12)
@@ -167,44 +167,44 @@ async def test_the_time_goes_by(bounds: Bounds) -> None:
 
 
 async def test_a_search_costs_the_same_however_many_doctors_there_are(
-    client: httpx2.AsyncClient, join: Join, counted: Counted, planned: int
+    client: httpx2.AsyncClient, register: Register, count_statements: CountStatements, planned: int
 ) -> None:
     for number in range(15):
-        doctor = await open_doctor(join, f"Dr {number}")
-        await doctor.offer()
+        doctor = await open_doctor(register, f"Dr {number}")
+        await doctor.add_visit_type()
     await find(client, limit="5")
-    counted()
+    count_statements()
     await find(client, limit="5")
-    assert counted() == planned + 3, "offers, rules, calendars"
+    assert count_statements() == planned + 3, "offers, rules, calendars"
     await find(client, limit="5", visit="999")
-    assert counted() == planned + 1
+    assert count_statements() == planned + 1
     # Once around the ring of turns, and along the bounds behind it.
     await find(client, limit="5", days="tuesday", between="10:00-11:00")
-    assert counted() == planned + 5
+    assert count_statements() == planned + 5
 
 
 async def test_what_was_found_out_is_written_down_after_the_answer(
-    client: httpx2.AsyncClient, join: Join, patient: Person, counted: Counted, planned: int
+    client: httpx2.AsyncClient, register: Register, patient: Person, count_statements: CountStatements, planned: int
 ) -> None:
-    doctor = await open_doctor(join, "Dr A")
-    counted()
+    doctor = await open_doctor(register, "Dr A")
+    count_statements()
     await find(client, limit="1")
-    assert counted() == planned + 5, "one to lock, one to write"
+    assert count_statements() == planned + 5, "one to lock, one to write"
     await find(client, limit="1")
-    assert counted() == planned + 3
+    assert count_statements() == planned + 3
     await patient.book(doctor, "2026-12-01T09:00:00Z")
-    counted()
+    count_statements()
     await find(client, limit="1")
-    assert counted() == planned + 5
+    assert count_statements() == planned + 5
     await find(client, limit="1")
-    assert counted() == planned + 3
+    assert count_statements() == planned + 3
 
 
 async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
-    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(12):
-        await open_doctor(join, f"Dr {number}")
+        await open_doctor(register, f"Dr {number}")
     monkeypatch.setattr(search, "MAX_SCANS", 6)
     answered = await client.get("/search/slots", params={"limit": "2"})
     starts = [each["start_time"] for each in answered.json()]
@@ -214,18 +214,23 @@ async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
 
 
 async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
-    app: FastAPI, client: httpx2.AsyncClient, join: Join, clock: SetClock, counted: Counted, planned: int
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    register: Register,
+    clock: SetClock,
+    count_statements: CountStatements,
+    planned: int,
 ) -> None:
     resources = app.state.resources
     for number in range(3):
-        await open_doctor(join, f"Dr {number}")
+        await open_doctor(register, f"Dr {number}")
     clock.advance(minutes=75)
     await update_next_slots(resources.database, resources.processor, clock)
-    counted()
+    count_statements()
     await update_next_slots(resources.database, resources.processor, clock)
-    assert counted() == 2, "nothing is left to be discarded or to be looked at"
+    assert count_statements() == 2, "nothing is left to be discarded or to be looked at"
     await find(client, limit="2")
-    assert counted() == planned + 3, "nothing is left to be found out"
+    assert count_statements() == planned + 3, "nothing is left to be found out"
 
 
 @pytest.mark.parametrize("expected", [1, 3])

@@ -174,19 +174,19 @@ class World:
         for _ in range(doctors):
             zone, specialty = pick.choice(ZONES), pick.choice(SPECIALTIES)
             fields = {"time_zone": zone} | ({"specialty": specialty} if specialty else {})
-            person = await Person.join(self.client, "doctor", **fields)
+            person = await Person.register(self.client, "doctor", **fields)
             languages = pick.sample(LANGUAGES, pick.randint(0, 2))
-            await person.change(languages=languages)
+            await person.update_profile(languages=languages)
             self.doctors.append(doctor := Doctor(person, zone, specialty, languages))
             await self.set_hours(doctor)
             for _ in range(pick.choice((0, 1, 1, 2))):
                 await self.offer(doctor)
-        self.patients = [await Person.join(self.client, "patient") for _ in range(patients)]
+        self.patients = [await Person.register(self.client, "patient") for _ in range(patients)]
 
     async def set_hours(self, doctor: Doctor) -> None:
         pick = self.random
         week = {day: [pick.choice(HOURS)] for day in pick.sample(WEEKDAYS[:5], pick.randint(0, 3))}
-        await doctor.person.plan(**week)
+        await doctor.person.set_hours(**week)
 
     async def offer(self, doctor: Doctor) -> None:
         pick = self.random
@@ -205,7 +205,7 @@ class World:
             "max_advance_days": pick.choice((None, None, 3)),
             "daily_limit": pick.choice((None, None, 2)),
         }
-        offered = await doctor.person.offer(**fields)
+        offered = await doctor.person.add_visit_type(**fields)
         doctor.kinds[offered["id"]] = offered
 
     async def happen(self) -> None:
@@ -235,10 +235,10 @@ class World:
             case "wait":
                 self.clock.advance(minutes=pick.choice((1, 4, 6, 45, 600)))
                 # Their tokens have ended.
-                self.patients = [await each.again() for each in self.patients]
+                self.patients = [await each.log_in_again() for each in self.patients]
                 for each in self.doctors:
-                    each.person = await each.person.again()
-                self.booked = [(await whose.again(), appointment) for whose, appointment in self.booked]
+                    each.person = await each.person.log_in_again()
+                self.booked = [(await whose.log_in_again(), appointment) for whose, appointment in self.booked]
 
     async def change_rules(self, doctor: Doctor) -> None:
         pick = self.random
@@ -246,13 +246,13 @@ class World:
             case "leave":
                 begins = self.clock.time + timedelta(hours=pick.randint(1, 100))
                 ends = begins + timedelta(hours=pick.randint(1, 80))
-                await doctor.person.leave(begins.isoformat(), ends.isoformat())
+                await doctor.person.take_time_off(begins.isoformat(), ends.isoformat())
             case "hours":
                 await self.set_hours(doctor)
             case "offer":
                 await self.offer(doctor)
             case "limit":
-                await doctor.person.change(
+                await doctor.person.update_profile(
                     min_notice_minutes=pick.choice((0, 120)),
                     daily_limit=pick.choice((None, 1, 3)),
                     max_advance_days=pick.choice((None, 0, 5)),

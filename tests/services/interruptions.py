@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.core.permissions import Actor, Role
 from app.db.database import Database
-from tests.databases import connected
+from tests.databases import open_engine
 from tests.people import Person
 from tests.statements import observing
 
@@ -26,7 +26,7 @@ def interrupted(url: str, by: Interruption, before: str, times: int) -> Iterator
     happened: list[str] = []
 
     async def commit() -> None:
-        async with connected(url) as engine:
+        async with open_engine(url) as engine:
             await by(Database(engine))
 
     def interrupt(statement: str, _: object) -> None:

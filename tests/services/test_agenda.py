@@ -9,7 +9,7 @@ from app.core.permissions import Role
 from app.db.database import Database
 from app.scheduling.intervals import HOUR, MINUTE, to_instant
 from app.services import agenda, schedule
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.services.interruptions import actor
 
@@ -18,22 +18,22 @@ TUESDAY = date(2026, 12, 1)
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    doctor = await join("doctor", name="Dr Annika Feldmann", time_zone="Europe/Berlin")
-    await doctor.plan(monday=OFFICE, tuesday=OFFICE)
+async def doctor(register: Register) -> Person:
+    doctor = await register("doctor", name="Dr Annika Feldmann", time_zone="Europe/Berlin")
+    await doctor.set_hours(monday=OFFICE, tuesday=OFFICE)
     return doctor
 
 
 async def test_a_day_has_what_touches_it(
-    doctor: Person, patient: Person, join: Join, database: Database, clock: SetClock
+    doctor: Person, patient: Person, register: Register, database: Database, clock: SetClock
 ) -> None:
-    kind = (await doctor.offer(name="Check-up", duration_minutes=30, buffer_after_minutes=10))["id"]
+    kind = (await doctor.add_visit_type(name="Check-up", duration_minutes=30, buffer_after_minutes=10))["id"]
     visit = await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=kind)
     gone = await patient.book(doctor, "2026-12-01T10:00:00Z", visit_type_id=kind)
     await patient.post(f"/appointments/{gone['id']}/cancel", {})
     held = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:20:00Z", "visit_type_id": kind}
-    assert (await (await join("patient")).post("/holds", held)).status_code == 201
-    await doctor.leave("2026-12-01T09:00:00Z", "2026-12-01T09:20:00Z")
+    assert (await (await register("patient")).post("/holds", held)).status_code == 201
+    await doctor.take_time_off("2026-12-01T09:00:00Z", "2026-12-01T09:20:00Z")
     async with database.read() as transaction:
         found = await agenda.get_agenda(transaction, actor(doctor, Role.DOCTOR), day=None, now=clock.time)
         after = await agenda.get_agenda(
@@ -83,5 +83,5 @@ async def test_a_preview_of_time_off_says_what_taking_it_says(
                 transaction, actor(doctor, Role.DOCTOR), start=stretch["end"], end=stretch["start"], now=clock.time
             )
     assert (preview.count, [str(each.id) for each in preview.appointments]) == (1, [visit["id"]])
-    taken = await doctor.leave("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")
+    taken = await doctor.take_time_off("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")
     assert (taken["affected_count"], [each["id"] for each in taken["affected"]]) == (1, [visit["id"]])

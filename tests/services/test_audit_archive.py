@@ -16,7 +16,7 @@ from app.repositories.audit_archives import ArchiveRecord
 from app.services import audit, audit_archive
 from app.services.audit import ArchivedHeadError, BrokenChainError, Event, Verified
 from app.services.audit_archive import Part, delete_archived, record_archive, verify_file, write_part
-from tests.databases import tampering
+from tests.databases import bypass_audit_guard
 
 KEY = chain_key("a secret")
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -70,7 +70,7 @@ async def archive(database: Database, before: datetime) -> tuple[Part, list[byte
 async def run(database: Database, statement: str, *, as_superuser: bool = False) -> None:
     async with database.write() as transaction:
         if as_superuser:
-            await tampering(transaction)
+            await bypass_audit_guard(transaction)
         await transaction.execute(text(statement))
 
 

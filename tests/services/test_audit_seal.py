@@ -19,7 +19,7 @@ from app.models import AuditEvent
 from app.repositories.audit import list_sealed
 from app.services import audit
 from app.services.audit import BrokenChainError, Event, Verified
-from tests.databases import tampering
+from tests.databases import bypass_audit_guard
 
 KEY = chain_key("a secret")
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -139,7 +139,7 @@ async def test_another_key_finds_nothing_right(database: Database, sealed: Head)
 @asynccontextmanager
 async def tampered(database: Database) -> AsyncIterator[Transaction]:
     async with database.write() as transaction:
-        await tampering(transaction)
+        await bypass_audit_guard(transaction)
         yield transaction
 
 

@@ -12,7 +12,7 @@ from app.db.database import Database
 from app.repositories.appointments import AppointmentRecord
 from app.services.booking import BookingRequest, book_appointment
 from app.services.schedule import publish_availability, withdraw_availability
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.services.interruptions import NOW, actor, change_something_else, interrupted
 
@@ -32,7 +32,7 @@ async def book(database: Database, doctor: Person, patient: Person) -> Appointme
 async def test_a_booking_checked_against_old_rules_is_checked_again(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     with interrupted(database_url, change_something_else, before="INSERT INTO appointments", times=1) as happened:
         appointment = await book(database, doctor, patient)
     assert len(happened) == 1
@@ -42,7 +42,7 @@ async def test_a_booking_checked_against_old_rules_is_checked_again(
 async def test_rules_that_change_faster_than_they_can_be_checked(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     with (
         interrupted(database_url, change_something_else, before="INSERT INTO appointments", times=9) as happened,
         pytest.raises(DomainError, match="busy"),
@@ -55,7 +55,7 @@ async def test_rules_that_change_faster_than_they_can_be_checked(
 async def test_time_that_is_closed_meanwhile_is_not_booked(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
-    window = await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
+    window = await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
 
     async def withdraw(others: Database) -> None:
         async with others.write() as session:
@@ -70,10 +70,10 @@ async def test_time_that_is_closed_meanwhile_is_not_booked(
 
 
 async def test_an_obstacle_that_goes_away_while_it_is_looked_for(
-    database_url: str, database: Database, doctor: Person, patient: Person, join: Join
+    database_url: str, database: Database, doctor: Person, patient: Person, register: Register
 ) -> None:
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
-    other = await join()
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
+    other = await register()
     await other.book(doctor, TEN.isoformat())
 
     async def cancel(others: Database) -> None:

@@ -13,7 +13,7 @@ from app.db.database import Database
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.bookings import HoldRecord
 from app.services.booking import BookingRequest, book_appointment, hold_time, reschedule_appointment
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.services.interruptions import NOW, actor, change_something_else, interrupted
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 @pytest.fixture(autouse=True)
 async def opened(doctor: Person) -> None:
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T17:00:00Z")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T17:00:00Z")
 
 
 async def move(database: Database, patient: Person, appointment: str) -> AppointmentRecord:
@@ -77,10 +77,10 @@ async def test_a_move_and_rules_that_change_faster_than_they_can_be_checked(
 
 
 async def test_a_move_that_finds_its_time_taken_at_the_last_moment(
-    database_url: str, database: Database, doctor: Person, patient: Person, join: Join
+    database_url: str, database: Database, doctor: Person, patient: Person, register: Register
 ) -> None:
     booked = await patient.book(doctor, TEN.isoformat())
-    other = await join()
+    other = await register()
 
     async def take(others: Database) -> None:
         await book(others, doctor, other, NOON)
@@ -127,10 +127,10 @@ async def test_a_hold_and_rules_that_change_faster_than_they_can_be_checked(
 
 
 async def test_time_under_a_hold_that_is_over_can_be_taken_by_somebody_faster(
-    database_url: str, database: Database, doctor: Person, patient: Person, join: Join
+    database_url: str, database: Database, doctor: Person, patient: Person, register: Register
 ) -> None:
     """Both find the same hold in the way and do away with it; who is slower is told that the time is taken."""
-    slow, fast = await join(), await join()
+    slow, fast = await register(), await register()
     await hold(database, doctor, patient, now=NOW.replace(hour=7))
 
     async def take(others: Database) -> None:

@@ -10,7 +10,7 @@ from app.db.database import Database, Transaction
 from app.repositories.appointments import AppointmentRecord
 from app.services.appointment_status import cancel_appointment
 from app.services.suspended_doctors import cancel_visit
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.services.interruptions import NOW, actor
 
@@ -25,11 +25,11 @@ async def run(database: Database, cancel: Cancel) -> AppointmentRecord:
 
 
 async def test_one_cancellation_counts_if_all_three_cancel_at_once(
-    admin: Person, doctor: Person, join: Join, database: Database
+    admin: Person, doctor: Person, register: Register, database: Database
 ) -> None:
     """The doctor's request was accepted just before the suspension."""
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T22:00:00Z")
-    patients = [await join("patient") for _ in range(12)]
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T22:00:00Z")
+    patients = [await register("patient") for _ in range(12)]
     booked = [
         (await patient.book(doctor, f"2026-12-08T{9 + number:02}:00:00Z"))["id"]
         for number, patient in enumerate(patients)

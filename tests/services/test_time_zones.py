@@ -20,7 +20,7 @@ from app.repositories.search_bounds import BoundUpdate, save_bounds
 from app.repositories.search_offers import list_offers
 from app.services import time_zones
 from app.services.time_zones import OlderTimeZonesError, apply_release, register_release
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.databases import settings_for
 from tests.people import Person
 
@@ -89,10 +89,10 @@ async def test_the_demo_is_refused_too(
 
 
 async def test_a_newer_release_discards_what_was_computed_with_older_data(
-    database: Database, join: Join, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    database: Database, register: Register, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_zones, "BATCH", 2)
-    doctors = [await join("doctor", name=f"Dr {name}", time_zone="America/Vancouver") for name in "ABC"]
+    doctors = [await register("doctor", name=f"Dr {name}", time_zone="America/Vancouver") for name in "ABC"]
     await find_nothing_before(database, doctors, "2026-12-08T17:00Z")
     await finish_release(database, clock)
     async with database.read() as transaction:

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from app.db.database import Database
-from tests.databases import both, connected, migrate, temporary_postgresql
+from tests.databases import both_databases, migrate, open_engine, temporary_postgresql
 from tests.stateful.machine import Practice
 from tests.stateful.worlds import World
 
@@ -26,14 +26,14 @@ IN_SHORT = "STATEFUL_EXAMPLES" not in os.environ
 async def migrated(backend: str, folder: Path) -> AsyncIterator[Database]:
     if backend == "sqlite":
         url = await migrate(f"sqlite+aiosqlite:///{folder}/practice.db")
-        async with connected(url) as engine:
+        async with open_engine(url) as engine:
             yield Database(engine)
     else:
-        async with temporary_postgresql() as url, connected(await migrate(url)) as engine:
+        async with temporary_postgresql() as url, open_engine(await migrate(url)) as engine:
             yield Database(engine)
 
 
-@pytest.fixture(params=both("stateful"))
+@pytest.fixture(params=both_databases("stateful"))
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     # The connections belong to this loop, and the machine is not a coroutine.
     with asyncio.Runner() as runner:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 
 LONG_NAME = "Dr Maximiliana-Theodora von Hohenstaufen-Wittelsbach y Mendoza"
@@ -20,17 +20,17 @@ class Clinic:
     noura: Person
 
 
-async def open_clinic(join: Join) -> Clinic:
-    amara = await join("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
+async def open_clinic(register: Register) -> Clinic:
+    amara = await register("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
     visit_type = await _offer(amara, name="Check-up", duration_minutes=30)
     await _offer(amara, name="Results by video", duration_minutes=20, mode="video")
     await amara.patch(
         "/doctors/me", {"languages": ["en", "ig"], "bio": "Skin, hair, nails.", "cancel_cutoff_minutes": 1440}
     )
     await _see_patients(amara)
-    lena = await join("doctor", name=LONG_NAME, specialty="General practice", time_zone="Europe/Berlin")
+    lena = await register("doctor", name=LONG_NAME, specialty="General practice", time_zone="Europe/Berlin")
     await _see_patients(lena)
-    noura = await join("doctor", name=ARABIC_NAME, specialty="Pediatrics", time_zone="Africa/Cairo")
+    noura = await register("doctor", name=ARABIC_NAME, specialty="Pediatrics", time_zone="Africa/Cairo")
     await _offer(noura, name="Vaccination", duration_minutes=15)
     await _see_patients(noura)
     return Clinic(amara, visit_type, lena, noura)

@@ -10,10 +10,10 @@ FROM_RIGHT = "\u0645\u062d\u0645\u062f \u0628\u0646 \u0639\u0628\u062f \u0627\u0
 OFFICE = [["09:00", "12:00"], ["13:00", "17:00"]]
 
 
-async def open_practice(join: Callable[..., Awaitable[Person]]) -> Person:
+async def open_practice(register: Callable[..., Awaitable[Person]]) -> Person:
     """Open on weekdays; it is 9 o'clock on Tuesday 1 December 2026 there."""
-    doctor = await join("doctor", name="Dr Annika Feldmann", specialty="Dermatology", time_zone="Europe/Berlin")
-    await doctor.plan(monday=OFFICE, tuesday=OFFICE, wednesday=OFFICE, thursday=OFFICE, friday=OFFICE)
+    doctor = await register("doctor", name="Dr Annika Feldmann", specialty="Dermatology", time_zone="Europe/Berlin")
+    await doctor.set_hours(monday=OFFICE, tuesday=OFFICE, wednesday=OFFICE, thursday=OFFICE, friday=OFFICE)
     return doctor
 
 

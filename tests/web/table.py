@@ -143,15 +143,17 @@ class World:
 
     @classmethod
     async def make(cls, resources: Resources, client: httpx2.AsyncClient, admin: Person, clock: SetClock) -> "World":
-        doctor = await Person.join(
+        doctor = await Person.register(
             client, "doctor", name=LONG_NAME, specialty="Dermatology", time_zone="America/New_York"
         )
-        patient = await Person.join(client, "patient", name=RIGHT_TO_LEFT)
+        patient = await Person.register(client, "patient", name=RIGHT_TO_LEFT)
         world = cls(client, {DOCTOR: doctor, PATIENT: patient, ADMIN: admin}, clock)
-        await doctor.plan(**{day: [["09:00", "12:00"], ["13:00", "17:00"]] for day in ("monday", "tuesday", "friday")})
-        await doctor.plan(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
-        await doctor.change(languages=["en", "de"], bio="Skin, hair and nails.", min_notice_minutes=30)
-        offered = await doctor.offer(duration_minutes=20, buffer_after_minutes=10)
+        await doctor.set_hours(
+            **{day: [["09:00", "12:00"], ["13:00", "17:00"]] for day in ("monday", "tuesday", "friday")}
+        )
+        await doctor.set_hours(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
+        await doctor.update_profile(languages=["en", "de"], bio="Skin, hair and nails.", min_notice_minutes=30)
+        offered = await doctor.add_visit_type(duration_minutes=20, buffer_after_minutes=10)
         world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": offered["id"]}
         await world.grow()
         held = await patient.post(
@@ -160,7 +162,7 @@ class World:
         )
         world.ids["hold"] = held.json()["id"]
         await world.suspend_doctor()
-        await doctor.leave("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
+        await doctor.take_time_off("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
         invited = await admin.post(
             "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
         )
@@ -173,11 +175,11 @@ class World:
     async def grow(self) -> None:
         """Add more patients, visits, doctors, rules and audit events."""
         doctor, patient = self.people[DOCTOR], self.people[PATIENT]
-        other = await Person.join(self.client, "patient", name="Bea Moss")
-        colleague = await Person.join(
+        other = await Person.register(self.client, "patient", name="Bea Moss")
+        colleague = await Person.register(
             self.client, "doctor", name="Dr Amara Okafor", specialty="Cardiology", time_zone="Europe/Berlin"
         )
-        await colleague.plan(monday=[["08:00", "12:00"]])
+        await colleague.set_hours(monday=[["08:00", "12:00"]])
         for who, hour in (patient, 14), (other, 15), (patient, 16):
             for day in (4 + 7 * self.days, 7 + 7 * self.days):
                 booked = await self._book(who, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
@@ -186,15 +188,15 @@ class World:
         self.ids.setdefault("colleague", colleague.id)  # the change waits for review
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
         self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
-        await doctor.open(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
-        await doctor.offer(name=f"Talk {self.days}", duration_minutes=40)
+        await doctor.publish(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
+        await doctor.add_visit_type(name=f"Talk {self.days}", duration_minutes=40)
         await doctor.get("/doctors/me/appointments")
         self.days += 1
 
     async def suspend_doctor(self) -> None:
         """Add a suspended doctor with upcoming visits."""
-        suspended = await Person.join(self.client, "doctor", name="Dr Paul Adler", time_zone="America/New_York")
-        await suspended.open("2026-12-09T14:00:00Z", "2026-12-09T18:00:00Z")
+        suspended = await Person.register(self.client, "doctor", name="Dr Paul Adler", time_zone="America/New_York")
+        await suspended.publish("2026-12-09T14:00:00Z", "2026-12-09T18:00:00Z")
         self.ids["suspended"] = suspended.id
         self.ids["expected"] = (await self.people[PATIENT].book(suspended, "2026-12-09T15:00:00Z"))["id"]
         answer = await self.people[ADMIN].post(

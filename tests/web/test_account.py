@@ -6,7 +6,7 @@ import httpx2
 from pyotp import TOTP
 
 from app.adapters.mail import Mail
-from tests.conftest import Confirm, SetClock
+from tests.conftest import ConfirmEmail, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 
@@ -14,9 +14,14 @@ FACTOR = "/my/account/second-factor"
 
 
 async def test_a_second_factor_is_set_up_and_its_recovery_codes_are_shown_once(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm: Confirm, clock: SetClock, mails: list[Mail]
+    forms: Forms,
+    client: httpx2.AsyncClient,
+    patient: Person,
+    confirm_email: ConfirmEmail,
+    clock: SetClock,
+    mails: list[Mail],
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     await forms.sign_in(patient)
     begun = await forms.send(FACTOR)
     secret = re.findall(r"<code>([A-Z2-7]+)</code>", begun.text)[0]

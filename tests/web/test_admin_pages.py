@@ -16,7 +16,7 @@ from app.core.settings import Settings
 from app.http.audit import open_audit
 from app.web.kit.audit_actions import ACTIONS
 from tests.architecture.test_rules import MARKERS, PAGES, dependants, pages, routes
-from tests.conftest import Confirm, Join, SetClock
+from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import DESK, Forms, OpenTab
 
@@ -48,9 +48,9 @@ class TestApproval:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "required"})
 
-    async def test_a_doctor_who_waits_comes_first(self, office: Forms, admin: Person, join: Join) -> None:
-        waiting = await join("doctor", name="Dr Helena Brandvold", specialty="Cardiology")
-        await join("patient", name="Ann Lee")
+    async def test_a_doctor_who_waits_comes_first(self, office: Forms, admin: Person, register: Register) -> None:
+        waiting = await register("doctor", name="Dr Helena Brandvold", specialty="Cardiology")
+        await register("patient", name="Ann Lee")
         shown = (await office.client.get("/office/users")).text
         assert "1 doctor is waiting for approval" in shown
         assert shown.index("Dr Helena Brandvold") < shown.index("Ann Lee")
@@ -78,13 +78,13 @@ async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person
     assert (patient.id, "ok", WHY) in await recorded(admin, "suspend_user")
     assert "Lift the suspension" in (await office.client.get(f"/office/users/{patient.id}")).text
     assert (await decide(office, patient, "reinstate", reason=WHY)).status_code == 303
-    assert (await (await patient.again()).get("/auth/me")).status_code == 200
+    assert (await (await patient.log_in_again()).get("/auth/me")).status_code == 200
 
 
 async def test_what_a_decision_means_is_said_for_the_role(
     office: Forms, admin: Person, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z")
 
     async def read(person: Person, act: str) -> str:
@@ -110,9 +110,9 @@ async def test_nobody_suspends_herself(office: Forms, admin: Person) -> None:
 
 
 async def test_a_lost_second_factor_is_removed(
-    office: Forms, patient: Person, confirm: Confirm, clock: SetClock, mails: list[Mail]
+    office: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock, mails: list[Mail]
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     assert (await decide(office, patient, "end-sessions")).status_code == 303
@@ -123,9 +123,9 @@ async def test_a_lost_second_factor_is_removed(
 
 
 async def test_the_glass_is_broken_for_a_reason_and_for_a_while(
-    office: Forms, admin: Person, doctor: Person, patient: Person, join: Join, clock: SetClock
+    office: Forms, admin: Person, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z", reason="A mole")
     visits, asks = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?act=break-glass"
     assert (await office.client.get(visits)).headers["location"] == asks
@@ -138,7 +138,7 @@ async def test_the_glass_is_broken_for_a_reason_and_for_a_while(
     assert "A mole" in shown
     assert (patient.id, "ok", WHY) in await recorded(admin, "break_glass")
     assert (patient.id, "ok", WHY) in await recorded(admin, "list_visits_behind_glass")
-    other = await join("patient")
+    other = await register("patient")
     assert (await office.client.get(visits.replace(patient.id, other.id))).status_code == 303
     clock.advance(minutes=11)
     assert (await office.client.get(visits)).headers["location"] == asks
@@ -160,10 +160,10 @@ async def test_what_only_leads_elsewhere_is_not_recorded(office: Forms, admin: P
 
 
 async def test_the_trail_names_staff_and_only_the_patient_who_is_asked_for(
-    office: Forms, admin: Person, doctor: Person, patient: Person, join: Join, clock: SetClock
+    office: Forms, admin: Person, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    for each, hour in (patient, "15"), (await join("patient", name="Bea Moss"), "17"):
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    for each, hour in (patient, "15"), (await register("patient", name="Bea Moss"), "17"):
         await each.book(doctor, f"2026-12-08T{hour}:00:00Z")
     clock.advance(minutes=20)
     await doctor.get("/doctors/me/appointments")
@@ -194,9 +194,9 @@ async def test_the_trail_names_staff_and_only_the_patient_who_is_asked_for(
 
 
 async def test_the_trail_says_which_account_was_decided_on(
-    office: Forms, admin: Person, join: Join, client: httpx2.AsyncClient
+    office: Forms, admin: Person, register: Register, client: httpx2.AsyncClient
 ) -> None:
-    doctor = await join("doctor", name="Dr Amara Okafor")
+    doctor = await register("doctor", name="Dr Amara Okafor")
     for act in ("suspend", "reinstate", "approve"):
         assert (await decide(office, doctor, act, reason=WHY)).status_code == 303
     await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
@@ -235,9 +235,9 @@ def _may_leave_an_event(route: APIRoute) -> bool:
     return open_audit in called or not markers <= {"Public", "Viewer", "PublicPage", "BriefPublicPage"}
 
 
-async def test_accounts_and_events_are_paged(office: Forms, join: Join) -> None:
+async def test_accounts_and_events_are_paged(office: Forms, register: Register) -> None:
     for _ in range(2):
-        await join("patient")
+        await register("patient")
     found: list[str] = []
     where: str | None = "/office/users?role=patient&limit=1"
     while where:
@@ -296,7 +296,7 @@ async def test_a_decision_goes_on_after_signing_in_again(
 async def test_a_doctor_with_visits_is_suspended_and_then_erased(
     office: Forms, admin: Person, doctor: Person, patient: Person
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z")
     assert "act=erase" not in (await office.client.get(f"/office/users/{admin.id}")).text
     refused = await decide(office, doctor, "erase", reason=WHY)

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.conftest import PHONE, Forms, OpenTab, Tab
 from tests.web.doctor import open_practice
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    return await open_practice(join)
+async def doctor(register: Register) -> Person:
+    return await open_practice(register)
 
 
 async def is_in_sight(tab: Tab, row: str) -> bool:
@@ -24,11 +24,11 @@ async def is_in_sight(tab: Tab, row: str) -> bool:
 
 
 async def test_the_day_stays_at_the_row_that_was_tapped(
-    doctor: Person, join: Join, open_tab: OpenTab, clock: SetClock
+    doctor: Person, register: Register, open_tab: OpenTab, clock: SetClock
 ) -> None:
     names = ["Ann Lee", "Ben Kaya", "Cleo Roth", "Dan Ito", "Eve Marsh", "Finn Diaz"]
     visits = [
-        await (await join("patient", name=name)).book(
+        await (await register("patient", name=name)).book(
             doctor, f"2026-12-01T{12 + number // 2}:{number % 2 * 30:02}:00Z", reason="A mole"
         )
         for number, name in enumerate(names)
@@ -49,7 +49,7 @@ async def test_the_day_stays_at_the_row_that_was_tapped(
 
 async def test_the_extra_windows_stay_at_the_row(doctor: Person, open_tab: OpenTab) -> None:
     for day in range(4, 16):
-        await doctor.open(f"2027-02-{day:02}T18:00:00Z", f"2027-02-{day:02}T19:00:00Z")
+        await doctor.publish(f"2027-02-{day:02}T18:00:00Z", f"2027-02-{day:02}T19:00:00Z")
     tab = await open_tab()
     await tab.sign_in(doctor.email)
     await tab.go("/practice/hours/extra")
@@ -71,8 +71,11 @@ async def test_the_extra_windows_stay_at_the_row(doctor: Person, open_tab: OpenT
 async def test_a_removal_leads_to_the_row_beside_it(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient, position: int
 ) -> None:
-    visit_types = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "First visit", "Follow-up")]
-    away = [(await doctor.leave(f"2027-02-0{day}T08:00:00Z", f"2027-02-0{day}T09:00:00Z"))["id"] for day in (1, 2, 3)]
+    visit_types = [(await doctor.add_visit_type(name=name))["id"] for name in ("Check-up", "First visit", "Follow-up")]
+    away = [
+        (await doctor.take_time_off(f"2027-02-0{day}T08:00:00Z", f"2027-02-0{day}T09:00:00Z"))["id"]
+        for day in (1, 2, 3)
+    ]
     await forms.sign_in(doctor)
     for page, ids, action in (
         ("/practice/profile/kinds", visit_types, "withdraw"),
@@ -89,7 +92,7 @@ async def test_a_removal_leads_to_the_row_beside_it(
 
 @pytest.mark.parametrize("back", ["https://example.com/", "//example.com", "", "javascript:alert(1)"])
 async def test_a_form_leads_back_to_our_pages_only(doctor: Person, forms: Forms, back: str) -> None:
-    visit_type = (await doctor.offer())["id"]
+    visit_type = (await doctor.add_visit_type())["id"]
     await forms.sign_in(doctor)
     done = await forms.send(f"/practice/profile/kinds/{visit_type}/withdraw", on="/practice/profile/kinds", back=back)
     assert done.headers["location"] == "/practice/profile/kinds"

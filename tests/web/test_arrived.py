@@ -12,10 +12,10 @@ from tests.web.conftest import Forms
 async def test_a_visit_stays_upcoming_after_the_arrival_was_noted(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
     clock.time = datetime(2026, 12, 8, 8, tzinfo=UTC)
-    await (await doctor.again()).post(f"/appointments/{booked['id']}/arrive", None)
+    await (await doctor.log_in_again()).post(f"/appointments/{booked['id']}/arrive", None)
     await forms.sign_in(patient)
     shown = (await client.get(f"/my/appointments/{booked['id']}")).text
     assert "/move" in shown
@@ -28,9 +28,9 @@ async def test_a_visit_stays_upcoming_after_the_arrival_was_noted(
 async def test_a_missed_visit_is_not_upcoming(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
     clock.time = datetime(2026, 12, 8, 15, 10, tzinfo=UTC)
-    await (await doctor.again()).post(f"/appointments/{booked['id']}/no-show", None)
+    await (await doctor.log_in_again()).post(f"/appointments/{booked['id']}/no-show", None)
     await forms.sign_in(patient)
     assert "Past and cancelled" in (await client.get("/my/appointments")).text

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import httpx2
 import pytest
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.zone_files import write_zone
@@ -17,9 +17,9 @@ PATH = "/practice/hours/clock-changes"
 
 
 @pytest.fixture
-async def doctor(join: Join, patient: Person) -> Person:
-    doctor = await join("doctor", name="Dr Amara Okafor", time_zone="America/Vancouver")
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T23:00:00Z")
+async def doctor(register: Register, patient: Person) -> Person:
+    doctor = await register("doctor", name="Dr Amara Okafor", time_zone="America/Vancouver")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T23:00:00Z")
     for hour in (16, 18):
         await patient.book(doctor, f"2026-12-08T{hour}:00:00Z")
     return doctor
@@ -75,8 +75,10 @@ async def test_one_is_kept_when_it_is(forms: Forms, client: httpx2.AsyncClient, 
 
 
 @pytest.mark.usefixtures("changed")
-async def test_what_has_no_room_stays(forms: Forms, client: httpx2.AsyncClient, doctor: Person, join: Join) -> None:
-    await (await join("patient")).book(doctor, "2026-12-08T15:00:00Z")
+async def test_what_has_no_room_stays(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, register: Register
+) -> None:
+    await (await register("patient")).book(doctor, "2026-12-08T15:00:00Z")
     await forms.sign_in(doctor)
     await forms.send(PATH, keep="local_time")
     shown = (await client.get(PATH)).text

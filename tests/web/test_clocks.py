@@ -10,7 +10,7 @@ from babel import Locale
 from icalendar import Calendar
 
 from app.web.kit.formatting import Formatter
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 
@@ -23,13 +23,13 @@ OWN_CLOCK = {
 }
 
 
-async def open_everywhere(join: Join) -> dict[str, Person]:
+async def open_everywhere(register: Register) -> dict[str, Person]:
     """Doctors in New York, Berlin and Sydney, each open from 09:00 to 12:00 and from 17:00 to 19:00 local time."""
     doctors = {}
     for name, zone in (("York", "America/New_York"), ("Berg", "Europe/Berlin"), ("Sid", "Australia/Sydney")):
-        doctor = await join("doctor", name=f"Dr {name}", specialty="Cardiology", time_zone=zone)
+        doctor = await register("doctor", name=f"Dr {name}", specialty="Cardiology", time_zone=zone)
         days = ("monday", "tuesday", "wednesday", "thursday", "friday")
-        await doctor.plan(**{day: [["09:00", "12:00"], ["17:00", "19:00"]] for day in days})
+        await doctor.set_hours(**{day: [["09:00", "12:00"], ["17:00", "19:00"]] for day in days})
         doctors[name] = doctor
     return doctors
 
@@ -45,9 +45,9 @@ def clocks_shown(page: httpx2.Response) -> set[str]:
 
 @pytest.mark.parametrize("browser", BROWSERS)
 async def test_a_part_of_the_day_is_meant_on_the_clock_that_is_shown(
-    client: httpx2.AsyncClient, join: Join, browser: str
+    client: httpx2.AsyncClient, register: Register, browser: str
 ) -> None:
-    await open_everywhere(join)
+    await open_everywhere(register)
     client.headers["Accept-Language"] = browser
     for part, hours in (("morning", ("09:00", "12:00")), ("evening", ("17:00", "19:00"))):
         page = await client.get("/", params={"part": part, "specialty": "Cardiology"})
@@ -61,8 +61,10 @@ async def test_a_part_of_the_day_is_meant_on_the_clock_that_is_shown(
 
 
 @pytest.mark.parametrize("browser", BROWSERS)
-async def test_a_chosen_clock_is_the_one_that_filters(client: httpx2.AsyncClient, join: Join, browser: str) -> None:
-    await open_everywhere(join)
+async def test_a_chosen_clock_is_the_one_that_filters(
+    client: httpx2.AsyncClient, register: Register, browser: str
+) -> None:
+    await open_everywhere(register)
     client.headers["Accept-Language"] = browser
     client.cookies.set("zone", "Australia/Sydney")
     page = await client.get("/", params={"part": "morning"})
@@ -72,8 +74,10 @@ async def test_a_chosen_clock_is_the_one_that_filters(client: httpx2.AsyncClient
     assert re.search(r'id="part-hint">[^<]+ S[yí]dney\.<', page.text)
 
 
-async def test_the_first_day_is_meant_on_the_clock_that_is_shown(client: httpx2.AsyncClient, join: Join) -> None:
-    await open_everywhere(join)
+async def test_the_first_day_is_meant_on_the_clock_that_is_shown(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
+    await open_everywhere(register)
     starts = EARLIEST.findall((await client.get("/", params={"day": "2026-12-03"})).text)
     # Midnight of 3 December comes first in Sydney.
     assert min(starts) == "2026-12-02T22:00:00Z"
@@ -81,11 +85,11 @@ async def test_the_first_day_is_meant_on_the_clock_that_is_shown(client: httpx2.
     assert min(later) == "2026-12-03T06:00:00Z"
 
 
-async def test_a_clinic_in_one_zone_is_not_told_of_clocks(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", name="Dr York", time_zone="America/New_York")
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
+async def test_a_clinic_in_one_zone_is_not_told_of_clocks(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", name="Dr York", time_zone="America/New_York")
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     for name in ("Toronto", "Detroit"):  # the same zone under another name
-        await join("doctor", name=f"Dr {name}", time_zone=f"America/{name}")
+        await register("doctor", name=f"Dr {name}", time_zone=f"America/{name}")
     page = await client.get("/", params={"part": "morning"})
     assert clocks_shown(page) == {"09:00", "09:30", "10:00", "10:30", "11:00", "11:30"}
     assert "part-hint" not in page.text
@@ -120,9 +124,9 @@ async def book_on_pages(forms: Forms, doctor: Person, start: str, **visit_type: 
 
 @pytest.mark.parametrize("browser", BROWSERS)
 async def test_the_clock_is_named_wherever_clocks_differ(
-    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, browser: str
+    client: httpx2.AsyncClient, register: Register, forms: Forms, patient: Person, browser: str
 ) -> None:
-    doctors = await open_everywhere(join)
+    doctors = await open_everywhere(register)
     client.headers["Accept-Language"] = browser
     sentence, place = NAMED[browser[:2]], "Nueva York" if browser.startswith("es") else "New York"
     await forms.sign_in(patient)
@@ -135,7 +139,7 @@ async def test_the_clock_is_named_wherever_clocks_differ(
         assert sentence in page, path
         # Every time on these pages that is not on a button names its zone.
         assert not re.search(rf"8[^,]*, \d\d?:\d\d(?!.{{0,25}}{place})", page), path
-    rival = await join("patient")
+    rival = await register("patient")
     await rival.book(doctors["York"], "2026-12-08T14:30:00Z")
     taken = await forms.send("/visit/pick", on="/my/account", doctor=doctors["York"].id, start="2026-12-08T14:30:00Z")
     assert taken.status_code == 409
@@ -150,11 +154,11 @@ async def test_the_clock_is_named_wherever_clocks_differ(
 
 
 async def test_both_clocks_stand_beside_a_video_visit(
-    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person
+    client: httpx2.AsyncClient, register: Register, forms: Forms, patient: Person
 ) -> None:
-    doctor = await join("doctor", name="Dr Rao", time_zone="Asia/Kolkata")
-    await doctor.plan(tuesday=[["11:30", "14:00"]])
-    visit_type = (await doctor.offer(name="Talk", duration_minutes=30, mode="video"))["id"]
+    doctor = await register("doctor", name="Dr Rao", time_zone="Asia/Kolkata")
+    await doctor.set_hours(tuesday=[["11:30", "14:00"]])
+    visit_type = (await doctor.add_visit_type(name="Talk", duration_minutes=30, mode="video"))["id"]
     client.cookies.set("zone", "Europe/London")
     await forms.sign_in(patient)
     visit, texts = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=visit_type)
@@ -168,11 +172,11 @@ async def test_both_clocks_stand_beside_a_video_visit(
 
 @pytest.mark.parametrize(("mode", "is_named"), [("in_person", False), ("video", True), ("phone", True)])
 async def test_in_a_clinic_in_one_zone_the_clock_is_named_for_remote_visits_alone(
-    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, mode: str, is_named: bool
+    client: httpx2.AsyncClient, register: Register, forms: Forms, patient: Person, mode: str, is_named: bool
 ) -> None:
-    doctor = await join("doctor", name="Dr York", time_zone="America/New_York")
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
-    visit_type = (await doctor.offer(name="Talk", duration_minutes=30, mode=mode))["id"]
+    doctor = await register("doctor", name="Dr York", time_zone="America/New_York")
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
+    visit_type = (await doctor.add_visit_type(name="Talk", duration_minutes=30, mode=mode))["id"]
     await forms.sign_in(patient)
     visit, texts = await book_on_pages(forms, doctor, NINE_IN_NEW_YORK, type=visit_type)
     for page in (*texts, text_of(await client.get(visit)), text_of(await client.get("/my/appointments"))):
@@ -180,9 +184,9 @@ async def test_in_a_clinic_in_one_zone_the_clock_is_named_for_remote_visits_alon
 
 
 async def test_a_hold_is_shown_as_a_duration(
-    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, clock: SetClock
+    client: httpx2.AsyncClient, register: Register, forms: Forms, patient: Person, clock: SetClock
 ) -> None:
-    doctors = await open_everywhere(join)
+    doctors = await open_everywhere(register)
     await forms.sign_in(patient)
     asked = {"doctor": doctors["York"].id, "start": NINE_IN_NEW_YORK}
     confirming = (await forms.send("/visit/pick", on="/my/account", **asked)).headers["Location"]
@@ -192,9 +196,9 @@ async def test_a_hold_is_shown_as_a_duration(
 
 
 async def test_an_administrator_reads_whose_clock_a_visit_is_on(
-    client: httpx2.AsyncClient, join: Join, forms: Forms, patient: Person, admin: Person
+    client: httpx2.AsyncClient, register: Register, forms: Forms, patient: Person, admin: Person
 ) -> None:
-    doctors = await open_everywhere(join)
+    doctors = await open_everywhere(register)
     await patient.book(doctors["York"], NINE_IN_NEW_YORK)
     await forms.sign_in(admin)
     glass = f"/office/users/{patient.id}"
@@ -255,11 +259,11 @@ def test_a_range_of_times_is_not_broken_and_says_which_half_of_the_day_it_ends_i
     ],
 )
 async def test_times_are_written_as_in_the_country_of_the_reader(
-    client: httpx2.AsyncClient, join: Join, forms: Forms, browser: str, shown: str
+    client: httpx2.AsyncClient, register: Register, forms: Forms, browser: str, shown: str
 ) -> None:
-    doctor = await join("doctor", name="Dr York")
-    await doctor.plan(tuesday=[["14:30", "15:00"]])
-    await doctor.plan(monday=[["14:30", "15:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
+    doctor = await register("doctor", name="Dr York")
+    await doctor.set_hours(tuesday=[["14:30", "15:00"]])
+    await doctor.set_hours(monday=[["14:30", "15:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
     client.headers["Accept-Language"] = browser
     for path in ("/", f"/with/{doctor.id}"):
         assert shown in text_of(await client.get(path)), path

@@ -19,7 +19,7 @@ START = "2026-12-08T15:00:00Z"
 async def test_no_connection_is_held_while_times_are_computed(
     app: FastAPI, forms: Forms, doctor: Person, patient: Person, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, START)
     await forms.sign_in(doctor if path.startswith("/practice") else patient)
     held = watch_connections(app, monkeypatch)

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.web.kit.lists import MAX_LISTED
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person, log_in
 from tests.web.conftest import Forms
 from tests.web.doctor import MAX_NAME, open_practice
@@ -39,8 +39,8 @@ async def walk(client: httpx2.AsyncClient, where: str, row: str) -> list[str]:
 
 
 @pytest.fixture
-async def doctor(join: Join, forms: Forms) -> Person:
-    doctor = await open_practice(join)
+async def doctor(register: Register, forms: Forms) -> Person:
+    doctor = await open_practice(register)
     await forms.sign_in(doctor)
     return doctor
 
@@ -50,7 +50,7 @@ async def test_planned_hours_for_each_week_of_half_a_year(doctor: Person, client
         first = FIRST + timedelta(weeks=number)
         windows = [[f"{hour:02}:{number:02}", f"{hour:02}:45"] for hour in range(7)]
         week = {day: windows[index:] for index, day in enumerate(("monday", "tuesday", "thursday", "sunday"))}
-        await doctor.plan(**week, valid_from=f"{first:%Y-%m-%d}", valid_to=f"{first + timedelta(days=6):%Y-%m-%d}")
+        await doctor.set_hours(**week, valid_from=f"{first:%Y-%m-%d}", valid_to=f"{first + timedelta(days=6):%Y-%m-%d}")
     shown = await client.get("/practice/hours?day=2026-12-07")
     assert await weigh(client, shown) < MAX_BYTES
     assert f"And {MANY + 2 - MAX_LISTED} later changes." in shown.text
@@ -60,9 +60,9 @@ async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -
     for number in range(MANY):
         day = FIRST + timedelta(days=7 * number)
         hours = [(day + timedelta(hours=each)).isoformat() for each in (12, 14)]
-        await doctor.open(*hours)
-        await doctor.leave(hours[0], hours[1], MAX_NAME * 8)
-        await doctor.offer(name=f"{number} {MAX_NAME}"[: len(MAX_NAME)], duration_minutes=20 + number)
+        await doctor.publish(*hours)
+        await doctor.take_time_off(hours[0], hours[1], MAX_NAME * 8)
+        await doctor.add_visit_type(name=f"{number} {MAX_NAME}"[: len(MAX_NAME)], duration_minutes=20 + number)
     for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/kinds"):
         found = await walk(client, where, rf'action="{where}/([^/]+)/(?:remove|withdraw)"')
         assert len(found) == len(set(found)) == MANY, where
@@ -73,8 +73,8 @@ async def test_what_is_over_is_not_listed(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     hours = "2026-12-07T18:00:00Z", "2026-12-07T20:00:00Z"
-    await doctor.open(*hours)
-    await doctor.leave(*hours)
+    await doctor.publish(*hours)
+    await doctor.take_time_off(*hours)
     for minutes, listed in (-1, 1), (1, 0):
         clock.time = datetime(2026, 12, 7, 20, tzinfo=UTC) + timedelta(minutes=minutes)
         await forms.sign_in(doctor)
@@ -82,8 +82,10 @@ async def test_what_is_over_is_not_listed(
             assert (await client.get(where)).text.count("/remove") == listed
 
 
-async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
-    patient = await join("patient", name=MAX_NAME)
+async def test_visits(
+    doctor: Person, admin: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    patient = await register("patient", name=MAX_NAME)
     for number in range(MANY):
         start = FIRST + timedelta(days=number // 5, minutes=30 * (number % 5))
         await patient.book(doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=MAX_NAME * 8)
@@ -92,7 +94,7 @@ async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, c
     assert preview.count('class="entry far"') == MAX_LISTED
     assert f"And {MANY - MAX_LISTED} more visits." in preview
 
-    await doctor.plan()
+    await doctor.set_hours()
     found = await walk(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
     assert len(found) == len(set(found)) == MANY
 
@@ -103,9 +105,9 @@ async def test_visits(doctor: Person, admin: Person, join: Join, forms: Forms, c
     assert len(found) == len(set(found)) == MANY
 
 
-async def test_a_day_of_ten_minutes_each(doctor: Person, join: Join, client: httpx2.AsyncClient) -> None:
-    await doctor.plan(monday=[["09:00", "17:00"]])
-    patient = await join("patient", name=MAX_NAME)
+async def test_a_day_of_ten_minutes_each(doctor: Person, register: Register, client: httpx2.AsyncClient) -> None:
+    await doctor.set_hours(monday=[["09:00", "17:00"]])
+    patient = await register("patient", name=MAX_NAME)
     for number in range(MAX_A_DAY):
         start = FIRST + timedelta(minutes=10 * number)
         end = start + timedelta(minutes=10)
@@ -129,11 +131,11 @@ class TestTheOffice:
         return settings.model_copy(update={"doctor_approval": "required"})
 
     async def test_accounts_and_events(
-        self, forms: Forms, admin: Person, join: Join, client: httpx2.AsyncClient
+        self, forms: Forms, admin: Person, register: Register, client: httpx2.AsyncClient
     ) -> None:
         for _ in range(12):
-            await join("doctor", name=MAX_NAME, specialty="Cardiology")
-        patients = {(await join("patient", name=MAX_NAME)).id for _ in range(30)}
+            await register("doctor", name=MAX_NAME, specialty="Cardiology")
+        patients = {(await register("patient", name=MAX_NAME)).id for _ in range(30)}
         await forms.sign_in(admin)
         first = (await client.get("/office/users")).text
         assert "More than 10 doctors are waiting for approval" in first

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app.web.kit.slots import MAX_TIMES
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.table import MAX_BYTES, weigh
@@ -16,11 +16,11 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 
 
 @pytest.fixture
-async def always(join: Join) -> Person:
+async def always(register: Register) -> Person:
     """A doctor who is always open, in the time zone of the tests."""
-    doctor = await join("doctor", name="Dr Nadia Always", time_zone="UTC")
-    await doctor.offer(duration_minutes=15)
-    await doctor.plan(**{day: [["00:00", "24:00"]] for day in DAYS})
+    doctor = await register("doctor", name="Dr Nadia Always", time_zone="UTC")
+    await doctor.add_visit_type(duration_minutes=15)
+    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in DAYS})
     return doctor
 
 
@@ -36,7 +36,7 @@ def starts(answer: httpx2.Response) -> list[str]:
 async def test_a_page_stays_light(
     client: httpx2.AsyncClient, always: Person, minutes: int, headers: dict[str, str]
 ) -> None:
-    visit_type = await always.offer(name="Short", duration_minutes=minutes)
+    visit_type = await always.add_visit_type(name="Short", duration_minutes=minutes)
     shown = await client.get(f"/with/{always.id}?type={visit_type['id']}&week=2026-12-09", headers=headers)
     assert len(starts(shown)) == 24 * 60 / minutes
     assert await weigh(client, shown) <= MAX_BYTES
@@ -64,8 +64,8 @@ async def test_a_week_is_gone_through_day_by_day(client: httpx2.AsyncClient, alw
 
 
 async def test_a_day_without_times_gives_way_to_the_next(client: httpx2.AsyncClient, always: Person) -> None:
-    await always.leave("2026-12-09T00:00:00Z", "2026-12-10T00:00:00Z")
-    await always.leave("2026-12-13T00:00:00Z", "2026-12-14T00:00:00Z")
+    await always.take_time_off("2026-12-09T00:00:00Z", "2026-12-10T00:00:00Z")
+    await always.take_time_off("2026-12-13T00:00:00Z", "2026-12-14T00:00:00Z")
     for wanted, shown in (("08", "Tuesday 8"), ("09", "Thursday 10"), ("13", "Saturday 12")):
         assert (
             f'<h3 class="day-name">{shown} December</h3>'
@@ -85,12 +85,12 @@ async def test_a_visit_is_moved_within_such_a_week(
     assert await weigh(client, shown) <= MAX_BYTES
 
 
-async def test_a_week_that_is_not_crowded_is_shown_whole(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", time_zone="UTC")
-    await doctor.plan(**{day: [["09:00", "17:00"]] for day in DAYS[:5]})
+async def test_a_week_that_is_not_crowded_is_shown_whole(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", time_zone="UTC")
+    await doctor.set_hours(**{day: [["09:00", "17:00"]] for day in DAYS[:5]})
     assert MAX_TIMES == 5 * 8 * 4
     for minutes, times, headings in ((15, 160, 7), (10, 48, 1)):
-        await doctor.change(default_visit_minutes=minutes)
+        await doctor.update_profile(default_visit_minutes=minutes)
         shown = await client.get(f"/with/{doctor.id}?week=2026-12-09")
         assert (len(starts(shown)), shown.text.count('<h3 class="day-name">')) == (times, headings)
         assert await weigh(client, shown) <= MAX_BYTES

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from tests.conftest import Counted, Join, SetClock
+from tests.conftest import CountStatements, Register, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import FROM_RIGHT, MAX_NAME, fill_day, open_practice
@@ -16,22 +16,22 @@ TUESDAY = "/practice/day?day=2026-12-01"
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    return await open_practice(join)
+async def doctor(register: Register) -> Person:
+    return await open_practice(register)
 
 
 async def test_a_day_costs_the_same_however_full_it_is(
-    doctor: Person, join: Join, forms: Forms, client: httpx2.AsyncClient, counted: Counted
+    doctor: Person, register: Register, forms: Forms, client: httpx2.AsyncClient, count_statements: CountStatements
 ) -> None:
     await forms.sign_in(doctor)
     costs = []
     for day, number in (("2026-12-02", 0), ("2026-12-09", 1), ("2026-12-16", 4)):
-        await fill_day(doctor, *[await join("patient", name=MAX_NAME) for _ in range(number)], day=day)
-        counted()
+        await fill_day(doctor, *[await register("patient", name=MAX_NAME) for _ in range(number)], day=day)
+        count_statements()
         for path in ("/practice/day?day=", "/practice/week?day="):
             shown = await client.get(f"{path}{day}")
             assert shown.status_code == 200
-            costs.append((path, counted()))
+            costs.append((path, count_statements()))
     assert len(set(costs)) == 2, costs
 
 
@@ -53,7 +53,7 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
     shown = (await client.get(address)).text
     assert "Completed" in shown
     assert "/cancel" not in shown
-    assert (await (await patient.again()).get(f"/appointments/{visit['id']}")).json()["status"] == "fulfilled"
+    assert (await (await patient.log_in_again()).get(f"/appointments/{visit['id']}")).json()["status"] == "fulfilled"
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ async def test_undo_is_offered_on_the_day_for_ten_minutes_and_with_the_visit_all
 
 
 async def test_a_cancellation_is_undone_unless_its_time_was_taken(
-    doctor: Person, patient: Person, join: Join, forms: Forms, client: httpx2.AsyncClient
+    doctor: Person, patient: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     [visit] = await fill_day(doctor, patient, day="2026-12-02")
-    other = await join("patient", name="Ben Kaya")
+    other = await register("patient", name="Ben Kaya")
     await forms.sign_in(doctor)
     address = f"/practice/visits/{visit['id']}"
     await forms.send(f"{address}/cancel", on=address, version="1")
@@ -162,10 +162,10 @@ async def test_a_visit_is_moved_to_a_time_that_is_offered(
 
 
 async def test_nobody_elses_visits_are_shown(
-    doctor: Person, join: Join, patient: Person, forms: Forms, client: httpx2.AsyncClient
+    doctor: Person, register: Register, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     [visit] = await fill_day(doctor, patient)
-    await forms.sign_in(await join("doctor", name="Dr Other", time_zone="Europe/Berlin"))
+    await forms.sign_in(await register("doctor", name="Dr Other", time_zone="Europe/Berlin"))
     assert (await client.get(f"/practice/visits/{visit['id']}")).status_code == 404
     assert "Ann Lee" not in (await client.get(TUESDAY)).text
     await forms.sign_in(patient)
@@ -173,10 +173,10 @@ async def test_nobody_elses_visits_are_shown(
 
 
 async def test_a_conflict_is_marked_in_a_word_in_the_day_and_in_the_week(
-    doctor: Person, patient: Person, join: Join, forms: Forms, client: httpx2.AsyncClient
+    doctor: Person, patient: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
-    await fill_day(doctor, patient, await join("patient", name=FROM_RIGHT))
-    await doctor.leave("2026-12-01T09:30:00Z", "2026-12-01T10:00:00Z")
+    await fill_day(doctor, patient, await register("patient", name=FROM_RIGHT))
+    await doctor.take_time_off("2026-12-01T09:30:00Z", "2026-12-01T10:00:00Z")
     await forms.sign_in(doctor)
     for path in (TUESDAY, "/practice/week"):
         shown = (await client.get(path)).text
@@ -198,7 +198,7 @@ async def test_a_week_in_which_clocks_change_has_the_rows_that_its_longest_day_h
     hours: int,
     rows: dict[str, int],
 ) -> None:
-    await doctor.plan(sunday=[["00:00", "24:00"]])
+    await doctor.set_hours(sunday=[["00:00", "24:00"]])
     # After the change, at 01:00 UTC, a visit is at 03:30 or, for the second time, at 02:30.
     await patient.book(doctor, f"{day}T01:30:00Z", f"{day}T02:00:00Z")
     await forms.sign_in(doctor)

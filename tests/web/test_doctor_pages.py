@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from playwright.async_api import ViewportSize
 
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.axe import violations
 from tests.web.conftest import DESK, OpenTab, Tab
@@ -45,18 +45,18 @@ async def press(tab: Tab, word: str, whom: str) -> None:
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    return await open_practice(join)
+async def doctor(register: Register) -> Person:
+    return await open_practice(register)
 
 
 @pytest.fixture
-async def addresses(doctor: Person, join: Join) -> list[str]:
+async def addresses(doctor: Person, register: Register) -> list[str]:
     """Return all pages of a doctor with a crowded day with a conflict, an empty day, and rules of each kind."""
     names = (MAX_NAME, FROM_RIGHT, "Ann Lee", "Ann Lee")
-    visits = await fill_day(doctor, *[await join("patient", name=name) for name in names])
-    await doctor.leave("2026-12-01T10:30:00Z", "2026-12-02T12:00:00Z", "Conference")
-    await doctor.open("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=2")
-    visit_type = await doctor.offer(name=MAX_NAME, buffer_after_minutes=10)
+    visits = await fill_day(doctor, *[await register("patient", name=name) for name in names])
+    await doctor.take_time_off("2026-12-01T10:30:00Z", "2026-12-02T12:00:00Z", "Conference")
+    await doctor.publish("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=2")
+    visit_type = await doctor.add_visit_type(name=MAX_NAME, buffer_after_minutes=10)
     return [
         "/practice/day",
         "/practice/day?day=2026-12-06",
@@ -173,13 +173,13 @@ async def test_no_doctor_is_kept_out(
 async def test_times_of_twelve_hours_have_their_room(
     open_tab: OpenTab,
     doctor: Person,
-    join: Join,
+    register: Register,
     screen: ViewportSize,
     media: Literal["screen", "print"],
     country: str,
 ) -> None:
     """On a day with buttons beside the visits, on a day without, and in a week."""
-    patients = [await join("patient", name=name) for name in (MAX_NAME, FROM_RIGHT, "Ann Lee", "Wei Liu")]
+    patients = [await register("patient", name=name) for name in (MAX_NAME, FROM_RIGHT, "Ann Lee", "Wei Liu")]
     for day in ("2026-12-01", "2026-12-02"):
         await fill_day(doctor, *patients, day=day)
     tab = await open_tab(viewport=screen, java_script_enabled=True, locale=country)

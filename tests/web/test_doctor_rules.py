@@ -5,7 +5,7 @@ import re
 import httpx2
 import pytest
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import fill_day, open_practice
@@ -14,8 +14,8 @@ HOURS, OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/pract
 
 
 @pytest.fixture
-async def doctor(join: Join, forms: Forms) -> Person:
-    doctor = await open_practice(join)
+async def doctor(register: Register, forms: Forms) -> Person:
+    doctor = await open_practice(register)
     await forms.sign_in(doctor)
     return doctor
 
@@ -106,8 +106,8 @@ async def test_half_a_window_is_marked(forms: Forms) -> None:
 async def test_one_period_is_shown_at_a_time_and_saving_it_changes_nothing(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
-    await doctor.plan(monday=[["10:00", "11:00"]], valid_from="2026-12-04")
-    await doctor.plan(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
+    await doctor.set_hours(monday=[["10:00", "11:00"]], valid_from="2026-12-04")
+    await doctor.set_hours(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
     kept = (await doctor.get("/doctors/me/availability")).json()
     for where, dates, monday, last in (
         ("", "In effect until Thursday 3 December", "09:00", ""),
@@ -124,7 +124,7 @@ async def test_one_period_is_shown_at_a_time_and_saving_it_changes_nothing(
 
 
 async def test_last_day_of_the_last_period_is_kept_unless_it_is_cleared(doctor: Person, forms: Forms) -> None:
-    await doctor.plan(valid_from="2027-07-01")
+    await doctor.set_hours(valid_from="2027-07-01")
     kept = (await doctor.get("/doctors/me/availability")).json()
     assert (await save_as_shown(forms, HOURS)).status_code == 303
     assert (await doctor.get("/doctors/me/availability")).json() == kept
@@ -136,7 +136,7 @@ async def test_planned_hours_are_listed_kept_and_cancelled(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     assert "Current and planned hours" not in (await client.get(HOURS)).text
-    await doctor.plan(
+    await doctor.set_hours(
         **{day: [["08:00", "11:00"]] for day in ("monday", "tuesday", "friday")},
         valid_from="2027-07-01",
         valid_to="2027-08-31",
@@ -158,7 +158,7 @@ async def test_planned_hours_are_listed_kept_and_cancelled(
 
 
 async def test_all_planned_hours_are_replaced_if_that_is_chosen(doctor: Person, forms: Forms) -> None:
-    await doctor.plan(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
+    await doctor.set_hours(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
     refused = await save_as_shown(forms, HOURS, replace_later="yes", valid_to="2027-01-31")
     assert refused.status_code == 422
     assert "Leave the last day empty" in refused.text
@@ -213,7 +213,7 @@ async def test_extra_hours_apply_once_or_repeatedly(doctor: Person, forms: Forms
     assert fields_of(overlapping.text)["opens"] == "22:00"
     assert (await forms.send(f"{extra}/{kept['id']}/remove", on=extra)).status_code == 303
     assert "You have no extra hours." in (await client.get(extra)).text
-    await doctor.open("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=4;BYDAY=SA")
+    await doctor.publish("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=4;BYDAY=SA")
     assert "Every four weeks" in (await client.get(extra)).text.partition('<ul class="rules">')[2]
 
 
@@ -225,7 +225,7 @@ async def test_extra_windows_say_their_rule(doctor: Person, client: httpx2.Async
         ("2027-12-10T23:00:00Z", "2027-12-12T23:00:00Z", None),
         ("2028-12-15T21:00:00Z", "2028-12-17T11:00:00Z", None),
     ):
-        await doctor.open(start, end, rule)
+        await doctor.publish(start, end, rule)
     listed = (await client.get(f"{HOURS}/extra")).text.partition('<ul class="rules">')[2]
     shown = re.findall(r'<p class="(?:rule figures|soft)">([^<]+)</p>', listed)
     assert shown == [
@@ -250,7 +250,7 @@ async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.
         ("2026-12-16T23:00:00Z", "2026-12-18T10:00:00Z"),
         ("2026-12-21T10:00:00Z", "2026-12-21T12:00:00Z"),
     ):
-        await doctor.leave(start, end)
+        await doctor.take_time_off(start, end)
     listed = (await client.get(OFF)).text.partition('<ul class="rules">')[2]
     assert re.findall(r'<p class="rule figures">([^<]+)</p>', listed) == [
         "Thursday 10 December",
@@ -261,8 +261,8 @@ async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.
     assert '<span class="visually-hidden">: Thursday 10 December</span>' in listed
     preview = (await client.get(f"{OFF}/preview?first=2026-12-24&last=2026-12-26")).text
     assert "Thursday 24 December \u2013 Saturday 26 December" in preview
-    await doctor.plan(saturday=[["00:00", "24:00"]])
-    await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-07-01")
+    await doctor.set_hours(saturday=[["00:00", "24:00"]])
+    await doctor.set_hours(monday=[["09:00", "12:00"]], valid_from="2027-07-01")
     assert "Saturday: all day" in (await client.get(HOURS)).text
     assert "Open all day" in (await client.get("/practice/day?day=2026-12-12")).text
     assert "Time off all day" in (await client.get("/practice/day?day=2026-12-14")).text
@@ -326,7 +326,7 @@ async def test_a_practice_is_changed_and_what_was_wrong_stays(
 
 
 async def test_why_a_time_cannot_be_booked_is_said_in_sentences(doctor: Person, client: httpx2.AsyncClient) -> None:
-    await doctor.leave("2026-12-02T11:00:00Z", "2026-12-02T12:00:00Z")
+    await doctor.take_time_off("2026-12-02T11:00:00Z", "2026-12-02T12:00:00Z")
     explain = f"{HOURS}/explain?day=2026-12-02&clock="
     assert "This time can be booked." in (await client.get(f"{explain}09:00")).text
     refused = (await client.get(f"{explain}12:30")).text

@@ -6,7 +6,7 @@ import httpx2
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 
@@ -24,8 +24,8 @@ async def read_steps(client: httpx2.AsyncClient, day: str = DAY) -> dict[str, bo
     return {address: word == "Done" for address, word in found}
 
 
-async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor")
+async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor")
     await forms.sign_in(doctor)
     steps = {
         "/practice/profile#time_zone": False,
@@ -40,15 +40,15 @@ async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.Asy
     shown = (await client.get(DAY)).text
     assert len(re.findall(r'class="badge unapproved">To do<', shown)) == 2, "what is required"
     assert len(re.findall(r'class="badge optional">To do<', shown)) == 2
-    await doctor.change(time_zone="Europe/Berlin", languages=["en"], bio="Skin, hair and nails.")
-    await doctor.offer()
+    await doctor.update_profile(time_zone="Europe/Berlin", languages=["en"], bio="Skin, hair and nails.")
+    await doctor.add_visit_type()
     assert await read_steps(client) == dict.fromkeys(steps, True) | {"/practice/hours": False}
 
 
 async def test_the_steps_stay_until_all_that_is_required_is_done(
-    forms: Forms, client: httpx2.AsyncClient, join: Join
+    forms: Forms, client: httpx2.AsyncClient, register: Register
 ) -> None:
-    doctor = await join("doctor")
+    doctor = await register("doctor")
     await forms.sign_in(doctor)
     saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="12:00")
     assert saved.status_code == 303
@@ -56,7 +56,7 @@ async def test_the_steps_stay_until_all_that_is_required_is_done(
     steps = await read_steps(client)
     assert steps["/practice/hours"]
     assert not steps["/practice/profile#time_zone"]
-    await doctor.change(time_zone="Europe/Berlin")
+    await doctor.update_profile(time_zone="Europe/Berlin")
     assert await read_steps(client) == {}
     saved = await forms.send("/practice/hours", tuesday_0_from="09:00", tuesday_0_to="13:00")
     shown = (await client.get(saved.headers["location"])).text
@@ -65,9 +65,9 @@ async def test_the_steps_stay_until_all_that_is_required_is_done(
 
 
 async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_book(
-    forms: Forms, client: httpx2.AsyncClient, join: Join, database: Database
+    forms: Forms, client: httpx2.AsyncClient, register: Register, database: Database
 ) -> None:
-    doctor = await join("doctor")
+    doctor = await register("doctor")
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
     await forms.sign_in(doctor)
@@ -80,7 +80,7 @@ async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_boo
 async def test_a_doctor_with_hours_sees_days_and_no_steps(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
 ) -> None:
-    await doctor.open("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
+    await doctor.publish("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
     await forms.sign_in(doctor)
     assert await read_steps(client) == {}
     assert CLOSED in (await client.get(DAY)).text
@@ -92,7 +92,7 @@ async def test_a_doctor_with_hours_sees_days_and_no_steps(
 async def test_a_day_with_visits_shows_them_without_hours(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
-    hours = await doctor.open("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
+    hours = await doctor.publish("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
     await patient.book(doctor, "2026-12-03T15:00:00Z")
     assert (await doctor.delete(f"/doctors/availability/{hours['id']}")).status_code < 300
     await forms.sign_in(doctor)
@@ -101,14 +101,14 @@ async def test_a_day_with_visits_shows_them_without_hours(
     assert "Set up your practice" not in shown
 
 
-async def test_a_week_without_hours_leads_to_them(join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
-    doctor = await join("doctor", time_zone="Europe/Berlin")
+async def test_a_week_without_hours_leads_to_them(register: Register, forms: Forms, client: httpx2.AsyncClient) -> None:
+    doctor = await register("doctor", time_zone="Europe/Berlin")
     await forms.sign_in(doctor)
     shown = (await client.get("/practice/week")).text
     assert "You have not published any hours yet." in shown
     assert '<a href="/practice/hours">Set your weekly hours</a>' in shown
     assert "Closed" not in shown
-    await doctor.plan(monday=[["09:00", "12:00"]], valid_from="2027-03-01")
+    await doctor.set_hours(monday=[["09:00", "12:00"]], valid_from="2027-03-01")
     shown = (await client.get("/practice/week")).text
     assert "You have not published any hours yet." not in shown
     assert "Closed" in shown

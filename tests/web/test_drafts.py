@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 from tests.web.table import ADMIN, DOCTOR, PAGES, PATIENT, World
@@ -133,9 +133,9 @@ async def test_every_form_is_shown_again_with_what_was_typed(
 
 
 @pytest.fixture
-async def asked(join: Join) -> dict[str, str]:
-    doctor = await join("doctor")
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
+async def asked(register: Register) -> dict[str, str]:
+    doctor = await register("doctor")
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     return {"doctor": doctor.id, "start": "2026-12-08T09:00:00Z"}
 
 
@@ -174,9 +174,9 @@ async def test_a_picked_time_is_forgotten_after_half_an_hour(
 
 
 async def test_a_draft_of_an_ended_session_is_shown_to_its_account_alone(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, join: Join, clock: SetClock
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, register: Register, clock: SetClock
 ) -> None:
-    other = await join("patient", name="Bob Ray")
+    other = await register("patient", name="Bob Ray")
     await forms.sign_in(patient)
     shown = await client.get("/my/account")
     [hidden] = [hidden for action, hidden, _ in SentForms(shown.text).found if action == "/my/account"]

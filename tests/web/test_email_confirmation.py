@@ -7,7 +7,7 @@ import pytest
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
-from tests.conftest import Confirm, read_token
+from tests.conftest import ConfirmEmail, read_token
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 
@@ -81,10 +81,15 @@ class TestWhereConfirmationIsRequired:
         return settings.model_copy(update={"email_confirmation": "required"})
 
     async def test_a_time_that_was_picked_waits_until_the_address_is_confirmed(
-        self, forms: Forms, client: httpx2.AsyncClient, doctor: Person, confirm: Confirm, confirmations: list[Mail]
+        self,
+        forms: Forms,
+        client: httpx2.AsyncClient,
+        doctor: Person,
+        confirm_email: ConfirmEmail,
+        confirmations: list[Mail],
     ) -> None:
-        await confirm(doctor)
-        await doctor.plan(monday=[["09:00", "12:00"]])
+        await confirm_email(doctor)
+        await doctor.set_hours(monday=[["09:00", "12:00"]])
         picked = {"doctor": doctor.id, "start": "2026-12-07T15:00:00Z"}
         asked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **picked)
         [pick] = parse_qs(urlsplit(asked.headers["location"]).query)["next"]
@@ -104,10 +109,10 @@ class TestWhereConfirmationIsRequired:
         assert held.headers["location"].startswith("/visit/")
 
     async def test_every_page_says_what_is_missing(
-        self, forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm: Confirm
+        self, forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail
     ) -> None:
         await forms.sign_in(patient)
         assert "Confirm your e-mail address to continue." in (await client.get("/my/appointments")).text
         assert "Confirm your e-mail address to continue" not in (await client.get(PAGE)).text
-        await confirm(patient)
+        await confirm_email(patient)
         assert "Confirm your e-mail address to continue" not in (await client.get("/my/appointments")).text

@@ -17,8 +17,8 @@ from app.adapters.mail import print_mail
 from app.main import open_resources
 from app.repositories import search_bounds
 from app.web.kit.routes import PageRoute
-from tests.conftest import Counted, SetClock, make_client
-from tests.databases import empty, settings_for
+from tests.conftest import CountStatements, SetClock, make_client
+from tests.databases import delete_all_rows, settings_for
 from tests.people import Person, make_admin
 from tests.web.axe import violations
 from tests.web.conftest import Forms, OpenTab, Tab
@@ -142,7 +142,7 @@ async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, wor
 
 @pytest.mark.parametrize("who", ALL_ROLES)
 async def test_more_data_takes_no_more_statements(
-    forms: Forms, client: httpx2.AsyncClient, world: World, counted: Counted, who: str
+    forms: Forms, client: httpx2.AsyncClient, world: World, count_statements: CountStatements, who: str
 ) -> None:
     await world.enter(forms, who)
 
@@ -150,9 +150,9 @@ async def test_more_data_takes_no_more_statements(
         taken = {}
         for where, _ in pages_of(who):
             await client.get(world.address(where))  # cached values
-            counted()
+            count_statements()
             await client.get(world.address(where))
-            taken[where] = counted()
+            taken[where] = count_statements()
         return taken
 
     before = await look()
@@ -165,7 +165,7 @@ async def test_both_databases_show_the_same(
 ) -> None:
     monkeypatch.setattr(search_bounds, "ring_position", lambda _id: 0)  # otherwise random ids decide the order
     shutil.copy(sqlite_template, tmp_path / "test.db")
-    await empty(postgresql_url)
+    await delete_all_rows(postgresql_url)
     on_sqlite, on_postgresql = [
         await show(assembled, url) for url in (f"sqlite+aiosqlite:///{tmp_path}/test.db", postgresql_url)
     ]

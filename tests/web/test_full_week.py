@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.async_api import ViewportSize
 
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.axe import violations
 from tests.web.conftest import DESK, PHONE, Forms, OpenTab
@@ -28,11 +28,11 @@ def backend() -> str:
     return "sqlite"
 
 
-async def fill_week(doctor: Person, join: Join, *, number: int, minutes: int) -> None:
+async def fill_week(doctor: Person, register: Register, *, number: int, minutes: int) -> None:
     """Book this many visits on Wednesday, from 8 o'clock in Berlin."""
-    await doctor.plan(**{day: [["08:00", "18:00"]] for day in ("tuesday", "wednesday", "thursday")})
-    visit_type = await doctor.offer(name="Check-up of the skin", duration_minutes=minutes)
-    patients = [await join("patient", name=name) for name in ("Ann Lee", MAX_NAME, FROM_RIGHT)]
+    await doctor.set_hours(**{day: [["08:00", "18:00"]] for day in ("tuesday", "wednesday", "thursday")})
+    visit_type = await doctor.add_visit_type(name="Check-up of the skin", duration_minutes=minutes)
+    patients = [await register("patient", name=name) for name in ("Ann Lee", MAX_NAME, FROM_RIGHT)]
     for place in range(number):
         begin = 7 * 60 + place * minutes
         start = f"2026-12-02T{begin // 60:02}:{begin % 60:02}:00Z"
@@ -43,10 +43,10 @@ async def fill_week(doctor: Person, join: Join, *, number: int, minutes: int) ->
 @pytest.mark.parametrize("minutes", [5, 10, 15])
 @pytest.mark.parametrize(("size", "most"), [(DESK, 22 * HALF_HOUR + 300), (PHONE, 1800)], ids=["desk", "phone"])
 async def test_a_full_day_stretches_nothing(
-    join: Join, open_tab: OpenTab, size: ViewportSize, most: int, minutes: int
+    register: Register, open_tab: OpenTab, size: ViewportSize, most: int, minutes: int
 ) -> None:
-    doctor = await open_practice(join)
-    await fill_week(doctor, join, number=40, minutes=minutes)
+    doctor = await open_practice(register)
+    await fill_week(doctor, register, number=40, minutes=minutes)
     tab = await open_tab(viewport=size, java_script_enabled=True, reduced_motion="reduce")
     await tab.sign_in(doctor.email)
     await tab.go(WEEK)
@@ -55,9 +55,11 @@ async def test_a_full_day_stretches_nothing(
     assert not await violations(tab.page)
 
 
-async def test_short_visits_share_a_link_to_the_day(join: Join, forms: Forms, client: httpx2.AsyncClient) -> None:
-    doctor = await open_practice(join)
-    await fill_week(doctor, join, number=13, minutes=10)
+async def test_short_visits_share_a_link_to_the_day(
+    register: Register, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    doctor = await open_practice(register)
+    await fill_week(doctor, register, number=13, minutes=10)
     await forms.sign_in(doctor)
     shown = (await client.get(WEEK)).text
     column = shown.partition('id="d2026-12-02"')[2].partition("</section>")[0]
@@ -69,9 +71,9 @@ async def test_short_visits_share_a_link_to_the_day(join: Join, forms: Forms, cl
     assert all(f'id="row-{row}"' in day for _, row in days)
 
 
-async def test_a_phone_lists_the_next_visits_and_leads_to_all(join: Join, open_tab: OpenTab) -> None:
-    doctor = await open_practice(join)
-    await fill_week(doctor, join, number=12, minutes=20)
+async def test_a_phone_lists_the_next_visits_and_leads_to_all(register: Register, open_tab: OpenTab) -> None:
+    doctor = await open_practice(register)
+    await fill_week(doctor, register, number=12, minutes=20)
     tab = await open_tab()
     await tab.sign_in(doctor.email)
     await tab.go(WEEK)
@@ -86,10 +88,10 @@ async def test_a_phone_lists_the_next_visits_and_leads_to_all(join: Join, open_t
 
 
 async def test_today_lists_what_is_not_over(
-    join: Join, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+    register: Register, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
-    doctor = await open_practice(join)
-    await fill_week(doctor, join, number=12, minutes=20)
+    doctor = await open_practice(register)
+    await fill_week(doctor, register, number=12, minutes=20)
     clock.time = datetime(2026, 12, 2, 8, 30, tzinfo=UTC)
     await forms.sign_in(doctor)
     shown = (await client.get(WEEK)).text

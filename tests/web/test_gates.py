@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from app.core.dependencies import Resources
 from app.core.rate_limits import RateLimiter
 from app.edge import rate_limits as edge_limits
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import PASSWORD, Person
 from tests.web.clinic import Clinic, open_clinic
 from tests.web.conftest import Forms
@@ -18,8 +18,8 @@ START = "2026-12-08T15:30:00Z"
 
 
 @pytest.fixture
-async def clinic(join: Join) -> Clinic:
-    return await open_clinic(join)
+async def clinic(register: Register) -> Clinic:
+    return await open_clinic(register)
 
 
 async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
@@ -39,12 +39,12 @@ async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
 
 
 async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
-    forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, join: Join, admin: Person
+    forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, register: Register, admin: Person
 ) -> None:
     body = {"doctor_id": clinic.amara.id, "visit_type_id": clinic.visit_type, "start_time": START}
     visit = (await patient.post("/appointments", body)).json()["id"]
     client.headers["Accept"] = "text/html"
-    await forms.sign_in(await join("patient"))
+    await forms.sign_in(await register("patient"))
     for path in ("", "/cancel", "/move", "/calendar.ics"):
         assert (await client.get(f"/my/appointments/{visit}{path}")).status_code == 404
     refused = await forms.send(f"/my/appointments/{visit}/cancel", on="/my/account", version="1", form_key="once")

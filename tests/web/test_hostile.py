@@ -17,7 +17,7 @@ from app.models.search_offer import DoctorLanguage
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
 from tests.conftest import SetClock
-from tests.databases import connected
+from tests.databases import open_engine
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.table import ALL_ROLES, MAX_BYTES, World, pages_of, weigh
@@ -39,9 +39,9 @@ async def world(
     database_url: str,
 ) -> World:
     world = await World.make(app.state.resources, client, admin, clock)
-    crowd = [await Person.join(client, "doctor", time_zone="UTC") for _ in range(30)]
+    crowd = [await Person.register(client, "doctor", time_zone="UTC") for _ in range(30)]
     for each in crowd:
-        await each.plan(tuesday=[["08:00", "12:00"]])
+        await each.set_hours(tuesday=[["08:00", "12:00"]])
     await fill(world, database_url, request.param)
     return world
 
@@ -51,7 +51,7 @@ async def fill(world: World, database_url: str, name: str) -> None:
     ids = (UUID(int=number) for number in count(1))
     doctor = UUID(world.ids["doctor"])
     people = [next(ids) for _ in range(DOCTORS + 2)]
-    async with connected(database_url) as engine, engine.begin() as connection:
+    async with open_engine(database_url) as engine, engine.begin() as connection:
         for table, columns in {
             "users": {"name": name},
             "doctors": {"specialty": name, "bio": name * 20},

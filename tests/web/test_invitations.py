@@ -7,7 +7,7 @@ import pytest
 
 from app.adapters.mail import Mail
 from tests.conftest import read_token
-from tests.people import PASSWORD, Person, problem
+from tests.people import PASSWORD, Person, assert_problem
 from tests.web.conftest import Forms
 
 INVITATIONS = "/office/invitations"
@@ -154,4 +154,4 @@ async def test_an_administrator_cancels_an_invitation_and_turns_pages(
     assert answer.headers["Location"] == f"{INVITATIONS}#open"
     assert "guest20@" not in (await client.get(INVITATIONS)).text
     body = {"token": sent["token"], "name": "Dr Guest", "password": PASSWORD, "time_zone": "UTC"}
-    problem(await client.post("/auth/accept-invitation", json=body), 422, "invalid_invitation_token")
+    assert_problem(await client.post("/auth/accept-invitation", json=body), 422, "invalid_invitation_token")

@@ -18,8 +18,8 @@ from tests.web.test_every_page import defects
 async def test_languages_are_listed_by_their_names_in_the_language_of_the_reader(
     client: httpx2.AsyncClient, doctor: Person, reader: str, names: list[str]
 ) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    await doctor.change(languages=["de", "en", "sq"])
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    await doctor.update_profile(languages=["de", "en", "sq"])
     shown = (await client.get("/", headers={"Accept-Language": reader})).text
     [listed] = re.findall(r'<select id="language".*?</select>', shown, re.DOTALL)
     assert re.findall(r"<option[^>]*>([^<]+)<", listed)[1:] == names[1:]
@@ -35,7 +35,7 @@ async def test_languages_are_listed_by_their_names_in_the_language_of_the_reader
 async def test_a_doctor_ticks_languages_by_name(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, reader: str, names: list[str]
 ) -> None:
-    await doctor.change(languages=["de", "pt-BR", "en"])
+    await doctor.update_profile(languages=["de", "pt-BR", "en"])
     await forms.sign_in(doctor)
     shown = await client.get("/practice/profile", headers={"Accept-Language": reader})
     assert not list(defects(shown))
@@ -47,7 +47,7 @@ async def test_a_doctor_ticks_languages_by_name(
 
 
 async def test_languages_are_ticked_and_cleared(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
-    await doctor.change(languages=["de", "sq"])
+    await doctor.update_profile(languages=["de", "sq"])
     await forms.sign_in(doctor)
     page = "/practice/profile"
     hidden = dict.fromkeys(re.findall(r'type="hidden" name="(speaks_[^"]+)"', (await client.get(page)).text), "")

@@ -13,7 +13,7 @@ MAX_PAGE_BYTES = 60 * 1024
 
 async def offer_all(doctor: Person, name: str) -> str:
     """Offers as many visit types as a doctor may; returns the id of the last one."""
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     for number in range(MAX_VISIT_TYPES):
         answer = await doctor.post("/doctors/me/visit-types", {"name": f"{name} {number}", "duration_minutes": 30})
         assert answer.status_code == 201, answer.text

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from app.services import search
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.web.test_clocks import text_of
 
 
@@ -24,16 +24,18 @@ async def test_a_clinic_without_doctors(client: httpx2.AsyncClient) -> None:
         assert not links(page)
 
 
-async def test_a_clinic_without_free_time(client: httpx2.AsyncClient, join: Join) -> None:
-    await join("doctor")
+async def test_a_clinic_without_free_time(client: httpx2.AsyncClient, register: Register) -> None:
+    await register("doctor")
     page = await client.get("/")
     assert "No doctor has any free times in the next two months." in text_of(page)
     assert not links(page)
 
 
-async def test_filters_that_leave_nothing_can_be_dropped_one_by_one(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", name="Dr Amara Okafor", specialty="Dermatology")
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
+async def test_filters_that_leave_nothing_can_be_dropped_one_by_one(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
+    doctor = await register("doctor", name="Dr Amara Okafor", specialty="Dermatology")
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     page = await client.get("/?specialty=Dermatology&part=evening&mode=in_person&language=")
     assert "No free times in the next two months match your filters." in text_of(page)
     found = links(page)
@@ -45,9 +47,9 @@ async def test_filters_that_leave_nothing_can_be_dropped_one_by_one(client: http
     assert "Dr Amara Okafor" in text_of(await client.get(found["Any time of day"]))
 
 
-async def test_a_day_years_ahead_is_not_called_the_next(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor", name="Dr Amara Okafor")
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
+async def test_a_day_years_ahead_is_not_called_the_next(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor", name="Dr Amara Okafor")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
     page = await client.get("/?day=2030-01-01")
     text = text_of(page)
     assert "No free times in the two months from Tuesday 1 January 2030 match your filters." in text
@@ -56,35 +58,35 @@ async def test_a_day_years_ahead_is_not_called_the_next(client: httpx2.AsyncClie
     assert "Dr Amara Okafor" in text_of(await client.get("/?day=2020-01-01")), "a day that has passed is no obstacle"
 
 
-async def test_a_page_behind_the_last_visit_leads_back(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor")
-    await doctor.change(default_visit_minutes=5)
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T12:25:00Z")
+async def test_a_page_behind_the_last_visit_leads_back(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor")
+    await doctor.update_profile(default_visit_minutes=5)
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:25:00Z")
     more = re.search(r'class="more"><a class="button quiet" href="([^"]+)"', (await client.get("/")).text)
     assert more
-    await doctor.leave("2026-12-08T08:00:00Z", "2026-12-08T13:00:00Z")
+    await doctor.take_time_off("2026-12-08T08:00:00Z", "2026-12-08T13:00:00Z")
     assert links(await client.get(unescape(more[1]))) == {"From the earliest time": "/"}
 
 
 async def test_a_search_that_was_cut_short_says_so(
-    client: httpx2.AsyncClient, join: Join, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doctor = await join("doctor")
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
+    doctor = await register("doctor")
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     monkeypatch.setattr(search, "MAX_SCANS", 1)
     page = await client.get("/?part=evening")
     assert "The search took too long and was stopped." in text_of(page)
 
 
-async def test_a_doctors_empty_weeks(client: httpx2.AsyncClient, join: Join) -> None:
-    doctor = await join("doctor")
+async def test_a_doctors_empty_weeks(client: httpx2.AsyncClient, register: Register) -> None:
+    doctor = await register("doctor")
     week = f"/with/{doctor.id}?week="
     assert "This doctor has not published any hours yet." in text_of(await client.get(week + "2026-12-08"))
-    await doctor.open("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z")
+    await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z")
     text = text_of(await client.get(week + "2026-12-01"))
     assert "No free times this week. The next one is Tuesday 8 December, 09:00." in text
     page = await client.get(week + "2030-01-01")
     assert "in the year after it. The earliest is Tuesday 8 December, 09:00." in text_of(page)
     assert f'href="{week}2026-12-08"' in page.text
-    await (await join("patient")).book(doctor, "2026-12-08T09:00:00Z")
+    await (await register("patient")).book(doctor, "2026-12-08T09:00:00Z")
     assert "No free times within a year: all times are booked" in text_of(await client.get(week + "2026-12-08"))

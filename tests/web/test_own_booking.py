@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 
@@ -10,9 +10,9 @@ START = "2026-12-08T09:00:00Z"
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    doctor = await join("doctor", name="Dr Amara Okafor")
-    await doctor.plan(tuesday=[["09:00", "12:00"]])
+async def doctor(register: Register) -> Person:
+    doctor = await register("doctor", name="Dr Amara Okafor")
+    await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     return doctor
 
 
@@ -69,7 +69,7 @@ async def test_the_hold_that_was_booked_leads_to_the_visit(
 async def test_a_day_that_the_own_visit_has_filled(
     forms: Forms, patient: Person, doctor: Person, asked: dict[str, str]
 ) -> None:
-    await doctor.change(daily_limit=1)
+    await doctor.update_profile(daily_limit=1)
     _, visit = await book(forms, patient, asked)
     again = await forms.send("/visit/pick", on="/my/account", **asked)
     assert (again.status_code, again.headers["Location"]) == (303, visit)
@@ -84,11 +84,11 @@ async def test_a_cancelled_visit_is_not_in_the_way(forms: Forms, patient: Person
 
 
 async def test_somebody_elses_hold_and_visit_stay_theirs(
-    forms: Forms, patient: Person, join: Join, asked: dict[str, str]
+    forms: Forms, patient: Person, register: Register, asked: dict[str, str]
 ) -> None:
     confirming, visit = await book(forms, patient, asked)
     await forms.send("/sign-out", on="/my/account")
-    await forms.sign_in(await join("patient"))
+    await forms.sign_in(await register("patient"))
     assert (await forms.client.get(confirming)).status_code == 404
     assert (await forms.client.get(visit)).status_code == 404
     assert (await forms.send("/visit/pick", on="/my/account", **asked)).status_code == 409
@@ -96,8 +96,8 @@ async def test_somebody_elses_hold_and_visit_stay_theirs(
 
 async def test_a_hold_becomes_the_appointment_with_its_id(patient: Person, doctor: Person) -> None:
     held = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": START})).json()
-    other = await patient.ask(doctor, "2026-12-08T11:00:00Z", hold_id=held["id"])
+    other = await patient.try_to_book(doctor, "2026-12-08T11:00:00Z", hold_id=held["id"])
     assert other.json()["id"] != held["id"], "the hold is for another time"
-    booked = await patient.ask(doctor, START, hold_id=held["id"])
+    booked = await patient.try_to_book(doctor, START, hold_id=held["id"])
     assert booked.json()["id"] == held["id"]
-    assert (await patient.ask(doctor, START, hold_id=held["id"])).json()["code"] == "slot_taken"
+    assert (await patient.try_to_book(doctor, START, hold_id=held["id"])).json()["code"] == "slot_taken"

@@ -15,7 +15,7 @@ CHANGED = "the appointment has changed"
 
 @pytest.fixture
 async def visit(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked: str = (await patient.book(doctor, START))["id"]
     return booked
 
@@ -65,7 +65,7 @@ async def test_a_form_of_a_patient_that_is_too_late_leads_to_the_visit(
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, 10, tzinfo=UTC)
     await forms.sign_in(patient)
-    assert (await (await doctor.again()).post(f"/appointments/{visit}/{action}", {})).status_code == 200
+    assert (await (await doctor.log_in_again()).post(f"/appointments/{visit}/{action}", {})).status_code == 200
     fields = {"start": "2026-12-08T17:00:00Z"} if form == "move" else {}
     answer = await forms.send(f"/my/appointments/{visit}/{form}", on="/my/account", version="1", **fields)
     assert (answer.status_code, answer.headers.get("location")) == (303, f"/my/appointments/{visit}")

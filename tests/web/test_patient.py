@@ -7,7 +7,7 @@ import pytest
 from icalendar import Calendar
 
 from app.adapters.mail import Mail
-from tests.conftest import Confirm, Join, SetClock
+from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.clinic import LONG_NAME, Clinic, open_clinic
 from tests.web.conftest import DESK, OpenTab, Tab
@@ -17,8 +17,8 @@ SENTENCE_WITH_CLOCK = SENTENCE.replace("11:00,", "11:00 (New York time),")
 
 
 @pytest.fixture
-async def clinic(join: Join) -> Clinic:
-    return await open_clinic(join)
+async def clinic(register: Register) -> Clinic:
+    return await open_clinic(register)
 
 
 async def pick(tab: Tab, clinic: Clinic, clock: str = "10:30", day: str = "Tuesday 8 December") -> None:
@@ -81,8 +81,8 @@ async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: li
     assert not mails
 
 
-async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient: Person, join: Join) -> None:
-    rival = await join("patient", name="Bob Ray")
+async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient: Person, register: Register) -> None:
+    rival = await register("patient", name="Bob Ray")
     tabs = [await open_tab(), await open_tab(viewport=DESK)]
     for tab, person in zip(tabs, (patient, rival), strict=True):
         await tab.sign_in(person.email)
@@ -97,14 +97,14 @@ async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient
 
 
 async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
-    open_tab: OpenTab, clinic: Clinic, patient: Person, join: Join, clock: SetClock
+    open_tab: OpenTab, clinic: Clinic, patient: Person, register: Register, clock: SetClock
 ) -> None:
     tab = await open_tab()
     await tab.sign_in(patient.email)
     await pick(tab, clinic)
     confirming = tab.path
     clock.advance(minutes=6)
-    rival = await join("patient")
+    rival = await register("patient")
     body = {"doctor_id": clinic.amara.id, "start_time": "2026-12-08T15:30:00Z", "visit_type_id": clinic.visit_type}
     assert (await rival.post("/appointments", body)).status_code == 201
     await tab.fill(reason="A mole\nthat itches")
@@ -195,10 +195,10 @@ async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic
     assert SENTENCE_WITH_CLOCK in await tab.text()
 
 
-async def test_the_nights_when_clocks_change(open_tab: OpenTab, join: Join, clock: SetClock) -> None:
-    doctor = await join("doctor", name="Dr Night", time_zone="Europe/Berlin")
-    await doctor.open("2027-03-28T00:00:00+01:00", "2027-03-28T05:00:00+02:00")
-    await doctor.open("2027-10-31T00:00:00+02:00", "2027-10-31T04:00:00+01:00")
+async def test_the_nights_when_clocks_change(open_tab: OpenTab, register: Register, clock: SetClock) -> None:
+    doctor = await register("doctor", name="Dr Night", time_zone="Europe/Berlin")
+    await doctor.publish("2027-03-28T00:00:00+01:00", "2027-03-28T05:00:00+02:00")
+    await doctor.publish("2027-10-31T00:00:00+02:00", "2027-10-31T04:00:00+01:00")
     tab = await open_tab()
     clock.time = clock.time.replace(year=2027, month=3, day=20)
     await tab.go(f"/with/{doctor.id}?week=2027-03-28")
@@ -232,8 +232,8 @@ async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: 
     assert await tab.page.get_by_role("button", name="10:30, Dienstag, 8. Dezember").count() == 1
 
 
-async def test_an_account(open_tab: OpenTab, patient: Person, confirm: Confirm) -> None:
-    await confirm(patient)
+async def test_an_account(open_tab: OpenTab, patient: Person, confirm_email: ConfirmEmail) -> None:
+    await confirm_email(patient)
     tab = await open_tab()
     await tab.sign_in(patient.email)
     for path, press, expected in (

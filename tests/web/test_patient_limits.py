@@ -18,7 +18,7 @@ def settings(database_url: str) -> Settings:
 
 
 async def open_and_book(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-01T14:00:00Z", "2026-12-01T20:00:00Z")
+    await doctor.publish("2026-12-01T14:00:00Z", "2026-12-01T20:00:00Z")
     booked = await patient.book(doctor, "2026-12-01T14:00:00Z")
     return str(booked["id"])
 

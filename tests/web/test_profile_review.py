@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app.core.settings import Settings
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 
@@ -104,14 +104,14 @@ async def test_two_tabs_do_not_overwrite_a_name_under_review(
 
 
 async def test_an_approval_shows_what_the_doctor_has_changed_meanwhile(
-    forms: Forms, client: httpx2.AsyncClient, admin: Person, join: Join
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, register: Register
 ) -> None:
-    newcomer = await join("doctor")
+    newcomer = await register("doctor")
     await forms.sign_in(admin)
     question = f"/office/users/{newcomer.id}?act=approve"
     shown = (await client.get(question)).text
     version = re.findall(r'name="content_version" value="([^"]+)"', shown)[0]
-    await newcomer.change(name="Prof Eminent", specialty="Neurosurgery")
+    await newcomer.update_profile(name="Prof Eminent", specialty="Neurosurgery")
     action = f"/office/users/{newcomer.id}/approve"
     refused = await forms.send(action, question, reason="The licence was checked", content_version=version)
     assert refused.status_code == 412

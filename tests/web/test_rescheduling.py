@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.table import MAX_BYTES, weigh
@@ -18,10 +18,10 @@ AT_TEN = "2026-12-08T10:00:00Z"
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
+async def doctor(register: Register) -> Person:
     """A doctor who is open on Tuesdays from nine to eleven, in the time zone of the tests."""
-    doctor = await join("doctor", name="Dr Amara Okafor", time_zone="UTC")
-    await doctor.plan(tuesday=TUESDAY)
+    doctor = await register("doctor", name="Dr Amara Okafor", time_zone="UTC")
+    await doctor.set_hours(tuesday=TUESDAY)
     return doctor
 
 
@@ -64,8 +64,8 @@ async def mover(forms: Forms, doctor: Person, patient: Person, who: str) -> Open
 
 
 async def test_visit_keeps_its_type_even_if_that_is_withdrawn(doctor: Person, patient: Person, mover: OpenPage) -> None:
-    visit_type = await doctor.offer(name="Check-up", duration_minutes=40)
-    await doctor.offer(name="Results", duration_minutes=15)
+    visit_type = await doctor.add_visit_type(name="Check-up", duration_minutes=40)
+    await doctor.add_visit_type(name="Results", duration_minutes=15)
     visit = await patient.book(doctor, "2026-12-08T09:40:00Z", visit_type_id=visit_type["id"])
     await doctor.delete(f"/doctors/me/visit-types/{visit_type['id']}")
     page = await mover(visit)
@@ -80,7 +80,7 @@ async def test_visit_without_a_type_keeps_its_length_when_types_exist(
     doctor: Person, patient: Person, mover: OpenPage
 ) -> None:
     visit = await patient.book(doctor, AT_TEN, "2026-12-08T10:45:00Z")
-    await doctor.offer(name="Check-up", duration_minutes=20)
+    await doctor.add_visit_type(name="Check-up", duration_minutes=20)
     page = await mover(visit)
     offered = await page.offered()
     assert offered == ["09:00", "09:30"]
@@ -93,31 +93,31 @@ async def test_visit_without_a_type_keeps_its_length_when_types_exist(
 
 
 async def test_a_visit_is_not_in_its_own_way(doctor: Person, patient: Person, mover: OpenPage) -> None:
-    await doctor.offer(name="Check-up", duration_minutes=30, slot_step_minutes=15)
+    await doctor.add_visit_type(name="Check-up", duration_minutes=30, slot_step_minutes=15)
     visit_type = (await doctor.get("/doctors/me/visit-types")).json()[0]["id"]
     visit = await patient.book(doctor, AT_TEN, visit_type_id=visit_type)
-    await doctor.change(daily_limit=1)
+    await doctor.update_profile(daily_limit=1)
     page = await mover(visit)
     assert await page.offered() == ["09:00", "09:15", "09:30", "09:45", "10:15", "10:30"]
     assert (await page.move("10:15", 1)).status_code == 303
 
 
-async def test_others_stay_in_its_way(doctor: Person, patient: Person, join: Join, mover: OpenPage) -> None:
+async def test_others_stay_in_its_way(doctor: Person, patient: Person, register: Register, mover: OpenPage) -> None:
     visit = await patient.book(doctor, AT_TEN)
-    await (await join("patient")).book(doctor, "2026-12-08T09:30:00Z")
+    await (await register("patient")).book(doctor, "2026-12-08T09:30:00Z")
     page = await mover(visit)
     assert await page.offered() == ["09:00", "10:30"]
     assert (await page.move("09:30", 1)).status_code == 409
 
 
 async def test_a_doctor_sees_as_many_whole_days_as_there_is_room_for(
-    forms: Forms, client: httpx2.AsyncClient, join: Join, patient: Person
+    forms: Forms, client: httpx2.AsyncClient, register: Register, patient: Person
 ) -> None:
-    doctor = await join("doctor", time_zone="UTC")
-    await doctor.plan(**{day: [["00:00", "24:00"]] for day in DAYS})
+    doctor = await register("doctor", time_zone="UTC")
+    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in DAYS})
     await forms.sign_in(doctor)
     for minutes, hour, days in ((5, 10, ["8"]), (15, 11, ["8"]), (30, 12, ["8", "9", "10"])):
-        await doctor.change(default_visit_minutes=minutes)
+        await doctor.update_profile(default_visit_minutes=minutes)
         visit = await patient.book(doctor, f"2026-12-08T{hour}:00:00Z")
         shown = await client.get(f"/practice/visits/{visit['id']}/move")
         assert re.findall(r'<h3 class="day-name">\w+ (\d+) December</h3>', shown.text) == days

@@ -10,7 +10,7 @@ import pytest
 from pyotp import TOTP
 
 from app.adapters.mail import Mail
-from tests.conftest import Confirm, SetClock, read_token
+from tests.conftest import ConfirmEmail, SetClock, read_token
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 
@@ -115,8 +115,8 @@ async def test_accepting_an_invitation(send_twice: SendTwice, client: httpx2.Asy
     assert (await client.get("/start")).headers["location"] == "/practice/day"
 
 
-async def enroll(person: Person, confirm: Confirm, clock: SetClock) -> tuple[TOTP, list[str]]:
-    await confirm(person)
+async def enroll(person: Person, confirm_email: ConfirmEmail, clock: SetClock) -> tuple[TOTP, list[str]]:
+    await confirm_email(person)
     authenticator = TOTP((await person.post("/auth/second-factor", None)).json()["secret"])
     confirmed = await person.post("/auth/second-factor/confirm", {"otp": authenticator.at(clock.time)})
     clock.advance(minutes=1)
@@ -128,12 +128,12 @@ async def test_signing_in_with_a_code(
     send_twice: SendTwice,
     forms: Forms,
     patient: Person,
-    confirm: Confirm,
+    confirm_email: ConfirmEmail,
     clock: SetClock,
     mails: list[Mail],
     is_recovery_code: bool,
 ) -> None:
-    authenticator, codes = await enroll(patient, confirm, clock)
+    authenticator, codes = await enroll(patient, confirm_email, clock)
     mails.clear()
     otp = codes[0] if is_recovery_code else authenticator.at(clock.time)
     typed = {"username": patient.email, "password": PASSWORD, "otp": otp}
@@ -149,9 +149,9 @@ async def test_signing_in_with_a_code(
 
 
 async def test_a_code_is_not_taken_again_later_or_from_another_browser(
-    forms: Forms, patient: Person, confirm: Confirm, clock: SetClock
+    forms: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
-    _, codes = await enroll(patient, confirm, clock)
+    _, codes = await enroll(patient, confirm_email, clock)
     typed = {"username": patient.email, "password": PASSWORD, "otp": codes[0], "form_key": "k"}
     assert (await forms.send("/sign-in", **typed)).status_code == 303
     assert (await forms.send("/sign-in", **typed)).status_code == 303
@@ -161,17 +161,19 @@ async def test_a_code_is_not_taken_again_later_or_from_another_browser(
 
 
 async def test_a_code_is_taken_again_for_a_minute(
-    forms: Forms, patient: Person, confirm: Confirm, clock: SetClock
+    forms: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
-    _, codes = await enroll(patient, confirm, clock)
+    _, codes = await enroll(patient, confirm_email, clock)
     typed = {"username": patient.email, "password": PASSWORD, "otp": codes[0], "form_key": "k"}
     for minutes, status in ((0, 303), (1, 303), (1, 401)):
         clock.advance(minutes=minutes)
         assert (await forms.send("/sign-in", **typed)).status_code == status
 
 
-async def test_setting_up_a_second_factor(forms: Forms, patient: Person, confirm: Confirm, clock: SetClock) -> None:
-    await confirm(patient)
+async def test_setting_up_a_second_factor(
+    forms: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
+) -> None:
+    await confirm_email(patient)
     await forms.sign_in(patient)
     shown = await forms.send("/my/account/second-factor")
     hidden = dict(re.findall(r'type="hidden" name="(form_\w+|secret)" value="([^"]*)"', shown.text))
@@ -187,7 +189,7 @@ async def test_setting_up_a_second_factor(forms: Forms, patient: Person, confirm
 async def test_signing_in_for_a_time_that_was_picked(
     send_twice: SendTwice, forms: Forms, patient: Person, doctor: Person
 ) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
     picked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", doctor=doctor.id, start="2026-12-07T15:00:00Z")
     [next_] = parse_qs(urlsplit(picked.headers["location"]).query)["next"]
     answers = await send_twice("/sign-in", username=patient.email, password=PASSWORD, next=next_)

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pyotp import TOTP
 
 from app.core.dependencies import Resources
-from tests.conftest import Confirm, Counted, SetClock
+from tests.conftest import ConfirmEmail, CountStatements, SetClock
 from tests.databases import settings_for
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
@@ -36,12 +36,12 @@ async def test_a_session_of_a_page_is_listed_and_ended_by_the_api(
 
 
 async def test_a_session_lasts_while_it_is_used_and_ends_when_it_is_not(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock, counted: Counted
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock, count_statements: CountStatements
 ) -> None:
     await forms.sign_in(patient)
-    counted()
+    count_statements()
     await client.get("/start")
-    assert counted() == 1
+    assert count_statements() == 1
     for _ in range(5):
         clock.advance(minutes=50)
         assert (await client.get("/start")).headers["location"] == "/my/appointments"
@@ -91,9 +91,9 @@ async def test_in_production_a_cookie_is_for_this_host_and_tls_alone(app: FastAP
 
 
 async def test_a_second_factor_is_asked_for(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm: Confirm, clock: SetClock
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
-    await confirm(patient)
+    await confirm_email(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     codes = TOTP(secret)
     await patient.post("/auth/second-factor/confirm", {"otp": codes.at(clock.time)})

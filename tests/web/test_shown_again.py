@@ -7,15 +7,15 @@ import pytest
 
 from app.core.errors import DomainError
 from app.services import audit
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import fill_day, open_practice
 
 
 @pytest.fixture
-async def doctor(join: Join) -> Person:
-    return await open_practice(join)
+async def doctor(register: Register) -> Person:
+    return await open_practice(register)
 
 
 @pytest.fixture

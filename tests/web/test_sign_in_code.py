@@ -9,7 +9,7 @@ from pyotp import TOTP
 
 from app.core.security import Passwords
 from app.services.login_throttle import FREE_ATTEMPTS
-from tests.conftest import Confirm, Join, SetClock
+from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 from tests.web.table import MAX_BYTES, weigh
@@ -22,9 +22,9 @@ type Enroll = Callable[[Person], Awaitable[TOTP]]
 
 
 @pytest.fixture
-def enroll(confirm: Confirm, clock: SetClock) -> Enroll:
+def enroll(confirm_email: ConfirmEmail, clock: SetClock) -> Enroll:
     async def enroll(person: Person) -> TOTP:
-        await confirm(person)
+        await confirm_email(person)
         codes = TOTP((await person.post("/auth/second-factor", None)).json()["secret"])
         confirmed = await person.post("/auth/second-factor/confirm", {"otp": codes.at(clock.time)})
         assert confirmed.status_code == 200
@@ -90,9 +90,9 @@ async def test_another_browser_cannot_go_on(
 
 @pytest.mark.parametrize("cookie", ["session", "forms", "device", "nothing"])
 async def test_no_other_cookie_is_taken_for_it(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, join: Join, cookie: str
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, register: Register, cookie: str
 ) -> None:
-    await forms.sign_in(await join("patient"))
+    await forms.sign_in(await register("patient"))
     client.cookies.set("pending", client.cookies.get(cookie) or "nothing")
     client.cookies.delete("session")
     assert (await client.get(CODE)).headers["location"] == "/sign-in"
@@ -122,10 +122,10 @@ async def test_a_suspended_account_does_not_get_in(
 
 
 async def test_the_code_of_another_account_is_wrong(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, join: Join, enroll: Enroll, clock: SetClock
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, register: Register, enroll: Enroll, clock: SetClock
 ) -> None:
     await enroll(patient)
-    others = await enroll(await join("patient", name="Ben Kaya"))
+    others = await enroll(await register("patient", name="Ben Kaya"))
     await forms.sign_in(patient)
     assert (await forms.send(CODE, otp=others.at(clock.time))).status_code == 401
     assert not await is_signed_in(client)

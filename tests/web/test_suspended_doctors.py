@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from tests.conftest import Join, SetClock
+from tests.conftest import Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 from tests.web.table import RIGHT_TO_LEFT
@@ -18,8 +18,8 @@ NOON = "2026-12-08T17:00:00Z"
 
 @pytest.fixture
 async def visit(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    check_up = (await doctor.offer(name="HIV test"))["id"]
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    check_up = (await doctor.add_visit_type(name="HIV test"))["id"]
     return str((await patient.book(doctor, NOON, visit_type_id=check_up, reason="A mole on the left arm"))["id"])
 
 
@@ -143,11 +143,11 @@ async def test_a_visit_that_is_over_is_not_found(
 
 
 async def test_a_long_list_goes_on(
-    client: httpx2.AsyncClient, forms: Forms, admin: Person, doctor: Person, join: Join
+    client: httpx2.AsyncClient, forms: Forms, admin: Person, doctor: Person, register: Register
 ) -> None:
     first = datetime(2026, 12, 8, 14, tzinfo=UTC)
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-09T22:00:00Z")
-    patient = await join("patient", name=RIGHT_TO_LEFT)
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-09T22:00:00Z")
+    patient = await register("patient", name=RIGHT_TO_LEFT)
     for number in range(40):
         start = first + timedelta(minutes=30 * number)
         await patient.book(doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat())

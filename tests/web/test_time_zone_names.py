@@ -78,7 +78,7 @@ async def test_a_doctor_finds_her_zone_chosen_and_chooses_another(
         assert changed.status_code == 303
         assert (await doctor.get("/doctors/me")).json()["time_zone"] == zone
         assert await chosen() == [zone]
-    await doctor.change(time_zone="US/Eastern")
+    await doctor.update_profile(time_zone="US/Eastern")
     assert await chosen() == ["US/Eastern"]
     refused = await forms.send("/practice/profile", **profile, time_zone="Nowhere/Land")
     assert refused.status_code == 422

@@ -43,8 +43,8 @@ async def test_a_form_that_is_too_long_to_keep_is_not_said_to_be_kept(forms: For
 async def test_a_visit_that_cannot_be_changed_online_names_the_practice(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock, page: str
 ) -> None:
-    await doctor.plan(monday=[["09:00", "12:00"]])
-    await doctor.change(cancel_cutoff_minutes=24 * 60)
+    await doctor.set_hours(monday=[["09:00", "12:00"]])
+    await doctor.update_profile(cancel_cutoff_minutes=24 * 60)
     visit = await patient.book(doctor, "2026-12-07T15:00:00Z")
     clock.advance(days=6)
     await forms.sign_in(patient)

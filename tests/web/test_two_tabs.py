@@ -5,15 +5,15 @@ import re
 import httpx2
 import pytest
 
-from tests.conftest import Join
+from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import open_practice
 
 
 @pytest.fixture
-async def doctor(join: Join, forms: Forms) -> Person:
-    doctor = await open_practice(join)
+async def doctor(register: Register, forms: Forms) -> Person:
+    doctor = await open_practice(register)
     await forms.sign_in(doctor)
     return doctor
 
@@ -34,7 +34,7 @@ def saved_meanwhile(html: str) -> list[tuple[str, str]]:
 
 async def test_a_profile(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     opened = read_fields((await client.get("/practice/profile")).text) | {"time_zone": "Europe/Berlin"}
-    await doctor.change(specialty="Allergies", max_advance_days=30, time_zone="Europe/Vienna")
+    await doctor.update_profile(specialty="Allergies", max_advance_days=30, time_zone="Europe/Vienna")
     typed = opened | {"specialty": "Surgery", "min_notice_minutes": "45"}
     refused = await forms.send("/practice/profile", **typed)
     assert refused.status_code == 412
@@ -54,12 +54,12 @@ async def test_a_profile(doctor: Person, forms: Forms, client: httpx2.AsyncClien
 
 async def test_a_profile_whose_field_was_emptied(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     opened = read_fields((await client.get("/practice/profile")).text) | {"time_zone": "Europe/Berlin"}
-    await doctor.change(specialty=None)
+    await doctor.update_profile(specialty=None)
     assert saved_meanwhile((await forms.send("/practice/profile", **opened)).text) == [("Specialty", "Empty")]
 
 
 async def test_visit_type(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
-    visit_type = (await doctor.offer(duration_minutes=20))["id"]
+    visit_type = (await doctor.add_visit_type(duration_minutes=20))["id"]
     where = f"/practice/profile/kinds/{visit_type}"
     opened = read_fields((await client.get(where)).text) | {"mode": "in_person"}
     await doctor.patch(f"/doctors/me/visit-types/{visit_type}", {"duration_minutes": 40, "mode": "video"})
@@ -76,7 +76,7 @@ async def test_visit_type(doctor: Person, forms: Forms, client: httpx2.AsyncClie
 async def test_weekly_hours(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     hours = "/practice/hours"
     opened = read_fields((await client.get(hours)).text)
-    await doctor.plan(monday=[["07:00", "11:00"]], saturday=[["00:00", "24:00"]])
+    await doctor.set_hours(monday=[["07:00", "11:00"]], saturday=[["00:00", "24:00"]])
     refused = await forms.send(hours, **opened | {"friday_1_to": "18:00"})
     assert refused.status_code == 412
     assert ("Monday", "07:00\N{EN DASH}11:00") in saved_meanwhile(refused.text)
@@ -85,16 +85,16 @@ async def test_weekly_hours(doctor: Person, forms: Forms, client: httpx2.AsyncCl
     assert (await doctor.get("/doctors/me/hours")).json()["monday"] == [["07:00", "11:00"]]
     assert (await forms.send(hours, **again)).status_code == 303
     assert (await doctor.get("/doctors/me/hours")).json()["friday"][1] == ["13:00", "18:00"]
-    await doctor.plan()
+    await doctor.set_hours()
     assert saved_meanwhile((await forms.send(hours, **again)).text) == [("All week", "Closed")]
 
 
 async def test_planned_hours_that_have_changed_are_not_cancelled(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
-    await doctor.plan(monday=[["07:00", "11:00"]], valid_from="2027-07-01")
+    await doctor.set_hours(monday=[["07:00", "11:00"]], valid_from="2027-07-01")
     opened = read_fields((await client.get("/practice/hours")).text)["content_version"]
-    await doctor.plan(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
+    await doctor.set_hours(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
     refused = await forms.send("/practice/hours/later/2027-07-01/cancel", on="/practice/hours", content_version=opened)
     assert refused.status_code == 412
     assert len((await doctor.get("/doctors/me/hours")).json()["later"]) == 1
@@ -113,7 +113,7 @@ async def test_the_name_of_an_account(patient: Person, forms: Forms, client: htt
 
 
 async def test_another_name_in_the_way_is_said(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
-    await doctor.offer(name="Check-up")
+    await doctor.add_visit_type(name="Check-up")
     refused = await forms.send("/practice/profile/kinds/new", name="check-UP", duration_minutes="20", mode="video")
     assert refused.status_code == 409
     assert "You already have a visit type with this name." in refused.text

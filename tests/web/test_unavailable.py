@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.db.database import Database
 from tests.conftest import SetClock
-from tests.people import Person, problem
+from tests.people import Person, assert_problem
 from tests.web.conftest import Forms
 
 TEN, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z"
@@ -17,7 +17,7 @@ TEN, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z"
 
 @pytest.fixture
 async def visit(doctor: Person, patient: Person) -> str:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     return str((await patient.book(doctor, TEN))["id"])
 
 
@@ -39,7 +39,7 @@ async def unavailable(
 async def test_a_move_is_a_conflict_that_says_why(patient: Person, unavailable: str) -> None:
     path = f"/appointments/{unavailable}"
     before = (await patient.get(path)).json()
-    problem(await patient.post(f"{path}/reschedule", {"start_time": ELEVEN}), 409, "doctor_unavailable")
+    assert_problem(await patient.post(f"{path}/reschedule", {"start_time": ELEVEN}), 409, "doctor_unavailable")
     assert (await patient.get(path)).json() == before
 
 

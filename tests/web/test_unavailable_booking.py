@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.conftest import Join
-from tests.people import Person, problem
+from tests.conftest import Register
+from tests.people import Person, assert_problem
 from tests.web.conftest import Forms
 
 TEN = "2026-12-08T15:00:00Z"
@@ -19,8 +19,8 @@ SEARCH = 'href="/?specialty=Skin+%26+hair"'
 
 @pytest.fixture
 async def hold(doctor: Person, patient: Person) -> str:
-    await doctor.change(specialty="Skin & hair")
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    await doctor.update_profile(specialty="Skin & hair")
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     return await hold_time(patient, doctor)
 
 
@@ -47,14 +47,14 @@ async def unavailable(
 
 
 async def test_booking_a_held_time_is_a_conflict_that_says_why(
-    doctor: Person, patient: Person, join: Join, unavailable: str
+    doctor: Person, patient: Person, register: Register, unavailable: str
 ) -> None:
-    held = await patient.ask(doctor, TEN, hold_id=unavailable)
-    assert "Choose another doctor" in problem(held, 409, "doctor_unavailable")["detail"]
+    held = await patient.try_to_book(doctor, TEN, hold_id=unavailable)
+    assert "Choose another doctor" in assert_problem(held, 409, "doctor_unavailable")["detail"]
     assert (await patient.get("/appointments")).json() == []
     # A patient without a hold does not learn whether the doctor exists.
-    problem(await patient.ask(doctor, TEN), 404, "not_found")
-    problem(await (await join("patient")).ask(doctor, TEN, hold_id=unavailable), 404, "not_found")
+    assert_problem(await patient.try_to_book(doctor, TEN), 404, "not_found")
+    assert_problem(await (await register("patient")).try_to_book(doctor, TEN, hold_id=unavailable), 404, "not_found")
     assert (await patient.delete(f"/holds/{unavailable}")).status_code == 204
 
 
@@ -110,8 +110,8 @@ async def test_pages_without_a_hold_do_not_tell_an_unavailable_doctor_from_an_un
 
 
 async def test_visit_type_that_was_withdrawn_in_the_meantime(doctor: Person, patient: Person, forms: Forms) -> None:
-    await doctor.open("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    visit_type, _ = [(await doctor.offer(name=name))["id"] for name in ("Check-up", "Follow-up")]
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    visit_type, _ = [(await doctor.add_visit_type(name=name))["id"] for name in ("Check-up", "Follow-up")]
     hold = await hold_time(patient, doctor, visit_type_id=visit_type)
     await forms.sign_in(patient)
     assert (await doctor.delete(f"/doctors/me/visit-types/{visit_type}")).status_code == 204
@@ -121,7 +121,7 @@ async def test_visit_type_that_was_withdrawn_in_the_meantime(doctor: Person, pat
         assert "This visit type is no longer offered." in refused.text
         others = f'href="/with/{doctor.id}?week=2026-12-08"'
         assert others in refused.text.replace("&amp;", "&")
-    problem(await patient.ask(doctor, TEN, hold_id=hold, visit_type_id=visit_type), 404, "not_found")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=hold, visit_type_id=visit_type), 404, "not_found")
 
 
 @pytest.mark.parametrize(
