@@ -35,11 +35,11 @@ class Offer(Base):
     """Both: see ``core.text.search_key``."""
     mode: Mapped[VisitMode] = mapped_column(stored_enum(VisitMode))
     minutes: Mapped[int]
-    ring_position: Mapped[int] = mapped_column("place", key="ring_position")
+    ring_position: Mapped[int]
     """Its position on the ring of ``scheduling.tie_break``."""
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     """The lower bound: no visit of it that can be booked, now or later, starts earlier."""
-    tie_break: Mapped[int] = mapped_column("turn", key="tie_break")
+    tie_break: Mapped[int]
     """Its tie-break among the offers with a visit at ``not_before``; 0 if it is unknown whether it has one."""
     known_until: Mapped[datetime] = mapped_column(UtcDateTime)
     """Until then, the next slot is later than the bound only if it has been booked."""

@@ -53,9 +53,9 @@ class Criteria:
 _OFFER = (
     SUMMARY.add_columns(
         Offer.id.label("offer_id"),
-        Offer.ring_position.label("ring_position"),
+        Offer.ring_position,
         Offer.not_before,
-        Offer.tie_break.label("tie_break"),
+        Offer.tie_break,
         Offer.known_until,
         Offer.revision,
         *prefixed("visit_type_", COLUMNS),

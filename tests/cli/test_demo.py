@@ -119,7 +119,7 @@ class Clinic:
                     {
                         column: names.get(value) if isinstance(value, UUID) else value
                         for column, value in row.items()
-                        if column not in {"password_hash", "place"}  # made of chance, and of an id
+                        if column not in {"password_hash", "ring_position"}  # made of chance, and of an id
                     }
                 )
                 for row in found

@@ -108,7 +108,8 @@ INSERT INTO doctors (id, time_zone, name_key, specialty_key, approved_at)
 SELECT id, 'UTC', lower(name), 'specialty ' || email::int % 20, now() FROM users;
 INSERT INTO doctor_languages (language, doctor_id) SELECT 'es', id FROM users WHERE email::int % 3 = 0;
 INSERT INTO offers
-  (id, language, doctor_id, specialty_key, visit_key, mode, minutes, place, not_before, turn, known_until, revision)
+  (id, language, doctor_id, specialty_key, visit_key, mode, minutes, ring_position, not_before, tie_break, known_until,
+    revision)
 SELECT doctors.id, spoken, doctors.id, specialty_key, 'visit ' || email::int % 20, 'video', 30, email::int * 400000,
   timestamptz '2026-12-01 08:00Z' + email::int * interval '1 hour', 1,
   timestamptz '2026-12-01 08:00Z' + email::int * interval '1 hour', doctors.id
@@ -183,11 +184,11 @@ async def test_a_search_walks_along_an_index_without_sorting(database: Database,
             )
 
         plan = await explain(transaction, by_bound)
-        assert f"offers_language_{found_by}not_before_turn_id_idx" in plan
+        assert f"offers_language_{found_by}not_before_tie_break_id_idx" in plan
         assert "TEMP B-TREE" not in plan
         assert "Sort" not in plan
         plan = await explain(transaction, by_place)
-        assert f"offers_language_{found_by}place_id_idx" in plan
+        assert f"offers_language_{found_by}ring_position_id_idx" in plan
         assert "TEMP B-TREE" not in plan
         assert "Sort" not in plan
 
