@@ -1,4 +1,4 @@
-"""Times as one would write them down."""
+"""Short ways to write instants, wall times and rules, and to show intervals."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -28,17 +28,17 @@ def wall(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def available(starts: str, ends: str, recurrence: str | None = None) -> Availability:
+def make_availability(starts: str, ends: str, recurrence: str | None = None) -> Availability:
     return Availability(wall(starts), wall(ends), recurrence)
 
 
-def away(starts: str, ends: str) -> TimeOff:
+def make_time_off(starts: str, ends: str) -> TimeOff:
     return TimeOff(wall(starts), wall(ends))
 
 
-def in_utc(intervals: Iterable[Interval]) -> list[str]:
+def format_in_utc(intervals: Iterable[Interval]) -> list[str]:
     return [f"{from_instant(start):%Y-%m-%d %H:%M}–{from_instant(end):%H:%M}Z" for start, end in intervals]
 
 
-def starts_in(zone: ZoneInfo, intervals: Iterable[Interval]) -> list[str]:
+def local_starts(zone: ZoneInfo, intervals: Iterable[Interval]) -> list[str]:
     return [f"{from_instant(start).astimezone(zone):%H:%M}" for start, _ in intervals]

@@ -1,7 +1,7 @@
-"""What the engine promises, as one would write it first: with datetimes, asking about every start one by one.
+"""A plain implementation of the rules, with datetimes, that tries every start.
 
-It shares nothing with the engine but the words that a doctor's rules are said in. The property tests hold the engine
-against it, and the benchmark compares the two.
+It shares nothing with the engine but the classes of a doctor's rules. The property tests compare the engine with it,
+and the benchmark compares their speed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ from app.scheduling.visits import BusyPeriod, VisitType
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-type Visit = tuple[datetime, datetime]
-"""Both in UTC: datetimes of one zone would be compared and subtracted as wall clocks."""
+type Interval = tuple[datetime, datetime]
+"""Both in UTC: Python compares and subtracts datetimes of one zone as wall times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +38,40 @@ class Diary:
     now: datetime
 
 
-def to_bookings(taken: Sequence[BusyPeriod]) -> list[Booking]:
-    return [Booking(at(each.busy_start), at(each.busy_end), at(each.start), each.visit_type_id) for each in taken]
+def to_bookings(busy_periods: Sequence[BusyPeriod]) -> list[Booking]:
+    return [
+        Booking(at(each.busy_start), at(each.busy_end), at(each.start), each.visit_type_id) for each in busy_periods
+    ]
 
 
 def at(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
-def slots(diary: Diary, first: datetime, last: datetime) -> list[Visit]:
-    """Goes through the openings, and through the grid of each."""
+def slots(diary: Diary, first: datetime, last: datetime) -> list[Interval]:
     length = timedelta(microseconds=diary.visit_type.duration)
     step = timedelta(microseconds=diary.visit_type.step or diary.visit_type.duration)
-    openings = list_openings(diary.rules, first, last + length)
+    windows = list_windows(diary.rules, first, last + length)
     found = set()
-    for opens, closes in openings:
+    for opens, closes in windows:
         start = opens
         while start < min(closes, last):
-            if start >= first and next(objections(diary, (start, start + length), openings), None) is None:
+            if start >= first and next(find_refusals(diary, (start, start + length), windows), None) is None:
                 found.add((start, start + length))
             start += step
     return sorted(found)
 
 
-def explain(diary: Diary, visit: Visit) -> set[str]:
-    return set(objections(diary, visit, list_openings(diary.rules, *visit)))
+def explain(diary: Diary, visit: Interval) -> set[str]:
+    return set(find_refusals(diary, visit, list_windows(diary.rules, *visit)))
 
 
-def check(diary: Diary, visit: Visit) -> str | None:
-    return next(objections(diary, visit, list_openings(diary.rules, *visit)), None)
+def check(diary: Diary, visit: Interval) -> str | None:
+    return next(find_refusals(diary, visit, list_windows(diary.rules, *visit)), None)
 
 
-def objections(diary: Diary, visit: Visit, openings: Sequence[Visit]) -> Iterator[str]:
-    """Rule by rule; those that many a start fails, or that are soon asked, come first."""
+def find_refusals(diary: Diary, visit: Interval, windows: Sequence[Interval]) -> Iterator[str]:
+    """Yield the codes of all rules that the visit violates; rules that are cheap or often violated come first."""
     rules, visit_type, now = diary.rules, diary.visit_type, diary.now
     start, end = visit
     if start < now:
@@ -83,12 +84,12 @@ def objections(diary: Diary, visit: Visit, openings: Sequence[Visit]) -> Iterato
             last_day = day_of(now, rules.zone) + limits.max_advance_days * DAY
             if end > midnight(last_day + DAY, rules.zone):
                 yield "too_far_ahead"
-    if not is_covered(visit, openings):
+    if not is_covered(visit, windows):
         yield "outside_availability"
-    elif not is_on_grid(start, visit_type.step, openings):
+    elif not is_on_grid(start, visit_type.step, windows):
         yield "off_grid"
-    for away in rules.time_off:
-        begins, ends = in_utc(away, rules.zone)
+    for time_off in rules.time_off:
+        begins, ends = in_utc(time_off, rules.zone)
         if max(begins, start) < min(ends, end):
             yield "time_off"
     before = timedelta(microseconds=visit_type.buffer_before)
@@ -97,22 +98,22 @@ def objections(diary: Diary, visit: Visit, openings: Sequence[Visit]) -> Iterato
         if booking.busy_start < end + after and start - before < booking.busy_end:
             yield "slot_taken"
     if rules.limits.per_day is not None or visit_type.limits.per_day is not None:
-        yield from full_days(diary, visit)
+        yield from find_full_days(diary, visit)
 
 
-def full_days(diary: Diary, visit: Visit) -> Iterator[str]:
+def find_full_days(diary: Diary, visit: Interval) -> Iterator[str]:
     zone = diary.rules.zone
     day = day_of(visit[0], zone)
     while midnight(day, zone) < visit[1]:
-        those = [booking for booking in diary.bookings if day_of(booking.start, zone) == day]
-        alike = [booking for booking in those if booking.visit_type_id == diary.visit_type.id]
-        for limit, counted in ((diary.rules.limits.per_day, those), (diary.visit_type.limits.per_day, alike)):
+        on_day = [booking for booking in diary.bookings if day_of(booking.start, zone) == day]
+        of_type = [booking for booking in on_day if booking.visit_type_id == diary.visit_type.id]
+        for limit, counted in ((diary.rules.limits.per_day, on_day), (diary.visit_type.limits.per_day, of_type)):
             if limit is not None and len(counted) >= limit:
                 yield "day_full"
         day += DAY
 
 
-def list_openings(rules: Rules, first: datetime, last: datetime) -> list[Visit]:
+def list_windows(rules: Rules, first: datetime, last: datetime) -> list[Interval]:
     return [
         (opens, closes)
         for availability in rules.availabilities
@@ -121,43 +122,43 @@ def list_openings(rules: Rules, first: datetime, last: datetime) -> list[Visit]:
     ]
 
 
-def occurrences(availability: Availability, zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[Visit]:
+def occurrences(availability: Availability, zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[Interval]:
     if availability.recurrence is None:
         yield in_utc(availability, zone)
         return
     length = availability.ends - availability.starts
-    # A day more than needed on both sides: clocks change.
+    # A day more than needed on both sides, because clocks change.
     begin = first.astimezone(zone).replace(tzinfo=None) - length - DAY
     end = min(last.astimezone(zone).replace(tzinfo=None) + DAY, availability.last_ends - length)
     for starts in rrulestr(availability.recurrence, dtstart=availability.starts).between(begin, end, inc=True):
         yield in_utc(Availability(starts, starts + length), zone)
 
 
-def in_utc(stretch: Availability | TimeOff, zone: ZoneInfo) -> Visit:
-    return stretch.starts.replace(tzinfo=zone).astimezone(UTC), stretch.ends.replace(tzinfo=zone).astimezone(UTC)
+def in_utc(rule: Availability | TimeOff, zone: ZoneInfo) -> Interval:
+    return rule.starts.replace(tzinfo=zone).astimezone(UTC), rule.ends.replace(tzinfo=zone).astimezone(UTC)
 
 
-def is_covered(visit: Visit, openings: Sequence[Visit]) -> bool:
-    """Maybe by one opening that goes on where another ends."""
-    reached, end = visit
-    while reached < end:
-        further = [closes for opens, closes in openings if opens <= reached < closes]
+def is_covered(visit: Interval, windows: Sequence[Interval]) -> bool:
+    """Whether the windows cover the visit together, even if none of them does so alone."""
+    covered_until, end = visit
+    while covered_until < end:
+        further = [closes for opens, closes in windows if opens <= covered_until < closes]
         if not further:
             return False
-        reached = max(further)
+        covered_until = max(further)
     return True
 
 
-def is_on_grid(start: datetime, step: int | None, openings: Sequence[Visit]) -> bool:
+def is_on_grid(start: datetime, step: int | None, windows: Sequence[Interval]) -> bool:
     if step is None:
         return True
     return any(
-        opens <= start < closes and not (start - opens) % timedelta(microseconds=step) for opens, closes in openings
+        opens <= start < closes and not (start - opens) % timedelta(microseconds=step) for opens, closes in windows
     )
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first one, if clocks are put back across it; the moment of the change, if there is none."""
+    """The first midnight of a day that has two; the moment of the change on a day that has none."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 

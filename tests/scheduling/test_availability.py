@@ -1,4 +1,4 @@
-"""When a doctor is open, as instants."""
+"""The windows of availabilities and time off, as instants."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,41 +27,41 @@ from tests.scheduling.clocks import (
     LORD_HOWE,
     NEW_YORK,
     ST_JOHNS,
-    available,
-    away,
-    in_utc,
+    format_in_utc,
     instant,
+    make_availability,
+    make_time_off,
     span,
     wall,
 )
-from tests.scheduling.reference import at, list_openings
+from tests.scheduling.reference import at, list_windows
 
 
-def test_a_window_a_day_moves_with_the_clock() -> None:
-    rules = Rules(NEW_YORK, (available("2026-01-03T13:00", "2026-01-03T18:00", "FREQ=DAILY"),))
-    assert in_utc(open_windows(rules, span("2026-03-07T00:00Z", "2026-03-09T00:00Z"))) == [
+def test_daily_window_keeps_its_wall_time_when_clocks_change() -> None:
+    rules = Rules(NEW_YORK, (make_availability("2026-01-03T13:00", "2026-01-03T18:00", "FREQ=DAILY"),))
+    assert format_in_utc(open_windows(rules, span("2026-03-07T00:00Z", "2026-03-09T00:00Z"))) == [
         "2026-03-07 18:00–23:00Z",
         "2026-03-08 17:00–22:00Z",
     ]
-    rules = Rules(NEW_YORK, (available("2026-01-03T09:00", "2026-01-03T10:00", "FREQ=DAILY"),))
-    assert in_utc(open_windows(rules, span("2026-10-31T00:00Z", "2026-11-03T00:00Z"))) == [
+    rules = Rules(NEW_YORK, (make_availability("2026-01-03T09:00", "2026-01-03T10:00", "FREQ=DAILY"),))
+    assert format_in_utc(open_windows(rules, span("2026-10-31T00:00Z", "2026-11-03T00:00Z"))) == [
         "2026-10-31 13:00–14:00Z",
         "2026-11-01 14:00–15:00Z",
         "2026-11-02 14:00–15:00Z",
     ]
 
 
-def test_a_window_a_week_moves_with_the_clock() -> None:
-    rules = Rules(NEW_YORK, (available("2026-01-06T10:00", "2026-01-06T11:00", "FREQ=WEEKLY"),))
-    assert in_utc(open_windows(rules, span("2026-10-27T00:00Z", "2026-11-04T00:00Z"))) == [
+def test_weekly_window_keeps_its_wall_time_when_clocks_change() -> None:
+    rules = Rules(NEW_YORK, (make_availability("2026-01-06T10:00", "2026-01-06T11:00", "FREQ=WEEKLY"),))
+    assert format_in_utc(open_windows(rules, span("2026-10-27T00:00Z", "2026-11-04T00:00Z"))) == [
         "2026-10-27 14:00–15:00Z",
         "2026-11-03 15:00–16:00Z",
     ]
 
 
 @pytest.mark.parametrize(("evening", "hours"), [("2026-03-07", 7), ("2026-06-06", 8), ("2026-10-31", 9)])
-def test_a_night_is_as_long_as_the_clock_makes_it(evening: str, hours: int) -> None:
-    rules = Rules(NEW_YORK, (available("2026-01-03T22:00", "2026-01-04T06:00", "FREQ=WEEKLY"),))
+def test_window_over_a_night_is_an_hour_shorter_or_longer_when_clocks_change(evening: str, hours: int) -> None:
+    rules = Rules(NEW_YORK, (make_availability("2026-01-03T22:00", "2026-01-04T06:00", "FREQ=WEEKLY"),))
     begin = instant(f"{evening}T12:00Z")
     [(opens, closes)] = open_windows(rules, (begin, begin + 24 * HOUR))
     assert closes - opens == hours * HOUR
@@ -85,21 +85,21 @@ def test_a_night_is_as_long_as_the_clock_makes_it(evening: str, hours: int) -> N
     ],
 )
 @pytest.mark.parametrize("recurrence", [None, "FREQ=WEEKLY"])
-def test_a_window_has_the_hours_that_exist(
+def test_window_on_the_day_of_a_clock_change(
     zone: ZoneInfo, starts: str, ends: str, expected: str, recurrence: str | None
 ) -> None:
-    rules = Rules(zone, (available(starts, ends, recurrence),))
+    rules = Rules(zone, (make_availability(starts, ends, recurrence),))
     whole_day = instant(f"{starts[:10]}T00:00Z")
-    assert in_utc(open_windows(rules, (whole_day - 12 * HOUR, whole_day + 36 * HOUR))) == [expected]
+    assert format_in_utc(open_windows(rules, (whole_day - 12 * HOUR, whole_day + 36 * HOUR))) == [expected]
 
 
-def test_a_window_that_clocks_skip_is_none() -> None:
+def test_window_that_clocks_skip_is_left_out() -> None:
     # 02:30 is read as 03:30, which is later than 03:15.
-    skipped = available("2026-03-08T02:30", "2026-03-08T03:15")
+    skipped = make_availability("2026-03-08T02:30", "2026-03-08T03:15")
     assert open_windows(Rules(NEW_YORK, (skipped,)), span("2026-03-08T00:00Z", "2026-03-09T00:00Z")) == []
 
 
-def test_a_single_window_can_begin_or_end_at_the_second_occurrence() -> None:
+def test_single_window_can_begin_or_end_at_the_second_occurrence_of_a_wall_time() -> None:
     first, second = wall("2026-11-01T01:30"), wall("2026-11-01T01:30").replace(fold=1)
     assert window(Availability(first, second), NEW_YORK) == span("2026-11-01T05:30Z", "2026-11-01T06:30Z")
     end = wall("2026-11-01T02:00")
@@ -107,67 +107,72 @@ def test_a_single_window_can_begin_or_end_at_the_second_occurrence() -> None:
 
 
 @pytest.mark.parametrize("minutes", [0, 30, 60, 90, 120])
-def test_a_window_given_as_instants_keeps_them(minutes: int) -> None:
+def test_window_survives_the_conversion_to_wall_times(minutes: int) -> None:
     start = instant("2026-11-01T05:00Z") + minutes * HOUR // 60
-    given_as = Availability(wall_time(start, NEW_YORK), wall_time(start + HOUR, NEW_YORK))
-    assert window(given_as, NEW_YORK) == (start, start + HOUR)
+    availability = Availability(wall_time(start, NEW_YORK), wall_time(start + HOUR, NEW_YORK))
+    assert window(availability, NEW_YORK) == (start, start + HOUR)
 
 
-def test_a_doctor_who_moves_keeps_her_wall_times() -> None:
-    rules = Rules(NEW_YORK, (available("2026-01-05T09:00", "2026-01-05T10:00", "FREQ=WEEKLY"),))
+def test_windows_keep_their_wall_times_when_the_time_zone_changes() -> None:
+    rules = Rules(NEW_YORK, (make_availability("2026-01-05T09:00", "2026-01-05T10:00", "FREQ=WEEKLY"),))
     week = span("2026-12-07T00:00Z", "2026-12-14T00:00Z")
-    assert in_utc(open_windows(rules, week)) == ["2026-12-07 14:00–15:00Z"]
-    assert in_utc(open_windows(replace(rules, zone=KOLKATA), week)) == ["2026-12-07 03:30–04:30Z"]
+    assert format_in_utc(open_windows(rules, week)) == ["2026-12-07 14:00–15:00Z"]
+    assert format_in_utc(open_windows(replace(rules, zone=KOLKATA), week)) == ["2026-12-07 03:30–04:30Z"]
 
 
-def test_no_window_is_open_before_the_first_or_after_the_last() -> None:
-    daily = replace(available("2026-06-02T09:00", "2026-06-02T10:00", "FREQ=DAILY"), last_ends=wall("2026-06-04T10:00"))
-    assert in_utc(open_windows(Rules(NEW_YORK, (daily,)), span("2026-01-01T00:00Z", "2026-12-31T00:00Z"))) == [
+def test_windows_recur_from_the_first_to_the_last_occurrence() -> None:
+    daily = replace(
+        make_availability("2026-06-02T09:00", "2026-06-02T10:00", "FREQ=DAILY"), last_ends=wall("2026-06-04T10:00")
+    )
+    assert format_in_utc(open_windows(Rules(NEW_YORK, (daily,)), span("2026-01-01T00:00Z", "2026-12-31T00:00Z"))) == [
         "2026-06-02 13:00–14:00Z",
         "2026-06-03 13:00–14:00Z",
         "2026-06-04 13:00–14:00Z",
     ]
-    before_the_last_has_ended = replace(daily, last_ends=wall("2026-06-04T09:59"))
-    assert (
-        len(open_windows(Rules(NEW_YORK, (before_the_last_has_ended,)), span("2026-06-01T00Z", "2026-07-01T00Z"))) == 2
-    )
+    shorter = replace(daily, last_ends=wall("2026-06-04T09:59"))
+    assert len(open_windows(Rules(NEW_YORK, (shorter,)), span("2026-06-01T00Z", "2026-07-01T00Z"))) == 2
 
 
-def test_a_window_of_a_week_is_seen_on_each_of_its_days() -> None:
-    rules = Rules(NEW_YORK, (available("2026-06-01T00:00", "2026-06-08T00:00", "FREQ=WEEKLY"),))
+def test_window_of_a_week_is_found_from_each_of_its_days() -> None:
+    rules = Rules(NEW_YORK, (make_availability("2026-06-01T00:00", "2026-06-08T00:00", "FREQ=WEEKLY"),))
     day = span("2027-06-03T00:00Z", "2027-06-04T00:00Z")
     assert open_windows(rules, day) == [day]
     assert len(openings_between(rules, day)) == 1
 
 
-def test_what_is_opened_is_told_whole_and_each_for_itself() -> None:
+def test_openings_are_returned_whole_and_unmerged() -> None:
     morning, overlapping = (
-        available("2026-06-01T09:00", "2026-06-01T12:00"),
-        available("2026-06-01T11:00", "2026-06-01T13:00"),
+        make_availability("2026-06-01T09:00", "2026-06-01T12:00"),
+        make_availability("2026-06-01T11:00", "2026-06-01T13:00"),
     )
     rules = Rules(KOLKATA, (morning, overlapping))
     part = span("2026-06-01T06:00Z", "2026-06-01T06:30Z")
-    assert in_utc(openings_between(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
+    assert format_in_utc(openings_between(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
     assert open_windows(rules, part) == [part]
 
 
-def test_what_only_touches_the_span_is_not_in_it() -> None:
-    rules = Rules(KOLKATA, (available("2026-06-01T09:00", "2026-06-01T12:00"),))
+def test_window_that_only_touches_the_span_is_not_returned() -> None:
+    rules = Rules(KOLKATA, (make_availability("2026-06-01T09:00", "2026-06-01T12:00"),))
     assert openings_between(rules, span("2026-06-01T06:30Z", "2026-06-01T07:00Z")) == []
     assert openings_between(rules, span("2026-06-01T03:00Z", "2026-06-01T03:30Z")) == []
 
 
-def test_a_day_off_is_as_long_as_the_day() -> None:
-    spring, autumn = away("2026-04-24T00:00", "2026-04-25T00:00"), away("2026-10-29T00:00", "2026-10-30T00:00")
+def test_day_off_is_as_long_as_the_day() -> None:
+    spring, autumn = (
+        make_time_off("2026-04-24T00:00", "2026-04-25T00:00"),
+        make_time_off("2026-10-29T00:00", "2026-10-30T00:00"),
+    )
     rules = Rules(CAIRO, (), (spring, autumn))
     [short, long] = time_off_windows(rules, span("2026-01-01T00:00Z", "2027-01-01T00:00Z"))
     assert short == span("2026-04-23T22:00Z", "2026-04-24T21:00Z")
     assert long == span("2026-10-28T21:00Z", "2026-10-29T22:00Z")
 
 
-def test_time_off_is_told_inside_the_span_and_as_one() -> None:
+def test_time_off_windows_are_merged_and_clipped() -> None:
     rules = Rules(
-        KOLKATA, (), (away("2026-06-02T00:00", "2026-06-03T00:00"), away("2026-06-01T00:00", "2026-06-02T00:00"))
+        KOLKATA,
+        (),
+        (make_time_off("2026-06-02T00:00", "2026-06-03T00:00"), make_time_off("2026-06-01T00:00", "2026-06-02T00:00")),
     )
     assert time_off_windows(rules, span("2026-06-01T00:00Z", "2026-06-09T00:00Z")) == [
         span("2026-06-01T00:00Z", "2026-06-02T18:30Z")
@@ -175,16 +180,16 @@ def test_time_off_is_told_inside_the_span_and_as_one() -> None:
 
 
 @pytest.fixture(params=[1, 28])
-def days_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def block_days(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     days: int = request.param
-    # What is kept was cut in another way.
+    # The cached blocks have another length.
     availability._windows_of_block.cache_clear()
     monkeypatch.setattr(availability, "_BLOCK", timedelta(days=days))
     yield days
     availability._windows_of_block.cache_clear()
 
 
-@pytest.mark.usefixtures("days_at_once")
+@pytest.mark.usefixtures("block_days")
 @pytest.mark.parametrize(
     ("zone", "around"),
     [
@@ -196,35 +201,35 @@ def days_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ],
 )
 @pytest.mark.parametrize("times", ["00:00 24", "23:45 1", "00:15 30", "01:30 72"])
-def test_the_calendar_may_be_cut_into_pieces_of_any_length(zone: ZoneInfo, around: str, times: str) -> None:
+def test_openings_do_not_depend_on_the_length_of_the_cached_blocks(zone: ZoneInfo, around: str, times: str) -> None:
     change = instant(around)
     clock, hours = times.split()
     starts = wall(f"{from_instant(change - 9 * DAY):%Y-%m-%d}T{clock}")
     rules = Rules(zone, (Availability(starts, starts + timedelta(hours=int(hours)), "FREQ=DAILY"),))
     days = change - 3 * DAY, change + 3 * DAY
-    expected = [(to_instant(first), to_instant(last)) for first, last in list_openings(rules, *map(at, days))]
+    expected = [(to_instant(first), to_instant(last)) for first, last in list_windows(rules, *map(at, days))]
     for begin in range(*days, HOUR // 2):
-        asked = begin, begin + HOUR // 2
-        assert openings_between(rules, asked) == [each for each in expected if overlaps(asked, [each])]
+        half_hour = begin, begin + HOUR // 2
+        assert openings_between(rules, half_hour) == [each for each in expected if overlaps(half_hour, [each])]
 
 
-def test_rules_that_are_alike_are_worked_out_together() -> None:
+def test_equal_weekly_rules_share_cached_windows() -> None:
     availability._windows_of_block.cache_clear()
     days = span("2026-06-03T00:00Z", "2026-06-04T00:00Z")
-    for began in range(300):
-        starts = wall("2024-01-01T09:00") + timedelta(days=began)
+    for days_later in range(300):
+        starts = wall("2024-01-01T09:00") + timedelta(days=days_later)
         if starts.weekday() in {0, 2, 4}:
             rules = Rules(NEW_YORK, (Availability(starts, starts + timedelta(hours=8), "FREQ=WEEKLY;BYDAY=MO,WE,FR"),))
             assert openings_between(rules, days) == [span("2026-06-03T13:00Z", "2026-06-03T21:00Z")]
-    kept = availability._windows_of_block.cache_info()
-    # For each day of the week on which somebody has begun.
-    assert kept.misses == 3
-    assert kept.hits > 100
+    cache = availability._windows_of_block.cache_info()
+    # One for each weekday on which a rule begins.
+    assert cache.misses == 3
+    assert cache.hits > 100
 
 
-def test_rules_that_take_turns_are_not_alike() -> None:
+def test_rules_for_alternate_weeks_do_not_share_cached_windows() -> None:
     even, odd = (
-        Rules(NEW_YORK, (available(f"{day}T09:00", f"{day}T17:00", "FREQ=WEEKLY;INTERVAL=2"),))
+        Rules(NEW_YORK, (make_availability(f"{day}T09:00", f"{day}T17:00", "FREQ=WEEKLY;INTERVAL=2"),))
         for day in ("2024-01-01", "2024-01-08")
     )
     days = span("2026-06-01T00:00Z", "2026-06-15T00:00Z")
@@ -235,14 +240,14 @@ def test_rules_that_take_turns_are_not_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "goes_on"),
+    ("after", "expected"),
     [
         ("2028-06-01T12:00Z", True),  # before the window
         ("2028-06-01T15:00Z", True),  # inside it
         ("2028-06-01T21:00Z", False),  # at its end
     ],
 )
-def test_a_window_goes_on_until_its_end(after: str, goes_on: bool) -> None:
-    rules = Rules(NEW_YORK, (available("2028-06-01T09:00", "2028-06-01T17:00"),))
+def test_window_is_open_until_its_end(after: str, expected: bool) -> None:
+    rules = Rules(NEW_YORK, (make_availability("2028-06-01T09:00", "2028-06-01T17:00"),))
     begin, until = span(after, "2027-12-01T00:00Z")
-    assert any(openings_after(rules, begin, until)) is goes_on
+    assert any(openings_after(rules, begin, until)) is expected

@@ -14,50 +14,50 @@ from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval
 from app.scheduling.recurrence import find_error, find_last, read_recurrence, starts_between
 from app.scheduling.visits import BookingLimits, BusyPeriod, VisitType
 from app.scheduling.zones import day_span
-from tests.scheduling.clocks import NEW_YORK, available, instant, span, starts_in, wall
+from tests.scheduling.clocks import NEW_YORK, instant, local_starts, make_availability, span, wall
 
 PAGE = (Path(__file__).parents[2] / "docs/time.md").read_text()
 LONG_AGO = instant("2010-01-01T00:00Z")
 
 
 def rows(heading: str) -> list[list[str]]:
-    """Of the table that begins with these columns."""
+    """Return the rows of the table of docs/time.md that has these columns first."""
     table = PAGE.partition(f"\n| {heading} |")[2].partition("\n\n")[0]
     return [[cell.strip(" `") for cell in row.strip("| ").split(" | ")] for row in table.splitlines()[2:]]
 
 
 def both_ends(text: str) -> tuple[str, str]:
-    """Where the end has no day, it is that of the start."""
+    """Return the start and the end; an end without a day is on the day of the start."""
     first, last = text.split(" – ")
     return first, last if last[:2] == "20" else f"{first[:10]} {last}"
 
 
-def open_on_the_clock(text: str) -> Availability:
+def read_availability(text: str) -> Availability:
     first, last = both_ends(text)
     return Availability(wall(first), wall(last[:16]).replace(fold="(second)" in last))
 
 
-def as_instants(text: str) -> Interval:
+def read_interval(text: str) -> Interval:
     return span(*both_ends(text))
 
 
 @pytest.mark.parametrize("row", rows("Zone | Open on the clock | Open, as instants"), ids=" ".join)
-def test_open_time(row: list[str]) -> None:
+def test_documented_window_on_the_clock_and_as_instants(row: list[str]) -> None:
     zone, on_the_clock, expected, *_ = row
-    assert window(open_on_the_clock(on_the_clock), ZoneInfo(zone)) == as_instants(expected)
+    assert window(read_availability(on_the_clock), ZoneInfo(zone)) == read_interval(expected)
 
 
 @pytest.mark.parametrize("row", rows("Zone | Asked for on the clock | Matches, as instants"), ids=" ".join)
-def test_hours_asked_for(row: list[str]) -> None:
+def test_documented_search_hours(row: list[str]) -> None:
     zone, on_the_clock, expected, *_ = row
     first, last = map(wall, both_ends(on_the_clock))
     hours = {first.weekday(): [(first.hour * 60 + first.minute, last.hour * 60 + last.minute)]}
     found = when_shown(hours, ZoneInfo(zone), day_span(first.date(), ZoneInfo(zone)))
-    assert found == [as_instants(each) for each in expected.split(", ") if each != "nothing"]
+    assert found == [read_interval(each) for each in expected.split(", ") if each != "nothing"]
 
 
 @pytest.mark.parametrize("row", rows("Rule | First | Then"), ids=" ".join)
-def test_recurrence(row: list[str]) -> None:
+def test_documented_recurrence(row: list[str]) -> None:
     rule, first, then = row
     starts = wall(f"{first} 09:00")
     recurrence = read_recurrence(rule)
@@ -69,19 +69,19 @@ def test_recurrence(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("row", rows("Zone | Day | As instants | Hours"), ids=" ".join)
-def test_days(row: list[str]) -> None:
+def test_documented_length_of_a_day(row: list[str]) -> None:
     zone, day, expected, hours, *_ = row
     first, last = day_span(date.fromisoformat(day), ZoneInfo(zone))
-    assert (first, last) == as_instants(expected)
+    assert (first, last) == read_interval(expected)
     assert last - first == float(hours) * HOUR
 
 
 @pytest.mark.parametrize("row", rows("Zone | Now | Limit | Can be booked"), ids=" ".join)
-def test_limits(row: list[str]) -> None:
+def test_documented_booking_limit(row: list[str]) -> None:
     zone, now, limit, booked = row
     number = int(limit.split()[0])
     limits = BookingLimits(min_notice=number * HOUR) if "notice" in limit else BookingLimits(max_advance_days=number)
-    always = available("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
+    always = make_availability("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
     week = instant(now), instant(now) + 7 * DAY
     [free] = free_windows(Rules(ZoneInfo(zone), (always,), (), limits), VisitType(HOUR), (), week, week[0])
     side, moment = booked.split(" ", 1)
@@ -89,12 +89,12 @@ def test_limits(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("row", rows("Zone | Open on the clock | Half-hour visits start on the clock at"), ids=" ".join)
-def test_the_grid(row: list[str]) -> None:
+def test_documented_slot_grid(row: list[str]) -> None:
     zone, on_the_clock, starts = row
-    rules = Rules(ZoneInfo(zone), (open_on_the_clock(on_the_clock),))
+    rules = Rules(ZoneInfo(zone), (read_availability(on_the_clock),))
     visit_type = VisitType(30 * MINUTE, step=30 * MINUTE)
     found = slots(rules, visit_type, (), window(rules.availabilities[0], rules.zone), LONG_AGO)
-    assert starts_in(rules.zone, found) == starts.split(", ")
+    assert local_starts(rules.zone, found) == starts.split(", ")
 
 
 VISIT_TYPES = {
@@ -104,13 +104,13 @@ VISIT_TYPES = {
 
 
 @pytest.mark.parametrize("row", rows("First | Then | Minutes between"), ids=" ".join)
-def test_buffers(row: list[str]) -> None:
+def test_documented_buffers(row: list[str]) -> None:
     first, then = (VISIT_TYPES[name] for name in row[:2])
     noon, between = instant("2026-06-01T16:00Z"), int(row[2]) * MINUTE
     day = noon - 4 * HOUR, noon + 4 * HOUR
-    rules = Rules(NEW_YORK, (available("2026-06-01T08:00", "2026-06-01T16:00"),))
-    taken = BusyPeriod(noon - first.buffer_before, noon + first.duration + first.buffer_after, noon)
-    assert free_windows(rules, then, [taken], day, LONG_AGO)[1][0] == noon + first.duration + between
-    # The same seen from the other side.
-    taken = replace(taken, busy_start=noon - then.buffer_before, busy_end=noon + then.duration + then.buffer_after)
-    assert free_windows(rules, first, [taken], day, LONG_AGO)[0][1] == noon - between
+    rules = Rules(NEW_YORK, (make_availability("2026-06-01T08:00", "2026-06-01T16:00"),))
+    busy = BusyPeriod(noon - first.buffer_before, noon + first.duration + first.buffer_after, noon)
+    assert free_windows(rules, then, [busy], day, LONG_AGO)[1][0] == noon + first.duration + between
+    # The same with the second visit booked and the first one wanted.
+    busy = replace(busy, busy_start=noon - then.buffer_before, busy_end=noon + then.duration + then.buffer_after)
+    assert free_windows(rules, first, [busy], day, LONG_AGO)[0][1] == noon - between

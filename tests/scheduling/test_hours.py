@@ -1,4 +1,4 @@
-"""The weekly plan, as it is said and as it is kept."""
+"""Weekly hours and the availabilities that they are stored as, and hours of a day in a search."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.scheduling.availability import Availability, Rules, open_windows
@@ -15,14 +15,14 @@ from app.scheduling.hours import DayWindow, cut, find_overlap, to_availabilities
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant
 from app.scheduling.recurrence import find_error, starts_between
 from app.scheduling.zones import day_span, midnight
-from tests.scheduling.clocks import NEW_YORK, in_utc, instant, span, starts_in, wall
+from tests.scheduling.clocks import NEW_YORK, format_in_utc, instant, local_starts, span, wall
 
 MONDAY, TUESDAY, WEDNESDAY, SATURDAY, SUNDAY = 0, 1, 2, 5, 6
 HOUR, WEEK = 60, 7 * 24 * 60
 NINE_TO_FIVE = (9 * HOUR, 17 * HOUR)
 
 quarters = st.tuples(st.integers(0, 95), st.integers(1, 96)).map(lambda each: (each[0] * 15, sum(each) * 15))
-plans = st.dictionaries(st.integers(0, 6), st.lists(quarters, max_size=3))
+weekly_hours = st.dictionaries(st.integers(0, 6), st.lists(quarters, max_size=3))
 days = st.dates(date(2026, 1, 1), date(2026, 12, 31))
 
 
@@ -44,22 +44,24 @@ days = st.dates(date(2026, 1, 1), date(2026, 12, 31))
         ({SUNDAY: [(22 * HOUR, 47 * HOUR)]}, None),
     ],
 )
-def test_windows_that_overlap_are_found(hours: dict[int, list[DayWindow]], weekday: int | None) -> None:
+def test_find_overlap_returns_the_weekday_of_the_later_window(
+    hours: dict[int, list[DayWindow]], weekday: int | None
+) -> None:
     assert find_overlap(hours) == weekday
 
 
-@given(plans)
-def test_there_is_an_overlap_if_a_quarter_of_an_hour_is_named_twice(hours: dict[int, list[DayWindow]]) -> None:
-    quarters_named = Counter(
+@given(weekly_hours)
+def test_find_overlap_finds_quarter_hours_in_more_than_one_window(hours: dict[int, list[DayWindow]]) -> None:
+    quarter_counts = Counter(
         (weekday * 24 * HOUR + minute) % WEEK
         for weekday, windows in hours.items()
         for start, end in windows
         for minute in range(start, end, 15)
     )
-    assert (find_overlap(hours) is not None) == any(count > 1 for count in quarters_named.values())
+    assert (find_overlap(hours) is not None) == any(count > 1 for count in quarter_counts.values())
 
 
-def test_equal_hours_are_kept_as_one_rule() -> None:
+def test_equal_windows_of_several_weekdays_are_stored_as_one_availability() -> None:
     hours = {MONDAY: [(540, 720), NINE_TO_FIVE], WEDNESDAY: [NINE_TO_FIVE]}
     begins = date(2026, 6, 2)
     assert to_availabilities(hours, begins, None) == [
@@ -68,18 +70,22 @@ def test_equal_hours_are_kept_as_one_rule() -> None:
     ]
 
 
-def test_a_window_until_midnight_runs_into_the_next_day() -> None:
-    plan = to_availabilities({SATURDAY: [(23 * HOUR, 24 * HOUR)], SUNDAY: [(0, HOUR)]}, date(2026, 6, 1), None)
-    assert in_utc(open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-06-06T12:00Z", "2026-06-07T12:00Z"))) == [
-        "2026-06-07 03:00–05:00Z"
-    ]
+def test_window_until_midnight_continues_in_the_window_of_the_next_day() -> None:
+    availabilities = to_availabilities(
+        {SATURDAY: [(23 * HOUR, 24 * HOUR)], SUNDAY: [(0, HOUR)]}, date(2026, 6, 1), None
+    )
+    assert format_in_utc(
+        open_windows(Rules(NEW_YORK, tuple(availabilities)), span("2026-06-06T12:00Z", "2026-06-07T12:00Z"))
+    ) == ["2026-06-07 03:00–05:00Z"]
 
 
-def test_a_plan_holds_from_its_first_day_to_its_last() -> None:
+def test_weekly_hours_apply_from_their_first_to_their_last_day() -> None:
     hours = {MONDAY: [(22 * HOUR, 26 * HOUR)], TUESDAY: [NINE_TO_FIVE]}
-    plan = to_availabilities(hours, date(2026, 6, 2), date(2026, 6, 15))
-    # What begins on the last day ends as it always does.
-    assert in_utc(open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-05-01T00:00Z", "2026-08-01T00:00Z"))) == [
+    availabilities = to_availabilities(hours, date(2026, 6, 2), date(2026, 6, 15))
+    # The window that begins on the last day is not cut at midnight.
+    assert format_in_utc(
+        open_windows(Rules(NEW_YORK, tuple(availabilities)), span("2026-05-01T00:00Z", "2026-08-01T00:00Z"))
+    ) == [
         "2026-06-02 13:00–21:00Z",
         "2026-06-09 02:00–06:00Z",
         "2026-06-09 13:00–21:00Z",
@@ -87,18 +93,20 @@ def test_a_plan_holds_from_its_first_day_to_its_last() -> None:
     ]
 
 
-def test_a_plan_that_is_over_before_it_begins_is_none() -> None:
+def test_weekly_hours_without_any_occurrence_are_not_stored() -> None:
     assert to_availabilities({MONDAY: [NINE_TO_FIVE]}, date(2026, 6, 2), date(2026, 6, 7)) == []
 
 
-@given(plans, days)
-def test_every_rule_of_a_plan_begins_with_its_first_occurrence(hours: dict[int, list[DayWindow]], start: date) -> None:
+@given(weekly_hours, days)
+def test_availabilities_of_weekly_hours_begin_with_their_first_occurrence(
+    hours: dict[int, list[DayWindow]], start: date
+) -> None:
     for each in to_availabilities(hours, start, None):
         assert find_error(each.recurrence or "", each.starts) is None
 
 
-def begins(availabilities: list[Availability]) -> list[tuple[datetime, datetime]]:
-    """Of two years, each with its end."""
+def list_windows(availabilities: list[Availability]) -> list[tuple[datetime, datetime]]:
+    """Return the windows of two years, in wall time."""
     found = []
     for each in availabilities:
         length = each.ends - each.starts
@@ -111,29 +119,32 @@ def begins(availabilities: list[Availability]) -> list[tuple[datetime, datetime]
     return sorted(found)
 
 
-@settings(deadline=None)
-@given(plans, days, st.none() | st.integers(0, 100), days, st.none() | st.integers(0, 100))
-def test_cut_takes_what_begins_on_its_days_and_nothing_else(
+@given(weekly_hours, days, st.none() | st.integers(0, 100), days, st.none() | st.integers(0, 100))
+def test_cut_removes_only_the_windows_that_begin_on_its_days(
     hours: dict[int, list[DayWindow]], valid_from: date, valid_for: int | None, first: date, length: int | None
 ) -> None:
     valid_to = None if valid_for is None else valid_from + timedelta(days=valid_for)
     last = None if length is None else first + timedelta(days=length)
-    plan = to_availabilities(hours, valid_from, valid_to)
-    left = [part for each in plan for part in cut(each, first, last)]
-    kept = [each for each in begins(plan) if each[0].date() < first or (last is not None and each[0].date() > last)]
-    assert begins(left) == kept
-    assert all(begins([each]) for each in left)
+    availabilities = to_availabilities(hours, valid_from, valid_to)
+    left = [part for each in availabilities for part in cut(each, first, last)]
+    kept = [
+        each
+        for each in list_windows(availabilities)
+        if each[0].date() < first or (last is not None and each[0].date() > last)
+    ]
+    assert list_windows(left) == kept
+    assert all(list_windows([each]) for each in left)
     assert all(each.starts.date() < first or (last and each.starts.date() > last) for each in left)
 
 
-def test_a_plan_that_was_cut_can_be_cut_again() -> None:
-    [plan] = to_availabilities({MONDAY: [NINE_TO_FIVE]}, date(2026, 6, 1), None)
-    [before, after] = cut(plan, date(2026, 7, 1), date(2026, 7, 31))
+def test_parts_of_cut_availabilities_can_be_cut_again() -> None:
+    [whole] = to_availabilities({MONDAY: [NINE_TO_FIVE]}, date(2026, 6, 1), None)
+    [before, after] = cut(whole, date(2026, 7, 1), date(2026, 7, 31))
     assert before == replace(
-        plan, last_ends=midnight(date(2026, 7, 1)) - timedelta(microseconds=1) + timedelta(hours=8)
+        whole, last_ends=midnight(date(2026, 7, 1)) - timedelta(microseconds=1) + timedelta(hours=8)
     )
     assert after == replace(
-        plan, starts=wall("2026-08-03T09:00"), ends=wall("2026-08-03T17:00"), plan_begins=date(2026, 8, 1)
+        whole, starts=wall("2026-08-03T09:00"), ends=wall("2026-08-03T17:00"), plan_begins=date(2026, 8, 1)
     )
     assert cut(before, date(2026, 7, 1), None) == [before]
     assert cut(after, date(2026, 1, 1), None) == []
@@ -145,17 +156,19 @@ def sunday(day: date) -> Interval:
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 6, 7), 24), (date(2026, 11, 1), 25)])
-def test_a_whole_day_is_as_long_as_the_day(day: date, hours: int) -> None:
-    plan = to_availabilities({SUNDAY: [(0, 1440)]}, date(2026, 1, 1), None)
-    assert open_windows(Rules(NEW_YORK, tuple(plan)), (sunday(day)[0] - DAY, sunday(day)[1] + DAY)) == [sunday(day)]
+def test_window_of_a_whole_day_is_as_long_as_the_day(day: date, hours: int) -> None:
+    availabilities = to_availabilities({SUNDAY: [(0, 1440)]}, date(2026, 1, 1), None)
+    assert open_windows(Rules(NEW_YORK, tuple(availabilities)), (sunday(day)[0] - DAY, sunday(day)[1] + DAY)) == [
+        sunday(day)
+    ]
     assert (sunday(day)[1] - sunday(day)[0]) * 24 == hours * DAY
 
 
-def test_hours_that_go_on_over_the_end_of_the_week() -> None:
-    plan = to_availabilities({SUNDAY: [(22 * HOUR, 30 * HOUR)]}, date(2026, 6, 1), None)
-    windows = open_windows(Rules(NEW_YORK, tuple(plan)), span("2026-06-08T00:00Z", "2026-06-09T00:00Z"))
-    assert in_utc(windows) == ["2026-06-08 02:00–10:00Z"]
-    assert starts_in(NEW_YORK, windows) == ["22:00"]
+def test_window_of_sunday_night_ends_on_monday() -> None:
+    availabilities = to_availabilities({SUNDAY: [(22 * HOUR, 30 * HOUR)]}, date(2026, 6, 1), None)
+    windows = open_windows(Rules(NEW_YORK, tuple(availabilities)), span("2026-06-08T00:00Z", "2026-06-09T00:00Z"))
+    assert format_in_utc(windows) == ["2026-06-08 02:00–10:00Z"]
+    assert local_starts(NEW_YORK, windows) == ["22:00"]
 
 
 # Days on which clocks change: at night, at midnight in either direction, by half an hour, and by a whole day.
@@ -179,16 +192,16 @@ CHANGES = [
 ]
 
 
-def shows(hours: dict[int, list[DayWindow]], shown: datetime) -> bool:
-    """Whether a wall time lies in the hours: looks at the windows of that day and of the day before."""
+def is_in_hours(hours: dict[int, list[DayWindow]], shown: datetime) -> bool:
+    """Whether a wall time lies in the windows of its day or of the day before."""
     minute = shown.hour * 60 + shown.minute
     today = hours.get(shown.weekday(), [])
     yesterday = hours.get((shown.weekday() - 1) % 7, [])
     return any(start <= minute < end for start, end in today) or any(minute < end - 24 * HOUR for _, end in yesterday)
 
 
-@given(st.sampled_from(CHANGES), plans, st.integers(-12 * 60, 12 * 60), st.integers(1, 4 * 24 * 60))
-def test_hours_match_whenever_the_clock_shows_them(
+@given(st.sampled_from(CHANGES), weekly_hours, st.integers(-12 * 60, 12 * 60), st.integers(1, 4 * 24 * 60))
+def test_search_hours_are_the_instants_at_which_the_clock_shows_them(
     change: tuple[str, str], hours: dict[int, list[DayWindow]], begin: int, minutes: int
 ) -> None:
     zone = ZoneInfo(change[0])
@@ -198,7 +211,7 @@ def test_hours_match_whenever_the_clock_shows_them(
     assert all(earlier[1] < later[0] for earlier, later in pairwise(found))
     for minute in range(minutes):
         moment = first + minute * MINUTE
-        expected = shows(hours, from_instant(moment).astimezone(zone))
+        expected = is_in_hours(hours, from_instant(moment).astimezone(zone))
         assert any(start <= moment < end for start, end in found) is expected, from_instant(moment)
 
 
@@ -221,7 +234,9 @@ def test_hours_match_whenever_the_clock_shows_them(
         ("America/Havana", "2025-11-01", (1430, 1450), ["2025-11-02 03:50–04:10Z", "2025-11-02 05:00–05:10Z"]),
     ],
 )
-def test_hours_in_the_night_of_a_change(zone: str, day: str, between: DayWindow, expected: list[str]) -> None:
+def test_search_hours_in_the_night_of_a_clock_change(
+    zone: str, day: str, between: DayWindow, expected: list[str]
+) -> None:
     weekday = date.fromisoformat(day).weekday()
     first = instant(f"{day}T00:00Z") - DAY
-    assert in_utc(when_shown({weekday: [between]}, ZoneInfo(zone), (first, first + 4 * DAY))) == expected
+    assert format_in_utc(when_shown({weekday: [between]}, ZoneInfo(zone), (first, first + 4 * DAY))) == expected

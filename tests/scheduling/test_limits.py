@@ -1,4 +1,4 @@
-"""How early, how late and how often, in the doctor's zone."""
+"""Minimum notice, maximum advance and daily limits, in the doctor's zone."""
 
 from dataclasses import replace
 
@@ -24,58 +24,60 @@ from tests.scheduling.clocks import (
     LORD_HOWE,
     NEW_YORK,
     ST_JOHNS,
-    available,
     instant,
+    local_starts,
+    make_availability,
     span,
-    starts_in,
     wall,
 )
 from tests.scheduling.examples import (
     CHECK_UP,
     HALF_HOUR,
     LONG_AGO,
-    MONDAY,
     NEW_PATIENT,
     NINE,
+    OPEN_MONDAY,
     WHOLE_MONDAY,
-    around,
-    booked,
+    days_around,
+    make_busy_period,
 )
 
 
-def test_a_visit_may_start_this_very_moment_but_not_before() -> None:
+def test_visit_may_start_now_but_not_earlier() -> None:
     visit = NINE, NINE + 30 * MINUTE
-    assert explain(MONDAY, HALF_HOUR, visit, (), now=NINE) == []
-    assert explain(MONDAY, HALF_HOUR, visit, (), now=NINE + 1) == [Refusal.IN_THE_PAST]
-    assert explain(MONDAY, HALF_HOUR, visit, (), now=NINE + DAY) == [Refusal.IN_THE_PAST]
+    assert explain(OPEN_MONDAY, HALF_HOUR, visit, (), now=NINE) == []
+    assert explain(OPEN_MONDAY, HALF_HOUR, visit, (), now=NINE + 1) == [Refusal.IN_THE_PAST]
+    assert explain(OPEN_MONDAY, HALF_HOUR, visit, (), now=NINE + DAY) == [Refusal.IN_THE_PAST]
 
 
-def test_what_is_over_is_not_offered() -> None:
+def test_past_time_is_not_free() -> None:
     five = NINE + 8 * HOUR
-    assert free_windows(MONDAY, HALF_HOUR, (), WHOLE_MONDAY, now=five - HOUR) == [(five - HOUR, five)]
-    assert free_windows(MONDAY, HALF_HOUR, (), WHOLE_MONDAY, now=five) == []
-    assert free_windows(MONDAY, HALF_HOUR, (), WHOLE_MONDAY, now=five + DAY) == []
+    assert free_windows(OPEN_MONDAY, HALF_HOUR, (), WHOLE_MONDAY, now=five - HOUR) == [(five - HOUR, five)]
+    assert free_windows(OPEN_MONDAY, HALF_HOUR, (), WHOLE_MONDAY, now=five) == []
+    assert free_windows(OPEN_MONDAY, HALF_HOUR, (), WHOLE_MONDAY, now=five + DAY) == []
 
 
 @pytest.mark.parametrize(
-    ("doctors", "visit_types", "first"),
+    ("doctor_notice", "visit_type_notice", "first"),
     [(0, 0, "09:30"), (60, 0, "10:30"), (0, 90, "11:00"), (60, 90, "11:00"), (90, 60, "11:00"), (61, 0, "11:00")],
 )
-def test_the_longer_notice_holds(doctors: int, visit_types: int, first: str) -> None:
-    rules = replace(MONDAY, limits=BookingLimits(min_notice=doctors * MINUTE))
-    visit_type = replace(HALF_HOUR, limits=BookingLimits(min_notice=visit_types * MINUTE))
+def test_longer_notice_of_doctor_and_visit_type_applies(doctor_notice: int, visit_type_notice: int, first: str) -> None:
+    rules = replace(OPEN_MONDAY, limits=BookingLimits(min_notice=doctor_notice * MINUTE))
+    visit_type = replace(HALF_HOUR, limits=BookingLimits(min_notice=visit_type_notice * MINUTE))
     now = NINE + 30 * MINUTE
     found = slots(rules, visit_type, (), WHOLE_MONDAY, now)
-    assert starts_in(NEW_YORK, found)[0] == first
+    assert local_starts(NEW_YORK, found)[0] == first
     refused = found[0][0] - 30 * MINUTE, found[0][0]
     assert check_booking(rules, visit_type, refused, (), now) == (
         Refusal.IN_THE_PAST if first == "09:30" else Refusal.TOO_SOON
     )
 
 
-def test_notice_is_time_that_goes_by_and_not_time_on_the_clock() -> None:
+def test_notice_is_elapsed_time_when_clocks_change() -> None:
     rules = Rules(
-        NEW_YORK, (available("2026-10-31T00:00", "2026-11-02T00:00"),), limits=BookingLimits(min_notice=12 * HOUR)
+        NEW_YORK,
+        (make_availability("2026-10-31T00:00", "2026-11-02T00:00"),),
+        limits=BookingLimits(min_notice=12 * HOUR),
     )
     eight_in_the_evening = instant("2026-11-01T00:00Z")
     [(first, _)] = free_windows(
@@ -100,11 +102,9 @@ def test_notice_is_time_that_goes_by_and_not_time_on_the_clock() -> None:
         (Rules(ST_JOHNS, ()), "2010-11-07T02:45Z", 0, "2010-11-08T03:30Z"),
     ],
 )
-def test_the_last_day_that_can_be_booked_is_a_day_of_the_doctors_zone(
-    rules: Rules, now: str, days: int, last: str
-) -> None:
+def test_last_bookable_day_is_a_day_in_the_doctors_zone(rules: Rules, now: str, days: int, last: str) -> None:
     begin = instant(now)
-    always = available("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
+    always = make_availability("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
     rules = replace(rules, availabilities=(always,), limits=BookingLimits(max_advance_days=days))
     assert free_windows(rules, HALF_HOUR, (), (begin, begin + 9 * DAY), begin) == [(begin, instant(last))]
     assert explain(rules, VisitType(HOUR), (instant(last) - HOUR, instant(last)), (), begin) == []
@@ -112,8 +112,8 @@ def test_the_last_day_that_can_be_booked_is_a_day_of_the_doctors_zone(
     assert explain(rules, VisitType(HOUR), over_its_end, (), begin) == [Refusal.TOO_FAR_AHEAD]
 
 
-def test_the_nearer_horizon_holds() -> None:
-    rules = replace(MONDAY, limits=BookingLimits(max_advance_days=3))
+def test_shorter_advance_of_doctor_and_visit_type_applies() -> None:
+    rules = replace(OPEN_MONDAY, limits=BookingLimits(max_advance_days=3))
     far, near = (replace(HALF_HOUR, limits=BookingLimits(max_advance_days=days)) for days in (30, 2))
     three_days_before = NINE - 3 * DAY
     assert slots(rules, far, (), WHOLE_MONDAY, three_days_before)
@@ -121,20 +121,20 @@ def test_the_nearer_horizon_holds() -> None:
     assert not slots(rules, far, (), WHOLE_MONDAY, NINE - 4 * DAY)
 
 
-def two_a_day(rules: Rules) -> Rules:
-    always = available("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
-    return replace(rules, availabilities=(always,), limits=BookingLimits(per_day=2))
+def always_open(rules: Rules, per_day: int) -> Rules:
+    always = make_availability("2010-01-01T00:00", "2010-01-02T00:00", "FREQ=DAILY")
+    return replace(rules, availabilities=(always,), limits=BookingLimits(per_day=per_day))
 
 
 @pytest.mark.parametrize(
     ("rules", "visits", "full"),
     [
-        # In UTC they lie on two days; in New York on one.
+        # On two days in UTC, on one day in New York.
         (Rules(NEW_YORK, ()), ["2026-06-01T15:00Z", "2026-06-02T02:00Z"], "2026-06-01"),
-        # In UTC they lie on one day; in New York on two.
+        # On one day in UTC, on two days in New York.
         (Rules(NEW_YORK, ()), ["2026-06-02T02:00Z", "2026-06-02T15:00Z"], None),
         (Rules(KOLKATA, ()), ["2026-06-01T19:00Z", "2026-06-02T06:00Z"], "2026-06-02"),
-        # The first minutes after the midnight that there is not, and the last ones of the day.
+        # The first and the last minutes of a day that begins at 01:00.
         (Rules(CAIRO, ()), ["2026-04-23T22:00Z", "2026-04-24T20:30Z"], "2026-04-24"),
         (Rules(CAIRO, ()), ["2026-04-23T21:30Z", "2026-04-23T22:00Z"], None),
         # 23:30 comes twice on one day.
@@ -142,22 +142,22 @@ def two_a_day(rules: Rules) -> Rules:
         (Rules(CAIRO, ()), ["2026-10-29T21:30Z", "2026-10-29T22:00Z"], None),
         (Rules(HAVANA, ()), ["2025-11-02T04:15Z", "2025-11-02T05:15Z"], "2025-11-02"),
         (Rules(HAVANA, ()), ["2025-11-02T03:45Z", "2025-11-02T04:00Z"], None),
-        # The clock shows the sixth again, but its end has passed.
+        # The clock shows the 6th again after the 7th has begun.
         (Rules(ST_JOHNS, ()), ["2010-11-07T02:30Z", "2010-11-07T02:45Z"], "2010-11-07"),
         (Rules(ST_JOHNS, ()), ["2010-11-07T02:00Z", "2010-11-07T02:45Z"], None),
         (Rules(LORD_HOWE, ()), ["2026-04-04T13:00Z", "2026-04-05T13:00Z"], "2026-04-05"),
     ],
 )
-def test_two_a_day_are_counted_in_the_doctors_zone(rules: Rules, visits: list[str], full: str | None) -> None:
-    rules = two_a_day(rules)
+def test_daily_limit_counts_days_in_the_doctors_zone(rules: Rules, visits: list[str], full: str | None) -> None:
+    rules = always_open(rules, per_day=2)
     quarter = VisitType(15 * MINUTE)
-    taken = [booked(quarter, instant(visit)) for visit in visits]
+    busy = [make_busy_period(quarter, instant(visit)) for visit in visits]
     day = visits[0][:10] if full is None else full
-    nearby = around(day, rules)
-    free = free_windows(rules, quarter, taken, nearby, LONG_AGO)
-    with_gaps = free_windows(replace(rules, limits=BookingLimits()), quarter, taken, nearby, LONG_AGO)
+    nearby = days_around(day, rules)
+    free = free_windows(rules, quarter, busy, nearby, LONG_AGO)
+    without_limit = free_windows(replace(rules, limits=BookingLimits()), quarter, busy, nearby, LONG_AGO)
     if full is None:
-        assert free == with_gaps
+        assert free == without_limit
     else:
         first, last = day_span(wall(full).date(), rules.zone)
         assert all(end <= first or last <= begin for begin, end in free)
@@ -165,41 +165,43 @@ def test_two_a_day_are_counted_in_the_doctors_zone(rules: Rules, visits: list[st
         assert free[-1] == (last, nearby[1])
 
 
-def test_a_visit_counts_on_the_day_on_which_it_starts_and_may_not_reach_into_a_full_one() -> None:
-    rules = replace(two_a_day(MONDAY), limits=BookingLimits(per_day=1))
+def test_visit_counts_on_the_day_of_its_start_and_must_not_end_on_a_full_day() -> None:
+    rules = always_open(OPEN_MONDAY, per_day=1)
     midnight = instant("2026-06-02T04:00Z")
     hour = VisitType(HOUR)
-    over_midnight = booked(hour, midnight - 30 * MINUTE)
+    over_midnight = make_busy_period(hour, midnight - 30 * MINUTE)
     tuesday = midnight + 10 * HOUR, midnight + 11 * HOUR
     assert explain(rules, hour, tuesday, [over_midnight], LONG_AGO) == []
-    full_tuesday = [booked(hour, tuesday[0])]
-    reaching_in = midnight - 30 * MINUTE, midnight + 30 * MINUTE
-    assert explain(rules, hour, reaching_in, full_tuesday, LONG_AGO) == [Refusal.DAY_FULL]
+    full_tuesday = [make_busy_period(hour, tuesday[0])]
+    into_tuesday = midnight - 30 * MINUTE, midnight + 30 * MINUTE
+    assert explain(rules, hour, into_tuesday, full_tuesday, LONG_AGO) == [Refusal.DAY_FULL]
     assert explain(rules, hour, (midnight - HOUR, midnight), full_tuesday, LONG_AGO) == []
-    # Its buffer is on the day before, the visit is not.
+    # The buffer of this visit is on the day before.
     buffered = VisitType(HOUR, buffer_before=2 * HOUR)
-    assert explain(rules, hour, tuesday, [booked(buffered, midnight + HOUR)], LONG_AGO) == [Refusal.DAY_FULL]
+    assert explain(rules, hour, tuesday, [make_busy_period(buffered, midnight + HOUR)], LONG_AGO) == [Refusal.DAY_FULL]
 
 
-def test_the_limit_of_a_visit_type_counts_its_own_visits_only() -> None:
+def test_daily_limit_of_a_visit_type_counts_only_visits_of_that_type() -> None:
     check_up = VisitType(30 * MINUTE, CHECK_UP, limits=BookingLimits(per_day=1))
     new_patient = VisitType(30 * MINUTE, NEW_PATIENT)
     free = NINE + HOUR, NINE + 90 * MINUTE
-    assert explain(MONDAY, check_up, free, [booked(new_patient, NINE)], LONG_AGO) == []
-    assert explain(MONDAY, check_up, free, [booked(check_up, NINE)], LONG_AGO) == [Refusal.DAY_FULL]
-    assert explain(MONDAY, new_patient, free, [booked(check_up, NINE)], LONG_AGO) == []
-    for_all = replace(MONDAY, limits=BookingLimits(per_day=1))
-    assert explain(for_all, new_patient, free, [booked(check_up, NINE)], LONG_AGO) == [Refusal.DAY_FULL]
+    assert explain(OPEN_MONDAY, check_up, free, [make_busy_period(new_patient, NINE)], LONG_AGO) == []
+    assert explain(OPEN_MONDAY, check_up, free, [make_busy_period(check_up, NINE)], LONG_AGO) == [Refusal.DAY_FULL]
+    assert explain(OPEN_MONDAY, new_patient, free, [make_busy_period(check_up, NINE)], LONG_AGO) == []
+    limited_doctor = replace(OPEN_MONDAY, limits=BookingLimits(per_day=1))
+    assert explain(limited_doctor, new_patient, free, [make_busy_period(check_up, NINE)], LONG_AGO) == [
+        Refusal.DAY_FULL
+    ]
 
 
-def test_with_a_limit_for_the_day_the_whole_day_matters() -> None:
-    counted = replace(MONDAY, limits=BookingLimits(per_day=1))
+def test_relevant_span_is_the_whole_day_if_there_is_a_daily_limit() -> None:
+    limited = replace(OPEN_MONDAY, limits=BookingLimits(per_day=1))
     buffered = VisitType(30 * MINUTE, buffer_before=5 * MINUTE, buffer_after=10 * MINUTE)
     visit = NINE, NINE + 30 * MINUTE
-    assert not has_daily_limit(MONDAY, buffered)
-    assert relevant_span(MONDAY, buffered, visit) == (NINE - 5 * MINUTE, NINE + 40 * MINUTE)
-    for rules, visit_type in ((counted, buffered), (MONDAY, replace(buffered, limits=BookingLimits(per_day=3)))):
+    assert not has_daily_limit(OPEN_MONDAY, buffered)
+    assert relevant_span(OPEN_MONDAY, buffered, visit) == (NINE - 5 * MINUTE, NINE + 40 * MINUTE)
+    for rules, visit_type in ((limited, buffered), (OPEN_MONDAY, replace(buffered, limits=BookingLimits(per_day=3)))):
         assert has_daily_limit(rules, visit_type)
         assert relevant_span(rules, visit_type, visit) == (WHOLE_MONDAY[0] - 5 * MINUTE, WHOLE_MONDAY[1] + 10 * MINUTE)
     over_midnight = WHOLE_MONDAY[1] - HOUR, WHOLE_MONDAY[1] + HOUR
-    assert relevant_span(counted, HALF_HOUR, over_midnight) == (WHOLE_MONDAY[0], WHOLE_MONDAY[1] + DAY)
+    assert relevant_span(limited, HALF_HOUR, over_midnight) == (WHOLE_MONDAY[0], WHOLE_MONDAY[1] + DAY)

@@ -1,4 +1,4 @@
-"""What may be done with an appointment, when, and by whom."""
+"""Which actions doctors and patients may take on an appointment, and when."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from tests.scheduling.clocks import instant
 
 START = instant("2026-06-01T13:00Z")
 
-# From when on; everything else cannot be done at all.
-ALLOWED = {
+# The earliest time of each action. Combinations that are missing are refused.
+ALLOWED_FROM = {
     ("reschedule", "booked"): START - 1000 * DAY,
     ("reschedule", "arrived"): START - 1000 * DAY,
     ("cancel", "booked"): START - 1000 * DAY,
@@ -28,26 +28,28 @@ TARGETS = {
     "complete": "fulfilled",
     "no-show": "noshow",
 }
-LENGTHS = [0, 1, 12 * HOUR, DAY]
-MOMENTS = sorted({START + sign * length + shift for length in LENGTHS for sign in (-1, 1) for shift in (-1, 0, 1)})
+CUTOFFS = [0, 1, 12 * HOUR, DAY]
+MOMENTS = sorted({START + sign * cutoff + shift for cutoff in CUTOFFS for sign in (-1, 1) for shift in (-1, 0, 1)})
 
 
 @pytest.mark.parametrize("status", AppointmentStatus)
 @pytest.mark.parametrize("action", Action)
-def test_what_a_doctor_may_do(action: Action, status: AppointmentStatus) -> None:
+def test_action_of_a_doctor_depends_on_status_and_time(action: Action, status: AppointmentStatus) -> None:
     for now in MOMENTS:
         expected = None
-        if (action, status) not in ALLOWED:
+        if (action, status) not in ALLOWED_FROM:
             expected = Refusal.WRONG_STATUS
-        elif now < ALLOWED[action, status]:
+        elif now < ALLOWED_FROM[action, status]:
             expected = Refusal.TOO_EARLY
         assert check_action(action, status, START, now, cutoff=None) == expected
 
 
-@pytest.mark.parametrize("cutoff", LENGTHS)
+@pytest.mark.parametrize("cutoff", CUTOFFS)
 @pytest.mark.parametrize("status", AppointmentStatus)
 @pytest.mark.parametrize("action", [Action.RESCHEDULE, Action.CANCEL])
-def test_what_a_patient_may_do_and_until_when(action: Action, status: AppointmentStatus, cutoff: int) -> None:
+def test_action_of_a_patient_is_allowed_until_the_cutoff(
+    action: Action, status: AppointmentStatus, cutoff: int
+) -> None:
     for now in MOMENTS:
         expected = None
         if status not in {"booked", "arrived"}:
@@ -59,20 +61,20 @@ def test_what_a_patient_may_do_and_until_when(action: Action, status: Appointmen
         assert check_action(action, status, START, now, cutoff=cutoff) == expected
 
 
-def test_where_every_action_leads() -> None:
+def test_every_action_has_its_target_status() -> None:
     assert {action: TRANSITIONS[action].target for action in Action} == TARGETS
 
 
-def test_nothing_leads_out_of_the_last_states() -> None:
-    left = {status for transition in TRANSITIONS.values() for status in transition.sources}
-    assert left == {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED}
+def test_final_states_have_no_transitions() -> None:
+    sources = {status for transition in TRANSITIONS.values() for status in transition.sources}
+    assert sources == {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED}
 
 
-def test_booked_and_arrived_visits_are_active() -> None:
+def test_booked_and_arrived_appointments_are_active() -> None:
     assert {AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED} == ACTIVE
 
 
-def test_only_cancelled_and_missed_visits_free_their_time() -> None:
+def test_only_cancelled_and_missed_appointments_free_their_time() -> None:
     assert {status for status in AppointmentStatus if not status.occupies_time} == {
         AppointmentStatus.CANCELLED,
         AppointmentStatus.NOSHOW,

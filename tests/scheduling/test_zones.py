@@ -1,4 +1,4 @@
-"""Wall clocks and days when clocks are changed. The instants were checked against the IANA database."""
+"""Wall times and days around clock changes. The expected instants were checked against the IANA database."""
 
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
@@ -50,11 +50,11 @@ moments = st.integers(instant("1990-01-01T00:00Z") // MINUTE, instant("2090-01-0
         ("America/Havana", "2025-11-02T00:30", "2025-11-02T04:30Z"),
     ],
 )
-def test_wall_time_in_a_zone(zone: str, shown: str, expected: str) -> None:
+def test_wall_time_is_resolved_to_an_instant(zone: str, shown: str, expected: str) -> None:
     assert resolve(wall(shown), ZoneInfo(zone)) == instant(expected)
 
 
-def test_the_second_occurrence_has_a_fold() -> None:
+def test_second_occurrence_of_a_wall_time_has_a_fold() -> None:
     second = wall_time(instant("2026-11-01T06:30Z"), NEW_YORK)
     assert (second.hour, second.minute, second.fold) == (1, 30, 1)
     assert resolve(second, NEW_YORK) == instant("2026-11-01T06:30Z")
@@ -68,21 +68,21 @@ def test_the_second_occurrence_has_a_fold() -> None:
         ("America/New_York", "2026-11-01", "2026-11-01T04:00Z", "2026-11-02T05:00Z", 25),
         # No midnight: the day begins at 01:00.
         ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00Z", "2026-04-24T21:00Z", 23),
-        # 23:00 to 24:00 comes twice.
+        # 23:00 to 24:00 occurs twice.
         ("Africa/Cairo", "2026-10-29", "2026-10-28T21:00Z", "2026-10-29T22:00Z", 25),
         ("Asia/Kolkata", "2026-12-08", "2026-12-07T18:30Z", "2026-12-08T18:30Z", 24),
         ("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00Z", "2026-04-05T13:30Z", 24.5),
         ("Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30Z", "2026-10-04T13:00Z", 23.5),
-        # Midnight comes twice: the first one begins the day.
+        # Midnight occurs twice. The first one begins the day.
         ("America/Havana", "2025-11-01", "2025-11-01T04:00Z", "2025-11-02T04:00Z", 24),
         ("America/Havana", "2025-11-02", "2025-11-02T04:00Z", "2025-11-03T05:00Z", 25),
         ("America/St_Johns", "2010-11-06", "2010-11-06T02:30Z", "2010-11-07T02:30Z", 24),
         ("America/St_Johns", "2010-11-07", "2010-11-07T02:30Z", "2010-11-08T03:30Z", 25),
-        # Samoa went over to the other side of the date line, and left this day out.
+        # Samoa skipped this day to change to the other side of the date line.
         ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00Z", "2011-12-30T10:00Z", 0),
     ],
 )
-def test_a_day_goes_from_midnight_to_midnight(zone: str, day: str, first: str, last: str, hours: float) -> None:
+def test_day_lasts_from_midnight_to_midnight(zone: str, day: str, first: str, last: str, hours: float) -> None:
     begin, end = day_span(date.fromisoformat(day), ZoneInfo(zone))
     assert (begin, end) == span(first, last)
     assert end - begin == hours * HOUR
@@ -95,7 +95,7 @@ def test_a_day_goes_from_midnight_to_midnight(zone: str, day: str, first: str, l
         ("Africa/Cairo", "2026-04-23T22:00Z", "2026-04-24"),
         ("Africa/Cairo", "2026-10-29T21:59Z", "2026-10-29"),
         ("Africa/Cairo", "2026-10-29T22:00Z", "2026-10-30"),
-        # Clocks show 23:01 of the day before again, a minute after this one has begun.
+        # A minute after midnight clocks go back to 23:01 of the day before.
         ("America/St_Johns", "2010-11-07T02:29Z", "2010-11-06"),
         ("America/St_Johns", "2010-11-07T02:30Z", "2010-11-07"),
         ("America/St_Johns", "2010-11-07T02:31Z", "2010-11-07"),
@@ -104,30 +104,30 @@ def test_a_day_goes_from_midnight_to_midnight(zone: str, day: str, first: str, l
         ("Pacific/Apia", "2011-12-30T10:00Z", "2011-12-31"),
     ],
 )
-def test_the_day_of_an_instant(zone: str, moment: str, day: str) -> None:
+def test_instant_belongs_to_a_day(zone: str, moment: str, day: str) -> None:
     assert day_of(instant(moment), ZoneInfo(zone)) == date.fromisoformat(day)
 
 
 @given(moments, zones)
-def test_every_instant_lies_in_the_span_of_its_day(moment: int, zone: ZoneInfo) -> None:
+def test_instant_lies_in_the_span_of_its_day(moment: int, zone: ZoneInfo) -> None:
     first, last = day_span(day_of(moment, zone), zone)
     assert first <= moment < last
 
 
 @given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), zones)
-def test_each_day_begins_where_the_one_before_has_ended(day: date, zone: ZoneInfo) -> None:
+def test_day_begins_when_the_day_before_ends(day: date, zone: ZoneInfo) -> None:
     assert day_span(day, zone)[1] == day_span(day + timedelta(days=1), zone)[0]
 
 
 @given(moments, zones)
-def test_every_instant_survives_the_way_over_a_wall_clock(moment: int, zone: ZoneInfo) -> None:
+def test_instant_survives_the_conversion_to_a_wall_time(moment: int, zone: ZoneInfo) -> None:
     shown = wall_time(moment, zone)
     assert resolve(shown, zone) == moment
     assert shown == from_instant(moment).astimezone(zone).replace(tzinfo=None)
 
 
 @given(zones, moments, st.integers(1, 400 * 24))
-def test_a_span_is_split_wherever_its_clock_changes(zone: ZoneInfo, first: int, hours: int) -> None:
+def test_span_is_split_where_the_offset_changes(zone: ZoneInfo, first: int, hours: int) -> None:
     last = first + hours * HOUR
     parts = list(constant_offsets(zone, (first, last)))
     assert parts[0][0][0] == first

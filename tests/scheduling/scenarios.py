@@ -1,8 +1,9 @@
-"""Random doctors and their calendars, for the most part around a change of clocks."""
+"""Random rules of a doctor, visit types and busy periods. Most scenarios lie around a change of clocks."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from tests.scheduling.reference import Diary, at, to_bookings
 ZONES = (
     "America/New_York",
     "Africa/Cairo",  # no midnight in spring, a day of 25 hours in autumn
-    "Asia/Kolkata",  # half an hour off the others
+    "Asia/Kolkata",  # 5:30 ahead of UTC
     "Australia/Lord_Howe",  # clocks change by half an hour
     "America/Havana",  # midnight twice in autumn
     "America/St_Johns",  # until 2011 clocks went back from 00:01 to the day before
@@ -30,26 +31,26 @@ OWN, OTHER = UUID(int=1), UUID(int=2)
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Scenario:
     rules: Rules
     visit_type: VisitType
-    taken: tuple[BusyPeriod, ...]
-    """More than matters."""
+    busy_periods: tuple[BusyPeriod, ...]
+    """All of the doctor's, including irrelevant ones."""
     span: Interval
     now: int
 
-    def reached(self, span: Interval) -> list[BusyPeriod]:
-        """What the application would have read for ``span``."""
+    def relevant_busy_periods(self, span: Interval) -> list[BusyPeriod]:
+        """Return the busy periods that the application would read for ``span``."""
         first, last = relevant_span(self.rules, self.visit_type, span)
-        return [each for each in self.taken if each.busy_start < last and first < each.busy_end]
+        return [each for each in self.busy_periods if each.busy_start < last and first < each.busy_end]
 
     @property
-    def listed(self) -> list[BusyPeriod]:
-        return self.reached((self.span[0], self.span[1] + self.visit_type.duration))
+    def busy_periods_for_slots(self) -> list[BusyPeriod]:
+        return self.relevant_busy_periods((self.span[0], self.span[1] + self.visit_type.duration))
 
     @property
     def diary(self) -> Diary:
-        return Diary(self.rules, self.visit_type, to_bookings(self.taken), at(self.now))
+        return Diary(self.rules, self.visit_type, to_bookings(self.busy_periods), at(self.now))
 
 
 @lru_cache
@@ -72,7 +73,7 @@ recurrences = st.one_of(
     st.builds("FREQ=MONTHLY;BYDAY={};BYSETPOS={}".format, weekdays, st.sampled_from(["1", "-1", "2,3"])),
     st.builds("FREQ=MONTHLY;BYMONTHDAY={}".format, st.sampled_from(["1,15,-1", "8,9,28,29,30"])),
 )
-plans = st.dictionaries(
+weekly_hours = st.dictionaries(
     st.integers(0, 6),
     st.lists(st.tuples(st.integers(0, 47), st.integers(1, 40)), max_size=2).map(
         lambda windows: [(start * 30, (start + length) * 30) for start, length in windows]
@@ -83,22 +84,22 @@ plans = st.dictionaries(
 
 @st.composite
 def availabilities(draw: st.DrawFn, middle: datetime) -> list[Availability]:
-    match draw(st.sampled_from(["once", "again", "plan"])):
+    match draw(st.sampled_from(["once", "recurring", "weekly hours"])):
         case "once":
             starts = middle + draw(minutes(-1440, 1440))
             return [Availability(starts, starts + draw(lengths))]
-        case "again":
+        case "recurring":
             starts = middle + draw(minutes(-60 * 1440, 1440))
             ends = starts + draw(lengths)
             last_ends = [middle + draw(minutes(-2 * 1440, 2 * 1440))] if draw(st.booleans()) else []
             return [Availability(starts, ends, draw(recurrences), *last_ends)]
         case _:
             begin = middle.date() - draw(st.integers(0, 60)) * timedelta(days=1)
-            return to_availabilities(draw(plans), begin, None)
+            return to_availabilities(draw(weekly_hours), begin, None)
 
 
 @st.composite
-def taken(draw: st.DrawFn, middle: int, duration: int) -> BusyPeriod:
+def busy_periods(draw: st.DrawFn, middle: int, duration: int) -> BusyPeriod:
     start = middle + draw(st.integers(-3 * 288, 3 * 288)) * 5 * MINUTE
     end = start + draw(st.sampled_from([duration, 5 * MINUTE, 30 * MINUTE, 3 * HOUR]))
     before, after = draw(buffers), draw(buffers)
@@ -124,7 +125,7 @@ visit_types = st.builds(
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def scenarios(draw: st.DrawFn) -> Scenario:
     zone = ZoneInfo(draw(st.sampled_from(ZONES)))
     changes = days_of_change(zone)
     day = draw(st.one_of([st.sampled_from(changes)] * 3 + [days]) if changes else days)
@@ -135,14 +136,14 @@ def worlds(draw: st.DrawFn) -> World:
     visit_type = draw(visit_types)
     rules = Rules(
         zone,
-        tuple(each for some in draw(st.lists(availabilities(middle), min_size=1, max_size=4)) for each in some),
+        tuple(chain.from_iterable(draw(st.lists(availabilities(middle), min_size=1, max_size=4)))),
         tuple(draw(st.lists(time_off(middle), max_size=1))),
         draw(limits),
     )
-    return World(
+    return Scenario(
         rules,
         visit_type,
-        tuple(draw(st.lists(taken(noon, visit_type.duration), max_size=8))),
+        tuple(draw(st.lists(busy_periods(noon, visit_type.duration), max_size=8))),
         (first, last),
         now=draw(st.sampled_from([first - 2 * DAY, first - DAY]) | st.integers(first - DAY, last)),
     )
