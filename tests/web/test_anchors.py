@@ -78,7 +78,7 @@ async def test_a_removal_leads_to_the_row_beside_it(
     ]
     await forms.sign_in(doctor)
     for page, ids, action in (
-        ("/practice/profile/kinds", visit_types, "withdraw"),
+        ("/practice/profile/visit-types", visit_types, "withdraw"),
         ("/practice/hours/time-off", away, "remove"),
     ):
         shown = (await client.get(page)).text
@@ -94,19 +94,21 @@ async def test_a_removal_leads_to_the_row_beside_it(
 async def test_a_form_leads_back_to_our_pages_only(doctor: Person, forms: Forms, back: str) -> None:
     visit_type = (await doctor.add_visit_type())["id"]
     await forms.sign_in(doctor)
-    done = await forms.send(f"/practice/profile/kinds/{visit_type}/withdraw", on="/practice/profile/kinds", back=back)
-    assert done.headers["location"] == "/practice/profile/kinds"
+    done = await forms.send(
+        f"/practice/profile/visit-types/{visit_type}/withdraw", on="/practice/profile/visit-types", back=back
+    )
+    assert done.headers["location"] == "/practice/profile/visit-types"
 
 
 async def test_what_was_added_or_changed_is_where_the_list_opens(doctor: Person, forms: Forms) -> None:
     await forms.sign_in(doctor)
     form = {"name": "Check-up", "duration_minutes": "30", "buffer_before_minutes": "0", "buffer_after_minutes": "0"}
     form |= {"mode": "in_person", "min_notice_minutes": "0"}
-    added = await forms.send("/practice/profile/kinds/new", **form)
+    added = await forms.send("/practice/profile/visit-types/new", **form)
     [visit_type] = (await doctor.get("/doctors/me/visit-types")).json()
-    assert added.headers["location"] == f"/practice/profile/kinds#row-{visit_type['id']}"
-    changed = await forms.send(f"/practice/profile/kinds/{visit_type['id']}", **form)
-    assert changed.headers["location"] == f"/practice/profile/kinds#row-{visit_type['id']}"
+    assert added.headers["location"] == f"/practice/profile/visit-types#row-{visit_type['id']}"
+    changed = await forms.send(f"/practice/profile/visit-types/{visit_type['id']}", **form)
+    assert changed.headers["location"] == f"/practice/profile/visit-types#row-{visit_type['id']}"
     away = await forms.send(
         "/practice/hours/time-off", on="/practice/hours/time-off", first="2027-02-01", last="2027-02-02"
     )

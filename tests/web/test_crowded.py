@@ -63,7 +63,7 @@ async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -
         await doctor.publish(*hours)
         await doctor.take_time_off(hours[0], hours[1], MAX_NAME * 8)
         await doctor.add_visit_type(name=f"{number} {MAX_NAME}"[: len(MAX_NAME)], duration_minutes=20 + number)
-    for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/kinds"):
+    for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/visit-types"):
         found = await walk(client, where, rf'action="{where}/([^/]+)/(?:remove|withdraw)"')
         assert len(found) == len(set(found)) == MANY, where
         assert (await client.get(where, params={"after": "abc"})).status_code == 422

@@ -72,9 +72,9 @@ async def addresses(doctor: Person, register: Register) -> list[str]:
         "/practice/hours/conflicts",
         f"/practice/hours/explain?day=2026-12-01&clock=08:00&visit_type={visit_type['id']}",
         "/practice/profile",
-        "/practice/profile/kinds",
-        "/practice/profile/kinds/new",
-        f"/practice/profile/kinds/{visit_type['id']}",
+        "/practice/profile/visit-types",
+        "/practice/profile/visit-types/new",
+        f"/practice/profile/visit-types/{visit_type['id']}",
     ]
 
 

@@ -10,7 +10,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import fill_day, open_practice
 
-HOURS, OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/practice/profile/kinds"
+HOURS, OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/practice/profile/visit-types"
 
 
 @pytest.fixture

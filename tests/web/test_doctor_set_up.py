@@ -30,7 +30,7 @@ async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.Asy
     steps = {
         "/practice/profile#time_zone": False,
         "/practice/hours": False,
-        "/practice/profile/kinds": False,
+        "/practice/profile/visit-types": False,
         "/practice/profile": False,
     }
     assert await read_steps(client) == steps

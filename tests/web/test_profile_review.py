@@ -37,13 +37,13 @@ async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
     assert "An administrator has to approve your account" in (await client.get("/practice/day")).text
     visit_type = {"name": "Check-up", "duration_minutes": "30", "mode": "in_person"}
     more = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), "0")
-    await forms.send("/practice/profile/kinds/new", **visit_type, **more)
-    told = (await client.get("/practice/profile/kinds")).text
+    await forms.send("/practice/profile/visit-types/new", **visit_type, **more)
+    told = (await client.get("/practice/profile/visit-types")).text
     assert "Patients can book this visit type once an administrator has approved your account." in told
     await approve(admin, doctor)
     assert "has to approve your account" not in (await client.get("/practice/day")).text
-    await forms.send("/practice/profile/kinds/new", **visit_type | {"name": "Talk"}, **more)
-    assert "Patients can now book this visit type." in (await client.get("/practice/profile/kinds")).text
+    await forms.send("/practice/profile/visit-types/new", **visit_type | {"name": "Talk"}, **more)
+    assert "Patients can now book this visit type." in (await client.get("/practice/profile/visit-types")).text
 
 
 async def test_an_administrator_accepts_or_declines_a_new_name(

@@ -60,7 +60,7 @@ async def test_a_profile_whose_field_was_emptied(doctor: Person, forms: Forms, c
 
 async def test_visit_type(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     visit_type = (await doctor.add_visit_type(duration_minutes=20))["id"]
-    where = f"/practice/profile/kinds/{visit_type}"
+    where = f"/practice/profile/visit-types/{visit_type}"
     opened = read_fields((await client.get(where)).text) | {"mode": "in_person"}
     await doctor.patch(f"/doctors/me/visit-types/{visit_type}", {"duration_minutes": 40, "mode": "video"})
     refused = await forms.send(where, **opened | {"buffer_after_minutes": "5"})
@@ -114,8 +114,10 @@ async def test_the_name_of_an_account(patient: Person, forms: Forms, client: htt
 
 async def test_another_name_in_the_way_is_said(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     await doctor.add_visit_type(name="Check-up")
-    refused = await forms.send("/practice/profile/kinds/new", name="check-UP", duration_minutes="20", mode="video")
+    refused = await forms.send(
+        "/practice/profile/visit-types/new", name="check-UP", duration_minutes="20", mode="video"
+    )
     assert refused.status_code == 409
     assert "You already have a visit type with this name." in refused.text
     assert 'value="check-UP"' in refused.text
-    assert (await client.get("/practice/profile/kinds")).text.count("heck-") == 2  # the link and the button
+    assert (await client.get("/practice/profile/visit-types")).text.count("heck-") == 2  # the link and the button

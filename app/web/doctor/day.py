@@ -129,7 +129,7 @@ async def _list_set_up_steps(transaction: DbTransaction, found: Agenda, now: dat
     return [
         SetUpStep(N_("Time zone"), "/practice/profile#time_zone", has_zone),
         SetUpStep(N_("Weekly hours"), "/practice/hours", rules > 0),
-        SetUpStep(N_("Visit types"), "/practice/profile/kinds", offered > 0, is_optional=True),
+        SetUpStep(N_("Visit types"), "/practice/profile/visit-types", offered > 0, is_optional=True),
         SetUpStep(N_("Languages and a few words about you"), "/practice/profile", has_profile, is_optional=True),
     ]
 

@@ -28,7 +28,7 @@ from app.web.kit.routes import page_router
 router = page_router()
 
 _KEY = TypeAdapter(UUID)
-_LIST = "/practice/profile/kinds"
+_LIST = "/practice/profile/visit-types"
 LABELS: Mapping[str, str] = {
     "name": N_("Name"),
     "duration_minutes": N_("Length (minutes)"),
