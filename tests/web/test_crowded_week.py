@@ -9,8 +9,8 @@ from app.web.kit.slots import MAX_TIMES
 from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
+from tests.web.markup import find_defects
 from tests.web.table import MAX_BYTES, weigh
-from tests.web.test_every_page import defects
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -40,7 +40,7 @@ async def test_a_page_stays_light(
     shown = await client.get(f"/with/{always.id}?type={visit_type['id']}&week=2026-12-09", headers=headers)
     assert len(starts(shown)) == 24 * 60 / minutes
     assert await weigh(client, shown) <= MAX_BYTES
-    assert not list(defects(shown))
+    assert not list(find_defects(shown))
 
 
 async def test_a_week_is_gone_through_day_by_day(client: httpx2.AsyncClient, always: Person) -> None:

@@ -1,22 +1,20 @@
 """The doctor's pages in a browser: a typical journey, and accessibility."""
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import ViewportSize
 
 from tests.conftest import Register, SetClock
 from tests.people import Person
-from tests.web.axe import violations
+from tests.web.axe import find_violations
 from tests.web.conftest import DESK, OpenTab, Tab
 from tests.web.doctor import FROM_RIGHT, MAX_NAME, fill_day, open_practice
-from tests.web.test_every_page import NARROW
+from tests.web.test_every_page import MIN_TARGET_PIXELS, NARROW, SMALL_TARGETS
 
 PAPER = ViewportSize(width=718, height=1047)
 """An A4 page with margins of one centimetre."""
-CROWDED = 4
-SMALLEST = 44
 # Parts of a row whose text overlaps the next part.
 OVERFLOWING = """() => [...document.querySelectorAll(".entry > *")].filter(
   each => each.scrollWidth > each.clientWidth + 1
@@ -30,8 +28,8 @@ COVERING = """() => {
     return range.getBoundingClientRect();
   };
   const entries = [...document.querySelectorAll(".entry")].filter(entry => {
-    const time = box(entry.querySelector(".entry-time")), who = box(entry.querySelector(".entry-who"));
-    return time.right > who.left && time.left < who.right && time.bottom > who.top && time.top < who.bottom;
+    const time = box(entry.querySelector(".entry-time")), name = box(entry.querySelector(".entry-who"));
+    return time.right > name.left && time.left < name.right && time.bottom > name.top && time.top < name.bottom;
   });
   const edge = document.querySelector(".column")?.getBoundingClientRect().left;
   const hours = [...document.querySelectorAll(".scale span")].filter(each => box(each).right > edge);
@@ -39,9 +37,9 @@ COVERING = """() => {
 }"""
 
 
-async def press(tab: Tab, word: str, whom: str) -> None:
-    """Press one of several buttons with the same text, by the patient that it is for."""
-    await tab.page.get_by_role("button", name=re.compile(f"{word}.*{whom}")).first.click()
+async def press(tab: Tab, text: str, subject: str) -> None:
+    """Press one of several buttons with the same text, by the patient or the day that it is for."""
+    await tab.page.get_by_role("button", name=re.compile(f"{text}.*{subject}")).first.click()
 
 
 @pytest.fixture
@@ -50,35 +48,17 @@ async def doctor(register: Register) -> Person:
 
 
 @pytest.fixture
-async def addresses(doctor: Person, register: Register) -> list[str]:
-    """Return all pages of a doctor with a crowded day with a conflict, an empty day, and rules of each kind."""
+async def visits(doctor: Person, register: Register) -> list[dict[str, Any]]:
+    """The visits of a crowded day with a conflict. The doctor also has a repeated window and a visit type."""
     names = (MAX_NAME, FROM_RIGHT, "Ann Lee", "Ann Lee")
     visits = await fill_day(doctor, *[await register("patient", name=name) for name in names])
     await doctor.take_time_off("2026-12-01T10:30:00Z", "2026-12-02T12:00:00Z", "Conference")
     await doctor.publish("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=2")
-    visit_type = await doctor.add_visit_type(name=MAX_NAME, buffer_after_minutes=10)
-    return [
-        "/practice/day",
-        "/practice/day?day=2026-12-06",
-        "/practice/week",
-        "/practice/week?day=2027-03-28",
-        f"/practice/visits/{visits[0]['id']}",
-        f"/practice/visits/{visits[0]['id']}/move",
-        "/practice/hours",
-        "/practice/hours/extra",
-        "/practice/hours/time-off",
-        "/practice/hours/time-off/preview?first=2026-12-01&last=2026-12-01",
-        "/practice/hours/time-off/preview?first=2026-12-02&last=2026-12-01",
-        "/practice/hours/conflicts",
-        f"/practice/hours/explain?day=2026-12-01&clock=08:00&visit_type={visit_type['id']}",
-        "/practice/profile",
-        "/practice/profile/visit-types",
-        "/practice/profile/visit-types/new",
-        f"/practice/profile/visit-types/{visit_type['id']}",
-    ]
+    await doctor.add_visit_type(name=MAX_NAME, buffer_after_minutes=10)
+    return visits
 
 
-async def test_a_doctor_opens_her_practice_and_sees_a_patient(
+async def test_doctor_sets_up_a_practice_and_sees_a_patient(
     open_tab: OpenTab, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     tab = await open_tab(viewport=DESK)
@@ -137,67 +117,72 @@ async def test_a_doctor_opens_her_practice_and_sees_a_patient(
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("screen", [NARROW, DESK], ids=["phone", "desk"])
-async def test_no_doctor_is_kept_out(
-    open_tab: OpenTab, addresses: list[str], doctor: Person, screen: ViewportSize
+async def test_crowded_pages_are_accessible_on_every_screen(
+    open_tab: OpenTab, doctor: Person, visits: list[dict[str, Any]]
 ) -> None:
-    """axe finds nothing in light or dark mode, nothing is wider than the screen, and no target is too small."""
+    """The pages of whose content tests/web/test_every_page.py shows less."""
     tab = await open_tab(
-        viewport=screen,
         java_script_enabled=True,
         reduced_motion="reduce",
-        locale="de-DE" if screen is NARROW else "en-GB",  # German words are the longest
+        locale="de-DE",  # German words are the longest
     )
     found: list[object] = []
     await tab.sign_in(doctor.email)
-    for address in addresses:
+    for address in (
+        "/practice/day",
+        "/practice/day?day=2026-12-06",
+        "/practice/week",
+        "/practice/week?day=2027-03-28",
+        f"/practice/visits/{visits[0]['id']}",
+        "/practice/hours/extra",
+        "/practice/hours/time-off/preview?first=2026-12-01&last=2026-12-01",
+        "/practice/hours/time-off/preview?first=2026-12-02&last=2026-12-01",
+        "/practice/hours/conflicts",
+        "/practice/profile/visit-types",
+    ):
         await tab.go(address)
-        if (await tab.page.evaluate("() => document.documentElement.scrollWidth")) > screen["width"]:
-            found.append((address, "is too wide"))
-        seen = tab.page.locator("main :is(button:not(.visually-hidden), .button, input:not([type=hidden]), select)")
-        # Pressing the label of a checkbox ticks it, too.
-        heights = await seen.evaluate_all(
-            "found => found.map(each => (each.closest('label') ?? each).getBoundingClientRect().height)"
-        )
-        found += [(address, "is too small", height) for height in heights if height < SMALLEST]
-        found += [(address, "runs over", words) for words in await tab.page.evaluate(OVERFLOWING)]
-        found += [(address, violation) for violation in await violations(tab.page)]
+        for screen in (DESK, NARROW):
+            await tab.page.set_viewport_size(screen)
+            faults = [f"overflows: {text}" for text in await tab.page.evaluate(OVERFLOWING)]
+            if (width := await tab.page.evaluate("document.documentElement.scrollWidth")) > screen["width"]:
+                faults.append(f"{width} px wide")
+            faults += await tab.page.evaluate(SMALL_TARGETS, MIN_TARGET_PIXELS)
+            faults += await find_violations(tab.page)
+            found += [f"{address} at {screen['width']} px: {fault}" for fault in faults]
     assert not found
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(
-    ("screen", "media"), [(NARROW, "screen"), (DESK, "screen"), (PAPER, "print")], ids=["phone", "desk", "paper"]
-)
-@pytest.mark.parametrize("country", ["en-US", "es-MX"])
-async def test_times_of_twelve_hours_have_their_room(
-    open_tab: OpenTab,
-    doctor: Person,
-    register: Register,
-    screen: ViewportSize,
-    media: Literal["screen", "print"],
-    country: str,
-) -> None:
+async def test_times_with_am_and_pm_overlap_nothing(open_tab: OpenTab, doctor: Person, register: Register) -> None:
     """On a day with buttons beside the visits, on a day without, and in a week."""
     patients = [await register("patient", name=name) for name in (MAX_NAME, FROM_RIGHT, "Ann Lee", "Wei Liu")]
     for day in ("2026-12-01", "2026-12-02"):
         await fill_day(doctor, *patients, day=day)
-    tab = await open_tab(viewport=screen, java_script_enabled=True, locale=country)
-    await tab.sign_in(doctor.email)
-    await tab.page.emulate_media(media=media)
-    for address in ("/practice/day", "/practice/day?day=2026-12-02", "/practice/week"):
-        await tab.go(address)
-        assert await tab.page.evaluate(COVERING) == [], address
-        assert await tab.page.evaluate(OVERFLOWING) == [], address
+    views: tuple[tuple[ViewportSize, Literal["screen", "print"]], ...] = (
+        (NARROW, "screen"),
+        (DESK, "screen"),
+        (PAPER, "print"),
+    )
+    found = []
+    for country in ("en-US", "es-MX"):
+        tab = await open_tab(java_script_enabled=True, locale=country)
+        await tab.sign_in(doctor.email)
+        for address in ("/practice/day", "/practice/day?day=2026-12-02", "/practice/week"):
+            await tab.go(address)
+            for size, media in views:
+                await tab.page.set_viewport_size(size)
+                await tab.page.emulate_media(media=media)
+                for script in (COVERING, OVERFLOWING):
+                    found += [(country, address, media, size, text) for text in await tab.page.evaluate(script)]
+    assert not found
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_a_day_is_worked_through_by_the_keyboard_alone(
-    open_tab: OpenTab, addresses: list[str], doctor: Person
-) -> None:
+@pytest.mark.usefixtures("visits")
+async def test_day_can_be_worked_through_by_keyboard_alone(open_tab: OpenTab, doctor: Person) -> None:
     tab = await open_tab(viewport=DESK)
     await tab.sign_in(doctor.email)
-    await tab.go(addresses[0])
+    await tab.go("/practice/day")
     for _ in range(40):
         await tab.page.keyboard.press("Tab")
         if "/arrive" in (await tab.page.locator(":focus").get_attribute("formaction") or ""):
@@ -213,11 +198,11 @@ async def test_a_day_is_worked_through_by_the_keyboard_alone(
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_a_day_is_printed_as_a_list(open_tab: OpenTab, addresses: list[str], doctor: Person) -> None:
+async def test_day_is_printed_as_a_list(open_tab: OpenTab, doctor: Person, visits: list[dict[str, Any]]) -> None:
     tab = await open_tab(viewport=PAPER, java_script_enabled=True)
     await tab.sign_in(doctor.email)
     await tab.page.emulate_media(media="print")
-    assert await tab.page.locator(".day-list .entry").count() == CROWDED == len(addresses[:CROWDED])
+    assert await tab.page.locator(".day-list .entry").count() == len(visits)
     assert await tab.page.locator(".day-list .entry").first.is_visible()
     for hidden in (".top", ".date-navigation", ".next", ".entry-actions"):
         assert not await tab.page.locator(hidden).first.is_visible()

@@ -7,8 +7,8 @@ import pytest
 
 from tests.people import Person
 from tests.web.conftest import Forms
+from tests.web.markup import find_defects
 from tests.web.table import MAX_BYTES, weigh
-from tests.web.test_every_page import defects
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ async def test_a_doctor_ticks_languages_by_name(
     await doctor.update_profile(languages=["de", "pt-BR", "en"])
     await forms.sign_in(doctor)
     shown = await client.get("/practice/profile", headers={"Accept-Language": reader})
-    assert not list(defects(shown))
+    assert not list(find_defects(shown))
     assert await weigh(client, shown) <= MAX_BYTES
     boxes = re.findall(r'type="checkbox" name="speaks_([^"]+)" value="yes"( checked)?>([^<]+)<', shown.text)
     assert [name for _, checked, name in boxes if checked] == names

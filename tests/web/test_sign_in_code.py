@@ -12,8 +12,8 @@ from app.services.login_throttle import FREE_ATTEMPTS
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
+from tests.web.markup import find_defects
 from tests.web.table import MAX_BYTES, weigh
-from tests.web.test_every_page import defects
 
 CODE = "/sign-in/code"
 NEW = "quite another passphrase"
@@ -50,7 +50,7 @@ async def test_the_code_follows_the_password_and_leads_where_the_sign_in_would(
     assert patient.email not in cookie
     assert not await is_signed_in(client)
     shown = await client.get(CODE)
-    assert not list(defects(shown))
+    assert not list(find_defects(shown))
     assert await weigh(client, shown) <= MAX_BYTES
     wrong = await forms.send(CODE, otp="000000")
     assert wrong.status_code == 401
