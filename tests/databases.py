@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from _pytest.mark import ParameterSet
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,7 +40,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
     return Settings(_env_file=None, database_url=url, **quick | UNLIMITED | changes)
 
 
-def both_databases(kept_together: str) -> list[ParameterSet]:
+def both_databases(kept_together: str) -> list[pytest.ParameterSet]:
     """Both databases, for a fixture of a whole module; the tests on one of them run in one worker."""
     return [
         pytest.param(backend, marks=pytest.mark.xdist_group(f"{kept_together} on {backend}"))

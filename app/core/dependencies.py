@@ -14,7 +14,6 @@ from typing import Annotated
 from asgi_correlation_id import correlation_id
 from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordBearer
-from fastapi.security.base import SecurityBase
 
 from app.adapters.mail import Mailer
 from app.core.addresses import UNKNOWN, read_address
@@ -172,28 +171,28 @@ FRESH = timedelta(minutes=10)
 _STAFF = (Role.DOCTOR, Role.ADMIN)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
-_bearer = OAuth2PasswordBearer(
-    tokenUrl="auth/login", auto_error=False, description="An access token from `POST /auth/login`."
-)
-
 
 async def public() -> None:
     """Mark a route as open to everyone."""
 
 
-class _ByToken(SecurityBase):
+class _ByToken(OAuth2PasswordBearer):
     """A dependency that finds the caller by the access token, and a security requirement in the OpenAPI document.
 
     The token is not a dependency of its own, because FastAPI would have to resolve one more for every request.
     """
 
-    model, scheme_name = _bearer.model, _bearer.scheme_name
-
     def __init__(self, find: Callable[[Request, str | None], Awaitable[Actor | None]]) -> None:
+        super().__init__(
+            tokenUrl="auth/login",
+            scheme_name="OAuth2PasswordBearer",
+            description="An access token from `POST /auth/login`.",
+            auto_error=False,
+        )
         self._find = find
 
-    async def __call__(self, request: Request) -> Actor | None:
-        return await self._find(request, await _bearer(request))
+    async def __call__(self, request: Request) -> Actor | None:  # type: ignore[override] # the caller, not the token
+        return await self._find(request, await super().__call__(request))
 
 
 @_ByToken

@@ -4,20 +4,19 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any, cast, overload
+from typing import Any, overload
 
 from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import Connection, CursorResult, Dialect, Executable, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from app.core.errors import DomainError
 from app.core.fair_locks import ClientFairLock, current_client
 from app.db.driver import Driver
-from app.db.engine import TRANSACTION_SETTINGS, DatabaseFile, is_postgresql
+from app.db.engine import POOL_TIMEOUT, TRANSACTION_SETTINGS, DatabaseFile, is_postgresql
 from app.db.lock_queues import LockPermits, LockQueueFull, LockQueues
 from app.db.prepared import Prepared, Values
 
@@ -176,7 +175,8 @@ class Transaction:
 
 def _pool_timeout(engine: AsyncEngine) -> float:
     """Return how many seconds a request may wait for its turn: as long as for a connection of the pool."""
-    return cast("QueuePool", engine.pool).timeout()
+    timeout: float = engine.get_execution_options()[POOL_TIMEOUT]
+    return timeout
 
 
 async def _control(driver: Driver, statement: str) -> object:
@@ -206,7 +206,7 @@ class Database:
         """The turns of writers on SQLite, ``None`` on PostgreSQL."""
         # On SQLite a transaction that begins as a reader and then writes may fail with "database is locked". So writers
         # take the write lock when they begin.
-        settings = engine.sync_engine.get_execution_options().get(TRANSACTION_SETTINGS, "")
+        settings = engine.get_execution_options().get(TRANSACTION_SETTINGS, "")
         self._begin_reading, self._begin_writing = (
             (f"BEGIN READ ONLY{settings and ',' + settings}", f"BEGIN{settings}")
             if is_postgresql(engine)

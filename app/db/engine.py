@@ -12,6 +12,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 TRANSACTION_SETTINGS = "transaction_settings"
 """Name of the execution option that holds the SQL to append to each ``BEGIN``."""
+POOL_TIMEOUT = "pool_timeout"
+"""Name of the execution option that holds the seconds to wait for a connection of the pool."""
 
 
 def create_engine(
@@ -34,6 +36,7 @@ def create_engine(
         "pool_timeout": timeout,
         "pool_reset_on_return": None,  # callers end their transaction before they return the connection
         "hide_parameters": True,  # errors are logged, and parameters are names, addresses and hashes
+        "execution_options": {POOL_TIMEOUT: timeout},
     }
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": timeout}, **options)
@@ -60,7 +63,7 @@ def create_engine(
         connect_args |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
         connect_args["prepared_statement_name_func"] = str  # str() is the empty name: an unnamed statement
         set_local = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in session.items())
-        options["execution_options"] = {TRANSACTION_SETTINGS: f" ISOLATION LEVEL READ COMMITTED{set_local}"}
+        options["execution_options"][TRANSACTION_SETTINGS] = f" ISOLATION LEVEL READ COMMITTED{set_local}"
     engine = create_async_engine(url, connect_args=connect_args, **options)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "invalidate", _terminate_after_time_out)

@@ -8,7 +8,6 @@ import logging
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
-from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -136,6 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             self._stop_deadline()
             if not self.working:
+                self.started = self.cycle
                 self.working = True
                 self.open_connections.set_idle(self)  # until the body is complete
 
@@ -157,6 +157,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the next request, if there is one."""
         # Asked before uvicorn takes the next request out of the pipeline.
         self.working = bool(self.pipeline) and not self.transport.is_closing()
+        if self.working:
+            self.started, _ = self.pipeline[-1]
         super().on_response_complete()
         if not self.working or (self.started and self.started.more_body):
             self.open_connections.set_idle(self)
@@ -174,10 +176,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.shutdown()
         else:
             super().send_400_response(msg)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self.started = cycle
-        super()._start_asgi_task(cycle, app)
 
     def _check_host(self) -> None:
         hosts = [value for name, value in self.headers if name == b"host"]

@@ -3,7 +3,7 @@
 import asyncio
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,6 +11,7 @@ from app.core.dependencies import CREDENTIAL_MARKERS
 from app.core.errors import DomainError
 from app.core.rate_limits import Quota, RateLimiter
 from app.http.problems import RenderProblem, problem_response
+from app.http.routes import list_dependencies, list_routes
 
 # Monitoring may send as many requests as it needs, and must get answers while clients are refused.
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
@@ -24,11 +25,10 @@ def credential_routes(app: FastAPI) -> list[APIRoute]:
 
     These are the routes that depend on one of ``CREDENTIAL_MARKERS``.
     """
-    routes = [context.original_route for context in iter_route_contexts(app.routes)]
     return [
         route
-        for route in routes
-        if isinstance(route, APIRoute) and any(each.call in CREDENTIAL_MARKERS for each in route.dependant.dependencies)
+        for route in list_routes(app)
+        if isinstance(route, APIRoute) and not CREDENTIAL_MARKERS.isdisjoint(list_dependencies(route))
     ]
 
 

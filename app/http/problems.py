@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import ERRORS, FIELD_ERRORS, DomainError, FieldError, Kind
 from app.http.audit import record_refusal
+from app.http.routes import list_routes
 
 MEDIA_TYPE = "application/problem+json"
 STATUS = {
@@ -200,10 +200,9 @@ async def _on_framework_error(request: Request, error: HTTPException) -> Problem
 
 def methods_of(request: Request) -> list[str]:
     """Return all methods that the path supports. The framework would name only those of the first matching route."""
-    routes = [context.original_route for context in iter_route_contexts(request.app.routes)]
     methods = {
         method
-        for route in routes
+        for route in list_routes(request.app)
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }

@@ -19,6 +19,7 @@ from app.core.dependencies import run_in_transaction
 from app.core.errors import DomainError
 from app.db.database import Transaction
 from app.http.audit import open_audit
+from app.http.routes import list_dependencies
 
 MAX_BRACKETS = 4000
 """The maximum number of ``[`` and ``{`` in the body of one request, those in texts included.
@@ -31,9 +32,9 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """Return the body. Raises ``json.JSONDecodeError``, whose message never quotes the body, if it is refused."""
-        if not hasattr(self, "_json"):
-            self._json = _read_json(await self.body())
-        return self._json
+        if not hasattr(self, "parsed"):
+            self.parsed = _read_json(await self.body())
+        return self.parsed
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # it is awaited, and nothing else
         """Return the form. Raises ``HTTPException`` 400 if a field appears more than once (RFC 6749 section 3.2)."""
@@ -150,7 +151,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of ``APIRoute``, called with a strict request inside a transaction."""
         handle = super().get_route_handler()
-        recorded = any(each.call is open_audit for each in self.dependant.dependencies)
+        recorded = open_audit in list_dependencies(self)
 
         async def handle_strictly(received: Request) -> Response:
             request = StrictRequest(received.scope, received.receive)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from app.core import dependencies
@@ -15,10 +14,12 @@ from app.core.settings import Settings
 from app.http.audit import open_audit
 from app.http.idempotency import reserve_key
 from app.http.requests import StrictRoute
+from app.http.routes import list_dependencies, list_routes
 from app.main import create_app
 from app.web.kit import auth
 from app.web.kit.forms import answer_once, receive_form
 from app.web.kit.routes import PageRoute
+from tests.routing import every_dependency
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
@@ -162,26 +163,19 @@ PAGES = {
 }
 
 
-def dependants(dependant: Dependant) -> Iterator[Dependant]:
-    yield dependant
-    for each in dependant.dependencies:
-        yield from dependants(each)
-
-
 def routes() -> list[APIRoute]:
-    found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
+    found = list_routes(create_app(SETTINGS))
     return [route for route in found if isinstance(route, APIRoute) and not isinstance(route, PageRoute)]
 
 
 def pages() -> list[PageRoute]:
-    found = [context.original_route for context in iter_route_contexts(create_app(SETTINGS).routes)]
-    return [route for route in found if isinstance(route, PageRoute)]
+    return [route for route in list_routes(create_app(SETTINGS)) if isinstance(route, PageRoute)]
 
 
 def test_every_page_names_whom_it_is_for() -> None:
     named: dict[str, str] = {}
     for page in pages():
-        markers = [PAGES[each.call] for each in page.dependant.dependencies if each.call in PAGES]
+        markers = [PAGES[each] for each in list_dependencies(page) if each in PAGES]
         assert len(markers) == 1, f"{page.methods} {page.path} names {markers or 'nobody'}"
         named |= {f"{method} {page.path}": markers[0] for method in page.methods or ()}
     assert named == {
@@ -292,7 +286,7 @@ def test_every_page_names_whom_it_is_for() -> None:
 
 def test_every_form_is_checked_and_nothing_is_changed_by_looking() -> None:
     for page in pages():
-        called = {each.call for each in dependants(page.dependant)}
+        called = set(every_dependency(page))
         assert page.methods in ({"GET"}, {"POST"}), page.path
         assert (receive_form in called) == (page.methods == {"POST"}), page.path
 
@@ -331,7 +325,7 @@ UNRECORDED_PAGES = {
 def test_every_page_that_concerns_patients_leaves_a_trail() -> None:
     without = set()
     for page in pages():
-        called = [each.call for each in page.dependant.dependencies]
+        called = list_dependencies(page)
         for_everybody = {PAGES[each] for each in called if each in PAGES} & {"PublicPage", "BriefPublicPage"}
         if open_audit not in called and not for_everybody:
             without |= {f"{method} {page.path}" for method in page.methods or ()}
@@ -341,7 +335,7 @@ def test_every_page_that_concerns_patients_leaves_a_trail() -> None:
 def test_every_route_names_who_may_call_it() -> None:
     named: dict[str, str] = {}
     for route in routes():
-        markers = {MARKERS[each.call] for each in dependants(route.dependant) if each.call in MARKERS}
+        markers = {MARKERS[each] for each in every_dependency(route) if each in MARKERS}
         # An actor is a viewer whose role was asked for; who is fresh looks after her own account.
         markers = markers - {"Viewer"} or markers
         markers = markers & {"FreshActor", "FreshAccountActor", "FreshAdminActor"} or markers
@@ -439,13 +433,13 @@ def test_every_route_names_who_may_call_it() -> None:
 def test_a_route_that_hashes_finds_its_caller_in_a_transaction_of_its_own() -> None:
     holding = {dependencies.find_viewer, auth.find_visitor, open_audit, reserve_key, answer_once}
     for route in [*routes(), *pages()]:
-        called = {each.call for each in dependants(route.dependant)}
+        called = set(every_dependency(route))
         assert dependencies.get_passwords not in called or not called & holding, route.path
 
 
 def test_a_route_with_transactions_of_its_own_holds_no_other() -> None:
     for route in [*routes(), *pages()]:
-        called = {each.call for each in dependants(route.dependant)}
+        called = set(every_dependency(route))
         assert not {dependencies.get_transaction, dependencies.find_brief_viewer} <= called, route.path
         assert not {dependencies.get_transaction, auth.find_brief_visitor} <= called, route.path
 
@@ -485,7 +479,7 @@ UNRECORDED = {
 def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
     without = set()
     for route in routes():
-        called = [each.call for each in dependants(route.dependant)]
+        called = set(every_dependency(route))
         if dependencies.public in called or open_audit in called:
             continue
         without |= {f"{method} {route.path}" for method in route.methods or ()}
@@ -498,7 +492,7 @@ def test_every_route_that_concerns_patients_leaves_a_trail() -> None:
 def test_the_caller_is_known_before_the_trail_and_the_key_ask_for_her() -> None:
     callers = {call for call, name in MARKERS.items() if name != "Public"}
     for route in routes():
-        called = [each.call for each in route.dependant.dependencies]
+        called = list_dependencies(route)
         asking = [number for number, call in enumerate(called) if call in {open_audit, reserve_key}]
         assert all(callers & set(called[:number]) for number in asking), route.path
 
@@ -529,23 +523,23 @@ def test_every_other_post_takes_a_key() -> None:
     without = {
         f"POST {route.path}"
         for route in routes()
-        if "POST" in (route.methods or ()) and reserve_key not in {each.call for each in route.dependant.dependencies}
+        if "POST" in (route.methods or ()) and reserve_key not in list_dependencies(route)
     }
     assert without == set.union(*WITHOUT_A_KEY.values())
 
 
 def test_the_trail_is_open_before_an_answer_may_be_repeated() -> None:
     for route in routes():
-        called = [each.call for each in route.dependant.dependencies]
+        called = list_dependencies(route)
         if open_audit in called and reserve_key in called:
             assert called.index(open_audit) < called.index(reserve_key), route.path
     for page in pages():
-        called = [each.call for each in page.dependant.dependencies]
+        called = list_dependencies(page)
         if open_audit in called and answer_once in called:
             assert called.index(open_audit) < called.index(answer_once), page.path
 
 
 def test_every_route_that_names_a_transaction_has_one() -> None:
     for route in [*routes(), *pages()]:
-        if any(each.call is dependencies.get_transaction for each in dependants(route.dependant)):
+        if dependencies.get_transaction in every_dependency(route):
             assert isinstance(route, StrictRoute), route.path

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from sqlalchemy import text
 
 from app.db.database import Database
+from app.http.routes import list_routes
 from tests.edge.conftest import Start, client_of
 from tests.people import Person, assert_problem
 
@@ -16,8 +17,7 @@ CHANGING = {"x-request-id", "set-cookie", "date"}
 
 
 def paths_of(app: FastAPI) -> Iterator[str]:
-    for context in iter_route_contexts(app.routes):
-        route = context.original_route
+    for route in list_routes(app):
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
             yield route.path.replace(":uuid}", "}").replace("{", "").replace("}", "")
 

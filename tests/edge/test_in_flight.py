@@ -86,7 +86,7 @@ async def slow_requests(client: httpx2.AsyncClient, app: FastAPI, **options: Any
 
 def in_flight(app: FastAPI) -> float:
     metrics: Metrics = app.state.metrics
-    return float(metrics.in_flight._value.get())
+    return metrics.registry.get_sample_value("http_requests_in_flight") or 0
 
 
 async def test_an_address_that_is_full_is_refused_until_it_is_not(bounded: FastAPI) -> None:

@@ -2,13 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from sqlalchemy import text
 
 from app.core import rate_limits
@@ -17,9 +15,11 @@ from app.core.rate_limits import RateLimiter
 from app.db.database import Database
 from app.edge import rate_limits as edge_limits
 from app.edge.rate_limits import UNLIMITED_PATHS, credential_routes
+from app.http.routes import list_routes
 from tests.databases import settings_for
 from tests.edge.conftest import Start, client_of
 from tests.people import Person, assert_problem
+from tests.routing import every_dependency
 
 
 def refused(answer: httpx2.Response) -> None:
@@ -149,10 +149,9 @@ async def test_what_takes_credentials_has_a_lower_limit(start: Start, path: str)
 
 
 def test_what_may_be_posted_to_without_a_log_in_takes_credentials(assembled: FastAPI) -> None:
-    routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
     open_to_all = {
         route.path
-        for route in routes
+        for route in list_routes(assembled)
         if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and not needs_a_token(route)
     }
     choices_that_a_browser_keeps = {"/language", "/preferences"}
@@ -160,13 +159,7 @@ def test_what_may_be_posted_to_without_a_log_in_takes_credentials(assembled: Fas
 
 
 def needs_a_token(route: APIRoute) -> bool:
-    return any(each.call is not None and each.call.__name__ == "authenticate" for each in dependants(route.dependant))
-
-
-def dependants(dependant: Dependant) -> Iterator[Dependant]:
-    yield dependant
-    for each in dependant.dependencies:
-        yield from dependants(each)
+    return "authenticate" in {getattr(each, "__name__", "") for each in every_dependency(route)}
 
 
 async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> None:

@@ -15,9 +15,10 @@ from app.core.audit_actions import AuditAction
 from app.core.settings import Settings
 from app.http.audit import open_audit
 from app.web.kit.audit_actions import ACTIONS
-from tests.architecture.test_rules import MARKERS, PAGES, dependants, pages, routes
+from tests.architecture.test_rules import MARKERS, PAGES, pages, routes
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
+from tests.routing import every_dependency
 from tests.web.conftest import DESK, Forms, OpenTab
 
 WHY = "Asked for by the clinic"
@@ -230,7 +231,7 @@ def test_every_action_has_a_sentence() -> None:
 
 def _may_leave_an_event(route: APIRoute) -> bool:
     """Return whether the route records its calls, or can refuse a caller who is signed in."""
-    called = {each.call for each in dependants(route.dependant)}
+    called = set(every_dependency(route))
     markers = {(MARKERS | PAGES)[each] for each in called if each in MARKERS | PAGES}
     return open_audit in called or not markers <= {"Public", "Viewer", "PublicPage", "BriefPublicPage"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 from playwright.async_api import ViewportSize
 
 from app.adapters.mail import print_mail
+from app.http.routes import list_routes
 from app.main import open_resources
 from app.repositories import search_bounds
 from app.web.kit.routes import PageRoute
@@ -65,9 +65,8 @@ async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: 
 
 
 def test_every_page_has_a_row_in_the_table(assembled: FastAPI) -> None:
-    routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
-    pages = {route.path for route in routes if isinstance(route, PageRoute) and route.methods == {"GET"}}
-    assert pages == PAGES.keys() | NO_PAGES
+    pages = [route for route in list_routes(assembled) if isinstance(route, PageRoute)]
+    assert {page.path for page in pages if page.methods == {"GET"}} == PAGES.keys() | NO_PAGES
 
 
 async def test_every_page_is_sound(forms: Forms, client: httpx2.AsyncClient, world: World) -> None:

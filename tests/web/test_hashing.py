@@ -8,12 +8,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 
 from app.adapters.mail import Mail
 from app.core.dependencies import Resources, get_passwords
 from app.core.security import Passwords
 from app.core.settings import Settings
+from app.http.routes import list_dependencies, list_routes
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
 
@@ -120,11 +121,10 @@ REQUESTS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
 
 
 def test_every_route_that_hashes_is_tried(assembled: FastAPI) -> None:
-    routes = [context.original_route for context in iter_route_contexts(assembled.routes)]
     hashing = {
         f"{method} {route.path}"
-        for route in routes
-        if isinstance(route, APIRoute) and any(each.call is get_passwords for each in route.dependant.dependencies)
+        for route in list_routes(assembled)
+        if isinstance(route, APIRoute) and get_passwords in list_dependencies(route)
         for method in route.methods or ()
     }
     assert hashing == REQUESTS.keys()
