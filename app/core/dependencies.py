@@ -273,7 +273,7 @@ def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
     return caller.role in required and not (caller.login and caller.login.second_factor)
 
 
-# Every route names one of these. tests/architecture/test_rules.py fails if one does not.
+# Every route names one of these. tests/architecture/test_routes.py fails if one does not.
 Public = Annotated[None, Depends(public)]
 Viewer = Annotated[Actor | None, Depends(find_viewer)]
 """A public route on which a caller who has logged in may see more. ``None`` without a token."""

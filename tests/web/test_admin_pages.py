@@ -8,17 +8,11 @@ from uuid import uuid4
 import httpx2
 import pyotp
 import pytest
-from fastapi.routing import APIRoute
 
 from app.adapters.mail import Mail
-from app.core.audit_actions import AuditAction
 from app.core.settings import Settings
-from app.http.audit import open_audit
-from app.web.kit.audit_actions import ACTIONS
-from tests.architecture.test_rules import MARKERS, PAGES, pages, routes
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
-from tests.routing import every_dependency
 from tests.web.conftest import DESK, Forms, OpenTab
 
 WHY = "Asked for by the clinic"
@@ -220,20 +214,6 @@ def rows_of(page: str) -> list[str]:
     """Return the text of the rows of a list."""
     rows = re.findall(r'<li class="row trail-row">(.*?)</li>', page, re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
-
-
-def test_every_action_has_a_sentence() -> None:
-    recorded = {route.name for route in [*routes(), *pages()] if _may_leave_an_event(route)}
-    # Events that a service records itself.
-    recorded |= {"accept_invitation", "log_in", "refresh", "register", "reset_password"}
-    assert recorded == set(AuditAction) == set(ACTIONS)
-
-
-def _may_leave_an_event(route: APIRoute) -> bool:
-    """Return whether the route records its calls, or can refuse a caller who is signed in."""
-    called = set(every_dependency(route))
-    markers = {(MARKERS | PAGES)[each] for each in called if each in MARKERS | PAGES}
-    return open_audit in called or not markers <= {"Public", "Viewer", "PublicPage", "BriefPublicPage"}
 
 
 async def test_accounts_and_events_are_paged(office: Forms, register: Register) -> None:

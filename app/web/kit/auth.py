@@ -110,7 +110,7 @@ def _page_of(authenticate: Callable[..., Awaitable[Actor]]) -> Callable[..., Awa
     return open_page
 
 
-# Every page route declares one of these; a test checks it.
+# Every page names one of these. tests/architecture/test_pages.py fails if one does not.
 PublicPage = Annotated[Page, Depends(_page(find_visitor))]
 """A page for all visitors, signed in or not."""
 BriefPublicPage = Annotated[Page, Depends(_page(find_brief_visitor))]

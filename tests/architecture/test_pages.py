@@ -1,0 +1,83 @@
+"""Page routes name their caller and check their forms as docs/architecture.md says."""
+
+from app.web.kit.forms import receive_form
+from tests.routing import every_dependency, get_caller, list_operations, list_pages
+
+AREAS = {
+    "GET /visit/": "PatientPage",
+    "POST /visit/": "PatientPage",
+    "GET /my/appointments": "PatientPage",
+    "POST /my/appointments": "PatientPage",
+    "GET /my/account": "AccountPage",
+    "POST /my/account": "AccountPage",
+    "POST /my/account/second-factor": "FreshAccountPage",
+    "GET /practice/": "DoctorPage",
+    "POST /practice/": "DoctorPage",
+    "GET /office/": "AdminPage",
+    "POST /office/": "FreshAdminPage",
+}
+"""Who may use the pages of an area. If more than one applies, the longest decides."""
+
+EXCEPTIONS = {
+    # Patients book here, so the operator may require a confirmed address.
+    "GET /visit/pick": "BookingPage",
+    "POST /visit/pick": "BookingPage",
+    "POST /visit/{hold_id}": "BookingPage",
+    # Staff without their second factor may only do what helps them to set it up.
+    "POST /my/account": "AnyPage",
+    "GET /my/account/data": "AnyPage",
+    # A passer-by at an unlocked screen must not take or delete the data of an account.
+    "POST /my/account/data": "FreshPage",
+    "GET /my/account/export.json": "FreshPage",
+    # Cancelling an invitation grants nothing.
+    "POST /office/invitations/{invitation_id}/cancel": "AdminPage",
+    # Visits of patients, shown to an administrator.
+    "GET /office/users/{user_id}/appointments": "FreshAdminPage",
+    "GET /office/users/{user_id}/appointments/{appointment_id}": "FreshAdminPage",
+}
+
+OUTSIDE = {
+    "GET /": "PublicPage",
+    "GET /with/{doctor_id}": "PublicPage",
+    "GET /sign-in": "PublicPage",
+    "POST /sign-in": "PublicPage",
+    "GET /sign-in/code": "PublicPage",
+    "POST /sign-in/code": "PublicPage",
+    "GET /register": "PublicPage",
+    "POST /register": "PublicPage",
+    "GET /forgotten": "PublicPage",
+    "POST /forgotten": "PublicPage",
+    "GET /reset": "PublicPage",
+    "POST /reset": "PublicPage",
+    "GET /invitation": "PublicPage",
+    "POST /invitation": "PublicPage",
+    "GET /preferences": "PublicPage",
+    "POST /preferences": "PublicPage",
+    "POST /language": "PublicPage",
+    "GET /start": "AnyPage",
+    "POST /sign-out": "AccountPage",
+    "GET /confirm-email": "AccountPage",
+    "POST /confirm-email": "AccountPage",
+    "POST /confirm-email/resend": "AccountPage",
+}
+"""Pages outside of the areas, among them every page that is open to all."""
+
+
+def expected_caller(operation: str) -> str | None:
+    """Return who may use the page; ``None`` if the tables do not say."""
+    if caller := (EXCEPTIONS | OUTSIDE).get(operation):
+        return caller
+    areas = [area for area in AREAS if operation.startswith(area)]
+    return AREAS[max(areas, key=len)] if areas else None
+
+
+def test_every_page_names_the_caller_of_its_area() -> None:
+    named = {operation: get_caller(page) for page in list_pages() for operation in list_operations(page)}
+    assert named == {operation: expected_caller(operation) for operation in named}
+    assert named.keys() >= EXCEPTIONS.keys() | OUTSIDE.keys()
+
+
+def test_every_form_is_checked_and_a_get_is_no_form() -> None:
+    for page in list_pages():
+        assert page.methods in ({"GET"}, {"POST"}), page.path
+        assert (receive_form in every_dependency(page)) == (page.methods == {"POST"}), page.path
