@@ -10,10 +10,10 @@ from tests.people import PASSWORD, Person, assert_problem, log_in
 ANN = {"email": "Ann@example.com", "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
 
 
-async def test_registering_and_logging_in(client: httpx2.AsyncClient) -> None:
-    answer = await client.post("/auth/register", json=ANN)
-    assert answer.status_code == 201
-    user = answer.json()
+async def test_registered_account_can_log_in(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/auth/register", json=ANN)
+    assert response.status_code == 201
+    user = response.json()
     assert user == {
         "id": user["id"],
         "email": "Ann@example.com",
@@ -23,9 +23,9 @@ async def test_registering_and_logging_in(client: httpx2.AsyncClient) -> None:
         "email_confirmed_at": None,
     }
     assert user["id"][14] == "7"  # UUIDv7
-    answer = await client.post("/auth/login", data={"username": "ann@EXAMPLE.com", "password": PASSWORD})
-    assert answer.status_code == 200
-    token = answer.json()
+    response = await client.post("/auth/login", data={"username": "ann@EXAMPLE.com", "password": PASSWORD})
+    assert response.status_code == 200
+    token = response.json()
     assert token == {
         "access_token": token["access_token"],
         "token_type": "bearer",
@@ -38,15 +38,15 @@ async def test_registering_and_logging_in(client: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("role", ["doctor", "Doctor", "DOCTOR", "patient", "Patient"])
-async def test_a_role_in_any_letter_case(client: httpx2.AsyncClient, role: str) -> None:
-    answer = await client.post("/auth/register", json=ANN | {"role": role})
-    assert answer.json()["role"] == role.lower()
+async def test_role_is_read_in_any_letter_case(client: httpx2.AsyncClient, role: str) -> None:
+    response = await client.post("/auth/register", json=ANN | {"role": role})
+    assert response.json()["role"] == role.lower()
 
 
-async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_public_profile_of_a_new_doctor_has_defaults(client: httpx2.AsyncClient, register: Register) -> None:
     doctor = await register("doctor", name="Dr Amara Okafor", specialty="Dermatology", time_zone="America/New_York")
-    answer = await client.get(f"/doctors/{doctor.id}")
-    assert answer.json() == {
+    response = await client.get(f"/doctors/{doctor.id}")
+    assert response.json() == {
         "id": doctor.id,
         "name": "Dr Amara Okafor",
         "specialty": "Dermatology",
@@ -84,7 +84,7 @@ async def test_a_doctor_has_a_specialty_and_a_zone(client: httpx2.AsyncClient, r
         "ａｎｎ@example.com",
     ],
 )
-async def test_a_twin_of_a_taken_address_is_taken(client: httpx2.AsyncClient, twin: str) -> None:
+async def test_address_that_looks_like_a_registered_one_is_refused(client: httpx2.AsyncClient, twin: str) -> None:
     await client.post("/auth/register", json=ANN)
     assert_problem(await client.post("/auth/register", json=ANN | {"email": twin}), 409, "email_taken")
     assert await log_in(client, ANN["email"])  # the first one is as it was
@@ -123,13 +123,13 @@ async def test_a_twin_of_a_taken_address_is_taken(client: httpx2.AsyncClient, tw
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_what_is_refused_at_registration(
+async def test_invalid_registration_is_refused(
     client: httpx2.AsyncClient, change: dict[str, object], field: str
 ) -> None:
-    answer = await client.post("/auth/register", json=ANN | change)
-    body = assert_problem(answer, 422, "invalid_request")
+    response = await client.post("/auth/register", json=ANN | change)
+    body = assert_problem(response, 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [field]
-    assert PASSWORD not in answer.text
+    assert PASSWORD not in response.text
     assert_problem(
         await client.post("/auth/login", data={"username": ANN["email"], "password": PASSWORD}),
         401,
@@ -138,35 +138,35 @@ async def test_what_is_refused_at_registration(
 
 
 @pytest.mark.parametrize("missing", sorted(ANN))
-async def test_a_missing_field_is_named_and_nothing_is_echoed(client: httpx2.AsyncClient, missing: str) -> None:
-    answer = await client.post("/auth/register", json={name: value for name, value in ANN.items() if name != missing})
-    body = assert_problem(answer, 422, "invalid_request")
+async def test_missing_field_is_named_and_no_input_is_echoed(client: httpx2.AsyncClient, missing: str) -> None:
+    response = await client.post("/auth/register", json={name: value for name, value in ANN.items() if name != missing})
+    body = assert_problem(response, 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [missing]
-    assert PASSWORD not in answer.text
-    assert "Ann Lee" not in answer.text
+    assert PASSWORD not in response.text
+    assert "Ann Lee" not in response.text
 
 
 @pytest.mark.parametrize("password", ["x" * 73, "x" * 128, "pass wörd 密码 🔑"])
-async def test_long_and_foreign_passwords(client: httpx2.AsyncClient, password: str) -> None:
+async def test_long_and_non_latin_passwords_work_in_full(client: httpx2.AsyncClient, password: str) -> None:
     await client.post("/auth/register", json=ANN | {"password": password})
     assert await log_in(client, ANN["email"], password)
-    answer = await client.post("/auth/login", data={"username": ANN["email"], "password": password[:-1] + "z"})
-    assert_problem(answer, 401, "invalid_credentials")
+    response = await client.post("/auth/login", data={"username": ANN["email"], "password": password[:-1] + "z"})
+    assert_problem(response, 401, "invalid_credentials")
 
 
 @pytest.mark.parametrize(
     "form", [{"username": "ann@example.com", "password": "wrong"}, {"username": "x", "password": PASSWORD}]
 )
-async def test_a_wrong_log_in_does_not_tell_what_was_wrong(client: httpx2.AsyncClient, form: dict[str, str]) -> None:
+async def test_failed_log_in_does_not_reveal_the_reason(client: httpx2.AsyncClient, form: dict[str, str]) -> None:
     await client.post("/auth/register", json=ANN)
-    answer = await client.post("/auth/login", data=form)
-    body = assert_problem(answer, 401, "invalid_credentials")
-    assert answer.headers["www-authenticate"] == "Bearer"
+    response = await client.post("/auth/login", data=form)
+    body = assert_problem(response, 401, "invalid_credentials")
+    assert response.headers["www-authenticate"] == "Bearer"
     unknown = await client.post("/auth/login", data={"username": "nobody@example.com", "password": "whatever"})
     assert unknown.json() == body
 
 
-async def test_oauth2_clients_may_send_what_the_standard_has(client: httpx2.AsyncClient) -> None:
+async def test_log_in_accepts_the_form_fields_of_oauth2(client: httpx2.AsyncClient) -> None:
     await client.post("/auth/register", json=ANN)
     form = {"grant_type": "password", "username": ANN["email"], "password": PASSWORD, "scope": "", "client_id": "x"}
     assert (await client.post("/auth/login", data=form)).status_code == 200
@@ -176,13 +176,13 @@ async def test_oauth2_clients_may_send_what_the_standard_has(client: httpx2.Asyn
 
 @pytest.mark.parametrize("username", ["", "a\x00b", "a\u202eb", "\x7f", "x" * 255])
 @pytest.mark.parametrize("password", ["", "x" * 129])
-async def test_a_log_in_that_cannot_be(client: httpx2.AsyncClient, username: str, password: str) -> None:
+async def test_invalid_log_in_form_is_refused(client: httpx2.AsyncClient, username: str, password: str) -> None:
     for form in ({"username": username, "password": PASSWORD}, {"username": "ann@example.com", "password": password}):
         assert_problem(await client.post("/auth/login", data=form), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("email", ["ann@xn--bcher-kva.example.com", "bob@example。com", "ＢＯＢ@example.com"])
-async def test_one_logs_in_with_what_one_registered(client: httpx2.AsyncClient, email: str) -> None:
+async def test_unusual_address_logs_in_as_it_was_registered(client: httpx2.AsyncClient, email: str) -> None:
     assert (await client.post("/auth/register", json=ANN | {"email": email})).status_code == 201
     assert await log_in(client, email)
 
@@ -190,29 +190,31 @@ async def test_one_logs_in_with_what_one_registered(client: httpx2.AsyncClient, 
 @pytest.mark.parametrize(
     ("path", "field"), [("register", "password"), ("reset-password", "token"), ("reset-password", "new_password")]
 )
-async def test_a_lone_surrogate_in_a_secret(client: httpx2.AsyncClient, path: str, field: str) -> None:
+async def test_lone_surrogate_in_a_secret_is_refused(client: httpx2.AsyncClient, path: str, field: str) -> None:
     body = (ANN if path == "register" else {"token": "x", "new_password": PASSWORD}) | {field: "\ud800" * 8}
-    answer = await client.post(f"/auth/{path}", content=json.dumps(body), headers={"Content-Type": "application/json"})
-    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == field
+    response = await client.post(
+        f"/auth/{path}", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert assert_problem(response, 422, "invalid_request")["errors"][0]["field"] == field
 
 
 @pytest.mark.parametrize("who", ["patient", "doctor", "admin"])
-async def test_everybody_changes_her_own_name(
+async def test_account_of_every_role_changes_its_own_name_only(
     client: httpx2.AsyncClient, patient: Person, doctor: Person, admin: Person, who: str
 ) -> None:
     people = {"patient": patient, "doctor": doctor, "admin": admin}
     person = people.pop(who)
     before = {other.id: (await other.get("/auth/me")).json() for other in people.values()}
     renamed = (await person.get("/auth/me")).json() | {"name": "Zoë Ångström"}
-    answer = await person.patch("/auth/me", {"name": "  Zoe\u0308 A\u030angström "})
-    assert (answer.status_code, answer.json()) == (200, renamed)
+    response = await person.patch("/auth/me", {"name": "  Zoe\u0308 A\u030angström "})
+    assert (response.status_code, response.json()) == (200, renamed)
     assert (await person.get("/auth/me")).json() == renamed
     assert {other.id: (await other.get("/auth/me")).json() for other in people.values()} == before
     found = [each["id"] for each in (await client.get("/doctors?q=angstrom")).json()]
     assert found == ([doctor.id] if who == "doctor" else [])
 
 
-async def test_whom_a_doctor_expects_is_told_by_the_new_name(doctor: Person, patient: Person) -> None:
+async def test_booked_appointment_shows_the_new_name_of_the_patient(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T14:00:00Z")
     await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})
@@ -221,34 +223,36 @@ async def test_whom_a_doctor_expects_is_told_by_the_new_name(doctor: Person, pat
 
 
 @pytest.mark.parametrize("body", [{}, {"name": " "}, {"name": None}, {"name": "Ann", "email": "ann@example.com"}])
-async def test_a_name_that_is_none_is_not_taken(patient: Person, body: dict[str, str | None]) -> None:
+async def test_invalid_new_name_is_refused(patient: Person, body: dict[str, str | None]) -> None:
     assert_problem(await patient.patch("/auth/me", body), 422, "invalid_request")
     assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee"
 
 
-async def test_a_token_is_not_to_be_kept_by_a_cache(client: httpx2.AsyncClient, patient: Person) -> None:
-    answer = await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD})
-    assert answer.headers["cache-control"] == "no-store"
+async def test_log_in_response_must_not_be_cached(client: httpx2.AsyncClient, patient: Person) -> None:
+    response = await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD})
+    assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_doubled_field_is_refused(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_repeated_form_field_is_refused(client: httpx2.AsyncClient, patient: Person) -> None:
     form = f"username=nobody&username={patient.email}&password={PASSWORD}"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     assert_problem(await client.post("/auth/login", content=form, headers=headers), 422, "invalid_request")
 
 
 async def reset_token(client: httpx2.AsyncClient, mails: list[Mail], email: str) -> str:
-    answer = await client.post("/auth/forgot-password", json={"email": email})
-    assert answer.status_code == 200, answer.text
+    response = await client.post("/auth/forgot-password", json={"email": email})
+    assert response.status_code == 200, response.text
     return mails[-1].text.split("\n\n")[1]
 
 
-async def test_a_forgotten_password_is_replaced(client: httpx2.AsyncClient, mails: list[Mail], patient: Person) -> None:
+async def test_reset_replaces_the_password_and_ends_sessions(
+    client: httpx2.AsyncClient, mails: list[Mail], patient: Person
+) -> None:
     token = await reset_token(client, mails, patient.email)
     assert mails[-1].to == patient.email
-    answer = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
-    assert answer.status_code == 204
-    assert answer.content == b""
+    response = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
+    assert response.status_code == 204
+    assert response.content == b""
     assert_problem(
         await client.post("/auth/login", data={"username": patient.email, "password": PASSWORD}),
         401,
@@ -258,7 +262,7 @@ async def test_a_forgotten_password_is_replaced(client: httpx2.AsyncClient, mail
     assert await log_in(client, patient.email, "another horse")
 
 
-async def test_a_reset_token_works_once(client: httpx2.AsyncClient, mails: list[Mail], patient: Person) -> None:
+async def test_reset_token_works_once(client: httpx2.AsyncClient, mails: list[Mail], patient: Person) -> None:
     token = await reset_token(client, mails, patient.email)
     other = await reset_token(client, mails, patient.email)
     body = {"token": token, "new_password": "another horse"}
@@ -268,16 +272,16 @@ async def test_a_reset_token_works_once(client: httpx2.AsyncClient, mails: list[
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(29, 204), (30, 422)])
-async def test_a_reset_token_works_for_half_an_hour(
+async def test_reset_token_works_for_half_an_hour(
     client: httpx2.AsyncClient, mails: list[Mail], patient: Person, clock: SetClock, minutes: int, status: int
 ) -> None:
     token = await reset_token(client, mails, patient.email)
     clock.advance(minutes=minutes)
-    answer = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
-    assert answer.status_code == status
+    response = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
+    assert response.status_code == status
 
 
-async def test_a_refused_password_does_not_use_up_the_token(
+async def test_refused_password_does_not_use_up_the_reset_token(
     client: httpx2.AsyncClient, mails: list[Mail], patient: Person
 ) -> None:
     token = await reset_token(client, mails, patient.email)
@@ -286,11 +290,11 @@ async def test_a_refused_password_does_not_use_up_the_token(
         422,
         "invalid_request",
     )
-    answer = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
-    assert answer.status_code == 204
+    response = await client.post("/auth/reset-password", json={"token": token, "new_password": "another horse"})
+    assert response.status_code == 204
 
 
-async def test_the_answer_is_the_same_for_every_address(
+async def test_forgotten_password_gets_the_same_response_for_every_address(
     client: httpx2.AsyncClient, mails: list[Mail], patient: Person
 ) -> None:
     known = await client.post("/auth/forgot-password", json={"email": patient.email})
@@ -300,14 +304,14 @@ async def test_the_answer_is_the_same_for_every_address(
     assert [mail.to for mail in mails] == [patient.email]
 
 
-async def test_the_token_goes_to_the_address_as_registered(client: httpx2.AsyncClient, mails: list[Mail]) -> None:
+async def test_reset_token_goes_to_the_address_as_registered(client: httpx2.AsyncClient, mails: list[Mail]) -> None:
     await client.post("/auth/register", json=ANN)
     await reset_token(client, mails, "аnn@example.com")
     assert mails[-1].to == ANN["email"]
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/forgot-password"])
-async def test_known_and_unknown_addresses_do_the_same_work(
+async def test_known_and_unknown_addresses_take_the_same_statements(
     client: httpx2.AsyncClient, patient: Person, path: str, statements: list[str]
 ) -> None:
     done = {}
@@ -327,26 +331,28 @@ async def post_address(client: httpx2.AsyncClient, path: str, address: str) -> N
 
 
 @pytest.mark.parametrize("token", ["", "x", "Bearer", "a.b.c", "é"])
-async def test_a_bad_token(client: httpx2.AsyncClient, token: str) -> None:
-    answer = await client.get("/auth/me", headers=[(b"Authorization", f"Bearer {token}".encode())])
-    assert_problem(answer, 401, "not_authenticated")
-    assert answer.headers["www-authenticate"] == "Bearer"
+async def test_invalid_access_token_is_refused(client: httpx2.AsyncClient, token: str) -> None:
+    response = await client.get("/auth/me", headers=[(b"Authorization", f"Bearer {token}".encode())])
+    assert_problem(response, 401, "not_authenticated")
+    assert response.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}])
-async def test_no_token(client: httpx2.AsyncClient, header: dict[str, str]) -> None:
+async def test_request_without_a_token_is_refused(client: httpx2.AsyncClient, header: dict[str, str]) -> None:
     assert_problem(await client.get("/auth/me", headers=header), 401, "not_authenticated")
 
 
-async def test_a_token_ends(patient: Person, clock: SetClock) -> None:
+async def test_access_token_expires(patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=29)
     assert (await patient.get("/auth/me")).status_code == 200
     clock.advance(minutes=1)
     assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")
 
 
-async def test_a_reset_token_is_no_access_token(client: httpx2.AsyncClient, mails: list[Mail], patient: Person) -> None:
+async def test_reset_and_access_tokens_are_not_interchangeable(
+    client: httpx2.AsyncClient, mails: list[Mail], patient: Person
+) -> None:
     token = await reset_token(client, mails, patient.email)
     assert_problem(await client.get("/auth/me", headers={"Authorization": f"Bearer {token}"}), 401, "not_authenticated")
-    answer = await client.post("/auth/reset-password", json={"token": patient.token[:200], "new_password": PASSWORD})
-    assert_problem(answer, 422, "invalid_reset_token")
+    response = await client.post("/auth/reset-password", json={"token": patient.token[:200], "new_password": PASSWORD})
+    assert_problem(response, 422, "invalid_reset_token")

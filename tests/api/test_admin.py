@@ -15,7 +15,7 @@ WHY = {"reason": "Asked for by the clinic"}
 NOON = "2026-12-08T17:00:00Z"
 
 
-async def test_accounts_are_listed_the_newest_first(admin: Person, doctor: Person, patient: Person) -> None:
+async def test_accounts_are_listed_newest_first(admin: Person, doctor: Person, patient: Person) -> None:
     listed = (await admin.get("/admin/users")).json()
     assert [each["id"] for each in listed] == [patient.id, doctor.id, admin.id]
     assert listed[1] == {
@@ -35,7 +35,7 @@ async def test_accounts_are_listed_the_newest_first(admin: Person, doctor: Perso
     assert (await admin.get(f"/admin/users/{doctor.id}")).json() == listed[1]
 
 
-async def test_accounts_are_found(admin: Person, doctor: Person, patient: Person) -> None:
+async def test_accounts_are_filtered_and_paged(admin: Person, doctor: Person, patient: Person) -> None:
     for query, found in {
         "role=doctor": [doctor],
         "role=patient&status=active": [patient],
@@ -51,7 +51,7 @@ async def test_accounts_are_found(admin: Person, doctor: Person, patient: Person
     assert [each["id"] for each in first.json() + (await admin.get(url)).json()] == [patient.id, doctor.id, admin.id]
 
 
-async def test_a_suspension_holds_at_once(
+async def test_suspension_takes_effect_at_once(
     client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -82,20 +82,20 @@ async def test_suspending_again_changes_nothing(admin: Person, patient: Person, 
     assert (await admin.post(f"/admin/users/{patient.id}/suspend", WHY)).json() == first
 
 
-async def test_nobody_suspends_herself(admin: Person) -> None:
+async def test_administrator_cannot_suspend_themselves(admin: Person) -> None:
     assert_problem(await admin.post(f"/admin/users/{admin.id}/suspend", WHY), 409, "not_yourself")
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "     because     "}, {"reason": None}], ids=str)
 @pytest.mark.parametrize("decision", ["approve", "suspend", "reinstate"])
-async def test_a_decision_has_a_reason(
+async def test_decision_without_a_reason_is_refused(
     admin: Person, doctor: Person, decision: str, body: dict[str, str | None]
 ) -> None:
     assert_problem(await admin.post(f"/admin/users/{doctor.id}/{decision}", body), 422, "invalid_request")
     assert_problem(await admin.post("/admin/break-glass", body | {"patient_id": doctor.id}), 422, "invalid_request")
 
 
-async def test_who_is_not_there(admin: Person, patient: Person) -> None:
+async def test_decision_about_an_unknown_account_is_not_found(admin: Person, patient: Person) -> None:
     nobody = "019abcde-f012-7345-8678-9abcdef01234"
     for decision in ("approve", "suspend", "reinstate"):
         assert_problem(await admin.post(f"/admin/users/{nobody}/{decision}", WHY), 404, "not_found")
@@ -106,7 +106,7 @@ async def test_who_is_not_there(admin: Person, patient: Person) -> None:
     assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": nobody}), 404, "not_found")
 
 
-async def test_somebody_is_logged_out_everywhere(admin: Person, patient: Person) -> None:
+async def test_administrator_ends_all_sessions_of_an_account(admin: Person, patient: Person) -> None:
     other = await patient.log_in_again()
     assert (await admin.delete(f"/admin/users/{patient.id}/sessions")).status_code == 204
     for session in (patient, other):
@@ -114,7 +114,7 @@ async def test_somebody_is_logged_out_everywhere(admin: Person, patient: Person)
     assert (await (await patient.log_in_again()).get("/auth/me")).status_code == 200
 
 
-async def test_a_lost_second_factor_is_removed(
+async def test_administrator_removes_a_lost_second_factor(
     client: httpx2.AsyncClient,
     admin: Person,
     patient: Person,
@@ -138,7 +138,7 @@ async def test_a_lost_second_factor_is_removed(
     ]
 
 
-async def test_nobody_removes_her_own_second_factor_without_a_log_in_of_a_moment_ago(
+async def test_administrator_cannot_remove_their_own_second_factor_without_a_fresh_log_in(
     admin: Person, clock: SetClock
 ) -> None:
     secret = (await admin.post("/auth/second-factor", None)).json()["secret"]
@@ -152,7 +152,9 @@ async def test_nobody_removes_her_own_second_factor_without_a_log_in_of_a_moment
     assert (await admin.get("/auth/second-factor")).json()["enabled"]
 
 
-async def test_breaking_the_glass(admin: Person, doctor: Person, patient: Person) -> None:
+async def test_break_glass_shows_the_patient_and_their_appointments(
+    admin: Person, doctor: Person, patient: Person
+) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, NOON, reason="A mole")
     assert_problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
@@ -167,7 +169,7 @@ class TestWhereDoctorsAreApproved:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "required"})
 
-    async def test_a_doctor_is_not_there_until_she_is_approved(
+    async def test_unapproved_doctor_is_hidden_until_approval(
         self, client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person
     ) -> None:
         await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -186,12 +188,12 @@ class TestWhereDoctorsAreApproved:
         assert len((await client.get("/doctors")).json()) == 1
         await patient.book(doctor, NOON)
 
-    async def test_a_patient_needs_no_approval(self, patient: Person, register: Register) -> None:
+    async def test_patient_needs_no_approval(self, patient: Person, register: Register) -> None:
         assert (await patient.get("/appointments")).json() == []
         assert (await (await register()).get("/auth/me")).status_code == 200
 
 
-async def test_decisions_ask_for_a_recent_log_in(admin: Person, patient: Person, clock: SetClock) -> None:
+async def test_decisions_require_a_fresh_log_in(admin: Person, patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=11)
     account = f"/admin/users/{patient.id}"
     for decision in ("approve", "suspend", "reinstate"):

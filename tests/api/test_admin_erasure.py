@@ -19,7 +19,7 @@ async def booked(doctor: Person, patient: Person) -> str:
     return id_
 
 
-async def test_a_suspended_patient_is_erased(
+async def test_suspended_patient_is_erased(
     client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person, booked: str, database: Database
 ) -> None:
     account = f"/admin/users/{patient.id}"
@@ -41,7 +41,7 @@ async def test_a_suspended_patient_is_erased(
     assert (await admin.post(f"{account}/erase", WHY)).json() == erased.json(), "again changes nothing"
 
 
-async def test_a_doctor_with_upcoming_visits_is_suspended_first(
+async def test_doctor_with_upcoming_visits_must_be_suspended_before_erasure(
     admin: Person, doctor: Person, patient: Person, booked: str
 ) -> None:
     account = f"/admin/users/{doctor.id}"
@@ -58,12 +58,12 @@ async def test_a_doctor_with_upcoming_visits_is_suspended_first(
     }
 
 
-async def test_a_doctor_without_visits_is_erased(admin: Person, doctor: Person) -> None:
+async def test_doctor_without_visits_is_erased(admin: Person, doctor: Person) -> None:
     assert (await admin.post(f"/admin/users/{doctor.id}/erase", WHY)).json()["status"] == "erased"
     assert_problem(await doctor.get("/auth/me"), 401, "not_authenticated")
 
 
-async def test_whom_an_administrator_cannot_erase(
+async def test_administrators_and_unknown_accounts_cannot_be_erased(
     admin: Person, patient: Person, register: Register, database: Database, clock: SetClock
 ) -> None:
     colleague = await register("patient")

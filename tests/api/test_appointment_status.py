@@ -31,7 +31,9 @@ async def act(
     return await person.client.post(path(appointment, action), headers=person.headers | headers, json=body)
 
 
-async def test_a_visit_takes_place(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+async def test_appointment_is_arrived_and_then_fulfilled(
+    doctor: Person, booked: dict[str, Any], clock: SetClock
+) -> None:
     clock.time = datetime(2026, 12, 8, 14, 50, tzinfo=UTC)
     doctor = await doctor.log_in_again()
     arrived = await act(doctor, booked, "arrive")
@@ -42,13 +44,15 @@ async def test_a_visit_takes_place(doctor: Person, booked: dict[str, Any], clock
     assert complete.headers["etag"] == '"3"'
 
 
-async def test_a_visit_is_complete_without_an_arrival(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+async def test_appointment_is_fulfilled_without_an_arrival(
+    doctor: Person, booked: dict[str, Any], clock: SetClock
+) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
     doctor = await doctor.log_in_again()
     assert (await act(doctor, booked, "complete")).json()["status"] == "fulfilled"
 
 
-async def test_what_is_left_of_a_missed_visit_is_free(
+async def test_rest_of_a_missed_appointment_is_free(
     client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, register: Register
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, 10, tzinfo=UTC)
@@ -72,21 +76,21 @@ async def test_what_is_left_of_a_missed_visit_is_free(
         ("no-show", "2027-12-08T15:00:00+00:00", None),
     ],
 )
-async def test_everything_in_its_time(
+async def test_outcome_is_noted_only_in_its_time(
     doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, time: str, code: str | None
 ) -> None:
     clock.time = datetime.fromisoformat(time)
     doctor = await doctor.log_in_again()
-    answer = await act(doctor, booked, action)
+    response = await act(doctor, booked, action)
     if code:
-        assert_problem(answer, 409, code)
+        assert_problem(response, 409, code)
         assert (await doctor.get(path(booked))).json() == booked
     else:
-        assert answer.status_code == 200
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize(("action", "status"), [("cancel", "cancelled"), ("no-show", "noshow")])
-async def test_a_visit_whose_patient_has_arrived_can_end_otherwise(
+async def test_arrived_appointment_can_be_cancelled_or_missed(
     client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, status: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
@@ -97,7 +101,7 @@ async def test_a_visit_whose_patient_has_arrived_can_end_otherwise(
 
 
 @pytest.mark.parametrize("who", ["doctor", "patient"])
-async def test_a_visit_is_booked_again_when_it_moves_after_the_arrival(
+async def test_arrived_appointment_is_booked_again_when_it_moves(
     doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, who: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 14, 50, tzinfo=UTC)
@@ -110,7 +114,7 @@ async def test_a_visit_is_booked_again_when_it_moves_after_the_arrival(
 
 @pytest.mark.parametrize("end", ["complete", "no-show", "cancel"])
 @pytest.mark.parametrize("action", ["arrive", "complete", "no-show", "cancel", "reschedule"])
-async def test_what_is_over_is_over(
+async def test_appointment_with_an_outcome_cannot_change(
     doctor: Person, booked: dict[str, Any], clock: SetClock, end: str, action: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
@@ -118,15 +122,15 @@ async def test_what_is_over_is_over(
     over = await act(doctor, booked, end)
     assert over.status_code == 200
     body = {"start_time": "2026-12-08T18:00:00Z"} if action == "reschedule" else None
-    answer = await act(doctor, booked, action, body)
+    response = await act(doctor, booked, action, body)
     if (end, action) == ("cancel", "cancel"):
-        assert answer.json() == over.json(), "cancelling again answers the same"
+        assert response.json() == over.json(), "cancelling again answers the same"
     else:
-        assert_problem(answer, 409, "wrong_status")
+        assert_problem(response, 409, "wrong_status")
     assert (await doctor.get(path(booked))).json() == over.json()
 
 
-async def test_only_the_doctor_says_how_it_went(
+async def test_only_the_doctor_of_the_appointment_notes_an_outcome(
     patient: Person, booked: dict[str, Any], clock: SetClock, register: Register
 ) -> None:
     other = await register("doctor")
@@ -140,26 +144,26 @@ async def test_only_the_doctor_says_how_it_went(
     assert_problem(await other.get(path(booked, "history")), 404, "not_found")
 
 
-async def test_cancelling_with_a_reason(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
-    answer = await act(patient, booked, "cancel", {"reason": " I am down with a cold "})
-    assert answer.json()["cancel_reason"] == "I am down with a cold"
-    assert (await doctor.get(path(booked))).json() == answer.json()
+async def test_cancellation_keeps_its_reason(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+    response = await act(patient, booked, "cancel", {"reason": " I am down with a cold "})
+    assert response.json()["cancel_reason"] == "I am down with a cold"
+    assert (await doctor.get(path(booked))).json() == response.json()
 
 
 @pytest.mark.parametrize("options", [{}, {"json": {}}, {"json": {"reason": ""}}, {"json": None}])
-async def test_cancelling_without_a_reason(patient: Person, booked: dict[str, Any], options: dict[str, Any]) -> None:
-    answer = await patient.client.post(path(booked, "cancel"), headers=patient.headers, **options)
-    assert answer.status_code == 200, answer.text
-    assert (answer.json()["status"], answer.json()["cancel_reason"]) == ("cancelled", None)
+async def test_cancellation_needs_no_reason(patient: Person, booked: dict[str, Any], options: dict[str, Any]) -> None:
+    response = await patient.client.post(path(booked, "cancel"), headers=patient.headers, **options)
+    assert response.status_code == 200, response.text
+    assert (response.json()["status"], response.json()["cancel_reason"]) == ("cancelled", None)
 
 
 @pytest.mark.parametrize("body", [{"reason": "x" * 501}, {"reason": "a\x00"}, {"reason": 1}, {"status": "x"}, []])
-async def test_a_cancellation_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
+async def test_invalid_cancellation_is_refused(patient: Person, booked: dict[str, Any], body: Any) -> None:
     assert_problem(await act(patient, booked, "cancel", body), 422, "invalid_request")
     assert (await patient.get(path(booked))).json() == booked
 
 
-async def test_the_cut_off_is_for_patients(
+async def test_cancel_cutoff_binds_the_patient_and_not_the_doctor(
     doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
@@ -172,7 +176,7 @@ async def test_the_cut_off_is_for_patients(
     assert (await patient.delete(path(booked))).status_code == 200, "now there is time enough"
 
 
-async def test_a_patient_can_cancel_up_to_the_cut_off(
+async def test_patient_can_cancel_until_the_cutoff(
     doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
@@ -181,7 +185,7 @@ async def test_a_patient_can_cancel_up_to_the_cut_off(
 
 
 @pytest.mark.parametrize("who", ["doctor", "patient"])
-async def test_moving(
+async def test_moved_appointment_frees_its_old_time(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: dict[str, Any], who: str
 ) -> None:
     mover = {"doctor": doctor, "patient": patient}[who]
@@ -195,7 +199,7 @@ async def test_moving(
     ]
 
 
-async def test_moving_keeps_the_length_and_may_overlap_itself(doctor: Person, patient: Person) -> None:
+async def test_moved_appointment_keeps_its_length_and_may_overlap_its_old_time(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN, ELEVEN)
     moved = (await act(patient, booked, "reschedule", {"start_time": HALF_PAST})).json()
@@ -208,7 +212,7 @@ async def offer(doctor: Person, name: str, minutes: int) -> str:
     return offered
 
 
-async def test_moving_to_another_kind_of_visit(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+async def test_move_can_change_the_visit_type(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
     check_up = await offer(doctor, "Check-up", 20)
     body = {"start_time": ELEVEN, "visit_type_id": check_up}
     moved = (await act(patient, booked, "reschedule", body)).json()
@@ -219,7 +223,7 @@ async def test_moving_to_another_kind_of_visit(doctor: Person, patient: Person, 
     assert [each["visit_type_id"] for each in history] == [None, check_up]
 
 
-async def test_a_visit_stays_of_its_kind_even_if_that_is_withdrawn(doctor: Person, patient: Person) -> None:
+async def test_moved_appointment_keeps_a_withdrawn_visit_type(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     check_up, first_visit = await offer(doctor, "Check-up", 20), await offer(doctor, "First visit", 50)
     booked = await patient.book(doctor, TEN, visit_type_id=check_up)
@@ -233,7 +237,7 @@ async def test_a_visit_stays_of_its_kind_even_if_that_is_withdrawn(doctor: Perso
     assert_problem(await act(patient, booked, "reschedule", {"start_time": "2026-12-08T16:10:00Z"}), 409, "off_grid")
 
 
-async def test_a_visit_of_no_kind_stays_as_long_as_it_is(doctor: Person, patient: Person) -> None:
+async def test_moved_appointment_without_a_visit_type_keeps_its_length(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN, "2026-12-08T15:40:00Z")
     await offer(doctor, "Check-up", 20)
@@ -241,7 +245,7 @@ async def test_a_visit_of_no_kind_stays_as_long_as_it_is(doctor: Person, patient
     assert (moved["visit_type"], moved["end_time"]) == (None, "2026-12-08T16:45:00Z")
 
 
-async def test_moving_nowhere_changes_nothing(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+async def test_move_to_the_same_time_changes_nothing(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
     await doctor.post("/doctors/me/time-off", {"start_time": TEN, "end_time": ELEVEN})
     assert (await act(patient, booked, "reschedule", {"start_time": TEN})).json() == booked
     assert len((await patient.get(path(booked, "history"))).json()) == 1
@@ -256,7 +260,7 @@ async def test_moving_nowhere_changes_nothing(doctor: Person, patient: Person, b
         ("2026-11-30T15:00:00Z", "in_the_past"),
     ],
 )
-async def test_a_move_that_fails_keeps_the_old_time(
+async def test_failed_move_keeps_the_old_time(
     doctor: Person, patient: Person, booked: dict[str, Any], register: Register, start: str, code: str
 ) -> None:
     other_doctor, other_patient = await register("doctor"), await register()
@@ -269,7 +273,7 @@ async def test_a_move_that_fails_keeps_the_old_time(
     assert len((await patient.get(path(booked, "history"))).json()) == 1
 
 
-async def test_a_limit_for_the_day_does_not_count_what_is_moved(
+async def test_daily_limit_does_not_count_the_moved_appointment_twice(
     doctor: Person, patient: Person, booked: dict[str, Any], register: Register
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
@@ -280,11 +284,13 @@ async def test_a_limit_for_the_day_does_not_count_what_is_moved(
 @pytest.mark.parametrize(
     "body", [{}, {"start_time": None}, {"start_time": "2026-12-08"}, {"start_time": TEN, "end_time": ELEVEN}]
 )
-async def test_a_move_that_cannot_be(patient: Person, booked: dict[str, Any], body: Any) -> None:
+async def test_invalid_move_is_refused(patient: Person, booked: dict[str, Any], body: Any) -> None:
     assert_problem(await act(patient, booked, "reschedule", body), 422, "invalid_request")
 
 
-async def test_history(doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock) -> None:
+async def test_history_lists_every_version(
+    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock
+) -> None:
     clock.advance(minutes=5)
     await act(doctor, booked, "reschedule", {"start_time": ELEVEN})
     clock.advance(minutes=5)
@@ -316,27 +322,27 @@ async def test_history(doctor: Person, patient: Person, booked: dict[str, Any], 
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
-async def test_pages_of_history(patient: Person, booked: dict[str, Any], limit: int) -> None:
+async def test_history_is_paged(patient: Person, booked: dict[str, Any], limit: int) -> None:
     for start in (HALF_PAST, ELEVEN, TEN):
         await act(patient, booked, "reschedule", {"start_time": start})
     seen: list[int] = []
     page: str | None = f"{path(booked, 'history')}?limit={limit}"
     while page:
-        answer = await patient.get(page)
-        assert len(answer.json()) <= limit
-        seen += [each["version"] for each in answer.json()]
-        page = next_page(answer)
+        response = await patient.get(page)
+        assert len(response.json()) <= limit
+        seen += [each["version"] for each in response.json()]
+        page = next_page(response)
     assert seen == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("key", ["0", "-1", "true", "1.0", "2147483648", "9223372036854775808", "null", '"1"', "[1]"])
-async def test_a_cursor_of_history_that_we_did_not_make(patient: Person, booked: dict[str, Any], key: str) -> None:
+async def test_forged_history_cursor_is_refused(patient: Person, booked: dict[str, Any], key: str) -> None:
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
-    answer = await patient.get(f"{path(booked, 'history')}?cursor={cursor}")
-    assert_problem(answer, 422, "invalid_request")
+    response = await patient.get(f"{path(booked, 'history')}?cursor={cursor}")
+    assert_problem(response, 422, "invalid_request")
 
 
-async def test_every_answer_carries_its_version(doctor: Person, patient: Person) -> None:
+async def test_responses_carry_the_version_of_the_appointment(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.try_to_book(doctor, TEN)
     assert booked.headers["etag"] == '"1"'
@@ -348,40 +354,40 @@ async def test_every_answer_carries_its_version(doctor: Person, patient: Person)
 
 @pytest.mark.parametrize("action", ["reschedule", "cancel", "arrive", "DELETE"])
 @pytest.mark.parametrize("tag", ['"2"', '"0"', 'W/"1"', '"01"x', "1", "", '"x"', '"99999999999"', '"é"'])
-async def test_whoever_has_read_something_else_changes_nothing(
+async def test_change_of_another_version_is_refused(
     doctor: Person, booked: dict[str, Any], clock: SetClock, action: str, tag: str
 ) -> None:
     clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
     doctor = await doctor.log_in_again()
     headers = [(b"Authorization", doctor.headers["Authorization"].encode()), (b"If-Match", tag.encode())]
     if action == "DELETE":
-        answer = await doctor.client.delete(path(booked), headers=headers)
+        response = await doctor.client.delete(path(booked), headers=headers)
     else:
         body = {"reschedule": {"start_time": ELEVEN}, "cancel": {}}.get(action)
-        answer = await doctor.client.post(path(booked, action), headers=headers, json=body)
-    assert_problem(answer, 412, "version_mismatch")
+        response = await doctor.client.post(path(booked, action), headers=headers, json=body)
+    assert_problem(response, 412, "version_mismatch")
     assert (await doctor.get(path(booked))).json() == booked
 
 
 @pytest.mark.parametrize("tag", ['"1"', "*", '"7", "1"', ' "1" '])
-async def test_whoever_has_read_this_changes_it(patient: Person, booked: dict[str, Any], tag: str) -> None:
-    answer = await act(patient, booked, "reschedule", {"start_time": ELEVEN}, **{"If-Match": tag})
-    assert answer.json()["version"] == 2
+async def test_change_of_the_current_version_is_made(patient: Person, booked: dict[str, Any], tag: str) -> None:
+    response = await act(patient, booked, "reschedule", {"start_time": ELEVEN}, **{"If-Match": tag})
+    assert response.json()["version"] == 2
     assert_problem(await act(patient, booked, "cancel", **{"If-Match": '"1"'}), 412, "version_mismatch")
 
 
-async def test_a_hold_is_no_appointment(
+async def test_hold_is_not_readable_as_an_appointment(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: dict[str, Any]
 ) -> None:
     hold = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": ELEVEN})).json()
     for person in (doctor, patient):
         assert (await person.get("/appointments")).json() == [booked]
-        for answer in (
+        for response in (
             await person.get(path(hold)),
             await person.delete(path(hold)),
             await person.get(path(hold, "history")),
             await act(person, hold, "reschedule", {"start_time": TEN}),
         ):
-            assert_problem(answer, 404, "not_found")
+            assert_problem(response, 404, "not_found")
     assert_problem(await patient.get("/appointments?status=pending"), 422, "invalid_request")
     assert (ELEVEN, "2026-12-08T16:30:00Z") not in await get_windows(client, doctor)

@@ -13,7 +13,7 @@ from tests.people import Person, assert_problem, get_windows, next_page
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
 
 
-async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient: Person) -> None:
+async def test_booking_without_an_end_takes_the_doctors_default_length(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
     appointment = await patient.book(doctor, "2026-12-08T10:00:00-05:00", reason="A mole")
     assert appointment == {
@@ -42,13 +42,13 @@ async def test_a_patient_books_the_doctors_usual_length(doctor: Person, patient:
     assert (await doctor.get("/doctors/me/appointments")).json() == [appointment]
 
 
-async def test_what_is_booked_is_no_longer_free(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_booked_time_is_no_longer_free(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, ELEVEN)
     assert await get_windows(client, doctor) == [("2026-12-08T14:00:00Z", TEN), (ELEVEN, "2026-12-08T22:00:00Z")]
 
 
-async def test_an_offset_is_read_and_utc_is_answered(doctor: Person, patient: Person) -> None:
+async def test_times_with_offsets_are_returned_in_utc(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
     appointment = await patient.book(doctor, "2026-12-08T20:30:00+05:30", "2026-12-08T16:00:00.000Z")
     assert (appointment["start_time"], appointment["end_time"]) == (TEN, ELEVEN)
@@ -65,7 +65,9 @@ async def test_microseconds_are_kept(client: httpx2.AsyncClient, doctor: Person,
     ("start", "end"),
     [(TEN, HALF_PAST), ("2026-12-08T15:15:00Z", "2026-12-08T15:45:00Z"), ("2026-12-08T14:45:00Z", ELEVEN)],
 )
-async def test_taken_time_is_refused(doctor: Person, patient: Person, register: Register, start: str, end: str) -> None:
+async def test_booked_time_cannot_be_booked_again(
+    doctor: Person, patient: Person, register: Register, start: str, end: str
+) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, HALF_PAST)
     other = await register()
@@ -73,16 +75,14 @@ async def test_taken_time_is_refused(doctor: Person, patient: Person, register: 
     assert (await other.get("/appointments")).json() == []
 
 
-async def test_touching_is_free_and_what_covers_both_is_taken(
-    doctor: Person, patient: Person, register: Register
-) -> None:
+async def test_appointments_may_touch_but_not_overlap(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, HALF_PAST)
     await patient.book(doctor, HALF_PAST, ELEVEN)
     assert_problem(await (await register()).try_to_book(doctor, TEN, ELEVEN), 409, "slot_taken")
 
 
-async def test_a_patient_cannot_be_in_two_places(doctor: Person, patient: Person, register: Register) -> None:
+async def test_patient_cannot_book_two_doctors_at_once(doctor: Person, patient: Person, register: Register) -> None:
     other = await register("doctor")
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await other.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -104,7 +104,9 @@ async def test_a_patient_cannot_be_in_two_places(doctor: Person, patient: Person
         ("1900-01-01T00:00:00Z", None, "in_the_past"),
     ],
 )
-async def test_time_that_is_not_open(doctor: Person, patient: Person, start: str, end: str | None, code: str) -> None:
+async def test_closed_or_past_time_cannot_be_booked(
+    doctor: Person, patient: Person, start: str, end: str | None, code: str
+) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     assert_problem(await patient.try_to_book(doctor, start, end), 409, code)
 
@@ -120,17 +122,17 @@ async def test_time_that_is_not_open(doctor: Person, patient: Person, start: str
         ("2026-12-08T14:00:00Z", 422),
     ],
 )
-async def test_a_visit_takes_five_minutes_to_twelve_hours(
+async def test_appointment_takes_five_minutes_to_twelve_hours(
     doctor: Person, patient: Person, end: str, status: int
 ) -> None:
     await doctor.publish("2026-12-08T00:00:00Z", "2026-12-10T00:00:00Z")
-    answer = await patient.try_to_book(doctor, TEN, end)
-    assert answer.status_code == status
+    response = await patient.try_to_book(doctor, TEN, end)
+    assert response.status_code == status
     if status == 422:
-        assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == "end_time"
+        assert assert_problem(response, 422, "invalid_request")["errors"][0]["field"] == "end_time"
 
 
-async def test_a_visit_goes_on_from_one_window_into_the_next(patient: Person, register: Register) -> None:
+async def test_appointment_may_span_adjacent_windows(patient: Person, register: Register) -> None:
     # When the second one opens, her clock shows the next day.
     doctor = await register("doctor", time_zone="Pacific/Kiritimati")
     await doctor.publish("2026-12-08T00:00:00Z", "2026-12-08T11:00:00Z")
@@ -138,30 +140,30 @@ async def test_a_visit_goes_on_from_one_window_into_the_next(patient: Person, re
     await patient.book(doctor, "2026-12-08T00:30:00Z", "2026-12-08T11:30:00Z")
 
 
-async def test_an_unknown_doctor(patient: Person, register: Register) -> None:
-    answer = await patient.post(
+async def test_unknown_doctor_cannot_be_booked(patient: Person, register: Register) -> None:
+    response = await patient.post(
         "/appointments", {"doctor_id": "019abcde-f012-7345-8678-9abcdef01234", "start_time": TEN}
     )
-    unknown = assert_problem(answer, 404, "not_found")
+    unknown = assert_problem(response, 404, "not_found")
     other_patient = await register()
     assert assert_problem(await patient.try_to_book(other_patient, TEN), 404, "not_found") == unknown
 
 
-async def test_cancelling_frees_the_time(
+async def test_cancelled_appointment_frees_its_time(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock, register: Register
 ) -> None:
     await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
     clock.advance(minutes=5)
-    answer = await patient.delete(f"/appointments/{booked['id']}")
-    assert answer.status_code == 200
+    response = await patient.delete(f"/appointments/{booked['id']}")
+    assert response.status_code == 200
     cancelled = booked | {
         "status": "cancelled",
         "cancelled_at": "2026-12-01T08:05:00Z",
         "cancelled_by": patient.id,
         "version": 2,
     }
-    assert answer.json() == cancelled
+    assert response.json() == cancelled
     clock.advance(minutes=5)
     assert (await patient.delete(f"/appointments/{booked['id']}")).json() == cancelled
     assert (await doctor.delete(f"/appointments/{booked['id']}")).json() == cancelled
@@ -170,14 +172,14 @@ async def test_cancelling_frees_the_time(
     await (await register()).book(doctor, TEN)
 
 
-async def test_a_doctor_cancels(doctor: Person, patient: Person) -> None:
+async def test_doctor_cancels_an_appointment(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
-    answer = await doctor.delete(f"/appointments/{booked['id']}")
-    assert answer.json()["cancelled_by"] == doctor.id
+    response = await doctor.delete(f"/appointments/{booked['id']}")
+    assert response.json()["cancelled_by"] == doctor.id
 
 
-async def test_a_started_visit_is_cancelled_by_the_doctor_only(
+async def test_started_appointment_is_cancelled_by_the_doctor_only(
     doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
@@ -189,7 +191,7 @@ async def test_a_started_visit_is_cancelled_by_the_doctor_only(
     assert (await doctor.delete(f"/appointments/{booked['id']}")).json()["status"] == "cancelled"
 
 
-async def test_what_is_not_yours_is_not_there(doctor: Person, patient: Person, register: Register) -> None:
+async def test_appointment_of_others_is_not_found(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, TEN)
     for stranger in (await register("patient"), await register("doctor")):
@@ -202,7 +204,7 @@ async def test_what_is_not_yours_is_not_there(doctor: Person, patient: Person, r
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
 
 
-async def test_roles(doctor: Person, patient: Person) -> None:
+async def test_routes_of_one_role_refuse_the_other(doctor: Person, patient: Person) -> None:
     window = {"start_time": "2026-12-08T15:00:00Z", "end_time": "2026-12-08T16:00:00Z"}
     assert_problem(await patient.post("/doctors/availability", window), 403, "wrong_role")
     assert_problem(await patient.get("/doctors/me/availability"), 403, "wrong_role")
@@ -220,7 +222,7 @@ async def book_a_week(doctor: Person, patient: Person) -> list[str]:
     return [booked[day]["id"] for day in sorted(booked)]
 
 
-async def test_the_upcoming_come_first_and_then_the_past_backwards(
+async def test_list_has_upcoming_appointments_first_and_then_past_ones_backwards(
     doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
@@ -233,7 +235,9 @@ async def test_the_upcoming_come_first_and_then_the_past_backwards(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 50])
-async def test_a_doctor_lists_what_is_upcoming(doctor: Person, patient: Person, clock: SetClock, limit: int) -> None:
+async def test_doctor_lists_upcoming_appointments_unless_filtered(
+    doctor: Person, patient: Person, clock: SetClock, limit: int
+) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     await patient.delete(f"/appointments/{thu}")
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
@@ -243,9 +247,9 @@ async def test_a_doctor_lists_what_is_upcoming(doctor: Person, patient: Person, 
     seen: list[str] = []
     path: str | None = f"/doctors/me/appointments?limit={limit}"
     while path:
-        answer = await doctor.get(path)
-        seen += [appointment["id"] for appointment in answer.json()]
-        path = next_page(answer)
+        response = await doctor.get(path)
+        seen += [appointment["id"] for appointment in response.json()]
+        path = next_page(response)
     assert seen == [tue, wed, fri]
     await doctor.post(f"/appointments/{tue}/complete", None)
     assert [each["id"] for each in (await doctor.get("/doctors/me/appointments")).json()] == [wed, fri]
@@ -263,30 +267,32 @@ async def test_a_doctor_lists_what_is_upcoming(doctor: Person, patient: Person, 
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
-async def test_pages_of_appointments(doctor: Person, patient: Person, clock: SetClock, limit: int) -> None:
+async def test_appointments_are_paged_while_time_passes(
+    doctor: Person, patient: Person, clock: SetClock, limit: int
+) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)
     patient = await patient.log_in_again()
     seen: list[str] = []
     path: str | None = f"/appointments?limit={limit}"
     while path:
-        answer = await patient.get(path)
-        assert len(answer.json()) <= limit
-        seen += [appointment["id"] for appointment in answer.json()]
-        path = next_page(answer)
+        response = await patient.get(path)
+        assert len(response.json()) <= limit
+        seen += [appointment["id"] for appointment in response.json()]
+        path = next_page(response)
         clock.advance(minutes=5)  # time passes while somebody pages, and Wednesday's comes to its end
     assert seen == [wed, thu, fri, tue, mon]
 
 
-async def test_filters(doctor: Person, patient: Person) -> None:
+async def test_appointments_are_filtered_by_status_and_time(doctor: Person, patient: Person) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     await patient.delete(f"/appointments/{tue}")
     await doctor.delete(f"/appointments/{fri}")
 
     async def listed(**query: object) -> list[str]:
-        answer = await doctor.get("/doctors/me/appointments", params=query)
-        assert answer.status_code == 200, answer.text
-        return [appointment["id"] for appointment in answer.json()]
+        response = await doctor.get("/doctors/me/appointments", params=query)
+        assert response.status_code == 200, response.text
+        return [appointment["id"] for appointment in response.json()]
 
     assert await listed(status="booked") == [mon, wed, thu]
     assert await listed(status=["booked", "cancelled"]) == [mon, tue, wed, thu, fri]
@@ -304,9 +310,9 @@ async def test_filters(doctor: Person, patient: Person) -> None:
      "status=", "from=2026-12-08", "from=1796724000", "from=2026-12-08T10:00:00", "to=yesterday", "sort=id",
      "patient_id=1", "limit=9999999999999999999999999"],
 )  # fmt: skip
-async def test_bad_queries(patient: Person, query: str) -> None:
-    answer = await patient.get(f"/appointments?{query}")
-    body = assert_problem(answer, 422, "invalid_request")
+async def test_invalid_query_of_the_list_is_refused(patient: Person, query: str) -> None:
+    response = await patient.get(f"/appointments?{query}")
+    body = assert_problem(response, 422, "invalid_request")
     assert body["errors"][0]["field"].startswith(query.partition("=")[0])
 
 
@@ -321,7 +327,7 @@ async def test_bad_queries(patient: Person, query: str) -> None:
         "[" * 300,
     ],
 )
-async def test_a_cursor_that_we_did_not_make(patient: Person, key: str) -> None:
+async def test_forged_cursor_of_the_list_is_refused(patient: Person, key: str) -> None:
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
     assert_problem(await patient.get(f"/appointments?cursor={cursor}"), 422, "invalid_request")
 
@@ -350,22 +356,26 @@ async def test_a_cursor_that_we_did_not_make(patient: Person, key: str) -> None:
     ],
     ids=str,
 )
-async def test_a_booking_that_cannot_be(doctor: Person, patient: Person, change: dict[str, object], field: str) -> None:
+async def test_invalid_booking_is_refused(
+    doctor: Person, patient: Person, change: dict[str, object], field: str
+) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     body = json.dumps({"doctor_id": doctor.id, "start_time": TEN} | change)
     headers = patient.headers | {"Content-Type": "application/json"}
-    answer = await patient.client.post("/appointments", content=body, headers=headers)
-    assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field]
+    response = await patient.client.post("/appointments", content=body, headers=headers)
+    assert [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]] == [field]
     assert (await doctor.get("/appointments")).json() == []
 
 
 @pytest.mark.parametrize(("reason", "kept"), [("  A mole\n", "A mole"), ("", None), (None, None), ("李 🙂", "李 🙂")])
-async def test_reasons(doctor: Person, patient: Person, reason: str | None, kept: str | None) -> None:
+async def test_reason_is_trimmed_and_optional(
+    doctor: Person, patient: Person, reason: str | None, kept: str | None
+) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     assert (await patient.book(doctor, TEN, reason=reason))["reason"] == kept
 
 
-async def test_an_administrator_has_no_appointments(admin: Person, doctor: Person, patient: Person) -> None:
+async def test_administrator_has_no_appointments(admin: Person, doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, TEN)
     assert (await admin.get("/auth/me")).json()["role"] == "admin"
@@ -380,20 +390,22 @@ async def test_an_administrator_has_no_appointments(admin: Person, doctor: Perso
     ["UPDATE users SET suspended_at = created_at", "DELETE FROM users", "DELETE FROM login_sessions"],
     ids=str,
 )
-async def test_a_token_of_somebody_who_is_kept_out(patient: Person, database: Database, change: str) -> None:
+async def test_token_of_a_suspended_or_deleted_account_is_refused(
+    patient: Person, database: Database, change: str
+) -> None:
     assert (await patient.get("/appointments")).status_code == 200
     async with database.write() as transaction:
         await transaction.execute(text(change))
     assert_problem(await patient.get("/appointments"), 401, "not_authenticated")
 
 
-async def test_a_token_of_somebody_whose_role_has_changed(patient: Person, doctor: Person, database: Database) -> None:
+async def test_changed_role_applies_to_an_existing_token(patient: Person, doctor: Person, database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE users SET role = 'doctor'"))
     assert_problem(await patient.try_to_book(doctor, TEN), 403, "wrong_role")
 
 
-async def test_a_doctor_who_is_not_active_is_not_there(
+async def test_suspended_doctor_is_not_found(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")

@@ -63,7 +63,9 @@ async def opened(doctor: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 
 
-async def test_what_a_patient_does_with_her_visit(doctor: Person, patient: Person, trail: Trail) -> None:
+async def test_requests_of_a_patient_about_an_appointment_are_recorded(
+    doctor: Person, patient: Person, trail: Trail
+) -> None:
     booked = (await patient.book(doctor, TEN))["id"]
     path = f"/appointments/{booked}"
     assert await trail() == [Seen("book_appointment", patient.id, patient.id, booked)]
@@ -92,7 +94,9 @@ async def test_what_a_patient_does_with_her_visit(doctor: Person, patient: Perso
     ]
 
 
-async def test_what_a_doctor_does_with_a_visit(doctor: Person, patient: Person, trail: Trail, clock: SetClock) -> None:
+async def test_requests_of_a_doctor_about_an_appointment_are_recorded(
+    doctor: Person, patient: Person, trail: Trail, clock: SetClock
+) -> None:
     booked = [(await patient.book(doctor, start))["id"] for start in (TEN, ELEVEN)]
     await trail()
     clock.advance(days=7, hours=8)
@@ -108,7 +112,7 @@ async def test_what_a_doctor_does_with_a_visit(doctor: Person, patient: Person, 
     ]
 
 
-async def test_an_event_says_when_and_from_where(
+async def test_event_contains_time_address_and_request_id(
     doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     await patient.book(doctor, TEN)
@@ -125,7 +129,7 @@ async def test_an_event_says_when_and_from_where(
 
 
 @pytest.mark.parametrize("path", ["/appointments", "/doctors/me/appointments"])
-async def test_a_list_is_an_event_for_each_patient_in_it(
+async def test_list_is_recorded_for_each_patient_in_it(
     doctor: Person, register: Register, trail: Trail, count_statements: CountStatements, database: Database, path: str
 ) -> None:
     people = [await register() for _ in range(3)]
@@ -152,7 +156,7 @@ async def test_a_list_is_an_event_for_each_patient_in_it(
     assert await trail() == [Seen(action, doctor.id, people[0].id, booked[0])], "only what the page shows"
 
 
-async def test_an_empty_list_concerns_nobody_but_who_asks(doctor: Person, patient: Person, trail: Trail) -> None:
+async def test_empty_list_is_recorded_for_the_caller(doctor: Person, patient: Person, trail: Trail) -> None:
     await doctor.get("/doctors/me/appointments")
     await patient.get("/appointments")
     assert await trail() == [
@@ -161,7 +165,9 @@ async def test_an_empty_list_concerns_nobody_but_who_asks(doctor: Person, patien
     ]
 
 
-async def test_a_change_of_rules_shows_a_doctor_who_is_affected(doctor: Person, patient: Person, trail: Trail) -> None:
+async def test_affected_appointments_of_a_schedule_change_are_recorded(
+    doctor: Person, patient: Person, trail: Trail
+) -> None:
     booked = (await patient.book(doctor, TEN))["id"]
     await trail()
     taken = await doctor.take_time_off("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -189,13 +195,13 @@ async def test_a_change_of_rules_shows_a_doctor_who_is_affected(doctor: Person, 
     assert taken["affected_count"] == 1
 
 
-async def test_a_replayed_answer_is_a_look(doctor: Person, patient: Person, trail: Trail, clock: SetClock) -> None:
+async def test_replayed_response_is_recorded(doctor: Person, patient: Person, trail: Trail, clock: SetClock) -> None:
     async def twice(person: Person, path: str, body: Any = None) -> list[Seen]:
         headers = person.headers | {"Idempotency-Key": path}
         for replayed in (False, True, True):
-            answer = await person.client.post(path, headers=headers, json=body)
-            assert answer.status_code in {200, 201}, answer.text
-            assert ("idempotency-replayed" in answer.headers) == replayed
+            response = await person.client.post(path, headers=headers, json=body)
+            assert response.status_code in {200, 201}, response.text
+            assert ("idempotency-replayed" in response.headers) == replayed
             if replayed:
                 clock.advance(minutes=1)
             else:
@@ -218,7 +224,7 @@ async def test_a_replayed_answer_is_a_look(doctor: Person, patient: Person, trai
     assert arrived == [Seen("arrive", doctor.id, patient.id, first.object)] * 2
 
 
-async def test_what_was_not_done_is_not_recorded(
+async def test_failed_booking_is_not_recorded(
     doctor: Person, patient: Person, register: Register, trail: Trail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_session: Transaction) -> None:
@@ -234,7 +240,9 @@ async def test_what_was_not_done_is_not_recorded(
     assert await trail() == []
 
 
-async def test_there_is_no_answer_without_its_record(doctor: Person, patient: Person, database: Database) -> None:
+async def test_response_is_withheld_if_it_cannot_be_recorded(
+    doctor: Person, patient: Person, database: Database
+) -> None:
     async def rename(old: str, new: str) -> None:
         async with database.write() as transaction:
             await transaction.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
@@ -242,14 +250,14 @@ async def test_there_is_no_answer_without_its_record(doctor: Person, patient: Pe
     booked = (await patient.book(doctor, TEN, reason="A mole"))["id"]
     await rename("audit_events", "away")
     try:
-        answer = await doctor.get(f"/appointments/{booked}")
+        response = await doctor.get(f"/appointments/{booked}")
     finally:
         await rename("away", "audit_events")
-    assert_problem(answer, 500, "internal_error")
-    assert "A mole" not in answer.text
+    assert_problem(response, 500, "internal_error")
+    assert "A mole" not in response.text
 
 
-async def test_what_is_nobodys_data_is_not_recorded(doctor: Person, patient: Person, trail: Trail) -> None:
+async def test_requests_without_patient_data_are_not_recorded(doctor: Person, patient: Person, trail: Trail) -> None:
     for path in ("", "/availability", "/slots", "/next-slot", f"/explain?start_time={TEN}", "/visit-types"):
         assert (await patient.get(f"/doctors/{doctor.id}{path}")).status_code == 200
     for path in ("/doctors/me", "/doctors/me/hours", "/doctors/me/availability", "/doctors/me/time-off", "/auth/me"):
@@ -257,9 +265,7 @@ async def test_what_is_nobodys_data_is_not_recorded(doctor: Person, patient: Per
     assert await trail() == []
 
 
-async def test_who_reaches_for_what_is_not_hers(
-    doctor: Person, patient: Person, register: Register, trail: Trail
-) -> None:
+async def test_refused_access_is_recorded(doctor: Person, patient: Person, register: Register, trail: Trail) -> None:
     booked = (await patient.book(doctor, TEN))["id"]
     held = (await patient.post("/holds", {"doctor_id": doctor.id, "start_time": ELEVEN})).json()["id"]
     await trail()
@@ -282,12 +288,12 @@ async def test_who_reaches_for_what_is_not_hers(
     ]
 
 
-async def test_who_is_nobody_cannot_fill_the_disk(doctor: Person, patient: Person, trail: Trail) -> None:
+async def test_unauthenticated_requests_are_not_recorded(doctor: Person, patient: Person, trail: Trail) -> None:
     booked = (await patient.book(doctor, TEN))["id"]
     await trail()
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
-        answer = await patient.client.get(f"/appointments/{booked}", headers=headers)
-        assert_problem(answer, 401, "not_authenticated")
+        response = await patient.client.get(f"/appointments/{booked}", headers=headers)
+        assert_problem(response, 401, "not_authenticated")
     assert_problem(await patient.get(f"/doctors/{uuid4()}"), 404, "not_found")
     assert_problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
     assert_problem(await patient.get("/nowhere"), 404, "no_such_path")
@@ -301,7 +307,7 @@ class TestImpatient:
     def settings(self, database_url: str) -> Settings:
         return settings_for(database_url).model_copy(update={"database_timeout_seconds": 1})
 
-    async def test_a_refusal_that_cannot_be_recorded_is_a_refusal(
+    async def test_refusal_is_sent_even_if_it_cannot_be_recorded(
         self,
         patient: Person,
         trail: Trail,
@@ -317,7 +323,7 @@ class TestImpatient:
         assert await trail() == []
 
 
-async def test_who_saw_a_patient_is_one_question(
+async def test_one_query_lists_all_access_to_a_patient(
     doctor: Person, patient: Person, register: Register, admin: Person, trail: Trail
 ) -> None:
     other = await register()
@@ -325,9 +331,9 @@ async def test_who_saw_a_patient_is_one_question(
     await other.book(doctor, ELEVEN)
     await doctor.get("/doctors/me/appointments")
     await trail()
-    answer = await admin.get("/admin/audit", params={"patient_id": patient.id})
-    assert answer.status_code == 200
-    told = answer.json()
+    response = await admin.get("/admin/audit", params={"patient_id": patient.id})
+    assert response.status_code == 200
+    told = response.json()
     assert [(each["action"], each["actor_id"], each["actor_role"]) for each in told] == [
         ("list_doctors_appointments", doctor.id, "doctor"),
         ("book_appointment", patient.id, "patient"),
@@ -347,17 +353,17 @@ async def test_who_saw_a_patient_is_one_question(
         "reason": None,
         "position": None,
     }
-    assert "mole" not in answer.text
+    assert "mole" not in response.text
     assert await trail() == [Seen("list_audit_events", admin.id, patient.id)]
     await admin.get("/admin/audit")
     assert await trail() == [Seen("list_audit_events", admin.id, None)]
 
 
-async def test_the_trail_is_filtered(doctor: Person, patient: Person, admin: Person, clock: SetClock) -> None:
+async def test_audit_trail_is_filtered(doctor: Person, patient: Person, admin: Person, clock: SetClock) -> None:
     async def actions(**query: str) -> list[str]:
-        answer = await admin.get("/admin/audit", params=query)
-        assert answer.status_code == 200, answer.text
-        return [each["action"] for each in answer.json() if each["action"] not in {"list_audit_events", *JOINING}]
+        response = await admin.get("/admin/audit", params=query)
+        assert response.status_code == 200, response.text
+        return [each["action"] for each in response.json() if each["action"] not in {"list_audit_events", *JOINING}]
 
     await patient.book(doctor, TEN)
     clock.advance(minutes=1)
@@ -376,7 +382,7 @@ async def test_the_trail_is_filtered(doctor: Person, patient: Person, admin: Per
         assert_problem(await admin.get("/admin/audit", params=query), 422, "invalid_request")
 
 
-async def test_the_trail_is_read_page_by_page_while_it_grows(
+async def test_audit_trail_is_paged_while_it_grows(
     doctor: Person, patient: Person, admin: Person, clock: SetClock
 ) -> None:
     await patient.book(doctor, TEN)
@@ -388,21 +394,23 @@ async def test_the_trail_is_read_page_by_page_while_it_grows(
     pages = []
     path: str | None = f"/admin/audit?patient_id={patient.id}&limit=3"
     while path:
-        answer = await admin.get(path)
-        pages.append([each["id"] for each in answer.json()])
-        path = next_page(answer)
+        response = await admin.get(path)
+        pages.append([each["id"] for each in response.json()])
+        path = next_page(response)
     assert [len(page) for page in pages] == [3, 3, 2]
     ids = [id_ for page in pages for id_ in page]
     assert ids == sorted(ids, reverse=True)
 
 
-async def test_only_administrators_read_it(doctor: Person, patient: Person, admin: Person) -> None:
+async def test_only_administrators_read_the_audit_trail(doctor: Person, patient: Person, admin: Person) -> None:
     for person in (doctor, patient):
         assert_problem(await person.get("/admin/audit"), 403, "wrong_role")
     assert_problem(await admin.client.get("/admin/audit"), 401, "not_authenticated")
 
 
-async def test_who_joins_and_logs_in(client: httpx2.AsyncClient, patient: Person, admin: Person) -> None:
+async def test_registration_and_log_ins_are_recorded(
+    client: httpx2.AsyncClient, patient: Person, admin: Person
+) -> None:
     """Under whose name somebody tried in vain is what the attempt was about, not who made it."""
     for password in ("a wrong one", PASSWORD):
         await client.post("/auth/login", data={"username": patient.email, "password": password})
@@ -417,7 +425,7 @@ async def test_who_joins_and_logs_in(client: httpx2.AsyncClient, patient: Person
     assert (joined["actor_id"], joined["object_id"], joined["address"]) == (patient.id, patient.id, "127.0.0.1")
 
 
-async def test_attempts_that_have_to_wait_do_not_fill_the_disk(
+async def test_blocked_log_ins_are_not_recorded(
     client: httpx2.AsyncClient, patient: Person, database: Database
 ) -> None:
     for _ in range(15):
@@ -427,7 +435,7 @@ async def test_attempts_that_have_to_wait_do_not_fill_the_disk(
         assert await transaction.scalar(failed) == 10
 
 
-async def test_what_somebody_does_with_her_account(
+async def test_changes_of_an_account_are_recorded(
     client: httpx2.AsyncClient, patient: Person, trail: Trail, mails: list[Mail], clock: SetClock
 ) -> None:
     stolen = await get_tokens(client, patient.email)
@@ -460,7 +468,7 @@ async def test_what_somebody_does_with_her_account(
     ]
 
 
-async def test_what_administrators_do_and_why(
+async def test_decisions_of_administrators_are_recorded_with_their_reason(
     doctor: Person, patient: Person, admin: Person, trail: Trail, database: Database
 ) -> None:
     await patient.book(doctor, TEN)
@@ -491,7 +499,7 @@ async def test_what_administrators_do_and_why(
     assert reasons == [why["reason"]] * 4
 
 
-async def test_the_trail_outlives_the_account(doctor: Person, patient: Person, admin: Person, trail: Trail) -> None:
+async def test_audit_events_outlive_the_account(doctor: Person, patient: Person, admin: Person, trail: Trail) -> None:
     await patient.book(doctor, TEN)
     before = await trail()
     assert (await patient.delete("/auth/me")).status_code == 204

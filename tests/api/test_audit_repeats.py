@@ -30,7 +30,7 @@ def count(database: Database) -> Count:
     return count_events
 
 
-async def test_a_list_in_a_loop_is_recorded_once(
+async def test_repeated_list_is_recorded_once_per_interval(
     doctor: Person, register: Register, count: Count, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -46,7 +46,7 @@ async def test_a_list_in_a_loop_is_recorded_once(
     assert await count("list_doctors_appointments") == 9
 
 
-async def test_a_look_at_something_new_is_recorded(doctor: Person, register: Register, count: Count) -> None:
+async def test_list_with_a_new_appointment_is_recorded(doctor: Person, register: Register, count: Count) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await (await register()).book(doctor, "2026-12-08T15:00:00Z")
     await doctor.get("/doctors/me/appointments")
@@ -55,7 +55,7 @@ async def test_a_look_at_something_new_is_recorded(doctor: Person, register: Reg
     assert await count("list_doctors_appointments") == 2
 
 
-async def test_looks_in_parallel_leave_few_rows(doctor: Person, patient: Person, count: Count) -> None:
+async def test_parallel_reads_are_not_recorded_again(doctor: Person, patient: Person, count: Count) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
     await asyncio.gather(*(doctor.get(f"/appointments/{booked['id']}") for _ in range(20)))
@@ -67,7 +67,7 @@ async def test_looks_in_parallel_leave_few_rows(doctor: Person, patient: Person,
     assert await count("get_appointment") == before
 
 
-async def test_a_refusal_in_a_loop_is_recorded_once(patient: Person, count: Count) -> None:
+async def test_repeated_refusal_is_recorded_once(patient: Person, count: Count) -> None:
     missing = uuid4()
     for _ in range(5):
         assert_problem(await patient.get(f"/appointments/{missing}"), 404, "not_found")
@@ -104,14 +104,16 @@ async def test_only_an_equal_event_is_a_repetition(
     assert await count("get_appointment") + await count("list_appointments") == 2
 
 
-async def test_a_change_is_always_recorded(database: Database, clock: SetClock, count: Count) -> None:
+async def test_change_is_always_recorded(database: Database, clock: SetClock, count: Count) -> None:
     async with database.write() as transaction:
         for _ in range(3):
             await record(transaction, LOOK, now=clock())
     assert await count("get_appointment") == 3
 
 
-async def test_events_of_a_clock_that_was_ahead_hide_nothing(database: Database, clock: SetClock, count: Count) -> None:
+async def test_event_from_a_clock_that_was_ahead_does_not_hide_later_ones(
+    database: Database, clock: SetClock, count: Count
+) -> None:
     async with database.write() as transaction:
         await record_unless_repeated(transaction, LOOK, now=clock() + timedelta(days=365))
         await record_unless_repeated(transaction, LOOK, now=clock())

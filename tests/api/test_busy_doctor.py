@@ -56,11 +56,11 @@ async def locked_calendar(database: Database, doctor: Person) -> AsyncIterator[N
         yield
 
 
-def outcomes(answers: list[httpx2.Response]) -> Counter[str]:
-    return Counter(answer.json().get("code", str(answer.status_code)) for answer in answers)
+def outcomes(responses: list[httpx2.Response]) -> Counter[str]:
+    return Counter(response.json().get("code", str(response.status_code)) for response in responses)
 
 
-async def test_a_hundred_bookings_of_one_doctor_leave_connections_for_others(
+async def test_bookings_that_wait_for_one_calendar_leave_connections_for_others(
     client: httpx2.AsyncClient, limited: Person, patients: list[Person], database: Database
 ) -> None:
     async with locked_calendar(database, limited):
@@ -71,13 +71,13 @@ async def test_a_hundred_bookings_of_one_doctor_leave_connections_for_others(
         await asyncio.sleep(0)
         reads = [await client.get(f"/doctors/{limited.id}") for _ in range(20)]
         assert not any(booking.done() for booking in bookings)
-    assert Counter(answer.status_code for answer in reads) == {200: 20}
-    answers = await asyncio.gather(*bookings)
-    assert outcomes(answers) == {"201": LIMIT, "day_full": BOOKINGS - LIMIT}
-    assert all(answer.headers["ratelimit"].count("account") == 1 for answer in answers)
+    assert Counter(response.status_code for response in reads) == {200: 20}
+    responses = await asyncio.gather(*bookings)
+    assert outcomes(responses) == {"201": LIMIT, "day_full": BOOKINGS - LIMIT}
+    assert all(response.headers["ratelimit"].count("account") == 1 for response in responses)
 
 
-async def test_every_kind_of_change_gets_its_turn(
+async def test_changes_that_wait_for_one_calendar_all_succeed(
     client: httpx2.AsyncClient, limited: Person, patients: list[Person], database: Database
 ) -> None:
     booked = [await patient.book(limited, at(n * 10), at(n * 10 + 10)) for n, patient in enumerate(patients[:10])]
@@ -100,9 +100,9 @@ async def test_every_kind_of_change_gets_its_turn(
         await asyncio.sleep(0)
         reads = [await client.get(f"/doctors/{limited.id}") for _ in range(20)]
         assert not any(change.done() for change in running)
-    assert Counter(answer.status_code for answer in reads) == {200: 20}
-    answers = await asyncio.gather(*running)
-    assert [answer.status_code for answer in answers] == [200] * 10 + [201] * 13
-    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 4
+    assert Counter(response.status_code for response in reads) == {200: 20}
+    responses = await asyncio.gather(*running)
+    assert [response.status_code for response in responses] == [200] * 10 + [201] * 13
+    assert sum("idempotency-replayed" in response.headers for response in responses) == 4
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT count(*) FROM appointments")) == 19

@@ -32,27 +32,29 @@ YEAR = timedelta(days=365)
 SLOT = "2027-12-08T10:00:00Z"
 
 
-async def test_a_block_does_not_last_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_log_in_block_does_not_last_for_a_year(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
     clock.time += YEAR
     for _ in range(FREE_ATTEMPTS + 10):
         await guess(client, patient.email)
         clock.advance(minutes=15)
     assert_problem(await guess_until_refused(client, patient.email), 429, "too_many_attempts")
     clock.time -= YEAR
-    answer = await guess_until_refused(client, patient.email)
-    assert int(answer.headers["retry-after"]) <= 15 * 60
+    response = await guess_until_refused(client, patient.email)
+    assert int(response.headers["retry-after"]) <= 15 * 60
     clock.advance(minutes=15)
     assert await log_in(client, patient.email)
 
 
 async def guess_until_refused(client: httpx2.AsyncClient, email: str) -> httpx2.Response:
     for _ in range(FREE_ATTEMPTS + 10):
-        if (answer := await guess(client, email)).status_code == 429:
-            return answer
+        if (response := await guess(client, email)).status_code == 429:
+            return response
     pytest.fail("no guess was refused")
 
 
-async def test_a_session_does_not_last_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_session_does_not_last_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     clock.time += YEAR
     granted = await get_tokens(client, patient.email)
     await Forms(client).sign_in(patient)
@@ -63,7 +65,7 @@ async def test_a_session_does_not_last_for_a_year(client: httpx2.AsyncClient, pa
     assert asked.headers["location"].startswith("/sign-in")
 
 
-async def test_a_log_in_is_not_fresh_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_log_in_is_not_fresh_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     """An access token of the future is refused; one that was refreshed since tells of the same log-in."""
     clock.time += timedelta(seconds=31)
     granted = await get_tokens(client, patient.email)
@@ -74,7 +76,7 @@ async def test_a_log_in_is_not_fresh_for_a_year(client: httpx2.AsyncClient, pati
     assert_problem(await client.get("/auth/me/export", headers=headers), 403, "log_in_again")
 
 
-async def test_a_reset_token_does_not_last_for_a_year(
+async def test_reset_token_does_not_last_for_a_year(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
     clock.time += YEAR
@@ -89,7 +91,7 @@ async def test_a_reset_token_does_not_last_for_a_year(
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
 
 
-async def test_a_hold_does_not_keep_others_out_for_a_year(
+async def test_hold_does_not_block_bookings_for_a_year(
     doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     await doctor.publish("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
@@ -104,7 +106,7 @@ async def test_a_hold_does_not_keep_others_out_for_a_year(
     assert (await other.book(doctor, SLOT))["start_time"] == SLOT
 
 
-async def test_a_key_is_not_taken_for_a_year(
+async def test_idempotency_key_is_not_taken_for_a_year(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.publish("2027-12-08T09:00:00Z", "2027-12-08T12:00:00Z")
@@ -134,7 +136,7 @@ async def test_messages_are_not_refused_for_a_year(
     assert len(confirmations) == sent + 1
 
 
-async def test_counts_of_messages_are_swept_away(patient: Person, clock: SetClock, database: Database) -> None:
+async def test_message_counts_from_the_future_are_deleted(patient: Person, clock: SetClock, database: Database) -> None:
     clock.time += YEAR
     await resend(await patient.log_in_again())
     clock.time -= YEAR
@@ -143,7 +145,7 @@ async def test_counts_of_messages_are_swept_away(patient: Person, clock: SetCloc
         assert await transaction.scalar(text("SELECT count(*) FROM mail_counts")) == 0
 
 
-async def test_a_confirmation_token_does_not_last_for_a_year(
+async def test_confirmation_token_does_not_last_for_a_year(
     patient: Person, confirmations: list[Mail], clock: SetClock
 ) -> None:
     clock.time += YEAR
@@ -159,7 +161,7 @@ class TestInvitations:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"max_open_invitations": 1})
 
-    async def test_an_invitation_does_not_last_for_a_year(
+    async def test_invitation_does_not_last_for_a_year(
         self, client: httpx2.AsyncClient, admin: Person, clock: SetClock
     ) -> None:
         clock.time += YEAR
@@ -169,7 +171,7 @@ class TestInvitations:
         again = await invite(admin, "another@example.com")
         assert (await accept(client, again["token"])).status_code == 201, "the first one does not count as open"
 
-    async def test_an_invitation_from_the_future_can_be_cancelled(
+    async def test_invitation_from_the_future_can_be_cancelled(
         self, client: httpx2.AsyncClient, admin: Person, clock: SetClock
     ) -> None:
         clock.time += YEAR
@@ -200,7 +202,7 @@ class TestCancellations:
         assert (await patient.try_to_book(doctor, SLOT)).status_code == 201
 
 
-async def test_counts_of_guesses_begin_anew(client: httpx2.AsyncClient, clock: SetClock) -> None:
+async def test_failed_log_ins_from_the_future_do_not_count(client: httpx2.AsyncClient, clock: SetClock) -> None:
     clock.time += YEAR
     for _ in range(FREE_ATTEMPTS):
         await guess(client, "unknown@example.com")
@@ -209,7 +211,7 @@ async def test_counts_of_guesses_begin_anew(client: httpx2.AsyncClient, clock: S
         assert (await guess(client, "unknown@example.com")).status_code == 401
 
 
-async def test_counts_of_guesses_are_swept_away(
+async def test_failed_log_ins_from_the_future_are_deleted(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, database: Database
 ) -> None:
     clock.time += YEAR
@@ -221,7 +223,7 @@ async def test_counts_of_guesses_are_swept_away(
         assert await transaction.scalar(text("SELECT count(*) FROM login_attempts")) == 0
 
 
-async def test_a_change_of_status_cannot_be_taken_back_for_a_year(
+async def test_status_change_cannot_be_undone_for_a_year(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T12:00:00Z")
@@ -236,7 +238,7 @@ async def test_a_change_of_status_cannot_be_taken_back_for_a_year(
     assert_problem(await act(await doctor.log_in_again(), booked, "undo"), 409, "too_late")
 
 
-async def test_codes_of_the_second_factor_are_not_refused_for_a_year(
+async def test_second_factor_codes_are_not_refused_for_a_year(
     client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
     """An authenticator on the server's own machine is ahead with it."""
@@ -249,7 +251,7 @@ async def test_codes_of_the_second_factor_are_not_refused_for_a_year(
     assert_problem(await log_in_with_code(client, patient, otp=code), 401, "invalid_second_factor")
 
 
-async def test_a_session_from_the_future_can_be_ended(
+async def test_session_from_the_future_can_be_ended(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     clock.time += YEAR
@@ -263,7 +265,7 @@ async def test_a_session_from_the_future_can_be_ended(
     assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
 
 
-async def test_a_search_finds_what_it_took_for_past(
+async def test_search_finds_slots_again_after_the_clock_is_corrected(
     app: FastAPI, client: httpx2.AsyncClient, register: Register, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_slot_index, "BATCH", 1)
@@ -278,7 +280,7 @@ async def test_a_search_finds_what_it_took_for_past(
     assert await find(client, limit="2") == found
 
 
-async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
+async def test_search_offers_from_a_clock_slightly_ahead_are_kept(
     app: FastAPI, client: httpx2.AsyncClient, register: Register, clock: SetClock
 ) -> None:
     await open_doctor(register, "Dr A")
@@ -293,7 +295,7 @@ async def test_findings_of_a_clock_that_is_a_little_ahead_are_kept(
         assert (found_at == ahead) is is_kept
 
 
-async def test_many_findings_of_the_future_are_discarded_little_by_little(
+async def test_search_offers_from_the_future_are_recomputed_in_batches(
     app: FastAPI, client: httpx2.AsyncClient, register: Register, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_slot_index, "BATCH", 1)

@@ -47,26 +47,28 @@ async def doctor(register: Register) -> Person:
 
 
 async def changes_of(doctor: Person) -> list[dict[str, Any]]:
-    answer = await doctor.get("/doctors/me/clock-changes")
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()
+    response = await doctor.get("/doctors/me/clock-changes")
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()
     return found
 
 
 async def settle(doctor: Person, keep: str, *ids: str) -> dict[str, Any]:
-    answer = await doctor.post("/doctors/me/clock-changes", {"keep": keep} | ({"appointment_ids": ids} if ids else {}))
-    assert answer.status_code == 200, answer.text
-    settled: dict[str, Any] = answer.json()
+    response = await doctor.post(
+        "/doctors/me/clock-changes", {"keep": keep} | ({"appointment_ids": ids} if ids else {})
+    )
+    assert response.status_code == 200, response.text
+    settled: dict[str, Any] = response.json()
     return settled
 
 
-async def test_without_a_change_nothing_is_listed(doctor: Person, patient: Person) -> None:
+async def test_list_is_empty_without_a_rule_change(doctor: Person, patient: Person) -> None:
     await patient.book(doctor, "2026-12-08T16:00:00Z")
     assert await changes_of(doctor) == []
     assert await settle(doctor, "local_time") == {"settled": [], "failed": [], "remaining": 0}
 
 
-async def test_what_was_agreed_stays_known(doctor: Person, patient: Person, change: Change) -> None:
+async def test_agreed_local_time_is_listed(doctor: Person, patient: Person, change: Change) -> None:
     booked = await patient.book(doctor, "2026-12-08T16:00:00Z")
     change(HOUR_LATER)
     [listed] = await changes_of(doctor)
@@ -74,7 +76,7 @@ async def test_what_was_agreed_stays_known(doctor: Person, patient: Person, chan
     assert (listed["agreed_local_start"], listed["agreed_time_zone"]) == ("2026-12-08T09:00:00", ZONE)
 
 
-async def test_the_list_has_pages(doctor: Person, patient: Person, change: Change) -> None:
+async def test_clock_changes_are_paged(doctor: Person, patient: Person, change: Change) -> None:
     booked = [(await patient.book(doctor, f"2026-12-0{day}T17:00:00Z"))["id"] for day in (7, 8, 9)]
     change(HOUR_LATER)
     first = await doctor.get("/doctors/me/clock-changes?limit=2")
@@ -90,7 +92,7 @@ async def test_the_list_has_pages(doctor: Person, patient: Person, change: Chang
         (HOUR_LATER, ["2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"]),
     ],
 )
-async def test_the_local_time_is_kept_for_all_at_once(
+async def test_all_appointments_move_to_their_agreed_local_time(
     doctor: Person, register: Register, change: Change, rule: str, starts: list[str]
 ) -> None:
     """Each visit makes room for the next, whichever way they move."""
@@ -114,7 +116,7 @@ async def test_the_local_time_is_kept_for_all_at_once(
     ]
 
 
-async def test_the_instant_is_kept(doctor: Person, patient: Person, change: Change) -> None:
+async def test_appointment_can_keep_its_instant(doctor: Person, patient: Person, change: Change) -> None:
     booked = await patient.book(doctor, "2026-12-08T16:00:00Z")
     change(HOUR_LATER)
     [kept] = (await settle(doctor, "instant"))["settled"]
@@ -125,7 +127,7 @@ async def test_the_instant_is_kept(doctor: Person, patient: Person, change: Chan
     assert listed["agreed_local_start"] == "2026-12-08T10:00:00"
 
 
-async def test_one_is_settled_and_the_others_stay(doctor: Person, patient: Person, change: Change) -> None:
+async def test_selected_appointments_are_settled_alone(doctor: Person, patient: Person, change: Change) -> None:
     first, second = [(await patient.book(doctor, f"2026-12-0{day}T17:00:00Z"))["id"] for day in (7, 8)]
     change(HOUR_LATER)
     settled = await settle(doctor, "local_time", second)
@@ -136,7 +138,7 @@ async def test_one_is_settled_and_the_others_stay(doctor: Person, patient: Perso
     assert [each["id"] for each in await changes_of(doctor)] == [first]
 
 
-async def test_what_has_no_room_stays_and_is_named(
+async def test_appointment_without_room_stays_and_is_reported(
     doctor: Person, register: Register, patient: Person, change: Change
 ) -> None:
     """The agreed time is taken by a visit that was booked after the change; another one succeeds."""
@@ -150,7 +152,7 @@ async def test_what_has_no_room_stays_and_is_named(
     assert (await patient.get(f"/appointments/{blocked}")).json()["start_time"] == "2026-12-08T17:00:00Z"
 
 
-async def test_the_patient_is_elsewhere_then(
+async def test_appointment_of_a_busy_patient_is_reported(
     doctor: Person, register: Register, patient: Person, change: Change
 ) -> None:
     other = await register("doctor", name="Dr Other")
@@ -162,7 +164,7 @@ async def test_the_patient_is_elsewhere_then(
     assert settled["failed"] == [{"appointment_id": booked, "code": "patient_busy"}]
 
 
-async def test_a_time_that_has_passed_is_not_kept(
+async def test_appointment_is_not_moved_into_the_past(
     doctor: Person, patient: Person, change: Change, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T11:00:00Z")
@@ -172,7 +174,7 @@ async def test_a_time_that_has_passed_is_not_kept(
     assert (await settle(doctor, "local_time"))["failed"] == [{"appointment_id": booked, "code": "in_the_past"}]
 
 
-async def test_a_hold_is_in_the_way_until_it_ends(
+async def test_hold_blocks_a_move_until_it_expires(
     doctor: Person, register: Register, patient: Person, change: Change, clock: SetClock
 ) -> None:
     booked = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
@@ -184,9 +186,7 @@ async def test_a_hold_is_in_the_way_until_it_ends(
     assert (await settle(doctor, "local_time"))["failed"] == []
 
 
-async def test_a_moved_visit_has_the_time_to_which_it_was_moved(
-    doctor: Person, patient: Person, change: Change
-) -> None:
+async def test_rescheduled_appointment_is_not_listed(doctor: Person, patient: Person, change: Change) -> None:
     booked = await patient.book(doctor, "2026-12-08T17:00:00Z")
     change(HOUR_LATER)
     moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": "2026-12-08T18:00:00Z"})
@@ -194,7 +194,7 @@ async def test_a_moved_visit_has_the_time_to_which_it_was_moved(
     assert await changes_of(doctor) == []
 
 
-async def test_a_doctor_who_moves_changes_nothing_that_was_agreed(
+async def test_new_zone_of_the_doctor_does_not_change_the_agreed_zone(
     doctor: Person, patient: Person, change: Change
 ) -> None:
     await patient.book(doctor, "2026-12-08T17:00:00Z")
@@ -205,7 +205,7 @@ async def test_a_doctor_who_moves_changes_nothing_that_was_agreed(
     assert (listed["time_zone"], listed["agreed_time_zone"]) == ("Europe/Berlin", ZONE)
 
 
-async def test_cancelled_visits_and_those_of_others_are_not_listed(
+async def test_cancelled_appointments_and_those_of_others_are_not_listed(
     doctor: Person, register: Register, patient: Person, change: Change
 ) -> None:
     cancelled = (await patient.book(doctor, "2026-12-08T17:00:00Z"))["id"]
@@ -216,14 +216,14 @@ async def test_cancelled_visits_and_those_of_others_are_not_listed(
     assert await changes_of(other) == []
 
 
-async def test_a_zone_that_is_gone_is_not_compared(doctor: Person, patient: Person, database: Database) -> None:
+async def test_removed_zone_is_not_compared(doctor: Person, patient: Person, database: Database) -> None:
     await patient.book(doctor, "2026-12-08T17:00:00Z")
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE appointments SET agreed_time_zone = 'Mars/Olympus'"))
     assert await changes_of(doctor) == []
 
 
-async def test_the_job_names_the_doctors_concerned(
+async def test_job_logs_the_affected_doctors(
     doctor: Person,
     patient: Person,
     change: Change,
@@ -243,5 +243,5 @@ async def test_the_job_names_the_doctors_concerned(
 
 
 @pytest.mark.parametrize("body", [{}, {"keep": "both"}, {"keep": "instant", "appointment_ids": []}])
-async def test_bad_requests_are_refused(doctor: Person, body: dict[str, Any]) -> None:
+async def test_invalid_settlement_is_refused(doctor: Person, body: dict[str, Any]) -> None:
     assert_problem(await doctor.post("/doctors/me/clock-changes", body), 422, "invalid_request")

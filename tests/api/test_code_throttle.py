@@ -39,7 +39,7 @@ async def reset(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -
 
 
 @pytest.mark.parametrize("wrong", ["000000", "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"])
-async def test_a_reset_of_the_password_does_not_forget_wrong_codes(
+async def test_password_reset_does_not_clear_wrong_codes(
     patient: Person, clock: SetClock, mails: list[Mail], elsewhere: From, wrong: str
 ) -> None:
     totp, _ = await set_up(patient, clock)
@@ -50,14 +50,14 @@ async def test_a_reset_of_the_password_does_not_forget_wrong_codes(
     for wait in (1, 2, 4):
         thief = elsewhere("203.0.113.1")
         await reset(thief, patient, mails)
-        answer = await log_in(thief, patient, otp=totp.at(clock.time))
-        assert_problem(answer, 429, "too_many_attempts")
-        assert answer.headers["retry-after"] == str(wait)
+        response = await log_in(thief, patient, otp=totp.at(clock.time))
+        assert_problem(response, 429, "too_many_attempts")
+        assert response.headers["retry-after"] == str(wait)
         clock.advance(seconds=wait)
         assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
 
 
-async def test_only_a_right_code_forgets_wrong_ones(patient: Person, clock: SetClock, elsewhere: From) -> None:
+async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock, elsewhere: From) -> None:
     totp, codes = await set_up(patient, clock)
     client = elsewhere("203.0.113.1")
     for right in (totp.at(clock.time), codes[0]):
@@ -66,7 +66,7 @@ async def test_only_a_right_code_forgets_wrong_ones(patient: Person, clock: SetC
         assert (await log_in(client, patient, otp=right)).status_code == 200
 
 
-async def test_a_device_that_has_shown_a_code_is_not_kept_out_by_guesses_at_codes(
+async def test_device_with_an_accepted_code_is_not_blocked_by_guessed_codes(
     patient: Person, clock: SetClock, mails: list[Mail], elsewhere: From
 ) -> None:
     _, codes = await set_up(patient, clock)
@@ -79,9 +79,7 @@ async def test_a_device_that_has_shown_a_code_is_not_kept_out_by_guesses_at_code
     assert (await log_in(owner, patient, otp=codes[1])).status_code == 200
 
 
-async def test_a_removed_second_factor_takes_along_where_it_was_shown(
-    patient: Person, clock: SetClock, elsewhere: From
-) -> None:
+async def test_removed_second_factor_forgets_its_devices(patient: Person, clock: SetClock, elsewhere: From) -> None:
     _, codes = await set_up(patient, clock)
     device = elsewhere("192.0.2.1")
     assert (await log_in(device, patient, otp=codes[0])).status_code == 200
@@ -94,6 +92,6 @@ async def test_a_removed_second_factor_takes_along_where_it_was_shown(
     assert (await log_in(device, patient, otp=codes[0])).status_code == 200
 
 
-async def test_without_a_second_factor_codes_are_not_looked_at(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_codes_are_ignored_without_a_second_factor(client: httpx2.AsyncClient, patient: Person) -> None:
     for _ in range(2 * FREE_ATTEMPTS):
         assert (await log_in(client, patient, otp="000000")).status_code == 200

@@ -52,52 +52,54 @@ async def accounts(database: Database) -> int:
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_a_body_that_is_not_strict_json(
+async def test_body_that_is_not_strict_json_is_refused(
     client: httpx2.AsyncClient, database: Database, body: bytes, message: str
 ) -> None:
-    answer = await client.post("/auth/register", content=body, headers=JSON)
-    assert message in str(assert_problem(answer, 422, "invalid_request")["errors"])
+    response = await client.post("/auth/register", content=body, headers=JSON)
+    assert message in str(assert_problem(response, 422, "invalid_request")["errors"])
     assert await accounts(database) == 0
 
 
 @pytest.mark.parametrize("depth", [500, 900, 1_500, 3_990])
-async def test_no_depth_is_too_deep_for_a_key(patient: Person, depth: int) -> None:
+async def test_deep_body_with_an_idempotency_key_is_refused(patient: Person, depth: int) -> None:
     headers = patient.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
     for body in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
-        answer = await patient.client.post("/appointments", headers=headers, content=body)
-        assert_problem(answer, 422, "invalid_request")
+        response = await patient.client.post("/appointments", headers=headers, content=body)
+        assert_problem(response, 422, "invalid_request")
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
-async def test_json_must_be_called_json(client: httpx2.AsyncClient, database: Database, media_type: str) -> None:
+async def test_json_body_with_another_media_type_is_refused(
+    client: httpx2.AsyncClient, database: Database, media_type: str
+) -> None:
     headers = {"Content-Type": media_type} if media_type else {}
-    answer = await client.post("/auth/register", content=json.dumps(REGISTRATION), headers=headers)
-    assert_problem(answer, 422, "invalid_request")
-    assert PASSWORD not in answer.text
+    response = await client.post("/auth/register", content=json.dumps(REGISTRATION), headers=headers)
+    assert_problem(response, 422, "invalid_request")
+    assert PASSWORD not in response.text
     assert await accounts(database) == 0
 
 
-async def test_unknown_fields_are_named_but_never_quoted(client: httpx2.AsyncClient) -> None:
+async def test_unknown_fields_are_named_only_if_harmless(client: httpx2.AsyncClient) -> None:
     names = {"is_admin": 1, "x" * 5000: 1, "<script>": 1, "a b": 1}
-    answer = await client.post("/auth/register", json=REGISTRATION | names)
-    fields = [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]]
+    response = await client.post("/auth/register", json=REGISTRATION | names)
+    fields = [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]]
     assert fields == ["is_admin", "body", "body", "body"]
 
 
-async def test_a_bad_value_is_never_quoted(patient: Person) -> None:
-    answer = await patient.post("/appointments", {"doctor_id": "ÿ-secret", "start_time": "ÿ-secret", "end_time": []})
-    assert len(assert_problem(answer, 422, "invalid_request")["errors"]) == 3
-    assert "ÿ" not in answer.text
-    assert "secret" not in answer.text
+async def test_invalid_value_is_never_quoted(patient: Person) -> None:
+    response = await patient.post("/appointments", {"doctor_id": "ÿ-secret", "start_time": "ÿ-secret", "end_time": []})
+    assert len(assert_problem(response, 422, "invalid_request")["errors"]) == 3
+    assert "ÿ" not in response.text
+    assert "secret" not in response.text
 
 
-async def test_the_list_of_errors_has_an_end(client: httpx2.AsyncClient) -> None:
-    answer = await client.post("/auth/register", json={f"f{number}": 1 for number in range(3000)})
-    assert len(assert_problem(answer, 422, "invalid_request")["errors"]) == 20
+async def test_list_of_errors_is_bounded(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/auth/register", json={f"f{number}": 1 for number in range(3000)})
+    assert len(assert_problem(response, 422, "invalid_request")["errors"]) == 20
 
 
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 10 * 1024 * 1024])
-async def test_a_large_body_is_refused(client: httpx2.AsyncClient, size: int) -> None:
+async def test_large_body_is_refused(client: httpx2.AsyncClient, size: int) -> None:
     body = json.dumps(REGISTRATION | {"password": "x" * size})
     assert_problem(await client.post("/auth/register", content=body, headers=JSON), 413, "body_too_large")
     assert_problem(
@@ -105,22 +107,22 @@ async def test_a_large_body_is_refused(client: httpx2.AsyncClient, size: int) ->
     )
 
 
-async def test_a_large_body_without_a_length_is_refused(client: httpx2.AsyncClient) -> None:
+async def test_large_chunked_body_is_refused(client: httpx2.AsyncClient) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 1024
 
-    answer = await client.post("/auth/register", content=chunks(), headers=JSON)
-    assert_problem(answer, 413, "body_too_large")
+    response = await client.post("/auth/register", content=chunks(), headers=JSON)
+    assert_problem(response, 413, "body_too_large")
 
 
 @pytest.mark.parametrize("fields", ["&".join(f"f{n}=1" for n in range(5000)), "a&" * 20_000, "=" * 60_000])
-async def test_a_form_of_thousands_of_fields(client: httpx2.AsyncClient, fields: str) -> None:
+async def test_form_with_thousands_of_fields_is_refused(client: httpx2.AsyncClient, fields: str) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     assert_problem(await client.post("/auth/login", content=fields, headers=headers), 422, "invalid_request")
 
 
-async def test_a_query_of_thousands_of_parameters(client: httpx2.AsyncClient) -> None:
+async def test_query_with_thousands_of_parameters_is_refused(client: httpx2.AsyncClient) -> None:
     query = "&".join(f"p{number}=" for number in range(9000))
     assert len(assert_problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")["errors"]) == 20
     body = assert_problem(await client.get(f"/doctors?{query}&limit=1&limit=1"), 422, "invalid_request")
@@ -128,25 +130,25 @@ async def test_a_query_of_thousands_of_parameters(client: httpx2.AsyncClient) ->
 
 
 @pytest.mark.parametrize("media_type", ["multipart/form-data; boundary=x", "multipart/form-data", "text/plain"])
-async def test_a_form_that_cannot_be_read(client: httpx2.AsyncClient, media_type: str) -> None:
-    answer = await client.post("/auth/login", content=b"--x\r\n\x00", headers={"Content-Type": media_type})
-    assert_problem(answer, 422, "invalid_request")
+async def test_unreadable_form_is_refused(client: httpx2.AsyncClient, media_type: str) -> None:
+    response = await client.post("/auth/login", content=b"--x\r\n\x00", headers={"Content-Type": media_type})
+    assert_problem(response, 422, "invalid_request")
 
 
-async def test_there_is_nothing_at_other_paths(client: httpx2.AsyncClient) -> None:
+async def test_unknown_path_or_method_is_refused(client: httpx2.AsyncClient) -> None:
     assert_problem(await client.get("/nothing"), 404, "no_such_path")
     assert_problem(await client.get("/doctors//"), 404, "no_such_path")
-    answer = await client.put("/doctors")
-    assert_problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, HEAD"
-    answer = await client.put("/appointments/019abcde-f012-7345-8678-9abcdef01234")
-    assert answer.headers["allow"] == "DELETE, GET, HEAD"
-    answer = await client.post("/docs/assets/swagger-ui.css")
-    assert answer.headers["allow"] == "GET, HEAD"
+    response = await client.put("/doctors")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "GET, HEAD"
+    response = await client.put("/appointments/019abcde-f012-7345-8678-9abcdef01234")
+    assert response.headers["allow"] == "DELETE, GET, HEAD"
+    response = await client.post("/docs/assets/swagger-ui.css")
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
-async def test_a_header_does_not_change_the_method(doctor: Person, patient: Person, header: str) -> None:
+async def test_header_does_not_override_the_method(doctor: Person, patient: Person, header: str) -> None:
     await doctor.publish("2026-12-08T15:00:00Z", "2026-12-08T16:00:00Z")
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
     path = f"/appointments/{booked['id']}"
@@ -156,33 +158,33 @@ async def test_a_header_does_not_change_the_method(doctor: Person, patient: Pers
 
 
 @pytest.mark.parametrize("host", ["x/docs?", "evil.example", "localhost:8000@evil.example", "", "[::1"])
-async def test_the_host_header_decides_nothing(client: httpx2.AsyncClient, register: Register, host: str) -> None:
+async def test_host_header_does_not_affect_links(client: httpx2.AsyncClient, register: Register, host: str) -> None:
     for _ in range(2):
         await register("doctor")
-    answer = await client.get("/doctors?limit=1", headers={"Host": host})
-    assert answer.status_code == 200
-    assert answer.headers["link"].startswith("</doctors?limit=1&cursor=")
+    response = await client.get("/doctors?limit=1", headers={"Host": host})
+    assert response.status_code == 200
+    assert response.headers["link"].startswith("</doctors?limit=1&cursor=")
     page = await client.get("/docs", headers={"Host": host})
     assert page.status_code == 200
     assert host not in page.text or not host
 
 
-async def test_livez_asks_nobody(client: httpx2.AsyncClient, statements: list[str]) -> None:
-    answer = await client.get("/livez")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+async def test_livez_sends_no_statement(client: httpx2.AsyncClient, statements: list[str]) -> None:
+    response = await client.get("/livez")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
     assert statements == []
 
 
-async def test_however_many_ask_whether_it_is_ready_it_is_looked_at_once(
+async def test_concurrent_readiness_requests_share_one_check(
     client: httpx2.AsyncClient, count_statements: CountStatements
 ) -> None:
     count_statements()
-    answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {200}
+    responses = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
     assert count_statements() == 1
 
 
-async def test_all_who_ask_while_a_look_takes_long_get_its_result(
+async def test_cancelled_readiness_request_does_not_cancel_the_shared_check(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", 0)
@@ -203,13 +205,11 @@ async def test_all_who_ask_while_a_look_takes_long_get_its_result(
     await asyncio.sleep(0)
     looks[0].set()
     async with asyncio.timeout(30):
-        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+        assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
     assert len(looks) == 1
 
 
-async def test_a_look_that_takes_too_long_is_not_waited_for(
-    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_readiness_check_gets_503(client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", 0)
     monkeypatch.setattr(health, "MAX_WAIT_SECONDS", 0.05)
     over = asyncio.Event()
@@ -218,21 +218,23 @@ async def test_a_look_that_takes_too_long_is_not_waited_for(
         return await over.wait()
 
     monkeypatch.setattr(health, "check_writable", look)
-    for answer in await asyncio.gather(*(client.get("/readyz") for _ in range(3))):
-        assert_problem(answer, 503, "busy")
+    for response in await asyncio.gather(*(client.get("/readyz") for _ in range(3))):
+        assert_problem(response, 503, "busy")
     over.set()
     assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_readyz(client: httpx2.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_readyz_refuses_another_schema_version(
+    client: httpx2.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", 0)
     assert (await client.get("/readyz")).json() == {"status": "ok"}
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
-        answer = await client.get("/readyz")
-        assert_problem(answer, 503, "busy")
-        assert int(answer.headers["retry-after"]) > 0
+        response = await client.get("/readyz")
+        assert_problem(response, 503, "busy")
+        assert int(response.headers["retry-after"]) > 0
     finally:
         async with database.write() as transaction:
             await transaction.execute(
@@ -240,7 +242,7 @@ async def test_readyz(client: httpx2.AsyncClient, database: Database, monkeypatc
             )
 
 
-async def test_readyz_without_a_schema(client: httpx2.AsyncClient, database: Database) -> None:
+async def test_readyz_refuses_a_missing_schema(client: httpx2.AsyncClient, database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
     try:
@@ -250,7 +252,7 @@ async def test_readyz_without_a_schema(client: httpx2.AsyncClient, database: Dat
             await transaction.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
 
 
-async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncClient) -> None:
+async def test_documentation_page_loads_nothing_from_other_hosts(client: httpx2.AsyncClient) -> None:
     page = await client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text) + re.findall(r"url: '([^']+)'", page.text)
@@ -260,21 +262,21 @@ async def test_the_documentation_page_needs_no_other_host(client: httpx2.AsyncCl
         assert (await client.get(address)).status_code == 200
 
 
-async def test_the_authorize_button_logs_in_where_the_log_in_is(client: httpx2.AsyncClient) -> None:
+async def test_openapi_names_the_log_in_route(client: httpx2.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     [scheme] = document["components"]["securitySchemes"].values()
     assert scheme["flows"]["password"]["tokenUrl"] == "auth/login"  # relative to the page, wherever it is mounted
     assert "post" in document["paths"]["/auth/login"]
 
 
-async def test_a_bug_is_a_problem_that_tells_nothing(app: FastAPI, client: httpx2.AsyncClient) -> None:
+async def test_unexpected_exception_reveals_nothing(app: FastAPI, client: httpx2.AsyncClient) -> None:
     resources: Resources = app.state.resources
 
     def broken_clock() -> None:
         raise RuntimeError("a secret thing")
 
     object.__setattr__(resources, "clock", broken_clock)
-    answer = await client.post("/auth/register", json=REGISTRATION)
-    assert answer.json()["code"] == "internal_error"
-    assert "secret" not in answer.text
-    assert answer.status_code == 500
+    response = await client.post("/auth/register", json=REGISTRATION)
+    assert response.json()["code"] == "internal_error"
+    assert "secret" not in response.text
+    assert response.status_code == 500

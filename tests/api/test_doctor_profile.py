@@ -15,7 +15,7 @@ OWN = {"approved_at": "2026-12-01T08:00:00Z", "pending_change": None}
 """What only the doctor sees."""
 
 
-async def test_what_everybody_sees_of_a_doctor(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_public_profile_lacks_the_private_fields(client: httpx2.AsyncClient, doctor: Person) -> None:
     seen: dict[str, object] = {
         "id": doctor.id,
         "name": "Dr Amara Okafor",
@@ -34,7 +34,7 @@ async def test_what_everybody_sees_of_a_doctor(client: httpx2.AsyncClient, docto
     assert (await client.get("/doctors")).json() == [seen | {"next_available": None}]
 
 
-async def test_what_is_left_out_of_a_change_stays_as_it_is(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_fields_left_out_of_a_change_stay(client: httpx2.AsyncClient, doctor: Person) -> None:
     expected = (await client.get(f"/doctors/{doctor.id}")).json()
     changes: tuple[dict[str, object], ...] = (
         {},
@@ -59,7 +59,9 @@ async def test_what_is_left_out_of_a_change_stays_as_it_is(client: httpx2.AsyncC
     assert (tidied["name"], tidied["bio"], tidied["languages"]) == ("Dr O", None, ["en", "de"])
 
 
-async def test_a_new_name_is_the_name_everywhere(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_new_name_is_shown_in_appointments_and_search(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
     await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NINE)
     await doctor.update_profile(name="Dr Zoë Ångström", specialty="Cardiology")
@@ -78,7 +80,7 @@ async def test_a_new_name_is_the_name_everywhere(client: httpx2.AsyncClient, doc
     assert (await client.get("/doctors?specialty=Cardiology")).json() == []
 
 
-async def test_limits_hold_at_once(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_new_limits_apply_at_once(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.set_hours(**{day: [["09:00", "11:00"]] for day in ("tuesday", "wednesday", "thursday")})
 
     async def listed() -> list[str]:
@@ -106,7 +108,7 @@ async def test_limits_hold_at_once(client: httpx2.AsyncClient, doctor: Person, p
     assert len(await listed()) == 5
 
 
-async def test_until_when_a_patient_can_cancel_or_move(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_patient_can_cancel_or_move_until_the_cutoff(doctor: Person, patient: Person, clock: SetClock) -> None:
     await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, FIVE.replace("22", "21"))
     await doctor.update_profile(cancel_cutoff_minutes=24 * 60)
@@ -122,7 +124,9 @@ async def test_until_when_a_patient_can_cancel_or_move(doctor: Person, patient: 
     assert (await (await patient.log_in_again()).delete(path)).json()["status"] == "cancelled"
 
 
-async def test_a_change_that_cannot_be(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
+async def test_invalid_profile_change_is_refused(
+    client: httpx2.AsyncClient, doctor: Person, database: Database
+) -> None:
     before = (await doctor.get("/doctors/me")).json()
     numbers = ["true", '"30"', "30.0", "30.5", "-1", "9223372036854775808", "99999999999999999999999", "[30]", "{}"]
     texts = ['"a\\u0000"', '"a\\u202eb"', '"\\ud800"', "5", "[]", "true"]
@@ -160,8 +164,8 @@ async def test_a_change_that_cannot_be(client: httpx2.AsyncClient, doctor: Perso
     for field, values in refused.items():
         for value in values:
             content = f'{{"bio": "Changed", "{field}": {value}}}' if field != "bio" else f'{{"bio": {value}}}'
-            answer = await client.patch("/doctors/me", content=content, headers=headers)
-            fields = [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]]
+            response = await client.patch("/doctors/me", content=content, headers=headers)
+            fields = [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]]
             assert fields in ([field], [f"{field}.0"]), content
     for content in (
         json.dumps({"languages": ["en"] * 21}),
@@ -178,7 +182,9 @@ async def test_a_change_that_cannot_be(client: httpx2.AsyncClient, doctor: Perso
         assert await transaction.scalar(text("SELECT role FROM users")) == "doctor"
 
 
-async def test_every_route_of_a_doctor_is_hers_alone(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_routes_of_doctors_refuse_patients_and_invalid_tokens(
+    client: httpx2.AsyncClient, patient: Person
+) -> None:
     window = {"start_time": NINE, "end_time": FIVE}
     for method, path, body in (
         ("GET", "/doctors/me", None),
@@ -202,12 +208,12 @@ async def test_every_route_of_a_doctor_is_hers_alone(client: httpx2.AsyncClient,
     ):
         assert_problem(await client.request(method, path, json=body, headers=patient.headers), 403, "wrong_role")
         for headers in ({}, {"Authorization": f"Bearer {patient.token}x"}):
-            answer = await client.request(method, path, json=body, headers=headers)
-            assert_problem(answer, 401, "not_authenticated")
-            assert answer.headers["www-authenticate"] == "Bearer"
+            response = await client.request(method, path, json=body, headers=headers)
+            assert_problem(response, 401, "not_authenticated")
+            assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_one_doctors_change_is_not_anothers(
+async def test_changes_of_one_doctor_do_not_affect_another(
     client: httpx2.AsyncClient, doctor: Person, register: Register
 ) -> None:
     other = await register("doctor", name="Dr Other")

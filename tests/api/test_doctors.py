@@ -9,7 +9,7 @@ from tests.people import Person, assert_problem, get_windows, next_page
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 
 
-async def test_publishing_availability(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_published_availability_is_listed(client: httpx2.AsyncClient, doctor: Person) -> None:
     published = await doctor.publish("2026-12-08T09:00:00-05:00", "2026-12-08T17:00:00-05:00")
     assert published == {
         "id": published["id"],
@@ -36,13 +36,13 @@ async def test_publishing_availability(client: httpx2.AsyncClient, doctor: Perso
 )
 async def test_overlapping_availability_is_refused(doctor: Person, register: Register, start: str, end: str) -> None:
     published = await doctor.publish(NINE, FIVE)
-    answer = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
-    assert_problem(answer, 409, "availability_overlaps")
+    response = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
+    assert_problem(response, 409, "availability_overlaps")
     assert (await doctor.get("/doctors/me/availability")).json() == [published]
     await (await register("doctor")).publish(start, end)  # another doctor's is another matter
 
 
-async def test_availability_that_touches_is_one_window(
+async def test_adjacent_availabilities_form_one_window(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T18:00:00Z")
@@ -75,14 +75,14 @@ async def test_availability_that_touches_is_one_window(
         (True, FIVE, "start_time"),
     ],
 )
-async def test_availability_that_cannot_be(doctor: Person, start: object, end: object, field: str) -> None:
-    answer = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
-    body = assert_problem(answer, 422, "invalid_request")
+async def test_invalid_availability_is_refused(doctor: Person, start: object, end: object, field: str) -> None:
+    response = await doctor.post("/doctors/availability", {"start_time": start, "end_time": end})
+    body = assert_problem(response, 422, "invalid_request")
     assert [error["field"] for error in body["errors"]] == [field]
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
-async def test_a_week_may_be_opened_at_once(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_availability_may_last_a_week(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish(NINE, "2026-12-15T14:00:00Z")
     assert await get_windows(client, doctor, to="2026-12-31T00:00:00Z") == [(NINE, "2026-12-15T14:00:00Z")]
 
@@ -96,7 +96,7 @@ async def test_a_week_may_be_opened_at_once(client: httpx2.AsyncClient, doctor: 
         ("2027-03-14T06:00:00Z", "2027-03-14T08:00:00Z"),  # 01:00 to 04:00
     ],
 )
-async def test_the_days_when_clocks_change(
+async def test_availability_on_the_days_when_clocks_change_keeps_its_instants(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, start: str, end: str
 ) -> None:
     published = await doctor.publish(start, end)
@@ -105,28 +105,28 @@ async def test_the_days_when_clocks_change(
     assert (await patient.book(doctor, start))["start_time"] == start
 
 
-async def test_withdrawing_availability_leaves_what_is_booked(
+async def test_withdrawn_availability_leaves_appointments(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     published = await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NINE)
-    answer = await doctor.delete(f"/doctors/availability/{published['id']}")
-    assert answer.status_code == 204
-    assert answer.content == b""
+    response = await doctor.delete(f"/doctors/availability/{published['id']}")
+    assert response.status_code == 204
+    assert response.content == b""
     assert await get_windows(client, doctor) == []
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
     assert_problem(await patient.try_to_book(doctor, "2026-12-08T16:00:00Z"), 409, "outside_availability")
     assert_problem(await doctor.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
 
 
-async def test_another_doctors_availability_is_not_there(doctor: Person, register: Register) -> None:
+async def test_availability_of_another_doctor_is_not_found(doctor: Person, register: Register) -> None:
     published = await doctor.publish(NINE, FIVE)
     other = await register("doctor")
     assert_problem(await other.delete(f"/doctors/availability/{published['id']}"), 404, "not_found")
     assert (await doctor.get("/doctors/me/availability")).json() == [published]
 
 
-async def test_free_windows_are_clipped_to_what_was_asked(
+async def test_free_windows_are_clipped_to_the_requested_span(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, FIVE)
@@ -136,14 +136,14 @@ async def test_free_windows_are_clipped_to_what_was_asked(
     assert await get_windows(client, doctor, **asked | {"to": "2026-12-08T17:00:00Z"}) == []
 
 
-async def test_free_windows_of_the_next_two_weeks_unless_asked(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_free_windows_default_to_two_weeks(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish("2026-12-14T08:00:00Z", "2026-12-16T08:00:00Z")
     assert await get_windows(client, doctor) == [("2026-12-14T08:00:00Z", "2026-12-15T08:00:00Z")]
     later = {"from": "2026-12-15T08:00:00Z"}
     assert await get_windows(client, doctor, **later) == [("2026-12-15T08:00:00Z", "2026-12-16T08:00:00Z")]
 
 
-async def test_what_has_passed_is_not_free(client: httpx2.AsyncClient, doctor: Person, clock: SetClock) -> None:
+async def test_past_time_is_not_free(client: httpx2.AsyncClient, doctor: Person, clock: SetClock) -> None:
     await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
     clock.advance(hours=1)
     asked = {"from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
@@ -163,31 +163,33 @@ async def test_what_has_passed_is_not_free(client: httpx2.AsyncClient, doctor: P
         ({"zone": "UTC"}, 422),
     ],
 )
-async def test_how_far_one_can_look(
+async def test_requested_span_is_bounded(
     client: httpx2.AsyncClient, doctor: Person, query: dict[str, str], status: int
 ) -> None:
-    answer = await client.get(f"/doctors/{doctor.id}/availability", params=query)
-    assert answer.status_code == status, answer.text
+    response = await client.get(f"/doctors/{doctor.id}/availability", params=query)
+    assert response.status_code == status, response.text
 
 
-async def test_a_lost_plus_is_explained(client: httpx2.AsyncClient, doctor: Person) -> None:
-    answer = await client.get(f"/doctors/{doctor.id}/availability?from=2026-12-08T10:00:00+01:00")
-    assert "%2B" in assert_problem(answer, 422, "invalid_request")["errors"][0]["message"]
+async def test_unescaped_plus_of_an_offset_is_explained(client: httpx2.AsyncClient, doctor: Person) -> None:
+    response = await client.get(f"/doctors/{doctor.id}/availability?from=2026-12-08T10:00:00+01:00")
+    assert "%2B" in assert_problem(response, 422, "invalid_request")["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("path", ["/doctors/019abcde-f012-7345-8678-9abcdef01234", "/doctors/{patient}"])
 @pytest.mark.parametrize("rest", ["", "/availability"])
-async def test_who_is_no_doctor_is_not_found(client: httpx2.AsyncClient, patient: Person, path: str, rest: str) -> None:
+async def test_patient_or_unknown_id_is_not_found_as_a_doctor(
+    client: httpx2.AsyncClient, patient: Person, path: str, rest: str
+) -> None:
     assert_problem(await client.get(path.replace("{patient}", patient.id) + rest), 404, "not_found")
 
 
 async def names(client: httpx2.AsyncClient, **query: str) -> list[str]:
-    answer = await client.get("/doctors", params=query)
-    assert answer.status_code == 200, answer.text
-    return [doctor["name"] for doctor in answer.json()]
+    response = await client.get("/doctors", params=query)
+    assert response.status_code == 200, response.text
+    return [doctor["name"] for doctor in response.json()]
 
 
-async def test_finding_doctors(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_doctors_are_found_by_name_and_specialty(client: httpx2.AsyncClient, register: Register) -> None:
     await register("doctor", name="Dr José Ångström", specialty="Cardiology")
     await register("doctor", name="Dr Amara Okafor", specialty="Dermatology")
     await register("doctor", name="dr beatriz 100% Lima_", specialty="dermatology")
@@ -208,51 +210,55 @@ async def test_finding_doctors(client: httpx2.AsyncClient, register: Register) -
     ("q", "found"),
     [("%", 1), ("_", 1), ("100%", 1), ("'; DROP TABLE users; --", 0), ("\\", 0), ("/", 0), ("", 3), ("a%o", 0)],
 )
-async def test_a_pattern_is_a_plain_text(client: httpx2.AsyncClient, register: Register, q: str, found: int) -> None:
+async def test_wildcards_in_a_search_are_plain_text(
+    client: httpx2.AsyncClient, register: Register, q: str, found: int
+) -> None:
     for name in ("Amara Okafor", "Beatriz 100% Lima_", "Carl Olsen"):
         await register("doctor", name=name)
     assert len(await names(client, q=q)) == found
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_pages_of_doctors(client: httpx2.AsyncClient, register: Register, limit: int) -> None:
+async def test_doctors_are_paged(client: httpx2.AsyncClient, register: Register, limit: int) -> None:
     for name in ("Same Name", "Same Name", "Ångström", "Zoë", "Okafor & Sons <rel>"):
         await register("doctor", name=name, specialty="A & B")
     whole = (await client.get("/doctors")).json()
     seen: list[object] = []
     path: str | None = f"/doctors?limit={limit}&specialty=a%20%26%20b"
     while path:
-        answer = await client.get(path)
-        seen += answer.json()
-        path = next_page(answer)
+        response = await client.get(path)
+        seen += response.json()
+        path = next_page(response)
     assert seen == whole
     assert len(seen) == 5
 
 
-async def test_pages_of_availability(doctor: Person) -> None:
+async def test_availabilities_are_paged(doctor: Person) -> None:
     opened = [
         await doctor.publish(f"2026-12-{day:02}T09:00:00Z", f"2026-12-{day:02}T10:00:00Z") for day in range(8, 13)
     ]
     seen: list[object] = []
     path: str | None = "/doctors/me/availability?limit=2"
     while path:
-        answer = await doctor.get(path)
-        seen += answer.json()
-        path = next_page(answer)
+        response = await doctor.get(path)
+        seen += response.json()
+        path = next_page(response)
     assert seen == opened
 
 
 @pytest.mark.parametrize("name", ["ß" * 100, "Dr " + "ﬃ" * 60, "ﷺ" * 99 + "a", "\U0001112e" * 99 + "a"])
-async def test_no_name_ends_the_list(client: httpx2.AsyncClient, register: Register, name: str) -> None:
+async def test_names_with_long_keys_do_not_end_the_list(
+    client: httpx2.AsyncClient, register: Register, name: str
+) -> None:
     for each in ("Amara", name, name, "Zoë"):
         await register("doctor", name=each)
     seen: list[str] = []
     path: str | None = "/doctors?limit=1"
     while path:
-        answer = await client.get(path)
-        assert answer.status_code == 200, answer.text
-        seen += [doctor["name"] for doctor in answer.json()]
-        path = next_page(answer)
+        response = await client.get(path)
+        assert response.status_code == 200, response.text
+        seen += [doctor["name"] for doctor in response.json()]
+        path = next_page(response)
     assert len(seen) == 4
 
 
@@ -270,26 +276,26 @@ async def test_no_name_ends_the_list(client: httpx2.AsyncClient, register: Regis
         "q=%E2%80%AE",
     ],
 )
-async def test_bad_queries(client: httpx2.AsyncClient, query: str) -> None:
+async def test_invalid_query_of_doctors_is_refused(client: httpx2.AsyncClient, query: str) -> None:
     assert_problem(await client.get(f"/doctors?{query}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("name", ["\\u0000", "\\ud800", "x" * 300, "\\u202e"])
-async def test_a_cursor_that_we_did_not_make(client: httpx2.AsyncClient, name: str) -> None:
+async def test_forged_cursor_of_doctors_is_refused(client: httpx2.AsyncClient, name: str) -> None:
     key = f'["{name}","019abcde-f012-7345-8678-9abcdef01234"]'
     cursor = base64.urlsafe_b64encode(key.encode()).decode()
     assert_problem(await client.get(f"/doctors?cursor={cursor}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("id_", ["2147483648", "9223372036854775808", "1" * 23, "null", "%2e%2e", "%00", "x" * 5000])
-async def test_an_id_that_is_none(client: httpx2.AsyncClient, patient: Person, id_: str) -> None:
-    for answer in (
+async def test_invalid_id_in_a_path_is_refused(client: httpx2.AsyncClient, patient: Person, id_: str) -> None:
+    for response in (
         await client.get(f"/doctors/{id_}"),
         await patient.get(f"/appointments/{id_}"),
         await patient.delete(f"/appointments/{id_}"),
     ):
-        assert answer.status_code in {404, 405, 422}
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert response.status_code in {404, 405, 422}
+        assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +316,7 @@ async def test_an_id_that_is_none(client: httpx2.AsyncClient, patient: Person, i
         ("50%", []),
     ],
 )
-async def test_a_doctor_is_found_as_people_type_the_name(
+async def test_doctor_is_found_by_common_spellings_of_the_name(
     client: httpx2.AsyncClient, register: Register, q: str, expected: list[str]
 ) -> None:
     for name in ("Sin\u00e9ad O\u2019Brien", "\u0141ukasz Jab\u0142o\u0144ski", "Anne-Marie Gr\u00f6\u00dfe"):

@@ -32,15 +32,15 @@ async def resend(person: Person) -> httpx2.Response:
 async def reset(person: Person, mails: list[Mail], new_password: str) -> None:
     await person.client.post("/auth/forgot-password", json={"email": person.email})
     body = {"token": read_token(mails[-1]), "new_password": new_password}
-    answer = await person.client.post("/auth/reset-password", json=body)
-    assert answer.status_code == 204, answer.text
+    response = await person.client.post("/auth/reset-password", json=body)
+    assert response.status_code == 204, response.text
 
 
 async def listed(client: httpx2.AsyncClient) -> list[str]:
     return [doctor["name"] for doctor in (await client.get("/doctors")).json()]
 
 
-async def test_a_registration_sends_a_code_that_confirms_the_address_once(
+async def test_registration_sends_a_code_that_confirms_the_address_once(
     patient: Person, confirmations: list[Mail], clock: SetClock
 ) -> None:
     [mail] = confirmations
@@ -57,14 +57,14 @@ async def test_white_space_in_a_pasted_code_is_dropped(patient: Person, confirma
     assert (await confirm_with(patient, f" {token[:9]}\r\n{token[9:]}\u200b\t")).status_code == 204
 
 
-async def test_a_code_expires(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
+async def test_confirmation_code_expires(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
     clock.time += CONFIRMATION_TOKEN_LIFETIME
     patient = await patient.log_in_again()
     assert_problem(await confirm_with(patient, read_token(confirmations[0])), 422, "invalid_confirmation_token")
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
 
 
-async def test_a_new_code_replaces_the_earlier_one(patient: Person, confirmations: list[Mail]) -> None:
+async def test_new_confirmation_code_replaces_the_earlier_one(patient: Person, confirmations: list[Mail]) -> None:
     assert (await resend(patient)).status_code == 204
     first, second = confirmations
     assert_problem(await confirm_with(patient, read_token(first)), 422, "invalid_confirmation_token")
@@ -73,24 +73,24 @@ async def test_a_new_code_replaces_the_earlier_one(patient: Person, confirmation
     assert len(confirmations) == 2, "there is nothing left to confirm"
 
 
-async def test_a_code_works_for_no_other_account(
+async def test_confirmation_code_works_for_no_other_account(
     client: httpx2.AsyncClient, patient: Person, register: Register, confirmations: list[Mail]
 ) -> None:
     other = await register("patient")
     token = read_token(confirmations[0])
     assert_problem(await confirm_with(other, token), 422, "invalid_confirmation_token")
-    answer = await client.post("/auth/confirm-email", json={"token": token})
-    assert_problem(answer, 401, "not_authenticated")
+    response = await client.post("/auth/confirm-email", json={"token": token})
+    assert_problem(response, 401, "not_authenticated")
     assert (await confirm_with(patient, token)).status_code == 204
 
 
-async def test_a_second_factor_needs_a_confirmed_address(patient: Person, confirm_email: ConfirmEmail) -> None:
+async def test_second_factor_needs_a_confirmed_address(patient: Person, confirm_email: ConfirmEmail) -> None:
     assert_problem(await patient.post("/auth/second-factor", None), 403, "email_not_confirmed")
     await confirm_email(patient)
     assert (await patient.post("/auth/second-factor", None)).status_code == 201
 
 
-async def test_the_owner_of_an_address_that_a_stranger_registered_takes_the_account_over(
+async def test_owner_of_an_address_takes_over_an_account_registered_by_a_stranger(
     client: httpx2.AsyncClient, mails: list[Mail]
 ) -> None:
     stranger = await Person.register(client, "patient", email="owner@example.com")
@@ -103,7 +103,7 @@ async def test_the_owner_of_an_address_that_a_stranger_registered_takes_the_acco
     assert me.json()["email_confirmed_at"] == "2026-12-01T08:00:00Z"
 
 
-async def test_without_confirmation_patients_book_and_doctors_are_listed(doctor: Person, patient: Person) -> None:
+async def test_unconfirmed_accounts_book_and_are_listed_by_default(doctor: Person, patient: Person) -> None:
     await doctor.publish(*HOURS)
     await patient.book(doctor, TEN)
     assert await listed(patient.client) == ["Dr Amara Okafor"]
@@ -114,7 +114,7 @@ class TestWhereConfirmationIsRequired:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"email_confirmation": "required"})
 
-    async def test_a_patient_confirms_before_booking_and_holding(
+    async def test_unconfirmed_patient_cannot_book_or_hold(
         self, doctor: Person, patient: Person, confirm_email: ConfirmEmail
     ) -> None:
         await confirm_email(doctor)
@@ -126,7 +126,7 @@ class TestWhereConfirmationIsRequired:
         assert (await patient.post("/holds", hold)).status_code == 201
         await patient.book(doctor, TEN)
 
-    async def test_a_doctor_is_listed_once_confirmed(self, doctor: Person, confirm_email: ConfirmEmail) -> None:
+    async def test_doctor_is_listed_once_confirmed(self, doctor: Person, confirm_email: ConfirmEmail) -> None:
         assert await listed(doctor.client) == []
         assert_problem(await doctor.client.get(f"/doctors/{doctor.id}"), 404, "not_found")
         assert_problem(await confirm_with(doctor, "a wrong one"), 422, "invalid_confirmation_token")
@@ -134,11 +134,13 @@ class TestWhereConfirmationIsRequired:
         await confirm_email(doctor)
         assert await listed(doctor.client) == ["Dr Amara Okafor"]
 
-    async def test_a_reset_of_the_password_confirms_and_lists(self, doctor: Person, mails: list[Mail]) -> None:
+    async def test_password_reset_confirms_the_address_and_lists_the_doctor(
+        self, doctor: Person, mails: list[Mail]
+    ) -> None:
         await reset(doctor, mails, "another horse")
         assert await listed(doctor.client) == ["Dr Amara Okafor"]
 
-    async def test_an_administrator_approves_nobody_who_has_not_confirmed(
+    async def test_unconfirmed_doctor_cannot_be_approved(
         self, admin: Person, doctor: Person, confirm_email: ConfirmEmail
     ) -> None:
         approve = f"/admin/users/{doctor.id}/approve"
@@ -153,7 +155,7 @@ class TestWhereDoctorsAreApproved:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"email_confirmation": "required", "doctor_approval": "required"})
 
-    async def test_a_confirmed_doctor_still_waits_for_approval(
+    async def test_confirmed_doctor_still_waits_for_approval(
         self, doctor: Person, confirm_email: ConfirmEmail, mails: list[Mail]
     ) -> None:
         await confirm_email(doctor)
@@ -162,7 +164,7 @@ class TestWhereDoctorsAreApproved:
         assert await listed(doctor.client) == []
 
 
-async def test_codes_are_sent_again_five_times_an_hour_and_then_the_answer_says_when(
+async def test_sixth_code_within_an_hour_is_refused_with_retry_after(
     patient: Person, confirmations: list[Mail], clock: SetClock
 ) -> None:
     for _ in range(4):
@@ -175,7 +177,7 @@ async def test_codes_are_sent_again_five_times_an_hour_and_then_the_answer_says_
     assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204, "the refusal kept the code"
 
 
-async def test_after_an_hour_codes_are_sent_again(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
+async def test_codes_are_sent_again_after_an_hour(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
     for _ in range(5):
         await resend(patient)
     clock.time += HOUR
@@ -184,7 +186,7 @@ async def test_after_an_hour_codes_are_sent_again(patient: Person, confirmations
     assert len(confirmations) == 6
 
 
-async def test_registering_and_erasing_in_turn_does_not_fill_a_mailbox(
+async def test_repeated_registration_and_erasure_is_limited_per_mailbox(
     client: httpx2.AsyncClient, confirmations: list[Mail]
 ) -> None:
     for _ in range(8):
@@ -193,14 +195,14 @@ async def test_registering_and_erasing_in_turn_does_not_fill_a_mailbox(
     assert len(confirmations) == 5
 
 
-async def test_notices_are_limited_and_what_they_tell_of_still_works(
+async def test_notices_are_limited_but_their_actions_still_succeed(
     patient: Person, confirm_email: ConfirmEmail, mails: list[Mail], clock: SetClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     await confirm_email(patient)
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     await patient.post("/auth/second-factor/confirm", {"otp": pyotp.TOTP(secret).at(clock.time)})
     renewed = [await patient.post("/auth/second-factor/recovery-codes", None) for _ in range(9)]
-    assert {answer.status_code for answer in renewed} == {200}
+    assert {response.status_code for response in renewed} == {200}
     subjects = [mail.subject for mail in mails]
     assert subjects == ["A second factor was set up", *["Your recovery codes were renewed"] * 5]
     left_out = [record for record in caplog.records if "too many within the hour" in record.message]
@@ -208,7 +210,7 @@ async def test_notices_are_limited_and_what_they_tell_of_still_works(
     assert patient.email not in caplog.text
 
 
-async def test_codes_for_a_new_password_are_limited_though_each_change_ends_the_last_one(
+async def test_reset_mails_are_limited_even_if_each_token_is_used(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
 ) -> None:
     for number in range(12):
@@ -222,7 +224,7 @@ async def test_codes_for_a_new_password_are_limited_though_each_change_ends_the_
 
 
 @pytest.mark.parametrize("then", ["the owner resets the password", "the codes expire"])
-async def test_codes_that_are_not_sent_do_not_count(
+async def test_unsent_reset_codes_do_not_count(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, then: str
 ) -> None:
     async def ask() -> None:
@@ -241,7 +243,7 @@ async def test_codes_that_are_not_sent_do_not_count(
     assert [mail.subject for mail in mails] == ["Choose a new password"]
 
 
-async def test_counts_of_messages_are_swept_away(patient: Person, database: Database, clock: SetClock) -> None:
+async def test_message_counts_are_deleted_after_an_hour(patient: Person, database: Database, clock: SetClock) -> None:
     assert patient.token
     counted = select(func.count()).select_from(MailCount)
     async with database.read() as transaction:

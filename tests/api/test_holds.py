@@ -25,9 +25,9 @@ async def hold(person: Person, doctor: Person, start: str, **fields: Any) -> htt
 
 
 async def held(person: Person, doctor: Person, start: str, **fields: Any) -> dict[str, Any]:
-    answer = await hold(person, doctor, start, **fields)
-    assert answer.status_code == 201, answer.text
-    body: dict[str, Any] = answer.json()
+    response = await hold(person, doctor, start, **fields)
+    assert response.status_code == 201, response.text
+    body: dict[str, Any] = response.json()
     return body
 
 
@@ -37,7 +37,7 @@ async def rows(database: Database) -> int:
         return counted
 
 
-async def test_a_hold_keeps_others_out_for_five_minutes(
+async def test_hold_blocks_other_patients_for_five_minutes(
     doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     other = await register()
@@ -58,7 +58,7 @@ async def test_a_hold_keeps_others_out_for_five_minutes(
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
 
 
-async def test_the_holder_still_sees_the_time_as_hers(
+async def test_held_time_is_free_for_its_holder_only(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     other = await register()
@@ -77,7 +77,7 @@ async def test_the_holder_still_sees_the_time_as_hers(
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-async def test_the_holder_books(
+async def test_holder_books_the_held_time(
     doctor: Person, patient: Person, register: Register, database: Database, by_id: bool
 ) -> None:
     kept = await held(patient, doctor, TEN)
@@ -87,7 +87,7 @@ async def test_the_holder_books(
     assert_problem(await (await register()).try_to_book(doctor, TEN), 409, "slot_taken")
 
 
-async def test_the_notice_counts_from_the_hold(
+async def test_minimum_notice_counts_from_the_hold(
     doctor: Person, patient: Person, clock: SetClock, register: Register
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"min_notice_minutes": 240})
@@ -101,7 +101,7 @@ async def test_the_notice_counts_from_the_hold(
     await patient.book(doctor, TEN, hold_id=kept["id"])
 
 
-async def test_a_hold_for_something_else_does_not_help(
+async def test_hold_of_another_time_or_doctor_does_not_waive_the_notice(
     doctor: Person, patient: Person, clock: SetClock, database: Database, register: Register
 ) -> None:
     other_doctor = await register("doctor")
@@ -123,13 +123,13 @@ async def test_a_hold_for_something_else_does_not_help(
     assert_problem(await patient.try_to_book(other_doctor, HALF_PAST, hold_id=kept["id"]), 409, "too_soon")
 
 
-async def test_a_hold_that_is_over_does_not_harm(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_expired_hold_does_not_block_its_holder(doctor: Person, patient: Person, clock: SetClock) -> None:
     kept = await held(patient, doctor, TEN)
     clock.advance(minutes=5)
     await patient.book(doctor, TEN, hold_id=kept["id"])
 
 
-async def test_a_hold_that_is_over_does_not_help(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_expired_hold_does_not_waive_the_notice(doctor: Person, patient: Person, clock: SetClock) -> None:
     await doctor.update_profile(min_notice_minutes=240)
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
     patient = await patient.log_in_again()
@@ -138,13 +138,13 @@ async def test_a_hold_that_is_over_does_not_help(doctor: Person, patient: Person
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
 
 
-async def test_closed_time_is_not_opened_by_a_hold(doctor: Person, patient: Person) -> None:
+async def test_hold_does_not_waive_time_off(doctor: Person, patient: Person) -> None:
     kept = await held(patient, doctor, TEN)
     await doctor.post("/doctors/me/time-off", {"start_time": TEN, "end_time": ELEVEN})
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "time_off")
 
 
-async def test_a_hold_ends_when_the_visit_would_begin(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_hold_expires_when_the_appointment_would_start(doctor: Person, patient: Person, clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 8, 14, 58, tzinfo=UTC)
     patient = await patient.log_in_again()
     kept = await held(patient, doctor, TEN)
@@ -153,14 +153,16 @@ async def test_a_hold_ends_when_the_visit_would_begin(doctor: Person, patient: P
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "in_the_past")
 
 
-async def test_a_visit_that_begins_now_cannot_be_held(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_slot_that_starts_now_can_be_booked_but_not_held(
+    doctor: Person, patient: Person, clock: SetClock
+) -> None:
     clock.time = datetime(2026, 12, 8, 15, tzinfo=UTC)
     patient = await patient.log_in_again()
     assert_problem(await hold(patient, doctor, TEN), 409, "in_the_past")
     await patient.book(doctor, TEN)
 
 
-async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
+async def test_hold_with_another_doctor_survives_a_move_that_does_not_overlap(
     doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
     body = {"name": "Long", "duration_minutes": 30, "buffer_after_minutes": 60}
@@ -175,7 +177,9 @@ async def test_a_hold_elsewhere_that_is_not_in_the_way_stays(
     assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
 
 
-async def test_a_patient_has_one_hold(doctor: Person, patient: Person, register: Register, database: Database) -> None:
+async def test_new_hold_replaces_the_earlier_one(
+    doctor: Person, patient: Person, register: Register, database: Database
+) -> None:
     first = await held(patient, doctor, TEN)
     await held(patient, doctor, ELEVEN)
     assert await rows(database) == 1
@@ -183,7 +187,7 @@ async def test_a_patient_has_one_hold(doctor: Person, patient: Person, register:
     assert_problem(await patient.delete(f"/holds/{first['id']}"), 404, "not_found")
 
 
-async def test_a_hold_that_is_refused_leaves_the_earlier_one(
+async def test_refused_hold_leaves_the_earlier_one(
     doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
     other = await register()
@@ -194,7 +198,7 @@ async def test_a_hold_that_is_refused_leaves_the_earlier_one(
     assert await rows(database) == 2
 
 
-async def test_a_hold_at_one_doctor_does_not_keep_its_holder_from_another(
+async def test_hold_with_one_doctor_does_not_block_a_booking_with_another(
     doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
     other = await register("doctor")
@@ -204,14 +208,14 @@ async def test_a_hold_at_one_doctor_does_not_keep_its_holder_from_another(
     assert await rows(database) == 1, "she cannot be in both places"
 
 
-async def test_who_is_busy_cannot_hold(doctor: Person, patient: Person, register: Register) -> None:
+async def test_busy_patient_cannot_hold(doctor: Person, patient: Person, register: Register) -> None:
     other = await register("doctor")
     await other.publish(TEN, ELEVEN)
     await patient.book(other, TEN)
     assert_problem(await hold(patient, doctor, TEN), 409, "patient_busy")
 
 
-async def test_giving_a_hold_back(doctor: Person, patient: Person, register: Register) -> None:
+async def test_released_hold_frees_its_time(doctor: Person, patient: Person, register: Register) -> None:
     other = await register()
     kept = await held(patient, doctor, TEN)
     assert_problem(await other.delete(f"/holds/{kept['id']}"), 404, "not_found")
@@ -221,12 +225,12 @@ async def test_giving_a_hold_back(doctor: Person, patient: Person, register: Reg
     assert_problem(await other.delete(f"/holds/{booked['id']}"), 404, "not_found")
 
 
-async def test_somebody_elses_hold_cannot_be_used(doctor: Person, patient: Person, register: Register) -> None:
+async def test_hold_of_another_patient_cannot_be_used(doctor: Person, patient: Person, register: Register) -> None:
     kept = await held(patient, doctor, TEN)
     assert_problem(await (await register()).try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
 
 
-async def test_holds_that_are_over_are_swept_away(
+async def test_expired_holds_are_deleted_by_the_next_hold(
     doctor: Person, patient: Person, register: Register, clock: SetClock, database: Database
 ) -> None:
     for start in (TEN, HALF_PAST, ELEVEN):
@@ -237,7 +241,7 @@ async def test_holds_that_are_over_are_swept_away(
     assert await rows(database) == 1
 
 
-async def test_a_hold_counts_for_the_limit_of_the_day_until_it_is_over(
+async def test_hold_counts_for_the_daily_limit_until_it_expires(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
@@ -251,7 +255,7 @@ async def test_a_hold_counts_for_the_limit_of_the_day_until_it_is_over(
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "day_full")
 
 
-async def test_a_move_goes_over_holds_that_are_over(
+async def test_expired_hold_does_not_block_a_move(
     doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     other = await register()
@@ -263,7 +267,7 @@ async def test_a_move_goes_over_holds_that_are_over(
     assert (await other.post(f"/appointments/{booked['id']}/reschedule", body)).status_code == 200
 
 
-async def test_a_visit_type_is_held(doctor: Person, patient: Person, register: Register) -> None:
+async def test_hold_keeps_its_visit_type(doctor: Person, patient: Person, register: Register) -> None:
     body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
     check_up = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
     assert_problem(await hold(patient, doctor, TEN), 409, "visit_type_required")
@@ -288,18 +292,20 @@ async def test_a_visit_type_is_held(doctor: Person, patient: Person, register: R
         ({"expires_at": "2999-12-31T00:00:00Z"}, "expires_at"),
     ],
 )
-async def test_a_hold_that_cannot_be(
+async def test_invalid_hold_is_refused(
     doctor: Person, patient: Person, database: Database, change: dict[str, str], field: str
 ) -> None:
-    answer = await hold(patient, doctor, TEN, **change)
-    assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field]
+    response = await hold(patient, doctor, TEN, **change)
+    assert [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]] == [field]
     assert await rows(database) == 0
 
 
-async def test_who_may_hold(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_only_patients_hold_slots_of_known_doctors(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
     assert_problem(await hold(doctor, doctor, TEN), 403, "wrong_role")
     assert_problem(
         await client.post("/holds", json={"doctor_id": doctor.id, "start_time": TEN}), 401, "not_authenticated"
     )
-    answer = await patient.post("/holds", {"doctor_id": UNKNOWN, "start_time": TEN})
-    assert_problem(answer, 404, "not_found")
+    response = await patient.post("/holds", {"doctor_id": UNKNOWN, "start_time": TEN})
+    assert_problem(response, 404, "not_found")

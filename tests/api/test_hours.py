@@ -30,14 +30,14 @@ def whole(**days: Any) -> dict[str, Any]:
     return {weekday: days.get(weekday, []) for weekday in WEEKDAYS}
 
 
-def answer_without_affected(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if not name.startswith("affected")}
+def drop_affected(response: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in response.items() if not name.startswith("affected")}
 
 
 async def hours(doctor: Person, first: str | None = None) -> dict[str, Any]:
-    answer = await doctor.get("/doctors/me/hours", params={"from": first} if first else {})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = await doctor.get("/doctors/me/hours", params={"from": first} if first else {})
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -52,7 +52,7 @@ async def open_on(client: httpx2.AsyncClient, doctor: Person, day: str) -> list[
     ]
 
 
-async def test_a_week_is_kept_as_it_was_said(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_weekly_hours_are_returned_as_they_were_set(client: httpx2.AsyncClient, doctor: Person) -> None:
     said = {"doctor_id": doctor.id, "time_zone": "America/New_York", "valid_from": "2026-12-01"} | whole(**WEEK)
     said |= {"valid_to": None, "later": []}
     assert await doctor.set_hours(**WEEK) == said | {"affected_count": 0, "affected": []}
@@ -68,7 +68,7 @@ async def test_a_week_is_kept_as_it_was_said(client: httpx2.AsyncClient, doctor:
     assert (await get_windows(client, doctor))[0] == ("2026-12-01T18:00:00Z", "2026-12-02T05:00:00Z")
 
 
-async def test_the_plan_is_listed_with_the_availability(doctor: Person) -> None:
+async def test_weekly_hours_are_listed_with_the_availabilities(doctor: Person) -> None:
     single = await doctor.publish("2026-12-12T14:00:00Z", "2026-12-12T15:00:00Z")
     await doctor.set_hours(monday=[["09:00", "12:00"]], wednesday=[["09:00", "12:00"]], friday=[["22:00", "06:00"]])
     listed = (await doctor.get("/doctors/me/availability")).json()
@@ -82,7 +82,7 @@ async def test_the_plan_is_listed_with_the_availability(doctor: Person) -> None:
     assert await hours(doctor, "2026-12-07") | whole(friday=[["22:00", "06:00"]]) == await hours(doctor, "2026-12-07")
 
 
-async def test_a_plan_replaces_the_one_before(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_new_weekly_hours_replace_the_old_ones(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(**WEEK)
     await doctor.set_hours(monday=[["10:00", "11:00"]])
     assert await hours(doctor) == await hours(doctor) | whole(monday=[["10:00", "11:00"]])
@@ -94,14 +94,12 @@ async def test_a_plan_replaces_the_one_before(client: httpx2.AsyncClient, doctor
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
-async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
-    client: httpx2.AsyncClient, doctor: Person
-) -> None:
+async def test_usual_hours_apply_before_and_after_temporary_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
     usual, holidays = [["09:00", "17:00"]], [["10:00", "12:00"]]
     await doctor.set_hours(**daily(*usual))
     # From Tuesday to Monday.
-    answer = await doctor.set_hours(monday=holidays, friday=holidays, valid_from="2026-12-22", valid_to="2027-01-04")
-    assert (answer["valid_from"], answer["valid_to"]) == ("2026-12-22", "2027-01-04")
+    response = await doctor.set_hours(monday=holidays, friday=holidays, valid_from="2026-12-22", valid_to="2027-01-04")
+    assert (response["valid_from"], response["valid_to"]) == ("2026-12-22", "2027-01-04")
     for day, expected in (
         ("2026-12-21", ["09:00-17:00"]),
         ("2026-12-22", []),
@@ -120,7 +118,7 @@ async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
         ("2026-12-22", "2027-01-04", holidays),
         ("2027-01-05", None, usual),
     ]
-    assert await hours(doctor, "2026-12-22") == answer_without_affected(answer)
+    assert await hours(doctor, "2026-12-22") == drop_affected(response)
     # A third plan inside of the second one.
     await doctor.set_hours(friday=[["20:00", "21:00"]], valid_from="2026-12-25", valid_to="2026-12-25")
     for day, expected in (("2026-12-25", ["20:00-21:00"]), ("2026-12-28", ["10:00-12:00"]), ("2026-12-22", [])):
@@ -135,12 +133,12 @@ async def test_before_and_after_a_plan_for_some_time_the_old_one_goes_on(
 JULY = {"valid_from": "2027-07-01", "valid_to": "2027-08-31"}
 
 
-def dates(answer: dict[str, Any]) -> list[tuple[str, str | None, list[list[str]]]]:
+def dates(response: dict[str, Any]) -> list[tuple[str, str | None, list[list[str]]]]:
     """When each plan holds, and what it has on Mondays."""
-    return [(each["valid_from"], each["valid_to"], each["monday"]) for each in (answer, *answer["later"])]
+    return [(each["valid_from"], each["valid_to"], each["monday"]) for each in (response, *response["later"])]
 
 
-async def test_new_hours_leave_plans_for_later_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_new_hours_keep_planned_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]])
     await doctor.set_hours(monday=[["08:00", "10:00"]], **JULY)
     await doctor.set_hours(monday=[["14:00", "16:00"]], valid_from="2028-01-01")
@@ -172,7 +170,7 @@ async def test_new_hours_leave_plans_for_later_alone(client: httpx2.AsyncClient,
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
-async def test_hours_that_are_sent_back_as_they_are_change_nothing(doctor: Person) -> None:
+async def test_unchanged_hours_sent_back_change_nothing(doctor: Person) -> None:
     await doctor.set_hours(**WEEK)
     await doctor.set_hours(monday=[["08:00", "10:00"]], valid_from="2026-12-04", valid_to="2026-12-18")
     await doctor.set_hours(friday=[["08:00", "10:00"]], **JULY)
@@ -186,7 +184,7 @@ async def test_hours_that_are_sent_back_as_they_are_change_nothing(doctor: Perso
         assert (await doctor.get("/doctors/me/availability")).json() == kept
 
 
-async def test_a_plan_for_later_is_cancelled(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_planned_hours_are_cancelled(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]])
     await doctor.set_hours(monday=[["14:00", "16:00"]], **JULY)
     visit = await patient.book(doctor, "2027-07-05T14:00:00-04:00")
@@ -201,7 +199,7 @@ async def test_a_plan_for_later_is_cancelled(client: httpx2.AsyncClient, doctor:
     assert_problem(await doctor.delete("/doctors/me/hours/2027-07-01"), 404, "not_found")
 
 
-async def test_days_without_hours_are_a_plan_too(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_closed_weeks_can_be_planned(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]], tuesday=[["09:00", "12:00"]])
     await doctor.set_hours(**JULY)
     later = [("2027-07-01", "2027-08-31", []), ("2027-09-01", None, [["09:00", "13:00"]])]
@@ -219,13 +217,13 @@ async def test_days_without_hours_are_a_plan_too(client: httpx2.AsyncClient, doc
     assert dates(await doctor.set_hours(monday=[["09:00", "14:00"]])) == [("2026-12-01", None, [["09:00", "14:00"]])]
 
 
-async def test_hours_that_go_on_as_they_were_planned_are_one_plan(doctor: Person) -> None:
+async def test_equal_adjacent_hours_are_merged(doctor: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]])
     again = await doctor.set_hours(monday=[["09:00", "12:00"]], valid_from="2027-01-01", valid_to="2027-03-31")
     assert dates(again) == [("2027-01-01", None, [["09:00", "12:00"]])]
 
 
-async def test_a_plan_for_later_leaves_today_alone(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_planned_hours_do_not_change_the_current_ones(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]], valid_to="2026-12-14")
     await doctor.set_hours(monday=[["13:00", "15:00"]], valid_from="2026-12-28")
     for day, expected in (
@@ -238,7 +236,7 @@ async def test_a_plan_for_later_leaves_today_alone(client: httpx2.AsyncClient, d
         assert await open_on(client, doctor, day) == expected, day
 
 
-async def test_a_night_belongs_to_the_day_on_which_it_begins(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_night_window_belongs_to_the_day_on_which_it_starts(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(monday=[["22:00", "06:00"]])
     await doctor.set_hours(
         tuesday=[["05:00", "07:00"], ["20:00", "02:00"]], valid_from="2026-12-15", valid_to="2026-12-15"
@@ -251,7 +249,7 @@ async def test_a_night_belongs_to_the_day_on_which_it_begins(client: httpx2.Asyn
     ]
 
 
-async def test_today_is_the_doctors(doctor: Person, clock: SetClock) -> None:
+async def test_first_valid_day_is_today_in_the_doctors_zone(doctor: Person, clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 2, 4, 59, tzinfo=UTC)
     doctor = await doctor.log_in_again()
     assert (await doctor.set_hours(**WEEK))["valid_from"] == "2026-12-01"
@@ -260,7 +258,7 @@ async def test_today_is_the_doctors(doctor: Person, clock: SetClock) -> None:
         assert (await doctor.put("/doctors/me/hours", {"valid_from": valid_from})).status_code == status
 
 
-async def test_windows_that_overlap_are_refused_with_the_day(doctor: Person) -> None:
+async def test_overlapping_windows_are_refused_with_their_weekday(doctor: Person) -> None:
     before = await doctor.set_hours(**WEEK)
     for week, weekday in (
         ({"monday": [["09:00", "12:00"], ["11:59", "13:00"]]}, "monday"),
@@ -272,12 +270,12 @@ async def test_windows_that_overlap_are_refused_with_the_day(doctor: Person) -> 
         ({"sunday": [["22:00", "06:00"]], "monday": [["05:59", "08:00"]]}, "monday"),
         ({"sunday": [["22:00", "06:00"]], "monday": [["00:00", "00:01"]]}, "monday"),
     ):
-        answer = await doctor.put("/doctors/me/hours", week)
-        assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == weekday, week
+        response = await doctor.put("/doctors/me/hours", week)
+        assert assert_problem(response, 422, "invalid_request")["errors"][0]["field"] == weekday, week
     assert await hours(doctor) == {name: before[name] for name in await hours(doctor)}
 
 
-async def test_windows_may_touch(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_adjacent_windows_are_merged(client: httpx2.AsyncClient, doctor: Person) -> None:
     round_the_clock = [["00:00", "06:00"], ["06:00", "22:00"], ["22:00", "24:00"]]
     await doctor.set_hours(**daily(*round_the_clock))
     assert await get_windows(client, doctor) == [("2026-12-01T08:00:00Z", "2026-12-15T08:00:00Z")]
@@ -286,7 +284,7 @@ async def test_windows_may_touch(client: httpx2.AsyncClient, doctor: Person) -> 
     assert await get_windows(client, doctor, **asked) == [("2026-12-06T23:00:00Z", "2026-12-07T23:00:00Z")]
 
 
-async def test_availability_of_its_own_stays_beside_the_plan(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_separate_availability_stays_when_weekly_hours_change(client: httpx2.AsyncClient, doctor: Person) -> None:
     # One crosses the plan, one does not.
     crossing = await doctor.publish("2026-12-07T11:00:00-05:00", "2026-12-07T14:00:00-05:00")
     apart = await doctor.publish("2026-12-12T09:00:00-05:00", "2026-12-12T10:00:00-05:00", "FREQ=WEEKLY;INTERVAL=2")
@@ -301,7 +299,7 @@ async def test_availability_of_its_own_stays_beside_the_plan(client: httpx2.Asyn
     assert await open_on(client, doctor, "2026-12-12") == ["09:00-10:00"]
 
 
-async def test_a_change_names_the_appointments_that_it_leaves_outside(doctor: Person, patient: Person) -> None:
+async def test_change_reports_appointments_outside_the_new_hours(doctor: Person, patient: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"], ["13:00", "17:00"]], tuesday=[["09:00", "12:00"]])
     late = await patient.book(doctor, "2026-12-14T16:30:00-05:00")
     crossing = await patient.book(doctor, "2026-12-07T11:30:00-05:00")
@@ -318,7 +316,7 @@ async def test_a_change_names_the_appointments_that_it_leaves_outside(doctor: Pe
     assert (await doctor.set_hours(monday=[["08:00", "18:00"]], replace_later=True))["affected"] == []
 
 
-async def test_a_visit_that_is_over_is_not_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_ended_appointment_is_not_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
     await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     await patient.book(doctor, "2026-12-01T09:00:00-05:00")
     running = await patient.book(doctor, "2026-12-01T09:30:00-05:00")
@@ -327,13 +325,13 @@ async def test_a_visit_that_is_over_is_not_affected(doctor: Person, patient: Per
     assert (await doctor.set_hours())["affected"] == [running]
 
 
-async def test_a_plan_that_cannot_be(doctor: Person) -> None:
+async def test_invalid_weekly_hours_are_refused(doctor: Person) -> None:
     before = await doctor.set_hours(**WEEK)
 
     async def refused(content: str, field: str) -> None:
         headers = doctor.headers | {"Content-Type": "application/json"}
-        answer = await doctor.client.put("/doctors/me/hours", content=content, headers=headers)
-        fields = [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]]
+        response = await doctor.client.put("/doctors/me/hours", content=content, headers=headers)
+        fields = [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]]
         assert fields[0].startswith(field), (content, fields)
 
     for window in (
@@ -400,7 +398,7 @@ async def test_a_plan_that_cannot_be(doctor: Person) -> None:
     assert await hours(doctor) == {name: before[name] for name in await hours(doctor)}
 
 
-async def test_days_at_the_end_of_the_calendar(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_hours_apply_until_the_last_supported_day(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(**WEEK, valid_from="2999-12-31", valid_to="2999-12-31")
     assert (await hours(doctor, "2999-12-30"))["monday"] == []
     assert (await hours(doctor, "1900-01-01"))["valid_from"] == "1900-01-01"
@@ -412,14 +410,14 @@ async def test_days_at_the_end_of_the_calendar(client: httpx2.AsyncClient, docto
         assert_problem(await doctor.get(f"/doctors/me/hours?{query}"), 422, "invalid_request")
 
 
-async def test_twelve_windows_a_day(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_day_has_up_to_twelve_windows(client: httpx2.AsyncClient, doctor: Person) -> None:
     windows = [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(12)]
     await doctor.set_hours(**daily(*windows))
     assert (await hours(doctor))["sunday"] == windows
     assert len(await get_windows(client, doctor, to="2026-12-08T08:00:00Z")) == 7 * 12
 
 
-async def test_there_is_an_end_to_availability(
+async def test_number_of_availabilities_is_bounded(
     client: httpx2.AsyncClient, doctor: Person, database: Database, clock: SetClock
 ) -> None:
     single = Availability(datetime(2027, 1, 9, 9), datetime(2027, 1, 9, 10))  # noqa: DTZ001 - wall times
@@ -437,7 +435,9 @@ async def test_there_is_an_end_to_availability(
     assert (await doctor.post("/doctors/availability", window)).status_code == 201
 
 
-async def test_there_is_an_end_to_what_recurs(doctor: Person, database: Database, clock: SetClock) -> None:
+async def test_number_of_recurring_availabilities_is_bounded(
+    doctor: Person, database: Database, clock: SetClock
+) -> None:
     weekly = Availability(datetime(2027, 1, 9, 9), datetime(2027, 1, 9, 10), "FREQ=WEEKLY")  # noqa: DTZ001 - wall times
     async with database.write() as transaction:
         await insert_availabilities(transaction, UUID(doctor.id), [weekly] * 200, clock())

@@ -36,7 +36,7 @@ async def count(database: Database, table: str) -> int:
         return counted
 
 
-async def test_the_same_request_is_answered_the_same(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_repeated_request_gets_the_first_response(doctor: Person, patient: Person, clock: SetClock) -> None:
     first = await post(patient, "/appointments", booking(doctor))
     assert first.status_code == 201
     assert "idempotency-replayed" not in first.headers
@@ -49,7 +49,7 @@ async def test_the_same_request_is_answered_the_same(doctor: Person, patient: Pe
     assert len((await patient.get("/appointments")).json()) == 1
 
 
-async def test_the_body_is_compared_by_its_meaning(doctor: Person, patient: Person) -> None:
+async def test_equal_bodies_in_another_spelling_are_the_same_request(doctor: Person, patient: Person) -> None:
     first = await post(patient, "/appointments", booking(doctor))
     headers = patient.headers | {"Idempotency-Key": "a-key", "Content-Type": "application/json"}
     written_otherwise = json.dumps(dict(reversed(booking(doctor).items())), indent=2)
@@ -57,7 +57,7 @@ async def test_the_body_is_compared_by_its_meaning(doctor: Person, patient: Pers
     assert again.content == first.content
 
 
-async def test_the_answer_is_kept_even_if_things_have_moved_on(doctor: Person, patient: Person) -> None:
+async def test_replayed_response_does_not_change_with_the_appointment(doctor: Person, patient: Person) -> None:
     first = (await post(patient, "/appointments", booking(doctor))).json()
     await patient.delete(f"/appointments/{first['id']}")
     assert (await post(patient, "/appointments", booking(doctor))).json() == first
@@ -72,7 +72,7 @@ async def test_another_request_needs_another_key(doctor: Person, patient: Person
     assert len((await patient.get("/appointments")).json()) == 1
 
 
-async def test_keys_are_the_callers_own(doctor: Person, patient: Person, register: Register) -> None:
+async def test_callers_can_use_the_same_key(doctor: Person, patient: Person, register: Register) -> None:
     other = await register()
     mine = (await post(patient, "/appointments", booking(doctor))).json()
     hers = (await post(other, "/appointments", booking(doctor, ELEVEN))).json()
@@ -80,7 +80,7 @@ async def test_keys_are_the_callers_own(doctor: Person, patient: Person, registe
     assert hers["patient_id"] == other.id
 
 
-async def test_a_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: SetClock, database: Database) -> None:
+async def test_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: SetClock, database: Database) -> None:
     await post(patient, "/appointments", booking(doctor))
     clock.advance(hours=23, minutes=59, seconds=59)
     patient = await patient.log_in_again()
@@ -90,7 +90,7 @@ async def test_a_key_is_kept_for_a_day(doctor: Person, patient: Person, clock: S
     assert await count(database, "idempotency_keys") == 1
 
 
-async def test_an_error_has_changed_nothing_and_the_key_can_try_again(
+async def test_key_of_a_failed_request_can_be_used_again(
     doctor: Person, patient: Person, register: Register, database: Database
 ) -> None:
     other = await register()
@@ -102,7 +102,7 @@ async def test_an_error_has_changed_nothing_and_the_key_can_try_again(
     assert (await post(patient, "/appointments", booking(doctor))).status_code == 201
 
 
-async def test_every_change_takes_a_key(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_every_change_accepts_a_key(doctor: Person, patient: Person, clock: SetClock) -> None:
     window = {"start_time": "2026-12-09T14:00:00Z", "end_time": "2026-12-09T22:00:00Z"}
     booked = (await post(patient, "/appointments", booking(doctor), "1")).json()
     other = (await post(patient, "/appointments", booking(doctor, ELEVEN), "2")).json()
@@ -125,22 +125,24 @@ async def test_every_change_takes_a_key(doctor: Person, patient: Person, clock: 
     doctor = await doctor.log_in_again()
     for action in ("arrive", "complete"):
         for replayed in (False, True):
-            answer = await doctor.client.post(f"{path}/{action}", headers=doctor.headers | {"Idempotency-Key": action})
-            assert answer.status_code == 200
-            assert ("idempotency-replayed" in answer.headers) == replayed
+            response = await doctor.client.post(
+                f"{path}/{action}", headers=doctor.headers | {"Idempotency-Key": action}
+            )
+            assert response.status_code == 200
+            assert ("idempotency-replayed" in response.headers) == replayed
     assert [each["version"] for each in (await doctor.get(f"{path}/history")).json()] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ü", "a\tb"])
-async def test_a_key_that_is_none(doctor: Person, patient: Person, key: str) -> None:
+async def test_invalid_key_is_refused(doctor: Person, patient: Person, key: str) -> None:
     headers = [(b"Authorization", patient.headers["Authorization"].encode()), (b"Idempotency-Key", key.encode())]
-    answer = await patient.client.post("/appointments", headers=headers, json=booking(doctor))
-    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
+    response = await patient.client.post("/appointments", headers=headers, json=booking(doctor))
+    assert assert_problem(response, 422, "invalid_request")["errors"][0]["field"] == "Idempotency-Key"
     assert (await patient.get("/appointments")).json() == []
 
 
 @pytest.mark.parametrize("content", [b"not json", b"\xff", b"[" * 30_000, b'{"a": 1, "a": 2}', b"1" * 5000])
-async def test_a_body_that_cannot_be_read(
+async def test_unreadable_body_does_not_use_up_the_key(
     doctor: Person, patient: Person, database: Database, clock: SetClock, content: bytes
 ) -> None:
     booked = await patient.book(doctor, TEN)
@@ -152,8 +154,8 @@ async def test_a_body_that_cannot_be_read(
         (patient, f"/appointments/{booked['id']}/reschedule", ""),
     ):
         headers = person.headers | {"Idempotency-Key": "k", "Content-Type": kind}
-        answer = await person.client.post(path, headers=headers, content=content)
-        assert_problem(answer, 422, "invalid_request")
+        response = await person.client.post(path, headers=headers, content=content)
+        assert_problem(response, 422, "invalid_request")
     assert await count(database, "idempotency_keys") == 0
     # Where no body is asked for, none is read; it only makes another request of it.
     path = f"/appointments/{booked['id']}/arrive"
@@ -163,7 +165,7 @@ async def test_a_body_that_cannot_be_read(
     assert_problem(await doctor.client.post(path, headers=headers), 422, "key_reused")
 
 
-async def test_keys_are_forgotten_whoevers_they_are(
+async def test_clean_up_deletes_expired_keys_of_all_callers(
     doctor: Person, patient: Person, register: Register, clock: SetClock, database: Database
 ) -> None:
     await post(patient, "/appointments", booking(doctor))
@@ -177,7 +179,7 @@ async def test_keys_are_forgotten_whoevers_they_are(
     assert await count(database, "idempotency_keys") == 0
 
 
-async def test_a_forgotten_key_that_waits_to_be_swept_away(
+async def test_expired_key_that_is_not_yet_deleted_can_be_used_again(
     doctor: Person, patient: Person, clock: SetClock, database: Database
 ) -> None:
     """It is as good as new; what is kept is the new answer, and the other one is gone."""
@@ -193,14 +195,16 @@ async def test_a_forgotten_key_that_waits_to_be_swept_away(
     assert (again.json(), again.headers["idempotency-replayed"]) == (second.json(), "true")
 
 
-async def test_a_key_without_a_caller(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
-    answer = await client.post("/appointments", headers={"Idempotency-Key": "k"}, json=booking(doctor))
-    assert_problem(answer, 401, "not_authenticated")
+async def test_key_of_an_unauthorized_request_is_not_stored(
+    client: httpx2.AsyncClient, doctor: Person, database: Database
+) -> None:
+    response = await client.post("/appointments", headers={"Idempotency-Key": "k"}, json=booking(doctor))
+    assert_problem(response, 401, "not_authenticated")
     assert_problem(await post(doctor, "/appointments", booking(doctor)), 403, "wrong_role")
     assert await count(database, "idempotency_keys") == 0
 
 
-async def test_a_lost_answer_is_given_again(
+async def test_response_lost_after_the_commit_is_replayed(
     settings: Settings, clock: SetClock, doctor: Person, patient: Person
 ) -> None:
     """The connection is cut after the commit and before the first byte of the answer; then the request comes again."""

@@ -25,7 +25,7 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite all writers wait for each other
-async def test_the_second_is_told_to_come_again(
+async def test_repeated_request_is_refused_while_the_first_is_running(
     doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")

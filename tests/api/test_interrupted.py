@@ -23,7 +23,7 @@ from tests.people import Person, assert_problem
 A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
 
 
-async def test_no_log_in_without_a_code_survives_the_setting_up_of_a_second_factor(
+async def test_concurrent_log_in_does_not_survive_the_setup_of_a_second_factor(
     patient: Person, confirm_email: ConfirmEmail, database: Database, clock: SetClock
 ) -> None:
     await confirm_email(patient)
@@ -44,7 +44,7 @@ async def test_no_log_in_without_a_code_survives_the_setting_up_of_a_second_fact
         assert await transaction.scalar(text("SELECT count(*) FROM login_sessions")) == 1
 
 
-async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, database: Database, clock: SetClock) -> None:
+async def test_erased_doctor_cannot_change_their_profile(doctor: Person, database: Database, clock: SetClock) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
     assert (await doctor.delete("/auth/me")).status_code == 204
     with pytest.raises(DomainError, match="not_authenticated"):
@@ -60,7 +60,7 @@ async def test_who_was_erased_meanwhile_changes_nothing(doctor: Person, database
             assert await transaction.scalar(text(f"SELECT count(*) FROM {found}")) == 0
 
 
-async def test_a_change_that_waits_for_an_erasure_changes_nothing(
+async def test_profile_change_that_waits_for_an_erasure_is_refused(
     doctor: Person, database: Database, clock: SetClock
 ) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
@@ -86,7 +86,7 @@ async def test_a_change_that_waits_for_an_erasure_changes_nothing(
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_review_that_waits_for_an_erasure_finds_no_change(
+async def test_review_that_waits_for_an_erasure_finds_no_change(
     doctor: Person, database: Database, clock: SetClock
 ) -> None:
     actor, change_id = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name), uuid7()
@@ -106,7 +106,7 @@ async def test_a_review_that_waits_for_an_erasure_finds_no_change(
         await waiting
 
 
-async def test_an_erasure_that_waits_for_another_one_changes_nothing(
+async def test_second_erasure_that_waits_for_the_first_changes_nothing(
     doctor: Person, database: Database, clock: SetClock
 ) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
@@ -123,7 +123,7 @@ async def test_an_erasure_that_waits_for_another_one_changes_nothing(
     await second
 
 
-async def test_of_two_administrators_who_suspend_each_other_one_stays(
+async def test_administrators_who_suspend_each_other_leave_one_active(
     admin: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     async with database.write() as transaction:
@@ -147,7 +147,7 @@ async def test_of_two_administrators_who_suspend_each_other_one_stays(
 
 
 @pytest.mark.parametrize("deciding", ["reinstate themselves", "invite a doctor"])
-async def test_an_administrator_who_is_suspended_meanwhile_decides_nothing(
+async def test_administrator_suspended_during_a_decision_is_refused(
     deciding: str, admin: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     async with database.write() as transaction:

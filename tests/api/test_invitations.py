@@ -23,9 +23,9 @@ GUEST = "guest@example.com"
 
 
 async def invite(admin: Person, email: str = GUEST, **fields: str) -> dict[str, Any]:
-    answer = await admin.post("/admin/invitations", {"email": email, **fields})
-    assert answer.status_code == 201, answer.text
-    sent: dict[str, Any] = answer.json()
+    response = await admin.post("/admin/invitations", {"email": email, **fields})
+    assert response.status_code == 201, response.text
+    sent: dict[str, Any] = response.json()
     return sent
 
 
@@ -39,7 +39,7 @@ async def count(database: Database, table: type[Invitation | User]) -> int:
         return await transaction.scalar(select(func.count()).select_from(table)) or 0
 
 
-async def test_an_invited_doctor_has_an_account_that_is_confirmed_and_approved(
+async def test_invited_doctor_is_confirmed_and_approved(
     client: httpx2.AsyncClient, admin: Person, mails: list[Mail], database: Database
 ) -> None:
     sent = await invite(admin, name="Dr G", specialty="Dermatology", time_zone="Europe/Madrid")
@@ -48,9 +48,9 @@ async def test_an_invited_doctor_has_an_account_that_is_confirmed_and_approved(
     assert sent["path"] == f"/invitation?token={sent['token']}"
     [listed] = (await admin.get("/admin/invitations")).json()
     assert listed == {name: value for name, value in sent.items() if name not in {"token", "path"}}
-    answer = await accept(client, sent["token"], specialty="Dermatology")
-    assert answer.status_code == 201, answer.text
-    user = answer.json()
+    response = await accept(client, sent["token"], specialty="Dermatology")
+    assert response.status_code == 201, response.text
+    user = response.json()
     assert (user["email"], user["role"]) == (GUEST, "doctor")
     assert user["email_confirmed_at"] == "2026-12-01T08:00:00Z"
     account = (await admin.get(f"/admin/users/{user['id']}")).json()
@@ -65,7 +65,7 @@ async def test_an_invited_doctor_has_an_account_that_is_confirmed_and_approved(
     assert (await accept(client, sent["token"])).json()["code"] == "invalid_invitation_token"
 
 
-async def test_a_doctor_who_is_invited_is_listed_where_doctors_are_approved(
+async def test_invited_doctor_needs_no_further_approval(
     client: httpx2.AsyncClient, admin: Person, settings: Settings
 ) -> None:
     assert settings.requires_doctor_approval
@@ -80,7 +80,7 @@ def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     return settings.model_copy(update={"max_open_invitations": 2})
 
 
-async def test_an_invitation_expires_and_is_swept_away(
+async def test_invitation_expires_and_is_deleted(
     client: httpx2.AsyncClient, admin: Person, clock: SetClock, database: Database
 ) -> None:
     sent = await invite(admin)
@@ -96,9 +96,7 @@ async def test_an_invitation_expires_and_is_swept_away(
     assert await count(database, Invitation) == 0
 
 
-async def test_an_invitation_that_is_cancelled_or_replaced_does_not_work(
-    client: httpx2.AsyncClient, admin: Person
-) -> None:
+async def test_cancelled_or_replaced_invitation_is_refused(client: httpx2.AsyncClient, admin: Person) -> None:
     first = await invite(admin)
     second = await invite(admin, "Guest@Example.com")
     assert_problem(await accept(client, first["token"]), 422, "invalid_invitation_token")
@@ -108,7 +106,7 @@ async def test_an_invitation_that_is_cancelled_or_replaced_does_not_work(
     assert_problem(await admin.delete(f"/admin/invitations/{second['id']}"), 404, "not_found")
 
 
-async def test_the_invitations_of_a_suspended_administrator_do_not_work(
+async def test_invitation_of_a_suspended_administrator_is_refused(
     client: httpx2.AsyncClient, app: FastAPI, admin: Person, clock: SetClock
 ) -> None:
     colleague = await make_admin(app.state.resources, client, clock.time, "colleague@example.com")
@@ -118,18 +116,18 @@ async def test_the_invitations_of_a_suspended_administrator_do_not_work(
     assert (await accept(client, kept["token"])).status_code == 201
 
 
-async def test_an_address_that_has_an_account_is_not_invited(
+async def test_address_with_an_account_cannot_be_invited(
     client: httpx2.AsyncClient, admin: Person, patient: Person
 ) -> None:
-    answer = await admin.post("/admin/invitations", {"email": patient.email.upper()})
-    assert_problem(answer, 409, "email_taken")
+    response = await admin.post("/admin/invitations", {"email": patient.email.upper()})
+    assert_problem(response, 409, "email_taken")
     sent = await invite(admin)
     registration = {"email": GUEST, "password": PASSWORD, "name": "Guest", "role": "patient"}
     assert (await client.post("/auth/register", json=registration)).status_code == 201
     assert_problem(await accept(client, sent["token"]), 409, "email_taken")
 
 
-async def test_open_invitations_are_bounded_and_an_invited_address_can_be_invited_again(admin: Person) -> None:
+async def test_open_invitations_are_bounded(admin: Person) -> None:
     await invite(admin)
     await invite(admin, "second@example.com")
     assert_problem(await admin.post("/admin/invitations", {"email": "third@example.com"}), 409, "too_many")
@@ -139,14 +137,14 @@ async def test_open_invitations_are_bounded_and_an_invited_address_can_be_invite
     assert [each["email"] for each in first.json() + second.json()] == [GUEST, "second@example.com"]
 
 
-async def test_an_address_is_sent_a_limited_number_of_invitations(
+async def test_invitations_per_address_are_limited(
     client: httpx2.AsyncClient, admin: Person, mails: list[Mail], settings: Settings
 ) -> None:
     for _ in range(settings.max_mails_per_hour):
         newest = await invite(admin)
-    answer = await admin.post("/admin/invitations", {"email": GUEST})
-    assert_problem(answer, 429, "too_many_messages")
-    assert answer.headers["Retry-After"] == "3600"
+    response = await admin.post("/admin/invitations", {"email": GUEST})
+    assert_problem(response, 429, "too_many_messages")
+    assert response.headers["Retry-After"] == "3600"
     assert len(mails) == settings.max_mails_per_hour
     assert (await accept(client, newest["token"])).status_code == 201, "the refusal has left the invitation as it was"
 
@@ -155,7 +153,7 @@ async def test_an_address_is_sent_a_limited_number_of_invitations(
     ("field", "value"),
     [("time_zone", ""), ("time_zone", "Mars/Olympus"), ("name", " "), ("password", "short"), ("specialty", "")],
 )
-async def test_what_cannot_be_accepted_changes_nothing(
+async def test_invalid_acceptance_changes_nothing(
     client: httpx2.AsyncClient, admin: Person, database: Database, field: str, value: str
 ) -> None:
     sent = await invite(admin)
@@ -164,19 +162,19 @@ async def test_what_cannot_be_accepted_changes_nothing(
     assert (await accept(client, sent["token"])).status_code == 201
 
 
-async def test_two_acceptances_at_once_make_one_account(
+async def test_concurrent_acceptances_create_one_account(
     client: httpx2.AsyncClient, admin: Person, database: Database
 ) -> None:
     sent = await invite(admin)
-    answers = await asyncio.gather(*(accept(client, sent["token"], name=f"Dr Guest {number}") for number in range(4)))
-    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
+    responses = await asyncio.gather(*(accept(client, sent["token"], name=f"Dr Guest {number}") for number in range(4)))
+    assert sorted(response.status_code for response in responses) == [201, 422, 422, 422]
     async with database.read() as transaction:
         doctors = select(func.count()).where(User.role == Role.DOCTOR)
         assert await transaction.scalar(doctors) == 1
 
 
-async def test_inviting_an_address_twice_at_once_leaves_one_invitation(admin: Person, database: Database) -> None:
+async def test_concurrent_invitations_stay_within_the_limit(admin: Person, database: Database) -> None:
     bodies = [{"email": email} for email in (GUEST, GUEST, "second@example.com", "third@example.com")]
-    answers = await asyncio.gather(*(admin.post("/admin/invitations", body) for body in bodies))
-    assert {answer.status_code for answer in answers} <= {201, 409}
+    responses = await asyncio.gather(*(admin.post("/admin/invitations", body) for body in bodies))
+    assert {response.status_code for response in responses} <= {201, 409}
     assert await count(database, Invitation) == 2

@@ -17,16 +17,18 @@ async def follow(client: httpx2.AsyncClient, path: str) -> tuple[list[Any], list
     ends: list[str] = []
     more: str | None = path
     while more:
-        answer = await client.get(more)
-        assert answer.status_code == 200, answer.text
-        found += answer.json()
-        ends.append(answer.headers["Searched-Until"])
-        more = next_page(answer)
+        response = await client.get(more)
+        assert response.status_code == 200, response.text
+        found += response.json()
+        ends.append(response.headers["Searched-Until"])
+        more = next_page(response)
     return found, ends
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_a_window_in_three_weeks_is_announced(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
+async def test_next_page_leads_to_a_window_in_three_weeks(
+    client: httpx2.AsyncClient, doctor: Person, path: str
+) -> None:
     await doctor.publish("2026-12-22T09:00:00-05:00", "2026-12-22T09:30:00-05:00")
     first = await client.get(f"/doctors/{doctor.id}/{path}")
     assert first.json() == []
@@ -37,7 +39,7 @@ async def test_a_window_in_three_weeks_is_announced(client: httpx2.AsyncClient, 
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_the_last_window_is_reached_however_late_it_is(
+async def test_next_page_leads_to_a_window_after_more_than_a_year(
     client: httpx2.AsyncClient, doctor: Person, path: str
 ) -> None:
     await doctor.publish("2028-06-01T09:00:00Z", "2028-06-01T09:30:00Z")
@@ -46,7 +48,7 @@ async def test_the_last_window_is_reached_however_late_it_is(
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_hours_that_recur_are_followed_for_a_year(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
+async def test_recurring_hours_are_listed_for_a_year(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=MONTHLY")
     found, ends = await follow(client, f"/doctors/{doctor.id}/{path}")
     assert [each["start_time"][:7] for each in found][:13] == [
@@ -58,7 +60,9 @@ async def test_hours_that_recur_are_followed_for_a_year(client: httpx2.AsyncClie
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_there_is_no_link_where_nothing_follows(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
+async def test_list_without_more_windows_has_no_next_page(
+    client: httpx2.AsyncClient, doctor: Person, path: str
+) -> None:
     assert next_page(await client.get(f"/doctors/{doctor.id}/{path}")) is None
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=WEEKLY")
     assert next_page(await client.get(f"/doctors/{doctor.id}/{path}"))
@@ -69,23 +73,23 @@ async def test_there_is_no_link_where_nothing_follows(client: httpx2.AsyncClient
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_a_span_that_was_asked_for_is_the_whole_list(
-    client: httpx2.AsyncClient, doctor: Person, path: str
-) -> None:
+async def test_requested_span_is_listed_in_one_page(client: httpx2.AsyncClient, doctor: Person, path: str) -> None:
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T09:30:00Z", "FREQ=WEEKLY")
-    answer = await client.get(f"/doctors/{doctor.id}/{path}?to=2026-12-09T00:00:00%2B01:00")
-    assert len(answer.json()) == 1
-    assert answer.headers["Searched-Until"] == "2026-12-08T23:00:00Z"
-    assert next_page(answer) is None
+    response = await client.get(f"/doctors/{doctor.id}/{path}?to=2026-12-09T00:00:00%2B01:00")
+    assert len(response.json()) == 1
+    assert response.headers["Searched-Until"] == "2026-12-08T23:00:00Z"
+    assert next_page(response) is None
 
 
-async def test_a_list_that_is_cut_says_where(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_page_of_the_maximum_size_says_how_far_it_searched(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
     doctor = await register("doctor")
     await doctor.publish("2026-12-02T00:00:00Z", "2026-12-09T00:00:00Z")
     kind = (await doctor.add_visit_type(duration_minutes=5))["id"]
     path = f"/doctors/{doctor.id}/slots?visit_type_id={kind}"
-    answer = await client.get(path)
-    assert len(answer.json()) == 2000
-    assert answer.headers["Searched-Until"] == "2026-12-08T22:40:00Z"
+    response = await client.get(path)
+    assert len(response.json()) == 2000
+    assert response.headers["Searched-Until"] == "2026-12-08T22:40:00Z"
     found, _ = await follow(client, path)
     assert len(found) == 7 * 24 * 12

@@ -42,7 +42,7 @@ def occupied(passwords: Passwords, workers: int) -> Iterator[None]:
         end.set()
 
 
-async def test_bookings_go_on_while_forty_log_in(
+async def test_bookings_do_not_wait_for_forty_log_ins(
     app: FastAPI, client: httpx2.AsyncClient, settings: Settings, doctor: Person, patient: Person, register: Register
 ) -> None:
     passwords: Passwords = app.state.resources.passwords
@@ -59,7 +59,7 @@ async def test_bookings_go_on_while_forty_log_in(
     assert {log_in.result().status_code for log_in in log_ins} == {200}
 
 
-async def test_one_account_cannot_fill_the_queue(
+async def test_log_ins_of_one_account_cannot_fill_the_hashing_queue(
     app: FastAPI, client: httpx2.AsyncClient, settings: Settings, patient: Person, doctor: Person
 ) -> None:
     """Its requests wait for each other, and for no more than ten of them: others are hashed as if it were not there."""
@@ -73,15 +73,17 @@ async def test_one_account_cannot_fill_the_queue(
             while passwords._room > settings.password_workers + settings.password_queue - 2:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
             refused = [each.result() for each in flood if each.done()]
-    for answer in refused:
-        assert_problem(answer, 429, "too_many_attempts")
-        assert answer.headers["retry-after"] == "1"
+    for response in refused:
+        assert_problem(response, 429, "too_many_attempts")
+        assert response.headers["retry-after"] == "1"
     assert other.result().status_code == 200
     assert Counter(each.result().status_code for each in flood) == {200: MAX_QUEUED_HASHES, 429: 60 - MAX_QUEUED_HASHES}
     assert passwords._queues == {}
 
 
-async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.AsyncClient, settings: Settings) -> None:
+async def test_registrations_beyond_the_hashing_queue_are_refused(
+    app: FastAPI, client: httpx2.AsyncClient, settings: Settings
+) -> None:
     passwords: Passwords = app.state.resources.passwords
     people = [
         {"email": f"patient{number}@example.org", "password": PASSWORD, "name": "A patient", "role": "patient"}
@@ -94,12 +96,12 @@ async def test_what_the_queue_cannot_hold_is_shed(app: FastAPI, client: httpx2.A
                 await asyncio.sleep(0.01)
             shed = [each.result() for each in asked if each.done()]
     assert Counter(each.result().status_code for each in asked) == {201: 40, 503: 80}  # 40: two at work and 38 waiting
-    for answer in shed:
-        assert assert_problem(answer, 503, "busy")
-        assert "retry-after" in answer.headers
+    for response in shed:
+        assert assert_problem(response, 503, "busy")
+        assert "retry-after" in response.headers
 
 
-async def test_registrations_with_an_address_do_not_keep_its_owner_from_another_password(
+async def test_registrations_with_an_address_do_not_block_its_owner(
     app: FastAPI, client: httpx2.AsyncClient, patient: Person
 ) -> None:
     passwords: Passwords = app.state.resources.passwords

@@ -52,18 +52,18 @@ async def test_each_further_attempt_doubles_the_wait(
 ) -> None:
     """Alike for an address without an account."""
     email = patient.email if known else "nobody@example.com"
-    answer = await guess_until_blocked(client, email)
+    response = await guess_until_blocked(client, email)
     for wait in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900):
-        assert_problem(answer, 429, "too_many_attempts")
-        assert answer.headers["retry-after"] == str(wait)
+        assert_problem(response, 429, "too_many_attempts")
+        assert response.headers["retry-after"] == str(wait)
         clock.advance(seconds=wait - 0.5)
         assert_problem(await guess(client, email), 429, "too_many_attempts")
         clock.advance(seconds=0.5)
         assert_problem(await guess(client, email), 401, "invalid_credentials")
-        answer = await guess(client, email)
+        response = await guess(client, email)
 
 
-async def test_the_right_password_has_to_wait_too(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_correct_password_has_to_wait_too(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     assert_problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")
     assert_problem(await guess(client, patient.email, PASSWORD), 429, "too_many_attempts")
     clock.advance(seconds=1)
@@ -71,20 +71,20 @@ async def test_the_right_password_has_to_wait_too(client: httpx2.AsyncClient, pa
     assert_problem(await guess_until_blocked(client, patient.email), 429, "too_many_attempts")  # counted anew
 
 
-async def test_another_spelling_is_the_same_account(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_other_spellings_of_the_address_are_counted_together(client: httpx2.AsyncClient, patient: Person) -> None:
     await guess_until_blocked(client, patient.email)
     assert_problem(await guess(client, patient.email.upper()), 429, "too_many_attempts")
     assert_problem(await guess(client, patient.email.replace("a", "а")), 429, "too_many_attempts")
 
 
-async def test_another_account_is_not_concerned(client: httpx2.AsyncClient, patient: Person, doctor: Person) -> None:
+async def test_other_accounts_are_not_blocked(client: httpx2.AsyncClient, patient: Person, doctor: Person) -> None:
     await guess_until_blocked(client, patient.email)
     assert await log_in(client, doctor.email)
 
 
-async def test_guesses_at_once_do_not_slip_through(client: httpx2.AsyncClient, patient: Person) -> None:
-    answers = await asyncio.gather(*(guess(client, patient.email) for _ in range(40)))
-    statuses = [answer.status_code for answer in answers]
+async def test_concurrent_guesses_are_all_counted(client: httpx2.AsyncClient, patient: Person) -> None:
+    responses = await asyncio.gather(*(guess(client, patient.email) for _ in range(40)))
+    statuses = [response.status_code for response in responses]
     assert statuses.count(401) == FREE_ATTEMPTS
     assert statuses.count(429) == 40 - FREE_ATTEMPTS
 
@@ -95,7 +95,7 @@ async def test_guesses_from_many_networks_are_counted_together(patient: Person, 
     assert_problem(await guess(elsewhere("203.0.113.200"), patient.email), 429, "too_many_attempts")
 
 
-async def test_one_network_has_many_addresses(patient: Person, elsewhere: From) -> None:
+async def test_addresses_of_one_ipv6_network_are_counted_together(patient: Person, elsewhere: From) -> None:
     for number in range(FREE_ATTEMPTS):
         assert_problem(await guess(elsewhere(f"2001:db8:1:2::{number:x}"), patient.email), 401, "invalid_credentials")
     assert_problem(await guess(elsewhere("2001:db8:1:2:ffff::1"), patient.email), 429, "too_many_attempts")
@@ -116,7 +116,7 @@ async def owner(elsewhere: From, patient: Person) -> httpx2.AsyncClient:
     return device
 
 
-async def test_a_device_that_has_logged_in_is_not_kept_out_by_guesses(
+async def test_known_device_is_not_blocked_by_guesses_of_others(
     patient: Person, owner: httpx2.AsyncClient, elsewhere: From
 ) -> None:
     """Neither from its own network nor from everywhere; and in another network it is the same device."""
@@ -130,7 +130,7 @@ async def test_a_device_that_has_logged_in_is_not_kept_out_by_guesses(
     assert await log_in(moved, patient.email)
 
 
-async def test_a_device_is_known_for_ninety_days_after_its_last_log_in(
+async def test_device_is_known_for_ninety_days_after_its_last_log_in(
     patient: Person, owner: httpx2.AsyncClient, elsewhere: From, clock: SetClock
 ) -> None:
     clock.advance(days=89)
@@ -143,9 +143,7 @@ async def test_a_device_is_known_for_ninety_days_after_its_last_log_in(
     assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
-async def test_a_known_device_has_a_counter_of_its_own(
-    patient: Person, owner: httpx2.AsyncClient, elsewhere: From
-) -> None:
+async def test_known_device_has_its_own_counter(patient: Person, owner: httpx2.AsyncClient, elsewhere: From) -> None:
     assert_problem(await guess_until_blocked(owner, patient.email), 429, "too_many_attempts")
     assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(elsewhere("198.51.100.1"), patient.email), "what it has guessed is not counted elsewhere"
@@ -153,7 +151,7 @@ async def test_a_known_device_has_a_counter_of_its_own(
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "x.y", "{other}", "{owner}x", "\u00e9"])
-async def test_no_other_device_is_known(
+async def test_forged_device_cookie_is_not_accepted(
     patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: From, cookie: str
 ) -> None:
     await guess_everywhere(elsewhere, patient.email)
@@ -166,7 +164,7 @@ async def test_no_other_device_is_known(
     assert_problem(await stranger.post("/auth/login", data=form, headers=headers), 429, "too_many_attempts")
 
 
-async def test_one_browser_may_be_known_for_two_accounts(
+async def test_browser_can_be_known_for_two_accounts(
     patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: From
 ) -> None:
     cookie = owner.cookies["device"]
@@ -177,16 +175,16 @@ async def test_one_browser_may_be_known_for_two_accounts(
         assert await log_in(owner, person.email)
 
 
-async def test_a_device_cookie_is_for_no_script_and_no_other_site(client: httpx2.AsyncClient, patient: Person) -> None:
-    answer = await guess(client, patient.email, PASSWORD)
-    [cookie] = [each for each in answer.headers.get_list("set-cookie") if each.startswith("device=")]
+async def test_device_cookie_is_http_only_and_same_site(client: httpx2.AsyncClient, patient: Person) -> None:
+    response = await guess(client, patient.email, PASSWORD)
+    [cookie] = [each for each in response.headers.get_list("set-cookie") if each.startswith("device=")]
     assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {
         "httponly", "path=/", "samesite=strict", f"max-age={90 * 24 * 3600}",
     }  # fmt: skip
     assert "set-cookie" not in (await guess(client, patient.email)).headers
 
 
-async def test_only_so_many_devices_are_remembered(
+async def test_number_of_known_devices_is_bounded(
     patient: Person, elsewhere: From, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 3)
@@ -201,7 +199,7 @@ async def test_only_so_many_devices_are_remembered(
     assert await log_in(devices[2], patient.email)
 
 
-async def test_log_ins_without_cookies_push_out_no_browser(
+async def test_log_ins_without_cookies_do_not_evict_a_browser(
     patient: Person,
     owner: httpx2.AsyncClient,
     elsewhere: From,
@@ -223,7 +221,7 @@ async def test_log_ins_without_cookies_push_out_no_browser(
     assert await log_in(newest, patient.email)
 
 
-async def test_log_ins_at_once_do_not_wait_for_each_others_devices(
+async def test_concurrent_log_ins_evict_devices_without_deadlock(
     patient: Person, elsewhere: From, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = [elsewhere("192.0.2.1") for _ in range(4)]
@@ -234,7 +232,7 @@ async def test_log_ins_at_once_do_not_wait_for_each_others_devices(
         assert all(await asyncio.gather(*(log_in(device, patient.email) for device in devices)))
 
 
-async def test_a_device_of_the_future_is_forgotten_first(
+async def test_device_from_the_future_is_evicted_first(
     patient: Person, elsewhere: From, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 1)
@@ -247,7 +245,7 @@ async def test_a_device_of_the_future_is_forgotten_first(
     assert await log_in(browser, patient.email)
 
 
-async def test_devices_are_swept_in_batches_the_oldest_first(
+async def test_expired_devices_are_deleted_in_batches_oldest_first(
     patient: Person, elsewhere: From, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def known_since() -> list[timedelta]:
@@ -266,7 +264,7 @@ async def test_devices_are_swept_in_batches_the_oldest_first(
     assert await known_since() == []
 
 
-async def test_the_answer_and_the_work_are_the_same_without_an_account(
+async def test_response_and_work_are_the_same_for_unknown_addresses(
     app: FastAPI,
     patient: Person,
     elsewhere: From,
@@ -291,15 +289,15 @@ async def test_the_answer_and_the_work_are_the_same_without_an_account(
             stranger = elsewhere("198.51.100.1")
             statements.clear()
             compared = 0
-            answer = await guess(stranger, email)
-            told.append((answer.status_code, answer.json(), answer.headers.get("retry-after")))
+            response = await guess(stranger, email)
+            told.append((response.status_code, response.json(), response.headers.get("retry-after")))
             took.append((compared, list(statements)))
         assert told[0] == told[1]
         assert took[0] == took[1]
         assert took[0][0] == (0 if blocked else 1), "while it has to wait, nothing is hashed"
 
 
-async def test_a_reset_lets_her_in_at_once(patient: Person, mails: list[Mail], elsewhere: From) -> None:
+async def test_password_reset_makes_the_device_known(patient: Person, mails: list[Mail], elsewhere: From) -> None:
     for number in range(FREE_ATTEMPTS_OF_ALL + 1):
         await guess(elsewhere(f"203.0.113.{number}"), patient.email)
     new_place = elsewhere("198.51.100.1")
@@ -310,7 +308,7 @@ async def test_a_reset_lets_her_in_at_once(patient: Person, mails: list[Mail], e
     assert await log_in(new_place, patient.email, "another horse"), "the device that has reset it is known"
 
 
-async def test_a_reset_forgets_what_was_guessed_in_every_network(
+async def test_password_reset_clears_guesses_in_every_network(
     patient: Person, mails: list[Mail], elsewhere: From
 ) -> None:
     """For clients without cookies, and those that log in elsewhere than where they have reset the password."""
@@ -322,7 +320,7 @@ async def test_a_reset_forgets_what_was_guessed_in_every_network(
     assert await log_in(elsewhere(work), patient.email, "another horse")
 
 
-async def test_a_new_password_ends_what_devices_have_earned_by_the_old_one(
+async def test_password_change_forgets_the_other_devices(
     patient: Person, owner: httpx2.AsyncClient, elsewhere: From
 ) -> None:
     """Or a thief who has logged in could go on guessing on each device of theirs."""
@@ -335,14 +333,14 @@ async def test_a_new_password_ends_what_devices_have_earned_by_the_old_one(
     assert await log_in(own.client, patient.email, "another horse")
 
 
-async def test_a_stolen_token_does_not_help_to_guess_the_password(patient: Person) -> None:
+async def test_guesses_of_the_current_password_are_throttled(patient: Person) -> None:
     body = {"current_password": "a wrong one", "new_password": "another horse"}
     for _ in range(FREE_ATTEMPTS):
         assert_problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
     assert_problem(await patient.post("/auth/change-password", body), 429, "too_many_attempts")
 
 
-async def test_after_a_day_it_is_forgotten(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_guesses_are_forgotten_after_a_day(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     for _ in range(FREE_ATTEMPTS - 1):
         await guess(client, patient.email)
     clock.advance(days=1)

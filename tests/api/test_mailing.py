@@ -89,7 +89,7 @@ type Way = Callable[[httpx2.AsyncClient, Person], Awaitable[httpx2.Response]]
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("deliver", [hang, fail])
-async def test_a_message_that_cannot_be_sent_ends_with_a_line_in_the_log(
+async def test_unsent_message_is_logged_without_its_content(
     client: httpx2.AsyncClient,
     patient: Person,
     mailbox: Mailbox,

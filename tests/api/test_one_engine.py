@@ -19,7 +19,9 @@ def at(quarter: int) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_listed_means_bookable(client: httpx2.AsyncClient, doctor: Person, register: Register, seed: int) -> None:
+async def test_free_windows_are_bookable_and_other_times_are_refused(
+    client: httpx2.AsyncClient, doctor: Person, register: Register, seed: int
+) -> None:
     chance = random.Random(seed)
     patients = [await register() for _ in range(4)]
     edges = sorted(chance.sample(range(192), 8))
@@ -33,17 +35,17 @@ async def test_listed_means_bookable(client: httpx2.AsyncClient, doctor: Person,
         listed = any(
             window[0] <= wanted[0] and wanted[1] <= window[1] for window in await get_windows(client, doctor, **SPAN)
         )
-        answer = await patient.try_to_book(doctor, *wanted)
+        response = await patient.try_to_book(doctor, *wanted)
         # A patient who is somewhere else at the time is the one thing that a doctor's calendar does not show.
         if listed:
-            assert answer.status_code == 201 or answer.json()["code"] == "patient_busy"
+            assert response.status_code == 201 or response.json()["code"] == "patient_busy"
         else:
-            assert answer.status_code == 409
-            assert answer.json()["code"] in {"slot_taken", "outside_availability"}
-        if answer.status_code == 201:
+            assert response.status_code == 409
+            assert response.json()["code"] in {"slot_taken", "outside_availability"}
+        if response.status_code == 201:
             booked.append(wanted)
             if chance.random() < 0.3:
-                await doctor.delete(f"/appointments/{answer.json()['id']}")
+                await doctor.delete(f"/appointments/{response.json()['id']}")
                 booked.pop()
                 assert any(
                     window[0] <= wanted[0] and wanted[1] <= window[1]

@@ -29,35 +29,35 @@ async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
 
 
 @pytest.mark.parametrize("typed", SPACES.values(), ids=SPACES)
-async def test_white_space_in_a_code_of_an_app(
+async def test_white_space_in_a_second_factor_code_is_dropped(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, typed: Callable[[str], str]
 ) -> None:
     totp, codes = await set_up(patient, clock)
     for code in (totp.at(clock.time), codes[0], codes[1].replace("-", "\u2011"), codes[2].replace("-", "")):
-        answer = await log_in(client, patient, otp=typed(code))
-        assert answer.status_code == 200, answer.text
+        response = await log_in(client, patient, otp=typed(code))
+        assert response.status_code == 200, response.text
 
 
-async def test_white_space_in_the_first_code(patient: Person, clock: SetClock) -> None:
+async def test_white_space_in_the_first_code_is_dropped(patient: Person, clock: SetClock) -> None:
     secret = (await patient.post("/auth/second-factor", None)).json()["secret"]
     code = pyotp.TOTP(secret).at(clock.time)
-    answer = await patient.post("/auth/second-factor/confirm", {"otp": f"{code[:3]} {code[3:]}"})
-    assert answer.status_code == 200, answer.text
+    response = await patient.post("/auth/second-factor/confirm", {"otp": f"{code[:3]} {code[3:]}"})
+    assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize("typed", SPACES.values(), ids=SPACES)
-async def test_white_space_in_a_reset_token(
+async def test_white_space_in_a_reset_token_is_dropped(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], typed: Callable[[str], str]
 ) -> None:
     await client.post("/auth/forgot-password", json={"email": patient.email})
     token = mails[-1].text.split("\n\n")[1]
     body = {"token": typed(token), "new_password": "another horse battery"}
-    answer = await client.post("/auth/reset-password", json=body)
-    assert answer.status_code == 204, answer.text
+    response = await client.post("/auth/reset-password", json=body)
+    assert response.status_code == 204, response.text
 
 
 @pytest.mark.parametrize("otp", [" " * 10, "12 34 5", "\u200b" * 6])
-async def test_white_space_is_no_code(client: httpx2.AsyncClient, patient: Person, otp: str) -> None:
+async def test_code_of_white_space_only_is_refused(client: httpx2.AsyncClient, patient: Person, otp: str) -> None:
     assert_problem(await log_in(client, patient, otp=otp), 422, "invalid_request")
 
 
@@ -66,7 +66,7 @@ async def test_white_space_in_a_password_counts(client: httpx2.AsyncClient, pati
     assert_problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
 
 
-async def test_white_space_in_codes_on_the_pages(
+async def test_white_space_in_codes_on_the_pages_is_dropped(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
     forms = Forms(client)
@@ -77,5 +77,5 @@ async def test_white_space_in_codes_on_the_pages(
     totp, codes = await set_up(await patient.log_in_again(), clock)
     code = totp.at(clock.time)
     for typed in (f"{code[:3]} {code[3:]}", codes[0].replace("-", " "), f"{codes[1]} "):
-        answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD, otp=typed)
-        assert answer.headers["location"] == "/start"
+        response = await forms.send("/sign-in", username=patient.email, password=PASSWORD, otp=typed)
+        assert response.headers["location"] == "/start"

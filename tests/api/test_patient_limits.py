@@ -49,7 +49,9 @@ def answer_text(answered: httpx2.Response) -> str:
     return answered.text
 
 
-async def test_visits_with_one_doctor_are_limited(patient: Person, register: Register, doctors: list[Person]) -> None:
+async def test_upcoming_visits_with_one_doctor_are_limited(
+    patient: Person, register: Register, doctors: list[Person]
+) -> None:
     doctor = doctors[0]
     first = await booked(patient, doctor, 0)
     await booked(patient, doctor, 1)
@@ -62,9 +64,7 @@ async def test_visits_with_one_doctor_are_limited(patient: Person, register: Reg
     await booked(patient, doctor, 2)
 
 
-async def test_a_visit_still_counts_once_the_patient_has_arrived(
-    patient: Person, doctors: list[Person], clock: SetClock
-) -> None:
+async def test_arrived_visit_still_counts(patient: Person, doctors: list[Person], clock: SetClock) -> None:
     doctor = doctors[0]
     clock.time = FIRST - timedelta(hours=1)
     patient, doctor = await patient.log_in_again(), await doctor.log_in_again()
@@ -74,13 +74,13 @@ async def test_a_visit_still_counts_once_the_patient_has_arrived(
     assert_problem(await book(patient, doctor, 2), 409, "too_many_visits")
 
 
-async def test_visits_in_all_are_limited(patient: Person, doctors: list[Person]) -> None:
+async def test_upcoming_visits_with_all_doctors_are_limited(patient: Person, doctors: list[Person]) -> None:
     for number, doctor in enumerate(doctors):
         await booked(patient, doctor, number)
     assert_problem(await book(patient, doctors[0], 7), 409, "too_many_visits")
 
 
-async def test_visits_that_have_begun_and_a_hold_do_not_count(
+async def test_started_visits_and_the_hold_to_be_booked_do_not_count(
     patient: Person, doctors: list[Person], clock: SetClock
 ) -> None:
     doctor = doctors[0]
@@ -96,9 +96,7 @@ async def test_visits_that_have_begun_and_a_hold_do_not_count(
     assert_problem(await book(patient, doctor, 6), 409, "too_many_visits")
 
 
-async def test_booking_and_cancelling_again_and_again_ends(
-    patient: Person, doctors: list[Person], clock: SetClock
-) -> None:
+async def test_cancellations_per_day_are_limited(patient: Person, doctors: list[Person], clock: SetClock) -> None:
     for number in range(2):
         await patient.delete(f"/appointments/{await booked(patient, doctors[0], number)}")
     assert_problem(await book(patient, doctors[1], 3), 409, "too_many_cancellations")
@@ -107,7 +105,7 @@ async def test_booking_and_cancelling_again_and_again_ends(
     await booked(await patient.log_in_again(), doctors[1], 60)
 
 
-async def test_what_is_booked_can_be_cancelled_and_moved_at_any_limit(patient: Person, doctors: list[Person]) -> None:
+async def test_visits_can_be_cancelled_and_moved_at_any_limit(patient: Person, doctors: list[Person]) -> None:
     one, other = [await booked(patient, doctors[0], number) for number in range(2)]
     third = await booked(patient, doctors[1], 2)
     for appointment in (one, third):
@@ -117,14 +115,14 @@ async def test_what_is_booked_can_be_cancelled_and_moved_at_any_limit(patient: P
     assert (await patient.delete(f"/appointments/{other}")).status_code == 200
 
 
-async def test_what_the_doctor_cancels_does_not_count(patient: Person, doctors: list[Person]) -> None:
+async def test_cancellations_by_the_doctor_do_not_count(patient: Person, doctors: list[Person]) -> None:
     for number in range(3):
         appointment = await booked(patient, doctors[0], number)
         assert (await doctors[0].delete(f"/appointments/{appointment}")).status_code == 200
     await booked(patient, doctors[0], 4)
 
 
-async def test_the_limits_cost_no_statement(
+async def test_limits_take_no_further_statement(
     patient: Person, doctors: list[Person], count_statements: CountStatements
 ) -> None:
     await booked(patient, doctors[0], 0)

@@ -33,12 +33,12 @@ async def everything(database: Database) -> str:
         return "\n".join(map(str, rows))
 
 
-async def test_a_patient_takes_her_data_along(patient: Person, booked: str) -> None:
+async def test_export_contains_the_data_of_the_patient(patient: Person, booked: str) -> None:
     await patient.post(f"/appointments/{booked}/reschedule", {"start_time": ONE})
-    answer = await patient.get("/auth/me/export")
-    assert answer.status_code == 200
-    assert answer.headers["content-disposition"] == 'attachment; filename="export.json"'
-    export = answer.json()
+    response = await patient.get("/auth/me/export")
+    assert response.status_code == 200
+    assert response.headers["content-disposition"] == 'attachment; filename="export.json"'
+    export = response.json()
     assert export["exported_at"] == "2026-12-01T08:00:00Z"
     assert export["account"] == (await patient.get("/auth/me")).json()
     assert export["sessions"] == (await patient.get("/auth/sessions")).json()
@@ -51,7 +51,7 @@ async def test_a_patient_takes_her_data_along(patient: Person, booked: str) -> N
     assert export["second_factor"] == (await patient.get("/auth/second-factor")).json()
 
 
-async def test_a_patient_sees_who_has_seen_her_data_and_why(
+async def test_export_contains_all_access_with_reasons(
     admin: Person, doctor: Person, patient: Person, booked: str, clock: SetClock
 ) -> None:
     clock.advance(minutes=1)
@@ -76,7 +76,7 @@ async def test_a_patient_sees_who_has_seen_her_data_and_why(
 
 
 @pytest.mark.parametrize(("more", "pages"), [(990, 1), (1990, 2)])
-async def test_however_much_was_done_is_in_the_export(
+async def test_export_contains_thousands_of_events(
     patient: Person, database: Database, clock: SetClock, count_statements: CountStatements, more: int, pages: int
 ) -> None:
     count_statements()
@@ -93,7 +93,7 @@ async def test_however_much_was_done_is_in_the_export(
     assert [each["at"] for each in access] == sorted(each["at"] for each in access)
 
 
-async def test_every_appointment_is_in_the_export(
+async def test_export_contains_every_appointment(
     patient: Person, doctor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(privacy, "_BATCH", 2)
@@ -107,11 +107,13 @@ async def test_every_appointment_is_in_the_export(
     assert len(exported) == 3
 
 
-async def test_a_doctor_takes_her_rules_along_but_no_patients(doctor: Person, patient: Person, booked: str) -> None:
+async def test_export_of_a_doctor_contains_the_schedule_but_no_patients(
+    doctor: Person, patient: Person, booked: str
+) -> None:
     await doctor.add_visit_type(name="Check-up")
     await doctor.take_time_off("2026-12-20T00:00:00Z", "2026-12-21T00:00:00Z", "Conference")
-    answer = await doctor.get("/auth/me/export")
-    export = answer.json()
+    response = await doctor.get("/auth/me/export")
+    export = response.json()
     assert export["practice"] == {
         "doctor": (await doctor.client.get(f"/doctors/{doctor.id}")).json(),
         "pending_change": None,
@@ -121,12 +123,12 @@ async def test_a_doctor_takes_her_rules_along_but_no_patients(doctor: Person, pa
     }
     assert all(len(export["practice"][name]) == 1 for name in ("availabilities", "time_off", "visit_types"))
     assert export["appointments"] == []
-    assert patient.id not in answer.text
-    assert booked not in answer.text
+    assert patient.id not in response.text
+    assert booked not in response.text
 
 
 @pytest.mark.usefixtures("booked")
-async def test_nobody_is_left_who_could_be_told_by_name(
+async def test_erasure_leaves_no_personal_data(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database, mails: list[Mail]
 ) -> None:
     # In as many places as there are: a note of the doctor, answers that are kept, a reset, a hold.
@@ -155,7 +157,9 @@ async def test_nobody_is_left_who_could_be_told_by_name(
     assert_problem(await client.post("/auth/reset-password", json=reset), 422, "invalid_reset_token")
 
 
-async def test_that_there_were_visits_stays(doctor: Person, patient: Person, booked: str, clock: SetClock) -> None:
+async def test_past_appointments_survive_an_erasure_without_names(
+    doctor: Person, patient: Person, booked: str, clock: SetClock
+) -> None:
     clock.advance(days=7, hours=10)
     assert (await doctor.post(f"/appointments/{booked}/complete", None)).status_code == 401  # the token has ended
     doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
@@ -167,7 +171,7 @@ async def test_that_there_were_visits_stays(doctor: Person, patient: Person, boo
     assert len((await doctor.get(f"/appointments/{booked}/history")).json()) == 2
 
 
-async def test_what_is_booked_is_free_again(
+async def test_erasure_cancels_upcoming_appointments(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, clock: SetClock
 ) -> None:
     await doctor.update_profile(cancel_cutoff_minutes=1440)
@@ -181,7 +185,7 @@ async def test_what_is_booked_is_free_again(
     assert free == [{"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}]
 
 
-async def test_a_visit_is_cancelled_although_its_patient_has_arrived(
+async def test_erasure_cancels_an_arrived_appointment(
     doctor: Person, patient: Person, booked: str, clock: SetClock
 ) -> None:
     clock.advance(days=7)
@@ -192,31 +196,29 @@ async def test_a_visit_is_cancelled_although_its_patient_has_arrived(
     assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", patient.id)
 
 
-async def test_a_doctor_with_a_patient_who_has_arrived_cannot_be_erased(
-    doctor: Person, booked: str, clock: SetClock
-) -> None:
+async def test_doctor_with_an_arrived_patient_cannot_be_erased(doctor: Person, booked: str, clock: SetClock) -> None:
     clock.advance(days=7)
     doctor = await doctor.log_in_again()
     assert (await doctor.post(f"/appointments/{booked}/arrive", None)).status_code == 200
     assert_problem(await doctor.delete("/auth/me"), 409, "has_appointments")
 
 
-async def test_the_address_can_be_registered_again(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_erased_address_can_be_registered_again(client: httpx2.AsyncClient, patient: Person) -> None:
     assert (await patient.delete("/auth/me")).status_code == 204
     body = {"email": patient.email, "password": PASSWORD, "name": "Ann Lee", "role": "patient"}
-    answer = await client.post("/auth/register", json=body)
-    assert answer.status_code == 201
-    assert answer.json()["id"] != patient.id
+    response = await client.post("/auth/register", json=body)
+    assert response.status_code == 201
+    assert response.json()["id"] != patient.id
 
 
-async def test_two_are_erased(patient: Person, doctor: Person, database: Database) -> None:
+async def test_several_accounts_can_be_erased(patient: Person, doctor: Person, database: Database) -> None:
     for person in (patient, doctor):
         assert (await person.delete("/auth/me")).status_code == 204
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT count(*) FROM users WHERE erased_at IS NOT NULL")) == 2
 
 
-async def test_a_doctor_does_not_leave_while_patients_expect_her(
+async def test_doctor_with_upcoming_appointments_cannot_be_erased(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: str, database: Database
 ) -> None:
     await doctor.update_profile(bio="Twenty years of skin", languages=["en", "ig"])
@@ -234,24 +236,24 @@ async def test_a_doctor_does_not_leave_while_patients_expect_her(
     assert seen["doctor"] == {"id": doctor.id, "name": "Erased account"}
 
 
-async def test_an_administrator_stays(admin: Person) -> None:
+async def test_administrator_cannot_be_erased(admin: Person) -> None:
     assert_problem(await admin.delete("/auth/me"), 403, "wrong_role")
     assert (await admin.get("/auth/me/export")).status_code == 200
 
 
-async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetClock) -> None:
+async def test_export_and_erasure_require_a_fresh_log_in(patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=11)
     assert_problem(await patient.delete("/auth/me"), 403, "log_in_again")
     assert_problem(await patient.get("/auth/me/export"), 403, "log_in_again")
     assert await log_in(patient.client, patient.email)
 
 
-async def test_an_erased_account_cannot_be_typed(client: httpx2.AsyncClient, patient: Person, admin: Person) -> None:
+async def test_erased_account_cannot_log_in(client: httpx2.AsyncClient, patient: Person, admin: Person) -> None:
     await patient.delete("/auth/me")
     for address in (f"erased {patient.id}", patient.id):
-        answer = await client.post("/auth/login", data={"username": address, "password": "x"})
-        assert_problem(answer, 401, "invalid_credentials")
-        answer = await client.post("/auth/forgot-password", json={"email": address})
-        assert answer.status_code == 422
+        response = await client.post("/auth/login", data={"username": address, "password": "x"})
+        assert_problem(response, 401, "invalid_credentials")
+        response = await client.post("/auth/forgot-password", json={"email": address})
+        assert response.status_code == 422
     account = (await admin.get(f"/admin/users/{patient.id}")).json()
     assert (account["status"], account["name"]) == ("erased", "Erased account")

@@ -24,8 +24,8 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 async def doctor(admin: Person, doctor: Person) -> Person:
     """Approved."""
-    answer = await admin.post(f"/admin/users/{doctor.id}/approve", REASON)
-    assert answer.status_code == 200
+    response = await admin.post(f"/admin/users/{doctor.id}/approve", REASON)
+    assert response.status_code == 200
     return doctor
 
 
@@ -47,7 +47,7 @@ async def decide(admin: Person, change: dict[str, str], decision: str) -> httpx2
 BEFORE = {"name": "Dr Amara Okafor", "specialty": "Dermatology"}
 
 
-async def test_a_doctor_sees_that_they_wait_for_approval(register: Register, admin: Person) -> None:
+async def test_unapproved_doctor_sees_the_pending_approval(register: Register, admin: Person) -> None:
     newcomer = await register("doctor")
     assert (await newcomer.get("/doctors/me")).json()["approved_at"] is None
     await newcomer.update_profile(**NEW)
@@ -56,7 +56,7 @@ async def test_a_doctor_sees_that_they_wait_for_approval(register: Register, adm
     assert (await newcomer.get("/doctors/me")).json()["approved_at"] == "2026-12-01T08:00:00Z"
 
 
-async def test_patients_see_a_new_name_and_specialty_once_they_are_accepted(doctor: Person, admin: Person) -> None:
+async def test_new_name_and_specialty_are_shown_once_accepted(doctor: Person, admin: Person) -> None:
     changed = await doctor.update_profile(**NEW, bio="Skin, hair, nails")
     assert changed["bio"] == "Skin, hair, nails", "what is not reviewed takes effect at once"
     pending = changed["pending_change"]
@@ -74,7 +74,7 @@ async def test_patients_see_a_new_name_and_specialty_once_they_are_accepted(doct
     assert_problem(await decide(admin, change, "decline"), 404, "not_found")
 
 
-async def test_a_declined_change_leaves_what_patients_see(doctor: Person, admin: Person) -> None:
+async def test_declined_change_does_not_change_the_public_profile(doctor: Person, admin: Person) -> None:
     await doctor.update_profile(specialty=None)
     [change] = await waiting(admin)
     assert change["specialty"] is None
@@ -83,9 +83,9 @@ async def test_a_declined_change_leaves_what_patients_see(doctor: Person, admin:
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
 
 
-async def test_the_name_of_the_account_is_reviewed_too(doctor: Person, admin: Person, patient: Person) -> None:
-    answer = await doctor.patch("/auth/me", {"name": NEW["name"]})
-    assert answer.json()["name"] == BEFORE["name"]
+async def test_name_changed_in_the_account_is_reviewed(doctor: Person, admin: Person, patient: Person) -> None:
+    response = await doctor.patch("/auth/me", {"name": NEW["name"]})
+    assert response.json()["name"] == BEFORE["name"]
     assert await seen(doctor) == BEFORE
     [change] = await waiting(admin)
     await decide(admin, change, "accept")
@@ -93,7 +93,7 @@ async def test_the_name_of_the_account_is_reviewed_too(doctor: Person, admin: Pe
     assert (await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})).json()["name"] == "Ann Lee-Moss"
 
 
-async def test_a_decision_is_about_the_change_that_was_seen(doctor: Person, admin: Person) -> None:
+async def test_decision_about_a_replaced_change_is_not_found(doctor: Person, admin: Person) -> None:
     await doctor.update_profile(name="Prof Amara Okafor")
     [first] = await waiting(admin)
     await doctor.update_profile(name="Prof Amara Okafor")
@@ -108,7 +108,7 @@ async def test_a_decision_is_about_the_change_that_was_seen(doctor: Person, admi
     assert await waiting(admin) == [], "the doctor has taken the wish back"
 
 
-async def test_a_change_that_waits_is_exported_and_erased(doctor: Person, admin: Person) -> None:
+async def test_pending_change_is_exported_and_erased(doctor: Person, admin: Person) -> None:
     await doctor.update_profile(**NEW)
     export = (await doctor.get("/auth/me/export")).json()
     assert export["practice"]["pending_change"]["name"] == NEW["name"]
@@ -118,7 +118,7 @@ async def test_a_change_that_waits_is_exported_and_erased(doctor: Person, admin:
     assert_problem(await decide(admin, change, "accept"), 404, "not_found")
 
 
-async def test_changes_are_paged(register: Register, admin: Person) -> None:
+async def test_pending_changes_are_paged(register: Register, admin: Person) -> None:
     doctors = [await register("doctor") for _ in range(3)]
     for each in doctors:
         await admin.post(f"/admin/users/{each.id}/approve", REASON)
@@ -134,13 +134,13 @@ class TestWhereDoctorsAreNotApproved:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "open"})
 
-    async def test_a_new_name_is_shown_at_once(self, doctor: Person) -> None:
+    async def test_new_name_is_shown_at_once_without_review(self, doctor: Person) -> None:
         assert (await doctor.update_profile(**NEW))["pending_change"] is None
         assert await seen(doctor) == NEW
         assert (await doctor.patch("/auth/me", {"name": "Dr Amara Okafor"})).json()["name"] == "Dr Amara Okafor"
 
 
-def test_production_asks_for_approval_and_confirmation_unless_told_otherwise() -> None:
+def test_production_requires_approval_and_confirmation_by_default() -> None:
     def make(environment: str, **changes: str) -> Settings:
         return Settings.model_validate(
             {"environment": environment, "secret_key": "0123456789abcdef0123456789abcdef", **changes}
@@ -158,7 +158,7 @@ def test_production_asks_for_approval_and_confirmation_unless_told_otherwise() -
 
 
 @pytest.mark.parametrize("path", ["/doctors/me", "/auth/me"])
-async def test_the_version_is_that_of_what_the_doctor_asked_for_last(doctor: Person, path: str) -> None:
+async def test_version_includes_the_pending_change(doctor: Person, path: str) -> None:
     async def change(name: str, tag: str) -> httpx2.Response:
         return await doctor.client.patch(path, json={"name": name}, headers=doctor.headers | {"If-Match": tag})
 
@@ -174,7 +174,7 @@ async def test_the_version_is_that_of_what_the_doctor_asked_for_last(doctor: Per
     assert (await doctor.get("/doctors/me")).json()["pending_change"]["name"] == "Dr Other"
 
 
-async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(register: Register, admin: Person) -> None:
+async def test_approval_of_an_outdated_name_or_specialty_is_refused(register: Register, admin: Person) -> None:
     newcomer = await register("doctor")
     account = f"/admin/users/{newcomer.id}"
 
@@ -193,7 +193,9 @@ async def test_an_approval_is_of_the_name_and_specialty_that_were_shown(register
     assert (await approve(opened)).status_code == 200
 
 
-async def test_a_change_without_review_ends_the_wait(doctor: Person, database: Database, clock: SetClock) -> None:
+async def test_change_without_review_replaces_the_pending_one(
+    doctor: Person, database: Database, clock: SetClock
+) -> None:
     actor = Actor(UUID(doctor.id), Role.DOCTOR, doctor.name)
     await doctor.update_profile(**NEW)
     for name in ("Dr Other", NEW["name"]):
@@ -211,14 +213,12 @@ async def test_a_change_without_review_ends_the_wait(doctor: Person, database: D
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
 
 
-async def test_an_approval_of_a_doctor_who_has_erased_the_account_is_not_found(
-    register: Register, admin: Person
-) -> None:
+async def test_erased_doctor_cannot_be_approved(register: Register, admin: Person) -> None:
     newcomer = await register("doctor")
     tag = (await admin.get(f"/admin/users/{newcomer.id}")).headers["ETag"]
     assert (await newcomer.delete("/auth/me")).status_code == 204
     for headers in ({}, {"If-Match": tag}):
-        answer = await admin.client.post(
+        response = await admin.client.post(
             f"/admin/users/{newcomer.id}/approve", json=REASON, headers=admin.headers | headers
         )
-        assert_problem(answer, 404, "not_found")
+        assert_problem(response, 404, "not_found")

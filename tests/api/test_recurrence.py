@@ -21,7 +21,7 @@ async def opens_on(client: httpx2.AsyncClient, doctor: Person, first: str, days:
     return found
 
 
-async def test_when_a_rule_recurs(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_rule_recurs_on_the_expected_days(client: httpx2.AsyncClient, doctor: Person) -> None:
     month, quarter = 31, 90
     every_day = " ".join(f"2026-12-{day:02}" for day in range(8, 32))
     for recurrence, days, expected in (
@@ -62,13 +62,13 @@ async def test_when_a_rule_recurs(client: httpx2.AsyncClient, doctor: Person) ->
         await doctor.delete(f"/doctors/availability/{published['id']}")
 
 
-async def test_a_day_that_a_month_does_not_have_is_left_out(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_monthly_rule_skips_months_without_the_day(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish("2026-12-31T14:00:00Z", "2026-12-31T15:00:00Z", "FREQ=MONTHLY")
     found = await opens_on(client, doctor, "2026-12-01", 310)
     assert found == ["2026-12-31", "2027-01-31", "2027-03-31", "2027-05-31", "2027-07-31", "2027-08-31"]
 
 
-async def test_a_rule_is_answered_in_its_canonical_spelling(doctor: Person) -> None:
+async def test_rule_is_returned_in_its_canonical_spelling(doctor: Person) -> None:
     for sent, kept in (
         ("rrule:freq=weekly;byday=tu,fr;interval=2", "FREQ=WEEKLY;BYDAY=TU,FR;INTERVAL=2"),
         (" BYDAY=TU;FREQ=WEEKLY\n", "FREQ=WEEKLY;BYDAY=TU"),
@@ -82,7 +82,7 @@ async def test_a_rule_is_answered_in_its_canonical_spelling(doctor: Person) -> N
         await doctor.delete(f"/doctors/availability/{published['id']}")
 
 
-async def test_what_recurs_may_not_overlap_within_a_year(doctor: Person) -> None:
+async def test_recurring_availabilities_must_not_overlap_within_a_year(doctor: Person) -> None:
     async def ask(start: str, end: str, recurrence: str | None) -> httpx2.Response:
         body = {"start_time": start, "end_time": end, "recurrence": recurrence}
         return await doctor.post("/doctors/availability", body)
@@ -122,25 +122,27 @@ async def test_what_recurs_may_not_overlap_within_a_year(doctor: Person) -> None
         ),
     ):
         published = await doctor.publish(*there)
-        answer = await ask(*asked)
+        response = await ask(*asked)
         if overlaps:
-            assert_problem(answer, 409, "availability_overlaps")
+            assert_problem(response, 409, "availability_overlaps")
             assert (await doctor.get("/doctors/me/availability")).json() == [published], (there, asked)
         else:
-            assert answer.status_code == 201, (there, asked, answer.text)
-            await doctor.delete(f"/doctors/availability/{answer.json()['id']}")
+            assert response.status_code == 201, (there, asked, response.text)
+            await doctor.delete(f"/doctors/availability/{response.json()['id']}")
         await doctor.delete(f"/doctors/availability/{published['id']}")
     await doctor.set_hours(friday=[["09:00", "10:00"]])
     assert_problem(await ask(NINE, TEN, "FREQ=DAILY"), 409, "availability_overlaps")
     assert (await ask(NINE, TEN, "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH")).status_code == 201
 
 
-async def test_a_rule_that_cannot_be(doctor: Person) -> None:
+async def test_invalid_rule_is_refused(doctor: Person) -> None:
     async def refused(change: Mapping[str, object], field: str) -> None:
         content = json.dumps({"start_time": NINE, "end_time": TEN} | dict(change))
         headers = doctor.headers | {"Content-Type": "application/json"}
-        answer = await doctor.client.post("/doctors/availability", content=content, headers=headers)
-        assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field], change
+        response = await doctor.client.post("/doctors/availability", content=content, headers=headers)
+        assert [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]] == [field], (
+            change
+        )
 
     for recurrence in (
         "",
@@ -279,7 +281,7 @@ async def test_a_rule_that_cannot_be(doctor: Person) -> None:
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
-async def test_what_begins_when_it_ends_is_always_open(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_rule_without_gaps_is_one_window(client: httpx2.AsyncClient, doctor: Person) -> None:
     published = await doctor.publish(NINE, "2026-12-09T14:00:00Z", "FREQ=DAILY")
     asked = {"from": "2027-03-01T00:00:00Z", "to": "2027-04-01T00:00:00Z"}
     assert await get_windows(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
@@ -288,7 +290,9 @@ async def test_what_begins_when_it_ends_is_always_open(client: httpx2.AsyncClien
     assert await get_windows(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
 
 
-async def test_a_rule_for_ever_holds_for_ever(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_endless_rule_recurs_until_the_last_supported_year(
+    client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
     await doctor.publish(NINE, TEN, "FREQ=WEEKLY;INTERVAL=2")
     asked = {"from": "2999-11-01T00:00:00Z", "to": "2999-12-01T00:00:00Z"}
     first, second = await get_windows(client, doctor, **asked)
@@ -297,21 +301,21 @@ async def test_a_rule_for_ever_holds_for_ever(client: httpx2.AsyncClient, doctor
     await patient.book(doctor, first[0])
 
 
-async def test_what_is_withdrawn_is_closed_every_time_and_what_is_booked_stays(
+async def test_withdrawn_rule_closes_every_occurrence_and_keeps_appointments(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     published = await doctor.publish(NINE, TEN, "FREQ=WEEKLY")
     booked = [await patient.book(doctor, start) for start in (NINE, "2027-07-06T13:00:00Z")]
-    answer = await doctor.delete(f"/doctors/availability/{published['id']}")
-    assert answer.status_code == 204
-    assert answer.links["related"]["url"] == "/doctors/me/appointments?conflicting=true"
+    response = await doctor.delete(f"/doctors/availability/{published['id']}")
+    assert response.status_code == 204
+    assert response.links["related"]["url"] == "/doctors/me/appointments?conflicting=true"
     assert await opens_on(client, doctor, "2026-12-01", 124) == []
     assert_problem(await patient.try_to_book(doctor, "2026-12-15T14:00:00Z"), 409, "outside_availability")
     assert (await patient.get("/appointments")).json() == booked
-    assert (await doctor.get(answer.links["related"]["url"])).json() == booked
+    assert (await doctor.get(response.links["related"]["url"])).json() == booked
 
 
-async def test_pages_of_what_recurs(doctor: Person, clock: SetClock) -> None:
+async def test_recurring_availabilities_are_paged(doctor: Person, clock: SetClock) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"], ["13:00", "17:00"]], friday=[["09:00", "12:00"]])
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z", "FREQ=WEEKLY")
     await doctor.publish("2026-12-04T22:30:00Z", "2026-12-04T23:00:00Z")
@@ -323,7 +327,7 @@ async def test_pages_of_what_recurs(doctor: Person, clock: SetClock) -> None:
         seen: list[object] = []
         path: str | None = f"/doctors/me/availability?limit={limit}"
         while path:
-            answer = await doctor.get(path)
-            seen += answer.json()
-            path = next_page(answer)
+            response = await doctor.get(path)
+            seen += response.json()
+            path = next_page(response)
         assert seen == whole

@@ -33,19 +33,19 @@ async def remove_second_factor(patient: Person, _: Person) -> None:
 
 
 async def remove_lost_second_factor(patient: Person, admin: Person) -> None:
-    answer = await admin.delete(f"/admin/users/{patient.id}/second-factor")
-    assert answer.status_code == 204, answer.text
+    response = await admin.delete(f"/admin/users/{patient.id}/second-factor")
+    assert response.status_code == 204, response.text
 
 
 async def end_sessions(patient: Person, admin: Person) -> None:
-    answer = await admin.delete(f"/admin/users/{patient.id}/sessions")
-    assert answer.status_code == 204, answer.text
+    response = await admin.delete(f"/admin/users/{patient.id}/sessions")
+    assert response.status_code == 204, response.text
 
 
 async def suspend_for_a_while(patient: Person, admin: Person) -> None:
     for what in ("suspend", "reinstate"):
-        answer = await admin.post(f"/admin/users/{patient.id}/{what}", REASON)
-        assert answer.status_code == 200, answer.text
+        response = await admin.post(f"/admin/users/{patient.id}/{what}", REASON)
+        assert response.status_code == 200, response.text
 
 
 async def erase(patient: Person, _: Person) -> None:
@@ -56,7 +56,7 @@ async def erase(patient: Person, _: Person) -> None:
     "change",
     [change_password, remove_second_factor, remove_lost_second_factor, end_sessions, suspend_for_a_while, erase],
 )
-async def test_a_change_of_credentials_ends_every_reset_token(
+async def test_change_of_credentials_ends_every_reset_token(
     client: httpx2.AsyncClient,
     patient: Person,
     admin: Person,
@@ -69,7 +69,7 @@ async def test_a_change_of_credentials_ends_every_reset_token(
         assert_problem(await reset(client, token), 422, "invalid_reset_token")
 
 
-async def test_setting_up_a_second_factor_ends_every_reset_token(
+async def test_setup_of_a_second_factor_ends_every_reset_token(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, confirm_email: ConfirmEmail
 ) -> None:
     await confirm_email(patient)
@@ -78,13 +78,13 @@ async def test_setting_up_a_second_factor_ends_every_reset_token(
     assert_problem(await reset(client, token), 422, "invalid_reset_token")
 
 
-async def test_a_reset_ends_the_other_tokens(client: httpx2.AsyncClient, patient: Person, mails: list[Mail]) -> None:
+async def test_used_reset_token_ends_the_others(client: httpx2.AsyncClient, patient: Person, mails: list[Mail]) -> None:
     first, second = [await ask(client, patient, mails) for _ in range(2)]
     assert (await reset(client, first)).status_code == 204
     assert_problem(await reset(client, second), 422, "invalid_reset_token")
 
 
-async def test_asking_again_does_not_end_a_token(
+async def test_second_reset_token_does_not_end_the_first(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
 ) -> None:
     """Or anybody who knows the address could keep its owner from resetting the password."""

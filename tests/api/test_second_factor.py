@@ -27,36 +27,36 @@ async def doctor(doctor: Person, confirm_email: ConfirmEmail) -> Person:
 
 
 async def set_up(person: Person, clock: SetClock) -> tuple[pyotp.TOTP, list[str]]:
-    answer = await person.post("/auth/second-factor", None)
-    assert answer.status_code == 201, answer.text
-    enrolment = answer.json()
+    response = await person.post("/auth/second-factor", None)
+    assert response.status_code == 201, response.text
+    enrolment = response.json()
     totp = pyotp.parse_uri(enrolment["provisioning_uri"])
     assert isinstance(totp, pyotp.TOTP)
     assert totp.secret == enrolment["secret"]
     assert totp.name == person.email
-    answer = await person.post("/auth/second-factor/confirm", {"otp": totp.at(clock.time)})
-    assert answer.status_code == 200, answer.text
+    response = await person.post("/auth/second-factor/confirm", {"otp": totp.at(clock.time)})
+    assert response.status_code == 200, response.text
     clock.advance(seconds=STEP)  # or the next code would be the one that was just used
-    return totp, answer.json()["recovery_codes"]
+    return totp, response.json()["recovery_codes"]
 
 
 async def log_in(client: httpx2.AsyncClient, person: Person, **otp: str) -> httpx2.Response:
     return await client.post("/auth/login", data={"username": person.email, "password": PASSWORD} | otp)
 
 
-async def test_a_log_in_asks_for_a_code(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_log_in_requires_a_code(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": False, "recovery_codes_left": 0}
     totp, _ = await set_up(patient, clock)
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": True, "recovery_codes_left": 10}
-    answer = await log_in(client, patient)
-    assert_problem(answer, 401, "second_factor_required")
+    response = await log_in(client, patient)
+    assert_problem(response, 401, "second_factor_required")
     assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
     assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
     [here, *_] = (await patient.get("/auth/sessions")).json()
     assert here["second_factor"]
 
 
-async def test_a_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     totp, _ = await set_up(patient, clock)
     code = totp.at(clock.time)
     assert (await log_in(client, patient, otp=code)).status_code == 200
@@ -67,7 +67,7 @@ async def test_a_code_works_once(client: httpx2.AsyncClient, patient: Person, cl
 
 
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)])
-async def test_clocks_may_differ_by_half_a_minute(
+async def test_code_of_the_previous_or_next_step_is_accepted(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, steps: int, status: int
 ) -> None:
     totp, _ = await set_up(patient, clock)
@@ -76,7 +76,7 @@ async def test_clocks_may_differ_by_half_a_minute(
     assert (await log_in(client, patient, otp=code)).status_code == status
 
 
-async def test_a_recovery_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_recovery_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     _, codes = await set_up(patient, clock)
     assert len(set(codes)) == 10
     assert (await log_in(client, patient, otp=codes[0])).status_code == 200
@@ -85,7 +85,7 @@ async def test_a_recovery_code_works_once(client: httpx2.AsyncClient, patient: P
     assert (await patient.get("/auth/second-factor")).json()["recovery_codes_left"] == 8
 
 
-async def test_nobody_uses_the_recovery_code_of_somebody_else(
+async def test_recovery_code_of_another_account_is_refused(
     client: httpx2.AsyncClient, patient: Person, doctor: Person, clock: SetClock
 ) -> None:
     _, codes = await set_up(patient, clock)
@@ -104,7 +104,7 @@ async def test_new_recovery_codes_replace_the_old_ones(
     assert (await log_in(client, patient, otp=new[0])).status_code == 200
 
 
-async def test_its_owner_is_told_of_every_change(
+async def test_owner_is_notified_of_every_change(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
 ) -> None:
     assert (await patient.delete("/auth/second-factor")).status_code == 204
@@ -127,7 +127,7 @@ async def test_its_owner_is_told_of_every_change(
     assert not any(code in mail.text for mail in mails)
 
 
-async def test_a_reset_does_not_bypass_it(
+async def test_password_reset_does_not_bypass_the_second_factor(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
 ) -> None:
     totp, _ = await set_up(patient, clock)
@@ -138,14 +138,14 @@ async def test_a_reset_does_not_bypass_it(
     assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
 
 
-async def test_codes_cannot_be_guessed_quickly(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_wrong_codes_are_throttled(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     await set_up(patient, clock)
     for _ in range(10):
         assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
     assert_problem(await log_in(client, patient, otp="000000"), 429, "too_many_attempts")
 
 
-async def test_a_wrong_password_tells_nothing_of_the_second_factor(
+async def test_wrong_password_does_not_reveal_the_second_factor(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     totp, _ = await set_up(patient, clock)
@@ -156,14 +156,14 @@ async def test_a_wrong_password_tells_nothing_of_the_second_factor(
     )
 
 
-async def test_the_other_sessions_end(patient: Person, clock: SetClock) -> None:
+async def test_confirmation_ends_the_other_sessions(patient: Person, clock: SetClock) -> None:
     other = await patient.log_in_again()
     await set_up(patient, clock)
     assert_problem(await other.get("/auth/me"), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200
 
 
-async def test_until_it_is_confirmed_nothing_changes(
+async def test_unconfirmed_second_factor_changes_nothing(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     assert_problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 404, "not_found")
@@ -181,14 +181,16 @@ async def test_until_it_is_confirmed_nothing_changes(
     assert_problem(await patient.post("/auth/second-factor/confirm", {"otp": code}), 409, "second_factor_exists")
 
 
-async def test_removing_it(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_removed_second_factor_is_no_longer_required(
+    client: httpx2.AsyncClient, patient: Person, clock: SetClock
+) -> None:
     await set_up(patient, clock)
     assert (await patient.delete("/auth/second-factor")).status_code == 204
     assert (await log_in(client, patient)).status_code == 200
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": False, "recovery_codes_left": 0}
 
 
-async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetClock) -> None:
+async def test_changes_of_the_second_factor_require_a_fresh_log_in(patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=10)
     assert (await patient.post("/auth/second-factor", None)).status_code == 201
     clock.advance(seconds=1)
@@ -198,7 +200,7 @@ async def test_it_takes_a_log_in_of_a_moment_ago(patient: Person, clock: SetCloc
     assert_problem(await patient.delete("/auth/second-factor"), 403, "log_in_again")
 
 
-async def test_neither_secret_nor_codes_can_be_read_in_the_database(
+async def test_secret_and_codes_are_not_readable_in_the_database(
     patient: Person, clock: SetClock, database: Database
 ) -> None:
     totp, codes = await set_up(patient, clock)
@@ -210,7 +212,7 @@ async def test_neither_secret_nor_codes_can_be_read_in_the_database(
 
 
 class TestWithAnotherSecretKey:
-    async def test_recovery_codes_still_work(
+    async def test_recovery_codes_work_after_the_key_changes(
         self, client: httpx2.AsyncClient, patient: Person, clock: SetClock, database: Database
     ) -> None:
         totp, codes = await set_up(patient, clock)
@@ -225,7 +227,7 @@ class TestWhereStaffMustHaveOne:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"require_second_factor": "staff"})
 
-    async def test_a_doctor_sets_it_up_before_anything_else(
+    async def test_doctor_must_set_up_a_second_factor(
         self, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
     ) -> None:
         for path in ("/doctors/me", "/appointments", "/doctors/me/appointments"):
@@ -238,14 +240,16 @@ class TestWhereStaffMustHaveOne:
         again = Person(client, doctor.id, doctor.email, doctor.name, token)
         assert (await again.get("/appointments")).status_code == 200
 
-    async def test_a_doctor_who_has_none_can_still_change_her_password(self, doctor: Person) -> None:
+    async def test_doctor_without_a_second_factor_can_change_their_password(self, doctor: Person) -> None:
         body = {"current_password": PASSWORD, "new_password": "another horse"}
         assert (await doctor.post("/auth/change-password", body)).status_code == 204
 
-    async def test_a_patient_need_not(self, patient: Person) -> None:
+    async def test_patient_does_not_need_a_second_factor(self, patient: Person) -> None:
         assert (await patient.get("/appointments")).status_code == 200
 
-    async def test_who_removes_it_has_to_set_up_another(self, doctor: Person, clock: SetClock) -> None:
+    async def test_doctor_who_removes_the_second_factor_must_set_up_another(
+        self, doctor: Person, clock: SetClock
+    ) -> None:
         await set_up(doctor, clock)
         assert (await doctor.get("/doctors/me")).status_code == 200
         assert (await doctor.delete("/auth/second-factor")).status_code == 204
@@ -258,9 +262,9 @@ class TestWhereEverybodyMustHaveOne:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"require_second_factor": "everybody"})
 
-    async def test_a_patient_too(self, patient: Person, clock: SetClock) -> None:
+    async def test_patient_must_set_up_a_second_factor(self, patient: Person, clock: SetClock) -> None:
         for method, path in (("GET", "/appointments"), ("GET", "/auth/me/export"), ("DELETE", "/auth/me")):
-            answer = await patient.client.request(method, path, headers=patient.headers)
-            assert_problem(answer, 403, "set_up_second_factor")
+            response = await patient.client.request(method, path, headers=patient.headers)
+            assert_problem(response, 403, "set_up_second_factor")
         await set_up(patient, clock)
         assert (await patient.get("/appointments")).status_code == 200

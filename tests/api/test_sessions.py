@@ -28,23 +28,23 @@ async def me(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:
     return await client.get("/auth/me", headers={"Authorization": f"Bearer {access_token}"})
 
 
-async def test_a_session_goes_on_by_its_refresh_token(
+async def test_refresh_token_continues_the_session(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     granted = await get_tokens(client, patient.email)
     for _ in range(3):
         clock.advance(minutes=45)
         assert_problem(await me(client, granted["access_token"]), 401, "not_authenticated")
-        answer = await refresh(client, granted["refresh_token"])
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.json()["expires_in"] == 1800
-        assert answer.json()["refresh_token"] != granted["refresh_token"]
-        granted = answer.json()
+        response = await refresh(client, granted["refresh_token"])
+        assert response.status_code == 200, response.text
+        assert response.headers["cache-control"] == "no-store"
+        assert response.json()["expires_in"] == 1800
+        assert response.json()["refresh_token"] != granted["refresh_token"]
+        granted = response.json()
         assert (await me(client, granted["access_token"])).json()["id"] == patient.id
 
 
-async def test_a_refresh_token_that_comes_twice_ends_the_session(
+async def test_reused_refresh_token_ends_the_session(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
     stolen = await get_tokens(client, patient.email)
@@ -57,16 +57,16 @@ async def test_a_refresh_token_that_comes_twice_ends_the_session(
     assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "A session was ended")]
 
 
-async def test_the_same_client_may_send_a_refresh_token_again_at_once(
+async def test_client_may_repeat_a_refresh_within_ten_seconds(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
     granted = await get_tokens(client, patient.email)
     for _ in range(3):
-        answers = await asyncio.gather(*(refresh(client, granted["refresh_token"]) for _ in range(4)))
-        assert {answer.status_code for answer in answers} == {200}
-        [renewed] = {answer.json()["refresh_token"] for answer in answers}
-        for answer in answers:
-            assert (await me(client, answer.json()["access_token"])).status_code == 200
+        responses = await asyncio.gather(*(refresh(client, granted["refresh_token"]) for _ in range(4)))
+        assert {response.status_code for response in responses} == {200}
+        [renewed] = {response.json()["refresh_token"] for response in responses}
+        for response in responses:
+            assert (await me(client, response.json()["access_token"])).status_code == 200
         clock.advance(seconds=10)
         again = (await refresh(client, granted["refresh_token"])).json()
         assert again["refresh_token"] == renewed
@@ -76,7 +76,7 @@ async def test_the_same_client_may_send_a_refresh_token_again_at_once(
 
 @pytest.mark.parametrize(("address", "agent"), [("203.0.113.9", "A phone"), ("127.0.0.1", "A thief's phone")])
 @pytest.mark.parametrize("thief_first", [True, False])
-async def test_another_client_is_noticed_at_once(
+async def test_refresh_token_reused_by_another_client_ends_the_session_at_once(
     app: FastAPI,
     client: httpx2.AsyncClient,
     patient: Person,
@@ -98,7 +98,7 @@ async def test_another_client_is_noticed_at_once(
     assert [mail.subject for mail in mails] == ["A session was ended"]
 
 
-async def test_the_next_refresh_token_cannot_be_computed_without_the_key(
+async def test_next_refresh_token_cannot_be_computed_without_the_key(
     client: httpx2.AsyncClient, patient: Person
 ) -> None:
     granted = await get_tokens(client, patient.email)
@@ -108,14 +108,14 @@ async def test_the_next_refresh_token_cannot_be_computed_without_the_key(
     assert renewed != hmac.digest(b"", granted["refresh_token"].encode(), "sha256").hex()
 
 
-async def test_a_session_that_lies_idle_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_idle_session_ends(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     granted = await get_tokens(client, patient.email)
     clock.advance(minutes=60)
     assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
     assert (await (await patient.log_in_again()).get("/auth/sessions")).json()[1:] == []
 
 
-async def test_no_session_outlasts_its_day(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_session_ends_after_a_day(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     granted = await get_tokens(client, patient.email)
     for _ in range(31):
         clock.advance(minutes=46)
@@ -129,17 +129,19 @@ async def test_no_session_outlasts_its_day(client: httpx2.AsyncClient, patient: 
 
 
 @pytest.mark.parametrize("token", ["x", "x" * 43, "\u00e9"])
-async def test_a_refresh_token_that_we_did_not_make(client: httpx2.AsyncClient, patient: Person, token: str) -> None:
+async def test_forged_refresh_token_is_refused(client: httpx2.AsyncClient, patient: Person, token: str) -> None:
     assert_problem(await refresh(client, token), 401, "invalid_refresh_token")
     assert_problem(await refresh(client, patient.token[:200]), 401, "invalid_refresh_token")
 
 
-async def test_a_refresh_token_is_no_access_token(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_refresh_token_is_not_an_access_token(client: httpx2.AsyncClient, patient: Person) -> None:
     granted = await get_tokens(client, patient.email)
     assert_problem(await me(client, granted["refresh_token"]), 401, "not_authenticated")
 
 
-async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, database: Database) -> None:
+async def test_refresh_tokens_are_stored_hashed(
+    client: httpx2.AsyncClient, patient: Person, database: Database
+) -> None:
     granted = await get_tokens(client, patient.email)
     async with database.read() as transaction:
         hashes = (await transaction.execute(text("SELECT token_hash FROM refresh_tokens"))).scalars().all()
@@ -147,7 +149,7 @@ async def test_tokens_are_not_kept(client: httpx2.AsyncClient, patient: Person, 
     assert granted["refresh_token"] not in hashes
 
 
-async def test_a_change_of_the_secret_key_logs_everybody_out(
+async def test_changed_secret_key_ends_all_sessions(
     app: FastAPI, client: httpx2.AsyncClient, patient: Person, settings: Settings, clock: SetClock
 ) -> None:
     granted = await get_tokens(client, patient.email)
@@ -159,33 +161,33 @@ async def test_a_change_of_the_secret_key_logs_everybody_out(
         assert (await refresh(client, granted["refresh_token"])).status_code == 200
 
 
-async def test_logging_out(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_log_out_ends_the_session(client: httpx2.AsyncClient, patient: Person) -> None:
     granted = await get_tokens(client, patient.email)
     other = Person(client, patient.id, patient.email, patient.name, granted["access_token"])
-    answer = await other.client.post("/auth/logout", headers=other.headers)
-    assert answer.status_code == 204
+    response = await other.client.post("/auth/logout", headers=other.headers)
+    assert response.status_code == 204
     assert_problem(await other.get("/auth/me"), 401, "not_authenticated")
     assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
     assert (await patient.get("/auth/me")).status_code == 200
 
 
 @pytest.mark.parametrize("leave", ["POST /auth/logout", "DELETE /auth/sessions", "DELETE /auth/me"])
-async def test_a_browser_forgets_what_it_has_kept(client: httpx2.AsyncClient, patient: Person, leave: str) -> None:
-    answer = await client.request(*leave.split(), headers=patient.headers)
-    assert answer.status_code == 204
-    assert answer.headers["clear-site-data"] == '"cache", "storage"'
+async def test_ended_session_clears_the_site_data(client: httpx2.AsyncClient, patient: Person, leave: str) -> None:
+    response = await client.request(*leave.split(), headers=patient.headers)
+    assert response.status_code == 204
+    assert response.headers["clear-site-data"] == '"cache", "storage"'
     refused = await client.request(*leave.split(), headers=patient.headers)
     assert "clear-site-data" not in refused.headers
 
 
-async def test_where_somebody_is_logged_in(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
+async def test_sessions_are_listed_and_ended(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     clock.advance(minutes=1)
-    answer = await client.post(
+    response = await client.post(
         "/auth/login",
         data={"username": patient.email, "password": PASSWORD},
         headers={"User-Agent": "A phone\x07" * 99},
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     listed = (await patient.get("/auth/sessions")).json()
     assert [each["current"] for each in listed] == [False, True]
     assert listed[0] == {
@@ -200,12 +202,12 @@ async def test_where_somebody_is_logged_in(client: httpx2.AsyncClient, patient: 
         "current": False,
     }
     assert (await patient.delete(f"/auth/sessions/{listed[0]['id']}")).status_code == 204
-    assert_problem(await me(client, answer.json()["access_token"]), 401, "not_authenticated")
+    assert_problem(await me(client, response.json()["access_token"]), 401, "not_authenticated")
     assert_problem(await patient.delete(f"/auth/sessions/{listed[0]['id']}"), 404, "not_found")
     assert len((await patient.get("/auth/sessions")).json()) == 1
 
 
-async def test_nobody_ends_a_session_of_somebody_else(patient: Person, doctor: Person) -> None:
+async def test_session_of_another_account_cannot_be_ended(patient: Person, doctor: Person) -> None:
     [own] = (await doctor.get("/auth/sessions")).json()
     assert_problem(await patient.delete(f"/auth/sessions/{own['id']}"), 404, "not_found")
     assert (await patient.delete("/auth/sessions")).status_code == 204
@@ -213,7 +215,7 @@ async def test_nobody_ends_a_session_of_somebody_else(patient: Person, doctor: P
     assert (await doctor.get("/auth/me")).status_code == 200
 
 
-async def test_changing_a_password_ends_the_other_sessions(
+async def test_password_change_ends_the_other_sessions(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
 ) -> None:
     other = await get_tokens(client, patient.email)
@@ -226,14 +228,16 @@ async def test_changing_a_password_ends_the_other_sessions(
     assert [(mail.to, mail.subject) for mail in mails] == [(patient.email, "Your password was changed")]
 
 
-async def test_a_wrong_current_password(client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_password_change_with_a_wrong_password_is_refused(client: httpx2.AsyncClient, patient: Person) -> None:
     body = {"current_password": "a wrong one", "new_password": "another horse"}
     refused = assert_problem(await patient.post("/auth/change-password", body), 422, "invalid_request")
     assert refused["errors"] == [{"field": "current_password", "message": "is not your password"}]
     assert await log_in(client, patient.email)
 
 
-async def test_a_reset_tells_the_owner(client: httpx2.AsyncClient, patient: Person, mails: list[Mail]) -> None:
+async def test_owner_is_notified_of_a_password_reset(
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail]
+) -> None:
     await client.post("/auth/forgot-password", json={"email": patient.email})
     token = mails[-1].text.split("\n\n")[1]
     body = {"token": token, "new_password": "another horse"}
@@ -242,7 +246,7 @@ async def test_a_reset_tells_the_owner(client: httpx2.AsyncClient, patient: Pers
     assert {mail.to for mail in mails} == {patient.email}
 
 
-async def test_no_more_than_five_reset_tokens_at_a_time(
+async def test_account_has_at_most_five_reset_tokens(
     client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock
 ) -> None:
     for _ in range(8):
@@ -253,7 +257,7 @@ async def test_no_more_than_five_reset_tokens_at_a_time(
     assert len(mails) == 6
 
 
-async def test_what_has_ended_is_swept_away(
+async def test_expired_sessions_tokens_and_attempts_are_deleted(
     client: httpx2.AsyncClient, patient: Person, doctor: Person, database: Database, clock: SetClock
 ) -> None:
     async def rows() -> dict[str, int]:
@@ -287,12 +291,12 @@ class TestWhenHashingHasBecomeDearer:
             kept = await transaction.scalar(text("SELECT password_hash FROM users WHERE email = :email"), vars(person))
         return str(kept)
 
-    async def test_a_log_in_renews_the_hash_once(
+    async def test_log_in_renews_the_hash_once(
         self, client: httpx2.AsyncClient, dearer: Person, database: Database, count_statements: CountStatements
     ) -> None:
         before = await self.find_hash(database, dearer)
-        answer = await client.post("/auth/login", data={"username": dearer.email, "password": "a wrong one"})
-        assert_problem(answer, 401, "invalid_credentials")
+        response = await client.post("/auth/login", data={"username": dearer.email, "password": "a wrong one"})
+        assert_problem(response, 401, "invalid_credentials")
         assert await self.find_hash(database, dearer) == before
         count_statements()
         await log_in(client, dearer.email)
@@ -304,7 +308,7 @@ class TestWhenHashingHasBecomeDearer:
         assert count_statements() == renewing - 1
         assert await self.find_hash(database, dearer) == after
 
-    async def test_several_log_ins_at_once_all_succeed(self, client: httpx2.AsyncClient, dearer: Person) -> None:
+    async def test_concurrent_log_ins_all_renew_the_hash(self, client: httpx2.AsyncClient, dearer: Person) -> None:
         tokens = await asyncio.gather(*(log_in(client, dearer.email) for _ in range(4)))
         for token in tokens:
             assert (await me(client, token)).status_code == 200
@@ -315,7 +319,7 @@ class TestAShortDay:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"session_hours": 1, "session_idle_minutes": 60, "access_token_minutes": 60})
 
-    async def test_an_access_token_ends_with_its_session(
+    async def test_access_token_ends_with_its_session(
         self, client: httpx2.AsyncClient, patient: Person, clock: SetClock
     ) -> None:
         granted = await get_tokens(client, patient.email)

@@ -20,18 +20,18 @@ def minutes(found: list[tuple[str, str, str]]) -> list[str]:
 
 
 async def next_slot(
-    asker: httpx2.AsyncClient | Person, doctor: Person, **query: str
+    caller: httpx2.AsyncClient | Person, doctor: Person, **query: str
 ) -> tuple[str | None, str, str | None]:
     """The start of the next slot, how far was looked, and why there is none."""
-    answer = await asker.get(f"/doctors/{doctor.id}/next-slot", params=query)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = await caller.get(f"/doctors/{doctor.id}/next-slot", params=query)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     assert (found["slot"] is None) is (found["reason"] is not None)
     slot, reason = found["slot"] or {}, found["reason"] or {}
     return slot.get("start_time"), found["searched_until"], reason.get("code")
 
 
-async def test_slots_are_the_usual_length_one_after_another(
+async def test_slots_of_the_default_length_follow_each_other(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T15:45:00Z")
@@ -56,7 +56,7 @@ async def test_slots_are_the_usual_length_one_after_another(
     ]
 
 
-async def test_the_last_visit_ends_when_the_doctor_closes(
+async def test_last_slot_ends_when_the_window_closes(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, FIVE)
@@ -66,12 +66,12 @@ async def test_the_last_visit_ends_when_the_doctor_closes(
     assert (await get_slots(client, doctor, NINE, FIVE, every_five["id"]))[-1][2][11:16] == "16:25"
     for start in ("2026-12-08T16:30:00-05:00", "2026-12-08T16:35:00-05:00"):
         assert await get_reasons(client, doctor, start, every_five["id"]) == ["outside_availability"]
-        answer = await patient.try_to_book(doctor, start, visit_type_id=every_five["id"])
-        assert_problem(answer, 409, "outside_availability")
+        response = await patient.try_to_book(doctor, start, visit_type_id=every_five["id"])
+        assert_problem(response, 409, "outside_availability")
     await patient.book(doctor, "2026-12-08T16:25:00-05:00", visit_type_id=every_five["id"])
 
 
-async def test_a_visit_that_is_under_way_still_takes_its_time(
+async def test_running_appointment_still_blocks_its_time(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
@@ -84,7 +84,7 @@ async def test_a_visit_that_is_under_way_still_takes_its_time(
     assert_problem(await (await register()).try_to_book(doctor, "2026-12-01T09:30:00Z"), 409, "slot_taken")
 
 
-async def test_a_visit_can_start_now_but_not_a_microsecond_ago(
+async def test_slot_can_start_now_but_not_in_the_past(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T09:00:00Z")
@@ -97,7 +97,7 @@ async def test_a_visit_can_start_now_but_not_a_microsecond_ago(
     await patient.book(doctor, "2026-12-01T08:00:00Z")
 
 
-async def test_a_longer_visit_on_a_short_grid_takes_all_that_it_covers(
+async def test_long_appointment_blocks_every_slot_that_it_overlaps(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T17:00:00Z")
@@ -117,7 +117,7 @@ async def test_a_longer_visit_on_a_short_grid_takes_all_that_it_covers(
     assert minutes(await get_slots(client, doctor, NINE, FIVE, long["id"])) == []
 
 
-async def test_every_time_is_listed_or_refused_for_the_reason_that_is_explained(
+async def test_every_time_is_listed_or_refused_with_the_explained_reason(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     chance, other = random.Random(3), await register()
@@ -151,12 +151,12 @@ async def test_every_time_is_listed_or_refused_for_the_reason_that_is_explained(
     assert codes == {"slot_taken", "outside_availability", "time_off", "off_grid"}
 
 
-async def test_the_next_slot(
+async def test_next_slot_is_the_first_free_one(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, statements: list[str]
 ) -> None:
     await doctor.set_hours(monday=[["09:00", "10:00"]], thursday=[["09:00", "10:00"]])
-    answer = await client.get(f"/doctors/{doctor.id}/next-slot")
-    assert answer.json() == {
+    response = await client.get(f"/doctors/{doctor.id}/next-slot")
+    assert response.json() == {
         "slot": {
             "start_time": "2026-12-03T14:00:00Z",
             "end_time": "2026-12-03T14:30:00Z",
@@ -177,7 +177,7 @@ async def test_the_next_slot(
     assert len([statement for statement in statements if statement.startswith("SELECT")]) <= 1 + PARTS_OF_A_YEAR
 
 
-async def test_when_there_is_no_next_slot(
+async def test_missing_next_slot_is_explained(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, statements: list[str]
 ) -> None:
     # Never open.
@@ -204,7 +204,7 @@ async def test_when_there_is_no_next_slot(
     assert (await next_slot(client, doctor, **{"from": "2999-12-31T23:59:59Z"}))[0] == "3000-01-01T00:00:00Z"
 
 
-async def test_the_next_slot_is_within_the_limits(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_next_slot_respects_the_limits(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "10:00"]])
     await doctor.update_profile(min_notice_minutes=7 * 24 * 60, max_advance_days=20)
     assert (await next_slot(client, doctor))[0] == "2026-12-14T14:00:00Z"
@@ -217,35 +217,33 @@ async def test_the_next_slot_is_within_the_limits(client: httpx2.AsyncClient, do
     assert (await next_slot(client, doctor))[::2] == (None, "too_far_ahead")
 
 
-async def test_a_long_list_of_slots_goes_on(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_slots_are_paged(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish("2026-12-01T09:00:00.000007Z", "2026-12-08T09:00:00Z")
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-15T09:00:00Z")
     await doctor.update_profile(default_visit_minutes=5)
     path: str | None = f"/doctors/{doctor.id}/slots?to=2026-12-20T00:00:00Z"
     sizes, seen = [], []
     while path:
-        answer = await client.get(path)
-        sizes.append(len(answer.json()))
-        seen += [slot["start_time"] for slot in answer.json()]
-        path = next_page(answer)
+        response = await client.get(path)
+        sizes.append(len(response.json()))
+        seen += [slot["start_time"] for slot in response.json()]
+        path = next_page(response)
     assert sizes == [2000, 2000, 32]
     assert seen == sorted(set(seen))
     assert (await client.get(f"/doctors/{doctor.id}/slots?to=2026-12-03T00:00:00Z")).links == {}
 
 
-async def test_everything_that_speaks_against_a_time_is_told(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person
-) -> None:
+async def test_explanation_lists_every_reason(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.set_hours(tuesday=[["03:00", "12:00"]])
     visit_type = await doctor.add_visit_type(duration_minutes=30, slot_step_minutes=30)
     for start in ("2026-12-08T14:00:00Z", "2026-12-01T09:00:00Z"):
         await patient.book(doctor, start, visit_type_id=visit_type["id"])
     await doctor.take_time_off("2026-12-01T08:30:00Z", "2026-12-01T10:30:00Z")
     await doctor.update_profile(min_notice_minutes=60, max_advance_days=6, daily_limit=1)
-    answer = await client.get(
+    response = await client.get(
         f"/doctors/{doctor.id}/explain", params={"start_time": NINE, "visit_type_id": visit_type["id"]}
     )
-    assert answer.json() == {
+    assert response.json() == {
         "start_time": NINE,
         "end_time": "2026-12-08T14:30:00Z",
         "local_start": "2026-12-08T09:00:00-05:00",
@@ -271,23 +269,23 @@ async def test_everything_that_speaks_against_a_time_is_told(
         assert_problem(refused, 409, reasons[0])
 
 
-async def test_held_time_is_free_for_whoever_holds_it(
+async def test_held_slot_is_listed_for_its_holder_only(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T15:00:00Z")
     held = await patient.post("/holds", {"doctor_id": doctor.id, "start_time": NINE})
     assert held.status_code == 201, held.text
     other = await register()
-    for asker, expected in (
+    for caller, expected in (
         (patient, ["14:00", "14:30"]),
         (other, ["14:30"]),
         (doctor, ["14:30"]),
         (client, ["14:30"]),
     ):
-        assert minutes(await get_slots(asker, doctor, NINE, FIVE)) == expected
-        assert await get_reasons(asker, doctor, NINE) == ([] if len(expected) == 2 else ["slot_taken"])
-        assert (await next_slot(asker, doctor))[0] == f"2026-12-08T{expected[0]}:00Z"
-        windows = (await asker.get(f"/doctors/{doctor.id}/availability")).json()
+        assert minutes(await get_slots(caller, doctor, NINE, FIVE)) == expected
+        assert await get_reasons(caller, doctor, NINE) == ([] if len(expected) == 2 else ["slot_taken"])
+        assert (await next_slot(caller, doctor))[0] == f"2026-12-08T{expected[0]}:00Z"
+        windows = (await caller.get(f"/doctors/{doctor.id}/availability")).json()
         assert windows == [{"start_time": f"2026-12-08T{expected[0]}:00Z", "end_time": "2026-12-08T15:00:00Z"}]
     assert_problem(await other.try_to_book(doctor, NINE), 409, "slot_taken")
     clock.advance(minutes=4, seconds=59, microseconds=999_999)
@@ -299,7 +297,7 @@ async def test_held_time_is_free_for_whoever_holds_it(
     assert_problem(await patient.try_to_book(doctor, NINE, hold_id=held.json()["id"]), 409, "slot_taken")
 
 
-async def test_from_when_to_when_one_can_ask(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_span_of_slots_is_bounded(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in ("monday", "tuesday", "wednesday", "thursday")})
     await doctor.update_profile(default_visit_minutes=60)
     # Those that start at the first moment, and none that starts at the last.
@@ -333,8 +331,8 @@ async def test_from_when_to_when_one_can_ask(client: httpx2.AsyncClient, doctor:
         ("limit=10", 422),
         ("visit_type_id=", 422),
     ):
-        answer = await client.get(f"{path}?{query}")
-        assert answer.status_code == status, (query, answer.text)
+        response = await client.get(f"{path}?{query}")
+        assert response.status_code == status, (query, response.text)
     for bad in (
         "",
         "?start_time=",
@@ -347,7 +345,7 @@ async def test_from_when_to_when_one_can_ask(client: httpx2.AsyncClient, doctor:
         assert_problem(await client.get(f"/doctors/{doctor.id}/next-slot{bad}"), 422, "invalid_request")
 
 
-async def test_everybody_may_ask_but_not_with_a_bad_token(
+async def test_slots_are_public_but_an_invalid_token_is_refused(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     await doctor.publish(NINE, FIVE)
@@ -359,15 +357,15 @@ async def test_everybody_may_ask_but_not_with_a_bad_token(
     for path in paths:
         expected = (await client.get(path)).json()
         assert expected
-        for asker in askers:
-            assert (await asker.get(path)).json() == expected
+        for caller in askers:
+            assert (await caller.get(path)).json() == expected
         unknown = path.replace(doctor.id, NOBODY)
         hidden = assert_problem(await client.get(unknown), 404, "not_found")
         assert assert_problem(await client.get(path.replace(doctor.id, patient.id)), 404, "not_found") == hidden
         for header in ("Bearer x", f"Bearer {patient.token}x", "Bearer "):
-            answer = await client.get(path, headers={"Authorization": header})
-            assert_problem(answer, 401, "not_authenticated")
-            assert answer.headers["www-authenticate"] == "Bearer"
+            response = await client.get(path, headers={"Authorization": header})
+            assert_problem(response, 401, "not_authenticated")
+            assert response.headers["www-authenticate"] == "Bearer"
     clock.advance(hours=1)
     for path in paths:
         assert_problem(await patient.get(path), 401, "not_authenticated")

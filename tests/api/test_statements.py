@@ -49,7 +49,7 @@ async def appointment(doctor: Person, patient: Person) -> str:
         ("DELETE /appointments/{appointment}", 6),
     ],
 )
-async def test_statements_of_a_patient(
+async def test_requests_of_a_patient_take_few_statements(
     doctor: Person,
     patient: Person,
     appointment: str,
@@ -67,12 +67,12 @@ async def test_statements_of_a_patient(
     if (path.endswith("reschedule") or path.startswith(("/holds", "/search"))) and backend == "postgresql":
         most += 1  # the lock on both calendars, or that a search is planned once
     count_statements()
-    answer = await patient.client.request(method, path, headers=patient.headers, json=body)
-    assert answer.status_code < 300, answer.text
+    response = await patient.client.request(method, path, headers=patient.headers, json=body)
+    assert response.status_code < 300, response.text
     assert count_statements() == most
 
 
-async def test_who_does_not_log_in_takes_one_less(
+async def test_anonymous_requests_take_one_statement_less(
     client: httpx2.AsyncClient, doctor: Person, appointment: str, count_statements: CountStatements
 ) -> None:
     assert appointment
@@ -87,12 +87,12 @@ async def test_who_does_not_log_in_takes_one_less(
         assert count_statements() == 3, "one to see whether the list goes on"
 
 
-async def test_statements_of_a_doctor(doctor: Person, count_statements: CountStatements) -> None:
+async def test_requests_of_a_doctor_take_few_statements(doctor: Person, count_statements: CountStatements) -> None:
     async def take(method: str, path: str, **options: Any) -> httpx2.Response:
         count_statements()
-        answer = await doctor.client.request(method, path, headers=doctor.headers, **options)
-        assert answer.status_code < 300, answer.text
-        return answer
+        response = await doctor.client.request(method, path, headers=doctor.headers, **options)
+        assert response.status_code < 300, response.text
+        return response
 
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
     published = await take("POST", "/doctors/availability", json=window)
@@ -120,7 +120,7 @@ async def test_statements_of_a_doctor(doctor: Person, count_statements: CountSta
 
 
 @pytest.mark.parametrize(("path", "most"), [("/auth/login", 12), ("/auth/forgot-password", 4)])
-async def test_statements_of_the_public(
+async def test_log_in_and_reset_take_few_statements(
     client: httpx2.AsyncClient, patient: Person, count_statements: CountStatements, path: str, most: int
 ) -> None:
     count_statements()
@@ -131,7 +131,7 @@ async def test_statements_of_the_public(
     assert count_statements() == most
 
 
-async def test_a_refusal_takes_one_more(
+async def test_refused_booking_takes_few_statements(
     doctor: Person, patient: Person, appointment: str, count_statements: CountStatements
 ) -> None:
     assert appointment
@@ -140,7 +140,7 @@ async def test_a_refusal_takes_one_more(
     assert count_statements() == 4
 
 
-async def test_a_key_takes_two_more_and_the_answer_to_it_four(
+async def test_idempotency_key_takes_two_more_statements(
     doctor: Person, patient: Person, appointment: str, count_statements: CountStatements
 ) -> None:
     assert appointment
@@ -152,7 +152,7 @@ async def test_a_key_takes_two_more_and_the_answer_to_it_four(
         assert count_statements() == most
 
 
-async def test_a_limit_for_the_day_takes_two_more(
+async def test_daily_limit_takes_two_more_statements(
     doctor: Person, patient: Person, appointment: str, backend: str, count_statements: CountStatements
 ) -> None:
     assert appointment

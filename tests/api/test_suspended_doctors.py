@@ -27,7 +27,7 @@ async def suspend(admin: Person, doctor: Person) -> str:
     return f"/admin/users/{doctor.id}/appointments"
 
 
-async def test_the_list_has_what_is_needed_and_no_more(
+async def test_list_contains_no_medical_data(
     admin: Person, doctor: Person, patient: Person, visit: dict[str, Any]
 ) -> None:
     listed = await admin.get(await suspend(admin, doctor))
@@ -47,7 +47,7 @@ async def test_the_list_has_what_is_needed_and_no_more(
     assert (event["actor_id"], event["patient_id"], event["object_id"]) == (admin.id, patient.id, visit["id"])
 
 
-async def test_what_is_over_or_cancelled_is_not_listed(
+async def test_ended_and_cancelled_visits_are_not_listed(
     admin: Person, doctor: Person, patient: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
     kind = visit["visit_type_id"]
@@ -71,7 +71,7 @@ async def test_what_is_over_or_cancelled_is_not_listed(
     assert (event["patient_id"], event["object_id"]) == (None, doctor.id)
 
 
-async def test_a_visit_is_cancelled_in_the_name_of_the_administrator(
+async def test_administrator_cancels_a_visit(
     client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person, visit: dict[str, Any]
 ) -> None:
     visits = await suspend(admin, doctor)
@@ -102,7 +102,7 @@ async def test_a_visit_is_cancelled_in_the_name_of_the_administrator(
     assert_problem(await doctor.post(f"/appointments/{visit['id']}/undo", None), 409, "wrong_status")
 
 
-async def test_the_cut_off_for_patients_does_not_matter(
+async def test_cancel_cutoff_does_not_bind_administrators(
     admin: Person, doctor: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
     await doctor.update_profile(cancel_cutoff_minutes=600)
@@ -112,7 +112,7 @@ async def test_the_cut_off_for_patients_does_not_matter(
     assert (await admin.post(f"{visits}/{visit['id']}/cancel", WHY)).json()["status"] == "cancelled"
 
 
-async def test_a_visit_with_an_outcome_stays(
+async def test_visit_with_an_outcome_cannot_be_cancelled(
     admin: Person, doctor: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
     clock.time = datetime(2026, 12, 8, 17, 5, tzinfo=UTC)
@@ -123,7 +123,7 @@ async def test_a_visit_with_an_outcome_stays(
     assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 409, "wrong_status")
 
 
-async def test_only_while_the_doctor_is_suspended(
+async def test_visits_of_other_doctors_cannot_be_listed_or_cancelled(
     admin: Person, doctor: Person, patient: Person, visit: dict[str, Any], register: Register
 ) -> None:
     visits = f"/admin/users/{doctor.id}/appointments"
@@ -146,7 +146,7 @@ async def test_only_while_the_doctor_is_suspended(
     assert (await admin.get(visits)).json()[0]["status"] == "booked"
 
 
-async def test_an_erased_doctor_has_no_visits_left_to_cancel(
+async def test_erased_doctor_has_no_visits(
     admin: Person, doctor: Person, patient: Person, visit: dict[str, Any]
 ) -> None:
     visits = await suspend(admin, doctor)
@@ -156,7 +156,7 @@ async def test_an_erased_doctor_has_no_visits_left_to_cancel(
     assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
 
 
-async def test_a_reason_and_a_recent_log_in_are_needed(
+async def test_cancellation_requires_a_reason_and_a_fresh_log_in(
     admin: Person, doctor: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
     visits = await suspend(admin, doctor)
@@ -168,7 +168,7 @@ async def test_a_reason_and_a_recent_log_in_are_needed(
     assert_problem(await admin.post(cancel, WHY), 403, "log_in_again")
 
 
-async def test_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[str, Any]) -> None:
+async def test_cancellation_accepts_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[str, Any]) -> None:
     visits = await suspend(admin, doctor)
     cancel = f"{visits}/{visit['id']}/cancel"
 
@@ -183,7 +183,7 @@ async def test_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[st
     assert second.headers["ETag"] == '"2"'
 
 
-async def test_the_list_goes_on(admin: Person, doctor: Person, register: Register) -> None:
+async def test_visits_are_paged(admin: Person, doctor: Person, register: Register) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = [
         (await (await register("patient")).book(doctor, f"2026-12-08T{hour}:00:00Z"))["id"]
@@ -193,8 +193,8 @@ async def test_the_list_goes_on(admin: Person, doctor: Person, register: Registe
     listed: list[str] = []
     pages = 0
     while page:
-        answer = await admin.get(page)
-        listed += [each["id"] for each in answer.json()]
-        page, pages = next_page(answer), pages + 1
+        response = await admin.get(page)
+        listed += [each["id"] for each in response.json()]
+        page, pages = next_page(response), pages + 1
     assert (listed, pages) == ([booked[number] for number in (1, 3, 2, 4, 0)], 3)
     assert_problem(await admin.get(f"/admin/users/{doctor.id}/appointments?cursor=abc"), 422, "invalid_request")

@@ -9,7 +9,7 @@ TOMORROW = "2099-12-08T10:00:00Z"
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\r", "\u2028", "\u2029", "\x85"])
-async def test_newlines_of_other_systems_become_line_feeds(doctor: Person, patient: Person, newline: str) -> None:
+async def test_all_line_breaks_become_line_feeds(doctor: Person, patient: Person, newline: str) -> None:
     await doctor.publish("2099-12-08T09:00:00Z", "2099-12-08T12:00:00Z")
     booking = {"doctor_id": doctor.id, "start_time": TOMORROW, "reason": f"Cough{newline}since Monday"}
     booked = await patient.post("/appointments", booking)
@@ -21,12 +21,12 @@ async def test_newlines_of_other_systems_become_line_feeds(doctor: Person, patie
     assert changed.json()["bio"] == "One\n\ntwo"
 
 
-async def test_a_newline_of_two_characters_counts_once(doctor: Person) -> None:
+async def test_line_break_of_two_characters_counts_once(doctor: Person) -> None:
     text = "x\r\n" * 999 + "xx"
     assert (await doctor.patch("/doctors/me", {"bio": text})).json()["bio"] == text.replace("\r", "")
 
 
-async def test_marks_of_direction_are_kept_where_people_write_them(doctor: Person, patient: Person) -> None:
+async def test_direction_marks_are_kept(doctor: Person, patient: Person) -> None:
     name = "د. سارة \u200f(العيون)\u200e\u061c"
     assert (await doctor.patch("/doctors/me", {"name": name, "specialty": name})).json()["name"] == name
     await doctor.publish("2099-12-08T09:00:00Z", "2099-12-08T12:00:00Z")
@@ -34,7 +34,7 @@ async def test_marks_of_direction_are_kept_where_people_write_them(doctor: Perso
     assert (await patient.post("/appointments", booking)).json()["reason"] == "\u200fכאב 3\u200e"
 
 
-async def test_a_list_goes_on_after_a_name_with_marks(register: Register) -> None:
+async def test_list_continues_after_a_name_with_direction_marks(register: Register) -> None:
     doctors = [await register("doctor", name=f"\u200f\u05d3\u05e0\u05d4 {number}\u200e") for number in range(2)]
     first = await doctors[0].get("/doctors?limit=1")
     following = next_page(first)
@@ -45,6 +45,6 @@ async def test_a_list_goes_on_after_a_name_with_marks(register: Register) -> Non
 
 
 @pytest.mark.parametrize("control", ["\u202a", "\u202e", "\u202c", "\u2066", "\u2068", "\u2069"])
-async def test_what_changes_the_order_of_a_text_is_refused(doctor: Person, control: str) -> None:
+async def test_bidirectional_overrides_are_refused(doctor: Person, control: str) -> None:
     for field in ("name", "specialty", "bio"):
         assert_problem(await doctor.patch("/doctors/me", {field: f"Ann{control}Lee"}), 422, "invalid_request")

@@ -33,7 +33,7 @@ def on_the_clock(found: list[tuple[str, str, str]]) -> list[str]:
     return [local_start[11:16] for _, _, local_start in found]
 
 
-async def test_wall_times_stay_when_clocks_change(
+async def test_windows_keep_their_wall_times_when_clocks_change(
     client: httpx2.AsyncClient, doctor: Person, register: Register
 ) -> None:
     other = await register("doctor", time_zone="America/New_York")
@@ -63,9 +63,7 @@ async def test_wall_times_stay_when_clocks_change(
         await other.delete(f"/doctors/availability/{published['id']}")
 
 
-async def test_the_hour_that_is_skipped_is_not_offered(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person
-) -> None:
+async def test_skipped_hour_is_not_offered(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.set_hours(sunday=[("01:00", "04:00")])
     day = "2026-03-08T00:00:00-05:00", "2026-03-09T00:00:00-04:00"
     found = await get_slots(client, doctor, *day)
@@ -81,7 +79,7 @@ async def test_the_hour_that_is_skipped_is_not_offered(
     assert await get_windows(client, doctor, **{"from": day[0], "to": day[1]}) == []
 
 
-async def test_the_hour_that_is_repeated_is_offered_twice(
+async def test_repeated_hour_is_offered_twice(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     await doctor.set_hours(sunday=[("00:00", "04:00")])
@@ -99,7 +97,7 @@ async def test_the_hour_that_is_repeated_is_offered_twice(
         assert_problem(await late.try_to_book(doctor, start), 409, "slot_taken")
 
 
-async def test_half_an_hour_that_is_repeated(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_repeated_half_hour_is_offered_twice(client: httpx2.AsyncClient, register: Register) -> None:
     doctor = await register("doctor", time_zone="Australia/Lord_Howe")
     await doctor.set_hours(sunday=[("01:00", "02:30")])
     found = await get_slots(client, doctor, "2026-04-04T12:00:00Z", "2026-04-05T12:00:00Z")
@@ -111,7 +109,9 @@ async def test_half_an_hour_that_is_repeated(client: httpx2.AsyncClient, registe
     ]
 
 
-async def test_nights_are_as_long_as_they_are(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_night_windows_last_seven_to_nine_hours_when_clocks_change(
+    client: httpx2.AsyncClient, doctor: Person
+) -> None:
     await doctor.set_hours(saturday=[("22:00", "06:00")])
     for start, end, hours in (
         ("2026-02-08T03:00:00Z", "2026-02-08T11:00:00Z", 8),
@@ -125,7 +125,7 @@ async def test_nights_are_as_long_as_they_are(client: httpx2.AsyncClient, doctor
         assert (on_the_clock(found)[0], on_the_clock(found)[-1]) == ("22:00", "05:30")
 
 
-async def test_a_day_without_midnight_and_one_of_25_hours(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_days_of_23_and_25_hours_are_offered_in_full(client: httpx2.AsyncClient, register: Register) -> None:
     doctor = await register("doctor", time_zone="Africa/Cairo")
     await doctor.set_hours(**daily(("00:00", "24:00")))
     for day, first, last, length in (
@@ -147,7 +147,7 @@ async def test_a_day_without_midnight_and_one_of_25_hours(client: httpx2.AsyncCl
         await doctor.delete(f"/doctors/me/time-off/{off['id']}")
 
 
-async def test_two_a_day_when_midnight_is_missing_or_comes_late(
+async def test_daily_limit_applies_to_days_of_23_and_25_hours(
     client: httpx2.AsyncClient, patient: Person, register: Register
 ) -> None:
     other = await register()
@@ -171,7 +171,9 @@ async def test_two_a_day_when_midnight_is_missing_or_comes_late(
         await patient.book(doctor, full[1])
 
 
-async def test_hours_of_a_zone_that_is_half_an_hour_off(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_slots_of_a_zone_with_a_half_hour_offset_stay_on_the_grid(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
     doctor = await register("doctor", time_zone="Asia/Kolkata")
     await doctor.set_hours(monday=[("09:00", "13:00")])
     await doctor.update_profile(default_visit_minutes=60)
@@ -183,7 +185,7 @@ async def test_hours_of_a_zone_that_is_half_an_hour_off(client: httpx2.AsyncClie
     assert rest == found[1:]
 
 
-async def test_an_edit_after_a_clock_change_moves_nothing(
+async def test_edit_after_a_clock_change_moves_nothing(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.set_hours(friday=[("09:00", "12:00")], saturday=[("22:00", "06:00")])
@@ -218,7 +220,7 @@ async def test_an_edit_after_a_clock_change_moves_nothing(
     assert (await seen())[0] == before[0]
 
 
-async def test_another_time_zone_keeps_wall_times_and_booked_instants(
+async def test_new_time_zone_keeps_wall_times_and_booked_instants(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.set_hours(friday=[("09:00", "12:00")])
@@ -245,7 +247,7 @@ async def test_another_time_zone_keeps_wall_times_and_booked_instants(
     assert (await doctor.update_profile(time_zone="America/New_York"))["affected"] == []
 
 
-async def test_a_window_to_midnight_offers_its_last_hour(
+async def test_window_until_midnight_offers_its_last_hour(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.set_hours(monday=[("21:00", "24:00")])
@@ -256,7 +258,7 @@ async def test_a_window_to_midnight_offers_its_last_hour(
     assert booked["end_time"] == "2026-02-03T05:00:00Z"
 
 
-async def test_windows_that_touch_at_midnight_are_one(
+async def test_windows_that_touch_at_midnight_are_merged(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.set_hours(monday=[("22:30", "24:00")], tuesday=[("00:00", "01:30")])
@@ -267,7 +269,7 @@ async def test_windows_that_touch_at_midnight_are_one(
     assert booked["end_time"] == "2026-02-03T05:30:00Z"
 
 
-async def test_closing_a_day_cuts_the_night_before_it(
+async def test_time_off_cuts_the_night_window_before_it(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.set_hours(tuesday=[("22:00", "06:00")])
@@ -282,7 +284,7 @@ async def test_closing_a_day_cuts_the_night_before_it(
     await patient.book(doctor, "2026-02-03T23:30:00-05:00")
 
 
-async def test_a_day_is_the_doctors(
+async def test_daily_limit_counts_days_of_the_doctors_zone(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     await doctor.set_hours(**daily(("08:00", "23:00")))
@@ -305,7 +307,7 @@ async def test_a_day_is_the_doctors(
     assert await get_reasons(client, doctor, "2026-02-10T08:00:00-05:00") == ["day_full"]
 
 
-async def test_notice_is_counted_to_the_microsecond(
+async def test_minimum_notice_is_exact_to_the_microsecond(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.set_hours(monday=[("09:00", "10:00")])
@@ -327,7 +329,7 @@ async def test_notice_is_counted_to_the_microsecond(
     await patient.book(doctor, nine)
 
 
-async def test_notice_is_elapsed_time_and_days_ahead_are_days(
+async def test_minimum_notice_is_elapsed_time_and_advance_days_are_calendar_days(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.set_hours(**daily(("09:00", "24:00")))
@@ -416,7 +418,7 @@ class RealCalendar:
         return [code for code, applies in found.items() if applies]
 
 
-async def test_a_year_of_a_doctors_real_week(
+async def test_schedule_agrees_with_a_model_for_a_year(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     calendar, chance, met = RealCalendar(), random.Random(7), Counter[str]()
@@ -440,11 +442,11 @@ async def test_a_year_of_a_doctors_real_week(
         met.update(faults)
 
     async def try_to_book(start: datetime, kind: str) -> None:
-        answer = await patient.try_to_book(doctor, start.isoformat(), visit_type_id=kinds[kind])
+        response = await patient.try_to_book(doctor, start.isoformat(), visit_type_id=kinds[kind])
         if faults := calendar.faults(start, kind, clock()):
-            assert_problem(answer, 409, faults[0])
+            assert_problem(response, 409, faults[0])
         else:
-            assert answer.status_code == 201, answer.text
+            assert response.status_code == 201, response.text
             calendar.book(start, kind)
 
     full_day, nights = date(2026, 3, 10), {date(2026, 3, 7), date(2026, 10, 31)}

@@ -17,13 +17,13 @@ NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
 
 
 async def conflicting(doctor: Person, **query: Any) -> list[dict[str, Any]]:
-    answer = await doctor.get("/doctors/me/appointments", params={"conflicting": "true"} | query)
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()
+    response = await doctor.get("/doctors/me/appointments", params={"conflicting": "true"} | query)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()
     return found
 
 
-async def test_time_off_closes_what_is_open(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
+async def test_time_off_closes_windows(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.publish(NINE, FIVE)
     taken = await doctor.take_time_off("2026-12-08T12:00:00-05:00", "2026-12-08T13:00:00-05:00", "Lunch")
     record = {
@@ -50,7 +50,7 @@ async def test_time_off_closes_what_is_open(client: httpx2.AsyncClient, doctor: 
     assert_problem(await doctor.delete(f"/doctors/me/time-off/{taken['id']}"), 404, "not_found")
 
 
-async def test_time_off_may_overlap_and_lie_outside_of_the_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_time_off_may_overlap_and_lie_outside_the_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish(NINE, FIVE)
     away = [await doctor.take_time_off(NOON, ONE) for _ in range(2)]
     await doctor.take_time_off("2026-12-08T17:30:00Z", "2026-12-08T18:30:00Z")
@@ -60,7 +60,7 @@ async def test_time_off_may_overlap_and_lie_outside_of_the_hours(client: httpx2.
     assert await get_windows(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
 
 
-async def test_a_visit_whose_patient_has_arrived_is_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_arrived_appointment_is_affected(doctor: Person, patient: Person, clock: SetClock) -> None:
     await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, "2026-12-08T17:15:00Z")
     clock.time = datetime(2026, 12, 8, 16, 55, tzinfo=UTC)
@@ -71,7 +71,7 @@ async def test_a_visit_whose_patient_has_arrived_is_affected(doctor: Person, pat
     assert await conflicting(doctor) == [arrived]
 
 
-async def test_time_off_names_the_appointments_in_it(doctor: Person, patient: Person, register: Register) -> None:
+async def test_time_off_reports_the_appointments_in_it(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish(NINE, FIVE)
     other = await register()
     before = await patient.book(doctor, "2026-12-08T16:00:00Z")
@@ -90,7 +90,7 @@ async def test_time_off_names_the_appointments_in_it(doctor: Person, patient: Pe
     assert await conflicting(doctor) == [crossing, inside, after]
 
 
-async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) -> None:
+async def test_conflicts_follow_changes_of_schedule_and_appointments(doctor: Person, patient: Person) -> None:
     published = await doctor.publish(NINE, FIVE)
     first = await patient.book(doctor, NOON)
     second = await patient.book(doctor, "2026-12-08T20:00:00Z")
@@ -98,15 +98,15 @@ async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) 
     assert await conflicting(doctor) == []
     taken = await doctor.take_time_off("2026-12-08T16:00:00Z", "2026-12-08T23:00:00Z")
     assert await conflicting(doctor) == [first, second, third]
-    answer = await patient.post(f"/appointments/{first['id']}/reschedule", {"start_time": NINE})
-    assert answer.status_code == 200, answer.text
+    response = await patient.post(f"/appointments/{first['id']}/reschedule", {"start_time": NINE})
+    assert response.status_code == 200, response.text
     assert await conflicting(doctor) == [second, third]
     await doctor.delete(f"/appointments/{second['id']}")
     assert await conflicting(doctor) == [third]
     await doctor.delete(f"/doctors/me/time-off/{taken['id']}")
     assert await conflicting(doctor) == []
     await doctor.delete(f"/doctors/availability/{published['id']}")
-    assert await conflicting(doctor) == [answer.json(), third]
+    assert await conflicting(doctor) == [response.json(), third]
     await doctor.publish(NINE, "2026-12-08T14:30:00Z")
     assert await conflicting(doctor) == [third]
     assert await conflicting(doctor, **{"from": FIVE}) == []
@@ -119,7 +119,7 @@ async def test_conflicts_are_what_they_are_now(doctor: Person, patient: Person) 
     assert await conflicting(doctor) == []
 
 
-async def test_a_visit_is_a_conflict_until_it_is_over(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_appointment_is_a_conflict_until_it_ends(doctor: Person, patient: Person, clock: SetClock) -> None:
     published = await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T12:00:00Z")
     booked = await patient.book(doctor, "2026-12-01T08:00:00Z")
     running = await patient.book(doctor, "2026-12-01T08:30:00Z")
@@ -137,7 +137,7 @@ async def test_a_visit_is_a_conflict_until_it_is_over(doctor: Person, patient: P
     assert await conflicting(doctor, **{"from": "2026-11-01T00:00:00Z"}) == [coming]
 
 
-async def test_pages_of_conflicts(doctor: Person, patient: Person, clock: SetClock) -> None:
+async def test_conflicts_are_paged(doctor: Person, patient: Person, clock: SetClock) -> None:
     # Over the end of a month, and some months later.
     published = [
         await doctor.publish(f"2027-{month:02}-{day}T14:00:00Z", f"2027-{month:02}-{day}T16:00:00Z")
@@ -155,15 +155,15 @@ async def test_pages_of_conflicts(doctor: Person, patient: Person, clock: SetClo
         seen: list[object] = []
         path: str | None = f"/doctors/me/appointments?conflicting=true&limit={limit}"
         while path:
-            answer = await doctor.get(path)
-            assert 0 < len(answer.json()) <= limit
-            seen += answer.json()
-            path = next_page(answer)
+            response = await doctor.get(path)
+            assert 0 < len(response.json()) <= limit
+            seen += response.json()
+            path = next_page(response)
             clock.advance(seconds=30)
         assert seen == expected
 
 
-async def test_pages_of_time_off(doctor: Person) -> None:
+async def test_time_off_is_paged(doctor: Person) -> None:
     days = (9, 8, 12, 10, 8)
     for day in days:
         await doctor.take_time_off(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T15:00:00Z")
@@ -173,15 +173,15 @@ async def test_pages_of_time_off(doctor: Person) -> None:
         seen: list[object] = []
         path: str | None = f"/doctors/me/time-off?limit={limit}"
         while path:
-            answer = await doctor.get(path)
-            seen += answer.json()
-            path = next_page(answer)
+            response = await doctor.get(path)
+            seen += response.json()
+            path = next_page(response)
         assert seen == whole
     for query in ("limit=0", "limit=101", "cursor=x", "from=2026-12-08T00:00:00Z"):
         assert_problem(await doctor.get(f"/doctors/me/time-off?{query}"), 422, "invalid_request")
 
 
-async def test_time_off_that_cannot_be(doctor: Person) -> None:
+async def test_invalid_time_off_is_refused(doctor: Person) -> None:
     for change, field in (
         ({"end_time": NOON}, "end_time"),
         ({"end_time": NINE}, "end_time"),
@@ -205,8 +205,10 @@ async def test_time_off_that_cannot_be(doctor: Person) -> None:
     ):
         content = json.dumps({"start_time": NOON, "end_time": ONE} | dict(change))
         headers = doctor.headers | {"Content-Type": "application/json"}
-        answer = await doctor.client.post("/doctors/me/time-off", content=content, headers=headers)
-        assert [error["field"] for error in assert_problem(answer, 422, "invalid_request")["errors"]] == [field], change
+        response = await doctor.client.post("/doctors/me/time-off", content=content, headers=headers)
+        assert [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]] == [field], (
+            change
+        )
     assert (await doctor.get("/doctors/me/time-off")).json() == []
     # A leap year's worth of days, and one that has begun already, may be.
     await doctor.take_time_off(NOON, "2027-12-09T17:00:00Z")
@@ -214,7 +216,7 @@ async def test_time_off_that_cannot_be(doctor: Person) -> None:
     assert begun["reason"] is None
 
 
-async def test_somebody_elses_time_off_is_not_there(doctor: Person, patient: Person, register: Register) -> None:
+async def test_time_off_of_another_doctor_is_not_found(doctor: Person, patient: Person, register: Register) -> None:
     taken = await doctor.take_time_off(NOON, ONE)
     path = f"/doctors/me/time-off/{taken['id']}"
     other = await register("doctor")
@@ -226,9 +228,7 @@ async def test_somebody_elses_time_off_is_not_there(doctor: Person, patient: Per
     assert len((await doctor.get("/doctors/me/time-off")).json()) == 1
 
 
-async def test_patients_do_not_see_why_a_doctor_is_away(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person
-) -> None:
+async def test_reason_of_time_off_is_private(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:
     await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NOON)
     await doctor.take_time_off(NOON, ONE, "Chemotherapy")
@@ -245,15 +245,15 @@ async def test_patients_do_not_see_why_a_doctor_is_away(
         f"/appointments/{booked['id']}",
         f"/appointments/{booked['id']}/history",
     ):
-        for answer in (await client.get(path), await patient.get(path)):
-            assert answer.status_code in {200, 401}
-            assert "Chemotherapy" not in answer.text
+        for response in (await client.get(path), await patient.get(path)):
+            assert response.status_code in {200, 401}
+            assert "Chemotherapy" not in response.text
     refused = await patient.try_to_book(doctor, "2026-12-08T17:30:00Z")
     assert_problem(refused, 409, "time_off")
     assert "Chemotherapy" not in refused.text
 
 
-async def test_there_is_an_end_to_time_off(doctor: Person, database: Database) -> None:
+async def test_number_of_time_off_entries_is_bounded(doctor: Person, database: Database) -> None:
     noon = datetime(2027, 1, 8, 12)  # noqa: DTZ001 - a wall time
     row = {
         "doctor_id": UUID(doctor.id),

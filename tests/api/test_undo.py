@@ -46,7 +46,7 @@ async def read(person: Person, appointment: dict[str, Any]) -> dict[str, Any]:
         (["arrive", "complete", "undo"], "booked"),
     ],
 )
-async def test_the_last_change_of_status_is_taken_back(
+async def test_last_status_change_is_undone(
     client: httpx2.AsyncClient,
     doctor: Person,
     patient: Person,
@@ -70,9 +70,7 @@ async def test_the_last_change_of_status_is_taken_back(
     assert await get_windows(client, doctor) == [(HALF_PAST, "2026-12-08T22:00:00Z")]
 
 
-async def test_undo_goes_back_to_the_booking_and_no_further(
-    doctor: Person, booked: dict[str, Any], clock: SetClock
-) -> None:
+async def test_undo_stops_at_the_booking(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     assert_problem(await act(doctor, booked, "undo"), 409, "wrong_status")
     clock.time = BEGUN
     doctor = await doctor.log_in_again()
@@ -82,7 +80,7 @@ async def test_undo_goes_back_to_the_booking_and_no_further(
     assert (await act(doctor, booked, "no-show")).json()["version"] == 6
 
 
-async def test_a_move_is_not_undone(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+async def test_move_is_not_undone(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = BEGUN
     doctor = await doctor.log_in_again()
     await act(doctor, booked, "arrive")
@@ -94,7 +92,7 @@ async def test_a_move_is_not_undone(doctor: Person, booked: dict[str, Any], cloc
 
 @pytest.mark.parametrize("action", ["cancel", "no-show"])
 @pytest.mark.parametrize("code", ["slot_taken", "patient_busy"])
-async def test_time_that_was_taken_meanwhile_is_not_taken_back(
+async def test_undo_is_refused_if_the_time_was_booked_meanwhile(
     doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, register: Register, action: str, code: str
 ) -> None:
     clock.time = BEGUN
@@ -111,7 +109,7 @@ async def test_time_that_was_taken_meanwhile_is_not_taken_back(
     assert await read(doctor, booked) == freed.json()
 
 
-async def test_a_hold_is_in_the_way_until_it_is_over(
+async def test_hold_blocks_an_undo_until_it_expires(
     doctor: Person, booked: dict[str, Any], register: Register, clock: SetClock
 ) -> None:
     other = await register()
@@ -123,7 +121,9 @@ async def test_a_hold_is_in_the_way_until_it_is_over(
     assert (await act(doctor, booked, "undo")).json()["status"] == "booked"
 
 
-async def test_the_patients_own_hold_is_not_in_the_way(doctor: Person, patient: Person, booked: dict[str, Any]) -> None:
+async def test_hold_of_the_same_patient_does_not_block_an_undo(
+    doctor: Person, patient: Person, booked: dict[str, Any]
+) -> None:
     await act(doctor, booked, "cancel")
     held = await patient.post("/holds", {"doctor_id": doctor.id, "start_time": TEN})
     assert held.status_code == 201
@@ -131,7 +131,7 @@ async def test_the_patients_own_hold_is_not_in_the_way(doctor: Person, patient: 
     assert_problem(await patient.delete(f"/holds/{held.json()['id']}"), 404, "not_found")
 
 
-async def test_what_the_patient_has_cancelled_stays_cancelled(
+async def test_cancellation_by_the_patient_cannot_be_undone(
     doctor: Person, patient: Person, booked: dict[str, Any]
 ) -> None:
     cancelled = await act(patient, booked, "cancel")
@@ -139,7 +139,7 @@ async def test_what_the_patient_has_cancelled_stays_cancelled(
     assert await read(doctor, booked) == cancelled.json()
 
 
-async def test_a_visit_of_an_erased_patient_is_not_booked_again(
+async def test_appointment_of_an_erased_patient_is_not_booked_again(
     doctor: Person, patient: Person, booked: dict[str, Any]
 ) -> None:
     await act(doctor, booked, "cancel")
@@ -158,7 +158,7 @@ async def test_a_visit_of_an_erased_patient_is_not_booked_again(
         ("2026-12-10T04:00:00+00:00", "2026-12-10T05:00:00+00:00", "too_late"),
     ],
 )
-async def test_until_the_end_of_the_day(
+async def test_undo_is_possible_until_the_end_of_the_day(
     doctor: Person, booked: dict[str, Any], clock: SetClock, noted: str, time: str, code: str | None
 ) -> None:
     clock.time = datetime.fromisoformat(noted)
@@ -167,15 +167,15 @@ async def test_until_the_end_of_the_day(
     assert done.status_code == 200
     clock.time = datetime.fromisoformat(time)
     doctor = await doctor.log_in_again()
-    answer = await act(doctor, booked, "undo")
+    response = await act(doctor, booked, "undo")
     if code:
-        assert_problem(answer, 409, code)
+        assert_problem(response, 409, code)
         assert await read(doctor, booked) == done.json()
     else:
-        assert answer.json()["status"] == "booked"
+        assert response.json()["status"] == "booked"
 
 
-async def test_a_visit_that_ends_at_midnight_belongs_to_the_day_before(
+async def test_appointment_that_ends_at_midnight_belongs_to_the_day_before(
     doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-09T04:00:00Z", "2026-12-09T05:00:00Z")
@@ -187,7 +187,7 @@ async def test_a_visit_that_ends_at_midnight_belongs_to_the_day_before(
     assert_problem(await act(await doctor.log_in_again(), booked, "undo"), 409, "too_late")
 
 
-async def test_only_the_doctor_of_the_visit_can_undo(
+async def test_only_the_doctor_of_the_appointment_can_undo(
     doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, register: Register
 ) -> None:
     clock.time = BEGUN
@@ -198,7 +198,7 @@ async def test_only_the_doctor_of_the_visit_can_undo(
     assert_problem(await act(other, booked, "undo"), 404, "not_found")
 
 
-async def test_undo_of_another_version_changes_nothing(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+async def test_undo_of_another_version_is_refused(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = BEGUN
     doctor = await doctor.log_in_again()
     arrived = await act(doctor, booked, "arrive")
@@ -207,17 +207,17 @@ async def test_undo_of_another_version_changes_nothing(doctor: Person, booked: d
     assert (await act(doctor, booked, "undo", **{"If-Match": '"2"'})).status_code == 200
 
 
-async def test_the_same_undo_sent_twice_is_done_once(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
+async def test_undo_with_a_repeated_key_is_done_once(doctor: Person, booked: dict[str, Any], clock: SetClock) -> None:
     clock.time = BEGUN
     doctor = await doctor.log_in_again()
     for action in ("arrive", "complete"):
         await act(doctor, booked, action)
-    answers = [await act(doctor, booked, "undo", **{"Idempotency-Key": "tap"}) for _ in range(2)]
-    assert [each.json()["status"] for each in answers] == ["arrived", "arrived"]
-    assert answers[1].headers["idempotency-replayed"] == "true"
+    responses = [await act(doctor, booked, "undo", **{"Idempotency-Key": "tap"}) for _ in range(2)]
+    assert [each.json()["status"] for each in responses] == ["arrived", "arrived"]
+    assert responses[1].headers["idempotency-replayed"] == "true"
 
 
-async def test_a_status_whose_earlier_version_was_not_kept_leads_back_to_the_booking(
+async def test_undo_without_an_earlier_version_returns_to_booked(
     doctor: Person, booked: dict[str, Any], database: Database
 ) -> None:
     async with database.write() as transaction:
@@ -225,7 +225,7 @@ async def test_a_status_whose_earlier_version_was_not_kept_leads_back_to_the_boo
     assert (await act(doctor, booked, "undo")).json()["status"] == "booked"
 
 
-async def test_time_taken_back_is_no_longer_found_and_time_freed_again_is(
+async def test_search_follows_cancellation_and_undo(
     client: httpx2.AsyncClient, doctor: Person, booked: dict[str, Any]
 ) -> None:
     await doctor.update_profile(specialty="Dermatology")

@@ -39,7 +39,7 @@ async def change(person: Person, edited: Edited, body: dict[str, Any], *tags: st
     return await person.client.request(edited.method, edited.path, json=body, headers=headers)
 
 
-async def test_a_change_of_what_has_changed_meanwhile_is_refused(doctor: Person, edited: Edited) -> None:
+async def test_change_of_an_outdated_version_is_refused(doctor: Person, edited: Edited) -> None:
     read = await doctor.get(edited.path)
     opened = read.headers["ETag"]
     first = await change(doctor, edited, edited.one, opened)
@@ -56,30 +56,30 @@ async def test_a_change_of_what_has_changed_meanwhile_is_refused(doctor: Person,
         assert (await change(doctor, edited, edited.one, *tags)).status_code == 200
 
 
-async def test_what_is_changed_to_what_it_is_keeps_its_version(doctor: Person, edited: Edited) -> None:
+async def test_change_to_the_same_content_keeps_the_version(doctor: Person, edited: Edited) -> None:
     first = await change(doctor, edited, edited.one)
     assert (await change(doctor, edited, edited.one, first.headers["ETag"])).headers["ETag"] == first.headers["ETag"]
 
 
-async def test_of_two_changes_at_once_one_is_made(doctor: Person, edited: Edited) -> None:
+async def test_one_of_several_concurrent_changes_is_made(doctor: Person, edited: Edited) -> None:
     opened = (await doctor.get(edited.path)).headers["ETag"]
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(change(doctor, edited, body, opened) for body in (edited.one, edited.other) for _ in range(3))
     )
-    made = [answer for answer in answers if answer.status_code == 200]
-    assert {answer.status_code for answer in answers} == {200, 412}
+    made = [response for response in responses if response.status_code == 200]
+    assert {response.status_code for response in responses} == {200, 412}
     assert len(made) == 1
 
 
-async def test_a_patient_changes_the_name_that_was_shown(patient: Person) -> None:
+async def test_one_of_several_concurrent_name_changes_is_made(patient: Person) -> None:
     opened = (await patient.get("/auth/me")).headers["ETag"]
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(change(patient, ACCOUNT, {"name": f"Ann {number}"}, opened) for number in range(4))
     )
-    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    assert sorted(response.status_code for response in responses) == [200, 412, 412, 412]
 
 
-async def test_a_plan_for_later_is_cancelled_as_it_was_shown(doctor: Person) -> None:
+async def test_cancellation_of_outdated_planned_hours_is_refused(doctor: Person) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]])
     opened = (
         await doctor.set_hours(monday=[["10:00", "12:00"]], valid_from="2027-07-01"),
@@ -93,7 +93,7 @@ async def test_a_plan_for_later_is_cancelled_as_it_was_shown(doctor: Person) -> 
     assert (await doctor.client.request("DELETE", cancel.path, headers=headers)).status_code == 204
 
 
-def test_a_version_tells_which_fields_have_changed() -> None:
+def test_version_reveals_the_changed_fields() -> None:
     content = {"name": "Ann", "languages": ["en"], "limit": None}
     version = content_version(content)
     assert changed_fields(content, version) == []

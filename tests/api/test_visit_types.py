@@ -47,7 +47,7 @@ async def starts(client: httpx2.AsyncClient, doctor: Person, visit_type_id: str)
     return [start[11:16] for start, _, _ in await get_slots(client, doctor, NINE, FIVE, visit_type_id)]
 
 
-async def test_visit_types_are_offered_and_listed(
+async def test_visit_types_are_created_and_listed(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     path = f"/doctors/{doctor.id}/visit-types"
@@ -56,8 +56,8 @@ async def test_visit_types_are_offered_and_listed(
     assert plain == {"id": plain["id"], "doctor_id": doctor.id, "name": "Check-up", "duration_minutes": 20} | PLAIN
     full = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     assert full == {"id": full["id"], "doctor_id": doctor.id, "name": "Call", "duration_minutes": 25} | FULL
-    for asker in (client, patient, doctor):
-        assert (await asker.get(path)).json() == [plain, full]
+    for caller in (client, patient, doctor):
+        assert (await caller.get(path)).json() == [plain, full]
     assert (await doctor.get("/doctors/me/visit-types")).json() == [plain, full]
     other = await register("doctor")
     assert (await other.get("/doctors/me/visit-types")).json() == []
@@ -66,7 +66,7 @@ async def test_visit_types_are_offered_and_listed(
         assert_problem(await client.get(f"/doctors/{nobody}/visit-types"), 404, "not_found")
 
 
-async def test_what_is_left_out_of_a_change_stays(doctor: Person) -> None:
+async def test_fields_left_out_of_a_change_stay(doctor: Person) -> None:
     offered = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     path = f"/doctors/me/visit-types/{offered['id']}"
     expected = dict(offered)
@@ -81,13 +81,13 @@ async def test_what_is_left_out_of_a_change_stays(doctor: Person) -> None:
         {"max_advance_days": 0, "min_notice_minutes": 0},
         {"mode": "phone"},
     ):
-        answer = await doctor.patch(path, change)
+        response = await doctor.patch(path, change)
         expected |= change
-        assert (answer.status_code, answer.json()) == (200, expected), change
+        assert (response.status_code, response.json()) == (200, expected), change
     assert (await doctor.get("/doctors/me/visit-types")).json() == [expected]
 
 
-async def test_visit_types_that_cannot_be(doctor: Person) -> None:
+async def test_invalid_visit_type_is_refused(doctor: Person) -> None:
     offered = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     path = f"/doctors/me/visit-types/{offered['id']}"
     wrong = ["true", '"20"', "20.0", "20.5", "-1", "9223372036854775808", "99999999999999999999999", "[20]", "{}"]
@@ -112,19 +112,19 @@ async def test_visit_types_that_cannot_be(doctor: Person) -> None:
             body = "{" + ",".join(f'"{name}": {each}' for name, each in whole.items()) + "}"
             change = f'{{"{field}": {value}}}'
             for method, where, content in (("POST", "/doctors/me/visit-types", body), ("PATCH", path, change)):
-                answer = await send(doctor, method, where, content)
-                assert [each["field"] for each in assert_problem(answer, 422, "invalid_request")["errors"]] == [
+                response = await send(doctor, method, where, content)
+                assert [each["field"] for each in assert_problem(response, 422, "invalid_request")["errors"]] == [
                     field
                 ], content
     for content in ('{"duration_minutes": 1e999}', '{"duration_minutes": NaN}', '{"name": "a", "name": "b"}'):
         assert_problem(await send(doctor, "PATCH", path, content), 422, "invalid_request")
     for given, missing in (({"name": "Call"}, "duration_minutes"), ({"mode": "phone", "duration_minutes": 20}, "name")):
-        answer = await doctor.post("/doctors/me/visit-types", given)
-        assert assert_problem(answer, 422, "invalid_request")["errors"][0]["field"] == missing
+        response = await doctor.post("/doctors/me/visit-types", given)
+        assert assert_problem(response, 422, "invalid_request")["errors"][0]["field"] == missing
     assert (await doctor.get("/doctors/me/visit-types")).json() == [offered]
 
 
-async def test_somebody_elses_visit_type_is_not_there(doctor: Person, patient: Person, register: Register) -> None:
+async def test_visit_type_of_another_doctor_is_not_found(doctor: Person, patient: Person, register: Register) -> None:
     offered = await doctor.add_visit_type()
     other = await register("doctor")
     for visit_type_id in (offered["id"], NOBODY):
@@ -136,15 +136,17 @@ async def test_somebody_elses_visit_type_is_not_there(doctor: Person, patient: P
     assert (await doctor.get("/doctors/me/visit-types")).json() == [offered]
 
 
-async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, database: Database) -> None:
+async def test_visit_types_are_paged_and_bounded(
+    client: httpx2.AsyncClient, doctor: Person, database: Database
+) -> None:
     offered = [await doctor.add_visit_type(name=name) for name in ("C", "A", "B")]
     for listed in (f"/doctors/{doctor.id}/visit-types", "/doctors/me/visit-types"):
         seen: list[object] = []
         path: str | None = f"{listed}?limit=2"
         while path:
-            answer = await doctor.get(path)
-            seen += answer.json()
-            path = next_page(answer)
+            response = await doctor.get(path)
+            seen += response.json()
+            path = next_page(response)
         assert seen == offered
     row = {"doctor_id": UUID(doctor.id), "name": "X", "duration_minutes": 20, "mode": VisitMode.PHONE}
     buffers = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), 0)
@@ -161,7 +163,7 @@ async def test_pages_of_visit_types(client: httpx2.AsyncClient, doctor: Person, 
     assert len((await client.get(f"/doctors/{doctor.id}/visit-types?limit=100")).json()) == 100
 
 
-async def test_a_visit_is_as_long_as_its_type(doctor: Person, patient: Person, register: Register) -> None:
+async def test_appointment_is_as_long_as_its_visit_type(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish(NINE, FIVE)
     offered = await doctor.add_visit_type(name="New patient", duration_minutes=45)
     booked = await patient.book(doctor, NINE, visit_type_id=offered["id"])
@@ -174,11 +176,11 @@ async def test_a_visit_is_as_long_as_its_type(doctor: Person, patient: Person, r
     )
     assert again.status_code == 201, again.text
     for end in ("2026-12-08T16:00:00Z", "2026-12-08T16:14:59.999999Z", "2026-12-08T16:30:00Z"):
-        answer = await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
-        assert_problem(answer, 409, "wrong_length")
+        response = await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
+        assert_problem(response, 409, "wrong_length")
     for end in ("2026-12-08T15:30:00Z", "2026-12-08T15:34:59Z", "2026-12-09T03:30:00.000001Z"):
-        answer = await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
-        assert_problem(answer, 422, "invalid_request")
+        response = await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", end, visit_type_id=offered["id"])
+        assert_problem(response, 422, "invalid_request")
     assert_problem(await patient.try_to_book(doctor, "2026-12-08T15:30:00Z"), 409, "visit_type_required")
     assert_problem(
         await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", "2026-12-08T16:15:00Z"), 409, "visit_type_required"
@@ -193,7 +195,7 @@ async def test_a_visit_is_as_long_as_its_type(doctor: Person, patient: Person, r
     )
 
 
-async def test_the_questions_that_need_a_visit_type(
+async def test_slot_queries_require_a_visit_type(
     client: httpx2.AsyncClient, doctor: Person, register: Register
 ) -> None:
     offered = await doctor.add_visit_type()
@@ -208,15 +210,15 @@ async def test_the_questions_that_need_a_visit_type(
     assert (await client.get(f"/doctors/{doctor.id}/availability")).status_code == 200
 
 
-async def test_what_is_withdrawn_cannot_be_booked_any_more_but_stays_readable(
+async def test_withdrawn_visit_type_cannot_be_booked_but_stays_readable(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, FIVE)
     offered, kept = await doctor.add_visit_type(name="Call", duration_minutes=40), await doctor.add_visit_type()
     booked = await patient.book(doctor, NINE, visit_type_id=offered["id"])
     path = f"/doctors/me/visit-types/{offered['id']}"
-    answer = await doctor.delete(path)
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = await doctor.delete(path)
+    assert (response.status_code, response.content) == (204, b"")
     assert (await client.get(f"/doctors/{doctor.id}/visit-types")).json() == [kept]
     assert (await doctor.get("/doctors/me/visit-types")).json() == [kept]
     assert_problem(await doctor.delete(path), 404, "not_found")
@@ -238,7 +240,7 @@ async def test_what_is_withdrawn_cannot_be_booked_any_more_but_stays_readable(
     await patient.book(doctor, "2026-12-08T15:25:00Z", "2026-12-08T15:37:00Z")
 
 
-async def test_what_is_booked_keeps_its_length_and_buffers(
+async def test_booked_appointment_keeps_its_length_and_buffers(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T16:00:00Z")
@@ -257,7 +259,7 @@ async def test_what_is_booked_keeps_its_length_and_buffers(
     await (await register()).book(doctor, "2026-12-08T15:30:00Z", visit_type_id=offered["id"])
 
 
-async def test_buffers_keep_neighbours_apart_each_on_its_side(
+async def test_buffers_separate_adjacent_appointments(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T17:00:00Z")
@@ -293,7 +295,7 @@ async def test_buffers_keep_neighbours_apart_each_on_its_side(
     ]
 
 
-async def test_a_neighbour_outside_of_the_range_that_is_asked_for(
+async def test_buffer_of_an_appointment_outside_the_requested_span_counts(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, "2026-12-08T19:00:00Z")
@@ -313,7 +315,7 @@ async def test_a_neighbour_outside_of_the_range_that_is_asked_for(
     assert await get_reasons(client, doctor, "2026-12-08T18:30:00Z", before["id"]) == ["slot_taken"]
 
 
-async def test_a_patients_own_time_has_no_buffers(doctor: Person, patient: Person, register: Register) -> None:
+async def test_buffers_do_not_block_the_patient(doctor: Person, patient: Person, register: Register) -> None:
     other = await register("doctor")
     await doctor.publish(NINE, FIVE)
     await other.publish(NINE, FIVE)
@@ -328,7 +330,7 @@ async def test_a_patients_own_time_has_no_buffers(doctor: Person, patient: Perso
     )
 
 
-async def test_visits_start_on_the_step(
+async def test_appointments_start_on_the_slot_step(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
 ) -> None:
     await doctor.publish("2026-12-08T14:10:00Z", "2026-12-08T16:10:00Z")
@@ -355,7 +357,7 @@ async def starts_of_the_seventh(client: httpx2.AsyncClient, doctor: Person, visi
     return [start for start, _, _ in await get_slots(client, doctor, *day, visit_type["id"])]
 
 
-async def test_limits_of_a_type_and_of_the_doctor(
+async def test_stricter_limit_of_visit_type_and_doctor_applies(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.set_hours(monday=[["09:00", "17:00"]], tuesday=[["09:00", "17:00"]], wednesday=[["09:00", "17:00"]])
@@ -401,7 +403,7 @@ async def test_limits_of_a_type_and_of_the_doctor(
     assert (await patient.get(f"/appointments/{only['id']}")).json()["start_time"] == "2026-12-08T18:00:00Z"
 
 
-async def test_a_hold_counts_for_its_type(doctor: Person, patient: Person, register: Register) -> None:
+async def test_hold_counts_for_the_limit_of_its_visit_type(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish(NINE, FIVE)
     offered = await doctor.add_visit_type(daily_limit=1)
     wanted = {"doctor_id": doctor.id, "start_time": NINE, "visit_type_id": offered["id"]}
@@ -416,7 +418,7 @@ async def test_a_hold_counts_for_its_type(doctor: Person, patient: Person, regis
     await patient.book(doctor, NINE, visit_type_id=offered["id"], hold_id=held.json()["id"])
 
 
-async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, register: Register) -> None:
+async def test_names_of_visit_types_are_unique(doctor: Person, register: Register) -> None:
     first = await doctor.add_visit_type(name="Check-up Anna")
     path = "/doctors/me/visit-types"
     for name in (
@@ -438,7 +440,7 @@ async def test_no_two_that_are_offered_have_the_same_name(doctor: Person, regist
     await doctor.add_visit_type(name="Check-up Anna")
 
 
-async def test_a_name_is_taken_by_one_from_before_names_were_unique(doctor: Person, database: Database) -> None:
+async def test_name_of_a_visit_type_without_a_key_is_taken(doctor: Person, database: Database) -> None:
     """Of two with the same name the later one had no key; here the earlier one has been withdrawn since."""
     await doctor.add_visit_type(name="Check-up")
     other = await doctor.add_visit_type(name="Vaccination")
@@ -449,26 +451,26 @@ async def test_a_name_is_taken_by_one_from_before_names_were_unique(doctor: Pers
     assert_problem(await doctor.patch(f"{path}/{other['id']}", {"name": "check-up"}), 409, "name_taken")
 
 
-async def test_two_from_before_names_were_unique_can_be_changed(doctor: Person, database: Database) -> None:
+async def test_duplicates_without_a_key_can_be_changed(doctor: Person, database: Database) -> None:
     first, second = await doctor.add_visit_type(name="Check-up"), await doctor.add_visit_type(name="Vaccination")
     async with database.write() as transaction:
         later = update(VisitType).where(VisitType.name == "Vaccination")
         await transaction.execute(later.values(name="Check-up", name_key=None))
     path = "/doctors/me/visit-types"
     for each in (first, second):
-        answer = await doctor.patch(f"{path}/{each['id']}", {"name": "Check-up", "duration_minutes": 25})
-        assert answer.status_code == 200, answer.text
+        response = await doctor.patch(f"{path}/{each['id']}", {"name": "Check-up", "duration_minutes": 25})
+        assert response.status_code == 200, response.text
     assert_problem(await doctor.patch(f"{path}/{second['id']}", {"name": "check-up"}), 409, "name_taken")
 
 
-async def test_of_equal_visit_types_at_once_one_is_offered(doctor: Person) -> None:
-    answers = await asyncio.gather(
+async def test_one_of_several_concurrent_equal_visit_types_is_created(doctor: Person) -> None:
+    responses = await asyncio.gather(
         *(doctor.post("/doctors/me/visit-types", {"name": "Check-up", "duration_minutes": 20}) for _ in range(6))
     )
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+    assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409, 409]
 
 
-async def test_the_database_refuses_a_second_name(doctor: Person, database: Database, clock: SetClock) -> None:
+async def test_database_refuses_a_duplicate_name(doctor: Person, database: Database, clock: SetClock) -> None:
     await doctor.add_visit_type(name="Check-up")
     taken = PLAIN | {"mode": VisitMode.VIDEO, "doctor_id": UUID(doctor.id), "name": "CHECK-UP", "name_key": "check-up"}
     with pytest.raises(IntegrityError):
@@ -478,7 +480,7 @@ async def test_the_database_refuses_a_second_name(doctor: Person, database: Data
             )
 
 
-async def test_one_is_read(doctor: Person, register: Register) -> None:
+async def test_single_visit_type_is_read_by_its_doctor_only(doctor: Person, register: Register) -> None:
     offered = await doctor.add_visit_type()
     path = f"/doctors/me/visit-types/{offered['id']}"
     assert (await doctor.get(path)).json() == offered
