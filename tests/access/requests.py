@@ -1,21 +1,21 @@
-"""A request for each operation that is valid for whoever may send it."""
+"""For each operation of the API, a request that is valid if its caller may send it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.access.world import REASON, Caller, World
+from tests.access.clinic import REASON, Caller, Clinic
 from tests.people import PASSWORD
 
 type Ids = dict[str, str]
 type Options = dict[str, Any]
-"""What httpx wants beside the method and the path."""
+"""Arguments of an ``httpx2`` request other than the method and the path."""
 
 DECISION = {"json": {"reason": REASON}}
 NEW_VISIT_TYPE = {"name": "Consultation", "duration_minutes": 45}
 SOON = {"start_time": "2026-12-09T08:00:00Z", "end_time": "2026-12-09T12:00:00Z"}
 
 
-def visit(start: str) -> Callable[[Ids], Options]:
+def booking(start: str) -> Callable[[Ids], Options]:
     return lambda ids: {
         "json": {"doctor_id": ids["doctor_id"], "visit_type_id": ids["visit_type_id"], "start_time": start}
     }
@@ -25,13 +25,13 @@ def in_query(**query: str) -> Callable[[Ids], Options]:
     return lambda ids: {"params": query | {"visit_type_id": ids["visit_type_id"]}}
 
 
-def just(**options: Any) -> Callable[[Ids], Options]:
+def fixed(**options: Any) -> Callable[[Ids], Options]:
     return lambda _: options
 
 
 CONTENTS: dict[str, Callable[[Ids], Options]] = {
-    "POST /auth/register": just(
-        json={"email": "new@example.com", "password": PASSWORD, "name": "Somebody new", "role": "patient"}
+    "POST /auth/register": fixed(
+        json={"email": "new@example.com", "password": PASSWORD, "name": "New Patient", "role": "patient"}
     ),
     "POST /auth/accept-invitation": lambda ids: {
         "json": {
@@ -41,68 +41,68 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
             "time_zone": "Europe/Berlin",
         }
     },
-    "POST /admin/invitations": just(json={"email": "another.guest@example.com"}),
-    "POST /auth/change-password": just(json={"current_password": PASSWORD, "new_password": "another horse"}),
-    "PATCH /auth/me": just(json={"name": "Somebody else"}),
+    "POST /admin/invitations": fixed(json={"email": "another.guest@example.com"}),
+    "POST /auth/change-password": fixed(json={"current_password": PASSWORD, "new_password": "another horse"}),
+    "PATCH /auth/me": fixed(json={"name": "New Name"}),
     "GET /doctors/{doctor_id}/slots": in_query(),
     "GET /doctors/{doctor_id}/next-slot": in_query(),
     "GET /doctors/{doctor_id}/explain": in_query(start_time="2026-12-05T10:00:00Z"),
-    "PATCH /doctors/me": just(json={"bio": "Has seen it all"}),
-    "PUT /doctors/me/hours": just(json={"monday": [["09:00", "12:00"]]}),
-    "POST /doctors/availability": just(json=SOON),
-    "POST /doctors/me/clock-changes": just(json={"keep": "instant"}),
-    "POST /doctors/me/time-off": just(json=SOON),
-    "POST /doctors/me/visit-types": just(json=NEW_VISIT_TYPE),
-    "PATCH /doctors/me/visit-types/{visit_type_id}": just(json=NEW_VISIT_TYPE),
-    "POST /appointments": visit("2026-12-05T10:00:00Z"),
-    "POST /holds": visit("2026-12-05T10:00:00Z"),
-    "POST /appointments/{appointment_id}/cancel": just(json={"reason": REASON}),
-    "POST /appointments/{appointment_id}/reschedule": just(json={"start_time": "2026-12-05T10:00:00Z"}),
-    "POST /admin/users/{user_id}/approve": just(**DECISION),
-    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": just(**DECISION),
-    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": just(**DECISION),
-    "POST /admin/users/{user_id}/suspend": just(**DECISION),
-    "POST /admin/users/{user_id}/reinstate": just(**DECISION),
-    "POST /admin/users/{user_id}/erase": just(**DECISION),
-    "POST /admin/users/{user_id}/appointments/{appointment_id}/cancel": just(**DECISION),
+    "PATCH /doctors/me": fixed(json={"bio": "Thirty years of practice"}),
+    "PUT /doctors/me/hours": fixed(json={"monday": [["09:00", "12:00"]]}),
+    "POST /doctors/availability": fixed(json=SOON),
+    "POST /doctors/me/clock-changes": fixed(json={"keep": "instant"}),
+    "POST /doctors/me/time-off": fixed(json=SOON),
+    "POST /doctors/me/visit-types": fixed(json=NEW_VISIT_TYPE),
+    "PATCH /doctors/me/visit-types/{visit_type_id}": fixed(json=NEW_VISIT_TYPE),
+    "POST /appointments": booking("2026-12-05T10:00:00Z"),
+    "POST /holds": booking("2026-12-05T10:00:00Z"),
+    "POST /appointments/{appointment_id}/cancel": fixed(json={"reason": REASON}),
+    "POST /appointments/{appointment_id}/reschedule": fixed(json={"start_time": "2026-12-05T10:00:00Z"}),
+    "POST /admin/users/{user_id}/approve": fixed(**DECISION),
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": fixed(**DECISION),
+    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": fixed(**DECISION),
+    "POST /admin/users/{user_id}/suspend": fixed(**DECISION),
+    "POST /admin/users/{user_id}/reinstate": fixed(**DECISION),
+    "POST /admin/users/{user_id}/erase": fixed(**DECISION),
+    "POST /admin/users/{user_id}/appointments/{appointment_id}/cancel": fixed(**DECISION),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
 }
-"""What is sent, where it does not depend on who sends it."""
+"""Requests that are the same for every caller."""
 
 
-async def new_password(world: World, caller: Caller) -> Options:
-    return {"json": {"token": await world.forget(caller.person), "new_password": "another horse"}}
+async def issue_reset(clinic: Clinic, caller: Caller) -> Options:
+    return {"json": {"token": await clinic.add_password_reset(caller.person), "new_password": "another horse"}}
 
 
-async def first_code(world: World, caller: Caller) -> Options:
-    return {"json": {"otp": await world.enrol(caller.person, confirmed=False)}}
+async def enrol_unconfirmed(clinic: Clinic, caller: Caller) -> Options:
+    return {"json": {"otp": await clinic.add_second_factor(caller.person, confirmed=False)}}
 
 
-async def confirmation_code(world: World, caller: Caller) -> Options:
-    return {"json": {"token": await world.ask_to_confirm(caller.person)}}
+async def issue_confirmation(clinic: Clinic, caller: Caller) -> Options:
+    return {"json": {"token": await clinic.issue_confirmation_token(caller.person)}}
 
 
-async def nothing_confirmed(world: World, caller: Caller) -> Options:
-    await world.unconfirm(caller.person)
+async def unconfirm(clinic: Clinic, caller: Caller) -> Options:
+    await clinic.unconfirm_email(caller.person)
     return {}
 
 
-async def second_factor(world: World, caller: Caller) -> Options:
-    await world.enrol(caller.person, confirmed=True)
+async def enrol(clinic: Clinic, caller: Caller) -> Options:
+    await clinic.add_second_factor(caller.person, confirmed=True)
     return {}
 
 
-PREPARED: dict[str, Callable[[World, Caller], Awaitable[Options]]] = {
-    "POST /auth/reset-password": new_password,
-    "POST /auth/confirm-email": confirmation_code,
-    "POST /auth/resend-confirmation": nothing_confirmed,
-    "POST /auth/second-factor/confirm": first_code,
-    "POST /auth/second-factor/recovery-codes": second_factor,
-    "DELETE /auth/second-factor": second_factor,
+PREPARED: dict[str, Callable[[Clinic, Caller], Awaitable[Options]]] = {
+    "POST /auth/reset-password": issue_reset,
+    "POST /auth/confirm-email": issue_confirmation,
+    "POST /auth/resend-confirmation": unconfirm,
+    "POST /auth/second-factor/confirm": enrol_unconfirmed,
+    "POST /auth/second-factor/recovery-codes": enrol,
+    "DELETE /auth/second-factor": enrol,
 }
-"""What is sent, where something has to be there for it beforehand."""
+"""Requests that need rows of their own; the function inserts them."""
 
-OF_CALLER: dict[str, Callable[[Caller], Options]] = {
+OWN_REQUESTS: dict[str, Callable[[Caller], Options]] = {
     "POST /auth/login": lambda caller: {"data": {"username": caller.person.email, "password": PASSWORD}},
     "POST /auth/refresh": lambda caller: {"json": {"refresh_token": caller.refresh_token}},
     "POST /auth/forgot-password": lambda caller: {"json": {"email": caller.person.email}},
@@ -127,19 +127,19 @@ OTHER_OBJECT = {
 }
 
 
-async def fill(operation: str, world: World, caller: Caller) -> Options:
-    """What the caller sends; makes what has to be there for it."""
+async def prepare_request(operation: str, clinic: Clinic, caller: Caller) -> Options:
+    """Return the request of the caller, and insert the rows that it needs."""
     if prepare := PREPARED.get(operation):
-        return await prepare(world, caller)
-    if of_caller := OF_CALLER.get(operation):
-        return of_caller(caller)
+        return await prepare(clinic, caller)
+    if own_request := OWN_REQUESTS.get(operation):
+        return own_request(caller)
     if contents := CONTENTS.get(operation):
-        return contents(world.ids)
+        return contents(clinic.ids)
     return {}
 
 
-def path_of(operation: str, ids: Ids) -> tuple[str, str]:
-    """Method and path, with the ids of the objects in it."""
+def target_of(operation: str, ids: Ids) -> tuple[str, str]:
+    """Return the method and the path with ids filled in."""
     method, path = operation.split()
-    named = {"user_id": "patient_id"} | OTHER_OBJECT.get(operation, {})
-    return method, path.format_map(ids | {name: ids[other] for name, other in named.items()})
+    renamed = {"user_id": "patient_id"} | OTHER_OBJECT.get(operation, {})
+    return method, path.format_map(ids | {name: ids[other] for name, other in renamed.items()})

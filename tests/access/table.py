@@ -1,7 +1,8 @@
-"""Who may do what: the expectation, written by hand from the contract and from nothing of the application.
+"""The expected response to each operation from each caller, written by hand from the contract.
 
-A row is an operation of the API's description, a column is somebody who sends it, a cell is the answer. In a pattern,
-`ok` stands for the success of the row, and each other word for an error; a row says where it differs from its pattern.
+Nothing here is computed by the application. A row is an operation of the OpenAPI document, a column is a caller, and a
+cell is the response. In a pattern, `ok` stands for the success of the row, and every other word for an error in
+`ERRORS`. A row lists where it differs from its pattern.
 """
 
 from dataclasses import dataclass, field
@@ -23,9 +24,9 @@ type Column = Literal[
     "bare administrator",
     "long ago",
 ]
-"""The patient and the doctor are those whom the object belongs to, and the others have no part in it. The tokens that
-do not work are, like the log-in of long ago, of the owner of the row, who would succeed with a good one. Who is bare
-has no second factor where staff must have one."""
+"""The patient and the doctor own the object; the other patient and the other doctor have no part in it. Tokens that do
+not work, and the log-in of long ago, belong to the owner of the row, who would succeed with a good token. A bare doctor
+or administrator has no second factor although staff must have one."""
 
 COLUMNS: tuple[Column, ...] = Column.__value__.__args__
 
@@ -55,7 +56,7 @@ _PATTERNS = {
     "doctors":          "token role   role   ok     ok     role   token token token token token factor role   ok",
     "admins":           "token role   role   role   role   ok     token token token token token role   factor ok",
     "fresh admins":     "token role   role   role   role   ok     token token token token token role   factor again",
-    # One object, which is somebody's:
+    # One object, which has an owner:
     "parties":          "token ok     absent ok     absent absent token token token token token factor factor ok",
     "its patient":      "token ok     absent role   role   role   token token token token token role   role   ok",
     "its doctor":       "token role   role   ok     absent role   token token token token token factor role   ok",
@@ -67,7 +68,7 @@ _OWNERS = {"doctors": "doctor", "its doctor": "doctor", "admins": "administrator
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an operation answers."""
+    """The responses of one operation."""
 
     pattern: str
     success: int = 200
@@ -75,22 +76,22 @@ class Row:
 
     @property
     def owner(self) -> str:
-        """Whose token is tried when it works no longer."""
+        """The caller whose token no longer works in the columns about tokens."""
         return _OWNERS.get(self.pattern, "patient")
 
     def cell(self, column: Column) -> tuple[int, str | None]:
-        """The status, and of an error its code."""
+        """Return the status, and the code if it is an error."""
         word = self.but.get(column) or _PATTERNS[self.pattern].split()[COLUMNS.index(column)]
         return (self.success, None) if word == "ok" else ERRORS[word]
 
 
 CHANGES_NOTHING = {"POST /admin/break-glass", "POST /doctors/me/clock-changes"}
-"""Operations that are no GET and still leave all rows as they are."""
+"""Operations other than GET that change no row."""
 
 TABLE = {
     "GET /livez": Row("public"),
     "GET /readyz": Row("public"),
-    # Whose account it is, the body says; the token, good or bad, is not looked at.
+    # The body names the account; the token is ignored.
     "POST /auth/register": Row("public", 201),
     "POST /auth/login": Row("public", but={"suspended patient": "password", "suspended doctor": "password"}),
     "POST /auth/refresh": Row(

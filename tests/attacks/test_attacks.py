@@ -138,7 +138,7 @@ def heard(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("description", described_cases())
-async def test_attacks_are_answered_and_change_nothing(
+async def test_attacks_are_refused_and_change_nothing(
     target: Target, description: str, heard: Callable[[], list[str]], request: pytest.FixtureRequest
 ) -> None:
     backend = request.node.callspec.params["target"]
@@ -192,6 +192,6 @@ async def compare_with_absent(case: Case, world: World, answer: httpx2.Response)
     )  # fmt: skip
 
 
-def test_every_theme_has_cases() -> None:
+def test_corpus_has_the_expected_number_of_cases() -> None:
     assert len(described_cases()) >= 250
     assert sum(map(len, described_cases().values())) >= 2500

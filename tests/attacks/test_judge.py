@@ -27,7 +27,7 @@ def problem(status: int = 404, code: str = "not_found", **more: Any) -> httpx2.R
     return httpx2.Response(status, headers=HEADERS, json=body)
 
 
-def test_a_good_answer_is_taken() -> None:
+def test_expected_response_is_accepted() -> None:
     judge_answer(CASE, problem(), ["hostile value"])
     judge_answer(CASE, httpx2.Response(200, json=[]), [])
 
@@ -51,18 +51,18 @@ def test_a_good_answer_is_taken() -> None:
     ],
     ids=lambda answer: f"{answer.status_code} {answer.text} {sorted(answer.headers)}",
 )
-def test_a_bad_answer_is_noticed(answer: httpx2.Response) -> None:
+def test_unexpected_response_fails(answer: httpx2.Response) -> None:
     case = replace(CASE, forbid=("forbidden",))
     with pytest.raises(AssertionError):
         judge_answer(case, answer, ["hostile value"])
 
 
-def test_another_answer_than_the_one_that_is_due_is_noticed() -> None:
+def test_response_with_another_body_than_required_fails() -> None:
     with pytest.raises(AssertionError):
         judge_answer(replace(CASE, equals=[]), httpx2.Response(200, json=[1]), [])
 
 
-def test_a_secret_is_noticed_in_the_answer_and_in_the_log() -> None:
+def test_secret_in_the_response_or_in_the_log_fails() -> None:
     world = World(httpx2.AsyncClient(), datetime(2026, 12, 1, tzinfo=UTC), create_async_engine("sqlite+aiosqlite://"))
     world.keep("a secret", "owner")
     judge_secrets(world, "nobody", "nothing", "nothing")
@@ -74,7 +74,7 @@ def test_a_secret_is_noticed_in_the_answer_and_in_the_log() -> None:
 
 
 @pytest.mark.parametrize("after", [[], [{"id": 2}], [{"id": 1}, {"id": 2}]])
-def test_a_row_that_comes_goes_or_changes_is_noticed(after: list[dict[str, int]]) -> None:
+def test_inserted_deleted_or_changed_row_fails(after: list[dict[str, int]]) -> None:
     judge_state({"users": [{"id": 1}]}, {"users": [{"id": 1}]}, frozenset())
     judge_state({"login_attempts": [{"id": 1}]}, {"login_attempts": after}, frozenset())
     judge_state({"password_resets": [{"id": 1}]}, {"password_resets": after}, frozenset({"password_resets"}))
@@ -82,12 +82,12 @@ def test_a_row_that_comes_goes_or_changes_is_noticed(after: list[dict[str, int]]
         judge_state({"users": [{"id": 1}]}, {"users": after}, frozenset({"password_resets"}))
 
 
-def test_what_may_not_be_repeated_is_found_wherever_it_is_sent() -> None:
+def test_sent_values_are_collected_from_all_levels() -> None:
     sent = {"a": "short", "b": ["a long value", {"c": b"some bytes"}], "d": 1, "e": "x" * 100}
     assert list(leaves(sent)) == ["a long value", "some bytes", "x" * 40]
 
 
-def test_a_token_without_a_change_is_valid() -> None:
+def test_forged_token_without_changes_is_valid() -> None:
     """Or every forged one would be refused for nothing."""
     now, lifetime = datetime(2026, 12, 1, tzinfo=UTC), timedelta(minutes=30)
     claims = AccessClaims(uuid7(), uuid7())

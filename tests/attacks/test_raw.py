@@ -85,7 +85,7 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize("case", cases())
-async def test_a_raw_attack_changes_nothing(target: Target, case: dict[str, Any]) -> None:
+async def test_raw_request_changes_nothing_and_reveals_nothing(target: Target, case: dict[str, Any]) -> None:
     assert case.keys() <= {"name", "send", "each", "expect", "answers", "forbid", "as"}
     world = target.world
     sent = to_bytes(world.resolve(case["send"]))

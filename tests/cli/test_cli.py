@@ -43,7 +43,7 @@ async def users(database: Database) -> list[tuple[str, str]]:
         return [(row.email, row.role) for row in await transaction.execute(text("SELECT email, role FROM users"))]
 
 
-async def test_an_administrator_is_made(
+async def test_administrator_is_created(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await create_admin("correct horse battery", monkeypatch) == 0
@@ -62,7 +62,7 @@ async def test_an_administrator_is_made(
         ("correct horse battery", "nobody", "e-mail address"),
     ],
 )
-async def test_an_unsafe_administrator_is_not_made(
+async def test_administrator_with_invalid_email_or_weak_password_is_not_created(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -77,7 +77,7 @@ async def test_an_unsafe_administrator_is_not_made(
     assert await users(database) == []
 
 
-async def test_the_password_is_asked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_password_is_prompted_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "correct horse battery")
     assert await run("create-admin", "--email", "root@example.com", "--name", "Root") == 0
     assert await users(database) == [("root@example.com", "admin")]
@@ -88,7 +88,7 @@ async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str
     assert f"The database has the newest schema, {newest_revision()}." in capsys.readouterr().out
 
 
-async def test_the_audit_trail_is_verified(
+async def test_audit_trail_is_verified(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def record() -> None:
@@ -128,7 +128,7 @@ async def test_the_audit_trail_is_verified(
     assert "position 1" in capsys.readouterr().err
 
 
-async def test_the_audit_trail_is_archived(
+async def test_audit_trail_is_archived(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     async with database.write() as transaction:
@@ -159,14 +159,14 @@ async def test_the_audit_trail_is_archived(
         await run("audit", "archive", "--before", "yesterday", str(again))
 
 
-async def test_a_head_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_invalid_head_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         await run("audit", "verify", "--head", "4:abc")
     assert exit_.value.code == 2
     assert "--head" in capsys.readouterr().err
 
 
-async def test_a_database_that_is_not_there(
+async def test_unreachable_database_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
@@ -175,7 +175,9 @@ async def test_a_database_that_is_not_there(
         assert "Connect call failed" in capsys.readouterr().err
 
 
-async def test_settings_that_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_refused_settings_are_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     assert await run("migrate") == 1
     said = capsys.readouterr().err.splitlines()
@@ -194,7 +196,7 @@ async def test_settings_that_are_refused(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_schema_that_is_not_known(
+async def test_unknown_schema_is_reported(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with database.write() as transaction:
@@ -209,7 +211,7 @@ async def test_a_schema_that_is_not_known(
             )
 
 
-async def test_no_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_missing_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         await run()
     assert exit_.value.code == 2

@@ -146,7 +146,7 @@ async def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         yield clinic
 
 
-async def test_the_clinic_has_doctors_and_patients_of_many_kinds(clinic: Clinic) -> None:
+async def test_clinic_has_varied_doctors_and_patients(clinic: Clinic) -> None:
     people = await clinic.rows(User.email, User.name, User.role)
     assert Counter(person.role for person in people) == {Role.DOCTOR: 14, Role.PATIENT: 200}
     assert len({person.name for person in people}) == 214
@@ -165,7 +165,7 @@ async def test_the_clinic_has_doctors_and_patients_of_many_kinds(clinic: Clinic)
     assert all(len(doctor.languages) >= 2 and len(doctor.bio) > 20 for doctor in doctors)
 
 
-async def test_what_the_clinic_is_made_of_could_have_come_in_over_http(clinic: Clinic) -> None:
+async def test_clinic_contains_only_values_that_the_api_accepts(clinic: Clinic) -> None:
     TypeAdapter(NewPassword).validate_python(PASSWORD)
     fields: tuple[tuple[Any, Any], ...] = (
         (Email, User.email),
@@ -188,7 +188,7 @@ async def test_what_the_clinic_is_made_of_could_have_come_in_over_http(clinic: C
     assert all(email.isascii() and email.endswith("@example.com") for (email,) in await clinic.rows(User.email))
 
 
-async def test_appointments_have_come_as_far_as_the_time_of_day_suggests(clinic: Clinic) -> None:
+async def test_statuses_of_appointments_fit_the_time_of_day(clinic: Clinic) -> None:
     appointments = await clinic.appointments()
     assert 520 <= len(appointments) <= 560
     past = [each for each in appointments if each.end_time + timedelta(minutes=15) <= NOW]
@@ -206,7 +206,7 @@ async def test_appointments_have_come_as_far_as_the_time_of_day_suggests(clinic:
     assert around_now[AppointmentStatus.BOOKED] >= 5
 
 
-async def test_a_few_are_cancelled_by_either_side_who_say_why(clinic: Clinic) -> None:
+async def test_appointments_are_cancelled_by_both_parties_with_reasons(clinic: Clinic) -> None:
     cancelled = [each for each in await clinic.appointments() if each.status is AppointmentStatus.CANCELLED]
     assert 20 <= len(cancelled) <= 80
     assert {each.cancelled_by == each.doctor_id for each in cancelled} == {True, False}
@@ -217,7 +217,7 @@ async def test_a_few_are_cancelled_by_either_side_who_say_why(clinic: Clinic) ->
         assert each.created_at <= each.cancelled_at <= NOW
 
 
-async def test_what_an_appointment_was_before_is_kept(clinic: Clinic) -> None:
+async def test_appointments_have_histories(clinic: Clinic) -> None:
     appointments = {each.id: each for each in await clinic.appointments()}
     histories = defaultdict(list)
     for each in await clinic.rows(AppointmentVersion):
@@ -241,7 +241,7 @@ async def test_what_an_appointment_was_before_is_kept(clinic: Clinic) -> None:
     assert len(arrived) >= 50
 
 
-async def test_nothing_overlaps_and_every_visit_lies_in_her_hours(clinic: Clinic) -> None:
+async def test_appointments_do_not_overlap_and_lie_within_opening_hours(clinic: Clinic) -> None:
     appointments = await clinic.appointments()
     for whose, from_, to in (("doctor_id", "busy_start", "busy_end"), ("patient_id", "start_time", "end_time")):
         busy = sorted(
@@ -257,7 +257,7 @@ async def test_nothing_overlaps_and_every_visit_lies_in_her_hours(clinic: Clinic
             assert each.doctor_id != doctor.id or any(opens <= start < end <= closes for opens, closes in open_)
 
 
-async def test_doctors_have_weekly_plans_that_they_keep_when_clocks_change(clinic: Clinic) -> None:
+async def test_weekly_hours_stay_the_same_when_clocks_change(clinic: Clinic) -> None:
     split = nights = 0
     for doctor in await clinic.doctors():
         async with clinic.database.read() as transaction:
@@ -302,7 +302,7 @@ async def test_most_doctors_are_booked_by_visit_type(clinic: Clinic) -> None:
     assert used == kinds.keys()
 
 
-async def test_some_doctors_have_limits_and_patients_keep_to_them(clinic: Clinic) -> None:
+async def test_appointments_respect_the_limits_of_doctors(clinic: Clinic) -> None:
     doctors = {each.id: each for each in await clinic.rows(Doctor)}
     for limit in ("min_notice_minutes", "max_advance_days", "daily_limit", "cancel_cutoff_minutes"):
         assert 2 <= sum(bool(getattr(doctor, limit)) for doctor in doctors.values()) < 14
@@ -322,7 +322,7 @@ async def test_some_doctors_have_limits_and_patients_keep_to_them(clinic: Clinic
         assert visits <= (doctors[doctor_id].daily_limit or 100)
 
 
-async def test_leave_that_is_taken_late_leaves_appointments_in_conflict(clinic: Clinic) -> None:
+async def test_time_off_taken_late_leaves_appointments_in_conflict(clinic: Clinic) -> None:
     away = {each.doctor_id: each for each in await clinic.rows(TimeOff)}
     late = {doctor_id for doctor_id, each in away.items() if each.reason != "Holiday"}
     assert len(late) == 2
@@ -339,7 +339,7 @@ async def test_leave_that_is_taken_late_leaves_appointments_in_conflict(clinic: 
             assert away[doctor.id].starts <= start < end <= away[doctor.id].ends
 
 
-async def test_doctors_have_free_slots_in_every_week_that_they_are_there_and_none_is_taken(clinic: Clinic) -> None:
+async def test_doctors_have_free_slots_in_every_week_without_time_off(clinic: Clinic) -> None:
     kinds = [
         (doctor.id, kind)
         for doctor in await clinic.rows(Doctor)
@@ -360,7 +360,7 @@ async def test_doctors_have_free_slots_in_every_week_that_they_are_there_and_non
     assert sum(map(len, weeks.values())) >= 14 * WEEKS - 3, "but for those who are on holiday"
 
 
-async def test_the_log_ins_that_are_printed_work(clinic: Clinic) -> None:
+async def test_printed_accounts_can_log_in_and_match_their_descriptions(clinic: Clinic) -> None:
     assert PASSWORD in clinic.printed
     emails = re.findall(r"\S+@example\.com", clinic.printed)
     passwords = Passwords(clinic.settings)
@@ -399,7 +399,7 @@ async def test_the_log_ins_that_are_printed_work(clinic: Clinic) -> None:
     assert moved <= {each.id for each in await clinic.appointments() if each.version > 1}
 
 
-async def test_a_second_run_adds_nothing_and_prints_the_log_ins_again(clinic: Clinic) -> None:
+async def test_second_run_adds_nothing_and_prints_the_accounts_again(clinic: Clinic) -> None:
     before = await clinic.snapshot()
     printed = await clinic.fill()
     assert "nothing was added" in printed
@@ -408,7 +408,7 @@ async def test_a_second_run_adds_nothing_and_prints_the_log_ins_again(clinic: Cl
     assert await clinic.snapshot() == before
 
 
-async def test_an_interrupted_run_is_finished_by_the_next_as_it_would_have_been(clinic: Clinic) -> None:
+async def test_next_run_finishes_an_interrupted_run(clinic: Clinic) -> None:
     before = await clinic.snapshot()
     async with clinic.database.write() as transaction:
         london = (await transaction.scalars(select(Doctor.id).where(Doctor.time_zone == "Europe/London"))).all()

@@ -72,14 +72,14 @@ async def moving_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[in
     return seen
 
 
-async def test_moving_races_booking_and_one_wins(arena: Arena) -> None:
+async def test_one_wins_if_rescheduling_races_booking(arena: Arena) -> None:
     seen = await moving_races_booking(arena, rounds=4)
     assert seen[200, "booked"] + seen[201, "booked"] == 4
     assert seen[409, "slot_taken"] == 4 * 8
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_moving_and_booking_win_together(twin: Arena) -> None:
+async def test_rescheduling_and_booking_both_win_without_the_guard(twin: Arena) -> None:
     seen = await moving_races_booking(twin, rounds=4)
     assert seen[200, "booked"] + seen[201, "booked"] > 4
     assert await twin.overlaps() > 0
@@ -105,20 +105,20 @@ async def undo_races_booking(arena: Arena, *, rounds: int) -> Counter[tuple[int,
     return seen
 
 
-async def test_undo_races_booking_and_one_wins(arena: Arena) -> None:
+async def test_one_wins_if_undoing_races_booking(arena: Arena) -> None:
     seen = await undo_races_booking(arena, rounds=6)
     assert seen[200, "booked"] + seen[201, "booked"] == 6
     assert seen[409, "slot_taken"] == 6 * 8
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_undo_and_booking_win_together(twin: Arena) -> None:
+async def test_undoing_and_booking_both_win_without_the_guard(twin: Arena) -> None:
     seen = await undo_races_booking(twin, rounds=6)
     assert seen[200, "booked"] + seen[201, "booked"] > 6
     assert await twin.overlaps() > 0
 
 
-async def test_undo_races_moving_without_a_circle(arena: Arena) -> None:
+async def test_undoing_and_rescheduling_do_not_deadlock(arena: Arena) -> None:
     """Two cancelled visits, restored while two others move to their times: each time goes to one of them."""
     doctor = await arena.doctor()
     ann, ben, cleo, dan = arena.patients[:4]
@@ -139,7 +139,7 @@ async def test_undo_races_moving_without_a_circle(arena: Arena) -> None:
     assert await arena.overlaps() == 0
 
 
-async def test_moving_races_cancelling(arena: Arena) -> None:
+async def test_appointment_ends_cancelled_if_rescheduling_races_cancelling(arena: Arena) -> None:
     """Whoever comes first, it is cancelled in the end, at one of the two times, and nobody is told to come again."""
     doctor = await arena.doctor()
     patient = arena.patients[0]
@@ -155,7 +155,7 @@ async def test_moving_races_cancelling(arena: Arena) -> None:
         assert cancelled.json()["version"] == (3 if moved.status_code == 200 else 2)
 
 
-async def test_patients_who_swap_slots_do_not_wait_for_each_other_in_a_circle(arena: Arena) -> None:
+async def test_patients_who_swap_slots_do_not_deadlock(arena: Arena) -> None:
     """Neither can have the other's while it is held: both are refused, at once, and nobody loses what she has."""
     doctor = await arena.doctor()
     ann, ben = arena.patients[:2]
@@ -167,7 +167,7 @@ async def test_patients_who_swap_slots_do_not_wait_for_each_other_in_a_circle(ar
     assert len(await arena.booked(doctor)) == 14
 
 
-async def test_visits_that_are_moved_in_a_ring_between_two_doctors(arena: Arena) -> None:
+async def test_appointments_rescheduled_in_a_ring_are_neither_lost_nor_doubled(arena: Arena) -> None:
     """Everybody moves to and fro between the same two places; none is lost, and none is had twice."""
     doctor = await arena.doctor()
     movers = arena.patients[:6]
@@ -180,7 +180,7 @@ async def test_visits_that_are_moved_in_a_ring_between_two_doctors(arena: Arena)
         assert len(await arena.booked(doctor)) == 6
 
 
-async def test_of_many_moves_of_one_version_one_is_made(arena: Arena) -> None:
+async def test_one_of_many_changes_of_one_version_is_made(arena: Arena) -> None:
     doctor = await arena.doctor()
     patient = arena.patients[0]
     held = await patient.book(doctor, at("10:00"))
@@ -208,18 +208,18 @@ async def bookings_race_for_a_day(arena: Arena, *, rounds: int) -> Counter[tuple
     return seen
 
 
-async def test_the_limit_of_a_day_holds_in_a_race(arena: Arena) -> None:
+async def test_daily_limit_holds_in_a_race(arena: Arena) -> None:
     assert await bookings_race_for_a_day(arena, rounds=3) == {(201, "booked"): 9, (409, "day_full"): 39}
 
 
-async def test_without_the_lock_more_are_booked_than_the_limit(twin: Arena) -> None:
+async def test_daily_limit_is_exceeded_without_the_lock(twin: Arena) -> None:
     if twin.database.engine.dialect.name == "sqlite":
         return  # its writers pass one by one in any case
     seen = await bookings_race_for_a_day(twin, rounds=6)
     assert seen[201, "booked"] > 6 * 3
 
 
-async def test_bookings_holds_and_moves_race_for_the_last_places_of_a_day(arena: Arena) -> None:
+async def test_daily_limit_holds_if_bookings_holds_and_rescheduling_race(arena: Arena) -> None:
     """Two places are left on each day, and whatever takes a time of that day takes one of them."""
     doctor = await arena.doctor()
     await doctor.update_profile(daily_limit=4)
@@ -242,7 +242,7 @@ async def test_bookings_holds_and_moves_race_for_the_last_places_of_a_day(arena:
         assert {answer.json()["code"] for answer in answers if not answer.is_success} == {"day_full"}
 
 
-async def test_the_same_key_sent_ten_times_at_once(arena: Arena) -> None:
+async def test_idempotency_key_sent_ten_times_at_once_books_once(arena: Arena) -> None:
     doctor = await arena.doctor()
     patient = arena.patients[0]
     body = {"doctor_id": doctor.id, "start_time": at("10:00")}
@@ -256,7 +256,7 @@ async def test_the_same_key_sent_ten_times_at_once(arena: Arena) -> None:
     assert len(await arena.booked(doctor)) == 1
 
 
-async def test_of_many_who_want_to_hold_a_slot_one_does(arena: Arena) -> None:
+async def test_one_of_many_holds_of_a_slot_is_made(arena: Arena) -> None:
     doctor = await arena.doctor()
     patients = arena.patients[:10]
     answers = await race([partial(hold, patient, doctor, at("10:00")) for patient in patients])
@@ -274,7 +274,7 @@ async def hold(person: Person, doctor: Person, start: str) -> httpx2.Response:
     return await person.post("/holds", {"doctor_id": doctor.id, "start_time": start})
 
 
-async def test_patients_who_change_their_holds_for_each_others_do_not_wait_in_a_circle(arena: Arena) -> None:
+async def test_patients_who_swap_holds_do_not_deadlock(arena: Arena) -> None:
     """With one doctor and across two; each is refused, and keeps what she holds."""
     one, other = await arena.doctor(), await arena.doctor()
     ann, ben = arena.patients[:2]
@@ -289,7 +289,7 @@ async def test_patients_who_change_their_holds_for_each_others_do_not_wait_in_a_
         assert [answer.status_code for answer in answers] == [409, 409]
 
 
-async def test_booking_a_held_time_races_moving_there(arena: Arena) -> None:
+async def test_one_wins_if_booking_a_hold_races_rescheduling_to_its_time(arena: Arena) -> None:
     doctor = await arena.doctor()
     holder, mover = arena.patients[:2]
     for day in range(6):
@@ -304,7 +304,7 @@ async def test_booking_a_held_time_races_moving_there(arena: Arena) -> None:
         assert [answer.status_code for answer in answers] == [201, 409]
 
 
-async def test_a_patient_has_one_hold_whatever_she_tries_at_once(arena: Arena) -> None:
+async def test_patient_has_one_hold_after_many_attempts_at_once(arena: Arena) -> None:
     doctor = await arena.doctor()
     patient = arena.patients[0]
     answers = await race([partial(hold, patient, doctor, at(f"{6 + hour}:00")) for hour in range(12)])
@@ -313,7 +313,7 @@ async def test_a_patient_has_one_hold_whatever_she_tries_at_once(arena: Arena) -
         assert await transaction.scalar(text("SELECT count(*) FROM appointments WHERE status = 'pending'")) == 1
 
 
-async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena) -> None:
+async def test_one_of_many_bookings_of_an_expired_hold_is_made(arena: Arena) -> None:
     """Nothing has swept it away: whoever comes finds it in the way, and does away with it."""
     doctor = await arena.doctor()
     holder, *others = arena.patients[:13]
@@ -331,7 +331,7 @@ async def test_of_many_who_want_time_whose_hold_is_over_one_gets_it(arena: Arena
     assert await arena.overlaps() == 0
 
 
-async def test_time_off_races_booking(arena: Arena) -> None:
+async def test_booking_that_races_time_off_is_refused_or_in_conflict(arena: Arena) -> None:
     """Refused, or listed as conflicting: no visit in time off goes unnoticed."""
     doctor = await arena.doctor()
     for day in range(4):
@@ -355,7 +355,7 @@ async def test_time_off_races_booking(arena: Arena) -> None:
         assert set(outcomes(await race(asked[:2]))) <= {(409, "time_off")}
 
 
-async def test_a_hold_dies_with_nobody(arena: Arena) -> None:
+async def test_hold_expires_although_its_server_was_killed(arena: Arena) -> None:
     """What is over is over by the clock alone, whoever made it and whether or not anybody sweeps."""
     doctor = await arena.doctor()
     holder, other = arena.patients[:2]

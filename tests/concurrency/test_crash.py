@@ -22,7 +22,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         yield await migrate(url)
 
 
-async def test_nothing_acknowledged_is_lost_when_a_server_is_killed(database_url: str) -> None:
+async def test_acknowledged_bookings_survive_a_killed_server(database_url: str) -> None:
     acknowledged: set[str] = set()
     async with (
         open_engine(database_url) as engine,

@@ -24,7 +24,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         yield await migrate(url)
 
 
-async def test_sigterm_under_load_loses_nothing(database_url: str) -> None:
+async def test_sigterm_under_load_loses_no_request(database_url: str) -> None:
     acknowledged: set[str] = set()
     unanswered = 0
     async with serve(database_url, processes=1, DATABASE_TIMEOUT_SECONDS=PATIENCE) as [server]:

@@ -49,7 +49,7 @@ async def twin(unguarded: Arena) -> AsyncIterator[Arena]:
 
 
 @pytest.mark.parametrize("stagger", [0, 0.2])
-async def test_fifty_want_one_slot_and_one_gets_it(arena: Arena, stagger: float) -> None:
+async def test_one_of_fifty_bookings_of_a_slot_is_made(arena: Arena, stagger: float) -> None:
     doctor = await arena.doctor()
     answers = await race(
         [partial(patient.try_to_book, doctor, at("10:00")) for patient in arena.patients], stagger=stagger
@@ -59,7 +59,7 @@ async def test_fifty_want_one_slot_and_one_gets_it(arena: Arena, stagger: float)
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_more_than_one_gets_it(twin: Arena) -> None:
+async def test_slot_is_booked_more_than_once_without_the_guard(twin: Arena) -> None:
     doctor = await twin.doctor()
     answers = await race([partial(patient.try_to_book, doctor, at("10:00")) for patient in twin.patients])
     assert outcomes(answers)[201, "booked"] > 1
@@ -76,19 +76,19 @@ def overlapping_attempts(arena: Arena, doctor: Person) -> list[Attempt]:
     ]
 
 
-async def test_of_overlapping_visits_one_wins(arena: Arena) -> None:
+async def test_one_of_two_overlapping_bookings_is_made(arena: Arena) -> None:
     doctor = await arena.doctor()
     answers = await race(overlapping_attempts(arena, doctor))
     assert outcomes(answers) == {(201, "booked"): 1, (409, "slot_taken"): 29}
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_overlapping_visits_win_together(twin: Arena) -> None:
+async def test_overlapping_bookings_are_both_made_without_the_guard(twin: Arena) -> None:
     doctor = await twin.doctor()
     assert outcomes(await race(overlapping_attempts(twin, doctor)))[201, "booked"] > 1
 
 
-async def test_many_visits_of_all_lengths_never_overlap(arena: Arena) -> None:
+async def test_bookings_of_many_lengths_never_overlap(arena: Arena) -> None:
     """Everybody wants something on one morning; what is left at the end fits, and nobody is told a wrong thing."""
     doctor = await arena.doctor()
     chance = random.Random(1)
@@ -109,7 +109,7 @@ def plus(start: str, minutes: int) -> str:
     return (datetime.fromisoformat(start) + timedelta(minutes=minutes)).isoformat()
 
 
-async def test_touching_visits_both_win_and_what_covers_them_does_not(arena: Arena) -> None:
+async def test_touching_bookings_both_win_over_a_booking_that_covers_them(arena: Arena) -> None:
     doctor = await arena.doctor()
     ann, ben, cem, *_ = arena.patients
     both_databases = await race(
@@ -123,7 +123,7 @@ async def test_touching_visits_both_win_and_what_covers_them_does_not(arena: Are
     assert outcomes(covering) == {(409, "slot_taken"): 1}
 
 
-async def test_one_patient_cannot_win_at_two_doctors(arena: Arena) -> None:
+async def test_patient_cannot_book_two_doctors_at_the_same_time(arena: Arena) -> None:
     doctors = [await arena.doctor() for _ in range(6)]
     patient = arena.patients[0]
     answers = await race([partial(patient.try_to_book, doctor, at("15:00", day=2)) for doctor in doctors])
@@ -131,13 +131,13 @@ async def test_one_patient_cannot_win_at_two_doctors(arena: Arena) -> None:
     assert await arena.overlaps() == 0
 
 
-async def test_without_the_guard_one_patient_wins_at_two_doctors(twin: Arena) -> None:
+async def test_patient_books_two_doctors_at_the_same_time_without_the_guard(twin: Arena) -> None:
     doctors = [await twin.doctor() for _ in range(6)]
     answers = await race([partial(twin.patients[0].try_to_book, doctor, at("15:00", day=2)) for doctor in doctors])
     assert outcomes(answers)[201, "booked"] > 1
 
 
-async def test_cancelling_at_once_and_booking_again_three_times_over(arena: Arena) -> None:
+async def test_slot_cancelled_by_both_parties_at_once_can_be_booked_again(arena: Arena) -> None:
     doctor = await arena.doctor()
     patient, *others = arena.patients[:6]
     for _ in range(3):
@@ -153,7 +153,7 @@ async def test_cancelling_at_once_and_booking_again_three_times_over(arena: Aren
     assert await arena.booked(doctor) == []
 
 
-async def test_cancelling_races_booking(arena: Arena) -> None:
+async def test_slot_is_booked_at_most_once_if_cancelling_races_booking(arena: Arena) -> None:
     """The time is either still taken or free again; it is never lost and never had twice."""
     doctor = await arena.doctor()
     patient, *others = arena.patients[:11]
@@ -192,7 +192,7 @@ async def test_one_cancellation_counts_if_administrators_and_the_patient_cancel_
         assert (seen["cancel_reason"] is not None) == (seen["cancelled_by"] == admin.id)
 
 
-async def test_of_equal_availabilities_one_is_published(arena: Arena) -> None:
+async def test_one_of_equal_availabilities_is_published(arena: Arena) -> None:
     doctor = await Person.register(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
     window = {"start_time": at("9:00"), "end_time": at("17:00")}
     answers = await race([partial(doctor.post, "/doctors/availability", window)] * 10)
@@ -200,13 +200,13 @@ async def test_of_equal_availabilities_one_is_published(arena: Arena) -> None:
     assert len((await doctor.get("/doctors/me/availability")).json()) == 1
 
 
-async def test_of_equal_registrations_one_is_made(arena: Arena) -> None:
+async def test_one_of_equal_registrations_is_made(arena: Arena) -> None:
     body = {"email": f"{random.random()}@example.com", "password": PASSWORD, "name": "Ann", "role": "doctor"}
     answers = await race([partial(client.post, "/auth/register", json=body) for client in arena.clients * 5])
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
 
 
-async def test_withdrawing_races_booking(arena: Arena) -> None:
+async def test_booking_that_races_withdrawal_of_availability_is_refused_or_in_conflict(arena: Arena) -> None:
     """Whoever is told that a visit is booked has it; when the withdrawal is answered, nobody gets one any more."""
     doctor = await Person.register(arena.clients[0], "doctor", email=f"{random.random()}@example.com")
     told: list[tuple[str, str]] = []
@@ -226,7 +226,7 @@ async def test_withdrawing_races_booking(arena: Arena) -> None:
     assert await arena.overlaps() == 0
 
 
-async def test_of_many_reset_tokens_redeemed_at_once_one_works(arena: Arena) -> None:
+async def test_one_of_many_reset_tokens_redeemed_at_once_works(arena: Arena) -> None:
     """And asking for new ones meanwhile, which sweeps the expired ones away, is in nobody's way."""
     person = arena.patients[-1]
     long_ago = datetime(2000, 1, 1, tzinfo=UTC)

@@ -90,7 +90,7 @@ async def insist(attempt: Attempt) -> httpx2.Response:
 
 @pytest.mark.parametrize("times", [2, 4, 8])
 @pytest.mark.parametrize("stagger", [0, 0.1])
-async def test_a_refresh_token_sent_several_times_at_once_has_one_successor(
+async def test_refresh_token_sent_several_times_at_once_has_one_successor(
     arena: Arena, times: int, stagger: float
 ) -> None:
     person = await newcomer(arena)
@@ -104,7 +104,7 @@ async def test_a_refresh_token_sent_several_times_at_once_has_one_successor(
     assert (await refresh(person.client, successor)()).status_code == 200
 
 
-async def test_a_thief_who_races_the_owner_ends_the_session(arena: Arena) -> None:
+async def test_stolen_refresh_token_that_races_the_owner_ends_the_session(arena: Arena) -> None:
     person = await newcomer(arena)
     for _ in range(ROUNDS):
         granted = await get_tokens(person.client, person.email)
@@ -118,7 +118,7 @@ async def test_a_thief_who_races_the_owner_ends_the_session(arena: Arena) -> Non
         assert await living(arena, person) == (1, 1)
 
 
-async def test_using_a_refresh_token_races_logging_out(arena: Arena) -> None:
+async def test_session_is_over_if_refreshing_races_logging_out(arena: Arena) -> None:
     """Whoever wins, the session is over when the log-out is answered."""
     person = await newcomer(arena)
     for _ in range(ROUNDS):
@@ -206,7 +206,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_no_session_begun_with_the_old_password_survives_its_change(arena: Arena) -> None:
+async def test_no_session_of_the_old_password_survives_a_change_of_password(arena: Arena) -> None:
     for stagger in (0, 0.05) * ROUNDS:
         person = await newcomer(arena)
         body = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
@@ -226,7 +226,7 @@ async def test_no_session_begun_with_the_old_password_survives_its_change(arena:
         assert (await insist(log_in(person.client, person, OTHER_PASSWORD))).status_code == 200
 
 
-async def test_no_session_begun_with_the_old_password_survives_a_reset(arena: Arena) -> None:
+async def test_no_session_of_the_old_password_survives_a_password_reset(arena: Arena) -> None:
     for stagger in (0, 0.05) * ROUNDS:
         person = await newcomer(arena)
         token = new_token()
@@ -252,7 +252,7 @@ async def test_no_session_begun_with_the_old_password_survives_a_reset(arena: Ar
         assert (await insist(log_in(person.client, person, OTHER_PASSWORD))).status_code == 200
 
 
-async def test_of_two_changes_of_a_password_at_once_one_is_made(arena: Arena) -> None:
+async def test_one_of_two_password_changes_at_once_is_made(arena: Arena) -> None:
     for _ in range(ROUNDS):
         person = await newcomer(arena)
         elsewhere = replace(await person.log_in_again(), client=arena.clients[0])
@@ -284,7 +284,7 @@ async def second_factor(arena: Arena, person: Person) -> tuple[pyotp.TOTP, list[
     return totp, answer.json()["recovery_codes"]
 
 
-async def test_a_code_of_the_app_used_ten_times_at_once_opens_one_session(arena: Arena) -> None:
+async def test_one_time_code_used_ten_times_at_once_opens_one_session(arena: Arena) -> None:
     person = await newcomer(arena)
     totp, _ = await second_factor(arena, person)
     # The next one: the first was used up when it was confirmed.
@@ -295,7 +295,7 @@ async def test_a_code_of_the_app_used_ten_times_at_once_opens_one_session(arena:
     assert await living(arena, person) == (2, 2)
 
 
-async def test_a_recovery_code_used_ten_times_at_once_opens_one_session(arena: Arena) -> None:
+async def test_recovery_code_used_ten_times_at_once_opens_one_session(arena: Arena) -> None:
     person = await newcomer(arena)
     _, codes = await second_factor(arena, person)
     sessions = 1
@@ -310,7 +310,7 @@ async def test_a_recovery_code_used_ten_times_at_once_opens_one_session(arena: A
     assert (await person.get("/auth/second-factor")).json()["recovery_codes_left"] == 0
 
 
-async def test_of_forty_wrong_passwords_ten_are_looked_at(arena: Arena) -> None:
+async def test_only_the_free_attempts_of_forty_wrong_passwords_are_checked(arena: Arena) -> None:
     person = await newcomer(arena)
     for client in arena.clients:
         client.cookies.clear()  # a known device would be counted on its own
@@ -324,7 +324,7 @@ async def test_of_forty_wrong_passwords_ten_are_looked_at(arena: Arena) -> None:
     assert outcomes(answers)[TOO_MANY] == 40 - looked_at
 
 
-async def test_who_logs_in_eight_times_at_once_with_the_right_password_gets_eight_sessions(arena: Arena) -> None:
+async def test_right_password_sent_eight_times_at_once_opens_eight_sessions(arena: Arena) -> None:
     """Nothing was guessed, so nobody has to wait."""
     person = await newcomer(arena)
     for _ in range(ROUNDS):

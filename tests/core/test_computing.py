@@ -27,7 +27,7 @@ async def count_turns(task: "asyncio.Task[bool]") -> int:
     return turns
 
 
-async def test_others_get_the_processor_after_each_slice() -> None:
+async def test_other_tasks_run_after_each_slice() -> None:
     done: list[int] = []
 
     def step(number: int) -> None:
@@ -41,7 +41,7 @@ async def test_others_get_the_processor_after_each_slice() -> None:
     assert not computation.is_over
 
 
-async def test_computations_take_turns_and_one_runs_at_a_time() -> None:
+async def test_computations_take_turns_one_at_a_time() -> None:
     processor = ClientFairLock()
     order: list[str] = []
 
@@ -56,7 +56,7 @@ async def test_computations_take_turns_and_one_runs_at_a_time() -> None:
     assert order == list("abc") * 4
 
 
-async def test_a_computation_rests_as_long_as_it_computes() -> None:
+async def test_computation_rests_as_long_as_it_computes() -> None:
     slices, resting = 0, 0.0
 
     def step(_: int) -> None:
@@ -74,7 +74,7 @@ async def test_a_computation_rests_as_long_as_it_computes() -> None:
     assert resting >= 3 * computing.SLICE * 0.9
 
 
-async def test_one_slice_at_most_runs_between_two_steps_of_another_request() -> None:
+async def test_at_most_one_slice_runs_between_two_steps_of_another_request() -> None:
     processor = ClientFairLock()
     slices = 0
 
@@ -91,7 +91,7 @@ async def test_one_slice_at_most_runs_between_two_steps_of_another_request() -> 
     assert slices == 80
 
 
-async def test_many_computations_of_one_client_delay_another_client_by_few_slices() -> None:
+async def test_computations_of_one_client_delay_another_client_by_few_slices() -> None:
     processor = ClientFairLock()
     order: list[str] = []
 
@@ -107,7 +107,7 @@ async def test_many_computations_of_one_client_delay_another_client_by_few_slice
     assert order[:last].count("busy client") <= 2 * 5
 
 
-async def test_a_budget_that_is_spent_leaves_the_rest_out() -> None:
+async def test_computation_stops_when_its_budget_is_spent() -> None:
     done: list[int] = []
 
     def step(_: int) -> None:
@@ -128,7 +128,7 @@ async def test_short_computations_are_not_interrupted() -> None:
     assert len(steps) == 3
 
 
-async def test_a_turn_that_does_not_come_in_time_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_computation_without_a_turn_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computing, "MAX_WAIT", 0.05)
     processor = ClientFairLock()
     async with processor.hold("another client"):
@@ -137,7 +137,7 @@ async def test_a_turn_that_does_not_come_in_time_is_busy(monkeypatch: pytest.Mon
     await Computation(processor, "a client").run(range(1))
 
 
-async def test_a_step_that_fails_gives_the_turn_back() -> None:
+async def test_failing_step_releases_the_turn() -> None:
     def fail(_: int) -> None:
         raise LookupError
 
@@ -156,7 +156,7 @@ async def test_finishing_returns_the_items_of_all_steps() -> None:
     ]
 
 
-async def test_what_cannot_be_finished_within_the_budget_is_busy() -> None:
+async def test_finishing_over_the_budget_is_busy() -> None:
     computation = Computation(ClientFairLock(), "a client", 4 * computing.SLICE)
     with pytest.raises(DomainError, match="busy"):
         await computation.finish(work(computing.SLICE) for _ in range(100))  # type: ignore[func-returns-value] # that it takes time is enough
@@ -164,7 +164,7 @@ async def test_what_cannot_be_finished_within_the_budget_is_busy() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-async def test_a_last_step_that_uses_up_the_budget_counts(steps: int) -> None:
+async def test_last_step_may_use_up_the_budget(steps: int) -> None:
     computation = Computation(ClientFairLock(), "a client", 2 * computing.SLICE * steps - computing.SLICE)
 
     def step(number: int) -> int:
@@ -175,7 +175,7 @@ async def test_a_last_step_that_uses_up_the_budget_counts(steps: int) -> None:
     assert computation.is_over
 
 
-async def test_one_step_at_most_runs_when_the_budget_is_spent() -> None:
+async def test_at_most_one_step_runs_without_a_budget() -> None:
     done: list[int] = []
     computation = Computation(ClientFairLock(), "a client", 0)
     assert not await computation.run(map(done.append, range(3)))

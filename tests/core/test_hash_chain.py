@@ -21,7 +21,7 @@ def chain(links: list[Facts], key: bytes = KEY) -> list[Head]:
 
 
 @given(st.lists(FACTS, max_size=5))
-def test_it_is_the_same_whenever_it_is_worked_out(links: list[Facts]) -> None:
+def test_hash_chain_does_not_depend_on_the_order_of_facts(links: list[Facts]) -> None:
     heads = chain(links)
     assert heads == chain([dict(reversed(facts.items())) for facts in links])
     assert [head.position for head in heads] == list(range(len(links) + 1))
@@ -29,7 +29,7 @@ def test_it_is_the_same_whenever_it_is_worked_out(links: list[Facts]) -> None:
 
 
 @given(st.lists(FACTS, min_size=1, max_size=5), FACTS, st.data())
-def test_every_hash_from_a_change_on_is_another(links: list[Facts], other: Facts, data: st.DataObject) -> None:
+def test_changed_event_changes_every_later_hash(links: list[Facts], other: Facts, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(links) - 1))
     assume({name: fact for name, fact in links[index].items() if name != "position"} != other)
     assume("position" not in other)
@@ -39,7 +39,7 @@ def test_every_hash_from_a_change_on_is_another(links: list[Facts], other: Facts
 
 
 @given(st.lists(FACTS, min_size=1, max_size=5), st.data())
-def test_a_link_that_is_removed_is_missed_by_all_after_it(links: list[Facts], data: st.DataObject) -> None:
+def test_removed_event_changes_every_later_hash(links: list[Facts], data: st.DataObject) -> None:
     whole = chain(links)
     index = data.draw(st.integers(0, len(links) - 1))
     shorter = chain([*links[:index], *links[index + 1 :]])
@@ -48,7 +48,7 @@ def test_a_link_that_is_removed_is_missed_by_all_after_it(links: list[Facts], da
         assert not set(shorter[index + 1 :]) & set(whole)
 
 
-def test_who_does_not_have_the_key_cannot_go_on() -> None:
+def test_chain_of_another_key_has_other_hashes() -> None:
     links: list[Facts] = [{"action": "look"}] * 3
     mine, theirs = chain(links), chain(links, chain_key("another secret"))
     assert not {head.hash for head in mine[1:]} & {head.hash for head in theirs[1:]}
@@ -56,13 +56,13 @@ def test_who_does_not_have_the_key_cannot_go_on() -> None:
     assert all(one.position + 1 == other.position for one, other in pairwise(mine))
 
 
-def test_the_hash_is_that_of_the_documents() -> None:
+def test_hash_of_an_event_stays_the_same() -> None:
     """Whoever rewrites this must get the same chain, or all that was sealed is worth nothing."""
     head = extend(chain_key("a secret"), GENESIS_HASH, {"id": "1", "reason": None})
     assert str(head) == "1:630af8c55b89489c490264f60ec1820e3cdbde0b29b88c624795a0cb07912812"
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", "1:xyz", "x:" + "0" * 64, "1:" + "0" * 63, "1:" + "0" * 66])
-def test_what_is_no_head(text: str) -> None:
+def test_invalid_head_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         Head.parse(text)

@@ -21,41 +21,41 @@ NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 PRESENT = int(NOW.timestamp()) // 30
 
 
-def test_the_example_of_the_standard() -> None:
+def test_one_time_codes_of_rfc_6238() -> None:
     assert find_step(SECRET, "287082", datetime.fromtimestamp(59, UTC)) == 1
     assert find_step(SECRET, "081804", datetime.fromtimestamp(1111111109, UTC)) == 37037036
 
 
 @pytest.mark.parametrize("steps", range(-3, 4))
-def test_a_code_is_taken_one_step_early_or_late_and_no_more(steps: int) -> None:
+def test_one_time_code_is_accepted_one_step_early_or_late(steps: int) -> None:
     code = pyotp.TOTP(SECRET).at(NOW + timedelta(seconds=30 * steps))
     assert find_step(SECRET, code, NOW) == (PRESENT + steps if abs(steps) <= 1 else None)
 
 
-def test_where_two_steps_have_the_same_code_it_is_the_present_one() -> None:
+def test_code_of_two_steps_counts_for_the_present_step() -> None:
     now = datetime.fromtimestamp(59061241 * 30, UTC)
     assert pyotp.TOTP(SECRET).at(now) == pyotp.TOTP(SECRET).at(now - timedelta(seconds=30)) == "963181"
     assert find_step(SECRET, "963181", now) == 59061241
 
 
 @pytest.mark.parametrize("code", ["", "abc", "000000", "28708", "２８７０８２", "é"])
-def test_what_is_no_code_is_none(code: str) -> None:
+def test_invalid_one_time_code_has_no_step(code: str) -> None:
     assert find_step(SECRET, code, datetime.fromtimestamp(59, UTC)) is None
 
 
-def test_secrets_have_160_bits_and_differ() -> None:
+def test_totp_secrets_have_160_bits_and_differ() -> None:
     secrets = {new_totp_secret() for _ in range(100)}
     assert len(secrets) == 100
     assert all(re.fullmatch("[A-Z2-7]{32}", secret) for secret in secrets)
 
 
-def test_an_authenticator_shows_whose_account_it_is() -> None:
+def test_provisioning_uri_names_the_account() -> None:
     uri = urlsplit(provisioning_uri(SECRET, "ann@example.com"))
     assert (uri.scheme, uri.netloc, uri.path) == ("otpauth", "totp", "/Doctor%20Appointments:ann%40example.com")
     assert parse_qs(uri.query) == {"secret": [SECRET], "issuer": ["Doctor Appointments"]}
 
 
-def test_a_recovery_code_is_24_letters_in_groups_of_four() -> None:
+def test_recovery_code_has_24_letters_in_groups_of_four() -> None:
     codes = new_recovery_codes()
     assert len(set(codes)) == 10
     for code in codes:
@@ -64,7 +64,7 @@ def test_a_recovery_code_is_24_letters_in_groups_of_four() -> None:
     assert len(used) == 32, "five bits a letter, and 120 in all"
 
 
-def test_how_a_recovery_code_is_typed_does_not_matter() -> None:
+def test_recovery_code_is_normalized() -> None:
     [code, *_] = new_recovery_codes()
     plain = code.replace("-", "")
     for typed in (code, plain, code.lower(), code.replace("-", " - "), f" {code} "):
@@ -72,16 +72,16 @@ def test_how_a_recovery_code_is_typed_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "492039", "K7QM-2ZPD-X4HA-9RTC", "K7QM-2ZPD-X4HA-9RTC-M5WB-8NE0", "A" * 25])
-def test_what_is_no_recovery_code(typed: str) -> None:
+def test_invalid_recovery_code_is_none(typed: str) -> None:
     assert normalize_recovery_code(typed) is None
 
 
-def test_every_letter_of_a_recovery_code_can_be_typed_again() -> None:
+def test_every_letter_of_a_recovery_code_is_accepted() -> None:
     assert normalize_recovery_code("ABCDEFGHJKLMNPQRSTUVWXYZ")
     assert normalize_recovery_code("23456789" * 3)
 
 
-def test_a_kept_secret_is_read_with_the_key_that_it_was_kept_with_alone() -> None:
+def test_encrypted_secret_is_decrypted_only_with_its_key() -> None:
     kept = encrypt(SECRET, KEY)
     assert SECRET not in kept
     assert decrypt(kept, KEY) == SECRET

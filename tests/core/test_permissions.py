@@ -21,17 +21,17 @@ LOGIN = Login(UUID(int=1), NOW, second_factor=False)
 ANN = Actor(UUID(int=2), Role.PATIENT, "Ann Lee", LOGIN)
 
 
-def test_who_comes_over_http_has_a_session() -> None:
+def test_actor_with_a_session_returns_its_login() -> None:
     assert ANN.get_login() is LOGIN
 
 
-def test_who_does_not_come_over_http_has_no_session() -> None:
+def test_actor_without_a_session_is_not_authenticated() -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
         replace(ANN, login=None).get_login()
 
 
 @pytest.mark.parametrize(("thing", "field"), [(ANN, "role"), (LOGIN, "second_factor")])
-def test_nobody_becomes_somebody_else_on_the_way(thing: object, field: str) -> None:
+def test_actor_and_login_are_immutable(thing: object, field: str) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(thing, field, Role.ADMIN)
 
@@ -41,7 +41,9 @@ def test_nobody_becomes_somebody_else_on_the_way(thing: object, field: str) -> N
 @pytest.mark.parametrize(
     ("setting", "asked"), [("nobody", set()), ("staff", {Role.DOCTOR, Role.ADMIN}), ("everybody", set(Role))]
 )
-def test_who_lacks_a_second_factor(setting: str, asked: set[Role], role: Role, second_factor: bool | None) -> None:
+def test_required_second_factor_by_setting_and_role(
+    setting: str, asked: set[Role], role: Role, second_factor: bool | None
+) -> None:
     settings = settings_for("sqlite:///never-opened.db", require_second_factor=setting)
     login = None if second_factor is None else Login(UUID(int=1), NOW, second_factor)
     caller = Actor(UUID(int=2), role, "Ann Lee", login)
@@ -49,12 +51,12 @@ def test_who_lacks_a_second_factor(setting: str, asked: set[Role], role: Role, s
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 599, 600])
-def test_a_log_in_is_fresh_for_ten_minutes(seconds: int) -> None:
+def test_login_is_fresh_for_ten_minutes(seconds: int) -> None:
     check_fresh(ANN, NOW + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("seconds", [601, 86_400])
-def test_then_it_is_not(seconds: int) -> None:
+def test_login_is_not_fresh_after_ten_minutes(seconds: int) -> None:
     assert timedelta(seconds=seconds) > FRESH
     with pytest.raises(DomainError, match="log_in_again"):
         check_fresh(ANN, NOW + timedelta(seconds=seconds))
@@ -64,7 +66,7 @@ def test_then_it_is_not(seconds: int) -> None:
     ("method", "recorded", "writes"),
     [("GET", False, False), ("GET", True, False), ("DELETE", False, True), ("POST", False, True), ("PUT", True, True)],
 )
-async def test_the_answer_to_a_get_cannot_write(
+async def test_get_request_cannot_write(
     app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
 ) -> None:
     async def answer(transaction: Transaction) -> Response:
@@ -81,7 +83,7 @@ async def test_the_answer_to_a_get_cannot_write(
 
 
 @pytest.mark.parametrize(("method", "recorded"), [("GET", False), ("GET", True), ("POST", True)])
-async def test_a_recorded_request_keeps_what_goes_with_its_answer(
+async def test_recorded_request_stores_what_belongs_to_its_response(
     app: FastAPI, patient: Person, method: str, recorded: bool
 ) -> None:
     sessions = []

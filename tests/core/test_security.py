@@ -53,17 +53,17 @@ def sign(payload: dict[str, Any] = PAYLOAD, header: dict[str, Any] = HEADER, key
     return jwt.encode(payload | change, key, algorithm="HS256", headers=header)
 
 
-def test_a_token_says_what_was_put_in() -> None:
+def test_access_token_returns_its_claims() -> None:
     assert read(issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)) == CLAIMS
 
 
-def test_what_a_token_says_cannot_be_changed() -> None:
+def test_access_claims_are_immutable() -> None:
     claims = read(sign())
     with pytest.raises(FrozenInstanceError):
         setattr(claims, "user_id", UUID(int=0))  # noqa: B010 - the type checker refuses it otherwise
 
 
-def test_a_token_made_by_hand_passes_so_that_the_refusals_below_mean_something() -> None:
+def test_token_signed_by_the_test_is_valid() -> None:
     assert read(sign()) == CLAIMS
 
 
@@ -71,7 +71,7 @@ def test_a_token_made_by_hand_passes_so_that_the_refusals_below_mean_something()
     ("seconds", "valid"),
     [(0, True), (1799, True), (1800, False), (1801, False), (-29, True), (-30, True), (-31, False)],
 )
-def test_a_token_is_valid_for_its_lifetime(seconds: int, valid: bool) -> None:
+def test_access_token_is_valid_for_its_lifetime(seconds: int, valid: bool) -> None:
     token = issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)
     if valid:
         assert read(token, NOW + timedelta(seconds=seconds)) == CLAIMS
@@ -81,12 +81,12 @@ def test_a_token_is_valid_for_its_lifetime(seconds: int, valid: bool) -> None:
 
 
 @pytest.mark.parametrize("year", [2001, 2101])
-def test_the_clock_that_counts_is_the_one_that_was_given(year: int) -> None:
+def test_access_token_is_checked_against_the_given_time(year: int) -> None:
     now = NOW.replace(year=year)
     assert read(issue_access_token(CLAIMS, key=KEY, now=now, lifetime=LIFETIME), now) == CLAIMS
 
 
-def test_a_token_may_live_shorter_than_ours_do() -> None:
+def test_token_with_a_shorter_lifetime_is_valid() -> None:
     assert read(sign(exp=ISSUED + 60)) == CLAIMS
 
 
@@ -119,7 +119,7 @@ def test_every_claim_is_required(claim: str) -> None:
     ],
     ids=str,
 )
-def test_a_claim_that_we_would_not_make_is_refused(change: dict[str, Any]) -> None:
+def test_unexpected_claim_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
         read(sign(**change))
 
@@ -127,13 +127,13 @@ def test_a_claim_that_we_would_not_make_is_refused(change: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "header", [{}, {"typ": "JWT"}, {"typ": "at+jwt", "crit": ["b64"]}, {"typ": "at+jwt", "kid": "1"}]
 )
-def test_a_header_that_we_would_not_make_is_refused(header: dict[str, Any]) -> None:
+def test_unexpected_token_header_is_refused(header: dict[str, Any]) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
         read(sign(header=header))
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"1", b"null", b"", b"{", b"\xff"])
-def test_what_is_signed_and_no_object_is_refused(payload: bytes) -> None:
+def test_signed_payload_that_is_not_an_object_is_refused(payload: bytes) -> None:
     token = jwt.api_jws.encode(payload, KEY, algorithm="HS256", headers=HEADER)
     with pytest.raises(DomainError, match="not_authenticated"):
         read(token)
@@ -158,12 +158,12 @@ def _part(data: dict[str, Any]) -> str:
         "x" * 43,  # a reset token is not of this kind
     ],
 )
-def test_what_we_did_not_sign_is_refused(token: str) -> None:
+def test_token_with_another_signature_is_refused(token: str) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
         read(token)
 
 
-def test_tokens_are_long_and_different_and_stored_as_a_hash() -> None:
+def test_random_tokens_have_256_bits_and_are_hashed() -> None:
     tokens = {new_token() for _ in range(100)}
     assert len(tokens) == 100
     assert {len(token) for token in tokens} == {43}  # 256 bits in base 64
@@ -192,11 +192,11 @@ def test_tokens_are_long_and_different_and_stored_as_a_hash() -> None:
         ("correct horse battery", False),
     ],
 )
-def test_passwords_that_everybody_would_try(password: str, weak: bool) -> None:
+def test_weak_passwords_are_found(password: str, weak: bool) -> None:
     assert (find_weakness(password, email="ann@example.com", name="Ann Marie Lee") is not None) == weak
 
 
-def test_the_local_part_of_an_address_is_no_password() -> None:
+def test_local_part_of_the_address_is_a_weak_password() -> None:
     assert find_weakness("annmarie", email="annmarie@example.com", name="X")
 
 
@@ -208,14 +208,14 @@ async def passwords() -> AsyncIterator[Passwords]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
-async def test_hashing_has_a_lower_priority_than_the_rest(passwords: Passwords) -> None:
+async def test_hashing_threads_have_a_lower_priority(passwords: Passwords) -> None:
     await passwords.hash("correct horse")
     [thread] = [thread for thread in threading.enumerate() if thread.name.startswith("passwords") and thread.native_id]
     assert thread.native_id
     assert os.getpriority(os.PRIO_PROCESS, thread.native_id) > os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def test_a_process_of_the_lowest_priority_hashes_all_the_same() -> None:
+def test_process_of_the_lowest_priority_can_hash() -> None:
     program = """
 import asyncio, os
 from app.core.security import Passwords
@@ -229,7 +229,7 @@ passwords.close()
     assert ended.stdout.startswith("$argon2id$")
 
 
-async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) -> None:
+async def test_password_matches_only_its_own_hash(passwords: Passwords) -> None:
     encoded = await passwords.hash("correct horse")
     assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert await passwords.matches("correct horse", encoded)
@@ -248,12 +248,12 @@ async def test_a_password_matches_its_hash_and_no_other(passwords: Passwords) ->
         ("$argon2id$v=16$m=19456,t=2,p=1$c2FsdA$aGFzaA", True),
     ],
 )
-async def test_a_hash_that_cost_less_is_outdated(passwords: Passwords, encoded: str, outdated: bool) -> None:
+async def test_cheaper_hash_is_outdated(passwords: Passwords, encoded: str, outdated: bool) -> None:
     assert passwords.is_outdated(encoded) == outdated
     assert not passwords.is_outdated(await passwords.hash("correct horse"))
 
 
-async def test_an_accent_may_be_typed_in_two_ways(passwords: Passwords) -> None:
+async def test_password_matches_in_another_unicode_form(passwords: Passwords) -> None:
     assert await passwords.matches("cafe\u0301 crème", await passwords.hash("caf\u00e9 crème"))
 
 
@@ -262,14 +262,14 @@ async def test_every_byte_of_a_long_password_counts(passwords: Passwords) -> Non
     assert not await passwords.matches("x" * 72 + "y", encoded)
 
 
-async def test_a_full_queue_sheds_and_recovers(passwords: Passwords) -> None:
+async def test_full_hashing_queue_is_busy_and_recovers(passwords: Passwords) -> None:
     for _ in range(2):
         outcomes = await asyncio.gather(*(passwords.hash("correct horse") for _ in range(10)), return_exceptions=True)
         refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
         assert [error.code for error in refused] == ["busy"] * 5  # two at work and three waiting
 
 
-async def test_closing_lets_running_work_finish_and_drops_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_finishes_running_hashes_and_cancels_waiting_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(Settings(_env_file=None, password_workers=1))
     begun, end = Event(), Event()
 
@@ -290,7 +290,7 @@ async def test_closing_lets_running_work_finish_and_drops_what_waits(monkeypatch
     assert all(each.cancelled() for each in waiting)
 
 
-def test_keys_and_hashes_are_what_they_were_when_they_were_stored() -> None:
+def test_derived_keys_and_hashes_stay_the_same() -> None:
     key = derive_key("a secret", "a purpose")
     assert key.hex() == "c5f4a9eac47ddcf222a6267bdf01016862a4970fbdfadd3c9eded4eb1141fa0b"
     assert keyed_hash(key, "a text") == "eaedbac6fc8ced8f87f8689344acc8de4bf26c9c59d31fc2937041e5c9e73952"

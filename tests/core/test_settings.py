@@ -27,11 +27,11 @@ def settings(**values: str) -> Settings:
         ("postgresql://u@/x?host=/run/postgresql", "postgresql+asyncpg://u@/x?host=%2Frun%2Fpostgresql"),
     ],
 )
-def test_a_database_url_is_given_its_driver(url: str, named: str) -> None:
+def test_database_url_gets_its_driver(url: str, named: str) -> None:
     assert settings(database_url=url).database_url == named
 
 
-def test_an_option_that_the_driver_does_not_know_is_named() -> None:
+def test_unknown_option_of_the_database_url_is_named() -> None:
     with pytest.raises(ValidationError, match="channel_binding"):
         settings(database_url="postgresql://db/x?channel_binding=require")
 
@@ -81,19 +81,19 @@ def test_production_refuses_a_weak_token_for_metrics(token: str) -> None:
     "proxies",
     ["0.0.0.0/0", "::/0", "10.0.0.1, 0.0.0.0/1", "10.0.0.0/7", "2000::/3", "::/8", "::ffff:0:0/96", "::ffff:0:0/103"],
 )
-def test_production_refuses_to_trust_nearly_everybody(proxies: str) -> None:
+def test_production_refuses_very_large_proxy_networks(proxies: str) -> None:
     with pytest.raises(ValidationError, match="TRUSTED_PROXIES"):
         settings(environment="production", secret_key=SECRET, trusted_proxies=proxies)
     assert settings(trusted_proxies=proxies).environment == "development"
 
 
 @pytest.mark.parametrize("proxies", ["10.0.0.0/8", "fc00::/7", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"])
-def test_production_trusts_networks_of_proxies(proxies: str) -> None:
+def test_production_accepts_proxy_networks(proxies: str) -> None:
     assert settings(environment="production", secret_key=SECRET, trusted_proxies=proxies).proxies == (proxies,)
 
 
 @pytest.mark.parametrize("name", ["ENVIRONMENT", "environment"])
-def test_an_empty_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_empty_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """It would be development without a word."""
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.setenv("SECRET_KEY", "")
@@ -103,7 +103,7 @@ def test_an_empty_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: 
         settings()
 
 
-def test_an_empty_environment_in_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_empty_environment_in_the_env_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     file = tmp_path / ".env"
     file.write_text("ENVIRONMENT=\nLOG_LEVEL=\n")
@@ -133,7 +133,7 @@ def test_production_refuses_cheap_passwords(weaker: dict[str, str]) -> None:
         settings(environment="production", secret_key=SECRET, **weaker)
 
 
-def test_the_audit_trail_has_a_key_of_its_own_or_that_of_the_tokens() -> None:
+def test_audit_key_defaults_to_the_secret_key() -> None:
     assert settings(secret_key=SECRET).sealing_secret == SECRET
     assert settings(secret_key=SECRET, audit_key=SECRET[::-1]).sealing_secret == SECRET[::-1]
     with pytest.raises(ValidationError, match="AUDIT_KEY") as caught:
@@ -145,11 +145,11 @@ def test_production_starts_with_a_good_secret() -> None:
     assert settings(environment="production", secret_key=SECRET).environment == "production"
 
 
-def test_a_secret_is_not_shown() -> None:
+def test_secret_is_not_in_the_repr() -> None:
     assert SECRET not in repr(settings(secret_key=SECRET))
 
 
-def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/clinic")
     monkeypatch.setenv("ACCESS_TOKEN_MINUTES", "5")
     assert settings().database_url == "postgresql+asyncpg://db/clinic"
@@ -157,7 +157,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("token", ["short", "x" * 15])
-def test_a_short_token_is_refused(token: str) -> None:
+def test_short_metrics_token_is_refused(token: str) -> None:
     with pytest.raises(ValidationError, match="16 characters") as caught:
         settings(metrics_token=token)
     assert f"'{token}'" not in str(caught.value)
@@ -167,7 +167,7 @@ def test_a_short_token_is_refused(token: str) -> None:
     "origins",
     ["https://good.example", "http://localhost:3000", "https://a.example,https://b.example", "*", "http://[::1]:8080"],
 )
-def test_origins_are_taken(origins: str) -> None:
+def test_valid_origins_are_accepted(origins: str) -> None:
     assert settings(cors_origins=origins).cors_allowed == tuple(origins.split(","))
 
 
@@ -201,29 +201,29 @@ def test_origins_are_normalized(origin: str, as_browsers_write_it: str) -> None:
         "https://a.example, b.example",
     ],
 )
-def test_what_is_no_origin_is_refused(origins: str) -> None:
+def test_invalid_origin_is_refused(origins: str) -> None:
     with pytest.raises(ValidationError, match="is not an origin; write https://"):
         settings(cors_origins=origins)
 
 
-def test_everybody_with_credentials_is_refused() -> None:
+def test_all_origins_with_credentials_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"CORS_ORIGINS=\* and CORS_CREDENTIALS=true"):
         settings(cors_origins="https://good.example,*", cors_credentials="true")
 
 
 @pytest.mark.parametrize("proxies", ["10.0.0.1", "10.0.0.0/8, ::1", "2001:db8::/32"])
-def test_proxies_are_taken(proxies: str) -> None:
+def test_valid_proxies_are_accepted(proxies: str) -> None:
     assert settings(trusted_proxies=proxies).proxies == tuple(proxies.split(", "))
 
 
 @pytest.mark.parametrize("proxies", ["*", "proxy.local", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1 10.0.0.2", "0"])
-def test_what_is_no_network_is_refused(proxies: str) -> None:
+def test_invalid_proxy_network_is_refused(proxies: str) -> None:
     with pytest.raises(ValidationError, match="is not an address or network"):
         settings(trusted_proxies=proxies)
 
 
 @pytest.mark.parametrize("rate", ["off", "1/second", "1200/minute", "5/10 minute"])
-def test_rates_are_taken(rate: str) -> None:
+def test_valid_rates_are_accepted(rate: str) -> None:
     assert settings(rate_limit_login=rate).rate_limit_login == rate
 
 
@@ -232,12 +232,12 @@ def test_rates_are_taken(rate: str) -> None:
     ["0/minute", "-1/minute", "60", "60/fortnight", "60/minute;5/second", "many", "1/0 second", "OFF", "1.5/day"],
 )
 @pytest.mark.parametrize("which", ["rate_limit_per_address", "rate_limit_login", "rate_limit_per_account"])
-def test_what_is_no_rate_is_refused(rate: str, which: str) -> None:
+def test_invalid_rate_is_refused(rate: str, which: str) -> None:
     with pytest.raises(ValidationError, match="not a rate; write 60/minute"):
         settings(**{which: rate})
 
 
-def test_each_setting_that_cannot_be_used_has_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_invalid_setting_has_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # no .env of the developer's
     for name, value in {"ENVIRONMENT": "production", "SECRET_KEY": "tell-no-one", "AUDIT_KEY": "hidden"}.items():
         monkeypatch.setenv(name, value)
@@ -265,7 +265,7 @@ def test_each_setting_that_cannot_be_used_has_a_line(monkeypatch: pytest.MonkeyP
     assert not [text for text in ("many-and-more", "secret", "pydantic") if text in str(refused.value)]
 
 
-def test_a_server_with_settings_that_cannot_be_used_ends_without_a_traceback(tmp_path: Path) -> None:
+def test_server_with_invalid_settings_ends_without_a_traceback(tmp_path: Path) -> None:
     server = subprocess.run(
         [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"],
         cwd=tmp_path,

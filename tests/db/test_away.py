@@ -107,7 +107,7 @@ async def is_busy(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("sqlstate", sorted(REFUSALS))
-async def test_every_refusal_to_connect_is_busy(
+async def test_refused_connections_are_busy(
     sqlstate: str, assembled: FastAPI, app: FastAPI, client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     resources = app.state.resources
@@ -129,19 +129,19 @@ async def test_every_refusal_to_connect_is_busy(
 
 @pytest.mark.parametrize("said", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["reset", "silence", "nonsense"])
 @pytest.mark.parametrize("options", ["", "?ssl=require"])
-async def test_what_is_no_answer_is_busy(said: bytes | None, options: str) -> None:
+async def test_invalid_responses_of_a_server_are_busy(said: bytes | None, options: str) -> None:
     async with server(said) as url, impatient_engine(url + options) as engine:
         await is_busy(engine)
 
 
-async def test_a_host_without_an_address_is_busy() -> None:
+async def test_unknown_host_is_busy() -> None:
     async with impatient_engine("postgresql+asyncpg://someone@no-such-host.invalid/somewhere") as engine:
         await is_busy(engine)
         with pytest.raises(UnavailableDatabaseError, match="the database cannot be used"):
             await ensure_newest(engine)
 
 
-async def test_a_server_that_accepts_and_says_nothing_is_busy() -> None:
+async def test_silent_server_is_busy() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -169,7 +169,7 @@ async def alter(database_url: str, statement: str) -> None:
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("option", ["NOLOGIN", "CONNECTION LIMIT 0"])
-async def test_a_role_that_is_refused_is_busy_until_it_is_let_in(database_url: str, role: str, option: str) -> None:
+async def test_role_without_access_is_busy_until_access_is_granted(database_url: str, role: str, option: str) -> None:
     url = make_url(database_url).set(username=role).render_as_string(hide_password=False)
     async with impatient_engine(url) as engine:
         await alter(database_url, f"ALTER ROLE {role} {option}")
@@ -180,7 +180,7 @@ async def test_a_role_that_is_refused_is_busy_until_it_is_let_in(database_url: s
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_database_that_becomes_read_only_is_busy(database_url: str) -> None:
+async def test_read_only_database_is_busy(database_url: str) -> None:
     async with temporary_postgresql() as url:
         await migrate(url)
         await alter(database_url, f'ALTER DATABASE "{make_url(url).database}" SET default_transaction_read_only = on')
@@ -220,7 +220,7 @@ async def delayed_hang_up(url: str) -> AsyncIterator[str]:
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("begun", [True, False], ids=["in a transaction", "in the pool"])
 @pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
-async def test_a_connection_that_is_about_to_be_closed_is_busy(
+async def test_connection_that_is_about_to_close_is_busy(
     database_url: str, database: Database, begun: bool, way: str
 ) -> None:
     async def read(transaction: Transaction) -> None:
@@ -256,7 +256,9 @@ async def test_a_connection_that_is_about_to_be_closed_is_busy(
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("mode", ["read", "write"])
 @pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
-async def test_a_time_out_closes_the_connection_without_a_rollback(database_url: str, mode: str, way: str) -> None:
+async def test_statement_time_out_closes_the_connection_without_a_rollback(
+    database_url: str, mode: str, way: str
+) -> None:
     async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
         database = Database(engine)
 
@@ -281,7 +283,7 @@ async def test_a_time_out_closes_the_connection_without_a_rollback(database_url:
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_booking_whose_commit_is_not_answered_is_replayed_by_its_key(
+async def test_booking_with_a_lost_commit_response_is_replayed_by_its_idempotency_key(
     database_url: str, assembled: FastAPI, app: FastAPI, client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -299,7 +301,7 @@ async def test_a_booking_whose_commit_is_not_answered_is_replayed_by_its_key(
         assert len((await patient.get("/appointments")).json()) == 1
 
 
-async def test_a_file_that_is_no_database_is_busy(tmp_path: Path) -> None:
+async def test_file_that_is_not_a_database_is_busy(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_text("nonsense " * 1000)
     async with impatient_engine(f"sqlite+aiosqlite:///{path}") as engine:

@@ -60,7 +60,7 @@ async def send_registration(client: httpx2.AsyncClient, name: str) -> httpx2.Res
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_nothing_is_acknowledged_that_is_not_in_the_file(
+async def test_no_change_is_acknowledged_after_the_file_was_deleted_or_replaced(
     client: httpx2.AsyncClient,
     register: Register,
     patient: Person,
@@ -88,7 +88,7 @@ async def test_nothing_is_acknowledged_that_is_not_in_the_file(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
+async def test_commit_to_a_file_that_was_just_deleted_or_replaced_is_busy(
     database: Database, path: Path, change: Callable[[Path], None]
 ) -> None:
     async def write() -> None:
@@ -100,7 +100,7 @@ async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
         await write()
 
 
-async def test_a_missing_file_is_made_at_the_start_and_never_later(tmp_path: Path) -> None:
+async def test_missing_file_is_created_only_at_startup(tmp_path: Path) -> None:
     path = tmp_path / "with space #1?.db"
     async with open_engine(f"sqlite+aiosqlite:///{path.as_posix().replace('?', '%3F')}") as engine:
         found = Path(engine.url.database or "")
@@ -114,7 +114,7 @@ async def test_a_missing_file_is_made_at_the_start_and_never_later(tmp_path: Pat
             assert await transaction.scalar(text("SELECT count(*) FROM users")) == 0
 
 
-async def test_a_migration_makes_the_file(tmp_path: Path) -> None:
+async def test_migration_creates_the_file(tmp_path: Path) -> None:
     async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/new.db") as engine:
         await upgrade(engine)
     with sqlite3.connect(tmp_path / "new.db") as connection:
@@ -122,13 +122,13 @@ async def test_a_migration_makes_the_file(tmp_path: Path) -> None:
     connection.close()
 
 
-async def test_a_folder_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None:
+async def test_missing_folder_is_reported_at_startup(tmp_path: Path) -> None:
     async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/none/new.db") as engine:
         with pytest.raises(UnavailableDatabaseError, match="No such file"):
             await ensure_newest(engine)
 
 
-async def test_a_file_that_was_only_touched_goes_on(database: Database, path: Path) -> None:
+async def test_touched_file_stays_usable(database: Database, path: Path) -> None:
     os.utime(path)
     async with database.write() as transaction:
         await transaction.execute(text("DELETE FROM password_resets"))

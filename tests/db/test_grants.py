@@ -48,7 +48,7 @@ async def restricted_url(database_url: str, worker: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_server_works_with_these_rights(restricted_url: str, database: Database) -> None:
+async def test_server_works_with_the_granted_rights(restricted_url: str, database: Database) -> None:
     async def sealed() -> int:
         return (await audit.verify(database, chain_key(AUDIT_KEY), progress=lambda _: None)).sealed
 
@@ -81,7 +81,7 @@ async def test_a_server_works_with_these_rights(restricted_url: str, database: D
         "INSERT INTO audit_archives VALUES (1, 'x', 1, 'x', now(), 'x')",
     ],
 )
-async def test_the_audit_trail_cannot_be_changed(restricted_url: str, statement: str) -> None:
+async def test_granted_role_cannot_change_the_audit_trail(restricted_url: str, statement: str) -> None:
     async with open_engine(restricted_url) as engine:
         with pytest.raises(DBAPIError) as refused:
             async with Database(engine).write() as transaction:
@@ -90,14 +90,14 @@ async def test_the_audit_trail_cannot_be_changed(restricted_url: str, statement:
     assert isinstance(refused.value.orig.__cause__, InsufficientPrivilegeError)
 
 
-async def test_only_known_roles_of_postgresql_get_rights(database: Database, backend: str) -> None:
+async def test_unknown_role_gets_no_rights(database: Database, backend: str) -> None:
     expected = "there is no role 'nobody here'" if backend == "postgresql" else "SQLite has no roles"
     with pytest.raises(NoRolesError, match=expected):
         await grant_access(database.engine, "nobody here", REQUEST_RIGHTS)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_the_owner_of_the_tables_keeps_its_rights(database: Database) -> None:
+async def test_owner_of_the_tables_is_refused(database: Database) -> None:
     async with database.read() as transaction:
         owner: str = await transaction.scalar(text("SELECT current_user"))
     with pytest.raises(NoRolesError, match="owns the tables"):
@@ -126,7 +126,7 @@ LIE = (
 """With these in the schema, every event equals every other one."""
 
 
-async def test_operators_of_the_role_do_not_change_a_sealed_event(worker: str) -> None:
+async def test_operators_created_by_the_role_cannot_unseal_an_event(worker: str) -> None:
     role = f"creates_operators_{worker}"
     async with temporary_postgresql() as url, open_engine(url) as engine:
         await migrate(url)
@@ -158,7 +158,7 @@ async def test_every_trigger_function_fixes_its_search_path() -> None:
 
 
 @pytest.mark.parametrize("grantee", ["PUBLIC", "the role"])
-async def test_a_role_that_can_create_in_the_schema_gets_no_rights(worker: str, grantee: str) -> None:
+async def test_role_that_can_create_in_the_schema_gets_no_rights(worker: str, grantee: str) -> None:
     role = f"creates_{worker}"
     grantee = grantee.replace("the role", role)
     async with temporary_postgresql() as url, open_engine(url) as engine:
@@ -171,7 +171,7 @@ async def test_a_role_that_can_create_in_the_schema_gets_no_rights(worker: str, 
             await grant_access(engine, role, REQUEST_RIGHTS)
 
 
-async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> None:
+async def test_owner_of_a_table_in_another_schema_is_accepted(worker: str) -> None:
     role = f"owner_elsewhere_{worker}"
     async with temporary_postgresql() as url, open_engine(url) as engine:
         await migrate(url)
@@ -190,7 +190,7 @@ async def test_a_table_of_another_schema_does_not_make_an_owner(worker: str) -> 
                 await execute(restricted, "SELECT * FROM users")
 
 
-async def test_tables_in_another_schema_get_the_rights(worker: str) -> None:
+async def test_rights_are_granted_on_tables_in_another_schema(worker: str) -> None:
     role = f"serves_a_schema_{worker}"
     async with temporary_postgresql() as url:
         async with open_engine(url) as engine:

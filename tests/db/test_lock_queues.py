@@ -45,7 +45,7 @@ async def test_waiting_transactions_leave_connections_to_others(database: Databa
     assert sorted(ends) == list(range(50))
 
 
-async def test_a_turn_that_does_not_come_in_time(database_url: str) -> None:
+async def test_lock_turn_over_the_time_limit_is_busy(database_url: str) -> None:
     engine = create_engine(database_url, pool_size=5, timeout=1)
     database = Database(engine)
     one_has_it, done = asyncio.Event(), asyncio.Event()
@@ -67,7 +67,7 @@ async def test_a_turn_that_does_not_come_in_time(database_url: str) -> None:
     await engine.dispose()
 
 
-async def test_different_locks_do_not_wait_for_each_other_in_a_circle(database: Database) -> None:
+async def test_locks_taken_in_any_order_do_not_deadlock(database: Database) -> None:
     """Each of many wants two, one after the other, in either order."""
     locks = [uuid4() for _ in range(2)]
     runs = 0
@@ -85,7 +85,7 @@ async def test_different_locks_do_not_wait_for_each_other_in_a_circle(database: 
     assert runs == 30
 
 
-async def test_a_writer_that_cannot_get_a_connection_gives_its_turn_back(impatient: AsyncEngine) -> None:
+async def test_writer_without_a_connection_releases_its_turn(impatient: AsyncEngine) -> None:
     database = Database(impatient)  # of one connection
     async with database.read() as holder:
         await holder.execute(text("SELECT 1"))
@@ -96,7 +96,7 @@ async def test_a_writer_that_cannot_get_a_connection_gives_its_turn_back(impatie
         assert await transaction.scalar(text("SELECT 1")) == 1
 
 
-async def test_a_queue_that_is_not_used_is_forgotten() -> None:
+async def test_unused_lock_queue_is_removed() -> None:
     queues = LockQueues()
     async with queues.permits() as permits:
         await permits.acquire(frozenset({1, 2}))

@@ -75,7 +75,7 @@ async def book_at_once(client: httpx2.AsyncClient) -> list[list[int]]:
     return [[answer.status_code for answer in answers] for answers in (different, same)]
 
 
-async def test_without_prepared_statements_everything_works_behind_a_pooler(tmp_path: Path) -> None:
+async def test_server_without_prepared_statements_works_behind_a_pooler(tmp_path: Path) -> None:
     async with temporary_postgresql() as url:
         await migrate(url)
         with pooling(url, tmp_path) as pooled:
@@ -88,7 +88,7 @@ async def test_without_prepared_statements_everything_works_behind_a_pooler(tmp_
     assert sorted(same) == [201] + [409] * 11
 
 
-async def test_with_prepared_statements_the_application_does_not_start_behind_a_pooler(tmp_path: Path) -> None:
+async def test_server_with_prepared_statements_does_not_start_behind_a_pooler(tmp_path: Path) -> None:
     async with temporary_postgresql() as url:
         await migrate(url)
         with pooling(url, tmp_path) as pooled, (tmp_path / "log").open("wb") as log:

@@ -40,7 +40,7 @@ def a_row(**values: Any) -> dict[str, Any]:
     return {"token_hash": uuid4().hex, "user_id": None, "expires_at": LATER} | values
 
 
-async def test_rows_are_the_same_either_way(database: Database, doctor: Person, register: Register) -> None:
+async def test_prepared_rows_equal_those_of_sqlalchemy(database: Database, doctor: Person, register: Register) -> None:
     other = await register("doctor", time_zone="Europe/Berlin")
     assert (await other.patch("/doctors/me", {"languages": ["de", "pt-BR"]})).status_code == 200
     async with database.read() as transaction:
@@ -53,7 +53,7 @@ async def test_rows_are_the_same_either_way(database: Database, doctor: Person, 
             assert found.languages == expected.languages
 
 
-async def test_what_is_written_is_written(database: Database) -> None:
+async def test_prepared_writes_are_stored(database: Database) -> None:
     first, second, third = a_row(), a_row(), a_row()
     async with database.write() as transaction:
         [new] = await transaction.fetch(INSERT, first)
@@ -68,7 +68,7 @@ async def test_what_is_written_is_written(database: Database) -> None:
         assert {tuple(row) for row in rows} == {(row["token_hash"], SOONER) for row in (first, third)}
 
 
-async def test_a_transaction_may_begin_with_many(database: Database) -> None:
+async def test_transaction_can_begin_with_many_rows(database: Database) -> None:
     rows = [a_row(), a_row()]
     async with database.write() as transaction:
         await transaction.send(ADD, rows)
@@ -76,7 +76,7 @@ async def test_a_transaction_may_begin_with_many(database: Database) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-async def test_errors_are_those_of_sqlalchemy(database: Database, at_once: int) -> None:
+async def test_prepared_errors_are_those_of_sqlalchemy(database: Database, at_once: int) -> None:
     row = a_row()
 
     async def write(times: int) -> None:
@@ -91,19 +91,19 @@ async def test_errors_are_those_of_sqlalchemy(database: Database, at_once: int) 
     assert isinstance(caught.value.orig, (sqlite3.IntegrityError, asyncpg.UniqueViolationError))
 
 
-async def test_a_value_that_is_missing_is_no_null(database: Database) -> None:
+async def test_missing_parameter_is_an_error(database: Database) -> None:
     async with database.write() as transaction:
         with pytest.raises(KeyError, match="wanted"):
             await transaction.fetch(MOVE, {"expires_at": LATER})
 
 
-async def test_a_naive_time_is_refused(database: Database) -> None:
+async def test_naive_time_is_refused(database: Database) -> None:
     async with database.write() as transaction:
         with pytest.raises(TypeError, match="an instant needs a time zone"):
             await transaction.fetch(INSERT, a_row(expires_at=LATER.replace(tzinfo=None)))
 
 
-async def test_what_is_raised_takes_everything_back(database: Database) -> None:
+async def test_prepared_writes_are_rolled_back_by_an_exception(database: Database) -> None:
     row = a_row()
 
     async def write_and_fail() -> None:
@@ -117,7 +117,7 @@ async def test_what_is_raised_takes_everything_back(database: Database) -> None:
         assert await transaction.fetch(FIND, {"wanted": row["token_hash"]}) == []
 
 
-async def test_who_listens_hears_of_them(database: Database, statements: list[str]) -> None:
+async def test_prepared_statements_are_observed(database: Database, statements: list[str]) -> None:
     async with database.write() as transaction:
         await transaction.fetch(INSERT, a_row())
         await transaction.send(ADD, [a_row(), a_row()])
@@ -126,7 +126,9 @@ async def test_who_listens_hears_of_them(database: Database, statements: list[st
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_connection_that_is_cut_in_between(impatient: AsyncEngine, database: Database) -> None:
+async def test_connection_terminated_before_a_prepared_statement_is_busy(
+    impatient: AsyncEngine, database: Database
+) -> None:
     cut = Database(impatient)
 
     async def write_and_be_cut() -> None:
@@ -142,7 +144,7 @@ async def test_a_connection_that_is_cut_in_between(impatient: AsyncEngine, datab
         assert await session.fetch(INSERT, a_row())
 
 
-async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, database: Database) -> None:
+async def test_lock_over_the_time_limit_is_busy(impatient: AsyncEngine, database: Database) -> None:
     row = a_row()
 
     async def write_the_same() -> None:

@@ -22,23 +22,23 @@ def row(**values: Any) -> Any:
     return make("Row", values)(**values)
 
 
-def test_the_order_of_the_columns_makes_no_difference() -> None:
+def test_order_of_columns_makes_no_difference() -> None:
     assert read_record(Visit, row(buffer=5, id=1, other="x", minutes=30)) == Visit(1, 30, 5)
 
 
-def test_a_prefix_selects_the_columns_of_one_record() -> None:
+def test_prefix_selects_the_columns_of_one_record() -> None:
     found = row(id=9, visit_id=1, visit_minutes=30, visit_buffer=5)
     assert read_record(Visit, found, "visit_") == Visit(1, 30, 5)
 
 
-def test_fields_that_are_not_columns_are_given() -> None:
+def test_fields_without_columns_are_passed_by_name() -> None:
     assert read_record(Visit, row(id=1), minutes=45, buffer=5) == Visit(1, 45, 5)
 
 
-def test_a_missing_column_is_an_error_even_if_the_field_has_a_default() -> None:
+def test_missing_column_is_an_error_even_if_the_field_has_a_default() -> None:
     with pytest.raises(TypeError, match="no columns for minutes, buffer of Visit"):
         read_record(Visit, row(id=1, length=30))
 
 
-def test_a_field_can_be_left_at_its_default_by_name() -> None:
+def test_field_keeps_its_default_if_it_is_named() -> None:
     assert read_record(Visit, row(id=1, minutes=30), without=("buffer",)) == Visit(1, 30)

@@ -38,13 +38,13 @@ async def count(database: Database) -> int:
         return counted
 
 
-async def test_a_write_is_committed_at_the_end(database: Database) -> None:
+async def test_write_transaction_is_committed_at_the_end(database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(add())
     assert await count(database) == 1
 
 
-async def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
+async def test_write_transaction_that_raises_is_rolled_back(database: Database) -> None:
     async def write_and_fail() -> None:
         async with database.write() as transaction:
             await transaction.execute(add())
@@ -75,7 +75,7 @@ async def test_writers_take_turns_by_client(database: Database) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_computing_waits_for_a_writer_on_sqlite_but_not_for_long(
+async def test_computation_waits_for_a_writer_on_sqlite_up_to_a_limit(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(computing, "MAX_WAIT_FOR_WRITERS", 60)
@@ -91,7 +91,7 @@ async def test_computing_waits_for_a_writer_on_sqlite_but_not_for_long(
         assert await Computation(ClientFairLock(), "", writers=database.writers).run(range(1))
 
 
-async def test_writers_do_not_wait_for_a_computation_that_rests(database: Database) -> None:
+async def test_writers_do_not_wait_for_a_resting_computation(database: Database) -> None:
     def step(number: int) -> None:
         if number == 0:
             ends = thread_time() + 0.5
@@ -106,13 +106,13 @@ async def test_writers_do_not_wait_for_a_computation_that_rests(database: Databa
     assert await task
 
 
-async def test_a_session_that_asks_nothing_holds_nothing(impatient: AsyncEngine) -> None:
+async def test_transaction_without_statements_takes_no_connection(impatient: AsyncEngine) -> None:
     database = Database(impatient)  # of one connection
     async with database.write(), database.read():
         assert await count(database) == 0
 
 
-async def test_an_error_that_was_caught_is_no_commit(database: Database) -> None:
+async def test_commit_after_a_caught_error_is_reported_if_it_rolled_back(database: Database) -> None:
     """PostgreSQL takes a COMMIT then, and rolls back; SQLite has lost the one statement only."""
 
     async def write_the_same_twice() -> None:
@@ -130,7 +130,7 @@ async def test_an_error_that_was_caught_is_no_commit(database: Database) -> None
         assert await count(database) == 0
 
 
-async def test_who_is_cancelled_leaves_a_connection_that_is_of_use(impatient: AsyncEngine) -> None:
+async def test_connection_is_usable_after_a_transaction_was_cancelled(impatient: AsyncEngine) -> None:
     database = Database(impatient)  # of one connection
     done = asyncio.Event()
 
@@ -147,7 +147,7 @@ async def test_who_is_cancelled_leaves_a_connection_that_is_of_use(impatient: As
     assert await count(database) == 0
 
 
-async def test_who_is_cancelled_while_it_begins(impatient: AsyncEngine) -> None:
+async def test_connection_is_usable_after_a_transaction_was_cancelled_while_it_began(impatient: AsyncEngine) -> None:
     """Whether it has begun by then nobody knows, so the next one must not find out."""
     database = Database(impatient)
 
@@ -166,14 +166,14 @@ async def test_who_is_cancelled_while_it_begins(impatient: AsyncEngine) -> None:
         assert await count(database) == 0
 
 
-async def test_a_read_leaves_nothing_whatever_it_does(database: Database) -> None:
+async def test_read_transaction_never_commits(database: Database) -> None:
     with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
         async with database.read() as transaction:
             await transaction.execute(add())
     assert await count(database) == 0
 
 
-async def test_a_naive_time_is_refused(database: Database) -> None:
+async def test_naive_time_is_refused(database: Database) -> None:
     with pytest.raises(Exception, match="an instant needs a time zone"):
         async with database.write() as transaction:
             await transaction.execute(
@@ -181,7 +181,7 @@ async def test_a_naive_time_is_refused(database: Database) -> None:
             )
 
 
-async def test_times_come_back_in_utc(database: Database) -> None:
+async def test_times_are_returned_in_utc(database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(add())
     async with database.read() as transaction:
@@ -190,7 +190,7 @@ async def test_times_come_back_in_utc(database: Database) -> None:
         assert row.expires_at.utcoffset() == timedelta()
 
 
-async def test_a_mistake_of_ours_is_not_called_busy(database: Database) -> None:
+async def test_programming_errors_are_not_reported_as_busy(database: Database) -> None:
     with pytest.raises(Exception, match="nonsense"):
         async with database.write() as transaction:
             await transaction.execute(text("SELECT nonsense FROM nowhere"))
@@ -199,7 +199,7 @@ async def test_a_mistake_of_ours_is_not_called_busy(database: Database) -> None:
             await transaction.execute(add(user_id=uuid4()))
 
 
-async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, database: Database) -> None:
+async def test_lock_over_the_time_limit_is_busy(impatient: AsyncEngine, database: Database) -> None:
     async with database.write() as holder:
         await holder.execute(add())
         with pytest.raises(DomainError, match="busy"):
@@ -207,7 +207,7 @@ async def test_a_lock_that_is_held_too_long(impatient: AsyncEngine, database: Da
                 await transaction.execute(add())  # waits for the holder
 
 
-async def test_a_pool_that_stays_empty(impatient: AsyncEngine) -> None:
+async def test_exhausted_pool_is_busy(impatient: AsyncEngine) -> None:
     database = Database(impatient)
     async with database.read() as holder:
         await holder.execute(text("SELECT 1"))
@@ -217,7 +217,7 @@ async def test_a_pool_that_stays_empty(impatient: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_connection_that_was_cut_is_replaced(impatient: AsyncEngine, database: Database) -> None:
+async def test_terminated_connection_is_replaced(impatient: AsyncEngine, database: Database) -> None:
     cut = Database(impatient)
     async with cut.read() as transaction:
         pid = await transaction.scalar(text("SELECT pg_backend_pid()"))
@@ -228,7 +228,7 @@ async def test_a_connection_that_was_cut_is_replaced(impatient: AsyncEngine, dat
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_connections_that_were_cut_are_replaced_together(database_url: str, database: Database) -> None:
+async def test_terminated_connections_are_replaced_together(database_url: str, database: Database) -> None:
     async with open_engine(database_url) as engine:
         several = Database(engine)
         async with several.read() as one, several.read() as other:
@@ -243,7 +243,7 @@ async def test_connections_that_were_cut_are_replaced_together(database_url: str
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_connection_that_is_cut_before_the_commit(impatient: AsyncEngine, database: Database) -> None:
+async def test_connection_terminated_before_the_commit_is_busy(impatient: AsyncEngine, database: Database) -> None:
     cut = Database(impatient)
 
     async def write_and_be_cut() -> None:
@@ -258,7 +258,7 @@ async def test_a_connection_that_is_cut_before_the_commit(impatient: AsyncEngine
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_statement_that_takes_too_long(impatient: AsyncEngine) -> None:
+async def test_statement_over_the_time_limit_is_busy(impatient: AsyncEngine) -> None:
     with pytest.raises(DomainError, match="busy"):
         async with Database(impatient).read() as transaction:
             await transaction.execute(text("SELECT pg_sleep(5)"))
@@ -272,21 +272,21 @@ async def test_a_statement_that_takes_too_long(impatient: AsyncEngine) -> None:
         "sqlite+aiosqlite:////there-is-no-such-folder/x.db",
     ],
 )
-async def test_a_database_that_is_not_there(url: str) -> None:
+async def test_unreachable_database_is_busy(url: str) -> None:
     async with open_engine(url) as engine:
         with pytest.raises(DomainError, match="busy"):
             await count(Database(engine))
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_database_that_was_dropped(database_url: str) -> None:
+async def test_dropped_database_is_busy(database_url: str) -> None:
     async with open_engine(database_url.replace("/tests_", "/no_tests_")) as engine:
         with pytest.raises(DomainError, match="busy"):
             await count(Database(engine))
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_isolation_is_ours_to_choose(database: Database) -> None:
+async def test_transaction_modes_of_postgresql(database: Database) -> None:
     async with database.write() as transaction:
         assert await transaction.scalar(text("SHOW transaction_isolation")) == "read committed"
         assert await transaction.scalar(text("SHOW transaction_read_only")) == "off"
@@ -295,7 +295,7 @@ async def test_isolation_is_ours_to_choose(database: Database) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_how_sqlite_is_opened(database: Database, database_url: str) -> None:
+async def test_pragmas_and_write_lock_of_sqlite(database: Database, database_url: str) -> None:
     async with database.read() as transaction:
         assert await transaction.scalar(text("PRAGMA journal_mode")) == "wal"
         assert await transaction.scalar(text("PRAGMA foreign_keys")) == 1
@@ -310,7 +310,7 @@ async def test_how_sqlite_is_opened(database: Database, database_url: str) -> No
         other.close()
 
 
-async def test_the_commit_comes_before_the_response(
+async def test_failed_commit_is_never_answered_with_success(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the commit fails, nobody is told that it worked."""
@@ -327,13 +327,13 @@ async def test_the_commit_comes_before_the_response(
     assert (await client.post("/auth/register", json=body)).status_code == 201
 
 
-async def test_an_error_leaves_nothing(doctor: Person, database: Database) -> None:
+async def test_request_that_fails_changes_nothing(doctor: Person, database: Database) -> None:
     assert_problem(await doctor.delete(f"/doctors/availability/{uuid4()}"), 404, "not_found")
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT schedule_version FROM doctors")) == 1
 
 
-async def test_a_request_holds_one_connection(doctor: Person, app: FastAPI) -> None:
+async def test_request_takes_one_connection_at_a_time(doctor: Person, app: FastAPI) -> None:
     resources: Resources = app.state.resources
     engine = resources.database.engine
     taken = 0

@@ -104,7 +104,7 @@ def find_tests(path: str) -> set[str]:
 ROWS = list(read_rows())
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     text = "".join(path.read_text() for path in [*REGISTERS.glob("*.md"), ROOT / "docs/security.md"])
     missing = []
     for name in sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", text))):
@@ -114,7 +114,7 @@ def test_every_test_that_is_named_exists() -> None:
     assert not missing
 
 
-def test_what_is_met_is_tested_and_what_is_not_has_a_reason() -> None:
+def test_met_requirements_have_tests_and_others_have_reasons() -> None:
     assert not [row.name for row in ROWS if row.status not in STATUSES]
     assert not [row.name for row in ROWS if row.status == "met" and not row.tests]
     assert not [row.name for row in ROWS if row.status == "partly" and not row.tests and "no test" not in row.proof]
@@ -129,13 +129,13 @@ def test_every_gap_is_listed() -> None:
     ]
 
 
-def test_no_requirement_of_the_asvs_is_missing() -> None:
+def test_asvs_requirements_are_complete() -> None:
     wanted = Counter(f"{section}.{number}" for section, count in ASVS.items() for number in range(1, count + 1))
     assert wanted.total() == 253
     assert Counter(number for row in ROWS if row.register == "asvs" for number in split_numbers(row)) == wanted
 
 
-def test_no_other_requirement_is_missing() -> None:
+def test_other_requirements_are_complete() -> None:
     found = {
         name: [number for row in ROWS if row.register == name for number in row.numbers.split(", ")] for name in OTHERS
     }
@@ -201,7 +201,7 @@ def test_no_dangerous_module_is_imported() -> None:
     assert found == templates | options
 
 
-def test_nothing_is_evaluated() -> None:
+def test_no_code_is_evaluated() -> None:
     assert not {
         (path.name, name)
         for path in SOURCES
@@ -210,7 +210,7 @@ def test_nothing_is_evaluated() -> None:
     }
 
 
-def test_chance_is_left_to_the_demo() -> None:
+def test_only_the_demo_uses_the_random_module() -> None:
     """Everything that must not be guessable comes from ``secrets``."""
     assert {path.name for path in SOURCES if "random" in set(imported(path))} <= {"clinic.py", "calendar.py"}
     drawing = {path.name for path in SOURCES for name, _ in calls(path) if name.startswith("secrets.")}
@@ -233,7 +233,7 @@ def test_only_approved_hashes_are_called() -> None:
     assert digests == {"sha256"}
 
 
-def test_the_image_is_made_of_the_code_alone() -> None:
+def test_image_contains_only_the_code() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
@@ -248,7 +248,7 @@ def test_every_dependency_is_pinned_by_its_hash() -> None:
     assert not [line for line in lines if not re.match(r"[\w.\-]+(\[\w+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line)]
 
 
-def test_how_soon_is_promised() -> None:
+def test_time_limits_for_security_updates_are_promised() -> None:
     assert re.search(r"within \d+ days if it is critical", " ".join(section("Updates").split()))
     assert "docs/security.md" in (ROOT / "SECURITY.md").read_text()
 

@@ -18,7 +18,7 @@ MARKER = "<!-- generated: UPDATE_SNAPSHOT=1 .venv/bin/pytest tests/docs/test_dat
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call] # so in SQLAlchemy
 
 
-def test_the_data_dictionary_is_that_of_the_models() -> None:
+def test_data_dictionary_matches_the_models() -> None:
     """After a change: UPDATE_SNAPSHOT=1 pytest tests/docs/test_data.py -n 0"""
     page = PAGE.read_text()
     before, marker, _ = page.partition(MARKER)

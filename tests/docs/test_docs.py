@@ -32,7 +32,7 @@ def test_every_setting_is_described(setting: str) -> None:
 
 
 @pytest.mark.parametrize("setting", sorted(set(Settings.model_fields) - {"secret_key"}))
-def test_the_defaults_in_the_documents_are_the_defaults(setting: str) -> None:
+def test_documented_defaults_are_the_defaults(setting: str) -> None:
     default = str(Settings.model_fields[setting].default)
     assert f"# {setting.upper()}={default}" in (ROOT / ".env.example").read_text().splitlines()
     rows = (ROOT / "docs/running.md").read_text().splitlines()
@@ -40,7 +40,7 @@ def test_the_defaults_in_the_documents_are_the_defaults(setting: str) -> None:
     assert row.split("|")[2].strip().strip("`") == default
 
 
-def test_every_word_that_is_no_password_is_listed() -> None:
+def test_every_context_word_of_passwords_is_listed() -> None:
     listed = re.search(r"around them: ([a-z,\s]+) \(", (ROOT / "docs/running.md").read_text())
     assert listed
     assert tuple(re.findall(r"\w+", listed[1])) == CONTEXT_WORDS
@@ -62,7 +62,7 @@ def test_quoted_log_messages_exist_in_the_code() -> None:
         assert message in names or any(message in text for text in texts), message
 
 
-def test_the_drawing_of_the_states_is_the_table() -> None:
+def test_state_diagram_matches_the_transitions() -> None:
     drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", (ROOT / "docs/booking.md").read_text(), re.MULTILINE)
     table = {
         (source.value, transition.target.value, action.value)
@@ -72,7 +72,7 @@ def test_the_drawing_of_the_states_is_the_table() -> None:
     assert set(drawn) == table
 
 
-def test_functions_named_in_the_traces_of_requests_exist() -> None:
+def test_functions_named_in_request_traces_exist() -> None:
     page = (ROOT / "docs/booking.md").read_text()
     named = re.findall(r"^  \d  ([a-z_]+(?:\.[a-z_]+)*)\.([a-z_]+)", page, re.MULTILINE)
     assert len(named) >= 8
@@ -81,13 +81,13 @@ def test_functions_named_in_the_traces_of_requests_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_lead_to_existing_files(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?://)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_to_headings_lead_to_one(page: Path) -> None:
+def test_links_to_headings_lead_to_existing_headings(page: Path) -> None:
     for link, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text()):
         target = page.parent / link if link else page
         headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
@@ -96,7 +96,7 @@ def test_links_to_headings_lead_to_one(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_files_that_are_named_are_there(page: Path) -> None:
+def test_named_files_exist(page: Path) -> None:
     for name in re.findall(r"`((?:app|tests|docs|migrations|benchmarks)/[\w/.]+)`", page.read_text()):
         assert (ROOT / name).exists(), name
 
@@ -119,7 +119,7 @@ def test_every_decision_has_one_form_and_is_listed() -> None:
     assert listed == found
 
 
-def test_every_make_target_is_explained_and_those_named_exist() -> None:
+def test_every_make_target_is_explained_and_every_named_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     explained = set(re.findall(r"^(\w+):.*## ", makefile, re.MULTILINE))
@@ -129,7 +129,7 @@ def test_every_make_target_is_explained_and_those_named_exist() -> None:
         assert set(re.findall(r"make (\w+)`", page.read_text())) <= explained, page
 
 
-async def test_the_tour_of_the_readme(tmp_path: Path) -> None:
+async def test_tour_of_the_readme_works(tmp_path: Path) -> None:
     """Run the commands on a new server; each answer must have the members that the page shows."""
     tour = (ROOT / "README.md").read_text().partition("## A five-minute tour")[2].partition("\n## ")[0]
     blocks = re.findall(r"```(bash|json)\n(.*?)```", tour, re.DOTALL)
@@ -175,7 +175,7 @@ def reduce_to(answer: object, shown: object) -> object:
     return answer
 
 
-def test_the_version_is_that_of_the_changelog() -> None:
+def test_version_is_the_newest_in_the_changelog() -> None:
     newest = re.search(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == VERSION

@@ -13,7 +13,7 @@ def test_every_comparison_has_results_a_script_and_a_figure() -> None:
     assert set(named) == set(SCRIPTS)
 
 
-def test_the_figures_are_the_results() -> None:
+def test_figures_are_those_of_the_results() -> None:
     results = json.loads(RESULTS.read_text())
     assert with_figures(PAGE.read_text(), results) == PAGE.read_text()
     other = {name: [entry | {"median": 77} for entry in entries] for name, entries in results.items()}

@@ -22,7 +22,7 @@ def paths_of(app: FastAPI) -> Iterator[str]:
             yield route.path.replace(":uuid}", "}").replace("{", "").replace("}", "")
 
 
-async def test_head_is_get_without_the_body_on_every_route(app: FastAPI, client: httpx2.AsyncClient) -> None:
+async def test_head_is_get_without_body_on_every_route(app: FastAPI, client: httpx2.AsyncClient) -> None:
     paths = sorted({*paths_of(app), "/docs/assets/swagger-ui.css", "/nothing", "/openapi.json"})
     assert len(paths) > 60
     for path in paths:
@@ -38,14 +38,14 @@ async def test_head_is_get_without_the_body_on_every_route(app: FastAPI, client:
         assert int(head.headers.get("content-length", 0)) == len(got.content)
 
 
-async def test_head_where_there_is_no_get_is_not_allowed(client: httpx2.AsyncClient) -> None:
+async def test_head_is_not_allowed_where_get_is_not(client: httpx2.AsyncClient) -> None:
     assert (await client.head("/auth/login")).headers["allow"] == "POST"
     answer = await client.put("/appointments")
     assert assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
-async def test_a_head_is_recorded_as_the_look_that_it_is(client: httpx2.AsyncClient, database: Database) -> None:
+async def test_head_request_is_recorded_in_the_audit_trail(client: httpx2.AsyncClient, database: Database) -> None:
     patient = await Person.register(client, "patient")
     assert (await client.head("/appointments", headers=patient.headers)).status_code == 200
     async with database.read() as transaction:
@@ -53,7 +53,7 @@ async def test_a_head_is_recorded_as_the_look_that_it_is(client: httpx2.AsyncCli
         assert "list_appointments" in list(recorded)
 
 
-async def test_a_slash_at_the_end_makes_no_difference(app: FastAPI, client: httpx2.AsyncClient) -> None:
+async def test_trailing_slash_makes_no_difference_to_get(app: FastAPI, client: httpx2.AsyncClient) -> None:
     for path in sorted({*paths_of(app), "/openapi.json"} - {"/"}):
         without = await client.get(path)
         answer = await client.get(f"{path}/")
@@ -61,19 +61,19 @@ async def test_a_slash_at_the_end_makes_no_difference(app: FastAPI, client: http
         assert answer.headers.get("location") == without.headers.get("location")
 
 
-async def test_a_slash_at_the_end_of_what_is_sent_makes_no_difference(client: httpx2.AsyncClient) -> None:
+async def test_trailing_slash_makes_no_difference_to_post_and_query(client: httpx2.AsyncClient) -> None:
     patient = await Person.register(client, "patient")
     assert (await client.post("/auth/forgot-password/", json={"email": patient.email})).status_code == 200
     assert (await client.get("/appointments/?limit=1", headers=patient.headers)).json() == []
 
 
 @pytest.mark.parametrize("path", ["/doctors//", "//doctors", "//doctors/", "//", "/doctors%2F", "/doctors%2f/", "/%2F"])
-async def test_other_paths_stay_unknown(client: httpx2.AsyncClient, path: str) -> None:
+async def test_paths_with_other_slashes_are_not_found(client: httpx2.AsyncClient, path: str) -> None:
     url = httpx2.URL(scheme="http", host="testserver", raw_path=path.encode())
     assert_problem(await client.request("GET", url), 404, "no_such_path")
 
 
-async def test_behind_a_prefix_its_own_slash_stays(start: Start) -> None:
+async def test_trailing_slash_is_accepted_behind_a_root_path(start: Start) -> None:
     transport = httpx2.ASGITransport(await start(), root_path="/api")
     async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
         assert (await client.get("/api/")).status_code == 200
@@ -83,7 +83,7 @@ async def test_behind_a_prefix_its_own_slash_stays(start: Start) -> None:
         assert '"url": "/api/openapi.json"' in page.text.replace("'", '"').replace("url:", '"url":')
 
 
-async def test_the_slash_is_no_way_around_a_limit(start: Start) -> None:
+async def test_trailing_slash_does_not_evade_the_rate_limit(start: Start) -> None:
     async with client_of(await start(rate_limit_login="1/day")) as client:
         await client.post("/auth/login/")
         assert_problem(await client.post("/auth/login"), 429, "too_many_requests")

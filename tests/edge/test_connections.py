@@ -23,7 +23,7 @@ def make_connections(**changes: object) -> Connections:
     return Connections(settings_for(URL, **changes))
 
 
-def test_the_longest_idle_connection_of_the_same_address_makes_room() -> None:
+def test_longest_idle_connection_of_the_address_is_closed_for_a_new_one() -> None:
     connections = make_connections(max_connections_per_address=2)
     other, first, second, third = [Peer() for _ in range(4)]
     for peer, host in ((other, "192.0.2.1"), (first, "192.0.2.7"), (second, "192.0.2.7")):
@@ -35,7 +35,7 @@ def test_the_longest_idle_connection_of_the_same_address_makes_room() -> None:
     assert len(connections) == 3
 
 
-def test_an_ipv6_network_is_one_address() -> None:
+def test_ipv6_network_counts_as_one_address() -> None:
     connections = make_connections(max_connections_per_address=1)
     first, second = Peer(), Peer()
     connections.admit(first, "2001:db8::1")
@@ -43,7 +43,7 @@ def test_an_ipv6_network_is_one_address() -> None:
     assert first.closed
 
 
-def test_over_the_bound_in_all_any_idle_connection_makes_room() -> None:
+def test_idle_connection_of_any_address_is_closed_at_the_total_limit() -> None:
     connections = make_connections(max_connections=2)
     busy, idle, newest = Peer(), Peer(), Peer()
     connections.admit(busy, "192.0.2.1")
@@ -55,7 +55,7 @@ def test_over_the_bound_in_all_any_idle_connection_makes_room() -> None:
     assert connections.admit(Peer(), "192.0.2.4") == "busy"
 
 
-def test_with_all_requests_of_an_address_in_progress_a_new_connection_is_refused() -> None:
+def test_connection_is_refused_if_all_connections_of_its_address_are_busy() -> None:
     connections = make_connections(max_connections_per_address=1)
     busy = Peer()
     connections.admit(busy, "192.0.2.1")
@@ -70,7 +70,7 @@ def test_with_all_requests_of_an_address_in_progress_a_new_connection_is_refused
     assert connections.admit(Peer(), "192.0.2.1") is None
 
 
-def test_over_the_bound_in_all_the_address_with_the_most_connections_makes_room() -> None:
+def test_address_with_most_connections_loses_one_at_the_total_limit() -> None:
     connections = make_connections(max_connections=4)
     other, first, second, third, newest = [Peer() for _ in range(5)]
     for peer, host in ((other, "192.0.2.1"), (first, "192.0.2.7"), (second, "192.0.2.7"), (third, "192.0.2.7")):
@@ -83,7 +83,7 @@ def test_over_the_bound_in_all_the_address_with_the_most_connections_makes_room(
 @pytest.mark.parametrize(
     ("bound", "code"), [("max_connections", "busy"), ("max_connections_per_address", "too_many_requests")]
 )
-def test_a_refused_connection_leaves_no_place_for_another_one(bound: str, code: str) -> None:
+def test_refused_connection_frees_no_room_for_another(bound: str, code: str) -> None:
     connections = make_connections(**{bound: 1})
     busy, *refused = [Peer() for _ in range(4)]
     connections.admit(busy, "192.0.2.1")
@@ -94,7 +94,7 @@ def test_a_refused_connection_leaves_no_place_for_another_one(bound: str, code: 
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "::ffff:10.1.2.3", None])
-def test_proxies_are_bounded_in_all_alone(host: str | None) -> None:
+def test_proxies_have_only_the_total_limit(host: str | None) -> None:
     connections = make_connections(max_connections_per_address=1, max_connections=3, trusted_proxies="10.0.0.0/8")
     peers = [Peer() for _ in range(4)]
     for peer in peers:
@@ -102,13 +102,13 @@ def test_proxies_are_bounded_in_all_alone(host: str | None) -> None:
     assert [peer.closed for peer in peers] == [True, False, False, False]
 
 
-def test_the_database_keeps_its_file_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_connection_limit_leaves_file_descriptors_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     for descriptors, expected in ((1024, 884), (64, 10), (1_000_000, 1000), (-1, 1000)):
         monkeypatch.setattr("resource.getrlimit", lambda _, soft=descriptors: (soft, soft))
         assert make_connections().max_connections == expected
 
 
-async def test_a_server_without_bounds_is_warned_about_in_production(
+async def test_server_without_bounded_protocol_is_warned_about_in_production(
     start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     production = {"environment": "production", "secret_key": "0123456789abcdef" * 2, "password_memory_kib": 19456}

@@ -37,7 +37,7 @@ def granted(answer: httpx2.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith("access-control-allow-")}
 
 
-async def test_without_a_list_no_page_is_let_in(client: httpx2.AsyncClient) -> None:
+async def test_cors_is_off_by_default(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/doctors", headers={"Origin": ORIGIN})
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -45,7 +45,7 @@ async def test_without_a_list_no_page_is_let_in(client: httpx2.AsyncClient) -> N
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
-async def test_a_page_on_the_list_may_read(open_to_one: FastAPI, origin: str) -> None:
+async def test_listed_origin_may_read_responses(open_to_one: FastAPI, origin: str) -> None:
     async with client_of(open_to_one) as client:
         for path in ("/doctors", "/nothing", "/auth/me"):
             answer = await client.get(path, headers={"Origin": origin})
@@ -56,7 +56,7 @@ async def test_a_page_on_the_list_may_read(open_to_one: FastAPI, origin: str) ->
             assert "Idempotency-Replayed" in exposed
 
 
-async def test_it_may_read_that_we_failed(open_to_one: FastAPI) -> None:
+async def test_listed_origin_may_read_an_internal_error(open_to_one: FastAPI) -> None:
     resources: Resources = open_to_one.state.resources
     object.__setattr__(resources, "clock", None)
     async with client_of(open_to_one) as client:
@@ -65,7 +65,7 @@ async def test_it_may_read_that_we_failed(open_to_one: FastAPI) -> None:
     assert granted(answer) == {"access-control-allow-origin": ORIGIN}
 
 
-async def test_it_may_ask_beforehand(open_to_one: FastAPI) -> None:
+async def test_listed_origin_may_send_a_preflight(open_to_one: FastAPI) -> None:
     async with client_of(open_to_one) as client:
         answer = await client.options("/appointments", headers={"Origin": ORIGIN} | PREFLIGHT)
     assert answer.status_code == 200
@@ -76,7 +76,7 @@ async def test_it_may_ask_beforehand(open_to_one: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("origin", STRANGERS)
-async def test_no_other_page_may(open_to_one: FastAPI, origin: str) -> None:
+async def test_other_origins_are_refused(open_to_one: FastAPI, origin: str) -> None:
     async with client_of(open_to_one) as client:
         answer = await client.get("/doctors", headers={"Origin": origin})
         assert granted(answer) == {}
@@ -88,20 +88,20 @@ async def test_no_other_page_may(open_to_one: FastAPI, origin: str) -> None:
 @pytest.mark.parametrize(
     "changed", [{"Access-Control-Request-Method": "TRACE"}, {"Access-Control-Request-Headers": "x-y"}]
 )
-async def test_not_everything_may_be_asked_for(open_to_one: FastAPI, changed: dict[str, str]) -> None:
+async def test_preflight_for_another_method_or_header_is_refused(open_to_one: FastAPI, changed: dict[str, str]) -> None:
     async with client_of(open_to_one) as client:
         answer = await client.options("/appointments", headers={"Origin": ORIGIN} | PREFLIGHT | changed)
     assert answer.status_code == 400
 
 
-async def test_cookies_are_let_through_only_on_request(start: Start) -> None:
+async def test_credentials_are_allowed_only_by_setting(start: Start) -> None:
     async with client_of(await start(cors_origins=ORIGIN, cors_credentials=True)) as client:
         answer = await client.get("/doctors", headers={"Origin": ORIGIN})
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["access-control-allow-origin"] == ORIGIN
 
 
-async def test_everybody_may_be_let_in(start: Start) -> None:
+async def test_all_origins_can_be_allowed(start: Start) -> None:
     async with client_of(await start(cors_origins="*")) as client:
         answer = await client.get("/doctors", headers={"Origin": "https://anywhere.example"})
     assert granted(answer) == {"access-control-allow-origin": "*"}

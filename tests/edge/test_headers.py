@@ -27,7 +27,9 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("method", "path", "status"), REQUESTS)
-async def test_every_answer_has_them_once(client: httpx2.AsyncClient, method: str, path: str, status: int) -> None:
+async def test_every_response_has_each_security_header_once(
+    client: httpx2.AsyncClient, method: str, path: str, status: int
+) -> None:
     answer = await client.request(method, path)
     assert answer.status_code == status
     assert [answer.headers.get_list(name) for name in DEFAULT_HEADERS] == [
@@ -36,7 +38,7 @@ async def test_every_answer_has_them_once(client: httpx2.AsyncClient, method: st
     assert "strict-transport-security" not in answer.headers
 
 
-async def test_so_has_the_answer_to_a_bug(app: FastAPI, client: httpx2.AsyncClient) -> None:
+async def test_internal_error_has_the_security_headers(app: FastAPI, client: httpx2.AsyncClient) -> None:
     resources: Resources = app.state.resources
     object.__setattr__(resources, "clock", None)
     answer = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
@@ -47,7 +49,7 @@ async def test_so_has_the_answer_to_a_bug(app: FastAPI, client: httpx2.AsyncClie
     assert "x-request-id" in answer.headers
 
 
-async def test_production_asks_for_https_only(start: Start) -> None:
+async def test_production_sends_strict_transport_security(start: Start) -> None:
     app = await start(
         environment="production", secret_key="0123456789abcdef" * 2, password_memory_kib=19456, password_passes=2
     )
@@ -58,18 +60,18 @@ async def test_production_asks_for_https_only(start: Start) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs/assets", "/docs/assets/"])
-async def test_files_of_the_documentation_are_not_listed(client: httpx2.AsyncClient, path: str) -> None:
+async def test_assets_of_the_documentation_are_not_listed(client: httpx2.AsyncClient, path: str) -> None:
     assert_problem(await client.get(path), 404, "no_such_path")
 
 
-async def test_files_of_the_documentation_may_be_kept(client: httpx2.AsyncClient) -> None:
+async def test_assets_of_the_documentation_can_be_cached(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/docs/assets/swagger-ui.css")
     assert answer.headers["cache-control"] == "no-cache"
     again = await client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_the_page_runs_its_own_script_and_no_other(client: httpx2.AsyncClient) -> None:
+async def test_documentation_page_allows_only_its_own_scripts(client: httpx2.AsyncClient) -> None:
     page = await client.get("/docs")
     [policy] = page.headers.get_list("content-security-policy")
     rules = dict(rule.partition(" ")[::2] for rule in policy.split("; "))

@@ -48,7 +48,9 @@ def statuses(answers: list[httpx2.Response]) -> Counter[int]:
 
 
 @pytest.mark.parametrize(("path", "query"), [("/search/slots", NEVER), ("/", {"part": "evening"})])
-async def test_a_flood_of_searches_leaves_others_alone(bounded: FastAPI, path: str, query: dict[str, str]) -> None:
+async def test_flood_of_searches_does_not_slow_other_clients(
+    bounded: FastAPI, path: str, query: dict[str, str]
+) -> None:
     async with client_of(bounded) as client, client_of(bounded, "192.0.2.7") as other:
         doctor = await Person.register(client, "doctor")
         await doctor.publish("2099-12-08T09:00:00Z", "2099-12-08T17:00:00Z")
@@ -89,7 +91,7 @@ def in_flight(app: FastAPI) -> float:
     return metrics.registry.get_sample_value("http_requests_in_flight") or 0
 
 
-async def test_an_address_that_is_full_is_refused_until_it_is_not(bounded: FastAPI) -> None:
+async def test_address_at_its_limit_is_refused_until_a_request_ends(bounded: FastAPI) -> None:
     async with client_of(bounded) as client:
         async with slow_requests(client, bounded):
             assert_problem(await client.get("/doctors"), 429, "too_many_requests")
@@ -102,7 +104,7 @@ async def test_an_address_that_is_full_is_refused_until_it_is_not(bounded: FastA
         assert (await client.get("/doctors")).status_code == 200
 
 
-async def test_colleagues_behind_one_address_do_not_get_in_each_others_way(bounded: FastAPI) -> None:
+async def test_accounts_behind_one_address_have_limits_of_their_own(bounded: FastAPI) -> None:
     async with client_of(bounded) as client:
         ann, ben = [await Person.register(client, "patient") for _ in range(2)]
         async with slow_requests(client, bounded):
@@ -112,7 +114,7 @@ async def test_colleagues_behind_one_address_do_not_get_in_each_others_way(bound
                 assert (await ben.get("/appointments")).status_code == 200
 
 
-async def test_who_has_signed_in_on_pages_is_let_through(bounded: FastAPI) -> None:
+async def test_page_session_has_a_limit_of_its_own(bounded: FastAPI) -> None:
     async with client_of(bounded) as client, client_of(bounded) as browser:
         ann = await Person.register(client, "patient")
         await Forms(browser).sign_in(ann)
@@ -121,7 +123,7 @@ async def test_who_has_signed_in_on_pages_is_let_through(bounded: FastAPI) -> No
             assert (await client.get("/my/appointments")).status_code == 429
 
 
-async def test_clients_behind_a_trusted_proxy_are_told_apart(bounded: FastAPI) -> None:
+async def test_clients_behind_a_trusted_proxy_have_limits_of_their_own(bounded: FastAPI) -> None:
     one, other = ({"X-Forwarded-For": f"198.51.100.{number}"} for number in (1, 2))
     async with client_of(bounded, "10.0.0.7") as proxy, slow_requests(proxy, bounded, headers=one):
         answers = [await proxy.get("/doctors", headers=each) for each in (one, other)]

@@ -32,7 +32,7 @@ async def send_then_read(server: Server, head: str, body: bytes) -> bytes:
         writer.close()
 
 
-async def test_the_refusal_can_be_read_by_a_client_that_sends_everything_first(server: Server) -> None:
+async def test_refusal_reaches_a_client_that_sends_the_whole_body_first(server: Server) -> None:
     length = f"Content-Length: {SIZE}\r\n\r\n"
     chunks = b"".join(b"10000\r\n%s\r\n" % (b" " * 65536) for _ in range(SIZE // 65536)) + b"0\r\n\r\n"
     for path, expected in (("/auth/register", b"413"), ("/nothing", b"404"), ("/sign-in", b"403")):
@@ -44,7 +44,7 @@ async def test_the_refusal_can_be_read_by_a_client_that_sends_everything_first(s
             assert answer.count(b"HTTP/1.1") == 1
 
 
-async def test_the_refusal_comes_at_once(server: Server) -> None:
+async def test_large_body_is_refused_at_once(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     began = time.monotonic()
     writer.write(f"POST /auth/register HTTP/1.1\r\nHost: x\r\nContent-Length: {SIZE}\r\n\r\n".encode())
@@ -60,7 +60,7 @@ async def test_the_refusal_comes_at_once(server: Server) -> None:
     writer.close()
 
 
-async def test_after_a_small_body_that_nobody_read_the_connection_is_used_again(server: Server) -> None:
+async def test_connection_is_reused_after_a_small_unread_body(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
     writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -44,7 +44,7 @@ def log() -> Iterator[Log]:
         yield stream
 
 
-async def test_a_request_is_one_line(client: httpx2.AsyncClient, doctor: Person, log: Log) -> None:
+async def test_request_is_logged_as_one_line(client: httpx2.AsyncClient, doctor: Person, log: Log) -> None:
     answer = await client.get(f"/doctors/{doctor.id}?q=secret")
     assert answer.status_code == 200
     [line] = log.requests()
@@ -63,7 +63,7 @@ async def test_a_request_is_one_line(client: httpx2.AsyncClient, doctor: Person,
     }
 
 
-async def test_the_line_of_an_error_has_its_code(start: Start, log: Log) -> None:
+async def test_log_line_of_an_error_has_its_code(start: Start, log: Log) -> None:
     app = await start(rate_limit_login="1/day", log_level="info")
     async with client_of(app) as client:
         await client.get("/doctors")
@@ -85,7 +85,7 @@ async def test_the_line_of_an_error_has_its_code(start: Start, log: Log) -> None
     ]
 
 
-async def test_nothing_of_a_person_is_logged(client: httpx2.AsyncClient, log: Log) -> None:
+async def test_log_contains_no_personal_data(client: httpx2.AsyncClient, log: Log) -> None:
     person = await Person.register(client, "patient", name="Ann Lee")
     await person.get("/auth/me")
     await client.post("/auth/login", data={"username": person.email, "password": "wrong horse"})
@@ -95,7 +95,7 @@ async def test_nothing_of_a_person_is_logged(client: httpx2.AsyncClient, log: Lo
         assert secret not in ours
 
 
-async def test_a_bug_is_logged_once_with_its_place_and_without_its_message(
+async def test_unexpected_exception_is_logged_once_with_its_traceback_but_not_its_message(
     app: FastAPI, client: httpx2.AsyncClient, log: Log
 ) -> None:
     resources: Resources = app.state.resources
@@ -118,7 +118,7 @@ async def test_a_bug_is_logged_once_with_its_place_and_without_its_message(
     assert (request["operation"], request["status"]) == ("forgot_password", 500)
 
 
-def test_a_readable_line_stays_one_line() -> None:
+def test_log_message_with_line_breaks_stays_one_line() -> None:
     stream = StringIO()
     with logging_to(stream, readable=True):
         logging.getLogger("app").info("one\r\n\x1b[31mtwo é", extra={"field": "three\nfour"})
@@ -127,7 +127,7 @@ def test_a_readable_line_stays_one_line() -> None:
     assert r"three\nfour" in stream.getvalue()
 
 
-async def test_an_id_of_the_client_is_kept_if_it_is_a_uuid(client: httpx2.AsyncClient) -> None:
+async def test_request_id_of_the_client_is_kept_if_it_is_a_uuid(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/livez", headers={"X-Request-ID": UUID_4.upper()})
     assert answer.headers.get_list("x-request-id") == [UUID_4]
 
@@ -135,7 +135,7 @@ async def test_an_id_of_the_client_is_kept_if_it_is_a_uuid(client: httpx2.AsyncC
 @pytest.mark.parametrize(
     "sent", ["", "1", "x" * 5000, f"{{{UUID_4}}}", f"urn:uuid:{UUID_4}", UUID_4.replace("-", ""), f"{UUID_4}x", "ÿ"]
 )
-async def test_any_other_id_is_replaced(client: httpx2.AsyncClient, sent: str) -> None:
+async def test_other_request_ids_are_replaced(client: httpx2.AsyncClient, sent: str) -> None:
     answer = await client.get("/nothing", headers=[(b"X-Request-ID", sent.encode("latin-1"))])
     [given] = answer.headers.get_list("x-request-id")
     assert str(UUID(given)) == given
@@ -158,7 +158,7 @@ HOSTILE = [
 ]
 
 
-async def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
+async def test_client_cannot_forge_a_log_line(tmp_path: Path) -> None:
     database_url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
     with (tmp_path / "log").open("wb") as file:
         server = serve(
@@ -189,9 +189,7 @@ async def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
     assert lines[-1]["operation"] == "list_doctors"
 
 
-async def test_messages_that_are_sent_to_nobody_are_warned_about_in_production(
-    start: Start, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_console_mailer_is_warned_about_in_production(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     await start()
     assert "not sent: users can confirm" not in capfd.readouterr().err
     await start(

@@ -44,13 +44,13 @@ async def test_requests_are_measured_by_operation(watched: FastAPI) -> None:
     assert [sample.value for sample in metrics["http_requests_in_flight"].samples] == [1]
 
 
-async def test_the_release_of_the_time_zones_is_shown(watched: FastAPI) -> None:
+async def test_metrics_show_the_time_zone_release(watched: FastAPI) -> None:
     async with client_of(watched) as client:
         [shown] = (await read(client))["time_zone_data_info"].samples
     assert shown.labels == {"version": IANA_VERSION}
 
 
-async def test_the_state_of_the_audit_trail_is_shown(watched: FastAPI) -> None:
+async def test_metrics_show_the_state_of_the_audit_trail(watched: FastAPI) -> None:
     async with client_of(watched) as client:
         before = await read(client)
         body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "role": "patient"}
@@ -65,35 +65,35 @@ async def test_the_state_of_the_audit_trail_is_shown(watched: FastAPI) -> None:
     }
 
 
-async def test_an_application_can_be_started_again(watched: FastAPI) -> None:
+async def test_application_can_be_started_again(watched: FastAPI) -> None:
     for _ in range(2):
         async with watched.router.lifespan_context(watched), client_of(watched) as client:
             assert "audit_head_position" in await read(client)
 
 
-async def test_each_application_has_its_own(watched: FastAPI, start: Start) -> None:
+async def test_each_application_has_its_own_metrics(watched: FastAPI, start: Start) -> None:
     async with client_of(watched) as client, client_of(await start(metrics_token=TOKEN)) as other:
         await client.get("/doctors")
         assert (await read(other))["http_request_seconds"].samples == []
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "é"])
-async def test_nobody_else_reads_them(watched: FastAPI, sent: str) -> None:
+async def test_metrics_require_the_token(watched: FastAPI, sent: str) -> None:
     async with client_of(watched) as client:
         answer = await client.get("/metrics", headers=[(b"Authorization", sent.encode("latin-1"))])
     assert_problem(answer, 401, "not_authenticated")
 
 
-async def test_without_a_token_there_are_none(client: httpx2.AsyncClient) -> None:
+async def test_metrics_are_off_without_a_token(client: httpx2.AsyncClient) -> None:
     for headers in ({}, {"Authorization": "Bearer "}, HEADERS):
         assert_problem(await client.get("/metrics", headers=headers), 404, "no_such_path")
 
 
-async def test_they_are_not_in_the_document(client: httpx2.AsyncClient) -> None:
+async def test_metrics_are_not_in_the_openapi_document(client: httpx2.AsyncClient) -> None:
     assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
 
 
-async def test_hostile_paths_and_methods_make_no_labels(watched: FastAPI) -> None:
+async def test_unknown_paths_and_methods_create_no_labels(watched: FastAPI) -> None:
     chance = random.Random(1)
     async with client_of(watched) as client:
         for _ in range(200):

@@ -97,7 +97,7 @@ def statuses(received: bytes) -> list[int]:
     return [int(answer[:3]) for answer in received.split(b"HTTP/1.1 ")[1:]]
 
 
-async def test_many_headers_are_refused_and_not_kept(server: Server) -> None:
+async def test_endless_headers_are_refused_and_not_buffered(server: Server) -> None:
     before = memory_mib(server)
     async with connect(server) as connection:
         await connection.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
@@ -124,7 +124,7 @@ async def test_many_headers_are_refused_and_not_kept(server: Server) -> None:
     ],
     ids=["a value", "a target", "a method", "a name", "empty lines"],
 )
-async def test_no_part_of_a_head_grows_for_long(server: Server, start: bytes) -> None:
+async def test_each_part_of_a_request_head_is_bounded(server: Server, start: bytes) -> None:
     before = memory_mib(server)
     async with connect(server) as connection:
         await connection.send(start)
@@ -137,13 +137,13 @@ async def test_no_part_of_a_head_grows_for_long(server: Server, start: bytes) ->
     assert memory_mib(server) - before < 8
 
 
-async def test_a_head_of_60_kib_is_read_and_one_of_70_kib_in_one_piece_is_not(server: Server) -> None:
+async def test_head_of_60_kib_is_accepted_and_head_of_70_kib_is_refused(server: Server) -> None:
     for size, status in ((60, 200), (70, 431)):
         head = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: %s\r\nConnection: close\r\n\r\n" % (b"x" * size * 1024)
         assert statuses(await ask(server, head)) == [status]
 
 
-async def test_a_full_body_does_not_count_as_head(server: Server) -> None:
+async def test_body_does_not_count_as_head(server: Server) -> None:
     body = b'{"email": "%s"}' % (b"x" * 60 * 1024)
     head = b"POST /auth/forgot-password HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     async with connect(server) as connection:
@@ -155,7 +155,7 @@ async def test_a_full_body_does_not_count_as_head(server: Server) -> None:
             connection.received = b""
 
 
-async def test_trailers_and_sizes_of_chunks_count_as_head(server: Server) -> None:
+async def test_trailers_and_chunk_sizes_count_as_head(server: Server) -> None:
     head = b"POST /auth/logout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     for start, more in ((b"0\r\n", b"X: %s\r\n" % (b"x" * 1000)), (b"", b"1;%s\r\nx\r\n" % (b"x" * 1000))):
         before = memory_mib(server)
@@ -169,7 +169,7 @@ async def test_trailers_and_sizes_of_chunks_count_as_head(server: Server) -> Non
         assert memory_mib(server) - before < 8
 
 
-async def test_a_slow_head_is_given_up(server: Server) -> None:
+async def test_slow_head_times_out(server: Server) -> None:
     async with connect(server) as slow, connect(server) as idle:
         began = time.monotonic()
         for byte in UNFINISHED * 100:
@@ -184,7 +184,7 @@ async def test_a_slow_head_is_given_up(server: Server) -> None:
         assert await idle.end() == b""
 
 
-async def test_a_second_head_has_a_deadline_of_its_own(server: Server) -> None:
+async def test_second_head_on_a_connection_has_its_own_deadline(server: Server) -> None:
     async with connect(server) as connection:
         await connection.send(LIVE)
         await asyncio.sleep(1.5)
@@ -195,7 +195,7 @@ async def test_a_second_head_has_a_deadline_of_its_own(server: Server) -> None:
         assert statuses(await connection.end()) == [200, 200, 408]
 
 
-async def test_a_connection_with_nothing_but_empty_lines_is_closed(server: Server) -> None:
+async def test_connection_that_sends_only_empty_lines_is_closed(server: Server) -> None:
     async with connect(server) as connection:
         await connection.send(LIVE)
         for _ in range(100):
@@ -206,7 +206,7 @@ async def test_a_connection_with_nothing_but_empty_lines_is_closed(server: Serve
         assert statuses(await connection.end(1)) == [200, 408]
 
 
-async def test_an_idle_connection_is_kept_for_some_seconds_and_then_closed(server: Server) -> None:
+async def test_idle_connection_is_closed_after_the_keep_alive_time(server: Server) -> None:
     async with connect(server) as connection:
         await connection.send(LIVE)
         await asyncio.sleep(3)
@@ -214,13 +214,13 @@ async def test_an_idle_connection_is_kept_for_some_seconds_and_then_closed(serve
         assert statuses(await connection.end(5)) == [200]
 
 
-async def test_pipelined_requests_are_answered_in_their_order(server: Server) -> None:
+async def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     async with connect(server) as connection:
         await connection.send(LIVE * 5 + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" + LIVE_ONCE)
         assert statuses(await connection.end()) == [200, 200, 200, 200, 200, 404, 200]
 
 
-async def test_few_pipelined_requests_wait(server: Server) -> None:
+async def test_number_of_waiting_pipelined_requests_is_bounded(server: Server) -> None:
     before = memory_mib(server)
     async with connect(server) as connection:
         await connection.send(LIVE * 20_000)
@@ -230,14 +230,14 @@ async def test_few_pipelined_requests_wait(server: Server) -> None:
     assert memory_mib(server) - before < 8
 
 
-async def test_a_refusal_never_takes_the_place_of_an_earlier_answer(server: Server) -> None:
+async def test_refusal_comes_after_earlier_responses(server: Server) -> None:
     for second in (b"\0\0\0\r\n\r\n", UNFINISHED + b"x" * 100_000):
         async with connect(server) as connection:
             await connection.send(LIVE + second)
             assert statuses(await connection.end())[:1] == [200]
 
 
-async def test_unfinished_heads_keep_nobody_out(database: str) -> None:
+async def test_unfinished_heads_do_not_block_other_clients(database: str) -> None:
     with file_descriptors(1024):
         servers = serve(database, processes=1, REQUEST_HEAD_SECONDS="30", MAX_CONNECTIONS_PER_ADDRESS="100000")
         [server] = await servers.__aenter__()
@@ -253,7 +253,7 @@ async def test_unfinished_heads_keep_nobody_out(database: str) -> None:
             assert await first.end(5) == b""
 
 
-async def test_an_address_has_so_many_connections(database: str) -> None:
+async def test_connections_per_address_are_limited(database: str) -> None:
     async with (
         serve(database, processes=1, MAX_CONNECTIONS_PER_ADDRESS="20") as [server],
         AsyncExitStack() as stack,
@@ -265,7 +265,7 @@ async def test_an_address_has_so_many_connections(database: str) -> None:
         assert statuses(await ask(server)) == [200]
 
 
-async def test_unfinished_bodies_make_room_for_other_addresses(database: str, tmp_path: Path) -> None:
+async def test_connection_with_unfinished_body_is_closed_for_another_address(database: str, tmp_path: Path) -> None:
     limits = {"MAX_CONNECTIONS": "50", "MAX_IN_FLIGHT_PER_CLIENT": "2", "REQUEST_BODY_SECONDS": "60"}
     with (tmp_path / "log").open("wb") as log:
         async with serve(database, processes=1, stderr=log, **limits) as [server], AsyncExitStack() as stack:
@@ -282,7 +282,7 @@ async def test_unfinished_bodies_make_room_for_other_addresses(database: str, tm
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-async def test_unfinished_bodies_make_room_for_their_own_address(database: str) -> None:
+async def test_connection_with_unfinished_body_is_closed_for_its_own_address(database: str) -> None:
     async with serve(database, processes=1, MAX_CONNECTIONS_PER_ADDRESS="5") as [server], AsyncExitStack() as stack:
         waiting = [await stack.enter_async_context(connect(server)) for _ in range(5)]
         for each in waiting:
@@ -293,7 +293,7 @@ async def test_unfinished_bodies_make_room_for_their_own_address(database: str) 
         assert not any(each.receiving.done() for each in waiting[1:])
 
 
-async def test_requests_in_progress_are_never_closed_for_a_new_connection(database: str, tmp_path: Path) -> None:
+async def test_request_in_progress_is_never_closed_for_a_new_connection(database: str, tmp_path: Path) -> None:
     body = b'{"email": "%d@example.com", "password": "sunflower tractor 12", "name": "Ann", "role": "patient"}'
     head = b"POST /auth/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
     async with (
@@ -314,7 +314,7 @@ async def test_requests_in_progress_are_never_closed_for_a_new_connection(databa
             assert statuses(await each.end()) == [201]
 
 
-async def test_a_connect_request_is_refused(server: Server) -> None:
+async def test_connect_method_is_refused(server: Server) -> None:
     tunnel = b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n"
     assert statuses(await ask(server, tunnel)) == [400]
     async with connect(server) as connection:
@@ -328,10 +328,12 @@ async def test_a_connect_request_is_refused(server: Server) -> None:
     ("version", "hosts", "status"),
     [("1.1", 0, 400), ("1.1", 1, 200), ("1.1", 2, 400), ("1.0", 0, 200), ("1.0", 1, 200), ("1.0", 2, 400)],
 )
-async def test_a_request_names_its_host_once(server: Server, version: str, hosts: int, status: int) -> None:
+async def test_request_without_exactly_one_host_is_refused(
+    server: Server, version: str, hosts: int, status: int
+) -> None:
     head = f"GET /livez HTTP/{version}\r\nConnection: close\r\n" + "Host: x\r\n" * hosts
     assert statuses(await ask(server, head.encode() + b"\r\n")) == [status]
 
 
-async def test_a_request_without_a_host_does_not_take_the_place_of_an_earlier_answer(server: Server) -> None:
+async def test_refusal_of_a_missing_host_comes_after_earlier_responses(server: Server) -> None:
     assert statuses(await ask(server, LIVE + b"GET /livez HTTP/1.1\r\n\r\n")) == [200]

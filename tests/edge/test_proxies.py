@@ -30,13 +30,13 @@ async def seen(app: FastAPI, peer: str, *forwarded: str, name: str = "X-Forwarde
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP", "True-Client-IP"])
-async def test_the_word_of_a_stranger_changes_nothing(behind_proxies: FastAPI, name: str) -> None:
+async def test_forwarded_address_from_an_untrusted_peer_is_ignored(behind_proxies: FastAPI, name: str) -> None:
     assert await seen(behind_proxies, STRANGER, name=name) == (STRANGER, 200)
     for claimed in ("198.51.100.1", PROXY, "127.0.0.1", "for=198.51.100.2"):
         assert await seen(behind_proxies, STRANGER, claimed, name=name) == (STRANGER, 429)
 
 
-async def test_by_default_nobody_is_trusted(start: Start) -> None:
+async def test_no_proxy_is_trusted_by_default(start: Start) -> None:
     app = await start()
     for peer in ("127.0.0.1", "::1", PROXY):
         assert await seen(app, peer, "198.51.100.1") == (peer, 200)
@@ -57,7 +57,7 @@ async def test_by_default_nobody_is_trusted(start: Start) -> None:
         ([""], PROXY),
     ],
 )
-async def test_of_a_trusted_proxy_the_last_hop_that_is_not_one_counts(
+async def test_client_address_is_the_last_untrusted_hop_of_a_trusted_proxy(
     behind_proxies: FastAPI, forwarded: list[str], client: str
 ) -> None:
     assert await seen(behind_proxies, PROXY, *forwarded) == (client, 200)
@@ -69,7 +69,7 @@ async def test_of_a_trusted_proxy_the_last_hop_that_is_not_one_counts(
     "garbage",
     ["unknown", "_hidden", "<script>", "1.2.3.4.5", "[::1", ",,,", "1e9", "x" * 5000, '{"status": 200}', "::g"],
 )
-async def test_garbage_is_one_unknown_client(behind_proxies: FastAPI, garbage: str) -> None:
+async def test_unreadable_addresses_share_one_limit(behind_proxies: FastAPI, garbage: str) -> None:
     address, status = await seen(behind_proxies, PROXY, garbage)
     assert (address, status) == (PROXY if not garbage.strip(",") else "unknown", 200)
     with pytest.raises(ValueError, match="address"):
@@ -77,5 +77,5 @@ async def test_garbage_is_one_unknown_client(behind_proxies: FastAPI, garbage: s
     assert await seen(behind_proxies, PROXY, garbage) == (address, 429)
 
 
-async def test_the_zone_of_an_address_is_left_out(behind_proxies: FastAPI) -> None:
+async def test_zone_of_an_ipv6_address_is_ignored(behind_proxies: FastAPI) -> None:
     assert await seen(behind_proxies, PROXY, "fe80::1%forged") == ("fe80::1", 200)

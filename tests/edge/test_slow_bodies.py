@@ -28,7 +28,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         yield server
 
 
-async def test_a_slow_body_is_given_up_and_keeps_nobody_waiting(server: Server) -> None:
+async def test_slow_body_times_out_without_delaying_others(server: Server) -> None:
     async with clients([server]) as [client]:
         patient = await Person.register(client, "patient")
         heads = [HEAD % (path, media_type, patient.token.encode()) for path, media_type in SLOW for _ in range(5)]

@@ -96,7 +96,7 @@ async def whole_answer(server: Server) -> bytes:
         return (await client.get("/openapi.json")).content
 
 
-async def test_a_client_that_never_reads_gives_its_place_back(server: Server, log: Log) -> None:
+async def test_client_that_never_reads_frees_its_permit(server: Server, log: Log) -> None:
     whole = await whole_answer(server)
     with connect(server) as client:
         await send(client, LARGE * 3)
@@ -109,7 +109,7 @@ async def test_a_client_that_never_reads_gives_its_place_back(server: Server, lo
     assert "Traceback" not in log.text()
 
 
-async def test_a_connection_whose_answer_is_not_read_is_closed(server: Server) -> None:
+async def test_connection_with_an_unread_response_is_closed(server: Server) -> None:
     with connect(server) as client:
         began = time.monotonic()
         await send(client, LARGE_ONCE)
@@ -119,7 +119,7 @@ async def test_a_connection_whose_answer_is_not_read_is_closed(server: Server) -
         assert time.monotonic() - began > STALL_SECONDS
 
 
-async def test_a_client_that_reads_slowly_after_it_has_read_fast_is_not_disconnected(server: Server) -> None:
+async def test_client_that_reads_slowly_after_reading_fast_stays_connected(server: Server) -> None:
     with socket.socket() as client:
         client.connect(("127.0.0.1", server.port))
         client.setblocking(False)
@@ -134,7 +134,7 @@ async def test_a_client_that_reads_slowly_after_it_has_read_fast_is_not_disconne
         assert is_open(server, client)
 
 
-async def test_the_end_of_a_small_answer_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_the_end_of_a_small_response_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left to send is less than the event loop's own high-water mark of 64 KiB."""
     size = 50_000
     monkeypatch.setattr("app.edge.protocol.SEND_BUFFER_BYTES", 4096)
@@ -164,7 +164,7 @@ async def test_the_end_of_a_small_answer_has_a_time_limit(monkeypatch: pytest.Mo
         server.close()
 
 
-async def test_a_client_that_trickles_is_disconnected(server: Server) -> None:
+async def test_client_that_reads_a_few_bytes_at_a_time_is_disconnected(server: Server) -> None:
     with connect(server) as client:
         await send(client, LARGE_ONCE)
         trickling = asyncio.create_task(read(client, 500, pause=0.1))
@@ -174,7 +174,7 @@ async def test_a_client_that_trickles_is_disconnected(server: Server) -> None:
         trickling.cancel()
 
 
-async def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(server: Server) -> None:
+async def test_slow_client_that_keeps_reading_gets_the_whole_response(server: Server) -> None:
     whole = await whole_answer(server)
     with connect(server) as client:
         began = time.monotonic()
@@ -185,7 +185,7 @@ async def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(server: Se
         assert received.endswith(whole)
 
 
-async def test_a_client_that_leaves_pipelined_requests_behind_causes_no_error(server: Server, log: Log) -> None:
+async def test_client_that_leaves_before_pipelined_responses_causes_no_error(server: Server, log: Log) -> None:
     with connect(server) as client:
         await send(client, LARGE * 10)
         await asyncio.sleep(0.5)

@@ -93,7 +93,7 @@ async def use(server: Server) -> list[str]:
     return ["secret", "4242", PASSWORD, doctor.token]
 
 
-async def test_traces_and_metrics_are_sent_to_the_collector_without_what_clients_write(database_url: str) -> None:
+async def test_traces_and_metrics_sent_to_the_collector_contain_no_client_text(database_url: str) -> None:
     with collecting() as collector:
         async with serve(database_url, 1, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as [server]:
             secrets = await use(server)
@@ -108,7 +108,7 @@ async def test_traces_and_metrics_are_sent_to_the_collector_without_what_clients
         assert [secret for secret in secrets if secret.encode() in sent] == []
 
 
-async def test_a_collector_that_is_away_stops_nothing(database_url: str) -> None:
+async def test_server_works_if_the_collector_is_unreachable(database_url: str) -> None:
     endpoint = "http://127.0.0.1:9"
     async with (
         asyncio.timeout(120),
@@ -120,7 +120,7 @@ async def test_a_collector_that_is_away_stops_nothing(database_url: str) -> None
 
 
 @pytest.mark.parametrize("instrumentation", ["sentry", "opentelemetry"])
-async def test_the_application_works_with_instrumentation_of_others(database_url: str, instrumentation: str) -> None:
+async def test_server_works_with_third_party_instrumentation(database_url: str, instrumentation: str) -> None:
     async with serve(
         database_url,
         1,

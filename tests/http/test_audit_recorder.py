@@ -20,7 +20,7 @@ class Record:
     patient_id: UUID
 
 
-def test_a_restored_recorder_names_the_same_patients_and_records() -> None:
+def test_restored_recorder_names_the_same_patients_and_records() -> None:
     recorder = AuditRecorder(CHANGE)
     recorder.about(UUID(int=9))
     recorder.concerns(Record(UUID(int=10), ANN))
@@ -33,7 +33,7 @@ def test_a_restored_recorder_names_the_same_patients_and_records() -> None:
     }
 
 
-def test_a_response_that_concerns_no_patient_is_restored_with_its_object_and_reason() -> None:
+def test_recorder_without_patient_is_restored_with_its_object_and_reason() -> None:
     recorder = AuditRecorder(CHANGE)
     recorder.about(UUID(int=9))
     recorder.because("the practice closes")
@@ -43,6 +43,6 @@ def test_a_response_that_concerns_no_patient_is_restored_with_its_object_and_rea
     assert (event.patient_id, event.object_id, event.reason) == (None, UUID(int=9), "the practice closes")
 
 
-def test_an_action_outside_of_the_vocabulary_is_an_error() -> None:
+def test_unknown_audit_action_is_an_error() -> None:
     with pytest.raises(ValueError, match="renamed_function"):
         AuditAction("renamed_function")

@@ -52,7 +52,7 @@ async def until(happens: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_comes_is_sealed_and_each_head_is_logged(
+async def test_new_events_are_sealed_and_each_head_is_logged(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(audit, "BATCH", 2)
@@ -71,13 +71,13 @@ async def test_what_comes_is_sealed_and_each_head_is_logged(
     assert len(set(heads)) == len(heads) >= 3
 
 
-async def test_it_ends_with_the_application(database: Database) -> None:
+async def test_sealing_ends_with_the_application(database: Database) -> None:
     async with sealing(database):
         assert any(task.get_name() == "audit seal" for task in asyncio.all_tasks())
     assert not any(task.get_name() == "audit seal" for task in asyncio.all_tasks())
 
 
-async def test_nothing_is_written_where_nothing_is_to_be_sealed(
+async def test_sealing_writes_nothing_if_no_event_is_new(
     database: Database, statements: list[str], backend: str, database_url: str
 ) -> None:
     await record(database, 1)
@@ -92,7 +92,7 @@ async def test_nothing_is_written_where_nothing_is_to_be_sealed(
         writer.close()
 
 
-async def test_a_database_that_is_away_is_told_once_and_waited_for(
+async def test_unavailable_database_is_logged_once_and_retried(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def rename(old: str, new: str) -> None:
@@ -130,7 +130,7 @@ async def test_a_database_that_is_away_is_told_once_and_waited_for(
     assert await sealed(database) == 1
 
 
-async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unreachable_server_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def told() -> bool:
         return bool(caplog.messages)
 
@@ -142,7 +142,7 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
     assert "job failed: audit seal" in caplog.messages[0]
 
 
-async def test_two_server_processes_go_on_with_one_chain(database: Database, database_url: str) -> None:
+async def test_two_server_processes_continue_one_chain(database: Database, database_url: str) -> None:
     async def all_are() -> bool:
         verified = await audit.verify(database, chain_key("of these servers"), progress=lambda _: None)
         return (verified.sealed, verified.unsealed) == (44, 0)
@@ -154,9 +154,7 @@ async def test_two_server_processes_go_on_with_one_chain(database: Database, dat
         await until(all_are)
 
 
-async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
-    database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_unsealed_events_are_not_sealed_again(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     async def told() -> bool:
         return any("job failed: audit seal" in message for message in caplog.messages)
 
@@ -173,7 +171,7 @@ async def test_what_was_taken_out_of_the_chain_is_not_sealed_anew(
     assert await sealed(database) == 1
 
 
-async def test_a_trail_that_was_cut_off_is_noticed_while_nothing_is_recorded(database: Database) -> None:
+async def test_truncated_trail_is_noticed_without_new_events(database: Database) -> None:
     state = job.SealState()
     await record(database, 3)
     await job.seal_all(database, KEY, state)
@@ -186,7 +184,7 @@ async def test_a_trail_that_was_cut_off_is_noticed_while_nothing_is_recorded(dat
     assert state.failing
 
 
-async def test_what_comes_last_is_sealed_at_the_end(database: Database) -> None:
+async def test_last_events_are_sealed_at_shutdown(database: Database) -> None:
     async with sealing(database):
         await until(lambda: nothing_waits(database))
         await record(database, 1)

@@ -12,7 +12,7 @@ from app.core.fair_locks import ClientFairLock
 from app.db.database import Database
 from app.jobs.next_slot_index import update_next_slots
 from app.repositories.search_offers import list_outdated
-from tests.access.test_unknown_time_zone import lose_zone
+from tests.access.test_unknown_time_zone import set_unknown_time_zone
 from tests.conftest import Register, SetClock
 from tests.search.asking import open_doctor
 
@@ -46,7 +46,7 @@ async def count_outdated(database: Database, clock: SetClock) -> int:
         return len(await list_outdated(transaction, clock(), limit=10))
 
 
-async def test_what_was_found_before_the_turns_ran_out_is_kept(
+async def test_bounds_found_before_the_turns_ran_out_are_saved(
     database: Database, turns: BusyTurns, clock: SetClock
 ) -> None:
     for left in (2, 1, 0):
@@ -55,16 +55,16 @@ async def test_what_was_found_before_the_turns_ran_out_is_kept(
         assert await count_outdated(database, clock) == left
 
 
-async def test_a_job_without_a_turn_fails(database: Database, turns: BusyTurns, clock: SetClock) -> None:
+async def test_job_without_a_turn_fails(database: Database, turns: BusyTurns, clock: SetClock) -> None:
     with pytest.raises(DomainError, match="busy"):
         await update_next_slots(database, turns, clock)
     assert await count_outdated(database, clock) == 3
 
 
-async def test_a_job_without_a_turn_keeps_what_needs_no_computing(
+async def test_job_without_a_turn_saves_bounds_that_need_no_computation(
     database: Database, turns: BusyTurns, clock: SetClock, register: Register
 ) -> None:
     lost = await register("doctor")
-    await lose_zone(database, lost)
+    await set_unknown_time_zone(database, lost)
     await update_next_slots(database, turns, clock)
     assert await count_outdated(database, clock) == 3

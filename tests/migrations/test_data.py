@@ -69,7 +69,7 @@ async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
         ]
 
 
-async def test_a_clinic_goes_through_the_migrations_and_back(engine: AsyncEngine) -> None:
+async def test_clinic_survives_all_migrations_and_downgrades(engine: AsyncEngine) -> None:
     everything = {
         "users": "SELECT email, name, role FROM users ORDER BY email",
         "doctors": "SELECT time_zone, default_visit_minutes, schedule_version FROM doctors",
@@ -96,7 +96,7 @@ async def test_a_clinic_goes_through_the_migrations_and_back(engine: AsyncEngine
         await run(engine, ANOTHER)
 
 
-async def test_an_audit_trail_that_can_only_grow_goes_with_its_table(engine: AsyncEngine) -> None:
+async def test_append_only_audit_trail_is_dropped_with_its_table(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
     event = (
         "INSERT INTO audit_events (id, occurred_at, action, outcome) "
@@ -111,7 +111,7 @@ async def test_an_audit_trail_that_can_only_grow_goes_with_its_table(engine: Asy
         await run(engine, "DELETE FROM audit_events")
 
 
-async def test_visit_types_of_one_name_stay_and_no_more_can_have_it(engine: AsyncEngine) -> None:
+async def test_visit_types_with_equal_names_survive_the_unique_key(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0015")
     await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
     offer = (
@@ -135,7 +135,7 @@ async def test_visit_types_of_one_name_stay_and_no_more_can_have_it(engine: Asyn
     assert await rows(engine, "SELECT count(*) FROM visit_types") == [("3",)]
 
 
-async def test_going_back_drops_what_the_older_schema_does_not_know(engine: AsyncEngine) -> None:
+async def test_downgrade_drops_what_the_older_schema_cannot_store(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0001")
     await run(engine, CLINIC)
     await schema.upgrade(engine)
@@ -146,7 +146,7 @@ async def test_going_back_drops_what_the_older_schema_does_not_know(engine: Asyn
     assert await rows(engine, "SELECT * FROM availabilities") == []
 
 
-async def test_who_was_kept_out_is_suspended_and_who_was_there_is_approved(engine: AsyncEngine) -> None:
+async def test_inactive_users_become_suspended_and_doctors_approved(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0002")
     await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
     await run(engine, f"UPDATE users SET is_active = false WHERE id = '{PATIENT}'")
@@ -160,7 +160,7 @@ async def test_who_was_kept_out_is_suspended_and_who_was_there_is_approved(engin
     assert await rows(engine, "SELECT name FROM users WHERE suspended_at IS NOT NULL") == [("B",)]
 
 
-async def test_offers_are_found_by_the_languages_of_their_doctors(engine: AsyncEngine) -> None:
+async def test_search_offers_get_a_row_for_each_language(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0002")
     await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
     await schema.upgrade(engine, "0005")
@@ -175,7 +175,7 @@ async def test_offers_are_found_by_the_languages_of_their_doctors(engine: AsyncE
     assert await rows(engine, offered.format("place", "turn")) == [before]
 
 
-async def test_doctors_are_found_by_rebuilt_keys(engine: AsyncEngine) -> None:
+async def test_search_keys_are_rebuilt(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0002")
     await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
     await schema.upgrade(engine, "0013")
@@ -201,7 +201,7 @@ async def test_doctors_are_found_by_rebuilt_keys(engine: AsyncEngine) -> None:
     assert await rows(engine, keys) == [old]
 
 
-async def test_what_lies_ahead_gets_the_time_that_the_host_showed(
+async def test_upcoming_appointments_get_the_local_time_that_the_host_showed(
     engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_zone(tmp_path / "zones", "Europe/Berlin", "<+05>-5")
@@ -223,7 +223,7 @@ async def test_what_lies_ahead_gets_the_time_that_the_host_showed(
     assert zoneinfo.TZPATH == ()
 
 
-async def test_more_rows_than_a_batch_are_all_filled(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_beyond_one_batch_are_filled(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "BATCH", 2)
     await schema.upgrade(engine, "0002")
     await add_doctors(engine, 5)

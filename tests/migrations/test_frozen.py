@@ -14,7 +14,7 @@ ALLOWED = {"app.db.types"}
 
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
-def test_a_migration_imports_no_code_that_changes(path: Path) -> None:
+def test_migration_imports_no_code_that_can_change(path: Path) -> None:
     tree = ast.parse(path.read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
@@ -30,5 +30,5 @@ def test_a_migration_imports_no_code_that_changes(path: Path) -> None:
         ("x" * 300, "x" * 200, "x" * 200),
     ],
 )
-def test_keys_are_made_as_they_were(text: str, searched: str, unique: str) -> None:
+def test_frozen_keys_stay_the_same(text: str, searched: str, unique: str) -> None:
     assert (search_key(text), look_alike_key(text)) == (searched, unique)

@@ -45,7 +45,7 @@ async def test_requests_run_while_a_migration_waits_for_a_lock(
         assert await transaction.scalar(text("SELECT version_num FROM alembic_version")) == "0024"
 
 
-async def test_a_migration_gives_up_in_the_end_and_changes_nothing(
+async def test_migration_without_a_lock_gives_up_and_changes_nothing(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "LOCK_TIMEOUT_SECONDS", 0.1)

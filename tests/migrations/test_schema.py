@@ -73,7 +73,7 @@ async def create_from_models(engine: AsyncEngine) -> None:
         await transaction.run_sync(User.metadata.create_all)
 
 
-async def test_the_migrations_make_what_the_models_say(engine: AsyncEngine) -> None:
+async def test_migrations_create_the_schema_of_the_models(engine: AsyncEngine) -> None:
     await create_from_models(engine)
     models = await describe(engine)
     assert any("appointments_doctor_busy" in line for line in models)
@@ -83,7 +83,7 @@ async def test_the_migrations_make_what_the_models_say(engine: AsyncEngine) -> N
     assert await describe(engine) == models
 
 
-async def test_up_and_down_and_up_again(engine: AsyncEngine) -> None:
+async def test_schema_is_the_same_after_down_and_up(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
     first = await describe(engine)
     await schema.downgrade(engine, "base")
@@ -92,12 +92,12 @@ async def test_up_and_down_and_up_again(engine: AsyncEngine) -> None:
     assert await describe(engine) == first
 
 
-async def test_two_who_migrate_at_once_do_not_disturb_each_other(engine: AsyncEngine) -> None:
+async def test_concurrent_migrations_succeed(engine: AsyncEngine) -> None:
     await asyncio.gather(*(schema.upgrade(engine) for _ in range(3)))
     assert any("appointments_doctor_busy" in line for line in await describe(engine))
 
 
-async def test_a_failed_migration_leaves_nothing(engine: AsyncEngine) -> None:
+async def test_failed_migration_changes_nothing(engine: AsyncEngine) -> None:
     async with Database(engine).write() as transaction:
         # The last table of the first migration is there already.
         await transaction.execute(text("CREATE TABLE appointments (id INTEGER)"))
@@ -107,9 +107,7 @@ async def test_a_failed_migration_leaves_nothing(engine: AsyncEngine) -> None:
     assert await describe(engine) == before
 
 
-async def test_an_embedded_database_is_brought_up_to_date_and_a_server_is_not(
-    engine: AsyncEngine, backend: str
-) -> None:
+async def test_sqlite_is_migrated_at_startup_and_postgresql_is_not(engine: AsyncEngine, backend: str) -> None:
     if backend == "sqlite":
         await schema.ensure_newest(engine)
         assert await describe(engine)
@@ -121,7 +119,7 @@ async def test_an_embedded_database_is_brought_up_to_date_and_a_server_is_not(
     await schema.ensure_newest(engine)
 
 
-async def test_a_schema_from_the_future_is_refused(engine: AsyncEngine) -> None:
+async def test_newer_schema_is_refused(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
     async with Database(engine).write() as transaction:
         await transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
