@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx2
 
-from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
+from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES
 from benchmarks.comparing import Comparison, between, make_parser, record, result_table, stop_on_sigterm, table
 from tests.people import PASSWORD
 from tests.servers import serve
@@ -94,7 +94,10 @@ def silence() -> Iterator[None]:
 async def measure(samples: int) -> Times:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{Path(folder)}/accounts.db"
-        hashing: dict[str, Any] = {"PASSWORD_MEMORY_KIB": str(SAFE_MEMORY_KIB), "PASSWORD_PASSES": str(SAFE_PASSES)}
+        hashing: dict[str, Any] = {
+            "PASSWORD_MEMORY_KIB": str(OWASP_MEMORY_KIB),
+            "PASSWORD_PASSES": str(OWASP_PASSES),
+        }
         async with (
             serve(url, 1, **hashing) as [server],
             # There is no TLS to verify.

@@ -38,7 +38,7 @@ import httpx2
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES, Settings
 from app.db.database import Database
 from app.models import Appointment
 from benchmarks.comparing import Comparison, add_rounds, make_parser, record, result_table, stop_on_sigterm, table
@@ -150,7 +150,7 @@ def open_client(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
 
 async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Round, Round]]:
     """Quiet rounds and rounds under attack, in turn; a first quiet one does not count."""
-    hashing = {"PASSWORD_MEMORY_KIB": str(SAFE_MEMORY_KIB), "PASSWORD_PASSES": str(SAFE_PASSES)}
+    hashing = {"PASSWORD_MEMORY_KIB": str(OWASP_MEMORY_KIB), "PASSWORD_PASSES": str(OWASP_PASSES)}
     environment: dict[str, Any] = hashing | LIMITS
     async with (
         serve(await migrate(url), 1, **environment) as [server],

@@ -113,7 +113,7 @@ async def run_in_transaction(
     answer: Callable[[Transaction], Awaitable[Response]],
     keep: Callable[[Transaction, Response], Awaitable[None]],
 ) -> Response:
-    """Answer a request, and let ``keep`` write what must be committed with the answer.
+    """Answer a request, and let ``keep`` write what must be committed with the response.
 
     Both run in one transaction, except for a GET: ``answer`` then runs in a read-only transaction, and ``keep`` runs
     afterwards in its own transaction if the request is recorded in the audit trail. ``answer`` may run more than once:
@@ -196,22 +196,22 @@ class _ByToken(OAuth2PasswordBearer):
 
 
 @_ByToken
-async def find_viewer(request: Request, token: str | None) -> Actor | None:
+async def find_caller(request: Request, token: str | None) -> Actor | None:
     """Return the caller, or ``None`` without a token. Raises ``not_authenticated`` if the token is invalid."""
-    return await _find_caller(request, request.state.transaction, token)
+    return await _find_by_token(request, request.state.transaction, token)
 
 
 @_ByToken
-async def find_brief_viewer(request: Request, token: str | None) -> Actor | None:
-    """Return the caller like ``find_viewer``, in a transaction that ends before the route begins.
+async def find_brief_caller(request: Request, token: str | None) -> Actor | None:
+    """Return the caller like ``find_caller``, in a transaction that ends before the route begins.
 
     For routes that open their own transactions.
     """
     async with _resources(request).database.read() as transaction:
-        return await _find_caller(request, transaction, token)
+        return await _find_by_token(request, transaction, token)
 
 
-async def _find_caller(request: Request, transaction: Transaction, token: str | None) -> Actor | None:
+async def _find_by_token(request: Request, transaction: Transaction, token: str | None) -> Actor | None:
     request.state.actor = None
     if token is None:
         return None
@@ -239,7 +239,7 @@ def require(
     *roles: Role,
     setting_up: bool = False,
     booking: bool = False,
-    find: Callable[..., Awaitable[Actor | None]] = find_viewer,
+    find: Callable[..., Awaitable[Actor | None]] = find_caller,
 ) -> Callable[..., Awaitable[Actor]]:
     """Return a dependency that requires a caller with one of these roles, found by ``find``.
 
@@ -275,7 +275,7 @@ def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
 
 # Every route names one of these. tests/architecture/test_routes.py fails if one does not.
 Public = Annotated[None, Depends(public)]
-Viewer = Annotated[Actor | None, Depends(find_viewer)]
+Viewer = Annotated[Actor | None, Depends(find_caller)]
 """A public route on which a caller who has logged in may see more. ``None`` without a token."""
 PatientActor = Annotated[Actor, Depends(require(Role.PATIENT))]
 BookingActor = Annotated[Actor, Depends(require(Role.PATIENT, booking=True))]
@@ -285,12 +285,12 @@ AdminActor = Annotated[Actor, Depends(require(Role.ADMIN))]
 AnyActor = Annotated[Actor, Depends(require(*Role))]
 AccountActor = Annotated[Actor, Depends(require(*Role, setting_up=True))]
 """A caller who manages their own account. A second factor that their role requires need not be set up yet."""
-BriefActor = Annotated[Actor, Depends(require(*Role, setting_up=True, find=find_brief_viewer))]
+BriefActor = Annotated[Actor, Depends(require(*Role, setting_up=True, find=find_brief_caller))]
 """An ``AccountActor`` on a route that opens its own transactions."""
 
 
 def require_fresh(
-    *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_viewer
+    *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_caller
 ) -> Callable[..., Awaitable[Actor]]:
     """Return a dependency that requires a caller with one of these roles and a log-in within the last ten minutes."""
 
@@ -311,7 +311,7 @@ def check_fresh(caller: Actor, now: datetime) -> None:
 
 
 def require_deciding(
-    find: Callable[..., Awaitable[Actor | None]] = find_viewer,
+    find: Callable[..., Awaitable[Actor | None]] = find_caller,
 ) -> Callable[..., Awaitable[Actor]]:
     """Return a dependency that requires an administrator with a log-in within the last ten minutes.
 
@@ -383,7 +383,7 @@ async def get_search_time(request: Request) -> AsyncIterator[Computation]:
         computation.close()
 
 
-# With this scope, the permit is returned before the answer is sent, so a slow client cannot hold it.
+# With this scope, the permit is returned before the response is sent, so a slow client cannot hold it.
 SearchTime = Annotated[Computation, Depends(get_search_time, scope="function")]
 
 

@@ -25,8 +25,8 @@ MIN_TOKEN_LENGTH = 16
 MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 requires a key as long as the hash
 MIN_PROXY_PREFIX = 8  # a shorter prefix would trust a large part of the Internet
 # The recommendation of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
-SAFE_MEMORY_KIB = 19_456
-SAFE_PASSES = 2
+OWASP_MEMORY_KIB = 19_456
+OWASP_PASSES = 2
 
 _DRIVERS = {
     "postgres": "postgresql+asyncpg",
@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     allow_older_time_zones: bool = False
     password_workers: Annotated[PositiveInt, Field(le=64)] = 2
     password_queue: Annotated[PositiveInt, Field(le=10_000)] = 64
-    password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = SAFE_MEMORY_KIB
-    password_passes: Annotated[PositiveInt, Field(le=100)] = SAFE_PASSES
+    password_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = OWASP_MEMORY_KIB
+    password_passes: Annotated[PositiveInt, Field(le=100)] = OWASP_PASSES
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otel_exporter_otlp_endpoint: str = ""
     """The OpenTelemetry collector that gets traces and metrics, by OTLP over HTTP; empty: none."""
@@ -253,8 +253,8 @@ class Settings(BaseSettings):
                 "DATABASE_URL has the password of docker-compose.yml, which is public; choose another one, and set "
                 "POSTGRES_PASSWORD to it before the database is started for the first time"
             )
-        if self.password_memory_kib < SAFE_MEMORY_KIB or self.password_passes < SAFE_PASSES:
-            yield f"production requires PASSWORD_MEMORY_KIB >= {SAFE_MEMORY_KIB} and PASSWORD_PASSES >= {SAFE_PASSES}"
+        if self.password_memory_kib < OWASP_MEMORY_KIB or self.password_passes < OWASP_PASSES:
+            yield f"production requires PASSWORD_MEMORY_KIB >= {OWASP_MEMORY_KIB} and PASSWORD_PASSES >= {OWASP_PASSES}"
 
 
 class InvalidSettingsError(Exception):

@@ -13,9 +13,9 @@ from app.http.problems import RenderProblem, server_error_response
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Added to each response unless its route sets the same header.
 DEFAULT_HEADERS = {
-    # Answers contain patient data and tokens, which no cache may keep.
+    # Responses contain patient data and tokens, which no cache may keep.
     "Cache-Control": "no-store",
-    # For answers of the API that are opened in a browser. Pages have a policy of their own (`app/web/kit/pages.py`).
+    # For responses of the API that are opened in a browser. Pages have a policy of their own (`app/web/kit/pages.py`).
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

@@ -68,7 +68,7 @@ def add_middleware(
         )
     app.add_middleware(AccessLogMiddleware, metrics=app.state.metrics, production=settings.environment == "production")
     # Outside of the log and the limits: while the rest of a body is discarded, the request is no longer in flight. It
-    # raises a 413 where the body is read, so that this is logged like every other answer (ADR 0006).
+    # raises a 413 where the body is read, so that this is logged like every other response (ADR 0006).
     app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, seconds=settings.request_body_seconds)
     # Outside of the limits, which compare paths literally: a slash at the end must not evade them.
     app.add_middleware(CanonicalPathMiddleware)

@@ -13,7 +13,7 @@ from app.core.rate_limits import Quota, RateLimiter
 from app.http.problems import RenderProblem, problem_response
 from app.http.routes import list_dependencies, list_routes
 
-# Monitoring may send as many requests as it needs, and must get answers while clients are refused.
+# Monitoring may send as many requests as it needs, and must get responses while clients are refused.
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 REFUSAL_DELAY = 1.0
 """Seconds before a refusal is sent. Without the delay, a flood of refusals would itself be much work."""

@@ -11,9 +11,9 @@ from fastapi import Depends, Header, Request, Response
 from app.core.permissions import Actor
 from app.db.database import Transaction
 from app.http.audit import AuditRecorder
-from app.http.requests import StoredAnswer
+from app.http.requests import ReplayedResponse
 from app.repositories import idempotency
-from app.repositories.idempotency import Answer
+from app.repositories.idempotency import StoredResponse
 
 _SORTED = json.JSONEncoder(sort_keys=True)
 
@@ -33,7 +33,7 @@ async def reserve_key(
         ),
     ] = None,
 ) -> None:
-    """Let a request with this key through once. When it is repeated, raise ``StoredAnswer`` with the stored response.
+    """Let a request with this key through once. If it is repeated, raise ``ReplayedResponse``.
 
     Only successful responses are stored, in the transaction of the request. An error has changed nothing, so the same
     key can be used again. Keys are scoped to the caller.
@@ -46,14 +46,14 @@ async def reserve_key(
     head = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
     request_hash = sha256(head + await _canonical_body(request)).hexdigest()
     transaction: Transaction = request.state.transaction
-    answer = await idempotency.reserve_key(transaction, caller.id, key, request_hash, request.state.now)
+    stored = await idempotency.reserve_key(transaction, caller.id, key, request_hash, request.state.now)
     trail: AuditRecorder | None = getattr(request.state, "trail", None)
-    if answer:
-        if trail and answer.concerns:
-            trail.restore(answer.concerns)
-        headers = {"Idempotency-Replayed": "true"} | ({"ETag": answer.etag} if answer.etag else {})
-        raise StoredAnswer(Response(answer.body, answer.status, headers, media_type="application/json"))
-    # Before the commit: at no moment does the effect exist without its answer (ADR 0011).
+    if stored:
+        if trail and stored.concerns:
+            trail.restore(stored.concerns)
+        headers = {"Idempotency-Replayed": "true"} | ({"ETag": stored.etag} if stored.etag else {})
+        raise ReplayedResponse(Response(stored.body, stored.status, headers, media_type="application/json"))
+    # Before the commit: at no moment does the effect exist without its response (ADR 0011).
     request.state.before_commit.append(partial(_store, transaction, caller.id, key, trail))
 
 
@@ -69,8 +69,8 @@ async def _store(
     transaction: Transaction, caller: UUID, key: str, trail: AuditRecorder | None, response: Response
 ) -> None:
     etag, body = response.headers.get("ETag"), bytes(response.body).decode()
-    answer = Answer(response.status_code, etag, body, trail.dump() if trail else None)
-    await idempotency.keep_answer(transaction, caller, key, answer)
+    stored = StoredResponse(response.status_code, etag, body, trail.dump() if trail else None)
+    await idempotency.store_response(transaction, caller, key, stored)
 
 
 Idempotent = Annotated[None, Depends(reserve_key)]

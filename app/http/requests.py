@@ -133,7 +133,7 @@ async def _discard_body(receive: Receive, seconds: float) -> None:
                 left -= len(message["body"])
 
 
-class StoredAnswer(Exception):  # noqa: N818 - not an error: the request has been answered before
+class ReplayedResponse(Exception):  # noqa: N818 - not an error: the request has been answered before
     """Raised by a dependency to answer a repeated request with its stored response."""
 
     def __init__(self, response: Response) -> None:
@@ -174,8 +174,8 @@ class StrictRoute(APIRoute):
                 request.state.transaction, request.state.before_commit = transaction, []
                 try:
                     return await handle(request)
-                # Caught inside the transaction, because a repeated answer is recorded like the first one (ADR 0017).
-                except StoredAnswer as replay:
+                # Caught inside the transaction, because a repeated response is recorded like the first one (ADR 0017).
+                except ReplayedResponse as replay:
                     return replay.response
 
             async def keep(transaction: Transaction, response: Response) -> None:

@@ -68,7 +68,7 @@ async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> 
     # The audit trail stays: it has ids and no names, and a trail that can be changed proves nothing (ADR 0015).
     for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, RecoveryCode, SecondFactor):
         await transaction.execute(delete(table).where(table.user_id == user_id))
-    # The stored answers to this user's requests, and those to other users in which this user appears.
+    # The stored responses to this user's requests, and those to other users in which this user appears.
     await transaction.execute(
         delete(IdempotencyKey).where(
             or_(

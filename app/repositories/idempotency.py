@@ -1,4 +1,4 @@
-"""Idempotency keys and the stored answers of their requests (ADR 0011)."""
+"""Idempotency keys and the stored responses of their requests (ADR 0011)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,8 +33,8 @@ _KEEP = Prepared(update(_KEYS).where(*_THIS))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The stored answer to a request."""
+class StoredResponse:
+    """The stored response to a request."""
 
     status: int
     etag: str | None
@@ -45,8 +45,8 @@ class Answer:
 
 async def reserve_key(
     transaction: Transaction, user_id: UUID, key: str, request_hash: str, now: datetime
-) -> Answer | None:
-    """Reserve a key for this request, or return the answer to the same request if it was sent before.
+) -> StoredResponse | None:
+    """Reserve a key for this request, or return the response to the same request if it was sent before.
 
     Returns ``None`` if the key was reserved. A concurrent request with the same key waits until this transaction ends.
     Raises ``key_reused`` if the key was used for another request within 24 hours, and ``request_in_flight`` if waiting
@@ -70,15 +70,15 @@ async def reserve_key(
         if row and forgotten < row.created_at <= beyond:
             if row.request_hash != request_hash:
                 raise DomainError("key_reused")
-            return Answer(row.status, row.etag, row.body, row.concerns)
+            return StoredResponse(row.status, row.etag, row.body, row.concerns)
         # The statement compares the time again: another request may have just renewed the key.
         await transaction.send(_FORGET, [this | {"forgotten": forgotten, "beyond": beyond}])
     raise DomainError("request_in_flight")
 
 
-async def keep_answer(transaction: Transaction, user_id: UUID, key: str, answer: Answer) -> None:
-    """Store the answer to the request with this key. It is committed together with the effects of the request."""
-    values = {"status": answer.status, "etag": answer.etag, "body": answer.body, "concerns": answer.concerns}
+async def store_response(transaction: Transaction, user_id: UUID, key: str, response: StoredResponse) -> None:
+    """Store the response to the request with this key. It is committed together with the effects of the request."""
+    values = {"status": response.status, "etag": response.etag, "body": response.body, "concerns": response.concerns}
     await transaction.send(_KEEP, [{"caller": user_id, "sent": key} | values])
 
 
@@ -89,7 +89,7 @@ async def has_key(transaction: Transaction, key: str, *, since: datetime, until:
 
 
 async def delete_expired_keys(transaction: Transaction, now: datetime) -> None:
-    """Delete expired keys of all accounts, with their answers. Skips those that are locked."""
+    """Delete expired keys of all accounts, with their responses. Skips those that are locked."""
     forgotten = (
         select(IdempotencyKey.user_id, IdempotencyKey.key)
         .where(IdempotencyKey.created_at <= now - LIFETIME)

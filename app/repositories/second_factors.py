@@ -57,7 +57,7 @@ async def confirm_second_factor(transaction: Transaction, user_id: UUID, now: da
     await transaction.execute(update(SecondFactor).where(SecondFactor.user_id == user_id).values(confirmed_at=now))
 
 
-async def use_step(transaction: Transaction, user_id: UUID, step: int) -> bool:
+async def use_time_step(transaction: Transaction, user_id: UUID, step: int) -> bool:
     """Mark the codes up to a time step as used; return ``False`` if this one was used already."""
     # A code works once (RFC 6238 section 5.2). The condition decides, so only one of two concurrent attempts succeeds.
     newer = update(SecondFactor).where(

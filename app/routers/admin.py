@@ -163,7 +163,7 @@ async def accept_profile_change(
 ) -> AccountRecord:
     """Accept a doctor's new name and specialty.
 
-    Patients see them from now on. If the doctor has replaced the request in the meantime, the answer is `not_found`:
+    Patients see them from now on. If the doctor has replaced the request in the meantime, the response is `not_found`:
     list the changes again, and decide about the newest one.
     """
     return trail.about_account(await profile_review.accept_change(transaction, user_id, change_id), body.reason)
@@ -185,7 +185,7 @@ async def decline_profile_change(
 ) -> AccountRecord:
     """Decline a doctor's new name and specialty.
 
-    Patients continue to see the current ones. If the doctor has replaced the request in the meantime, the answer is
+    Patients continue to see the current ones. If the doctor has replaced the request in the meantime, the response is
     `not_found`.
     """
     return trail.about_account(await profile_review.decline_change(transaction, user_id, change_id), body.reason)
@@ -240,7 +240,7 @@ async def erase_user(
 ) -> AccountRecord:
     """Erase the account of a patient or a doctor.
 
-    This cannot be undone. Upcoming visits of a patient are cancelled. For a doctor with upcoming visits the answer is
+    This cannot be undone. Upcoming visits of a patient are cancelled. For a doctor with upcoming visits the response is
     `has_appointments`, unless the account is suspended: then these visits are cancelled, because the doctor can no
     longer do so. A record that visits took place is kept, without the name. The audit trail keeps your reason, so do
     not write names in it.

@@ -45,12 +45,12 @@ REFUSALS = (
 CANCEL_REFUSALS = ("wrong_status", "already_started", "too_late")
 _NO_REASON = wire.Cancellation()
 
-# The bound is that of the database's integer: PostgreSQL would answer a larger number with an error.
+# The bound is that of the database's integer: PostgreSQL would fail on a larger number.
 _VERSION = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)])
 
 
 def changing(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of a change of an appointment, which may also answer these error codes."""
+    """Return the OpenAPI responses of a change of an appointment, which may also fail with these error codes."""
     return {
         200: {"headers": ETAG_HEADER},
         **responses("not_authenticated", "not_found", *codes, "version_mismatch", "invalid_request", "busy"),
@@ -130,7 +130,7 @@ async def book_appointment(
     doctor who does not, any time within one of the doctor's free windows can be booked.
 
     If several patients book the same time at once, exactly one succeeds, and the others get `slot_taken`. Send an
-    `Idempotency-Key`, so that you can safely repeat the request if the answer is lost.
+    `Idempotency-Key`, so that you can safely repeat the request if the response is lost.
     """
     booked = await booking.book_appointment(
         transaction,
@@ -230,7 +230,7 @@ async def cancel_appointment(
 ) -> AppointmentRecord:
     """Cancel one of your appointments.
 
-    Its time can be booked again at once. Cancelling a second time returns the same answer. Patients can cancel until
+    Its time can be booked again at once. Cancelling a second time returns the same response. Patients can cancel until
     the visit starts, or until the doctor's cancellation deadline (`cancel_cutoff_minutes` before the start). To give a
     reason, use `POST /appointments/{appointment_id}/cancel`.
     """

@@ -160,11 +160,11 @@ async def login(
 
     Send `username` (the e-mail address) and `password` as a form. Then send the token with every request, as
     `Authorization: Bearer …`. It is valid for `expires_in` seconds; use `POST /auth/refresh` to get the next one. For
-    an account with a second factor, also send its code as `otp`; without it the answer is `second_factor_required`. If
-    a recovery code is used, the owner is notified by mail.
+    an account with a second factor, also send its code as `otp`; without it the response is `second_factor_required`.
+    If a recovery code is used, the owner is notified by mail.
 
-    The answer sets a cookie that identifies the device. A client that sends it with later log-ins does not have to wait
-    when others have tried to guess the password.
+    The response sets a cookie that identifies the device. A client that sends it with later log-ins does not have to
+    wait when others have tried to guess the password.
     """
     issued = await sessions.log_in(
         resources.database,
@@ -234,8 +234,8 @@ def _token(issued: IssuedTokens, resources: Resources, now: datetime) -> wire.To
 async def logout(actor: AccountActor, response: Response, transaction: DbTransaction, _: Audit) -> None:
     """Log out: end this session.
 
-    Its access tokens and its refresh token stop working at once. The answer tells browsers to clear the data that they
-    have stored for this site (`Clear-Site-Data`).
+    Its access tokens and its refresh token stop working at once. The response tells browsers to clear the data that
+    they have stored for this site (`Clear-Site-Data`).
     """
     # This leaves the cookies: a known device stays known after a log-out (ADR 0041).
     response.headers.update(CLEAR_SITE_DATA)
@@ -257,8 +257,8 @@ async def forgot_password(
 ) -> wire.Message:
     """Request a reset token by mail.
 
-    The answer is the same whether or not the address has an account. With the default mailer, the message is written to
-    the server's console.
+    The response is the same whether or not the address has an account. With the default mailer, the message is written
+    to the server's console.
     """
     mail = await accounts.request_password_reset(resources.database, resources.settings, email=body.email, now=now)
     if mail:
@@ -285,7 +285,7 @@ async def reset_password(
     """Choose a new password with a reset token.
 
     The token works once, for 30 minutes, and becomes invalid when the password or the second factor is changed. All
-    sessions of the account end; a second factor stays. The owner of the address is notified by mail. The answer sets
+    sessions of the account end; a second factor stays. The owner of the address is notified by mail. The response sets
     the same cookie as a log-in, so that the next log-in from this device does not have to wait.
     """
     reset = await accounts.reset_password(

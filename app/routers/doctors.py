@@ -97,7 +97,7 @@ async def change_practice(
     """Change your profile and your booking limits.
 
     Send only the fields to change. Appointments that are booked stay booked. If you change the time zone, your hours
-    keep their wall times, and the answer lists the appointments that are then outside your hours.
+    keep their wall times, and the response lists the appointments that are then outside your hours.
 
     If the operator has doctors approved, an administrator reviews a new name or specialty. Until the decision it is in
     `pending_change`, and patients continue to see the current one.

@@ -36,7 +36,8 @@ _KEY = TypeAdapter(UUID)
 
 
 @router.post(
-    # No `Idempotent`: the stored answer would contain the token. A repeated request replaces the invitation (ADR 0043).
+    # No `Idempotent`: the stored response would contain the token. A repeated request replaces the invitation (ADR
+    # 0043).
     "/admin/invitations",
     dependencies=[TAKES_CREDENTIALS],
     tags=["Administration"],
@@ -64,8 +65,8 @@ async def invite_doctor(
 ) -> wire.SentInvitation:
     """Invite a doctor by mail.
 
-    The doctor is sent a link that works once, for seven days. The answer contains it, too, in case you want to pass it
-    on in another way. Inviting an address again replaces its earlier invitation. The account of an invited doctor is
+    The doctor is sent a link that works once, for seven days. The response contains it, too, in case you want to pass
+    it on in another way. Inviting an address again replaces its earlier invitation. The account of an invited doctor is
     confirmed and approved from the start.
     """
     invitation, token = await invitations.invite_doctor(

@@ -40,7 +40,7 @@ async def erase_account(actor: FreshActor, response: Response, transaction: DbTr
 
     This cannot be undone. If you are a patient, your upcoming visits are cancelled. A record that visits took place is
     kept, without your name and without what was written about them. If you are a doctor, cancel your upcoming visits
-    first; otherwise the answer is `has_appointments`. Requires a log-in within the last ten minutes.
+    first; otherwise the response is `has_appointments`. Requires a log-in within the last ten minutes.
     """
     response.headers.update(CLEAR_SITE_DATA)
     await privacy.erase(transaction, actor, now, by=actor.id)

@@ -127,7 +127,7 @@ async def withdraw_availability(
     },
 )
 async def set_weekly_hours(
-    body: wire.NewHours,
+    body: wire.NewWeeklyHours,
     response: Response,
     actor: DoctorActor,
     transaction: DbTransaction,
@@ -145,8 +145,8 @@ async def set_weekly_hours(
     you replace would have returned after a period with other hours, the new ones return instead. With `replace_later`
     all later plans are replaced, too.
 
-    Availabilities that you have published separately stay. The answer lists the appointments that are then outside your
-    hours; they stay booked.
+    Availabilities that you have published separately stay. The response lists the appointments that are then outside
+    your hours; they stay booked.
     """
     plan, affected = await schedule.set_weekly_hours(
         transaction,
@@ -179,7 +179,7 @@ async def get_weekly_hours(
 ) -> wire.Hours:
     """Get your weekly hours.
 
-    The answer contains the hours that apply on the day `from`, and in `later` those that are planned to follow. The
+    The response contains the hours that apply on the day `from`, and in `later` those that are planned to follow. The
     `ETag` is the version of all your weekly hours, whichever day you ask for.
     """
     plan = await schedule.get_weekly_hours(transaction, actor, first=query.from_, now=now)
@@ -232,9 +232,9 @@ async def take_time_off(
 ) -> wire.TakenTimeOff:
     """Take time off.
 
-    Patients cannot book visits in it. The answer lists the appointments in this time; they stay booked until you cancel
-    or move them. An appointment that is booked at the same moment may be missing from the answer; it appears at
-    `GET /doctors/me/appointments?conflicting=true` a moment later.
+    Patients cannot book visits in it. The response lists the appointments in this time; they stay booked until you
+    cancel or move them. An appointment that is booked at the same moment may be missing from the response; it appears
+    at `GET /doctors/me/appointments?conflicting=true` a moment later.
     """
     doctor, created, affected = await schedule.take_time_off(
         transaction, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now

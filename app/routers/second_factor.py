@@ -55,7 +55,7 @@ async def set_up_second_factor(
 
 
 @router.post(
-    # No `Idempotent`, here and below: the stored answer would contain secrets (`docs/booking.md`).
+    # No `Idempotent`, here and below: the stored response would contain secrets (`docs/booking.md`).
     "/confirm",
     dependencies=[TAKES_CREDENTIALS],
     response_model=wire.RecoveryCodes,
@@ -81,7 +81,7 @@ async def confirm_second_factor(
     """Finish setting up a second factor.
 
     Send the code that the authenticator app shows. From now on, every log-in requires a code. Keep the recovery codes
-    in a safe place: each of them replaces the app once, and they are shown only in this answer. Your other sessions
+    in a safe place: each of them replaces the app once, and they are shown only in this response. Your other sessions
     end, and you are notified by mail.
     """
     code = body.otp.get_secret_value()
@@ -100,7 +100,7 @@ async def renew_recovery_codes(
 ) -> wire.RecoveryCodes:
     """Replace your recovery codes.
 
-    The earlier codes stop working, and you are notified by mail. The new codes are shown only in this answer.
+    The earlier codes stop working, and you are notified by mail. The new codes are shown only in this response.
     """
     new = await second_factor.renew_recovery_codes(transaction, actor)
     send_after_response(tasks, resources, recovery_codes_renewed_mail(new.address))

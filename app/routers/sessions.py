@@ -54,7 +54,7 @@ async def list_sessions(
 async def end_sessions(actor: AccountActor, response: Response, transaction: DbTransaction, _: Audit) -> None:
     """Log out everywhere: end all your sessions.
 
-    This session ends, too. The answer tells browsers to clear the data that they have stored for this site
+    This session ends, too. The response tells browsers to clear the data that they have stored for this site
     (`Clear-Site-Data`).
     """
     response.headers.update(CLEAR_SITE_DATA)

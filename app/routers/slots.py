@@ -187,8 +187,8 @@ async def explain_time(
 ) -> wire.Explanation:
     """Explain why a time can or cannot be booked.
 
-    The same rules as for a booking apply, but the answer lists all reasons and not only the first. Only the doctor's
-    calendar is checked, not yours: if you have another appointment at this time, the booking itself answers
+    The same rules as for a booking apply, but the response lists all reasons and not only the first. Only the doctor's
+    calendar is checked, not yours: if you have another appointment at this time, the booking itself fails with
     `patient_busy`.
     """
     found = await slots.explain_time(

@@ -95,7 +95,7 @@ async def cancel_visit_of_suspended_doctor(
     """Cancel an upcoming visit of a suspended doctor.
 
     No message is sent, so inform the patient. The patient can read the reason, and the audit trail keeps it: do not
-    write names in it. The time is free again at once. Cancelling a second time returns the same answer. A visit that
+    write names in it. The time is free again at once. Cancelling a second time returns the same response. A visit that
     has ended is `not_found`.
     """
     cancelled = await suspended_doctors.cancel_visit(

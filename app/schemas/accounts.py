@@ -12,7 +12,6 @@ from app.schemas.fields import (
     EXAMPLE_TOKEN,
     PASSWORD_LENGTH,
     SESSION,
-    Answer,
     Body,
     Email,
     LoginName,
@@ -20,6 +19,7 @@ from app.schemas.fields import (
     NewPassword,
     OneTimeCode,
     PastedToken,
+    ResponseBody,
     Secret,
     SelfChosenRole,
     TimeZone,
@@ -54,7 +54,7 @@ class Registration(Body):
     )
 
 
-class User(Answer):
+class User(ResponseBody):
     """Your own account."""
 
     id: UUID
@@ -116,7 +116,7 @@ class LoginForm(BaseModel):
     )
 
 
-class Token(Answer):
+class Token(ResponseBody):
     """An access token, to be sent as `Authorization: Bearer …`, and a refresh token to get the next one."""
 
     access_token: str
@@ -144,7 +144,7 @@ class ForgottenPassword(Body):
     email: Email
 
 
-class Message(Answer):
+class Message(ResponseBody):
     """A message for a person."""
 
     message: str = Field(examples=["A message is on its way."])
@@ -164,7 +164,7 @@ class PasswordChange(Body):
     new_password: NewPassword
 
 
-class Session(Answer):
+class Session(ResponseBody):
     """One of your sessions."""
 
     id: UUID
@@ -196,7 +196,7 @@ class Code(Body):
     otp: OneTimeCode = Field(examples=["492039"])
 
 
-class SecondFactor(Answer):
+class SecondFactor(ResponseBody):
     """The status of the second factor."""
 
     enabled: bool
@@ -205,7 +205,7 @@ class SecondFactor(Answer):
     model_config = example(enabled=True, recovery_codes_left=10)
 
 
-class Enrolment(Answer):
+class Enrolment(ResponseBody):
     """What an authenticator app needs: `provisioning_uri` as a QR code, or the secret."""
 
     secret: str
@@ -217,8 +217,8 @@ class Enrolment(Answer):
     )
 
 
-class RecoveryCodes(Answer):
-    """Codes to use when the authenticator is lost. Each works once. They are shown only in this answer."""
+class RecoveryCodes(ResponseBody):
+    """Codes to use when the authenticator is lost. Each works once. They are shown only in this response."""
 
     recovery_codes: list[str]
 

@@ -13,13 +13,13 @@ from app.schemas.fields import (
     AMARA,
     ANN,
     EXAMPLE_TOKEN,
-    Answer,
     Body,
     Email,
     LoginName,
     Name,
     Note,
     PageQuery,
+    ResponseBody,
     SearchText,
     TimeZone,
     example,
@@ -52,7 +52,7 @@ class AccountsQuery(PageQuery):
     status: AccountStatus | None = None
 
 
-class Account(Answer):
+class Account(ResponseBody):
     """An account and its status."""
 
     id: UUID
@@ -90,7 +90,7 @@ class Decision(Body):
     reason: Reason = Field(examples=["Left the practice on 30 November"])
 
 
-class ProfileChange(Answer):
+class ProfileChange(ResponseBody):
     """A change of a doctor's name or specialty that awaits a decision."""
 
     id: UUID
@@ -132,7 +132,7 @@ class NewInvitation(Body):
     )
 
 
-class Invitation(Answer):
+class Invitation(ResponseBody):
     """An invitation that can be accepted until it expires."""
 
     id: UUID
@@ -147,7 +147,7 @@ class Invitation(Answer):
 
 
 class SentInvitation(Invitation):
-    """A new invitation. Its token is shown only in this answer."""
+    """A new invitation. Its token is shown only in this response."""
 
     token: str = Field(description="For `POST /auth/accept-invitation`. It works once.")
     path: str = Field(description="The path of the page on which the doctor can accept the invitation.")
@@ -159,7 +159,7 @@ class InvitationsQuery(PageQuery):
     """Which page of the open invitations to list."""
 
 
-class ExpectedVisit(Answer):
+class ExpectedVisit(ResponseBody):
     """A visit with a suspended doctor: what is needed to cancel it, without the reason or the visit type."""
 
     id: UUID
@@ -193,7 +193,7 @@ class BreakGlass(Body):
     model_config = example(patient_id=ANN, reason="The practice burned down; patients must be informed")
 
 
-class PatientFile(Answer):
+class PatientFile(ResponseBody):
     """A patient and all their visits."""
 
     patient: User

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.scheduling.status import AppointmentStatus
-from app.schemas.fields import AMARA, ANN, CHECK_UP, Answer, Body, Instant, Note, PageQuery, example
+from app.schemas.fields import AMARA, ANN, CHECK_UP, Body, Instant, Note, PageQuery, ResponseBody, example
 
 VISIT = "019abcde-f012-7678-89ab-cdef01234567"
 
@@ -42,7 +42,7 @@ class NewAppointment(Body):
     model_config = example(doctor_id=AMARA, start_time="2026-12-08T10:30:00-05:00", reason="A mole")
 
 
-class Hold(Answer):
+class Hold(ResponseBody):
     """A slot that you hold. No one else can book it until `expires_at`."""
 
     id: UUID
@@ -89,14 +89,14 @@ class Cancellation(Body):
     model_config = example(reason="I am down with a cold")
 
 
-class Reference(Answer):
+class Reference(ResponseBody):
     """The id and the name of a related object."""
 
     id: UUID
     name: str
 
 
-class Appointment(Answer):
+class Appointment(ResponseBody):
     """An appointment, as both the doctor and the patient see it."""
 
     id: UUID
@@ -158,7 +158,7 @@ class DoctorsAppointmentsQuery(AppointmentsQuery):
     )
 
 
-class Affected(Answer):
+class Affected(ResponseBody):
     """Appointments that are `booked` or `arrived` and lie outside the doctor's current hours."""
 
     affected_count: int = Field(description="The number of these appointments.")
@@ -168,7 +168,7 @@ class Affected(Answer):
     )
 
 
-class Version(Answer):
+class Version(ResponseBody):
     """The state of an appointment between two changes."""
 
     version: int

@@ -8,13 +8,13 @@ from pydantic import Field, StringConstraints
 
 from app.core.permissions import Role
 from app.schemas.appointments import VISIT
-from app.schemas.fields import AMARA, ANN, Answer, Instant, PageQuery, example
+from app.schemas.fields import AMARA, ANN, Instant, PageQuery, ResponseBody, example
 
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
 """The name of an operation (`operationId`)."""
 
 
-class AuditEvent(Answer):
+class AuditEvent(ResponseBody):
     """An action, or a refused attempt, that concerns the data of at most one patient."""
 
     id: UUID

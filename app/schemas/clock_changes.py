@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.scheduling.zones import MAX_ACCEPTED_SHIFT, KeptTime
 from app.schemas.appointments import VISIT, Appointment
-from app.schemas.fields import AMARA, ANN, CHECK_UP, Answer, Body, example
+from app.schemas.fields import AMARA, ANN, CHECK_UP, Body, ResponseBody, example
 
 
 class ClockChange(Appointment):
@@ -56,14 +56,14 @@ class Settlement(Body):
     model_config = example(keep="local_time")
 
 
-class Failure(Answer):
+class Failure(ResponseBody):
     """A visit that could not be settled."""
 
     appointment_id: UUID
     code: str = Field(description="The error code that says why.", examples=["slot_taken"])
 
 
-class Settled(Answer):
+class Settled(ResponseBody):
     """The result for each visit."""
 
     settled: list[Appointment]

@@ -11,13 +11,13 @@ from app.schemas.appointments import Affected
 from app.schemas.fields import (
     AMARA,
     AdvanceDays,
-    Answer,
     Changes,
     DailyLimit,
     Language,
     Name,
     Notice,
     PageQuery,
+    ResponseBody,
     SearchText,
     Text,
     TimeZone,
@@ -41,7 +41,7 @@ _AMARA = {
 }
 
 
-class Doctor(Answer):
+class Doctor(ResponseBody):
     """The public profile of a doctor."""
 
     id: UUID
@@ -74,7 +74,7 @@ class ListedDoctor(Doctor):
     model_config = example(**_AMARA, next_available="2026-12-08T15:30:00Z")
 
 
-class PendingChange(Answer):
+class PendingChange(ResponseBody):
     """A new name and specialty that an administrator has not accepted yet."""
 
     id: UUID

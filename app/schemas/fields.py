@@ -50,7 +50,7 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Answer(BaseModel):
+class ResponseBody(BaseModel):
     """A response body, read from the attributes of a record."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
@@ -167,7 +167,7 @@ def _read_email(text: str) -> str:
 
 
 def _read_email_if_it_is_one(text: str) -> str:
-    # Not an error: an address that cannot be registered gets the same answer as an unknown one.
+    # Not an error: an address that cannot be registered gets the same response as an unknown one.
     try:
         return _read_email(text)
     except PydanticCustomError:

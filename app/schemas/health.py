@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from app.schemas.fields import Answer
+from app.schemas.fields import ResponseBody
 
 
-class Health(Answer):
-    """The answer if all is well. Otherwise the answer is an error."""
+class Health(ResponseBody):
+    """The response if all is well. Otherwise the response is an error."""
 
     status: Literal["ok"]

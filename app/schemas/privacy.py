@@ -9,7 +9,7 @@ from app.core.permissions import Role
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import VISIT, Appointment, Version
 from app.schemas.doctors import Doctor, PendingChange
-from app.schemas.fields import AMARA, ANN, Answer, example
+from app.schemas.fields import AMARA, ANN, ResponseBody, example
 from app.schemas.schedule import Availability, TimeOff
 from app.schemas.slots import VisitType
 
@@ -20,7 +20,7 @@ class ExportedAppointment(Appointment):
     history: list[Version]
 
 
-class Practice(Answer):
+class Practice(ResponseBody):
     """The profile, hours, time off and visit types of a doctor."""
 
     doctor: Doctor
@@ -30,7 +30,7 @@ class Practice(Answer):
     visit_types: list[VisitType]
 
 
-class KnownDevice(Answer):
+class KnownDevice(ResponseBody):
     """A device from which you have logged in, and when you last did. Nothing else is kept about it."""
 
     last_at: datetime
@@ -38,7 +38,7 @@ class KnownDevice(Answer):
     model_config = example(last_at="2026-12-01T08:00:00Z")
 
 
-class Access(Answer):
+class Access(ResponseBody):
     """An access to your data, from the audit trail."""
 
     at: datetime = Field(validation_alias="occurred_at")
@@ -60,7 +60,7 @@ class Access(Answer):
     )
 
 
-class Export(Answer):
+class Export(ResponseBody):
     """All data that is stored about you."""
 
     exported_at: datetime

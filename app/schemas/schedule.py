@@ -11,7 +11,6 @@ from app.scheduling.hours import MINUTES_OF_DAY, WEEKDAYS, DayWindow, WeeklyHour
 from app.schemas.appointments import Affected
 from app.schemas.fields import (
     AMARA,
-    Answer,
     Body,
     ClockWindow,
     Instant,
@@ -19,6 +18,7 @@ from app.schemas.fields import (
     Note,
     Query,
     Recurrence,
+    ResponseBody,
     example,
 )
 from app.schemas.slots import Window
@@ -103,7 +103,7 @@ class _Week(Body):
     sunday: _Day = ()
 
 
-class NewHours(_Week):
+class NewWeeklyHours(_Week):
     """Weekly hours, as wall times in your time zone. Days that are left out are closed."""
 
     valid_from: LocalDate | None = Field(None, description="The first day of these hours. Default: today.")
@@ -131,7 +131,7 @@ class HoursQuery(Query):
     from_: LocalDate | None = Field(None, alias="from", description="A day on which the hours apply. Default: today.")
 
 
-class PlannedHours(Answer):
+class PlannedHours(ResponseBody):
     """Weekly hours, as wall times in the doctor's time zone."""
 
     valid_from: date = Field(

@@ -11,10 +11,10 @@ from app.scheduling.visits import VisitMode
 from app.schemas.fields import (
     AMARA,
     CHECK_UP,
-    Answer,
     Instant,
     Language,
     PageQuery,
+    ResponseBody,
     SearchText,
     TimeZone,
     example,
@@ -90,7 +90,7 @@ class SlotSearch(PageQuery):
         return {weekday: windows for weekday, name in enumerate(WEEKDAYS) if name in days}
 
 
-class FoundDoctor(Answer):
+class FoundDoctor(ResponseBody):
     """The doctor of a slot."""
 
     id: UUID
@@ -99,7 +99,7 @@ class FoundDoctor(Answer):
     time_zone: str
 
 
-class FoundVisitType(Answer):
+class FoundVisitType(ResponseBody):
     """The visit type of a slot."""
 
     id: UUID

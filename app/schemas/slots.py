@@ -10,7 +10,6 @@ from app.schemas.fields import (
     AMARA,
     CHECK_UP,
     AdvanceDays,
-    Answer,
     Body,
     BufferMinutes,
     Changes,
@@ -19,6 +18,7 @@ from app.schemas.fields import (
     Name,
     Notice,
     Query,
+    ResponseBody,
     StepMinutes,
     VisitMinutes,
     absent,
@@ -26,7 +26,7 @@ from app.schemas.fields import (
 )
 
 
-class Window(Answer):
+class Window(ResponseBody):
     """A span of time, `[start_time, end_time)`."""
 
     start_time: datetime
@@ -67,14 +67,14 @@ class NextSlotQuery(Query):
     visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
 
 
-class Reason(Answer):
+class Reason(ResponseBody):
     """Why a time cannot be booked."""
 
-    code: str = Field(description="The error code that a booking would answer.")
+    code: str = Field(description="The error code with which a booking would fail.")
     detail: str = Field(description="A text for people.")
 
 
-class NextSlot(Answer):
+class NextSlot(ResponseBody):
     """The next slot, or the reason why there is none."""
 
     slot: Slot | None
@@ -155,7 +155,7 @@ class VisitTypeChanges(Changes):
     model_config = example(duration_minutes=25)
 
 
-class VisitType(Answer):
+class VisitType(ResponseBody):
     """A visit type that a doctor offers."""
 
     id: UUID

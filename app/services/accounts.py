@@ -135,7 +135,7 @@ async def change_name(
 async def request_password_reset(
     database: Database, settings: Settings, *, email: str, now: datetime, submission: Submission | None = None
 ) -> PasswordResetMail | None:
-    """Create a reset token, to be mailed after the answer has been sent.
+    """Create a reset token, to be mailed after the response has been sent.
 
     Returns ``None`` for an unknown address, with the same amount of work; for an address that has received too many
     messages within the hour; and for a form that was sent twice. Runs in a transaction of its own and takes at least
@@ -160,7 +160,7 @@ async def _make_reset_mail(
     token = new_token()
     token_hash = hash_token(token)
     user = await users.find_reset_recipient(transaction, email, now)
-    # For an unknown address, a message is counted under a unique key, so that the answer takes the same time.
+    # For an unknown address, a message is counted under a unique key, so that the response takes the same time.
     if not await count_message(transaction, settings, MailKind.PASSWORD_RESET, email if user else token_hash, now):
         user = None
     await users.insert_password_reset(

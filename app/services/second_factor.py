@@ -88,7 +88,7 @@ async def _use_code(
     secret = decrypt(encrypted, settings.secret_key.get_secret_value())
     # Without a secret, it was encrypted under another SECRET_KEY. Then only recovery codes work.
     step = find_step(secret, code, now) if secret else None
-    return step is not None and await second_factors.use_step(transaction, user_id, step)
+    return step is not None and await second_factors.use_time_step(transaction, user_id, step)
 
 
 async def get_status(transaction: Transaction, actor: Actor) -> Status:

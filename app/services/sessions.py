@@ -25,7 +25,7 @@ from app.services.second_factor import FactorUsed
 from app.services.submissions import Submission
 
 REFRESH_GRACE = timedelta(seconds=10)
-"""How long the same client may repeat a refresh token, as happens with two tabs or a lost answer (ADR 0037)."""
+"""How long the same client may repeat a refresh token, as happens with two tabs or a lost response (ADR 0037)."""
 _STEPS_OF_IDLING = 10
 """A session is extended at most this often within its idle time, so that not every request writes."""
 
@@ -270,7 +270,7 @@ async def check_password(
         matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials and matches:
         return credentials
-    # Recorded for unknown addresses, too, so that both answers take the same statements (ADR 0005).
+    # Recorded for unknown addresses, too, so that both responses take the same statements (ADR 0005).
     whom = credentials.user_id if credentials else None
     await _record_failure(database, Event(action, "invalid_credentials", object_id=whom, client=client), now)
     raise DomainError("invalid_credentials")

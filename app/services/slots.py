@@ -24,7 +24,7 @@ DEFAULT_LISTING = 14 * DAY
 MAX_LISTING = 62 * DAY
 MAX_SEARCH = 366 * DAY
 MAX_SLOTS = 2000
-"""The maximum number of slots or free windows in one answer."""
+"""The maximum number of slots or free windows in one response."""
 ROWS_PER_STEP = 250
 """How many rows of a calendar are converted in one step of a computation."""
 _END_OF_TIME = to_instant(datetime(2999, 12, 31, tzinfo=UTC))

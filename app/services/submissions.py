@@ -8,7 +8,7 @@ from app.core.security import derive_key, keyed_hash
 from app.core.settings import Settings
 from app.db.database import Transaction
 from app.repositories import idempotency
-from app.repositories.idempotency import Answer
+from app.repositories.idempotency import StoredResponse
 
 RESUBMISSION_WINDOW = timedelta(minutes=1)
 _DONE = 204
@@ -37,7 +37,7 @@ class Submission:
             # Keys are stored for a day, but a form may be repeated for a minute only: its code must not work longer
             # (ADR 0042).
             return not await self.was_accepted(transaction, now)
-        await idempotency.keep_answer(transaction, user_id, self.key, Answer(_DONE, None, ""))
+        await idempotency.store_response(transaction, user_id, self.key, StoredResponse(_DONE, None, ""))
         return True
 
     async def was_accepted(self, transaction: Transaction, now: datetime) -> bool:

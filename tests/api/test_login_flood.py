@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.security import MAX_QUEUED_HASHES, Passwords
-from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES, Settings
 from app.core.text import canonical_email
 from tests.conftest import Register
 from tests.databases import settings_for
@@ -22,7 +22,7 @@ from tests.people import PASSWORD, Person, assert_problem
 def settings(database_url: str) -> Settings:
     # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections; whoever
     # waits for one is to get it, however busy the machine is.
-    hashing = {"password_memory_kib": SAFE_MEMORY_KIB, "password_passes": SAFE_PASSES}
+    hashing = {"password_memory_kib": OWASP_MEMORY_KIB, "password_passes": OWASP_PASSES}
     return settings_for(database_url, database_pool_size=2, database_timeout_seconds=60, password_queue=38, **hashing)
 
 

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from app.adapters.mail import Mail
-from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES, Settings
+from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES, Settings
 from tests.databases import settings_for
 from tests.people import Person, assert_problem
 
@@ -15,8 +15,8 @@ def settings(database_url: str) -> Settings:
         database_url,
         environment="production",
         secret_key="0123456789abcdef" * 2,
-        password_memory_kib=SAFE_MEMORY_KIB,
-        password_passes=SAFE_PASSES,
+        password_memory_kib=OWASP_MEMORY_KIB,
+        password_passes=OWASP_PASSES,
     )
 
 

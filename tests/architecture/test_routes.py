@@ -39,7 +39,7 @@ def test_every_route_names_the_caller_that_the_access_table_says() -> None:
 
 
 def test_a_route_that_hashes_holds_no_transaction() -> None:
-    holding = {dependencies.find_viewer, auth.find_visitor, open_audit, reserve_key, answer_once}
+    holding = {dependencies.find_caller, auth.find_visitor, open_audit, reserve_key, answer_once}
     for route in list_all_routes():
         called = set(every_dependency(route))
         assert dependencies.get_passwords not in called or not called & holding, route.path
@@ -48,7 +48,7 @@ def test_a_route_that_hashes_holds_no_transaction() -> None:
 def test_a_route_that_opens_its_own_transactions_does_not_use_that_of_the_request() -> None:
     for route in list_all_routes():
         called = set(every_dependency(route))
-        assert not {dependencies.get_transaction, dependencies.find_brief_viewer} <= called, route.path
+        assert not {dependencies.get_transaction, dependencies.find_brief_caller} <= called, route.path
         assert not {dependencies.get_transaction, auth.find_brief_visitor} <= called, route.path
 
 

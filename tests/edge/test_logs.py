@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from app.core.dependencies import Resources
 from app.core.errors import ERRORS
 from app.core.logging import logging_to
-from app.core.settings import SAFE_MEMORY_KIB, SAFE_PASSES
+from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES
 from tests.databases import migrate
 from tests.edge.conftest import Start, client_of
 from tests.people import PASSWORD, Person
@@ -168,8 +168,8 @@ async def test_client_cannot_forge_a_log_line(tmp_path: Path) -> None:
             ENVIRONMENT="production",
             LOG_LEVEL="info",
             SECRET_KEY="0123456789abcdef" * 2,
-            PASSWORD_MEMORY_KIB=str(SAFE_MEMORY_KIB),
-            PASSWORD_PASSES=str(SAFE_PASSES),
+            PASSWORD_MEMORY_KIB=str(OWASP_MEMORY_KIB),
+            PASSWORD_PASSES=str(OWASP_PASSES),
         )
         async with server as [process]:
             for request in HOSTILE:

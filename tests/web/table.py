@@ -91,10 +91,10 @@ PAGES: Table = {
         (ADMIN, "/office/users/{patient}"),
         (ADMIN, "/office/users/{doctor}"),
         (ADMIN, "/office/users/{suspended}"),
-        (ADMIN, "/office/users/{patient}?act=break-glass"),
-        (ADMIN, "/office/users/{doctor}?act=end-sessions"),
-        (ADMIN, "/office/users/{doctor}?act=erase"),
-        (ADMIN, "/office/users/{suspended}?act=erase"),
+        (ADMIN, "/office/users/{patient}?action=break-glass"),
+        (ADMIN, "/office/users/{doctor}?action=end-sessions"),
+        (ADMIN, "/office/users/{doctor}?action=erase"),
+        (ADMIN, "/office/users/{suspended}?action=erase"),
     ],
     "/office/users/{user_id:uuid}/profile-change": [(ADMIN, "/office/users/{colleague}/profile-change")],
     "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],
@@ -218,7 +218,7 @@ class World:
         await forms.sign_in(self.people[who])
         if who == ADMIN:
             glass = f"/office/users/{self.ids['patient']}"
-            answer = await forms.send(f"{glass}/break-glass", on=f"{glass}?act=break-glass", reason="An emergency")
+            answer = await forms.send(f"{glass}/break-glass", on=f"{glass}?action=break-glass", reason="An emergency")
             assert answer.status_code == 303
 
 

@@ -27,10 +27,10 @@ async def office(forms: Forms, admin: Person) -> Forms:
 
 async def decide(office: Forms, person: Person, act: str, **fields: str) -> httpx2.Response:
     where = f"/office/users/{person.id}"
-    shown = await office.client.get(f"{where}?act={act}")
+    shown = await office.client.get(f"{where}?action={act}")
     key = re.search(r'name="form_key" value="([^"]+)"', shown.text)
     fields |= {"form_key": key[1]} if key else {}
-    return await office.send(f"{where}/{act}", on=f"{where}?act={act}", **fields)
+    return await office.send(f"{where}/{act}", on=f"{where}?action={act}", **fields)
 
 
 async def recorded(admin: Person, action: str) -> list[tuple[Any, ...]]:
@@ -65,7 +65,10 @@ class TestApproval:
 async def test_a_suspension_is_done_once_and_undone(office: Forms, admin: Person, patient: Person) -> None:
     for _ in range(2):  # the second submission
         done = await office.send(
-            f"/office/users/{patient.id}/suspend", f"/office/users/{patient.id}?act=suspend", reason=WHY, form_key="k"
+            f"/office/users/{patient.id}/suspend",
+            f"/office/users/{patient.id}?action=suspend",
+            reason=WHY,
+            form_key="k",
         )
         assert done.headers["location"] == f"/office/users/{patient.id}#decide"
     assert (await patient.get("/auth/me")).status_code == 401
@@ -83,7 +86,7 @@ async def test_what_a_decision_means_is_said_for_the_role(
     await patient.book(doctor, "2026-12-08T17:00:00Z")
 
     async def read(person: Person, act: str) -> str:
-        return (await office.client.get(f"/office/users/{person.id}?act={act}")).text
+        return (await office.client.get(f"/office/users/{person.id}?action={act}")).text
 
     for act in ("erase", "suspend", "reinstate"):
         assert "doctor" not in (await read(patient, act)).partition("<main")[2].partition("</main>")[0]
@@ -122,7 +125,7 @@ async def test_the_glass_is_broken_for_a_reason_and_for_a_while(
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z", reason="A mole")
-    visits, asks = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?act=break-glass"
+    visits, asks = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?action=break-glass"
     assert (await office.client.get(visits)).headers["location"] == asks
     assert (await decide(office, patient, "break-glass")).status_code == 422
     assert (await decide(office, doctor, "break-glass", reason=WHY)).status_code == 404
@@ -141,14 +144,17 @@ async def test_the_glass_is_broken_for_a_reason_and_for_a_while(
 
 async def test_what_only_leads_elsewhere_is_not_recorded(office: Forms, admin: Person, patient: Person) -> None:
     answer = await office.client.get(f"/office/users/{patient.id}/visits")
-    assert answer.headers["location"] == f"/office/users/{patient.id}?act=break-glass"
+    assert answer.headers["location"] == f"/office/users/{patient.id}?action=break-glass"
     assert await recorded(admin, "list_visits_behind_glass") == []
     answer = await office.client.get(f"/office/users/{patient.id}/profile-change")
     assert answer.status_code == 404
     assert [outcome for _, outcome, _ in await recorded(admin, "show_profile_change")] == ["not_found"]
     for _ in range(2):
         done = await office.send(
-            f"/office/users/{patient.id}/suspend", f"/office/users/{patient.id}?act=suspend", reason=WHY, form_key="k"
+            f"/office/users/{patient.id}/suspend",
+            f"/office/users/{patient.id}?action=suspend",
+            reason=WHY,
+            form_key="k",
         )
         assert done.status_code == 303
     assert await recorded(admin, "suspend_user") == [(patient.id, "ok", WHY)], "sent twice, done once"
@@ -253,7 +259,7 @@ async def test_a_decision_goes_on_after_signing_in_again(
 ) -> None:
     clock.advance(minutes=11)
     account = f"/office/users/{patient.id}"
-    form = f"{account}?act={act}"
+    form = f"{account}?action={act}"
     shown = (await office.client.get(form)).text
     token = re.search(r'name="form_token" value="([^"]+)"', shown)
     sent_to = re.search(rf'action="({re.escape(account)}/[^"]+)"', shown)
@@ -284,7 +290,9 @@ async def test_a_doctor_with_visits_is_suspended_and_then_erased(
     assert refused.status_code == 409
     assert "This doctor has 1 upcoming visit." in refused.text
     assert (await decide(office, doctor, "suspend", reason=WHY)).status_code == 303
-    assert "Deleting the account cancels them" in (await office.client.get(f"/office/users/{doctor.id}?act=erase")).text
+    assert (
+        "Deleting the account cancels them" in (await office.client.get(f"/office/users/{doctor.id}?action=erase")).text
+    )
     assert (await decide(office, doctor, "erase", reason=WHY)).status_code == 303
     shown = (await office.client.get(f"/office/users/{doctor.id}")).text
     assert "The account has been deleted." in shown

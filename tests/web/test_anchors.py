@@ -141,6 +141,6 @@ async def test_an_administrator_stays_at_the_decisions(
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
     for act, why in (("suspend", "Asked for it"), ("reinstate", "Asked for it again"), ("end-sessions", "")):
-        done = await forms.send(f"{account}/{act}", on=f"{account}?act={act}", reason=why)
+        done = await forms.send(f"{account}/{act}", on=f"{account}?action={act}", reason=why)
         assert done.headers["location"] == f"{account}#decide"
         assert 'id="decide"' in (await client.get(account)).text

@@ -202,7 +202,7 @@ async def test_an_administrator_reads_whose_clock_a_visit_is_on(
     await patient.book(doctors["York"], NINE_IN_NEW_YORK)
     await forms.sign_in(admin)
     glass = f"/office/users/{patient.id}"
-    await forms.send(f"{glass}/break-glass", on=f"{glass}?act=break-glass", reason="An emergency")
+    await forms.send(f"{glass}/break-glass", on=f"{glass}?action=break-glass", reason="An emergency")
     assert "09:00 (New York time)" in text_of(await client.get(f"{glass}/visits"))
 
 

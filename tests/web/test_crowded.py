@@ -100,7 +100,7 @@ async def test_visits(
 
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
-    await forms.send(f"{account}/break-glass", on=f"{account}?act=break-glass", reason="An emergency")
+    await forms.send(f"{account}/break-glass", on=f"{account}?action=break-glass", reason="An emergency")
     found = await walk(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
     assert len(found) == len(set(found)) == MANY
 

@@ -83,7 +83,7 @@ def change(name: str, kind: str, before: str) -> str:
 def pages() -> Iterator[tuple[str, str]]:
     rows = [row for rows in PAGES.values() for row in rows]
     preview = (DOCTOR, "/practice/hours/time-off/preview?first=2026-12-24&last=2026-12-24")
-    suspend = [(ADMIN, f"/office/users/{{doctor}}?act={act}") for act in ("suspend", "reinstate", "approve")]
+    suspend = [(ADMIN, f"/office/users/{{doctor}}?action={act}") for act in ("suspend", "reinstate", "approve")]
     yield from ((who, where) for who, where in [*rows, preview, *suspend] if who in {PATIENT, DOCTOR, ADMIN})
 
 

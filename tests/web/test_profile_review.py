@@ -108,7 +108,7 @@ async def test_an_approval_shows_what_the_doctor_has_changed_meanwhile(
 ) -> None:
     newcomer = await register("doctor")
     await forms.sign_in(admin)
-    question = f"/office/users/{newcomer.id}?act=approve"
+    question = f"/office/users/{newcomer.id}?action=approve"
     shown = (await client.get(question)).text
     version = re.findall(r'name="content_version" value="([^"]+)"', shown)[0]
     await newcomer.update_profile(name="Prof Eminent", specialty="Neurosurgery")

@@ -35,7 +35,7 @@ async def test_the_account_leads_to_the_visits(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, visits: str, visit: str, admin: Person
 ) -> None:
     account = f"/office/users/{doctor.id}"
-    for where in (account, f"{account}?act=erase"):
+    for where in (account, f"{account}?action=erase"):
         shown = (await client.get(where)).text
         assert "This doctor has 1 upcoming visit." in shown
         assert f'href="{visits}"' in shown

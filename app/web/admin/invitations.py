@@ -41,7 +41,7 @@ async def list_invitations(
     return page.render("admin/invitations.html", form=form, **await _content(page, transaction, form, after))
 
 
-# No `Once`: the stored answer would contain the link. A second submission replaces the invitation (ADR 0043).
+# No `Once`: the stored response would contain the link. A second submission replaces the invitation (ADR 0043).
 @router.post(INVITATIONS, dependencies=[TAKES_CREDENTIALS])
 async def invite_doctor(
     page: FreshAdminPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, trail: Audit

@@ -216,7 +216,7 @@ def _count_rows(form: Form, weekday: str) -> int:
     return sum(_field(weekday, number, "from") in form.values for number in range(_MAX_WINDOWS))
 
 
-def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
+def _read(form: Form, rows: Mapping[str, int]) -> wire.NewWeeklyHours:
     """Return the hours from the form. Raises ``invalid_request`` with the fields of the form."""
     week: dict[str, object] = {name: form.value(name) for name in ("valid_from", "valid_to") if form.value(name)}
     week["replace_later"] = bool(form.value("replace_later"))
@@ -236,7 +236,7 @@ def _read(form: Form, rows: Mapping[str, int]) -> wire.NewHours:
             windows.append([begin, "24:00" if end == "00:00" else end])
         week[weekday] = windows
     try:
-        return read_by(wire.NewHours.model_validate, week)
+        return read_by(wire.NewWeeklyHours.model_validate, week)
     except DomainError as error:
         found = rename_fields(error, fields)
         errors = tuple(replace(each, code="one_end_only") if each.field in missing else each for each in found.errors)

@@ -18,9 +18,9 @@ from app.core.permissions import Actor
 from app.core.versions import changed_fields, content_version
 from app.db.database import Transaction
 from app.http.problems import PROBLEMS
-from app.http.requests import StoredAnswer
+from app.http.requests import ReplayedResponse
 from app.repositories import idempotency
-from app.repositories.idempotency import Answer
+from app.repositories.idempotency import StoredResponse
 from app.services.submissions import Submission
 from app.web.kit.auth import find_visitor
 from app.web.kit.error_texts import UNMARKED, explain, explain_field
@@ -138,15 +138,17 @@ async def answer_once(
     transaction: Transaction = request.state.transaction
     request_hash = sha256(submitted).hexdigest()
     # The prefix keeps these keys apart from those of the API, which contain no space.
-    answer = await idempotency.reserve_key(transaction, caller.id, f"form {key}", request_hash, request.state.now)
-    if answer:
-        raise StoredAnswer(RedirectResponse(answer.body, answer.status, {**HEADERS, "Idempotency-Replayed": "true"}))
-    request.state.before_commit.append(partial(_keep_answer, transaction, caller.id, f"form {key}"))
+    stored = await idempotency.reserve_key(transaction, caller.id, f"form {key}", request_hash, request.state.now)
+    if stored:
+        raise ReplayedResponse(
+            RedirectResponse(stored.body, stored.status, {**HEADERS, "Idempotency-Replayed": "true"})
+        )
+    request.state.before_commit.append(partial(_store_redirect, transaction, caller.id, f"form {key}"))
 
 
-async def _keep_answer(transaction: Transaction, caller: UUID, key: str, response: Response) -> None:
-    await idempotency.keep_answer(
-        transaction, caller, key, Answer(response.status_code, None, response.headers["Location"])
+async def _store_redirect(transaction: Transaction, caller: UUID, key: str, response: Response) -> None:
+    await idempotency.store_response(
+        transaction, caller, key, StoredResponse(response.status_code, None, response.headers["Location"])
     )
 
 
@@ -171,7 +173,7 @@ async def was_accepted(page: Page, submission: Submission | None) -> bool:
         return await submission.was_accepted(transaction, page.now)
 
 
-class RefusedForm(Exception):  # noqa: N818 - the answer to an error, not one
+class RefusedForm(Exception):  # noqa: N818 - the response to an error, not one
     """The response that shows a form with its errors. It is raised, so that the transaction is rolled back."""
 
     def __init__(self, response: Response, error: DomainError, shown_by: str | None = None) -> None:
