@@ -25,7 +25,7 @@ from tests.api.test_sessions import refresh
 from tests.api.test_undo import act
 from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import Person, assert_problem, get_tokens, log_in
-from tests.search.asking import MORNING, find, names, open_doctor
+from tests.search.searching import MORNING, find_doctors, find_starts, open_doctor
 from tests.web.conftest import Forms
 
 YEAR = timedelta(days=365)
@@ -271,13 +271,13 @@ async def test_search_finds_slots_again_after_the_clock_is_corrected(
     monkeypatch.setattr(next_slot_index, "BATCH", 1)
     for name in ("Dr A", "Dr B"):
         await open_doctor(register, name)
-    found = await find(client, limit="2")
+    found = await find_starts(client, limit="2")
     clock.time += timedelta(days=14)
-    assert await find(client, limit="2") == []
+    assert await find_starts(client, limit="2") == []
     clock.time -= timedelta(days=14)
     resources = app.state.resources
     await next_slot_index.update_next_slots(resources.database, resources.processor, clock)
-    assert await find(client, limit="2") == found
+    assert await find_starts(client, limit="2") == found
 
 
 async def test_search_offers_from_a_clock_slightly_ahead_are_kept(
@@ -285,7 +285,7 @@ async def test_search_offers_from_a_clock_slightly_ahead_are_kept(
 ) -> None:
     await open_doctor(register, "Dr A")
     ahead = clock.time = clock.time + MAX_CLOCK_DIFFERENCE
-    await find(client)
+    await find_starts(client)
     resources = app.state.resources
     for difference, is_kept in ((MAX_CLOCK_DIFFERENCE, True), (MAX_CLOCK_DIFFERENCE + timedelta(seconds=1), False)):
         clock.time = ahead - difference
@@ -303,9 +303,9 @@ async def test_search_offers_from_the_future_are_recomputed_in_batches(
     for name in ("Dr A", "Dr B"):
         await open_doctor(register, name)
     clock.time += timedelta(days=14)
-    await find(client, limit="2")
+    await find_starts(client, limit="2")
     clock.time -= timedelta(days=14)
     resources = app.state.resources
     for number in (1, 2):
         await next_slot_index.update_next_slots(resources.database, resources.processor, clock)
-        assert len(await names(client, from_=MORNING[0], to=MORNING[1])) == number
+        assert len(await find_doctors(client, from_=MORNING[0], to=MORNING[1])) == number

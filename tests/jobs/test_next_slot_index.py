@@ -14,7 +14,7 @@ from app.jobs.next_slot_index import update_next_slots
 from app.repositories.search_offers import list_outdated
 from tests.access.test_unknown_time_zone import set_unknown_time_zone
 from tests.conftest import Register, SetClock
-from tests.search.asking import open_doctor
+from tests.search.searching import open_doctor
 
 
 class BusyTurns(ClientFairLock):

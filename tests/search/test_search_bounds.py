@@ -1,4 +1,4 @@
-"""Whatever frees time is found again, though searches go by lower bounds; and what looking costs."""
+"""Searches that use lower bounds find time that was freed, at a bounded number of statements."""
 
 from datetime import UTC, datetime
 
@@ -15,19 +15,19 @@ from app.repositories.search_offers import Criteria
 from app.services import search
 from tests.conftest import CountStatements, Register, SetClock
 from tests.people import PASSWORD, Person, next_page
-from tests.search.asking import find, open_doctor
+from tests.search.searching import find_starts, open_doctor
 
 
-class Bounds:
-    """Changes after which a search must find again what was behind a bound."""
+class Practice:
+    """One doctor who is open for a morning, and a patient."""
 
     def __init__(self, client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock) -> None:
         self.client, self.doctor, self.patient, self.clock = client, doctor, patient, clock
 
-    async def first(self) -> str | None:
-        """The earliest visit; whoever looks raises the bound to it."""
-        found = await find(self.client, limit="1")
-        assert await find(self.client, limit="1") == found
+    async def find_first_start(self) -> str | None:
+        """Return the first start on 1 December, ``None`` if there is none. The search raises the bound to it."""
+        found = await find_starts(self.client, limit="1")
+        assert await find_starts(self.client, limit="1") == found
         return found[0][11:16] if found else None
 
     async def book(self, clock: str) -> str:
@@ -37,19 +37,19 @@ class Bounds:
 
 
 @pytest.fixture
-async def bounds(client: httpx2.AsyncClient, register: Register, patient: Person, clock: SetClock) -> Bounds:
-    return Bounds(client, await open_doctor(register, "Dr A"), patient, clock)
+async def practice(client: httpx2.AsyncClient, register: Register, patient: Person, clock: SetClock) -> Practice:
+    return Practice(client, await open_doctor(register, "Dr A"), patient, clock)
 
 
 @pytest.fixture
-def planned(backend: str) -> int:
-    """How many statements a search takes to have the others planned once."""
+def setting_statements(backend: str) -> int:
+    """The number of statements with which a search asks for generic plans."""
     return 1 if backend == "postgresql" else 0
 
 
-@pytest.mark.usefixtures("bounds")
+@pytest.mark.usefixtures("practice")
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_the_statements_of_a_search_are_planned_once(database: Database) -> None:
+async def test_statements_of_a_search_have_generic_plans(database: Database) -> None:
     now = datetime(2026, 12, 1, 8, tzinfo=UTC)
     plans = text(
         "SELECT count(*), sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements "
@@ -70,156 +70,162 @@ async def test_the_statements_of_a_search_are_planned_once(database: Database) -
                 now=now,
             )
             assert found.matches
-        walks, generic, custom = (await transaction.execute(plans)).one()
-    assert walks >= 1
-    assert (generic, custom) == (3 * walks, 0), "each for all values"
+        statements, generic, custom = (await transaction.execute(plans)).one()
+    assert statements >= 1
+    assert (generic, custom) == (3 * statements, 0)
 
 
-async def test_a_cancelled_visit_is_offered_again(bounds: Bounds) -> None:
-    booked = await bounds.book("09:00")
-    assert await bounds.first() == "09:30"
-    await bounds.patient.delete(f"/appointments/{booked}")
-    assert await bounds.first() == "09:00"
+async def test_time_of_a_cancelled_visit_is_found(practice: Practice) -> None:
+    booked = await practice.book("09:00")
+    assert await practice.find_first_start() == "09:30"
+    await practice.patient.delete(f"/appointments/{booked}")
+    assert await practice.find_first_start() == "09:00"
 
 
-async def test_a_moved_visit_leaves_its_time_to_others(bounds: Bounds) -> None:
-    booked = await bounds.book("09:00")
-    assert await bounds.first() == "09:30"
-    await bounds.patient.post(f"/appointments/{booked}/reschedule", {"start_time": "2026-12-01T11:00:00Z"})
-    assert await bounds.first() == "09:00"
+async def test_former_time_of_a_rescheduled_visit_is_found(practice: Practice) -> None:
+    booked = await practice.book("09:00")
+    assert await practice.find_first_start() == "09:30"
+    await practice.patient.post(f"/appointments/{booked}/reschedule", {"start_time": "2026-12-01T11:00:00Z"})
+    assert await practice.find_first_start() == "09:00"
 
 
-async def test_the_rest_of_a_missed_visit_is_offered_again(bounds: Bounds) -> None:
-    await bounds.doctor.update_profile(default_visit_minutes=60)
-    booked = await bounds.book("09:00")
-    await bounds.doctor.update_profile(default_visit_minutes=15)
-    bounds.clock.advance(minutes=65)
-    assert await bounds.first() == "10:00"
-    doctor = await bounds.doctor.log_in_again()
+async def test_remaining_time_of_a_missed_visit_is_found(practice: Practice) -> None:
+    await practice.doctor.update_profile(default_visit_minutes=60)
+    booked = await practice.book("09:00")
+    await practice.doctor.update_profile(default_visit_minutes=15)
+    practice.clock.advance(minutes=65)
+    assert await practice.find_first_start() == "10:00"
+    doctor = await practice.doctor.log_in_again()
     assert (await doctor.post(f"/appointments/{booked}/no-show", {})).status_code == 200
-    assert await bounds.first() == "09:15"
+    assert await practice.find_first_start() == "09:15"
 
 
-async def test_whoever_erases_an_account_frees_the_time(bounds: Bounds) -> None:
-    await bounds.book("09:00")
-    assert await bounds.first() == "09:30"
-    erased = await bounds.client.request(
-        "DELETE", "/auth/me", headers=bounds.patient.headers, json={"password": PASSWORD}
+async def test_time_of_a_visit_is_found_after_the_patient_was_erased(practice: Practice) -> None:
+    await practice.book("09:00")
+    assert await practice.find_first_start() == "09:30"
+    erased = await practice.client.request(
+        "DELETE", "/auth/me", headers=practice.patient.headers, json={"password": PASSWORD}
     )
     assert erased.status_code == 204, erased.text
-    assert await bounds.first() == "09:00"
+    assert await practice.find_first_start() == "09:00"
 
 
-async def test_a_hold_that_ends_by_itself_leaves_its_time_to_others(bounds: Bounds) -> None:
-    held = {"doctor_id": bounds.doctor.id, "start_time": "2026-12-01T09:00:00Z"}
-    assert (await bounds.patient.post("/holds", held)).status_code == 201
-    assert await bounds.first() == "09:30"
-    assert (await find(bounds.patient, limit="1"))[0][11:16] == "09:00", "it is hers"
-    assert await bounds.first() == "09:30"
-    bounds.clock.advance(minutes=5)
-    assert await bounds.first() == "09:00"
+async def test_time_of_an_expired_hold_is_found(practice: Practice) -> None:
+    held = {"doctor_id": practice.doctor.id, "start_time": "2026-12-01T09:00:00Z"}
+    assert (await practice.patient.post("/holds", held)).status_code == 201
+    assert await practice.find_first_start() == "09:30"
+    assert (await find_starts(practice.patient, limit="1"))[0][11:16] == "09:00", (
+        "patients find_starts the time they hold"
+    )
+    assert await practice.find_first_start() == "09:30"
+    practice.clock.advance(minutes=5)
+    assert await practice.find_first_start() == "09:00"
 
 
-async def test_a_full_day_is_open_again_when_one_visit_is_cancelled(bounds: Bounds) -> None:
-    await bounds.doctor.publish("2026-12-02T09:00:00Z", "2026-12-02T12:00:00Z")
-    await bounds.doctor.update_profile(daily_limit=1)
-    booked = await bounds.book("11:30")
-    assert (await find(bounds.client, limit="1"))[0] == "2026-12-02T09:00:00Z"
-    await bounds.patient.delete(f"/appointments/{booked}")
-    assert await bounds.first() == "09:00"
+async def test_full_day_is_found_after_a_cancellation(practice: Practice) -> None:
+    await practice.doctor.publish("2026-12-02T09:00:00Z", "2026-12-02T12:00:00Z")
+    await practice.doctor.update_profile(daily_limit=1)
+    booked = await practice.book("11:30")
+    assert (await find_starts(practice.client, limit="1"))[0] == "2026-12-02T09:00:00Z"
+    await practice.patient.delete(f"/appointments/{booked}")
+    assert await practice.find_first_start() == "09:00"
 
 
-async def test_rules_that_open_time_are_found_at_once(bounds: Bounds) -> None:
-    away = await bounds.doctor.take_time_off("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
-    assert await bounds.first() == "10:00"
-    await bounds.doctor.delete(f"/doctors/me/time-off/{away['id']}")
-    assert await bounds.first() == "09:00"
-    await bounds.doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T08:30:00Z")
-    assert await bounds.first() == "08:00"
-    await bounds.doctor.update_profile(min_notice_minutes=90)
-    assert await bounds.first() == "09:30"
-    await bounds.doctor.update_profile(min_notice_minutes=0)
-    assert await bounds.first() == "08:00"
-    # Her hours are 09:00 to 12:00 in another zone then.
-    await bounds.doctor.update_profile(time_zone="Europe/Lisbon")
-    assert await bounds.first() == "08:00"
-    await bounds.doctor.update_profile(time_zone="Asia/Kolkata")
-    assert await bounds.first() is None
-    await bounds.doctor.update_profile(time_zone="America/New_York")
-    assert await bounds.first() == "13:00"
+async def test_time_opened_by_changed_rules_is_found_at_once(practice: Practice) -> None:
+    time_off = await practice.doctor.take_time_off("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
+    assert await practice.find_first_start() == "10:00"
+    await practice.doctor.delete(f"/doctors/me/time-off/{time_off['id']}")
+    assert await practice.find_first_start() == "09:00"
+    await practice.doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T08:30:00Z")
+    assert await practice.find_first_start() == "08:00"
+    await practice.doctor.update_profile(min_notice_minutes=90)
+    assert await practice.find_first_start() == "09:30"
+    await practice.doctor.update_profile(min_notice_minutes=0)
+    assert await practice.find_first_start() == "08:00"
+    # The availability is kept in wall time, so it moves with the zone.
+    await practice.doctor.update_profile(time_zone="Europe/Lisbon")
+    assert await practice.find_first_start() == "08:00"
+    await practice.doctor.update_profile(time_zone="Asia/Kolkata")
+    assert await practice.find_first_start() is None
+    await practice.doctor.update_profile(time_zone="America/New_York")
+    assert await practice.find_first_start() == "13:00"
 
 
-async def test_a_day_that_comes_into_reach_is_found(bounds: Bounds) -> None:
-    await bounds.doctor.update_profile(max_advance_days=0)
-    await bounds.doctor.publish("2026-12-02T07:00:00Z", "2026-12-02T09:00:00Z")
-    bounds.clock.advance(hours=5)
-    assert await bounds.first() is None
-    bounds.clock.advance(hours=12)
-    assert await bounds.first() == "07:00"
+async def test_day_is_found_when_the_advance_limit_reaches_it(practice: Practice) -> None:
+    await practice.doctor.update_profile(max_advance_days=0)
+    await practice.doctor.publish("2026-12-02T07:00:00Z", "2026-12-02T09:00:00Z")
+    practice.clock.advance(hours=5)
+    assert await practice.find_first_start() is None
+    practice.clock.advance(hours=12)
+    assert await practice.find_first_start() == "07:00"
 
 
-async def test_the_time_goes_by(bounds: Bounds) -> None:
-    assert await bounds.first() == "09:00"
-    bounds.clock.advance(minutes=75)
-    assert await bounds.first() == "09:30"
-    await bounds.book("09:30")
-    assert await bounds.first() == "10:00"
+async def test_past_starts_are_not_found(practice: Practice) -> None:
+    assert await practice.find_first_start() == "09:00"
+    practice.clock.advance(minutes=75)
+    assert await practice.find_first_start() == "09:30"
+    await practice.book("09:30")
+    assert await practice.find_first_start() == "10:00"
 
 
-async def test_a_search_costs_the_same_however_many_doctors_there_are(
-    client: httpx2.AsyncClient, register: Register, count_statements: CountStatements, planned: int
+async def test_number_of_statements_does_not_depend_on_the_number_of_doctors(
+    client: httpx2.AsyncClient, register: Register, count_statements: CountStatements, setting_statements: int
 ) -> None:
     for number in range(15):
         doctor = await open_doctor(register, f"Dr {number}")
         await doctor.add_visit_type()
-    await find(client, limit="5")
+    await find_starts(client, limit="5")
     count_statements()
-    await find(client, limit="5")
-    assert count_statements() == planned + 3, "offers, rules, calendars"
-    await find(client, limit="5", visit="999")
-    assert count_statements() == planned + 1
-    # Once around the ring of turns, and along the bounds behind it.
-    await find(client, limit="5", days="tuesday", between="10:00-11:00")
-    assert count_statements() == planned + 5
+    await find_starts(client, limit="5")
+    assert count_statements() == setting_statements + 3, "offers, rules, calendars"
+    await find_starts(client, limit="5", visit="999")
+    assert count_statements() == setting_statements + 1
+    # Pages of the ring, and of the bounds after it.
+    await find_starts(client, limit="5", days="tuesday", between="10:00-11:00")
+    assert count_statements() == setting_statements + 5
 
 
-async def test_what_was_found_out_is_written_down_after_the_answer(
-    client: httpx2.AsyncClient, register: Register, patient: Person, count_statements: CountStatements, planned: int
+async def test_search_saves_new_bounds_once(
+    client: httpx2.AsyncClient,
+    register: Register,
+    patient: Person,
+    count_statements: CountStatements,
+    setting_statements: int,
 ) -> None:
     doctor = await open_doctor(register, "Dr A")
     count_statements()
-    await find(client, limit="1")
-    assert count_statements() == planned + 5, "one to lock, one to write"
-    await find(client, limit="1")
-    assert count_statements() == planned + 3
+    await find_starts(client, limit="1")
+    assert count_statements() == setting_statements + 5, "one statement locks, one saves"
+    await find_starts(client, limit="1")
+    assert count_statements() == setting_statements + 3
     await patient.book(doctor, "2026-12-01T09:00:00Z")
     count_statements()
-    await find(client, limit="1")
-    assert count_statements() == planned + 5
-    await find(client, limit="1")
-    assert count_statements() == planned + 3
+    await find_starts(client, limit="1")
+    assert count_statements() == setting_statements + 5
+    await find_starts(client, limit="1")
+    assert count_statements() == setting_statements + 3
 
 
-async def test_where_too_many_would_have_to_be_looked_at_the_answer_says_so(
+async def test_search_that_would_scan_too_much_ends_early_and_says_so(
     client: httpx2.AsyncClient, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(12):
         await open_doctor(register, f"Dr {number}")
     monkeypatch.setattr(search, "MAX_SCANS", 6)
-    answered = await client.get("/search/slots", params={"limit": "2"})
-    starts = [each["start_time"] for each in answered.json()]
-    assert starts == ["2026-12-01T09:00:00Z"] * 2, "what is found can be booked all the same"
-    assert answered.headers["Searched-Until"] < starts[-1]
-    assert next_page(answered)
+    response = await client.get("/search/slots", params={"limit": "2"})
+    starts = [each["start_time"] for each in response.json()]
+    assert starts == ["2026-12-01T09:00:00Z"] * 2
+    assert response.headers["Searched-Until"] < starts[-1]
+    assert next_page(response)
 
 
-async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
+async def test_job_updates_outdated_bounds(
     app: FastAPI,
     client: httpx2.AsyncClient,
     register: Register,
     clock: SetClock,
     count_statements: CountStatements,
-    planned: int,
+    setting_statements: int,
 ) -> None:
     resources = app.state.resources
     for number in range(3):
@@ -228,20 +234,19 @@ async def test_bounds_that_have_passed_are_found_out_beside_the_searches(
     await update_next_slots(resources.database, resources.processor, clock)
     count_statements()
     await update_next_slots(resources.database, resources.processor, clock)
-    assert count_statements() == 2, "nothing is left to be discarded or to be looked at"
-    await find(client, limit="2")
-    assert count_statements() == planned + 3, "nothing is left to be found out"
+    assert count_statements() == 2, "the job found outdated bounds again"
+    await find_starts(client, limit="2")
+    assert count_statements() == setting_statements + 3, "the search saved bounds"
 
 
 @pytest.mark.parametrize("expected", [1, 3])
 @pytest.mark.parametrize("wanted", [1, 2, 11, 101])
-def test_a_search_goes_on_in_steps_that_grow(expected: int, wanted: int) -> None:
-    """However much or little was found so far, a few steps lead to the most that is looked at."""
+def test_batches_grow_so_that_a_few_reach_the_maximum(expected: int, wanted: int) -> None:
     for found in range(wanted):
-        walked, steps = 0, 0
-        while walked < search.MAX_SCANS:
-            step = search.batch_size(expected, wanted, scanned=walked, found=min(found, 3 * walked))
-            assert 0 < step <= max(expected * wanted, walked)
-            walked += step
-            steps += 1
-        assert steps <= 24
+        scanned, batches = 0, 0
+        while scanned < search.MAX_SCANS:
+            size = search.batch_size(expected, wanted, scanned=scanned, found=min(found, 3 * scanned))
+            assert 0 < size <= max(expected * wanted, scanned)
+            scanned += size
+            batches += 1
+        assert batches <= 24

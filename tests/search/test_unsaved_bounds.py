@@ -1,4 +1,4 @@
-"""A search whose findings cannot be written down."""
+"""A search whose lower bounds cannot be saved."""
 
 from uuid import UUID
 
@@ -14,18 +14,17 @@ from tests.databases import settings_for
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    """Nobody waits for long."""
     return settings_for(database_url, database_timeout_seconds=1)
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL lets nobody wait here
-async def test_the_answer_is_none_the_worse(
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # on PostgreSQL, saving bounds never waits
+async def test_search_is_answered_if_its_bounds_cannot_be_saved(
     client: httpx2.AsyncClient, register: Register, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     doctor = await register("doctor")
     await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
     async with database.write() as transaction:
         await lower_bounds(transaction, [UUID(doctor.id)])
-        answer = await client.get("/search/slots")
-        assert [each["start_time"] for each in answer.json()] == ["2026-12-01T09:00:00Z"]
+        response = await client.get("/search/slots")
+        assert [each["start_time"] for each in response.json()] == ["2026-12-01T09:00:00Z"]
     assert "lower bounds of a search were not saved" in caplog.text
