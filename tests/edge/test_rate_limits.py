@@ -1,7 +1,9 @@
 """Who asks too often is told when to come back; nobody else notices."""
 
 import asyncio
+import json
 import re
+from inspect import isfunction, signature, unwrap
 
 import httpx2
 import pytest
@@ -9,17 +11,19 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 
+from app.adapters import mail
 from app.core import rate_limits
+from app.core.dependencies import get_passwords
 from app.core.errors import DomainError
 from app.core.rate_limits import RateLimiter
 from app.db.database import Database
 from app.edge import rate_limits as edge_limits
 from app.edge.rate_limits import UNLIMITED_PATHS, credential_routes
-from app.http.routes import list_routes
+from app.http.routes import list_dependencies
 from tests.databases import settings_for
 from tests.edge.conftest import Start, client_of
 from tests.people import Person, assert_problem
-from tests.routing import every_dependency
+from tests.routing import OPEN_TO_ALL, assemble, get_caller, list_all_routes, list_operations
 
 
 def refused(answer: httpx2.Response) -> None:
@@ -111,55 +115,62 @@ async def test_who_asks_too_often_waits_for_the_refusal_and_nobody_else_does(
             refused(await each)
 
 
-CREDENTIAL_PATHS = {
-    *("/auth/register", "/auth/login", "/auth/refresh", "/auth/forgot-password", "/auth/reset-password"),
-    *("/auth/change-password", "/auth/second-factor/confirm", "/auth/accept-invitation", "/invitation"),
-    *("/auth/confirm-email", "/auth/resend-confirmation", "/admin/invitations"),
-    *("/confirm-email", "/confirm-email/resend", "/office/invitations"),
-    *(
-        "/register",
-        "/sign-in",
-        "/sign-in/code",
-        "/forgotten",
-        "/reset",
-        "/my/account/password",
-        "/my/account/second-factor/confirm",
-    ),
+BROWSER_CHOICES = {"POST /language", "POST /preferences"}
+"""Forms that are open to all and take no credentials: they set a cookie with the language or the time zone."""
+
+
+def must_be_limited(route: APIRoute) -> bool:
+    """Return whether strangers can post to this route, or it hashes, takes a secret or sends one."""
+    if "POST" not in (route.methods or ()) or BROWSER_CHOICES & set(list_operations(route)):
+        return False
+    return (
+        get_caller(route) in OPEN_TO_ALL
+        or get_passwords in list_dependencies(route)
+        or takes_secret(route)
+        or sends_secret(route)
+    )
+
+
+def takes_secret(route: APIRoute) -> bool:
+    """Return whether the OpenAPI document says that the body contains something that is never shown."""
+    document = assemble().openapi()
+    content = document["paths"].get(route.path, {}).get("post", {}).get("requestBody", {}).get("content", {})
+    names = [each["schema"]["$ref"].rpartition("/")[2] for each in content.values()]
+    return any('"writeOnly": true' in json.dumps(document["components"]["schemas"][name]) for name in names)
+
+
+def sends_secret(route: APIRoute) -> bool:
+    """Return whether the route sends a message that contains a token."""
+    messages = {name for name, make in vars(mail).items() if isfunction(make) and "token" in signature(make).parameters}
+    return not messages.isdisjoint(unwrap(route.endpoint).__code__.co_names)
+
+
+LIMITED = [route for route in list_all_routes() if must_be_limited(route)]
+LIMITED_NAMES = {route.name for route in LIMITED}
+# A page has the name of the operation of the API that does the same.
+LIMITED_PATHS = {
+    route.path for route in list_all_routes() if route.name in LIMITED_NAMES and "POST" in (route.methods or ())
 }
 
 
-def test_what_takes_credentials(assembled: FastAPI) -> None:
+def test_routes_with_credentials_have_the_lower_limit(assembled: FastAPI) -> None:
     routes = credential_routes(assembled)
-    assert {route.path for route in routes} == CREDENTIAL_PATHS
+    assert {route.path for route in routes} == LIMITED_PATHS
     assert not any(route.param_convertors for route in routes), "their paths are compared as they are"
 
 
-@pytest.mark.parametrize("path", sorted(CREDENTIAL_PATHS))
-async def test_what_takes_credentials_has_a_lower_limit(start: Start, path: str) -> None:
+@pytest.mark.parametrize("path", sorted(LIMITED_PATHS))
+async def test_the_lower_limit_counts_all_routes_with_credentials_together(start: Start, path: str) -> None:
     async with client_of(await start(rate_limit_login="2/day")) as client:
         for left in (1, 0):
             answer = await client.post(path)
             assert answer.headers["ratelimit"].startswith(f'"login";r={left};')
             assert answer.status_code in {303, 401, 403, 422}  # nothing is sent along
         refused(await client.post(path, json={"email": "ann@example.com"}))
-        for other in CREDENTIAL_PATHS:
+        for other in LIMITED_PATHS:
             refused(await client.post(other))
             refused(await client.post(f"{other}/"))
         assert (await client.get("/doctors")).status_code == 200
-
-
-def test_what_may_be_posted_to_without_a_log_in_takes_credentials(assembled: FastAPI) -> None:
-    open_to_all = {
-        route.path
-        for route in list_routes(assembled)
-        if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and not needs_a_token(route)
-    }
-    choices_that_a_browser_keeps = {"/language", "/preferences"}
-    assert open_to_all - choices_that_a_browser_keeps <= CREDENTIAL_PATHS
-
-
-def needs_a_token(route: APIRoute) -> bool:
-    return "authenticate" in {getattr(each, "__name__", "") for each in every_dependency(route)}
 
 
 async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> None:
