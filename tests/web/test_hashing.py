@@ -1,7 +1,8 @@
 """No connection is held while a password is hashed, on any route of the API or the pages."""
 
 import ast
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,8 +15,13 @@ from app.adapters.mail import Mail
 from app.core.dependencies import Resources, get_passwords
 from app.core.security import Passwords
 from app.core.settings import Settings
-from app.http.routes import list_dependencies, list_routes
+from app.http.routes import list_dependencies
+from tests.access.clinic import make_clinic
+from tests.access.requests import prepare_request, target_of
+from tests.access.table import TABLE
+from tests.conftest import SetClock
 from tests.people import PASSWORD, Person
+from tests.routing import list_api_routes, list_operations, list_pages
 from tests.web.conftest import Forms
 
 APP = Path(__file__).parents[2] / "app"
@@ -63,24 +69,6 @@ class Caller:
         return self.mails[-1].text.split("\n\n")[1]
 
 
-def registration(caller: Caller) -> Awaitable[httpx2.Response]:
-    body = {"email": "ben@example.com", "password": PASSWORD, "name": "Ben", "role": "patient"}
-    return caller.person.post("/auth/register", body)
-
-
-def log_in(caller: Caller) -> Awaitable[httpx2.Response]:
-    form = {"username": caller.person.email, "password": PASSWORD}
-    return caller.person.client.post("/auth/login", data=form, headers=caller.person.headers)
-
-
-async def reset(caller: Caller) -> httpx2.Response:
-    return await caller.person.post("/auth/reset-password", {"token": await caller.reset_token(), "new_password": NEW})
-
-
-def change(caller: Caller) -> Awaitable[httpx2.Response]:
-    return caller.person.post("/auth/change-password", {"current_password": PASSWORD, "new_password": NEW})
-
-
 def register_on_a_page(caller: Caller) -> Awaitable[httpx2.Response]:
     return caller.forms.send("/register", name="Ben", email="ben@example.com", password=PASSWORD)
 
@@ -97,21 +85,12 @@ def change_on_a_page(caller: Caller) -> Awaitable[httpx2.Response]:
     return caller.forms.send("/my/account/password", current_password=PASSWORD, new_password=NEW)
 
 
-async def accept(caller: Caller) -> httpx2.Response:
-    return await caller.person.client.post("/auth/accept-invitation", json=await caller.invitation())
-
-
 async def accept_on_a_page(caller: Caller) -> httpx2.Response:
     typed = await caller.invitation()
     return await caller.forms.send("/invitation", on=f"/invitation?token={typed['token']}", **typed)
 
 
-REQUESTS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
-    "POST /auth/register": registration,
-    "POST /auth/login": log_in,
-    "POST /auth/reset-password": reset,
-    "POST /auth/change-password": change,
-    "POST /auth/accept-invitation": accept,
+FORMS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
     "POST /invitation": accept_on_a_page,
     "POST /register": register_on_a_page,
     "POST /sign-in": sign_in,
@@ -120,14 +99,17 @@ REQUESTS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
 }
 
 
-def test_every_route_that_hashes_is_tried(assembled: FastAPI) -> None:
-    hashing = {
-        f"{method} {route.path}"
-        for route in list_routes(assembled)
-        if isinstance(route, APIRoute) and get_passwords in list_dependencies(route)
-        for method in route.methods or ()
-    }
-    assert hashing == REQUESTS.keys()
+def list_hashing(routes: Iterable[APIRoute]) -> list[str]:
+    return [
+        operation
+        for route in routes
+        if get_passwords in list_dependencies(route)
+        for operation in list_operations(route)
+    ]
+
+
+def test_every_page_that_hashes_has_a_form() -> None:
+    assert set(list_hashing(list_pages())) == FORMS.keys()
 
 
 def test_a_route_hashes_only_by_naming_it_in_its_signature() -> None:
@@ -140,18 +122,38 @@ def test_a_route_hashes_only_by_naming_it_in_its_signature() -> None:
     assert reading == {"core/dependencies.py"}
 
 
-@pytest.mark.parametrize("route", REQUESTS)
-async def test_no_connection_is_held_while_a_password_is_hashed(
-    app: FastAPI, patient: Person, forms: Forms, mails: list[Mail], admin: Person, route: str
-) -> None:
-    assert (await forms.sign_in(patient)).status_code == 303
+@contextmanager
+def watching(app: FastAPI) -> Iterator[None]:
+    """Check that passwords are hashed, and that no connection is held meanwhile."""
     resources: Resources = app.state.resources
     watched = WatchedPasswords(resources.settings, resources)
     app.state.resources = replace(resources, passwords=watched)
     try:
-        answer = await REQUESTS[route](Caller(patient, forms, mails, admin))
+        yield
     finally:
         watched.close()
-    assert answer.status_code < 400, answer.text
-    assert watched.held, "a password was hashed"
+    assert watched.held, "no password was hashed"
     assert set(watched.held) == {0}
+
+
+@pytest.mark.parametrize("operation", FORMS)
+async def test_a_page_holds_no_connection_while_a_password_is_hashed(
+    app: FastAPI, patient: Person, forms: Forms, mails: list[Mail], admin: Person, operation: str
+) -> None:
+    assert (await forms.sign_in(patient)).status_code == 303
+    with watching(app):
+        answer = await FORMS[operation](Caller(patient, forms, mails, admin))
+    assert answer.status_code < 400, answer.text
+
+
+@pytest.mark.parametrize("operation", list_hashing(list_api_routes()))
+async def test_a_route_of_the_api_holds_no_connection_while_a_password_is_hashed(
+    app: FastAPI, client: httpx2.AsyncClient, clock: SetClock, operation: str
+) -> None:
+    clinic = await make_clinic(client, app.state.resources, clock)
+    caller = clinic.caller("patient", TABLE[operation])
+    options = await prepare_request(operation, clinic, caller)
+    method, path = target_of(operation, clinic.ids)
+    with watching(app):
+        answer = await client.request(method, path, headers=caller.person.headers, **options)
+    assert answer.status_code < 400, answer.text
