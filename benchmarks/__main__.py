@@ -33,30 +33,30 @@ SCRIPTS = (
 )
 FIGURES: Mapping[str, Sequence[str]] = {
     "booking": (
-        "rate of bookings, to the limit by asyncpg",
-        "rate of bookings, to the straightforward one",
-        "CPU of a booking, to raw asyncpg",
-        "rate with one doctor, to the rate with many",
+        "rate of bookings, compared with the limit of asyncpg",
+        "rate of bookings, compared with the straightforward implementation",
+        "CPU of a booking, compared with raw asyncpg",
+        "rate of bookings with one doctor, compared with many doctors",
     ),
-    "routes": ("CPU of an authenticated route, to a bare one that does the same",),
+    "routes": ("CPU of an authenticated route, compared with a bare route that does the same",),
     "growth": (
-        "time of a booking, with a million appointments to none",
-        "time of 30 days of a doctor's slots, with 100,000 doctors to 100",
+        "time of a booking with a million appointments, compared with none",
+        "time of 30 days of a doctor's slots with 100,000 doctors, compared with 100",
     ),
     "search": (
-        "days and hours, a specialist, a language, to 100 doctors: 100,000 doctors, PostgreSQL",
-        "half of the searches, to 10 ms: 100,000 doctors, PostgreSQL",
-        "half of the searches, to 10 ms: 10,000 doctors, SQLite",
+        "days and hours, a specialist, a language, compared with 100 doctors: 100,000 doctors, PostgreSQL",
+        "median search, compared with 10 ms: 100,000 doctors, PostgreSQL",
+        "median search, compared with 10 ms: 10,000 doctors, SQLite",
     ),
-    "engines": ("time of a booking, SQLite to PostgreSQL",),
-    "race": ("slowest loser, over HTTP, to a unique index",),
-    "engine": ("time of the reference, to the engine cold: 30 days, 300 bookings",),
-    "listing": ("time of 30 days, 300 bookings, to an empty week: PostgreSQL, 100,000 bookings in all",),
-    "pages": ("time of /, to the calls behind it: PostgreSQL",),
-    "accounts": ("time of POST /auth/login, for a known address to an unknown one",),
+    "engines": ("time of a booking, SQLite compared with PostgreSQL",),
+    "race": ("slowest loser, over HTTP, compared with a unique index",),
+    "engine": ("time of the reference implementation, compared with the engine (cold cache): 30 days, 300 bookings",),
+    "listing": ("time of 30 days, 300 bookings, compared with an empty week: PostgreSQL, 100,000 bookings in all",),
+    "pages": ("time of /, compared with the calls behind it: PostgreSQL",),
+    "accounts": ("time of POST /auth/login for a known address, compared with an unknown one",),
     "attack": (
-        "99th percentile under attack, to a quiet round: PostgreSQL",
-        "99th percentile under attack, to a quiet round: SQLite",
+        "99th percentile under attack, compared with a quiet round: PostgreSQL",
+        "99th percentile under attack, compared with a quiet round: SQLite",
     ),
 }
 """The comparisons that the page shows, by script; results.json has all of them."""

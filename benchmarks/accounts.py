@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         times = asyncio.run(measure(options.samples))
     comparisons = [
         Comparison(
-            f"time of {name}, for a known address to an unknown one",
+            f"time of {name} for a known address, compared with an unknown one",
             [ratio(times[name, KNOWN][part::TENTHS], times[name, UNKNOWN][part::TENTHS]) for part in range(TENTHS)],
             at_least=CLOSEST,
             at_most=FURTHEST,

@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     excesses = {name: list(find_excesses(rounds)) for name, rounds in pairs.items()}
     comparisons = [
         Comparison(
-            f"99th percentile under attack, to a quiet round: {name}",
+            f"99th percentile under attack, compared with a quiet round: {name}",
             percentiles(rounds, 99),
             at_most=TIMES_AS_LONG,
             also=not errors[name] and not excesses[name],

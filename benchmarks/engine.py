@@ -182,7 +182,7 @@ def compare(times: Times) -> list[Comparison]:
     return [
         *(
             Comparison(
-                f"time of the reference, to the engine {cache}: {BOOKED_MONTH}",
+                f"time of the reference implementation, compared with the engine ({cache} cache): {BOOKED_MONTH}",
                 to_each_other(times, (BOOKED_MONTH, REFERENCE), (BOOKED_MONTH, cache)),
                 at_least=TIMES_THE_ENGINE,
             )
@@ -190,7 +190,7 @@ def compare(times: Times) -> list[Comparison]:
         ),
         *(
             Comparison(
-                f"time of {BOOKED_MONTH}, to an empty week: engine {cache}",
+                f"time of {BOOKED_MONTH}, compared with an empty week: engine ({cache} cache)",
                 to_each_other(times, (BOOKED_MONTH, cache), (EMPTY_WEEK, cache)),
                 at_most=TIMES_THE_WEEK,
             )

@@ -72,7 +72,8 @@ async def compare(urls: dict[str, str], folder: Path, rounds: int) -> list[Compa
             paths.setdefault("a patient's appointments", {})[name] = viewing(servers, mine)
         return [
             Comparison(
-                f"time of {what}, SQLite to PostgreSQL", slower(await take_turns(each, rounds), SQLITE, POSTGRESQL)
+                f"time of {what}, SQLite compared with PostgreSQL",
+                slower(await take_turns(each, rounds), SQLITE, POSTGRESQL),
             )
             for what, each in paths.items()
         ]

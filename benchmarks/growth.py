@@ -88,7 +88,9 @@ async def compare_appointments(server: URL, folder: Path, rounds: int) -> list[C
     million, none = names[CROWD * APPOINTMENTS_OF_THE_CROWD], names[0]
     what = "a booking", "30 days of a doctor's slots"
     return [
-        Comparison(f"time of {each}, with a million appointments to none", slower(run, million, none), at_most=MOST)
+        Comparison(
+            f"time of {each} with a million appointments, compared with none", slower(run, million, none), at_most=MOST
+        )
         for each, run in zip(what, runs, strict=True)
     ]
 
@@ -116,7 +118,9 @@ async def compare_doctors(server: URL, folder: Path, rounds: int) -> list[Compar
     smallest, *larger = listed
     what = "30 days of a doctor's slots", "a doctor's own 30 days"
     return [
-        Comparison(f"time of {each}, with {size} doctors to {smallest}", slower(run, size, smallest), at_most=MOST)
+        Comparison(
+            f"time of {each} with {size} doctors, compared with {smallest}", slower(run, size, smallest), at_most=MOST
+        )
         for each, run in zip(what, runs, strict=True)
         for size in larger
     ]

@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         for bookings, times in ((BOOKINGS, alone), (BOOKINGS + OTHER_BOOKINGS, crowded)):
             empty, booked = (ratios(times[it], times[EMPTY_WEEK]) for it in (EMPTY_MONTH, BOOKED_MONTH))
             rows.append([name, f"{bookings:,}", "1.0", spread(empty, 1), spread(booked, 1)])
-            which = f"{BOOKED_MONTH}, to an empty week: {name}, {bookings:,} bookings in all"
+            which = f"{BOOKED_MONTH}, compared with an empty week: {name}, {bookings:,} bookings in all"
             comparisons.append(Comparison(f"time of {which}", booked, at_most=TIMES_THE_WEEK))
     print("How many times as long as an empty week a listing of slots takes; the median (and range) of ratios:\n")
     print(table(rows), "", result_table(comparisons), sep="\n")

@@ -74,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
         urls = {"SQLite": f"sqlite+aiosqlite:///{folder}/pages.db", "PostgreSQL": server.url}
         comparisons = [
-            Comparison(f"time of {pair.page}, to the calls behind it: {name}", ratios, at_most=TIMES_THE_CALLS)
+            Comparison(
+                f"time of {pair.page}, compared with the calls behind it: {name}", ratios, at_most=TIMES_THE_CALLS
+            )
             for name, url in urls.items()
             for pair, ratios in asyncio.run(run(url, options.rounds)).items()
         ]

@@ -73,12 +73,13 @@ async def compare(url: str, folder: Path, rounds: int) -> list[Comparison]:
     cpu = {name: [run.cpu_each for run in each] for name, each in runs.items()}
     return [
         Comparison(
-            "CPU of an authenticated route, to a bare one that does the same",
+            "CPU of an authenticated route, compared with a bare route that does the same",
             ratios(cpu[AUTHENTICATED], cpu[SAME_READING]),
             at_most=2.5,
         ),
         Comparison(
-            "CPU of an authenticated route, to a bare one that does nothing", ratios(cpu[AUTHENTICATED], cpu[NOTHING])
+            "CPU of an authenticated route, compared with a bare route that does nothing",
+            ratios(cpu[AUTHENTICATED], cpu[NOTHING]),
         ),
     ]
 

@@ -56,9 +56,9 @@ def _latin_look_alikes() -> Mapping[int, str]:
         if len(character) == 1 and not character.isascii():
             latin = [look["c"] for look in looks if len(look["c"]) == 1 and look["c"].isascii() and look["c"].isalpha()]
             if latin:
-                # The data map every upright stroke to l. People read a capital one as I.
+                # The data map every vertical stroke to l, but a capital letter that is a vertical stroke is read as I.
                 found[ord(character)] = "i" if character.isupper() and "l" in latin else min(latin).casefold()
-    found[ord("\N{CYRILLIC SMALL LETTER PALOCHKA}")] = "l"  # the data say i, but it has no dot
+    found[ord("\N{CYRILLIC SMALL LETTER PALOCHKA}")] = "l"  # the data say i, but this letter has no dot
     return MappingProxyType(found)
 
 

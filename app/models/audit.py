@@ -50,9 +50,9 @@ class AuditEvent(Base):
         Index(None, "patient_id", "occurred_at", "id"),
         Index(None, "actor_id", "occurred_at", "id"),
         Index(None, "occurred_at", "id"),
-        # SQLite reads unsealed events from the unique index of the positions, which has their ids in order.
+        # SQLite finds unsealed events with the unique index on `position`, where they are in the order of their ids.
         Index("audit_events_unsealed_idx", "id", postgresql_where=UNSEALED).ddl_if(dialect="postgresql"),
-        # With a rowid, INSERT OR REPLACE could replace a row by its rowid, which a trigger cannot see.
+        # If the table had rowids, INSERT OR REPLACE could replace a row by its rowid, which a trigger cannot see.
         {"sqlite_with_rowid": False},
     )
 

@@ -238,7 +238,8 @@ async def list_busy(
 ) -> Sequence[BusyPeriod]:
     """Return the doctor's busy periods that overlap ``span``.
 
-    Expired holds, holds of the ``viewer`` and the appointment ``without`` (the one to be moved) are left out.
+    Expired holds and the holds of ``viewer`` are left out, and so is the appointment with the id ``without``, for
+    example because it is to be moved.
     """
     return list(await fetch_busy(transaction, doctor_id, span, now, viewer=viewer, without=without))
 

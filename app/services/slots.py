@@ -96,8 +96,8 @@ def visit_type_of(
 ) -> VisitType:
     """Return a visit type with its lengths in microseconds.
 
-    Without a ``chosen`` one, it is the usual visit: the doctor's default length, at any time. ``existing`` time keeps
-    its length and its buffers, even if the visit type has changed since.
+    If ``chosen`` is ``None``, this is the usual visit: it has the doctor's default length and can start at any time.
+    A visit with an ``existing`` time keeps its length and buffers, even if the visit type has changed since.
     """
     if chosen is None:
         duration, before, after = doctor.default_visit_minutes * MINUTE, 0, 0
