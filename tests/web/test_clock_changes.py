@@ -52,7 +52,7 @@ async def test_the_day_leads_to_them(forms: Forms, client: httpx2.AsyncClient, d
     assert "2 visits have a different local time" in (await client.get("/practice/day")).text
     shown = (await client.get(PATH)).text
     assert "Agreed: Tuesday 8 December, 09:00" in shown
-    assert "Keep 10:00" in shown
+    assert "Leave at 10:00" in shown
 
 
 @pytest.mark.usefixtures("changed")

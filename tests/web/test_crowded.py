@@ -90,7 +90,7 @@ async def test_visits(
         start = FIRST + timedelta(days=number // 5, minutes=30 * (number % 5))
         await patient.book(doctor, start.isoformat(), (start + timedelta(minutes=30)).isoformat(), reason=MAX_NAME * 8)
     preview = (await client.get("/practice/hours/time-off/preview?first=2026-12-07&last=2026-12-11")).text
-    assert "25 visits are booked in this time." in preview
+    assert "25 visits are booked during this time." in preview
     assert preview.count('class="entry far"') == MAX_LISTED
     assert f"And {MANY - MAX_LISTED} more visits." in preview
 

@@ -97,7 +97,7 @@ async def test_doctor_sets_up_a_practice_and_sees_a_patient(
     await tab.page.locator(".tabs").get_by_role("link", name="Time off").click()
     await tab.fill(first="2026-12-05", last="2026-12-05")
     await tab.press("Check booked visits")
-    assert "1 visit is booked in this time." in await tab.text()
+    assert "1 visit is booked during this time." in await tab.text()
     await tab.fill(reason="Conference")
     await tab.press("Add the time off")
     assert "1 visit is now outside your hours" in await tab.text()

@@ -172,7 +172,7 @@ async def test_who_is_booked_is_shown_before_time_off_is_taken(
     await fill_day(doctor, patient, day="2026-12-02")
     days = {"first": "2026-12-02", "last": "2026-12-03", "leaves": "", "returns": ""}
     preview = await client.get(f"{OFF}/preview", params=days)
-    assert "1 visit is booked in this time." in preview.text
+    assert "1 visit is booked during this time." in preview.text
     assert "Ann Lee" in preview.text
     assert (await doctor.get("/doctors/me/time-off")).json() == []
     taken = await forms.send(OFF, on=f"{OFF}/preview?first=2026-12-02&last=2026-12-03", **days, reason="Conference")
@@ -330,7 +330,7 @@ async def test_why_a_time_cannot_be_booked_is_said_in_sentences(doctor: Person, 
     explain = f"{HOURS}/explain?day=2026-12-02&clock="
     assert "This time can be booked." in (await client.get(f"{explain}09:00")).text
     refused = (await client.get(f"{explain}12:30")).text
-    assert "You are not open for the whole of this time." in refused
+    assert "Your hours do not cover all of this time." in refused
     assert "You have time off at this time." in refused
     assert 'value="12:30"' in refused
     assert (await client.get(f"{explain}noon")).status_code == 422

@@ -89,7 +89,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
             ),
             Role.ADMIN: N_("All sessions end immediately, and signing in is no longer possible."),
         },
-        N_("The account is suspended. All sessions have ended."),
+        N_("The account has been suspended. All sessions have ended."),
         is_destructive=True,
     ),
     "reinstate": AccountAction(
@@ -102,7 +102,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
             ),
             Role.ADMIN: _REINSTATE,
         },
-        N_("The suspension is lifted. Signing in is possible again."),
+        N_("The suspension has been lifted. Signing in is possible again."),
     ),
     "end-sessions": AccountAction(
         N_("End all sessions"),

@@ -80,7 +80,7 @@ async def cancel_invitation(
     """Cancel an invitation."""
     trail.about(invitation_id)
     await invitations.cancel_invitation(transaction, invitation_id, now)
-    return page.redirect(f"{INVITATIONS}#open", page.gettext("The invitation is cancelled."))
+    return page.redirect(f"{INVITATIONS}#open", page.gettext("The invitation has been cancelled."))
 
 
 async def _content(page: Page, transaction: DbTransaction, form: Form, after: str | None) -> Mapping[str, Any]:

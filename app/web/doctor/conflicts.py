@@ -33,7 +33,7 @@ REASONS: Mapping[Refusal, str] = {
     Refusal.IN_THE_PAST: N_("This time has passed."),
     Refusal.TOO_SOON: N_("It is within your minimum notice period."),
     Refusal.TOO_FAR_AHEAD: N_("It is further in advance than patients can book."),
-    Refusal.OUTSIDE_AVAILABILITY: N_("You are not open for the whole of this time."),
+    Refusal.OUTSIDE_AVAILABILITY: N_("Your hours do not cover all of this time."),
     Refusal.TIME_OFF: N_("You have time off at this time."),
     Refusal.OFF_GRID: N_(
         "Visits of this type start at other times: at the slot interval, counted from the start of your hours."

@@ -135,7 +135,9 @@ async def cancel_planned_hours(
 ) -> Response:
     """Cancel planned hours. The hours before them continue to apply."""
     affected = await schedule.cancel_planned_hours(transaction, page.actor, valid_from, now, versions=form.versions)
-    return flash_affected(page, affected, "/practice/hours#planned", page.gettext("The planned hours are cancelled."))
+    return flash_affected(
+        page, affected, "/practice/hours#planned", page.gettext("The planned hours have been cancelled.")
+    )
 
 
 def flash_affected(page: SignedInPage, affected: Affected, path: str, message: str) -> Response:

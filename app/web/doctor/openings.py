@@ -114,7 +114,7 @@ async def withdraw_availability(
 ) -> Response:
     """Remove extra hours, with all their occurrences."""
     await schedule.withdraw_availability(transaction, page.actor, availability_id)
-    message = page.gettext("The extra hours are removed. Visits already booked stay booked.")
+    message = page.gettext("The extra hours have been removed. Visits already booked stay booked.")
     return page.redirect_back(form.values, "/practice/hours/extra", message)
 
 

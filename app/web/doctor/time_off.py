@@ -130,7 +130,7 @@ async def end_time_off(
 ) -> Response:
     """Remove the time off. The hours in it apply again."""
     await schedule.end_time_off(transaction, page.actor, time_off_id)
-    message = page.gettext("The time off is removed. Your hours apply again.")
+    message = page.gettext("The time off has been removed. Your hours apply again.")
     return page.redirect_back(form.values, "/practice/hours/time-off", message)
 
 

@@ -134,7 +134,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "after_start": N_("The end must be after the start."),
     "span_too_long": N_("The period can be at most %(bound)s days long."),
     "until_before_start": N_("The last day must not be before the first day."),
-    "recurs_before_end": N_("It would start again before it ends."),
+    "recurs_before_end": N_("The next repetition would start before this one ends."),
     "string_pattern_mismatch": N_("The format is not valid. Check it and try again."),
     "date_format": N_("Choose a day."),
     "no_such_date": N_("This date does not exist. Choose another day."),
