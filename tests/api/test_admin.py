@@ -1,4 +1,4 @@
-"""What administrators decide."""
+"""Decisions of administrators about accounts."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from app.core.settings import Settings
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person, assert_problem, get_tokens, log_in, next_page
 
-WHY = {"reason": "Asked for by the clinic"}
+REASON = {"reason": "Asked for by the clinic"}
 NOON = "2026-12-08T17:00:00Z"
 
 
@@ -56,7 +56,7 @@ async def test_suspension_takes_effect_at_once(
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, NOON)
-    suspended = await admin.post(f"/admin/users/{doctor.id}/suspend", WHY)
+    suspended = await admin.post(f"/admin/users/{doctor.id}/suspend", REASON)
     assert suspended.json()["status"] == "suspended"
     assert suspended.json()["suspended_at"] == "2026-12-01T08:00:00Z"
     assert_problem(await doctor.get("/doctors/me"), 401, "not_authenticated")
@@ -67,43 +67,50 @@ async def test_suspension_takes_effect_at_once(
     )
     assert (await client.get("/doctors")).json() == []
     assert_problem(await patient.try_to_book(doctor, "2026-12-08T18:00:00Z"), 404, "not_found")
-    assert (await patient.get(f"/appointments/{booked['id']}")).json()["status"] == "booked", "what is booked stays"
+    assert (await patient.get(f"/appointments/{booked['id']}")).json()["status"] == "booked", "the appointment stays"
     assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [doctor.id]
 
-    assert (await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)).json()["status"] == "active"
+    assert (await admin.post(f"/admin/users/{doctor.id}/reinstate", REASON)).json()["status"] == "active"
     assert_problem(await doctor.get("/doctors/me"), 401, "not_authenticated")  # the session has ended
     assert (await (await doctor.log_in_again()).get("/doctors/me")).status_code == 200
     assert len((await client.get("/doctors")).json()) == 1
 
 
 async def test_suspending_again_changes_nothing(admin: Person, patient: Person, clock: SetClock) -> None:
-    first = (await admin.post(f"/admin/users/{patient.id}/suspend", WHY)).json()
+    first = (await admin.post(f"/admin/users/{patient.id}/suspend", REASON)).json()
     clock.advance(minutes=1)
-    assert (await admin.post(f"/admin/users/{patient.id}/suspend", WHY)).json() == first
+    assert (await admin.post(f"/admin/users/{patient.id}/suspend", REASON)).json() == first
 
 
 async def test_administrator_cannot_suspend_themselves(admin: Person) -> None:
-    assert_problem(await admin.post(f"/admin/users/{admin.id}/suspend", WHY), 409, "not_yourself")
+    assert_problem(await admin.post(f"/admin/users/{admin.id}/suspend", REASON), 409, "not_yourself")
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "     because     "}, {"reason": None}], ids=str)
-@pytest.mark.parametrize("decision", ["approve", "suspend", "reinstate"])
-async def test_decision_without_a_reason_is_refused(
-    admin: Person, doctor: Person, decision: str, body: dict[str, str | None]
-) -> None:
-    assert_problem(await admin.post(f"/admin/users/{doctor.id}/{decision}", body), 422, "invalid_request")
-    assert_problem(await admin.post("/admin/break-glass", body | {"patient_id": doctor.id}), 422, "invalid_request")
+async def test_decision_without_a_reason_is_refused(admin: Person, doctor: Person) -> None:
+    bodies: list[dict[str, str | None]] = [
+        {},
+        {"reason": ""},
+        {"reason": "     because     "},
+        {"reason": None},
+    ]
+    for body in bodies:
+        for decision in ("approve", "suspend", "reinstate"):
+            response = await admin.post(f"/admin/users/{doctor.id}/{decision}", body)
+            assert_problem(response, 422, "invalid_request")
+        response = await admin.post("/admin/break-glass", body | {"patient_id": doctor.id})
+        assert_problem(response, 422, "invalid_request")
+    assert (await admin.get(f"/admin/users/{doctor.id}")).json()["status"] == "active"
 
 
 async def test_decision_about_an_unknown_account_is_not_found(admin: Person, patient: Person) -> None:
-    nobody = "019abcde-f012-7345-8678-9abcdef01234"
+    unknown = "019abcde-f012-7345-8678-9abcdef01234"
     for decision in ("approve", "suspend", "reinstate"):
-        assert_problem(await admin.post(f"/admin/users/{nobody}/{decision}", WHY), 404, "not_found")
-    assert_problem(await admin.post(f"/admin/users/{patient.id}/approve", WHY), 404, "not_found")
-    assert_problem(await admin.get(f"/admin/users/{nobody}"), 404, "not_found")
-    for what in ("sessions", "second-factor"):
-        assert_problem(await admin.delete(f"/admin/users/{nobody}/{what}"), 404, "not_found")
-    assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": nobody}), 404, "not_found")
+        assert_problem(await admin.post(f"/admin/users/{unknown}/{decision}", REASON), 404, "not_found")
+    assert_problem(await admin.post(f"/admin/users/{patient.id}/approve", REASON), 404, "not_found")
+    assert_problem(await admin.get(f"/admin/users/{unknown}"), 404, "not_found")
+    for resource in ("sessions", "second-factor"):
+        assert_problem(await admin.delete(f"/admin/users/{unknown}/{resource}"), 404, "not_found")
+    assert_problem(await admin.post("/admin/break-glass", REASON | {"patient_id": unknown}), 404, "not_found")
 
 
 async def test_administrator_ends_all_sessions_of_an_account(admin: Person, patient: Person) -> None:
@@ -158,13 +165,13 @@ async def test_break_glass_shows_the_patient_and_their_appointments(
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     booked = await patient.book(doctor, NOON, reason="A mole")
     assert_problem(await admin.get(f"/appointments/{booked['id']}"), 404, "not_found")
-    file = (await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id})).json()
-    assert file["patient"] == (await patient.get("/auth/me")).json()
-    assert file["appointments"] == [booked]
-    assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": doctor.id}), 404, "not_found")
+    record = (await admin.post("/admin/break-glass", REASON | {"patient_id": patient.id})).json()
+    assert record["patient"] == (await patient.get("/auth/me")).json()
+    assert record["appointments"] == [booked]
+    assert_problem(await admin.post("/admin/break-glass", REASON | {"patient_id": doctor.id}), 404, "not_found")
 
 
-class TestWhereDoctorsAreApproved:
+class TestWithDoctorApproval:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "required"})
@@ -183,7 +190,7 @@ class TestWhereDoctorsAreApproved:
         assert_problem(await patient.post("/holds", {"doctor_id": doctor.id, "start_time": NOON}), 404, "not_found")
         assert [each["id"] for each in (await admin.get("/admin/users?status=unapproved")).json()] == [doctor.id]
 
-        approved = (await admin.post(f"/admin/users/{doctor.id}/approve", WHY)).json()
+        approved = (await admin.post(f"/admin/users/{doctor.id}/approve", REASON)).json()
         assert (approved["status"], approved["approved_at"]) == ("active", "2026-12-01T08:00:00Z")
         assert len((await client.get("/doctors")).json()) == 1
         await patient.book(doctor, NOON)
@@ -197,9 +204,9 @@ async def test_decisions_require_a_fresh_log_in(admin: Person, patient: Person, 
     clock.advance(minutes=11)
     account = f"/admin/users/{patient.id}"
     for decision in ("approve", "suspend", "reinstate"):
-        assert_problem(await admin.post(f"{account}/{decision}", WHY), 403, "log_in_again")
-    for what in ("sessions", "second-factor"):
-        assert_problem(await admin.delete(f"{account}/{what}"), 403, "log_in_again")
-    assert_problem(await admin.post("/admin/break-glass", WHY | {"patient_id": patient.id}), 403, "log_in_again")
+        assert_problem(await admin.post(f"{account}/{decision}", REASON), 403, "log_in_again")
+    for resource in ("sessions", "second-factor"):
+        assert_problem(await admin.delete(f"{account}/{resource}"), 403, "log_in_again")
+    assert_problem(await admin.post("/admin/break-glass", REASON | {"patient_id": patient.id}), 403, "log_in_again")
     assert (await admin.get(account)).json()["status"] == "active"
-    assert (await (await admin.log_in_again()).post(f"{account}/suspend", WHY)).status_code == 200
+    assert (await (await admin.log_in_again()).post(f"{account}/suspend", REASON)).status_code == 200

@@ -8,7 +8,7 @@ from app.db.database import Database
 from tests.conftest import Register, SetClock
 from tests.people import PASSWORD, Person, assert_problem
 
-WHY = {"reason": "Asked for in a letter"}
+REASON = {"reason": "Asked for in a letter"}
 NOON = "2026-12-08T17:00:00Z"
 
 
@@ -23,8 +23,8 @@ async def test_suspended_patient_is_erased(
     client: httpx2.AsyncClient, admin: Person, doctor: Person, patient: Person, booked: str, database: Database
 ) -> None:
     account = f"/admin/users/{patient.id}"
-    await admin.post(f"{account}/suspend", WHY)
-    erased = await admin.post(f"{account}/erase", WHY)
+    await admin.post(f"{account}/suspend", REASON)
+    erased = await admin.post(f"{account}/erase", REASON)
     assert erased.status_code == 200
     assert (erased.json()["status"], erased.json()["name"]) == ("erased", "Erased account")
     cancelled = (await doctor.get(f"/appointments/{booked}")).json()
@@ -37,18 +37,18 @@ async def test_suspended_patient_is_erased(
     assert (await client.post("/auth/register", json=body)).status_code == 201
     [event] = (await admin.get("/admin/audit?action=erase_user")).json()
     assert (event["actor_id"], event["patient_id"], event["object_id"]) == (admin.id, patient.id, patient.id)
-    assert event["reason"] == WHY["reason"]
-    assert (await admin.post(f"{account}/erase", WHY)).json() == erased.json(), "again changes nothing"
+    assert event["reason"] == REASON["reason"]
+    assert (await admin.post(f"{account}/erase", REASON)).json() == erased.json(), "erasing again changes nothing"
 
 
 async def test_doctor_with_upcoming_visits_must_be_suspended_before_erasure(
     admin: Person, doctor: Person, patient: Person, booked: str
 ) -> None:
     account = f"/admin/users/{doctor.id}"
-    assert_problem(await admin.post(f"{account}/erase", WHY), 409, "has_appointments")
+    assert_problem(await admin.post(f"{account}/erase", REASON), 409, "has_appointments")
     assert (await patient.get(f"/appointments/{booked}")).json()["status"] == "booked"
-    await admin.post(f"{account}/suspend", WHY)
-    assert (await admin.post(f"{account}/erase", WHY)).json()["status"] == "erased"
+    await admin.post(f"{account}/suspend", REASON)
+    assert (await admin.post(f"{account}/erase", REASON)).json()["status"] == "erased"
     cancelled = (await patient.get(f"/appointments/{booked}")).json()
     assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", admin.id)
     events = (await admin.get("/admin/audit?action=erase_user&limit=10")).json()
@@ -59,7 +59,7 @@ async def test_doctor_with_upcoming_visits_must_be_suspended_before_erasure(
 
 
 async def test_doctor_without_visits_is_erased(admin: Person, doctor: Person) -> None:
-    assert (await admin.post(f"/admin/users/{doctor.id}/erase", WHY)).json()["status"] == "erased"
+    assert (await admin.post(f"/admin/users/{doctor.id}/erase", REASON)).json()["status"] == "erased"
     assert_problem(await doctor.get("/auth/me"), 401, "not_authenticated")
 
 
@@ -71,15 +71,15 @@ async def test_administrators_and_unknown_accounts_cannot_be_erased(
         await transaction.execute(
             text("UPDATE users SET role = 'admin' WHERE email = :email"), {"email": colleague.email}
         )
-    assert_problem(await admin.post(f"/admin/users/{admin.id}/erase", WHY), 409, "not_yourself")
-    assert_problem(await admin.post(f"/admin/users/{colleague.id}/erase", WHY), 403, "wrong_role")
-    nobody = "019abcde-f012-7345-8678-9abcdef01234"
-    assert_problem(await admin.post(f"/admin/users/{nobody}/erase", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"/admin/users/{admin.id}/erase", REASON), 409, "not_yourself")
+    assert_problem(await admin.post(f"/admin/users/{colleague.id}/erase", REASON), 403, "wrong_role")
+    unknown = "019abcde-f012-7345-8678-9abcdef01234"
+    assert_problem(await admin.post(f"/admin/users/{unknown}/erase", REASON), 404, "not_found")
     assert_problem(
         await admin.post(f"/admin/users/{patient.id}/erase", {"reason": "too short"}), 422, "invalid_request"
     )
     clock.advance(minutes=11)
-    assert_problem(await admin.post(f"/admin/users/{patient.id}/erase", WHY), 403, "log_in_again")
+    assert_problem(await admin.post(f"/admin/users/{patient.id}/erase", REASON), 403, "log_in_again")
     assert (await patient.get("/auth/me")).status_code == 200
 
 

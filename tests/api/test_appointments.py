@@ -61,17 +61,16 @@ async def test_microseconds_are_kept(client: httpx2.AsyncClient, doctor: Person,
     assert await get_windows(client, doctor) == [("2026-12-08T15:30:00.000001Z", "2026-12-08T16:00:00.654321Z")]
 
 
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [(TEN, HALF_PAST), ("2026-12-08T15:15:00Z", "2026-12-08T15:45:00Z"), ("2026-12-08T14:45:00Z", ELEVEN)],
-)
-async def test_booked_time_cannot_be_booked_again(
-    doctor: Person, patient: Person, register: Register, start: str, end: str
-) -> None:
+async def test_booked_time_cannot_be_booked_again(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, TEN, HALF_PAST)
     other = await register()
-    assert_problem(await other.try_to_book(doctor, start, end), 409, "slot_taken")
+    for start, end in (
+        (TEN, HALF_PAST),
+        ("2026-12-08T15:15:00Z", "2026-12-08T15:45:00Z"),
+        ("2026-12-08T14:45:00Z", ELEVEN),
+    ):
+        assert_problem(await other.try_to_book(doctor, start, end), 409, "slot_taken")
     assert (await other.get("/appointments")).json() == []
 
 
@@ -92,9 +91,10 @@ async def test_patient_cannot_book_two_doctors_at_once(doctor: Person, patient: 
     await patient.book(other, ELEVEN)
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "code"),
-    [
+async def test_closed_or_past_time_cannot_be_booked(doctor: Person, patient: Person) -> None:
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    failures = []
+    for start, end, code in (
         ("2026-12-08T13:45:00Z", None, "outside_availability"),
         ("2026-12-08T21:45:00Z", None, "outside_availability"),
         ("2026-12-09T15:00:00Z", None, "outside_availability"),
@@ -102,38 +102,30 @@ async def test_patient_cannot_book_two_doctors_at_once(doctor: Person, patient: 
         ("2999-12-31T23:59:59Z", None, "outside_availability"),
         ("2026-12-01T07:59:59Z", None, "in_the_past"),
         ("1900-01-01T00:00:00Z", None, "in_the_past"),
-    ],
-)
-async def test_closed_or_past_time_cannot_be_booked(
-    doctor: Person, patient: Person, start: str, end: str | None, code: str
-) -> None:
-    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    assert_problem(await patient.try_to_book(doctor, start, end), 409, code)
+    ):
+        response = await patient.try_to_book(doctor, start, end)
+        if (response.status_code, response.json().get("code")) != (409, code):
+            failures.append((start, end, response.text))
+    assert not failures
 
 
-@pytest.mark.parametrize(
-    ("end", "status"),
-    [
-        ("2026-12-08T15:04:59.999999Z", 422),
-        ("2026-12-08T15:05:00Z", 201),
-        ("2026-12-09T03:00:00Z", 201),
-        ("2026-12-09T03:00:00.000001Z", 422),
-        (TEN, 422),
-        ("2026-12-08T14:00:00Z", 422),
-    ],
-)
-async def test_appointment_takes_five_minutes_to_twelve_hours(
-    doctor: Person, patient: Person, end: str, status: int
-) -> None:
+async def test_appointment_takes_five_minutes_to_twelve_hours(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T00:00:00Z", "2026-12-10T00:00:00Z")
-    response = await patient.try_to_book(doctor, TEN, end)
-    assert response.status_code == status
-    if status == 422:
-        assert assert_problem(response, 422, "invalid_request")["errors"][0]["field"] == "end_time"
+    for end in (
+        "2026-12-08T15:04:59.999999Z",
+        "2026-12-09T03:00:00.000001Z",
+        TEN,
+        "2026-12-08T14:00:00Z",
+    ):
+        problem = assert_problem(await patient.try_to_book(doctor, TEN, end), 422, "invalid_request")
+        assert problem["errors"][0]["field"] == "end_time", end
+    for end in ("2026-12-08T15:05:00Z", "2026-12-09T03:00:00Z"):
+        booked = await patient.book(doctor, TEN, end)
+        await doctor.delete(f"/appointments/{booked['id']}")
 
 
 async def test_appointment_may_span_adjacent_windows(patient: Person, register: Register) -> None:
-    # When the second one opens, her clock shows the next day.
+    # In the doctor's zone the second window opens on the next day.
     doctor = await register("doctor", time_zone="Pacific/Kiritimati")
     await doctor.publish("2026-12-08T00:00:00Z", "2026-12-08T11:00:00Z")
     await doctor.publish("2026-12-08T11:00:00Z", "2026-12-08T12:00:00Z")
@@ -234,9 +226,8 @@ async def test_list_has_upcoming_appointments_first_and_then_past_ones_backwards
         assert listed == [wed, thu, fri, tue, mon]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 50])
 async def test_doctor_lists_upcoming_appointments_unless_filtered(
-    doctor: Person, patient: Person, clock: SetClock, limit: int
+    doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
     await patient.delete(f"/appointments/{thu}")
@@ -244,44 +235,42 @@ async def test_doctor_lists_upcoming_appointments_unless_filtered(
     doctor = await doctor.log_in_again()
     await doctor.post(f"/appointments/{tue}/arrive", None)
     await doctor.post(f"/appointments/{mon}/no-show", None)
-    seen: list[str] = []
-    path: str | None = f"/doctors/me/appointments?limit={limit}"
-    while path:
-        response = await doctor.get(path)
-        seen += [appointment["id"] for appointment in response.json()]
-        path = next_page(response)
-    assert seen == [tue, wed, fri]
+    for limit in (1, 2, 50):
+        listed: list[str] = []
+        path: str | None = f"/doctors/me/appointments?limit={limit}"
+        while path:
+            response = await doctor.get(path)
+            listed += [appointment["id"] for appointment in response.json()]
+            path = next_page(response)
+        assert listed == [tue, wed, fri], limit
     await doctor.post(f"/appointments/{tue}/complete", None)
     assert [each["id"] for each in (await doctor.get("/doctors/me/appointments")).json()] == [wed, fri]
-    widened = {
+    for query, expected in {
         "from=2026-12-07T00:00:00Z": [tue, wed, thu, fri, mon],
         "to=2026-12-09T00:00:00Z": [tue, mon],
         "status=cancelled": [thu],
         "status=noshow": [mon],
         "from=2026-12-07T00:00:00Z&status=fulfilled&status=booked": [tue, wed, fri],
-    }
-    for query, expected in widened.items():
-        listed = (await doctor.get(f"/doctors/me/appointments?{query}")).json()
-        assert [each["id"] for each in listed] == expected, query
+    }.items():
+        filtered = (await doctor.get(f"/doctors/me/appointments?{query}")).json()
+        assert [each["id"] for each in filtered] == expected, query
     assert len((await doctor.get("/appointments")).json()) == 5
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
-async def test_appointments_are_paged_while_time_passes(
-    doctor: Person, patient: Person, clock: SetClock, limit: int
-) -> None:
+async def test_appointments_are_paged_while_time_passes(doctor: Person, patient: Person, clock: SetClock) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
-    clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)
-    patient = await patient.log_in_again()
-    seen: list[str] = []
-    path: str | None = f"/appointments?limit={limit}"
-    while path:
-        response = await patient.get(path)
-        assert len(response.json()) <= limit
-        seen += [appointment["id"] for appointment in response.json()]
-        path = next_page(response)
-        clock.advance(minutes=5)  # time passes while somebody pages, and Wednesday's comes to its end
-    assert seen == [wed, thu, fri, tue, mon]
+    for limit in (1, 2, 3, 4, 5):
+        clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)
+        patient = await patient.log_in_again()
+        listed: list[str] = []
+        path: str | None = f"/appointments?limit={limit}"
+        while path:
+            response = await patient.get(path)
+            assert len(response.json()) <= limit
+            listed += [appointment["id"] for appointment in response.json()]
+            path = next_page(response)
+            clock.advance(minutes=5)  # Wednesday's appointment ends between two pages
+        assert listed == [wed, thu, fri, tue, mon], limit
 
 
 async def test_appointments_are_filtered_by_status_and_time(doctor: Person, patient: Person) -> None:
@@ -304,75 +293,76 @@ async def test_appointments_are_filtered_by_status_and_time(doctor: Person, pati
     assert await listed(**{"from": "2026-12-08T00:00:00Z", "to": "2026-12-10T00:00:00Z", "status": "booked"}) == [wed]
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["limit=0", "limit=-1", "limit=101", "limit=x", "limit=1e2", "cursor=x", "cursor=", "cursor=bnVsbA", "status=x",
-     "status=", "from=2026-12-08", "from=1796724000", "from=2026-12-08T10:00:00", "to=yesterday", "sort=id",
-     "patient_id=1", "limit=9999999999999999999999999"],
-)  # fmt: skip
-async def test_invalid_query_of_the_list_is_refused(patient: Person, query: str) -> None:
-    response = await patient.get(f"/appointments?{query}")
-    body = assert_problem(response, 422, "invalid_request")
-    assert body["errors"][0]["field"].startswith(query.partition("=")[0])
+async def test_invalid_query_of_the_list_is_refused(patient: Person) -> None:
+    failures = []
+    for query in (
+        "limit=0", "limit=-1", "limit=101", "limit=x", "limit=1e2", "cursor=x", "cursor=", "cursor=bnVsbA", "status=x",
+        "status=", "from=2026-12-08", "from=1796724000", "from=2026-12-08T10:00:00", "to=yesterday", "sort=id",
+        "patient_id=1", "limit=9999999999999999999999999",
+    ):  # fmt: skip
+        response = await patient.get(f"/appointments?{query}")
+        named = [error["field"] for error in response.json()["errors"]] if response.status_code == 422 else []
+        if not named or not named[0].startswith(query.partition("=")[0]):
+            failures.append((query, response.text))
+    assert not failures
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
+async def test_forged_cursor_of_the_list_is_refused(patient: Person) -> None:
+    failures = []
+    for key in (
         '["0001-01-01T00:00:00Z",false,"2026-12-08T15:00:00Z","019abcde-f012-7345-8678-9abcdef01234"]',
         '["2026-12-08T15:00:00Z",false,1796724000,"019abcde-f012-7345-8678-9abcdef01234"]',
         '["2026-12-08T15:00:00Z",false,"2026-12-08T15:00:00Z","x"]',
         '["2026-12-08T15:00:00Z"]',
         "{}",
         "[" * 300,
-    ],
-)
-async def test_forged_cursor_of_the_list_is_refused(patient: Person, key: str) -> None:
-    cursor = base64.urlsafe_b64encode(key.encode()).decode()
-    assert_problem(await patient.get(f"/appointments?cursor={cursor}"), 422, "invalid_request")
+    ):
+        cursor = base64.urlsafe_b64encode(key.encode()).decode()
+        response = await patient.get(f"/appointments?cursor={cursor}")
+        if response.status_code != 422:
+            failures.append((key, response.text))
+    assert not failures
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"patient_id": "019abcde-f012-7345-8678-9abcdef01234"}, "patient_id"),
-        ({"status": "fulfilled"}, "status"),
-        ({"id": "019abcde-f012-7345-8678-9abcdef01234"}, "id"),
-        ({"reason": "a\x00b"}, "reason"),
-        ({"reason": "a\u202eb"}, "reason"),
-        ({"reason": "a\ud800b"}, "reason"),
-        ({"reason": "x" * 501}, "reason"),
-        ({"reason": ["a"]}, "reason"),
-        ({"doctor_id": "2147483648"}, "doctor_id"),
-        ({"doctor_id": 9223372036854775808}, "doctor_id"),
-        ({"doctor_id": None}, "doctor_id"),
-        ({"start_time": "2026-12-08T15:00:00"}, "start_time"),
-        ({"start_time": "2026-12-08"}, "start_time"),
-        ({"start_time": 1796742000}, "start_time"),
-        ({"start_time": "9999-12-31T23:59:59Z"}, "start_time"),
-        ({"start_time": "0001-01-01T00:00:00+14:00"}, "start_time"),
-        ({"start_time": "2026-12-08T15:00:00+23:59"}, "start_time"),
-        ({"end_time": "9999-12-31T23:59:59Z"}, "end_time"),
-    ],
-    ids=str,
-)
-async def test_invalid_booking_is_refused(
-    doctor: Person, patient: Person, change: dict[str, object], field: str
-) -> None:
+async def test_invalid_booking_is_refused(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    body = json.dumps({"doctor_id": doctor.id, "start_time": TEN} | change)
     headers = patient.headers | {"Content-Type": "application/json"}
-    response = await patient.client.post("/appointments", content=body, headers=headers)
-    assert [error["field"] for error in assert_problem(response, 422, "invalid_request")["errors"]] == [field]
+    failures = []
+    for field, value in (
+        ("patient_id", "019abcde-f012-7345-8678-9abcdef01234"),
+        ("status", "fulfilled"),
+        ("id", "019abcde-f012-7345-8678-9abcdef01234"),
+        ("reason", "a\x00b"),
+        ("reason", "a\u202eb"),
+        ("reason", "a\ud800b"),
+        ("reason", "x" * 501),
+        ("reason", ["a"]),
+        ("doctor_id", "2147483648"),
+        ("doctor_id", 9223372036854775808),
+        ("doctor_id", None),
+        ("start_time", "2026-12-08T15:00:00"),
+        ("start_time", "2026-12-08"),
+        ("start_time", 1796742000),
+        ("start_time", "9999-12-31T23:59:59Z"),
+        ("start_time", "0001-01-01T00:00:00+14:00"),
+        ("start_time", "2026-12-08T15:00:00+23:59"),
+        ("end_time", "9999-12-31T23:59:59Z"),
+    ):
+        body = json.dumps({"doctor_id": doctor.id, "start_time": TEN, field: value})
+        response = await patient.client.post("/appointments", content=body, headers=headers)
+        named = [error["field"] for error in response.json().get("errors", [])]
+        if (response.status_code, named) != (422, [field]):
+            failures.append((field, value, response.text))
+    assert not failures
     assert (await doctor.get("/appointments")).json() == []
 
 
-@pytest.mark.parametrize(("reason", "kept"), [("  A mole\n", "A mole"), ("", None), (None, None), ("李 🙂", "李 🙂")])
-async def test_reason_is_trimmed_and_optional(
-    doctor: Person, patient: Person, reason: str | None, kept: str | None
-) -> None:
+async def test_reason_is_trimmed_and_optional(doctor: Person, patient: Person) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    assert (await patient.book(doctor, TEN, reason=reason))["reason"] == kept
+    for hour, (reason, stored) in enumerate(
+        [("  A mole\n", "A mole"), ("", None), (None, None), ("李 🙂", "李 🙂")], start=14
+    ):
+        assert (await patient.book(doctor, f"2026-12-08T{hour}:00:00Z", reason=reason))["reason"] == stored
 
 
 async def test_administrator_has_no_appointments(admin: Person, doctor: Person, patient: Person) -> None:

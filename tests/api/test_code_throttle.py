@@ -1,4 +1,4 @@
-"""Guessing codes of the second factor is slow, whatever happens to the password."""
+"""Guessing codes of the second factor is slow, even if the password is reset."""
 
 import httpx2
 import pytest
@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.services.login_throttle import FREE_ATTEMPTS
-from tests.api.test_login_throttle import From
+from tests.api.test_login_throttle import ConnectFrom
 from tests.api.test_second_factor import log_in, set_up
 from tests.conftest import ConfirmEmail, SetClock
 from tests.people import PASSWORD, Person, assert_problem
@@ -15,23 +15,22 @@ from tests.people import PASSWORD, Person, assert_problem
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Codes to reset a password are sent as often as the tests ask for them."""
+    """The number of reset mails is not limited."""
     return settings.model_copy(update={"max_mails_per_hour": 100})
 
 
 @pytest.fixture
 async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
-    """A second factor needs a confirmed address."""
     return await confirm_email(patient)
 
 
 @pytest.fixture
-def elsewhere(app: FastAPI) -> From:
-    return From(app)
+def elsewhere(app: FastAPI) -> ConnectFrom:
+    return ConnectFrom(app)
 
 
-async def reset(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -> None:
-    """With the mailbox; the password stays what it was, so that the same log-in goes on."""
+async def reset_password(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -> None:
+    """Reset the password to the same one, as a thief with access to the mailbox can."""
     await client.post("/auth/forgot-password", json={"email": person.email})
     token = mails[-1].text.split("\n\n")[1]
     body = {"token": token, "new_password": PASSWORD}
@@ -40,16 +39,16 @@ async def reset(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -
 
 @pytest.mark.parametrize("wrong", ["000000", "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"])
 async def test_password_reset_does_not_clear_wrong_codes(
-    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: From, wrong: str
+    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: ConnectFrom, wrong: str
 ) -> None:
     totp, _ = await set_up(patient, clock)
     for _ in range(FREE_ATTEMPTS):
         thief = elsewhere("203.0.113.1")
-        await reset(thief, patient, mails)
+        await reset_password(thief, patient, mails)
         assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
     for wait in (1, 2, 4):
         thief = elsewhere("203.0.113.1")
-        await reset(thief, patient, mails)
+        await reset_password(thief, patient, mails)
         response = await log_in(thief, patient, otp=totp.at(clock.time))
         assert_problem(response, 429, "too_many_attempts")
         assert response.headers["retry-after"] == str(wait)
@@ -57,7 +56,7 @@ async def test_password_reset_does_not_clear_wrong_codes(
         assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
 
 
-async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock, elsewhere: From) -> None:
+async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock, elsewhere: ConnectFrom) -> None:
     totp, codes = await set_up(patient, clock)
     client = elsewhere("203.0.113.1")
     for right in (totp.at(clock.time), codes[0]):
@@ -67,19 +66,21 @@ async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock,
 
 
 async def test_device_with_an_accepted_code_is_not_blocked_by_guessed_codes(
-    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: From
+    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: ConnectFrom
 ) -> None:
     _, codes = await set_up(patient, clock)
     owner = elsewhere("192.0.2.1")
     assert (await log_in(owner, patient, otp=codes[0])).status_code == 200
     for number in range(3 * FREE_ATTEMPTS):
         await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
-    await reset(elsewhere("203.0.113.1"), patient, mails)
+    await reset_password(elsewhere("203.0.113.1"), patient, mails)
     assert_problem(await log_in(elsewhere("198.51.100.1"), patient, otp=codes[1]), 429, "too_many_attempts")
     assert (await log_in(owner, patient, otp=codes[1])).status_code == 200
 
 
-async def test_removed_second_factor_forgets_its_devices(patient: Person, clock: SetClock, elsewhere: From) -> None:
+async def test_removed_second_factor_forgets_its_devices(
+    patient: Person, clock: SetClock, elsewhere: ConnectFrom
+) -> None:
     _, codes = await set_up(patient, clock)
     device = elsewhere("192.0.2.1")
     assert (await log_in(device, patient, otp=codes[0])).status_code == 200

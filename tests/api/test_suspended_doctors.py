@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Register, SetClock
 from tests.people import Person, assert_problem, get_windows, next_page
 
-WHY = {"reason": "The practice has closed"}
+REASON = {"reason": "The practice has closed"}
 NOON, TWO = "2026-12-08T17:00:00Z", "2026-12-08T19:00:00Z"
 UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
 
@@ -22,8 +22,8 @@ async def visit(doctor: Person, patient: Person) -> dict[str, Any]:
 
 
 async def suspend(admin: Person, doctor: Person) -> str:
-    """Returns where the doctor's visits are listed."""
-    assert (await admin.post(f"/admin/users/{doctor.id}/suspend", WHY)).status_code == 200
+    """Suspend the doctor. Returns the path of the list of their visits."""
+    assert (await admin.post(f"/admin/users/{doctor.id}/suspend", REASON)).status_code == 200
     return f"/admin/users/{doctor.id}/appointments"
 
 
@@ -50,8 +50,8 @@ async def test_list_contains_no_medical_data(
 async def test_ended_and_cancelled_visits_are_not_listed(
     admin: Person, doctor: Person, patient: Person, visit: dict[str, Any], clock: SetClock
 ) -> None:
-    kind = visit["visit_type_id"]
-    cancelled = await patient.book(doctor, TWO, visit_type_id=kind)
+    visit_type_id = visit["visit_type_id"]
+    cancelled = await patient.book(doctor, TWO, visit_type_id=visit_type_id)
     await patient.delete(f"/appointments/{cancelled['id']}")
     clock.time = datetime(2026, 12, 8, 16, 30, tzinfo=UTC)
     doctor = await doctor.log_in_again()
@@ -66,7 +66,7 @@ async def test_ended_and_cancelled_visits_are_not_listed(
     clock.time = ends
     admin = await admin.log_in_again()
     assert (await admin.get(visits)).json() == []
-    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", REASON), 404, "not_found")
     [event] = (await admin.get("/admin/audit?action=list_visits_of_suspended_doctor&limit=1")).json()
     assert (event["patient_id"], event["object_id"]) == (None, doctor.id)
 
@@ -76,19 +76,19 @@ async def test_administrator_cancels_a_visit(
 ) -> None:
     visits = await suspend(admin, doctor)
     cancel = f"{visits}/{visit['id']}/cancel"
-    cancelled = await admin.post(cancel, WHY)
+    cancelled = await admin.post(cancel, REASON)
     assert (cancelled.status_code, cancelled.headers["ETag"]) == (200, '"2"')
     assert cancelled.json()["status"] == "cancelled"
     assert "reason" not in cancelled.json()
     seen = (await patient.get(f"/appointments/{visit['id']}")).json()
-    assert (seen["status"], seen["cancelled_by"], seen["cancel_reason"]) == ("cancelled", admin.id, WHY["reason"])
+    assert (seen["status"], seen["cancelled_by"], seen["cancel_reason"]) == ("cancelled", admin.id, REASON["reason"])
     assert (await admin.get(visits)).json() == []
     [event] = (await admin.get("/admin/audit?action=cancel_visit_of_suspended_doctor")).json()
     assert (event["actor_id"], event["patient_id"], event["object_id"]) == (admin.id, patient.id, visit["id"])
-    assert event["reason"] == WHY["reason"]
+    assert event["reason"] == REASON["reason"]
 
     again = await admin.post(cancel, {"reason": "Another reason than before"})
-    assert again.json() == cancelled.json(), "again changes nothing"
+    assert again.json() == cancelled.json(), "cancelling again changes nothing"
     assert (await patient.get(f"/appointments/{visit['id']}")).json() == seen
     history = (await patient.get(f"/appointments/{visit['id']}/history")).json()
     assert [(each["status"], each["changed_by"]) for each in history] == [
@@ -96,7 +96,7 @@ async def test_administrator_cancels_a_visit(
         ("cancelled", admin.id),
     ]
 
-    await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)
+    await admin.post(f"/admin/users/{doctor.id}/reinstate", REASON)
     doctor = await doctor.log_in_again()
     assert len(await get_windows(client, doctor, **{"from": "2026-12-08T00:00:00Z"})) == 1
     assert_problem(await doctor.post(f"/appointments/{visit['id']}/undo", None), 409, "wrong_status")
@@ -109,7 +109,7 @@ async def test_cancel_cutoff_does_not_bind_administrators(
     clock.time = datetime(2026, 12, 8, 16, 55, tzinfo=UTC)
     admin = await admin.log_in_again()
     visits = await suspend(admin, doctor)
-    assert (await admin.post(f"{visits}/{visit['id']}/cancel", WHY)).json()["status"] == "cancelled"
+    assert (await admin.post(f"{visits}/{visit['id']}/cancel", REASON)).json()["status"] == "cancelled"
 
 
 async def test_visit_with_an_outcome_cannot_be_cancelled(
@@ -120,7 +120,7 @@ async def test_visit_with_an_outcome_cannot_be_cancelled(
     assert (await doctor.post(f"/appointments/{visit['id']}/complete", None)).status_code == 200
     visits = await suspend(admin, doctor)
     assert (await admin.get(visits)).json() == []
-    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 409, "wrong_status")
+    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", REASON), 409, "wrong_status")
 
 
 async def test_visits_of_other_doctors_cannot_be_listed_or_cancelled(
@@ -129,10 +129,10 @@ async def test_visits_of_other_doctors_cannot_be_listed_or_cancelled(
     visits = f"/admin/users/{doctor.id}/appointments"
     cancel = f"{visits}/{visit['id']}/cancel"
     assert_problem(await admin.get(visits), 409, "doctor_not_suspended")
-    assert_problem(await admin.post(cancel, WHY), 409, "doctor_not_suspended")
+    assert_problem(await admin.post(cancel, REASON), 409, "doctor_not_suspended")
     await suspend(admin, doctor)
-    await admin.post(f"/admin/users/{doctor.id}/reinstate", WHY)
-    assert_problem(await admin.post(cancel, WHY), 409, "doctor_not_suspended")
+    await admin.post(f"/admin/users/{doctor.id}/reinstate", REASON)
+    assert_problem(await admin.post(cancel, REASON), 409, "doctor_not_suspended")
     assert_problem(await admin.get(f"/admin/users/{patient.id}/appointments"), 404, "not_found")
     assert_problem(await admin.get(f"/admin/users/{UNKNOWN}/appointments"), 404, "not_found")
     await suspend(admin, patient)
@@ -140,9 +140,9 @@ async def test_visits_of_other_doctors_cannot_be_listed_or_cancelled(
 
     colleague = await register("doctor")
     elsewhere = await suspend(admin, colleague)
-    assert_problem(await admin.post(f"{elsewhere}/{visit['id']}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{elsewhere}/{visit['id']}/cancel", REASON), 404, "not_found")
     await suspend(admin, doctor)
-    assert_problem(await admin.post(f"{visits}/{UNKNOWN}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{visits}/{UNKNOWN}/cancel", REASON), 404, "not_found")
     assert (await admin.get(visits)).json()[0]["status"] == "booked"
 
 
@@ -150,10 +150,10 @@ async def test_erased_doctor_has_no_visits(
     admin: Person, doctor: Person, patient: Person, visit: dict[str, Any]
 ) -> None:
     visits = await suspend(admin, doctor)
-    assert (await admin.post(f"/admin/users/{doctor.id}/erase", WHY)).json()["status"] == "erased"
+    assert (await admin.post(f"/admin/users/{doctor.id}/erase", REASON)).json()["status"] == "erased"
     assert (await patient.get(f"/appointments/{visit['id']}")).json()["status"] == "cancelled"
     assert_problem(await admin.get(visits), 404, "not_found")
-    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", WHY), 404, "not_found")
+    assert_problem(await admin.post(f"{visits}/{visit['id']}/cancel", REASON), 404, "not_found")
 
 
 async def test_cancellation_requires_a_reason_and_a_fresh_log_in(
@@ -161,11 +161,11 @@ async def test_cancellation_requires_a_reason_and_a_fresh_log_in(
 ) -> None:
     visits = await suspend(admin, doctor)
     cancel = f"{visits}/{visit['id']}/cancel"
-    for body in ({}, {"reason": "too short"}, {"reason": " " * 20}, WHY | {"version": 1}):
+    for body in ({}, {"reason": "too short"}, {"reason": " " * 20}, REASON | {"version": 1}):
         assert_problem(await admin.post(cancel, body), 422, "invalid_request")
     clock.advance(minutes=11)
     assert_problem(await admin.get(visits), 403, "log_in_again")
-    assert_problem(await admin.post(cancel, WHY), 403, "log_in_again")
+    assert_problem(await admin.post(cancel, REASON), 403, "log_in_again")
 
 
 async def test_cancellation_accepts_a_key_and_a_version(admin: Person, doctor: Person, visit: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ async def test_cancellation_accepts_a_key_and_a_version(admin: Person, doctor: P
     cancel = f"{visits}/{visit['id']}/cancel"
 
     async def send(**headers: str) -> httpx2.Response:
-        return await admin.client.post(cancel, json=WHY, headers=admin.headers | headers)
+        return await admin.client.post(cancel, json=REASON, headers=admin.headers | headers)
 
     assert_problem(await send(**{"If-Match": '"2"'}), 412, "version_mismatch")
     first = await send(**{"If-Match": '"1"', "Idempotency-Key": "k"})
