@@ -1,6 +1,7 @@
 """The doctor's page of one visit: its status, and what can be done with it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -102,15 +103,10 @@ async def undo_status_change(
     _: Once,
 ) -> Response:
     """Undo the last change of the visit's status."""
-    visit = await _get_visit(page, appointment_id, transaction, trail)
-    try:
+    async with _changing(page, appointment_id, form, transaction, trail) as visit:
         await appointment_status.undo_status_change(
             transaction, page.actor, appointment_id, versions=frozenset({version}), now=page.now
         )
-    except DomainError as error:
-        raise refuse(
-            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
-        ) from error
     return page.redirect(day_page(visit), page.gettext(_UNDONE_MESSAGES[visit.status], patient=visit.patient.name))
 
 
@@ -119,8 +115,7 @@ async def cancel_appointment(
     page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Cancel the visit, optionally with a reason for the patient."""
-    visit = await _get_visit(page, appointment_id, transaction, trail)
-    try:
+    async with _changing(page, appointment_id, form, transaction, trail):
         typed = form.read(Cancellation)
         cancelled = await appointment_status.cancel_appointment(
             transaction,
@@ -130,10 +125,6 @@ async def cancel_appointment(
             versions=frozenset({typed.version}),
             now=page.now,
         )
-    except DomainError as error:
-        raise refuse(
-            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
-        ) from error
     return page.redirect(day_page(cancelled), page.gettext("The visit has been cancelled. The time is free again."))
 
 
@@ -206,6 +197,20 @@ async def _get_visit(
     return visit
 
 
+@asynccontextmanager
+async def _changing(
+    page: SignedInPage, appointment_id: UUID, form: Form, transaction: DbTransaction, trail: AuditRecorder
+) -> AsyncIterator[AppointmentRecord]:
+    """Yield the visit as it is before the change. If the change is refused, show the visit again with the reason."""
+    visit = await _get_visit(page, appointment_id, transaction, trail)
+    try:
+        yield visit
+    except DomainError as error:
+        raise refuse(
+            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
+        ) from error
+
+
 async def _advance(
     page: SignedInPage,
     action: Action,
@@ -214,13 +219,8 @@ async def _advance(
     transaction: DbTransaction,
     trail: AuditRecorder,
 ) -> Response:
-    visit = await _get_visit(page, appointment_id, transaction, trail)
-    try:
+    async with _changing(page, appointment_id, form, transaction, trail) as visit:
         await appointment_status.advance_appointment(transaction, page.actor, appointment_id, action, now=page.now)
-    except DomainError as error:
-        raise refuse(
-            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
-        ) from error
     return page.redirect(day_page(visit), page.gettext(_DONE_MESSAGES[action], patient=isolate(visit.patient.name)))
 
 
