@@ -21,7 +21,7 @@ def read_address(host: str | None) -> IPv4Address | IPv6Address | None:
 
 
 def bounded_network(host: str | None) -> str:
-    """Return the network that counts as one client: an IPv4 address or an IPv6 /64, the least that a subscriber gets.
+    """Return the network that counts as one client: an IPv4 address or an IPv6 /64 (one subscriber).
 
     It is ``UNKNOWN`` if ``host`` is not an address.
     """

@@ -12,7 +12,7 @@ from app.core.fair_locks import ClientFairLock
 SLICE = 0.002
 """Seconds of computing after which other requests get their turn."""
 MAX_WAIT_FOR_WRITERS = 0.01
-"""Seconds that a slice may wait for writers. Then it runs anyway, so that writers cannot delay it without end."""
+"""Seconds that a slice may wait for writers. Then it runs anyway, so that writers cannot delay it indefinitely."""
 MAX_WAIT = 10.0
 """Seconds that one computation may take in total, including the time that it waits for its turns."""
 
@@ -109,7 +109,7 @@ class Computation:
             if self._writers:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(MAX_WAIT_FOR_WRITERS):
-                        # All computations are one client among the writers, so that they have one turn together.
+                        # Among the writers, all computations together count as one client.
                         await stack.enter_async_context(self._writers.hold("computations"))
             yield
 

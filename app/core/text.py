@@ -107,7 +107,7 @@ _JOINERS = (
     "'`\u00b4\u00b7\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"
     "\u2018\u2019\u201a\u201b\u2032\u2035\ua78c\uff07"
 )
-# Invisible characters whose category is not that of invisible ones: fillers and variation selectors.
+# Characters that are invisible although their category is not that of invisible ones: fillers, variation selectors.
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
 _FOLDED: Mapping[int, str] = MappingProxyType(
     str.maketrans(_PLAIN_LETTERS)

@@ -23,7 +23,7 @@ LOCK_TIMEOUT_SECONDS = 4.0
 """How long a migration waits for a lock. Every request that needs the same table queues behind it meanwhile."""
 MAX_LOCK_ATTEMPTS = 30
 PAUSE_SECONDS = 5.0
-"""Between two attempts, so that the requests that queued can run."""
+"""The pause between two attempts, in which the queued requests can run."""
 
 log = logging.getLogger(__name__)
 

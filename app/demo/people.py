@@ -43,7 +43,7 @@ class DemoDoctor:
     holiday: tuple[int, int] | None = None
     """The first and the last day of a holiday, in days from today."""
     conference: str | None = None
-    """The reason of a time off that is entered after patients have booked visits in it."""
+    """The reason of time off that is entered after patients have booked visits in it."""
     shows: str | None = None
     """What a user can see in this doctor's account."""
 

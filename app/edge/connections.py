@@ -102,7 +102,7 @@ class Connections:
     def _close(self, connection: Closable | None) -> bool:
         if connection is None:
             return False
-        # Now, because the event loop reports the loss of the connection later, and the next one is counted before that.
+        # Removed now: the event loop reports the loss of the connection only after the next one has been counted.
         self.remove(connection)
         connection.abort()
         return True

@@ -37,7 +37,7 @@ def represent_availability(doctor: DoctorRecord, record: AvailabilityRecord) -> 
 
 
 def represent_time_off(doctor: DoctorRecord, record: TimeOffRecord) -> schedule.TimeOff:
-    """Return a time off as its doctor sees it, with its start and end in UTC."""
+    """Return time off as its doctor sees it, with its start and end in UTC."""
     return schedule.TimeOff(
         id=record.id,
         doctor_id=doctor.id,

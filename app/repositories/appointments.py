@@ -129,7 +129,7 @@ _RECORD = (
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)
     .join(_PATIENT, _PATIENT.id == Appointment.patient_id)
     .outerjoin(VisitType, VisitType.id == Appointment.visit_type_id)
-    # Holds are not appointments to any reader (ADR 0009).
+    # No reader sees a hold as an appointment (ADR 0009).
     .where(Appointment.status != AppointmentStatus.PENDING)
 )
 

@@ -14,7 +14,7 @@ from app.scheduling.availability import TimeOff as Rule
 
 @dataclass(frozen=True, slots=True)
 class TimeOffRecord:
-    """A time off of a doctor."""
+    """A period of time off of a doctor."""
 
     id: UUID
     rule: Rule
@@ -22,7 +22,7 @@ class TimeOffRecord:
 
 
 async def insert_time_off(transaction: Transaction, doctor_id: UUID, time_off: TimeOffRecord, now: datetime) -> None:
-    """Insert a time off of a doctor. Must be called after ``begin_rule_change``."""
+    """Insert time off of a doctor. Must be called after ``begin_rule_change``."""
     rule = time_off.rule
     await transaction.execute(
         insert(TimeOff).values(
@@ -39,7 +39,7 @@ async def insert_time_off(transaction: Transaction, doctor_id: UUID, time_off: T
 
 
 async def delete_time_off(transaction: Transaction, doctor_id: UUID, time_off_id: UUID) -> bool:
-    """Delete a time off of a doctor; return whether it existed. Must be called after ``begin_rule_change``."""
+    """Delete time off of a doctor; return whether it existed. Must be called after ``begin_rule_change``."""
     removed = await transaction.scalar(
         delete(TimeOff).where(TimeOff.id == time_off_id, TimeOff.doctor_id == doctor_id).returning(TimeOff.id)
     )
@@ -47,7 +47,7 @@ async def delete_time_off(transaction: Transaction, doctor_id: UUID, time_off_id
 
 
 async def count_time_off(transaction: Transaction, doctor_id: UUID, since: datetime) -> int:
-    """Return how many times off of a doctor have not ended at ``since``."""
+    """Return how many periods of time off of a doctor have not ended at ``since``."""
     counted = select(func.count()).where(TimeOff.doctor_id == doctor_id, TimeOff.ends > since.replace(tzinfo=None))
     return await transaction.scalar(counted) or 0
 
@@ -56,7 +56,7 @@ type PageKey = tuple[datetime, UUID]
 
 
 def page_key(time_off: TimeOffRecord) -> PageKey:
-    """Return the cursor after a time off."""
+    """Return the cursor after a period of time off."""
     return time_off.rule.starts.replace(fold=0), time_off.id
 
 

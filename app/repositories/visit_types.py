@@ -100,17 +100,17 @@ async def find_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_
     return read_record(VisitTypeRecord, row) if row else None
 
 
-async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *, but: UUID | None = None) -> bool:
+async def is_name_taken(transaction: Transaction, doctor_id: UUID, name: str, *, changing: UUID | None = None) -> bool:
     """Return whether another visit type that the doctor offers has a name that looks the same.
 
-    ``but`` is the visit type to be changed: keeping its own name is always allowed.
+    ``changing`` is the visit type to be changed: keeping its own name is always allowed.
     """
     # Compared in Python, because visit types from before names had to be unique may have no key.
     offered = select(VisitType.id, VisitType.name).where(
         VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None)
     )
     names = {row.id: row.name for row in await transaction.execute(offered)}
-    if but and names.pop(but, None) == name:
+    if changing and names.pop(changing, None) == name:
         return False
     key = look_alike_key(name)
     return any(look_alike_key(other) == key for other in names.values())

@@ -372,8 +372,8 @@ async def change_name(
     Doctors see the names of their patients, and patients those of doctors. To change the rest of a doctor's profile, or
     all of it together, use `PATCH /doctors/me`.
 
-    If the operator has doctors approved, an administrator reviews a doctor's new name. Until the decision the name
-    stays as it was, and the new one is in `pending_change` of `GET /doctors/me`.
+    If the operator requires the approval of doctors, an administrator reviews a doctor's new name. Until the decision
+    the name stays as it was, and the new one is in `pending_change` of `GET /doctors/me`.
     """
     reviewed = resources.settings.requires_doctor_approval
     user = await accounts.change_name(transaction, actor, body.name, now, reviewed=reviewed, versions=versions)

@@ -99,8 +99,8 @@ async def change_practice(
     Send only the fields to change. Appointments that are booked stay booked. If you change the time zone, your hours
     keep their wall times, and the response lists the appointments that are then outside your hours.
 
-    If the operator has doctors approved, an administrator reviews a new name or specialty. Until the decision it is in
-    `pending_change`, and patients continue to see the current one.
+    If the operator requires the approval of doctors, an administrator reviews a new name or specialty. Until the
+    decision it is in `pending_change`, and patients continue to see the current one.
     """
     reviewed = resources.settings.requires_doctor_approval
     doctor, review, affected = await doctor_profile.change_profile(

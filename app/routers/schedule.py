@@ -141,9 +141,9 @@ async def set_weekly_hours(
     continues after midnight; 24:00 is the end of the day. Before `valid_from` and after `valid_to` your hours stay as
     they were.
 
-    Without `valid_to`, the hours apply until your next planned hours begin, and later plans are kept. If the hours that
+    Without `valid_to`, the hours apply until your next planned hours begin, and those are kept. If the hours that
     you replace would have returned after a period with other hours, the new ones return instead. With `replace_later`
-    all later plans are replaced, too.
+    all hours planned for later are replaced, too.
 
     Availabilities that you have published separately stay. The response lists the appointments that are then outside
     your hours; they stay booked.

@@ -16,8 +16,8 @@ from app.scheduling.intervals import DAY, Interval, from_instant, to_instant
 _MICROSECOND = timedelta(microseconds=1)
 
 
-MAX_ACCEPTED_SHIFT = 100
-"""The maximum number of visits with a changed wall time that one request resolves."""
+MAX_SETTLED = 100
+"""The maximum number of visits with a changed wall time that one request settles."""
 
 
 class KeptTime(StrEnum):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.scheduling.zones import MAX_ACCEPTED_SHIFT, KeptTime
+from app.scheduling.zones import MAX_SETTLED, KeptTime
 from app.schemas.appointments import VISIT, Appointment
 from app.schemas.fields import AMARA, ANN, CHECK_UP, Body, ResponseBody, example
 
@@ -49,7 +49,7 @@ class Settlement(Body):
         description="`local_time` moves each visit to the agreed local time, if this is free. "
         "`instant` leaves the visits where they are, and accepts the new local time."
     )
-    appointment_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_ACCEPTED_SHIFT)] | None = Field(
+    appointment_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_SETTLED)] | None = Field(
         None, description="The visits to settle. Default: the next hundred."
     )
 

@@ -112,7 +112,9 @@ class NewWeeklyHours(_Week):
         description="The last day of these hours. Default: the day before your next planned hours, or no end.",
     )
     replace_later: bool = Field(
-        False, strict=True, description="Whether to replace all later plans, too. Not together with `valid_to`."
+        False,
+        strict=True,
+        description="Whether to replace all hours planned for later, too. Not together with `valid_to`.",
     )
 
     model_config = example(**_WEEK, valid_from="2026-12-07")

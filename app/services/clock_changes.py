@@ -15,19 +15,19 @@ from app.repositories.clock_changes import AgreedTime, list_agreed_times
 from app.scheduling.decisions import Refusal
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.status import Action
-from app.scheduling.zones import MAX_ACCEPTED_SHIFT, KeptTime, resolve, wall_time
+from app.scheduling.zones import MAX_SETTLED, KeptTime, resolve, wall_time
 from app.services.appointment_status import check_change
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The result of resolving clock changes."""
+    """The result of settling clock changes."""
 
     appointments: Sequence[AppointmentRecord]
     failed: Sequence[tuple[UUID, str]]
     """The ids of the visits that failed, each with its error code."""
     remaining: int
-    """How many visits are not resolved, including those that failed."""
+    """How many visits are not settled, including those that failed."""
 
 
 async def list_changed(transaction: Transaction, doctor_id: UUID, now: datetime) -> list[AgreedTime]:
@@ -66,7 +66,7 @@ async def page_clock_changes(
 async def settle_clock_changes(
     transaction: Transaction, actor: Actor, kept: KeptTime, *, only: Collection[UUID] | None, now: datetime
 ) -> Settled:
-    """Resolve clock changes: those of ``only``, or the first hundred. Each visit succeeds or fails on its own.
+    """Settle clock changes: those of ``only``, or the first hundred. Each visit succeeds or fails on its own.
 
     If the local time is kept, the visit moves to it, provided that both sides are free then; the doctor's hours do not
     matter. Raises ``not_found`` if one of ``only`` is not the actor's or has not changed.
@@ -74,7 +74,7 @@ async def settle_clock_changes(
     changed = await list_changed(transaction, actor.id, now)
     if only is not None and not {*only} <= {each.id for each in changed}:
         raise DomainError("not_found")
-    chosen = [each for each in changed if only is None or each.id in only][:MAX_ACCEPTED_SHIFT]
+    chosen = [each for each in changed if only is None or each.id in only][:MAX_SETTLED]
     # All locks at once, which takes them in one order, so that concurrent calls cannot deadlock.
     await bookings.lock_calendars(transaction, actor.id, *{each.patient_id for each in chosen})
     settled: list[AppointmentRecord] = []

@@ -27,12 +27,12 @@ async def get_profile(transaction: Transaction, doctor_id: UUID) -> tuple[Doctor
     return await doctors.get_own_profile(transaction, doctor_id), await get_profile_review(transaction, doctor_id)
 
 
-def apply_pending_change(doctor: DoctorRecord, standing: ProfileReview) -> DoctorRecord:
+def apply_pending_change(doctor: DoctorRecord, review: ProfileReview) -> DoctorRecord:
     """Return the profile with the name and the specialty that the doctor requested last, reviewed or not.
 
     ``change_profile`` checks ``versions`` against this content.
     """
-    name, specialty = standing.wanted
+    name, specialty = review.wanted
     return replace(doctor, name=name, specialty=specialty)
 
 
@@ -96,7 +96,9 @@ async def change_visit_type(
     await doctors.begin_rule_change(transaction, actor.id)
     if versions is not None:
         check_version(asdict(await visit_types.get_visit_type(transaction, actor.id, visit_type_id)), versions)
-    if "name" in changes and await visit_types.is_name_taken(transaction, actor.id, changes["name"], but=visit_type_id):
+    if "name" in changes and await visit_types.is_name_taken(
+        transaction, actor.id, changes["name"], changing=visit_type_id
+    ):
         raise DomainError("name_taken")
     return await visit_types.update_visit_type(transaction, actor.id, visit_type_id, changes)
 

@@ -195,7 +195,8 @@ async def _replace_days(
     for first, last in days:
         added += to_availabilities(hours, first, last)
     periods = to_planned_hours([*kept, *added], today)
-    # Compared as plans, because different rules can stand for the same hours. These are not written again (ADR 0036).
+    # Compared as weekly hours, because different rules can stand for the same hours. These are not written again (ADR
+    # 0036).
     if periods != to_planned_hours((record.rule for record in records), today):
         await availabilities.delete_availabilities(transaction, replaced)
         await availabilities.insert_availabilities(transaction, actor.id, added, now, weekly_hours=True)
@@ -244,7 +245,7 @@ async def take_time_off(
 
 
 async def end_time_off(transaction: Transaction, actor: Actor, time_off_id: UUID) -> None:
-    """Delete a time off, so that what it closed is open again. Raises ``not_found`` if it is not the actor's."""
+    """Delete time off, so that the hours in it are open again. Raises ``not_found`` if it is not the actor's."""
     await doctors.begin_rule_change(transaction, actor.id)
     if not await time_off.delete_time_off(transaction, actor.id, time_off_id):
         raise DomainError("not_found")

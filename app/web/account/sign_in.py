@@ -160,12 +160,12 @@ async def _enter(page: Page, grant: LogIn, next_path: str, client: Client, tasks
     if grant.recovery_code_of:
         send_after_response(tasks, resources, recovery_code_used_mail(grant.recovery_code_of))
     next_ = local_path(next_path) or "/start"
-    # A time that was picked while signed out is held now, before somebody else takes it (ADR 0024).
+    # A time that was picked while signed out is held now, before another patient books it (ADR 0024).
     if held := await hold_picked(page, next_, grant, client):
         response = page.redirect(held)
         drop(page, response)
     else:
-        # A draft of somebody else is deleted by `claim` (ADR 0041).
+        # A draft of another person is deleted by `claim` (ADR 0041).
         draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
         message = page.gettext("Your entries have been restored. They have not been sent yet.")
         response = page.redirect(next_, message if _waits_at(next_, draft) else None, "note")

@@ -233,7 +233,7 @@ async def get_account(
         "admin/account.html",
         account=account,
         upcoming=await _count_upcoming(transaction, account, now) if account.status is AccountStatus.SUSPENDED else 0,
-        standing=await get_profile_review(transaction, user_id) if account.role is Role.DOCTOR else None,
+        review=await get_profile_review(transaction, user_id) if account.role is Role.DOCTOR else None,
         actions=_possible_actions(page, account),
         roles=ROLES,
         statuses=STATUSES,

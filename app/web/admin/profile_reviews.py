@@ -31,10 +31,10 @@ class ChangeDecision(wire.Decision):
 async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
     """Show a doctor's current name and specialty beside the requested ones."""
     trail.about(user_id)
-    standing = await get_profile_review(transaction, user_id)
-    if standing.change is None:
+    review = await get_profile_review(transaction, user_id)
+    if review.change is None:
         return page.redirect(f"/office/users/{user_id}", page.gettext("No change is waiting for review."), "note")
-    return page.render("admin/review.html", standing=standing, user_id=user_id, form=restore(page))
+    return page.render("admin/review.html", review=review, user_id=user_id, form=restore(page))
 
 
 @router.post("/office/users/{user_id:uuid}/profile-change/accept")
@@ -63,11 +63,11 @@ async def _deciding(page: Page, transaction: DbTransaction, form: Form, user_id:
 
     Raises ``not_found`` if the doctor has replaced the change in the meantime.
     """
-    standing = await get_profile_review(transaction, user_id)
+    review = await get_profile_review(transaction, user_id)
     try:
         yield form.read(ChangeDecision)
     except DomainError as error:
         # The form cannot be shown again: it would be about another change than the one that was read (ADR 0038).
-        if standing.change is None or error.code == "not_found":
+        if review.change is None or error.code == "not_found":
             raise
-        raise refuse(page, "admin/review.html", form, error, standing=standing, user_id=user_id) from error
+        raise refuse(page, "admin/review.html", form, error, review=review, user_id=user_id) from error

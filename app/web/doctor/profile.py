@@ -52,10 +52,10 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 @router.get("/practice/profile")
 async def get_own_practice(page: DoctorPage, transaction: DbTransaction) -> Response:
     """Show the form for the profile. A name or specialty under review is shown as the doctor has requested it."""
-    doctor, standing = await doctor_profile.get_profile(transaction, page.actor.id)
-    doctor = doctor_profile.apply_pending_change(doctor, standing)
+    doctor, review = await doctor_profile.get_profile(transaction, page.actor.id)
+    doctor = doctor_profile.apply_pending_change(doctor, review)
     form = restore(page, Form(_values(doctor)).renew(asdict(doctor)).values)
-    return page.render("doctor/profile.html", form=form, **_content(page, form, standing))
+    return page.render("doctor/profile.html", form=form, **_content(page, form, review))
 
 
 @router.post("/practice/profile")
@@ -65,7 +65,7 @@ async def change_practice(
     """Change the profile. In a new time zone the hours keep their wall times, and booked visits keep their instants."""
     before = await get_profile_review(transaction, page.actor.id)
     try:
-        _, standing, affected = await doctor_profile.change_profile(
+        _, review, affected = await doctor_profile.change_profile(
             transaction,
             page.actor,
             _read(form),
@@ -86,19 +86,19 @@ async def change_practice(
         raise refuse(page, "doctor/profile.html", form, error, saved=saved, **content) from error
     trail.shows(*affected.appointments)
     message = page.gettext("Your profile has been saved.")
-    if standing.change and standing.change != before.change:
+    if review.change and review.change != before.change:
         message = page.gettext("Saved. An administrator will review your new name or specialty before patients see it.")
     return flash_affected(page, affected, "/practice/profile", message)
 
 
-def _content(page: SignedInPage, form: Form, standing: ProfileReview) -> dict[str, Any]:
+def _content(page: SignedInPage, form: Form, review: ProfileReview) -> dict[str, Any]:
     time_zone = form.value("time_zone")
     # A zone that this installation does not know stays selected, so that saving other fields does not change it.
     unknown = [] if find_zone(time_zone) else [(time_zone, time_zone)]
     boxes = _read_boxes(form)
     return {
         "places": list_time_zones(page.formatter, time_zone, *unknown, UTC),
-        "standing": standing,
+        "review": review,
         "languages": list_languages(page.formatter, boxes),
         "spoken": page.formatter.languages(tag for tag, ticked in boxes.items() if ticked),
     }
