@@ -1,21 +1,19 @@
-"""Where it takes place, and what there is to say there."""
+"""Random zones, times, recurrences, weekly hours and visit types."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from app.db.database import Database, Transaction
-from tests.stateful.hours import DAY, Recurrence, shown
+from tests.stateful.doctors import Recurrence
+from tests.stateful.intervals import DAY, shown
 
 ZONES = (
     "America/New_York",
     "Africa/Cairo",  # no midnight in spring, two in autumn
-    "Asia/Kolkata",  # half an hour off the others
+    "Asia/Kolkata",  # 5:30 ahead of UTC
     "Australia/Lord_Howe",  # clocks change by half an hour
     "Europe/London",
     "America/Havana",  # clocks change at midnight
@@ -25,28 +23,6 @@ ZONES = (
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
-@dataclass(frozen=True)
-class World:
-    """A database, and the loop that its connections belong to."""
-
-    runner: asyncio.Runner
-    database: Database
-
-    def read[T](self, ask: Callable[[Transaction], Awaitable[T]]) -> T:
-        async def reading() -> T:
-            async with self.database.read() as transaction:
-                return await ask(transaction)
-
-        return self.runner.run(reading())
-
-    def write[T](self, act: Callable[[Transaction], Awaitable[T]]) -> T:
-        async def writing() -> T:
-            async with self.database.write() as transaction:
-                return await act(transaction)
-
-        return self.runner.run(writing())
-
-
 @lru_cache
 def days_of_change(zone: str) -> list[date]:
     noons = [datetime(2010, 1, 1, 12, tzinfo=UTC) + n * DAY for n in range(26 * 365)]
@@ -54,28 +30,30 @@ def days_of_change(zone: str) -> list[date]:
     return [noons[n].date() for n in range(1, len(noons)) if offsets[n] != offsets[n - 1]]
 
 
-def pick[T](data: st.DataObject, things: Sequence[T], label: str) -> T:
-    """One of them; shown by its number, for ids are never the same."""
-    return things[data.draw(st.integers(0, len(things) - 1), label=label)]
+def pick[T](data: st.DataObject, values: Sequence[T], label: str) -> T:
+    """Draw one of the values. Its position is drawn, because ids differ between runs."""
+    return values[data.draw(st.integers(0, len(values) - 1), label=label)]
 
 
-def fives(first: int, last: int) -> st.SearchStrategy[timedelta]:
-    """So many times five minutes."""
+def five_minutes(first: int, last: int) -> st.SearchStrategy[timedelta]:
+    """Return ``first`` to ``last`` times five minutes."""
     return st.integers(first, last).map(lambda number: timedelta(minutes=5 * number))
 
 
 def starts_in_zone(zone: str) -> st.SearchStrategy[datetime]:
-    """When a story begins: for the most part some days before clocks change."""
+    """Return the time at which an example begins: mostly some days before a clock change."""
     days = st.dates(date(2010, 1, 1), date(2035, 12, 31))
     if changes := days_of_change(zone):
         days = st.one_of(st.sampled_from(changes), st.sampled_from(changes), days)
     return st.builds(
-        lambda day, before: datetime(day.year, day.month, day.day, 12, tzinfo=UTC) - before, days, fives(0, 2 * 288)
+        lambda day, before: datetime(day.year, day.month, day.day, 12, tzinfo=UTC) - before,
+        days,
+        five_minutes(0, 2 * 288),
     )
 
 
 def recurrences(start: datetime, zone: str) -> st.SearchStrategy[Recurrence]:
-    """For what begins at ``start``."""
+    """Return recurrences for an availability that begins at ``start``."""
     wall = shown(start, zone)
     today, tomorrow = wall.weekday(), (wall.weekday() + 1) % 7
     return st.builds(
@@ -86,12 +64,12 @@ def recurrences(start: datetime, zone: str) -> st.SearchStrategy[Recurrence]:
             st.just({}),
             st.integers(1, 6).map(lambda count: {"count": count}),
             st.integers(-1, 20).map(lambda days: {"until": wall.date() + days * DAY}),
-            fives(-12, 5 * 288).map(lambda after: {"until": start + after}),
+            five_minutes(-12, 5 * 288).map(lambda after: {"until": start + after}),
         ),
     )
 
 
-def spell(recurrence: Recurrence) -> str:
+def format_recurrence(recurrence: Recurrence) -> str:
     parts = {"FREQ": "DAILY", "INTERVAL": str(recurrence.interval)}
     if recurrence.weekdays:
         parts |= {"FREQ": "WEEKLY", "BYDAY": ",".join(WEEKDAYS[weekday] for weekday in recurrence.weekdays)}

@@ -1,6 +1,6 @@
-"""Whatever doctors and patients do, in whatever order, what comes of it is what the model says.
+"""Random sequences of what doctors and patients do have the results that the model has.
 
-``STATEFUL_EXAMPLES`` makes the run longer, and another one every time.
+``STATEFUL_EXAMPLES`` sets the number of sequences, which are then different in each run.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from app.db.database import Database
 from tests.databases import both_databases, migrate, open_engine, temporary_postgresql
-from tests.stateful.machine import Practice
-from tests.stateful.worlds import World
+from tests.stateful.database_runner import DatabaseRunner
+from tests.stateful.machine import ClinicMachine
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "20"))
-IN_SHORT = "STATEFUL_EXAMPLES" not in os.environ
+IS_SHORT_RUN = "STATEFUL_EXAMPLES" not in os.environ
 
 
 @asynccontextmanager
-async def migrated(backend: str, folder: Path) -> AsyncIterator[Database]:
+async def open_database(backend: str, folder: Path) -> AsyncIterator[Database]:
     if backend == "sqlite":
-        url = await migrate(f"sqlite+aiosqlite:///{folder}/practice.db")
+        url = await migrate(f"sqlite+aiosqlite:///{folder}/clinic.db")
         async with open_engine(url) as engine:
             yield Database(engine)
     else:
@@ -34,25 +34,24 @@ async def migrated(backend: str, folder: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(params=both_databases("stateful"))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    # The connections belong to this loop, and the machine is not a coroutine.
+def database_runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseRunner]:
     with asyncio.Runner() as runner:
-        database = migrated(request.param, tmp_path)
-        yield World(runner, runner.run(database.__aenter__()))
+        database = open_database(request.param, tmp_path)
+        yield DatabaseRunner(runner, runner.run(database.__aenter__()))
         runner.run(database.__aexit__(None, None, None))
 
 
-def test_all_that_happens_is_what_should(world: World) -> None:
-    class Here(Practice):
+def test_services_agree_with_the_model(database_runner: DatabaseRunner) -> None:
+    class Machine(ClinicMachine):
         pass
 
-    Here.world = world
+    Machine.database_runner = database_runner
     run_state_machine_as_test(
-        Here,
+        Machine,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=30,
-            derandomize=IN_SHORT,
-            deadline=None,  # a slow machine is no failure
+            derandomize=IS_SHORT_RUN,
+            deadline=None,  # because a busy machine is no failure
         ),
     )
