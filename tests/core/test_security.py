@@ -19,6 +19,7 @@ from app.core.errors import DomainError
 from app.core.security import (
     AccessClaims,
     Passwords,
+    _Hmac,
     derive_key,
     find_weakness,
     hash_token,
@@ -161,6 +162,16 @@ def _part(data: dict[str, Any]) -> str:
 def test_token_with_another_signature_is_refused(token: str) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
         read(token)
+
+
+def test_key_is_checked_once_and_not_with_every_token() -> None:
+    key = "abcdef0123456789abcdef0123456789"
+    before = _Hmac.prepare_key.cache_info()
+    token = issue_access_token(CLAIMS, key=key, now=NOW, lifetime=LIFETIME)
+    for _ in range(3):
+        assert read_access_token(token, key=key, now=NOW, lifetime=LIFETIME) == CLAIMS
+    after = _Hmac.prepare_key.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 3)
 
 
 def test_random_tokens_have_256_bits_and_are_hashed() -> None:

@@ -324,6 +324,14 @@ async def test_connect_method_is_refused(server: Server) -> None:
         assert statuses(await connection.end()) == [200, 400]
 
 
+async def test_request_for_a_websocket_is_answered_like_any_other(server: Server) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AA\r\n\r\n"
+    async with connect(server) as connection:
+        await connection.send(LIVE.removesuffix(b"\r\n") + upgrade)
+        await connection.send(LIVE_ONCE)
+        assert statuses(await connection.end()) == [200, 200]
+
+
 @pytest.mark.parametrize(
     ("version", "hosts", "status"),
     [("1.1", 0, 400), ("1.1", 1, 200), ("1.1", 2, 400), ("1.0", 0, 200), ("1.0", 1, 200), ("1.0", 2, 400)],

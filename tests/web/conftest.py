@@ -34,7 +34,7 @@ DESK: ViewportSize = {"width": 1280, "height": 800}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests with a browser on one worker per database, however many workers there are."""
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
             backend = item.callspec.params.get("backend", "") if hasattr(item, "callspec") else ""
             item.add_marker(pytest.mark.xdist_group(f"browser {backend}"))
 
