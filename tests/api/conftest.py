@@ -1,0 +1,54 @@
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from app.db.database import Database
+from app.models import AuditEvent
+
+SETUP_ACTIONS = {"register", "log_in"}
+"""Actions with which every test begins."""
+
+
+class RecordedEvent(NamedTuple):
+    """The columns of an audit event that the tests compare."""
+
+    action: str
+    actor: str | None
+    patient: str | None
+    object: str | None = None
+    outcome: str = "ok"
+
+
+type ReadNewEvents = Callable[[], Awaitable[list[RecordedEvent]]]
+
+
+def _format_id(id_: UUID | None) -> str | None:
+    return str(id_) if id_ else None
+
+
+@pytest.fixture
+def read_new_events(database: Database) -> ReadNewEvents:
+    """Returns the audit events since the last call, without those of ``SETUP_ACTIONS``."""
+    read = 0
+
+    async def read_new_events() -> list[RecordedEvent]:
+        nonlocal read
+        async with database.read() as transaction:
+            events = (await transaction.execute(select(AuditEvent).order_by(AuditEvent.id))).all()
+        new, read = events[read:], len(events)
+        return [
+            RecordedEvent(
+                each.action,
+                _format_id(each.actor_id),
+                _format_id(each.patient_id),
+                _format_id(each.object_id),
+                each.outcome,
+            )
+            for each in new
+            if each.action not in SETUP_ACTIONS
+        ]
+
+    return read_new_events
