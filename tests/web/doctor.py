@@ -1,4 +1,4 @@
-"""A doctor in Berlin, with a full week, an empty one, or one in which the clocks change."""
+"""A doctor in Berlin, and their visits."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,14 +11,14 @@ OFFICE = [["09:00", "12:00"], ["13:00", "17:00"]]
 
 
 async def open_practice(register: Callable[..., Awaitable[Person]]) -> Person:
-    """Open on weekdays; it is 9 o'clock on Tuesday 1 December 2026 there."""
+    """Register a doctor who is open on weekdays. The tests begin there at 09:00 on Tuesday 1 December 2026."""
     doctor = await register("doctor", name="Dr Annika Feldmann", specialty="Dermatology", time_zone="Europe/Berlin")
     await doctor.set_hours(monday=OFFICE, tuesday=OFFICE, wednesday=OFFICE, thursday=OFFICE, friday=OFFICE)
     return doctor
 
 
 async def fill_day(doctor: Person, *patients: Person, day: str = "2026-12-01") -> list[dict[str, Any]]:
-    """One visit of half an hour for each of them, from 10 o'clock in Berlin on."""
+    """Book a visit of half an hour for each patient, from 10:00 in Berlin."""
     return [
         await each.book(
             doctor,

@@ -9,11 +9,12 @@ from app.adapters.mail import Mail
 from tests.conftest import ConfirmEmail, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
+from tests.web.markup import read_hidden
 
 FACTOR = "/my/account/second-factor"
 
 
-async def test_a_second_factor_is_set_up_and_its_recovery_codes_are_shown_once(
+async def test_second_factor_is_set_up_and_shows_its_recovery_codes_once(
     forms: Forms,
     client: httpx2.AsyncClient,
     patient: Person,
@@ -33,20 +34,20 @@ async def test_a_second_factor_is_set_up_and_its_recovery_codes_are_shown_once(
     assert codes[0] not in (await client.get(FACTOR)).text
     client.cookies.clear()
     assert (await forms.sign_in(patient)).headers["location"].startswith("/sign-in/code")
-    answer = await forms.send("/sign-in/code", otp=codes[0])
-    assert answer.headers["location"] == "/start"
+    response = await forms.send("/sign-in/code", otp=codes[0])
+    assert response.headers["location"] == "/start"
     assert mails[-1].subject == "A recovery code was used"
     assert "9 codes left." in (await client.get(FACTOR)).text
 
 
-async def test_whoever_signed_in_long_ago_signs_in_again_and_goes_on(
+async def test_export_asks_to_sign_in_again_after_ten_minutes(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     await forms.sign_in(patient)
     clock.advance(minutes=11)
-    asked = await client.get("/my/account/export.json")
-    assert asked.headers["location"] == "/sign-in?next=%2Fmy%2Faccount%2Fexport.json"
-    assert "sign in again" in (await client.get(asked.headers["location"])).text
+    response = await client.get("/my/account/export.json")
+    assert response.headers["location"] == "/sign-in?next=%2Fmy%2Faccount%2Fexport.json"
+    assert "sign in again" in (await client.get(response.headers["location"])).text
     typed = {"username": patient.email, "password": PASSWORD, "next": "/my/account/export.json"}
     assert (await forms.send("/sign-in", **typed)).headers["location"] == "/my/account/export.json"
     export = await client.get("/my/account/export.json")
@@ -55,7 +56,7 @@ async def test_whoever_signed_in_long_ago_signs_in_again_and_goes_on(
     assert len(export.json()["sessions"]) == 2
 
 
-async def test_a_name_is_changed_and_what_cannot_be_one_is_shown_again(
+async def test_name_is_changed_and_an_invalid_one_is_shown_again(
     forms: Forms, client: httpx2.AsyncClient, patient: Person
 ) -> None:
     await forms.sign_in(patient)
@@ -72,12 +73,12 @@ async def test_a_name_is_changed_and_what_cannot_be_one_is_shown_again(
     assert (await patient.get("/auth/me")).json()["name"] == "Ann Lee-Moss"
 
 
-async def test_a_name_that_was_typed_when_the_session_had_ended_is_not_lost(
+async def test_name_typed_after_the_session_has_ended_is_restored(
     forms: Forms, client: httpx2.AsyncClient, patient: Person
 ) -> None:
     await forms.sign_in(patient)
     session = client.cookies.get("session")
-    token = (await client.get("/my/account")).text.partition('name="form_token" value="')[2].partition('"')[0]
+    token = read_hidden((await client.get("/my/account")).text, "form_token")
     await patient.delete("/auth/sessions")
     assert session == client.cookies.get("session")
     typed = await client.post("/my/account", data={"form_token": token, "name": "Ann Lee-Moss"})
@@ -88,10 +89,10 @@ async def test_a_name_that_was_typed_when_the_session_had_ended_is_not_lost(
     assert 'value="Ann Moss"' in (await client.get("/my/account")).text
 
 
-async def test_a_forgotten_password_is_replaced(forms: Forms, patient: Person, mails: list[Mail]) -> None:
+async def test_forgotten_password_is_replaced(forms: Forms, patient: Person, mails: list[Mail]) -> None:
     for address in ("nobody@example.com", patient.email):
-        answer = await forms.send("/forgotten", email=address)
-        assert answer.headers["location"] == "/reset"
+        response = await forms.send("/forgotten", email=address)
+        assert response.headers["location"] == "/reset"
     [mail] = mails
     token = mail.text.split("\n\n")[1]
     refused = await forms.send("/reset", token=f"{token}x", new_password="another good one")
@@ -99,5 +100,5 @@ async def test_a_forgotten_password_is_replaced(forms: Forms, patient: Person, m
     assert token not in refused.text
     assert (await forms.send("/reset", token=token, new_password="another good one")).headers["location"] == "/sign-in"
     assert (await forms.send("/sign-in", username=patient.email, password=PASSWORD)).status_code == 401
-    answer = await forms.send("/sign-in", username=patient.email, password="another good one")
-    assert answer.headers["location"] == "/start"
+    response = await forms.send("/sign-in", username=patient.email, password="another good one")
+    assert response.headers["location"] == "/start"

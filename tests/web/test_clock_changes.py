@@ -26,8 +26,8 @@ async def doctor(register: Register, patient: Person) -> Person:
 
 
 @pytest.fixture
-def changed(doctor: Person, tmp_path: Path) -> Iterator[Person]:
-    """Let Vancouver be six hours behind UTC from now on instead of seven."""
+def zone_change(doctor: Person, tmp_path: Path) -> Iterator[Person]:
+    """Change the rules of Vancouver from seven to six hours behind UTC, after the visits were booked."""
     write_zone(tmp_path / "zones", "America/Vancouver", "<-06>6")
     zoneinfo.reset_tzpath([tmp_path / "zones"])
     ZoneInfo.clear_cache()
@@ -36,18 +36,20 @@ def changed(doctor: Person, tmp_path: Path) -> Iterator[Person]:
     ZoneInfo.clear_cache()
 
 
-async def starts(doctor: Person) -> list[str]:
+async def list_starts(doctor: Person) -> list[str]:
     return [each["start_time"] for each in (await doctor.get("/doctors/me/appointments")).json()]
 
 
-async def test_without_a_change_there_is_nothing(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_unchanged_zone_needs_no_decisions(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
     await forms.sign_in(doctor)
     assert "All visits are at the agreed local time" in (await client.get(PATH)).text
     assert PATH not in (await client.get("/practice/day")).text
 
 
-@pytest.mark.usefixtures("changed")
-async def test_the_day_leads_to_them(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
+@pytest.mark.usefixtures("zone_change")
+async def test_day_links_to_visits_with_a_changed_local_time(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person
+) -> None:
     await forms.sign_in(doctor)
     assert "2 visits have a different local time" in (await client.get("/practice/day")).text
     shown = (await client.get(PATH)).text
@@ -55,27 +57,29 @@ async def test_the_day_leads_to_them(forms: Forms, client: httpx2.AsyncClient, d
     assert "Leave at 10:00" in shown
 
 
-@pytest.mark.usefixtures("changed")
-async def test_all_agreed_times_are_kept(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
+@pytest.mark.usefixtures("zone_change")
+async def test_agreed_local_times_of_all_visits_are_kept(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person
+) -> None:
     await forms.sign_in(doctor)
-    answer = await forms.send(PATH, keep="local_time")
-    assert (answer.status_code, answer.headers["Location"]) == (303, PATH)
+    response = await forms.send(PATH, keep="local_time")
+    assert (response.status_code, response.headers["Location"]) == (303, PATH)
     assert "2 visits are settled." in (await client.get(PATH)).text
-    assert await starts(doctor) == ["2026-12-08T15:00:00Z", "2026-12-08T17:00:00Z"]
+    assert await list_starts(doctor) == ["2026-12-08T15:00:00Z", "2026-12-08T17:00:00Z"]
 
 
-@pytest.mark.usefixtures("changed")
-async def test_one_is_kept_when_it_is(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
+@pytest.mark.usefixtures("zone_change")
+async def test_single_visit_keeps_its_instant(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
     [first, _] = (await doctor.get("/doctors/me/clock-changes")).json()
     await forms.sign_in(doctor)
     for _ in range(2):
         await forms.send(f"{PATH}?visit={first['id']}", on=PATH, keep="instant")
     assert "1 visit has a different local time" in (await client.get("/practice/day")).text
-    assert await starts(doctor) == ["2026-12-08T16:00:00Z", "2026-12-08T18:00:00Z"]
+    assert await list_starts(doctor) == ["2026-12-08T16:00:00Z", "2026-12-08T18:00:00Z"]
 
 
-@pytest.mark.usefixtures("changed")
-async def test_what_has_no_room_stays(
+@pytest.mark.usefixtures("zone_change")
+async def test_visit_without_room_at_its_agreed_time_is_not_moved(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, register: Register
 ) -> None:
     await (await register("patient")).book(doctor, "2026-12-08T15:00:00Z")

@@ -1,4 +1,4 @@
-"""The doctor's day and week, without a browser."""
+"""The doctor's day and week."""
 
 import re
 from collections import Counter
@@ -20,7 +20,7 @@ async def doctor(register: Register) -> Person:
     return await open_practice(register)
 
 
-async def test_a_day_costs_the_same_however_full_it_is(
+async def test_full_day_takes_as_many_statements_as_an_empty_one(
     doctor: Person, register: Register, forms: Forms, client: httpx2.AsyncClient, count_statements: CountStatements
 ) -> None:
     await forms.sign_in(doctor)
@@ -35,7 +35,7 @@ async def test_a_day_costs_the_same_however_full_it_is(
     assert len(set(costs)) == 2, costs
 
 
-async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
+async def test_visit_is_checked_in_and_completed_once(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     [visit] = await fill_day(doctor, patient)
@@ -64,7 +64,7 @@ async def test_a_visit_goes_its_way_and_a_second_tap_changes_nothing(
         ("no-show", "Undone. The visit of Ann Lee is open again."),
     ],
 )
-async def test_what_was_noted_can_be_undone(
+async def test_status_change_can_be_undone(
     doctor: Person,
     patient: Person,
     forms: Forms,
@@ -92,7 +92,7 @@ async def test_what_was_noted_can_be_undone(
     assert (await forms.send(f"{address}/{action}", on=TUESDAY, form_key="another")).status_code == 303
 
 
-async def test_undo_is_offered_on_the_day_for_ten_minutes_and_with_the_visit_all_day(
+async def test_undo_is_offered_ten_minutes_in_the_day_and_all_day_with_the_visit(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     [visit] = await fill_day(doctor, patient)
@@ -112,7 +112,7 @@ async def test_undo_is_offered_on_the_day_for_ten_minutes_and_with_the_visit_all
     assert "The day of this visit is over" in late.text
 
 
-async def test_a_cancellation_is_undone_unless_its_time_was_taken(
+async def test_cancellation_is_undone_unless_its_time_is_booked(
     doctor: Person, patient: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     [visit] = await fill_day(doctor, patient, day="2026-12-02")
@@ -131,7 +131,7 @@ async def test_a_cancellation_is_undone_unless_its_time_was_taken(
     assert (await patient.get(f"/appointments/{visit['id']}")).json()["status"] == "cancelled"
 
 
-async def test_a_reason_that_was_typed_stays_and_what_changed_meanwhile_is_not_overwritten(
+async def test_cancellation_of_an_outdated_version_is_refused_and_keeps_the_reason(
     doctor: Person, patient: Person, forms: Forms
 ) -> None:
     [visit] = await fill_day(doctor, patient, day="2026-12-02")
@@ -142,11 +142,11 @@ async def test_a_reason_that_was_typed_stays_and_what_changed_meanwhile_is_not_o
     assert "I am &lt;ill&gt;</textarea>" in refused.text
     done = await forms.send(f"{address}/cancel", on=address, version="1", reason="I am <ill>")
     assert done.headers["location"] == f"/practice/day?day=2026-12-02#row-{visit['id']}"
-    told = (await patient.get(f"/appointments/{visit['id']}")).json()
-    assert (told["status"], told["cancel_reason"]) == ("cancelled", "I am <ill>")
+    cancelled = (await patient.get(f"/appointments/{visit['id']}")).json()
+    assert (cancelled["status"], cancelled["cancel_reason"]) == ("cancelled", "I am <ill>")
 
 
-async def test_a_visit_is_moved_to_a_time_that_is_offered(
+async def test_visit_is_moved_to_an_offered_time(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     [visit] = await fill_day(doctor, patient, day="2026-12-02")
@@ -161,7 +161,7 @@ async def test_a_visit_is_moved_to_a_time_that_is_offered(
     assert (await patient.get(f"/appointments/{visit['id']}")).json()["start_time"] == "2026-12-03T08:30:00Z"
 
 
-async def test_nobody_elses_visits_are_shown(
+async def test_doctor_sees_only_their_own_visits(
     doctor: Person, register: Register, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     [visit] = await fill_day(doctor, patient)
@@ -172,7 +172,7 @@ async def test_nobody_elses_visits_are_shown(
     assert (await client.get(TUESDAY)).status_code == 403
 
 
-async def test_a_conflict_is_marked_in_a_word_in_the_day_and_in_the_week(
+async def test_conflict_is_marked_in_the_day_and_in_the_week(
     doctor: Person, patient: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await fill_day(doctor, patient, await register("patient", name=FROM_RIGHT))
@@ -185,27 +185,28 @@ async def test_a_conflict_is_marked_in_a_word_in_the_day_and_in_the_week(
         assert "Time off" in shown
 
 
-@pytest.mark.parametrize(
-    ("day", "hours", "rows"),
-    [("2027-03-28", 23, {"00:00": 1, "01:00": 1, "02:00": 1}), ("2027-10-31", 25, {"01:00": 1, "02:00": 2})],
-)
-async def test_a_week_in_which_clocks_change_has_the_rows_that_its_longest_day_has(
-    doctor: Person,
-    patient: Person,
-    forms: Forms,
-    client: httpx2.AsyncClient,
-    day: str,
-    hours: int,
-    rows: dict[str, int],
+async def test_week_of_a_clock_change_has_the_rows_of_its_longest_day(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await doctor.set_hours(sunday=[["00:00", "24:00"]])
-    # After the change, at 01:00 UTC, a visit is at 03:30 or, for the second time, at 02:30.
-    await patient.book(doctor, f"{day}T01:30:00Z", f"{day}T02:00:00Z")
     await forms.sign_in(doctor)
-    shown = (await client.get(f"/practice/week?day={day}")).text
-    labels = Counter(re.findall(r'<span class="r\d+">(\d\d:00)', shown))
-    assert {label: labels[label] for label in rows} == rows
-    assert f"{hours} hours: clocks go" in shown
-    [(row, length)] = re.findall(r'<div class="block r(\d+) s(\d+)">', shown)
-    assert (int(row), int(length)) == (7, 1)
-    assert shown.count("ground missing") == (2 if hours == 23 else 12)
+    for day, hours, rows, missing in (
+        ("2027-03-28", 23, {"00:00": 1, "01:00": 1, "02:00": 1}, 2),
+        ("2027-10-31", 25, {"01:00": 1, "02:00": 2}, 12),
+    ):
+        # After the change, at 01:00 UTC, a visit is at 03:30 or, for the second time, at 02:30.
+        await patient.book(doctor, f"{day}T01:30:00Z", f"{day}T02:00:00Z")
+        shown = (await client.get(f"/practice/week?day={day}")).text
+        labels = Counter(re.findall(r'<span class="r\d+">(\d\d:00)', shown))
+        assert {label: labels[label] for label in rows} == rows, day
+        assert f"{hours} hours: clocks go" in shown
+        assert re.findall(r'<div class="block r(\d+) s(\d+)">', shown) == [("7", "1")], day
+        assert shown.count("ground missing") == missing, day
+
+
+async def test_printed_day_names_the_doctor_the_date_and_the_time_of_printing(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
+    await forms.sign_in(doctor)
+    shown = (await client.get("/practice/day?day=2026-12-08")).text
+    assert "Dr Annika Feldmann · Tuesday 8 December 2026 · printed Tuesday 1 December 2026, 09:00" in shown

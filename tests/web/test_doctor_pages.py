@@ -120,7 +120,7 @@ async def test_doctor_sets_up_a_practice_and_sees_a_patient(
 async def test_crowded_pages_are_accessible_on_every_screen(
     open_tab: OpenTab, doctor: Person, visits: list[dict[str, Any]]
 ) -> None:
-    """The pages of whose content tests/web/test_every_page.py shows less."""
+    """These pages have more content than in tests/web/test_every_page.py."""
     tab = await open_tab(
         java_script_enabled=True,
         reduced_motion="reduce",

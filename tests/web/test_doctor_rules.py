@@ -1,4 +1,4 @@
-"""The doctor's hours, time off, visit types and profile, without a browser."""
+"""The doctor's hours, time off, visit types and profile."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.doctor import fill_day, open_practice
 
-HOURS, OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/practice/profile/visit-types"
+HOURS, TIME_OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/practice/profile/visit-types"
 
 
 @pytest.fixture
@@ -20,28 +20,28 @@ async def doctor(register: Register, forms: Forms) -> Person:
     return doctor
 
 
-def fields_of(html: str) -> dict[str, str]:
+def read_fields(html: str) -> dict[str, str]:
     """Return the values of the time and date fields of the weekly hours."""
     return dict(
         re.findall(r'<input (?:id="[^"]+" name|type="time" id="[^"]+" name)="([^"]+)"[^>]*? value="([^"]*)"', html)
     )
 
 
-async def test_one_more_window_keeps_what_was_typed_and_saves_nothing(
+async def test_adding_a_window_keeps_the_typed_values_and_saves_nothing(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
-    shown = fields_of((await client.get(HOURS)).text)
+    shown = read_fields((await client.get(HOURS)).text)
     assert (shown["monday_0_from"], shown["monday_1_to"], shown["monday_2_from"]) == ("09:00", "17:00", "")
     typed = shown | {"saturday_0_from": "10:00", "saturday_0_to": "", "add": "saturday"}
     more = await forms.send(HOURS, **typed)
     assert more.status_code == 200
-    again = fields_of(more.text)
+    again = read_fields(more.text)
     assert (again["saturday_0_from"], again["saturday_1_from"]) == ("10:00", "")
     assert again["tuesday_1_to"] == "17:00"
     assert (await doctor.get("/doctors/me/hours")).json()["saturday"] == []
 
 
-async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> None:
+async def test_weekly_hours_are_saved_as_typed(doctor: Person, forms: Forms) -> None:
     typed = {
         "monday_0_from": "",
         "monday_0_to": "",
@@ -62,9 +62,8 @@ async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> 
     assert (await doctor.get("/doctors/me/hours?from=2026-12-21")).json()["tuesday"][0] == ["09:00", "12:00"]
 
 
-@pytest.mark.parametrize(
-    ("typed", "expected"),
-    [
+async def test_invalid_weekly_hours_are_shown_again(doctor: Person, forms: Forms) -> None:
+    for typed, expected in (
         ({"monday_0_from": "9", "monday_0_to": "10:00"}, 'id="monday_0_from-error"'),
         ({"monday_0_from": "09:00", "monday_0_to": ""}, 'id="monday_0_to-error"'),
         ({"monday_1_from": "09:00", "monday_1_to": "09:00", "monday_0_from": ""}, 'id="monday_1_to-error"'),
@@ -73,28 +72,24 @@ async def test_a_week_is_saved_as_it_was_typed(doctor: Person, forms: Forms) -> 
             "Two periods overlap here.",
         ),
         ({"monday_0_from": "09:00", "monday_0_to": "12:00", "valid_from": "2026-11-01"}, "This day is in the past."),
-    ],
-)
-async def test_a_week_that_cannot_be_saved_is_shown_again(
-    doctor: Person, forms: Forms, typed: dict[str, str], expected: str
-) -> None:
-    refused = await forms.send(HOURS, **typed)
-    assert refused.status_code == 422
-    assert expected in refused.text
-    assert fields_of(refused.text).items() >= {name: value for name, value in typed.items() if value}.items()
+    ):
+        refused = await forms.send(HOURS, **typed)
+        assert refused.status_code == 422, typed
+        assert expected in refused.text, typed
+        assert read_fields(refused.text).items() >= {name: value for name, value in typed.items() if value}.items()
     assert (await doctor.get("/doctors/me/hours")).json()["monday"][0] == ["09:00", "12:00"]
 
 
-async def save_as_shown(forms: Forms, where: str, **typed: str) -> httpx2.Response:
-    """Send the form for weekly hours with its current values, overridden by what is typed."""
-    shown = await forms.client.get(where)
+async def save_as_shown(forms: Forms, page: str, **typed: str) -> httpx2.Response:
+    """Send the form for weekly hours with its current values, except for those that are typed."""
+    shown = await forms.client.get(page)
     action = re.search(r'action="(/practice/hours\?day=[^"]+)"', shown.text)
     assert action
-    return await forms.send(action[1], on=where, **fields_of(shown.text) | typed)
+    return await forms.send(action[1], on=page, **read_fields(shown.text) | typed)
 
 
 @pytest.mark.usefixtures("doctor")
-async def test_half_a_window_is_marked(forms: Forms) -> None:
+async def test_window_with_one_time_is_marked(forms: Forms) -> None:
     typed = {"friday_0_from": "09:00", "friday_0_to": "", "sunday_0_from": "", "sunday_0_to": "17:00"}
     refused = await forms.send(HOURS, **typed)
     assert refused.status_code == 422
@@ -103,24 +98,24 @@ async def test_half_a_window_is_marked(forms: Forms) -> None:
         assert "Enter both times, or leave both empty." in marked
 
 
-async def test_one_period_is_shown_at_a_time_and_saving_it_changes_nothing(
+async def test_saving_a_period_as_shown_changes_nothing(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await doctor.set_hours(monday=[["10:00", "11:00"]], valid_from="2026-12-04")
     await doctor.set_hours(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
     kept = (await doctor.get("/doctors/me/availability")).json()
-    for where, dates, monday, last in (
+    for query, dates, monday, last in (
         ("", "In effect until Thursday 3 December", "09:00", ""),
         ("?day=2026-12-10", "Friday 4 December \u2013 Wednesday 30 June 2027", "10:00", ""),
         ("?day=2027-07-31", "Thursday 1 July 2027 \u2013 Tuesday 31 August 2027", "00:00", ""),
         ("?day=2031-01-01", "From Wednesday 1 September 2027", "10:00", ""),
     ):
-        html = (await client.get(HOURS + where)).text
-        shown = fields_of(html)
+        html = (await client.get(HOURS + query)).text
+        shown = read_fields(html)
         assert f'<p class="soft">{dates}</p>' in html
         assert (shown["monday_0_from"], shown["valid_to"]) == (monday, last)
-        assert (await save_as_shown(forms, HOURS + where)).headers["location"] == HOURS
-        assert (await doctor.get("/doctors/me/availability")).json() == kept, where
+        assert (await save_as_shown(forms, HOURS + query)).headers["location"] == HOURS
+        assert (await doctor.get("/doctors/me/availability")).json() == kept, query
 
 
 async def test_last_day_of_the_last_period_is_kept_unless_it_is_cleared(doctor: Person, forms: Forms) -> None:
@@ -157,7 +152,7 @@ async def test_planned_hours_are_listed_kept_and_cancelled(
     assert gone.status_code == 404
 
 
-async def test_all_planned_hours_are_replaced_if_that_is_chosen(doctor: Person, forms: Forms) -> None:
+async def test_planned_hours_are_replaced_on_request(doctor: Person, forms: Forms) -> None:
     await doctor.set_hours(monday=[["08:00", "11:00"]], valid_from="2027-07-01")
     refused = await save_as_shown(forms, HOURS, replace_later="yes", valid_to="2027-01-31")
     assert refused.status_code == 422
@@ -166,34 +161,36 @@ async def test_all_planned_hours_are_replaced_if_that_is_chosen(doctor: Person, 
     assert (await doctor.get("/doctors/me/hours")).json()["later"] == []
 
 
-async def test_who_is_booked_is_shown_before_time_off_is_taken(
+async def test_time_off_preview_lists_the_booked_visits(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await fill_day(doctor, patient, day="2026-12-02")
     days = {"first": "2026-12-02", "last": "2026-12-03", "leaves": "", "returns": ""}
-    preview = await client.get(f"{OFF}/preview", params=days)
+    preview = await client.get(f"{TIME_OFF}/preview", params=days)
     assert "1 visit is booked during this time." in preview.text
     assert "Ann Lee" in preview.text
     assert (await doctor.get("/doctors/me/time-off")).json() == []
-    taken = await forms.send(OFF, on=f"{OFF}/preview?first=2026-12-02&last=2026-12-03", **days, reason="Conference")
+    taken = await forms.send(
+        TIME_OFF, on=f"{TIME_OFF}/preview?first=2026-12-02&last=2026-12-03", **days, reason="Conference"
+    )
     assert taken.headers["location"] == f"{HOURS}/conflicts"
     [kept] = (await doctor.get("/doctors/me/time-off")).json()
     assert (kept["start_time"], kept["end_time"]) == ("2026-12-01T23:00:00Z", "2026-12-03T23:00:00Z")
     outside = (await client.get(f"{HOURS}/conflicts")).text
     assert "1 visit is now outside your hours" in outside
     assert "Ann Lee" in outside
-    assert (await forms.send(f"{OFF}/{kept['id']}/remove", on=OFF)).headers["location"] == OFF
+    assert (await forms.send(f"{TIME_OFF}/{kept['id']}/remove", on=TIME_OFF)).headers["location"] == TIME_OFF
     assert "All booked visits are within your hours" in (await client.get(f"{HOURS}/conflicts")).text
 
 
 @pytest.mark.usefixtures("doctor")
-async def test_time_off_that_cannot_be_is_shown_again(client: httpx2.AsyncClient) -> None:
+async def test_invalid_time_off_is_shown_again(client: httpx2.AsyncClient) -> None:
     for days, expected in (
         ({"first": "2026-12-03", "last": "2026-12-02"}, 'id="last-error"'),
         ({"first": "2026-11-01", "last": "2026-11-02"}, "This day is in the past."),
         ({"first": "soon", "last": ""}, 'value="soon"'),
     ):
-        refused = await client.get(f"{OFF}/preview", params=days)
+        refused = await client.get(f"{TIME_OFF}/preview", params=days)
         assert refused.status_code == 422
         assert expected in refused.text
 
@@ -210,14 +207,14 @@ async def test_extra_hours_apply_once_or_repeatedly(doctor: Person, forms: Forms
     assert "Every two weeks until Saturday 2 January 2027" in shown
     overlapping = await forms.send(extra, **typed)
     assert overlapping.status_code == 409
-    assert fields_of(overlapping.text)["opens"] == "22:00"
+    assert read_fields(overlapping.text)["opens"] == "22:00"
     assert (await forms.send(f"{extra}/{kept['id']}/remove", on=extra)).status_code == 303
     assert "You have no extra hours." in (await client.get(extra)).text
     await doctor.publish("2026-12-05T09:00:00Z", "2026-12-05T12:00:00Z", "FREQ=WEEKLY;INTERVAL=4;BYDAY=SA")
     assert "Every four weeks" in (await client.get(extra)).text.partition('<ul class="rules">')[2]
 
 
-async def test_extra_windows_say_their_rule(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_extra_windows_show_their_recurrence(doctor: Person, client: httpx2.AsyncClient) -> None:
     for start, end, rule in (
         ("2026-12-06T21:00:00Z", "2026-12-06T22:00:00Z", "FREQ=WEEKLY;UNTIL=20270331;BYDAY=SU,MO"),
         ("2026-12-07T19:00:00Z", "2026-12-07T20:00:00Z", "FREQ=MONTHLY;COUNT=2;BYDAY=MO,TU;BYSETPOS=2"),
@@ -243,7 +240,7 @@ async def test_extra_windows_say_their_rule(doctor: Person, client: httpx2.Async
     ]
 
 
-async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_whole_days_are_shown_without_times(doctor: Person, client: httpx2.AsyncClient) -> None:
     for start, end in (
         ("2026-12-09T23:00:00Z", "2026-12-10T23:00:00Z"),
         ("2026-12-13T23:00:00Z", "2026-12-15T23:00:00Z"),
@@ -251,7 +248,7 @@ async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.
         ("2026-12-21T10:00:00Z", "2026-12-21T12:00:00Z"),
     ):
         await doctor.take_time_off(start, end)
-    listed = (await client.get(OFF)).text.partition('<ul class="rules">')[2]
+    listed = (await client.get(TIME_OFF)).text.partition('<ul class="rules">')[2]
     assert re.findall(r'<p class="rule figures">([^<]+)</p>', listed) == [
         "Thursday 10 December",
         "Monday 14 December \u2013 Tuesday 15 December",
@@ -259,7 +256,7 @@ async def test_whole_days_are_said_without_times(doctor: Person, client: httpx2.
         "Monday 21 December, 11:00\u201313:00",
     ]
     assert '<span class="visually-hidden">: Thursday 10 December</span>' in listed
-    preview = (await client.get(f"{OFF}/preview?first=2026-12-24&last=2026-12-26")).text
+    preview = (await client.get(f"{TIME_OFF}/preview?first=2026-12-24&last=2026-12-26")).text
     assert "Thursday 24 December \u2013 Saturday 26 December" in preview
     await doctor.set_hours(saturday=[["00:00", "24:00"]])
     await doctor.set_hours(monday=[["09:00", "12:00"]], valid_from="2027-07-01")
@@ -292,7 +289,7 @@ async def test_visit_type_is_added_changed_and_withdrawn(
     assert (await client.get(f"{VISIT_TYPES}/{visit_type['id']}")).status_code == 404
 
 
-async def test_a_practice_is_changed_and_what_was_wrong_stays(
+async def test_profile_is_changed_and_invalid_values_are_shown_again(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await fill_day(doctor, patient, day="2026-12-02")
@@ -325,7 +322,7 @@ async def test_a_practice_is_changed_and_what_was_wrong_stays(
     assert (saved["specialty"], saved["languages"], saved["daily_limit"]) == (None, ["de", "pt-BR"], 12)
 
 
-async def test_why_a_time_cannot_be_booked_is_said_in_sentences(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_explanation_says_why_a_time_cannot_be_booked(doctor: Person, client: httpx2.AsyncClient) -> None:
     await doctor.take_time_off("2026-12-02T11:00:00Z", "2026-12-02T12:00:00Z")
     explain = f"{HOURS}/explain?day=2026-12-02&clock="
     assert "This time can be booked." in (await client.get(f"{explain}09:00")).text

@@ -11,7 +11,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 
 DAY = "/practice/day"
-CLOSED = "losed"
+CLOSED = "losed"  # the first letter is large or small
 
 
 async def read_steps(client: httpx2.AsyncClient, day: str = DAY) -> dict[str, bool]:
@@ -24,7 +24,9 @@ async def read_steps(client: httpx2.AsyncClient, day: str = DAY) -> dict[str, bo
     return {address: word == "Done" for address, word in found}
 
 
-async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.AsyncClient, register: Register) -> None:
+async def test_new_doctor_sees_the_steps_of_the_set_up(
+    forms: Forms, client: httpx2.AsyncClient, register: Register
+) -> None:
     doctor = await register("doctor")
     await forms.sign_in(doctor)
     steps = {
@@ -38,14 +40,14 @@ async def test_a_new_doctor_sees_what_to_set_up(forms: Forms, client: httpx2.Asy
     for address in steps:
         assert (await client.get(address)).status_code == 200
     shown = (await client.get(DAY)).text
-    assert len(re.findall(r'class="badge unapproved">To do<', shown)) == 2, "what is required"
+    assert len(re.findall(r'class="badge unapproved">To do<', shown)) == 2, "the required steps"
     assert len(re.findall(r'class="badge optional">To do<', shown)) == 2
     await doctor.update_profile(time_zone="Europe/Berlin", languages=["en"], bio="Skin, hair and nails.")
     await doctor.add_visit_type()
     assert await read_steps(client) == dict.fromkeys(steps, True) | {"/practice/hours": False}
 
 
-async def test_the_steps_stay_until_all_that_is_required_is_done(
+async def test_set_up_is_shown_until_the_required_steps_are_done(
     forms: Forms, client: httpx2.AsyncClient, register: Register
 ) -> None:
     doctor = await register("doctor")
@@ -64,7 +66,7 @@ async def test_the_steps_stay_until_all_that_is_required_is_done(
     assert "Patients can now book visits with you." not in shown
 
 
-async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_book(
+async def test_unapproved_doctor_is_not_told_that_patients_can_book(
     forms: Forms, client: httpx2.AsyncClient, register: Register, database: Database
 ) -> None:
     doctor = await register("doctor")
@@ -77,7 +79,7 @@ async def test_a_doctor_who_waits_for_approval_is_not_told_that_patients_can_boo
     assert "Patients can now book visits with you." not in shown
 
 
-async def test_a_doctor_with_hours_sees_days_and_no_steps(
+async def test_doctor_with_hours_sees_no_set_up(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
@@ -86,10 +88,10 @@ async def test_a_doctor_with_hours_sees_days_and_no_steps(
     assert CLOSED in (await client.get(DAY)).text
     clock.time = clock.time.replace(day=4)
     await forms.sign_in(doctor)
-    assert len(await read_steps(client)) == 4, "the hours are over"
+    assert len(await read_steps(client)) == 4, "the hours have passed"
 
 
-async def test_a_day_with_visits_shows_them_without_hours(
+async def test_day_with_visits_but_no_hours_shows_the_visits(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     hours = await doctor.publish("2026-12-03T15:00:00Z", "2026-12-03T16:00:00Z")
@@ -101,7 +103,9 @@ async def test_a_day_with_visits_shows_them_without_hours(
     assert "Set up your practice" not in shown
 
 
-async def test_a_week_without_hours_leads_to_them(register: Register, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_week_without_hours_links_to_the_hours_page(
+    register: Register, forms: Forms, client: httpx2.AsyncClient
+) -> None:
     doctor = await register("doctor", time_zone="Europe/Berlin")
     await forms.sign_in(doctor)
     shown = (await client.get("/practice/week")).text

@@ -1,4 +1,4 @@
-"""A form that was typed after the session had ended is restored after signing in, only for the same account."""
+"""A form that is sent after the session has ended is restored after signing in, for the same account only."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -15,11 +15,11 @@ from tests.web.table import ADMIN, DOCTOR, PAGES, PATIENT, World
 
 SECRET_TYPES = {"hidden", "password"}
 NEVER_KEPT = {"token", "otp", "sure"}
-"""Codes, and the consent to erase an account."""
+"""Codes, and the consent to delete an account."""
 CHANGED = {"date": "2027-03-04", "time": "09:45", "checkbox": "yes", "textarea": "What I typed\nin two lines"}
 
 
-class SentForms(HTMLParser):
+class PostForms(HTMLParser):
     """The POST forms of a page, with their hidden and their visible fields."""
 
     def __init__(self, text: str) -> None:
@@ -39,12 +39,12 @@ class SentForms(HTMLParser):
             return
         _, hidden, visible = self.found[-1]
         name = given.get("name", "")
-        kind = "number" if given.get("inputmode") == "numeric" else given.get("type", "text")
-        if tag == "input" and kind == "hidden":
+        input_type = "number" if given.get("inputmode") == "numeric" else given.get("type", "text")
+        if tag == "input" and input_type == "hidden":
             hidden[name] = given["value"]
-        elif tag == "input" and kind not in SECRET_TYPES and name not in NEVER_KEPT:
-            value = given.get("value", "") if kind != "checkbox" or "checked" in given else ""
-            visible[name] = kind, value
+        elif tag == "input" and input_type not in SECRET_TYPES and name not in NEVER_KEPT:
+            value = given.get("value", "") if input_type != "checkbox" or "checked" in given else ""
+            visible[name] = input_type, value
         elif tag == "textarea":
             self._textarea = name
             visible[name] = tag, ""
@@ -61,8 +61,8 @@ class SentForms(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._textarea:
-            kind, value = self.found[-1][2][self._textarea]
-            self.found[-1][2][self._textarea] = kind, value + data
+            field_type, value = self.found[-1][2][self._textarea]
+            self.found[-1][2][self._textarea] = field_type, value + data
 
     def typed(self, action: str) -> dict[str, str]:
         """Return the values of the fields of one of the forms."""
@@ -73,18 +73,19 @@ class SentForms(HTMLParser):
         )
 
 
-def change(name: str, kind: str, before: str) -> str:
+def change_value(name: str, field_type: str, before: str) -> str:
     """Return another value than the current one of a field."""
-    if kind == "select":
+    if field_type == "select":
         return {"time_zone": "Europe/Vienna", "repeats": "FREQ=DAILY", "mode": "video"}[name]
-    return CHANGED.get(kind, f"{before}7")
+    return CHANGED.get(field_type, f"{before}7")
 
 
-def pages() -> Iterator[tuple[str, str]]:
+def list_pages() -> Iterator[tuple[str, str]]:
+    """Return the role and the path of every page that needs a session."""
     rows = [row for rows in PAGES.values() for row in rows]
     preview = (DOCTOR, "/practice/hours/time-off/preview?first=2026-12-24&last=2026-12-24")
     suspend = [(ADMIN, f"/office/users/{{doctor}}?action={act}") for act in ("suspend", "reinstate", "approve")]
-    yield from ((who, where) for who, where in [*rows, preview, *suspend] if who in {PATIENT, DOCTOR, ADMIN})
+    yield from ((role, path) for role, path in [*rows, preview, *suspend] if role in {PATIENT, DOCTOR, ADMIN})
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ async def world(app: FastAPI, client: httpx2.AsyncClient, admin: Person, clock: 
 async def sign_in(client: httpx2.AsyncClient, shown_at: str, person: Person) -> httpx2.Response:
     """Sign in on the page to which a form has redirected."""
     shown = await client.get(shown_at)
-    [(_, hidden, _)] = [form for form in SentForms(shown.text).found if form[0] == "/sign-in"]
+    [(_, hidden, _)] = [form for form in PostForms(shown.text).found if form[0] == "/sign-in"]
     return await client.post("/sign-in", data={**hidden, "username": person.email, "password": PASSWORD})
 
 
@@ -105,44 +106,46 @@ async def end_page_sessions(person: Person) -> None:
             assert (await person.delete(f"/auth/sessions/{session['id']}")).status_code == 204
 
 
-async def test_every_form_is_shown_again_with_what_was_typed(
+async def test_every_form_is_restored_with_the_typed_values(
     world: World, client: httpx2.AsyncClient, forms: Forms
 ) -> None:
     sent: set[str] = set()
-    for who, where in pages():
-        page = world.address(where)
-        await world.enter(forms, who)
+    for role, path in list_pages():
+        page = world.address(path)
+        await world.enter(forms, role)
         shown = await client.get(page)
-        for action, hidden, visible in SentForms(shown.text).found:
-            if not visible or action in sent or action in {"/preferences", "/invitation"}:  # which need no session
+        for action, hidden, visible in PostForms(shown.text).found:
+            needs_session = action not in {"/preferences", "/invitation"}
+            if not visible or not needs_session or action in sent:
                 continue
             sent.add(action)
-            typed = {name: change(name, kind, before) for name, (kind, before) in visible.items()}
-            await end_page_sessions(world.people[who])
+            typed = {name: change_value(name, field_type, before) for name, (field_type, before) in visible.items()}
+            await end_page_sessions(world.people[role])
             address = urljoin(page, action)
             referer = {"Referer": str(client.base_url.join(page))}
             refused = await client.post(address, data={**hidden, **typed}, headers=referer)
             assert refused.headers.get("location", "").startswith("/sign-in?"), action
-            back = await sign_in(client, refused.headers["location"], world.people[who])
+            back = await sign_in(client, refused.headers["location"], world.people[role])
             again = await client.get(back.headers["location"])
             assert f'action="{action}"' in again.text, (action, back.headers["location"])
-            assert SentForms(again.text).typed(action) == typed, action
+            assert PostForms(again.text).typed(action) == typed, action
             assert "Your entries have been restored. They have not been sent yet." in again.text
         client.cookies.clear()
     assert len(sent) >= 11, sent
 
 
 @pytest.fixture
-async def asked(register: Register) -> dict[str, str]:
+async def slot_form(register: Register) -> dict[str, str]:
+    """The fields that the form of a slot sends."""
     doctor = await register("doctor")
     await doctor.set_hours(tuesday=[["09:00", "12:00"]])
     return {"doctor": doctor.id, "start": "2026-12-08T09:00:00Z"}
 
 
-async def test_a_time_picked_while_signed_out_is_held_for_the_sign_in_that_follows(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, asked: dict[str, str]
+async def test_time_picked_while_signed_out_is_held_after_signing_in(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, slot_form: dict[str, str]
 ) -> None:
-    picked = await forms.send("/visit/pick", on=f"/with/{asked['doctor']}", **asked)
+    picked = await forms.send("/visit/pick", on=f"/with/{slot_form['doctor']}", **slot_form)
     assert parse_qs(urlsplit(picked.headers["location"]).query)["next"][0].startswith("/visit/pick?draft=")
     held = await sign_in(client, picked.headers["location"], patient)
     assert held.headers["location"].startswith("/visit/")
@@ -150,36 +153,38 @@ async def test_a_time_picked_while_signed_out_is_held_for_the_sign_in_that_follo
     assert "draft" not in client.cookies
 
 
-@pytest.mark.parametrize("next_", ["", "/visit/pick", "/visit/pick?draft=", "/my/appointments"])
-async def test_a_time_picked_by_the_last_visitor_is_not_held_for_the_next_one(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, asked: dict[str, str], next_: str
+async def test_time_picked_by_an_earlier_visitor_is_not_held(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, slot_form: dict[str, str]
 ) -> None:
-    picked = await forms.send("/visit/pick", on=f"/with/{asked['doctor']}", **asked)
-    named = parse_qs(urlsplit(picked.headers["location"]).query)["next"][0]
-    answer = await forms.send("/sign-in", username=patient.email, password=PASSWORD, next=next_)
-    assert answer.headers["location"] == (next_ or "/start")
-    assert "draft" not in client.cookies
-    assert (await client.get(named)).status_code == 422
-    assert (await patient.get(f"/doctors/{asked['doctor']}/slots?from=2026-12-08T09:00:00Z")).json()
+    for next_page in ("", "/visit/pick", "/visit/pick?draft=", "/my/appointments"):
+        client.cookies.clear()
+        picked = await forms.send("/visit/pick", on=f"/with/{slot_form['doctor']}", **slot_form)
+        with_draft = parse_qs(urlsplit(picked.headers["location"]).query)["next"][0]
+        response = await forms.send("/sign-in", username=patient.email, password=PASSWORD, next=next_page)
+        assert response.headers["location"] == (next_page or "/start")
+        assert "draft" not in client.cookies, next_page
+        assert (await client.get(with_draft)).status_code == 422, next_page
+    slots = (await client.get(f"/doctors/{slot_form['doctor']}/slots?from={slot_form['start']}")).json()
+    assert slots[0]["start_time"] == slot_form["start"]
 
 
-async def test_a_picked_time_is_forgotten_after_half_an_hour(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, asked: dict[str, str], clock: SetClock
+async def test_picked_time_is_forgotten_after_half_an_hour(
+    forms: Forms, client: httpx2.AsyncClient, patient: Person, slot_form: dict[str, str], clock: SetClock
 ) -> None:
-    picked = await forms.send("/visit/pick", on=f"/with/{asked['doctor']}", **asked)
+    picked = await forms.send("/visit/pick", on=f"/with/{slot_form['doctor']}", **slot_form)
     clock.advance(minutes=31)
-    answer = await sign_in(client, picked.headers["location"], patient)
-    assert answer.headers["location"].startswith("/visit/pick?draft=")
-    assert (await client.get(answer.headers["location"])).status_code == 422
+    response = await sign_in(client, picked.headers["location"], patient)
+    assert response.headers["location"].startswith("/visit/pick?draft=")
+    assert (await client.get(response.headers["location"])).status_code == 422
 
 
-async def test_a_draft_of_an_ended_session_is_shown_to_its_account_alone(
+async def test_draft_of_an_ended_session_is_shown_only_to_its_account(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, register: Register, clock: SetClock
 ) -> None:
     other = await register("patient", name="Bob Ray")
     await forms.sign_in(patient)
     shown = await client.get("/my/account")
-    [hidden] = [hidden for action, hidden, _ in SentForms(shown.text).found if action == "/my/account"]
+    [hidden] = [hidden for action, hidden, _ in PostForms(shown.text).found if action == "/my/account"]
     clock.advance(hours=2)
     sent = await client.post("/my/account", data={**hidden, "name": "Ann Secret"})
     back = await sign_in(client, sent.headers["location"], other)
@@ -192,7 +197,7 @@ async def test_a_draft_of_an_ended_session_is_shown_to_its_account_alone(
 
 async def test_signing_out_deletes_the_draft(forms: Forms, client: httpx2.AsyncClient, patient: Person) -> None:
     await forms.sign_in(patient)
-    hidden = SentForms((await client.get("/my/account")).text).found[-1][1]
+    hidden = PostForms((await client.get("/my/account")).text).found[-1][1]
     client.cookies.delete("session")
     sent = await client.post("/my/account", data={**hidden, "name": "Ann Secret"})
     back = await sign_in(client, sent.headers["location"], patient)
@@ -203,7 +208,7 @@ async def test_signing_out_deletes_the_draft(forms: Forms, client: httpx2.AsyncC
     assert "Ann Secret" not in (await client.get(back.headers["location"])).text
 
 
-async def test_a_message_is_shown_to_the_visitor_it_was_meant_for(
+async def test_message_is_not_shown_without_the_session_it_belongs_to(
     forms: Forms, client: httpx2.AsyncClient, patient: Person
 ) -> None:
     await forms.sign_in(patient)
@@ -212,13 +217,13 @@ async def test_a_message_is_shown_to_the_visitor_it_was_meant_for(
     assert "Your name has been changed." not in (await client.get("/sign-in")).text
 
 
-async def test_a_text_that_is_too_long_to_be_kept_is_shown_to_be_copied(
+async def test_text_too_long_for_a_draft_is_shown_to_be_copied(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, clock: SetClock
 ) -> None:
     bio = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(2000))
     await forms.sign_in(doctor)
     shown = await client.get("/practice/profile")
-    [hidden] = [hidden for action, hidden, _ in SentForms(shown.text).found if action == "/practice/profile"]
+    [hidden] = [hidden for action, hidden, _ in PostForms(shown.text).found if action == "/practice/profile"]
     clock.advance(hours=2)
     sent = await client.post("/practice/profile", data={**hidden, "bio": bio})
     assert sent.status_code == 401

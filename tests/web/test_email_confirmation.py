@@ -14,7 +14,7 @@ from tests.web.conftest import Forms
 PAGE = "/confirm-email"
 
 
-async def test_the_account_page_asks_for_the_code_until_it_was_typed(
+async def test_account_page_asks_for_the_code_until_the_address_is_confirmed(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, confirmations: list[Mail]
 ) -> None:
     await forms.sign_in(patient)
@@ -30,7 +30,7 @@ async def test_the_account_page_asks_for_the_code_until_it_was_typed(
     assert (await client.get(PAGE)).headers["location"] == "/my/account"
 
 
-async def test_looking_at_the_page_with_a_code_confirms_nothing(
+async def test_opening_the_page_with_a_code_confirms_nothing(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, confirmations: list[Mail]
 ) -> None:
     token = read_token(confirmations[0])
@@ -41,7 +41,7 @@ async def test_looking_at_the_page_with_a_code_confirms_nothing(
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
 
 
-async def test_a_form_that_is_sent_twice_leads_where_it_led_before(
+async def test_repeated_confirmation_redirects_to_the_same_page(
     forms: Forms, patient: Person, confirmations: list[Mail]
 ) -> None:
     await forms.sign_in(patient)
@@ -54,9 +54,7 @@ async def test_a_form_that_is_sent_twice_leads_where_it_led_before(
     assert len(confirmations) == 1
 
 
-async def test_a_code_is_sent_again_until_there_were_too_many(
-    forms: Forms, patient: Person, confirmations: list[Mail]
-) -> None:
+async def test_code_is_sent_again_up_to_a_limit(forms: Forms, patient: Person, confirmations: list[Mail]) -> None:
     await forms.sign_in(patient)
     for _ in range(4):
         sent = await forms.send(f"{PAGE}/resend", on=PAGE, next="/my/account")
@@ -68,19 +66,19 @@ async def test_a_code_is_sent_again_until_there_were_too_many(
     assert len(confirmations) == 5
 
 
-async def test_the_second_factor_asks_for_a_confirmed_address_first(forms: Forms, patient: Person) -> None:
+async def test_second_factor_needs_a_confirmed_address(forms: Forms, patient: Person) -> None:
     await forms.sign_in(patient)
     assert "Confirm your e-mail address first." in (await forms.client.get("/my/account/second-factor")).text
-    asked = await forms.send("/my/account/second-factor", on="/my/account")
-    assert asked.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount%2Fsecond-factor"
+    redirect = await forms.send("/my/account/second-factor", on="/my/account")
+    assert redirect.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount%2Fsecond-factor"
 
 
-class TestWhereConfirmationIsRequired:
+class TestRequiredConfirmation:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"email_confirmation": "required"})
 
-    async def test_a_time_that_was_picked_waits_until_the_address_is_confirmed(
+    async def test_picked_time_is_held_after_the_address_is_confirmed(
         self,
         forms: Forms,
         client: httpx2.AsyncClient,
@@ -91,24 +89,24 @@ class TestWhereConfirmationIsRequired:
         await confirm_email(doctor)
         await doctor.set_hours(monday=[["09:00", "12:00"]])
         picked = {"doctor": doctor.id, "start": "2026-12-07T15:00:00Z"}
-        asked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **picked)
-        [pick] = parse_qs(urlsplit(asked.headers["location"]).query)["next"]
+        redirect = await forms.send("/visit/pick", on=f"/with/{doctor.id}", **picked)
+        [pick] = parse_qs(urlsplit(redirect.headers["location"]).query)["next"]
         assert pick.startswith("/visit/pick?draft=")
         typed = {"name": "Ann Lee", "email": "ann@example.com", "password": PASSWORD}
         registered = await forms.send("/register", **typed, next=pick)
         assert registered.headers["location"] == pick
-        asked = await client.get(pick)
-        assert asked.headers["location"] == f"{PAGE}?{urlencode({'next': pick})}"
-        shown = await client.get(asked.headers["location"])
+        redirect = await client.get(pick)
+        assert redirect.headers["location"] == f"{PAGE}?{urlencode({'next': pick})}"
+        shown = await client.get(redirect.headers["location"])
         assert "First confirm your e-mail address" in shown.text
         token = read_token(confirmations[-1])
-        confirmed = await forms.send(PAGE, on=asked.headers["location"], token=token, next=pick)
+        confirmed = await forms.send(PAGE, on=redirect.headers["location"], token=token, next=pick)
         assert confirmed.headers["location"] == pick
         assert "Dr Amara Okafor" in (await client.get(pick)).text
         held = await forms.send("/visit/pick", **picked)
         assert held.headers["location"].startswith("/visit/")
 
-    async def test_every_page_says_what_is_missing(
+    async def test_every_page_asks_for_the_confirmation(
         self, forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail
     ) -> None:
         await forms.sign_in(patient)

@@ -8,7 +8,7 @@ from app.core.errors import FIELD_ERRORS
 from app.web.kit.error_texts import FIELD_TEXTS
 
 # Forms cannot cause these errors, or the general message is the best that can be said.
-WITHOUT_A_TEXT = {
+CODES_WITHOUT_TEXT = {
     "cursor",
     "days_of_week",
     "doctors_only",
@@ -27,5 +27,5 @@ def test_every_text_belongs_to_a_code() -> None:
     assert set(FIELD_TEXTS) <= {*FIELD_ERRORS, *get_args(ErrorType)}
 
 
-def test_every_code_has_a_text_but_those_that_need_none() -> None:
-    assert set(FIELD_ERRORS) - set(FIELD_TEXTS) == WITHOUT_A_TEXT
+def test_every_code_has_a_text_or_needs_none() -> None:
+    assert set(FIELD_ERRORS) - set(FIELD_TEXTS) == CODES_WITHOUT_TEXT

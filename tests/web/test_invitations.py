@@ -3,7 +3,6 @@
 import re
 
 import httpx2
-import pytest
 
 from app.adapters.mail import Mail
 from tests.conftest import read_token
@@ -16,9 +15,9 @@ DOCTOR = {"name": "Dr Guest", "specialty": "Dermatology", "time_zone": "Europe/B
 
 
 async def invite(admin: Person, **fields: str) -> dict[str, str]:
-    answer = await admin.post("/admin/invitations", {"email": GUEST, **fields})
-    assert answer.status_code == 201, answer.text
-    sent: dict[str, str] = answer.json()
+    response = await admin.post("/admin/invitations", {"email": GUEST, **fields})
+    assert response.status_code == 201, response.text
+    sent: dict[str, str] = response.json()
     return sent
 
 
@@ -26,36 +25,36 @@ async def accept(forms: Forms, sent: dict[str, str], **fields: str) -> httpx2.Re
     return await forms.send("/invitation", on=sent["path"], token=sent["token"], **DOCTOR | fields)
 
 
-def chosen_place(page: str) -> str:
+def read_selected(page: str) -> str:
     [value] = re.findall(r'<option value="([^"]*)" selected>', page)
     return str(value)
 
 
-async def test_a_doctor_joins_on_pages(
+async def test_doctor_accepts_an_invitation(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, mails: list[Mail]
 ) -> None:
     await forms.sign_in(admin)
     assert f'href="{INVITATIONS}"' in (await client.get("/office/users")).text
-    answer = await forms.send(INVITATIONS, email=GUEST, name="Dr G", time_zone="Europe/Madrid")
-    assert answer.status_code == 200
+    response = await forms.send(INVITATIONS, email=GUEST, name="Dr G", time_zone="Europe/Madrid")
+    assert response.status_code == 200
     path = read_token(mails[0])
-    assert f"{client.base_url}{path}" in answer.text.replace("&#39;", "'")
+    assert f"{client.base_url}{path}" in response.text.replace("&#39;", "'")
     assert "Dr G" in (await client.get(INVITATIONS)).text
 
     client.cookies.clear()
     shown = await client.get(path)
-    assert chosen_place(shown.text) == "Europe/Madrid"
+    assert read_selected(shown.text) == "Europe/Madrid"
     assert 'value="Dr G"' in shown.text
     assert GUEST in shown.text
-    answer = await accept(forms, {"path": path, "token": path.partition("=")[2]})
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/start")
+    response = await accept(forms, {"path": path, "token": path.partition("=")[2]})
+    assert (response.status_code, response.headers["Location"]) == (303, "/start")
     start = await client.get("/start")
     assert start.headers["Location"] == "/practice/day"
     profile = (await client.get("/practice/profile")).text
-    assert chosen_place(profile) == "Europe/Berlin"
+    assert read_selected(profile) == "Europe/Berlin"
 
 
-async def test_a_used_invitation_leads_the_doctor_to_the_start_page(
+async def test_used_invitation_leads_its_doctor_to_the_start_page(
     forms: Forms, client: httpx2.AsyncClient, admin: Person
 ) -> None:
     sent = await invite(admin)
@@ -69,76 +68,71 @@ async def test_a_used_invitation_leads_the_doctor_to_the_start_page(
     assert (await client.get(sent["path"])).status_code == 422, "an administrator is told that it is used"
 
 
-async def test_looking_at_an_invitation_changes_nothing(client: httpx2.AsyncClient, admin: Person) -> None:
+async def test_opening_an_invitation_changes_nothing(client: httpx2.AsyncClient, admin: Person) -> None:
     sent = await invite(admin)
     for _ in range(2):
         assert (await client.get(sent["path"])).status_code == 200
     assert len((await admin.get("/admin/invitations")).json()) == 1
 
 
-@pytest.mark.parametrize(
-    ("accepted", "place"),
-    [
+async def test_time_zone_is_preselected_only_if_the_country_has_one(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person
+) -> None:
+    sent = await invite(admin)
+    for languages, zone in (
         ("de-DE,de;q=0.9,en-US;q=0.8", "Europe/Berlin"),
         ("en-US", ""),
         ("es-ES", ""),
         ("de", ""),
         ("en-XX", ""),
         ("", ""),
-    ],
-)
-async def test_a_place_is_preselected_only_if_the_browsers_country_has_one_clock(
-    forms: Forms, client: httpx2.AsyncClient, admin: Person, accepted: str, place: str
-) -> None:
-    sent = await invite(admin)
-    shown = await client.get(sent["path"], headers={"Accept-Language": accepted})
-    assert chosen_place(shown.text) == place
-    answer = await accept(forms, sent, time_zone="")
-    assert answer.status_code == 422
-    assert 'id="time_zone-error"' in answer.text
+    ):
+        shown = await client.get(sent["path"], headers={"Accept-Language": languages})
+        assert read_selected(shown.text) == zone, languages
+    response = await accept(forms, sent, time_zone="")
+    assert response.status_code == 422
+    assert 'id="time_zone-error"' in response.text
     assert (await accept(forms, sent)).status_code == 303
 
 
-async def test_what_is_wrong_is_said_and_the_invitation_stays(
-    forms: Forms, client: httpx2.AsyncClient, admin: Person
-) -> None:
+async def test_refused_acceptance_keeps_the_invitation(forms: Forms, client: httpx2.AsyncClient, admin: Person) -> None:
     sent = await invite(admin)
-    answer = await accept(forms, sent, password="short", name="Dr Long")
-    assert answer.status_code == 422
-    assert 'id="password-error"' in answer.text
-    assert 'value="Dr Long"' in answer.text
-    assert sent["token"] in answer.text
+    response = await accept(forms, sent, password="short", name="Dr Long")
+    assert response.status_code == 422
+    assert 'id="password-error"' in response.text
+    assert 'value="Dr Long"' in response.text
+    assert sent["token"] in response.text
     assert (await accept(forms, sent)).status_code == 303
     client.cookies.clear()
-    for answer in (await client.get(sent["path"]), await client.get("/invitation")):
-        assert answer.status_code == 422
-        assert "This invitation is no longer valid" in answer.text
+    for response in (await client.get(sent["path"]), await client.get("/invitation")):
+        assert response.status_code == 422
+        assert "This invitation is no longer valid" in response.text
 
 
-async def test_an_invitation_that_is_used_while_the_form_is_open_is_refused(
+async def test_invitation_used_while_the_form_is_open_is_refused(
     forms: Forms, client: httpx2.AsyncClient, admin: Person
 ) -> None:
     sent, page = await invite(admin), "/sign-in"
     body = {"token": sent["token"], "name": "Dr Guest", "password": PASSWORD, "time_zone": "UTC"}
     assert (await client.post("/auth/accept-invitation", json=body)).status_code == 201
-    answer = await forms.send("/invitation", on=page, token=sent["token"], **DOCTOR)
-    assert answer.status_code == 422
-    assert "This invitation is no longer valid" in answer.text
+    response = await forms.send("/invitation", on=page, token=sent["token"], **DOCTOR)
+    assert response.status_code == 422
+    assert "This invitation is no longer valid" in response.text
 
 
-async def test_an_administrator_reads_why_an_invitation_was_not_sent(
+async def test_administrator_sees_why_an_invitation_was_not_sent(
     forms: Forms, admin: Person, patient: Person, mails: list[Mail]
 ) -> None:
     await forms.sign_in(admin)
-    answer = await forms.send(INVITATIONS, email=patient.email, name="Dr Ann")
-    assert answer.status_code == 409
-    assert "There is already an account with this address." in answer.text
-    assert 'value="Dr Ann"' in answer.text
+    response = await forms.send(INVITATIONS, email=patient.email, name="Dr Ann")
+    assert response.status_code == 409
+    assert "There is already an account with this address." in response.text
+    assert 'value="Dr Ann"' in response.text
     assert (await forms.send(INVITATIONS, email="nobody")).status_code == 422
     assert mails == []
 
 
-async def test_an_administrator_cancels_an_invitation_and_turns_pages(
+async def test_administrator_pages_through_invitations_and_cancels_one(
     forms: Forms, client: httpx2.AsyncClient, admin: Person
 ) -> None:
     for number in range(21):
@@ -150,8 +144,8 @@ async def test_an_administrator_cancels_an_invitation_and_turns_pages(
     more = re.search(rf'href="({INVITATIONS}\?after=[^"]+)"', first)
     assert more
     assert "guest0@" in (await client.get(more[1])).text
-    answer = await forms.send(f"{INVITATIONS}/{sent['id']}/cancel", on=INVITATIONS)
-    assert answer.headers["Location"] == f"{INVITATIONS}#open"
+    response = await forms.send(f"{INVITATIONS}/{sent['id']}/cancel", on=INVITATIONS)
+    assert response.headers["Location"] == f"{INVITATIONS}#open"
     assert "guest20@" not in (await client.get(INVITATIONS)).text
     body = {"token": sent["token"], "name": "Dr Guest", "password": PASSWORD, "time_zone": "UTC"}
     assert_problem(await client.post("/auth/accept-invitation", json=body), 422, "invalid_invitation_token")

@@ -1,4 +1,4 @@
-"""A patient's journey in a real browser, without JavaScript, on both databases."""
+"""What patients do, in a browser without JavaScript."""
 
 import asyncio
 import re
@@ -22,12 +22,12 @@ async def clinic(register: Register) -> Clinic:
 
 
 async def pick(tab: Tab, clinic: Clinic, clock: str = "10:30", day: str = "Tuesday 8 December") -> None:
-    await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
+    await tab.go(f"/with/{clinic.doctor.id}?type={clinic.visit_type}&week=2026-12-08")
     await tab.page.get_by_role("button", name=f"{clock}, {day}").click()
 
 
 @pytest.mark.usefixtures("clinic")
-async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: list[Mail]) -> None:
+async def test_patient_searches_books_moves_and_cancels(open_tab: OpenTab, mails: list[Mail]) -> None:
     tab = await open_tab()
     await tab.go("/")
     assert await tab.page.locator(".mark-first").count() == 1
@@ -42,7 +42,7 @@ async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: li
     await tab.page.get_by_role("link", name="Dr Amara Okafor").first.click()
     await tab.press("Check-up")
     await tab.press("Later")
-    # Picked before signing in; the time is not lost when the visitor registers.
+    # The visitor picks a time before signing in. It is held after they have registered.
     await tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click()
     await tab.press("Create an account")
     await tab.fill(name="Ann Lee", email="ann@example.com", password="short")
@@ -81,22 +81,24 @@ async def test_from_the_search_to_a_cancelled_visit(open_tab: OpenTab, mails: li
     assert not mails
 
 
-async def test_two_want_the_same_time(open_tab: OpenTab, clinic: Clinic, patient: Person, register: Register) -> None:
-    rival = await register("patient", name="Bob Ray")
+async def test_one_of_two_patients_picking_the_same_time_gets_it(
+    open_tab: OpenTab, clinic: Clinic, patient: Person, register: Register
+) -> None:
+    other = await register("patient", name="Bob Ray")
     tabs = [await open_tab(), await open_tab(viewport=DESK)]
-    for tab, person in zip(tabs, (patient, rival), strict=True):
+    for tab, person in zip(tabs, (patient, other), strict=True):
         await tab.sign_in(person.email)
-        await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
+        await tab.go(f"/with/{clinic.doctor.id}?type={clinic.visit_type}&week=2026-12-08")
     await asyncio.gather(*(tab.page.get_by_role("button", name="10:30, Tuesday 8 December").click() for tab in tabs))
     headings = [await tab.heading() for tab in tabs]
     assert sorted(headings) == ["Book this visit", "This time has just been taken"]
-    loser = tabs[headings.index("This time has just been taken")]
-    assert "This time has just been taken. Choose another time." in await loser.text()
-    await loser.page.get_by_role("button", name="11:00, Tuesday 8 December").click()
-    assert await loser.heading() == "Book this visit"
+    refused = tabs[headings.index("This time has just been taken")]
+    assert "This time has just been taken. Choose another time." in await refused.text()
+    await refused.page.get_by_role("button", name="11:00, Tuesday 8 December").click()
+    assert await refused.heading() == "Book this visit"
 
 
-async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
+async def test_reason_is_kept_when_the_time_of_an_expired_hold_is_booked(
     open_tab: OpenTab, clinic: Clinic, patient: Person, register: Register, clock: SetClock
 ) -> None:
     tab = await open_tab()
@@ -104,9 +106,9 @@ async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
     await pick(tab, clinic)
     confirming = tab.path
     clock.advance(minutes=6)
-    rival = await register("patient")
-    body = {"doctor_id": clinic.amara.id, "start_time": "2026-12-08T15:30:00Z", "visit_type_id": clinic.visit_type}
-    assert (await rival.post("/appointments", body)).status_code == 201
+    other = await register("patient")
+    body = {"doctor_id": clinic.doctor.id, "start_time": "2026-12-08T15:30:00Z", "visit_type_id": clinic.visit_type}
+    assert (await other.post("/appointments", body)).status_code == 201
     await tab.fill(reason="A mole\nthat itches")
     await tab.press("Book the visit")
     assert await tab.heading() == "This time has just been taken"
@@ -116,7 +118,7 @@ async def test_a_hold_that_is_over_and_taken_keeps_the_reason(
     assert await tab.heading() == "This time is no longer reserved"
 
 
-async def test_a_session_that_ends_on_the_way_loses_nothing(
+async def test_booking_continues_after_the_session_has_ended(
     open_tab: OpenTab, clinic: Clinic, patient: Person, clock: SetClock
 ) -> None:
     tab = await open_tab()
@@ -136,9 +138,7 @@ async def test_a_session_that_ends_on_the_way_loses_nothing(
     assert "draft" not in {cookie["name"] for cookie in await tab.page.context.cookies()}
 
 
-async def test_the_back_button_and_a_second_tap_book_nothing_twice(
-    open_tab: OpenTab, clinic: Clinic, patient: Person
-) -> None:
+async def test_back_button_and_repeated_form_book_once(open_tab: OpenTab, clinic: Clinic, patient: Person) -> None:
     tab = await open_tab()
     await tab.sign_in(patient.email)
     await pick(tab, clinic)
@@ -148,18 +148,18 @@ async def test_the_back_button_and_a_second_tap_book_nothing_twice(
             "fields => fields.map(field => [field.name, field.value])"
         )
     )
-    asked, confirming = tab.page.context.request, tab.page.url
-    answers = await asyncio.gather(*(asked.post(confirming, form=form) for _ in range(3)))
-    assert {answer.url for answer in answers} == {answers[0].url}
-    assert "/visit/done/" in answers[0].url
-    await tab.page.goto(answers[0].url)
+    request, confirming = tab.page.context.request, tab.page.url
+    responses = await asyncio.gather(*(request.post(confirming, form=form) for _ in range(3)))
+    assert {response.url for response in responses} == {responses[0].url}
+    assert "/visit/done/" in responses[0].url
+    await tab.page.goto(responses[0].url)
     await tab.page.go_back()
     assert await tab.heading() == "Your visit"
     assert SENTENCE_WITH_CLOCK in await tab.text()
     assert len((await patient.get("/appointments")).json()) == 1
 
 
-async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic, patient: Person) -> None:
+async def test_visit_can_be_booked_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic, patient: Person) -> None:
     tab = await open_tab(viewport=DESK)
     keys = tab.page.keyboard
 
@@ -175,13 +175,13 @@ async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic
                 return
         raise AssertionError(f"{name} cannot be reached")
 
-    await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
+    await tab.go(f"/with/{clinic.doctor.id}?type={clinic.visit_type}&week=2026-12-08")
     await keys.press("Tab")
     assert await tab.page.locator(":focus").inner_text() == "Skip to main content"
     await keys.press("Enter")
     await reach("10:30, Tuesday 8 December")
     await keys.press("Enter")
-    await tab.page.locator("[name=username]:focus").wait_for()  # it arrives shortly after the page
+    await tab.page.locator("[name=username]:focus").wait_for()  # the focus arrives shortly after the page
     await keys.type(patient.email)
     await keys.press("Tab")
     await keys.type(PASSWORD)
@@ -195,7 +195,7 @@ async def test_the_whole_way_by_keyboard_alone(open_tab: OpenTab, clinic: Clinic
     assert SENTENCE_WITH_CLOCK in await tab.text()
 
 
-async def test_the_nights_when_clocks_change(open_tab: OpenTab, register: Register, clock: SetClock) -> None:
+async def test_slots_of_a_night_with_a_clock_change(open_tab: OpenTab, register: Register, clock: SetClock) -> None:
     doctor = await register("doctor", name="Dr Night", time_zone="Europe/Berlin")
     await doctor.publish("2027-03-28T00:00:00+01:00", "2027-03-28T05:00:00+02:00")
     await doctor.publish("2027-10-31T00:00:00+02:00", "2027-10-31T04:00:00+01:00")
@@ -210,20 +210,20 @@ async def test_the_nights_when_clocks_change(open_tab: OpenTab, register: Regist
     assert times[4:8] == ["02:00 CEST", "02:30 CEST", "02:00 CET", "02:30 CET"]
 
 
-async def test_both_clocks_stand_together_where_they_differ(open_tab: OpenTab, clinic: Clinic) -> None:
+async def test_slots_show_both_local_times_where_they_differ(open_tab: OpenTab, clinic: Clinic) -> None:
     tab = await open_tab()
     await tab.go("/preferences")
     await tab.page.locator("[name=zone]").select_option("Europe/Berlin")
     await tab.press("Show times for this place")
-    await tab.go(f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08")
+    await tab.go(f"/with/{clinic.doctor.id}?type={clinic.visit_type}&week=2026-12-08")
     slot = tab.page.get_by_role("button", name="16:30, Tuesday 8 December")
     assert (await slot.inner_text()).split("\n") == ["16:30", "10:30"]
     assert "Times in Berlin; below each, the doctor's local time in New York." in await tab.text()
 
 
-async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: OpenTab, clinic: Clinic) -> None:
+async def test_chosen_language_is_kept_and_sets_the_first_day_of_the_week(open_tab: OpenTab, clinic: Clinic) -> None:
     tab = await open_tab(locale="en-US")
-    address = f"/with/{clinic.amara.id}?type={clinic.visit_type}&week=2026-12-08"
+    address = f"/with/{clinic.doctor.id}?type={clinic.visit_type}&week=2026-12-08"
     await tab.go(address)
     assert await tab.page.locator(".day-name span").first.inner_text() == "Sun"
     await tab.press("Deutsch")
@@ -232,7 +232,7 @@ async def test_the_language_is_kept_and_begins_its_weeks_as_it_should(open_tab: 
     assert await tab.page.get_by_role("button", name="10:30, Dienstag, 8. Dezember").count() == 1
 
 
-async def test_an_account(open_tab: OpenTab, patient: Person, confirm_email: ConfirmEmail) -> None:
+async def test_patient_manages_their_account(open_tab: OpenTab, patient: Person, confirm_email: ConfirmEmail) -> None:
     await confirm_email(patient)
     tab = await open_tab()
     await tab.sign_in(patient.email)
@@ -261,3 +261,17 @@ async def test_an_account(open_tab: OpenTab, patient: Person, confirm_email: Con
     await tab.page.locator("#sure").check()
     await tab.press("Delete my account")
     assert "Your account has been deleted." in await tab.text()
+
+
+async def test_sign_in_continues_to_the_requested_page(open_tab: OpenTab, patient: Person) -> None:
+    tab = await open_tab()
+    await tab.go("/my/account/sessions")
+    assert "Sign in or create an account" in await tab.text()
+    await tab.fill(username=patient.email, password="not it")
+    await tab.page.locator("main").get_by_role("button", name="Sign in").click()
+    assert "the password is wrong" in await tab.text()
+    assert await tab.page.locator("#username").input_value() == patient.email
+    await tab.fill(password=PASSWORD)
+    await tab.page.locator("main").get_by_role("button", name="Sign in").click()
+    assert tab.path == "/my/account/sessions"
+    assert "this session" in await tab.text()

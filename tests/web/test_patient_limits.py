@@ -1,8 +1,7 @@
-"""The message of a limit on pages, and the collapsed list of cancelled visits."""
+"""The page that a limit shows, and the collapsed list of cancelled visits."""
 
 from datetime import datetime, timedelta
 
-import httpx2
 import pytest
 
 from app.core.settings import Settings
@@ -23,7 +22,7 @@ async def open_and_book(doctor: Person, patient: Person) -> str:
     return str(booked["id"])
 
 
-async def test_a_limit_says_what_to_do_next(forms: Forms, doctor: Person, patient: Person) -> None:
+async def test_page_of_a_limit_says_what_to_do(forms: Forms, doctor: Person, patient: Person) -> None:
     await open_and_book(doctor, patient)
     await forms.sign_in(patient)
     refused = await forms.send(
@@ -32,10 +31,10 @@ async def test_a_limit_says_what_to_do_next(forms: Forms, doctor: Person, patien
     assert refused.status_code == 409
     assert "Cancel one first." in refused.text
     assert 'href="/my/appointments"' in refused.text
-    assert 'action="/visit/pick"' not in refused.text, "another time would be refused, too"
+    assert 'action="/visit/pick"' not in refused.text, "the limit refuses every time"
 
 
-async def test_cancelled_visits_are_folded_away(
+async def test_cancelled_visits_are_collapsed(
     forms: Forms, doctor: Person, patient: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = datetime.fromisoformat("2026-12-01T14:00:00Z")
@@ -45,19 +44,19 @@ async def test_cancelled_visits_are_folded_away(
         await patient.delete(f"/appointments/{booked['id']}")
     await forms.sign_in(doctor)
     shown = await forms.client.get("/practice/day")
-    before, folded = shown.text.split("<details")
+    before, collapsed = shown.text.split("<details")
     assert "Ann Lee" not in before
-    assert "3 cancelled visits" in folded
-    assert folded.count("/practice/visits/") == 3
+    assert "3 cancelled visits" in collapsed
+    assert collapsed.count("/practice/visits/") == 3
     monkeypatch.setattr(day, "MAX_CANCELLED", 2)
     shown = await forms.client.get("/practice/day")
     assert shown.text.count("/practice/visits/") == 2
     assert "1 more is not shown." in shown.text
 
 
-async def test_a_day_without_cancelled_visits_has_nothing_folded(forms: Forms, doctor: Person, patient: Person) -> None:
+async def test_day_without_cancelled_visits_collapses_nothing(forms: Forms, doctor: Person, patient: Person) -> None:
     await open_and_book(doctor, patient)
     await forms.sign_in(doctor)
-    shown: httpx2.Response = await forms.client.get("/practice/day")
+    shown = await forms.client.get("/practice/day")
     assert "<details" not in shown.text
     assert "Ann Lee" in shown.text

@@ -1,6 +1,4 @@
-"""Approval of doctors and reviews of their names and specialties, on pages."""
-
-import re
+"""Pages of the approval of doctors and of the review of their names and specialties."""
 
 import httpx2
 import pytest
@@ -9,8 +7,9 @@ from app.core.settings import Settings
 from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
+from tests.web.markup import read_hidden
 
-WHY = "The licence was checked"
+REASON = "The licence was checked"
 PRACTICE = {
     "specialty": "Dermatology",
     "time_zone": "America/New_York",
@@ -26,11 +25,11 @@ def settings(settings: Settings) -> Settings:
 
 
 async def approve(admin: Person, doctor: Person) -> None:
-    answer = await admin.post(f"/admin/users/{doctor.id}/approve", {"reason": WHY})
-    assert answer.status_code == 200
+    response = await admin.post(f"/admin/users/{doctor.id}/approve", {"reason": REASON})
+    assert response.status_code == 200
 
 
-async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
+async def test_doctor_is_told_about_the_approval_until_it_is_given(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
 ) -> None:
     await forms.sign_in(doctor)
@@ -38,15 +37,15 @@ async def test_a_doctor_who_waits_is_told_so_until_they_are_approved(
     visit_type = {"name": "Check-up", "duration_minutes": "30", "mode": "in_person"}
     more = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), "0")
     await forms.send("/practice/profile/visit-types/new", **visit_type, **more)
-    told = (await client.get("/practice/profile/visit-types")).text
-    assert "Patients can book this visit type once an administrator has approved your account." in told
+    shown = (await client.get("/practice/profile/visit-types")).text
+    assert "Patients can book this visit type once an administrator has approved your account." in shown
     await approve(admin, doctor)
     assert "has to approve your account" not in (await client.get("/practice/day")).text
     await forms.send("/practice/profile/visit-types/new", **visit_type | {"name": "Talk"}, **more)
     assert "Patients can now book this visit type." in (await client.get("/practice/profile/visit-types")).text
 
 
-async def test_an_administrator_accepts_or_declines_a_new_name(
+async def test_administrator_accepts_or_declines_a_new_name(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
 ) -> None:
     await approve(admin, doctor)
@@ -64,28 +63,17 @@ async def test_an_administrator_accepts_or_declines_a_new_name(
         await forms.sign_in(admin)
         assert review in (await client.get("/office/users")).text
         assert review in (await client.get(f"/office/users/{doctor.id}")).text
-        page = (await client.get(review)).text
-        change = re.search(r'name="change" value="([^"]+)"', page)
-        assert change
-        refused = await forms.send(f"{review}/{decision}", on=review, change=change[1], reason="short")
+        change = read_hidden((await client.get(review)).text, "change")
+        refused = await forms.send(f"{review}/{decision}", on=review, change=change, reason="short")
         assert refused.status_code == 422
         assert "Prof Amara Okafor" in refused.text
-        decided = await forms.send(f"{review}/{decision}", on=review, change=change[1], reason=WHY)
+        decided = await forms.send(f"{review}/{decision}", on=review, change=change, reason=REASON)
         assert decided.headers["location"] == f"/office/users/{doctor.id}"
         assert (await client.get(f"/doctors/{doctor.id}")).json()["name"] == name
         assert (await client.get(review)).headers["location"] == f"/office/users/{doctor.id}"
-    stale = {"change": "00000000-0000-7000-8000-000000000001", "reason": WHY}
+    stale = {"change": "00000000-0000-7000-8000-000000000001", "reason": REASON}
     gone = await forms.send(f"{review}/accept", on="/office/users", **stale)
     assert gone.status_code == 404
-
-
-async def test_a_name_that_is_changed_on_the_account_page_is_reviewed(
-    forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
-) -> None:
-    await approve(admin, doctor)
-    await forms.sign_in(doctor)
-    await forms.send("/my/account", name="Prof Amara Okafor")
-    assert "An administrator will review your new name." in (await client.get("/my/account")).text
 
 
 async def test_two_tabs_do_not_overwrite_a_name_under_review(
@@ -94,7 +82,7 @@ async def test_two_tabs_do_not_overwrite_a_name_under_review(
     await approve(admin, doctor)
     await forms.sign_in(doctor)
     page = "/practice/profile"
-    opened = re.findall(r'name="content_version" value="([^"]+)"', (await client.get(page)).text)[0]
+    opened = read_hidden((await client.get(page)).text, "content_version")
     assert (await forms.send(page, name="Prof Amara Okafor", **PRACTICE)).status_code == 303
     refused = await forms.send(page, name="Dr Amara Okafor-Lee", content_version=opened, **PRACTICE)
     assert refused.status_code == 412
@@ -103,28 +91,28 @@ async def test_two_tabs_do_not_overwrite_a_name_under_review(
     assert 'value="Prof Amara Okafor"' in (await client.get(page)).text
 
 
-async def test_an_approval_shows_what_the_doctor_has_changed_meanwhile(
+async def test_approval_of_a_changed_profile_is_refused_and_shows_the_changes(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, register: Register
 ) -> None:
-    newcomer = await register("doctor")
+    doctor = await register("doctor")
     await forms.sign_in(admin)
-    question = f"/office/users/{newcomer.id}?action=approve"
+    question = f"/office/users/{doctor.id}?action=approve"
     shown = (await client.get(question)).text
-    version = re.findall(r'name="content_version" value="([^"]+)"', shown)[0]
-    await newcomer.update_profile(name="Prof Eminent", specialty="Neurosurgery")
-    action = f"/office/users/{newcomer.id}/approve"
-    refused = await forms.send(action, question, reason="The licence was checked", content_version=version)
+    version = read_hidden(shown, "content_version")
+    await doctor.update_profile(name="Prof Eminent", specialty="Neurosurgery")
+    action = f"/office/users/{doctor.id}/approve"
+    refused = await forms.send(action, question, reason=REASON, content_version=version)
     assert refused.status_code == 412
     assert "Prof Eminent" in refused.text
     assert "Neurosurgery" in refused.text
-    assert "The licence was checked</textarea>" in refused.text
-    again = re.findall(r'name="content_version" value="([^"]+)"', refused.text)[0]
-    accepted = await forms.send(action, question, reason="The licence was checked", content_version=again)
+    assert f"{REASON}</textarea>" in refused.text
+    again = read_hidden(refused.text, "content_version")
+    accepted = await forms.send(action, question, reason=REASON, content_version=again)
     assert accepted.status_code == 303
     assert [each["name"] for each in (await client.get("/doctors")).json()] == ["Prof Eminent"]
 
 
-async def test_the_account_shows_the_name_that_is_reviewed(
+async def test_name_changed_on_the_account_page_is_reviewed(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
 ) -> None:
     await approve(admin, doctor)
@@ -132,5 +120,6 @@ async def test_the_account_shows_the_name_that_is_reviewed(
     for name in ("Prof Amara Okafor", "Prof Okafor"):
         assert (await forms.send("/my/account", name=name)).status_code == 303
         shown = (await client.get("/my/account")).text
+        assert "An administrator will review your new name." in shown
         assert f'value="{name}"' in shown
         assert f"Waiting for review: <bdi>{name}</bdi>" in shown

@@ -1,4 +1,4 @@
-"""The text of a recurrence matches its occurrences."""
+"""The texts that describe recurrences."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ ENGLISH, GERMAN, SPANISH = (Formatter(Locale(language), date(2026, 6, 1)) for la
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def rule_of(recurrence: str, starts: datetime = MONDAY, zone: ZoneInfo = BERLIN) -> Availability:
+def make_availability(recurrence: str, starts: datetime = MONDAY, zone: ZoneInfo = BERLIN) -> Availability:
     recurrence = read_recurrence(recurrence)
     assert find_error(recurrence, starts) is None
     last = find_last(recurrence, starts, zone)
@@ -76,9 +76,13 @@ def rule_of(recurrence: str, starts: datetime = MONDAY, zone: ZoneInfo = BERLIN)
         ),
     ],
 )
-def test_a_rule_is_said_in_each_language(recurrence: str, english: str, german: str, spanish: str) -> None:
-    rule = rule_of(recurrence)
-    assert [describe_recurrence(words, rule) for words in (ENGLISH, GERMAN, SPANISH)] == [english, german, spanish]
+def test_recurrence_is_described_in_each_language(recurrence: str, english: str, german: str, spanish: str) -> None:
+    availability = make_availability(recurrence)
+    assert [describe_recurrence(words, availability) for words in (ENGLISH, GERMAN, SPANISH)] == [
+        english,
+        german,
+        spanish,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,11 +100,11 @@ def test_a_rule_is_said_in_each_language(recurrence: str, english: str, german: 
         "FREQ=MONTHLY;BYMONTH=6",
     ],
 )
-def test_what_cannot_be_said_in_few_words_is_not_said(recurrence: str) -> None:
-    assert describe_recurrence(ENGLISH, rule_of(recurrence)) is None
+def test_complex_recurrence_has_no_description(recurrence: str) -> None:
+    assert describe_recurrence(ENGLISH, make_availability(recurrence)) is None
 
 
-def test_a_single_window_is_once() -> None:
+def test_single_window_is_described_as_once() -> None:
     assert describe_recurrence(ENGLISH, Availability(MONDAY, MONDAY + HOUR)) == "Once"
 
 
@@ -115,13 +119,13 @@ def test_a_single_window_is_once() -> None:
         ("FREQ=DAILY;UNTIL=20260610T060000Z", "America/Los_Angeles", "2026-06-09"),
     ],
 )
-def test_the_last_day_is_on_the_doctors_clock(recurrence: str, zone: str, expected: str | None) -> None:
-    last = last_day(rule_of(recurrence, zone=ZoneInfo(zone)))
+def test_last_day_is_a_date_in_the_doctors_time_zone(recurrence: str, zone: str, expected: str | None) -> None:
+    last = last_day(make_availability(recurrence, zone=ZoneInfo(zone)))
     assert (last and last.isoformat()) == expected
 
 
-def understand(text: str, starts: date) -> Callable[[date], bool]:
-    """Return whether a rule with this text recurs on a day, as a reader of the text would expect."""
+def parse_description(text: str, starts: date) -> Callable[[date], bool]:
+    """Return a predicate of the days on which a reader of the text would expect an occurrence."""
     match = re.fullmatch(r"Every (?:(\d+|two|four) )?(day|week|month)s?(?:(?: on|:) (.+))?", text)
     assert match, text
     every = {None: 1, "two": 2, "four": 4}.get(match[1]) or int(match[1])
@@ -147,7 +151,7 @@ def understand(text: str, starts: date) -> Callable[[date], bool]:
     return lambda day: (day.year * 12 + day.month - months) % every == 0 and any(is_meant(day, name) for name in days)
 
 
-def lists(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def join_with_commas(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.lists(values, min_size=1, max_size=7).map(",".join)
 
 
@@ -158,10 +162,10 @@ parts = st.fixed_dictionaries(
     {},
     optional={
         "INTERVAL": st.integers(1, 5).map(str),
-        "BYDAY": lists(weekdays) | lists(numbered),
-        "BYMONTHDAY": lists(days_of_month),
+        "BYDAY": join_with_commas(weekdays) | join_with_commas(numbered),
+        "BYMONTHDAY": join_with_commas(days_of_month),
         "BYSETPOS": st.sampled_from(["1", "-1", "2"]),
-        "BYMONTH": lists(st.integers(1, 12).map(str)),
+        "BYMONTH": join_with_commas(st.integers(1, 12).map(str)),
         "WKST": weekdays,
         "COUNT": st.integers(1, 20).map(str),
         "UNTIL": st.sampled_from(["20260801", "20270101T120000", "20270331T060000Z"]),
@@ -171,7 +175,7 @@ parts = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY"]), parts, st.randoms(use_true_random=False))
-def test_a_sentence_means_what_the_rule_does(frequency: str, parts: dict[str, str], random: Random) -> None:
+def test_description_matches_the_occurrences(frequency: str, parts: dict[str, str], random: Random) -> None:
     spelt = [f"FREQ={frequency}", *(f"{name}={value}" for name, value in parts.items())]
     random.shuffle(spelt)
     try:
@@ -181,13 +185,15 @@ def test_a_sentence_means_what_the_rule_does(frequency: str, parts: dict[str, st
     begins = list(starts_between(recurrence, MONDAY, MONDAY, MONDAY + 366 * DAY))
     if not begins or find_error(recurrence, begins[0]) is not None:
         return
-    rule = Availability(begins[0], begins[0] + HOUR, recurrence)
-    text = describe_recurrence(ENGLISH, rule)
+    availability = Availability(begins[0], begins[0] + HOUR, recurrence)
+    text = describe_recurrence(ENGLISH, availability)
     if text is None:
         return
     starts = begins[0].date()
-    is_meant = understand(text, starts)
+    is_meant = parse_description(text, starts)
     meant = [day for day in (starts + number * DAY for number in range(200)) if is_meant(day)]
-    last = rule.starts + 199 * DAY
-    assert [each.date() for each in starts_between(recurrence, rule.starts, rule.starts, last)] == meant, text
-    assert all(describe_recurrence(words, rule) for words in (GERMAN, SPANISH))
+    last = availability.starts + 199 * DAY
+    assert [
+        each.date() for each in starts_between(recurrence, availability.starts, availability.starts, last)
+    ] == meant, text
+    assert all(describe_recurrence(words, availability) for words in (GERMAN, SPANISH))

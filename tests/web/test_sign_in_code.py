@@ -38,18 +38,20 @@ async def is_signed_in(client: httpx2.AsyncClient) -> bool:
     return (await client.get("/start")).headers["location"] == "/my/appointments"
 
 
-async def test_the_code_follows_the_password_and_leads_where_the_sign_in_would(
+async def test_code_is_asked_for_after_the_password(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
-    asked = await forms.send("/sign-in", username=patient.email, password=PASSWORD, next="/my/account")
-    assert (asked.status_code, asked.headers["location"]) == (303, CODE)
-    cookie = next(each for each in asked.headers.get_list("set-cookie") if each.startswith("pending="))
+    redirect = await forms.send("/sign-in", username=patient.email, password=PASSWORD, next="/my/account")
+    assert (redirect.status_code, redirect.headers["location"]) == (303, CODE)
+    cookie = next(each for each in redirect.headers.get_list("set-cookie") if each.startswith("pending="))
     assert "HttpOnly" in cookie
     assert "Max-Age=300" in cookie
     assert patient.email not in cookie
     assert not await is_signed_in(client)
     shown = await client.get(CODE)
+    assert 'name="otp"' in shown.text
+    assert 'type="password"' not in shown.text
     assert not list(find_defects(shown))
     assert await weigh(client, shown) <= MAX_BYTES
     wrong = await forms.send(CODE, otp="000000")
@@ -60,7 +62,7 @@ async def test_the_code_follows_the_password_and_leads_where_the_sign_in_would(
     assert await is_signed_in(client)
 
 
-async def test_a_code_is_asked_for_five_minutes(
+async def test_pending_sign_in_expires_after_five_minutes(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
@@ -74,7 +76,7 @@ async def test_a_code_is_asked_for_five_minutes(
     assert not await is_signed_in(client)
 
 
-async def test_another_browser_cannot_go_on(
+async def test_pending_sign_in_is_bound_to_its_browser(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
@@ -88,18 +90,18 @@ async def test_another_browser_cannot_go_on(
     assert not await is_signed_in(client)
 
 
-@pytest.mark.parametrize("cookie", ["session", "forms", "device", "nothing"])
-async def test_no_other_cookie_is_taken_for_it(
-    forms: Forms, client: httpx2.AsyncClient, patient: Person, register: Register, cookie: str
-) -> None:
-    await forms.sign_in(await register("patient"))
-    client.cookies.set("pending", client.cookies.get(cookie) or "nothing")
-    client.cookies.delete("session")
-    assert (await client.get(CODE)).headers["location"] == "/sign-in"
-    assert patient.email not in (await client.get("/sign-in")).text
+async def test_other_cookies_are_no_pending_sign_in(forms: Forms, client: httpx2.AsyncClient, patient: Person) -> None:
+    for name in ("session", "forms", "device", None):
+        client.cookies.clear()
+        await forms.sign_in(patient)
+        value = client.cookies[name] if name else "nothing"
+        client.cookies.clear()
+        client.cookies.set("pending", value)
+        assert (await client.get(CODE)).headers["location"] == "/sign-in", name
+        assert patient.email not in (await client.get("/sign-in")).text, name
 
 
-async def test_it_is_void_when_the_password_has_changed(
+async def test_password_change_ends_the_pending_sign_in(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
@@ -111,7 +113,7 @@ async def test_it_is_void_when_the_password_has_changed(
     assert not await is_signed_in(client)
 
 
-async def test_a_suspended_account_does_not_get_in(
+async def test_suspension_ends_the_pending_sign_in(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, admin: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
@@ -121,17 +123,17 @@ async def test_a_suspended_account_does_not_get_in(
     assert not await is_signed_in(client)
 
 
-async def test_the_code_of_another_account_is_wrong(
+async def test_code_of_another_account_is_refused(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, register: Register, enroll: Enroll, clock: SetClock
 ) -> None:
     await enroll(patient)
-    others = await enroll(await register("patient", name="Ben Kaya"))
+    codes_of_another = await enroll(await register("patient", name="Ben Kaya"))
     await forms.sign_in(patient)
-    assert (await forms.send(CODE, otp=others.at(clock.time))).status_code == 401
+    assert (await forms.send(CODE, otp=codes_of_another.at(clock.time))).status_code == 401
     assert not await is_signed_in(client)
 
 
-async def test_a_code_is_used_up_and_the_step_is_over(
+async def test_code_and_pending_sign_in_are_used_once(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
@@ -146,7 +148,7 @@ async def test_a_code_is_used_up_and_the_step_is_over(
     assert not await is_signed_in(client)
 
 
-async def test_a_form_that_is_sent_twice_leads_on(
+async def test_repeated_code_form_succeeds(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, enroll: Enroll, clock: SetClock
 ) -> None:
     codes = await enroll(patient)
@@ -159,7 +161,7 @@ async def test_a_form_that_is_sent_twice_leads_on(
     assert (await forms.send(CODE, **typed)).headers["location"] == "/start"
 
 
-async def test_wrong_codes_are_counted(forms: Forms, patient: Person, enroll: Enroll, clock: SetClock) -> None:
+async def test_wrong_codes_are_throttled(forms: Forms, patient: Person, enroll: Enroll, clock: SetClock) -> None:
     codes = await enroll(patient)
     await forms.sign_in(patient)
     for _ in range(FREE_ATTEMPTS):
@@ -171,7 +173,7 @@ async def test_wrong_codes_are_counted(forms: Forms, patient: Person, enroll: En
     assert (await forms.sign_in(patient)).headers["location"] == CODE
 
 
-async def test_an_outdated_hash_is_renewed_before_the_code(
+async def test_renewed_password_hash_keeps_the_pending_sign_in(
     forms: Forms, patient: Person, enroll: Enroll, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes = await enroll(patient)

@@ -17,7 +17,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 
 
-def words(language: str) -> Formatter:
+def make_formatter(language: str) -> Formatter:
     return Formatter(Locale(language), date(2026, 12, 1))
 
 
@@ -29,16 +29,18 @@ def words(language: str) -> Formatter:
         ("es", {"Europe/London": ("Europa", "Londres"), "America/Argentina/Tucuman": ("América", "Tucumán")}),
     ],
 )
-def test_a_place_is_called_what_people_call_it(language: str, named: dict[str, tuple[str, str]]) -> None:
-    called = {
-        zone: (continent, place) for continent, places in list_time_zones(words(language), "") for zone, place in places
+def test_places_are_named_in_the_language_of_the_reader(language: str, named: dict[str, tuple[str, str]]) -> None:
+    names = {
+        zone: (continent, place)
+        for continent, places in list_time_zones(make_formatter(language), "")
+        for zone, place in places
     }
-    assert {zone: called[zone] for zone in named} == named
+    assert {zone: names[zone] for zone in named} == named
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_place_is_there_once_by_its_last_name(language: str) -> None:
-    (heading, first), *continents = list_time_zones(words(language), "")
+def test_each_place_is_listed_once_under_its_current_name(language: str) -> None:
+    (heading, first), *continents = list_time_zones(make_formatter(language), "")
     assert (heading, first) == ("", [])
     listed = [(continent, place) for continent, places in continents for _, place in places]
     assert not [place for place, count in Counter(listed).items() if count > 1]
@@ -51,14 +53,12 @@ def test_each_place_is_there_once_by_its_last_name(language: str) -> None:
 @pytest.mark.parametrize(
     ("chosen", "first"), [("Europe/Berlin", []), ("US/Eastern", [("US/Eastern", "US/Eastern")]), ("Nowhere/Land", [])]
 )
-def test_a_zone_without_a_place_is_there_if_it_is_chosen(chosen: str, first: list[tuple[str, str]]) -> None:
-    assert list_time_zones(words("en"), chosen)[0] == ("", first)
-    assert list_time_zones(words("en"), chosen, ("", "None"))[0] == ("", [("", "None"), *first])
+def test_zone_without_a_place_is_listed_if_it_is_chosen(chosen: str, first: list[tuple[str, str]]) -> None:
+    assert list_time_zones(make_formatter("en"), chosen)[0] == ("", first)
+    assert list_time_zones(make_formatter("en"), chosen, ("", "None"))[0] == ("", [("", "None"), *first])
 
 
-async def test_a_doctor_finds_her_zone_chosen_and_chooses_another(
-    forms: Forms, client: httpx2.AsyncClient, doctor: Person
-) -> None:
+async def test_doctor_changes_their_time_zone(forms: Forms, client: httpx2.AsyncClient, doctor: Person) -> None:
     client.headers["Accept-Language"] = "de"
     await forms.sign_in(doctor)
 
@@ -85,7 +85,7 @@ async def test_a_doctor_finds_her_zone_chosen_and_chooses_another(
     assert "Wien" in refused.text
 
 
-async def test_a_patient_reads_the_names_of_places_in_her_language(client: httpx2.AsyncClient) -> None:
+async def test_preferences_name_places_in_the_language_of_the_reader(client: httpx2.AsyncClient) -> None:
     shown = (await client.get("/preferences", headers={"Accept-Language": "es"})).text
     assert '<optgroup label="Europa">' in shown
     assert '<option value="Europe/London">Londres' in shown

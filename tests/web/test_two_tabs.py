@@ -1,4 +1,4 @@
-"""Two tabs with the same form: the second one to be saved shows what the first one has changed."""
+"""The same form in two tabs: the one that is saved later is refused and shows the changes."""
 
 import re
 
@@ -27,19 +27,21 @@ def read_fields(html: str) -> dict[str, str]:
     return {name: value for name, value in found if name not in {"form_token", "form_key"}}
 
 
-def saved_meanwhile(html: str) -> list[tuple[str, str]]:
+def read_saved_values(html: str) -> list[tuple[str, str]]:
     """Return the saved values that the page shows."""
     return re.findall(r"<div><dt>([^<]+)</dt><dd><bdi>([^<]*)</bdi></dd></div>", html)
 
 
-async def test_a_profile(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_profile_saved_in_another_tab_is_not_overwritten(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
     opened = read_fields((await client.get("/practice/profile")).text) | {"time_zone": "Europe/Berlin"}
     await doctor.update_profile(specialty="Allergies", max_advance_days=30, time_zone="Europe/Vienna")
     typed = opened | {"specialty": "Surgery", "min_notice_minutes": "45"}
     refused = await forms.send("/practice/profile", **typed)
     assert refused.status_code == 412
     assert "This has changed since you opened it." in refused.text
-    assert saved_meanwhile(refused.text) == [
+    assert read_saved_values(refused.text) == [
         ("Specialty", "Allergies"),
         ("Time zone", "Vienna"),
         ("Bookable up to (days in advance)", "30"),
@@ -52,44 +54,48 @@ async def test_a_profile(doctor: Person, forms: Forms, client: httpx2.AsyncClien
     assert (await doctor.get("/doctors/me")).json()["specialty"] == "Surgery"
 
 
-async def test_a_profile_whose_field_was_emptied(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_cleared_field_is_shown_as_empty(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     opened = read_fields((await client.get("/practice/profile")).text) | {"time_zone": "Europe/Berlin"}
     await doctor.update_profile(specialty=None)
-    assert saved_meanwhile((await forms.send("/practice/profile", **opened)).text) == [("Specialty", "Empty")]
+    assert read_saved_values((await forms.send("/practice/profile", **opened)).text) == [("Specialty", "Empty")]
 
 
-async def test_visit_type(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_visit_type_saved_in_another_tab_is_not_overwritten(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
     visit_type = (await doctor.add_visit_type(duration_minutes=20))["id"]
-    where = f"/practice/profile/visit-types/{visit_type}"
-    opened = read_fields((await client.get(where)).text) | {"mode": "in_person"}
+    page = f"/practice/profile/visit-types/{visit_type}"
+    opened = read_fields((await client.get(page)).text) | {"mode": "in_person"}
     await doctor.patch(f"/doctors/me/visit-types/{visit_type}", {"duration_minutes": 40, "mode": "video"})
-    refused = await forms.send(where, **opened | {"buffer_after_minutes": "5"})
+    refused = await forms.send(page, **opened | {"buffer_after_minutes": "5"})
     assert refused.status_code == 412
-    assert saved_meanwhile(refused.text) == [("Length (minutes)", "40"), ("Visit mode", "By video")]
+    assert read_saved_values(refused.text) == [("Length (minutes)", "40"), ("Visit mode", "By video")]
     again = read_fields(refused.text)
     assert (again["duration_minutes"], again["buffer_after_minutes"]) == ("20", "5")
     assert (await doctor.get(f"/doctors/me/visit-types/{visit_type}")).json()["duration_minutes"] == 40
-    assert (await forms.send(where, **again, mode="in_person")).status_code == 303
+    assert (await forms.send(page, **again, mode="in_person")).status_code == 303
     assert (await doctor.get(f"/doctors/me/visit-types/{visit_type}")).json()["duration_minutes"] == 20
 
 
-async def test_weekly_hours(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_weekly_hours_saved_in_another_tab_are_not_overwritten(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
     hours = "/practice/hours"
     opened = read_fields((await client.get(hours)).text)
     await doctor.set_hours(monday=[["07:00", "11:00"]], saturday=[["00:00", "24:00"]])
     refused = await forms.send(hours, **opened | {"friday_1_to": "18:00"})
     assert refused.status_code == 412
-    assert ("Monday", "07:00\N{EN DASH}11:00") in saved_meanwhile(refused.text)
+    assert ("Monday", "07:00\N{EN DASH}11:00") in read_saved_values(refused.text)
     again = read_fields(refused.text)
     assert (again["monday_0_from"], again["friday_1_to"]) == ("09:00", "18:00")
     assert (await doctor.get("/doctors/me/hours")).json()["monday"] == [["07:00", "11:00"]]
     assert (await forms.send(hours, **again)).status_code == 303
     assert (await doctor.get("/doctors/me/hours")).json()["friday"][1] == ["13:00", "18:00"]
     await doctor.set_hours()
-    assert saved_meanwhile((await forms.send(hours, **again)).text) == [("All week", "Closed")]
+    assert read_saved_values((await forms.send(hours, **again)).text) == [("All week", "Closed")]
 
 
-async def test_planned_hours_that_have_changed_are_not_cancelled(
+async def test_changed_planned_hours_are_not_cancelled(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await doctor.set_hours(monday=[["07:00", "11:00"]], valid_from="2027-07-01")
@@ -100,7 +106,9 @@ async def test_planned_hours_that_have_changed_are_not_cancelled(
     assert len((await doctor.get("/doctors/me/hours")).json()["later"]) == 1
 
 
-async def test_the_name_of_an_account(patient: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_account_name_saved_in_another_tab_is_not_overwritten(
+    patient: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
     await forms.sign_in(patient)
     opened = read_fields((await client.get("/my/account")).text)
     assert (await patient.patch("/auth/me", {"name": "Ann Lee-Ortega"})).status_code == 200
@@ -112,7 +120,9 @@ async def test_the_name_of_an_account(patient: Person, forms: Forms, client: htt
     assert (await forms.send("/my/account", **again)).status_code == 303
 
 
-async def test_another_name_in_the_way_is_said(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
+async def test_visit_type_with_a_name_in_use_is_refused(
+    doctor: Person, forms: Forms, client: httpx2.AsyncClient
+) -> None:
     await doctor.add_visit_type(name="Check-up")
     refused = await forms.send(
         "/practice/profile/visit-types/new", name="check-UP", duration_minutes="20", mode="video"

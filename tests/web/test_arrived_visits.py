@@ -1,4 +1,4 @@
-"""A visit whose patient has arrived, on the patient's own pages."""
+"""A patient's own pages of a visit after the arrival, and of a missed visit."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from tests.people import Person
 from tests.web.conftest import Forms
 
 
-async def test_a_visit_stays_upcoming_after_the_arrival_was_noted(
+async def test_visit_stays_upcoming_after_the_arrival(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
@@ -25,7 +25,7 @@ async def test_a_visit_stays_upcoming_after_the_arrival_was_noted(
     assert cancelled.status_code == 303
 
 
-async def test_a_missed_visit_is_not_upcoming(
+async def test_missed_visit_is_not_upcoming(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")

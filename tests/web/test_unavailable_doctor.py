@@ -1,4 +1,4 @@
-"""What a patient can do with a visit of a doctor who can no longer be booked."""
+"""A visit with a doctor who can no longer be booked."""
 
 import re
 from datetime import UTC, datetime
@@ -36,19 +36,19 @@ async def unavailable(
     return visit
 
 
-async def test_a_move_is_a_conflict_that_says_why(patient: Person, unavailable: str) -> None:
+async def test_visit_of_an_unavailable_doctor_cannot_be_moved(patient: Person, unavailable: str) -> None:
     path = f"/appointments/{unavailable}"
     before = (await patient.get(path)).json()
     assert_problem(await patient.post(f"{path}/reschedule", {"start_time": ELEVEN}), 409, "doctor_unavailable")
     assert (await patient.get(path)).json() == before
 
 
-async def test_the_patient_can_cancel(patient: Person, unavailable: str) -> None:
+async def test_visit_of_an_unavailable_doctor_can_be_cancelled(patient: Person, unavailable: str) -> None:
     cancelled = await patient.post(f"/appointments/{unavailable}/cancel", {"reason": "The doctor has left"})
     assert cancelled.json()["status"] == "cancelled"
 
 
-async def test_the_page_offers_what_works(
+async def test_page_offers_to_cancel_but_not_to_move(
     patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await forms.sign_in(patient)
@@ -70,7 +70,7 @@ async def test_the_page_offers_what_works(
     assert "Find another doctor" in shown
 
 
-async def test_too_late_to_cancel_and_nothing_to_move(
+async def test_page_offers_nothing_after_the_cut_off(
     patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient, clock: SetClock, database: Database
 ) -> None:
     async with database.write() as transaction:
@@ -82,7 +82,7 @@ async def test_too_late_to_cancel_and_nothing_to_move(
     assert not re.search(r'href="[^"]*/(move|cancel)"', shown)
 
 
-async def test_every_link_of_a_visit_with_an_erased_doctor_leads_somewhere(
+async def test_links_of_a_visit_with_an_erased_doctor_work(
     doctor: Person, patient: Person, visit: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await doctor.delete(f"/appointments/{visit}")
@@ -90,12 +90,11 @@ async def test_every_link_of_a_visit_with_an_erased_doctor_leads_somewhere(
     await forms.sign_in(patient)
     shown = (await client.get(f"/my/appointments/{visit}")).text
     links = set(re.findall(r'href="(/[^"]*)"', shown))
-    assert {link: (await client.get(link)).status_code for link in links if "/assets" not in link} == dict.fromkeys(
-        (link for link in links if "/assets" not in link), 200
-    )
+    assert links
+    assert not [link for link in links if (await client.get(link)).status_code != 200]
 
 
-async def test_a_doctor_who_waits_for_approval_moves_visits(doctor: Person, visit: str, database: Database) -> None:
+async def test_unapproved_doctor_can_move_visits(doctor: Person, visit: str, database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
     moved = await doctor.post(f"/appointments/{visit}/reschedule", {"start_time": ELEVEN})

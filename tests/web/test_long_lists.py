@@ -19,18 +19,18 @@ MAX_A_DAY = 48  # eight hours of ten minutes each
 FIRST = datetime(2026, 12, 7, 8, tzinfo=UTC)
 
 
-async def walk(client: httpx2.AsyncClient, where: str, row: str) -> list[str]:
+async def collect_rows(client: httpx2.AsyncClient, path: str, row: str) -> list[str]:
     """Return the matches of ``row`` on all pages of a list, in order."""
     found: list[str] = []
     pages = 0
-    more: str | None = where
+    more: str | None = path
     while more:
-        answer = await client.get(more)
-        assert answer.status_code == 200, more
-        assert await weigh(client, answer) < MAX_BYTES, more
-        found += re.findall(row, answer.text)
+        response = await client.get(more)
+        assert response.status_code == 200, more
+        assert await weigh(client, response) < MAX_BYTES, more
+        found += re.findall(row, response.text)
         link = re.search(
-            r'<p class="more"><a class="button quiet" href="([^"]+[?;](?:after|cursor)=[^"]+)"', answer.text
+            r'<p class="more"><a class="button quiet" href="([^"]+[?;](?:after|cursor)=[^"]+)"', response.text
         )
         more = link[1].replace("&amp;", "&") if link else None
         pages += 1
@@ -45,7 +45,7 @@ async def doctor(register: Register, forms: Forms) -> Person:
     return doctor
 
 
-async def test_planned_hours_for_each_week_of_half_a_year(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_page_of_many_planned_hours_stays_light(doctor: Person, client: httpx2.AsyncClient) -> None:
     for number in range(MANY):
         first = FIRST + timedelta(weeks=number)
         windows = [[f"{hour:02}:{number:02}", f"{hour:02}:45"] for hour in range(7)]
@@ -56,20 +56,22 @@ async def test_planned_hours_for_each_week_of_half_a_year(doctor: Person, client
     assert f"And {MANY + 2 - MAX_LISTED} later changes." in shown.text
 
 
-async def test_rules_of_a_practice(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_lists_of_windows_time_off_and_visit_types_are_complete(
+    doctor: Person, client: httpx2.AsyncClient
+) -> None:
     for number in range(MANY):
         day = FIRST + timedelta(days=7 * number)
         hours = [(day + timedelta(hours=each)).isoformat() for each in (12, 14)]
         await doctor.publish(*hours)
         await doctor.take_time_off(hours[0], hours[1], MAX_NAME * 8)
         await doctor.add_visit_type(name=f"{number} {MAX_NAME}"[: len(MAX_NAME)], duration_minutes=20 + number)
-    for where in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/visit-types"):
-        found = await walk(client, where, rf'action="{where}/([^/]+)/(?:remove|withdraw)"')
-        assert len(found) == len(set(found)) == MANY, where
-        assert (await client.get(where, params={"after": "abc"})).status_code == 422
+    for page in ("/practice/hours/extra", "/practice/hours/time-off", "/practice/profile/visit-types"):
+        found = await collect_rows(client, page, rf'action="{page}/([^/]+)/(?:remove|withdraw)"')
+        assert len(found) == len(set(found)) == MANY, page
+        assert (await client.get(page, params={"after": "abc"})).status_code == 422
 
 
-async def test_what_is_over_is_not_listed(
+async def test_past_windows_and_time_off_are_not_listed(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     hours = "2026-12-07T18:00:00Z", "2026-12-07T20:00:00Z"
@@ -78,11 +80,11 @@ async def test_what_is_over_is_not_listed(
     for minutes, listed in (-1, 1), (1, 0):
         clock.time = datetime(2026, 12, 7, 20, tzinfo=UTC) + timedelta(minutes=minutes)
         await forms.sign_in(doctor)
-        for where in ("/practice/hours/extra", "/practice/hours/time-off"):
-            assert (await client.get(where)).text.count("/remove") == listed
+        for page in ("/practice/hours/extra", "/practice/hours/time-off"):
+            assert (await client.get(page)).text.count("/remove") == listed
 
 
-async def test_visits(
+async def test_lists_of_visits_are_complete(
     doctor: Person, admin: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     patient = await register("patient", name=MAX_NAME)
@@ -95,17 +97,19 @@ async def test_visits(
     assert f"And {MANY - MAX_LISTED} more visits." in preview
 
     await doctor.set_hours()
-    found = await walk(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
+    found = await collect_rows(client, "/practice/hours/conflicts", r'href="/practice/visits/([^/"]+)/move"')
     assert len(found) == len(set(found)) == MANY
 
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
     await forms.send(f"{account}/break-glass", on=f"{account}?action=break-glass", reason="An emergency")
-    found = await walk(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
+    found = await collect_rows(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
     assert len(found) == len(set(found)) == MANY
 
 
-async def test_a_day_of_ten_minutes_each(doctor: Person, register: Register, client: httpx2.AsyncClient) -> None:
+async def test_day_with_visits_of_ten_minutes_stays_light(
+    doctor: Person, register: Register, client: httpx2.AsyncClient
+) -> None:
     await doctor.set_hours(monday=[["09:00", "17:00"]])
     patient = await register("patient", name=MAX_NAME)
     for number in range(MAX_A_DAY):
@@ -117,20 +121,20 @@ async def test_a_day_of_ten_minutes_each(doctor: Person, register: Register, cli
     assert await weigh(client, shown) < MAX_BYTES
 
 
-async def test_where_one_is_signed_in(doctor: Person, client: httpx2.AsyncClient) -> None:
+async def test_list_of_sessions_is_complete(doctor: Person, client: httpx2.AsyncClient) -> None:
     for _ in range(MANY):
         await log_in(client, doctor.email)
-    found = await walk(client, "/my/account/sessions", r'action="/my/account/sessions/([0-9a-f-]{36})/end"')
-    # One more session is the one that created the user. The current session has no button.
+    found = await collect_rows(client, "/my/account/sessions", r'action="/my/account/sessions/([0-9a-f-]{36})/end"')
+    # The log-in after the registration made one more session. The current session has no button.
     assert len(found) == len(set(found)) == MANY + 1
 
 
-class TestTheOffice:
+class TestAdministration:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "required"})
 
-    async def test_accounts_and_events(
+    async def test_lists_of_accounts_and_audit_events_are_complete(
         self, forms: Forms, admin: Person, register: Register, client: httpx2.AsyncClient
     ) -> None:
         for _ in range(12):
@@ -141,7 +145,7 @@ class TestTheOffice:
         assert "More than 10 doctors are waiting for approval" in first
         assert 'href="/office/users?role=doctor&amp;status=unapproved"' in first
         row = r'class="row account-row" href="/office/users/([^"]+)"'
-        listed = await walk(client, "/office/users", row)
+        listed = await collect_rows(client, "/office/users", row)
         assert len(listed) - 10 == len(set(listed)) == 43
         assert patients < set(listed)
-        assert len(await walk(client, "/office/trail", 'class="row trail-row"')) > 43
+        assert len(await collect_rows(client, "/office/trail", 'class="row trail-row"')) > 43

@@ -1,4 +1,4 @@
-"""A refused form shows its page again. If the page has a patient's data, it is recorded like the page itself."""
+"""A refused form shows its page again. If the page has a patient's data, the access is recorded."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ async def visit(doctor: Person, patient: Person) -> dict[str, Any]:
     return booked
 
 
-async def told(admin: Person, patient: Person) -> list[tuple[str, ...]]:
-    """Return the audit events of a patient, newest first, without the one that this query causes."""
+async def list_events(admin: Person, patient: Person) -> list[tuple[str, ...]]:
+    """Return the audit events of a patient, newest first, without those of this query."""
     recorded = (await admin.get(f"/admin/audit?patient_id={patient.id}")).json()
     events = [tuple(each[name] for name in ("action", "outcome", "actor_id", "object_id")) for each in recorded]
     return [event for event in events if event[0] != "list_audit_events"]
@@ -41,7 +41,7 @@ async def told(admin: Person, patient: Person) -> list[tuple[str, ...]]:
         ("move", {"version": "1", "start": "2026-12-01T20:00:00Z"}, 409, "show_free_times"),
     ],
 )
-async def test_a_doctor_who_is_refused_has_seen_the_visit(
+async def test_refused_form_of_a_doctor_is_recorded_as_access(
     forms: Forms,
     client: httpx2.AsyncClient,
     doctor: Person,
@@ -57,17 +57,17 @@ async def test_a_doctor_who_is_refused_has_seen_the_visit(
     await forms.sign_in(doctor)
     address = f"/practice/visits/{visit['id']}"
     await client.get(address if shown_by == "get_appointment" else f"{address}/{act}")
-    before = await told(admin, patient)
+    before = await list_events(admin, patient)
     seen = (shown_by, "ok", doctor.id, visit["id"])
     assert before[0] == seen
     clock.advance(minutes=11)  # within ten minutes the access would not be recorded again
     refused = await forms.send(f"{address}/{act}", on="/practice/profile", form_key="once", **typed)
     assert refused.status_code == status
     assert "Ann Lee" in refused.text
-    assert await told(admin, patient) == [seen, *before]
+    assert await list_events(admin, patient) == [seen, *before]
 
 
-async def test_a_patient_who_is_refused_has_seen_her_own(
+async def test_refused_form_of_a_patient_is_recorded_as_access(
     forms: Forms, patient: Person, admin: Person, visit: dict[str, Any]
 ) -> None:
     await forms.sign_in(patient)
@@ -75,10 +75,10 @@ async def test_a_patient_who_is_refused_has_seen_her_own(
     for act, shown_by in (("cancel", "show_cancelling"), ("move", "show_moving")):
         typed = {"version": "7", "start": "2026-12-01T10:00:00Z", "form_key": act}
         assert (await forms.send(f"{address}/{act}", on="/my/account", **typed)).status_code == 412
-        assert (await told(admin, patient))[0] == (shown_by, "ok", patient.id, visit["id"])
+        assert (await list_events(admin, patient))[0] == (shown_by, "ok", patient.id, visit["id"])
 
 
-async def test_an_administrator_who_is_refused_has_seen_the_account(
+async def test_refused_form_of_an_administrator_is_recorded_as_access(
     forms: Forms, patient: Person, admin: Person
 ) -> None:
     await forms.sign_in(admin)
@@ -86,10 +86,10 @@ async def test_an_administrator_who_is_refused_has_seen_the_account(
     for act in ("suspend", "break-glass"):
         refused = await forms.send(f"/office/users/{patient.id}/{act}", on=on, reason="", form_key=act)
         assert refused.status_code == 422
-        assert (await told(admin, patient))[0] == ("get_account", "ok", admin.id, patient.id)
+        assert (await list_events(admin, patient))[0] == ("get_account", "ok", admin.id, patient.id)
 
 
-async def test_what_cannot_be_recorded_is_not_shown(
+async def test_refused_form_is_not_shown_if_it_cannot_be_recorded(
     forms: Forms, doctor: Person, visit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await forms.sign_in(doctor)

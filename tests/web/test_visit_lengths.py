@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Register, SetClock
 from tests.people import Person, assert_problem, get_slots
 from tests.web.conftest import Forms
+from tests.web.markup import read_hidden
 
 ELEVEN, END = "2026-12-08T16:00:00Z", "2026-12-08T16:20:00Z"
 LATER, LATER_END = "2026-12-08T17:20:00Z", "2026-12-08T17:40:00Z"
@@ -32,14 +33,14 @@ async def lengthen(doctor: Person, visit_type: str) -> None:
 
 async def hold(patient: Person, doctor: Person, visit_type: str | None, start: str = ELEVEN) -> dict[str, Any]:
     wanted = {"doctor_id": doctor.id, "start_time": start} | ({"visit_type_id": visit_type} if visit_type else {})
-    answer = await patient.post("/holds", wanted)
-    assert answer.status_code == 201, answer.text
-    held: dict[str, Any] = answer.json()
+    response = await patient.post("/holds", wanted)
+    assert response.status_code == 201, response.text
+    held: dict[str, Any] = response.json()
     return held
 
 
-@pytest.mark.parametrize("end", [None, END])
-async def test_a_held_visit_keeps_its_length_and_its_buffers(
+@pytest.mark.parametrize("end", [None, END], ids=["without end", "with end"])
+async def test_held_visit_keeps_its_length_and_buffers(
     doctor: Person, patient: Person, register: Register, visit_type: str, end: str | None
 ) -> None:
     other = await register()
@@ -52,16 +53,14 @@ async def test_a_held_visit_keeps_its_length_and_its_buffers(
     assert [start for start, _, _ in found] == ["2026-12-08T17:00:00Z"]
 
 
-async def test_a_held_time_is_booked_longer_only_if_that_is_asked_for(
-    doctor: Person, patient: Person, visit_type: str
-) -> None:
+async def test_held_time_is_booked_longer_on_request(doctor: Person, patient: Person, visit_type: str) -> None:
     held = await hold(patient, doctor, visit_type)
     await doctor.patch(f"/doctors/me/visit-types/{visit_type}", {"duration_minutes": 60, "slot_step_minutes": 30})
     booked = await patient.book(doctor, ELEVEN, "2026-12-08T17:00:00Z", visit_type_id=visit_type, hold_id=held["id"])
     assert booked["end_time"] == "2026-12-08T17:00:00Z"
 
 
-async def test_everything_else_is_checked_again(doctor: Person, patient: Person, visit_type: str) -> None:
+async def test_held_time_is_refused_during_time_off(doctor: Person, patient: Person, visit_type: str) -> None:
     held = await hold(patient, doctor, visit_type)
     await lengthen(doctor, visit_type)
     await doctor.take_time_off("2026-12-08T16:10:00Z", LATER)
@@ -69,7 +68,9 @@ async def test_everything_else_is_checked_again(doctor: Person, patient: Person,
     assert_problem(refused, 409, "time_off")
 
 
-async def test_expired_hold_keeps_no_length(doctor: Person, patient: Person, visit_type: str, clock: SetClock) -> None:
+async def test_expired_hold_does_not_keep_its_length(
+    doctor: Person, patient: Person, visit_type: str, clock: SetClock
+) -> None:
     held = await hold(patient, doctor, visit_type)
     await doctor.patch(f"/doctors/me/visit-types/{visit_type}", {"duration_minutes": 40, "slot_step_minutes": 20})
     clock.advance(minutes=5)
@@ -90,15 +91,15 @@ async def test_hold_without_a_visit_type_keeps_its_length(doctor: Person, patien
     assert booked["end_time"] == held["end_time"] == "2026-12-08T16:30:00Z"
 
 
-@pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("who", ["doctor", "patient"])
-async def test_a_visit_keeps_its_length_when_it_moves(
-    doctor: Person, patient: Person, register: Register, visit_type: str, who: str, named: bool
+@pytest.mark.parametrize("names_visit_type", [False, True], ids=["without visit type", "with visit type"])
+@pytest.mark.parametrize("role", ["doctor", "patient"])
+async def test_moved_visit_keeps_its_length(
+    doctor: Person, patient: Person, register: Register, visit_type: str, role: str, names_visit_type: bool
 ) -> None:
     booked = await patient.book(doctor, ELEVEN, visit_type_id=visit_type)
     await lengthen(doctor, visit_type)
-    body = {"start_time": LATER} | ({"visit_type_id": visit_type} if named else {})
-    moved = await {"doctor": doctor, "patient": patient}[who].post(f"/appointments/{booked['id']}/reschedule", body)
+    body = {"start_time": LATER} | ({"visit_type_id": visit_type} if names_visit_type else {})
+    moved = await {"doctor": doctor, "patient": patient}[role].post(f"/appointments/{booked['id']}/reschedule", body)
     assert (moved.json()["start_time"], moved.json()["end_time"]) == (LATER, LATER_END)
     # The visit has its own buffer of ten minutes, not the half hour of new visits.
     found = await get_slots(await register(), doctor, "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z", visit_type)
@@ -110,7 +111,9 @@ async def test_a_visit_keeps_its_length_when_it_moves(
     ]
 
 
-async def test_moving_to_another_visit_type_takes_its_length(doctor: Person, patient: Person, visit_type: str) -> None:
+async def test_visit_moved_to_another_visit_type_takes_its_length(
+    doctor: Person, patient: Person, visit_type: str
+) -> None:
     booked = await patient.book(doctor, ELEVEN, visit_type_id=visit_type)
     other = await doctor.add_visit_type(name="First visit", duration_minutes=60)
     body = {"start_time": "2026-12-08T17:00:00Z", "visit_type_id": other["id"]}
@@ -118,7 +121,7 @@ async def test_moving_to_another_visit_type_takes_its_length(doctor: Person, pat
     assert moved.json()["end_time"] == "2026-12-08T18:00:00Z"
 
 
-async def test_pages_offer_and_say_the_length_that_a_moved_visit_has(
+async def test_pages_offer_and_show_the_length_of_the_moved_visit(
     doctor: Person, patient: Person, visit_type: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     booked = await patient.book(doctor, ELEVEN, visit_type_id=visit_type)
@@ -126,7 +129,7 @@ async def test_pages_offer_and_say_the_length_that_a_moved_visit_has(
     await forms.sign_in(patient)
     address = f"/my/appointments/{booked['id']}/move"
     offered = re.findall(r'name="start" value="([^"]+)"', (await client.get(f"{address}?week=2026-12-08")).text)
-    # As close to its own time as twenty minutes fit, not sixty.
+    # As close to its own time as twenty minutes fit.
     assert "2026-12-08T15:20:00Z" in offered
     shown = (await client.get(f"{address}?start=2026-12-08T15:20:00Z")).text
     assert "20 minutes" in shown
@@ -137,39 +140,33 @@ async def test_pages_offer_and_say_the_length_that_a_moved_visit_has(
     assert (await patient.get(f"/appointments/{booked['id']}")).json()["end_time"] == "2026-12-08T15:40:00Z"
 
 
-def hidden(page: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]+)"', page)
-    assert found
-    return found[1]
-
-
-async def test_the_page_books_what_it_shows(
+async def test_page_books_the_length_that_it_shows(
     doctor: Person, patient: Person, visit_type: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await forms.sign_in(patient)
     picked = await forms.send("/visit/pick", on="/my/account", doctor=doctor.id, type=visit_type, start=ELEVEN)
-    confirm_email = picked.headers["location"]
+    confirmation_page = picked.headers["location"]
     await lengthen(doctor, visit_type)
-    shown = (await client.get(confirm_email)).text
+    shown = (await client.get(confirmation_page)).text
     assert "20 minutes" in shown
-    typed = {"doctor": doctor.id, "type": visit_type, "start": ELEVEN, "end": hidden(shown, "end")}
-    done = await forms.send(confirm_email, **typed)
+    typed = {"doctor": doctor.id, "type": visit_type, "start": ELEVEN, "end": read_hidden(shown, "end")}
+    done = await forms.send(confirmation_page, **typed)
     assert done.status_code == 303
     [booked] = (await patient.get("/appointments")).json()
     assert (booked["start_time"], booked["end_time"]) == (ELEVEN, END)
 
 
-async def test_the_page_refuses_another_length_after_the_hold_and_shows_the_new_one(
+async def test_page_refuses_a_changed_length_after_the_hold_has_expired(
     doctor: Person, patient: Person, visit_type: str, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     await forms.sign_in(patient)
     picked = await forms.send("/visit/pick", on="/my/account", doctor=doctor.id, type=visit_type, start=ELEVEN)
-    confirm_email = picked.headers["location"]
-    shown = (await client.get(confirm_email)).text
-    typed = {"doctor": doctor.id, "type": visit_type, "start": ELEVEN, "end": hidden(shown, "end")}
+    confirmation_page = picked.headers["location"]
+    shown = (await client.get(confirmation_page)).text
+    typed = {"doctor": doctor.id, "type": visit_type, "start": ELEVEN, "end": read_hidden(shown, "end")}
     await lengthen(doctor, visit_type)
     clock.advance(minutes=5)
-    refused = await forms.send(confirm_email, on="/my/account", **typed)
+    refused = await forms.send(confirmation_page, on="/my/account", **typed)
     assert refused.status_code == 409
     assert "The length of the visit has changed." in refused.text
     assert "60 minutes" in refused.text or "1 hour" in refused.text

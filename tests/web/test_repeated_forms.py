@@ -1,4 +1,4 @@
-"""A form that is sent twice redirects to the same page, one after the other and both at once."""
+"""A form that is sent twice, in a row or at once, redirects to the same page and has its effect once."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ def send_twice(request: pytest.FixtureRequest, client: httpx2.AsyncClient) -> Se
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
 
         async def send() -> httpx2.Response:
-            # The cookies of the browser when the button was pressed.
+            # Both requests carry the cookies that the browser had when the button was pressed.
             return await client.post(path, data={**hidden, **fields}, headers={"Cookie": cookies})
 
         if request.param == "at once":
@@ -39,21 +39,23 @@ def send_twice(request: pytest.FixtureRequest, client: httpx2.AsyncClient) -> Se
     return send_twice
 
 
-async def test_registering(send_twice: SendTwice, client: httpx2.AsyncClient, confirmations: list[Mail]) -> None:
-    answers = await send_twice("/register", name="Ann Lee", email="ann@example.com", password=PASSWORD)
-    assert [answer.headers.get("location") for answer in answers] == ["/start", "/start"]
+async def test_repeated_registration_creates_one_account(
+    send_twice: SendTwice, client: httpx2.AsyncClient, confirmations: list[Mail]
+) -> None:
+    responses = await send_twice("/register", name="Ann Lee", email="ann@example.com", password=PASSWORD)
+    assert [response.headers.get("location") for response in responses] == ["/start", "/start"]
     assert (await client.get("/start")).headers["location"] == "/my/appointments"
     assert len(confirmations) == 1
 
 
-async def test_registering_an_address_that_has_an_account(forms: Forms, patient: Person) -> None:
+async def test_registration_of_an_address_in_use_is_refused(forms: Forms, patient: Person) -> None:
     fields = {"name": "Ann Lee", "email": patient.email, "password": PASSWORD, "form_key": "k"}
     for _ in range(2):
         assert (await forms.send("/register", **fields)).status_code == 409
     assert "session" not in forms.client.cookies
 
 
-async def test_another_form_of_the_same_browser_is_not_a_repetition(forms: Forms, clock: SetClock) -> None:
+async def test_other_form_of_the_same_browser_is_not_a_repetition(forms: Forms, clock: SetClock) -> None:
     fields = {"name": "Ann Lee", "email": "ann@example.com", "password": PASSWORD, "form_key": "k"}
     assert (await forms.send("/register", **fields)).status_code == 303
     forms.client.cookies.delete("session")
@@ -67,42 +69,48 @@ async def test_another_form_of_the_same_browser_is_not_a_repetition(forms: Forms
     assert "session" not in forms.client.cookies
 
 
-async def test_changing_the_password(send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]) -> None:
+async def test_repeated_password_change_sends_one_mail(
+    send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]
+) -> None:
     await forms.sign_in(patient)
-    answers = await send_twice("/my/account/password", current_password=PASSWORD, new_password=NEW)
-    assert [answer.headers.get("location") for answer in answers] == ["/my/account", "/my/account"]
+    responses = await send_twice("/my/account/password", current_password=PASSWORD, new_password=NEW)
+    assert [response.headers.get("location") for response in responses] == ["/my/account", "/my/account"]
     assert len(mails) == 1
 
 
-async def test_asking_for_a_code(send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]) -> None:
-    answers = await send_twice("/forgotten", email=patient.email)
-    assert [answer.headers.get("location") for answer in answers] == ["/reset", "/reset"]
+async def test_repeated_request_for_a_reset_code_sends_one_mail(
+    send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]
+) -> None:
+    responses = await send_twice("/forgotten", email=patient.email)
+    assert [response.headers.get("location") for response in responses] == ["/reset", "/reset"]
     assert len(mails) == 1
     assert (await forms.send("/forgotten", email="unknown@example.com")).headers["location"] == "/reset"
     assert (await forms.send("/forgotten", email=patient.email, form_key="another")).headers["location"] == "/reset"
     assert len(mails) == 2
 
 
-async def test_setting_a_forgotten_password(
+async def test_repeated_password_reset_succeeds(
     send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]
 ) -> None:
     await forms.send("/forgotten", email=patient.email)
-    answers = await send_twice("/reset", token=read_token(mails[0]), new_password=NEW)
-    assert [answer.headers.get("location") for answer in answers] == ["/sign-in", "/sign-in"]
+    responses = await send_twice("/reset", token=read_token(mails[0]), new_password=NEW)
+    assert [response.headers.get("location") for response in responses] == ["/sign-in", "/sign-in"]
     assert len(mails) == 2
 
 
-async def test_confirming_an_address(
+async def test_repeated_confirmation_of_an_address_succeeds(
     send_twice: SendTwice, forms: Forms, patient: Person, confirmations: list[Mail]
 ) -> None:
     await forms.sign_in(patient)
-    answers = await send_twice("/confirm-email", token=read_token(confirmations[0]), next="/my/appointments")
-    assert [answer.headers.get("location") for answer in answers] == ["/my/appointments"] * 2
+    responses = await send_twice("/confirm-email", token=read_token(confirmations[0]), next="/my/appointments")
+    assert [response.headers.get("location") for response in responses] == ["/my/appointments"] * 2
 
 
-async def test_accepting_an_invitation(send_twice: SendTwice, client: httpx2.AsyncClient, admin: Person) -> None:
+async def test_repeated_acceptance_of_an_invitation_succeeds(
+    send_twice: SendTwice, client: httpx2.AsyncClient, admin: Person
+) -> None:
     invitation = (await admin.post("/admin/invitations", {"email": "guest@example.com"})).json()
-    answers = await send_twice(
+    responses = await send_twice(
         "/invitation",
         on=invitation["path"],
         username="guest@example.com",
@@ -111,7 +119,7 @@ async def test_accepting_an_invitation(send_twice: SendTwice, client: httpx2.Asy
         time_zone="Europe/Berlin",
         password=PASSWORD,
     )
-    assert [answer.headers.get("location") for answer in answers] == ["/start", "/start"]
+    assert [response.headers.get("location") for response in responses] == ["/start", "/start"]
     assert (await client.get("/start")).headers["location"] == "/practice/day"
 
 
@@ -124,7 +132,7 @@ async def enroll(person: Person, confirm_email: ConfirmEmail, clock: SetClock) -
 
 
 @pytest.mark.parametrize("is_recovery_code", [False, True])
-async def test_signing_in_with_a_code(
+async def test_repeated_sign_in_uses_one_code(
     send_twice: SendTwice,
     forms: Forms,
     patient: Person,
@@ -137,18 +145,18 @@ async def test_signing_in_with_a_code(
     mails.clear()
     otp = codes[0] if is_recovery_code else authenticator.at(clock.time)
     typed = {"username": patient.email, "password": PASSWORD, "otp": otp}
-    answers = await send_twice("/sign-in", **typed)
-    assert [answer.headers.get("location") for answer in answers] == ["/start", "/start"]
+    responses = await send_twice("/sign-in", **typed)
+    assert [response.headers.get("location") for response in responses] == ["/start", "/start"]
     assert len(mails) == is_recovery_code
     left = (await patient.get("/auth/second-factor")).json()["recovery_codes_left"]
     assert left == len(codes) - is_recovery_code
     assert (await forms.client.get("/start")).headers["location"] == "/my/appointments"
-    # Another form, or no key: the code has been used.
+    # Another form cannot use the code again.
     forms.client.cookies.delete("session")
     assert (await forms.send("/sign-in", **typed, form_key="another")).status_code == 401
 
 
-async def test_a_code_is_not_taken_again_later_or_from_another_browser(
+async def test_used_code_is_refused_with_other_input_or_in_another_browser(
     forms: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
     _, codes = await enroll(patient, confirm_email, clock)
@@ -160,7 +168,7 @@ async def test_a_code_is_not_taken_again_later_or_from_another_browser(
     assert (await forms.send("/sign-in", **typed)).status_code == 401
 
 
-async def test_a_code_is_taken_again_for_a_minute(
+async def test_used_code_is_accepted_again_for_a_minute(
     forms: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
     _, codes = await enroll(patient, confirm_email, clock)
@@ -170,7 +178,7 @@ async def test_a_code_is_taken_again_for_a_minute(
         assert (await forms.send("/sign-in", **typed)).status_code == status
 
 
-async def test_setting_up_a_second_factor(
+async def test_repeated_set_up_of_a_second_factor_replaces_the_recovery_codes(
     forms: Forms, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
     await confirm_email(patient)
@@ -179,21 +187,21 @@ async def test_setting_up_a_second_factor(
     hidden = dict(re.findall(r'type="hidden" name="(form_\w+|secret)" value="([^"]*)"', shown.text))
     secret = hidden["secret"]
     typed = {"secret": secret, "otp": TOTP(secret).at(clock.time), "form_key": "k"}
-    answers = [await forms.send("/my/account/second-factor/confirm", on="/my/account", **typed) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    codes = [set(re.findall(r"<code>([A-Z0-9-]+)</code>", answer.text)) for answer in answers]
-    assert len(codes[1]) == 10, answers[1].text
+    responses = [await forms.send("/my/account/second-factor/confirm", on="/my/account", **typed) for _ in range(2)]
+    assert [response.status_code for response in responses] == [200, 200]
+    codes = [set(re.findall(r"<code>([A-Z0-9-]+)</code>", response.text)) for response in responses]
+    assert len(codes[1]) == 10, responses[1].text
     assert not codes[0] & codes[1]
 
 
-async def test_signing_in_for_a_time_that_was_picked(
+async def test_repeated_sign_in_holds_a_picked_time(
     send_twice: SendTwice, forms: Forms, patient: Person, doctor: Person
 ) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]])
     picked = await forms.send("/visit/pick", on=f"/with/{doctor.id}", doctor=doctor.id, start="2026-12-07T15:00:00Z")
     [next_] = parse_qs(urlsplit(picked.headers["location"]).query)["next"]
-    answers = await send_twice("/sign-in", username=patient.email, password=PASSWORD, next=next_)
-    assert all(answer.headers["location"].startswith("/visit/") for answer in answers)
-    # Holding a time ends the patient's earlier hold, so the later of two holds is the one that counts.
-    shown = [(await forms.client.get(answer.headers["location"])).text for answer in answers]
+    responses = await send_twice("/sign-in", username=patient.email, password=PASSWORD, next=next_)
+    assert all(response.headers["location"].startswith("/visit/") for response in responses)
+    # A new hold ends the patient's earlier hold, so one of the two remains.
+    shown = [(await forms.client.get(response.headers["location"])).text for response in responses]
     assert sum("Book this visit" in page for page in shown) == 1

@@ -1,4 +1,4 @@
-"""Access to pages by role, and the audit events of it."""
+"""Which pages a caller may see, and the audit events of pages."""
 
 from dataclasses import replace
 
@@ -22,13 +22,13 @@ async def clinic(register: Register) -> Clinic:
     return await open_clinic(register)
 
 
-async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
+async def test_actions_on_pages_are_recorded_as_those_of_the_api(
     forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, admin: Person
 ) -> None:
     await forms.sign_in(patient)
-    wanted = {"doctor": clinic.amara.id, "type": clinic.visit_type, "start": START}
-    held = await forms.send("/visit/pick", on="/my/account", **wanted)
-    booked = await forms.send(held.headers["location"], **wanted, reason="A mole", form_key="once")
+    slot = {"doctor": clinic.doctor.id, "type": clinic.visit_type, "start": START}
+    held = await forms.send("/visit/pick", on="/my/account", **slot)
+    booked = await forms.send(held.headers["location"], **slot, reason="A mole", form_key="once")
     visit = booked.headers["location"].rpartition("/")[2]
     await client.get(f"/my/appointments/{visit}")
     recorded = (await admin.get(f"/admin/audit?patient_id={patient.id}")).json()
@@ -38,10 +38,10 @@ async def test_what_is_done_on_pages_is_recorded_as_by_the_api(
     assert recorded[0]["object_id"] == visit
 
 
-async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
+async def test_visits_of_others_are_not_found_and_pages_of_other_roles_are_refused(
     forms: Forms, client: httpx2.AsyncClient, clinic: Clinic, patient: Person, register: Register, admin: Person
 ) -> None:
-    body = {"doctor_id": clinic.amara.id, "visit_type_id": clinic.visit_type, "start_time": START}
+    body = {"doctor_id": clinic.doctor.id, "visit_type_id": clinic.visit_type, "start_time": START}
     visit = (await patient.post("/appointments", body)).json()["id"]
     client.headers["Accept"] = "text/html"
     await forms.sign_in(await register("patient"))
@@ -50,7 +50,7 @@ async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
     refused = await forms.send(f"/my/appointments/{visit}/cancel", on="/my/account", version="1", form_key="once")
     assert refused.status_code == 404
     assert "Not found, or you do not have access to it." in refused.text
-    await forms.sign_in(clinic.amara)
+    await forms.sign_in(clinic.doctor)
     refused = await client.get("/my/appointments")
     assert refused.status_code == 403
     assert "You do not have access to this page." in refused.text
@@ -62,7 +62,7 @@ async def test_what_is_not_hers_is_not_found_and_what_is_not_for_her_refused(
     assert ("cancel_appointment_with_reason", "not_found") in {(each["action"], each["outcome"]) for each in recorded}
 
 
-async def test_whose_role_asks_for_a_second_factor_is_led_to_it(
+async def test_required_second_factor_must_be_set_up_first(
     app: FastAPI, forms: Forms, client: httpx2.AsyncClient, patient: Person
 ) -> None:
     resources: Resources = app.state.resources
@@ -73,7 +73,7 @@ async def test_whose_role_asks_for_a_second_factor_is_led_to_it(
     assert (await client.get("/my/account/second-factor")).status_code == 200
 
 
-async def test_whoever_asks_too_often_is_told_so_on_a_page(
+async def test_rate_limited_request_shows_a_page(
     app: FastAPI, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edge_limits, "REFUSAL_DELAY", 0)
@@ -81,8 +81,8 @@ async def test_whoever_asks_too_often_is_told_so_on_a_page(
     strict = resources.settings.model_copy(update={"rate_limit_login": "1/hour"})
     app.state.resources = replace(resources, settings=strict, limits=RateLimiter(strict))
     client.headers["Accept"] = "text/html"
-    answers = [await client.post("/sign-in", data={"username": "ann", "password": PASSWORD}) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [403, 429]
-    assert int(answers[1].headers["retry-after"]) > 0
-    assert "One moment, please" in answers[1].text
+    responses = [await client.post("/sign-in", data={"username": "ann", "password": PASSWORD}) for _ in range(2)]
+    assert [response.status_code for response in responses] == [403, 429]
+    assert int(responses[1].headers["retry-after"]) > 0
+    assert "One moment, please" in responses[1].text
     assert (await client.get("/sign-in")).status_code == 200

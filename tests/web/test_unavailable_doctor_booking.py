@@ -1,4 +1,4 @@
-"""A patient who is about to book with a doctor who can no longer be booked."""
+"""A held time of a doctor who can no longer be booked."""
 
 from typing import Any
 
@@ -35,18 +35,18 @@ async def unavailable(
     request: pytest.FixtureRequest, hold: str, doctor: Person, admin: Person, database: Database
 ) -> str:
     """A hold with a doctor who can no longer be booked."""
-    why = {"reason": "Has left the practice"}
+    reason = {"reason": "Has left the practice"}
     if request.param == "unapproved":
         async with database.write() as transaction:
             await transaction.execute(text("UPDATE doctors SET approved_at = NULL"))
     else:
-        assert (await admin.post(f"/admin/users/{doctor.id}/suspend", why)).status_code == 200
+        assert (await admin.post(f"/admin/users/{doctor.id}/suspend", reason)).status_code == 200
     if request.param == "erased":
-        assert (await admin.post(f"/admin/users/{doctor.id}/erase", why)).status_code == 200
+        assert (await admin.post(f"/admin/users/{doctor.id}/erase", reason)).status_code == 200
     return hold
 
 
-async def test_booking_a_held_time_is_a_conflict_that_says_why(
+async def test_held_time_of_an_unavailable_doctor_cannot_be_booked(
     doctor: Person, patient: Person, register: Register, unavailable: str
 ) -> None:
     held = await patient.try_to_book(doctor, TEN, hold_id=unavailable)
@@ -59,7 +59,7 @@ async def test_booking_a_held_time_is_a_conflict_that_says_why(
 
 
 @pytest.mark.parametrize("unavailable", ["suspended", "unapproved"], indirect=True)
-async def test_the_page_of_a_held_time_says_so_and_offers_the_search(
+async def test_page_of_a_held_time_offers_the_search(
     doctor: Person, patient: Person, hold: str, unavailable: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await forms.sign_in(patient)
@@ -82,7 +82,7 @@ async def test_the_page_of_a_held_time_says_so_and_offers_the_search(
     assert TITLE in shown.text
 
 
-async def test_the_page_of_a_time_held_with_an_erased_doctor(
+async def test_page_of_a_held_time_does_not_show_an_erased_account(
     patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await forms.sign_in(patient)
@@ -92,7 +92,7 @@ async def test_the_page_of_a_time_held_with_an_erased_doctor(
     assert "Erased account" not in shown.text
 
 
-async def test_pages_without_a_hold_do_not_tell_an_unavailable_doctor_from_an_unknown_one(
+async def test_pages_without_a_hold_do_not_reveal_an_unavailable_doctor(
     doctor: Person, patient: Person, unavailable: str, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
     await patient.delete(f"/holds/{unavailable}")
@@ -109,7 +109,9 @@ async def test_pages_without_a_hold_do_not_tell_an_unavailable_doctor_from_an_un
         assert (picked.status_code, TITLE in picked.text) == (404, True)
 
 
-async def test_visit_type_that_was_withdrawn_in_the_meantime(doctor: Person, patient: Person, forms: Forms) -> None:
+async def test_held_time_of_a_withdrawn_visit_type_cannot_be_booked(
+    doctor: Person, patient: Person, forms: Forms
+) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     visit_type, _ = [(await doctor.add_visit_type(name=name))["id"] for name in ("Check-up", "Follow-up")]
     hold = await hold_time(patient, doctor, visit_type_id=visit_type)
@@ -124,13 +126,10 @@ async def test_visit_type_that_was_withdrawn_in_the_meantime(doctor: Person, pat
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=hold, visit_type_id=visit_type), 404, "not_found")
 
 
-@pytest.mark.parametrize(
-    ("language", "title"),
-    [
+async def test_title_is_translated(client: httpx2.AsyncClient) -> None:
+    for language, title in (
         ("de", "Diese Praxis nimmt zurzeit keine Termine an"),
         ("es", "Este médico no admite reservas por el momento"),
-    ],
-)
-async def test_in_other_languages(client: httpx2.AsyncClient, language: str, title: str) -> None:
-    shown = await client.get(f"/with/{UNKNOWN}", headers={"Accept-Language": language})
-    assert f"<h1>{title}</h1>" in shown.text
+    ):
+        shown = await client.get(f"/with/{UNKNOWN}", headers={"Accept-Language": language})
+        assert f"<h1>{title}</h1>" in shown.text
