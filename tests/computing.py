@@ -15,7 +15,7 @@ COMPUTED: tuple[tuple[Any, str], ...] = (
     (slot_scanner, "slots"),
     (slots, "slots"),
     (slots, "free_windows"),
-    (availability, "openings_between"),
+    (availability, "windows_between"),
     (bookings, "BusyPeriod"),
     (search, "when_shown"),
     (Computation, "run"),

@@ -58,7 +58,7 @@ def window(rule: Availability | TimeOff, zone: ZoneInfo) -> Interval:
     return resolve(rule.starts, zone), resolve(rule.ends, zone)
 
 
-def openings_between(rules: Rules, span: Interval) -> list[Interval]:
+def windows_between(rules: Rules, span: Interval) -> list[Interval]:
     """Return all occurrences of availabilities that overlap ``span``: not clipped, and regardless of time off."""
     first, last = span
     # A change of the clock is never larger than a day.
@@ -73,10 +73,10 @@ def openings_between(rules: Rules, span: Interval) -> list[Interval]:
 
 def open_windows(rules: Rules, span: Interval) -> list[Interval]:
     """Return the open windows inside ``span``, sorted and merged: a window that ends at midnight joins the next one."""
-    return merge(clip(openings_between(rules, span), span))
+    return merge(clip(windows_between(rules, span), span))
 
 
-def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
+def find_windows_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
     """Yield whether the doctor is open after ``after``: first for the first window of each rule, then for each month.
 
     Recurring availabilities are searched until ``until``. The caller may stop at the first true value, and may do
@@ -84,7 +84,7 @@ def openings_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
     """
     yield any(window(each, rules.zone)[1] > after for each in rules.availabilities)
     for begin in range(after, until, _MONTH):
-        yield bool(openings_between(rules, (begin, min(begin + _MONTH, until))))
+        yield bool(windows_between(rules, (begin, min(begin + _MONTH, until))))
 
 
 def time_off_windows(rules: Rules, span: Interval) -> list[Interval]:

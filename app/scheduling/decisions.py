@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import chain, groupby
 from zoneinfo import ZoneInfo
 
-from app.scheduling.availability import Rules, open_windows, openings_between, time_off_windows
+from app.scheduling.availability import Rules, open_windows, time_off_windows, windows_between
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, clip, merge, overlaps, subtract
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
 from app.scheduling.visits import BusyPeriod, VisitType
@@ -85,7 +85,7 @@ def free_windows(
     rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span: Interval, now: int
 ) -> list[Interval]:
     """Return the time inside ``span`` that no rule blocks, sorted and merged."""
-    return _free(rules, visit_type, busy, span, now, openings_between(rules, span))
+    return _free(rules, visit_type, busy, span, now, windows_between(rules, span))
 
 
 def slots(rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span: Interval, now: int) -> list[Interval]:
@@ -95,7 +95,7 @@ def slots(rules: Rules, visit_type: VisitType, busy: Sequence[BusyPeriod], span:
     """
     length, step = visit_type.duration, visit_type.step or visit_type.duration
     wide = span[0], span[1] + length
-    hours = openings_between(rules, wide)
+    hours = windows_between(rules, wide)
     if not hours:
         return []
     free = _free(rules, visit_type, busy, wide, now, hours)
@@ -115,7 +115,7 @@ def explain(
     rules: Rules, visit_type: VisitType, visit: Interval, busy: Sequence[BusyPeriod], now: int
 ) -> list[Refusal]:
     """Return all reasons to refuse a visit, in the order of ``Refusal``; empty if it can be booked."""
-    hours = openings_between(rules, visit)
+    hours = windows_between(rules, visit)
     blocked = _blocked_intervals(rules, visit_type, busy, visit, now, hours)
     reasons = [reason for reason, intervals in blocked.items() if overlaps(visit, intervals)]
     # Each window has its own grid, so there is none outside of the hours.

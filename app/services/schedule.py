@@ -22,7 +22,7 @@ from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.doctors import DoctorRecord
 from app.repositories.time_off import TimeOffRecord
-from app.scheduling.availability import NO_END, Availability, Rules, TimeOff, open_windows, openings_between
+from app.scheduling.availability import NO_END, Availability, Rules, TimeOff, open_windows, windows_between
 from app.scheduling.decisions import MAX_AVAILABILITY, MAX_TIME_OFF
 from app.scheduling.hours import WEEKDAYS, WeeklyHours, cut, find_overlap, to_availabilities
 from app.scheduling.intervals import DAY, Interval, merge, subtract, to_instant
@@ -72,7 +72,7 @@ async def publish_availability(
     span = first[0], first[0] + _A_YEAR
     schedule = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
     wanted = _rule(first, recurrence, schedule.rules.zone)
-    windows = merge(openings_between(Rules(schedule.rules.zone, (wanted,)), span))
+    windows = merge(windows_between(Rules(schedule.rules.zone, (wanted,)), span))
     if subtract(windows, open_windows(schedule.rules, (span[0], windows[-1][1]))) != windows:
         raise DomainError("availability_overlaps")
     [published] = await availabilities.insert_availabilities(transaction, actor.id, [wanted], now)
@@ -288,7 +288,7 @@ def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availabili
     last_ends = NO_END if last_starts is None else last_starts + (ends - starts)
     rule = Availability(starts, ends, recurrence, last_ends)
     span = first[0], first[0] + _A_YEAR
-    windows = sorted(openings_between(Rules(zone, (rule,)), span))
+    windows = sorted(windows_between(Rules(zone, (rule,)), span))
     if any(later[0] < earlier[1] for earlier, later in pairwise(windows)):
         raise invalid_field("recurrence", "recurs_before_end")
     return rule

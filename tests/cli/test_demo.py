@@ -26,7 +26,7 @@ from app.models import Appointment, AppointmentVersion, Availability, Doctor, Ti
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.users import get_user
-from app.scheduling.availability import Rules, openings_between
+from app.scheduling.availability import Rules, windows_between
 from app.scheduling.intervals import DAY, MINUTE, Interval, from_instant, merge, overlaps, to_instant
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
@@ -251,7 +251,7 @@ async def test_appointments_do_not_overlap_and_lie_within_opening_hours(clinic: 
         )
         assert not [(one, other) for one, other in pairwise(busy) if one[0] == other[0] and one[2] > other[1]]
     for doctor in await clinic.doctors():
-        open_ = merge(openings_between(await clinic.rules(doctor.id), SPAN))
+        open_ = merge(windows_between(await clinic.rules(doctor.id), SPAN))
         for each in appointments:
             start, end = to_instant(each.start_time), to_instant(each.end_time)
             assert each.doctor_id != doctor.id or any(opens <= start < end <= closes for opens, closes in open_)
@@ -269,7 +269,7 @@ async def test_weekly_hours_stay_the_same_when_clocks_change(clinic: Clinic) -> 
             (start.weekday(), start.hour * 60 + start.minute, end.hour * 60 + end.minute)
             for start, end in (
                 [from_instant(instant).astimezone(rules.zone) for instant in window]
-                for window in openings_between(rules, SPAN)
+                for window in windows_between(rules, SPAN)
             )
         )
         saturdays = {window: times for window, times in shown.items() if times <= 3}

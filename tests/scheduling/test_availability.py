@@ -11,11 +11,11 @@ from app.scheduling import availability
 from app.scheduling.availability import (
     Availability,
     Rules,
+    find_windows_after,
     open_windows,
-    openings_after,
-    openings_between,
     time_off_windows,
     window,
+    windows_between,
 )
 from app.scheduling.intervals import DAY, HOUR, from_instant, overlaps, to_instant
 from app.scheduling.zones import wall_time
@@ -137,7 +137,7 @@ def test_window_of_a_week_is_found_from_each_of_its_days() -> None:
     rules = Rules(NEW_YORK, (make_availability("2026-06-01T00:00", "2026-06-08T00:00", "FREQ=WEEKLY"),))
     day = span("2027-06-03T00:00Z", "2027-06-04T00:00Z")
     assert open_windows(rules, day) == [day]
-    assert len(openings_between(rules, day)) == 1
+    assert len(windows_between(rules, day)) == 1
 
 
 def test_openings_are_returned_whole_and_unmerged() -> None:
@@ -147,14 +147,14 @@ def test_openings_are_returned_whole_and_unmerged() -> None:
     )
     rules = Rules(KOLKATA, (morning, overlapping))
     part = span("2026-06-01T06:00Z", "2026-06-01T06:30Z")
-    assert format_in_utc(openings_between(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
+    assert format_in_utc(windows_between(rules, part)) == ["2026-06-01 03:30–06:30Z", "2026-06-01 05:30–07:30Z"]
     assert open_windows(rules, part) == [part]
 
 
 def test_window_that_only_touches_the_span_is_not_returned() -> None:
     rules = Rules(KOLKATA, (make_availability("2026-06-01T09:00", "2026-06-01T12:00"),))
-    assert openings_between(rules, span("2026-06-01T06:30Z", "2026-06-01T07:00Z")) == []
-    assert openings_between(rules, span("2026-06-01T03:00Z", "2026-06-01T03:30Z")) == []
+    assert windows_between(rules, span("2026-06-01T06:30Z", "2026-06-01T07:00Z")) == []
+    assert windows_between(rules, span("2026-06-01T03:00Z", "2026-06-01T03:30Z")) == []
 
 
 def test_day_off_is_as_long_as_the_day() -> None:
@@ -210,7 +210,7 @@ def test_openings_do_not_depend_on_the_length_of_the_cached_blocks(zone: ZoneInf
     expected = [(to_instant(first), to_instant(last)) for first, last in list_windows(rules, *map(at, days))]
     for begin in range(*days, HOUR // 2):
         half_hour = begin, begin + HOUR // 2
-        assert openings_between(rules, half_hour) == [each for each in expected if overlaps(half_hour, [each])]
+        assert windows_between(rules, half_hour) == [each for each in expected if overlaps(half_hour, [each])]
 
 
 def test_equal_weekly_rules_share_cached_windows() -> None:
@@ -220,7 +220,7 @@ def test_equal_weekly_rules_share_cached_windows() -> None:
         starts = wall("2024-01-01T09:00") + timedelta(days=days_later)
         if starts.weekday() in {0, 2, 4}:
             rules = Rules(NEW_YORK, (Availability(starts, starts + timedelta(hours=8), "FREQ=WEEKLY;BYDAY=MO,WE,FR"),))
-            assert openings_between(rules, days) == [span("2026-06-03T13:00Z", "2026-06-03T21:00Z")]
+            assert windows_between(rules, days) == [span("2026-06-03T13:00Z", "2026-06-03T21:00Z")]
     cache = availability._windows_of_block.cache_info()
     # One for each weekday on which a rule begins.
     assert cache.misses == 3
@@ -233,7 +233,7 @@ def test_rules_for_alternate_weeks_do_not_share_cached_windows() -> None:
         for day in ("2024-01-01", "2024-01-08")
     )
     days = span("2026-06-01T00:00Z", "2026-06-15T00:00Z")
-    assert [openings_between(rules, days) for rules in (even, odd)] == [
+    assert [windows_between(rules, days) for rules in (even, odd)] == [
         [span("2026-06-01T13:00Z", "2026-06-01T21:00Z")],
         [span("2026-06-08T13:00Z", "2026-06-08T21:00Z")],
     ]
@@ -250,4 +250,4 @@ def test_rules_for_alternate_weeks_do_not_share_cached_windows() -> None:
 def test_window_is_open_until_its_end(after: str, expected: bool) -> None:
     rules = Rules(NEW_YORK, (make_availability("2028-06-01T09:00", "2028-06-01T17:00"),))
     begin, until = span(after, "2027-12-01T00:00Z")
-    assert any(openings_after(rules, begin, until)) is expected
+    assert any(find_windows_after(rules, begin, until)) is expected

@@ -275,8 +275,8 @@ async def test_event_loop_runs_while_later_openings_are_searched(
     doctor = await open_doctor(register, "Dr A")
     await doctor.publish("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z", "FREQ=DAILY;UNTIL=20261202")
     assert "next" not in (await client.get(f"/doctors/{doctor.id}/slots")).links
-    assert iterations.total_calls("openings_between") >= 12
-    assert iterations.max_calls("openings_between") == 1
+    assert iterations.total_calls("windows_between") >= 12
+    assert iterations.max_calls("windows_between") == 1
 
 
 async def test_event_loop_runs_while_the_calendars_of_a_search_are_converted(

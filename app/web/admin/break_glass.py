@@ -14,7 +14,7 @@ from app.schemas.fields import Cursor
 from app.services import administration
 from app.web.admin.accounts import ACTIONS, deciding
 from app.web.kit.auth import AdminPage, FreshAdminPage
-from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.clocks import load_zones
 from app.web.kit.forms import SentForm
 from app.web.kit.lists import cut_list
 from app.web.kit.pages import SignedInPage
@@ -58,7 +58,7 @@ async def list_visits_behind_glass(
             ids = [each.id for each in visits]
             rest = visits[ids.index(last) + 1 :] if last in ids else visits
             listed, more = cut_list(rest, f"/office/users/{user_id}/visits", _KEY, lambda visit: visit.id)
-            await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))
+            await load_zones(page, transaction, *(each.time_zone for each in listed))
             return page.render(
                 "admin/break_glass.html", patient=patient, count=len(visits), visits=listed, more=more, why=why
             )

@@ -18,7 +18,7 @@ from app.schemas.admin import Decision
 from app.schemas.fields import Cursor
 from app.services import suspended_doctors
 from app.web.kit.auth import FreshAdminPage
-from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import restore
 from app.web.kit.forms import AppointmentVersion, Once, SentForm, refuse
 from app.web.kit.lists import MAX_LISTED, cut_list
@@ -52,7 +52,7 @@ async def list_visits_of_suspended_doctor(
     )
     trail.about(user_id)
     trail.concerns(*listed)
-    await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))
+    await load_zones(page, transaction, *(each.time_zone for each in listed))
     account = await accounts.get_account(transaction, user_id)
     return page.render("admin/suspended_doctor.html", account=account, visits=listed, more=more)
 
@@ -109,5 +109,5 @@ async def _describe(
 ) -> Mapping[str, Any]:
     visit = await suspended_doctors.get_visit(transaction, user_id, appointment_id, page.now)
     trail.concerns(visit)
-    await find_zones_in_play(page, transaction, visit.time_zone)
+    await load_zones(page, transaction, visit.time_zone)
     return {"visit": visit}

@@ -199,15 +199,15 @@ def _column(found: Agenda, axis: Axis, day: date, now: int, *, is_crowded: bool)
     span = found.days[day]
     busy = _list_busy(found, span)
     blocks = [_fold(axis, day, block, is_crowded=is_crowded) for block in _blocks(axis, day, span, busy)]
-    openings, away = clip(found.open, span), clip(found.away, span)
+    windows, away = clip(found.open, span), clip(found.away, span)
     row = axis.find_rows(day, (now, now + 1))[0] if span[0] <= now < span[1] else -1
     return Column(
         day,
         (span[1] - span[0]) // HOUR,
-        [(from_instant(start), from_instant(end)) for start, end in openings],
+        [(from_instant(start), from_instant(end)) for start, end in windows],
         [(from_instant(start), from_instant(end)) for start, end in away],
         [
-            *(block for each in openings for block in axis.block("open", day, each)),
+            *(block for each in windows for block in axis.block("open", day, each)),
             *(block for each in away for block in axis.block("away", day, each)),
             *axis.missing(day),
         ],

@@ -8,8 +8,8 @@ from app.schemas.fields import TIME_ZONES
 from app.web.kit.pages import Page
 
 
-async def find_zones_in_play(page: Page, transaction: Transaction, *shown: str) -> None:
-    """Set the page's ``zones_in_play``: the zones of all listed doctors, and those of the times that are ``shown``."""
+async def load_zones(page: Page, transaction: Transaction, *shown: str) -> None:
+    """Set the page's ``zones``: those of all listed doctors, and those of the times that are ``shown``."""
     # Zones that this installation does not know are left out (`docs/time.md`).
     known = TIME_ZONES & {*await doctors.list_time_zones(transaction), *shown}
-    page.zones_in_play = [ZoneInfo(each) for each in sorted(known)]
+    page.zones = [ZoneInfo(each) for each in sorted(known)]

@@ -61,15 +61,15 @@ _REMOTE = frozenset({VisitMode.VIDEO, VisitMode.PHONE})
 
 
 def is_clock_ambiguous(
-    moment: datetime, there: ZoneInfo, *, chosen: ZoneInfo | None, in_play: Iterable[ZoneInfo], mode: VisitMode | None
+    moment: datetime, there: ZoneInfo, *, chosen: ZoneInfo | None, zones: Iterable[ZoneInfo], mode: VisitMode | None
 ) -> bool:
     """Return whether the time zone must be named beside a time, because a reader could assume another one.
 
-    ``there`` is the doctor's zone, ``chosen`` the visitor's, ``in_play`` those of all doctors. A visit by video or
+    ``there`` is the doctor's zone, ``chosen`` the visitor's, ``zones`` those of all doctors. A visit by video or
     phone always needs it, because doctor and patient may be in different zones. A clinic in one zone needs it for no
     other visits.
     """
-    others = [chosen] if chosen else in_play
+    others = [chosen] if chosen else zones
     return mode in _REMOTE or any(
         moment.astimezone(other).utcoffset() != moment.astimezone(there).utcoffset() for other in others
     )

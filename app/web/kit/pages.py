@@ -61,8 +61,8 @@ class Page:
     formatter: Formatter
     zone: ZoneInfo | None
     """The zone that the visitor has chosen; ``None`` shows times in the zone of each doctor."""
-    zones_in_play: Sequence[ZoneInfo] = ()
-    """The zones of all doctors. ``find_zones_in_play`` sets them on pages with times."""
+    zones: Sequence[ZoneInfo] = ()
+    """The zones of all doctors. ``load_zones`` sets them on pages with times."""
     form_cookie: str = field(default_factory=new_token)
 
     def gettext(self, text: str, **values: object) -> str:
@@ -112,17 +112,17 @@ class Page:
     def clock_name(self, moment: datetime, time_zone: str, mode: VisitMode | None = None) -> str | None:
         """Return the place of the zone in which a doctor's time is shown, if it has to be named beside the time."""
         in_doubt = is_clock_ambiguous(
-            moment, self.doctor_zone(time_zone), chosen=self.zone, in_play=self.zones_in_play, mode=mode
+            moment, self.doctor_zone(time_zone), chosen=self.zone, zones=self.zones, mode=mode
         )
         return self.formatter.place(self.clock_of(time_zone)) if in_doubt else None
 
     @property
     def has_several_clocks(self) -> bool:
         """Whether doctors have different local times, and the visitor has chosen no zone."""
-        zones = self.zones_in_play
+        zones = self.zones
         if self.zone or not zones:
             return False
-        return is_clock_ambiguous(self.now, zones[0], chosen=None, in_play=zones, mode=None)
+        return is_clock_ambiguous(self.now, zones[0], chosen=None, zones=zones, mode=None)
 
     def initials(self, name: str) -> str:
         """Return the initials of the first and the last name, without a title."""

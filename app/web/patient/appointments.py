@@ -21,7 +21,7 @@ from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import appointment_status, booking
 from app.web.kit.auth import PatientPage
-from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import restore
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
@@ -60,7 +60,7 @@ async def list_appointments(
         transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
     )
     listed, more = cut_list(found, "/my/appointments", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
-    await find_zones_in_play(page, transaction, *(each.time_zone for each in listed))
+    await load_zones(page, transaction, *(each.time_zone for each in listed))
     trail.concerns(*listed)
     return page.render(
         "patient/appointments.html",
@@ -218,7 +218,7 @@ async def _get(page: SignedInPage, transaction: DbTransaction, appointment_id: U
     visit = await appointments.get_appointment(transaction, page.actor, appointment_id)
     trail.concerns(visit)
     # With the zone of the visit, because its doctor may no longer be listed.
-    await find_zones_in_play(page, transaction, visit.time_zone)
+    await load_zones(page, transaction, visit.time_zone)
     return visit
 
 

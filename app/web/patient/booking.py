@@ -33,7 +33,7 @@ from app.services.booking import BookingRequest
 from app.services.patient_limits import LIMIT_CODES
 from app.services.sessions import IssuedTokens
 from app.web.kit.auth import BookingPage, PatientPage
-from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import Draft, drop, find_draft, restore
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
@@ -240,7 +240,7 @@ async def show_booked(appointment_id: UUID, page: PatientPage, transaction: DbTr
     """Show the confirmation of a booking."""
     booked = await appointments.get_appointment(transaction, page.actor, appointment_id)
     trail.concerns(booked)
-    await find_zones_in_play(page, transaction, booked.time_zone)
+    await load_zones(page, transaction, booked.time_zone)
     return page.render("patient/booked.html", visit=booked, zone=page.clock_of(booked.time_zone))
 
 
@@ -267,7 +267,7 @@ async def _describe(
     if doctor is None:
         return None
     visit_type = await _find_visit_type(transaction, pick)
-    await find_zones_in_play(page, transaction, doctor.time_zone)
+    await load_zones(page, transaction, doctor.time_zone)
     return {
         "pick": pick,
         "doctor": doctor,

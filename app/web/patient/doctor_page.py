@@ -23,7 +23,7 @@ from app.schemas.fields import LocalDate
 from app.services import slots
 from app.services.doctor_profile import MAX_VISIT_TYPES
 from app.web.kit.auth import PublicPage
-from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.clocks import load_zones
 from app.web.kit.lists import fit, weigh_texts
 from app.web.kit.pages import Page
 from app.web.kit.routes import page_router
@@ -77,7 +77,7 @@ async def get_doctor(
     more = f"/with/{doctor_id}?after={offered[-1].id}" if len(offered) < len(found) else None
     if chosen and chosen not in offered:
         offered = [*offered, chosen]
-    await find_zones_in_play(page, transaction, doctor.time_zone)
+    await load_zones(page, transaction, doctor.time_zone)
     times = await list_times(page, transaction, search_time, doctor, chosen.id if chosen else None, week, now)
     return page.render(
         "patient/doctor.html",

@@ -24,7 +24,7 @@ from app.services import search
 from app.services.search import ClockFilter, Match, SearchResult
 from app.services.slots import MAX_LISTING
 from app.web.kit.auth import PublicPage
-from app.web.kit.clocks import find_zones_in_play
+from app.web.kit.clocks import load_zones
 from app.web.kit.forms import Form, refuse
 from app.web.kit.languages import N_
 from app.web.kit.lists import fit, weigh_texts
@@ -73,7 +73,7 @@ async def search_slots(
 ) -> Response:
     """Show the earliest free times that match the filters."""
     form = Form(dict(page.request.query_params))
-    await find_zones_in_play(page, transaction)
+    await load_zones(page, transaction)
     shown: dict[str, Any] = {
         "clock_hint": _describe_clock(page),
         "specialties": fit(await doctors.list_specialties(transaction), _weigh_suggestion, MAX_SUGGESTION_BYTES),
@@ -88,7 +88,7 @@ async def search_slots(
             search_time,
             Criteria(specialty=wanted.specialty, language=wanted.language, mode=wanted.mode),
             # On the clock that is shown: the chosen one, else that of each doctor (ADR 0030).
-            clock_filter=ClockFilter(page.zone, wanted.hours, wanted.day, page.zones_in_play)
+            clock_filter=ClockFilter(page.zone, wanted.hours, wanted.day, page.zones)
             if wanted.part or wanted.day
             else None,
             start=None,
@@ -197,7 +197,7 @@ def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> Em
     dropped = [
         (f"/?{urlencode(left)}" if left else "/", page.gettext(_REMOVAL_TEXTS[name])) for name, left in without.items()
     ]
-    if not page.zones_in_play:
+    if not page.zones:
         return EmptyResult(page.gettext("No doctors can be booked here yet."))
     start = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
     # With two days to spare, because the wanted day begins at another instant in each zone.

@@ -47,7 +47,7 @@ _A_DAY, _A_YEAR = timedelta(days=1), timedelta(days=366)
 _MAX_FOLLOWING = 3
 
 
-class NewOpening(Body):
+class NewExtraHours(Body):
     """A window in the doctor's wall time. If it ends before it starts, it continues past midnight."""
 
     day: LocalDate
@@ -63,7 +63,7 @@ class NewOpening(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class ExtraHours:
     """A window in the list."""
 
     id: UUID
@@ -82,7 +82,7 @@ async def list_own_availability(
 ) -> Response:
     """List the extra hours that are not over."""
     content = await _content(page, transaction, now, after)
-    return page.render("doctor/openings.html", form=restore(page, {"day": str(content["today"])}), **content)
+    return page.render("doctor/extra_hours.html", form=restore(page, {"day": str(content["today"])}), **content)
 
 
 @router.post("/practice/hours/extra")
@@ -92,7 +92,7 @@ async def publish_availability(
     """Add extra hours."""
     content = await _content(page, transaction, now)
     try:
-        typed = form.read(NewOpening)
+        typed = form.read(NewExtraHours)
         last = typed.day if typed.closes > typed.opens else typed.day + _A_DAY
         _doctor, published = await schedule.publish_availability(
             transaction,
@@ -103,7 +103,7 @@ async def publish_availability(
             now=now,
         )
     except DomainError as error:
-        raise refuse(page, "doctor/openings.html", form, rename_fields(error, _FIELDS), **content) from error
+        raise refuse(page, "doctor/extra_hours.html", form, rename_fields(error, _FIELDS), **content) from error
     message = page.gettext("The extra hours have been added.")
     return page.redirect(f"/practice/hours/extra#row-{published.id}", message)
 
@@ -127,17 +127,17 @@ async def _content(
     found = await availabilities.page_extra_windows(
         transaction, page.actor.id, shown, after=read_cursor(after, RULE_CURSOR), limit=MAX_LISTED + 1
     )
-    openings, more = cut_list(found, "/practice/hours/extra", RULE_CURSOR, availabilities.page_key)
+    listed, more = cut_list(found, "/practice/hours/extra", RULE_CURSOR, availabilities.page_key)
     return {
         "zone": zone,
         "today": shown.date(),
-        "openings": [_opening(page.formatter, each, zone, shown) for each in openings],
+        "extra_hours": [_describe(page.formatter, each, zone, shown) for each in listed],
         "more": more,
         "repetitions": [(rule, page.gettext(name)) for rule, name in REPETITIONS.items()],
     }
 
 
-def _opening(formatter: Formatter, record: AvailabilityRecord, zone: ZoneInfo, shown: datetime) -> Opening:
+def _describe(formatter: Formatter, record: AvailabilityRecord, zone: ZoneInfo, shown: datetime) -> ExtraHours:
     rule = record.rule
     start, end = map(from_instant, window(rule, zone))
     repeats, following = describe_recurrence(formatter, rule), []
@@ -148,4 +148,4 @@ def _opening(formatter: Formatter, record: AvailabilityRecord, zone: ZoneInfo, s
         found = starts_between(rule.recurrence, rule.starts, max(shown, rule.starts), latest)
         following = [formatter.day(each.date()) for each in islice(found, _MAX_FOLLOWING)]
     until = last_day(rule) if rule.recurrence else None
-    return Opening(record.id, formatter.period(start, end, zone, all_day=True), repeats or "", until, following)
+    return ExtraHours(record.id, formatter.period(start, end, zone, all_day=True), repeats or "", until, following)
