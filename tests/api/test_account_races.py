@@ -1,4 +1,4 @@
-"""Two who decide about the same account at once: the second sees what the first has done."""
+"""Concurrent changes of one account: the second sees the effect of the first."""
 
 import asyncio
 from uuid import UUID
@@ -20,7 +20,7 @@ from app.services.profile_review import accept_change
 from tests.conftest import ConfirmEmail, SetClock
 from tests.people import Person, assert_problem
 
-A_MOMENT = 0.2  # seconds, in which somebody who need not wait has long gone on
+WAIT_SECONDS = 0.2  # a task that is not blocked is done by then
 
 
 async def test_concurrent_log_in_does_not_survive_the_setup_of_a_second_factor(
@@ -34,8 +34,8 @@ async def test_concurrent_log_in_does_not_survive_the_setup_of_a_second_factor(
         password_hash = await transaction.scalar(text("SELECT password_hash FROM users WHERE role = 'patient'"))
         assert await users.holds_password(transaction, user_id, password_hash)
         confirming = asyncio.create_task(patient.post("/auth/second-factor/confirm", body))
-        await asyncio.sleep(A_MOMENT)
-        assert not confirming.done(), "it waits for the log-in that has begun"
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not confirming.done(), "the confirmation waits for the log-in"
         ends = {"now": clock.time, "expires_at": clock.time, "ends_at": clock.time}
         client = Client("127.0.0.1")
         await login_sessions.insert_session(transaction, session_id, user_id, client, second_factor=False, **ends)
@@ -76,7 +76,7 @@ async def test_profile_change_that_waits_for_an_erasure_is_refused(
     async with database.write() as transaction:
         await privacy.erase(transaction, actor, clock.time, by=actor.id)
         waiting = [asyncio.create_task(each()) for each in (change, rename)]
-        await asyncio.sleep(A_MOMENT)
+        await asyncio.sleep(WAIT_SECONDS)
         assert not any(task.done() for task in waiting)
     for task in waiting:
         with pytest.raises(DomainError, match="not_authenticated"):
@@ -100,7 +100,7 @@ async def test_review_that_waits_for_an_erasure_finds_no_change(
     async with database.write() as transaction:
         await privacy.erase(transaction, actor, clock.time, by=actor.id)
         waiting = asyncio.create_task(accept())
-        await asyncio.sleep(A_MOMENT)
+        await asyncio.sleep(WAIT_SECONDS)
         assert not waiting.done()
     with pytest.raises(DomainError, match="not_found"):
         await waiting
@@ -118,7 +118,7 @@ async def test_second_erasure_that_waits_for_the_first_changes_nothing(
     async with database.write() as transaction:
         await privacy.erase(transaction, actor, clock.time, by=actor.id)
         second = asyncio.create_task(erase_again())
-        await asyncio.sleep(A_MOMENT)
+        await asyncio.sleep(WAIT_SECONDS)
         assert not second.done()
     await second
 
@@ -139,7 +139,7 @@ async def test_administrators_who_suspend_each_other_leave_one_active(
         await administration.begin_decision(transaction, one)
         await administration.suspend_user(transaction, one, other.id, clock.time)
         second = asyncio.create_task(suspend_in_turn())
-        await asyncio.sleep(A_MOMENT)
+        await asyncio.sleep(WAIT_SECONDS)
         assert not second.done()
     with pytest.raises(DomainError, match="not_authenticated"):
         await second
@@ -162,7 +162,7 @@ async def test_administrator_suspended_during_a_decision_is_refused(
         await administration.begin_decision(transaction, one)
         await administration.suspend_user(transaction, one, UUID(other.id), clock.time)
         waiting = asyncio.create_task(other.post(*requests[deciding]))
-        await asyncio.sleep(A_MOMENT)
+        await asyncio.sleep(WAIT_SECONDS)
         assert not waiting.done()
     assert_problem(await waiting, 401, "not_authenticated")
     assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [other.id]

@@ -1,4 +1,4 @@
-"""The trail is bounded: a look that is repeated within ten minutes is not recorded again, and a change always is."""
+"""A read that is repeated within ten minutes is not recorded again. A change always is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ type Count = Callable[..., Awaitable[int]]
 
 @pytest.fixture
 def count(database: Database) -> Count:
-    """How many events of an action there are."""
+    """Counts the events of an action."""
 
     async def count_events(action: str) -> int:
         async with database.read() as transaction:
@@ -39,7 +39,7 @@ async def test_repeated_list_is_recorded_once_per_interval(
     for _ in range(5):
         assert len((await doctor.get("/doctors/me/appointments")).json()) == 3
     assert await count("list_doctors_appointments") == 3
-    # The interval counts from the look that was recorded: who looks all day leaves a row every ten minutes.
+    # The interval counts from the recorded read, so continuous reading leaves an event every ten minutes.
     for _ in range(4):
         clock.advance(minutes=6)
         await doctor.get("/doctors/me/appointments")
@@ -60,7 +60,7 @@ async def test_parallel_reads_are_not_recorded_again(doctor: Person, patient: Pe
     booked = await patient.book(doctor, "2026-12-08T15:00:00Z")
     await asyncio.gather(*(doctor.get(f"/appointments/{booked['id']}") for _ in range(20)))
     await doctor.get(f"/appointments/{booked['id']}")
-    # Those that ran at once may not have seen each other.
+    # Concurrent reads may not see each other's events.
     assert 1 <= await count("get_appointment") <= 20
     before = await count("get_appointment")
     await asyncio.gather(*(doctor.get(f"/appointments/{booked['id']}") for _ in range(20)))
@@ -76,27 +76,33 @@ async def test_repeated_refusal_is_recorded_once(patient: Person, count: Count) 
     assert await count("list_users") == 1
 
 
-ANN, AMARA, VISIT = UUID(int=1), UUID(int=2), UUID(int=3)
-LOOK = Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=VISIT)
+PATIENT, DOCTOR, APPOINTMENT = UUID(int=1), UUID(int=2), UUID(int=3)
+READ = Event(AuditAction.GET_APPOINTMENT, actor_id=DOCTOR, patient_id=PATIENT, object_id=APPOINTMENT)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Event(AuditAction.LIST_APPOINTMENTS, actor_id=AMARA, patient_id=ANN, object_id=VISIT),
-        Event(AuditAction.GET_APPOINTMENT, "not_found", actor_id=AMARA, patient_id=ANN, object_id=VISIT),
-        Event(AuditAction.GET_APPOINTMENT, actor_id=UUID(int=9), patient_id=ANN, object_id=VISIT),
-        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=UUID(int=9), object_id=VISIT),
-        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=None, object_id=VISIT),
-        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=UUID(int=9)),
-        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=None),
-        Event(AuditAction.GET_APPOINTMENT, actor_id=AMARA, patient_id=ANN, object_id=VISIT, reason="an emergency"),
+        Event(AuditAction.LIST_APPOINTMENTS, actor_id=DOCTOR, patient_id=PATIENT, object_id=APPOINTMENT),
+        Event(AuditAction.GET_APPOINTMENT, "not_found", actor_id=DOCTOR, patient_id=PATIENT, object_id=APPOINTMENT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=UUID(int=9), patient_id=PATIENT, object_id=APPOINTMENT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=DOCTOR, patient_id=UUID(int=9), object_id=APPOINTMENT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=DOCTOR, patient_id=None, object_id=APPOINTMENT),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=DOCTOR, patient_id=PATIENT, object_id=UUID(int=9)),
+        Event(AuditAction.GET_APPOINTMENT, actor_id=DOCTOR, patient_id=PATIENT, object_id=None),
+        Event(
+            AuditAction.GET_APPOINTMENT,
+            actor_id=DOCTOR,
+            patient_id=PATIENT,
+            object_id=APPOINTMENT,
+            reason="an emergency",
+        ),
     ],
 )
 async def test_only_an_equal_event_is_a_repetition(
     database: Database, clock: SetClock, count: Count, other: Event
 ) -> None:
-    for first, second in ((LOOK, other), (other, LOOK)):
+    for first, second in ((READ, other), (other, READ)):
         async with database.write() as transaction:
             await record_unless_repeated(transaction, first, now=clock())
         async with database.write() as transaction:
@@ -107,7 +113,7 @@ async def test_only_an_equal_event_is_a_repetition(
 async def test_change_is_always_recorded(database: Database, clock: SetClock, count: Count) -> None:
     async with database.write() as transaction:
         for _ in range(3):
-            await record(transaction, LOOK, now=clock())
+            await record(transaction, READ, now=clock())
     assert await count("get_appointment") == 3
 
 
@@ -115,7 +121,7 @@ async def test_event_from_a_clock_that_was_ahead_does_not_hide_later_ones(
     database: Database, clock: SetClock, count: Count
 ) -> None:
     async with database.write() as transaction:
-        await record_unless_repeated(transaction, LOOK, now=clock() + timedelta(days=365))
-        await record_unless_repeated(transaction, LOOK, now=clock())
-        await record_unless_repeated(transaction, LOOK, now=clock() + REPEAT_INTERVAL)
+        await record_unless_repeated(transaction, READ, now=clock() + timedelta(days=365))
+        await record_unless_repeated(transaction, READ, now=clock())
+        await record_unless_repeated(transaction, READ, now=clock() + REPEAT_INTERVAL)
     assert await count("get_appointment") == 2

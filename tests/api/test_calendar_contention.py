@@ -37,7 +37,7 @@ async def patients(register: Register) -> list[Person]:
 
 @pytest.fixture
 async def limited(register: Register) -> Person:
-    """A doctor with a limit for a day."""
+    """A doctor with a daily limit, whose changes lock the calendar."""
     doctor = await register("doctor")
     await doctor.publish(MIDNIGHT.isoformat(), (MIDNIGHT + timedelta(days=2)).isoformat())
     await doctor.update_profile(daily_limit=LIMIT)
@@ -50,7 +50,7 @@ def at(minutes: int) -> str:
 
 @asynccontextmanager
 async def locked_calendar(database: Database, doctor: Person) -> AsyncIterator[None]:
-    """Another server is busy with the doctor's calendar."""
+    """Hold the lock on the doctor's calendar, as another process could."""
     async with database.write() as transaction:
         await bookings.lock_calendars(transaction, UUID(doctor.id), UUID(doctor.id))
         yield

@@ -1,4 +1,4 @@
-"""What was noted while the clock was ahead lasts no longer than its rule when the clock is right again."""
+"""Rows written while the clock was ahead do not outlast their limits after the clock is corrected."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -61,12 +61,12 @@ async def test_session_does_not_last_for_a_year(client: httpx2.AsyncClient, pati
     assert (await client.get("/my/account")).status_code == 200
     clock.time -= YEAR
     assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
-    asked = await client.get("/my/account")
-    assert asked.headers["location"].startswith("/sign-in")
+    page = await client.get("/my/account")
+    assert page.headers["location"].startswith("/sign-in")
 
 
 async def test_log_in_is_not_fresh_for_a_year(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    """An access token of the future is refused; one that was refreshed since tells of the same log-in."""
+    """A refreshed access token keeps the time of its log-in, which may be in the future."""
     clock.time += timedelta(seconds=31)
     granted = await get_tokens(client, patient.email)
     clock.time -= timedelta(seconds=10)
@@ -86,7 +86,7 @@ async def test_reset_token_does_not_last_for_a_year(
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse battery"}
     assert_problem(await client.post("/auth/reset-password", json=body), 422, "invalid_reset_token")
     await client.post("/auth/forgot-password", json={"email": patient.email})
-    assert len(mails) == 6, "those that cannot be used are in the way of no other"
+    assert len(mails) == 6, "tokens from the future do not count for the limit"
     body["token"] = mails[-1].text.split("\n\n")[1]
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
 
@@ -169,7 +169,9 @@ class TestInvitations:
         clock.time -= YEAR
         assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
         again = await invite(admin, "another@example.com")
-        assert (await accept(client, again["token"])).status_code == 201, "the first one does not count as open"
+        assert (await accept(client, again["token"])).status_code == 201, (
+            "the invitation from the future does not count as open"
+        )
 
     async def test_invitation_from_the_future_can_be_cancelled(
         self, client: httpx2.AsyncClient, admin: Person, clock: SetClock
@@ -241,7 +243,7 @@ async def test_status_change_cannot_be_undone_for_a_year(
 async def test_second_factor_codes_are_not_refused_for_a_year(
     client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
-    """An authenticator on the server's own machine is ahead with it."""
+    """The clock of an authenticator on the same machine is ahead, too."""
     totp, _ = await set_up(await confirm_email(patient), clock)
     clock.time += YEAR
     assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
@@ -287,12 +289,12 @@ async def test_search_offers_from_a_clock_slightly_ahead_are_kept(
     ahead = clock.time = clock.time + MAX_CLOCK_DIFFERENCE
     await find_starts(client)
     resources = app.state.resources
-    for difference, is_kept in ((MAX_CLOCK_DIFFERENCE, True), (MAX_CLOCK_DIFFERENCE + timedelta(seconds=1), False)):
+    for difference, kept in ((MAX_CLOCK_DIFFERENCE, True), (MAX_CLOCK_DIFFERENCE + timedelta(seconds=1), False)):
         clock.time = ahead - difference
         await next_slot_index.update_next_slots(resources.database, resources.processor, clock)
         async with resources.database.read() as transaction:
             found_at = await transaction.scalar(select(Offer.found_at).where(Offer.language == ANY_LANGUAGE))
-        assert (found_at == ahead) is is_kept
+        assert (found_at == ahead) is kept
 
 
 async def test_search_offers_from_the_future_are_recomputed_in_batches(

@@ -9,14 +9,14 @@ from tests.conftest import Register, SetClock
 from tests.people import Person, assert_problem, get_slots, get_windows
 
 NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
-NOBODY = "019abcde-f012-7345-8678-9abcdef01234"
+UNKNOWN = "019abcde-f012-7345-8678-9abcdef01234"
 
-OWN = {"approved_at": "2026-12-01T08:00:00Z", "pending_change": None}
-"""What only the doctor sees."""
+PRIVATE_FIELDS = {"approved_at": "2026-12-01T08:00:00Z", "pending_change": None}
+"""The fields that only the doctor sees."""
 
 
 async def test_public_profile_lacks_the_private_fields(client: httpx2.AsyncClient, doctor: Person) -> None:
-    seen: dict[str, object] = {
+    profile: dict[str, object] = {
         "id": doctor.id,
         "name": "Dr Amara Okafor",
         "specialty": "Dermatology",
@@ -29,9 +29,9 @@ async def test_public_profile_lacks_the_private_fields(client: httpx2.AsyncClien
         "daily_limit": None,
         "cancel_cutoff_minutes": 0,
     }
-    assert (await doctor.get("/doctors/me")).json() == seen | OWN
-    assert (await client.get(f"/doctors/{doctor.id}")).json() == seen
-    assert (await client.get("/doctors")).json() == [seen | {"next_available": None}]
+    assert (await doctor.get("/doctors/me")).json() == profile | PRIVATE_FIELDS
+    assert (await client.get(f"/doctors/{doctor.id}")).json() == profile
+    assert (await client.get("/doctors")).json() == [profile | {"next_available": None}]
 
 
 async def test_fields_left_out_of_a_change_stay(client: httpx2.AsyncClient, doctor: Person) -> None:
@@ -52,9 +52,12 @@ async def test_fields_left_out_of_a_change_stay(client: httpx2.AsyncClient, doct
     )
     for change in changes:
         expected |= change
-        assert await doctor.update_profile(**change) == expected | OWN | {"affected_count": 0, "affected": []}, change
+        assert await doctor.update_profile(**change) == expected | PRIVATE_FIELDS | {
+            "affected_count": 0,
+            "affected": [],
+        }, change
         assert (await client.get(f"/doctors/{doctor.id}")).json() == expected
-    assert (await doctor.get("/doctors/me")).json() == expected | OWN
+    assert (await doctor.get("/doctors/me")).json() == expected | PRIVATE_FIELDS
     tidied = await doctor.update_profile(name="  Dr O  ", bio=" \n", languages=["en", "EN", "de", "en"])
     assert (tidied["name"], tidied["bio"], tidied["languages"]) == ("Dr O", None, ["en", "de"])
 
@@ -150,7 +153,7 @@ async def test_invalid_profile_change_is_refused(
         "max_advance_days": ["3651", *numbers],
         "daily_limit": ["0", "501", *numbers],
         "cancel_cutoff_minutes": ["null", "86401", *numbers],
-        "id": [f'"{NOBODY}"'],
+        "id": [f'"{UNKNOWN}"'],
         "role": ['"admin"'],
         "email": ['"root@example.com"'],
         "password": ['"correct horse"'],
@@ -192,19 +195,19 @@ async def test_routes_of_doctors_refuse_patients_and_invalid_tokens(
         ("GET", "/doctors/me/appointments?conflicting=true", None),
         ("POST", "/doctors/availability", window | {"recurrence": "FREQ=DAILY"}),
         ("GET", "/doctors/me/availability", None),
-        ("DELETE", f"/doctors/availability/{NOBODY}", None),
+        ("DELETE", f"/doctors/availability/{UNKNOWN}", None),
         ("PUT", "/doctors/me/hours", {"monday": [["09:00", "12:00"]]}),
         ("GET", "/doctors/me/hours", None),
         ("POST", "/doctors/me/time-off", window),
         ("GET", "/doctors/me/time-off", None),
-        ("DELETE", f"/doctors/me/time-off/{NOBODY}", None),
+        ("DELETE", f"/doctors/me/time-off/{UNKNOWN}", None),
         ("POST", "/doctors/me/visit-types", {"name": "Check-up", "duration_minutes": 20}),
         ("GET", "/doctors/me/visit-types", None),
-        ("PATCH", f"/doctors/me/visit-types/{NOBODY}", {"name": "Mine"}),
-        ("DELETE", f"/doctors/me/visit-types/{NOBODY}", None),
-        ("POST", f"/appointments/{NOBODY}/arrive", None),
-        ("POST", f"/appointments/{NOBODY}/complete", None),
-        ("POST", f"/appointments/{NOBODY}/no-show", None),
+        ("PATCH", f"/doctors/me/visit-types/{UNKNOWN}", {"name": "Mine"}),
+        ("DELETE", f"/doctors/me/visit-types/{UNKNOWN}", None),
+        ("POST", f"/appointments/{UNKNOWN}/arrive", None),
+        ("POST", f"/appointments/{UNKNOWN}/complete", None),
+        ("POST", f"/appointments/{UNKNOWN}/no-show", None),
     ):
         assert_problem(await client.request(method, path, json=body, headers=patient.headers), 403, "wrong_role")
         for headers in ({}, {"Authorization": f"Bearer {patient.token}x"}):

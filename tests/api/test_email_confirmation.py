@@ -1,4 +1,4 @@
-"""Confirmed e-mail addresses, and how many messages an address gets."""
+"""Confirmation of e-mail addresses, and limits of messages per address."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ async def reset(person: Person, mails: list[Mail], new_password: str) -> None:
     assert response.status_code == 204, response.text
 
 
-async def listed(client: httpx2.AsyncClient) -> list[str]:
+async def list_doctor_names(client: httpx2.AsyncClient) -> list[str]:
     return [doctor["name"] for doctor in (await client.get("/doctors")).json()]
 
 
@@ -106,10 +106,10 @@ async def test_owner_of_an_address_takes_over_an_account_registered_by_a_strange
 async def test_unconfirmed_accounts_book_and_are_listed_by_default(doctor: Person, patient: Person) -> None:
     await doctor.publish(*HOURS)
     await patient.book(doctor, TEN)
-    assert await listed(patient.client) == ["Dr Amara Okafor"]
+    assert await list_doctor_names(patient.client) == ["Dr Amara Okafor"]
 
 
-class TestWhereConfirmationIsRequired:
+class TestWithRequiredConfirmation:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"email_confirmation": "required"})
@@ -127,18 +127,18 @@ class TestWhereConfirmationIsRequired:
         await patient.book(doctor, TEN)
 
     async def test_doctor_is_listed_once_confirmed(self, doctor: Person, confirm_email: ConfirmEmail) -> None:
-        assert await listed(doctor.client) == []
+        assert await list_doctor_names(doctor.client) == []
         assert_problem(await doctor.client.get(f"/doctors/{doctor.id}"), 404, "not_found")
         assert_problem(await confirm_with(doctor, "a wrong one"), 422, "invalid_confirmation_token")
-        assert await listed(doctor.client) == []
+        assert await list_doctor_names(doctor.client) == []
         await confirm_email(doctor)
-        assert await listed(doctor.client) == ["Dr Amara Okafor"]
+        assert await list_doctor_names(doctor.client) == ["Dr Amara Okafor"]
 
     async def test_password_reset_confirms_the_address_and_lists_the_doctor(
         self, doctor: Person, mails: list[Mail]
     ) -> None:
         await reset(doctor, mails, "another horse")
-        assert await listed(doctor.client) == ["Dr Amara Okafor"]
+        assert await list_doctor_names(doctor.client) == ["Dr Amara Okafor"]
 
     async def test_unconfirmed_doctor_cannot_be_approved(
         self, admin: Person, doctor: Person, confirm_email: ConfirmEmail
@@ -159,9 +159,9 @@ class TestWhereDoctorsAreApproved:
         self, doctor: Person, confirm_email: ConfirmEmail, mails: list[Mail]
     ) -> None:
         await confirm_email(doctor)
-        assert await listed(doctor.client) == []
+        assert await list_doctor_names(doctor.client) == []
         await reset(doctor, mails, "another horse")
-        assert await listed(doctor.client) == []
+        assert await list_doctor_names(doctor.client) == []
 
 
 async def test_sixth_code_within_an_hour_is_refused_with_retry_after(
@@ -174,7 +174,7 @@ async def test_sixth_code_within_an_hour_is_refused_with_retry_after(
     assert_problem(refused, 429, "too_many_messages")
     assert refused.headers["Retry-After"] == str(40 * 60)
     assert len(confirmations) == 5
-    assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204, "the refusal kept the code"
+    assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204, "the last code still works"
 
 
 async def test_codes_are_sent_again_after_an_hour(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
@@ -205,8 +205,8 @@ async def test_notices_are_limited_but_their_actions_still_succeed(
     assert {response.status_code for response in renewed} == {200}
     subjects = [mail.subject for mail in mails]
     assert subjects == ["A second factor was set up", *["Your recovery codes were renewed"] * 5]
-    left_out = [record for record in caplog.records if "too many within the hour" in record.message]
-    assert len(left_out) == 4
+    suppressed = [record for record in caplog.records if "too many within the hour" in record.message]
+    assert len(suppressed) == 4
     assert patient.email not in caplog.text
 
 
@@ -223,23 +223,23 @@ async def test_reset_mails_are_limited_even_if_each_token_is_used(
     assert [mail.subject for mail in mails].count("Your password was changed") == 5
 
 
-@pytest.mark.parametrize("then", ["the owner resets the password", "the codes expire"])
+@pytest.mark.parametrize("event", ["the owner resets the password", "the codes expire"])
 async def test_unsent_reset_codes_do_not_count(
-    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, then: str
+    client: httpx2.AsyncClient, patient: Person, mails: list[Mail], clock: SetClock, event: str
 ) -> None:
-    async def ask() -> None:
+    async def request_reset() -> None:
         await client.post("/auth/forgot-password", json={"email": patient.email})
 
     for _ in range(10):
-        await ask()
-    assert len(mails) == 5, "not more than can be used"
-    if then == "the codes expire":
+        await request_reset()
+    assert len(mails) == 5, "an account has at most five tokens"
+    if event == "the codes expire":
         clock.advance(minutes=31)
     else:
         body = {"token": read_token(mails[-1]), "new_password": "another good one"}
         assert (await client.post("/auth/reset-password", json=body)).status_code == 204
     mails.clear()
-    await ask()
+    await request_reset()
     assert [mail.subject for mail in mails] == ["Choose a new password"]
 
 

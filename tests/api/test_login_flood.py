@@ -1,4 +1,4 @@
-"""Forty log-ins at once do not stop bookings."""
+"""Many concurrent log-ins do not delay bookings or other accounts."""
 
 import asyncio
 from collections import Counter
@@ -20,8 +20,8 @@ from tests.people import PASSWORD, Person, assert_problem
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    # Hashing as it is in production, and a pool that would be empty at once if log-ins held their connections; whoever
-    # waits for one is to get it, however busy the machine is.
+    # Hashing as in production, and a pool that would be empty at once if log-ins held connections. The timeout is long,
+    # so that a busy machine does not fail the test.
     hashing = {"password_memory_kib": OWASP_MEMORY_KIB, "password_passes": OWASP_PASSES}
     return settings_for(database_url, database_pool_size=2, database_timeout_seconds=60, password_queue=38, **hashing)
 
@@ -31,8 +31,8 @@ async def attempt(client: httpx2.AsyncClient, email: str) -> httpx2.Response:
 
 
 @contextmanager
-def occupied(passwords: Passwords, workers: int) -> Iterator[None]:
-    """No password is hashed meanwhile: every thread that could do it waits for the end."""
+def block_hashing(passwords: Passwords, workers: int) -> Iterator[None]:
+    """Block all threads that hash passwords."""
     end = Event()
     for _ in range(workers):
         passwords._threads.submit(end.wait)
@@ -49,7 +49,7 @@ async def test_bookings_do_not_wait_for_forty_log_ins(
     await doctor.publish("2026-12-08T00:00:00Z", "2026-12-09T00:00:00Z")
     people = await asyncio.gather(*(register() for _ in range(40)))
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        with occupied(passwords, settings.password_workers):
+        with block_hashing(passwords, settings.password_workers):
             log_ins = [group.create_task(attempt(client, person.email)) for person in people]
             while passwords._room:  # noqa: ASYNC110 - the queue has no event for being full
                 await asyncio.sleep(0.01)
@@ -62,12 +62,12 @@ async def test_bookings_do_not_wait_for_forty_log_ins(
 async def test_log_ins_of_one_account_cannot_fill_the_hashing_queue(
     app: FastAPI, client: httpx2.AsyncClient, settings: Settings, patient: Person, doctor: Person
 ) -> None:
-    """Its requests wait for each other, and for no more than ten of them: others are hashed as if it were not there."""
+    """At most ten log-ins of one account wait in the queue, so other accounts are served."""
     passwords: Passwords = app.state.resources.passwords
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        with occupied(passwords, settings.password_workers):
+        with block_hashing(passwords, settings.password_workers):
             flood = [group.create_task(attempt(client, patient.email)) for _ in range(60)]
-            while sum(each.done() for each in flood) < 60 - MAX_QUEUED_HASHES:  # noqa: ASYNC110 - what is waited for is a count
+            while sum(each.done() for each in flood) < 60 - MAX_QUEUED_HASHES:  # noqa: ASYNC110 - a count has no event to wait for
                 await asyncio.sleep(0.01)
             other = group.create_task(attempt(client, doctor.email))
             while passwords._room > settings.password_workers + settings.password_queue - 2:  # noqa: ASYNC110 - as above
@@ -90,13 +90,16 @@ async def test_registrations_beyond_the_hashing_queue_are_refused(
         for number in range(120)
     ]
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        with occupied(passwords, settings.password_workers):
-            asked = [group.create_task(client.post("/auth/register", json=person)) for person in people]
-            while sum(each.done() for each in asked) < 80:  # noqa: ASYNC110 - what is waited for is a count
+        with block_hashing(passwords, settings.password_workers):
+            registrations = [group.create_task(client.post("/auth/register", json=person)) for person in people]
+            while sum(each.done() for each in registrations) < 80:  # noqa: ASYNC110 - a count has no event to wait for
                 await asyncio.sleep(0.01)
-            shed = [each.result() for each in asked if each.done()]
-    assert Counter(each.result().status_code for each in asked) == {201: 40, 503: 80}  # 40: two at work and 38 waiting
-    for response in shed:
+            refused = [each.result() for each in registrations if each.done()]
+    assert Counter(each.result().status_code for each in registrations) == {
+        201: 40,
+        503: 80,
+    }  # 40: two at work and 38 waiting
+    for response in refused:
         assert assert_problem(response, 503, "busy")
         assert "retry-after" in response.headers
 

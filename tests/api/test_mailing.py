@@ -1,4 +1,4 @@
-"""A mailer that hangs or fails holds up no request, and nothing of the message gets into the log."""
+"""A mailer that hangs or fails does not delay requests, and the log contains nothing of the message."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -32,7 +32,7 @@ def log() -> Iterator[StringIO]:
 
 
 class Mailbox:
-    """Takes messages as ``deliver`` does."""
+    """Collects messages, and delivers them with a replaceable function."""
 
     def __init__(self) -> None:
         self.taken: list[Mail] = []
@@ -83,11 +83,11 @@ async def resend(_client: httpx2.AsyncClient, person: Person) -> httpx2.Response
     return await person.post("/auth/resend-confirmation", None)
 
 
-WAYS = [forgot, forgot_on_the_page, register, register_on_the_page, resend]
-type Way = Callable[[httpx2.AsyncClient, Person], Awaitable[httpx2.Response]]
+SENDERS = [forgot, forgot_on_the_page, register, register_on_the_page, resend]
+type Sender = Callable[[httpx2.AsyncClient, Person], Awaitable[httpx2.Response]]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sender", SENDERS)
 @pytest.mark.parametrize("deliver", [hang, fail])
 async def test_unsent_message_is_logged_without_its_content(
     client: httpx2.AsyncClient,
@@ -95,28 +95,28 @@ async def test_unsent_message_is_logged_without_its_content(
     mailbox: Mailbox,
     log: StringIO,
     monkeypatch: pytest.MonkeyPatch,
-    way: Way,
+    sender: Sender,
     deliver: Callable[[Mail], Awaitable[None]],
 ) -> None:
     monkeypatch.setattr(adapter, "MAX_SENDING_SECONDS", 0.05)
     mailbox.deliver = deliver
     async with asyncio.timeout(10):
-        assert (await way(client, patient)).status_code < 400
+        assert (await sender(client, patient)).status_code < 400
     [sent] = mailbox.taken
     assert f"a message was not sent: {sent.kind} (" in log.getvalue()
     assert sent.to not in log.getvalue()
     assert sent.text.split("\n\n")[1] not in log.getvalue()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sender", SENDERS)
 async def test_no_connection_is_held_while_a_message_is_sent(
-    app: FastAPI, client: httpx2.AsyncClient, patient: Person, mailbox: Mailbox, log: StringIO, way: Way
+    app: FastAPI, client: httpx2.AsyncClient, patient: Person, mailbox: Mailbox, log: StringIO, sender: Sender
 ) -> None:
     async def use_the_only_connection(_mail: Mail) -> None:
         async with app.state.resources.database.read() as transaction:
             await transaction.scalar(text("SELECT 1"))
 
     mailbox.deliver = use_the_only_connection
-    assert (await way(client, patient)).status_code < 400
+    assert (await sender(client, patient)).status_code < 400
     assert len(mailbox.taken) == 1
     assert "not sent" not in log.getvalue()

@@ -1,4 +1,4 @@
-"""Taking one's data along, and having it erased."""
+"""Export and erasure of accounts."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -26,8 +26,8 @@ async def booked(doctor: Person, patient: Person) -> str:
     return id_
 
 
-async def everything(database: Database) -> str:
-    """All that the database holds, as text."""
+async def read_database(database: Database) -> str:
+    """All rows of the database, as text."""
     async with database.read() as transaction:
         rows = [row for table in User.metadata.sorted_tables for row in await transaction.execute(table.select())]
         return "\n".join(map(str, rows))
@@ -57,8 +57,8 @@ async def test_export_contains_all_access_with_reasons(
     clock.advance(minutes=1)
     assert (await doctor.get(f"/appointments/{booked}")).status_code == 200
     clock.advance(minutes=1)
-    why = {"patient_id": patient.id, "reason": "Unconscious in the waiting room"}
-    assert (await admin.post("/admin/break-glass", why)).status_code == 200
+    body = {"patient_id": patient.id, "reason": "Unconscious in the waiting room"}
+    assert (await admin.post("/admin/break-glass", body)).status_code == 200
     access = (await patient.get("/auth/me/export")).json()["access"]
     assert [each["action"] for each in access] == ["register", "book_appointment", "get_appointment", "break_glass"]
     assert access[2] == {
@@ -75,9 +75,9 @@ async def test_export_contains_all_access_with_reasons(
     assert (await doctor.get("/auth/me/export")).json()["access"] == []
 
 
-@pytest.mark.parametrize(("more", "pages"), [(990, 1), (1990, 2)])
+@pytest.mark.parametrize(("added", "pages"), [(990, 1), (1990, 2)])
 async def test_export_contains_thousands_of_events(
-    patient: Person, database: Database, clock: SetClock, count_statements: CountStatements, more: int, pages: int
+    patient: Person, database: Database, clock: SetClock, count_statements: CountStatements, added: int, pages: int
 ) -> None:
     count_statements()
     before = (await patient.get("/auth/me/export")).json()["access"]
@@ -85,11 +85,11 @@ async def test_export_contains_thousands_of_events(
     seen = Event(AuditAction.GET_APPOINTMENT, patient_id=UUID(patient.id))
     async with database.write() as transaction:
         for minutes in (1, 0):
-            await record(transaction, *[seen] * (more // 2), now=clock.time + timedelta(minutes=minutes))
+            await record(transaction, *[seen] * (added // 2), now=clock.time + timedelta(minutes=minutes))
     count_statements()
     access = (await patient.get("/auth/me/export")).json()["access"]
     assert count_statements() == one_page + pages - 1
-    assert len(access) == len(before) + more + 1
+    assert len(access) == len(before) + added + 1
     assert [each["at"] for each in access] == sorted(each["at"] for each in access)
 
 
@@ -131,7 +131,7 @@ async def test_export_of_a_doctor_contains_the_schedule_but_no_patients(
 async def test_erasure_leaves_no_personal_data(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database, mails: list[Mail]
 ) -> None:
-    # In as many places as there are: a note of the doctor, answers that are kept, a reset, a hold.
+    # Personal data in a cancellation of the doctor, stored responses, a reset, a hold and sessions.
     cancelled = (await patient.book(doctor, ONE, reason="Itching"))["id"]
     body, headers = {"reason": "Ann Lee is no patient of mine"}, doctor.headers | {"Idempotency-Key": "k"}
     await client.post(f"/appointments/{cancelled}/cancel", headers=headers, json=body)
@@ -141,11 +141,11 @@ async def test_erasure_leaves_no_personal_data(
     await patient.post("/holds", {"doctor_id": doctor.id, "start_time": "2026-12-08T20:00:00Z"})
     await get_tokens(client, patient.email)
     traces = (patient.email, "Ann", "mole", "Itching", "Rash")
-    before = await everything(database)
+    before = await read_database(database)
     assert all(trace in before for trace in traces)
 
     assert (await patient.delete("/auth/me")).status_code == 204
-    after = await everything(database)
+    after = await read_database(database)
     assert not [trace for trace in traces if trace in after]
     assert_problem(await patient.get("/auth/me"), 401, "not_authenticated")
     assert_problem(
@@ -229,7 +229,7 @@ async def test_doctor_with_upcoming_appointments_cannot_be_erased(
     assert (await doctor.delete("/auth/me")).status_code == 204
     assert (await client.get("/doctors")).json() == []
     assert_problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
-    after = await everything(database)
+    after = await read_database(database)
     for trace in (doctor.email, "Amara", "okafor", "Dermatology", "Twenty years", "Conference"):
         assert trace not in after
     seen = (await patient.get(f"/appointments/{booked}")).json()

@@ -23,19 +23,18 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def doctor(admin: Person, doctor: Person) -> Person:
-    """Approved."""
+    """A doctor who is approved."""
     response = await admin.post(f"/admin/users/{doctor.id}/approve", REASON)
     assert response.status_code == 200
     return doctor
 
 
-async def seen(doctor: Person) -> dict[str, str | None]:
-    """What patients see."""
+async def read_public_profile(doctor: Person) -> dict[str, str | None]:
     shown = (await doctor.client.get(f"/doctors/{doctor.id}")).json()
     return {name: shown[name] for name in NEW}
 
 
-async def waiting(admin: Person) -> list[dict[str, str]]:
+async def list_pending_changes(admin: Person) -> list[dict[str, str]]:
     changes: list[dict[str, str]] = (await admin.get("/admin/profile-changes")).json()
     return changes
 
@@ -51,24 +50,24 @@ async def test_unapproved_doctor_sees_the_pending_approval(register: Register, a
     newcomer = await register("doctor")
     assert (await newcomer.get("/doctors/me")).json()["approved_at"] is None
     await newcomer.update_profile(**NEW)
-    assert (await newcomer.get("/doctors/me")).json()["name"] == NEW["name"], "the approval is the review"
+    assert (await newcomer.get("/doctors/me")).json()["name"] == NEW["name"], "before the approval there is no review"
     await admin.post(f"/admin/users/{newcomer.id}/approve", REASON)
     assert (await newcomer.get("/doctors/me")).json()["approved_at"] == "2026-12-01T08:00:00Z"
 
 
 async def test_new_name_and_specialty_are_shown_once_accepted(doctor: Person, admin: Person) -> None:
     changed = await doctor.update_profile(**NEW, bio="Skin, hair, nails")
-    assert changed["bio"] == "Skin, hair, nails", "what is not reviewed takes effect at once"
+    assert changed["bio"] == "Skin, hair, nails", "fields that are not reviewed change at once"
     pending = changed["pending_change"]
     assert {name: pending[name] for name in NEW} == NEW
     assert (await doctor.get("/doctors/me")).json()["pending_change"] == pending
-    assert await seen(doctor) == BEFORE
-    [change] = await waiting(admin)
+    assert await read_public_profile(doctor) == BEFORE
+    [change] = await list_pending_changes(admin)
     current = {"current_name": BEFORE["name"], "current_specialty": BEFORE["specialty"]}
     assert change == pending | current | {"doctor_id": doctor.id}
     assert (await decide(admin, change, "accept")).json()["name"] == NEW["name"]
-    assert await seen(doctor) == NEW
-    assert await waiting(admin) == []
+    assert await read_public_profile(doctor) == NEW
+    assert await list_pending_changes(admin) == []
     assert [each["id"] for each in (await doctor.client.get("/doctors?q=prof")).json()] == [doctor.id]
     assert_problem(await decide(admin, change, "accept"), 404, "not_found")
     assert_problem(await decide(admin, change, "decline"), 404, "not_found")
@@ -76,18 +75,18 @@ async def test_new_name_and_specialty_are_shown_once_accepted(doctor: Person, ad
 
 async def test_declined_change_does_not_change_the_public_profile(doctor: Person, admin: Person) -> None:
     await doctor.update_profile(specialty=None)
-    [change] = await waiting(admin)
+    [change] = await list_pending_changes(admin)
     assert change["specialty"] is None
     assert (await decide(admin, change, "decline")).status_code == 200
-    assert await seen(doctor) == BEFORE
+    assert await read_public_profile(doctor) == BEFORE
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
 
 
 async def test_name_changed_in_the_account_is_reviewed(doctor: Person, admin: Person, patient: Person) -> None:
     response = await doctor.patch("/auth/me", {"name": NEW["name"]})
     assert response.json()["name"] == BEFORE["name"]
-    assert await seen(doctor) == BEFORE
-    [change] = await waiting(admin)
+    assert await read_public_profile(doctor) == BEFORE
+    [change] = await list_pending_changes(admin)
     await decide(admin, change, "accept")
     assert (await doctor.get("/auth/me")).json()["name"] == NEW["name"]
     assert (await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})).json()["name"] == "Ann Lee-Moss"
@@ -95,26 +94,26 @@ async def test_name_changed_in_the_account_is_reviewed(doctor: Person, admin: Pe
 
 async def test_decision_about_a_replaced_change_is_not_found(doctor: Person, admin: Person) -> None:
     await doctor.update_profile(name="Prof Amara Okafor")
-    [first] = await waiting(admin)
+    [first] = await list_pending_changes(admin)
     await doctor.update_profile(name="Prof Amara Okafor")
-    assert await waiting(admin) == [first], "the same wish again changes nothing"
+    assert await list_pending_changes(admin) == [first], "repeating the change does not replace it"
     await doctor.update_profile(specialty="Neurosurgery")
-    [second] = await waiting(admin)
+    [second] = await list_pending_changes(admin)
     assert (second["name"], second["specialty"]) == tuple(NEW.values())
     assert_problem(await decide(admin, first, "accept"), 404, "not_found")
     assert_problem(await decide(admin, first, "decline"), 404, "not_found")
-    assert await seen(doctor) == BEFORE
+    assert await read_public_profile(doctor) == BEFORE
     await doctor.update_profile(**BEFORE)
-    assert await waiting(admin) == [], "the doctor has taken the wish back"
+    assert await list_pending_changes(admin) == [], "changing back withdraws the change"
 
 
 async def test_pending_change_is_exported_and_erased(doctor: Person, admin: Person) -> None:
     await doctor.update_profile(**NEW)
     export = (await doctor.get("/auth/me/export")).json()
     assert export["practice"]["pending_change"]["name"] == NEW["name"]
-    [change] = await waiting(admin)
+    [change] = await list_pending_changes(admin)
     assert (await doctor.delete("/auth/me")).status_code == 204
-    assert await waiting(admin) == []
+    assert await list_pending_changes(admin) == []
     assert_problem(await decide(admin, change, "accept"), 404, "not_found")
 
 
@@ -129,14 +128,14 @@ async def test_pending_changes_are_paged(register: Register, admin: Person) -> N
     assert found == [each.id for each in doctors]
 
 
-class TestWhereDoctorsAreNotApproved:
+class TestWithoutDoctorApproval:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "open"})
 
     async def test_new_name_is_shown_at_once_without_review(self, doctor: Person) -> None:
         assert (await doctor.update_profile(**NEW))["pending_change"] is None
-        assert await seen(doctor) == NEW
+        assert await read_public_profile(doctor) == NEW
         assert (await doctor.patch("/auth/me", {"name": "Dr Amara Okafor"})).json()["name"] == "Dr Amara Okafor"
 
 
@@ -153,8 +152,8 @@ def test_production_requires_approval_and_confirmation_by_default() -> None:
     assert not development.requires_doctor_approval
     assert not development.requires_confirmed_email
     assert development.lists_new_doctors
-    told = make("production", doctor_approval="open", email_confirmation="optional")
-    assert told.lists_new_doctors
+    explicit = make("production", doctor_approval="open", email_confirmation="optional")
+    assert explicit.lists_new_doctors
 
 
 @pytest.mark.parametrize("path", ["/doctors/me", "/auth/me"])
@@ -203,11 +202,11 @@ async def test_change_without_review_replaces_the_pending_one(
             await accounts.change_name(transaction, actor, name, clock.time)
         pending = (await doctor.get("/doctors/me")).json()["pending_change"]
         assert (pending["name"], pending["specialty"]) == (name, NEW["specialty"])
-        assert (await seen(doctor))["name"] == name
+        assert (await read_public_profile(doctor))["name"] == name
     async with database.write() as transaction:
         await doctor_profile.change_profile(transaction, actor, {"specialty": "Surgery"}, clock.time)
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
-    assert await seen(doctor) == {"name": NEW["name"], "specialty": "Surgery"}
+    assert await read_public_profile(doctor) == {"name": NEW["name"], "specialty": "Surgery"}
     async with database.write() as transaction:
         await accounts.change_name(transaction, actor, "Dr Last", clock.time)
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None

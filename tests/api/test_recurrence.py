@@ -11,13 +11,13 @@ NINE, TEN = "2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z"
 """A Tuesday in New York, from 09:00 to 10:00."""
 
 
-async def opens_on(client: httpx2.AsyncClient, doctor: Person, first: str, days: int) -> list[str]:
-    """The days on which a doctor's free windows begin, by the calendar of UTC."""
+async def list_open_days(client: httpx2.AsyncClient, doctor: Person, first: str, days: int) -> list[str]:
+    """The days in UTC on which free windows of the doctor start."""
     found: list[str] = []
     for offset in range(0, days, 62):
         moments = (datetime.fromisoformat(first) + timedelta(days=each) for each in (offset, min(offset + 62, days)))
-        asked = dict(zip(("from", "to"), (f"{moment:%FT%TZ}" for moment in moments), strict=True))
-        found += [start[:10] for start, _ in await get_windows(client, doctor, **asked)]
+        span = dict(zip(("from", "to"), (f"{moment:%FT%TZ}" for moment in moments), strict=True))
+        found += [start[:10] for start, _ in await get_windows(client, doctor, **span)]
     return found
 
 
@@ -58,18 +58,18 @@ async def test_rule_recurs_on_the_expected_days(client: httpx2.AsyncClient, doct
     ):
         published = await doctor.publish(NINE, TEN, recurrence)
         assert published["recurrence"] == recurrence
-        assert await opens_on(client, doctor, "2026-12-01", days) == expected.split(), recurrence
+        assert await list_open_days(client, doctor, "2026-12-01", days) == expected.split(), recurrence
         await doctor.delete(f"/doctors/availability/{published['id']}")
 
 
 async def test_monthly_rule_skips_months_without_the_day(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish("2026-12-31T14:00:00Z", "2026-12-31T15:00:00Z", "FREQ=MONTHLY")
-    found = await opens_on(client, doctor, "2026-12-01", 310)
+    found = await list_open_days(client, doctor, "2026-12-01", 310)
     assert found == ["2026-12-31", "2027-01-31", "2027-03-31", "2027-05-31", "2027-07-31", "2027-08-31"]
 
 
 async def test_rule_is_returned_in_its_canonical_spelling(doctor: Person) -> None:
-    for sent, kept in (
+    for sent, returned in (
         ("rrule:freq=weekly;byday=tu,fr;interval=2", "FREQ=WEEKLY;BYDAY=TU,FR;INTERVAL=2"),
         (" BYDAY=TU;FREQ=WEEKLY\n", "FREQ=WEEKLY;BYDAY=TU"),
         ("FREQ=DAILY;UNTIL=20270101t000000z", "FREQ=DAILY;UNTIL=20270101T000000Z"),
@@ -77,24 +77,24 @@ async def test_rule_is_returned_in_its_canonical_spelling(doctor: Person) -> Non
     ):
         body = {"start_time": NINE, "end_time": TEN, "recurrence": sent}
         published = (await doctor.post("/doctors/availability", body)).json()
-        assert (published["recurrence"], published["start_time"], published["end_time"]) == (kept, NINE, TEN)
+        assert (published["recurrence"], published["start_time"], published["end_time"]) == (returned, NINE, TEN)
         assert (await doctor.get("/doctors/me/availability")).json() == [published]
         await doctor.delete(f"/doctors/availability/{published['id']}")
 
 
 async def test_recurring_availabilities_must_not_overlap_within_a_year(doctor: Person) -> None:
-    async def ask(start: str, end: str, recurrence: str | None) -> httpx2.Response:
+    async def try_to_publish(start: str, end: str, recurrence: str | None) -> httpx2.Response:
         body = {"start_time": start, "end_time": end, "recurrence": recurrence}
         return await doctor.post("/doctors/availability", body)
 
-    for there, asked, overlaps in (
-        # What is there recurs, and a single one falls into it.
+    for existing, new, overlaps in (
+        # The existing availability recurs, and the new one is single.
         ((NINE, TEN, "FREQ=WEEKLY"), ("2027-11-30T14:30:00Z", "2027-11-30T16:00:00Z", None), True),
         ((NINE, TEN, "FREQ=WEEKLY"), ("2027-11-30T15:00:00Z", "2027-11-30T16:00:00Z", None), False),
         ((NINE, TEN, "FREQ=WEEKLY;UNTIL=20271129"), ("2027-11-30T14:30:00Z", "2027-11-30T16:00:00Z", None), False),
-        # Ten years later still.
+        # The same ten years later.
         ((NINE, TEN, "FREQ=WEEKLY"), ("2036-12-02T14:30:00Z", "2036-12-02T15:30:00Z", None), True),
-        # A single one is there, and what recurs would run into it in a year, or later.
+        # The existing availability is single, and the new rule reaches it within a year, or later.
         (("2027-11-30T14:30:00Z", "2027-11-30T16:00:00Z", None), (NINE, TEN, "FREQ=WEEKLY"), True),
         (("2027-12-21T14:30:00Z", "2027-12-21T16:00:00Z", None), (NINE, TEN, "FREQ=WEEKLY"), False),
         (("2027-11-30T14:30:00Z", "2027-11-30T16:00:00Z", None), (NINE, TEN, "FREQ=WEEKLY;COUNT=51"), False),
@@ -121,22 +121,22 @@ async def test_recurring_availabilities_must_not_overlap_within_a_year(doctor: P
             True,
         ),
     ):
-        published = await doctor.publish(*there)
-        response = await ask(*asked)
+        published = await doctor.publish(*existing)
+        response = await try_to_publish(*new)
         if overlaps:
             assert_problem(response, 409, "availability_overlaps")
-            assert (await doctor.get("/doctors/me/availability")).json() == [published], (there, asked)
+            assert (await doctor.get("/doctors/me/availability")).json() == [published], (existing, new)
         else:
-            assert response.status_code == 201, (there, asked, response.text)
+            assert response.status_code == 201, (existing, new, response.text)
             await doctor.delete(f"/doctors/availability/{response.json()['id']}")
         await doctor.delete(f"/doctors/availability/{published['id']}")
     await doctor.set_hours(friday=[["09:00", "10:00"]])
-    assert_problem(await ask(NINE, TEN, "FREQ=DAILY"), 409, "availability_overlaps")
-    assert (await ask(NINE, TEN, "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH")).status_code == 201
+    assert_problem(await try_to_publish(NINE, TEN, "FREQ=DAILY"), 409, "availability_overlaps")
+    assert (await try_to_publish(NINE, TEN, "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH")).status_code == 201
 
 
 async def test_invalid_rule_is_refused(doctor: Person) -> None:
-    async def refused(change: Mapping[str, object], field: str) -> None:
+    async def check_refusal(change: Mapping[str, object], field: str) -> None:
         content = json.dumps({"start_time": NINE, "end_time": TEN} | dict(change))
         headers = doctor.headers | {"Content-Type": "application/json"}
         response = await doctor.client.post("/doctors/availability", content=content, headers=headers)
@@ -210,12 +210,12 @@ async def test_invalid_rule_is_refused(doctor: Person) -> None:
         "FREQ=DAILY;UNTIL=20270101T090000+0100",
         "FREQ=DAILY;UNTIL=99991231",
         "FREQ=DAILY;UNTIL=00010101",
-        # It would have ended before it began.
+        # The rule ends before its first occurrence.
         "FREQ=DAILY;UNTIL=20261207",
         "FREQ=DAILY;UNTIL=20261208T085959",
         "FREQ=DAILY;UNTIL=20261208T135959Z",
         "FREQ=DAILY;UNTIL=19000101T000000Z",
-        # The first occurrence is another one, or there is none.
+        # The first occurrence is not on the given day, or there is none.
         "FREQ=WEEKLY;BYDAY=MO",
         "FREQ=WEEKLY;BYDAY=MO,WE,FR",
         "FREQ=MONTHLY;BYDAY=1TU",
@@ -232,9 +232,9 @@ async def test_invalid_rule_is_refused(doctor: Person) -> None:
         ["FREQ=DAILY"],
         {"freq": "DAILY"},
     ):
-        await refused({"recurrence": recurrence}, "recurrence")
+        await check_refusal({"recurrence": recurrence}, "recurrence")
     for change, field in (
-        # It would begin again before it ends.
+        # Occurrences overlap.
         ({"end_time": "2026-12-09T14:00:00.000001Z", "recurrence": "FREQ=DAILY"}, "recurrence"),
         ({"end_time": "2026-12-10T14:00:00Z", "recurrence": "FREQ=WEEKLY;BYDAY=TU,WE"}, "recurrence"),
         ({"end_time": "2026-12-09T14:00:01Z", "recurrence": "FREQ=MONTHLY;BYMONTHDAY=8,-24"}, "recurrence"),
@@ -248,7 +248,7 @@ async def test_invalid_rule_is_refused(doctor: Person) -> None:
             },
             "recurrence",
         ),
-        # The second 01:30 of the night on which clocks go back: no rule would come to it.
+        # The second 01:30 of the night on which clocks go back, which no rule produces.
         (
             {
                 "start_time": "2027-11-07T06:30:00Z",
@@ -277,25 +277,25 @@ async def test_invalid_rule_is_refused(doctor: Person) -> None:
         ({"recurrence": "FREQ=DAILY", "weekly_hours": True}, "weekly_hours"),
         ({"end_time": "2026-12-15T14:00:01Z", "recurrence": "FREQ=MONTHLY"}, "end_time"),
     ):
-        await refused(change, field)
+        await check_refusal(change, field)
     assert (await doctor.get("/doctors/me/availability")).json() == []
 
 
 async def test_rule_without_gaps_is_one_window(client: httpx2.AsyncClient, doctor: Person) -> None:
     published = await doctor.publish(NINE, "2026-12-09T14:00:00Z", "FREQ=DAILY")
-    asked = {"from": "2027-03-01T00:00:00Z", "to": "2027-04-01T00:00:00Z"}
-    assert await get_windows(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
+    span = {"from": "2027-03-01T00:00:00Z", "to": "2027-04-01T00:00:00Z"}
+    assert await get_windows(client, doctor, **span) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
     await doctor.delete(f"/doctors/availability/{published['id']}")
     await doctor.publish(NINE, "2026-12-15T14:00:00Z", "FREQ=WEEKLY")
-    assert await get_windows(client, doctor, **asked) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
+    assert await get_windows(client, doctor, **span) == [("2027-03-01T00:00:00Z", "2027-04-01T00:00:00Z")]
 
 
 async def test_endless_rule_recurs_until_the_last_supported_year(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, TEN, "FREQ=WEEKLY;INTERVAL=2")
-    asked = {"from": "2999-11-01T00:00:00Z", "to": "2999-12-01T00:00:00Z"}
-    first, second = await get_windows(client, doctor, **asked)
+    span = {"from": "2999-11-01T00:00:00Z", "to": "2999-12-01T00:00:00Z"}
+    first, second = await get_windows(client, doctor, **span)
     assert datetime.fromisoformat(second[0]) - datetime.fromisoformat(first[0]) == timedelta(days=14)
     assert (datetime.fromisoformat(first[0]) - datetime.fromisoformat(NINE)).days % 14 == 0
     await patient.book(doctor, first[0])
@@ -309,7 +309,7 @@ async def test_withdrawn_rule_closes_every_occurrence_and_keeps_appointments(
     response = await doctor.delete(f"/doctors/availability/{published['id']}")
     assert response.status_code == 204
     assert response.links["related"]["url"] == "/doctors/me/appointments?conflicting=true"
-    assert await opens_on(client, doctor, "2026-12-01", 124) == []
+    assert await list_open_days(client, doctor, "2026-12-01", 124) == []
     assert_problem(await patient.try_to_book(doctor, "2026-12-15T14:00:00Z"), 409, "outside_availability")
     assert (await patient.get("/appointments")).json() == booked
     assert (await doctor.get(response.links["related"]["url"])).json() == booked
@@ -324,10 +324,10 @@ async def test_recurring_availabilities_are_paged(doctor: Person, clock: SetCloc
     assert [each["start_time"] for each in whole] == sorted(each["start_time"] for each in whole)
     assert len(whole) == 4
     for limit in (1, 2, 3, 4):
-        seen: list[object] = []
+        paged: list[object] = []
         path: str | None = f"/doctors/me/availability?limit={limit}"
         while path:
             response = await doctor.get(path)
-            seen += response.json()
+            paged += response.json()
             path = next_page(response)
-        assert seen == whole
+        assert paged == whole

@@ -1,4 +1,4 @@
-"""A request that is sent again while the first one has not ended."""
+"""A repeated request while the first one is still running."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -15,12 +15,11 @@ from tests.people import Person, assert_problem
 
 
 class LostError(Exception):
-    """The first request comes to nothing."""
+    """Ends the first request without an effect."""
 
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    """Nobody waits for long."""
     return settings_for(database_url, database_timeout_seconds=1)
 
 

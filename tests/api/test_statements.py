@@ -1,6 +1,6 @@
-"""How many statements a request takes; a number here may go down, and is not to creep up.
+"""How many statements a request takes. A number may go down; a higher one needs a reason.
 
-What concerns patients takes one of them for the audit trail.
+Requests with patient data take one statement for the audit trail.
 """
 
 from typing import Any
@@ -21,27 +21,41 @@ async def appointment(doctor: Person, patient: Person) -> str:
         await doctor.publish(f"2026-12-{day:02}T14:00:00Z", f"2026-12-{day:02}T22:00:00Z")
         await patient.book(doctor, f"2026-12-{day:02}T15:00:00Z")
     booked: str = (await patient.book(doctor, TEN))["id"]
-    await patient.get("/search/slots")  # so that bounds are known
+    await patient.get("/search/slots")  # so that the search offers exist
     return booked
 
 
+async def test_reads_of_a_patient_take_few_statements(
+    doctor: Person, patient: Person, appointment: str, backend: str, count_statements: CountStatements
+) -> None:
+    failures = []
+    for path, expected in (
+        ("/livez", 0),
+        ("/auth/me", 2),
+        ("/doctors", 4),
+        (f"/doctors/{doctor.id}", 1),
+        (f"/doctors/{doctor.id}/availability", 4),
+        (f"/doctors/{doctor.id}/slots", 4),
+        (f"/doctors/{doctor.id}/next-slot", 3),
+        (f"/doctors/{doctor.id}/explain?start_time=2026-12-08T16:00:00Z", 3),
+        (f"/doctors/{doctor.id}/visit-types", 2),
+        ("/search/slots?limit=5", 5 if backend == "postgresql" else 4),  # on PostgreSQL one sets how it is planned
+        ("/appointments?limit=4", 3),
+        ("/appointments?limit=100", 4),
+        (f"/appointments/{appointment}", 3),
+        (f"/appointments/{appointment}/history", 4),
+    ):
+        count_statements()
+        response = await patient.get(path)
+        assert response.status_code == 200, response.text
+        if (counted := count_statements()) != expected:
+            failures.append((path, counted, expected))
+    assert not failures
+
+
 @pytest.mark.parametrize(
-    ("request_", "most"),
+    ("request_line", "expected"),
     [
-        ("GET /livez", 0),
-        ("GET /auth/me", 2),
-        ("GET /doctors", 4),
-        ("GET /doctors/{doctor}", 1),
-        ("GET /doctors/{doctor}/availability", 4),
-        ("GET /doctors/{doctor}/slots", 4),
-        ("GET /doctors/{doctor}/next-slot", 3),
-        ("GET /doctors/{doctor}/explain?start_time=2026-12-08T16:00:00Z", 3),
-        ("GET /doctors/{doctor}/visit-types", 2),
-        ("GET /search/slots?limit=5", 4),
-        ("GET /appointments?limit=4", 3),
-        ("GET /appointments?limit=100", 4),
-        ("GET /appointments/{appointment}", 3),
-        ("GET /appointments/{appointment}/history", 4),
         ("POST /appointments", 4),
         ("POST /holds", 6),
         ("POST /appointments/{appointment}/reschedule", 10),
@@ -49,27 +63,27 @@ async def appointment(doctor: Person, patient: Person) -> str:
         ("DELETE /appointments/{appointment}", 6),
     ],
 )
-async def test_requests_of_a_patient_take_few_statements(
+async def test_changes_of_a_patient_take_few_statements(
     doctor: Person,
     patient: Person,
     appointment: str,
     backend: str,
     count_statements: CountStatements,
-    request_: str,
-    most: int,
+    request_line: str,
+    expected: int,
 ) -> None:
-    method, path = request_.replace("{doctor}", doctor.id).replace("{appointment}", appointment).split()
+    method, path = request_line.replace("{appointment}", appointment).split()
     body = None
     if path in {"/appointments", "/holds"}:
         body = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
     elif method == "POST":
         body = {} if path.endswith("cancel") else {"start_time": "2026-12-08T16:00:00Z"}
-    if (path.endswith("reschedule") or path.startswith(("/holds", "/search"))) and backend == "postgresql":
-        most += 1  # the lock on both calendars, or that a search is planned once
+    if path.endswith(("reschedule", "holds")) and backend == "postgresql":
+        expected += 1  # the lock on both calendars
     count_statements()
     response = await patient.client.request(method, path, headers=patient.headers, json=body)
     assert response.status_code < 300, response.text
-    assert count_statements() == most
+    assert count_statements() == expected
 
 
 async def test_anonymous_requests_take_one_statement_less(
@@ -84,51 +98,51 @@ async def test_anonymous_requests_take_one_statement_less(
     for path in ("availability", "slots"):
         count_statements()
         assert (await client.get(f"/doctors/{doctor.id}/{path}")).status_code == 200
-        assert count_statements() == 3, "one to see whether the list goes on"
+        assert count_statements() == 3, "one looks for a next page"
 
 
 async def test_requests_of_a_doctor_take_few_statements(doctor: Person, count_statements: CountStatements) -> None:
-    async def take(method: str, path: str, **options: Any) -> httpx2.Response:
+    async def send(method: str, path: str, **options: Any) -> httpx2.Response:
         count_statements()
         response = await doctor.client.request(method, path, headers=doctor.headers, **options)
         assert response.status_code < 300, response.text
         return response
 
     window = {"start_time": "2026-12-08T14:00:00Z", "end_time": "2026-12-08T22:00:00Z"}
-    published = await take("POST", "/doctors/availability", json=window)
+    published = await send("POST", "/doctors/availability", json=window)
     assert count_statements() == 7
-    await take("GET", "/doctors/me/availability")
+    await send("GET", "/doctors/me/availability")
     assert count_statements() == 3
-    await take("GET", "/doctors/me/appointments")
+    await send("GET", "/doctors/me/appointments")
     assert count_statements() == 4
-    await take("GET", "/doctors/me/appointments?conflicting=true")
+    await send("GET", "/doctors/me/appointments?conflicting=true")
     assert count_statements() == 3
-    await take("DELETE", f"/doctors/availability/{published.json()['id']}")
+    await send("DELETE", f"/doctors/availability/{published.json()['id']}")
     assert count_statements() == 5
-    await take("PUT", "/doctors/me/hours", json={"monday": [["09:00", "12:00"], ["13:00", "17:00"]]})
+    await send("PUT", "/doctors/me/hours", json={"monday": [["09:00", "12:00"], ["13:00", "17:00"]]})
     assert count_statements() == 10
-    await take("GET", "/doctors/me/hours")
+    await send("GET", "/doctors/me/hours")
     assert count_statements() == 3
-    time_off = await take("POST", "/doctors/me/time-off", json=window)
+    time_off = await send("POST", "/doctors/me/time-off", json=window)
     assert count_statements() == 9
-    await take("DELETE", f"/doctors/me/time-off/{time_off.json()['id']}")
+    await send("DELETE", f"/doctors/me/time-off/{time_off.json()['id']}")
     assert count_statements() == 5
-    await take("PATCH", "/doctors/me", json={"min_notice_minutes": 5})
+    await send("PATCH", "/doctors/me", json={"min_notice_minutes": 5})
     assert count_statements() == 8
-    await take("POST", "/doctors/me/visit-types", json={"name": "Check-up", "duration_minutes": 20})
+    await send("POST", "/doctors/me/visit-types", json={"name": "Check-up", "duration_minutes": 20})
     assert count_statements() == 12
 
 
-@pytest.mark.parametrize(("path", "most"), [("/auth/login", 12), ("/auth/forgot-password", 4)])
+@pytest.mark.parametrize(("path", "expected"), [("/auth/login", 12), ("/auth/forgot-password", 4)])
 async def test_log_in_and_reset_take_few_statements(
-    client: httpx2.AsyncClient, patient: Person, count_statements: CountStatements, path: str, most: int
+    client: httpx2.AsyncClient, patient: Person, count_statements: CountStatements, path: str, expected: int
 ) -> None:
     count_statements()
     if path == "/auth/login":
         await client.post(path, data={"username": patient.email, "password": PASSWORD})
     else:
         await client.post(path, json={"email": patient.email})
-    assert count_statements() == most
+    assert count_statements() == expected
 
 
 async def test_refused_booking_takes_few_statements(
@@ -145,11 +159,11 @@ async def test_idempotency_key_takes_two_more_statements(
 ) -> None:
     assert appointment
     body = {"doctor_id": doctor.id, "start_time": "2026-12-08T16:00:00Z"}
-    for most in (6, 4):
+    for expected in (6, 4):
         count_statements()
         headers = patient.headers | {"Idempotency-Key": "k"}
         assert (await patient.client.post("/appointments", headers=headers, json=body)).status_code == 201
-        assert count_statements() == most
+        assert count_statements() == expected
 
 
 async def test_daily_limit_takes_two_more_statements(
@@ -159,4 +173,4 @@ async def test_daily_limit_takes_two_more_statements(
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 5})
     count_statements()
     await patient.book(doctor, "2026-12-08T16:00:00Z")
-    assert count_statements() == (7 if backend == "postgresql" else 6), "on PostgreSQL there is a lock, too"
+    assert count_statements() == (7 if backend == "postgresql" else 6), "on PostgreSQL one takes the lock"

@@ -16,7 +16,7 @@ NINE, FIVE = "2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z"
 NOON, ONE = "2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z"
 
 
-async def conflicting(doctor: Person, **query: Any) -> list[dict[str, Any]]:
+async def list_conflicts(doctor: Person, **query: Any) -> list[dict[str, Any]]:
     response = await doctor.get("/doctors/me/appointments", params={"conflicting": "true"} | query)
     assert response.status_code == 200, response.text
     found: list[dict[str, Any]] = response.json()
@@ -52,11 +52,11 @@ async def test_time_off_closes_windows(client: httpx2.AsyncClient, doctor: Perso
 
 async def test_time_off_may_overlap_and_lie_outside_the_hours(client: httpx2.AsyncClient, doctor: Person) -> None:
     await doctor.publish(NINE, FIVE)
-    away = [await doctor.take_time_off(NOON, ONE) for _ in range(2)]
+    time_off = [await doctor.take_time_off(NOON, ONE) for _ in range(2)]
     await doctor.take_time_off("2026-12-08T17:30:00Z", "2026-12-08T18:30:00Z")
     await doctor.take_time_off("2026-12-01T07:00:00Z", "2026-12-01T08:00:00.000001Z")
     assert await get_windows(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
-    await doctor.delete(f"/doctors/me/time-off/{away[0]['id']}")
+    await doctor.delete(f"/doctors/me/time-off/{time_off[0]['id']}")
     assert await get_windows(client, doctor) == [(NINE, NOON), ("2026-12-08T18:30:00Z", FIVE)]
 
 
@@ -68,7 +68,7 @@ async def test_arrived_appointment_is_affected(doctor: Person, patient: Person, 
     arrived = (await doctor.post(f"/appointments/{booked['id']}/arrive", None)).json()
     taken = await doctor.take_time_off(NOON, ONE)
     assert (taken["affected_count"], taken["affected"]) == (1, [arrived])
-    assert await conflicting(doctor) == [arrived]
+    assert await list_conflicts(doctor) == [arrived]
 
 
 async def test_time_off_reports_the_appointments_in_it(doctor: Person, patient: Person, register: Register) -> None:
@@ -85,9 +85,9 @@ async def test_time_off_reports_the_appointments_in_it(doctor: Person, patient: 
     assert taken["affected"][1]["patient"] == {"id": other.id, "name": other.name}
     for booked in (before, crossing, inside, after):
         assert (await doctor.get(f"/appointments/{booked['id']}")).json() == booked
-    # Only what is in the time that is taken now, not all that conflicts.
+    # Only the appointments in the new time off, not all conflicts.
     assert (await doctor.take_time_off("2026-12-08T18:15:00Z", FIVE))["affected"] == [after]
-    assert await conflicting(doctor) == [crossing, inside, after]
+    assert await list_conflicts(doctor) == [crossing, inside, after]
 
 
 async def test_conflicts_follow_changes_of_schedule_and_appointments(doctor: Person, patient: Person) -> None:
@@ -95,28 +95,28 @@ async def test_conflicts_follow_changes_of_schedule_and_appointments(doctor: Per
     first = await patient.book(doctor, NOON)
     second = await patient.book(doctor, "2026-12-08T20:00:00Z")
     third = await patient.book(doctor, "2026-12-08T21:00:00Z")
-    assert await conflicting(doctor) == []
+    assert await list_conflicts(doctor) == []
     taken = await doctor.take_time_off("2026-12-08T16:00:00Z", "2026-12-08T23:00:00Z")
-    assert await conflicting(doctor) == [first, second, third]
+    assert await list_conflicts(doctor) == [first, second, third]
     response = await patient.post(f"/appointments/{first['id']}/reschedule", {"start_time": NINE})
     assert response.status_code == 200, response.text
-    assert await conflicting(doctor) == [second, third]
+    assert await list_conflicts(doctor) == [second, third]
     await doctor.delete(f"/appointments/{second['id']}")
-    assert await conflicting(doctor) == [third]
+    assert await list_conflicts(doctor) == [third]
     await doctor.delete(f"/doctors/me/time-off/{taken['id']}")
-    assert await conflicting(doctor) == []
+    assert await list_conflicts(doctor) == []
     await doctor.delete(f"/doctors/availability/{published['id']}")
-    assert await conflicting(doctor) == [response.json(), third]
+    assert await list_conflicts(doctor) == [response.json(), third]
     await doctor.publish(NINE, "2026-12-08T14:30:00Z")
-    assert await conflicting(doctor) == [third]
-    assert await conflicting(doctor, **{"from": FIVE}) == []
-    assert await conflicting(doctor, to="2026-12-08T21:00:00Z") == []
-    assert await conflicting(doctor, status="booked") == [third]
-    assert await conflicting(doctor, status="cancelled") == []
-    # Limits that are set later put nothing outside of the hours.
+    assert await list_conflicts(doctor) == [third]
+    assert await list_conflicts(doctor, **{"from": FIVE}) == []
+    assert await list_conflicts(doctor, to="2026-12-08T21:00:00Z") == []
+    assert await list_conflicts(doctor, status="booked") == [third]
+    assert await list_conflicts(doctor, status="cancelled") == []
+    # Later limits do not make conflicts.
     await doctor.publish("2026-12-08T21:00:00Z", FIVE)
     await doctor.update_profile(daily_limit=1, max_advance_days=0, min_notice_minutes=60 * 24 * 60)
-    assert await conflicting(doctor) == []
+    assert await list_conflicts(doctor) == []
 
 
 async def test_appointment_is_a_conflict_until_it_ends(doctor: Person, patient: Person, clock: SetClock) -> None:
@@ -126,19 +126,19 @@ async def test_appointment_is_a_conflict_until_it_ends(doctor: Person, patient: 
     coming = await patient.book(doctor, "2026-12-01T11:00:00Z")
     arrived = (await doctor.post(f"/appointments/{booked['id']}/arrive", None)).json()
     await doctor.delete(f"/doctors/availability/{published['id']}")
-    assert await conflicting(doctor) == [arrived, running, coming]
+    assert await list_conflicts(doctor) == [arrived, running, coming]
     await doctor.post(f"/appointments/{booked['id']}/complete", None)
-    assert await conflicting(doctor) == [running, coming]
+    assert await list_conflicts(doctor) == [running, coming]
     clock.time = datetime(2026, 12, 1, 8, 59, 59, 999_999, tzinfo=UTC)
     doctor = await doctor.log_in_again()
-    assert await conflicting(doctor) == [running, coming]
+    assert await list_conflicts(doctor) == [running, coming]
     clock.advance(microseconds=1)
-    assert await conflicting(doctor) == [coming]
-    assert await conflicting(doctor, **{"from": "2026-11-01T00:00:00Z"}) == [coming]
+    assert await list_conflicts(doctor) == [coming]
+    assert await list_conflicts(doctor, **{"from": "2026-11-01T00:00:00Z"}) == [coming]
 
 
 async def test_conflicts_are_paged(doctor: Person, patient: Person, clock: SetClock) -> None:
-    # Over the end of a month, and some months later.
+    # Pages cross the end of a month and a gap of months.
     published = [
         await doctor.publish(f"2027-{month:02}-{day}T14:00:00Z", f"2027-{month:02}-{day}T16:00:00Z")
         for month, day in ((1, 30), (1, 31), (4, 10))
@@ -150,17 +150,17 @@ async def test_conflicts_are_paged(doctor: Person, patient: Person, clock: SetCl
     ]
     await doctor.take_time_off("2027-01-30T15:00:00Z", "2027-04-10T15:00:00Z")
     expected = booked[1:5]
-    assert await conflicting(doctor) == expected
+    assert await list_conflicts(doctor) == expected
     for limit in range(1, 6):
-        seen: list[object] = []
+        paged: list[object] = []
         path: str | None = f"/doctors/me/appointments?conflicting=true&limit={limit}"
         while path:
             response = await doctor.get(path)
             assert 0 < len(response.json()) <= limit
-            seen += response.json()
+            paged += response.json()
             path = next_page(response)
             clock.advance(seconds=30)
-        assert seen == expected
+        assert paged == expected
 
 
 async def test_time_off_is_paged(doctor: Person) -> None:
@@ -170,13 +170,13 @@ async def test_time_off_is_paged(doctor: Person) -> None:
     whole = (await doctor.get("/doctors/me/time-off")).json()
     assert [int(each["start_time"][8:10]) for each in whole] == sorted(days)
     for limit in (1, 2, 5):
-        seen: list[object] = []
+        paged: list[object] = []
         path: str | None = f"/doctors/me/time-off?limit={limit}"
         while path:
             response = await doctor.get(path)
-            seen += response.json()
+            paged += response.json()
             path = next_page(response)
-        assert seen == whole
+        assert paged == whole
     for query in ("limit=0", "limit=101", "cursor=x", "from=2026-12-08T00:00:00Z"):
         assert_problem(await doctor.get(f"/doctors/me/time-off?{query}"), 422, "invalid_request")
 
@@ -210,7 +210,7 @@ async def test_invalid_time_off_is_refused(doctor: Person) -> None:
             change
         )
     assert (await doctor.get("/doctors/me/time-off")).json() == []
-    # A leap year's worth of days, and one that has begun already, may be.
+    # 366 days and time off that has already started are accepted.
     await doctor.take_time_off(NOON, "2027-12-09T17:00:00Z")
     begun = await doctor.take_time_off("2026-11-30T08:00:00Z", "2026-12-01T08:00:00.000001Z", reason="  \n ")
     assert begun["reason"] is None
@@ -232,15 +232,15 @@ async def test_reason_of_time_off_is_private(client: httpx2.AsyncClient, doctor:
     await doctor.publish(NINE, FIVE)
     booked = await patient.book(doctor, NOON)
     await doctor.take_time_off(NOON, ONE, "Chemotherapy")
-    asked = f"/doctors/{doctor.id}"
+    public = f"/doctors/{doctor.id}"
     for path in (
-        asked,
+        public,
         "/doctors",
-        f"{asked}/availability",
-        f"{asked}/slots",
-        f"{asked}/next-slot",
-        f"{asked}/explain?start_time={NOON}",
-        f"{asked}/visit-types",
+        f"{public}/availability",
+        f"{public}/slots",
+        f"{public}/next-slot",
+        f"{public}/explain?start_time={NOON}",
+        f"{public}/visit-types",
         "/appointments",
         f"/appointments/{booked['id']}",
         f"/appointments/{booked['id']}/history",
@@ -261,9 +261,9 @@ async def test_number_of_time_off_entries_is_bounded(doctor: Person, database: D
         "ends_fold": 0,
         "created_at": datetime(2026, 12, 1, tzinfo=UTC),
     }
-    over = noon.replace(year=2026)
+    past = noon.replace(year=2026)
     async with database.write() as transaction:
-        for day, number in ((noon, 999), (over, 10)):
+        for day, number in ((noon, 999), (past, 10)):
             each = row | {"starts": day, "ends": day.replace(hour=13)}
             await transaction.execute(insert(TimeOff), [each | {"id": uuid7()} for _ in range(number)])
     last = await doctor.take_time_off(NOON, ONE)

@@ -1,4 +1,4 @@
-"""Through the API: every listed time books, and every other is refused."""
+"""Every time in a listed window can be booked, and every other time is refused."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ START = datetime(2027, 11, 6, 12, tzinfo=UTC)
 SPAN = {"from": START.isoformat(), "to": (START + timedelta(days=2)).isoformat()}
 
 
-def at(quarter: int) -> str:
+def format_quarter(quarter: int) -> str:
     return (START + timedelta(minutes=15 * quarter)).isoformat().replace("+00:00", "Z")
 
 
@@ -22,21 +22,21 @@ def at(quarter: int) -> str:
 async def test_free_windows_are_bookable_and_other_times_are_refused(
     client: httpx2.AsyncClient, doctor: Person, register: Register, seed: int
 ) -> None:
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     patients = [await register() for _ in range(4)]
-    edges = sorted(chance.sample(range(192), 8))
+    edges = sorted(generator.sample(range(192), 8))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        await doctor.publish(at(start), at(end))
+        await doctor.publish(format_quarter(start), format_quarter(end))
     booked: list[tuple[str, str]] = []
     for _ in range(60):
-        start = chance.randrange(-4, 196)
-        wanted = at(start), at(start + chance.randrange(1, 12))
-        patient = chance.choice(patients)
+        start = generator.randrange(-4, 196)
+        wanted = format_quarter(start), format_quarter(start + generator.randrange(1, 12))
+        patient = generator.choice(patients)
         listed = any(
             window[0] <= wanted[0] and wanted[1] <= window[1] for window in await get_windows(client, doctor, **SPAN)
         )
         response = await patient.try_to_book(doctor, *wanted)
-        # A patient who is somewhere else at the time is the one thing that a doctor's calendar does not show.
+        # Windows do not show whether the patient is busy.
         if listed:
             assert response.status_code == 201 or response.json()["code"] == "patient_busy"
         else:
@@ -44,7 +44,7 @@ async def test_free_windows_are_bookable_and_other_times_are_refused(
             assert response.json()["code"] in {"slot_taken", "outside_availability"}
         if response.status_code == 201:
             booked.append(wanted)
-            if chance.random() < 0.3:
+            if generator.random() < 0.3:
                 await doctor.delete(f"/appointments/{response.json()['id']}")
                 booked.pop()
                 assert any(
