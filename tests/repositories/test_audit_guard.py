@@ -1,4 +1,4 @@
-"""The database lets the audit trail grow, and nothing else, whoever writes."""
+"""The database lets the audit trail grow and refuses all other changes, even of raw SQL."""
 
 import pytest
 from sqlalchemy import text
@@ -10,16 +10,16 @@ from app.models import AuditEvent
 FIRST, SECOND = (f"00000000-0000-7000-8000-{number:012}" for number in (1, 2))
 COLUMNS = [column.name for column in AuditEvent.__table__.columns]
 FACTS = [column for column in COLUMNS if column not in {"position", "hash"}]
-OTHER = {
+OTHER_VALUES = {
     "id": "'00000000-0000-7000-8000-000000000003'",
     "occurred_at": "'2026-12-02 00:00:00Z'",
     "actor_role": "'doctor'",
-} | {f"{who}_id": "'00000000-0000-7000-8000-000000000009'" for who in ("actor", "patient", "object")}
+} | dict.fromkeys(("actor_id", "patient_id", "object_id"), "'00000000-0000-7000-8000-000000000009'")
 
 
 @pytest.fixture(autouse=True)
 async def events(database: Database, backend: str) -> None:
-    """One that is sealed, and one that is not."""
+    """The first event is sealed, the second one is not."""
     for id_ in (FIRST, SECOND):
         await run(
             database,
@@ -31,7 +31,7 @@ async def events(database: Database, backend: str) -> None:
 
 
 async def run(database: Database, backend: str, statement: str) -> None:
-    if backend == "sqlite":  # ids and times are spelt otherwise there
+    if backend == "sqlite":  # SQLite stores ids without hyphens, and times with microseconds
         for id_ in (FIRST, SECOND):
             statement = statement.replace(id_, id_.replace("-", ""))
         statement = statement.replace(":00Z'", ":00.000000'")
@@ -39,51 +39,52 @@ async def run(database: Database, backend: str, statement: str) -> None:
         await transaction.execute(text(statement))
 
 
-async def rows(transaction: Transaction) -> list[tuple[object, ...]]:
+async def read_rows(transaction: Transaction) -> list[tuple[object, ...]]:
     return [tuple(row) for row in await transaction.execute(text("SELECT * FROM audit_events ORDER BY id"))]
 
 
-async def refuse(database: Database, backend: str, statement: str) -> None:
+async def assert_refused(database: Database, backend: str, statement: str) -> None:
     async with database.read() as transaction:
-        before = await rows(transaction)
+        before = await read_rows(transaction)
     with pytest.raises(IntegrityError, match="audit_events can only grow"):
         await run(database, backend, statement)
     async with database.read() as transaction:
-        assert await rows(transaction) == before
+        assert await read_rows(transaction) == before
 
 
-@pytest.mark.parametrize("which", [FIRST, SECOND])
-async def test_nothing_is_deleted(database: Database, backend: str, which: str) -> None:
-    await refuse(database, backend, f"DELETE FROM audit_events WHERE id = '{which}'")
+async def test_events_cannot_be_deleted(database: Database, backend: str) -> None:
+    for id_ in (FIRST, SECOND):
+        await assert_refused(database, backend, f"DELETE FROM audit_events WHERE id = '{id_}'")
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_nothing_is_truncated(database: Database, backend: str) -> None:
-    await refuse(database, backend, "TRUNCATE audit_events")
+async def test_trail_cannot_be_truncated(database: Database, backend: str) -> None:
+    await assert_refused(database, backend, "TRUNCATE audit_events")
 
 
-@pytest.mark.parametrize("column", FACTS)
-async def test_no_fact_is_changed_not_even_while_sealing(database: Database, backend: str, column: str) -> None:
-    change = f"{column} = {OTHER.get(column, "'other'")}"
-    for which in (FIRST, SECOND):
-        await refuse(database, backend, f"UPDATE audit_events SET {change} WHERE id = '{which}'")
-    await refuse(database, backend, f"UPDATE audit_events SET position = 2, hash = 'y', {change} WHERE id = '{SECOND}'")
+async def test_facts_of_events_cannot_be_changed_even_while_sealing(database: Database, backend: str) -> None:
+    for column in FACTS:
+        change = f"{column} = {OTHER_VALUES.get(column, "'other'")}"
+        for id_ in (FIRST, SECOND):
+            await assert_refused(database, backend, f"UPDATE audit_events SET {change} WHERE id = '{id_}'")
+        sealing = f"UPDATE audit_events SET position = 2, hash = 'y', {change} WHERE id = '{SECOND}'"
+        await assert_refused(database, backend, sealing)
 
 
-@pytest.mark.parametrize("change", ["hash = 'y'", "position = 7", "position = NULL, hash = NULL", "action = action"])
-async def test_a_seal_is_not_changed(database: Database, backend: str, change: str) -> None:
-    await refuse(database, backend, f"UPDATE audit_events SET {change} WHERE id = '{FIRST}'")
+async def test_sealed_event_cannot_be_sealed_again_or_unsealed(database: Database, backend: str) -> None:
+    for change in ("hash = 'y'", "position = 7", "position = NULL, hash = NULL", "action = action"):
+        await assert_refused(database, backend, f"UPDATE audit_events SET {change} WHERE id = '{FIRST}'")
 
 
-async def test_half_a_seal_is_none(database: Database, backend: str) -> None:
+async def test_position_and_hash_cannot_be_set_alone(database: Database, backend: str) -> None:
     with pytest.raises(IntegrityError, match=r"sealed|can only grow"):
         await run(database, backend, f"UPDATE audit_events SET position = 2 WHERE id = '{SECOND}'")
     with pytest.raises(IntegrityError, match=r"sealed|can only grow"):
         await run(database, backend, f"UPDATE audit_events SET hash = 'y' WHERE id = '{SECOND}'")
 
 
-async def test_nothing_is_born_sealed(database: Database, backend: str) -> None:
-    await refuse(
+async def test_sealed_event_cannot_be_inserted(database: Database, backend: str) -> None:
+    await assert_refused(
         database,
         backend,
         "INSERT INTO audit_events (id, occurred_at, action, outcome, position, hash) "
@@ -92,15 +93,15 @@ async def test_nothing_is_born_sealed(database: Database, backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_nothing_is_replaced(database: Database, backend: str) -> None:
-    """REPLACE deletes what is in its way, and asks no trigger for DELETE."""
-    await refuse(
+async def test_events_cannot_be_replaced(database: Database, backend: str) -> None:
+    # REPLACE deletes conflicting rows without running the triggers for DELETE.
+    await assert_refused(
         database,
         backend,
         f"INSERT OR REPLACE INTO audit_events (id, occurred_at, action, outcome) "
         f"VALUES ('{FIRST}', '2026-12-01 00:00:00Z', 'other', 'ok')",
     )
-    await refuse(
+    await assert_refused(
         database, backend, f"UPDATE OR REPLACE audit_events SET position = 1, hash = 'y' WHERE id = '{SECOND}'"
     )
     with pytest.raises(Exception, match="no column named rowid"):
@@ -112,8 +113,8 @@ async def test_nothing_is_replaced(database: Database, backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_nothing_is_overwritten_on_conflict(database: Database, backend: str) -> None:
-    await refuse(
+async def test_events_cannot_be_overwritten_on_conflict(database: Database, backend: str) -> None:
+    await assert_refused(
         database,
         backend,
         f"INSERT INTO audit_events (id, occurred_at, action, outcome) "

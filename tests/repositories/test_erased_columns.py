@@ -43,7 +43,7 @@ ERASED = {
     "users.name_key",
     "users.password_hash",
 }
-"""Of the account that is erased. What is written about appointments goes with the patient."""
+"""Erased with the account that is erased. Texts of an appointment are erased with its patient."""
 
 KEPT = {
     "appointments.cancel_reason",
@@ -63,7 +63,7 @@ KEPT = {
     "visit_types.name",
     "visit_types.name_key",
 }
-"""At the erasure of one party or the other; docs/audit.md says which and why."""
+"""Kept when the account of one of the people concerned is erased; docs/audit.md says when and why."""
 
 NOT_PERSONAL = {
     "appointments.agreed_time_zone",
@@ -90,6 +90,6 @@ def test_every_column_with_text_is_classified() -> None:
     assert not NOT_PERSONAL & (ERASED | KEPT)
 
 
-def test_what_is_kept_is_documented() -> None:
+def test_every_kept_column_is_documented() -> None:
     document = DOCUMENT.read_text()
     assert not [column for column in KEPT if f"`{column}`" not in document]

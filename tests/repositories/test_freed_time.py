@@ -22,8 +22,8 @@ NINE = "2026-12-01T09:00:00Z"
 
 WRITERS = {
     "_update_appointments": "lowers the bounds",
-    "release_holds": "holds count as free time already",
-    "delete_hold": "the same",
+    "release_holds": "bounds treat held time as free",
+    "delete_hold": "bounds treat held time as free",
     "erase_patient": "deletes holds, and texts of appointments",
 }
 """The only functions that update or delete appointments, and why each of them hides no slot from searches."""
@@ -67,7 +67,7 @@ async def is_lowered(database: Database, doctor: Person, saved: BoundUpdate) -> 
 
 
 @pytest.mark.parametrize("status", sorted({*AppointmentStatus} - {AppointmentStatus.PENDING}))
-async def test_a_status_that_frees_the_time_lowers_the_bound(
+async def test_status_that_frees_time_lowers_the_bound(
     database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, status: AppointmentStatus
 ) -> None:
     saved = await save_bound(database, doctor, clock)
@@ -81,7 +81,7 @@ async def test_a_status_that_frees_the_time_lowers_the_bound(
     assert await is_lowered(database, doctor, saved) == (not status.occupies_time)
 
 
-async def test_a_change_of_an_outdated_version_lowers_nothing(
+async def test_refused_change_of_an_outdated_version_lowers_no_bound(
     database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID
 ) -> None:
     actor = Actor(UUID(patient.id), Role.PATIENT, patient.name)
@@ -98,13 +98,13 @@ async def test_a_change_of_an_outdated_version_lowers_nothing(
     assert not await is_lowered(database, doctor, saved)
 
 
-@pytest.mark.parametrize("side", [Role.PATIENT, Role.DOCTOR])
+@pytest.mark.parametrize("role", [Role.PATIENT, Role.DOCTOR])
 async def test_cancelling_many_appointments_lowers_the_bound(
-    database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, side: Role
+    database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, role: Role
 ) -> None:
     saved = await save_bound(database, doctor, clock)
-    person = patient if side is Role.PATIENT else doctor
-    actor = Actor(UUID(person.id), side, person.name)
+    person = patient if role is Role.PATIENT else doctor
+    actor = Actor(UUID(person.id), role, person.name)
     async with database.write() as transaction:
         changed = await appointments.change_active(
             transaction,

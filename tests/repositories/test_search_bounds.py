@@ -1,4 +1,4 @@
-"""What is found out of a bound holds only if nobody has freed time meanwhile."""
+"""A bound that a search has found is saved only if no time was freed meanwhile."""
 
 import asyncio
 from dataclasses import replace
@@ -17,152 +17,160 @@ from tests.conftest import SetClock
 from tests.people import Person
 
 
-async def read(database: Database, doctor: Person) -> OfferRecord:
+async def read_offer(database: Database, doctor: Person) -> OfferRecord:
     async with database.read() as transaction:
         [offer] = await search_offers.list_offers(transaction, [UUID(doctor.id)])
     return offer
 
 
 @pytest.fixture
-async def found(database: Database, doctor: Person, clock: SetClock) -> BoundUpdate:
-    """What somebody has found out and not written down yet."""
-    offer = await read(database, doctor)
+async def bound_update(database: Database, doctor: Person, clock: SetClock) -> BoundUpdate:
+    """A bound that was found and is not saved yet."""
+    offer = await read_offer(database, doctor)
     assert offer.not_before == DISTANT_PAST
     return BoundUpdate(offer.id, offer.revision, clock.time, 7, clock.time + timedelta(hours=1), clock.time)
 
 
-async def write(database: Database, finding: BoundUpdate) -> None:
+async def save(database: Database, bound_update: BoundUpdate) -> None:
     async with database.write() as transaction:
-        await search_bounds.save_bounds(transaction, [finding])
+        await search_bounds.save_bounds(transaction, [bound_update])
 
 
-async def known(database: Database) -> dict[str, tuple[object, ...]]:
-    """What is known of the one offer, by the languages in which it is found."""
+async def read_bounds(database: Database) -> dict[str, tuple[object, ...]]:
+    """Return the bound of the only offer, by the languages under which it is indexed."""
     columns = (Offer.not_before, Offer.tie_break, Offer.known_until, Offer.revision)
     async with database.read() as transaction:
         return {
-            language: tuple(rest) for language, *rest in await transaction.execute(select(Offer.language, *columns))
+            language: tuple(bound) for language, *bound in await transaction.execute(select(Offer.language, *columns))
         }
 
 
-async def test_in_every_language_the_same_is_known(database: Database, doctor: Person, clock: SetClock) -> None:
+async def test_bound_is_the_same_in_every_language(database: Database, doctor: Person, clock: SetClock) -> None:
     await doctor.update_profile(languages=["de", "pt-BR"])
 
-    async def all_alike() -> tuple[object, ...]:
-        by_language = await known(database)
+    async def read_common_bound() -> tuple[object, ...]:
+        by_language = await read_bounds(database)
         assert by_language.keys() == {"", "de", "pt", "pt-br"}
-        [alike] = set(by_language.values())
-        return alike
+        [bound] = set(by_language.values())
+        return bound
 
-    _, _, _, revision = await all_alike()
-    offer = await read(database, doctor)
-    await write(database, BoundUpdate(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
-    assert await all_alike() == (clock.time, 7, clock.time, revision)
+    _, _, _, revision = await read_common_bound()
+    offer = await read_offer(database, doctor)
+    await save(database, BoundUpdate(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
+    assert await read_common_bound() == (clock.time, 7, clock.time, revision)
     async with database.write() as transaction:
         await search_bounds.lower_bounds(transaction, [UUID(doctor.id)])
-    assert (await all_alike())[:3] == (DISTANT_PAST, 0, DISTANT_PAST)
+    assert (await read_common_bound())[:3] == (DISTANT_PAST, 0, DISTANT_PAST)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_all_languages_are_lowered_whatever_the_plan(database: Database, doctor: Person, clock: SetClock) -> None:
-    """What a statement has changed itself it does not lock a second time, if its plan looks again at what to lock."""
+async def test_all_languages_are_lowered_with_a_nested_loop_plan(
+    database: Database, doctor: Person, clock: SetClock
+) -> None:
+    # If a plan reads rows again to lock them, it skips those that the same statement has updated.
     await doctor.update_profile(languages=["de", "pt-BR"])
-    offer = await read(database, doctor)
-    await write(database, BoundUpdate(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
-    ways = "hashjoin", "mergejoin", "hashagg", "material", "indexscan", "bitmapscan", "sort"
+    offer = await read_offer(database, doctor)
+    await save(database, BoundUpdate(offer.id, offer.revision, clock.time, 7, clock.time, clock.time))
+    plan_types = "hashjoin", "mergejoin", "hashagg", "material", "indexscan", "bitmapscan", "sort"
     async with database.write() as transaction:
-        for way in ways:
-            await transaction.execute(text(f"SET LOCAL enable_{way} = off"))
+        for plan_type in plan_types:
+            await transaction.execute(text(f"SET LOCAL enable_{plan_type} = off"))
         await search_bounds.lower_bounds(transaction, [UUID(doctor.id)])
-    assert {bound for bound, *_ in (await known(database)).values()} == {DISTANT_PAST}
+    assert {bound for bound, *_ in (await read_bounds(database)).values()} == {DISTANT_PAST}
     async with database.write() as transaction:
-        for way in ways:
-            await transaction.execute(text(f"SET LOCAL enable_{way} = off"))
+        for plan_type in plan_types:
+            await transaction.execute(text(f"SET LOCAL enable_{plan_type} = off"))
         await search_bounds.delete_offers(transaction, UUID(doctor.id))
-    assert await known(database) == {}
+    assert await read_bounds(database) == {}
 
 
-async def test_who_writes_findings_and_who_changes_offers_do_not_wait_in_a_circle(
+async def test_concurrent_changes_of_bounds_and_offers_cause_no_deadlock(
     database: Database, doctor: Person, clock: SetClock
 ) -> None:
     await doctor.update_profile(languages=["de", "es", "fr", "pt-BR"])
     doctor_id = UUID(doctor.id)
 
-    async def find() -> None:
+    async def save_bounds() -> None:
         for minute in range(20):
-            offer = await read(database, doctor)
-            await write(
+            offer = await read_offer(database, doctor)
+            await save(
                 database,
                 BoundUpdate(
                     offer.id, offer.revision, clock.time + timedelta(minutes=minute), 1, DISTANT_PAST, clock.time
                 ),
             )
 
-    async def lower() -> None:
+    async def lower_bounds() -> None:
         for _ in range(20):
             async with database.write() as transaction:
                 await search_bounds.lower_bounds(transaction, [doctor_id])
 
-    async def make_anew() -> None:
+    async def rewrite_offers() -> None:
         for _ in range(20):
             async with database.write() as transaction:
                 await doctors.begin_rule_change(transaction, doctor_id)
                 await search_bounds.rewrite_offers(transaction, doctor_id)
 
     async with asyncio.TaskGroup() as group:
-        for work in (find, find, lower, make_anew):
+        for work in (save_bounds, save_bounds, lower_bounds, rewrite_offers):
             group.create_task(work())
-    assert len(await known(database)) == 6
+    assert len(await read_bounds(database)) == 6
 
 
-async def test_a_finding_is_written_down(database: Database, doctor: Person, found: BoundUpdate) -> None:
-    await write(database, found)
-    offer = await read(database, doctor)
-    assert (offer.not_before, offer.tie_break, offer.known_until) == (found.bound, found.tie_break, found.known_until)
+async def test_bound_is_saved(database: Database, doctor: Person, bound_update: BoundUpdate) -> None:
+    await save(database, bound_update)
+    offer = await read_offer(database, doctor)
+    assert (offer.not_before, offer.tie_break, offer.known_until) == (
+        bound_update.bound,
+        bound_update.tie_break,
+        bound_update.known_until,
+    )
 
 
 @pytest.mark.parametrize("freed", [None, timedelta(days=400)])
-async def test_a_finding_from_before_time_was_freed_is_of_no_use(
-    database: Database, doctor: Person, found: BoundUpdate, freed: timedelta | None
+async def test_bound_found_before_time_was_freed_is_not_saved(
+    database: Database, doctor: Person, bound_update: BoundUpdate, freed: timedelta | None
 ) -> None:
     async with database.write() as transaction:
-        await search_bounds.lower_bounds(transaction, [UUID(doctor.id)], found.bound + freed if freed else None)
-    await write(database, found)
-    assert (await read(database, doctor)).not_before == DISTANT_PAST
+        await search_bounds.lower_bounds(transaction, [UUID(doctor.id)], bound_update.bound + freed if freed else None)
+    await save(database, bound_update)
+    assert (await read_offer(database, doctor)).not_before == DISTANT_PAST
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite a writer has the whole database
-async def test_a_finding_does_not_wait_for_who_is_freeing_time_and_is_of_no_use_then(
-    database: Database, doctor: Person, found: BoundUpdate
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite only one transaction writes
+async def test_bound_is_not_saved_and_does_not_wait_while_time_is_being_freed(
+    database: Database, doctor: Person, bound_update: BoundUpdate
 ) -> None:
     async with database.write() as transaction:
         await search_bounds.lower_bounds(transaction, [UUID(doctor.id)])
-        await write(database, found)
-    assert (await read(database, doctor)).not_before == DISTANT_PAST
+        await save(database, bound_update)
+    assert (await read_offer(database, doctor)).not_before == DISTANT_PAST
 
 
-async def test_offers_that_were_made_anew_know_nothing_of_the_old_ones(
-    database: Database, doctor: Person, found: BoundUpdate
+async def test_bound_of_replaced_offers_is_not_saved(
+    database: Database, doctor: Person, bound_update: BoundUpdate
 ) -> None:
     await doctor.update_profile(specialty="Cardiology")
-    await write(database, found)
-    assert (await read(database, doctor)).not_before == DISTANT_PAST
+    await save(database, bound_update)
+    assert (await read_offer(database, doctor)).not_before == DISTANT_PAST
 
 
-async def test_a_bound_is_never_lowered_by_a_finding(database: Database, doctor: Person, found: BoundUpdate) -> None:
-    await write(database, found)
-    earlier = replace(found, bound=found.bound - timedelta(hours=1))
-    await write(database, earlier)
-    assert (await read(database, doctor)).not_before == found.bound
+async def test_saved_bound_is_not_lowered_by_an_earlier_one(
+    database: Database, doctor: Person, bound_update: BoundUpdate
+) -> None:
+    await save(database, bound_update)
+    earlier = replace(bound_update, bound=bound_update.bound - timedelta(hours=1))
+    await save(database, earlier)
+    assert (await read_offer(database, doctor)).not_before == bound_update.bound
 
 
 @pytest.mark.parametrize(("freed", "days"), [(timedelta(days=9), 7), (timedelta(days=1), -1)])
-async def test_time_that_is_freed_lowers_the_bound_by_as_much_as_it_may_matter(
-    database: Database, doctor: Person, found: BoundUpdate, freed: timedelta, days: int
+async def test_freed_time_lowers_the_bound_to_the_earliest_start_it_may_allow(
+    database: Database, doctor: Person, bound_update: BoundUpdate, freed: timedelta, days: int
 ) -> None:
-    known: datetime = found.bound + timedelta(days=30)
-    await write(database, replace(found, bound=known))
+    saved: datetime = bound_update.bound + timedelta(days=30)
+    await save(database, replace(bound_update, bound=saved))
     async with database.write() as transaction:
-        await search_bounds.lower_bounds(transaction, [UUID(doctor.id)], found.bound + freed)
-    offer = await read(database, doctor)
-    assert (offer.not_before, offer.tie_break) == (found.bound + timedelta(days=days), 0)
+        await search_bounds.lower_bounds(transaction, [UUID(doctor.id)], bound_update.bound + freed)
+    offer = await read_offer(database, doctor)
+    assert (offer.not_before, offer.tie_break) == (bound_update.bound + timedelta(days=days), 0)

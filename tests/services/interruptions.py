@@ -1,4 +1,4 @@
-"""Somebody else commits something at a chosen point of a transaction."""
+"""Another transaction commits at a chosen point of the tested one."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -22,27 +22,30 @@ type Interruption = Callable[[Database], Coroutine[None, None, None]]
 
 @contextmanager
 def interrupted(url: str, by: Interruption, before: str, times: int) -> Iterator[list[str]]:
-    """Somebody else commits something, right before a statement of this kind is sent, as often as told."""
-    happened: list[str] = []
+    """Run ``by`` on a connection of its own before each of the first statements that start with ``before``.
+
+    Yields the statements that were interrupted: at most ``times``.
+    """
+    interrupted_statements: list[str] = []
 
     async def commit() -> None:
         async with open_engine(url) as engine:
             await by(Database(engine))
 
     def interrupt(statement: str, _: object) -> None:
-        if statement.startswith(before) and len(happened) < times:
-            happened.append(statement)
-            with ThreadPoolExecutor(1) as elsewhere:
-                elsewhere.submit(asyncio.run, commit()).result()
+        if statement.startswith(before) and len(interrupted_statements) < times:
+            interrupted_statements.append(statement)
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, commit()).result()
 
     with observing(interrupt):
-        yield happened
+        yield interrupted_statements
 
 
-def actor(person: Person, role: Role) -> Actor:
+def make_actor(person: Person, role: Role) -> Actor:
     return Actor(UUID(person.id), role, person.name)
 
 
-async def change_something_else(database: Database) -> None:
+async def change_schedule_version(database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE doctors SET schedule_version = schedule_version + 1"))

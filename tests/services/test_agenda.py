@@ -1,4 +1,4 @@
-"""A doctor's days, and what time off would leave outside of them."""
+"""The days and weeks of a doctor, and the preview of time off."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,43 +11,43 @@ from app.scheduling.intervals import HOUR, MINUTE, to_instant
 from app.services import agenda, schedule
 from tests.conftest import Register, SetClock
 from tests.people import Person
-from tests.services.interruptions import actor
+from tests.services.interruptions import make_actor
 
-OFFICE = [["09:00", "12:00"]]
+MORNING = [["09:00", "12:00"]]
 TUESDAY = date(2026, 12, 1)
 
 
 @pytest.fixture
 async def doctor(register: Register) -> Person:
     doctor = await register("doctor", name="Dr Annika Feldmann", time_zone="Europe/Berlin")
-    await doctor.set_hours(monday=OFFICE, tuesday=OFFICE)
+    await doctor.set_hours(monday=MORNING, tuesday=MORNING)
     return doctor
 
 
-async def test_a_day_has_what_touches_it(
+async def test_day_has_windows_time_off_visits_holds_and_conflicts(
     doctor: Person, patient: Person, register: Register, database: Database, clock: SetClock
 ) -> None:
-    kind = (await doctor.add_visit_type(name="Check-up", duration_minutes=30, buffer_after_minutes=10))["id"]
-    visit = await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=kind)
-    gone = await patient.book(doctor, "2026-12-01T10:00:00Z", visit_type_id=kind)
-    await patient.post(f"/appointments/{gone['id']}/cancel", {})
-    held = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:20:00Z", "visit_type_id": kind}
-    assert (await (await register("patient")).post("/holds", held)).status_code == 201
+    check_up = (await doctor.add_visit_type(name="Check-up", duration_minutes=30, buffer_after_minutes=10))["id"]
+    booked = await patient.book(doctor, "2026-12-01T08:40:00Z", visit_type_id=check_up)
+    cancelled = await patient.book(doctor, "2026-12-01T10:00:00Z", visit_type_id=check_up)
+    await patient.post(f"/appointments/{cancelled['id']}/cancel", {})
+    hold = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:20:00Z", "visit_type_id": check_up}
+    assert (await (await register("patient")).post("/holds", hold)).status_code == 201
     await doctor.take_time_off("2026-12-01T09:00:00Z", "2026-12-01T09:20:00Z")
     async with database.read() as transaction:
-        found = await agenda.get_agenda(transaction, actor(doctor, Role.DOCTOR), day=None, now=clock.time)
-        after = await agenda.get_agenda(
-            transaction, actor(doctor, Role.DOCTOR), day=None, now=clock.time + timedelta(hours=2)
+        found = await agenda.get_agenda(transaction, make_actor(doctor, Role.DOCTOR), day=None, now=clock.time)
+        two_hours_later = await agenda.get_agenda(
+            transaction, make_actor(doctor, Role.DOCTOR), day=None, now=clock.time + timedelta(hours=2)
         )
     at = to_instant(datetime(2026, 12, 1, tzinfo=UTC))
     assert list(found.days) == [TUESDAY] == [found.today]
     assert found.open == [(at + 8 * HOUR, at + 9 * HOUR), (at + 9 * HOUR + 20 * MINUTE, at + 11 * HOUR)]
     assert found.away == [(at + 9 * HOUR, at + 9 * HOUR + 20 * MINUTE)]
-    assert [str(each.id) for each in found.visits] == [visit["id"], gone["id"]]
+    assert [str(each.id) for each in found.visits] == [booked["id"], cancelled["id"]]
     assert found.busy == {at + 8 * HOUR + 40 * MINUTE: (at + 8 * HOUR + 40 * MINUTE, at + 9 * HOUR + 20 * MINUTE)}
     assert found.held == [(at + 9 * HOUR + 20 * MINUTE, at + 10 * HOUR)]
-    assert {str(each) for each in found.conflicting} == {visit["id"]}
-    assert after.conflicting == frozenset()
+    assert {str(each) for each in found.conflicting} == {booked["id"]}
+    assert two_hours_later.conflicting == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -59,28 +59,34 @@ async def test_a_day_has_what_touches_it(
         (date(2027, 10, 31), 6, date(2027, 10, 31), 25),
     ],
 )
-async def test_a_week_begins_where_it_is_told_to_and_has_its_days_as_clocks_go(
+async def test_week_begins_on_the_requested_weekday_and_follows_clock_changes(
     doctor: Person, database: Database, clock: SetClock, day: date, week_begins: int, first: date, hours: int
 ) -> None:
     async with database.read() as transaction:
         found = await agenda.get_agenda(
-            transaction, actor(doctor, Role.DOCTOR), day=day, week_begins=week_begins, now=clock.time
+            transaction, make_actor(doctor, Role.DOCTOR), day=day, week_begins=week_begins, now=clock.time
         )
     assert list(found.days) == [first + timedelta(days=number) for number in range(7)]
     begin, end = found.days[day]
     assert end - begin == hours * HOUR
 
 
-async def test_a_preview_of_time_off_says_what_taking_it_says(
+async def test_preview_of_time_off_lists_the_affected_visits(
     doctor: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     visit = await patient.book(doctor, "2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
-    stretch = {"start": datetime(2026, 12, 1, 9, 20, tzinfo=UTC), "end": datetime(2026, 12, 1, 10, tzinfo=UTC)}
+    interval = {"start": datetime(2026, 12, 1, 9, 20, tzinfo=UTC), "end": datetime(2026, 12, 1, 10, tzinfo=UTC)}
     async with database.read() as transaction:
-        preview = await schedule.preview_time_off(transaction, actor(doctor, Role.DOCTOR), **stretch, now=clock.time)
+        preview = await schedule.preview_time_off(
+            transaction, make_actor(doctor, Role.DOCTOR), **interval, now=clock.time
+        )
         with pytest.raises(DomainError, match="invalid_request"):
             await schedule.preview_time_off(
-                transaction, actor(doctor, Role.DOCTOR), start=stretch["end"], end=stretch["start"], now=clock.time
+                transaction,
+                make_actor(doctor, Role.DOCTOR),
+                start=interval["end"],
+                end=interval["start"],
+                now=clock.time,
             )
     assert (preview.count, [str(each.id) for each in preview.appointments]) == (1, [visit["id"]])
     taken = await doctor.take_time_off("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")

@@ -1,4 +1,4 @@
-"""Archiving: the oldest part of the trail goes to a file that can be verified, and the rest stays unbroken."""
+"""Archiving moves the oldest events to a file that can be verified, and the chain of the rest stays unbroken."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def heads(database: Database) -> list[Head]:
-    """One event on each of ten days, and the head of the chain after each."""
+    """The heads of the chain after each of ten events, one on each of ten days."""
     found = []
     for number in range(10):
         await record(database, NOW + number * DAY)
@@ -79,9 +79,7 @@ async def count(database: Database) -> int:
         return await transaction.scalar(select(func.count()).select_from(AuditEvent)) or 0
 
 
-async def test_archived_events_leave_the_database_and_the_rest_is_unbroken(
-    database: Database, heads: list[Head]
-) -> None:
+async def test_archived_events_are_deleted_and_the_rest_is_unbroken(database: Database, heads: list[Head]) -> None:
     part, lines = await archive(database, NOW + 7 * DAY)
     assert part == Part(GENESIS_HASH, heads[6])
     assert len(lines) == 8
@@ -93,18 +91,18 @@ async def test_archived_events_leave_the_database_and_the_rest_is_unbroken(
     assert await verify(database) == Verified(9, 1, 0, heads[9])
 
 
-async def test_the_chain_goes_on_after_all_of_it_was_archived(database: Database, heads: list[Head]) -> None:
+async def test_chain_continues_after_all_events_were_archived(database: Database, heads: list[Head]) -> None:
     await archive(database, NOW + 100 * DAY)
     assert await count(database) == 0
     assert await verify(database, written_down=heads[9]) == Verified(10, 0, 0, heads[9])
     await record(database, NOW)
-    # A process that remembers a head from before the archive goes on as well.
+    # A process may remember a head from before the archive.
     head = await seal(database, remembered=heads[4])
     assert head.position == 11
     assert await verify(database, written_down=head) == Verified(10, 1, 0, head)
 
 
-async def test_there_may_be_nothing_to_archive(database: Database, heads: list[Head]) -> None:
+async def test_archive_without_events_deletes_nothing(database: Database, heads: list[Head]) -> None:
     part, lines = await write(database, NOW)
     assert part == Part(GENESIS_HASH, GENESIS_HASH)
     assert part.count == 0
@@ -114,26 +112,26 @@ async def test_there_may_be_nothing_to_archive(database: Database, heads: list[H
 
 
 @pytest.mark.usefixtures("heads")
-async def test_an_interrupted_deletion_is_finished_by_the_next_one(database: Database) -> None:
+async def test_deletion_after_an_interruption_deletes_all_archived_events(database: Database) -> None:
     part, _ = await write(database, NOW + 7 * DAY)
     await record_archive(database, KEY, part, file_sha256=SHA, now=NOW)
-    assert (await verify(database)).archived == 7  # nothing is deleted yet, and nothing counts twice
-    told: list[int] = []
-    assert await delete_archived(database, progress=told.append) == 7
-    assert told == [3, 6]
+    assert (await verify(database)).archived == 7  # nothing is deleted yet, and no event is counted twice
+    progress: list[int] = []
+    assert await delete_archived(database, progress=progress.append) == 7
+    assert progress == [3, 6]
 
 
 @pytest.mark.usefixtures("heads")
-async def test_one_of_two_archives_made_at_once_is_refused(database: Database) -> None:
+async def test_second_of_two_simultaneous_archives_is_refused(database: Database) -> None:
     parts = [(await write(database, NOW + days * DAY))[0] for days in (5, 7)]
-    done = await asyncio.gather(
+    results = await asyncio.gather(
         *(record_archive(database, KEY, part, file_sha256=SHA, now=NOW) for part in parts), return_exceptions=True
     )
-    assert [type(each) for each in done if each] == [BrokenChainError]
+    assert [type(each) for each in results if each] == [BrokenChainError]
     assert (await verify(database)).archived in {5, 7}
 
 
-async def test_an_archived_head_is_checked_in_the_file(database: Database, heads: list[Head]) -> None:
+async def test_archived_head_is_checked_in_the_file(database: Database, heads: list[Head]) -> None:
     _, lines = await archive(database, NOW + 7 * DAY)
     with pytest.raises(ArchivedHeadError, match="position 4 is archived: check it with --archive"):
         await verify(database, written_down=heads[3])
@@ -144,31 +142,33 @@ async def test_an_archived_head_is_checked_in_the_file(database: Database, heads
         verify_file(KEY, lines, written_down=Head(4, "ab" * 32))
 
 
-@pytest.mark.parametrize("line", range(8))
-async def test_a_changed_file_is_noticed(database: Database, heads: list[Head], line: int) -> None:
+async def test_changed_or_missing_line_of_a_file_is_found(database: Database, heads: list[Head]) -> None:
     _, lines = await write(database, NOW + 7 * DAY)
-    members = json.loads(lines[line])
-    for name, value in ({"start": str(heads[0])} if line == 0 else {"action": "other", "hash": "ab" * 32}).items():
-        changed = [*lines]
-        changed[line] = json.dumps(members | {name: value}).encode()
-        with pytest.raises(BrokenChainError, match="is not what was sealed"):
-            verify_file(KEY, changed)
-    with pytest.raises(BrokenChainError):
-        verify_file(KEY, [*lines[:line], *lines[line + 1 :], b"[]"])
+    assert len(lines) == 8
     with pytest.raises(BrokenChainError):
         verify_file(chain_key("another secret"), lines)
+    for number, line in enumerate(lines):
+        members = json.loads(line)
+        changes = {"start": str(heads[0])} if number == 0 else {"action": "other", "hash": "ab" * 32}
+        for name, value in changes.items():
+            changed = [*lines]
+            changed[number] = json.dumps(members | {name: value}).encode()
+            with pytest.raises(BrokenChainError, match="is not what was sealed"):
+                verify_file(KEY, changed)
+        with pytest.raises(BrokenChainError):
+            verify_file(KEY, [*lines[:number], *lines[number + 1 :], b"[]"])
 
 
 @pytest.mark.parametrize(
     "lines", [[], [b"{}"], [b"not JSON"], [b"[1]"], [b'{"format": "another", "start": "0:00"}'], [b"\xff"], [b"null"]]
 )
-def test_a_file_that_is_no_archive(lines: list[bytes]) -> None:
+def test_file_that_is_no_archive_is_refused(lines: list[bytes]) -> None:
     with pytest.raises(BrokenChainError):
         verify_file(KEY, lines)
 
 
 @pytest.mark.usefixtures("heads")
-async def test_a_broken_chain_is_not_archived(database: Database) -> None:
+async def test_broken_chain_is_not_archived(database: Database) -> None:
     await run(database, "DELETE FROM audit_events WHERE position BETWEEN 5 AND 7", as_superuser=True)
     for days in (7, 9):
         with pytest.raises(BrokenChainError, match="position 5 is missing"):
@@ -176,7 +176,7 @@ async def test_a_broken_chain_is_not_archived(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("heads")
-async def test_events_that_vanish_while_they_are_written_are_noticed(
+async def test_events_that_are_missing_while_the_file_is_written_are_found(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def find_nothing(*_: object, **__: object) -> list[object]:
@@ -188,22 +188,22 @@ async def test_events_that_vanish_while_they_are_written_are_noticed(
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "secret"), [(1, 3, "another secret"), (2, 3, "a secret")], ids=["made up", "with a gap"]
+    ("first", "last", "secret"), [(1, 3, "another secret"), (2, 3, "a secret")], ids=["another-key", "gap"]
 )
-async def test_a_made_up_archive_is_noticed(
+async def test_forged_archive_is_found(
     database: Database, heads: list[Head], first: int, last: int, secret: str
 ) -> None:
-    """The triggers let events go that an archive covers; without the key nobody can sign one."""
-    made_up = ArchiveRecord(first, last, heads[last - 1].hash, SHA, NOW, "")
+    # The triggers allow the deletion of events that an archive covers, so an archive is signed with the key.
+    forged = ArchiveRecord(first, last, heads[last - 1].hash, SHA, NOW, "")
     async with database.write() as transaction:
         await transaction.execute(
             insert(AuditArchive).values(
                 first_position=first,
                 last_position=last,
-                last_hash=made_up.last_hash,
+                last_hash=forged.last_hash,
                 file_sha256=SHA,
                 archived_at=NOW,
-                signature=sign_archive(chain_key(secret), made_up.facts()),
+                signature=sign_archive(chain_key(secret), forged.facts()),
             )
         )
     for act in (verify(database), seal(database), write(database, NOW + DAY)):

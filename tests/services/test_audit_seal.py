@@ -1,6 +1,7 @@
-"""The chain over the audit trail: what was sealed cannot be tampered with unseen, not even in the database itself."""
+"""The hash chain of the audit trail reveals every change of a sealed event, even if it was made in the database."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -58,7 +59,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def sealed(database: Database, small_batches: None) -> Head:
-    """Ten events that are sealed, and where their chain ends."""
+    """The head of a chain of ten sealed events."""
     assert small_batches is None
     await record(database, 10)
     while (done := await seal(database)).count:
@@ -67,27 +68,27 @@ async def sealed(database: Database, small_batches: None) -> Head:
     return done.head
 
 
-async def test_an_empty_trail_is_unbroken(database: Database) -> None:
+async def test_empty_trail_is_verified(database: Database) -> None:
     assert (await seal(database)).count == 0
     assert await verify(database) == Verified(0, 0, 0, Head(0, "0" * 64))
 
 
-async def test_what_is_recorded_is_sealed_in_batches(database: Database, small_batches: None) -> None:
-    assert small_batches is None
+@pytest.mark.usefixtures("small_batches")
+async def test_events_are_sealed_in_batches(database: Database) -> None:
     await record(database, 7)
     assert (await verify(database)).unsealed == 7
     assert [(await seal(database)).count for _ in range(4)] == [3, 3, 1, 0]
-    told: list[int] = []
-    verified = await audit.verify(database, KEY, progress=told.append)
+    progress: list[int] = []
+    verified = await audit.verify(database, KEY, progress=progress.append)
     assert (verified.sealed, verified.unsealed) == (7, 0)
-    assert told == [3, 6, 7]
+    assert progress == [3, 6, 7]
     await record(database, 1)
     assert (await verify(database)) == Verified(0, 7, 1, verified.head)
     assert (await seal(database)).head.position == 8
     assert (await verify(database, written_down=verified.head)).sealed == 8
 
 
-async def test_several_events_of_one_transaction(database: Database) -> None:
+async def test_events_of_one_transaction_are_sealed(database: Database) -> None:
     async with database.write() as transaction:
         await audit.record(
             transaction,
@@ -98,7 +99,7 @@ async def test_several_events_of_one_transaction(database: Database) -> None:
     assert (await verify(database)).sealed == 30
 
 
-async def test_what_was_rolled_back_was_never_there(database: Database) -> None:
+async def test_event_of_a_rolled_back_transaction_is_not_sealed(database: Database) -> None:
     async def fail() -> None:
         async with database.write() as transaction:
             await audit.record(transaction, Event(AuditAction.GET_APPOINTMENT), now=NOW)
@@ -109,16 +110,16 @@ async def test_what_was_rolled_back_was_never_there(database: Database) -> None:
     assert (await seal(database)).count == 0
 
 
-async def test_those_who_seal_at_once_do_not_disturb_each_other(database: Database, small_batches: None) -> None:
-    assert small_batches is None
+@pytest.mark.usefixtures("small_batches")
+async def test_concurrent_seals_seal_each_event_once(database: Database) -> None:
     await record(database, 10)
-    done = await asyncio.gather(*(seal(database) for _ in range(5)))
-    assert sorted(each.count for each in done) == [0, 1, 3, 3, 3]
+    results = await asyncio.gather(*(seal(database) for _ in range(5)))
+    assert sorted(each.count for each in results) == [0, 1, 3, 3, 3]
     assert (await verify(database)).sealed == 10
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # writers queue on SQLite
-async def test_what_commits_late_comes_late_in_the_chain(database: Database) -> None:
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # on SQLite only one transaction writes at a time
+async def test_event_that_is_committed_late_is_sealed_late(database: Database) -> None:
     async with database.write() as late:
         await audit.record(late, Event(AuditAction.LIST_APPOINTMENTS), now=NOW)
         await record(database, 2)
@@ -130,14 +131,14 @@ async def test_what_commits_late_comes_late_in_the_chain(database: Database) -> 
     assert (await verify(database)).sealed == 3
 
 
-async def test_another_key_finds_nothing_right(database: Database, sealed: Head) -> None:
+async def test_verification_with_another_key_fails(database: Database, sealed: Head) -> None:
     assert await verify(database, written_down=sealed) == Verified(0, 10, 0, sealed)
     with pytest.raises(BrokenChainError, match=r"position 1, .* or the key is not the one"):
         await verify(database, chain_key("another secret"))
 
 
 @asynccontextmanager
-async def tampered(database: Database) -> AsyncIterator[Transaction]:
+async def tamper(database: Database) -> AsyncIterator[Transaction]:
     async with database.write() as transaction:
         await bypass_audit_guard(transaction)
         yield transaction
@@ -147,77 +148,110 @@ def at(position: int) -> Any:
     return AuditEvent.position == position
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"occurred_at": NOW},
-        {"actor_id": None},
-        {"actor_role": Role.ADMIN},
-        {"action": "other"},
-        {"outcome": "not_found"},
-        {"patient_id": UUID(int=2)},
-        {"object_id": None},
-        {"address": "::2"},
-        {"request_id": "b"},
-        {"reason": ""},
-        {"id": UUID(int=7)},
-        {"hash": "0" * 64},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-async def test_a_change_is_found(database: Database, sealed: Head, change: dict[str, Any]) -> None:
-    assert sealed.position == 10
-    async with tampered(database) as session:
-        await session.execute(update(AuditEvent).where(at(5)).values(**change))
-    with pytest.raises(BrokenChainError, match=r"position 5, .* is not what was sealed there"):
+async def read_event(database: Database, position: int) -> dict[str, Any]:
+    async with database.read() as transaction:
+        rows = await transaction.execute(select(AuditEvent.__table__).where(at(position)))
+        return dict(rows.mappings().one())
+
+
+async def find_break(database: Database) -> str:
+    """Return why the chain is broken; an empty string if it is not."""
+    try:
         await verify(database)
+    except BrokenChainError as error:
+        return str(error)
+    return ""
 
 
-@pytest.mark.parametrize("position", [1, 3, 4, 9])
-async def test_a_removed_event_is_found(database: Database, sealed: Head, position: int) -> None:
-    assert sealed.position == 10
-    async with tampered(database) as session:
-        await session.execute(delete(AuditEvent).where(at(position)))
-    with pytest.raises(BrokenChainError, match=f"position {position} is missing"):
-        await verify(database)
+CHANGES: dict[str, Any] = {
+    "occurred_at": NOW,
+    "actor_id": None,
+    "actor_role": Role.ADMIN,
+    "action": "other",
+    "outcome": "not_found",
+    "patient_id": UUID(int=2),
+    "object_id": None,
+    "address": "::2",
+    "request_id": "b",
+    "reason": "",
+    "id": UUID(int=7),
+    "hash": "0" * 64,
+}
 
 
-async def test_a_gap_that_was_closed_is_found(database: Database, sealed: Head) -> None:
-    assert sealed.position == 10
-    async with tampered(database) as session:
-        await session.execute(delete(AuditEvent).where(at(5)))
+@pytest.mark.usefixtures("sealed")
+async def test_changed_column_is_found(database: Database) -> None:
+    assert CHANGES.keys() == {column.name for column in AuditEvent.__table__.columns} - {"position"}
+    original = await read_event(database, 5)
+    failures = []
+    for column, value in CHANGES.items():
+        async with tamper(database) as transaction:
+            await transaction.execute(update(AuditEvent).where(at(5)).values({column: value}))
+        found = await find_break(database)
+        if not re.search(r"position 5, .* is not what was sealed there", found):
+            failures.append(f"{column}: {found!r}")
+        async with tamper(database) as transaction:
+            await transaction.execute(update(AuditEvent).where(at(5)).values({column: original[column]}))
+    assert not failures
+    assert (await verify(database)).sealed == 10
+
+
+@pytest.mark.usefixtures("sealed")
+async def test_removed_event_is_found(database: Database) -> None:
+    failures = []
+    for position in (1, 3, 4, 9):
+        original = await read_event(database, position)
+        async with tamper(database) as transaction:
+            await transaction.execute(delete(AuditEvent).where(at(position)))
+        found = await find_break(database)
+        if f"position {position} is missing" not in found:
+            failures.append(f"{position}: {found!r}")
+        async with tamper(database) as transaction:
+            await transaction.execute(insert(AuditEvent).values(**original))
+    assert not failures
+    assert (await verify(database)).sealed == 10
+
+
+@pytest.mark.usefixtures("sealed")
+async def test_closed_gap_is_found(database: Database) -> None:
+    async with tamper(database) as transaction:
+        await transaction.execute(delete(AuditEvent).where(at(5)))
         for position in range(6, 11):
-            await session.execute(update(AuditEvent).where(at(position)).values(position=position - 1))
+            await transaction.execute(update(AuditEvent).where(at(position)).values(position=position - 1))
     with pytest.raises(BrokenChainError, match=r"position 5, .* is not what was sealed there"):
         await verify(database)
 
 
-async def test_events_that_changed_places_are_found(database: Database, sealed: Head) -> None:
-    assert sealed.position == 10
-    async with tampered(database) as session:
+@pytest.mark.usefixtures("sealed")
+async def test_swapped_events_are_found(database: Database) -> None:
+    async with tamper(database) as transaction:
         for before, after in ((4, 99), (5, 4), (99, 5)):
-            await session.execute(update(AuditEvent).where(at(before)).values(position=after))
+            await transaction.execute(update(AuditEvent).where(at(before)).values(position=after))
     with pytest.raises(BrokenChainError, match=r"position 4, .* is not what was sealed there"):
         await verify(database)
 
 
-@pytest.mark.parametrize(("position", "seen"), [(11, 11), (12, 11), (0, 0), (-3, -3)])
-async def test_an_inserted_event_is_found(database: Database, sealed: Head, position: int, seen: int) -> None:
-    """With the right look, and a hash that only the key is missing for."""
+async def test_inserted_event_is_found(database: Database, sealed: Head) -> None:
     forged = {"id": UUID(int=99), "occurred_at": NOW, "action": "look", "outcome": "ok"}
+    # A hash like this could be made by a caller who does not have the key.
     head = extend(chain_key("a guess"), sealed, {name: str(value) for name, value in forged.items()})
-    async with tampered(database) as session:
-        await session.execute(insert(AuditEvent).values(**forged, position=position, hash=head.hash))
-    with pytest.raises(BrokenChainError, match=f"position {seen}(,| is missing)"):
-        await verify(database)
+    failures = []
+    for position, reported in ((11, 11), (12, 11), (0, 0), (-3, -3)):
+        async with tamper(database) as transaction:
+            await transaction.execute(insert(AuditEvent).values(**forged, position=position, hash=head.hash))
+        found = await find_break(database)
+        if not re.search(f"position {reported}(,| is missing)", found):
+            failures.append(f"{position}: {found!r}")
+        async with tamper(database) as transaction:
+            await transaction.execute(delete(AuditEvent).where(at(position)))
+    assert not failures
+    assert (await verify(database)).sealed == 10
 
 
-async def test_an_end_that_was_cut_off_is_found_by_a_head_that_was_written_down(
-    database: Database, sealed: Head
-) -> None:
-    async with tampered(database) as session:
-        await session.execute(delete(AuditEvent).where(AuditEvent.position > 7))
-    assert (await verify(database)).sealed == 7, "by itself a chain does not know how long it was"
+async def test_removed_end_is_found_with_a_head_that_was_written_down(database: Database, sealed: Head) -> None:
+    async with tamper(database) as transaction:
+        await transaction.execute(delete(AuditEvent).where(AuditEvent.position > 7))
+    assert (await verify(database)).sealed == 7, "without a head, the length of the chain is unknown"
     with pytest.raises(BrokenChainError, match="ends at position 7, and once reached 10"):
         await verify(database, written_down=sealed)
     await record(database, 4)
@@ -228,11 +262,12 @@ async def test_an_end_that_was_cut_off_is_found_by_a_head_that_was_written_down(
         await verify(database, written_down=sealed)
 
 
-async def test_the_chain_is_the_only_thing_that_holds_then(database: Database, sealed: Head) -> None:
-    """The control: with the key, whoever can pass by the triggers could rewrite everything."""
-    async with tampered(database) as session:
-        events = (await session.execute(select(AuditEvent.id).order_by(AuditEvent.position))).scalars().all()
-        await session.execute(update(AuditEvent).values(position=None, hash=None, action="forged"))
+async def test_trail_rewritten_with_the_key_is_found_with_a_head_that_was_written_down(
+    database: Database, sealed: Head
+) -> None:
+    async with tamper(database) as transaction:
+        events = (await transaction.execute(select(AuditEvent.id).order_by(AuditEvent.position))).scalars().all()
+        await transaction.execute(update(AuditEvent).values(position=None, hash=None, action="forged"))
     while (done := await seal(database)).count:
         pass
     assert len(events) == (await verify(database)).sealed == 10
@@ -241,7 +276,7 @@ async def test_the_chain_is_the_only_thing_that_holds_then(database: Database, s
     assert done.head != sealed
 
 
-async def test_a_chain_that_has_lost_what_is_remembered_is_not_gone_on_with(database: Database) -> None:
+async def test_chain_without_the_remembered_head_is_not_continued(database: Database) -> None:
     await record(database, 2)
     sealed = await seal(database)
     await record(database, 1)

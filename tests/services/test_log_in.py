@@ -1,4 +1,4 @@
-"""What happens between the two transactions of a log-in, and of a change of the password."""
+"""Changes between the two transactions of a log-in, and of a change of the password."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -22,20 +22,20 @@ from tests.people import PASSWORD
 HERE = Client("127.0.0.1")
 
 
-class Interrupted(Passwords):
-    """Hashing takes a while, in which something may happen."""
+class InterruptedPasswords(Passwords):
+    """Calls ``interrupt`` after a password was checked."""
 
-    happens: Callable[[], Awaitable[object]]
+    interrupt: Callable[[], Awaitable[object]]
 
     async def matches(self, password: str, encoded: str | None) -> bool:
         matches = await super().matches(password, encoded)
-        await self.happens()
+        await self.interrupt()
         return matches
 
 
 @pytest.fixture
-async def passwords(settings: Settings) -> AsyncIterator[Interrupted]:
-    passwords = Interrupted(settings)
+async def passwords(settings: Settings) -> AsyncIterator[InterruptedPasswords]:
+    passwords = InterruptedPasswords(settings)
     yield passwords
     passwords.close()
 
@@ -68,17 +68,17 @@ async def count(database: Database, query: str) -> int | None:
         return number
 
 
-async def test_a_database_that_goes_away_is_no_failed_log_in(
-    one_connection: Database, database: Database, passwords: Interrupted, settings: Settings, ann: UserRecord,
+async def test_log_in_without_a_connection_is_busy_and_no_failed_attempt(
+    one_connection: Database, database: Database, passwords: InterruptedPasswords, settings: Settings, ann: UserRecord,
     clock: SetClock,
 ) -> None:  # fmt: skip
     async with AsyncExitStack() as stack:
 
         async def take_the_connection() -> None:
-            session = await stack.enter_async_context(one_connection.read())
-            await session.execute(text("SELECT 1"))
+            transaction = await stack.enter_async_context(one_connection.read())
+            await transaction.execute(text("SELECT 1"))
 
-        passwords.happens = take_the_connection
+        passwords.interrupt = take_the_connection
         with pytest.raises(DomainError, match="busy"):
             await log_in(
                 one_connection, passwords, settings, email=ann.email, password=PASSWORD, otp=None, client=HERE,
@@ -88,14 +88,14 @@ async def test_a_database_that_goes_away_is_no_failed_log_in(
     assert await count(database, "login_sessions") == 0
 
 
-async def test_a_password_that_was_changed_meanwhile_is_not_changed_again(
-    database: Database, passwords: Interrupted, settings: Settings, ann: UserRecord, clock: SetClock
+async def test_change_of_a_password_that_was_changed_meanwhile_is_refused(
+    database: Database, passwords: InterruptedPasswords, settings: Settings, ann: UserRecord, clock: SetClock
 ) -> None:
-    async def change_it() -> None:
+    async def change_password() -> None:
         async with database.write() as transaction:
             await transaction.execute(text("UPDATE users SET password_hash = 'another'"))
 
-    passwords.happens = change_it
+    passwords.interrupt = change_password
     actor = Actor(ann.id, ann.role, ann.name, Login(ann.id, clock.time, second_factor=False))
     with pytest.raises(DomainError, match="not_authenticated"):
         await accounts.change_password(

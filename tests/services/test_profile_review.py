@@ -1,4 +1,4 @@
-"""What of a doctor's changes waits for a review."""
+"""Changes of a doctor's profile that wait for a review."""
 
 from uuid import UUID
 
@@ -8,6 +8,6 @@ from tests.people import Person
 from tests.services.interruptions import NOW
 
 
-async def test_what_is_not_reviewed_takes_effect_at_once(doctor: Person, database: Database) -> None:
+async def test_change_of_an_unreviewed_field_takes_effect_at_once(doctor: Person, database: Database) -> None:
     async with database.write() as transaction:
         assert await hold_back(transaction, UUID(doctor.id), {"bio": "Skin"}, NOW, reviewed=True) == {"bio": "Skin"}

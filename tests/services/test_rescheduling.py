@@ -1,4 +1,4 @@
-"""What happens between the check of a move or a hold and its statement."""
+"""Changes of rules and of other appointments while an appointment is rescheduled or a time is held."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -15,24 +15,24 @@ from app.repositories.bookings import HoldRecord
 from app.services.booking import BookingRequest, book_appointment, hold_time, reschedule_appointment
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, actor, change_something_else, interrupted
+from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor
 
 TEN, NOON = datetime(2026, 12, 8, 10, tzinfo=UTC), datetime(2026, 12, 8, 12, tzinfo=UTC)
 
-# On SQLite a writer keeps everybody else out from its first statement on, so nothing can come in between.
+# On SQLite a transaction excludes all other writers from its first statement on.
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
-async def opened(doctor: Person) -> None:
+async def open_day(doctor: Person) -> None:
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T17:00:00Z")
 
 
-async def move(database: Database, patient: Person, appointment: str) -> AppointmentRecord:
+async def reschedule(database: Database, patient: Person, appointment: str) -> AppointmentRecord:
     async with database.write() as transaction:
         return await reschedule_appointment(
             transaction,
-            actor(patient, Role.PATIENT),
+            make_actor(patient, Role.PATIENT),
             UUID(appointment),
             start=NOON,
             visit_type_id=None,
@@ -44,102 +44,107 @@ async def move(database: Database, patient: Person, appointment: str) -> Appoint
 async def book(database: Database, doctor: Person, patient: Person, start: datetime) -> AppointmentRecord:
     async with database.write() as transaction:
         wanted = BookingRequest(UUID(doctor.id), start)
-        return await book_appointment(transaction, actor(patient, Role.PATIENT), wanted, reason=None, now=NOW)
+        return await book_appointment(transaction, make_actor(patient, Role.PATIENT), wanted, reason=None, now=NOW)
 
 
 async def hold(database: Database, doctor: Person, patient: Person, now: datetime = NOW) -> HoldRecord:
     async with database.write() as transaction:
-        return await hold_time(transaction, actor(patient, Role.PATIENT), BookingRequest(UUID(doctor.id), TEN), now=now)
+        return await hold_time(
+            transaction, make_actor(patient, Role.PATIENT), BookingRequest(UUID(doctor.id), TEN), now=now
+        )
 
 
-async def test_a_move_checked_against_old_rules_is_checked_again(
+async def test_rescheduling_is_checked_again_if_the_rules_change(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
     booked = await patient.book(doctor, TEN.isoformat())
-    with interrupted(database_url, change_something_else, before="UPDATE appointments", times=1) as happened:
-        moved = await move(database, patient, booked["id"])
-    assert len(happened) == 1
-    assert (moved.start_time, moved.version) == (NOON, 2)
-    assert len((await patient.get(f"/appointments/{moved.id}/history")).json()) == 2
+    with interrupted(database_url, change_schedule_version, before="UPDATE appointments", times=1) as interruptions:
+        rescheduled = await reschedule(database, patient, booked["id"])
+    assert len(interruptions) == 1
+    assert (rescheduled.start_time, rescheduled.version) == (NOON, 2)
+    assert len((await patient.get(f"/appointments/{rescheduled.id}/history")).json()) == 2
 
 
-async def test_a_move_and_rules_that_change_faster_than_they_can_be_checked(
+async def test_rescheduling_is_refused_as_busy_if_the_rules_change_twice(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
     booked = await patient.book(doctor, TEN.isoformat())
     with (
-        interrupted(database_url, change_something_else, before="UPDATE appointments", times=9) as happened,
+        interrupted(database_url, change_schedule_version, before="UPDATE appointments", times=9) as interruptions,
         pytest.raises(DomainError, match="busy"),
     ):
-        await move(database, patient, booked["id"])
-    assert len(happened) == 2
+        await reschedule(database, patient, booked["id"])
+    assert len(interruptions) == 2
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
 
 
-async def test_a_move_that_finds_its_time_taken_at_the_last_moment(
+async def test_rescheduling_is_refused_if_the_time_is_booked_meanwhile(
     database_url: str, database: Database, doctor: Person, patient: Person, register: Register
 ) -> None:
     booked = await patient.book(doctor, TEN.isoformat())
     other = await register()
 
-    async def take(others: Database) -> None:
+    async def book_noon(others: Database) -> None:
         await book(others, doctor, other, NOON)
 
     with (
-        interrupted(database_url, take, before="UPDATE appointments", times=1),
+        interrupted(database_url, book_noon, before="UPDATE appointments", times=1),
         pytest.raises(DomainError, match="slot_taken"),
     ):
-        await move(database, patient, booked["id"])
+        await reschedule(database, patient, booked["id"])
     assert (await patient.get(f"/appointments/{booked['id']}")).json() == booked
 
 
-async def test_what_no_guard_refuses_is_no_refusal(database: Database, doctor: Person, patient: Person) -> None:
-    """Another constraint that is violated is a bug, and comes out as one."""
+async def test_violation_of_an_unknown_constraint_is_raised(
+    database: Database, doctor: Person, patient: Person
+) -> None:
     booked = await patient.book(doctor, TEN.isoformat())
-    constraint = f"ALTER TABLE appointments ADD CONSTRAINT odd CHECK (start_time <> '{NOON.isoformat()}')"
+    constraint = f"ALTER TABLE appointments ADD CONSTRAINT unknown CHECK (start_time <> '{NOON.isoformat()}')"
     async with database.write() as transaction:
         await transaction.execute(text(constraint))
     try:
-        with pytest.raises(IntegrityError, match="odd"):
-            await move(database, patient, booked["id"])
+        with pytest.raises(IntegrityError, match="unknown"):
+            await reschedule(database, patient, booked["id"])
     finally:
         async with database.write() as transaction:
-            await transaction.execute(text("ALTER TABLE appointments DROP CONSTRAINT odd"))
+            await transaction.execute(text("ALTER TABLE appointments DROP CONSTRAINT unknown"))
 
 
-async def test_a_hold_checked_against_old_rules_is_checked_again(
+async def test_hold_is_checked_again_if_the_rules_change(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
-    with interrupted(database_url, change_something_else, before="INSERT INTO appointments", times=1) as happened:
+    with interrupted(
+        database_url, change_schedule_version, before="INSERT INTO appointments", times=1
+    ) as interruptions:
         await hold(database, doctor, patient)
-    assert len(happened) == 1
+    assert len(interruptions) == 1
 
 
-async def test_a_hold_and_rules_that_change_faster_than_they_can_be_checked(
+async def test_hold_is_refused_as_busy_if_the_rules_change_twice(
     database_url: str, database: Database, doctor: Person, patient: Person
 ) -> None:
     with (
-        interrupted(database_url, change_something_else, before="INSERT INTO appointments", times=9) as happened,
+        interrupted(database_url, change_schedule_version, before="INSERT INTO appointments", times=9) as interruptions,
         pytest.raises(DomainError, match="busy"),
     ):
         await hold(database, doctor, patient)
-    assert len(happened) == 2
+    assert len(interruptions) == 2
 
 
-async def test_time_under_a_hold_that_is_over_can_be_taken_by_somebody_faster(
+async def test_second_booking_of_the_time_of_an_expired_hold_is_refused(
     database_url: str, database: Database, doctor: Person, patient: Person, register: Register
 ) -> None:
-    """Both find the same hold in the way and do away with it; who is slower is told that the time is taken."""
+    # Both bookings find the expired hold and try to delete it.
     slow, fast = await register(), await register()
     await hold(database, doctor, patient, now=NOW.replace(hour=7))
 
-    async def take(others: Database) -> None:
+    async def book_ten(others: Database) -> None:
         await book(others, doctor, fast, TEN)
 
     with (
-        interrupted(database_url, take, before="SELECT pg_advisory_xact_lock", times=1) as happened,
+        interrupted(database_url, book_ten, before="SELECT pg_advisory_xact_lock", times=1) as interruptions,
         pytest.raises(DomainError, match="slot_taken"),
     ):
         await book(database, doctor, slow, TEN)
-    assert len(happened) == 1
+    assert len(interruptions) == 1
     assert (await slow.get("/appointments")).json() == []
