@@ -2,7 +2,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import UUID
 
+import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.db.database import Database
@@ -52,3 +54,17 @@ def read_new_events(database: Database) -> ReadNewEvents:
         ]
 
     return read_new_events
+
+
+type ConnectFrom = Callable[[str], httpx2.AsyncClient]
+
+
+@pytest.fixture
+def connect_from(app: FastAPI) -> ConnectFrom:
+    """Makes clients with other addresses."""
+
+    def connect_from(address: str) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
+        return httpx2.AsyncClient(transport=transport, base_url="http://testserver")
+
+    return connect_from

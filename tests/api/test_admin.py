@@ -66,6 +66,8 @@ async def test_suspension_takes_effect_at_once(
         "invalid_credentials",
     )
     assert (await client.get("/doctors")).json() == []
+    assert_problem(await client.get(f"/doctors/{doctor.id}"), 404, "not_found")
+    assert_problem(await client.get(f"/doctors/{doctor.id}/availability"), 404, "not_found")
     assert_problem(await patient.try_to_book(doctor, "2026-12-08T18:00:00Z"), 404, "not_found")
     assert (await patient.get(f"/appointments/{booked['id']}")).json()["status"] == "booked", "the appointment stays"
     assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [doctor.id]

@@ -18,7 +18,7 @@ async def test_list_has_upcoming_appointments_first_and_then_past_ones_backwards
     doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     mon, tue, wed, thu, fri = await book_a_week(doctor, patient)
-    clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)  # Wednesday's is under way
+    clock.time = datetime(2026, 12, 9, 15, 10, tzinfo=UTC)  # Wednesday's appointment is running
     doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
     all_of_the_doctor = "/doctors/me/appointments?from=2026-12-01T00:00:00Z"
     for person, path in ((doctor, all_of_the_doctor), (doctor, "/appointments"), (patient, "/appointments")):

@@ -182,14 +182,6 @@ async def test_cancel_cutoff_binds_the_patient_and_not_the_doctor(
     assert (await patient.delete(path(booked))).status_code == 200, "the new time is after the cutoff"
 
 
-async def test_patient_can_cancel_until_the_cutoff(
-    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock
-) -> None:
-    await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"cancel_cutoff_minutes": 60})
-    clock.time = datetime(2026, 12, 8, 14, tzinfo=UTC)
-    assert (await (await patient.log_in_again()).delete(path(booked))).status_code == 200
-
-
 @pytest.mark.parametrize("caller", ["doctor", "patient"])
 async def test_moved_appointment_frees_its_old_time(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, booked: dict[str, Any], caller: str

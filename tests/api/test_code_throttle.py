@@ -2,12 +2,11 @@
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.services.login_throttle import FREE_ATTEMPTS
-from tests.api.test_login_throttle import ConnectFrom
+from tests.api.conftest import ConnectFrom
 from tests.api.test_second_factor import log_in, set_up
 from tests.conftest import ConfirmEmail, SetClock
 from tests.people import PASSWORD, Person, assert_problem
@@ -24,11 +23,6 @@ async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
     return await confirm_email(patient)
 
 
-@pytest.fixture
-def elsewhere(app: FastAPI) -> ConnectFrom:
-    return ConnectFrom(app)
-
-
 async def reset_password(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -> None:
     """Reset the password to the same one, as a thief with access to the mailbox can."""
     await client.post("/auth/forgot-password", json={"email": person.email})
@@ -39,15 +33,15 @@ async def reset_password(client: httpx2.AsyncClient, person: Person, mails: list
 
 @pytest.mark.parametrize("wrong", ["000000", "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"])
 async def test_password_reset_does_not_clear_wrong_codes(
-    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: ConnectFrom, wrong: str
+    patient: Person, clock: SetClock, mails: list[Mail], connect_from: ConnectFrom, wrong: str
 ) -> None:
     totp, _ = await set_up(patient, clock)
     for _ in range(FREE_ATTEMPTS):
-        thief = elsewhere("203.0.113.1")
+        thief = connect_from("203.0.113.1")
         await reset_password(thief, patient, mails)
         assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
     for wait in (1, 2, 4):
-        thief = elsewhere("203.0.113.1")
+        thief = connect_from("203.0.113.1")
         await reset_password(thief, patient, mails)
         response = await log_in(thief, patient, otp=totp.at(clock.time))
         assert_problem(response, 429, "too_many_attempts")
@@ -56,9 +50,9 @@ async def test_password_reset_does_not_clear_wrong_codes(
         assert_problem(await log_in(thief, patient, otp=wrong), 401, "invalid_second_factor")
 
 
-async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock, elsewhere: ConnectFrom) -> None:
+async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock, connect_from: ConnectFrom) -> None:
     totp, codes = await set_up(patient, clock)
-    client = elsewhere("203.0.113.1")
+    client = connect_from("203.0.113.1")
     for right in (totp.at(clock.time), codes[0]):
         for _ in range(FREE_ATTEMPTS - 1):
             assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
@@ -66,28 +60,28 @@ async def test_correct_code_clears_wrong_codes(patient: Person, clock: SetClock,
 
 
 async def test_device_with_an_accepted_code_is_not_blocked_by_guessed_codes(
-    patient: Person, clock: SetClock, mails: list[Mail], elsewhere: ConnectFrom
+    patient: Person, clock: SetClock, mails: list[Mail], connect_from: ConnectFrom
 ) -> None:
     _, codes = await set_up(patient, clock)
-    owner = elsewhere("192.0.2.1")
+    owner = connect_from("192.0.2.1")
     assert (await log_in(owner, patient, otp=codes[0])).status_code == 200
     for number in range(3 * FREE_ATTEMPTS):
-        await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
-    await reset_password(elsewhere("203.0.113.1"), patient, mails)
-    assert_problem(await log_in(elsewhere("198.51.100.1"), patient, otp=codes[1]), 429, "too_many_attempts")
+        await log_in(connect_from(f"203.0.113.{number}"), patient, otp="000000")
+    await reset_password(connect_from("203.0.113.1"), patient, mails)
+    assert_problem(await log_in(connect_from("198.51.100.1"), patient, otp=codes[1]), 429, "too_many_attempts")
     assert (await log_in(owner, patient, otp=codes[1])).status_code == 200
 
 
 async def test_removed_second_factor_forgets_its_devices(
-    patient: Person, clock: SetClock, elsewhere: ConnectFrom
+    patient: Person, clock: SetClock, connect_from: ConnectFrom
 ) -> None:
     _, codes = await set_up(patient, clock)
-    device = elsewhere("192.0.2.1")
+    device = connect_from("192.0.2.1")
     assert (await log_in(device, patient, otp=codes[0])).status_code == 200
     assert (await patient.delete("/auth/second-factor")).status_code == 204
     _, codes = await set_up(patient, clock)
     for number in range(3 * FREE_ATTEMPTS):
-        await log_in(elsewhere(f"203.0.113.{number}"), patient, otp="000000")
+        await log_in(connect_from(f"203.0.113.{number}"), patient, otp="000000")
     assert_problem(await log_in(device, patient, otp=codes[0]), 429, "too_many_attempts")
     clock.advance(minutes=15)
     assert (await log_in(device, patient, otp=codes[0])).status_code == 200

@@ -242,12 +242,12 @@ async def test_readyz_refuses_another_schema_version(
 
 async def test_readyz_refuses_a_missing_schema(client: httpx2.AsyncClient, database: Database) -> None:
     async with database.write() as transaction:
-        await transaction.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
+        await transaction.execute(text("ALTER TABLE alembic_version RENAME TO renamed"))
     try:
         assert_problem(await client.get("/readyz"), 503, "busy")
     finally:
         async with database.write() as transaction:
-            await transaction.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
+            await transaction.execute(text("ALTER TABLE renamed RENAME TO alembic_version"))
 
 
 async def test_documentation_page_loads_nothing_from_other_hosts(client: httpx2.AsyncClient) -> None:

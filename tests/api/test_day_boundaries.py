@@ -109,7 +109,7 @@ async def test_minimum_notice_is_elapsed_time_and_advance_days_are_calendar_days
     assert_problem(await patient.try_to_book(doctor, "2026-03-08T12:30:00-04:00"), 409, "too_soon")
     assert_problem(await patient.try_to_book(doctor, "2026-03-10T09:00:00-04:00"), 409, "too_far_ahead")
     await patient.book(doctor, "2026-03-09T23:30:00-04:00")
-    # Shortly before midnight it is still the same day, whatever day it is in UTC.
+    # Shortly before midnight it is still the same day, although it is the next day in UTC.
     clock.time = datetime(2026, 3, 8, 4, 59, 59, tzinfo=UTC)
     assert await get_reasons(client, doctor, "2026-03-10T09:00:00-04:00") == ["too_far_ahead"]
     clock.time = datetime(2026, 3, 8, 5, tzinfo=UTC)

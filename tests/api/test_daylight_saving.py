@@ -134,9 +134,9 @@ async def test_daily_limit_applies_to_days_of_23_and_25_hours(
 ) -> None:
     other = await register()
     for taken, full in (
-        # 01:00, the first half hour, and 23:30 of the day without midnight
+        # 01:00, which is the first half hour, and 23:30 of the day without midnight.
         (("2026-04-23T22:00:00Z", "2026-04-24T20:30:00Z"), ("2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z")),
-        # both 23:30 of the day on which clocks go back at midnight
+        # 23:30 before and after clocks go back at midnight.
         (("2026-10-29T20:30:00Z", "2026-10-29T21:30:00Z"), ("2026-10-28T21:00:00Z", "2026-10-29T22:00:00Z")),
     ):
         doctor = await register("doctor", time_zone="Africa/Cairo")

@@ -58,24 +58,6 @@ async def test_hold_blocks_other_patients_for_five_minutes(
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
 
 
-async def test_held_time_is_free_for_its_holder_only(
-    client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register
-) -> None:
-    other = await register()
-    await hold_or_fail(patient, doctor, TEN)
-    whole, rest = [(TEN, "2026-12-08T17:00:00Z")], [(HALF_PAST, "2026-12-08T17:00:00Z")]
-    assert await get_windows(client, doctor) == rest
-    slots, explain = f"/doctors/{doctor.id}/slots", f"/doctors/{doctor.id}/explain?start_time={TEN}"
-    for person, windows in ((patient, whole), (other, rest), (doctor, rest)):
-        listed = (await person.get(f"/doctors/{doctor.id}/availability")).json()
-        assert [(each["start_time"], each["end_time"]) for each in listed] == windows
-        starts = [each["start_time"] for each in (await person.get(slots)).json()]
-        assert (TEN in starts) == (person is patient)
-        assert (await person.get(explain)).json()["bookable"] == (person is patient)
-        next_slot = (await person.get(f"/doctors/{doctor.id}/next-slot")).json()["slot"]
-        assert next_slot["start_time"] == (TEN if person is patient else HALF_PAST)
-
-
 @pytest.mark.parametrize("by_id", [True, False])
 async def test_holder_books_the_held_time(
     doctor: Person, patient: Person, register: Register, database: Database, by_id: bool

@@ -16,24 +16,9 @@ from app.jobs.cleanup import clean_up
 from app.models import KnownDevice
 from app.repositories import login_attempts
 from app.services.login_throttle import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
+from tests.api.conftest import ConnectFrom
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, assert_problem, log_in
-
-
-class ConnectFrom:
-    """Makes clients with other addresses."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    def __call__(self, address: str) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(self._app, raise_app_exceptions=False, client=(address, 1))
-        return httpx2.AsyncClient(transport=transport, base_url="http://testserver")
-
-
-@pytest.fixture
-def elsewhere(app: FastAPI) -> ConnectFrom:
-    return ConnectFrom(app)
 
 
 async def guess(client: httpx2.AsyncClient, email: str, password: str = "a wrong one") -> httpx2.Response:
@@ -88,77 +73,79 @@ async def test_concurrent_guesses_are_all_counted(client: httpx2.AsyncClient, pa
     assert statuses.count(429) == 40 - FREE_ATTEMPTS
 
 
-async def test_guesses_from_many_networks_are_counted_together(patient: Person, elsewhere: ConnectFrom) -> None:
+async def test_guesses_from_many_networks_are_counted_together(patient: Person, connect_from: ConnectFrom) -> None:
     for number in range(FREE_ATTEMPTS_OF_ALL):
-        assert_problem(await guess(elsewhere(f"203.0.113.{number}"), patient.email), 401, "invalid_credentials")
-    assert_problem(await guess(elsewhere("203.0.113.200"), patient.email), 429, "too_many_attempts")
+        assert_problem(await guess(connect_from(f"203.0.113.{number}"), patient.email), 401, "invalid_credentials")
+    assert_problem(await guess(connect_from("203.0.113.200"), patient.email), 429, "too_many_attempts")
 
 
-async def test_addresses_of_one_ipv6_network_are_counted_together(patient: Person, elsewhere: ConnectFrom) -> None:
+async def test_addresses_of_one_ipv6_network_are_counted_together(patient: Person, connect_from: ConnectFrom) -> None:
     for number in range(FREE_ATTEMPTS):
-        assert_problem(await guess(elsewhere(f"2001:db8:1:2::{number:x}"), patient.email), 401, "invalid_credentials")
-    assert_problem(await guess(elsewhere("2001:db8:1:2:ffff::1"), patient.email), 429, "too_many_attempts")
-    assert_problem(await guess(elsewhere("2001:db8:1:3::1"), patient.email), 401, "invalid_credentials")
+        assert_problem(
+            await guess(connect_from(f"2001:db8:1:2::{number:x}"), patient.email), 401, "invalid_credentials"
+        )
+    assert_problem(await guess(connect_from("2001:db8:1:2:ffff::1"), patient.email), 429, "too_many_attempts")
+    assert_problem(await guess(connect_from("2001:db8:1:3::1"), patient.email), 401, "invalid_credentials")
 
 
-async def guess_everywhere(elsewhere: ConnectFrom, email: str) -> None:
+async def guess_everywhere(connect_from: ConnectFrom, email: str) -> None:
     """Guess from many networks, until every unknown device has to wait."""
     for number in range(FREE_ATTEMPTS_OF_ALL + 1):
-        await guess(elsewhere(f"203.0.113.{number}"), email)
+        await guess(connect_from(f"203.0.113.{number}"), email)
 
 
 @pytest.fixture
-async def owner(elsewhere: ConnectFrom, patient: Person) -> httpx2.AsyncClient:
+async def owner(connect_from: ConnectFrom, patient: Person) -> httpx2.AsyncClient:
     """A device that the patient has logged in with."""
-    device = elsewhere("192.0.2.1")
+    device = connect_from("192.0.2.1")
     await log_in(device, patient.email)
     return device
 
 
 async def test_known_device_is_not_blocked_by_guesses_of_others(
-    patient: Person, owner: httpx2.AsyncClient, elsewhere: ConnectFrom
+    patient: Person, owner: httpx2.AsyncClient, connect_from: ConnectFrom
 ) -> None:
-    await guess_until_blocked(elsewhere("192.0.2.1"), patient.email)
+    await guess_until_blocked(connect_from("192.0.2.1"), patient.email)
     assert await log_in(owner, patient.email)
-    await guess_everywhere(elsewhere, patient.email)
-    assert_problem(await guess(elsewhere("198.51.100.1"), patient.email, PASSWORD), 429, "too_many_attempts")
+    await guess_everywhere(connect_from, patient.email)
+    assert_problem(await guess(connect_from("198.51.100.1"), patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(owner, patient.email)
-    moved = elsewhere("198.51.100.2")
+    moved = connect_from("198.51.100.2")
     moved.cookies = owner.cookies
     assert await log_in(moved, patient.email)
 
 
 async def test_device_is_known_for_ninety_days_after_its_last_log_in(
-    patient: Person, owner: httpx2.AsyncClient, elsewhere: ConnectFrom, clock: SetClock
+    patient: Person, owner: httpx2.AsyncClient, connect_from: ConnectFrom, clock: SetClock
 ) -> None:
     clock.advance(days=89)
     await log_in(owner, patient.email)
     clock.advance(days=89)
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert await log_in(owner, patient.email)
     clock.advance(days=91)
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
 async def test_known_device_has_its_own_counter(
-    patient: Person, owner: httpx2.AsyncClient, elsewhere: ConnectFrom
+    patient: Person, owner: httpx2.AsyncClient, connect_from: ConnectFrom
 ) -> None:
     assert_problem(await guess_until_blocked(owner, patient.email), 429, "too_many_attempts")
     assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
-    assert await log_in(elsewhere("198.51.100.1"), patient.email), (
+    assert await log_in(connect_from("198.51.100.1"), patient.email), (
         "guesses of a known device are not counted for other devices"
     )
     assert_problem(await guess(owner, patient.email, PASSWORD), 429, "too_many_attempts")
 
 
 async def test_forged_device_cookie_is_not_accepted(
-    patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: ConnectFrom
+    patient: Person, doctor: Person, owner: httpx2.AsyncClient, connect_from: ConnectFrom
 ) -> None:
-    await guess_everywhere(elsewhere, patient.email)
-    other = elsewhere("198.51.100.1")
+    await guess_everywhere(connect_from, patient.email)
+    other = connect_from("198.51.100.1")
     await log_in(other, doctor.email)
-    stranger = elsewhere("198.51.100.2")
+    stranger = connect_from("198.51.100.2")
     form = {"username": patient.email, "password": PASSWORD}
     for cookie in ("", "x", "x.y", other.cookies["device"], f"{owner.cookies['device']}x", "\u00e9"):
         headers = {b"Cookie": f"device={cookie}".encode()}
@@ -167,13 +154,13 @@ async def test_forged_device_cookie_is_not_accepted(
 
 
 async def test_browser_can_be_known_for_two_accounts(
-    patient: Person, doctor: Person, owner: httpx2.AsyncClient, elsewhere: ConnectFrom
+    patient: Person, doctor: Person, owner: httpx2.AsyncClient, connect_from: ConnectFrom
 ) -> None:
     cookie = owner.cookies["device"]
     await log_in(owner, doctor.email)
     assert owner.cookies["device"] == cookie
     for person in (patient, doctor):
-        await guess_everywhere(elsewhere, person.email)
+        await guess_everywhere(connect_from, person.email)
         assert await log_in(owner, person.email)
 
 
@@ -187,16 +174,16 @@ async def test_device_cookie_is_http_only_and_same_site(client: httpx2.AsyncClie
 
 
 async def test_number_of_known_devices_is_bounded(
-    patient: Person, elsewhere: ConnectFrom, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    patient: Person, connect_from: ConnectFrom, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 3)
-    devices = [elsewhere("192.0.2.1") for _ in range(5)]
+    devices = [connect_from("192.0.2.1") for _ in range(5)]
     for device in devices:
         clock.advance(seconds=1)
         await log_in(device, patient.email)
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT count(*) FROM known_devices")) == 3
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert_problem(await guess(devices[1], patient.email, PASSWORD), 429, "too_many_attempts")
     assert await log_in(devices[2], patient.email)
 
@@ -204,7 +191,7 @@ async def test_number_of_known_devices_is_bounded(
 async def test_log_ins_without_cookies_do_not_evict_a_browser(
     patient: Person,
     owner: httpx2.AsyncClient,
-    elsewhere: ConnectFrom,
+    connect_from: ConnectFrom,
     database: Database,
     clock: SetClock,
     monkeypatch: pytest.MonkeyPatch,
@@ -213,20 +200,20 @@ async def test_log_ins_without_cookies_do_not_evict_a_browser(
     await log_in(owner, patient.email)
     for _ in range(10):
         clock.advance(seconds=1)
-        await log_in(elsewhere("192.0.2.1"), patient.email)
-    newest = elsewhere("192.0.2.2")
+        await log_in(connect_from("192.0.2.1"), patient.email)
+    newest = connect_from("192.0.2.2")
     await log_in(newest, patient.email)
     async with database.read() as transaction:
         assert await transaction.scalar(text("SELECT count(*) FROM known_devices")) == 4
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert await log_in(owner, patient.email)
     assert await log_in(newest, patient.email)
 
 
 async def test_concurrent_log_ins_evict_devices_without_deadlock(
-    patient: Person, elsewhere: ConnectFrom, monkeypatch: pytest.MonkeyPatch
+    patient: Person, connect_from: ConnectFrom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    devices = [elsewhere("192.0.2.1") for _ in range(4)]
+    devices = [connect_from("192.0.2.1") for _ in range(4)]
     for device in devices:
         await log_in(device, patient.email)
     monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 1)
@@ -235,20 +222,20 @@ async def test_concurrent_log_ins_evict_devices_without_deadlock(
 
 
 async def test_device_from_the_future_is_evicted_first(
-    patient: Person, elsewhere: ConnectFrom, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    patient: Person, connect_from: ConnectFrom, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_attempts, "MAX_KNOWN_DEVICES", 1)
     clock.advance(days=365)
-    await log_in(elsewhere("192.0.2.1"), patient.email)
+    await log_in(connect_from("192.0.2.1"), patient.email)
     clock.advance(days=-365)
-    browser = elsewhere("192.0.2.1")
+    browser = connect_from("192.0.2.1")
     await log_in(browser, patient.email)
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert await log_in(browser, patient.email)
 
 
 async def test_expired_devices_are_deleted_in_batches_oldest_first(
-    patient: Person, elsewhere: ConnectFrom, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    patient: Person, connect_from: ConnectFrom, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def known_since() -> list[timedelta]:
         async with database.read() as transaction:
@@ -258,7 +245,7 @@ async def test_expired_devices_are_deleted_in_batches_oldest_first(
     monkeypatch.setattr(login_attempts, "MAX_DELETED_DEVICES", 2)
     for _ in range(3):
         clock.advance(days=1)
-        await log_in(elsewhere("192.0.2.1"), patient.email)
+        await log_in(connect_from("192.0.2.1"), patient.email)
     clock.advance(days=90)
     await clean_up(database, clock)
     assert await known_since() == [timedelta(days=2), timedelta(days=3)]
@@ -269,7 +256,7 @@ async def test_expired_devices_are_deleted_in_batches_oldest_first(
 async def test_response_and_work_are_the_same_for_unknown_addresses(
     app: FastAPI,
     patient: Person,
-    elsewhere: ConnectFrom,
+    connect_from: ConnectFrom,
     statements: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -287,8 +274,8 @@ async def test_response_and_work_are_the_same_for_unknown_addresses(
         told, took = [], []
         for email in (patient.email, "nobody@example.com"):
             if blocked:
-                await guess_everywhere(elsewhere, email)
-            stranger = elsewhere("198.51.100.1")
+                await guess_everywhere(connect_from, email)
+            stranger = connect_from("198.51.100.1")
             statements.clear()
             compared = 0
             response = await guess(stranger, email)
@@ -300,39 +287,39 @@ async def test_response_and_work_are_the_same_for_unknown_addresses(
 
 
 async def test_password_reset_makes_the_device_known(
-    patient: Person, mails: list[Mail], elsewhere: ConnectFrom
+    patient: Person, mails: list[Mail], connect_from: ConnectFrom
 ) -> None:
     for number in range(FREE_ATTEMPTS_OF_ALL + 1):
-        await guess(elsewhere(f"203.0.113.{number}"), patient.email)
-    device = elsewhere("198.51.100.1")
+        await guess(connect_from(f"203.0.113.{number}"), patient.email)
+    device = connect_from("198.51.100.1")
     await device.post("/auth/forgot-password", json={"email": patient.email})
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
     assert (await device.post("/auth/reset-password", json=body)).status_code == 204
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert await log_in(device, patient.email, "another horse"), "the device that reset the password is known"
 
 
 async def test_password_reset_clears_guesses_in_every_network(
-    patient: Person, mails: list[Mail], elsewhere: ConnectFrom
+    patient: Person, mails: list[Mail], connect_from: ConnectFrom
 ) -> None:
     """This matters for clients that send no cookies or reset the password in another network."""
     home, work = "198.51.100.1", "198.51.100.2"
-    await guess_until_blocked(elsewhere(work), patient.email)
-    await elsewhere(home).post("/auth/forgot-password", json={"email": patient.email})
+    await guess_until_blocked(connect_from(work), patient.email)
+    await connect_from(home).post("/auth/forgot-password", json={"email": patient.email})
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": "another horse"}
-    assert (await elsewhere(home).post("/auth/reset-password", json=body)).status_code == 204
-    assert await log_in(elsewhere(work), patient.email, "another horse")
+    assert (await connect_from(home).post("/auth/reset-password", json=body)).status_code == 204
+    assert await log_in(connect_from(work), patient.email, "another horse")
 
 
 async def test_password_change_forgets_the_other_devices(
-    patient: Person, owner: httpx2.AsyncClient, elsewhere: ConnectFrom
+    patient: Person, owner: httpx2.AsyncClient, connect_from: ConnectFrom
 ) -> None:
     """Otherwise a thief who has logged in could continue to guess on a known device."""
-    own = replace(patient, client=elsewhere("192.0.2.2"), token="")
+    own = replace(patient, client=connect_from("192.0.2.2"), token="")
     own = await own.log_in_again()
     body = {"current_password": PASSWORD, "new_password": "another horse"}
     assert (await own.post("/auth/change-password", body)).status_code == 204
-    await guess_everywhere(elsewhere, patient.email)
+    await guess_everywhere(connect_from, patient.email)
     assert_problem(await guess(owner, patient.email, "another horse"), 429, "too_many_attempts")
     assert await log_in(own.client, patient.email, "another horse")
 

@@ -99,7 +99,7 @@ async def test_recurring_availabilities_must_not_overlap_within_a_year(doctor: P
         (("2027-12-21T14:30:00Z", "2027-12-21T16:00:00Z", None), (NINE, TEN, "FREQ=WEEKLY"), False),
         (("2027-11-30T14:30:00Z", "2027-11-30T16:00:00Z", None), (NINE, TEN, "FREQ=WEEKLY;COUNT=51"), False),
         (("2027-11-30T14:30:00Z", "2027-11-30T16:00:00Z", None), (NINE, TEN, "FREQ=WEEKLY;COUNT=52"), True),
-        # Both recur: every second Tuesday and the ones between, or on the second Tuesday of a month.
+        # Both recur: every second Tuesday and the Tuesdays between them, or on the second Tuesday of a month.
         (
             (NINE, TEN, "FREQ=WEEKLY;INTERVAL=2"),
             ("2026-12-15T14:00:00Z", "2026-12-15T15:00:00Z", "FREQ=WEEKLY;INTERVAL=2"),

@@ -139,8 +139,8 @@ async def test_visits_of_other_doctors_cannot_be_listed_or_cancelled(
     assert_problem(await admin.get(f"/admin/users/{patient.id}/appointments"), 404, "not_found")
 
     colleague = await register("doctor")
-    elsewhere = await suspend(admin, colleague)
-    assert_problem(await admin.post(f"{elsewhere}/{visit['id']}/cancel", REASON), 404, "not_found")
+    other_visits = await suspend(admin, colleague)
+    assert_problem(await admin.post(f"{other_visits}/{visit['id']}/cancel", REASON), 404, "not_found")
     await suspend(admin, doctor)
     assert_problem(await admin.post(f"{visits}/{UNKNOWN}/cancel", REASON), 404, "not_found")
     assert (await admin.get(visits)).json()[0]["status"] == "booked"

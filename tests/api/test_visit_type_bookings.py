@@ -38,8 +38,8 @@ async def test_appointment_is_as_long_as_its_visit_type(doctor: Person, patient:
     assert_problem(
         await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", "2026-12-08T16:15:00Z"), 409, "visit_type_required"
     )
-    elsewhere = await (await register("doctor")).add_visit_type(duration_minutes=45)
-    for unknown in (elsewhere["id"], UNKNOWN):
+    other = await (await register("doctor")).add_visit_type(duration_minutes=45)
+    for unknown in (other["id"], UNKNOWN):
         assert_problem(
             await patient.try_to_book(doctor, "2026-12-08T15:30:00Z", visit_type_id=unknown), 404, "not_found"
         )
@@ -52,11 +52,11 @@ async def test_slot_queries_require_a_visit_type(
     client: httpx2.AsyncClient, doctor: Person, register: Register
 ) -> None:
     offered = await doctor.add_visit_type()
-    elsewhere = await (await register("doctor")).add_visit_type()
+    other = await (await register("doctor")).add_visit_type()
     for path in ("slots?", "next-slot?", f"explain?start_time={NINE}&"):
         asked = f"/doctors/{doctor.id}/{path}"
         assert_problem(await client.get(asked.rstrip("?&")), 409, "visit_type_required")
-        for unknown in (elsewhere["id"], UNKNOWN):
+        for unknown in (other["id"], UNKNOWN):
             assert_problem(await client.get(f"{asked}visit_type_id={unknown}"), 404, "not_found")
         assert_problem(await client.get(f"{asked}visit_type_id=x"), 422, "invalid_request")
         assert (await client.get(f"{asked}visit_type_id={offered['id']}")).status_code == 200
