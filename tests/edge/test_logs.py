@@ -12,6 +12,9 @@ from uuid import UUID
 import httpx2
 import pytest
 from fastapi import FastAPI
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from app.core.dependencies import Resources
 from app.core.errors import ERRORS
@@ -61,6 +64,16 @@ async def test_request_is_logged_as_one_line(client: httpx2.AsyncClient, doctor:
         "client": "127.0.0.1",
         "request_id": answer.headers["x-request-id"],
     }
+
+
+async def test_replaced_request_id_causes_no_warning(client: httpx2.AsyncClient, log: Log) -> None:
+    await client.get("/doctors", headers={"X-Request-ID": "not a UUID"})
+    assert {line["level"] for line in log.lines()} == {"info"}
+
+
+async def test_access_log_of_uvicorn_is_not_written(app: FastAPI, log: Log) -> None:
+    HttpToolsProtocol(Config(app, log_config=None), ServerState(), {}).access_logger.info("GET /doctors?q=secret")
+    assert not log.getvalue()
 
 
 async def test_log_line_of_an_error_has_its_code(start: Start, log: Log) -> None:

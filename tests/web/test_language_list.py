@@ -4,10 +4,18 @@ import re
 
 import httpx2
 
+from app.web.kit.spoken_languages import _list_official
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.markup import find_defects
 from tests.web.table import MAX_BYTES, weigh
+
+
+def test_official_languages_of_countries_are_offered_if_they_have_a_name() -> None:
+    offered = _list_official()
+    assert {"de", "sw", "zh"} <= offered
+    assert offered.isdisjoint({"br", "cy"})  # not official in a whole country
+    assert "sm" not in offered  # official in Samoa, but Babel has no data
 
 
 async def test_search_lists_languages_in_the_language_of_the_reader(client: httpx2.AsyncClient, doctor: Person) -> None:
