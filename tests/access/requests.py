@@ -4,15 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.access.clinic import REASON, Caller, Clinic
+from tests.openapi import find_body, make_example, read_document
 from tests.people import PASSWORD
 
 type Ids = dict[str, str]
 type Options = dict[str, Any]
 """Arguments of an ``httpx2`` request other than the method and the path."""
-
-DECISION = {"json": {"reason": REASON}}
-NEW_VISIT_TYPE = {"name": "Consultation", "duration_minutes": 45}
-SOON = {"start_time": "2026-12-09T08:00:00Z", "end_time": "2026-12-09T12:00:00Z"}
 
 
 def booking(start: str) -> Callable[[Ids], Options]:
@@ -30,9 +27,6 @@ def fixed(**options: Any) -> Callable[[Ids], Options]:
 
 
 CONTENTS: dict[str, Callable[[Ids], Options]] = {
-    "POST /auth/register": fixed(
-        json={"email": "new@example.com", "password": PASSWORD, "name": "New Patient", "role": "patient"}
-    ),
     "POST /auth/accept-invitation": lambda ids: {
         "json": {
             "token": ids["invitation_token"],
@@ -41,33 +35,17 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
             "time_zone": "Europe/Berlin",
         }
     },
-    "POST /admin/invitations": fixed(json={"email": "another.guest@example.com"}),
     "POST /auth/change-password": fixed(json={"current_password": PASSWORD, "new_password": "another horse"}),
-    "PATCH /auth/me": fixed(json={"name": "New Name"}),
     "GET /doctors/{doctor_id}/slots": in_query(),
     "GET /doctors/{doctor_id}/next-slot": in_query(),
     "GET /doctors/{doctor_id}/explain": in_query(start_time="2026-12-05T10:00:00Z"),
-    "PATCH /doctors/me": fixed(json={"bio": "Thirty years of practice"}),
-    "PUT /doctors/me/hours": fixed(json={"monday": [["09:00", "12:00"]]}),
-    "POST /doctors/availability": fixed(json=SOON),
-    "POST /doctors/me/clock-changes": fixed(json={"keep": "instant"}),
-    "POST /doctors/me/time-off": fixed(json=SOON),
-    "POST /doctors/me/visit-types": fixed(json=NEW_VISIT_TYPE),
-    "PATCH /doctors/me/visit-types/{visit_type_id}": fixed(json=NEW_VISIT_TYPE),
+    "POST /doctors/me/visit-types": fixed(json={"name": "Consultation", "duration_minutes": 45}),
     "POST /appointments": booking("2026-12-05T10:00:00Z"),
     "POST /holds": booking("2026-12-05T10:00:00Z"),
-    "POST /appointments/{appointment_id}/cancel": fixed(json={"reason": REASON}),
     "POST /appointments/{appointment_id}/reschedule": fixed(json={"start_time": "2026-12-05T10:00:00Z"}),
-    "POST /admin/users/{user_id}/approve": fixed(**DECISION),
-    "POST /admin/users/{user_id}/profile-changes/{change_id}/accept": fixed(**DECISION),
-    "POST /admin/users/{user_id}/profile-changes/{change_id}/decline": fixed(**DECISION),
-    "POST /admin/users/{user_id}/suspend": fixed(**DECISION),
-    "POST /admin/users/{user_id}/reinstate": fixed(**DECISION),
-    "POST /admin/users/{user_id}/erase": fixed(**DECISION),
-    "POST /admin/users/{user_id}/appointments/{appointment_id}/cancel": fixed(**DECISION),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
 }
-"""Requests that are the same for every caller."""
+"""Requests that depend on the clinic. The others are the examples of the OpenAPI document."""
 
 
 async def issue_reset(clinic: Clinic, caller: Caller) -> Options:
@@ -133,9 +111,16 @@ async def prepare_request(operation: str, clinic: Clinic, caller: Caller) -> Opt
         return await prepare(clinic, caller)
     if own_request := OWN_REQUESTS.get(operation):
         return own_request(caller)
+    return contents_of(operation, clinic.ids)
+
+
+def contents_of(operation: str, ids: Ids) -> Options:
+    """Return what is sent for these ids, whoever the caller is."""
     if contents := CONTENTS.get(operation):
-        return contents(clinic.ids)
-    return {}
+        return contents(ids)
+    method, path = operation.split()
+    body = find_body(read_document()["paths"][path][method.lower()])
+    return {"json": make_example(body)} if body else {}
 
 
 def target_of(operation: str, ids: Ids) -> tuple[str, str]:

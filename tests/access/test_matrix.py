@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.core.dependencies import Resources
 from tests.access.clinic import BOOKKEEPING, Clinic, State, make_clinic
-from tests.access.requests import CONTENTS, PREPARED, prepare_request, target_of
+from tests.access.requests import PREPARED, contents_of, prepare_request, target_of
 from tests.access.table import CHANGES_NOTHING, COLUMNS, TABLE, Column
 from tests.conftest import SetClock
 from tests.people import assert_problem
@@ -99,7 +99,7 @@ async def check_absent(
     """An object of others gets the same response as an object that does not exist."""
     unused_ids = {name: str(uuid4()) for name in clinic.ids} | {"valid_from": "2031-01-01"}  # a day, not an id
     method, path = target_of(operation, unused_ids)
-    contents = CONTENTS[operation](unused_ids) if operation in CONTENTS else {}
+    contents = contents_of(operation, unused_ids)
     headers = clinic.headers(column, clinic.caller(column, TABLE[operation]))
     absent = await client.request(method, path, headers=headers, **contents)
     for each in (absent, response):

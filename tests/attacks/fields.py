@@ -1,32 +1,16 @@
 """The fields that the API takes, by kind, from its OpenAPI document."""
 
-import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-DOCUMENT = Path(__file__).parents[1] / "architecture" / "openapi.json"
-_IDS = {
-    "appointment_id": "{appointment}",
-    "availability_id": "{availability}",
-    "change_id": "019abcde-f012-7890-8abc-def012345678",
-    "doctor_id": "{doctor}",
-    "hold_id": "{hold}",
-    "session_id": "{session}",
-    "time_off_id": "{time_off}",
-    "user_id": "{other_patient}",
-    "visit_type_id": "{visit_type}",
-}
-# Whom the route lets in; the first that matches. Any other that asks for a token lets a patient in.
-_ACTORS = (
-    ("/admin", "admin"),
-    ("/doctors/me/visit-types", "other_doctor"),
-    ("/doctors/{", "nobody"),
-    ("/doctors/", "doctor"),
-    ("/appointments/{appointment_id}/arrive", "doctor"),
-)
+from tests.access.table import TABLE
+from tests.openapi import Schema, find_body, make_example, read_document, resolve
+
+_IDS = {"change_id": "019abcde-f012-7890-8abc-def012345678", "user_id": "{other_patient}"}
+"""What stands for an id in a path, unless it is ``{hold}`` for ``{hold_id}``."""
 
 
 @dataclass(frozen=True)
@@ -53,48 +37,37 @@ def fields_of(kind: str) -> list[Place]:
 
 @cache
 def _places() -> tuple[Place, ...]:
-    document = json.loads(DOCUMENT.read_text())
     return tuple(
         place
-        for path, operations in document["paths"].items()
+        for path, operations in read_document()["paths"].items()
         for method, operation in operations.items()
-        for place in _of(document, path, method.upper(), operation)
+        for place in _of(path, method.upper(), operation)
     )
 
 
-def _of(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Iterator[Place]:
-    send = f"{method} {path}"
-    for name, value in _IDS.items():
-        send = send.replace(f"{{{name}}}", value)
-    actor = "nobody"
-    if operation.get("security"):
-        actor = next((actor for prefix, actor in _ACTORS if path.startswith(prefix)), "patient")
+def _of(path: str, method: str, operation: Schema) -> Iterator[Place]:
+    row = TABLE[f"{method} {path}"]
+    actors = {
+        "patient": "patient",
+        "doctor": "other_doctor" if "{visit_type_id}" in path else "doctor",  # whose visit type it is
+        "administrator": "admin",
+    }
+    actor = "nobody" if row.pattern in {"public", "viewer"} else actors[row.owner]
+    send = re.sub(r"\{((\w+)_id)\}", lambda name: _IDS.get(name[1], f"{{{name[2]}}}"), f"{method} {path}")
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "query":
-            for kind in _kinds(document, parameter["schema"]):
+            for kind in _kinds(parameter["schema"]):
                 yield Place(actor, send, "query", parameter["name"], {parameter["name"]: "{each}"}, kind)
-    content = operation.get("requestBody", {}).get("content", {})
-    if schema := content.get("application/json", {}).get("schema"):
-        schema = _resolved(document, schema)
-        example = schema.get("examples", [{}])[0]
-        example = {name: value for name, value in example.items() if name in schema["properties"]}
-        for name, described in schema["properties"].items():
-            example.setdefault(name, described.get("examples", [None])[0])
-        example = {name: value for name, value in example.items() if value is not None}
-        for name, described in schema["properties"].items():
-            for kind in _kinds(document, described):
+    if body := find_body(operation):
+        example = make_example(body)
+        for name, described in body["properties"].items():
+            for kind in _kinds(described):
                 yield Place(actor, send, "json", name, {**example, name: "{each}"}, kind)
 
 
-def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    while "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return schema
-
-
-def _kinds(document: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
-    schema = _resolved(document, schema)
-    kinds = {kind for choice in schema.get("anyOf", []) for kind in _kinds(document, choice)}
+def _kinds(schema: Schema) -> set[str]:
+    schema = resolve(schema)
+    kinds = {kind for choice in schema.get("anyOf", []) for kind in _kinds(choice)}
     match schema.get("type"), schema.get("format"):
         case "string", "date-time":
             kinds.add("instant")

@@ -1,0 +1,35 @@
+"""The OpenAPI document of the application, and the examples in it."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from tests.routing import assemble
+
+type Schema = Mapping[str, Any]
+
+
+@cache
+def read_document() -> Schema:
+    return assemble().openapi()
+
+
+def resolve(schema: Schema) -> Schema:
+    """Return the schema that a ``$ref`` names, or the schema itself."""
+    while "$ref" in schema:
+        schema = read_document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def find_body(operation: Schema) -> Schema | None:
+    """Return the schema of the operation's JSON body, if it takes one."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return resolve(content["schema"]) if content else None
+
+
+def make_example(body: Schema) -> dict[str, Any]:
+    """Return the example of a body. Fields that it lacks have the examples of their own, if there are any."""
+    example = {name: value for name, value in body.get("examples", [{}])[0].items() if name in body["properties"]}
+    for name, described in body["properties"].items():
+        example.setdefault(name, described.get("examples", [None])[0])
+    return {name: value for name, value in example.items() if value is not None}
