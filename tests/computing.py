@@ -1,4 +1,4 @@
-"""Watching what is computed while a request is answered."""
+"""Observers of the functions that compute while a request is served."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ COMPUTED: tuple[tuple[Any, str], ...] = (
 
 
 def watch(monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]) -> None:
-    """Has the name of each of these functions noted whenever it is called."""
+    """Call ``note`` with the name of the function at each call of one of these functions."""
 
     def wrap(owner: Any, name: str) -> None:
         compute = getattr(owner, name)
@@ -40,7 +40,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]) -> None:
 
 
 def watch_connections(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many connections were taken at each of these calls; the list grows."""
+    """Return a growing list: the number of connections that were taken at each of these calls."""
     pool = app.state.resources.database.engine.sync_engine.pool
     held: list[int] = []
     watch(monkeypatch, lambda _: held.append(pool.checkedout()))

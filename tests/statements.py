@@ -1,4 +1,4 @@
-"""Listening to every statement that is sent to a database."""
+"""An observer of the statements that are sent to a database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from app.db.driver import observers
 
 @contextmanager
 def observing(observe: Callable[[str, Any], None]) -> Iterator[None]:
-    """Call ``observe`` with each statement and its parameters before it is sent, on whatever engine.
+    """Call ``observe`` with each statement and its parameters before it is sent, on any engine.
 
     The driver's own statements do not fire events of SQLAlchemy, so there are two sources.
     """

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from app.db.database import Database
-from tests.concurrency.arena import TAKE_THE_GUARD_AWAY, database
+from tests.concurrency.clinic import DROP_GUARDS, open_database
 from tests.conftest import CountStatements
 from tests.databases import both_databases, migrate, open_engine
 from tests.people import Person
@@ -55,10 +55,10 @@ ANALYZE;
 @pytest.fixture(params=both_databases("crowd"))
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """A database without the triggers against overlaps, which slow down the inserts and do not affect reads."""
-    async with database(request.param, tmp_path) as url, open_engine(url) as engine:
+    async with open_database(request.param, tmp_path) as url, open_engine(url) as engine:
         await migrate(url)
         async with Database(engine).write() as transaction:
-            for statement in TAKE_THE_GUARD_AWAY[request.param]:
+            for statement in DROP_GUARDS[request.param]:
                 await transaction.execute(text(statement))
         yield url
 

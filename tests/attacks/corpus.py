@@ -1,8 +1,8 @@
-"""The cases: read from the YAML files beside this one, and multiplied out.
+"""Read the cases from the YAML files in this folder, and expand them.
 
-``each`` sends a case once per value, wherever ``{each}`` stands; ``as`` and ``send`` may be lists; ``every`` sends the
-values in every field of a kind that the OpenAPI document knows. A tag (``!repeat``, ``!token``…) is a value that is
-made when it is sent.
+``each`` sends a case once per value, which replaces ``{each}``. ``as`` and ``send`` may be lists. ``every`` sends the
+values in every field of a type that the OpenAPI document knows. A tag (``!repeat``, ``!token``…) is a value that is
+computed when it is sent.
 """
 
 import re
@@ -26,16 +26,16 @@ _MEMBERS = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """A value that is made when it is sent."""
+class Computed:
+    """A value that is computed when it is sent, by the maker with this name."""
 
-    how: str
-    of: Any
+    maker: str
+    argument: Any
 
 
 @dataclass(frozen=True)
 class Expected:
-    """A status; and with a code, a problem that has it."""
+    """A status, and the code of the problem if it is an error."""
 
     status: int
     code: str | None
@@ -62,29 +62,29 @@ class Case:
     form: Any = None
     forbid: tuple[str, ...] = ()
     changes: frozenset[str] = frozenset()
-    """Tables in which something may change because the request was allowed."""
+    """Tables in which the request may change rows."""
     like_absent: bool = False
-    """Whether the answer must be the one that an id gets that was never given out."""
+    """Whether the response must equal the one for an id that does not exist."""
     equals: Any = None
-    """What the answer must be."""
+    """The JSON value that the response must equal."""
 
 
 class _Loader(yaml.SafeLoader):
     pass
 
 
-def _make(loader: _Loader, how: str, node: yaml.Node) -> Made:
+def _construct(loader: _Loader, maker: str, node: yaml.Node) -> Computed:
     match node:
         case yaml.MappingNode():
-            return Made(how, loader.construct_mapping(node, deep=True))
+            return Computed(maker, loader.construct_mapping(node, deep=True))
         case yaml.SequenceNode():
-            return Made(how, loader.construct_sequence(node, deep=True))
+            return Computed(maker, loader.construct_sequence(node, deep=True))
         case _:
             assert isinstance(node, yaml.ScalarNode)
-            return Made(how, loader.construct_scalar(node))
+            return Computed(maker, loader.construct_scalar(node))
 
 
-_Loader.add_multi_constructor("!", _make)
+_Loader.add_multi_constructor("!", _construct)
 
 
 def read(name: str) -> Any:
@@ -93,7 +93,7 @@ def read(name: str) -> Any:
 
 @cache
 def described_cases() -> Mapping[str, tuple[Case, ...]]:
-    """The cases of every file but the raw ones, by the theme and the name of their description."""
+    """Return the cases of every file but ``raw.yml``, by the theme and the name of their description."""
     found = {
         f"{path.stem}, {described['name']}": tuple(_expand(path.stem, described))
         for path in sorted(HERE.glob("*.yml"))
@@ -111,50 +111,53 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def labelled(values: Any) -> list[tuple[str, Any]]:
-    """The values of an ``each``, with something to call them by."""
+def label_values(values: Any) -> list[tuple[str, Any]]:
+    """Return the values of an ``each``, each with a label."""
     if isinstance(values, dict):
         return [(str(label), value) for label, value in values.items()]
-    return [(ascii(f"!{value.how} {value.of}" if isinstance(value, Made) else value)[:60], value) for value in values]
+    return [
+        (ascii(f"!{value.maker} {value.argument}" if isinstance(value, Computed) else value)[:60], value)
+        for value in values
+    ]
 
 
 def _expand(theme: str, described: Mapping[str, Any]) -> Iterator[Case]:
     assert described.keys() <= _MEMBERS, (described["name"], described.keys() - _MEMBERS)
-    values = labelled(described["each"]) if "each" in described else [("", None)]
+    values = label_values(described["each"]) if "each" in described else [("", None)]
     for target, (label, value) in product(_targets(described), values):
         actor, send, body = target
-        said = {**described, **body}
+        merged = {**described, **body}
         labels = [theme, described["name"]]
         if "every" in described or isinstance(described.get("send"), list):
             labels.append(send + body.get("where", ""))
         if isinstance(described.get("as"), list):
             labels.append(actor)
 
-        def put(what: Any, value: Any = value) -> Any:
+        def insert(what: Any, value: Any = value) -> Any:
             return substitute(what, {"each": value}, partly=True)
 
         yield Case(
             id=", ".join(filter(None, [*labels, label])),
             actor=actor,
-            method=put(send.partition(" ")[0]),
-            path=put(send.partition(" ")[2]),
-            expected=tuple(map(Expected.read, as_list(said["expect"]))),
-            headers=put(said.get("headers", {})),
-            query=put(said.get("query")),
-            json=put(said.get("json")),
-            has_json="json" in said,
-            body=put(said.get("body")),
-            form=put(said.get("form")),
-            forbid=tuple(put(said.get("forbid", []))),
-            changes=frozenset(said.get("changes", [])),
-            like_absent=said.get("like_absent", False),
-            equals=put(said.get("equals")),
+            method=insert(send.partition(" ")[0]),
+            path=insert(send.partition(" ")[2]),
+            expected=tuple(map(Expected.read, as_list(merged["expect"]))),
+            headers=insert(merged.get("headers", {})),
+            query=insert(merged.get("query")),
+            json=insert(merged.get("json")),
+            has_json="json" in merged,
+            body=insert(merged.get("body")),
+            form=insert(merged.get("form")),
+            forbid=tuple(insert(merged.get("forbid", []))),
+            changes=frozenset(merged.get("changes", [])),
+            like_absent=merged.get("like_absent", False),
+            equals=insert(merged.get("equals")),
         )
 
 
 def _targets(described: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    if kind := described.get("every"):
-        for found in fields_of(kind):
+    if field_type := described.get("every"):
+        for found in fields_of(field_type):
             yield found.actor, found.send, {found.place: found.content, "where": f" {found.name}"}
         return
     for actor, send in product(as_list(described.get("as", "nobody")), as_list(described["send"])):
@@ -165,14 +168,14 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 def substitute(what: Any, values: Mapping[str, Any], *, partly: bool = False) -> Any:
-    """The same with values in place of their names in braces; ``partly`` leaves the names that have none."""
+    """Replace names in braces by their values; ``partly`` list_sent_values names that have no value."""
 
     match what:
         case str():
             whole = _PLACEHOLDER.fullmatch(what)
             if whole and whole[1] in values:
                 return values[whole[1]]
-            return _joined(what, values, partly)
+            return _substitute_in_text(what, values, partly)
         case list():
             return [substitute(each, values, partly=partly) for each in what]
         case dict():
@@ -180,18 +183,18 @@ def substitute(what: Any, values: Mapping[str, Any], *, partly: bool = False) ->
                 substitute(name, values, partly=partly): substitute(each, values, partly=partly)
                 for name, each in what.items()
             }
-        case Made(how, of):
-            return Made(how, substitute(of, values, partly=partly))
+        case Computed(maker, argument):
+            return Computed(maker, substitute(argument, values, partly=partly))
         case _:
             return what
 
 
-def _joined(text: str, values: Mapping[str, Any], partly: bool) -> Any:
-    # The names are at the odd places.
+def _substitute_in_text(text: str, values: Mapping[str, Any], partly: bool) -> Any:
+    # The names are at the odd indexes.
     parts = _PLACEHOLDER.split(text)
-    for place in range(1, len(parts), 2):
-        name = parts[place]
-        parts[place] = f"{{{name}}}" if partly and name not in values else values[name]
-    if any(isinstance(part, Made) for part in parts):
-        return Made("join", parts)
+    for index in range(1, len(parts), 2):
+        name = parts[index]
+        parts[index] = f"{{{name}}}" if partly and name not in values else values[name]
+    if any(isinstance(part, Computed) for part in parts):
+        return Computed("join", parts)
     return "".join(map(str, parts))

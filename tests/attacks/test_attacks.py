@@ -1,4 +1,4 @@
-"""Every case of the corpus: refused, or answered as it should be; nothing changes and nothing is told."""
+"""Each case of the corpus gets the expected response, changes nothing and reveals no secret."""
 
 import gc
 import json
@@ -17,23 +17,30 @@ from pydantic import SecretStr
 from app.adapters.mail import Mail
 from app.core.dependencies import Resources
 from app.main import create_app, open_resources
+from tests.attacks.checks import (
+    MAX_SECONDS,
+    MAX_STATEMENTS,
+    check_response,
+    check_secrets,
+    check_state,
+    list_sent_values,
+)
+from tests.attacks.clinic import SECRET_KEY, Builder, Clinic, Rows
 from tests.attacks.corpus import Case, as_list, described_cases
-from tests.attacks.judge import MAX_SECONDS, MAX_STATEMENTS, judge_answer, judge_secrets, judge_state, leaves
-from tests.attacks.world import SECRET_KEY, Builder, Rows, World
 from tests.databases import both_databases, migrate, open_engine, settings_for, temporary_postgresql
 from tests.statements import observing
 
 JSON = "application/json"
 REFUSED_BEFORE_SQL = {"http", "json", "passwords", "tokens"}
-"""Themes whose cases are refused before the database is asked, or ask it the same way on both: SQLite is enough."""
+"""Themes for which SQLite is enough: their cases are refused before any SQL, or use the same SQL on both databases."""
 _READS = re.compile(r"(SELECT|BEGIN)\b")
 
 
 @dataclass
 class Target:
-    """A world, what is in it, and how many statements it takes."""
+    """A clinic, its rows, and the statements that the application sends."""
 
-    world: World
+    clinic: Clinic
     rows: Rows
     statements: list[str]
 
@@ -59,38 +66,38 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         client = await stack.enter_async_context(
             httpx2.AsyncClient(transport=transport, base_url="http://testserver", follow_redirects=False)
         )
-        world = World(client, datetime(2026, 12, 1, 8, tzinfo=UTC), engine)
-        resources: Resources = await stack.enter_async_context(open_resources(settings, lambda: world.now, deliver))
+        clinic = Clinic(client, datetime(2026, 12, 1, 8, tzinfo=UTC), engine)
+        resources: Resources = await stack.enter_async_context(open_resources(settings, lambda: clinic.now, deliver))
         app.state.resources = resources
 
         async def advance(by: timedelta) -> None:
-            world.now += by
+            clinic.now += by
 
-        await Builder(world, settings, advance).build(complete=True)
-        await ask_for_reset(world, mails)
+        await Builder(clinic, settings, advance).build(complete=True)
+        await request_password_reset(clinic, mails)
         statements: list[str] = []
 
         stack.enter_context(observing(lambda statement, _: statements.append(statement)))
-        rows = await world.rows()
-        yield Target(world, rows, statements)
-        assert await world.rows() == rows
+        rows = await clinic.read_rows()
+        yield Target(clinic, rows, statements)
+        assert await clinic.read_rows() == rows
 
 
-async def ask_for_reset(world: World, mails: list[Mail]) -> None:
-    answer = await world.client.post("/auth/forgot-password", json={"email": world.names["patient_email"]})
-    assert answer.status_code == 200
+async def request_password_reset(clinic: Clinic, mails: list[Mail]) -> None:
+    response = await clinic.client.post("/auth/forgot-password", json={"email": clinic.names["patient_email"]})
+    assert response.status_code == 200
     [token] = [word for word in mails[-1].text.split() if len(word) == 43]
-    world.names["reset_token"] = world.keep(token)
-    for row in (await world.rows())["password_resets"]:
-        world.keep(row["token_hash"])
+    clinic.names["reset_token"] = clinic.add_secret(token)
+    for row in (await clinic.read_rows())["password_resets"]:
+        clinic.add_secret(row["token_hash"])
 
 
-def request_of(case: Case, world: World) -> tuple[httpx2.Request, list[str]]:
-    """What the case sends, and the values in it that no error may repeat."""
-    headers = world.resolve(case.headers)
+def build_request(case: Case, clinic: Clinic) -> tuple[httpx2.Request, list[str]]:
+    """Build the request of a case; also return its values, which no error may repeat."""
+    headers = clinic.resolve(case.headers)
     pairs: list[tuple[bytes, bytes]] = []
-    named = {name.lower() for name in headers}
-    if (token := world.tokens.get(case.actor)) and "authorization" not in named:
+    header_names = {name.lower() for name in headers}
+    if (token := clinic.tokens.get(case.actor)) and "authorization" not in header_names:
         pairs.append((b"Authorization", b"Bearer " + token.encode()))
     pairs += [
         (name.encode(), value if isinstance(value, bytes) else str(value).encode("latin-1"))
@@ -98,23 +105,23 @@ def request_of(case: Case, world: World) -> tuple[httpx2.Request, list[str]]:
         for value in as_list(values)
     ]
     content: Any = None
-    sent = [headers, world.resolve(case.query), world.resolve(case.json), world.resolve(case.form)]
+    sent = [headers, clinic.resolve(case.query), clinic.resolve(case.json), clinic.resolve(case.form)]
     if case.has_json:
         content = json.dumps(sent[2]).encode()
     elif case.body is not None:
-        sent.append(world.resolve(case.body))
+        sent.append(clinic.resolve(case.body))
         content = sent[-1].encode() if isinstance(sent[-1], str) else sent[-1]
-    if content is not None and "content-type" not in named:
+    if content is not None and "content-type" not in header_names:
         pairs.append((b"Content-Type", JSON.encode()))
-    request = world.client.build_request(
-        case.method, world.resolve(case.path), headers=pairs, params=sent[1], content=content, data=sent[3]
+    request = clinic.client.build_request(
+        case.method, clinic.resolve(case.path), headers=pairs, params=sent[1], content=content, data=sent[3]
     )
-    return request, list(leaves(sent))
+    return request, list(list_sent_values(sent))
 
 
 @contextmanager
-def collecting_nothing() -> Iterator[None]:
-    """To look for garbage in what thousands of tests have left takes a second of the processor, in any of them."""
+def without_garbage_collection() -> Iterator[None]:
+    """A collection of all that thousands of tests have left takes a second, which would count for one request."""
     gc.disable()
     try:
         yield
@@ -123,23 +130,23 @@ def collecting_nothing() -> Iterator[None]:
 
 
 @pytest.fixture
-def heard(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was printed and logged so far."""
+def read_outputs(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """A function that returns what was printed and logged since it was last called."""
     caplog.set_level("INFO")
-    caplog.set_level("WARNING", "httpx2")  # it is the attacker's
+    caplog.set_level("WARNING", "httpx2")  # the client of the attacks
 
-    def listen() -> list[str]:
+    def read() -> list[str]:
         printed = capfd.readouterr()
         logged = caplog.text
         caplog.clear()
         return [printed.out, printed.err, logged]
 
-    return listen
+    return read
 
 
 @pytest.mark.parametrize("description", described_cases())
 async def test_attacks_are_refused_and_change_nothing(
-    target: Target, description: str, heard: Callable[[], list[str]], request: pytest.FixtureRequest
+    target: Target, description: str, read_outputs: Callable[[], list[str]], request: pytest.FixtureRequest
 ) -> None:
     backend = request.node.callspec.params["target"]
     if backend == "postgresql" and description.partition(",")[0] in REFUSED_BEFORE_SQL:
@@ -147,47 +154,47 @@ async def test_attacks_are_refused_and_change_nothing(
     failures = {}
     for case in described_cases()[description]:
         try:
-            await attack(target, case, heard)
-        except Exception as error:  # noqa: BLE001 - the other cases are to be judged as well
+            await attack(target, case, read_outputs)
+        except Exception as error:  # noqa: BLE001 - the other cases are checked as well
             failures[case.id] = str(error) or repr(error)
     assert not failures, "\n\n".join(f"{name}\n{error}" for name, error in failures.items())
 
 
-async def attack(target: Target, case: Case, heard: Callable[[], list[str]]) -> None:
-    world = target.world
-    request, sent = request_of(case, world)
+async def attack(target: Target, case: Case, read_outputs: Callable[[], list[str]]) -> None:
+    clinic = target.clinic
+    request, sent = build_request(case, clinic)
     target.statements.clear()
-    with collecting_nothing():
+    with without_garbage_collection():
         began = process_time()
-        answer = await world.client.send(request)
+        response = await clinic.client.send(request)
         seconds = process_time() - began
-    asked = list(target.statements)
+    sent_statements = list(target.statements)
     try:
-        judge_answer(case, answer, sent)
-        judge_secrets(world, case.actor, answer.text, str(answer.headers), *heard())
-        assert len(asked) <= MAX_STATEMENTS
+        check_response(case, response, sent)
+        check_secrets(clinic, case.actor, response.text, str(response.headers), *read_outputs())
+        assert len(sent_statements) <= MAX_STATEMENTS
         assert seconds < MAX_SECONDS
         if case.like_absent:
-            await compare_with_absent(case, world, answer)
+            await compare_with_absent(case, clinic, response)
     finally:
-        # Where nothing but reads were asked for, nothing can have changed; at the end it is looked at once more.
-        rows = target.rows if all(map(_READS.match, target.statements)) else await world.rows()
+        # Reads change nothing, so rows are not compared after them. The fixture compares them once more at the end.
+        rows = target.rows if all(map(_READS.match, target.statements)) else await clinic.read_rows()
         if rows != target.rows:
-            await world.restore(target.rows)
-    judge_state(target.rows, rows, case.changes)
+            await clinic.restore(target.rows)
+    check_state(target.rows, rows, case.changes)
 
 
-async def compare_with_absent(case: Case, world: World, answer: httpx2.Response) -> None:
-    names = dict(world.names)
+async def compare_with_absent(case: Case, clinic: Clinic, response: httpx2.Response) -> None:
+    names = dict(clinic.names)
     try:
-        world.names |= {name: names["absent"] for name in names if f"{{{name}}}" in case.path.partition("?")[0]}
-        request, _ = request_of(case, world)
-        absent = await world.client.send(request)
+        clinic.names |= {name: names["absent"] for name in names if f"{{{name}}}" in case.path.partition("?")[0]}
+        request, _ = build_request(case, clinic)
+        absent = await clinic.client.send(request)
     finally:
-        world.names = names
-    for each in (answer, absent):
+        clinic.names = names
+    for each in (response, absent):
         del each.headers["x-request-id"]
-    assert (answer.status_code, answer.content, answer.headers) == (
+    assert (response.status_code, response.content, response.headers) == (
         absent.status_code, absent.content, absent.headers,
     )  # fmt: skip
 

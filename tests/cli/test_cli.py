@@ -1,4 +1,4 @@
-"""The command line, as an operator types it."""
+"""The command line."""
 
 import asyncio
 import io
@@ -24,12 +24,12 @@ from tests.databases import bypass_audit_guard
 
 @pytest.fixture(autouse=True)
 def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    monkeypatch.chdir(tmp_path)  # without the developer's .env
     monkeypatch.setenv("DATABASE_URL", database_url)
 
 
 async def run(*arguments: str) -> int:
-    # A command makes its own event loop.
+    # A command creates its own event loop.
     return await asyncio.to_thread(main, list(arguments))
 
 
@@ -38,7 +38,7 @@ async def create_admin(password: str, monkeypatch: pytest.MonkeyPatch, email: st
     return await run("create-admin", "--email", email, "--name", "Root", "--password-stdin")
 
 
-async def users(database: Database) -> list[tuple[str, str]]:
+async def list_users(database: Database) -> list[tuple[str, str]]:
     async with database.read() as transaction:
         return [(row.email, row.role) for row in await transaction.execute(text("SELECT email, role FROM users"))]
 
@@ -48,14 +48,14 @@ async def test_administrator_is_created(
 ) -> None:
     assert await create_admin("correct horse battery", monkeypatch) == 0
     assert "root@example.com is now an administrator." in capsys.readouterr().out
-    assert await users(database) == [("root@example.com", "admin")]
+    assert await list_users(database) == [("root@example.com", "admin")]
     assert await create_admin("correct horse battery", monkeypatch) == 1
     assert "already exists" in capsys.readouterr().err
-    assert len(await users(database)) == 1
+    assert len(await list_users(database)) == 1
 
 
 @pytest.mark.parametrize(
-    ("password", "email", "said"),
+    ("password", "email", "message"),
     [
         ("short", "root@example.com", "at least 8"),
         ("password1", "root@example.com", "most common"),
@@ -68,19 +68,19 @@ async def test_administrator_with_invalid_email_or_weak_password_is_not_created(
     capsys: pytest.CaptureFixture[str],
     password: str,
     email: str,
-    said: str,
+    message: str,
 ) -> None:
     assert await create_admin(password, monkeypatch, email) == 1
     printed = capsys.readouterr()
-    assert said in printed.err
+    assert message in printed.err
     assert password not in printed.err + printed.out
-    assert await users(database) == []
+    assert await list_users(database) == []
 
 
 async def test_password_is_prompted_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "correct horse battery")
     assert await run("create-admin", "--email", "root@example.com", "--name", "Root") == 0
-    assert await users(database) == [("root@example.com", "admin")]
+    assert await list_users(database) == [("root@example.com", "admin")]
 
 
 async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +147,7 @@ async def test_audit_trail_is_archived(
     assert "1 sealed events, 0 not sealed yet, 2 archived." in capsys.readouterr().out
     assert await run("audit", "verify", "--archive", str(path), "--head", head[0]) == 0
     assert "The archive is intact: 2 events, from position 1 on." in capsys.readouterr().out
-    assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 1  # no file is written over
+    assert await run("audit", "archive", "--before", "2026-12-02", str(path)) == 1  # the file exists
     assert "File exists" in capsys.readouterr().err
     assert await run("audit", "archive", "--before", "2026-12-02", str(again)) == 0
     assert "all of them are archived already" in capsys.readouterr().out
@@ -160,9 +160,9 @@ async def test_audit_trail_is_archived(
 
 
 async def test_invalid_head_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
+    with pytest.raises(SystemExit) as exited:
         await run("audit", "verify", "--head", "4:abc")
-    assert exit_.value.code == 2
+    assert exited.value.code == 2
     assert "--head" in capsys.readouterr().err
 
 
@@ -180,13 +180,13 @@ async def test_refused_settings_are_reported(
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
     assert await run("migrate") == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "These settings cannot be used:"
-    assert said[1].startswith("  SECRET_KEY must be set in production")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "These settings cannot be used:"
+    assert lines[1].startswith("  SECRET_KEY must be set in production")
     monkeypatch.setenv("SECRET_KEY", "0123456789abcdef" * 2)
     assert await run("demo") == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
         "These settings cannot be used:",
         "  ENVIRONMENT must not be production: the password of the demo is public",
     ]
@@ -212,7 +212,7 @@ async def test_unknown_schema_is_reported(
 
 
 async def test_missing_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
+    with pytest.raises(SystemExit) as exited:
         await run()
-    assert exit_.value.code == 2
+    assert exited.value.code == 2
     assert "create-admin" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A server that is told to stop in the middle of a load answers what it has begun, and takes nothing new."""
+"""A server that gets SIGTERM answers the requests that it has begun, and accepts no others."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
-from tests.concurrency.arena import at, database
+from tests.concurrency.clinic import at, open_database
 from tests.databases import migrate, open_engine
 from tests.people import Person
 from tests.servers import PATIENCE, Server, clients, serve
@@ -20,7 +20,7 @@ from tests.servers import PATIENCE, Server, clients, serve
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    async with database(request.param, tmp_path) as url:
+    async with open_database(request.param, tmp_path) as url:
         yield await migrate(url)
 
 
@@ -31,7 +31,7 @@ async def test_sigterm_under_load_loses_no_request(database_url: str) -> None:
         async with clients([server]) as [client]:
             doctor = await Person.register(client, "doctor")
             await doctor.publish(at("0:00"), at("0:00", day=7))
-            people = [await Person.register(client, "patient") for _ in range(8)]
+            patients = [await Person.register(client, "patient") for _ in range(8)]
 
         async def keep_booking(patient: Person) -> None:
             nonlocal unanswered
@@ -46,18 +46,21 @@ async def test_sigterm_under_load_loses_no_request(database_url: str) -> None:
                 else:
                     assert status == 409, body
 
-        await asyncio.gather(*map(keep_booking, people))
-        # Within the time that the server itself is given, and some seconds to start that clock.
+        await asyncio.gather(*map(keep_booking, patients))
+        # The graceful shutdown takes up to eight seconds, and some seconds may pass before it starts.
         await asyncio.to_thread(server.process.wait, 15)
     assert unanswered > 0
     async with open_engine(database_url) as engine, Database(engine).read() as transaction:
         found = {str(each).replace("-", "") for each in await transaction.scalars(text("SELECT id FROM appointments"))}
-    # Not one more: what was not answered was not begun.
+    # There are no others: a request without a response was not begun.
     assert found == {each.replace("-", "") for each in acknowledged}
 
 
 async def book(server: Server, patient: Person, doctor: Person) -> tuple[int | None, bytes]:
-    """The whole answer, or ``None`` for a connection that was refused; half an answer is a failure."""
+    """Return the status and the body; the status is ``None`` if the connection was refused.
+
+    An incomplete response is a failure.
+    """
     start = datetime.fromisoformat(at("0:00")) + timedelta(minutes=5 * random.randrange(7 * 24 * 12))
     body = json.dumps(
         {
@@ -74,14 +77,14 @@ async def book(server: Server, patient: Person, doctor: Person) -> tuple[int | N
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         try:
             writer.write(head.encode() + body)
-            answer = await reader.read()
+            response = await reader.read()
         finally:
             writer.close()
     except ConnectionError:
         return None, b""
-    if not answer:
+    if not response:
         return None, b""
-    fields, _, content = answer.partition(b"\r\n\r\n")
+    fields, _, content = response.partition(b"\r\n\r\n")
     [length] = [line for line in fields.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     assert len(content) == int(length.partition(b":")[2])
     return int(fields.split()[1]), content

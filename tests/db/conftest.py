@@ -1,5 +1,3 @@
-"""An engine that gives up soon."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +7,8 @@ from app.db.engine import create_engine
 
 
 @pytest.fixture
-async def impatient(database_url: str) -> AsyncIterator[AsyncEngine]:
+async def short_timeout_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine with one connection and a time limit of one second."""
     engine = create_engine(database_url, pool_size=1, timeout=1)
     yield engine
     await engine.dispose()

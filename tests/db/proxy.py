@@ -1,4 +1,4 @@
-"""A network between a client and PostgreSQL that can fail."""
+"""A proxy between a client and PostgreSQL, which can fail like a network."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,17 +8,17 @@ from sqlalchemy.engine import make_url
 
 
 class Proxy:
-    """Forwards what clients and server send, until it is told to fail."""
+    """Forwards data in both directions until it is set to fail."""
 
     def __init__(self, url: str) -> None:
         self._target = make_url(url)
         self.url = ""
         self.is_silent = False
-        """Nothing is forwarded any more. Connections stay open."""
+        """Whether data is dropped. Connections stay open."""
         self.unanswered: list[bytes] = []
-        """What clients have sent since then on connections that were already open."""
-        self.lost_answer_to: bytes | None = None
-        """The next request with these bytes is forwarded; instead of its answer the client sees the connection end."""
+        """Data that clients have sent while the proxy was silent, on connections that were already open."""
+        self.lost_response_to: bytes | None = None
+        """The next message with these bytes is forwarded, and then the connection is closed without its response."""
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         if self.is_silent:
@@ -35,19 +35,19 @@ class Proxy:
                 if self.is_silent:
                     self.unanswered.append(data)
                     continue
-                if self.lost_answer_to and self.lost_answer_to in data:
-                    self.lost_answer_to, is_cut = None, True
+                if self.lost_response_to and self.lost_response_to in data:
+                    self.lost_response_to, is_cut = None, True
                 to_server.write(data)
             to_server.close()
 
-        async def forward_answers() -> None:
+        async def forward_responses() -> None:
             while (data := await server.read(65536)) and not is_cut:
                 to_client.write(data)
             to_client.close()
 
         try:
             with suppress(OSError):
-                await asyncio.gather(forward_requests(), forward_answers())
+                await asyncio.gather(forward_requests(), forward_responses())
         finally:
             for writer in (to_client, to_server):
                 writer.close()
@@ -56,8 +56,8 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy_of(url: str) -> AsyncIterator[Proxy]:
-    """A proxy in front of the test server, which listens on a Unix socket."""
+async def open_proxy(url: str) -> AsyncIterator[Proxy]:
+    """Open a proxy in front of the test server, which listens on a Unix socket."""
     proxy = Proxy(url)
     listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     async with listening:

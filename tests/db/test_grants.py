@@ -1,4 +1,4 @@
-"""A PostgreSQL role that serves requests can do all that they need, and cannot change the audit trail."""
+"""The rights of a PostgreSQL role that serves requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ SEAL_AN_EVENT = (
 
 @pytest.fixture
 async def restricted_url(database_url: str, worker: str) -> AsyncIterator[str]:
-    """The database, for a role that has the rights of ``grant_access`` alone."""
+    """The URL of the database for a role that has only the rights of ``grant_access``."""
     role = f"{ROLE} {worker}"
     quoted = role.replace('"', '""')
     async with open_engine(database_url) as engine:
@@ -49,7 +49,7 @@ async def restricted_url(database_url: str, worker: str) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_server_works_with_the_granted_rights(restricted_url: str, database: Database) -> None:
-    async def sealed() -> int:
+    async def count_sealed() -> int:
         return (await audit.verify(database, chain_key(AUDIT_KEY), progress=lambda _: None)).sealed
 
     async with serve(restricted_url, 1, AUDIT_KEY=AUDIT_KEY) as servers, clients(servers) as [client]:
@@ -61,7 +61,7 @@ async def test_server_works_with_the_granted_rights(restricted_url: str, databas
         assert (await patient.delete(f"/appointments/{booked['id']}")).json()["status"] == "cancelled"
         assert (await patient.get("/auth/me/export")).status_code == 200
         async with asyncio.timeout(30):
-            while await sealed() < 8:  # noqa: ASYNC110 - a job seals
+            while await count_sealed() < 8:  # noqa: ASYNC110 - a job seals
                 await asyncio.sleep(0.05)
 
 
@@ -91,9 +91,9 @@ async def test_granted_role_cannot_change_the_audit_trail(restricted_url: str, s
 
 
 async def test_unknown_role_gets_no_rights(database: Database, backend: str) -> None:
-    expected = "there is no role 'nobody here'" if backend == "postgresql" else "SQLite has no roles"
+    expected = "there is no role 'unknown role'" if backend == "postgresql" else "SQLite has no roles"
     with pytest.raises(NoRolesError, match=expected):
-        await grant_access(database.engine, "nobody here", REQUEST_RIGHTS)
+        await grant_access(database.engine, "unknown role", REQUEST_RIGHTS)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -119,11 +119,11 @@ async def temporary_role(engine: AsyncEngine, role: str) -> AsyncIterator[None]:
         await execute(engine, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
 
 
-LIE = (
-    "CREATE FUNCTION lie(audit_events, audit_events) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'",
-    "CREATE OPERATOR public.= (leftarg = audit_events, rightarg = audit_events, function = lie)",
+REPLACE_EQUALITY = (
+    "CREATE FUNCTION always_equal(audit_events, audit_events) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+    "CREATE OPERATOR public.= (leftarg = audit_events, rightarg = audit_events, function = always_equal)",
 )
-"""With these in the schema, every event equals every other one."""
+"""With this operator, every event equals every other event."""
 
 
 async def test_operators_created_by_the_role_cannot_unseal_an_event(worker: str) -> None:
@@ -137,7 +137,7 @@ async def test_operators_created_by_the_role_cannot_unseal_an_event(worker: str)
             async with open_engine(
                 make_url(url).set(username=role).render_as_string(hide_password=False)
             ) as restricted:
-                await execute(restricted, *LIE)
+                await execute(restricted, *REPLACE_EQUALITY)
                 with pytest.raises(DBAPIError, match="audit_events can only grow"):
                     await execute(restricted, "UPDATE audit_events SET position = position + 1")
 

@@ -1,4 +1,4 @@
-"""Waiting for a lock without a connection."""
+"""Transactions that wait for a lock without taking a connection."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -18,16 +18,16 @@ LOCK = uuid4()
 
 
 async def test_waiting_transactions_leave_connections_to_others(database: Database) -> None:
-    """Of a pool of five; they run one after the other, and each of them once to its end."""
-    first_has_it, go_on = asyncio.Event(), asyncio.Event()
+    """The pool has five connections. The transactions run in order, and each of them once."""
+    first_has_lock, proceed = asyncio.Event(), asyncio.Event()
     ends: list[int] = []
 
     async def work(number: int) -> int:
         async def lock(transaction: Transaction) -> int:
             await lock_ids(transaction, LOCK)
             await transaction.execute(text("SELECT 1"))
-            first_has_it.set()
-            await go_on.wait()
+            first_has_lock.set()
+            await proceed.wait()
             ends.append(number)
             return number
 
@@ -35,12 +35,12 @@ async def test_waiting_transactions_leave_connections_to_others(database: Databa
 
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(work(number)) for number in range(50)]
-        await first_has_it.wait()
+        await first_has_lock.wait()
         for _ in range(20):
             async with database.read() as transaction:
                 assert await transaction.scalar(text("SELECT 1")) == 1
         assert not ends
-        go_on.set()
+        proceed.set()
     assert [task.result() for task in running] == list(range(50))
     assert sorted(ends) == list(range(50))
 
@@ -48,18 +48,18 @@ async def test_waiting_transactions_leave_connections_to_others(database: Databa
 async def test_lock_turn_over_the_time_limit_is_busy(database_url: str) -> None:
     engine = create_engine(database_url, pool_size=5, timeout=1)
     database = Database(engine)
-    one_has_it, done = asyncio.Event(), asyncio.Event()
+    first_has_lock, done = asyncio.Event(), asyncio.Event()
 
     async def lock(transaction: Transaction) -> None:
         await lock_ids(transaction, LOCK)
         await transaction.execute(text("SELECT 1"))
-        one_has_it.set()
+        first_has_lock.set()
         await done.wait()
 
     async with asyncio.TaskGroup() as group:
         first = group.create_task(database.write_in_turn(lock))
-        await one_has_it.wait()
-        others = [group.create_task(raises_busy(database.write_in_turn(lock))) for _ in range(PERMITS_PER_LOCK + 1)]
+        await first_has_lock.wait()
+        others = [group.create_task(assert_busy(database.write_in_turn(lock))) for _ in range(PERMITS_PER_LOCK + 1)]
         await asyncio.gather(*others)
         assert not first.done()
         done.set()
@@ -68,7 +68,7 @@ async def test_lock_turn_over_the_time_limit_is_busy(database_url: str) -> None:
 
 
 async def test_locks_taken_in_any_order_do_not_deadlock(database: Database) -> None:
-    """Each of many wants two, one after the other, in either order."""
+    """Each transaction takes two locks, in either order."""
     locks = [uuid4() for _ in range(2)]
     runs = 0
 
@@ -85,8 +85,8 @@ async def test_locks_taken_in_any_order_do_not_deadlock(database: Database) -> N
     assert runs == 30
 
 
-async def test_writer_without_a_connection_releases_its_turn(impatient: AsyncEngine) -> None:
-    database = Database(impatient)  # of one connection
+async def test_writer_without_a_connection_releases_its_turn(short_timeout_engine: AsyncEngine) -> None:
+    database = Database(short_timeout_engine)  # with one connection
     async with database.read() as holder:
         await holder.execute(text("SELECT 1"))
         with pytest.raises(DomainError, match="busy"):
@@ -106,6 +106,6 @@ async def test_unused_lock_queue_is_removed() -> None:
     assert not queues._queues
 
 
-async def raises_busy(work: Awaitable[None]) -> None:
+async def assert_busy(work: Awaitable[None]) -> None:
     with pytest.raises(DomainError, match="busy"):
         await work

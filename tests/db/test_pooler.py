@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, which may give each transaction another connection of the server."""
+"""PgBouncer in transaction mode, where each transaction may use another connection of the server."""
 
 import asyncio
 import os
@@ -21,8 +21,8 @@ SERVER_CONNECTIONS = 3
 
 
 @contextmanager
-def pooling(url: str, folder: Path) -> Iterator[str]:
-    """A PgBouncer in front of a database; yields the URL of the same database behind it."""
+def open_pooler(url: str, folder: Path) -> Iterator[str]:
+    """Start PgBouncer in front of a database; yield the URL of the database through it."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         assert "CI" not in os.environ, "the tests of poolers need PgBouncer"
@@ -47,7 +47,7 @@ def pooling(url: str, folder: Path) -> Iterator[str]:
         default_pool_size = {SERVER_CONNECTIONS}
         """
     )
-    # It refuses to run as root, and an unprivileged user cannot read the folder of a test.
+    # PgBouncer refuses to run as root, and an unprivileged user cannot read the folder of a test.
     user = "nobody" if os.geteuid() == 0 else None
     readable = Path(f"/tmp/pgbouncer-{port}.ini")
     shutil.copy(config, readable)
@@ -63,7 +63,7 @@ def pooling(url: str, folder: Path) -> Iterator[str]:
 
 
 async def book_at_once(client: httpx2.AsyncClient) -> list[list[int]]:
-    """The statuses of patients who book different times, and of patients who all want the same time."""
+    """Return the statuses of patients who book different times, and of patients who book the same time."""
     doctor = await Person.register(client, "doctor")
     await doctor.publish("2030-01-07T09:00:00Z", "2030-01-07T17:00:00Z")
     patients = [await Person.register(client, "patient") for _ in range(12)]
@@ -72,13 +72,13 @@ async def book_at_once(client: httpx2.AsyncClient) -> list[list[int]]:
         *(each.try_to_book(doctor, start) for each, start in zip(patients, starts, strict=True))
     )
     same = await asyncio.gather(*(each.try_to_book(doctor, "2030-01-07T16:00:00Z") for each in patients))
-    return [[answer.status_code for answer in answers] for answers in (different, same)]
+    return [[response.status_code for response in responses] for responses in (different, same)]
 
 
 async def test_server_without_prepared_statements_works_behind_a_pooler(tmp_path: Path) -> None:
     async with temporary_postgresql() as url:
         await migrate(url)
-        with pooling(url, tmp_path) as pooled:
+        with open_pooler(url, tmp_path) as pooled:
             async with (
                 serve(pooled, 1, DATABASE_PREPARED_STATEMENTS="off", DATABASE_TIMEOUT_SECONDS="30") as servers,
                 clients(servers) as [client],
@@ -91,7 +91,7 @@ async def test_server_without_prepared_statements_works_behind_a_pooler(tmp_path
 async def test_server_with_prepared_statements_does_not_start_behind_a_pooler(tmp_path: Path) -> None:
     async with temporary_postgresql() as url:
         await migrate(url)
-        with pooling(url, tmp_path) as pooled, (tmp_path / "log").open("wb") as log:
+        with open_pooler(url, tmp_path) as pooled, (tmp_path / "log").open("wb") as log:
             server = Server(pooled, stderr=log)
             await asyncio.to_thread(server.process.wait, 120)
             assert server.process.returncode != 0

@@ -1,5 +1,3 @@
-"""Records are made by the names of columns, whatever their order."""
-
 from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
-"""docs/compliance: what it names exists, what is met is tested, no requirement is left out, and rules of the code hold.
+"""The registers in docs/compliance are complete, name existing tests, and state rules that hold in the code.
 
-Each test reports all failures at once. None of them can tell whether a statement is true.
+No test can tell whether a statement of a register is true.
 """
 
 import ast
@@ -20,7 +20,7 @@ SOURCES = sorted((ROOT / "app").rglob("*.py"))
 TEMPLATES = sorted((ROOT / "app/web/templates").rglob("*.html"))
 
 STATUSES = {"met", "partly", "not met", "not applicable", "operator's"}
-# How many requirements of levels 1 and 2 each section of OWASP ASVS 5.0.0 has; those of level 3 come after them.
+# The number of requirements of levels 1 and 2 in each section of OWASP ASVS 5.0.0. Those of level 3 follow them.
 ASVS = {
     "1.1": 2, "1.2": 9, "1.3": 11, "1.4": 3, "1.5": 2,
     "2.1": 3, "2.2": 3, "2.3": 4, "2.4": 1,
@@ -51,7 +51,7 @@ OTHERS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A requirement, or some that are answered together."""
+    """One requirement, or several with one entry."""
 
     register: str
     numbers: str
@@ -68,7 +68,7 @@ class Row:
         return re.findall(r"`(tests/[^`]+)`", self.proof)
 
 
-def section(title: str) -> str:
+def get_section(title: str) -> str:
     found = re.search(rf"^## {re.escape(title)}$(.*?)(?=^## |\Z)", INVENTORY, re.MULTILINE | re.DOTALL)
     assert found, title
     return found[1]
@@ -83,7 +83,7 @@ def read_rows() -> Iterator[Row]:
 
 
 def split_numbers(row: Row) -> Iterator[str]:
-    """The numbers one by one, where a range is written as the first and the last."""
+    """Yield single numbers, also for a range that is written as its first and last number."""
     for part in row.numbers.split(", "):
         first, _, last = part.partition("\N{EN DASH}")
         start, _, from_ = first.rpartition(".")
@@ -143,11 +143,11 @@ def test_other_requirements_are_complete() -> None:
 
 
 def test_every_table_is_classified() -> None:
-    named = set(re.findall(r"`(\w+)`", section("Data")))
+    named = set(re.findall(r"`(\w+)`", get_section("Data")))
     assert not User.metadata.tables.keys() - named, "add them to docs/compliance/inventory.md"
 
 
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+def list_calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node
@@ -157,15 +157,15 @@ def test_every_derived_key_is_in_the_inventory() -> None:
     purposes = {
         ast.literal_eval(node.args[1])
         for path in SOURCES
-        for name, node in calls(path)
+        for name, node in list_calls(path)
         if name.rpartition(".")[2] == "derive_key" and len(node.args) == 2
     }
     assert purposes
-    inventory = section("Keys")
+    inventory = get_section("Keys")
     assert not [purpose for purpose in purposes if f'"{purpose}"' not in inventory]
 
 
-def imported(path: Path) -> Iterator[str]:
+def list_imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -174,7 +174,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-# What runs code or programs, reads formats that do, or opens connections.
+# Modules that run code or programs, read formats that do, or open connections.
 DANGEROUS = {
     "aiohttp", "ctypes", "ftplib", "http.client", "httpx", "httpx2", "importlib", "jinja2", "ldap3", "lxml", "mako",
     "marshal", "os.system", "pickle", "requests", "runpy", "shelve", "smtplib", "socket", "subprocess",
@@ -186,17 +186,17 @@ JINJA = ("jinja2.Environment", "jinja2.FileSystemLoader", "jinja2.StrictUndefine
 
 
 def test_no_dangerous_module_is_imported() -> None:
-    # An adapter is where other systems would be called, and docs/compliance/inventory.md would have to say so.
+    # Other systems would be called by an adapter, and docs/compliance/inventory.md would have to list them.
     found = {
         (path.relative_to(ROOT).as_posix(), name)
         for path in SOURCES
-        for name in imported(path)
+        for name in list_imports(path)
         for module in DANGEROUS
         if name == module or name.startswith(f"{module}.")
     }
     # Templates are files of the project; user input never becomes a template.
     templates = {("app/web/kit/pages.py", name) for name in ("jinja2", *JINJA)}
-    # Option numbers of accepted connections; nothing is opened with them.
+    # Only constants, for options of accepted connections.
     options = {("app/edge/protocol.py", name) for name in ("socket", "socket.SO_SNDBUF", "socket.SOL_SOCKET")}
     assert found == templates | options
 
@@ -205,29 +205,29 @@ def test_no_code_is_evaluated() -> None:
     assert not {
         (path.name, name)
         for path in SOURCES
-        for name, _ in calls(path)
+        for name, _ in list_calls(path)
         if name in {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}
     }
 
 
 def test_only_the_demo_uses_the_random_module() -> None:
-    """Everything that must not be guessable comes from ``secrets``."""
-    assert {path.name for path in SOURCES if "random" in set(imported(path))} <= {"clinic.py", "calendar.py"}
-    drawing = {path.name for path in SOURCES for name, _ in calls(path) if name.startswith("secrets.")}
-    assert drawing == {"security.py", "one_time_codes.py"}
+    """Values that must not be guessable come from ``secrets``."""
+    assert {path.name for path in SOURCES if "random" in set(list_imports(path))} <= {"clinic.py", "calendar.py"}
+    secret_sources = {path.name for path in SOURCES for name, _ in list_calls(path) if name.startswith("secrets.")}
+    assert secret_sources == {"security.py", "one_time_codes.py"}
 
 
 def test_only_approved_hashes_are_called() -> None:
-    hashing = {name for path in SOURCES for name, _ in calls(path) if re.fullmatch(r"hashlib\.\w+", name)}
+    hashing = {name for path in SOURCES for name, _ in list_calls(path) if re.fullmatch(r"hashlib\.\w+", name)}
     assert hashing <= {"hashlib.sha256"}
-    imports = {(path.name, name) for path in SOURCES for name in imported(path) if name.startswith("hashlib.")}
-    # BLAKE2b only where no secret is involved: keys of advisory locks, and the order of doctors.
+    imports = {(path.name, name) for path in SOURCES for name in list_imports(path) if name.startswith("hashlib.")}
+    # BLAKE2b only without secrets: for the keys of advisory locks and the order of doctors.
     assert {path for path, name in imports if name == "hashlib.blake2b"} == {"locks.py", "tie_break.py"}
     assert {name for _, name in imports} == {"hashlib.sha256", "hashlib.blake2b", "hashlib.file_digest"}
     digests = {
         ast.literal_eval(node.args[-1])
         for path in SOURCES
-        for name, node in calls(path)
+        for name, node in list_calls(path)
         if name in {"hmac.digest", "hmac.new"}
     }
     assert digests == {"sha256"}
@@ -237,8 +237,8 @@ def test_image_contains_only_the_code() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
-    let_in = {rule for rule in rules if rule.startswith("!")}
-    assert let_in == {"!app", "!migrations", "!pyproject.toml", "!requirements-runtime.txt"}
+    included = {rule for rule in rules if rule.startswith("!")}
+    assert included == {"!app", "!migrations", "!pyproject.toml", "!requirements-runtime.txt"}
 
 
 def test_every_dependency_is_pinned_by_its_hash() -> None:
@@ -249,7 +249,7 @@ def test_every_dependency_is_pinned_by_its_hash() -> None:
 
 
 def test_time_limits_for_security_updates_are_promised() -> None:
-    assert re.search(r"within \d+ days if it is critical", " ".join(section("Updates").split()))
+    assert re.search(r"within \d+ days if it is critical", " ".join(get_section("Updates").split()))
     assert "docs/security.md" in (ROOT / "SECURITY.md").read_text()
 
 

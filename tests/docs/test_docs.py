@@ -1,4 +1,4 @@
-"""Documents that have gone stale fail here."""
+"""Documents agree with the code, and their links work."""
 
 import ast
 import asyncio
@@ -63,13 +63,13 @@ def test_quoted_log_messages_exist_in_the_code() -> None:
 
 
 def test_state_diagram_matches_the_transitions() -> None:
-    drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", (ROOT / "docs/booking.md").read_text(), re.MULTILINE)
+    diagram = re.findall(r"^    (\w+) --> (\w+): (.+)$", (ROOT / "docs/booking.md").read_text(), re.MULTILINE)
     table = {
         (source.value, transition.target.value, action.value)
         for action, transition in TRANSITIONS.items()
         for source in transition.sources
     }
-    assert set(drawn) == table
+    assert set(diagram) == table
 
 
 def test_functions_named_in_request_traces_exist() -> None:
@@ -91,7 +91,7 @@ def test_links_to_headings_lead_to_existing_headings(page: Path) -> None:
     for link, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text()):
         target = page.parent / link if link else page
         headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
-        # As GitHub makes anchors of headings.
+        # GitHub computes anchors of headings like this.
         assert anchor in {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}, (link, anchor)
 
 
@@ -130,7 +130,7 @@ def test_every_make_target_is_explained_and_every_named_target_exists() -> None:
 
 
 async def test_tour_of_the_readme_works(tmp_path: Path) -> None:
-    """Run the commands on a new server; each answer must have the members that the page shows."""
+    """Run the commands on a new server; each response must have the members that the page shows."""
     tour = (ROOT / "README.md").read_text().partition("## A five-minute tour")[2].partition("\n## ")[0]
     blocks = re.findall(r"```(bash|json)\n(.*?)```", tour, re.DOTALL)
     script = "set -eu\n" + "".join(f"{text}\necho '---'\n" for kind, text in blocks if kind == "bash")
@@ -140,39 +140,39 @@ async def test_tour_of_the_readme_works(tmp_path: Path) -> None:
         )
         output, _ = await process.communicate()
     assert process.returncode == 0
-    answers = [read_answers(part) for part in output.decode().split("---\n")[:-1]]
-    shown = [read_answers(text) for kind, text in blocks if kind == "json"]
-    assert reduce_to(answers, shown) == shown
+    responses = [read_responses(part) for part in output.decode().split("---\n")[:-1]]
+    shown = [read_responses(text) for kind, text in blocks if kind == "json"]
+    assert reduce_to(responses, shown) == shown
 
 
-def read_answers(text: str) -> list[object]:
-    """Return the JSON values in a text, without what differs from run to run."""
+def read_responses(text: str) -> list[object]:
+    """Return the JSON values in a text, without values that differ from run to run."""
     decoder = json.JSONDecoder()
     found = []
     while text := text.lstrip():
-        answer, end = decoder.raw_decode(text)
-        found.append(mask(answer))
+        response, end = decoder.raw_decode(text)
+        found.append(mask(response))
         text = text[end:]
     return found
 
 
-def mask(answer: object) -> object:
-    if isinstance(answer, dict):
-        return {name: mask(value) for name, value in answer.items()}
-    if isinstance(answer, list):
-        return [mask(value) for value in answer]
-    if isinstance(answer, str) and re.search(r"…|\d{4}-\d\d|[0-9a-f]{8}-", answer):
+def mask(response: object) -> object:
+    if isinstance(response, dict):
+        return {name: mask(value) for name, value in response.items()}
+    if isinstance(response, list):
+        return [mask(value) for value in response]
+    if isinstance(response, str) and re.search(r"…|\d{4}-\d\d|[0-9a-f]{8}-", response):
         return "*"
-    return answer
+    return response
 
 
-def reduce_to(answer: object, shown: object) -> object:
-    """Return the answer without the members of objects that are not shown."""
-    if isinstance(answer, dict) and isinstance(shown, dict):
-        return {name: reduce_to(value, shown[name]) for name, value in answer.items() if name in shown}
-    if isinstance(answer, list) and isinstance(shown, list) and len(answer) == len(shown):
-        return [reduce_to(*pair) for pair in zip(answer, shown, strict=True)]
-    return answer
+def reduce_to(response: object, shown: object) -> object:
+    """Return the response without the members of objects that are not shown."""
+    if isinstance(response, dict) and isinstance(shown, dict):
+        return {name: reduce_to(value, shown[name]) for name, value in response.items() if name in shown}
+    if isinstance(response, list) and isinstance(shown, list) and len(response) == len(shown):
+        return [reduce_to(*pair) for pair in zip(response, shown, strict=True)]
+    return response
 
 
 def test_version_is_the_newest_in_the_changelog() -> None:

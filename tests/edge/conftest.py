@@ -14,19 +14,18 @@ type Start = Callable[..., Awaitable[FastAPI]]
 
 @pytest.fixture
 def backend() -> str:
-    """One database is enough: what is tested here stands before all of them."""
+    """One database is enough, because the edge works before any SQL."""
     return "sqlite"
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refusals come without the pause, except where it is tested."""
+def no_refusal_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "REFUSAL_DELAY", 0)
 
 
 @pytest.fixture
 async def start(database_url: str) -> AsyncIterator[Start]:
-    """Starts an application with other settings."""
+    """A function that starts an application with changed settings."""
     async with AsyncExitStack() as stack:
 
         async def start(**changes: object) -> FastAPI:
@@ -38,6 +37,6 @@ async def start(database_url: str) -> AsyncIterator[Start]:
 
 
 def client_of(app: FastAPI, address: str = "127.0.0.1") -> httpx2.AsyncClient:
-    """A client that comes from this address."""
+    """Return a client that sends from this address."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(address, 123))
     return httpx2.AsyncClient(transport=transport, base_url="http://testserver")

@@ -5,13 +5,13 @@ import os
 if os.environ["INSTRUMENTATION"] == "sentry":
     import sentry_sdk
 
-    # Nothing listens there; what is sent is lost.
+    # Nothing listens at this address, so events are lost.
     sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0)
 else:
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
     from opentelemetry.sdk.trace import TracerProvider
 
-    # Its package metadata do not name SQLAlchemy 2.1 yet.
+    # Its package metadata does not name SQLAlchemy 2.1 yet.
     SQLAlchemyInstrumentor().instrument(tracer_provider=TracerProvider(), skip_dep_check=True)
 
 from app.main import app

@@ -1,4 +1,4 @@
-"""HEAD is GET without the body, and a slash at the end of a path makes no difference."""
+"""HEAD requests, and slashes at the end of a path."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ from tests.people import Person, assert_problem
 CHANGING = {"x-request-id", "set-cookie", "date"}
 
 
-def paths_of(app: FastAPI) -> Iterator[str]:
+def list_get_paths(app: FastAPI) -> Iterator[str]:
     for route in list_routes(app):
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
             yield route.path.replace(":uuid}", "}").replace("{", "").replace("}", "")
 
 
 async def test_head_is_get_without_body_on_every_route(app: FastAPI, client: httpx2.AsyncClient) -> None:
-    paths = sorted({*paths_of(app), "/docs/assets/swagger-ui.css", "/nothing", "/openapi.json"})
+    paths = sorted({*list_get_paths(app), "/docs/assets/swagger-ui.css", "/nothing", "/openapi.json"})
     assert len(paths) > 60
     for path in paths:
         client.cookies.clear()
@@ -40,9 +40,9 @@ async def test_head_is_get_without_body_on_every_route(app: FastAPI, client: htt
 
 async def test_head_is_not_allowed_where_get_is_not(client: httpx2.AsyncClient) -> None:
     assert (await client.head("/auth/login")).headers["allow"] == "POST"
-    answer = await client.put("/appointments")
-    assert assert_problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, HEAD, POST"
+    response = await client.put("/appointments")
+    assert assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_head_request_is_recorded_in_the_audit_trail(client: httpx2.AsyncClient, database: Database) -> None:
@@ -54,11 +54,11 @@ async def test_head_request_is_recorded_in_the_audit_trail(client: httpx2.AsyncC
 
 
 async def test_trailing_slash_makes_no_difference_to_get(app: FastAPI, client: httpx2.AsyncClient) -> None:
-    for path in sorted({*paths_of(app), "/openapi.json"} - {"/"}):
+    for path in sorted({*list_get_paths(app), "/openapi.json"} - {"/"}):
         without = await client.get(path)
-        answer = await client.get(f"{path}/")
-        assert answer.status_code == without.status_code, path
-        assert answer.headers.get("location") == without.headers.get("location")
+        response = await client.get(f"{path}/")
+        assert response.status_code == without.status_code, path
+        assert response.headers.get("location") == without.headers.get("location")
 
 
 async def test_trailing_slash_makes_no_difference_to_post_and_query(client: httpx2.AsyncClient) -> None:

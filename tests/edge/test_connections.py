@@ -1,4 +1,4 @@
-"""Which connection makes room for a new one."""
+"""Limits on connections, and which connection is closed for a new one."""
 
 import sys
 
@@ -12,6 +12,8 @@ URL = "sqlite+aiosqlite:///./unused.db"
 
 
 class Peer:
+    """A connection as far as ``Connections`` knows it."""
+
     def __init__(self) -> None:
         self.closed = False
 

@@ -1,4 +1,4 @@
-"""Headers that every answer has."""
+"""Security headers, and the files of the documentation page."""
 
 import base64
 import hashlib
@@ -30,23 +30,23 @@ REQUESTS = [
 async def test_every_response_has_each_security_header_once(
     client: httpx2.AsyncClient, method: str, path: str, status: int
 ) -> None:
-    answer = await client.request(method, path)
-    assert answer.status_code == status
-    assert [answer.headers.get_list(name) for name in DEFAULT_HEADERS] == [
+    response = await client.request(method, path)
+    assert response.status_code == status
+    assert [response.headers.get_list(name) for name in DEFAULT_HEADERS] == [
         [value] for value in DEFAULT_HEADERS.values()
     ]
-    assert "strict-transport-security" not in answer.headers
+    assert "strict-transport-security" not in response.headers
 
 
 async def test_internal_error_has_the_security_headers(app: FastAPI, client: httpx2.AsyncClient) -> None:
     resources: Resources = app.state.resources
     object.__setattr__(resources, "clock", None)
-    answer = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
-    assert answer.status_code == 500
-    assert [answer.headers.get_list(name) for name in DEFAULT_HEADERS] == [
+    response = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
+    assert response.status_code == 500
+    assert [response.headers.get_list(name) for name in DEFAULT_HEADERS] == [
         [value] for value in DEFAULT_HEADERS.values()
     ]
-    assert "x-request-id" in answer.headers
+    assert "x-request-id" in response.headers
 
 
 async def test_production_sends_strict_transport_security(start: Start) -> None:
@@ -55,8 +55,8 @@ async def test_production_sends_strict_transport_security(start: Start) -> None:
     )
     async with client_of(app) as client:
         for path in ("/livez", "/nothing"):
-            answer = await client.get(path)
-            assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+            response = await client.get(path)
+            assert response.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 @pytest.mark.parametrize("path", ["/docs/assets", "/docs/assets/"])
@@ -65,9 +65,9 @@ async def test_assets_of_the_documentation_are_not_listed(client: httpx2.AsyncCl
 
 
 async def test_assets_of_the_documentation_can_be_cached(client: httpx2.AsyncClient) -> None:
-    answer = await client.get("/docs/assets/swagger-ui.css")
-    assert answer.headers["cache-control"] == "no-cache"
-    again = await client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": answer.headers["etag"]})
+    response = await client.get("/docs/assets/swagger-ui.css")
+    assert response.headers["cache-control"] == "no-cache"
+    again = await client.get("/docs/assets/swagger-ui.css", headers={"If-None-Match": response.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
@@ -76,8 +76,8 @@ async def test_documentation_page_allows_only_its_own_scripts(client: httpx2.Asy
     [policy] = page.headers.get_list("content-security-policy")
     rules = dict(rule.partition(" ")[::2] for rule in policy.split("; "))
     [script] = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
-    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert rules["script-src"] == f"'self' 'sha256-{own}'"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert rules["script-src"] == f"'self' 'sha256-{digest}'"
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == "'self'"
     assert "http" not in policy

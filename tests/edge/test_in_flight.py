@@ -1,4 +1,4 @@
-"""One client cannot have so many requests in flight that others wait."""
+"""The limit on requests that one client has in flight."""
 
 import asyncio
 from collections import Counter
@@ -17,19 +17,19 @@ from tests.edge.conftest import client_of
 from tests.people import Person, assert_problem
 from tests.web.conftest import Forms
 
-NEVER = {"between": "03:01-03:02"}
+UNMATCHED_TIMES = {"between": "03:01-03:02"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Both: what is bounded is what waits for their connections."""
+    """Both databases, because requests in flight wait for their connections."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
 async def bounded(database_url: str) -> AsyncIterator[FastAPI]:
-    """An application with a bound of four, and two connections."""
+    """An application with a limit of four requests and two database connections."""
     settings = settings_for(
         database_url,
         max_in_flight_per_client=4,
@@ -43,11 +43,11 @@ async def bounded(database_url: str) -> AsyncIterator[FastAPI]:
         yield app
 
 
-def statuses(answers: list[httpx2.Response]) -> Counter[int]:
-    return Counter(answer.status_code for answer in answers)
+def count_statuses(responses: list[httpx2.Response]) -> Counter[int]:
+    return Counter(response.status_code for response in responses)
 
 
-@pytest.mark.parametrize(("path", "query"), [("/search/slots", NEVER), ("/", {"part": "evening"})])
+@pytest.mark.parametrize(("path", "query"), [("/search/slots", UNMATCHED_TIMES), ("/", {"part": "evening"})])
 async def test_flood_of_searches_does_not_slow_other_clients(
     bounded: FastAPI, path: str, query: dict[str, str]
 ) -> None:
@@ -56,18 +56,18 @@ async def test_flood_of_searches_does_not_slow_other_clients(
         await doctor.publish("2099-12-08T09:00:00Z", "2099-12-08T17:00:00Z")
         flood = [asyncio.create_task(client.get(path, params=query)) for _ in range(150)]
         await asyncio.sleep(0)
-        read = [await other.get(f"/doctors/{doctor.id}") for _ in range(20)]
-        answers = await asyncio.gather(*flood)
-    assert statuses(read) == {200: 20}
-    assert statuses(answers) == {200: 4, 429: 146}
-    refused = next(answer for answer in answers if answer.status_code == 429)
+        other_responses = [await other.get(f"/doctors/{doctor.id}") for _ in range(20)]
+        responses = await asyncio.gather(*flood)
+    assert count_statuses(other_responses) == {200: 20}
+    assert count_statuses(responses) == {200: 4, 429: 146}
+    refused = next(response for response in responses if response.status_code == 429)
     assert refused.headers["retry-after"] == "1"
     assert "x-request-id" in refused.headers
 
 
 @asynccontextmanager
-async def slow_requests(client: httpx2.AsyncClient, app: FastAPI, **options: Any) -> AsyncIterator[None]:
-    """Four requests whose bodies take as long as the context to arrive."""
+async def keep_requests_in_flight(client: httpx2.AsyncClient, app: FastAPI, **options: Any) -> AsyncIterator[None]:
+    """Keep four requests in flight within the context: the end of their bodies arrives at its end."""
     arrived = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -75,25 +75,25 @@ async def slow_requests(client: httpx2.AsyncClient, app: FastAPI, **options: Any
         await arrived.wait()
         yield b"]"
 
-    before = in_flight(app)
+    before = count_in_flight(app)
     waiting = [asyncio.create_task(client.post("/appointments", content=body(), **options)) for _ in range(4)]
-    while in_flight(app) < before + 4:  # noqa: ASYNC110 - what is waited for is a count
+    while count_in_flight(app) < before + 4:  # noqa: ASYNC110 - what is waited for is a count
         await asyncio.sleep(0.01)
     try:
         yield
     finally:
         arrived.set()
-        assert {answer.status_code for answer in await asyncio.gather(*waiting)} <= {401, 422}
+        assert {response.status_code for response in await asyncio.gather(*waiting)} <= {401, 422}
 
 
-def in_flight(app: FastAPI) -> float:
+def count_in_flight(app: FastAPI) -> float:
     metrics: Metrics = app.state.metrics
     return metrics.registry.get_sample_value("http_requests_in_flight") or 0
 
 
 async def test_address_at_its_limit_is_refused_until_a_request_ends(bounded: FastAPI) -> None:
     async with client_of(bounded) as client:
-        async with slow_requests(client, bounded):
+        async with keep_requests_in_flight(client, bounded):
             assert_problem(await client.get("/doctors"), 429, "too_many_requests")
             page = await client.get("/", headers={"Accept": "text/html"})
             assert (page.status_code, page.headers["content-type"]) == (429, "text/html; charset=utf-8")
@@ -107,9 +107,9 @@ async def test_address_at_its_limit_is_refused_until_a_request_ends(bounded: Fas
 async def test_accounts_behind_one_address_have_limits_of_their_own(bounded: FastAPI) -> None:
     async with client_of(bounded) as client:
         ann, ben = [await Person.register(client, "patient") for _ in range(2)]
-        async with slow_requests(client, bounded):
+        async with keep_requests_in_flight(client, bounded):
             assert (await ann.get("/appointments")).status_code == 200
-            async with slow_requests(client, bounded, headers=ann.headers):
+            async with keep_requests_in_flight(client, bounded, headers=ann.headers):
                 assert_problem(await ann.get("/appointments"), 429, "too_many_requests")
                 assert (await ben.get("/appointments")).status_code == 200
 
@@ -118,13 +118,13 @@ async def test_page_session_has_a_limit_of_its_own(bounded: FastAPI) -> None:
     async with client_of(bounded) as client, client_of(bounded) as browser:
         ann = await Person.register(client, "patient")
         await Forms(browser).sign_in(ann)
-        async with slow_requests(client, bounded):
+        async with keep_requests_in_flight(client, bounded):
             assert (await browser.get("/my/appointments")).status_code == 200
             assert (await client.get("/my/appointments")).status_code == 429
 
 
 async def test_clients_behind_a_trusted_proxy_have_limits_of_their_own(bounded: FastAPI) -> None:
-    one, other = ({"X-Forwarded-For": f"198.51.100.{number}"} for number in (1, 2))
-    async with client_of(bounded, "10.0.0.7") as proxy, slow_requests(proxy, bounded, headers=one):
-        answers = [await proxy.get("/doctors", headers=each) for each in (one, other)]
-    assert [answer.status_code for answer in answers] == [429, 200]
+    first, second = ({"X-Forwarded-For": f"198.51.100.{number}"} for number in (1, 2))
+    async with client_of(bounded, "10.0.0.7") as proxy, keep_requests_in_flight(proxy, bounded, headers=first):
+        responses = [await proxy.get("/doctors", headers=each) for each in (first, second)]
+    assert [response.status_code for response in responses] == [429, 200]

@@ -1,27 +1,28 @@
-"""A client that sends too much can read why it was refused, on a real server."""
+"""Refusals of large bodies, over raw sockets to a real server."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.databases import migrate
 from tests.servers import Server, serve
 
+pytestmark = pytest.mark.xdist_group("large bodies")
+
 SIZE = 9 * 1024 * 1024
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    url = await migrate(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('large bodies')}/test.db")
     async with serve(url, processes=1, REQUEST_BODY_SECONDS="30", MAX_IN_FLIGHT_PER_CLIENT="1") as [server]:
         yield server
 
 
 async def send_then_read(server: Server, head: str, body: bytes) -> bytes:
-    """As most clients do: the answer is looked at when everything has been sent."""
+    """Read the response only after the whole body was sent, as most clients do."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         writer.write(head.encode() + body)
@@ -38,10 +39,10 @@ async def test_refusal_reaches_a_client_that_sends_the_whole_body_first(server: 
     for path, expected in (("/auth/register", b"413"), ("/nothing", b"404"), ("/sign-in", b"403")):
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\n"
         for rest, body in ((length, b" " * SIZE), ("Transfer-Encoding: chunked\r\n\r\n", chunks)):
-            answer = await send_then_read(server, head + rest, body)
-            assert answer.startswith(b"HTTP/1.1 %s " % expected), (path, answer[:200])
-            assert b"connection: close" in answer.lower()
-            assert answer.count(b"HTTP/1.1") == 1
+            response = await send_then_read(server, head + rest, body)
+            assert response.startswith(b"HTTP/1.1 %s " % expected), (path, response[:200])
+            assert b"connection: close" in response.lower()
+            assert response.count(b"HTTP/1.1") == 1
 
 
 async def test_large_body_is_refused_at_once(server: Server) -> None:
@@ -51,7 +52,7 @@ async def test_large_body_is_refused_at_once(server: Server) -> None:
     async with asyncio.timeout(20):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
         assert time.monotonic() - began < 2
-        # Meanwhile the request counts no more as one in flight, and a body that does not arrive is not waited for.
+        # The refused request is no longer in flight, and the server does not wait for its body.
         assert (await send_then_read(server, "GET /doctors HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b""))[
             :12
         ] == b"HTTP/1.1 200"
@@ -65,7 +66,7 @@ async def test_connection_is_reused_after_a_small_unread_body(server: Server) ->
     writer.write(b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
     writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     async with asyncio.timeout(20):
-        answers = await reader.read()
-    assert answers.count(b"HTTP/1.1") == 2
-    assert b"HTTP/1.1 200" in answers
+        responses = await reader.read()
+    assert responses.count(b"HTTP/1.1") == 2
+    assert b"HTTP/1.1 200" in responses
     writer.close()

@@ -1,4 +1,4 @@
-"""What the log says of a request, and what it never says."""
+"""The log lines of requests."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ UUID_4 = "9b2d4a1e-0c6f-4f5a-8a3e-2f1d7c5b9e80"
 
 
 class Log(StringIO):
-    """What was logged, line by line; each must be one JSON object."""
+    """A log in which each line must be one JSON object."""
 
     def lines(self) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.getvalue().splitlines()]
@@ -48,12 +48,12 @@ def log() -> Iterator[Log]:
 
 
 async def test_request_is_logged_as_one_line(client: httpx2.AsyncClient, doctor: Person, log: Log) -> None:
-    answer = await client.get(f"/doctors/{doctor.id}?q=secret")
-    assert answer.status_code == 200
+    response = await client.get(f"/doctors/{doctor.id}?q=secret")
+    assert response.status_code == 200
     [line] = log.requests()
     assert line.pop("timestamp").endswith("Z")
     assert line.pop("duration_ms") > 0
-    line.pop("message", None)  # pytest's own handler may have left it there
+    line.pop("message", None)  # added by the log handler of pytest
     assert line == {
         "event": "request",
         "level": "info",
@@ -62,7 +62,7 @@ async def test_request_is_logged_as_one_line(client: httpx2.AsyncClient, doctor:
         "operation": "get_doctor",
         "status": 200,
         "client": "127.0.0.1",
-        "request_id": answer.headers["x-request-id"],
+        "request_id": response.headers["x-request-id"],
     }
 
 
@@ -103,9 +103,9 @@ async def test_log_contains_no_personal_data(client: httpx2.AsyncClient, log: Lo
     await person.get("/auth/me")
     await client.post("/auth/login", data={"username": person.email, "password": "wrong horse"})
     assert [line["operation"] for line in log.requests()] == ["register", "login", "me", "login"]
-    ours = "\n".join(line for line in log.getvalue().splitlines() if '"logger": "app.' in line)
+    own_lines = "\n".join(line for line in log.getvalue().splitlines() if '"logger": "app.' in line)
     for secret in (person.email, person.name, person.id, person.token, PASSWORD, "horse"):
-        assert secret not in ours
+        assert secret not in own_lines
 
 
 async def test_unexpected_exception_is_logged_once_with_its_traceback_but_not_its_message(
@@ -120,13 +120,15 @@ async def test_unexpected_exception_is_logged_once_with_its_traceback_but_not_it
             raise RuntimeError("a secret thing") from cause
 
     object.__setattr__(resources, "clock", broken_clock)
-    answer = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
-    assert answer.status_code == 500
-    [bug] = [line for line in log.lines() if line["level"] == "error"]
-    assert bug["request_id"] == answer.headers["x-request-id"]
-    assert "in broken_clock" in bug["exception"]
-    assert bug["exception"].index("builtins.KeyError") < bug["exception"].index("builtins.RuntimeError")
-    assert "secret" not in bug["exception"].replace('RuntimeError("a secret thing")', "")  # the line of the source
+    response = await client.post("/auth/forgot-password", json={"email": "ann@example.com"})
+    assert response.status_code == 500
+    [line] = [line for line in log.lines() if line["level"] == "error"]
+    assert line["request_id"] == response.headers["x-request-id"]
+    assert "in broken_clock" in line["exception"]
+    assert line["exception"].index("builtins.KeyError") < line["exception"].index("builtins.RuntimeError")
+    assert "secret" not in line["exception"].replace(
+        'RuntimeError("a secret thing")', ""
+    )  # the source line in the traceback
     [request] = log.requests()
     assert (request["operation"], request["status"]) == ("forgot_password", 500)
 
@@ -141,22 +143,22 @@ def test_log_message_with_line_breaks_stays_one_line() -> None:
 
 
 async def test_request_id_of_the_client_is_kept_if_it_is_a_uuid(client: httpx2.AsyncClient) -> None:
-    answer = await client.get("/livez", headers={"X-Request-ID": UUID_4.upper()})
-    assert answer.headers.get_list("x-request-id") == [UUID_4]
+    response = await client.get("/livez", headers={"X-Request-ID": UUID_4.upper()})
+    assert response.headers.get_list("x-request-id") == [UUID_4]
 
 
 @pytest.mark.parametrize(
     "sent", ["", "1", "x" * 5000, f"{{{UUID_4}}}", f"urn:uuid:{UUID_4}", UUID_4.replace("-", ""), f"{UUID_4}x", "ÿ"]
 )
 async def test_other_request_ids_are_replaced(client: httpx2.AsyncClient, sent: str) -> None:
-    answer = await client.get("/nothing", headers=[(b"X-Request-ID", sent.encode("latin-1"))])
-    [given] = answer.headers.get_list("x-request-id")
-    assert str(UUID(given)) == given
-    assert given not in sent
+    response = await client.get("/nothing", headers=[(b"X-Request-ID", sent.encode("latin-1"))])
+    [request_id] = response.headers.get_list("x-request-id")
+    assert str(UUID(request_id)) == request_id
+    assert request_id not in sent
 
 
 FORGED = '{"event": "request", "status": 200, "client": "forged"}'
-HOSTILE = [
+FORGING_REQUESTS = [
     b"GET /%0d%0a%7b%22event%22:%22forged%22%7d HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /doctors?q=%0d%0aforged HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /\x1b[31mforged HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -185,7 +187,7 @@ async def test_client_cannot_forge_a_log_line(tmp_path: Path) -> None:
             PASSWORD_PASSES=str(OWASP_PASSES),
         )
         async with server as [process]:
-            for request in HOSTILE:
+            for request in FORGING_REQUESTS:
                 reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
                 writer.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
                 await reader.read()

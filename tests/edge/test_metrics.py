@@ -1,5 +1,3 @@
-"""What Prometheus may read, and that nobody can fill it up."""
-
 import asyncio
 import random
 import string
@@ -19,22 +17,22 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
-async def watched(start: Start) -> FastAPI:
+async def measured_app(start: Start) -> FastAPI:
     return await start(metrics_token=TOKEN)
 
 
-async def read(client: httpx2.AsyncClient) -> dict[str, Metric]:
-    answer = await client.get("/metrics", headers=HEADERS)
-    assert answer.status_code == 200
-    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+async def read_metrics(client: httpx2.AsyncClient) -> dict[str, Metric]:
+    response = await client.get("/metrics", headers=HEADERS)
+    assert response.status_code == 200
+    return {family.name: family for family in text_string_to_metric_families(response.text)}
 
 
-async def test_requests_are_measured_by_operation(watched: FastAPI) -> None:
-    async with client_of(watched) as client:
+async def test_requests_are_measured_by_operation(measured_app: FastAPI) -> None:
+    async with client_of(measured_app) as client:
         for _ in range(3):
             await client.get("/doctors")
         await client.get("/doctors/019abcde-f012-7345-8678-9abcdef01234")
-        metrics = await read(client)
+        metrics = await read_metrics(client)
     counted = {
         (sample.labels["operation"], sample.labels["method"], sample.labels["status"]): sample.value
         for sample in metrics["http_request_seconds"].samples
@@ -44,19 +42,19 @@ async def test_requests_are_measured_by_operation(watched: FastAPI) -> None:
     assert [sample.value for sample in metrics["http_requests_in_flight"].samples] == [1]
 
 
-async def test_metrics_show_the_time_zone_release(watched: FastAPI) -> None:
-    async with client_of(watched) as client:
-        [shown] = (await read(client))["time_zone_data_info"].samples
+async def test_metrics_show_the_time_zone_release(measured_app: FastAPI) -> None:
+    async with client_of(measured_app) as client:
+        [shown] = (await read_metrics(client))["time_zone_data_info"].samples
     assert shown.labels == {"version": IANA_VERSION}
 
 
-async def test_metrics_show_the_state_of_the_audit_trail(watched: FastAPI) -> None:
-    async with client_of(watched) as client:
-        before = await read(client)
+async def test_metrics_show_the_state_of_the_audit_trail(measured_app: FastAPI) -> None:
+    async with client_of(measured_app) as client:
+        before = await read_metrics(client)
         body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "role": "patient"}
         assert (await client.post("/auth/register", json=body)).status_code == 201
         async with asyncio.timeout(30):
-            while (await read(client))["audit_head_position"].samples[0].value != 1:  # noqa: ASYNC110 - a job seals
+            while (await read_metrics(client))["audit_head_position"].samples[0].value != 1:  # noqa: ASYNC110 - a job seals
                 await asyncio.sleep(0.05)
     assert {name: before[name].samples[0].value for name in before if name.startswith("audit_")} == {
         "audit_head_position": 0,
@@ -65,23 +63,23 @@ async def test_metrics_show_the_state_of_the_audit_trail(watched: FastAPI) -> No
     }
 
 
-async def test_application_can_be_started_again(watched: FastAPI) -> None:
+async def test_application_can_be_started_again(measured_app: FastAPI) -> None:
     for _ in range(2):
-        async with watched.router.lifespan_context(watched), client_of(watched) as client:
-            assert "audit_head_position" in await read(client)
+        async with measured_app.router.lifespan_context(measured_app), client_of(measured_app) as client:
+            assert "audit_head_position" in await read_metrics(client)
 
 
-async def test_each_application_has_its_own_metrics(watched: FastAPI, start: Start) -> None:
-    async with client_of(watched) as client, client_of(await start(metrics_token=TOKEN)) as other:
+async def test_each_application_has_its_own_metrics(measured_app: FastAPI, start: Start) -> None:
+    async with client_of(measured_app) as client, client_of(await start(metrics_token=TOKEN)) as other:
         await client.get("/doctors")
-        assert (await read(other))["http_request_seconds"].samples == []
+        assert (await read_metrics(other))["http_request_seconds"].samples == []
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "é"])
-async def test_metrics_require_the_token(watched: FastAPI, sent: str) -> None:
-    async with client_of(watched) as client:
-        answer = await client.get("/metrics", headers=[(b"Authorization", sent.encode("latin-1"))])
-    assert_problem(answer, 401, "not_authenticated")
+async def test_metrics_require_the_token(measured_app: FastAPI, sent: str) -> None:
+    async with client_of(measured_app) as client:
+        response = await client.get("/metrics", headers=[(b"Authorization", sent.encode("latin-1"))])
+    assert_problem(response, 401, "not_authenticated")
 
 
 async def test_metrics_are_off_without_a_token(client: httpx2.AsyncClient) -> None:
@@ -93,15 +91,15 @@ async def test_metrics_are_not_in_the_openapi_document(client: httpx2.AsyncClien
     assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
 
 
-async def test_unknown_paths_and_methods_create_no_labels(watched: FastAPI) -> None:
+async def test_unknown_paths_and_methods_create_no_labels(measured_app: FastAPI) -> None:
     chance = random.Random(1)
-    async with client_of(watched) as client:
+    async with client_of(measured_app) as client:
         for _ in range(200):
             word = "".join(chance.choices(string.ascii_uppercase, k=12))
             await client.request(word, f"/{word}", headers={"X-Request-ID": word})
             await client.request(word, "/doctors")
             await client.get(f"/doctors/{word}")
-        metrics = await read(client)
+        metrics = await read_metrics(client)
     labels = {tuple(sorted(sample.labels.items() - {("le", sample.labels.get("le"))}))
               for sample in metrics["http_request_seconds"].samples}  # fmt: skip
     assert labels == {

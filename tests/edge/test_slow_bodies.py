@@ -1,4 +1,4 @@
-"""Bodies that trickle in, on a real server."""
+"""Slow request bodies, over raw sockets to a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,28 +32,28 @@ async def test_slow_body_times_out_without_delaying_others(server: Server) -> No
     async with clients([server]) as [client]:
         patient = await Person.register(client, "patient")
         heads = [HEAD % (path, media_type, patient.token.encode()) for path, media_type in SLOW for _ in range(5)]
-        trickles = [asyncio.create_task(trickle(server, head)) for head in heads]
+        slow_requests = [asyncio.create_task(send_slowly(server, head)) for head in heads]
         answered = 0
-        while not all(each.done() for each in trickles):
-            # There is one connection to the database: had a slow request taken it, this would be a 503.
+        while not all(each.done() for each in slow_requests):
+            # There is one database connection. If a slow request had taken it, this would be a 503.
             assert (await patient.get("/appointments")).status_code == 200
             answered += 1
         assert answered > 0
-        for each in trickles:
+        for each in slow_requests:
             head, _, body = each.result().partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 408 ")
             assert b"connection: close" in head.lower()
             assert b'"code":"body_too_slow"' in body
 
 
-async def trickle(server: Server, head: bytes) -> bytes:
-    """Everything that comes back, until the server hangs up, while a byte is sent now and then."""
+async def send_slowly(server: Server, head: bytes) -> bytes:
+    """Send a byte every 0.1 seconds; return all that is received until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     received = b""
 
     async def receive() -> None:
         nonlocal received
-        with suppress(ConnectionResetError):  # a byte was on its way when the server hung up
+        with suppress(ConnectionResetError):  # a byte was on its way when the server closed the connection
             while part := await reader.read(1000):
                 received += part
 

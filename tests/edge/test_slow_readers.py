@@ -1,4 +1,4 @@
-"""Clients that do not read their answers, over raw sockets to a real server."""
+"""Clients that do not read their responses, over raw sockets to a real server."""
 
 import asyncio
 import socket
@@ -17,6 +17,8 @@ from app.edge.protocol import BoundedProtocol
 from tests.databases import migrate, settings_for
 from tests.servers import Server, clients, serve
 
+pytestmark = pytest.mark.xdist_group("slow readers")
+
 STALL_SECONDS = 2
 LARGE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE_ONCE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -33,24 +35,33 @@ class Log:
         return self.file.read().decode()
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    log = Log(tmp_path / "log")
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
+    log = Log(tmp_path_factory.mktemp("slow readers") / "log")
     yield log
     log.file.close()
 
 
-@pytest.fixture
-async def server(tmp_path: Path, log: Log) -> AsyncIterator[Server]:
-    url = await migrate(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+@pytest.fixture(scope="module")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory, log: Log) -> AsyncIterator[Server]:
+    url = await migrate(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('slow readers')}/test.db")
     limits = {"RESPONSE_STALL_SECONDS": str(STALL_SECONDS), "MAX_IN_FLIGHT_PER_CLIENT": "1"}
     async with serve(url, processes=1, stderr=log.file, **limits) as [server]:
         yield server
 
 
+@pytest.fixture
+async def server(shared_server: Server) -> Server:
+    """A server with no request in flight."""
+    async with asyncio.timeout(STALL_SECONDS * 3):
+        while await get_status(shared_server) == 429:  # noqa: ASYNC110 - another process has to notice a closed connection
+            await asyncio.sleep(0.05)
+    return shared_server
+
+
 @contextmanager
 def connect(server: Server) -> Iterator[socket.socket]:
-    """A connection for which the kernel buffers little, as for a phone on a slow network."""
+    """A connection with small kernel buffers, like that of a phone on a slow network."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
@@ -64,7 +75,7 @@ async def send(client: socket.socket, data: bytes) -> None:
 
 
 async def read(client: socket.socket, size: int, pause: float = 0) -> bytes:
-    """All that comes until the server closes the connection, up to ``size`` bytes per ``pause``."""
+    """Read until the server closes the connection, at most ``size`` bytes per ``pause`` seconds."""
     received = b""
     while part := await asyncio.get_running_loop().sock_recv(client, size):
         received += part
@@ -73,7 +84,7 @@ async def read(client: socket.socket, size: int, pause: float = 0) -> bytes:
 
 
 def is_open(server: Server, client: socket.socket) -> bool:
-    """Whether the server still has its end of a connection; what the kernel has left to send does not count."""
+    """Whether the server has not closed the connection; data that the kernel has yet to send does not count."""
     ends = [f":{server.port:04X}", f":{client.getsockname()[1]:04X}"]
     connections = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = [fields[9] for fields in connections if [fields[1][-5:], fields[2][-5:]] == ends]
@@ -86,24 +97,24 @@ async def wait_until_closed(server: Server, client: socket.socket) -> None:
             await asyncio.sleep(0.05)
 
 
-async def status(server: Server) -> int:
+async def get_status(server: Server) -> int:
     async with clients([server]) as [client]:
         return (await client.get("/doctors")).status_code
 
 
-async def whole_answer(server: Server) -> bytes:
+async def get_whole_response(server: Server) -> bytes:
     async with clients([server]) as [client]:
         return (await client.get("/openapi.json")).content
 
 
 async def test_client_that_never_reads_frees_its_permit(server: Server, log: Log) -> None:
-    whole = await whole_answer(server)
+    whole = await get_whole_response(server)
     with connect(server) as client:
         await send(client, LARGE * 3)
         await asyncio.sleep(0.5)
-        assert await status(server) == 429, "the second answer waits for the first to be read"
+        assert await get_status(server) == 429, "the second response waits until the first is read"
         await wait_until_closed(server, client)
-        assert await status(server) == 200
+        assert await get_status(server) == 200
         async with asyncio.timeout(10):
             assert len(await read(client, 65536)) < len(whole)
     assert "Traceback" not in log.text()
@@ -124,18 +135,18 @@ async def test_client_that_reads_slowly_after_reading_fast_stays_connected(serve
         client.connect(("127.0.0.1", server.port))
         client.setblocking(False)
         await send(client, LARGE * 16)
-        fast = asyncio.get_running_loop().time() + 0.2
-        slow = fast + 4 * STALL_SECONDS
-        while asyncio.get_running_loop().time() < fast:
+        fast_until = asyncio.get_running_loop().time() + 0.2
+        slow_until = fast_until + 4 * STALL_SECONDS
+        while asyncio.get_running_loop().time() < fast_until:
             assert await asyncio.get_running_loop().sock_recv(client, 65536)
-        while asyncio.get_running_loop().time() < slow:
+        while asyncio.get_running_loop().time() < slow_until:
             assert await asyncio.get_running_loop().sock_recv(client, 20_000)
             await asyncio.sleep(0.2)
         assert is_open(server, client)
 
 
 async def test_reading_the_end_of_a_small_response_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left to send is less than the event loop's own high-water mark of 64 KiB."""
+    """The unsent rest is smaller than the high-water mark of the event loop, which is 64 KiB."""
     size = 50_000
     monkeypatch.setattr("app.edge.protocol.SEND_BUFFER_BYTES", 4096)
 
@@ -167,20 +178,20 @@ async def test_reading_the_end_of_a_small_response_has_a_time_limit(monkeypatch:
 async def test_client_that_reads_a_few_bytes_at_a_time_is_disconnected(server: Server) -> None:
     with connect(server) as client:
         await send(client, LARGE_ONCE)
-        trickling = asyncio.create_task(read(client, 500, pause=0.1))
+        reading = asyncio.create_task(read(client, 500, pause=0.1))
         await asyncio.sleep(STALL_SECONDS / 2)
         assert is_open(server, client)
         await wait_until_closed(server, client)
-        trickling.cancel()
+        reading.cancel()
 
 
 async def test_slow_client_that_keeps_reading_gets_the_whole_response(server: Server) -> None:
-    whole = await whole_answer(server)
+    whole = await get_whole_response(server)
     with connect(server) as client:
         began = time.monotonic()
         await send(client, LARGE_ONCE)
         async with asyncio.timeout(60):
-            received = await read(client, 4096, pause=0.06)
+            received = await read(client, 4096, pause=0.08)
         assert time.monotonic() - began > STALL_SECONDS * 2
         assert received.endswith(whole)
 
@@ -190,5 +201,5 @@ async def test_client_that_leaves_before_pipelined_responses_causes_no_error(ser
         await send(client, LARGE * 10)
         await asyncio.sleep(0.5)
     await asyncio.sleep(0.5)
-    assert await status(server) == 200
+    assert await get_status(server) == 200
     assert "Traceback" not in log.text()

@@ -1,4 +1,4 @@
-"""Tracing: our own, by OTLP, and instrumentation that others bring."""
+"""Traces and metrics by OTLP, and instrumentation by third-party tools."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 class Collector(HTTPServer):
-    """An OpenTelemetry collector that keeps what it gets."""
+    """An OpenTelemetry collector that stores what it receives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -28,8 +28,8 @@ class Collector(HTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def spans(self) -> list[tuple[str, str]]:
-        """The name of each span, and its trace."""
+    def list_spans(self) -> list[tuple[str, str]]:
+        """Return the name and the trace of each span."""
         return [
             (span.name, span.trace_id.hex())
             for body in self.traces
@@ -38,7 +38,7 @@ class Collector(HTTPServer):
             for span in scope.spans
         ]
 
-    def metric_names(self) -> set[str]:
+    def list_metric_names(self) -> set[str]:
         return {
             metric.name
             for body in self.metrics
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def start_collector() -> Iterator[Collector]:
     with Collector() as collector:
         thread = threading.Thread(target=collector.serve_forever)
         thread.start()
@@ -77,15 +77,15 @@ def collecting() -> Iterator[Collector]:
             thread.join()
 
 
-async def use(server: Server) -> list[str]:
-    """Registers, logs in, fails and searches; returns what no trace may contain."""
+async def send_requests(server: Server) -> list[str]:
+    """Register, log in, fail and search; return the texts that no trace may contain."""
     async with clients([server]) as [client]:
         doctor = await Person.register(client, "doctor", email="secret-address@example.com")
-        found = await client.get(
+        response = await client.get(
             "/doctors?q=secret-name",
             headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "tracestate": "secret=state"},
         )
-        assert found.status_code == 200
+        assert response.status_code == 200
         assert (await client.get("/secret-path?token=secret-token")).status_code == 404
         assert (await client.get("/doctors", headers={"Host": "secret-host.example:4242"})).status_code == 200
         assert (await client.post("/auth/login", data={"username": "secret-login", "password": "x"})).status_code == 401
@@ -94,16 +94,16 @@ async def use(server: Server) -> list[str]:
 
 
 async def test_traces_and_metrics_sent_to_the_collector_contain_no_client_text(database_url: str) -> None:
-    with collecting() as collector:
+    with start_collector() as collector:
         async with serve(database_url, 1, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as [server]:
-            secrets = await use(server)
-        # The server sends the rest when it stops.
-        spans = collector.spans()
+            secrets = await send_requests(server)
+        # The server sends the rest of its spans when it stops.
+        spans = collector.list_spans()
         names = {name for name, _ in spans}
         assert {"POST /auth/register", "GET /doctors", "GET /auth/me", "fastapi.endpoint"} <= names
         assert not [name for name in names if "readyz" in name]
         assert TRACE not in {trace for _, trace in spans}
-        assert "http.server.request.duration" in collector.metric_names()
+        assert "http.server.request.duration" in collector.list_metric_names()
         sent = b"".join(collector.traces + collector.metrics)
         assert [secret for secret in secrets if secret.encode() in sent] == []
 
@@ -116,7 +116,7 @@ async def test_server_works_if_the_collector_is_unreachable(database_url: str) -
             database_url, 1, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_TIMEOUT="1", LOG_LEVEL="error"
         ) as [server],
     ):
-        await use(server)
+        await send_requests(server)
 
 
 @pytest.mark.parametrize("instrumentation", ["sentry", "opentelemetry"])
@@ -127,4 +127,4 @@ async def test_server_works_with_third_party_instrumentation(database_url: str, 
         app="tests.edge.instrumented:app",
         INSTRUMENTATION=instrumentation,
     ) as [server]:
-        await use(server)
+        await send_requests(server)

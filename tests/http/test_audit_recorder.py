@@ -1,4 +1,4 @@
-"""What a stored response concerns is stored beside it, whatever the response looks like."""
+"""The patients and records that a stored response concerns are stored with it."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Sealing while the application lives."""
+"""The job that seals the audit trail."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def told(caplog: pytest.LogCaptureFixture) -> None:
+def log_jobs(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "app.jobs")
 
 
-def sealing(database: Database) -> AbstractAsyncContextManager[None]:
+def run_sealing(database: Database) -> AbstractAsyncContextManager[None]:
     state = job.SealState()
-    # Looked up at each turn, so that a test can look on.
+    # The lambda looks ``seal_all`` up at each run, so that tests can replace what it calls.
     return run_periodically("audit seal", lambda: job.seal_all(database, KEY, state), seconds=0.02)
 
 
@@ -42,11 +42,11 @@ async def record(database: Database, count: int) -> None:
         await audit.record(transaction, *[Event(AuditAction.GET_APPOINTMENT)] * count, now=NOW)
 
 
-async def sealed(database: Database) -> int:
+async def count_sealed(database: Database) -> int:
     return (await audit.verify(database, KEY, progress=lambda _: None)).sealed
 
 
-async def until(happens: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(happens: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await happens():  # noqa: ASYNC110 - what is waited for is in a database, or a log
             await asyncio.sleep(0.01)
@@ -57,22 +57,22 @@ async def test_new_events_are_sealed_and_each_head_is_logged(
 ) -> None:
     monkeypatch.setattr(audit, "BATCH", 2)
 
-    async def all_are() -> bool:
-        return await sealed(database) == 6
+    async def all_are_sealed() -> bool:
+        return await count_sealed(database) == 6
 
     await record(database, 5)
-    async with sealing(database), sealing(database):
+    async with run_sealing(database), run_sealing(database):
         await record(database, 1)
-        await until(all_are)
+        await wait_until(all_are_sealed)
     verified = await audit.verify(database, KEY, progress=lambda _: None)
     heads = [message.rpartition(" ")[2] for message in caplog.messages]
-    # Whoever has sealed last need not be the last to say so.
+    # The job that sealed last may not be the last to log.
     assert str(verified.head) in heads
     assert len(set(heads)) == len(heads) >= 3
 
 
 async def test_sealing_ends_with_the_application(database: Database) -> None:
-    async with sealing(database):
+    async with run_sealing(database):
         assert any(task.get_name() == "audit seal" for task in asyncio.all_tasks())
     assert not any(task.get_name() == "audit seal" for task in asyncio.all_tasks())
 
@@ -99,7 +99,7 @@ async def test_unavailable_database_is_logged_once_and_retried(
         async with database.write() as transaction:
             await transaction.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
 
-    async def logged(words: str) -> bool:
+    async def is_logged(words: str) -> bool:
         return any(words in message for message in caplog.messages)
 
     tries = before = 0
@@ -108,42 +108,42 @@ async def test_unavailable_database_is_logged_once_and_retried(
     async def counting(*arguments: object) -> int:
         nonlocal tries
         tries += 1
-        return await seal_once(*arguments)  # type: ignore[arg-type] # as it came
+        return await seal_once(*arguments)  # type: ignore[arg-type] # passed on unchanged
 
     async def tried_again() -> bool:
         return tries >= before + 3
 
     monkeypatch.setattr(job, "seal_once", counting)
     await record(database, 1)
-    await rename("audit_events", "away")
+    await rename("audit_events", "renamed")
     try:
-        async with sealing(database):
-            await until(lambda: logged("job failed: audit seal"))
+        async with run_sealing(database):
+            await wait_until(lambda: is_logged("job failed: audit seal"))
             before = tries
-            await until(tried_again)
+            await wait_until(tried_again)
             assert sum("job failed: audit seal" in message for message in caplog.messages) == 1
-            await rename("away", "audit_events")
-            await until(lambda: logged("job recovered: audit seal"))
+            await rename("renamed", "audit_events")
+            await wait_until(lambda: is_logged("job recovered: audit seal"))
     except TimeoutError:
-        await rename("away", "audit_events")
+        await rename("renamed", "audit_events")
         raise
-    assert await sealed(database) == 1
+    assert await count_sealed(database) == 1
 
 
 async def test_unreachable_server_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def told() -> bool:
+    async def is_logged() -> bool:
         return bool(caplog.messages)
 
     async with (
-        open_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nowhere") as engine,
-        sealing(Database(engine)),
+        open_engine("postgresql+asyncpg://someone@127.0.0.1:1/nowhere") as engine,
+        run_sealing(Database(engine)),
     ):
-        await until(told)
+        await wait_until(is_logged)
     assert "job failed: audit seal" in caplog.messages[0]
 
 
 async def test_two_server_processes_continue_one_chain(database: Database, database_url: str) -> None:
-    async def all_are() -> bool:
+    async def all_are_sealed() -> bool:
         verified = await audit.verify(database, chain_key("of these servers"), progress=lambda _: None)
         return (verified.sealed, verified.unsealed) == (44, 0)
 
@@ -151,11 +151,11 @@ async def test_two_server_processes_continue_one_chain(database: Database, datab
         people = await asyncio.gather(*(Person.register(client, "patient") for client in opened))
         for _ in range(4):
             await asyncio.gather(*(person.patch("/auth/me", {"name": "Ann"}) for person in people for _ in range(5)))
-        await until(all_are)
+        await wait_until(all_are_sealed)
 
 
 async def test_unsealed_events_are_not_sealed_again(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    async def told() -> bool:
+    async def is_logged() -> bool:
         return any("job failed: audit seal" in message for message in caplog.messages)
 
     state = job.SealState()
@@ -167,8 +167,8 @@ async def test_unsealed_events_are_not_sealed_again(database: Database, caplog: 
     with pytest.raises(BrokenChainError, match="has lost position 3"):
         await job.seal_once(database, KEY, state)
     async with run_periodically("audit seal", lambda: job.seal_all(database, KEY, state), seconds=0.02):
-        await until(told)
-    assert await sealed(database) == 1
+        await wait_until(is_logged)
+    assert await count_sealed(database) == 1
 
 
 async def test_truncated_trail_is_noticed_without_new_events(database: Database) -> None:
@@ -185,12 +185,12 @@ async def test_truncated_trail_is_noticed_without_new_events(database: Database)
 
 
 async def test_last_events_are_sealed_at_shutdown(database: Database) -> None:
-    async with sealing(database):
-        await until(lambda: nothing_waits(database))
+    async with run_sealing(database):
+        await wait_until(lambda: is_everything_sealed(database))
         await record(database, 1)
-    assert await nothing_waits(database)
+    assert await is_everything_sealed(database)
 
 
-async def nothing_waits(database: Database) -> bool:
+async def is_everything_sealed(database: Database) -> bool:
     async with database.read() as transaction:
         return await count_unsealed(transaction) == 0

@@ -1,4 +1,4 @@
-"""The job that looks for next visits gets on, however busy the process is."""
+"""The job that updates the index of next slots, in a busy process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,8 +17,8 @@ from tests.conftest import Register, SetClock
 from tests.search.searching import open_doctor
 
 
-class BusyTurns(ClientFairLock):
-    """Gives a few turns, and then no more."""
+class LimitedTurns(ClientFairLock):
+    """A lock that can be taken ``left`` times, and then never again."""
 
     left = 0
 
@@ -32,13 +32,13 @@ class BusyTurns(ClientFairLock):
 
 
 @pytest.fixture
-async def turns(register: Register, monkeypatch: pytest.MonkeyPatch) -> BusyTurns:
-    """Has a step in each turn, and the offers of three doctors to look at."""
+async def turns(register: Register, monkeypatch: pytest.MonkeyPatch) -> LimitedTurns:
+    """Turns of one step each, for the outdated offers of three doctors."""
     for name in ("Dr A", "Dr B", "Dr C"):
         await open_doctor(register, name)
     monkeypatch.setattr(computing, "SLICE", 0)
     monkeypatch.setattr(computing, "MAX_WAIT", 0.5)
-    return BusyTurns()
+    return LimitedTurns()
 
 
 async def count_outdated(database: Database, clock: SetClock) -> int:
@@ -47,7 +47,7 @@ async def count_outdated(database: Database, clock: SetClock) -> int:
 
 
 async def test_bounds_found_before_the_turns_ran_out_are_saved(
-    database: Database, turns: BusyTurns, clock: SetClock
+    database: Database, turns: LimitedTurns, clock: SetClock
 ) -> None:
     for left in (2, 1, 0):
         turns.left = 1
@@ -55,16 +55,16 @@ async def test_bounds_found_before_the_turns_ran_out_are_saved(
         assert await count_outdated(database, clock) == left
 
 
-async def test_job_without_a_turn_fails(database: Database, turns: BusyTurns, clock: SetClock) -> None:
+async def test_job_without_a_turn_fails(database: Database, turns: LimitedTurns, clock: SetClock) -> None:
     with pytest.raises(DomainError, match="busy"):
         await update_next_slots(database, turns, clock)
     assert await count_outdated(database, clock) == 3
 
 
 async def test_job_without_a_turn_saves_bounds_that_need_no_computation(
-    database: Database, turns: BusyTurns, clock: SetClock, register: Register
+    database: Database, turns: LimitedTurns, clock: SetClock, register: Register
 ) -> None:
-    lost = await register("doctor")
-    await set_unknown_time_zone(database, lost)
+    unknown = await register("doctor")
+    await set_unknown_time_zone(database, unknown)
     await update_next_slots(database, turns, clock)
     assert await count_outdated(database, clock) == 3

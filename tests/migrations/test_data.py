@@ -1,4 +1,4 @@
-"""What was there before a migration is there after it, and still guarded."""
+"""Migrations keep the rows of older schemas, and the guards work afterwards."""
 
 import zoneinfo
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ VALUES ('{BOOKED}', '{DOCTOR}', '{PATIENT}', '{{2026-12-08 15:00}}', '{{2026-12-
        ('{CANCELLED}', '{DOCTOR}', '{PATIENT}', '{{2026-12-08 15:00}}', '{{2026-12-08 15:30}}', '{{2026-12-08 15:00}}',
   '{{2026-12-08 15:30}}', 'cancelled', NULL, '{{2026-01-01 00:00}}', '{{2026-01-03 00:00}}', '{DOCTOR}')
 """
-ANOTHER = f"""
+DOUBLE_BOOKING = f"""
 INSERT INTO appointments (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at)
 SELECT '{OPENED}', doctor_id, patient_id, start_time, end_time, busy_start, busy_end, 'booked', created_at
 FROM appointments WHERE status = 'booked'"""
@@ -50,15 +50,15 @@ async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 
 async def run(engine: AsyncEngine, statements: str) -> None:
-    """Instants in braces and ids are spelt as each database keeps them."""
+    """Execute statements, with ids and instants in braces written as the database stores them."""
     sqlite = engine.dialect.name == "sqlite"
     async with Database(engine).write() as transaction:
         for statement in statements.split(";\n"):
-            spelt = statement.replace("{", "").replace("}", ":00.000000" if sqlite else ":00Z")
+            written = statement.replace("{", "").replace("}", ":00.000000" if sqlite else ":00Z")
             if sqlite:
                 for id_ in (DOCTOR, PATIENT, BOOKED, CANCELLED, OPENED):
-                    spelt = spelt.replace(id_, id_.replace("-", ""))
-            await transaction.execute(text(spelt))
+                    written = written.replace(id_, id_.replace("-", ""))
+            await transaction.execute(text(written))
 
 
 async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
@@ -70,7 +70,7 @@ async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
 
 
 async def test_clinic_survives_all_migrations_and_downgrades(engine: AsyncEngine) -> None:
-    everything = {
+    queries = {
         "users": "SELECT email, name, role FROM users ORDER BY email",
         "doctors": "SELECT time_zone, default_visit_minutes, schedule_version FROM doctors",
         "availabilities": "SELECT starts, ends, recurrence FROM availabilities",
@@ -78,22 +78,22 @@ async def test_clinic_survives_all_migrations_and_downgrades(engine: AsyncEngine
     }
     await schema.upgrade(engine, "0001")
     await run(engine, CLINIC)
-    before = {table: await rows(engine, query) for table, query in everything.items()}
+    before = {table: await rows(engine, query) for table, query in queries.items()}
     await schema.upgrade(engine)
-    assert {table: await rows(engine, query) for table, query in everything.items()} == before
+    assert {table: await rows(engine, query) for table, query in queries.items()} == before
     assert await rows(engine, "SELECT count(*) FROM availabilities WHERE last_ends = ends AND NOT weekly_hours") == [
         ("1",)
     ]
     versions = await rows(engine, "SELECT status, version FROM appointments ORDER BY status")
     assert versions == [("booked", "1"), ("cancelled", "2")]
-    kept = await rows(engine, "SELECT version, status FROM appointment_versions")
-    assert kept == [("1", "booked")], "what is cancelled has been booked before"
+    versions = await rows(engine, "SELECT version, status FROM appointment_versions")
+    assert versions == [("1", "booked")], "the cancelled appointment was booked before"
     with pytest.raises(IntegrityError, match=r"appointments_(doctor|patient)_busy"):
-        await run(engine, ANOTHER)
+        await run(engine, DOUBLE_BOOKING)
     await schema.downgrade(engine, "0001")
-    assert {table: await rows(engine, query) for table, query in everything.items()} == before
+    assert {table: await rows(engine, query) for table, query in queries.items()} == before
     with pytest.raises(IntegrityError, match=r"appointments_(doctor|patient)_busy"):
-        await run(engine, ANOTHER)
+        await run(engine, DOUBLE_BOOKING)
 
 
 async def test_append_only_audit_trail_is_dropped_with_its_table(engine: AsyncEngine) -> None:
@@ -179,12 +179,12 @@ async def test_search_keys_are_rebuilt(engine: AsyncEngine) -> None:
     await schema.upgrade(engine, "0002")
     await run(engine, CLINIC.partition(";\nINSERT INTO availabilities")[0])
     await schema.upgrade(engine, "0013")
-    kind = (
+    visit_type = (
         "INSERT INTO visit_types (id, doctor_id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, "
         f"mode, min_notice_minutes, created_at) VALUES ('{OPENED}', '{DOCTOR}', 'Follow-up', 30, 0, 0, 'video', 0, "
         "'{2026-01-01 00:00}')"
     )
-    await run(engine, kind)
+    await run(engine, visit_type)
     await run(
         engine,
         "UPDATE users SET name = 'Dr \u0141ukasz O\u2019Brien' WHERE role = 'doctor';\n"
@@ -210,12 +210,12 @@ async def test_upcoming_appointments_get_the_local_time_that_the_host_showed(
     await run(engine, CLINIC)
     await schema.upgrade(engine, "0016")
     await run(engine, "UPDATE doctors SET time_zone = 'Europe/Berlin'")
-    later = "UPDATE appointments SET {0} WHERE status = 'booked'"
-    ahead = ", ".join(
+    reschedule = "UPDATE appointments SET {0} WHERE status = 'booked'"
+    future = ", ".join(
         f"{column} = '{{2999-01-01 {hour}:00}}'"
         for column, hour in (("start_time", 15), ("end_time", 16), ("busy_start", 15), ("busy_end", 16))
     )
-    await run(engine, later.format(ahead))
+    await run(engine, reschedule.format(future))
     await schema.upgrade(engine)
     agreed = "SELECT agreed_local_start, agreed_time_zone FROM appointments WHERE status = 'booked'"
     [(shown, zone)] = await rows(engine, agreed)
@@ -242,10 +242,10 @@ async def test_rows_beyond_one_batch_are_filled(engine: AsyncEngine, monkeypatch
 
 
 async def add_doctors(engine: AsyncEngine, number_of_doctors: int) -> None:
-    """Each with two visit types of the same name, and a visit of one patient in the far future."""
+    """Add doctors with two visit types of the same name, and an appointment of one patient in the far future."""
 
-    def id_of(kind: int, number: int) -> str:
-        id_ = UUID(int=(kind << 64) + (number << 8))
+    def make_id(table: int, number: int) -> str:
+        id_ = UUID(int=(table << 64) + (number << 8))
         return id_.hex if engine.dialect.name == "sqlite" else str(id_)
 
     person = (
@@ -258,22 +258,22 @@ async def add_doctors(engine: AsyncEngine, number_of_doctors: int) -> None:
         "mode, min_notice_minutes, created_at) "
         "VALUES ('{0}', '{1}', '{2}', 20, 0, 0, 'video', 0, '2026-01-01 00:00:00.000000')"
     )
-    visit = (
+    appointment = (
         "INSERT INTO appointments "
         "(id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at) VALUES "
         "('{0}', '{1}', '{2}', '{3}', '{4}', '{3}', '{4}', 'booked', '2026-01-01 00:00:00.000000')"
     )
-    patient = id_of(1, 99)
+    patient = make_id(1, 99)
     statements = [person.format(patient, "Ann", "patient")]
     for number in range(number_of_doctors):
-        id_ = id_of(1, number)
+        id_ = make_id(1, number)
         start, end = (f"2999-01-01 1{number}:{minute}:00.000000" for minute in ("00", "30"))
         statements += [
             person.format(id_, f"Dr {number}", "doctor"),
             doctor.format(id_),
-            visit_type.format(id_of(2, number), id_, "Check-up"),
-            visit_type.format(id_of(3, number), id_, "check-UP"),
-            visit.format(id_of(4, number), id_, patient, start, end),
+            visit_type.format(make_id(2, number), id_, "Check-up"),
+            visit_type.format(make_id(3, number), id_, "check-UP"),
+            appointment.format(make_id(4, number), id_, patient, start, end),
         ]
     async with Database(engine).write() as transaction:
         for statement in statements:

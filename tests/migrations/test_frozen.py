@@ -1,4 +1,4 @@
-"""An applied migration does not change with the application."""
+"""Migrations do not depend on code of the application that can change."""
 
 import ast
 import json
@@ -14,7 +14,7 @@ from migrations.frozen import LOOK_ALIKES, look_alike_key, search_key
 FOLDER = Path(__file__).parents[2] / "migrations"
 MIGRATIONS = [FOLDER / "frozen.py", *sorted(FOLDER.glob("versions/*.py"))]
 ALLOWED = {"app.db.types"}
-"""How columns are stored, which is what migrations are about."""
+"""The column types, which migrations need."""
 
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""A migration of a PostgreSQL in use never queues the requests of others behind it."""
+"""A migration of a PostgreSQL database in use does not make requests wait for it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ PATIENCE = 30
 
 @pytest.fixture
 async def engine() -> AsyncIterator[AsyncEngine]:
-    """A database that needs one migration, of ``idempotency_keys``."""
+    """A database that lacks one migration, which changes ``idempotency_keys``."""
     async with temporary_postgresql() as url, open_engine(url) as engine:
         await schema.upgrade(engine, "0023")
         yield engine
@@ -35,7 +35,7 @@ async def test_requests_run_while_a_migration_waits_for_a_lock(
             await long_transaction.scalar(READ)
             migrating = asyncio.create_task(schema.upgrade(engine, "0024"))
             while "did not get a lock" not in caplog.text:
-                # These would wait for the long transaction to end, if they queued behind the migration.
+                # If reads queued behind the migration, they would wait until the long transaction ends.
                 async with database.read() as transaction:
                     assert await transaction.scalar(READ) == 0
                 await asyncio.sleep(0.01)

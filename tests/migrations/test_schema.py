@@ -1,4 +1,4 @@
-"""One Alembic tree for both databases: up, equal to the models, down, and up again."""
+"""The migrations create the schema of the models on both databases, and can be reverted."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ from app.db.database import Database
 from app.models import User
 from tests.databases import open_engine, temporary_postgresql
 
-# What autogenerate does not compare: exclusion constraints, checks, triggers, index conditions, defaults.
+# Autogenerate does not compare exclusion constraints, checks, triggers, index conditions and defaults.
 POSTGRESQL = """
 SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
   WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
@@ -34,11 +34,11 @@ SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
 async def describe(engine: AsyncEngine) -> set[str]:
     async with engine.connect() as connection:
         rows = await connection.scalars(text(POSTGRESQL if engine.dialect.name == "postgresql" else SQLITE))
-        return {line for row in rows for line in definition(row) if "alembic_version" not in line}
+        return {line for row in rows for line in split_definition(row) if "alembic_version" not in line}
 
 
-def definition(sql: str) -> list[str]:
-    """A line for each part of a table, under the name of the table, for the order of parts says nothing."""
+def split_definition(sql: str) -> list[str]:
+    """Return a line for each part of a table, because the order of the parts has no meaning."""
     sql = " ".join(sql.split())
     if not sql.startswith("CREATE TABLE"):
         return [sql]
@@ -55,10 +55,10 @@ def definition(sql: str) -> list[str]:
 
 @pytest.fixture
 async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    """A database with nothing in it."""
+    """An empty database."""
     if backend == "sqlite":
-        sqlite3.connect(tmp_path / "bare.db").close()
-        async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/bare.db") as engine:
+        sqlite3.connect(tmp_path / "empty.db").close()
+        async with open_engine(f"sqlite+aiosqlite:///{tmp_path}/empty.db") as engine:
             yield engine
     else:
         async with temporary_postgresql() as url, open_engine(url) as engine:
@@ -99,7 +99,7 @@ async def test_concurrent_migrations_succeed(engine: AsyncEngine) -> None:
 
 async def test_failed_migration_changes_nothing(engine: AsyncEngine) -> None:
     async with Database(engine).write() as transaction:
-        # The last table of the first migration is there already.
+        # The last table of the first migration exists already.
         await transaction.execute(text("CREATE TABLE appointments (id INTEGER)"))
     before = await describe(engine)
     with pytest.raises(DBAPIError):

@@ -1,4 +1,4 @@
-"""A PostgreSQL that refuses connections is busy, whatever its reason: 503, one line in the log, nothing changed."""
+"""A PostgreSQL server that refuses or loses connections: 503, at most one log line, and nothing is changed."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ from app.db.prepared import Prepared
 from app.db.schema import UnavailableDatabaseError, ensure_newest
 from app.models import PasswordReset
 from tests.databases import migrate, open_engine, temporary_postgresql
-from tests.db.proxy import proxy_of
+from tests.db.proxy import open_proxy
 from tests.people import Person, assert_problem
 
 REFUSALS = {
@@ -48,7 +48,7 @@ REFUSALS = {
     "58030": "could not read file",
     "XX000": "cache lookup failed",
 }
-"""What a server says instead of letting a client in, by SQLSTATE."""
+"""The errors with which a server refuses a connection, by SQLSTATE."""
 SSL_REQUEST = 80877103
 TERMINATE = b"X\0\0\0\4"
 RESETS = table_of(PasswordReset)
@@ -63,26 +63,26 @@ def error_response(sqlstate: str) -> bytes:
 
 
 @asynccontextmanager
-async def server(said: bytes | None) -> AsyncIterator[str]:
-    """A server that says one thing to whoever connects, and hangs up; without anything to say, it resets."""
+async def refusing_server(message: bytes | None) -> AsyncIterator[str]:
+    """A server that sends one message to each client and closes the connection; without a message it resets it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if said is None:
+        if message is None:
             writer.transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
         else:
-            with suppress(asyncio.IncompleteReadError):  # a client that wants TLS hangs up
-                await answer(reader, writer, said)
+            with suppress(asyncio.IncompleteReadError):  # a client that requires TLS closes the connection
+                await send(reader, writer, message)
         writer.close()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes) -> None:
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes) -> None:
         length, code = struct.unpack("!II", await reader.readexactly(8))
         if code == SSL_REQUEST:
             writer.write(b"N")
             length, code = struct.unpack("!II", await reader.readexactly(8))
         await reader.readexactly(length - 8)
-        writer.write(said)
+        writer.write(message)
         await writer.drain()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -92,7 +92,7 @@ async def server(said: bytes | None) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def impatient_engine(url: str) -> AsyncIterator[AsyncEngine]:
+async def open_short_timeout_engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(url, pool_size=1, timeout=1)
     try:
         yield engine
@@ -100,7 +100,7 @@ async def impatient_engine(url: str) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-async def is_busy(engine: AsyncEngine) -> None:
+async def assert_busy(engine: AsyncEngine) -> None:
     with pytest.raises(DomainError, match="busy"):
         async with Database(engine).read() as transaction:
             await transaction.execute(text("SELECT 1"))
@@ -111,14 +111,14 @@ async def test_refused_connections_are_busy(
     sqlstate: str, assembled: FastAPI, app: FastAPI, client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     resources = app.state.resources
-    async with server(error_response(sqlstate)) as url, impatient_engine(url) as engine:
+    async with refusing_server(error_response(sqlstate)) as url, open_short_timeout_engine(url) as engine:
         assembled.state.resources = replace(resources, database=Database(engine))
         for path in ("/doctors", "/readyz"):
             caplog.clear()
-            answered = await client.get(path)
-            assert_problem(answered, 503, "busy")
-            assert int(answered.headers["retry-after"]) >= 1
-            assert REFUSALS[sqlstate] not in answered.text
+            response = await client.get(path)
+            assert_problem(response, 503, "busy")
+            assert int(response.headers["retry-after"]) >= 1
+            assert REFUSALS[sqlstate] not in response.text
             lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
             assert len(lines) <= 1
             assert not any(record.exc_info for record in lines), "no traceback for each request"
@@ -127,16 +127,18 @@ async def test_refused_connections_are_busy(
             await ensure_newest(engine)
 
 
-@pytest.mark.parametrize("said", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["reset", "silence", "nonsense"])
+@pytest.mark.parametrize(
+    "message", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["reset", "silence", "nonsense"]
+)
 @pytest.mark.parametrize("options", ["", "?ssl=require"])
-async def test_invalid_responses_of_a_server_are_busy(said: bytes | None, options: str) -> None:
-    async with server(said) as url, impatient_engine(url + options) as engine:
-        await is_busy(engine)
+async def test_invalid_responses_of_a_server_are_busy(message: bytes | None, options: str) -> None:
+    async with refusing_server(message) as url, open_short_timeout_engine(url + options) as engine:
+        await assert_busy(engine)
 
 
 async def test_unknown_host_is_busy() -> None:
-    async with impatient_engine("postgresql+asyncpg://someone@no-such-host.invalid/somewhere") as engine:
-        await is_busy(engine)
+    async with open_short_timeout_engine("postgresql+asyncpg://someone@no-such-host.invalid/somewhere") as engine:
+        await assert_busy(engine)
         with pytest.raises(UnavailableDatabaseError, match="the database cannot be used"):
             await ensure_newest(engine)
 
@@ -146,13 +148,13 @@ async def test_silent_server_is_busy() -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         port = listening.getsockname()[1]
-        async with impatient_engine(f"postgresql+asyncpg://someone@127.0.0.1:{port}/somewhere") as engine:
-            await is_busy(engine)
+        async with open_short_timeout_engine(f"postgresql+asyncpg://someone@127.0.0.1:{port}/somewhere") as engine:
+            await assert_busy(engine)
 
 
 @pytest.fixture
 async def role(database_url: str) -> AsyncIterator[str]:
-    """A role of the test server that may log in."""
+    """A role of the test server that can log in."""
     name = f"role_{uuid4().hex}"
     async with open_engine(database_url) as engine:
         async with Database(engine).write() as transaction:
@@ -162,7 +164,7 @@ async def role(database_url: str) -> AsyncIterator[str]:
             await transaction.execute(text(f"DROP ROLE {name}"))
 
 
-async def alter(database_url: str, statement: str) -> None:
+async def execute(database_url: str, statement: str) -> None:
     async with open_engine(database_url) as engine, Database(engine).write() as transaction:
         await transaction.execute(text(statement))
 
@@ -171,10 +173,10 @@ async def alter(database_url: str, statement: str) -> None:
 @pytest.mark.parametrize("option", ["NOLOGIN", "CONNECTION LIMIT 0"])
 async def test_role_without_access_is_busy_until_access_is_granted(database_url: str, role: str, option: str) -> None:
     url = make_url(database_url).set(username=role).render_as_string(hide_password=False)
-    async with impatient_engine(url) as engine:
-        await alter(database_url, f"ALTER ROLE {role} {option}")
-        await is_busy(engine)
-        await alter(database_url, f"ALTER ROLE {role} LOGIN CONNECTION LIMIT -1")
+    async with open_short_timeout_engine(url) as engine:
+        await execute(database_url, f"ALTER ROLE {role} {option}")
+        await assert_busy(engine)
+        await execute(database_url, f"ALTER ROLE {role} LOGIN CONNECTION LIMIT -1")
         async with Database(engine).read() as transaction:
             assert await transaction.scalar(text("SELECT 1")) == 1
 
@@ -183,16 +185,16 @@ async def test_role_without_access_is_busy_until_access_is_granted(database_url:
 async def test_read_only_database_is_busy(database_url: str) -> None:
     async with temporary_postgresql() as url:
         await migrate(url)
-        await alter(database_url, f'ALTER DATABASE "{make_url(url).database}" SET default_transaction_read_only = on')
-        async with impatient_engine(url) as engine:
+        await execute(database_url, f'ALTER DATABASE "{make_url(url).database}" SET default_transaction_read_only = on')
+        async with open_short_timeout_engine(url) as engine:
             with pytest.raises(DomainError, match="busy"):
                 async with Database(engine).write() as transaction:
                     await transaction.execute(text("DELETE FROM users"))
 
 
 @asynccontextmanager
-async def delayed_hang_up(url: str) -> AsyncIterator[str]:
-    """The server of ``url``, behind a network that passes on what it says at once but its end of the stream late."""
+async def delay_closing(url: str) -> AsyncIterator[str]:
+    """Forward the data of a server at once, but the end of its stream half a second later."""
     target = make_url(url)
     socket_path = f"{target.query['host']}/.s.PGSQL.5432"
 
@@ -218,13 +220,13 @@ async def delayed_hang_up(url: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("begun", [True, False], ids=["in a transaction", "in the pool"])
-@pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
+@pytest.mark.parametrize("in_transaction", [True, False], ids=["in a transaction", "in the pool"])
+@pytest.mark.parametrize("api", ["driver", "sqlalchemy"])
 async def test_connection_that_is_about_to_close_is_busy(
-    database_url: str, database: Database, begun: bool, way: str
+    database_url: str, database: Database, in_transaction: bool, api: str
 ) -> None:
     async def read(transaction: Transaction) -> None:
-        if way == "driver":
+        if api == "driver":
             assert await transaction.fetch(FIND, {"wanted": "none"}) == []
         else:
             assert await transaction.scalar(text("SELECT 1")) == 1
@@ -232,51 +234,53 @@ async def test_connection_that_is_about_to_close_is_busy(
     async def terminate(pid: int) -> None:
         async with database.write() as transaction:
             assert await transaction.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
-        await asyncio.sleep(0.1)  # What the server said last has arrived; that it hung up has not.
+        await asyncio.sleep(0.1)  # The last message of the server has arrived, but not the end of its stream.
 
-    async with delayed_hang_up(database_url) as url, impatient_engine(url) as engine:
-        cut = Database(engine)
+    async with delay_closing(database_url) as url, open_short_timeout_engine(url) as engine:
+        interrupted = Database(engine)
 
-        async def be_cut() -> None:
-            async with cut.read() as session:
-                pid = await session.scalar(text("SELECT pg_backend_pid()"))
-                if begun:
+        async def read_while_terminated() -> None:
+            async with interrupted.read() as transaction:
+                pid = await transaction.scalar(text("SELECT pg_backend_pid()"))
+                if in_transaction:
                     await terminate(pid)
-                    await read(session)
+                    await read(transaction)
             await terminate(pid)
-            async with cut.read() as session:
-                await read(session)
+            async with interrupted.read() as transaction:
+                await read(transaction)
 
         with pytest.raises(DomainError, match="busy"):
-            await be_cut()
-        async with cut.read() as session:
-            await read(session)
+            await read_while_terminated()
+        async with interrupted.read() as transaction:
+            await read(transaction)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("mode", ["read", "write"])
-@pytest.mark.parametrize("way", ["driver", "sqlalchemy"])
+@pytest.mark.parametrize("api", ["driver", "sqlalchemy"])
 async def test_statement_time_out_closes_the_connection_without_a_rollback(
-    database_url: str, mode: str, way: str
+    database_url: str, mode: str, api: str
 ) -> None:
-    async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
+    async with open_proxy(database_url) as proxy, open_short_timeout_engine(proxy.url) as engine:
         database = Database(engine)
 
         async def find() -> None:
             async with database.read() if mode == "read" else database.write() as transaction:
                 await transaction.scalar(text("SELECT 1"))
-                await transaction.fetch(FIND, {"wanted": "none"})  # prepared, so that the next one is a single message
+                await transaction.fetch(
+                    FIND, {"wanted": "none"}
+                )  # prepares the statement, so that the next time it is a single message
                 proxy.is_silent = True
-                if way == "driver":
+                if api == "driver":
                     await transaction.fetch(FIND, {"wanted": "none"})
                 else:
                     await transaction.scalar(text("SELECT 1"))
 
-        began = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         with pytest.raises(DomainError, match="busy"):
             await find()
-        assert asyncio.get_running_loop().time() - began < 3.5, "given up after two seconds, and not after four"
-        assert proxy.unanswered[1:] in ([], [TERMINATE]), "nothing but the close follows the statement"
+        assert asyncio.get_running_loop().time() - started_at < 3.5, "a second time limit was waited for"
+        assert proxy.unanswered[1:] in ([], [TERMINATE]), "only the end of the connection may follow the statement"
         proxy.is_silent = False
         async with database.read() as transaction:
             assert await transaction.scalar(text("SELECT 1")) == 1
@@ -289,22 +293,22 @@ async def test_booking_with_a_lost_commit_response_is_replayed_by_its_idempotenc
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     body = {"doctor_id": doctor.id, "start_time": "2026-12-08T15:00:00Z"}
     headers = patient.headers | {"Idempotency-Key": "a-key"}
-    async with proxy_of(database_url) as proxy, impatient_engine(proxy.url) as engine:
+    async with open_proxy(database_url) as proxy, open_short_timeout_engine(proxy.url) as engine:
         assembled.state.resources = replace(app.state.resources, database=Database(engine))
-        proxy.lost_answer_to = b"COMMIT"
+        proxy.lost_response_to = b"COMMIT"
         assert_problem(await client.post("/appointments", headers=headers, json=body), 503, "busy")
         booked = (await patient.get("/appointments")).json()
         assert len(booked) == 1, "the transaction was committed"
-        again = await client.post("/appointments", headers=headers, json=body)
-        assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
-        assert again.json()["id"] == booked[0]["id"]
+        replayed = await client.post("/appointments", headers=headers, json=body)
+        assert (replayed.status_code, replayed.headers["idempotency-replayed"]) == (201, "true")
+        assert replayed.json()["id"] == booked[0]["id"]
         assert len((await patient.get("/appointments")).json()) == 1
 
 
 async def test_file_that_is_not_a_database_is_busy(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_text("nonsense " * 1000)
-    async with impatient_engine(f"sqlite+aiosqlite:///{path}") as engine:
-        await is_busy(engine)
+    async with open_short_timeout_engine(f"sqlite+aiosqlite:///{path}") as engine:
+        await assert_busy(engine)
         with pytest.raises(UnavailableDatabaseError, match="not a database"):
             await ensure_newest(engine)

@@ -1,4 +1,4 @@
-"""The control: what an attack must not bring about is noticed."""
+"""Controls: the checks fail for responses and changes that are not allowed."""
 
 import json
 from dataclasses import replace
@@ -13,10 +13,10 @@ from uuid_utils.compat import uuid7
 
 from app.core.security import AccessClaims, issue_access_token, read_access_token
 from app.http.problems import MEDIA_TYPE, PROBLEMS
-from tests.attacks.corpus import Case, Expected, Made
-from tests.attacks.judge import judge_answer, judge_secrets, judge_state, leaves
-from tests.attacks.made import forge
-from tests.attacks.world import SECRET_KEY, World
+from tests.attacks.checks import check_response, check_secrets, check_state, list_sent_values
+from tests.attacks.clinic import SECRET_KEY, Clinic
+from tests.attacks.corpus import Case, Computed, Expected
+from tests.attacks.makers import forge
 
 CASE = Case("a case", "nobody", "GET", "/", (Expected(404, "not_found"), Expected(200, None)))
 HEADERS = {"content-type": MEDIA_TYPE}
@@ -28,12 +28,12 @@ def problem(status: int = 404, code: str = "not_found", **more: Any) -> httpx2.R
 
 
 def test_expected_response_is_accepted() -> None:
-    judge_answer(CASE, problem(), ["hostile value"])
-    judge_answer(CASE, httpx2.Response(200, json=[]), [])
+    check_response(CASE, problem(), ["hostile value"])
+    check_response(CASE, httpx2.Response(200, json=[]), [])
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         problem(500, "internal_error"),
         problem(503, "busy"),
@@ -49,51 +49,51 @@ def test_expected_response_is_accepted() -> None:
         httpx2.Response(200, text="forbidden"),
         httpx2.Response(204),
     ],
-    ids=lambda answer: f"{answer.status_code} {answer.text} {sorted(answer.headers)}",
+    ids=lambda response: f"{response.status_code} {response.text} {sorted(response.headers)}",
 )
-def test_unexpected_response_fails(answer: httpx2.Response) -> None:
+def test_unexpected_response_fails(response: httpx2.Response) -> None:
     case = replace(CASE, forbid=("forbidden",))
     with pytest.raises(AssertionError):
-        judge_answer(case, answer, ["hostile value"])
+        check_response(case, response, ["hostile value"])
 
 
 def test_response_with_another_body_than_required_fails() -> None:
     with pytest.raises(AssertionError):
-        judge_answer(replace(CASE, equals=[]), httpx2.Response(200, json=[1]), [])
+        check_response(replace(CASE, equals=[]), httpx2.Response(200, json=[1]), [])
 
 
 def test_secret_in_the_response_or_in_the_log_fails() -> None:
-    world = World(httpx2.AsyncClient(), datetime(2026, 12, 1, tzinfo=UTC), create_async_engine("sqlite+aiosqlite://"))
-    world.keep("a secret", "owner")
-    judge_secrets(world, "nobody", "nothing", "nothing")
-    judge_secrets(world, "owner", "a secret", "nothing")
+    clinic = Clinic(httpx2.AsyncClient(), datetime(2026, 12, 1, tzinfo=UTC), create_async_engine("sqlite+aiosqlite://"))
+    clinic.add_secret("a secret", "owner")
+    check_secrets(clinic, "nobody", "nothing", "nothing")
+    check_secrets(clinic, "owner", "a secret", "nothing")
     with pytest.raises(AssertionError):
-        judge_secrets(world, "nobody", "a secret", "nothing")
+        check_secrets(clinic, "nobody", "a secret", "nothing")
     with pytest.raises(AssertionError):
-        judge_secrets(world, "nobody", "nothing", "tells a secret")
+        check_secrets(clinic, "nobody", "nothing", "reveals a secret")
 
 
 @pytest.mark.parametrize("after", [[], [{"id": 2}], [{"id": 1}, {"id": 2}]])
 def test_inserted_deleted_or_changed_row_fails(after: list[dict[str, int]]) -> None:
-    judge_state({"users": [{"id": 1}]}, {"users": [{"id": 1}]}, frozenset())
-    judge_state({"login_attempts": [{"id": 1}]}, {"login_attempts": after}, frozenset())
-    judge_state({"password_resets": [{"id": 1}]}, {"password_resets": after}, frozenset({"password_resets"}))
+    check_state({"users": [{"id": 1}]}, {"users": [{"id": 1}]}, frozenset())
+    check_state({"login_attempts": [{"id": 1}]}, {"login_attempts": after}, frozenset())
+    check_state({"password_resets": [{"id": 1}]}, {"password_resets": after}, frozenset({"password_resets"}))
     with pytest.raises(AssertionError):
-        judge_state({"users": [{"id": 1}]}, {"users": after}, frozenset({"password_resets"}))
+        check_state({"users": [{"id": 1}]}, {"users": after}, frozenset({"password_resets"}))
 
 
 def test_sent_values_are_collected_from_all_levels() -> None:
     sent = {"a": "short", "b": ["a long value", {"c": b"some bytes"}], "d": 1, "e": "x" * 100}
-    assert list(leaves(sent)) == ["a long value", "some bytes", "x" * 40]
+    assert list(list_sent_values(sent)) == ["a long value", "some bytes", "x" * 40]
 
 
 def test_forged_token_without_changes_is_valid() -> None:
-    """Or every forged one would be refused for nothing."""
+    """Otherwise the forged tokens would be refused for another reason than their changes."""
     now, lifetime = datetime(2026, 12, 1, tzinfo=UTC), timedelta(minutes=30)
     claims = AccessClaims(uuid7(), uuid7())
     token = issue_access_token(claims, key=SECRET_KEY, now=now, lifetime=lifetime)
-    said = jwt.decode(token, options={"verify_signature": False})
-    forged = forge(said, SECRET_KEY, now, {"as": "*"})
+    decoded = jwt.decode(token, options={"verify_signature": False})
+    forged = forge(decoded, SECRET_KEY, now, {"as": "*"})
     assert read_access_token(forged, key=SECRET_KEY, now=now, lifetime=lifetime) == claims
-    without = forge(said, SECRET_KEY, now, {"as": "*", "claims": {"exp": Made("absent", ""), "iat": "now-60"}})
-    assert jwt.decode(without, options={"verify_signature": False}).keys() == said.keys() - {"exp"}
+    without = forge(decoded, SECRET_KEY, now, {"as": "*", "claims": {"exp": Computed("absent", ""), "iat": "now-60"}})
+    assert jwt.decode(without, options={"verify_signature": False}).keys() == decoded.keys() - {"exp"}

@@ -1,4 +1,4 @@
-"""The clinic under attack: people, what they have, and a memory of every row."""
+"""The clinic that is attacked: accounts and their objects, and all rows, so that they can be restored."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ from app.core.settings import Settings
 from app.db.database import Database
 from app.models import User
 from app.services import accounts
-from tests.attacks.corpus import Made, substitute
-from tests.attacks.made import MAKERS, forge
+from tests.attacks.corpus import Computed, substitute
+from tests.attacks.makers import MAKERS, forge
 from tests.people import Person
 
 PASSWORD = "canary battery staple 5e1"
 NEW_PASSWORD = "canary password to come 8b"
 SECRET_KEY = "canary-secret-key-0123456789abcdef0123456789"
 KEY = "canary-idempotency-key-of-the-patient"
-WHY = "a reason of more than ten characters"
-# The audit trail can only grow, which has tests of its own.
+REASON = "a reason of more than ten characters"
+# Without the audit trail, which is append-only and has its own tests.
 TABLES = [table for table in User.metadata.sorted_tables if table.name != "audit_events"]
 _ALL = {table.name: table.select().order_by(*table.primary_key) for table in TABLES}
 
@@ -35,56 +35,55 @@ type Rows = Mapping[str, list[dict[str, Any]]]
 
 
 @dataclass
-class World:
+class Clinic:
     client: httpx2.AsyncClient
     now: datetime
     engine: AsyncEngine
     names: dict[str, Any] = field(default_factory=dict)
-    """What a placeholder stands for."""
+    """The values of placeholders."""
     tokens: dict[str, str] = field(default_factory=dict)
-    """The access token of each actor who has one."""
+    """The access tokens by actor."""
     secrets: dict[str, frozenset[str]] = field(default_factory=dict)
-    """What no answer may contain, but for these actors."""
+    """Texts that no response may contain, except to these actors."""
 
-    def keep(self, secret: str, *known_to: str) -> str:
+    def add_secret(self, secret: str, *known_to: str) -> str:
         self.secrets[secret] = frozenset(known_to)
         return secret
 
     def resolve(self, what: Any) -> Any:
-        """The same with placeholders and made values put in."""
-        return self._make(substitute(what, self.names))
+        """Replace placeholders by their values and compute computed values."""
+        return self._compute(substitute(what, self.names))
 
-    def _make(self, what: Any) -> Any:
+    def _compute(self, what: Any) -> Any:
         match what:
-            case Made("token", changes):
-                return forge(self._claims(), SECRET_KEY, self.now, self.resolve_changes(changes))
-            case Made(how, of):
-                return MAKERS[how](self._make(of))
+            case Computed("token", changes):
+                return forge(self._read_claims(), SECRET_KEY, self.now, self.resolve_changes(changes))
+            case Computed(maker, argument):
+                return MAKERS[maker](self._compute(argument))
             case list():
-                return [self._make(each) for each in what]
+                return [self._compute(each) for each in what]
             case dict():
-                return {name: self._make(each) for name, each in what.items()}
+                return {name: self._compute(each) for name, each in what.items()}
             case _:
                 return what
 
     def resolve_changes(self, changes: Any) -> Mapping[str, Any]:
-        # ``!absent`` inside is read by the forger.
+        # ``!absent`` is left to ``forge``.
         return {
-            name: {key: each if isinstance(each, Made) and each.how == "absent" else self._make(each)
+            name: {key: each if isinstance(each, Computed) and each.maker == "absent" else self._compute(each)
                    for key, each in value.items()}
-            if isinstance(value, dict) else self._make(value)
+            if isinstance(value, dict) else self._compute(value)
             for name, value in (changes or {}).items()
         }  # fmt: skip
 
-    def _claims(self) -> Mapping[str, Any]:
+    def _read_claims(self) -> Mapping[str, Any]:
         claims: Mapping[str, Any] = jwt.decode(self.tokens["patient"], options={"verify_signature": False})
         return claims
 
-    async def rows(self) -> Rows:
-        """Everything in the database."""
+    async def read_rows(self) -> Rows:
         async with self.engine.connect() as connection:
             return {
-                # By the keys of the columns, which ``restore`` needs. Some differ from the names.
+                # ``restore`` needs the keys of the columns, some of which differ from their names.
                 table.name: [
                     {column.key: row[column] for column in table.columns}
                     for row in (await connection.execute(_ALL[table.name])).mappings()
@@ -93,7 +92,6 @@ class World:
             }
 
     async def restore(self, rows: Rows) -> None:
-        """Makes the database what it was."""
         async with Database(self.engine).write() as transaction:
             for table in reversed(TABLES):
                 await transaction.execute(table.delete())
@@ -103,16 +101,16 @@ class World:
 
 
 class Builder:
-    """Fills a world, through the API, with what there is to attack."""
+    """Fills a clinic with accounts and objects, through the API."""
 
-    def __init__(self, world: World, settings: Settings, advance: Callable[[timedelta], Awaitable[None]]) -> None:
-        self.world = world
+    def __init__(self, clinic: Clinic, settings: Settings, advance: Callable[[timedelta], Awaitable[None]]) -> None:
+        self.clinic = clinic
         self.settings = settings
         self.advance = advance
         self.people: dict[str, Person] = {}
 
     async def build(self, *, complete: bool) -> None:
-        """``complete`` takes a clock that can be set, and the messages that the application sends."""
+        """``complete`` also adds objects that need a clock that can be set."""
         await self._make_people()
         await self._make_visits()
         if complete:
@@ -121,13 +119,13 @@ class Builder:
             await self._log_in(actor)
         if complete:
             await self._make_second_factor()
-        await self._make_leavers()
+        await self._end_accounts_and_sessions()
         for actor, person in self.people.items():
-            self.world.keep(person.email, actor, "admin")
-            self.world.names |= {actor: person.id, f"{actor}_email": person.email}
-        await self._keep_secrets()
+            self.clinic.add_secret(person.email, actor, "admin")
+            self.clinic.names |= {actor: person.id, f"{actor}_email": person.email}
+        await self._collect_secrets()
 
-    async def _person(self, actor: str, role: str, **fields: str) -> None:
+    async def _register(self, actor: str, role: str, **fields: str) -> None:
         email = f"{actor.replace('_', '.')}.canary@example.com"
         body = {
             "email": email,
@@ -135,56 +133,56 @@ class Builder:
             "name": f"Person {actor.replace('_', ' ')}",
             "role": role,
         } | fields
-        answer = await self.world.client.post("/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
-        self.people[actor] = Person(self.world.client, answer.json()["id"], email, body["name"], "")
+        response = await self.clinic.client.post("/auth/register", json=body)
+        assert response.status_code == 201, response.text
+        self.people[actor] = Person(self.clinic.client, response.json()["id"], email, body["name"], "")
         await self._log_in(actor)
 
     async def _log_in(self, actor: str) -> None:
         email = self.people[actor].email
-        answer = await self.world.client.post("/auth/login", data={"username": email, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        granted = answer.json()
-        token = self.world.tokens[actor] = self.world.keep(granted["access_token"])
-        self.people[actor] = Person(self.world.client, self.people[actor].id, email, self.people[actor].name, token)
+        response = await self.clinic.client.post("/auth/login", data={"username": email, "password": PASSWORD})
+        assert response.status_code == 200, response.text
+        tokens = response.json()
+        token = self.clinic.tokens[actor] = self.clinic.add_secret(tokens["access_token"])
+        self.people[actor] = Person(self.clinic.client, self.people[actor].id, email, self.people[actor].name, token)
         claims = jwt.decode(token, options={"verify_signature": False})
-        self.world.names |= {
+        self.clinic.names |= {
             f"token_of_{actor}": token,
-            f"refresh_token_of_{actor}": self.world.keep(granted["refresh_token"]),
+            f"refresh_token_of_{actor}": self.clinic.add_secret(tokens["refresh_token"]),
             f"session_of_{actor}": claims["sid"],
         }
 
     async def _make_people(self) -> None:
         passwords = Passwords(self.settings)
-        async with Database(self.world.engine).write() as transaction:
+        async with Database(self.clinic.engine).write() as transaction:
             admin = await accounts.register(
                 transaction, passwords, email="admin.canary@example.com", password=PASSWORD, name="Person admin",
-                role=Role.ADMIN, now=self.world.now, refuse_weak=False,
+                role=Role.ADMIN, now=self.clinic.now, refuse_weak=False,
             )  # fmt: skip
         passwords.close()
-        self.people["admin"] = Person(self.world.client, str(admin.id), admin.email, admin.name, "")
+        self.people["admin"] = Person(self.clinic.client, str(admin.id), admin.email, admin.name, "")
         await self._log_in("admin")
         for doctor in ("doctor", "other_doctor", "unapproved_doctor"):
-            await self._person(doctor, "doctor", specialty="Dermatology", time_zone="America/New_York")
+            await self._register(doctor, "doctor", specialty="Dermatology", time_zone="America/New_York")
         for doctor in ("doctor", "other_doctor"):
             await self._decide(doctor, "approve")
         for patient in ("patient", "other_patient", "suspended", "erased", "logged_out"):
-            await self._person(patient, "patient")
+            await self._register(patient, "patient")
 
     async def _decide(self, actor: str, decision: str) -> None:
         path = f"/admin/users/{self.people[actor].id}/{decision}"
-        answer = await self.people["admin"].post(path, {"reason": WHY})
-        assert answer.status_code == 200, answer.text
+        response = await self.people["admin"].post(path, {"reason": REASON})
+        assert response.status_code == 200, response.text
 
     async def _make_visits(self) -> None:
-        world, doctor, other_doctor = self.world, self.people["doctor"], self.people["other_doctor"]
+        clinic, doctor, other_doctor = self.clinic, self.people["doctor"], self.people["other_doctor"]
         patient, other_patient = self.people["patient"], self.people["other_patient"]
-        day = world.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=7)
+        day = clinic.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=7)
 
         def at(hour: float, days: int = 0) -> str:
             return (day + timedelta(days=days, hours=hour)).isoformat().replace("+00:00", "Z")
 
-        world.names |= {
+        clinic.names |= {
             "taken": at(15), "held": at(16), "open": at(17), "open_end": at(17.5), "closed": at(4), "away": at(15, 1),
             "half": at(14.75), "off_grid": at(15.1), "yesterday": at(15, -8), "later": at(18), "last": at(21.5),
             "later_end": at(18.5), "absent": str(uuid7()), "password": PASSWORD, "new_password": NEW_PASSWORD,
@@ -194,67 +192,69 @@ class Builder:
             await each.publish(at(14), at(22))
             await each.publish(at(14, 1), at(22, 1))
         rule = await doctor.publish(at(14, 2), at(22, 2), "FREQ=WEEKLY")
-        away = await doctor.take_time_off(at(14, 1), at(22, 1), world.keep("canary reason of the doctor", "doctor"))
+        time_off = await doctor.take_time_off(
+            at(14, 1), at(22, 1), clinic.add_secret("canary reason of the doctor", "doctor")
+        )
         visit_type = await other_doctor.add_visit_type(name="Check-up", duration_minutes=30)
-        why = world.keep("canary reason of the patient", "patient", "doctor", "admin")
-        booked = await patient.book(doctor, at(15), reason=why)
+        reason = clinic.add_secret("canary reason of the patient", "patient", "doctor", "admin")
+        booked = await patient.book(doctor, at(15), reason=reason)
         other = await other_patient.book(other_doctor, at(15), visit_type_id=visit_type["id"])
         cancelled = await patient.book(doctor, at(18))
         assert (await patient.delete(f"/appointments/{cancelled['id']}")).status_code == 200
-        world.names |= {
+        clinic.names |= {
             "appointment": booked["id"], "other_appointment": other["id"], "cancelled": cancelled["id"],
-            "availability": rule["id"], "time_off": away["id"], "visit_type": visit_type["id"],
+            "availability": rule["id"], "time_off": time_off["id"], "visit_type": visit_type["id"],
         }  # fmt: skip
 
     async def _hold(self, actor: str, name: str, at: str) -> None:
-        body = {"doctor_id": self.people["doctor"].id, "start_time": self.world.names[at]}
-        answer = await self.people[actor].post("/holds", body)
-        assert answer.status_code == 201, answer.text
-        self.world.names[name] = answer.json()["id"]
+        body = {"doctor_id": self.people["doctor"].id, "start_time": self.clinic.names[at]}
+        response = await self.people[actor].post("/holds", body)
+        assert response.status_code == 201, response.text
+        self.clinic.names[name] = response.json()["id"]
 
     async def _make_past(self) -> None:
-        world, patient, doctor = self.world, self.people["patient"], self.people["doctor"]
-        start, end = world.now + timedelta(hours=1), world.now + timedelta(hours=4)
+        clinic, patient, doctor = self.clinic, self.people["patient"], self.people["doctor"]
+        start, end = clinic.now + timedelta(hours=1), clinic.now + timedelta(hours=4)
         await doctor.publish(start.isoformat(), end.isoformat())
         past = await patient.book(doctor, start.isoformat())
         running = await patient.book(doctor, (start + timedelta(minutes=45)).isoformat())
         await self.advance(timedelta(hours=2))
-        world.names |= {"past": past["id"], "running": running["id"], "expired_start": past["start_time"]}
-        world.tokens["expired"] = world.keep(patient.token)
+        clinic.names |= {"past": past["id"], "running": running["id"], "expired_start": past["start_time"]}
+        clinic.tokens["expired"] = clinic.add_secret(patient.token)
         await self._log_in("patient")
         await self._log_in("other_patient")
         await self._hold("patient", "hold", "held")
         await self._hold("other_patient", "other_hold", "last")
-        kept = {"start_time": world.names["taken"]}
-        path = f"/appointments/{world.names['appointment']}/reschedule"
+        unchanged = {"start_time": clinic.names["taken"]}
+        path = f"/appointments/{clinic.names['appointment']}/reschedule"
         headers = self.people["patient"].headers | {"Idempotency-Key": KEY}
-        assert (await world.client.post(path, json=kept, headers=headers)).status_code == 200
+        assert (await clinic.client.post(path, json=unchanged, headers=headers)).status_code == 200
 
     async def _make_second_factor(self) -> None:
-        await self._person("careful", "patient")
+        await self._register("careful", "patient")
         careful = self.people["careful"]
-        async with Database(self.world.engine).write() as transaction:
+        async with Database(self.clinic.engine).write() as transaction:
             await transaction.execute(update(User).values(email_confirmed_at=User.created_at))
-        answer = await careful.post("/auth/second-factor", None)
-        secret = self.world.keep(answer.json()["secret"])
-        code = pyotp.TOTP(secret).at(self.world.now)
-        answer = await careful.post("/auth/second-factor/confirm", {"otp": code})
-        assert answer.status_code == 200, answer.text
-        for recovery in answer.json()["recovery_codes"]:
-            self.world.keep(recovery)
-        self.world.names["used_otp"] = code
+        response = await careful.post("/auth/second-factor", None)
+        secret = self.clinic.add_secret(response.json()["secret"])
+        code = pyotp.TOTP(secret).at(self.clinic.now)
+        response = await careful.post("/auth/second-factor/confirm", {"otp": code})
+        assert response.status_code == 200, response.text
+        for recovery in response.json()["recovery_codes"]:
+            self.clinic.add_secret(recovery)
+        self.clinic.names["used_otp"] = code
 
-    async def _make_leavers(self) -> None:
+    async def _end_accounts_and_sessions(self) -> None:
         await self._decide("suspended", "suspend")
         assert (await self.people["erased"].delete("/auth/me")).status_code == 204
         assert (await self.people["logged_out"].post("/auth/logout", None)).status_code == 204
-        self.world.names["session"] = self.world.names["session_of_patient"]
+        self.clinic.names["session"] = self.clinic.names["session_of_patient"]
 
-    async def _keep_secrets(self) -> None:
-        world = self.world
+    async def _collect_secrets(self) -> None:
+        clinic = self.clinic
         for secret in (PASSWORD, NEW_PASSWORD, SECRET_KEY, KEY):
-            world.keep(secret)
+            clinic.add_secret(secret)
         for table, column in (("users", "password_hash"), ("refresh_tokens", "token_hash")):
-            for row in (await world.rows())[table]:
+            for row in (await clinic.read_rows())[table]:
                 if row[column]:
-                    world.keep(row[column])
+                    clinic.add_secret(row[column])

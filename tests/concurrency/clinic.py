@@ -1,4 +1,4 @@
-"""Two server processes on one database, and people who use them at once."""
+"""A clinic on two server processes with one database, whose users send requests at the same time."""
 
 import asyncio
 import random
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from sqlalchemy import text
@@ -17,21 +18,21 @@ from tests.databases import migrate, open_engine, temporary_postgresql
 from tests.people import Person
 from tests.servers import PATIENCE, clients, serve
 
-RUNNERS = 50
-# Not tomorrow: the run may go on over midnight.
+NUMBER_OF_PATIENTS = 50
+# Not tomorrow, because a run may last past midnight.
 FIRST_DAY = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
-TAKE_THE_GUARD_AWAY = {
+DROP_GUARDS = {
     "sqlite": [
-        f"DROP TRIGGER appointments_{whose}_busy_{change}"
-        for whose in ("doctor", "patient")
+        f"DROP TRIGGER appointments_{party}_busy_{change}"
+        for party in ("doctor", "patient")
         for change in ("insert", "update")
     ],
     "postgresql": [
-        f"ALTER TABLE appointments DROP CONSTRAINT appointments_{whose}_busy" for whose in ("doctor", "patient")
+        f"ALTER TABLE appointments DROP CONSTRAINT appointments_{party}_busy" for party in ("doctor", "patient")
     ],
 }
-# Found before the function that it shadows. SQLite's lock is not ours to take away.
-TAKE_THE_LOCK_AWAY = [
+# PostgreSQL finds this function before its own. The write lock of SQLite cannot be switched off.
+DISABLE_LOCKS = [
     "CREATE FUNCTION public.pg_advisory_xact_lock(bigint) RETURNS void LANGUAGE sql AS ''",
     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$",
 ]
@@ -43,21 +44,20 @@ def at(clock: str, day: int = 0) -> str:
 
 
 @dataclass
-class Arena:
-    """Two servers on one database, and people who use them."""
+class Clinic:
+    """A client for each of two servers, transactions on their database, and patients with accounts."""
 
     clients: list[httpx2.AsyncClient]
     database: Database
     patients: list[Person]
 
-    async def doctor(self) -> Person:
-        """A new doctor, open for a week from the first day on."""
+    async def register_doctor(self) -> Person:
+        """Return a new doctor who is open for a week from the first day on."""
         doctor = await Person.register(random.choice(self.clients), "doctor", email=f"{random.random()}@example.com")
         await doctor.publish(at("0:00"), at("0:00", day=7))
         return doctor
 
-    async def admin(self) -> Person:
-        """A new administrator."""
+    async def register_admin(self) -> Person:
         admin = await Person.register(random.choice(self.clients), "patient", email=f"{random.random()}@example.com")
         async with self.database.write() as transaction:
             await transaction.execute(
@@ -65,18 +65,18 @@ class Arena:
             )
         return await admin.log_in_again()
 
-    async def booked(self, doctor: Person) -> list[tuple[str, str]]:
-        """What occupies the doctor's time, as it is in the database."""
+    async def list_booked(self, doctor: Person) -> list[tuple[str, str]]:
+        """Return the start and the end of the doctor's booked appointments, in order."""
         listed = await doctor.get("/doctors/me/appointments", params={"status": "booked", "limit": 100})
         return [(each["start_time"], each["end_time"]) for each in listed.json()]
 
     async def clear(self) -> None:
-        """Forgets everything that was booked."""
+        """Delete all appointments."""
         async with self.database.write() as transaction:
             await transaction.execute(text("DELETE FROM appointments"))
 
-    async def overlaps(self) -> int:
-        """Pairs of appointments that should not be, in the whole database."""
+    async def count_overlaps(self) -> int:
+        """Count the pairs of booked appointments that overlap for a doctor or a patient."""
         async with self.database.read() as transaction:
             counted: int = await transaction.scalar(
                 text("""
@@ -89,27 +89,27 @@ class Arena:
 
 
 @asynccontextmanager
-async def open_arena(backend: str, folder: Path, *, guarded: bool) -> AsyncIterator[Arena]:
-    async with database(backend, folder) as url, open_engine(url) as engine:
+async def open_clinic(backend: str, folder: Path, *, guarded: bool) -> AsyncIterator[Clinic]:
+    async with open_database(backend, folder) as url, open_engine(url) as engine:
         await migrate(url)
         if not guarded:
             async with Database(engine).write() as transaction:
-                for statement in TAKE_THE_GUARD_AWAY[backend] + TAKE_THE_LOCK_AWAY * (backend == "postgresql"):
+                for statement in DROP_GUARDS[backend] + DISABLE_LOCKS * (backend == "postgresql"):
                     await transaction.execute(text(statement))
         async with (
             serve(url, processes=2, DATABASE_TIMEOUT_SECONDS=PATIENCE) as servers,
-            clients(servers) as (one, other),
+            clients(servers) as (first, second),
         ):
             patients = await asyncio.gather(
-                *(Person.register((one, other)[number % 2], "patient") for number in range(RUNNERS))
+                *(Person.register((first, second)[number % 2], "patient") for number in range(NUMBER_OF_PATIENTS))
             )
-            yield Arena([one, other], Database(engine), list(patients))
+            yield Clinic([first, second], Database(engine), list(patients))
 
 
 @asynccontextmanager
-async def database(backend: str, folder: Path) -> AsyncIterator[str]:
+async def open_database(backend: str, folder: Path) -> AsyncIterator[str]:
     if backend == "sqlite":
-        yield f"sqlite+aiosqlite:///{folder}/arena.db"
+        yield f"sqlite+aiosqlite:///{folder}/clinic.db"
     else:
         async with temporary_postgresql() as url:
             yield url
@@ -119,7 +119,7 @@ type Attempt = Callable[[], Awaitable[httpx2.Response]]
 
 
 async def race(attempts: Sequence[Attempt], *, stagger: float = 0) -> list[httpx2.Response]:
-    """Starts all attempts at once, or spread over ``stagger`` seconds."""
+    """Start all attempts at once, or at random times within ``stagger`` seconds; return the responses in order."""
     start = asyncio.Event()
 
     async def run(attempt: Attempt) -> httpx2.Response:
@@ -134,5 +134,18 @@ async def race(attempts: Sequence[Attempt], *, stagger: float = 0) -> list[httpx
     return [task.result() for task in running]
 
 
-def outcomes(answers: list[httpx2.Response]) -> Counter[tuple[int, str]]:
-    return Counter((answer.status_code, answer.json().get("code") or answer.json()["status"]) for answer in answers)
+def count_outcomes(responses: list[httpx2.Response]) -> Counter[tuple[int, str]]:
+    """Count the responses by status and by error code, or by the status of the appointment if they succeeded."""
+    return Counter((each.status_code, each.json().get("code") or each.json()["status"]) for each in responses)
+
+
+async def reschedule(person: Person, appointment: dict[str, Any], start: str, **headers: str) -> httpx2.Response:
+    return await person.client.post(
+        f"/appointments/{appointment['id']}/reschedule",
+        headers=person.headers | headers,
+        json={"start_time": start},
+    )
+
+
+async def hold(person: Person, doctor: Person, start: str) -> httpx2.Response:
+    return await person.post("/holds", {"doctor_id": doctor.id, "start_time": start})

@@ -1,4 +1,4 @@
-"""An SQLite file that is deleted or replaced under the running server takes nothing that is acknowledged."""
+"""An SQLite file that is created, deleted or replaced while the server runs."""
 
 import logging
 import os
@@ -22,7 +22,6 @@ from tests.people import PASSWORD, Person, assert_problem
 
 @pytest.fixture
 def backend() -> str:
-    """The database that is a file."""
     return "sqlite"
 
 
@@ -47,7 +46,7 @@ def replace_by_empty(path: Path) -> None:
     path.touch()
 
 
-def content(path: Path) -> bytes | None:
+def read_content(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
@@ -74,14 +73,14 @@ async def test_no_change_is_acknowledged_after_the_file_was_deleted_or_replaced(
     await doctor.publish("2026-12-01T09:00:00Z", "2026-12-01T17:00:00Z")
     assert (await client.get("/readyz")).status_code == 200
     change(path)
-    left = content(path)
-    wanted = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:00:00Z"}
+    before = read_content(path)
+    booking = {"doctor_id": doctor.id, "start_time": "2026-12-01T09:00:00Z"}
     for _ in range(5):
-        assert_problem(await patient.post("/appointments", wanted), 503, "busy")
+        assert_problem(await patient.post("/appointments", booking), 503, "busy")
         assert_problem(await send_registration(client, "late"), 503, "busy")
         assert_problem(await client.get("/doctors"), 503, "busy")
         assert_problem(await client.get("/readyz"), 503, "busy")
-    assert content(path) == left, "nothing was made or written"
+    assert read_content(path) == before, "the file was created or changed"
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert any("deleted or replaced" in record.getMessage() for record in warnings)
     assert not any(record.exc_info for record in warnings)
@@ -107,9 +106,9 @@ async def test_missing_file_is_created_only_at_startup(tmp_path: Path) -> None:
         with pytest.raises(DomainError, match="busy"):
             async with Database(engine).read() as transaction:
                 await transaction.execute(text("SELECT 1"))
-        assert content(found) is None
+        assert read_content(found) is None
         await ensure_newest(engine)
-        assert content(found)
+        assert read_content(found)
         async with Database(engine).read() as transaction:
             assert await transaction.scalar(text("SELECT count(*) FROM users")) == 0
 

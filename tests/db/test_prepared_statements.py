@@ -1,4 +1,4 @@
-"""Statements that are made once and go past SQLAlchemy: nothing but the time that they take may tell."""
+"""Statements that are sent by the driver: results and errors must be those of SQLAlchemy."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,21 +22,21 @@ from tests.people import Person
 
 RESETS, DOCTORS, USERS = table_of(PasswordReset), table_of(Doctor), table_of(User)
 INSERT = Prepared(insert(RESETS).returning(RESETS.c.token_hash, RESETS.c.expires_at))
-ADD = Prepared(insert(RESETS))
+INSERT_ONLY = Prepared(insert(RESETS))
 FIND = Prepared(select(RESETS.c.token_hash, RESETS.c.expires_at).where(RESETS.c.token_hash == bindparam("wanted")))
-MOVE = Prepared(update(RESETS).where(RESETS.c.token_hash == bindparam("wanted")))
-FORGET = Prepared(delete(RESETS).where(RESETS.c.token_hash == bindparam("wanted")))
+UPDATE = Prepared(update(RESETS).where(RESETS.c.token_hash == bindparam("wanted")))
+DELETE = Prepared(delete(RESETS).where(RESETS.c.token_hash == bindparam("wanted")))
 # An enum, a list as JSON, an instant, NULLs, a column named twice, and a constant.
-WHO = Prepared(
+SELECT_DOCTOR = Prepared(
     select(USERS.c.id, DOCTORS.c.id, USERS.c.role, DOCTORS.c.languages, USERS.c.created_at, USERS.c.suspended_at)
     .join(DOCTORS, DOCTORS.c.id == USERS.c.id)
     .where(USERS.c.id == bindparam("wanted"), DOCTORS.c.default_visit_minutes > 1)
 )
 LATER = datetime(2026, 12, 1, 12, tzinfo=timezone(timedelta(hours=5)))
-SOONER = datetime(2026, 11, 1, tzinfo=UTC)
+EARLIER = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def a_row(**values: Any) -> dict[str, Any]:
+def make_row(**values: Any) -> dict[str, Any]:
     return {"token_hash": uuid4().hex, "user_id": None, "expires_at": LATER} | values
 
 
@@ -46,47 +46,47 @@ async def test_prepared_rows_equal_those_of_sqlalchemy(database: Database, docto
     async with database.read() as transaction:
         for person in (doctor, other):
             wanted = {"wanted": UUID(person.id)}
-            [expected] = await transaction.execute(WHO.statement, wanted)
-            [found] = await transaction.fetch(WHO, wanted)
+            [expected] = await transaction.execute(SELECT_DOCTOR.statement, wanted)
+            [found] = await transaction.fetch(SELECT_DOCTOR, wanted)
             assert tuple(found) == tuple(expected)
             assert (found.role, found.suspended_at, found.created_at.tzinfo) == (Role.DOCTOR, None, UTC)
             assert found.languages == expected.languages
 
 
 async def test_prepared_writes_are_stored(database: Database) -> None:
-    first, second, third = a_row(), a_row(), a_row()
+    first, second, third = make_row(), make_row(), make_row()
     async with database.write() as transaction:
         [new] = await transaction.fetch(INSERT, first)
         assert (new.token_hash, new.expires_at) == (first["token_hash"], LATER)
         [new] = await transaction.fetch(INSERT, second)
         assert (new.token_hash, new.expires_at) == (second["token_hash"], LATER)
-        await transaction.send(ADD, [third])
-        await transaction.send(MOVE, [{"wanted": row["token_hash"], "expires_at": SOONER} for row in (first, third)])
-        assert await transaction.fetch(FORGET, {"wanted": second["token_hash"]}) == []
+        await transaction.send(INSERT_ONLY, [third])
+        await transaction.send(UPDATE, [{"wanted": row["token_hash"], "expires_at": EARLIER} for row in (first, third)])
+        assert await transaction.fetch(DELETE, {"wanted": second["token_hash"]}) == []
     async with database.read() as transaction:
         rows = await transaction.execute(select(RESETS.c.token_hash, RESETS.c.expires_at))
-        assert {tuple(row) for row in rows} == {(row["token_hash"], SOONER) for row in (first, third)}
+        assert {tuple(row) for row in rows} == {(row["token_hash"], EARLIER) for row in (first, third)}
 
 
 async def test_transaction_can_begin_with_many_rows(database: Database) -> None:
-    rows = [a_row(), a_row()]
+    rows = [make_row(), make_row()]
     async with database.write() as transaction:
-        await transaction.send(ADD, rows)
+        await transaction.send(INSERT_ONLY, rows)
         assert len(await transaction.fetch(FIND, {"wanted": rows[1]["token_hash"]})) == 1
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
-async def test_prepared_errors_are_those_of_sqlalchemy(database: Database, at_once: int) -> None:
-    row = a_row()
+@pytest.mark.parametrize("rows_per_write", [1, 2])
+async def test_prepared_errors_are_those_of_sqlalchemy(database: Database, rows_per_write: int) -> None:
+    row = make_row()
 
     async def write(times: int) -> None:
         async with database.write() as transaction:
-            await transaction.send(ADD, [row] * times)
+            await transaction.send(INSERT_ONLY, [row] * times)
 
-    if at_once == 1:
+    if rows_per_write == 1:
         await write(1)
     with pytest.raises(IntegrityError) as caught:
-        await write(at_once)
+        await write(rows_per_write)
     assert caught.value.hide_parameters
     assert isinstance(caught.value.orig, (sqlite3.IntegrityError, asyncpg.UniqueViolationError))
 
@@ -94,17 +94,17 @@ async def test_prepared_errors_are_those_of_sqlalchemy(database: Database, at_on
 async def test_missing_parameter_is_an_error(database: Database) -> None:
     async with database.write() as transaction:
         with pytest.raises(KeyError, match="wanted"):
-            await transaction.fetch(MOVE, {"expires_at": LATER})
+            await transaction.fetch(UPDATE, {"expires_at": LATER})
 
 
 async def test_naive_time_is_refused(database: Database) -> None:
     async with database.write() as transaction:
         with pytest.raises(TypeError, match="an instant needs a time zone"):
-            await transaction.fetch(INSERT, a_row(expires_at=LATER.replace(tzinfo=None)))
+            await transaction.fetch(INSERT, make_row(expires_at=LATER.replace(tzinfo=None)))
 
 
 async def test_prepared_writes_are_rolled_back_by_an_exception(database: Database) -> None:
-    row = a_row()
+    row = make_row()
 
     async def write_and_fail() -> None:
         async with database.write() as transaction:
@@ -119,39 +119,39 @@ async def test_prepared_writes_are_rolled_back_by_an_exception(database: Databas
 
 async def test_prepared_statements_are_observed(database: Database, statements: list[str]) -> None:
     async with database.write() as transaction:
-        await transaction.fetch(INSERT, a_row())
-        await transaction.send(ADD, [a_row(), a_row()])
+        await transaction.fetch(INSERT, make_row())
+        await transaction.send(INSERT_ONLY, [make_row(), make_row()])
         await transaction.execute(text("SELECT 1"))
     assert [each.split()[0] for each in statements] == ["INSERT", "INSERT", "SELECT"]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_connection_terminated_before_a_prepared_statement_is_busy(
-    impatient: AsyncEngine, database: Database
+    short_timeout_engine: AsyncEngine, database: Database
 ) -> None:
-    cut = Database(impatient)
+    interrupted = Database(short_timeout_engine)
 
-    async def write_and_be_cut() -> None:
-        async with cut.write() as session, database.write() as other:
-            pid = await session.scalar(text("SELECT pg_backend_pid()"))
-            # Returns when it has ended, if that takes no longer than a minute.
+    async def write_while_terminated() -> None:
+        async with interrupted.write() as transaction, database.write() as other:
+            pid = await transaction.scalar(text("SELECT pg_backend_pid()"))
+            # Returns when the process has ended, or after a minute.
             assert await other.scalar(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
-            await session.fetch(INSERT, a_row())
+            await transaction.fetch(INSERT, make_row())
 
     with pytest.raises(DomainError, match="busy"):
-        await write_and_be_cut()
-    async with cut.write() as session:
-        assert await session.fetch(INSERT, a_row())
+        await write_while_terminated()
+    async with interrupted.write() as transaction:
+        assert await transaction.fetch(INSERT, make_row())
 
 
-async def test_lock_over_the_time_limit_is_busy(impatient: AsyncEngine, database: Database) -> None:
-    row = a_row()
+async def test_lock_over_the_time_limit_is_busy(short_timeout_engine: AsyncEngine, database: Database) -> None:
+    row = make_row()
 
-    async def write_the_same() -> None:
-        async with Database(impatient).write() as transaction:
+    async def write_same_row() -> None:
+        async with Database(short_timeout_engine).write() as transaction:
             await transaction.fetch(INSERT, row)
 
     async with database.write() as holder:
         await holder.fetch(INSERT, row)
         with pytest.raises(DomainError, match="busy"):
-            await write_the_same()
+            await write_same_row()

@@ -1,4 +1,4 @@
-"""Values that are made when they are sent: long ones, encoded ones, forged tokens."""
+"""Makers of computed values: long texts, encodings, forged tokens."""
 
 import base64
 import gzip
@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.attacks.corpus import Made
+from tests.attacks.corpus import Computed
 
 
 @cache
@@ -33,38 +33,38 @@ def _base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def _sign(content: bytes, how: str, key: bytes) -> bytes:
-    match how:
+def _sign(content: bytes, algorithm: str, key: bytes) -> bytes:
+    match algorithm:
         case "none":
             return b""
         case "rsa":
             return _rsa_key().sign(content, padding.PKCS1v15(), hashes.SHA256())
         case _:
-            return hmac.digest(key, content, how)
+            return hmac.digest(key, content, algorithm)
 
 
 def forge(claims: Mapping[str, Any], secret: str, now: datetime, changes: Mapping[str, Any]) -> str:
-    """A token with these claims, and as valid as the changes let it be.
+    """Return a token with these claims; without changes it is valid.
 
-    ``header`` and ``claims`` replace members (``!absent`` takes one away; ``now+60`` is a time); ``sign`` is the hash,
-    ``rsa`` or ``none``; ``key`` is another key than the application's, ``public`` the public one of the RSA pair.
+    ``header`` and ``claims`` replace members: ``!absent`` removes one, and ``now+60`` is a time. ``sign`` is the hash,
+    ``rsa`` or ``none``. ``key`` replaces the key of the application; ``public`` is the public key of the RSA pair.
     """
 
-    def changed(members: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    def apply_changes(members: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
         merged = {**members, **by}
-        return {name: _time(value, now) for name, value in merged.items() if not isinstance(value, Made)}
+        return {name: _resolve_time(value, now) for name, value in merged.items() if not isinstance(value, Computed)}
 
     assert changes.keys() <= {"header", "claims", "sign", "key", "as"}, changes
-    header = changed({"alg": "HS256", "typ": "at+jwt"}, changes.get("header", {}))
+    header = apply_changes({"alg": "HS256", "typ": "at+jwt"}, changes.get("header", {}))
     key = changes.get("key", secret)
     key = _public_key() if key == "public" else key.encode()
-    payload = changed(claims, changes.get("claims", {}))
+    payload = apply_changes(claims, changes.get("claims", {}))
     signed = ".".join(_base64url(json.dumps(part).encode()) for part in (header, payload))
     token = f"{signed}.{_base64url(_sign(signed.encode(), changes.get('sign', 'sha256'), key))}"
     return str(changes.get("as", "Bearer *")).replace("*", token)
 
 
-def _time(value: Any, now: datetime) -> Any:
+def _resolve_time(value: Any, now: datetime) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"now([+-]\d+)?(\.\d+)?", value)):
         seconds = int(now.timestamp()) + int(match[1] or 0)
         return seconds + float(match[2]) if match[2] else seconds
@@ -78,9 +78,9 @@ def _as_bytes(content: Any) -> bytes:
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    # text, how often; and what stands before and after it, if anything
+    # text, how often; optionally a prefix and a suffix
     "repeat": lambda of: (of[2] if len(of) > 2 else "") + of[0] * of[1] + (of[3] if len(of) > 3 else ""),
-    # one after the other
+    # parts
     "join": "".join,
     # encoding, text or data
     "encode": lambda of: (of[1] if isinstance(of[1], str) else json.dumps(of[1])).encode(of[0]),
@@ -90,7 +90,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "cursor": lambda of: _base64url(_as_bytes(of)),
     # the fields f0, f1… with this value
     "fields": lambda of: {f"f{number}": of[1] for number in range(of[0])},
-    # so many times the value in a list
+    # how often, value
     "list": lambda of: [of[1]] * of[0],
     "json": lambda of: json.dumps(of[0]),
 }

@@ -1,5 +1,3 @@
-"""The garbage collector leaves alone what was there when the server began to serve."""
-
 import gc
 
 from app.core.settings import Settings
