@@ -26,12 +26,12 @@ async def admin_forms(forms: Forms, admin: Person) -> Forms:
     return forms
 
 
-async def decide(admin_forms: Forms, person: Person, act: str, **fields: str) -> httpx2.Response:
+async def decide(admin_forms: Forms, person: Person, action: str, **fields: str) -> httpx2.Response:
     account = f"/office/users/{person.id}"
-    shown = await admin_forms.client.get(f"{account}?action={act}")
+    shown = await admin_forms.client.get(f"{account}?action={action}")
     key = re.search(r'name="form_key" value="([^"]+)"', shown.text)
     fields |= {"form_key": key[1]} if key else {}
-    return await admin_forms.send(f"{account}/{act}", on=f"{account}?action={act}", **fields)
+    return await admin_forms.send(f"{account}/{action}", on=f"{account}?action={action}", **fields)
 
 
 async def list_events(admin: Person, action: str) -> list[tuple[Any, ...]]:
@@ -90,12 +90,12 @@ async def test_decision_page_explains_the_effects_for_the_role(
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z")
 
-    async def read(person: Person, act: str) -> str:
-        return (await admin_forms.client.get(f"/office/users/{person.id}?action={act}")).text
+    async def read(person: Person, action: str) -> str:
+        return (await admin_forms.client.get(f"/office/users/{person.id}?action={action}")).text
 
-    for act in ("erase", "suspend", "reinstate"):
-        assert "doctor" not in (await read(patient, act)).partition("<main")[2].partition("</main>")[0]
-        assert "patient&#39;s visits" not in await read(doctor, act)
+    for action in ("erase", "suspend", "reinstate"):
+        assert "doctor" not in (await read(patient, action)).partition("<main")[2].partition("</main>")[0]
+        assert "patient&#39;s visits" not in await read(doctor, action)
     assert "hours and time off" in await read(doctor, "erase")
     shown = await read(doctor, "suspend")
     assert "This doctor has 1 upcoming visit." in shown
@@ -130,8 +130,8 @@ async def test_break_glass_access_needs_a_reason_and_expires(
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z", reason="A mole")
-    visits, asks = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?action=break-glass"
-    assert (await admin_forms.client.get(visits)).headers["location"] == asks
+    visits, reason_form = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?action=break-glass"
+    assert (await admin_forms.client.get(visits)).headers["location"] == reason_form
     assert (await decide(admin_forms, patient, "break-glass")).status_code == 422
     assert (await decide(admin_forms, doctor, "break-glass", reason=REASON)).status_code == 404
 
@@ -144,7 +144,7 @@ async def test_break_glass_access_needs_a_reason_and_expires(
     other = await register("patient")
     assert (await admin_forms.client.get(visits.replace(patient.id, other.id))).status_code == 303
     clock.advance(minutes=11)
-    assert (await admin_forms.client.get(visits)).headers["location"] == asks
+    assert (await admin_forms.client.get(visits)).headers["location"] == reason_form
 
 
 async def test_redirects_are_not_recorded_as_access(admin_forms: Forms, admin: Person, patient: Person) -> None:
@@ -203,8 +203,8 @@ async def test_audit_trail_names_the_account_of_a_decision(
     admin_forms: Forms, admin: Person, register: Register, client: httpx2.AsyncClient
 ) -> None:
     doctor = await register("doctor", name="Dr Amara Okafor")
-    for act in ("suspend", "reinstate", "approve"):
-        assert (await decide(admin_forms, doctor, act, reason=REASON)).status_code == 303
+    for action in ("suspend", "reinstate", "approve"):
+        assert (await decide(admin_forms, doctor, action, reason=REASON)).status_code == 303
     await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
     await admin.patch("/auth/me", {"name": "Root"})
     page = (await admin_forms.client.get("/office/trail")).text
@@ -259,13 +259,13 @@ async def test_filters_are_collapsed_on_a_phone_unless_one_is_set(open_tab: Open
         assert await button.is_visible(), page
 
 
-@pytest.mark.parametrize("act", ["suspend", "break-glass"])
+@pytest.mark.parametrize("action", ["suspend", "break-glass"])
 async def test_decision_is_restored_after_signing_in_again(
-    admin_forms: Forms, admin: Person, patient: Person, clock: SetClock, act: str
+    admin_forms: Forms, admin: Person, patient: Person, clock: SetClock, action: str
 ) -> None:
     clock.advance(minutes=11)
     account = f"/office/users/{patient.id}"
-    form = f"{account}?action={act}"
+    form = f"{account}?action={action}"
     shown = (await admin_forms.client.get(form)).text
     token = read_hidden(shown, "form_token")
     sent_to = re.search(rf'action="({re.escape(account)}/[^"]+)"', shown)
@@ -281,7 +281,7 @@ async def test_decision_is_restored_after_signing_in_again(
     )
     assert signed_in.headers["location"] == form
     assert f">{REASON}</textarea>" in (await admin_forms.client.get(form)).text
-    assert (await decide(admin_forms, patient, act, reason=REASON)).status_code == 303
+    assert (await decide(admin_forms, patient, action, reason=REASON)).status_code == 303
     assert REASON not in (await admin_forms.client.get(form)).text
 
 

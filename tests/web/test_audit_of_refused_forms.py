@@ -32,7 +32,7 @@ async def list_events(admin: Person, patient: Person) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("act", "typed", "status", "shown_by"),
+    ("action", "typed", "status", "shown_by"),
     [
         ("cancel", {"version": "7"}, 412, "get_appointment"),
         ("cancel", {"version": "1", "reason": "x" * 501}, 422, "get_appointment"),
@@ -49,19 +49,19 @@ async def test_refused_form_of_a_doctor_is_recorded_as_access(
     admin: Person,
     visit: dict[str, Any],
     clock: SetClock,
-    act: str,
+    action: str,
     typed: dict[str, str],
     status: int,
     shown_by: str,
 ) -> None:
     await forms.sign_in(doctor)
     address = f"/practice/visits/{visit['id']}"
-    await client.get(address if shown_by == "get_appointment" else f"{address}/{act}")
+    await client.get(address if shown_by == "get_appointment" else f"{address}/{action}")
     before = await list_events(admin, patient)
     seen = (shown_by, "ok", doctor.id, visit["id"])
     assert before[0] == seen
     clock.advance(minutes=11)  # within ten minutes the access would not be recorded again
-    refused = await forms.send(f"{address}/{act}", on="/practice/profile", form_key="once", **typed)
+    refused = await forms.send(f"{address}/{action}", on="/practice/profile", form_key="once", **typed)
     assert refused.status_code == status
     assert "Ann Lee" in refused.text
     assert await list_events(admin, patient) == [seen, *before]
@@ -72,9 +72,9 @@ async def test_refused_form_of_a_patient_is_recorded_as_access(
 ) -> None:
     await forms.sign_in(patient)
     address = f"/my/appointments/{visit['id']}"
-    for act, shown_by in (("cancel", "show_cancelling"), ("move", "show_moving")):
-        typed = {"version": "7", "start": "2026-12-01T10:00:00Z", "form_key": act}
-        assert (await forms.send(f"{address}/{act}", on="/my/account", **typed)).status_code == 412
+    for action, shown_by in (("cancel", "show_cancelling"), ("move", "show_moving")):
+        typed = {"version": "7", "start": "2026-12-01T10:00:00Z", "form_key": action}
+        assert (await forms.send(f"{address}/{action}", on="/my/account", **typed)).status_code == 412
         assert (await list_events(admin, patient))[0] == (shown_by, "ok", patient.id, visit["id"])
 
 
@@ -83,8 +83,8 @@ async def test_refused_form_of_an_administrator_is_recorded_as_access(
 ) -> None:
     await forms.sign_in(admin)
     on = "/office/users?role=doctor"
-    for act in ("suspend", "break-glass"):
-        refused = await forms.send(f"/office/users/{patient.id}/{act}", on=on, reason="", form_key=act)
+    for action in ("suspend", "break-glass"):
+        refused = await forms.send(f"/office/users/{patient.id}/{action}", on=on, reason="", form_key=action)
         assert refused.status_code == 422
         assert (await list_events(admin, patient))[0] == ("get_account", "ok", admin.id, patient.id)
 

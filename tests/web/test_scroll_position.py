@@ -139,7 +139,7 @@ async def test_administrator_returns_to_the_decisions_of_an_account(
 ) -> None:
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
-    for act, reason in (("suspend", "Asked for it"), ("reinstate", "Asked for it again"), ("end-sessions", "")):
-        done = await forms.send(f"{account}/{act}", on=f"{account}?action={act}", reason=reason)
+    for action, reason in (("suspend", "Asked for it"), ("reinstate", "Asked for it again"), ("end-sessions", "")):
+        done = await forms.send(f"{account}/{action}", on=f"{account}?action={action}", reason=reason)
         assert done.headers["location"] == f"{account}#decide"
         assert 'id="decide"' in (await client.get(account)).text

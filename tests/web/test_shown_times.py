@@ -191,9 +191,9 @@ async def test_administrator_sees_the_time_zone_of_a_visit(
     doctors = await register_in_three_zones(register)
     await patient.book(doctors["York"], NINE_IN_NEW_YORK)
     await forms.sign_in(admin)
-    glass = f"/office/users/{patient.id}"
-    await forms.send(f"{glass}/break-glass", on=f"{glass}?action=break-glass", reason="An emergency")
-    assert "09:00 (New York time)" in read_text(await client.get(f"{glass}/visits"))
+    account = f"/office/users/{patient.id}"
+    await forms.send(f"{account}/break-glass", on=f"{account}?action=break-glass", reason="An emergency")
+    assert "09:00 (New York time)" in read_text(await client.get(f"{account}/visits"))
 
 
 @pytest.mark.parametrize(
