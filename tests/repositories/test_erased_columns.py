@@ -43,7 +43,7 @@ ERASED = {
     "users.name_key",
     "users.password_hash",
 }
-"""Erased with the account that is erased. Texts of an appointment are erased with its patient."""
+"""Erased with the account that they belong to. Texts of an appointment are erased with its patient."""
 
 KEPT = {
     "appointments.cancel_reason",

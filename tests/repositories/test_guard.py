@@ -166,7 +166,7 @@ async def test_buffers_occupy_the_time_of_the_doctor_only(appointments: RawAppoi
     await appointments.insert(other, ann, "10:30", "11:00")
 
 
-@pytest.mark.parametrize("times", [("10:30", "10:00"), ("10:00", "10:00")])
+@pytest.mark.parametrize("times", [("10:30", "10:00"), ("10:00", "10:00")], ids=" to ".join)
 async def test_appointment_that_ends_before_it_starts_is_refused(
     appointments: RawAppointments, people: People, times: tuple[str, str]
 ) -> None:

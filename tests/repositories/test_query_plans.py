@@ -266,7 +266,7 @@ PLAN_CASES = [
         for q in ("kafo", "Okafor, Amara", "O\u2019Brien a")
     ),
     *(
-        # To read 5,000 accounts costs the planner as much as three index scans.
+        # For 5,000 accounts, the planner estimates a sequential scan to be as cheap as three index scans.
         PlanCase(
             f"accounts by part of a name or an address: {q}",
             partial(page_accounts, q=q),

@@ -64,7 +64,7 @@ async def test_bound_is_the_same_in_every_language(database: Database, doctor: P
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_all_languages_are_lowered_with_a_nested_loop_plan(
+async def test_bounds_in_all_languages_are_lowered_with_a_nested_loop_plan(
     database: Database, doctor: Person, clock: SetClock
 ) -> None:
     # If a plan reads rows again to lock them, it skips those that the same statement has updated.
@@ -127,7 +127,7 @@ async def test_bound_is_saved(database: Database, doctor: Person, bound_update: 
     )
 
 
-@pytest.mark.parametrize("freed", [None, timedelta(days=400)])
+@pytest.mark.parametrize("freed", [None, timedelta(days=400)], ids=str)
 async def test_bound_found_before_time_was_freed_is_not_saved(
     database: Database, doctor: Person, bound_update: BoundUpdate, freed: timedelta | None
 ) -> None:
@@ -164,7 +164,7 @@ async def test_saved_bound_is_not_lowered_by_an_earlier_one(
     assert (await read_offer(database, doctor)).not_before == bound_update.bound
 
 
-@pytest.mark.parametrize(("freed", "days"), [(timedelta(days=9), 7), (timedelta(days=1), -1)])
+@pytest.mark.parametrize(("freed", "days"), [(timedelta(days=9), 7), (timedelta(days=1), -1)], ids=str)
 async def test_freed_time_lowers_the_bound_to_the_earliest_start_it_may_allow(
     database: Database, doctor: Person, bound_update: BoundUpdate, freed: timedelta, days: int
 ) -> None:

@@ -83,6 +83,7 @@ def test_window_over_a_night_is_an_hour_shorter_or_longer_when_clocks_change(eve
         (CAIRO, "2026-10-29T22:00", "2026-10-30T00:00", "2026-10-29 19:00–22:00Z"),
         (KOLKATA, "2026-12-08T09:00", "2026-12-08T12:00", "2026-12-08 03:30–06:30Z"),
     ],
+    ids=str,
 )
 @pytest.mark.parametrize("recurrence", [None, "FREQ=WEEKLY"])
 def test_window_on_the_day_of_a_clock_change(
@@ -199,6 +200,7 @@ def block_days(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         (ST_JOHNS, "2010-11-07T02:31Z"),
         (APIA, "2011-12-30T10:00Z"),
     ],
+    ids=str,
 )
 @pytest.mark.parametrize("times", ["00:00 24", "23:45 1", "00:15 30", "01:30 72"])
 def test_openings_do_not_depend_on_the_length_of_the_cached_blocks(zone: ZoneInfo, around: str, times: str) -> None:

@@ -97,6 +97,7 @@ def test_day_off_covers_the_whole_day_when_clocks_change_at_midnight(day: str) -
         ((480, 510), Refusal.OUTSIDE_AVAILABILITY),
         ((-600, -540), Refusal.OUTSIDE_AVAILABILITY),
     ],
+    ids=str,
 )
 def test_visit_must_lie_inside_the_window(minutes: Interval, refusal: Refusal | None) -> None:
     visit = NINE + minutes[0] * MINUTE, NINE + minutes[1] * MINUTE

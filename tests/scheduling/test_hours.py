@@ -43,6 +43,7 @@ days = st.dates(date(2026, 1, 1), date(2026, 12, 31))
         ({SUNDAY: [(22 * HOUR, 30 * HOUR)], MONDAY: [(5 * HOUR, 7 * HOUR)]}, MONDAY),
         ({SUNDAY: [(22 * HOUR, 47 * HOUR)]}, None),
     ],
+    ids=str,
 )
 def test_find_overlap_returns_the_weekday_of_the_later_window(
     hours: dict[int, list[DayWindow]], weekday: int | None
@@ -155,7 +156,9 @@ def sunday(day: date) -> Interval:
     return day_span(day, NEW_YORK)
 
 
-@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 6, 7), 24), (date(2026, 11, 1), 25)])
+@pytest.mark.parametrize(
+    ("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 6, 7), 24), (date(2026, 11, 1), 25)], ids=str
+)
 def test_window_of_a_whole_day_is_as_long_as_the_day(day: date, hours: int) -> None:
     availabilities = to_availabilities({SUNDAY: [(0, 1440)]}, date(2026, 1, 1), None)
     assert open_windows(Rules(NEW_YORK, tuple(availabilities)), (sunday(day)[0] - DAY, sunday(day)[1] + DAY)) == [
@@ -233,6 +236,7 @@ def test_search_hours_are_the_instants_at_which_the_clock_shows_them(
         ("Asia/Beirut", "2026-03-28", (1410, 1530), ["2026-03-28 21:30–22:30Z"]),
         ("America/Havana", "2025-11-01", (1430, 1450), ["2025-11-02 03:50–04:10Z", "2025-11-02 05:00–05:10Z"]),
     ],
+    ids=str,
 )
 def test_search_hours_in_the_night_of_a_clock_change(
     zone: str, day: str, between: DayWindow, expected: list[str]

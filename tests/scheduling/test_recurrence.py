@@ -248,6 +248,7 @@ def test_until_as_a_date_a_wall_time_or_an_instant(until: str, days: int) -> Non
         (CAIRO, "2026-04-23T00:00", "20260423T220000Z", 2),
         (LORD_HOWE, "2026-04-04T01:45", "20260404T144500Z", 2),
     ],
+    ids=str,
 )
 def test_until_in_utc_when_clocks_change(zone: ZoneInfo, starts: str, until: str, days: int) -> None:
     last = find_last(f"FREQ=DAILY;UNTIL={until}", wall(starts), zone)

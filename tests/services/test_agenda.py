@@ -58,6 +58,7 @@ async def test_day_has_windows_time_off_visits_holds_and_conflicts(
         (date(2027, 3, 28), 0, date(2027, 3, 22), 23),
         (date(2027, 10, 31), 6, date(2027, 10, 31), 25),
     ],
+    ids=str,
 )
 async def test_week_begins_on_the_requested_weekday_and_follows_clock_changes(
     doctor: Person, database: Database, clock: SetClock, day: date, week_begins: int, first: date, hours: int
@@ -89,5 +90,5 @@ async def test_preview_of_time_off_lists_the_affected_visits(
                 now=clock.time,
             )
     assert (preview.count, [str(each.id) for each in preview.appointments]) == (1, [visit["id"]])
-    taken = await doctor.take_time_off("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")
-    assert (taken["affected_count"], [each["id"] for each in taken["affected"]]) == (1, [visit["id"]])
+    time_off = await doctor.take_time_off("2026-12-01T09:20:00Z", "2026-12-01T10:00:00Z")
+    assert (time_off["affected_count"], [each["id"] for each in time_off["affected"]]) == (1, [visit["id"]])

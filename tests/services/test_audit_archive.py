@@ -160,7 +160,9 @@ async def test_changed_or_missing_line_of_a_file_is_found(database: Database, he
 
 
 @pytest.mark.parametrize(
-    "lines", [[], [b"{}"], [b"not JSON"], [b"[1]"], [b'{"format": "another", "start": "0:00"}'], [b"\xff"], [b"null"]]
+    "lines",
+    [[], [b"{}"], [b"not JSON"], [b"[1]"], [b'{"format": "another", "start": "0:00"}'], [b"\xff"], [b"null"]],
+    ids=str,
 )
 def test_file_that_is_no_archive_is_refused(lines: list[bytes]) -> None:
     with pytest.raises(BrokenChainError):

@@ -233,7 +233,7 @@ async def test_swapped_events_are_found(database: Database) -> None:
 
 async def test_inserted_event_is_found(database: Database, sealed: Head) -> None:
     forged = {"id": UUID(int=99), "occurred_at": NOW, "action": "look", "outcome": "ok"}
-    # A hash like this could be made by a caller who does not have the key.
+    # Without the key, an attacker can only guess the hash.
     head = extend(chain_key("a guess"), sealed, {name: str(value) for name, value in forged.items()})
     failures = []
     for position, reported in ((11, 11), (12, 11), (0, 0), (-3, -3)):

@@ -113,7 +113,7 @@ class Calendars:
         return self.find_refusals(self.doctors[doctor_id], visit_type, visit_type.visit(start), viewer=viewer)
 
     def list_slots(self, doctor: Doctor, visit_type: VisitType, span: Interval, viewer: UUID | None) -> list[Interval]:
-        """Try every start on the grids, one of which begins with each window."""
+        """Return the slots, by trying every start on the grid of every window."""
         windows = doctor.list_windows((span[0], visit_type.visit(span[1])[1]))
         found = set()
         for opens, closes in windows:
