@@ -1,4 +1,4 @@
-"""Long computations leave the processor to others, and have an end."""
+"""Computations are divided into slices, take turns and have a budget."""
 
 import asyncio
 from time import perf_counter, thread_time
@@ -11,14 +11,14 @@ from app.core.errors import DomainError
 from app.core.fair_locks import ClientFairLock
 
 
-def work(seconds: float) -> None:
+def use_processor(seconds: float) -> None:
     ends = thread_time() + seconds
     while thread_time() < ends:
         pass
 
 
 async def count_turns(task: "asyncio.Task[bool]") -> int:
-    """How often something else gets the processor while the task runs."""
+    """Count how often another task gets the processor while the task runs."""
     turns = 0
     while not task.done():
         turns += 1
@@ -31,7 +31,7 @@ async def test_other_tasks_run_after_each_slice() -> None:
     done: list[int] = []
 
     def step(number: int) -> None:
-        work(computing.SLICE)
+        use_processor(computing.SLICE)
         done.append(number)
 
     computation = Computation(ClientFairLock(), "a client")
@@ -47,7 +47,7 @@ async def test_computations_take_turns_one_at_a_time() -> None:
 
     async def compute(name: str) -> None:
         def step(_: int) -> None:
-            work(computing.SLICE)
+            use_processor(computing.SLICE)
             order.append(name)
 
         await Computation(processor, "a client").run(map(step, range(4)))
@@ -61,7 +61,7 @@ async def test_computation_rests_as_long_as_it_computes() -> None:
 
     def step(_: int) -> None:
         nonlocal slices
-        work(computing.SLICE)
+        use_processor(computing.SLICE)
         slices += 1
 
     task = asyncio.create_task(Computation(ClientFairLock(), "a client").run(map(step, range(4))))
@@ -80,7 +80,7 @@ async def test_at_most_one_slice_runs_between_two_steps_of_another_request() -> 
 
     def step(_: int) -> None:
         nonlocal slices
-        work(computing.SLICE)
+        use_processor(computing.SLICE)
         slices += 1
 
     tasks = [asyncio.create_task(Computation(processor, str(number)).run(map(step, range(4)))) for number in range(20)]
@@ -97,7 +97,7 @@ async def test_computations_of_one_client_delay_another_client_by_few_slices() -
 
     async def compute(client: str) -> None:
         def step(_: int) -> None:
-            work(computing.SLICE)
+            use_processor(computing.SLICE)
             order.append(client)
 
         await Computation(processor, client).run(map(step, range(4)))
@@ -111,7 +111,7 @@ async def test_computation_stops_when_its_budget_is_spent() -> None:
     done: list[int] = []
 
     def step(_: int) -> None:
-        work(computing.SLICE)
+        use_processor(computing.SLICE)
         done.append(1)
 
     computation = Computation(ClientFairLock(), "a client", 4 * computing.SLICE)
@@ -159,7 +159,7 @@ async def test_finishing_returns_the_items_of_all_steps() -> None:
 async def test_finishing_over_the_budget_is_busy() -> None:
     computation = Computation(ClientFairLock(), "a client", 4 * computing.SLICE)
     with pytest.raises(DomainError, match="busy"):
-        await computation.finish(work(computing.SLICE) for _ in range(100))  # type: ignore[func-returns-value] # that it takes time is enough
+        await computation.finish(use_processor(computing.SLICE) for _ in range(100))  # type: ignore[func-returns-value] # only its time matters
     assert computation.is_over
 
 
@@ -168,7 +168,7 @@ async def test_last_step_may_use_up_the_budget(steps: int) -> None:
     computation = Computation(ClientFairLock(), "a client", 2 * computing.SLICE * steps - computing.SLICE)
 
     def step(number: int) -> int:
-        work(2 * computing.SLICE)
+        use_processor(2 * computing.SLICE)
         return number
 
     assert await computation.finish(map(step, range(steps))) == list(range(steps))

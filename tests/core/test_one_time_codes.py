@@ -16,7 +16,7 @@ from app.core.one_time_codes import (
 )
 
 KEY = "0123456789abcdef0123456789abcdef"
-SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # the one of RFC 6238, appendix B
+SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # from RFC 6238, appendix B
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 PRESENT = int(NOW.timestamp()) // 30
 
@@ -61,7 +61,7 @@ def test_recovery_code_has_24_letters_in_groups_of_four() -> None:
     for code in codes:
         assert re.fullmatch(r"([A-HJ-NP-Z2-9]{4}-){5}[A-HJ-NP-Z2-9]{4}", code)
     used = {letter for _ in range(20) for code in new_recovery_codes() for letter in code if letter != "-"}
-    assert len(used) == 32, "five bits a letter, and 120 in all"
+    assert len(used) == 32, "a letter must have five bits, and the code 120"
 
 
 def test_recovery_code_is_normalized() -> None:
@@ -82,8 +82,8 @@ def test_every_letter_of_a_recovery_code_is_accepted() -> None:
 
 
 def test_encrypted_secret_is_decrypted_only_with_its_key() -> None:
-    kept = encrypt(SECRET, KEY)
-    assert SECRET not in kept
-    assert decrypt(kept, KEY) == SECRET
-    assert decrypt(kept, KEY[::-1]) is None
-    assert decrypt(kept[:-8] + "AAAAAAA=", KEY) is None
+    encrypted = encrypt(SECRET, KEY)
+    assert SECRET not in encrypted
+    assert decrypt(encrypted, KEY) == SECRET
+    assert decrypt(encrypted, KEY[::-1]) is None
+    assert decrypt(encrypted[:-8] + "AAAAAAA=", KEY) is None

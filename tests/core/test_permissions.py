@@ -30,24 +30,24 @@ def test_actor_without_a_session_is_not_authenticated() -> None:
         replace(ANN, login=None).get_login()
 
 
-@pytest.mark.parametrize(("thing", "field"), [(ANN, "role"), (LOGIN, "second_factor")])
-def test_actor_and_login_are_immutable(thing: object, field: str) -> None:
+@pytest.mark.parametrize(("value", "field"), [(ANN, "role"), (LOGIN, "second_factor")])
+def test_actor_and_login_are_immutable(value: object, field: str) -> None:
     with pytest.raises(FrozenInstanceError):
-        setattr(thing, field, Role.ADMIN)
+        setattr(value, field, Role.ADMIN)
 
 
 @pytest.mark.parametrize("second_factor", [None, False, True])
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(
-    ("setting", "asked"), [("nobody", set()), ("staff", {Role.DOCTOR, Role.ADMIN}), ("everybody", set(Role))]
+    ("setting", "required_roles"), [("nobody", set()), ("staff", {Role.DOCTOR, Role.ADMIN}), ("everybody", set(Role))]
 )
 def test_required_second_factor_by_setting_and_role(
-    setting: str, asked: set[Role], role: Role, second_factor: bool | None
+    setting: str, required_roles: set[Role], role: Role, second_factor: bool | None
 ) -> None:
     settings = settings_for("sqlite:///never-opened.db", require_second_factor=setting)
     login = None if second_factor is None else Login(UUID(int=1), NOW, second_factor)
     caller = Actor(UUID(int=2), role, "Ann Lee", login)
-    assert _lacks_second_factor(caller, settings) == (role in asked and not second_factor)
+    assert _lacks_second_factor(caller, settings) == (role in required_roles and not second_factor)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 599, 600])
@@ -69,16 +69,16 @@ def test_login_is_not_fresh_after_ten_minutes(seconds: int) -> None:
 async def test_get_request_cannot_write(
     app: FastAPI, patient: Person, method: str, recorded: bool, writes: bool
 ) -> None:
-    async def answer(transaction: Transaction) -> Response:
+    async def respond(transaction: Transaction) -> Response:
         await transaction.execute(text("UPDATE users SET name = 'Changed'"))
         return Response()
 
-    async def keep(_session: Transaction, _response: Response) -> None:
+    async def store(_transaction: Transaction, _response: Response) -> None:
         pass
 
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
-    with suppress(DomainError):  # PostgreSQL says at once that the transaction is read-only
-        await run_in_transaction(request, answer, keep)
+    with suppress(DomainError):  # PostgreSQL refuses the statement at once
+        await run_in_transaction(request, respond, store)
     assert (await patient.get("/auth/me")).json()["name"] == ("Changed" if writes else "Ann Lee")
 
 
@@ -86,17 +86,17 @@ async def test_get_request_cannot_write(
 async def test_recorded_request_stores_what_belongs_to_its_response(
     app: FastAPI, patient: Person, method: str, recorded: bool
 ) -> None:
-    sessions = []
+    transactions = []
 
-    async def answer(transaction: Transaction) -> Response:
-        sessions.append(transaction)
+    async def respond(transaction: Transaction) -> Response:
+        transactions.append(transaction)
         return Response()
 
-    async def keep(transaction: Transaction, _response: Response) -> None:
-        sessions.append(transaction)
+    async def store(transaction: Transaction, _response: Response) -> None:
+        transactions.append(transaction)
         await transaction.execute(text("UPDATE users SET name = 'Kept'"))
 
     request = Request({"type": "http", "method": method, "app": app, "state": {"recorded": recorded}})
-    await run_in_transaction(request, answer, keep)
+    await run_in_transaction(request, respond, store)
     assert (await patient.get("/auth/me")).json()["name"] == ("Kept" if recorded else "Ann Lee")
-    assert len(set(map(id, sessions))) == (2 if method == "GET" and recorded else 1)
+    assert len(set(map(id, transactions))) == (2 if method == "GET" and recorded else 1)

@@ -46,26 +46,28 @@ PAYLOAD: dict[str, Any] = {
 HEADER: dict[str, Any] = {"typ": "at+jwt"}
 
 
-def read(token: str, now: datetime = NOW) -> AccessClaims:
+def read_token(token: str, now: datetime = NOW) -> AccessClaims:
     return read_access_token(token, key=KEY, now=now, lifetime=LIFETIME)
 
 
-def sign(payload: dict[str, Any] = PAYLOAD, header: dict[str, Any] = HEADER, key: str = KEY, **change: Any) -> str:
+def sign_token(
+    payload: dict[str, Any] = PAYLOAD, header: dict[str, Any] = HEADER, key: str = KEY, **change: Any
+) -> str:
     return jwt.encode(payload | change, key, algorithm="HS256", headers=header)
 
 
 def test_access_token_returns_its_claims() -> None:
-    assert read(issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)) == CLAIMS
+    assert read_token(issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)) == CLAIMS
 
 
 def test_access_claims_are_immutable() -> None:
-    claims = read(sign())
+    claims = read_token(sign_token())
     with pytest.raises(FrozenInstanceError):
         setattr(claims, "user_id", UUID(int=0))  # noqa: B010 - the type checker refuses it otherwise
 
 
 def test_token_signed_by_the_test_is_valid() -> None:
-    assert read(sign()) == CLAIMS
+    assert read_token(sign_token()) == CLAIMS
 
 
 @pytest.mark.parametrize(
@@ -75,26 +77,26 @@ def test_token_signed_by_the_test_is_valid() -> None:
 def test_access_token_is_valid_for_its_lifetime(seconds: int, valid: bool) -> None:
     token = issue_access_token(CLAIMS, key=KEY, now=NOW, lifetime=LIFETIME)
     if valid:
-        assert read(token, NOW + timedelta(seconds=seconds)) == CLAIMS
+        assert read_token(token, NOW + timedelta(seconds=seconds)) == CLAIMS
     else:
         with pytest.raises(DomainError, match="not_authenticated"):
-            read(token, NOW + timedelta(seconds=seconds))
+            read_token(token, NOW + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("year", [2001, 2101])
 def test_access_token_is_checked_against_the_given_time(year: int) -> None:
     now = NOW.replace(year=year)
-    assert read(issue_access_token(CLAIMS, key=KEY, now=now, lifetime=LIFETIME), now) == CLAIMS
+    assert read_token(issue_access_token(CLAIMS, key=KEY, now=now, lifetime=LIFETIME), now) == CLAIMS
 
 
 def test_token_with_a_shorter_lifetime_is_valid() -> None:
-    assert read(sign(exp=ISSUED + 60)) == CLAIMS
+    assert read_token(sign_token(exp=ISSUED + 60)) == CLAIMS
 
 
 @pytest.mark.parametrize("claim", sorted(PAYLOAD))
 def test_every_claim_is_required(claim: str) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
-        read(sign({name: value for name, value in PAYLOAD.items() if name != claim}))
+        read_token(sign_token({name: value for name, value in PAYLOAD.items() if name != claim}))
 
 
 @pytest.mark.parametrize(
@@ -113,8 +115,8 @@ def test_every_claim_is_required(claim: str) -> None:
         {"sid": "abc"},
         {"sid": None},
         {"role": "admin"},
-        {"iss": "somebody"},
-        {"aud": "somebody"},
+        {"iss": "another issuer"},
+        {"aud": "another audience"},
         {"nbf": ISSUED},
         {"admin": True},
     ],
@@ -122,7 +124,7 @@ def test_every_claim_is_required(claim: str) -> None:
 )
 def test_unexpected_claim_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
-        read(sign(**change))
+        read_token(sign_token(**change))
 
 
 @pytest.mark.parametrize(
@@ -130,14 +132,14 @@ def test_unexpected_claim_is_refused(change: dict[str, Any]) -> None:
 )
 def test_unexpected_token_header_is_refused(header: dict[str, Any]) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
-        read(sign(header=header))
+        read_token(sign_token(header=header))
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"1", b"null", b"", b"{", b"\xff"])
 def test_signed_payload_that_is_not_an_object_is_refused(payload: bytes) -> None:
     token = jwt.api_jws.encode(payload, KEY, algorithm="HS256", headers=HEADER)
     with pytest.raises(DomainError, match="not_authenticated"):
-        read(token)
+        read_token(token)
 
 
 def _part(data: dict[str, Any]) -> str:
@@ -156,12 +158,12 @@ def _part(data: dict[str, Any]) -> str:
         f"{_part({'alg': 'None', 'typ': 'at+jwt'})}.{_part(PAYLOAD)}.",
         jwt.encode(PAYLOAD, "another key, which is just as long", algorithm="HS256", headers=HEADER),
         jwt.encode(PAYLOAD, KEY * 2, algorithm="HS512", headers=HEADER),
-        "x" * 43,  # a reset token is not of this kind
+        "x" * 43,  # a password reset token
     ],
 )
 def test_token_with_another_signature_is_refused(token: str) -> None:
     with pytest.raises(DomainError, match="not_authenticated"):
-        read(token)
+        read_token(token)
 
 
 def test_key_is_checked_once_and_not_with_every_token() -> None:
@@ -218,7 +220,7 @@ async def passwords() -> AsyncIterator[Passwords]:
     passwords.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads a priority of their own")
 async def test_hashing_threads_have_a_lower_priority(passwords: Passwords) -> None:
     await passwords.hash("correct horse")
     [thread] = [thread for thread in threading.enumerate() if thread.name.startswith("passwords") and thread.native_id]
@@ -236,8 +238,8 @@ passwords = Passwords(Settings(_env_file=None, password_memory_kib=8, password_p
 print(asyncio.run(passwords.hash("correct horse")))
 passwords.close()
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert ended.stdout.startswith("$argon2id$")
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert completed.stdout.startswith("$argon2id$")
 
 
 async def test_password_matches_only_its_own_hash(passwords: Passwords) -> None:
@@ -277,25 +279,25 @@ async def test_full_hashing_queue_is_busy_and_recovers(passwords: Passwords) -> 
     for _ in range(2):
         outcomes = await asyncio.gather(*(passwords.hash("correct horse") for _ in range(10)), return_exceptions=True)
         refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
-        assert [error.code for error in refused] == ["busy"] * 5  # two at work and three waiting
+        assert [error.code for error in refused] == ["busy"] * 5  # two are running and three are waiting
 
 
 async def test_closing_finishes_running_hashes_and_cancels_waiting_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(Settings(_env_file=None, password_workers=1))
-    begun, end = Event(), Event()
+    started, finish = Event(), Event()
 
     def hash_slowly(_password: str) -> str:
-        begun.set()
-        end.wait()
+        started.set()
+        finish.wait()
         return "a hash"
 
     monkeypatch.setattr(passwords._hasher, "hash", hash_slowly)
     async with asyncio.timeout(60):
         running, *waiting = [asyncio.ensure_future(passwords.hash("correct horse")) for _ in range(10)]
-        await asyncio.to_thread(begun.wait)
+        await asyncio.to_thread(started.wait)
         closing = asyncio.create_task(asyncio.to_thread(passwords.close))
         await asyncio.wait(waiting)
-        end.set()
+        finish.set()
         await closing
         assert await running == "a hash"
     assert all(each.cancelled() for each in waiting)

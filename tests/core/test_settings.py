@@ -13,11 +13,11 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 
 def settings(**values: str) -> Settings:
-    return Settings(_env_file=None, **values)  # type: ignore[arg-type] # as strings, as from the environment
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type] # strings, like those of the environment
 
 
 @pytest.mark.parametrize(
-    ("url", "named"),
+    ("url", "expected"),
     [
         ("postgresql://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
         ("postgres://u:p@db/x", "postgresql+asyncpg://u:p@db/x"),
@@ -27,8 +27,8 @@ def settings(**values: str) -> Settings:
         ("postgresql://u@/x?host=/run/postgresql", "postgresql+asyncpg://u@/x?host=%2Frun%2Fpostgresql"),
     ],
 )
-def test_database_url_gets_its_driver(url: str, named: str) -> None:
-    assert settings(database_url=url).database_url == named
+def test_database_url_gets_its_driver(url: str, expected: str) -> None:
+    assert settings(database_url=url).database_url == expected
 
 
 def test_unknown_option_of_the_database_url_is_named() -> None:
@@ -94,10 +94,10 @@ def test_production_accepts_proxy_networks(proxies: str) -> None:
 
 @pytest.mark.parametrize("name", ["ENVIRONMENT", "environment"])
 def test_empty_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """It would be development without a word."""
+    """Without this check an empty variable would mean development."""
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.setenv("SECRET_KEY", "")
-    assert settings().environment == "development", "any other empty variable counts as none"
+    assert settings().environment == "development", "other empty variables count as unset"
     monkeypatch.setenv(name, "")
     with pytest.raises(ValidationError, match="ENVIRONMENT is set, but empty"):
         settings()
@@ -172,7 +172,7 @@ def test_valid_origins_are_accepted(origins: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "as_browsers_write_it"),
+    ("origin", "normalized"),
     [
         ("https://GOOD.example", "https://good.example"),
         ("https://good.example:443", "https://good.example"),
@@ -181,8 +181,8 @@ def test_valid_origins_are_accepted(origins: str) -> None:
         ("http://[0:0::1]:80", "http://[::1]"),
     ],
 )
-def test_origins_are_normalized(origin: str, as_browsers_write_it: str) -> None:
-    assert settings(cors_origins=origin).cors_allowed == (as_browsers_write_it,)
+def test_origins_are_normalized(origin: str, normalized: str) -> None:
+    assert settings(cors_origins=origin).cors_allowed == (normalized,)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_invalid_rate_is_refused(rate: str, which: str) -> None:
 
 
 def test_each_invalid_setting_has_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    monkeypatch.chdir(tmp_path)  # without the developer's .env
     for name, value in {"ENVIRONMENT": "production", "SECRET_KEY": "tell-no-one", "AUDIT_KEY": "hidden"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSettingsError) as refused:
@@ -254,8 +254,8 @@ def test_each_invalid_setting_has_a_line(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv(name, "many-and-more")
     with pytest.raises(InvalidSettingsError) as refused:
         read_settings()
-    said = str(refused.value).splitlines()
-    assert sorted(line.split(":")[0] for line in said[1:]) == [
+    lines = str(refused.value).splitlines()
+    assert sorted(line.split(":")[0] for line in lines[1:]) == [
         "  CORS_ORIGINS",
         "  DATABASE_URL",
         "  MAX_CONNECTIONS",

@@ -113,7 +113,7 @@ def test_search_key_fits_its_column() -> None:
     [
         ("Ann Lee", "", None),
         ("李安", "", None),
-        ("می‌خواهم", "", None),  # the zero-width joiner is part of how Persian is written
+        ("می‌خواهم", "", None),  # Persian is written with zero-width joiners
         ("a\x00b", "", "a control character"),
         ("a\nb", "", "a control character"),
         ("a\nb\tc", LINE_BREAKS, None),
