@@ -146,9 +146,9 @@ async def test_administrators_who_suspend_each_other_leave_one_active(
     assert (await admin.get("/admin/users?status=suspended")).json()[0]["id"] == patient.id
 
 
-@pytest.mark.parametrize("deciding", ["reinstate themselves", "invite a doctor"])
+@pytest.mark.parametrize("decision", ["reinstate themselves", "invite a doctor"])
 async def test_administrator_suspended_during_a_decision_is_refused(
-    deciding: str, admin: Person, patient: Person, database: Database, clock: SetClock
+    decision: str, admin: Person, patient: Person, database: Database, clock: SetClock
 ) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE users SET role = 'admin'"))
@@ -161,7 +161,7 @@ async def test_administrator_suspended_during_a_decision_is_refused(
     async with database.write() as transaction:
         await administration.begin_decision(transaction, one)
         await administration.suspend_user(transaction, one, UUID(other.id), clock.time)
-        waiting = asyncio.create_task(other.post(*requests[deciding]))
+        waiting = asyncio.create_task(other.post(*requests[decision]))
         await asyncio.sleep(WAIT_SECONDS)
         assert not waiting.done()
     assert_problem(await waiting, 401, "not_authenticated")

@@ -37,11 +37,11 @@ async def test_windows_keep_their_wall_times_when_clocks_change(
             tuesdays,
         ),
     ):
-        asked = {"from": expected[0][0], "to": expected[-1][1]}
+        requested = {"from": expected[0][0], "to": expected[-1][1]}
         await doctor.set_hours(**week)
-        assert await get_windows(client, doctor, **asked) == expected
+        assert await get_windows(client, doctor, **requested) == expected
         published = await other.publish(start, end, recurrence)
-        assert await get_windows(client, other, **asked) == expected
+        assert await get_windows(client, other, **requested) == expected
         await other.delete(f"/doctors/availability/{published['id']}")
 
 

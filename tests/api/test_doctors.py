@@ -128,9 +128,9 @@ async def test_free_windows_are_clipped_to_the_requested_span(
 ) -> None:
     await doctor.publish(NINE, FIVE)
     await patient.book(doctor, "2026-12-08T16:00:00Z", "2026-12-08T17:00:00Z")
-    asked = {"from": "2026-12-08T16:30:00Z", "to": "2026-12-08T18:00:00Z"}
-    assert await get_windows(client, doctor, **asked) == [("2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z")]
-    assert await get_windows(client, doctor, **asked | {"to": "2026-12-08T17:00:00Z"}) == []
+    requested = {"from": "2026-12-08T16:30:00Z", "to": "2026-12-08T18:00:00Z"}
+    assert await get_windows(client, doctor, **requested) == [("2026-12-08T17:00:00Z", "2026-12-08T18:00:00Z")]
+    assert await get_windows(client, doctor, **requested | {"to": "2026-12-08T17:00:00Z"}) == []
 
 
 async def test_free_windows_default_to_two_weeks(client: httpx2.AsyncClient, doctor: Person) -> None:
@@ -143,8 +143,8 @@ async def test_free_windows_default_to_two_weeks(client: httpx2.AsyncClient, doc
 async def test_past_time_is_not_free(client: httpx2.AsyncClient, doctor: Person, clock: SetClock) -> None:
     await doctor.publish("2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z")
     clock.advance(hours=1)
-    asked = {"from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
-    assert await get_windows(client, doctor, **asked) == [("2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z")]
+    requested = {"from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z"}
+    assert await get_windows(client, doctor, **requested) == [("2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z")]
 
 
 async def test_requested_span_is_bounded(client: httpx2.AsyncClient, doctor: Person) -> None:
@@ -222,16 +222,16 @@ async def test_doctors_are_paged(client: httpx2.AsyncClient, register: Register)
 
 
 async def test_availabilities_are_paged(doctor: Person) -> None:
-    opened = [
+    published = [
         await doctor.publish(f"2026-12-{day:02}T09:00:00Z", f"2026-12-{day:02}T10:00:00Z") for day in range(8, 13)
     ]
-    seen: list[object] = []
+    paged: list[object] = []
     path: str | None = "/doctors/me/availability?limit=2"
     while path:
         response = await doctor.get(path)
-        seen += response.json()
+        paged += response.json()
         path = next_page(response)
-    assert seen == opened
+    assert paged == published
 
 
 async def test_names_with_long_keys_do_not_end_the_list(client: httpx2.AsyncClient, register: Register) -> None:

@@ -41,9 +41,9 @@ async def test_hold_blocks_other_patients_for_five_minutes(
     doctor: Person, patient: Person, register: Register, clock: SetClock
 ) -> None:
     other = await register()
-    kept = await hold_or_fail(patient, doctor, TEN)
-    assert kept == {
-        "id": kept["id"],
+    held = await hold_or_fail(patient, doctor, TEN)
+    assert held == {
+        "id": held["id"],
         "doctor_id": doctor.id,
         "visit_type_id": None,
         "start_time": TEN,
@@ -55,15 +55,15 @@ async def test_hold_blocks_other_patients_for_five_minutes(
     assert_problem(await hold(other, doctor, "2026-12-08T15:15:00Z"), 409, "slot_taken")
     clock.advance(seconds=0.000001)
     await other.book(doctor, TEN)
-    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=held["id"]), 409, "slot_taken")
 
 
 @pytest.mark.parametrize("by_id", [True, False])
 async def test_holder_books_the_held_time(
     doctor: Person, patient: Person, register: Register, database: Database, by_id: bool
 ) -> None:
-    kept = await hold_or_fail(patient, doctor, TEN)
-    booked = await patient.book(doctor, TEN, **({"hold_id": kept["id"]} if by_id else {}))
+    held = await hold_or_fail(patient, doctor, TEN)
+    booked = await patient.book(doctor, TEN, **({"hold_id": held["id"]} if by_id else {}))
     assert booked["status"] == "booked"
     assert await count_appointments(database) == 1, "the hold is used up"
     assert_problem(await (await register()).try_to_book(doctor, TEN), 409, "slot_taken")
@@ -75,12 +75,12 @@ async def test_minimum_notice_counts_from_the_hold(
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"min_notice_minutes": 240})
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
     patient, other = await patient.log_in_again(), await register()
-    kept = await hold_or_fail(patient, doctor, TEN)
+    held = await hold_or_fail(patient, doctor, TEN)
     clock.advance(minutes=3)
     assert_problem(await other.try_to_book(doctor, TEN), 409, "too_soon")
     assert_problem(await patient.try_to_book(doctor, TEN), 409, "too_soon")
     assert_problem(await patient.try_to_book(doctor, TEN, hold_id=UNKNOWN), 409, "too_soon")
-    await patient.book(doctor, TEN, hold_id=kept["id"])
+    await patient.book(doctor, TEN, hold_id=held["id"])
 
 
 async def test_hold_of_another_time_or_doctor_does_not_waive_the_notice(
@@ -92,47 +92,47 @@ async def test_hold_of_another_time_or_doctor_does_not_waive_the_notice(
         await each.update_profile(min_notice_minutes=240)
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
     patient = await patient.log_in_again()
-    kept = await hold_or_fail(patient, doctor, HALF_PAST)
+    held = await hold_or_fail(patient, doctor, HALF_PAST)
     clock.advance(minutes=3)
     # The hold was requested for another time, for which the notice was not checked.
-    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
-    await patient.book(doctor, ELEVEN, hold_id=kept["id"])
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=held["id"]), 409, "too_soon")
+    await patient.book(doctor, ELEVEN, hold_id=held["id"])
     assert await count_appointments(database) == 2, "the hold stays"
     clock.time = datetime(2026, 12, 8, 11, 30, tzinfo=UTC)
     patient = await patient.log_in_again()
-    kept = await hold_or_fail(patient, doctor, HALF_PAST)
+    held = await hold_or_fail(patient, doctor, HALF_PAST)
     clock.advance(minutes=3)
-    assert_problem(await patient.try_to_book(other_doctor, HALF_PAST, hold_id=kept["id"]), 409, "too_soon")
+    assert_problem(await patient.try_to_book(other_doctor, HALF_PAST, hold_id=held["id"]), 409, "too_soon")
 
 
 async def test_expired_hold_does_not_block_its_holder(doctor: Person, patient: Person, clock: SetClock) -> None:
-    kept = await hold_or_fail(patient, doctor, TEN)
+    held = await hold_or_fail(patient, doctor, TEN)
     clock.advance(minutes=5)
-    await patient.book(doctor, TEN, hold_id=kept["id"])
+    await patient.book(doctor, TEN, hold_id=held["id"])
 
 
 async def test_expired_hold_does_not_waive_the_notice(doctor: Person, patient: Person, clock: SetClock) -> None:
     await doctor.update_profile(min_notice_minutes=240)
     clock.time = datetime(2026, 12, 8, 11, tzinfo=UTC)
     patient = await patient.log_in_again()
-    kept = await hold_or_fail(patient, doctor, TEN)
+    held = await hold_or_fail(patient, doctor, TEN)
     clock.advance(minutes=5)
-    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "too_soon")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=held["id"]), 409, "too_soon")
 
 
 async def test_hold_does_not_waive_time_off(doctor: Person, patient: Person) -> None:
-    kept = await hold_or_fail(patient, doctor, TEN)
+    held = await hold_or_fail(patient, doctor, TEN)
     await doctor.post("/doctors/me/time-off", {"start_time": TEN, "end_time": ELEVEN})
-    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "time_off")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=held["id"]), 409, "time_off")
 
 
 async def test_hold_expires_when_the_appointment_would_start(doctor: Person, patient: Person, clock: SetClock) -> None:
     clock.time = datetime(2026, 12, 8, 14, 58, tzinfo=UTC)
     patient = await patient.log_in_again()
-    kept = await hold_or_fail(patient, doctor, TEN)
-    assert kept["expires_at"] == TEN
+    held = await hold_or_fail(patient, doctor, TEN)
+    assert held["expires_at"] == TEN
     clock.advance(minutes=3)
-    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "in_the_past")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=held["id"]), 409, "in_the_past")
 
 
 async def test_slot_that_starts_now_can_be_booked_but_not_held(
@@ -151,12 +151,12 @@ async def test_hold_with_another_doctor_survives_a_move_that_does_not_overlap(
     long = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
     other_doctor = await register("doctor")
     await other_doctor.publish(TEN, ELEVEN)
-    kept = await hold_or_fail(patient, other_doctor, HALF_PAST)
+    held = await hold_or_fail(patient, other_doctor, HALF_PAST)
     booked = await patient.book(doctor, "2026-12-08T16:30:00Z", visit_type_id=long)
     moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": TEN})
     assert moved.status_code == 200
     assert await count_appointments(database) == 2
-    assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
+    assert (await patient.delete(f"/holds/{held['id']}")).status_code == 204
 
 
 async def test_new_hold_replaces_the_earlier_one(
@@ -199,17 +199,17 @@ async def test_busy_patient_cannot_hold(doctor: Person, patient: Person, registe
 
 async def test_released_hold_frees_its_time(doctor: Person, patient: Person, register: Register) -> None:
     other = await register()
-    kept = await hold_or_fail(patient, doctor, TEN)
-    assert_problem(await other.delete(f"/holds/{kept['id']}"), 404, "not_found")
-    assert (await patient.delete(f"/holds/{kept['id']}")).status_code == 204
-    assert_problem(await patient.delete(f"/holds/{kept['id']}"), 404, "not_found")
+    held = await hold_or_fail(patient, doctor, TEN)
+    assert_problem(await other.delete(f"/holds/{held['id']}"), 404, "not_found")
+    assert (await patient.delete(f"/holds/{held['id']}")).status_code == 204
+    assert_problem(await patient.delete(f"/holds/{held['id']}"), 404, "not_found")
     booked = await other.book(doctor, TEN)
     assert_problem(await other.delete(f"/holds/{booked['id']}"), 404, "not_found")
 
 
 async def test_hold_of_another_patient_cannot_be_used(doctor: Person, patient: Person, register: Register) -> None:
-    kept = await hold_or_fail(patient, doctor, TEN)
-    assert_problem(await (await register()).try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "slot_taken")
+    held = await hold_or_fail(patient, doctor, TEN)
+    assert_problem(await (await register()).try_to_book(doctor, TEN, hold_id=held["id"]), 409, "slot_taken")
 
 
 async def test_expired_holds_are_deleted_by_the_next_hold(
@@ -228,13 +228,13 @@ async def test_hold_counts_for_the_daily_limit_until_it_expires(
 ) -> None:
     await doctor.client.patch("/doctors/me", headers=doctor.headers, json={"daily_limit": 1})
     other = await register()
-    kept = await hold_or_fail(patient, doctor, TEN)
+    held = await hold_or_fail(patient, doctor, TEN)
     assert await get_windows(client, doctor) == []
     assert_problem(await other.try_to_book(doctor, ELEVEN), 409, "day_full")
     clock.advance(minutes=5)
     assert await get_windows(client, doctor) == [(TEN, "2026-12-08T17:00:00Z")]
     await other.book(doctor, ELEVEN)
-    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=kept["id"]), 409, "day_full")
+    assert_problem(await patient.try_to_book(doctor, TEN, hold_id=held["id"]), 409, "day_full")
 
 
 async def test_expired_hold_does_not_block_a_move(
@@ -253,14 +253,14 @@ async def test_hold_keeps_its_visit_type(doctor: Person, patient: Person, regist
     body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
     check_up = (await doctor.post("/doctors/me/visit-types", body)).json()["id"]
     assert_problem(await hold(patient, doctor, TEN), 409, "visit_type_required")
-    kept = await hold_or_fail(patient, doctor, TEN, visit_type_id=check_up)
-    assert (kept["end_time"], kept["visit_type_id"]) == ("2026-12-08T15:20:00Z", check_up)
+    held = await hold_or_fail(patient, doctor, TEN, visit_type_id=check_up)
+    assert (held["end_time"], held["visit_type_id"]) == ("2026-12-08T15:20:00Z", check_up)
     assert_problem(
         await (await register()).try_to_book(doctor, "2026-12-08T14:30:00Z", visit_type_id=check_up),
         409,
         "outside_availability",
     )
-    await patient.book(doctor, TEN, visit_type_id=check_up, hold_id=kept["id"])
+    await patient.book(doctor, TEN, visit_type_id=check_up, hold_id=held["id"])
 
 
 async def test_invalid_hold_is_refused(doctor: Person, patient: Person, database: Database) -> None:

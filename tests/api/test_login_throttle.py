@@ -271,7 +271,7 @@ async def test_response_and_work_are_the_same_for_unknown_addresses(
 
     monkeypatch.setattr(resources.passwords, "matches", counting)
     for blocked in (False, True):
-        told, took = [], []
+        outcomes, work = [], []
         for email in (patient.email, "nobody@example.com"):
             if blocked:
                 await guess_everywhere(connect_from, email)
@@ -279,11 +279,11 @@ async def test_response_and_work_are_the_same_for_unknown_addresses(
             statements.clear()
             compared = 0
             response = await guess(stranger, email)
-            told.append((response.status_code, response.json(), response.headers.get("retry-after")))
-            took.append((compared, list(statements)))
-        assert told[0] == told[1]
-        assert took[0] == took[1]
-        assert took[0][0] == (0 if blocked else 1), "nothing is hashed while the client has to wait"
+            outcomes.append((response.status_code, response.json(), response.headers.get("retry-after")))
+            work.append((compared, list(statements)))
+        assert outcomes[0] == outcomes[1]
+        assert work[0] == work[1]
+        assert work[0][0] == (0 if blocked else 1), "nothing is hashed while the client has to wait"
 
 
 async def test_password_reset_makes_the_device_known(

@@ -73,13 +73,13 @@ async def test_new_hours_keep_planned_hours(client: httpx2.AsyncClient, doctor: 
         == expected
         == list_spans(await get_hours(doctor))
     )
-    for day, opened in (
+    for day, windows in (
         ("2027-06-28", ["09:00-13:00"]),
         ("2027-07-05", ["08:00-10:00"]),
         ("2027-09-06", ["09:00-13:00"]),
         ("2028-01-03", ["14:00-16:00"]),
     ):
-        assert await get_local_windows(client, doctor, day) == opened, day
+        assert await get_local_windows(client, doctor, day) == windows, day
     # Planned hours are changed alone if their first day is sent.
     changed = await doctor.set_hours(monday=[["07:00", "10:00"]], valid_from="2027-07-01")
     assert list_spans(changed) == [(*JULY_AND_AUGUST.values(), [["07:00", "10:00"]]), *expected[2:]]
@@ -97,14 +97,14 @@ async def test_unchanged_hours_sent_back_change_nothing(doctor: Person) -> None:
     await doctor.set_hours(**WEEK)
     await doctor.set_hours(monday=[["08:00", "10:00"]], valid_from="2026-12-04", valid_to="2026-12-18")
     await doctor.set_hours(friday=[["08:00", "10:00"]], **JULY_AND_AUGUST)
-    before, kept = await get_hours(doctor), (await doctor.get("/doctors/me/availability")).json()
+    before, availabilities = await get_hours(doctor), (await doctor.get("/doctors/me/availability")).json()
     week = {weekday: before[weekday] for weekday in WEEKDAYS}
     for sent in ({}, {"valid_to": before["valid_to"]}, {"valid_from": before["valid_from"]}):
         assert (await doctor.set_hours(**week, **sent))["later"] == before["later"]
-        assert (await doctor.get("/doctors/me/availability")).json() == kept
+        assert (await doctor.get("/doctors/me/availability")).json() == availabilities
     for planned in before["later"]:
         assert list_spans(await doctor.set_hours(**planned))[0] == list_spans(planned | {"later": []})[0]
-        assert (await doctor.get("/doctors/me/availability")).json() == kept
+        assert (await doctor.get("/doctors/me/availability")).json() == availabilities
 
 
 async def test_planned_hours_are_cancelled(client: httpx2.AsyncClient, doctor: Person, patient: Person) -> None:

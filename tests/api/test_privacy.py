@@ -82,10 +82,10 @@ async def test_export_contains_thousands_of_events(
     count_statements()
     before = (await patient.get("/auth/me/export")).json()["access"]
     one_page = count_statements()
-    seen = Event(AuditAction.GET_APPOINTMENT, patient_id=UUID(patient.id))
+    event = Event(AuditAction.GET_APPOINTMENT, patient_id=UUID(patient.id))
     async with database.write() as transaction:
         for minutes in (1, 0):
-            await record(transaction, *[seen] * (added // 2), now=clock.time + timedelta(minutes=minutes))
+            await record(transaction, *[event] * (added // 2), now=clock.time + timedelta(minutes=minutes))
     count_statements()
     access = (await patient.get("/auth/me/export")).json()["access"]
     assert count_statements() == one_page + pages - 1
@@ -232,8 +232,8 @@ async def test_doctor_with_upcoming_appointments_cannot_be_erased(
     after = await read_database(database)
     for trace in (doctor.email, "Amara", "okafor", "Dermatology", "Twenty years", "Conference"):
         assert trace not in after
-    seen = (await patient.get(f"/appointments/{booked}")).json()
-    assert seen["doctor"] == {"id": doctor.id, "name": "Erased account"}
+    appointment = (await patient.get(f"/appointments/{booked}")).json()
+    assert appointment["doctor"] == {"id": doctor.id, "name": "Erased account"}
 
 
 async def test_administrator_cannot_be_erased(admin: Person) -> None:

@@ -161,12 +161,12 @@ async def test_version_includes_the_pending_change(doctor: Person, path: str) ->
     async def change(name: str, tag: str) -> httpx2.Response:
         return await doctor.client.patch(path, json={"name": name}, headers=doctor.headers | {"If-Match": tag})
 
-    opened = (await doctor.get(path)).headers["ETag"]
-    first = await change(NEW["name"], opened)
+    etag = (await doctor.get(path)).headers["ETag"]
+    first = await change(NEW["name"], etag)
     assert first.status_code == 200
     assert first.json()["name"] == BEFORE["name"], "patients see the published name"
-    assert first.headers["ETag"] == (await doctor.get(path)).headers["ETag"] != opened
-    assert_problem(await change("Dr Other", opened), 412, "version_mismatch")
+    assert first.headers["ETag"] == (await doctor.get(path)).headers["ETag"] != etag
+    assert_problem(await change("Dr Other", etag), 412, "version_mismatch")
     second = await change("Dr Other", first.headers["ETag"])
     assert second.status_code == 200
     assert second.headers["ETag"] == (await doctor.get(path)).headers["ETag"]
@@ -183,13 +183,13 @@ async def test_approval_of_an_outdated_name_or_specialty_is_refused(register: Re
     shown = await admin.get(account)
     assert shown.json()["specialty"] == (await newcomer.get("/doctors/me")).json()["specialty"]
     for changes in ({"specialty": "Neurosurgery"}, {"name": "Prof Amara Okafor"}):
-        opened = (await admin.get(account)).headers["ETag"]
+        etag = (await admin.get(account)).headers["ETag"]
         await newcomer.update_profile(**changes)
-        assert_problem(await approve(opened), 412, "version_mismatch")
+        assert_problem(await approve(etag), 412, "version_mismatch")
         assert (await admin.get(account)).json()["status"] == "unapproved"
-    opened = (await admin.get(account)).headers["ETag"]
+    etag = (await admin.get(account)).headers["ETag"]
     await newcomer.update_profile(bio="Not reviewed")
-    assert (await approve(opened)).status_code == 200
+    assert (await approve(etag)).status_code == 200
 
 
 async def test_change_without_review_replaces_the_pending_one(

@@ -205,9 +205,9 @@ async def test_secret_and_codes_are_not_readable_in_the_database(
 ) -> None:
     totp, codes = await set_up(patient, clock)
     async with database.read() as transaction:
-        kept = await transaction.scalar(text("SELECT secret FROM second_factors"))
+        stored = await transaction.scalar(text("SELECT secret FROM second_factors"))
         hashes = (await transaction.execute(text("SELECT code_hash FROM recovery_codes"))).scalars().all()
-    assert totp.secret not in kept
+    assert totp.secret not in stored
     assert not {code.replace("-", "") for code in codes} & set(hashes)
 
 

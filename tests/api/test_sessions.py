@@ -16,7 +16,7 @@ from app.core.settings import Settings
 from app.db.database import Database
 from app.jobs.cleanup import clean_up
 from app.main import open_resources
-from tests.conftest import CountStatements, SetClock
+from tests.conftest import CountStatements, Register, SetClock
 from tests.people import PASSWORD, Person, assert_problem, get_tokens, log_in
 
 
@@ -170,15 +170,14 @@ async def test_log_out_ends_the_session(client: httpx2.AsyncClient, patient: Per
     assert (await patient.get("/auth/me")).status_code == 200
 
 
-@pytest.mark.parametrize("request_line", ["POST /auth/logout", "DELETE /auth/sessions", "DELETE /auth/me"])
-async def test_ended_session_clears_the_site_data(
-    client: httpx2.AsyncClient, patient: Person, request_line: str
-) -> None:
-    response = await client.request(*request_line.split(), headers=patient.headers)
-    assert response.status_code == 204
-    assert response.headers["clear-site-data"] == '"cache", "storage"'
-    refused = await client.request(*request_line.split(), headers=patient.headers)
-    assert "clear-site-data" not in refused.headers
+async def test_ended_session_clears_the_site_data(client: httpx2.AsyncClient, register: Register) -> None:
+    for method, path in (("POST", "/auth/logout"), ("DELETE", "/auth/sessions"), ("DELETE", "/auth/me")):
+        patient = await register()
+        response = await client.request(method, path, headers=patient.headers)
+        assert response.status_code == 204
+        assert response.headers["clear-site-data"] == '"cache", "storage"', path
+        refused = await client.request(method, path, headers=patient.headers)
+        assert "clear-site-data" not in refused.headers, path
 
 
 async def test_sessions_are_listed_and_ended(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
@@ -291,8 +290,10 @@ class TestWithMoreExpensiveHashing:
 
     async def find_hash(self, database: Database, person: Person) -> str:
         async with database.read() as transaction:
-            kept = await transaction.scalar(text("SELECT password_hash FROM users WHERE email = :email"), vars(person))
-        return str(kept)
+            stored = await transaction.scalar(
+                text("SELECT password_hash FROM users WHERE email = :email"), vars(person)
+            )
+        return str(stored)
 
     async def test_log_in_renews_the_hash_once(
         self,

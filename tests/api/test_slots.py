@@ -110,8 +110,8 @@ async def test_long_appointment_blocks_every_slot_that_it_overlaps(
     assert starts_of(await get_slots(client, doctor, NINE, FIVE, long["id"])) == ["14:00", "14:15"]
     other = await register()
     for start in ("15:15", "15:30", "15:45", "16:00"):
-        asked = f"2026-12-08T{start}:00Z"
-        assert_problem(await other.try_to_book(doctor, asked, visit_type_id=short["id"]), 409, "slot_taken")
+        start_time = f"2026-12-08T{start}:00Z"
+        assert_problem(await other.try_to_book(doctor, start_time, visit_type_id=short["id"]), 409, "slot_taken")
     await other.book(doctor, "2026-12-08T14:30:00Z", visit_type_id=short["id"])
     # The grid is that of the window: an hour with an appointment inside is not offered for a long one.
     assert starts_of(await get_slots(client, doctor, NINE, FIVE, long["id"])) == []
@@ -228,14 +228,14 @@ async def test_slots_are_paged(client: httpx2.AsyncClient, doctor: Person) -> No
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-15T09:00:00Z")
     await doctor.update_profile(default_visit_minutes=5)
     path: str | None = f"/doctors/{doctor.id}/slots?to=2026-12-20T00:00:00Z"
-    sizes, seen = [], []
+    sizes, starts = [], []
     while path:
         response = await client.get(path)
         sizes.append(len(response.json()))
-        seen += [slot["start_time"] for slot in response.json()]
+        starts += [slot["start_time"] for slot in response.json()]
         path = next_page(response)
     assert sizes == [2000, 2000, 32]
-    assert seen == sorted(set(seen))
+    assert starts == sorted(set(starts))
     assert (await client.get(f"/doctors/{doctor.id}/slots?to=2026-12-03T00:00:00Z")).links == {}
 
 

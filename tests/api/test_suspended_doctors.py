@@ -80,8 +80,12 @@ async def test_administrator_cancels_a_visit(
     assert (cancelled.status_code, cancelled.headers["ETag"]) == (200, '"2"')
     assert cancelled.json()["status"] == "cancelled"
     assert "reason" not in cancelled.json()
-    seen = (await patient.get(f"/appointments/{visit['id']}")).json()
-    assert (seen["status"], seen["cancelled_by"], seen["cancel_reason"]) == ("cancelled", admin.id, REASON["reason"])
+    appointment = (await patient.get(f"/appointments/{visit['id']}")).json()
+    assert (appointment["status"], appointment["cancelled_by"], appointment["cancel_reason"]) == (
+        "cancelled",
+        admin.id,
+        REASON["reason"],
+    )
     assert (await admin.get(visits)).json() == []
     [event] = (await admin.get("/admin/audit?action=cancel_visit_of_suspended_doctor")).json()
     assert (event["actor_id"], event["patient_id"], event["object_id"]) == (admin.id, patient.id, visit["id"])
@@ -89,7 +93,7 @@ async def test_administrator_cancels_a_visit(
 
     again = await admin.post(cancel, {"reason": "Another reason than before"})
     assert again.json() == cancelled.json(), "cancelling again changes nothing"
-    assert (await patient.get(f"/appointments/{visit['id']}")).json() == seen
+    assert (await patient.get(f"/appointments/{visit['id']}")).json() == appointment
     history = (await patient.get(f"/appointments/{visit['id']}/history")).json()
     assert [(each["status"], each["changed_by"]) for each in history] == [
         ("booked", patient.id),

@@ -83,23 +83,26 @@ async def test_move_is_not_undone(doctor: Person, booked: dict[str, Any], clock:
     assert await get_appointment(doctor, booked) == moved.json()
 
 
-@pytest.mark.parametrize("action", ["cancel", "no-show"])
-@pytest.mark.parametrize("code", ["slot_taken", "patient_busy"])
-async def test_undo_is_refused_if_the_time_was_booked_meanwhile(
-    doctor: Person, patient: Person, booked: dict[str, Any], clock: SetClock, register: Register, action: str, code: str
-) -> None:
-    clock.time = STARTED_AT
-    other = await register("doctor" if code == "patient_busy" else "patient")
-    doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
-    freed = await act(doctor, booked, action)
-    assert freed.status_code == 200
-    if code == "patient_busy":
-        await other.publish(TEN, "2026-12-08T22:00:00Z")
-        await patient.book(other, TEN)
-    else:
-        await other.book(doctor, "2026-12-08T15:15:00Z")
-    assert_problem(await act(doctor, booked, "undo"), 409, code)
-    assert await get_appointment(doctor, booked) == freed.json()
+async def test_undo_is_refused_if_the_time_was_booked_meanwhile(clock: SetClock, register: Register) -> None:
+    registered_at = clock.time
+    for action in ("cancel", "no-show"):
+        for code in ("slot_taken", "patient_busy"):
+            clock.time = registered_at
+            doctor, patient = await register("doctor"), await register()
+            await doctor.publish(TEN, "2026-12-08T22:00:00Z")
+            booked = await patient.book(doctor, TEN)
+            clock.time = STARTED_AT
+            other = await register("doctor" if code == "patient_busy" else "patient")
+            doctor, patient = await doctor.log_in_again(), await patient.log_in_again()
+            freed = await act(doctor, booked, action)
+            assert freed.status_code == 200
+            if code == "patient_busy":
+                await other.publish(TEN, "2026-12-08T22:00:00Z")
+                await patient.book(other, TEN)
+            else:
+                await other.book(doctor, "2026-12-08T15:15:00Z")
+            assert_problem(await act(doctor, booked, "undo"), 409, code)
+            assert await get_appointment(doctor, booked) == freed.json(), (action, code)
 
 
 async def test_hold_blocks_an_undo_until_it_expires(

@@ -53,13 +53,13 @@ async def test_slot_queries_require_a_visit_type(
 ) -> None:
     offered = await doctor.add_visit_type()
     other = await (await register("doctor")).add_visit_type()
-    for path in ("slots?", "next-slot?", f"explain?start_time={NINE}&"):
-        asked = f"/doctors/{doctor.id}/{path}"
-        assert_problem(await client.get(asked.rstrip("?&")), 409, "visit_type_required")
+    for query in ("slots?", "next-slot?", f"explain?start_time={NINE}&"):
+        path = f"/doctors/{doctor.id}/{query}"
+        assert_problem(await client.get(path.rstrip("?&")), 409, "visit_type_required")
         for unknown in (other["id"], UNKNOWN):
-            assert_problem(await client.get(f"{asked}visit_type_id={unknown}"), 404, "not_found")
-        assert_problem(await client.get(f"{asked}visit_type_id=x"), 422, "invalid_request")
-        assert (await client.get(f"{asked}visit_type_id={offered['id']}")).status_code == 200
+            assert_problem(await client.get(f"{path}visit_type_id={unknown}"), 404, "not_found")
+        assert_problem(await client.get(f"{path}visit_type_id=x"), 422, "invalid_request")
+        assert (await client.get(f"{path}visit_type_id={offered['id']}")).status_code == 200
     assert (await client.get(f"/doctors/{doctor.id}/availability")).status_code == 200
 
 
@@ -67,13 +67,13 @@ async def test_withdrawn_visit_type_cannot_be_booked_but_stays_readable(
     client: httpx2.AsyncClient, doctor: Person, patient: Person
 ) -> None:
     await doctor.publish(NINE, FIVE)
-    offered, kept = await doctor.add_visit_type(name="Call", duration_minutes=40), await doctor.add_visit_type()
+    offered, remaining = await doctor.add_visit_type(name="Call", duration_minutes=40), await doctor.add_visit_type()
     booked = await patient.book(doctor, NINE, visit_type_id=offered["id"])
     path = f"/doctors/me/visit-types/{offered['id']}"
     response = await doctor.delete(path)
     assert (response.status_code, response.content) == (204, b"")
-    assert (await client.get(f"/doctors/{doctor.id}/visit-types")).json() == [kept]
-    assert (await doctor.get("/doctors/me/visit-types")).json() == [kept]
+    assert (await client.get(f"/doctors/{doctor.id}/visit-types")).json() == [remaining]
+    assert (await doctor.get("/doctors/me/visit-types")).json() == [remaining]
     assert_problem(await doctor.delete(path), 404, "not_found")
     assert_problem(await doctor.patch(path, {"name": "Back"}), 404, "not_found")
     assert_problem(
@@ -84,12 +84,12 @@ async def test_withdrawn_visit_type_cannot_be_booked_but_stays_readable(
         assert (await person.get(f"/appointments/{booked['id']}")).json() == booked
         assert (await person.get("/appointments")).json() == [booked]
     # The appointment can still be moved, keeps its visit type and blocks its time.
-    assert "14:00" not in await list_starts(client, doctor, kept["id"])
+    assert "14:00" not in await list_starts(client, doctor, remaining["id"])
     moved = await patient.post(f"/appointments/{booked['id']}/reschedule", {"start_time": "2026-12-08T14:40:00Z"})
     assert (moved.status_code, moved.json()["visit_type"]["name"]) == (200, "Call")
     assert moved.json()["end_time"] == "2026-12-08T15:20:00Z"
     # A doctor without visit types is booked by start and end.
-    await doctor.delete(f"/doctors/me/visit-types/{kept['id']}")
+    await doctor.delete(f"/doctors/me/visit-types/{remaining['id']}")
     await patient.book(doctor, "2026-12-08T15:25:00Z", "2026-12-08T15:37:00Z")
 
 
@@ -136,9 +136,9 @@ async def test_buffers_separate_adjacent_appointments(
     assert (found[found.index("14:05") + 1], found[found.index("15:55") - 1]) == ("15:55", "14:05")
     other = await register()
     for start, visit_type in (("14:50", bare), ("15:40", bare), ("14:10", buffered), ("15:50", buffered)):
-        asked = f"2026-12-08T{start}:00Z"
-        assert await get_reasons(client, doctor, asked, visit_type["id"]) == ["slot_taken"]
-        assert_problem(await other.try_to_book(doctor, asked, visit_type_id=visit_type["id"]), 409, "slot_taken")
+        start_time = f"2026-12-08T{start}:00Z"
+        assert await get_reasons(client, doctor, start_time, visit_type["id"]) == ["slot_taken"]
+        assert_problem(await other.try_to_book(doctor, start_time, visit_type_id=visit_type["id"]), 409, "slot_taken")
     for start, visit_type in (("14:45", bare), ("15:55", buffered)):
         await other.book(doctor, f"2026-12-08T{start}:00Z", visit_type_id=visit_type["id"])
     # Free windows exclude buffers.
@@ -259,8 +259,8 @@ async def test_stricter_limit_of_visit_type_and_doctor_applies(
 async def test_hold_counts_for_the_limit_of_its_visit_type(doctor: Person, patient: Person, register: Register) -> None:
     await doctor.publish(NINE, FIVE)
     offered = await doctor.add_visit_type(daily_limit=1)
-    wanted = {"doctor_id": doctor.id, "start_time": NINE, "visit_type_id": offered["id"]}
-    held = await patient.post("/holds", wanted)
+    body = {"doctor_id": doctor.id, "start_time": NINE, "visit_type_id": offered["id"]}
+    held = await patient.post("/holds", body)
     assert held.status_code == 201, held.text
     assert held.json()["visit_type_id"] == offered["id"]
     other = await register()

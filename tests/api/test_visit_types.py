@@ -134,13 +134,13 @@ async def test_visit_types_are_paged_and_bounded(
 ) -> None:
     offered = [await doctor.add_visit_type(name=name) for name in ("C", "A", "B")]
     for listed in (f"/doctors/{doctor.id}/visit-types", "/doctors/me/visit-types"):
-        seen: list[object] = []
+        paged: list[object] = []
         path: str | None = f"{listed}?limit=2"
         while path:
             response = await doctor.get(path)
-            seen += response.json()
+            paged += response.json()
             path = next_page(response)
-        assert seen == offered
+        assert paged == offered
     row = {"doctor_id": UUID(doctor.id), "name": "X", "duration_minutes": 20, "mode": VisitMode.PHONE}
     buffers = dict.fromkeys(("buffer_before_minutes", "buffer_after_minutes", "min_notice_minutes"), 0)
     async with database.read() as transaction:

@@ -105,8 +105,8 @@ async def test_adjacent_windows_are_merged(client: httpx2.AsyncClient, doctor: P
     await doctor.set_hours(**daily(*round_the_clock))
     assert await get_windows(client, doctor) == [("2026-12-01T08:00:00Z", "2026-12-15T08:00:00Z")]
     await doctor.set_hours(sunday=[["18:00", "06:00"]], monday=[["06:00", "18:00"]])
-    asked = {"from": "2026-12-05T00:00:00Z", "to": "2026-12-09T00:00:00Z"}
-    assert await get_windows(client, doctor, **asked) == [("2026-12-06T23:00:00Z", "2026-12-07T23:00:00Z")]
+    requested = {"from": "2026-12-05T00:00:00Z", "to": "2026-12-09T00:00:00Z"}
+    assert await get_windows(client, doctor, **requested) == [("2026-12-06T23:00:00Z", "2026-12-07T23:00:00Z")]
 
 
 async def test_separate_availability_stays_when_weekly_hours_change(client: httpx2.AsyncClient, doctor: Person) -> None:
@@ -229,8 +229,8 @@ async def test_hours_apply_until_the_last_supported_day(client: httpx2.AsyncClie
     assert (await get_hours(doctor, "1900-01-01"))["valid_from"] == "1900-01-01"
     assert (await get_hours(doctor))["valid_to"] == "2999-12-30"
     await doctor.set_hours(**daily(["09:00", "10:00"]), valid_from="2999-12-31")
-    asked = {"from": "2999-12-31T00:00:00Z"}
-    assert (await get_windows(client, doctor, **asked))[0] == ("2999-12-31T14:00:00Z", "2999-12-31T15:00:00Z")
+    requested = {"from": "2999-12-31T00:00:00Z"}
+    assert (await get_windows(client, doctor, **requested))[0] == ("2999-12-31T14:00:00Z", "2999-12-31T15:00:00Z")
     for query in ("from=2026-12-08T00:00:00Z", "from=9999-12-31", "from=tomorrow", "first=2026-12-08", "from="):
         assert_problem(await doctor.get(f"/doctors/me/hours?{query}"), 422, "invalid_request")
 

@@ -30,12 +30,13 @@ async def test_free_windows_are_bookable_and_other_times_are_refused(
     booked: list[tuple[str, str]] = []
     for _ in range(60):
         start = generator.randrange(-4, 196)
-        wanted = format_quarter(start), format_quarter(start + generator.randrange(1, 12))
+        interval = format_quarter(start), format_quarter(start + generator.randrange(1, 12))
         patient = generator.choice(patients)
         listed = any(
-            window[0] <= wanted[0] and wanted[1] <= window[1] for window in await get_windows(client, doctor, **SPAN)
+            window[0] <= interval[0] and interval[1] <= window[1]
+            for window in await get_windows(client, doctor, **SPAN)
         )
-        response = await patient.try_to_book(doctor, *wanted)
+        response = await patient.try_to_book(doctor, *interval)
         # Windows do not show whether the patient is busy.
         if listed:
             assert response.status_code == 201 or response.json()["code"] == "patient_busy"
@@ -43,12 +44,12 @@ async def test_free_windows_are_bookable_and_other_times_are_refused(
             assert response.status_code == 409
             assert response.json()["code"] in {"slot_taken", "outside_availability"}
         if response.status_code == 201:
-            booked.append(wanted)
+            booked.append(interval)
             if generator.random() < 0.3:
                 await doctor.delete(f"/appointments/{response.json()['id']}")
                 booked.pop()
                 assert any(
-                    window[0] <= wanted[0] and wanted[1] <= window[1]
+                    window[0] <= interval[0] and interval[1] <= window[1]
                     for window in await get_windows(client, doctor, **SPAN)
                 )
     assert booked
