@@ -115,7 +115,7 @@ async def prepare_request(operation: str, clinic: Clinic, caller: Caller) -> Opt
 
 
 def contents_of(operation: str, ids: Ids) -> Options:
-    """Return what is sent for these ids, whoever the caller is."""
+    """Return the request for these ids if it is the same for every caller."""
     if contents := CONTENTS.get(operation):
         return contents(ids)
     method, path = operation.split()

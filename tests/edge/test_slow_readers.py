@@ -189,11 +189,12 @@ async def test_slow_client_that_keeps_reading_gets_the_whole_response(server: Se
     whole = await get_whole_response(server)
     with connect(server) as client:
         began = time.monotonic()
-        await send(client, LARGE_ONCE)
+        await send(client, LARGE + LARGE_ONCE)  # one response would be read too soon
         async with asyncio.timeout(60):
-            received = await read(client, 4096, pause=0.08)
+            received = await read(client, 4096, pause=0.06)
         assert time.monotonic() - began > STALL_SECONDS * 2
         assert received.endswith(whole)
+        assert received.count(whole) == 2
 
 
 async def test_client_that_leaves_before_pipelined_responses_causes_no_error(server: Server, log: Log) -> None:
