@@ -4,8 +4,8 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime-installed
 STAMP := .venv/.installed
 PORT ?= 8000
-# --no-strip-extras: older versions of pip take a package with an extra for another package than the one without, and
-# would look for its newest release.
+# --no-strip-extras: older versions of pip treat a package with an extra as a different package, and would look for its
+# newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
@@ -22,7 +22,7 @@ help: ## Show this list
 .venv/pyvenv.cfg: .python-version | $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --seed --allow-existing .venv
 
-# Running needs a fraction of what the tools need, and must not remove them.
+# Running the application needs only a part of the development packages. This rule must not remove the others.
 $(RUNTIME): requirements-runtime.txt .python-version | .venv/pyvenv.cfg
 	$(UV) pip install --quiet --require-hashes --python $(BIN)/python --requirements requirements-runtime.txt
 	@touch $@
@@ -70,7 +70,7 @@ lock: $(filter .tools/bin/uv,$(UV)) ## Compile the lock files from pyproject.tom
 fuzz: $(STAMP) ## Send about 100,000 generated requests to the API (FUZZ_EXAMPLES per operation; FUZZ_LOG names a file)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-170} $(BIN)/python -m pytest tests/fuzz -n 2
 
-mutation: $(STAMP) ## Check that the tests notice mutations of the code of log-ins, codes, roles and booking
+mutation: $(STAMP) ## Check that the tests detect mutations in the code for log-ins, codes, roles and booking
 	.ci/mutation
 
 bench: $(STAMP) ## Run the benchmarks (25 minutes); write results.json and the figures of docs/performance.md

@@ -1,7 +1,8 @@
 """Run pytest in a fork of a process that has imported everything except the mutated module.
 
-Imports take most of the time of a run. ``warm.py serve SOCKET MODULE ARGUMENT...`` waits for requests. ``warm.py ask
-SOCKET`` lets it run pytest with these arguments, on the module as it is then, and exits with the status of pytest.
+Imports take most of the time of a run. ``warm.py serve SOCKET MODULE ARGUMENT...`` waits for requests. At each
+``warm.py ask SOCKET`` it runs pytest with these arguments, on the current version of the module. ``ask`` exits with the
+status of pytest.
 """
 
 import importlib
@@ -37,7 +38,7 @@ def _import_all_but(module: str) -> None:
     sys.meta_path.remove(refusal)
 
 
-def _test(asker: socket.socket, arguments: list[str]) -> None:
+def _test(client: socket.socket, arguments: list[str]) -> None:
     import pytest  # noqa: PLC0415 - ``ask`` does not need it, and should start fast
 
     child = os.fork()
@@ -46,8 +47,8 @@ def _test(asker: socket.socket, arguments: list[str]) -> None:
         code = pytest.main(arguments)
         os._exit(code)
     end = os.pidfd_open(child)
-    # The asking process closes the socket when its time-out is over.
-    select.select([end, asker.fileno()], [], [])
+    # Wait for the end of pytest, or for the client to close the socket when its time-out has expired.
+    select.select([end, client.fileno()], [], [])
     try:
         os.killpg(child, signal.SIGKILL)
     except ProcessLookupError:
@@ -55,7 +56,7 @@ def _test(asker: socket.socket, arguments: list[str]) -> None:
     os.close(end)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     try:
-        asker.sendall(bytes([code if code >= 0 else 99]))
+        client.sendall(bytes([code if code >= 0 else 99]))
     except BrokenPipeError:
         return
 
@@ -70,16 +71,16 @@ def _serve(path: str, module: str, arguments: list[str]) -> None:
         listener.bind(path)
         listener.listen()
         while True:
-            asker, _ = listener.accept()
-            with asker:
-                _test(asker, arguments)
+            client, _ = listener.accept()
+            with client:
+                _test(client, arguments)
 
 
 def _ask(path: str) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(path)
-        answer = server.recv(1)
-    sys.exit(answer[0] if answer else 98)
+        response = server.recv(1)
+    sys.exit(response[0] if response else 98)
 
 
 if sys.argv[1] == "serve":

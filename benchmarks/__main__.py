@@ -1,8 +1,9 @@
-"""Runs all comparisons, one after the other: `make bench`; or some: `python -m benchmarks search growth`.
+"""Run all comparisons, one after the other (`make bench`), or only some (`python -m benchmarks search growth`).
 
-Each is a script of its own (`python -m benchmarks.booking`), says in its docstring what it does and claims, and can be
-run alone. What they find, as ratios, goes to `benchmarks/results.json`, and some of them to `docs/performance.md`. The
-exit status is 0 if all claims hold. It takes some 25 minutes, on an otherwise idle machine.
+Each comparison is a script that can also be run alone (`python -m benchmarks.booking`). Its docstring says what it
+measures and what it claims. The results are ratios. They are written to `benchmarks/results.json`, and the most
+important ones to `docs/performance.md`. The exit status is 0 if all claims hold. A full run takes about 25 minutes on
+an otherwise idle machine.
 """
 
 import argparse
@@ -59,37 +60,37 @@ FIGURES: Mapping[str, Sequence[str]] = {
         "99th percentile under attack, compared with a quiet round: SQLite",
     ),
 }
-"""The comparisons that the page shows, by script; results.json has all of them."""
+"""The comparisons in docs/performance.md, by script. results.json contains all of them."""
 MARKER = "<!-- figures, written by `python -m benchmarks` -->"
-LONGEST = 900  # seconds, of one script
+MAX_SCRIPT_SECONDS = 900
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs them all, whatever comes of each; the exit status is 0 if all claims hold."""
+    """Run the scripts, even if one fails, and update the page. Return 0 if all claims hold, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run comparisons and keep the results.")
-    parser.add_argument("names", nargs="*", choices=SCRIPTS, help="all unless given")
+    parser.add_argument("names", nargs="*", choices=SCRIPTS, help="the scripts to run (default: all)")
     failed = []
     for name in parser.parse_args(arguments).names or SCRIPTS:
         print(f"\n## {name}\n", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", "--results", str(RESULTS)]
         with subprocess.Popen(command) as process:
             try:
-                status = process.wait(LONGEST)
+                status = process.wait(MAX_SCRIPT_SECONDS)
             except subprocess.TimeoutExpired:
-                process.terminate()  # it stops what it has started
+                process.terminate()  # the script then stops its servers (stop_on_sigterm)
                 status = 1
         if status:
             failed.append(name)
     PAGE.write_text(with_figures(PAGE.read_text(), json.loads(RESULTS.read_text())))
-    print(f"\nNot everything is as claimed: {', '.join(failed)}." if failed else "\nEverything is as claimed.")
+    print(f"\nNot all claims hold: {', '.join(failed)}." if failed else "\nAll claims hold.")
     return 1 if failed else 0
 
 
 def with_figures(page: str, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Return the page with the selected results in the table after the line ``MARKER``."""
     before, marker, after = page.partition(MARKER)
-    rest = re.sub(r"\A\n*(?:\|.*\n)*\n*", "", after)
-    return f"{before}{marker}\n\n{figure_table(results)}\n\n{rest}"
+    following = re.sub(r"\A\n*(?:\|.*\n)*\n*", "", after)
+    return f"{before}{marker}\n\n{figure_table(results)}\n\n{following}"
 
 
 def figure_table(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

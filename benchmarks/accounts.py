@@ -1,14 +1,14 @@
-"""Whether the time of an answer tells that an address has an account.
+"""Check that response times do not reveal whether an address has an account.
 
-One server process on an SQLite file, on loopback, with hashing as expensive as it is in production. There are as many
-addresses with an account as without one. For each, somebody sends a wrong password to `POST /auth/login`, and asks for
-a reset token at `POST /auth/forgot-password`; so few times an address that nobody is made to wait. Requests are sent
-one at a time, over one connection. Known and unknown addresses alternate in pairs, whose order within is by chance but
-the same every time, so that what else the machine does meanwhile falls on both.
+One server process runs on loopback with an SQLite file and with password hashing as expensive as in production. There
+are as many addresses with an account as without one. For each address, `POST /auth/login` is called with a wrong
+password, and `POST /auth/forgot-password` requests a reset token. The number of requests per address stays below the
+limits that delay requests. Requests are sent one at a time, over one connection. Known and unknown addresses alternate
+in pairs. The order within a pair is random but reproducible, so other load on the machine affects both equally.
 
-The table shows medians, and the ratio known to unknown with the range in which it lies in 95 % of 2000 bootstrap
-samples. The claim, which the exit status follows: the ratio of each endpoint, as the median of those of ten tenths of
-the samples, lies between 0.95 and 1.05.
+The table shows medians and the ratio of known to unknown with its 95 % interval from 2000 bootstrap samples. The
+samples are divided into ten parts, each with its own ratio. Claim: for each endpoint the median of these ten ratios is
+between 0.95 and 1.05. The exit status is 0 if it holds.
 """
 
 import asyncio
@@ -26,45 +26,45 @@ from typing import Any
 import httpx2
 
 from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES
-from benchmarks.comparing import Comparison, between, make_parser, record, result_table, stop_on_sigterm, table
+from benchmarks.comparing import Comparison, integer_between, make_parser, record, result_table, stop_on_sigterm, table
 from tests.people import PASSWORD
 from tests.servers import serve
 
 type Times = dict[tuple[str, str], list[float]]
-"""Seconds, of an endpoint and a kind of address."""
+"""Response times in seconds, by endpoint and kind of address."""
 
 ADDRESSES = 50  # of each kind
-FIRST = 10  # samples that do not count
+WARM_UP_SAMPLES = 10  # not counted
 MIN_SAMPLES, DEFAULT_SAMPLES = 40, 200
-MAX_SAMPLES = 5 * ADDRESSES - FIRST  # five reset tokens an address; ten wrong passwords
-PAUSE = 0.01  # seconds, in which the server does what it does after an answer
-CLOSEST, FURTHEST = 0.95, 1.05
-RESAMPLED, TENTHS = 2000, 10
-MAX_ANSWER = 60  # seconds
+MAX_SAMPLES = 5 * ADDRESSES - WARM_UP_SAMPLES  # within the limits per address: five reset tokens, ten wrong passwords
+PAUSE_SECONDS = 0.01  # for the work that the server does after a response
+MIN_RATIO, MAX_RATIO = 0.95, 1.05
+RESAMPLES, PARTS = 2000, 10
+MAX_RESPONSE_SECONDS = 60
 
 LOG_IN, FORGOT = "POST /auth/login", "POST /auth/forgot-password"
 KNOWN, UNKNOWN = "known", "unknown"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
-    parser = make_parser("accounts", "Look for accounts by the time of an answer.")
+    """Run the comparison and print the results. Return 0 if the claim holds, else 1."""
+    parser = make_parser("accounts", "Try to detect accounts by response times.")
     parser.add_argument(
         "--samples",
-        type=between(MIN_SAMPLES, MAX_SAMPLES),
+        type=integer_between(MIN_SAMPLES, MAX_SAMPLES),
         default=DEFAULT_SAMPLES,
-        help="of each kind; %(default)s unless given",
+        help="the number of samples of each kind (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     stop_on_sigterm()
-    with silence():
+    with discard_stdout():
         times = asyncio.run(measure(options.samples))
     comparisons = [
         Comparison(
             f"time of {name} for a known address, compared with an unknown one",
-            [ratio(times[name, KNOWN][part::TENTHS], times[name, UNKNOWN][part::TENTHS]) for part in range(TENTHS)],
-            at_least=CLOSEST,
-            at_most=FURTHEST,
+            [ratio(times[name, KNOWN][part::PARTS], times[name, UNKNOWN][part::PARTS]) for part in range(PARTS)],
+            at_least=MIN_RATIO,
+            at_most=MAX_RATIO,
         )
         for name in (LOG_IN, FORGOT)
     ]
@@ -73,22 +73,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def address(kind: str, number: int) -> str:
-    # As long as each other, and neither before the other in the alphabet.
+    # Addresses of both kinds have the same length and alternate in alphabetical order.
     return f"person{2 * number + (kind == KNOWN):03}@example.com"
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """Standard output goes nowhere meanwhile; servers write the messages there that they would send."""
+def discard_stdout() -> Iterator[None]:
+    """Discard the standard output, to which the servers print their mails."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    stdout = os.dup(1)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 async def measure(samples: int) -> Times:
@@ -100,16 +100,16 @@ async def measure(samples: int) -> Times:
         }
         async with (
             serve(url, 1, **hashing) as [server],
-            # There is no TLS to verify.
-            httpx2.AsyncClient(base_url=server.url, timeout=MAX_ANSWER, verify=False) as client,
+            # Without TLS there is nothing to verify, and loading the certificates takes time.
+            httpx2.AsyncClient(base_url=server.url, timeout=MAX_RESPONSE_SECONDS, verify=False) as client,
         ):
             for number in range(ADDRESSES):
                 await register(client, address(KNOWN, number))
             times: Times = {(name, kind): [] for name in (LOG_IN, FORGOT) for kind in (KNOWN, UNKNOWN)}
-            for name, kind, email in order(samples):
-                times[name, kind].append(await ask(client, name, email))
-                await asyncio.sleep(PAUSE)
-    return {which: seconds[FIRST:] for which, seconds in times.items()}
+            for name, kind, email in schedule(samples):
+                times[name, kind].append(await time_request(client, name, email))
+                await asyncio.sleep(PAUSE_SECONDS)
+    return {key: seconds[WARM_UP_SAMPLES:] for key, seconds in times.items()}
 
 
 async def register(client: httpx2.AsyncClient, email: str) -> None:
@@ -117,18 +117,18 @@ async def register(client: httpx2.AsyncClient, email: str) -> None:
     (await client.post("/auth/register", json=body)).raise_for_status()
 
 
-def order(samples: int) -> Iterator[tuple[str, str, str]]:
-    """What is asked about whom; an address comes again only after all others."""
-    chance = Random(20261201)
-    for number in range(samples + FIRST):
+def schedule(samples: int) -> Iterator[tuple[str, str, str]]:
+    """Yield the endpoint, the kind and the address of each request. An address is used again only after all others."""
+    random = Random(20261201)
+    for number in range(samples + WARM_UP_SAMPLES):
         pair = [KNOWN, UNKNOWN]
         for name in (LOG_IN, FORGOT):
-            chance.shuffle(pair)
+            random.shuffle(pair)
             for kind in pair:
                 yield name, kind, address(kind, number % ADDRESSES)
 
 
-async def ask(client: httpx2.AsyncClient, name: str, email: str) -> float:
+async def time_request(client: httpx2.AsyncClient, name: str, email: str) -> float:
     if name == LOG_IN:
         request = client.build_request("POST", "/auth/login", data={"username": email, "password": "a wrong one"})
         expected = 401
@@ -136,10 +136,10 @@ async def ask(client: httpx2.AsyncClient, name: str, email: str) -> float:
         request = client.build_request("POST", "/auth/forgot-password", json={"email": email})
         expected = 200
     started = perf_counter()
-    answer = await client.send(request)
+    response = await client.send(request)
     seconds = perf_counter() - started
-    if answer.status_code != expected:
-        raise RuntimeError(f"not an answer to this question: {answer.status_code} {answer.text}")
+    if response.status_code != expected:
+        raise RuntimeError(f"unexpected response: {response.status_code} {response.text}")
     return seconds
 
 
@@ -148,9 +148,9 @@ def ratio(known: Sequence[float], unknown: Sequence[float]) -> float:
 
 
 def interval(known: Sequence[float], unknown: Sequence[float]) -> tuple[float, float]:
-    chance = Random(20261201)
+    random = Random(20261201)
     ratios = [
-        ratio(chance.choices(known, k=len(known)), chance.choices(unknown, k=len(unknown))) for _ in range(RESAMPLED)
+        ratio(random.choices(known, k=len(known)), random.choices(unknown, k=len(unknown))) for _ in range(RESAMPLES)
     ]
     cuts = quantiles(ratios, n=40)
     return cuts[0], cuts[-1]

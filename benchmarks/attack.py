@@ -1,19 +1,25 @@
-"""What ordinary clients notice while others attack.
+"""Measure how attacks affect the response times of ordinary clients.
 
-One server process, on an SQLite file and then on PostgreSQL, with hashing as in production. Four ordinary clients
-search doctors, look at slots, book, and list their visits, with a short pause after each answer. Quiet rounds alternate
-with rounds in which attackers, in a process of their own, do what they can. In pairs, they send bodies of 9 MB, JSON
-nested as deeply as 64 KB allow, bodies that come a byte a second, 30 MB of headers, and passwords that they try; 150
-searches come from one address at once; 40 accounts of one address keep changing their passwords; a doctor lists 100
-patients in a loop; the next slot, and a year of slots, of a doctor who is booked out are asked for in a loop; and 40
-patients of one address keep trying to book a doctor who has reached a limit for the day.
-Everybody has an address of their own, and rates are limited as they are by default; the attackers have noticed when it
-begins to count. Attackers would have machines of their own, too, so here their process has a lower priority than the
-server; what they compute is noticed all the same.
+One server process runs with an SQLite file, then with PostgreSQL, with hashing as in production. Four ordinary clients
+search doctors, list slots, book, and list their visits, with a short pause after each response. Quiet rounds alternate
+with rounds in which a separate process attacks:
 
-Each round under attack is compared with the quiet one before it; the table shows medians, and the highest memory. The
-claims, which the exit status follows: under attack the 99th percentile is at most three times as long, without errors,
-memory grows by at most MAX_GROWTH, and the audit trail by at most MAX_ROWS_A_MINUTE.
+- from two addresses each: bodies of 9 MB, deeply nested JSON of 64 KB, bodies sent at one byte per second, 30 MB of
+  headers, and password guesses;
+- 150 concurrent searches from one address;
+- 40 accounts of one address that keep changing their passwords;
+- a doctor who lists 100 patients in a loop;
+- requests in a loop for the next slot, and for a year of slots, of a doctor who is fully booked;
+- 40 patients of one address that keep trying to book a doctor whose daily limit is reached.
+
+Every client has its own address, and the rate limits have their default values. A round under attack is measured after
+a warm-up, in which the attackers reach their limits. Real attackers use their own machines, so here their process has
+a lower priority than the server. Its CPU use still affects the results.
+
+Each round under attack is compared with the quiet round before it. The table shows medians, and the peak of the memory.
+Claims: under attack, the 99th percentile is at most ``MAX_SLOWDOWN`` times as long, no request of an ordinary client
+fails, memory grows by at most ``MAX_GROWTH_MB``, and the audit trail by at most ``MAX_ROWS_PER_MINUTE``. The exit
+status is 0 if they hold.
 """
 
 import argparse
@@ -49,21 +55,25 @@ from tests.postgres import PostgresServer
 from tests.servers import Server, serve
 
 CLIENTS = 4
-OF_EACH_KIND, TRICKLES, TIMES_AS_LONG = 2, 20, 3.0  # attackers; connections of one who trickles; the claim
+ADDRESSES_PER_ATTACK = 2
+TRICKLES = 20  # slow bodies per address
+MAX_SLOWDOWN = 3.0
 MIN_ROUNDS, MAX_ROUNDS = 5, 9
-ROUND, WARM_UP, PAUSE, MAX_ANSWER = 10, 5, 0.12, 30  # seconds
+ROUND_SECONDS, WARM_UP_SECONDS, PAUSE_SECONDS, MAX_RESPONSE_SECONDS = 10, 5, 0.12, 30
 RATES = ("RATE_LIMIT_PER_ADDRESS", "RATE_LIMIT_LOGIN", "RATE_LIMIT_PER_ACCOUNT")
-BOUNDS = ("MAX_IN_FLIGHT_PER_CLIENT", "MAX_SEARCH_SECONDS", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS")
-SEARCHES, ACCOUNTS, PATIENTS = 150, 40, 100  # at once from one address; that change passwords; that a doctor lists
-PER_ADDRESS = 10  # people who register from one address without meeting its limit
-MAX_GROWTH, MAX_ROWS_A_MINUTE = 100, 3000  # megabytes; rows of the audit trail
-VISIT, DAY = timedelta(minutes=5), timedelta(days=1)
-OPEN, YEAR, LISTING = timedelta(hours=8), 366 * DAY, 61 * DAY  # each day, of the doctor who is booked out
-KINDS = (
+OTHER_LIMITS = ("MAX_IN_FLIGHT_PER_CLIENT", "MAX_SEARCH_SECONDS", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS")
+SEARCHES = 150  # concurrent, from one address
+ACCOUNTS = 40  # that change their passwords and try to book
+PATIENTS = 100  # of the doctor who lists them
+REGISTRATIONS_PER_ADDRESS = 10  # within the rate limit
+MAX_GROWTH_MB, MAX_ROWS_PER_MINUTE = 100, 3000  # of memory; of the audit trail
+VISIT_LENGTH, DAY = timedelta(minutes=5), timedelta(days=1)
+OPEN_PER_DAY, YEAR, LISTED_SPAN = timedelta(hours=8), 366 * DAY, 61 * DAY  # of the fully booked doctor
+ATTACKS = (
     "bodies", "json", "trickles", "passwords", "headers", "searches", "changes", "patients", "next slot", "slots",
     "bookings",
 )  # fmt: skip
-LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *BOUNDS)}
+LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *OTHER_LIMITS)}
 UNLIMITED = httpx2.Limits(max_connections=None)
 BIG_BODY = b"x" * 9_000_000
 JSON = {"Content-Type": "application/json"}
@@ -78,41 +88,41 @@ class Targets:
 
     accounts: list[str]
     doctor: str
-    """The token of one with many patients."""
+    """The token of the doctor with many patients."""
     limited_doctor: str
-    """The same one's id; there is a limit for each day."""
+    """The id of the same doctor, who has a daily limit."""
     full_doctor: str
-    """The id of one who is booked out for a year."""
+    """The id of the doctor who is fully booked for a year."""
     first: str
-    """When the year, and the limited doctor's day, begin."""
+    """The start of that year, and of the limited doctor's open day, as an ISO 8601 time."""
 
 
 @dataclass(slots=True)
 class Round:
-    """What the ordinary clients saw in one round, the server's memory, and the growth of its audit trail."""
+    """The measurements of a round: of the ordinary clients, of the server's memory, and of its audit trail."""
 
     seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     megabytes: float = 0
-    rows_a_minute: float = 0
+    rows_per_minute: float = 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
+    """Run the comparison and print the results. Return 0 if the claims hold, else 1."""
     parser = make_parser("attack", "Attack a server that is in use.")
-    add_rounds(parser, fewest=MIN_ROUNDS, usual=MIN_ROUNDS, most=MAX_ROUNDS)
-    parser.add_argument("--only", action="append", choices=KINDS, help="an attack to make, instead of all of them")
+    add_rounds(parser, minimum=MIN_ROUNDS, default=MIN_ROUNDS, maximum=MAX_ROUNDS)
+    parser.add_argument("--only", action="append", choices=ATTACKS, help="an attack to run (default: all); repeatable")
     parser.add_argument("--against", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    kinds = options.only or KINDS
+    attacks = options.only or ATTACKS
     if options.against:
         os.nice(10)
-        asyncio.run(attack(options.against, kinds, Targets(**json.loads(sys.stdin.readline()))))
+        asyncio.run(attack(options.against, attacks, Targets(**json.loads(sys.stdin.readline()))))
         return 0
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as postgresql:
         urls = {"SQLite": f"sqlite+aiosqlite:///{Path(folder)}/attack.db", "PostgreSQL": postgresql.url}
-        pairs = {name: asyncio.run(compare(url, kinds, options.rounds)) for name, url in urls.items()}
+        pairs = {name: asyncio.run(compare(url, attacks, options.rounds)) for name, url in urls.items()}
     errors = {
         name: {error for pair in rounds for one in pair for error in one.errors} for name, rounds in pairs.items()
     }
@@ -121,35 +131,37 @@ def main(arguments: list[str] | None = None) -> int:
         Comparison(
             f"99th percentile under attack, compared with a quiet round: {name}",
             percentiles(rounds, 99),
-            at_most=TIMES_AS_LONG,
-            also=not errors[name] and not excesses[name],
+            at_most=MAX_SLOWDOWN,
+            also_holds=not errors[name] and not excesses[name],
         )
         for name, rounds in pairs.items()
     ]
     print(rounds_table(pairs), "", result_table(comparisons), sep="\n")
-    print(*(f"An ordinary client was answered: {error}" for error in sorted(set().union(*errors.values()))), sep="\n")
+    print(
+        *(f"An ordinary client received an error: {error}" for error in sorted(set().union(*errors.values()))), sep="\n"
+    )
     print(*(f"{name}: {excess}" for name in pairs for excess in excesses[name]), sep="\n")
     return record("attack", comparisons, options.results)
 
 
 def find_excesses(pairs: list[tuple[Round, Round]]) -> Iterator[str]:
-    """What grew by more than is claimed."""
+    """Yield a message for each claimed bound on growth that was exceeded."""
     quiet, attacked = [max(pair[turn].megabytes for pair in pairs) for turn in (0, 1)]
-    if attacked - quiet > MAX_GROWTH:
+    if attacked - quiet > MAX_GROWTH_MB:
         yield f"memory grew from {quiet:.0f} to {attacked:.0f} MB"
-    rows = median(under_attack.rows_a_minute for _, under_attack in pairs)
-    if rows > MAX_ROWS_A_MINUTE:
+    rows = median(under_attack.rows_per_minute for _, under_attack in pairs)
+    if rows > MAX_ROWS_PER_MINUTE:
         yield f"the audit trail grew by {rows:.0f} rows a minute"
 
 
 def open_client(url: str, address: str = "127.0.0.1") -> httpx2.AsyncClient:
-    """A client with an address of its own: limits are by address."""
+    """Open a client with its own address, because limits are per address."""
     transport = httpx2.AsyncHTTPTransport(local_address=address, limits=UNLIMITED, verify=False)  # there is no TLS
-    return httpx2.AsyncClient(base_url=url, timeout=MAX_ANSWER, transport=transport)
+    return httpx2.AsyncClient(base_url=url, timeout=MAX_RESPONSE_SECONDS, transport=transport)
 
 
-async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Round, Round]]:
-    """Quiet rounds and rounds under attack, in turn; a first quiet one does not count."""
+async def compare(url: str, attacks: Sequence[str], rounds: int) -> list[tuple[Round, Round]]:
+    """Run quiet rounds and rounds under attack alternately, after a short quiet round that is not counted."""
     hashing = {"PASSWORD_MEMORY_KIB": str(OWASP_MEMORY_KIB), "PASSWORD_PASSES": str(OWASP_PASSES)}
     environment: dict[str, Any] = hashing | LIMITS
     async with (
@@ -158,126 +170,134 @@ async def compare(url: str, kinds: Sequence[str], rounds: int) -> list[tuple[Rou
         AsyncExitStack() as stack,
     ):
         clients = [open_client(server.url, f"127.0.1.{number + 1}") for number in range(CLIENTS)]
-        visitors = [await visitor(await stack.enter_async_context(client)) for client in clients]
+        visitors = [await open_visitor(await stack.enter_async_context(client)) for client in clients]
         targets = await prepare(server.url, engine)
-        await use(server, engine, visitors, 2)
+        await run_clients(server, engine, visitors, 2)
         pairs = []
         for _ in range(rounds):
-            quiet = await use(server, engine, visitors, ROUND)
-            async with attackers(server.url, kinds, targets):
-                await asyncio.sleep(WARM_UP)
-                pairs.append((quiet, await use(server, engine, visitors, ROUND)))
+            quiet = await run_clients(server, engine, visitors, ROUND_SECONDS)
+            async with attackers(server.url, attacks, targets):
+                await asyncio.sleep(WARM_UP_SECONDS)
+                pairs.append((quiet, await run_clients(server, engine, visitors, ROUND_SECONDS)))
         return pairs
 
 
 async def prepare(url: str, engine: AsyncEngine) -> Targets:
-    """Registers those whom the attackers need."""
+    """Register the accounts and doctors that the attackers need."""
     people: list[Person] = []
     async with open_client(url, "127.0.1.250") as client:
         doctor = await Person.register(client, "doctor")
         first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + DAY
         await doctor.publish(first.isoformat(), (first + DAY).isoformat())
-        for number in range((ACCOUNTS + PATIENTS) // PER_ADDRESS):
+        for number in range((ACCOUNTS + PATIENTS) // REGISTRATIONS_PER_ADDRESS):
             async with open_client(url, f"127.0.3.{number + 1}") as registering:
-                people += [await Person.register(registering, "patient") for _ in range(PER_ADDRESS)]
-                for patient in people[max(ACCOUNTS, number * PER_ADDRESS) :]:
-                    start = first + (len(people) - people.index(patient)) * VISIT + number * PER_ADDRESS * VISIT
-                    await patient.book(doctor, start.isoformat(), (start + VISIT).isoformat())
+                people += [await Person.register(registering, "patient") for _ in range(REGISTRATIONS_PER_ADDRESS)]
+                for patient in people[max(ACCOUNTS, number * REGISTRATIONS_PER_ADDRESS) :]:
+                    start = (
+                        first
+                        + (len(people) - people.index(patient)) * VISIT_LENGTH
+                        + number * REGISTRATIONS_PER_ADDRESS * VISIT_LENGTH
+                    )
+                    await patient.book(doctor, start.isoformat(), (start + VISIT_LENGTH).isoformat())
         await doctor.update_profile(daily_limit=1)
         full_doctor = await Person.register(client, "doctor")
-        await full_doctor.update_profile(default_visit_minutes=VISIT // timedelta(minutes=1))
-        await full_doctor.publish(first.isoformat(), (first + OPEN).isoformat(), "FREQ=DAILY")
+        await full_doctor.update_profile(default_visit_minutes=VISIT_LENGTH // timedelta(minutes=1))
+        await full_doctor.publish(first.isoformat(), (first + OPEN_PER_DAY).isoformat(), "FREQ=DAILY")
     await fill(Database(engine), UUID(full_doctor.id), UUID(people[0].id), first)
     accounts = [each.token for each in people[:ACCOUNTS]]
     return Targets(accounts, doctor.token, doctor.id, full_doctor.id, first.isoformat())
 
 
 async def fill(database: Database, doctor: UUID, patient: UUID, first: datetime) -> None:
-    """Books the doctor out for a year, with one patient."""
-    starts = (first + day * DAY + number * VISIT for day in range(YEAR // DAY) for number in range(OPEN // VISIT))
+    """Insert appointments with one patient for all slots of the doctor in a year."""
+    starts = (
+        first + day * DAY + number * VISIT_LENGTH
+        for day in range(YEAR // DAY)
+        for number in range(OPEN_PER_DAY // VISIT_LENGTH)
+    )
     rows = (
         {
             "id": UUID(int=number),
             "doctor_id": doctor,
             "patient_id": patient,
             "start_time": start,
-            "end_time": start + VISIT,
+            "end_time": start + VISIT_LENGTH,
             "busy_start": start,
-            "busy_end": start + VISIT,
+            "busy_end": start + VISIT_LENGTH,
             "status": "booked",
             "created_at": first,
         }
         for number, start in enumerate(starts, 1)
     )
     async with database.write() as transaction:
-        for some in batched(rows, 2000):
-            await transaction.execute(insert(Appointment), some)
+        for batch in batched(rows, 2000):
+            await transaction.execute(insert(Appointment), batch)
 
 
-async def visitor(client: httpx2.AsyncClient) -> tuple[Person, Person, Iterator[datetime]]:
-    """An ordinary client, a doctor of her choice, and times that are free."""
+async def open_visitor(client: httpx2.AsyncClient) -> tuple[Person, Person, Iterator[datetime]]:
+    """Register a patient and a doctor, and return them with the doctor's free times."""
     first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + DAY
     doctor = await Person.register(client, "doctor", specialty="Dermatology")
     await doctor.publish(first.isoformat(), (first + 7 * DAY).isoformat())
-    return await Person.register(client, "patient"), doctor, (first + number * VISIT for number in count())
+    return await Person.register(client, "patient"), doctor, (first + number * VISIT_LENGTH for number in count())
 
 
-async def use(
+async def run_clients(
     server: Server, engine: AsyncEngine, visitors: list[tuple[Person, Person, Iterator[datetime]]], seconds: float
 ) -> Round:
-    """Lets the ordinary clients do what they do for so long."""
-    seen = Round()
+    """Run the ordinary clients for this many seconds and return what was measured."""
+    observed = Round()
     process = Path(f"/proc/{server.process.pid}")
-    (process / "clear_refs").write_text("5")  # the peak is measured anew: proc_pid_clear_refs(5)
+    (process / "clear_refs").write_text("5")  # reset the peak of the memory: proc_pid_clear_refs(5)
     rows = await count_rows(engine)
-    ends = perf_counter() + seconds
+    end = perf_counter() + seconds
     async with asyncio.TaskGroup() as group:
         for each in visitors:
-            group.create_task(visit(*each, seen, ends))
+            group.create_task(run_client(*each, observed, end))
     [peak] = [line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM:")]
-    seen.megabytes = int(peak.split()[1]) / 1024
-    seen.rows_a_minute = (await count_rows(engine) - rows) * 60 / seconds
-    return seen
+    observed.megabytes = int(peak.split()[1]) / 1024
+    observed.rows_per_minute = (await count_rows(engine) - rows) * 60 / seconds
+    return observed
 
 
 async def count_rows(engine: AsyncEngine) -> int:
-    """Of the audit trail."""
+    """Count the rows of the audit trail."""
     async with engine.connect() as connection:
         return int(await connection.scalar(text("SELECT count(*) FROM audit_events")) or 0)
 
 
-async def visit(patient: Person, doctor: Person, starts: Iterator[datetime], seen: Round, ends: float) -> None:
-    while perf_counter() < ends:
+async def run_client(patient: Person, doctor: Person, starts: Iterator[datetime], observed: Round, end: float) -> None:
+    while perf_counter() < end:
         start = next(starts)
         span = {"from": start.isoformat(), "to": (start + DAY).isoformat()}
         for status, request in (
             (200, patient.get("/doctors", params={"specialty": "Dermatology"})),
             (200, patient.get(f"/doctors/{doctor.id}/slots", params=span)),
-            (201, patient.try_to_book(doctor, start.isoformat(), (start + VISIT).isoformat())),
+            (201, patient.try_to_book(doctor, start.isoformat(), (start + VISIT_LENGTH).isoformat())),
             (200, patient.get("/appointments", params={"limit": 20})),
         ):
-            began = perf_counter()
+            started = perf_counter()
             try:
-                answer = await request
-                if answer.status_code != status:
-                    seen.errors.append(f"{answer.status_code} {answer.text}")
+                response = await request
+                if response.status_code != status:
+                    observed.errors.append(f"{response.status_code} {response.text}")
             except httpx2.HTTPError as error:
-                seen.errors.append(repr(error))
-            seen.seconds.append(perf_counter() - began)
-            await asyncio.sleep(PAUSE)
+                observed.errors.append(repr(error))
+            observed.seconds.append(perf_counter() - started)
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 @asynccontextmanager
-async def attackers(url: str, kinds: Sequence[str], targets: Targets) -> AsyncIterator[None]:
-    """A process that attacks; it ends by itself should nobody end it."""
-    command = [sys.executable, "-m", "benchmarks.attack", "--against", url, *(f"--only={kind}" for kind in kinds)]
+async def attackers(url: str, attacks: Sequence[str], targets: Targets) -> AsyncIterator[None]:
+    """Run a process that attacks. It has a time-out, in case this process is killed."""
+    command = [sys.executable, "-m", "benchmarks.attack", "--against", url, *(f"--only={kind}" for kind in attacks)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1024 * 1024)
     try:
         assert process.stdin
         assert process.stdout
         process.stdin.write(json.dumps(asdict(targets)).encode() + b"\n")
-        await process.stdout.readline()  # it has begun
+        await process.stdout.readline()  # printed when the attack starts
         yield
     finally:
         process.terminate()
@@ -293,16 +313,16 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     ]
     full_doctor, first = f"/doctors/{targets.full_doctor}", datetime.fromisoformat(targets.first)
     listings = [
-        {"from": begin.isoformat(), "to": (begin + LISTING).isoformat()}
-        for begin in (first + number * LISTING for number in range(YEAR // LISTING))
+        {"from": begin.isoformat(), "to": (begin + LISTED_SPAN).isoformat()}
+        for begin in (first + number * LISTED_SPAN for number in range(YEAR // LISTED_SPAN))
     ]
-    # What is done from an address of its own, by how many at once, and from how many such addresses.
-    kinds: dict[str, tuple[int, int, Sequence[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]]]] = {
-        "bodies": (1, OF_EACH_KIND, [lambda client: client.post("/appointments", content=BIG_BODY)]),
-        "json": (1, OF_EACH_KIND, [lambda client: register(client, DEEP_JSON)]),
-        "trickles": (TRICKLES, OF_EACH_KIND, [lambda client: register(client, trickle())]),
-        "passwords": (1, OF_EACH_KIND, [lambda client: log_in(client, next(names))]),
-        "headers": (1, OF_EACH_KIND, [lambda _: send_headers(url)]),
+    # For each attack: the concurrency per address, the number of addresses, and the requests that are repeated.
+    attacks: dict[str, tuple[int, int, Sequence[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]]]] = {
+        "bodies": (1, ADDRESSES_PER_ATTACK, [lambda client: client.post("/appointments", content=BIG_BODY)]),
+        "json": (1, ADDRESSES_PER_ATTACK, [lambda client: register(client, DEEP_JSON)]),
+        "trickles": (TRICKLES, ADDRESSES_PER_ATTACK, [lambda client: register(client, trickle())]),
+        "passwords": (1, ADDRESSES_PER_ATTACK, [lambda client: log_in(client, next(names))]),
+        "headers": (1, ADDRESSES_PER_ATTACK, [lambda _: send_headers(url)]),
         "searches": (SEARCHES, 1, [lambda client: client.get("/search/slots", params={"between": "03:00-03:05"})]),
         "changes": (1, 1, changes),
         "patients": (1, 1, [lambda client: list_patients(client, targets.doctor)]),
@@ -311,13 +331,13 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
         "bookings": (1, 1, [partial(book, token, targets) for token in targets.accounts]),
     }
     addresses = count(1)
-    print("begun", flush=True)
-    async with asyncio.timeout(2 * MAX_ANSWER), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        for at_once, times, sends in map(kinds.__getitem__, chosen):
-            for _ in range(times):
+    print("started", flush=True)
+    async with asyncio.timeout(2 * MAX_RESPONSE_SECONDS), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        for concurrency, number_of_addresses, sends in map(attacks.__getitem__, chosen):
+            for _ in range(number_of_addresses):
                 client = await stack.enter_async_context(open_client(url, f"127.0.2.{next(addresses)}"))
-                for send in (*sends,) * at_once:
-                    group.create_task(forever(partial(send, client)))
+                for send in (*sends,) * concurrency:
+                    group.create_task(repeat(partial(send, client)))
 
 
 async def register(client: httpx2.AsyncClient, body: bytes | AsyncIterator[bytes]) -> None:
@@ -346,7 +366,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 async def send_headers(url: str) -> None:
-    """30 MB of them, as long as the server takes them."""
+    """Send 30 MB of headers, or fewer if the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(url).port)
     with suppress(OSError), closing(writer):
         writer.write(b"GET /doctors HTTP/1.1\r\nHost: x\r\n")
@@ -357,9 +377,9 @@ async def send_headers(url: str) -> None:
         await reader.read(1)
 
 
-async def forever(send: Callable[[], Coroutine[None, None, object]]) -> None:
+async def repeat(send: Callable[[], Coroutine[None, None, object]]) -> None:
     while True:
-        with suppress(httpx2.HTTPError):  # a server may well hang up
+        with suppress(httpx2.HTTPError):  # the server may refuse the request by closing the connection
             await send()
 
 
@@ -370,7 +390,7 @@ async def trickle() -> AsyncIterator[bytes]:
 
 
 def percentiles(pairs: list[tuple[Round, Round]], percent: int) -> list[float]:
-    """Under attack, to the quiet round before."""
+    """Return the percentile of each round under attack, as a ratio to that of the quiet round before it."""
     return [quantiles(b.seconds, n=100)[percent - 1] / quantiles(a.seconds, n=100)[percent - 1] for a, b in pairs]
 
 

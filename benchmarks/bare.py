@@ -1,6 +1,6 @@
-"""Bare routes of the framework: no caller, no middleware, nothing counted or logged. See `benchmarks/routes.py`.
+"""Routes without authentication, middleware, rate limits or logs.
 
-`benchmarks/routes.py` serves it with uvicorn; `DATABASE_URL` says from where.
+`benchmarks/routes.py` serves them with uvicorn, sets `DATABASE_URL`, and compares them with the application.
 """
 
 from collections.abc import AsyncIterator
@@ -20,33 +20,33 @@ SETTINGS = Settings()
 
 
 @asynccontextmanager
-async def connect(app: FastAPI) -> AsyncIterator[None]:
-    """The application's own connections, for as long as the server runs."""
+async def open_database(app: FastAPI) -> AsyncIterator[None]:
+    """Open the application's engine for the lifetime of the server."""
     engine = create_engine(
         SETTINGS.database_url, pool_size=SETTINGS.database_pool_size, timeout=SETTINGS.database_timeout_seconds
     )
-    app.state.sessions = Database(engine)
+    app.state.database = Database(engine)
     yield
     await engine.dispose()
 
 
-app = FastAPI(lifespan=connect)
+app = FastAPI(lifespan=open_database)
 
 
 @app.get("/readyz")
 async def ready() -> None:
-    """Whoever started the server asks until this is answered."""
+    """Respond once the server is ready: `tests/servers.py` polls this route."""
 
 
 @app.get("/nothing")
 async def nothing() -> dict[str, str]:
-    """As little as a route can do."""
+    """Return a constant: the smallest possible route."""
     return {"status": "ok"}
 
 
 @app.get("/users/{user_id}", response_model=User)
 async def read_user(user_id: UUID, request: Request) -> UserRecord:
-    """What `GET /auth/me` answers, to whoever asks."""
-    sessions: Database = request.app.state.sessions
-    async with sessions.read() as transaction:
+    """Return what `GET /auth/me` returns, without authentication."""
+    database: Database = request.app.state.database
+    async with database.read() as transaction:
         return await users.get_user(transaction, user_id)

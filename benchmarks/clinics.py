@@ -1,8 +1,8 @@
-"""Clinics of any size, loaded past the application: as many doctors as a comparison wants, the same ones every time.
+"""Load reproducible clinics of any size into a database, without the application.
 
-Each doctor has an account, a specialty, languages, a zone, visit types and a weekly plan, put together from those of
-`make demo`; patients have an account each; appointments lie on slots of their doctors, before and after the time that
-counts as now. PostgreSQL takes the rows by COPY, SQLite by INSERTs of many rows; the constraints hold on both.
+Each doctor has an account, a specialty, languages, a time zone, visit types and weekly hours, which are combined from
+those of `make demo`. Each patient has an account. Appointments are on slots of their doctors, before and after the
+given time. Rows are loaded with COPY on PostgreSQL and with batched INSERTs on SQLite. Constraints are checked on both.
 """
 
 import asyncio
@@ -40,15 +40,15 @@ from app.scheduling.tie_break import ring_position
 
 type Row = dict[str, Any]
 
-BATCH = 5000  # rows
-MAX_STATEMENT = 300  # seconds
-BEFORE, AFTER = 180, 60  # days, on which there are appointments
-NOTICE = 4  # days, more than any visit type asks for
-LOGGED_IN = timedelta(days=1)
+BATCH_ROWS = 5000  # rows
+MAX_STATEMENT_SECONDS = 300  # seconds
+DAYS_BEFORE, DAYS_AFTER = 180, 60  # the days around the given time on which there are appointments
+MIN_NOTICE_DAYS = 4  # more than any visit type requires
+SESSION_LENGTH = timedelta(days=1)
 NO_PASSWORD = "!"
-_EPOCH = 1_780_000_000_000  # milliseconds since 1970 of the first id
+_EPOCH = 1_780_000_000_000  # the time of the first id, in milliseconds since 1970
 
-# Most patients want one of the first ones; the last ones are rare.
+# The number of doctors per thousand. The last ones are rare, as in reality.
 SPECIALTIES = {
     "General practice": 300,
     "Pediatrics": 120,
@@ -70,7 +70,7 @@ PART_WITHOUT_TYPES = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit that can be booked."""
+    """A visit that can be booked. ``visit_type_id`` is ``None`` if the doctor has no visit types."""
 
     doctor_id: UUID
     visit_type_id: UUID | None
@@ -79,45 +79,51 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """One doctor, as she is put together; ``usual`` are her hours, zone and languages."""
+    """A doctor. The hours, time zone and languages are those of ``template``."""
 
     id: UUID
     name: str
     specialty: str
-    usual: DemoDoctor
-    kinds: tuple[DemoVisitType, ...]
+    template: DemoDoctor
+    visit_types: tuple[DemoVisitType, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """What was loaded, in the order of the ids."""
+    """The doctors and patients that were loaded, ordered by id."""
 
     now: datetime
     practices: Sequence[Practice]
     patients: Sequence[UUID]
     visit_types: Sequence[Sequence[UUID]]
-    """Of each doctor; one in ten has none."""
+    """The ids of each doctor's visit types. One doctor in ten has none."""
 
     @property
     def doctors(self) -> Sequence[UUID]:
-        """The ids of the doctors."""
+        """Return the ids of the doctors."""
         return [practice.id for practice in self.practices]
 
     def patients_of(self, number: int) -> Sequence[UUID]:
-        """The patients of one doctor."""
+        """Return the ids of the patients of the doctor with this index."""
         count = len(self.patients) // len(self.practices)
         return self.patients[number * count : (number + 1) * count]
 
     def free_visits(self, number: int) -> Iterator[Visit]:
-        """Visits with one doctor that do not overlap, by time: all of one type, if she was loaded without appointments.
+        """Yield visits of one type with the doctor that do not overlap, ordered by time.
 
-        From a few days after now on, so that no rule is against them however slowly they are booked.
+        All are free if the doctor was loaded without appointments. They start ``MIN_NOTICE_DAYS`` after ``now`` or
+        later, so that the minimum notice allows them even if booking is slow. The type has no limits.
         """
         practice, types = self.practices[number], self.visit_types[number]
-        unlimited = [not (kind.fields or {}).keys() & {"daily_limit", "max_advance_days"} for kind in practice.kinds]
+        unlimited = [
+            not (visit_type.fields or {}).keys() & {"daily_limit", "max_advance_days"}
+            for visit_type in practice.visit_types
+        ]
         chosen = unlimited.index(True)
-        for start, _ in _slots(practice.usual.name, _visit_type(practice.kinds[chosen].fields or {}), self.now):
-            if start >= to_instant(self.now) + NOTICE * DAY:
+        for start, _ in _slots(
+            practice.template.name, _visit_type(practice.visit_types[chosen].fields or {}), self.now
+        ):
+            if start >= to_instant(self.now) + MIN_NOTICE_DAYS * DAY:
                 yield Visit(practice.id, types[chosen] if types else None, from_instant(start))
 
 
@@ -131,15 +137,15 @@ async def load_clinic(
     first: int = 0,
     seed: int = 20261124,
 ) -> Clinic:
-    """Loads doctors, and so many ``patients`` and ``appointments`` of each of them, into a migrated database.
+    """Load doctors into a migrated database, with this number of ``patients`` and ``appointments`` for each of them.
 
-    A patient sees one doctor only, so nobody is in two places. ``first`` is the number of the first doctor: what was
-    loaded with lower ones stays. The same arguments load the same clinic.
+    Each patient sees only one doctor, so appointments of a patient do not overlap. ``first`` is the number of the first
+    doctor. Doctors with lower numbers, loaded by an earlier call, are kept. The same arguments load the same clinic.
     """
     practices = [_practice(Random(seed * 10**7 + number), number) for number in range(first, first + doctors)]
     patient_ids = [_id(2, number) for number in range(first * patients, (first + doctors) * patients)]
     visit_types = [list(_visit_type_rows(practice, now)) for practice in practices]
-    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=MAX_STATEMENT)
+    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=MAX_STATEMENT_SECONDS)
     try:
         await _write(engine, User, (_user(each.id, each.name, Role.DOCTOR, now) for each in practices))
         await _write(engine, User, (_user(each, "A patient", Role.PATIENT, now) for each in patient_ids))
@@ -171,10 +177,10 @@ async def load_clinic(
 
 
 async def log_in(url: str, users: Sequence[UUID], settings: Settings) -> list[str]:
-    """An access token for each, as a log-in would give it, without the hashing."""
+    """Create a session for each user and return the access tokens, without hashing passwords."""
     now = datetime.now(UTC)
     claims = [AccessClaims(user, _id(5, user.int % 2**62)) for user in users]
-    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=MAX_STATEMENT)
+    engine = create_engine(url, pool_size=1, timeout=10, statement_timeout=MAX_STATEMENT_SECONDS)
     try:
         await _write(
             engine,
@@ -185,8 +191,8 @@ async def log_in(url: str, users: Sequence[UUID], settings: Settings) -> list[st
                     "user_id": each.user_id,
                     "created_at": now,
                     "refreshed_at": now,
-                    "expires_at": now + LOGGED_IN,
-                    "ends_at": now + LOGGED_IN,
+                    "expires_at": now + SESSION_LENGTH,
+                    "ends_at": now + SESSION_LENGTH,
                     "client_address": "127.0.0.1",
                     "user_agent": "",
                 }
@@ -204,7 +210,7 @@ async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) ->
     table: Table = Base.metadata.tables[model.__tablename__]
     async with Database(engine).write() as transaction:
         connection = await transaction.connection()
-        for batch in batched(rows, BATCH):
+        for batch in batched(rows, BATCH_ROWS):
             if is_postgresql(engine):
                 # Rows have the keys of the columns, which can differ from the names in the database.
                 columns = [table.c[key] for key in batch[0]]
@@ -227,16 +233,16 @@ async def _write(engine: AsyncEngine, model: type[Base], rows: Iterable[Row]) ->
             await asyncio.sleep(0)
 
 
-def _id(kind: int, number: int) -> UUID:
-    """As UUIDv7 (RFC 9562) writes them, so that they come in order."""
-    return UUID(int=_EPOCH + number % 2**40 << 80 | 7 << 76 | kind << 64 | 2 << 62 | number)
+def _id(table: int, number: int) -> UUID:
+    """Return a UUIDv7 (RFC 9562). Ids of the same table are ordered by ``number``."""
+    return UUID(int=_EPOCH + number % 2**40 << 80 | 7 << 76 | table << 64 | 2 << 62 | number)
 
 
-def _practice(chance: Random, number: int) -> Practice:
-    given, family = (chance.choice(names.split()) for names in chance.choice(NAMES))
-    [specialty] = chance.choices(list(SPECIALTIES), list(SPECIALTIES.values()))
-    kinds = WITHOUT_TYPES if chance.random() < PART_WITHOUT_TYPES else chance.choice(WITH_TYPES)
-    return Practice(_id(1, number), f"Dr {given} {family}", specialty, chance.choice(DOCTORS), kinds)
+def _practice(random: Random, number: int) -> Practice:
+    given, family = (random.choice(names.split()) for names in random.choice(NAMES))
+    [specialty] = random.choices(list(SPECIALTIES), list(SPECIALTIES.values()))
+    visit_types = WITHOUT_TYPES if random.random() < PART_WITHOUT_TYPES else random.choice(WITH_TYPES)
+    return Practice(_id(1, number), f"Dr {given} {family}", specialty, random.choice(DOCTORS), visit_types)
 
 
 def _user(id_: UUID, name: str, role: Role, now: datetime) -> Row:
@@ -256,8 +262,8 @@ def _doctor_row(practice: Practice, now: datetime) -> Row:
     return {
         "id": practice.id,
         "specialty": practice.specialty,
-        "time_zone": practice.usual.time_zone,
-        "languages": list(practice.usual.languages),
+        "time_zone": practice.template.time_zone,
+        "languages": list(practice.template.languages),
         "approved_at": now,
         "name_key": search_key(practice.name),
         "specialty_key": search_key(practice.specialty),
@@ -265,7 +271,7 @@ def _doctor_row(practice: Practice, now: datetime) -> Row:
 
 
 def _visit_type_rows(practice: Practice, now: datetime) -> Iterator[Row]:
-    usual = {
+    defaults = {
         "buffer_before_minutes": 0,
         "buffer_after_minutes": 0,
         "slot_step_minutes": None,
@@ -274,42 +280,44 @@ def _visit_type_rows(practice: Practice, now: datetime) -> Iterator[Row]:
         "max_advance_days": None,
         "daily_limit": None,
     }
-    for number, kind in enumerate(practice.kinds):
-        if kind.fields:
+    for number, visit_type in enumerate(practice.visit_types):
+        if visit_type.fields:
             id_ = _id(3, practice.id.int % 2**40 * 10 + number)
-            yield usual | {"id": id_, "doctor_id": practice.id, "created_at": now} | dict(kind.fields)
+            yield defaults | {"id": id_, "doctor_id": practice.id, "created_at": now} | dict(visit_type.fields)
 
 
 def _offer_rows(practice: Practice, visit_types: Sequence[Row]) -> Iterator[Row]:
-    """Nothing is known of them yet."""
-    usual: Row = {"id": practice.id, "name": None, "mode": visits.VisitMode.IN_PERSON, "duration_minutes": 30}
-    for kind, language in product(visit_types or [usual], (ANY_LANGUAGE, *varieties(practice.usual.languages))):
+    """Yield the offers of a doctor with no computed bounds, so that the job computes them."""
+    default: Row = {"id": practice.id, "name": None, "mode": visits.VisitMode.IN_PERSON, "duration_minutes": 30}
+    for visit_type, language in product(
+        visit_types or [default], (ANY_LANGUAGE, *varieties(practice.template.languages))
+    ):
         yield {
-            "id": kind["id"],
+            "id": visit_type["id"],
             "language": language,
             "doctor_id": practice.id,
-            "visit_type_id": kind["id"] if visit_types else None,
+            "visit_type_id": visit_type["id"] if visit_types else None,
             "specialty_key": search_key(practice.specialty),
-            "visit_key": kind["name"] and search_key(kind["name"]),
-            "mode": kind["mode"],
-            "minutes": kind["duration_minutes"],
-            "ring_position": ring_position(kind["id"]),
+            "visit_key": visit_type["name"] and search_key(visit_type["name"]),
+            "mode": visit_type["mode"],
+            "minutes": visit_type["duration_minutes"],
+            "ring_position": ring_position(visit_type["id"]),
             "not_before": DISTANT_PAST,
             "tie_break": 0,
             "known_until": DISTANT_PAST,
-            "revision": kind["id"],
+            "revision": visit_type["id"],
         }
 
 
 def _language_rows(practice: Practice) -> Iterator[Row]:
-    for language in varieties(practice.usual.languages):
+    for language in varieties(practice.template.languages):
         yield {"language": language, "doctor_id": practice.id}
 
 
 def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:
-    # Published on one of a thousand days: among few doctors no two rules are the same, though most are alike.
-    begins = (now - timedelta(days=BEFORE + practice.id.int % 2**40 % 1000)).date()
-    for number, rule in enumerate(to_availabilities(practice.usual.hours, begins, None)):
+    # Published on one of a thousand days, so that no two rules in a small clinic are the same.
+    first_day = (now - timedelta(days=DAYS_BEFORE + practice.id.int % 2**40 % 1000)).date()
+    for number, rule in enumerate(to_availabilities(practice.template.hours, first_day, None)):
         yield {
             "id": _id(4, practice.id.int % 2**40 * 10 + number),
             "doctor_id": practice.id,
@@ -325,30 +333,30 @@ def _availability_rows(practice: Practice, now: datetime) -> Iterator[Row]:
 
 
 @lru_cache
-def _rules(usual: str, now: datetime) -> Rules:
-    [doctor] = [each for each in DOCTORS if each.name == usual]
-    begins = (now - timedelta(days=BEFORE)).date()
-    return Rules(ZoneInfo(doctor.time_zone), tuple(to_availabilities(doctor.hours, begins, None)))
+def _rules(template_name: str, now: datetime) -> Rules:
+    [doctor] = [each for each in DOCTORS if each.name == template_name]
+    first_day = (now - timedelta(days=DAYS_BEFORE)).date()
+    return Rules(ZoneInfo(doctor.time_zone), tuple(to_availabilities(doctor.hours, first_day, None)))
 
 
 @lru_cache(maxsize=256)
-def _slots(usual: str, visit_type: visits.VisitType, now: datetime) -> Sequence[Interval]:
+def _slots(template_name: str, visit_type: visits.VisitType, now: datetime) -> Sequence[Interval]:
     instant = to_instant(now)
-    span = instant - BEFORE * DAY, instant + AFTER * DAY
-    return slots(_rules(usual, now), visit_type, (), span, span[0])
+    span = instant - DAYS_BEFORE * DAY, instant + DAYS_AFTER * DAY
+    return slots(_rules(template_name, now), visit_type, (), span, span[0])
 
 
 def _visit_type(fields: Mapping[str, Any]) -> visits.VisitType:
-    """Without its id, for the slots of many doctors are the same, and kept once."""
+    """Return the visit type without its id, so that doctors with the same template share cached slots."""
     before, length, after = (
-        fields.get(name, usual) * MINUTE
-        for name, usual in (("buffer_before_minutes", 0), ("duration_minutes", 30), ("buffer_after_minutes", 0))
+        fields.get(name, default) * MINUTE
+        for name, default in (("buffer_before_minutes", 0), ("duration_minutes", 30), ("buffer_after_minutes", 0))
     )
     return visits.VisitType(length, buffer_before=before, buffer_after=after, step=before + length + after)
 
 
 def _appointment_rows(
-    chance: Random,
+    random: Random,
     practice: Practice,
     visit_types: Sequence[Row],
     patients: Sequence[UUID],
@@ -358,19 +366,19 @@ def _appointment_rows(
 ) -> Iterator[Row]:
     if not count:
         return
-    kind = visit_types[0] if visit_types else {}
-    visit_type = _visit_type(kind)
-    for start, end in chance.sample(_slots(practice.usual.name, visit_type, now), count):
+    row = visit_types[0] if visit_types else {}
+    visit_type = _visit_type(row)
+    for start, end in random.sample(_slots(practice.template.name, visit_type, now), count):
         yield {
             "id": _id(6, number),
             "doctor_id": practice.id,
-            "patient_id": chance.choice(patients),
+            "patient_id": random.choice(patients),
             "start_time": from_instant(start),
             "end_time": from_instant(end),
             "busy_start": from_instant(start - visit_type.buffer_before),
             "busy_end": from_instant(end + visit_type.buffer_after),
             "status": AppointmentStatus.BOOKED if end > to_instant(now) else AppointmentStatus.FULFILLED,
-            "visit_type_id": kind.get("id"),
+            "visit_type_id": row.get("id"),
             "created_at": now,
         }
         number += 1

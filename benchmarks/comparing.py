@@ -1,4 +1,4 @@
-"""What the comparisons share: taking turns, ratios, tables, and the results."""
+"""Code that the comparisons share: alternating contenders, ratios, tables, options and the file of results."""
 
 import argparse
 import json
@@ -13,76 +13,81 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ratio, as it came out in each round, and what is claimed of its median; nothing, where neither bound is."""
+    """A ratio in each round, with bounds on its median. Without bounds nothing is claimed."""
 
     name: str
     ratios: Sequence[float]
     at_least: float | None = None
     at_most: float | None = None
-    also: bool = True
-    """Whether all else that is claimed with it is so: that nobody saw an error, that exactly one has won."""
+    also_holds: bool = True
+    """Whether the other conditions of the claim hold, for example that no request failed."""
 
     @property
     def claim(self) -> str:
-        """The bounds, in words."""
+        """The bounds in words, or an empty string."""
         bounds = {"at least": self.at_least, "at most": self.at_most}
         return " and ".join(f"{word} {bound:.3g}" for word, bound in bounds.items() if bound is not None)
 
     @property
     def holds(self) -> bool:
-        """Whether the median is within its bounds, and all else is as claimed."""
+        """Whether the median is within its bounds and the other conditions hold."""
         middle = median(self.ratios)
         low, high = self.at_least, self.at_most
-        return self.also and (low is None or middle >= low) and (high is None or middle <= high)
+        return self.also_holds and (low is None or middle >= low) and (high is None or middle <= high)
 
     def entry(self) -> dict[str, Any]:
-        """As the results keep it."""
+        """Return the comparison as results.json stores it."""
         return {
             "comparison": self.name,
             "claim": self.claim or None,
-            "median": rounded(median(self.ratios)),
-            "min": rounded(min(self.ratios)),
-            "max": rounded(max(self.ratios)),
+            "median": round_to_three_digits(median(self.ratios)),
+            "min": round_to_three_digits(min(self.ratios)),
+            "max": round_to_three_digits(max(self.ratios)),
             "rounds": len(self.ratios),
             "holds": self.holds if self.claim else None,
         }
 
 
 def read_options(
-    script: str, description: str, arguments: Sequence[str] | None, *, fewest: int, usual: int, most: int
+    script: str, description: str, arguments: Sequence[str] | None, *, minimum: int, default: int, maximum: int
 ) -> argparse.Namespace:
-    """How many ``rounds``, and the file for the ``results``, if there is one."""
+    """Parse the command line. The options are ``rounds`` and ``results``, a path or ``None``."""
     parser = make_parser(script, description)
-    add_rounds(parser, fewest=fewest, usual=usual, most=most)
+    add_rounds(parser, minimum=minimum, default=default, maximum=maximum)
     return parser.parse_args(arguments)
 
 
 def make_parser(script: str, description: str) -> argparse.ArgumentParser:
-    """Knows ``--results``; the file is updated with what this script has measured."""
+    """Return a parser with the option ``--results``."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{script}", description=description)
-    parser.add_argument("--results", type=Path, metavar="FILE", help="a file of results to be brought up to date")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="a file of results to update")
     return parser
 
 
-def add_rounds(parser: argparse.ArgumentParser, *, fewest: int, usual: int, most: int) -> None:
-    """Knows ``--rounds``, within bounds."""
-    parser.add_argument("--rounds", type=between(fewest, most), default=usual, help="%(default)s unless given")
+def add_rounds(parser: argparse.ArgumentParser, *, minimum: int, default: int, maximum: int) -> None:
+    """Add the option ``--rounds`` with its bounds."""
+    parser.add_argument(
+        "--rounds",
+        type=integer_between(minimum, maximum),
+        default=default,
+        help="the number of rounds (default: %(default)s)",
+    )
 
 
-def between(fewest: int, most: int) -> Callable[[str], int]:
-    """Reads a number of the command line that has bounds."""
+def integer_between(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a type for ``argparse`` that parses an integer within these bounds, both included."""
 
     def read(text: str) -> int:
         number = int(text)
-        if not fewest <= number <= most:
-            raise argparse.ArgumentTypeError(f"must be {fewest} to {most}")
+        if not minimum <= number <= maximum:
+            raise argparse.ArgumentTypeError(f"must be {minimum} to {maximum}")
         return number
 
     return read
 
 
 def stop_on_sigterm() -> None:
-    """What a script has started is to be stopped then too, as it is on Ctrl-C."""
+    """Exit on SIGTERM like on Ctrl-C, so that ``finally`` blocks stop the servers that the script has started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
@@ -90,53 +95,53 @@ async def take_turns[Measured](
     contenders: Mapping[str, Callable[[], Awaitable[Measured]]],
     rounds: int,
     *,
-    before: Callable[[], Awaitable[None]] | None = None,
+    prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> dict[str, list[Measured]]:
-    """What each contender measures, round by round, after a first round that does not count.
+    """Run all contenders in each round and return their measurements by name. The first round is not counted.
 
-    In every second round they come in the opposite order, so that none is always the one after another. What is to be
-    done ``before`` each round is not measured.
+    The order is reversed in every second round, so that no contender always follows the same one. ``prepare`` runs
+    before each round and is not measured.
     """
     measured: dict[str, list[Measured]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
-        if before:
-            await before()
-        turns = list(contenders.items())
-        for name, measure in turns if number % 2 else reversed(turns):
-            found = await measure()
+        if prepare:
+            await prepare()
+        order = list(contenders.items())
+        for name, measure in order if number % 2 else reversed(order):
+            result = await measure()
             if number:
-                measured[name].append(found)
+                measured[name].append(result)
     return measured
 
 
-def ratios(ones: Sequence[float], others: Sequence[float]) -> list[float]:
-    """The ones to the others, round by round: what else the machine does in a round falls on both."""
-    return [one / other for one, other in zip(ones, others, strict=True)]
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
+    """Return the ratios within each round, so that other load on the machine affects both values."""
+    return [numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)]
 
 
-def rounded(number: float) -> float:
-    """To three digits that count, which is more than these measurements are good for."""
+def round_to_three_digits(number: float) -> float:
+    """Round to three significant digits: these measurements are not more precise."""
     return float(f"{number:.3g}")
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """The median (and the range)."""
+    """Return the median and the range as text."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, of which the first row is the head."""
+    """Return a Markdown table. The first row is the header."""
     head, *body = rows
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))
 
 
 def result_table(comparisons: Sequence[Comparison]) -> str:
-    """One row for each: its claim, and what came out."""
+    """Return a table of the comparisons with their claims and results."""
     return entry_table([each.entry() for each in comparisons])
 
 
 def entry_table(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return results as a table."""
+    """Return entries of results.json as a table."""
     rows = [["comparison", "claim", "rounds", "median (and range)", "holds"]]
     for each in entries:
         low, middle, high = (f"{each[name]:g}" for name in ("min", "median", "max"))
@@ -147,9 +152,9 @@ def entry_table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def record(script: str, comparisons: Sequence[Comparison], results: Path | None) -> int:
-    """Keeps what a script has measured in the file of the results, if there is one; the script's exit status."""
+    """Replace the entries of a script in the file of results, if there is one, and return the exit status."""
     if results:
-        kept = json.loads(results.read_text()) if results.exists() else {}
-        kept[script] = [each.entry() for each in comparisons]
-        results.write_text(json.dumps(dict(sorted(kept.items())), indent=2, ensure_ascii=False) + "\n")
+        entries = json.loads(results.read_text()) if results.exists() else {}
+        entries[script] = [each.entry() for each in comparisons]
+        results.write_text(json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False) + "\n")
     return 0 if all(each.holds for each in comparisons) else 1

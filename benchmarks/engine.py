@@ -1,25 +1,24 @@
-"""The scheduling engine beside the code that one would write first.
+"""Compare the scheduling engine with a plain implementation.
 
-The doctor is a believable one: Monday to Friday, 08:00 to 12:00 and 13:00 to 17:00 in New York, for three months
-already; visits of 20 minutes with 10 minutes after them, two hours' notice, 90 days ahead. The 30 days that are asked
-about have a change of clocks in them, and 352 slots, of which 300 are booked in one of the two diaries.
+The doctor has realistic rules: Monday to Friday, 08:00 to 12:00 and 13:00 to 17:00 in New York, for three months
+already; visits of 20 minutes with a buffer of 10 minutes after them, two hours' notice, and 90 days in advance. The
+30 days that are queried contain a change of clocks and 352 slots. In one of the two diaries 300 of them are booked.
 
-- *The reference* (`tests/scheduling/reference.py`) goes through the grid with aware datetimes, and holds each start
-  against every rule and every booking. It is also what the property tests hold the engine against. It gets the bookings
-  as datetimes, as a database returns them, and the engine as it wants them; neither has to convert anything.
-- *The engine* keeps the calendar arithmetic of rules that it has seen (`lru_cache`): *warm* it has been asked about
-  this doctor before, *cold* its cache is emptied before every question. The reference keeps nothing.
+- *The reference* (`tests/scheduling/reference.py`) goes through the grid with aware datetimes and compares each start
+  with every rule and every booking. The property tests compare the engine with it. Bookings are passed to it as
+  datetimes, as a database returns them, and to the engine as integers, so neither has to convert anything.
+- *The engine* caches the calendar arithmetic of rules (`lru_cache`). *Warm* means that this doctor is in the cache.
+  *Cold* means that the cache is cleared before every query. The reference has no cache.
 
-Before anything is measured, both must give the same answers: the slots of both diaries and of the week, and for each
-start on the grid, and ten minutes beside it, whether it can be booked.
+Before the measurements both must return the same results: the slots of both diaries and of the week, and for each start
+on the grid, and ten minutes after it, whether it can be booked.
 
-All questions are asked in turn in every round, after a first round that does not count. Times are those of the
-processor, and compared within their round, so that what else the machine does meanwhile cancels out. The tables show
-medians (and ranges) of ratios.
+All queries run in every round, after a first round that is not counted. Times are CPU times. They are compared within
+the round, so other load on the machine affects both sides. The tables show medians (and ranges) of ratios.
 
-The claims, which the exit status follows. For 30 days with 300 bookings the reference takes at least 8 times as long as
-the engine, cold and warm. And these 30 days take the engine less than an empty week for each of their weeks would:
-bookings cost next to nothing.
+Claims: for 30 days with 300 bookings the reference takes at least 8 times as long as the engine, cold and warm. And the
+engine takes less time for these 30 days than for 30/7 empty weeks, so bookings cost almost nothing. The exit status is
+0 if the claims hold.
 """
 
 import sys
@@ -42,11 +41,11 @@ from tests.scheduling import reference
 from tests.scheduling.reference import Diary, at, to_bookings
 
 type Times = dict[tuple[str, str], list[float]]
-"""Seconds, round by round, of a question and a contender."""
+"""The CPU seconds of each round, by query and contender."""
 
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 9, 15, 100
-TIMES_THE_ENGINE = 8.0
-TIMES_THE_WEEK = 30 / 7  # as many weeks as there are in 30 days
+MIN_SPEEDUP = 8.0
+MAX_GROWTH = 30 / 7  # the number of weeks in 30 days
 BOOKINGS = 300
 
 ZONE = ZoneInfo("America/New_York")
@@ -64,12 +63,12 @@ EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH = "empty week", "empty 30 days", f"30 days
 ONE_VISIT = "check of one visit"
 WARM, COLD, REFERENCE = "warm", "cold", "reference"
 CONTENDERS = {WARM: 21, COLD: 7, REFERENCE: 3}
-"""How many answers make a time."""
+"""The number of runs per round. Their median is the time of the round."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The same, as the engine and as the reference is asked."""
+class Query:
+    """A query as a call of the engine and as a call of the reference."""
 
     name: str
     to_engine: Callable[[], object]
@@ -77,71 +76,71 @@ class Question:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claims hold."""
+    """Run the comparison and print the results. Return 0 if the claims hold, else 1."""
     options = read_options(
         "engine",
-        "Compare ways to find free time.",
+        "Compare the scheduling engine with a plain implementation.",
         arguments,
-        fewest=MIN_ROUNDS,
-        usual=DEFAULT_ROUNDS,
-        most=MAX_ROUNDS,
+        minimum=MIN_ROUNDS,
+        default=DEFAULT_ROUNDS,
+        maximum=MAX_ROUNDS,
     )
 
-    taken = book()
-    compare_answers(taken)
-    times = run(to_questions(taken), options.rounds)
+    busy = choose_bookings()
+    compare_answers(busy)
+    times = run(list_queries(busy), options.rounds)
     print(reference_table(times), "", growth_table(times), "", sep="\n")
     comparisons = compare(times)
     print(result_table(comparisons))
     return record("engine", comparisons, options.results)
 
 
-def book() -> list[BusyPeriod]:
+def choose_bookings() -> list[BusyPeriod]:
     grid = slots(RULES, VISIT, (), MONTH, NOW)
-    # The same visits every time.
+    # A fixed seed, so that the same visits are booked in every run.
     chosen = sorted(Random(20261012).sample(grid, BOOKINGS))
     return [BusyPeriod(start, end + VISIT.buffer_after, start) for start, end in chosen]
 
 
-def diary(taken: Sequence[BusyPeriod]) -> Diary:
-    return Diary(RULES, VISIT, to_bookings(taken), at(NOW))
+def to_diary(busy: Sequence[BusyPeriod]) -> Diary:
+    return Diary(RULES, VISIT, to_bookings(busy), at(NOW))
 
 
-def compare_answers(taken: Sequence[BusyPeriod]) -> None:
-    for those, span in (((), WEEK), ((), MONTH), (taken, MONTH)):
-        found = [(at(start), at(end)) for start, end in slots(RULES, VISIT, those, span, NOW)]
-        if found != reference.slots(diary(those), *map(at, span)):
+def compare_answers(busy: Sequence[BusyPeriod]) -> None:
+    for appointments, span in (((), WEEK), ((), MONTH), (busy, MONTH)):
+        listed = [(at(start), at(end)) for start, end in slots(RULES, VISIT, appointments, span, NOW)]
+        if listed != reference.slots(to_diary(appointments), *map(at, span)):
             raise RuntimeError("the engine and the reference do not list the same slots")
     for start, end in slots(RULES, VISIT, (), MONTH, NOW):
         for shift in (0, 10 * MINUTE):
             visit = start + shift, end + shift
-            reasons = explain(RULES, VISIT, visit, taken, NOW)
-            if set(reasons) != reference.explain(diary(taken), (at(visit[0]), at(visit[1]))):
+            reasons = explain(RULES, VISIT, visit, busy, NOW)
+            if set(reasons) != reference.explain(to_diary(busy), (at(visit[0]), at(visit[1]))):
                 raise RuntimeError("the engine and the reference do not refuse the same visits")
 
 
-def to_questions(taken: Sequence[BusyPeriod]) -> list[Question]:
-    empty, booked = diary(()), diary(taken)
+def list_queries(busy: Sequence[BusyPeriod]) -> list[Query]:
+    empty, booked = to_diary(()), to_diary(busy)
     visit = slots(RULES, VISIT, (), MONTH, NOW)[200]
     week_in_utc, month_in_utc, visit_in_utc = ((at(start), at(end)) for start, end in (WEEK, MONTH, visit))
     return [
-        Question(
+        Query(
             EMPTY_WEEK,
             lambda: slots(RULES, VISIT, (), WEEK, NOW),
             lambda: reference.slots(empty, *week_in_utc),
         ),
-        Question(
+        Query(
             EMPTY_MONTH,
             lambda: slots(RULES, VISIT, (), MONTH, NOW),
             lambda: reference.slots(empty, *month_in_utc),
         ),
-        Question(
+        Query(
             BOOKED_MONTH,
-            lambda: slots(RULES, VISIT, taken, MONTH, NOW),
+            lambda: slots(RULES, VISIT, busy, MONTH, NOW),
             lambda: reference.slots(booked, *month_in_utc),
         ),
-        # The rules are the engine's part of a booking; whether the time is free, the database decides.
-        Question(
+        # Without appointments: the engine checks the rules of a booking, and the database whether the time is free.
+        Query(
             ONE_VISIT,
             lambda: check_booking(RULES, VISIT, visit, (), NOW),
             lambda: reference.check(empty, visit_in_utc),
@@ -149,32 +148,32 @@ def to_questions(taken: Sequence[BusyPeriod]) -> list[Question]:
     ]
 
 
-def run(questions: Sequence[Question], count: int) -> Times:
-    times: Times = {(question.name, contender): [] for question in questions for contender in CONTENDERS}
+def run(queries: Sequence[Query], count: int) -> Times:
+    times: Times = {(query.name, contender): [] for query in queries for contender in CONTENDERS}
     for number in range(count + 1):
-        for question in questions:
+        for query in queries:
             for contender in CONTENDERS:
-                seconds = measure(question, contender)
+                seconds = measure(query, contender)
                 if number:
-                    times[question.name, contender].append(seconds)
+                    times[query.name, contender].append(seconds)
     return times
 
 
-def measure(question: Question, contender: str) -> float:
-    """The middle one of some answers, in seconds of the processor."""
-    ask = question.to_reference if contender == REFERENCE else question.to_engine
+def measure(query: Query, contender: str) -> float:
+    """Return the median CPU time of several runs in seconds."""
+    call = query.to_reference if contender == REFERENCE else query.to_engine
     seconds = []
     for _ in range(CONTENDERS[contender]):
         if contender == COLD:
-            availability._windows_of_block.cache_clear()  # noqa: SLF001 - nothing else has a reason to
+            availability._windows_of_block.cache_clear()  # noqa: SLF001 - only this benchmark needs it
         started = process_time()
-        ask()
+        call()
         seconds.append(process_time() - started)
     return median(seconds)
 
 
-def to_each_other(times: Times, one: tuple[str, str], other: tuple[str, str]) -> list[float]:
-    """How many times as long the one takes as the other, round by round."""
+def ratio_of(times: Times, one: tuple[str, str], other: tuple[str, str]) -> list[float]:
+    """Return how many times as long one takes as the other, for each round."""
     return ratios(times[one], times[other])
 
 
@@ -183,16 +182,16 @@ def compare(times: Times) -> list[Comparison]:
         *(
             Comparison(
                 f"time of the reference implementation, compared with the engine ({cache} cache): {BOOKED_MONTH}",
-                to_each_other(times, (BOOKED_MONTH, REFERENCE), (BOOKED_MONTH, cache)),
-                at_least=TIMES_THE_ENGINE,
+                ratio_of(times, (BOOKED_MONTH, REFERENCE), (BOOKED_MONTH, cache)),
+                at_least=MIN_SPEEDUP,
             )
             for cache in (WARM, COLD)
         ),
         *(
             Comparison(
                 f"time of {BOOKED_MONTH}, compared with an empty week: engine ({cache} cache)",
-                to_each_other(times, (BOOKED_MONTH, cache), (EMPTY_WEEK, cache)),
-                at_most=TIMES_THE_WEEK,
+                ratio_of(times, (BOOKED_MONTH, cache), (EMPTY_WEEK, cache)),
+                at_most=MAX_GROWTH,
             )
             for cache in (WARM, COLD)
         ),
@@ -200,18 +199,18 @@ def compare(times: Times) -> list[Comparison]:
 
 
 def reference_table(times: Times) -> str:
-    rows = [["question", "rounds", "to the engine warm", "to the engine cold"]]
+    rows = [["query", "rounds", "to the engine warm", "to the engine cold"]]
     for name in (EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH, ONE_VISIT):
-        compared = [to_each_other(times, (name, REFERENCE), (name, cache)) for cache in (WARM, COLD)]
+        compared = [ratio_of(times, (name, REFERENCE), (name, cache)) for cache in (WARM, COLD)]
         rows.append([name, str(len(compared[0])), *(spread(each, 1) for each in compared)])
-    title = "How many times as long as the engine the reference takes; the median (and range) of ratios:"
+    title = "Time of the reference compared with the engine; median (and range) of ratios:"
     return f"{title}\n\n{table(rows)}"
 
 
 def growth_table(times: Times) -> str:
-    rows = [["question", "rounds", WARM, COLD, REFERENCE]]
+    rows = [["query", "rounds", WARM, COLD, REFERENCE]]
     for name in (EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH):
-        compared = [to_each_other(times, (name, contender), (EMPTY_WEEK, contender)) for contender in CONTENDERS]
+        compared = [ratio_of(times, (name, contender), (EMPTY_WEEK, contender)) for contender in CONTENDERS]
         rows.append(
             [
                 name,
@@ -219,7 +218,7 @@ def growth_table(times: Times) -> str:
                 *([spread(each, 1) for each in compared] if name != EMPTY_WEEK else ["1.0"] * 3),
             ]
         )
-    title = "How many times as long as an empty week a listing takes, asked in the same way:"
+    title = "Time of a listing compared with an empty week, for the same contender:"
     return f"{title}\n\n{table(rows)}"
 
 

@@ -1,15 +1,15 @@
-"""What a doctor's slots cost, asked as a patient asks: through the application, from a database.
+"""Measure how long the application takes to list a doctor's slots, including the database.
 
-Two doctors have the same believable week: Monday to Friday, 08:00 to 12:00 and 13:00 to 17:00 in New York, visits of
-20 minutes with 10 minutes after them. One has no bookings, the other 300 in the next 30 days. `GET
-/doctors/{id}/slots` is asked in-process, past the sockets, for the empty week, the empty 30 days and the booked 30
-days, in turn in every round, on SQLite and on PostgreSQL; after a first round that does not count. Times are compared
-within their round, so that what else the machine does meanwhile cancels out; the table shows medians (and ranges) of
-ratios to the empty week.
+Two doctors have the same realistic hours: Monday to Friday, 08:00 to 12:00 and 13:00 to 17:00 in New York, with visits
+of 20 minutes and a buffer of 10 minutes after them. One has no bookings, the other 300 in the next 30 days. `GET
+/doctors/{id}/slots` is called in-process, without sockets, for the empty week, the empty 30 days and the booked 30
+days, in every round, on SQLite and on PostgreSQL. The first round is not counted. Times are compared within the round,
+so other load on the machine affects both sides. The table shows medians (and ranges) of ratios to the empty week.
 
-The claim, which the exit status follows: 30 days with 300 bookings take at most 3 times as long as the empty week.
+Then 99,700 bookings of 199 other doctors are added and the same is measured again.
 
-Then 99,700 bookings of 199 other doctors are added, and the same is asked again: the claim holds there, too.
+Claim: with and without the other bookings, 30 days with 300 bookings take at most 3 times as long as the empty week.
+The exit status is 0 if it holds.
 """
 
 import asyncio
@@ -41,22 +41,22 @@ HOURS = [["08:00", "12:00"], ["13:00", "17:00"]]
 WEEK = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), HOURS)
 EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH = "empty week", "empty 30 days", f"30 days, {BOOKINGS} bookings"
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 15, 100
-ASKED = 5  # times a round
-TIMES_THE_WEEK = 3.0
+REQUESTS_PER_ROUND = 5  # for each span
+MAX_GROWTH = 3.0
 
 type Times = dict[str, list[float]]
 type Paths = dict[str, str]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
+    """Run the comparison and print the results. Return 0 if the claim holds, else 1."""
     options = read_options(
         "listing",
         "Compare listings of slots.",
         arguments,
-        fewest=MIN_ROUNDS,
-        usual=DEFAULT_ROUNDS,
-        most=MAX_ROUNDS,
+        minimum=MIN_ROUNDS,
+        default=DEFAULT_ROUNDS,
+        maximum=MAX_ROUNDS,
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
@@ -64,33 +64,33 @@ def main(arguments: list[str] | None = None) -> int:
         measured = {name: asyncio.run(run(url, options.rounds)) for name, url in urls.items()}
     rows = [["database", "bookings", EMPTY_WEEK, EMPTY_MONTH, BOOKED_MONTH]]
     comparisons = []
-    for name, (alone, crowded) in measured.items():
-        for bookings, times in ((BOOKINGS, alone), (BOOKINGS + OTHER_BOOKINGS, crowded)):
+    for name, (before, after) in measured.items():
+        for bookings, times in ((BOOKINGS, before), (BOOKINGS + OTHER_BOOKINGS, after)):
             empty, booked = (ratios(times[it], times[EMPTY_WEEK]) for it in (EMPTY_MONTH, BOOKED_MONTH))
             rows.append([name, f"{bookings:,}", "1.0", spread(empty, 1), spread(booked, 1)])
-            which = f"{BOOKED_MONTH}, compared with an empty week: {name}, {bookings:,} bookings in all"
-            comparisons.append(Comparison(f"time of {which}", booked, at_most=TIMES_THE_WEEK))
-    print("How many times as long as an empty week a listing of slots takes; the median (and range) of ratios:\n")
+            description = f"{BOOKED_MONTH}, compared with an empty week: {name}, {bookings:,} bookings in all"
+            comparisons.append(Comparison(f"time of {description}", booked, at_most=MAX_GROWTH))
+    print("Time of a listing of slots compared with an empty week; median (and range) of ratios:\n")
     print(table(rows), "", result_table(comparisons), sep="\n")
     return record("listing", comparisons, options.results)
 
 
 async def run(url: str, rounds: int) -> tuple[Times, Times]:
-    """The times before and after the crowd has come."""
+    """Return the times before and after the bookings of other doctors are added."""
     await migrate(url)
     async with open_engine(url) as engine, serving(url) as client:
         database = Database(engine)
         patient = await Person.register(client, "patient")
         free, booked = [await open_practice(client) for _ in range(2)]
-        await fill(database, client, UUID(booked[0].id), booked[1], [UUID(patient.id)])
+        await add_bookings(database, client, UUID(booked[0].id), booked[1], [UUID(patient.id)])
         paths = {
-            EMPTY_WEEK: path(*free, days=7),
-            EMPTY_MONTH: path(*free, days=30),
-            BOOKED_MONTH: path(*booked, days=30),
+            EMPTY_WEEK: slots_path(*free, days=7),
+            EMPTY_MONTH: slots_path(*free, days=30),
+            BOOKED_MONTH: slots_path(*booked, days=30),
         }
-        alone = await ask(client, paths, rounds)
-        await crowd(database)
-        return alone, await ask(client, paths, rounds)
+        before = await measure(client, paths, rounds)
+        await add_other_bookings(database)
+        return before, await measure(client, paths, rounds)
 
 
 @asynccontextmanager
@@ -105,14 +105,14 @@ async def serving(url: str) -> AsyncIterator[httpx2.AsyncClient]:
 
 async def open_practice(client: httpx2.AsyncClient) -> tuple[Person, str]:
     doctor = await Person.register(client, "doctor", time_zone="America/New_York")
-    put = await client.put("/doctors/me/hours", headers=doctor.headers, json=WEEK)
+    hours_response = await client.put("/doctors/me/hours", headers=doctor.headers, json=WEEK)
     body = {"name": "Check-up", "duration_minutes": 20, "buffer_after_minutes": 10}
-    offered = await doctor.post("/doctors/me/visit-types", body)
-    put.raise_for_status()
-    return doctor, offered.raise_for_status().json()["id"]
+    visit_type_response = await doctor.post("/doctors/me/visit-types", body)
+    hours_response.raise_for_status()
+    return doctor, visit_type_response.raise_for_status().json()["id"]
 
 
-def path(doctor: Person, visit_type: str, *, days: int) -> str:
+def slots_path(doctor: Person, visit_type: str, *, days: int) -> str:
     until = (NOW + timedelta(days=days)).isoformat().replace("+00:00", "Z")
     return f"/doctors/{doctor.id}/slots?visit_type_id={visit_type}&to={until}"
 
@@ -133,10 +133,10 @@ def row(number: int, doctor: UUID, patient: UUID, visit_type: UUID | None, start
     }
 
 
-async def fill(
+async def add_bookings(
     database: Database, client: httpx2.AsyncClient, doctor: UUID, visit_type: str, patients: Sequence[UUID]
 ) -> None:
-    """Books 300 of the slots of the next 30 days; the same ones every time."""
+    """Book 300 of the slots in the next 30 days. A fixed seed chooses the same slots in every run."""
     until = (NOW + timedelta(days=30)).isoformat().replace("+00:00", "Z")
     listed = (await client.get(f"/doctors/{doctor}/slots?visit_type_id={visit_type}&to={until}")).json()
     starts = [datetime.fromisoformat(each["start_time"]) for each in Random(20261012).sample(listed, BOOKINGS)]
@@ -145,8 +145,8 @@ async def fill(
         await transaction.execute(insert(Appointment), rows)
 
 
-async def crowd(database: Database) -> None:
-    """Other doctors and their patients, each with the other at any time."""
+async def add_other_bookings(database: Database) -> None:
+    """Add other doctors and patients with appointments that do not overlap."""
     doctors = [UUID(int=10**9 + number) for number in range(OTHER_DOCTORS)]
     patients = [UUID(int=10**10 + number) for number in range(OTHER_DOCTORS)]
     async with database.write() as transaction:
@@ -161,26 +161,26 @@ async def crowd(database: Database) -> None:
     for numbers in batched(range(OTHER_BOOKINGS), 2000):
         rows = []
         for number in numbers:
-            turn, which = divmod(number, OTHER_DOCTORS)
-            patient = patients[(which + turn) % OTHER_DOCTORS]
-            start = NOW + timedelta(hours=turn)
-            rows.append(row(10**6 + number, doctors[which], patient, None, start))
+            hour, index = divmod(number, OTHER_DOCTORS)
+            patient = patients[(index + hour) % OTHER_DOCTORS]
+            start = NOW + timedelta(hours=hour)
+            rows.append(row(10**6 + number, doctors[index], patient, None, start))
         async with database.write() as transaction:
             await transaction.execute(insert(Appointment), rows)
     async with database.write() as transaction:
         await transaction.execute(text("ANALYZE"))
 
 
-async def ask(client: httpx2.AsyncClient, paths: Paths, rounds: int) -> Times:
+async def measure(client: httpx2.AsyncClient, paths: Paths, rounds: int) -> Times:
     times: Times = {name: [] for name in paths}
     for number in range(rounds + 1):
-        for name, where in paths.items():
+        for name, path in paths.items():
             seconds = []
-            for _ in range(ASKED):
+            for _ in range(REQUESTS_PER_ROUND):
                 started = perf_counter()
-                answer = await client.get(where)
+                response = await client.get(path)
                 seconds.append(perf_counter() - started)
-                answer.raise_for_status()
+                response.raise_for_status()
             if number:
                 times[name].append(median(seconds))
     return times

@@ -1,11 +1,11 @@
-"""What a page costs beside the calls of the API behind it.
+"""Compare pages with the API calls that return the same data.
 
-A page does what its calls do, those by which a program would find out the same, and makes HTML of it. Page and calls
-are asked in-process, past the sockets, as the same person, in turn in every round, on SQLite and on PostgreSQL; after
-a first round that does not count. Times are compared within their round, so that what else the machine does meanwhile
-cancels out; the table shows medians (and ranges) of ratios.
+A page reads the same data as these calls and renders HTML. Pages and calls are requested in-process, without sockets,
+as the same user, alternately in every round, on SQLite and on PostgreSQL. The first round is not counted. Times are
+compared within the round, so other load on the machine affects both sides. The table shows medians (and ranges) of
+ratios.
 
-The claim, which the exit status follows: a page takes at most twice as long as its calls.
+Claim: a page takes at most twice as long as its calls. The exit status is 0 if it holds.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ from tests.web.conftest import Forms
 from tests.web.table import ADMIN, DOCTOR, PATIENT, SIGNED_OUT, World
 
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 15, 100
-ASKED = 5  # times a round
-TIMES_THE_CALLS = 2.0
+REQUESTS_PER_ROUND = 5  # for each path
+MAX_SLOWDOWN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A page and the calls behind it; in braces are the ids of the world."""
+    """A page and the calls behind it. Names in braces are ids of ``World``."""
 
-    who: str
+    role: str
     page: str
     calls: tuple[str, ...]
 
@@ -61,22 +61,20 @@ PAIRS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
+    """Run the comparison and print the results. Return 0 if the claim holds, else 1."""
     options = read_options(
         "pages",
-        "Compare pages with their calls.",
+        "Compare pages with the API calls behind them.",
         arguments,
-        fewest=MIN_ROUNDS,
-        usual=DEFAULT_ROUNDS,
-        most=MAX_ROUNDS,
+        minimum=MIN_ROUNDS,
+        default=DEFAULT_ROUNDS,
+        maximum=MAX_ROUNDS,
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
         urls = {"SQLite": f"sqlite+aiosqlite:///{folder}/pages.db", "PostgreSQL": server.url}
         comparisons = [
-            Comparison(
-                f"time of {pair.page}, compared with the calls behind it: {name}", ratios, at_most=TIMES_THE_CALLS
-            )
+            Comparison(f"time of {pair.page}, compared with the calls behind it: {name}", ratios, at_most=MAX_SLOWDOWN)
             for name, url in urls.items()
             for pair, ratios in asyncio.run(run(url, options.rounds)).items()
         ]
@@ -85,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def run(url: str, rounds: int) -> dict[Pair, list[float]]:
-    """The ratios of each pair, round by round."""
+    """Return the ratios of each pair, one for each round."""
     await migrate(url)
     clock = SetClock()
     app = create_app(settings_for(url), clock=clock)
@@ -98,33 +96,33 @@ async def run(url: str, rounds: int) -> dict[Pair, list[float]]:
         world = await World.make(resources, client, admin, clock)
         for _ in range(2):
             await world.grow()
-        found: dict[Pair, list[float]] = {pair: [] for pair in PAIRS}
+        measured: dict[Pair, list[float]] = {pair: [] for pair in PAIRS}
         for number in range(rounds + 1):
-            for who in (SIGNED_OUT, PATIENT, DOCTOR, ADMIN):
+            for role in (SIGNED_OUT, PATIENT, DOCTOR, ADMIN):
                 client.cookies.clear()
-                await world.enter(Forms(client), who)
+                await world.enter(Forms(client), role)
                 for pair in PAIRS:
-                    if pair.who == who:
+                    if pair.role == role:
                         ratio = await compare(client, world, pair)
-                        found[pair] += [ratio] if number else []
-        return found
+                        measured[pair] += [ratio] if number else []
+        return measured
 
 
 async def compare(client: httpx2.AsyncClient, world: World, pair: Pair) -> float:
-    person = world.people.get(pair.who)
+    person = world.people.get(pair.role)
     headers = person.headers if person else {}
-    page = await ask(client, world.address(pair.page), {"Accept": "text/html"})
-    return page / sum([await ask(client, world.address(call), headers) for call in pair.calls])
+    page = await measure(client, world.address(pair.page), {"Accept": "text/html"})
+    return page / sum([await measure(client, world.address(call), headers) for call in pair.calls])
 
 
-async def ask(client: httpx2.AsyncClient, where: str, headers: dict[str, str]) -> float:
-    """Seconds."""
+async def measure(client: httpx2.AsyncClient, path: str, headers: dict[str, str]) -> float:
+    """Return the median response time in seconds."""
     seconds = []
-    for _ in range(ASKED):
+    for _ in range(REQUESTS_PER_ROUND):
         started = perf_counter()
-        answer = await client.get(where, headers=headers)
+        response = await client.get(path, headers=headers)
         seconds.append(perf_counter() - started)
-        answer.raise_for_status()
+        response.raise_for_status()
     return median(seconds)
 
 

@@ -1,27 +1,28 @@
-"""Fifty patients race for one slot: what the schema's guard costs, beside the simplest guard there is.
+"""Let fifty patients book one slot at once, and compare the exclusion constraints with a unique index.
 
-Two databases of one PostgreSQL server differ in nothing but the guard. One has the exclusion constraints, as the
-migrations make them. The other has a partial unique index on the doctor and the start of the visit instead: enough
-for a race for the very same slot, and blind to every other overlap.
+Two databases of one PostgreSQL server differ only in the guard against double bookings. One has the exclusion
+constraints of the migrations. The other has a partial unique index on the doctor and the start of the visit instead,
+the simplest guard. It is sufficient for bookings of the same slot, but does not notice other overlaps.
 
-- *Over HTTP*: two processes of the application serve each database, on loopback. Patients register and log in; then,
-  in every round, 50 of them book the same new slot at once, over connections that are open already.
-- *Statement alone*: most of a response time is not the database's. So 50 connections race with the same INSERT in
-  transactions of their own, without the application.
+- *over HTTP*: two processes of the application serve each database on loopback. Patients register and log in. Then, in
+  every round, 50 of them book the same new slot at once, over connections that are already open.
+- *statement alone*: most of a response time is spent outside the database. So 50 connections also send the same INSERT
+  at once, each in its own transaction, without the application.
 
-The rounds alternate between the databases, after a first one that does not count. Each is compared with the one next
-to it on the other side, so that what else the machine does meanwhile cancels out: a time is a ratio, and the unique
-index is 1.00.
+Rounds alternate between the databases. The first one is not counted. Each is compared with the corresponding round on
+the other database, so other load on the machine affects both. Times are ratios to the unique index.
 
-The claim, which the exit status follows: exactly one winner in every round, no deadlock, no 5xx, and losers who are
-answered within twice the time of the unique index's, the one in the middle and the slowest alike.
+Claim: exactly one booking succeeds in every round, there are no deadlocks and no 5xx responses, and the refused
+bookings take at most twice as long as with the unique index, both the median and the slowest. The exit status is 0 if
+it holds.
 
 The second table shows why a booking is one INSERT with ON CONFLICT DO NOTHING (docs/booking.md). There 50 connections
-write a chain of visits into the table with the exclusion constraints: each overlaps with its neighbours, but not with
-all. Without the clause, those who wait for one that is then refused find each other's rows, and wait for each other.
+insert a chain of visits into the table with the exclusion constraints, each of which overlaps with its neighbours but
+not with all others. Without the clause, transactions that wait for one that is then refused find each other's rows and
+wait for each other: a deadlock.
 
-The server is a throw-away one with durability switched off: waiting for a disk would take as long on both sides, and
-only make them look more alike. Every wait in the database ends after the application's usual 5 seconds.
+The server is temporary and runs without durability: waiting for a disk would take the same time on both sides and make
+them look more alike. Every wait in the database ends after 5 seconds, the application's default.
 """
 
 import asyncio
@@ -58,16 +59,16 @@ from tests.people import Person
 from tests.postgres import PostgresServer
 from tests.servers import serve
 
-type Answers = list[tuple[str, float]]
-"""How each one's try ended, and after how many seconds."""
+type Outcomes = list[tuple[str, float]]
+"""For each attempt to book, how it ended and after how many seconds."""
 
 CLIENTS = 50
 PROCESSES = 2  # for each database
-TIMES_AS_LONG = 2.0
+MAX_SLOWDOWN = 2.0
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 7, 11, 50
 STATEMENT_ROUNDS = 31
 CHAIN_ROUNDS = 5
-SETTING_UP, MAX_RACE, MAX_WAIT = 60, 20, 5  # seconds
+SETUP_SECONDS, MAX_RACE_SECONDS, MAX_WAIT_SECONDS = 60, 20, 5
 
 VISIT = timedelta(minutes=30)
 STEP = timedelta(minutes=5)
@@ -77,26 +78,26 @@ UNIQUE_INDEX = f"""
 ALTER TABLE appointments {", ".join(f"DROP CONSTRAINT {name}" for name in GUARDS)};
 CREATE UNIQUE INDEX appointments_slot_key ON appointments (doctor_id, start_time) WHERE {OCCUPIES_TIME};
 """
-PLAIN, OR_NOTHING = "INSERT", "INSERT … ON CONFLICT DO NOTHING"
+PLAIN_INSERT, INSERT_OR_IGNORE = "INSERT", "INSERT … ON CONFLICT DO NOTHING"
 _INSERT = """
 INSERT INTO appointments (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at)
 VALUES ($1, $2, $3, $4, $5, $4, $5, 'booked', now())
 """
-STATEMENTS = {PLAIN: f"{_INSERT} RETURNING 1", OR_NOTHING: f"{_INSERT} ON CONFLICT DO NOTHING RETURNING 1"}
+STATEMENTS = {PLAIN_INSERT: f"{_INSERT} RETURNING 1", INSERT_OR_IGNORE: f"{_INSERT} ON CONFLICT DO NOTHING RETURNING 1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one guard did in all rounds of one race."""
+    """The results of one guard in all rounds of a race."""
 
     guard: str
-    rounds: list[Answers]
+    rounds: list[Outcomes]
     deadlocks: int
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """The same race on both sides."""
+    """The same race with both guards."""
 
     name: str
     guarded: Side
@@ -104,14 +105,14 @@ class Race:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
+    """Run the comparison and print the results. Return 0 if the claim holds, else 1."""
     options = read_options(
         "race",
-        "Race 50 clients for one slot.",
+        "Let 50 clients book one slot at once.",
         arguments,
-        fewest=MIN_ROUNDS,
-        usual=DEFAULT_ROUNDS,
-        most=MAX_ROUNDS,
+        minimum=MIN_ROUNDS,
+        default=DEFAULT_ROUNDS,
+        maximum=MAX_ROUNDS,
     )
     stop_on_sigterm()
 
@@ -129,8 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
         Comparison(
             f"{loser} loser, {race.name}, compared with a unique index",
             ratios,
-            at_most=TIMES_AS_LONG,
-            also=is_fair(race),
+            at_most=MAX_SLOWDOWN,
+            also_holds=is_fair(race),
         )
         for race in races
         for loser, ratios in compare(race).items()
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @asynccontextmanager
 async def connected(url: URL, count: int = 1) -> AsyncIterator[list[Connection]]:
-    milliseconds = str(MAX_WAIT * 1000)
+    milliseconds = str(MAX_WAIT_SECONDS * 1000)
     settings = {"lock_timeout": milliseconds, "statement_timeout": milliseconds}
     async with AsyncExitStack() as stack:
         connections: list[Connection] = []
@@ -156,17 +157,17 @@ async def create_databases(server: URL, guarded: URL, unique: URL) -> None:
     async with connected(server) as [connection]:
         for url in (guarded, unique):
             await connection.execute(f'CREATE DATABASE "{url.database}"')
-            engine = create_engine(as_text(url), pool_size=1, timeout=MAX_WAIT)
+            engine = create_engine(as_text(url), pool_size=1, timeout=MAX_WAIT_SECONDS)
             await upgrade(engine)
             await engine.dispose()
     async with connected(unique) as [connection]:
         await connection.execute(UNIQUE_INDEX)
 
 
-async def take_deadlocks(url: URL) -> int:
-    """How many the database has seen since the last time."""
+async def read_and_reset_deadlocks(url: URL) -> int:
+    """Return the number of deadlocks in the database since the last call."""
     async with connected(url) as [connection]:
-        # A connection may report what it has counted as late as at its end.
+        # A connection may report its counts only when it ends.
         await connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -178,17 +179,17 @@ async def take_deadlocks(url: URL) -> int:
     return int(deadlocks)
 
 
-async def race_over_http(urls: Sequence[URL], count: int) -> list[list[Answers]]:
+async def race_over_http(urls: Sequence[URL], count: int) -> list[list[Outcomes]]:
     first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
-    rounds: list[list[Answers]] = [[] for _ in urls]
+    rounds: list[list[Outcomes]] = [[] for _ in urls]
     async with AsyncExitStack() as stack:
         sides: list[tuple[Person, list[Person]]] = []
         for url in urls:
             servers = await stack.enter_async_context(serve(as_text(url), PROCESSES))
-            async with asyncio.timeout(SETTING_UP):
-                # There is no TLS to verify, and loading the certificates fifty times takes long.
+            async with asyncio.timeout(SETUP_SECONDS):
+                # Without TLS there is nothing to verify, and loading the certificates fifty times is slow.
                 new = (
-                    httpx2.AsyncClient(base_url=servers[n % PROCESSES].url, timeout=MAX_RACE, verify=False)
+                    httpx2.AsyncClient(base_url=servers[n % PROCESSES].url, timeout=MAX_RACE_SECONDS, verify=False)
                     for n in range(CLIENTS)
                 )
                 clients = [await stack.enter_async_context(client) for client in new]
@@ -197,54 +198,54 @@ async def race_over_http(urls: Sequence[URL], count: int) -> list[list[Answers]]
                 await doctor.publish(first.isoformat(), (first + (count + 1) * VISIT).isoformat())
             sides.append((doctor, patients))
         for number in range(count + 1):
-            for (doctor, patients), kept in zip(sides, rounds, strict=True):
-                async with asyncio.timeout(2 * MAX_RACE):
-                    kept.append(await race_once_over_http(doctor, patients, first + number * VISIT))
-    return [kept[1:] for kept in rounds]
+            for (doctor, patients), results in zip(sides, rounds, strict=True):
+                async with asyncio.timeout(2 * MAX_RACE_SECONDS):
+                    results.append(await race_once_over_http(doctor, patients, first + number * VISIT))
+    return [results[1:] for results in rounds]
 
 
-async def race_once_over_http(doctor: Person, patients: Sequence[Person], start: datetime) -> Answers:
+async def race_once_over_http(doctor: Person, patients: Sequence[Person], start: datetime) -> Outcomes:
     body = {"doctor_id": doctor.id, "start_time": start.isoformat()}
-    line = asyncio.Barrier(len(patients))
+    barrier = asyncio.Barrier(len(patients))
 
     async def run(patient: Person) -> tuple[str, float]:
-        # Opens what has been closed meanwhile: the connection to the server, and those of the server to the database.
+        # Reopen connections that were closed in the meantime: to the server, and from there to the database.
         (await patient.get("/auth/me")).raise_for_status()
         request = patient.client.build_request("POST", "/appointments", headers=patient.headers, json=body)
-        await line.wait()
+        await barrier.wait()
         started = perf_counter()
-        answer = await patient.client.send(request)
+        response = await patient.client.send(request)
         seconds = perf_counter() - started
-        if answer.status_code == 201:
+        if response.status_code == 201:
             return "won", seconds
-        if answer.status_code == 409 and answer.json()["code"] == "slot_taken":
+        if response.status_code == 409 and response.json()["code"] == "slot_taken":
             return "refused", seconds
-        if answer.is_server_error:
+        if response.is_server_error:
             return "failed", seconds
-        raise RuntimeError(f"not an answer to this race: {answer.status_code} {answer.text}")
+        raise RuntimeError(f"unexpected response: {response.status_code} {response.text}")
 
     async with asyncio.TaskGroup() as group:
-        runs = [group.create_task(run(patient)) for patient in patients]
-    return [each.result() for each in runs]
+        tasks = [group.create_task(run(patient)) for patient in patients]
+    return [each.result() for each in tasks]
 
 
-async def race_with_statements(urls: Sequence[URL]) -> list[list[Answers]]:
+async def race_with_statements(urls: Sequence[URL]) -> list[list[Outcomes]]:
     first = datetime.now(UTC) + timedelta(days=100)
-    rounds: list[list[Answers]] = [[] for _ in urls]
+    rounds: list[list[Outcomes]] = [[] for _ in urls]
     async with AsyncExitStack() as stack:
         sides = [await stack.enter_async_context(connected(url, CLIENTS)) for url in urls]
         for number in range(STATEMENT_ROUNDS + 1):
             starts = [first + number * VISIT] * CLIENTS
-            for connections, kept in zip(sides, rounds, strict=True):
-                kept.append(await race_once_with_statements(connections, STATEMENTS[OR_NOTHING], starts))
-    return [kept[1:] for kept in rounds]
+            for connections, results in zip(sides, rounds, strict=True):
+                results.append(await race_once_with_statements(connections, STATEMENTS[INSERT_OR_IGNORE], starts))
+    return [results[1:] for results in rounds]
 
 
-async def race_in_chains(url: URL) -> dict[str, list[Answers]]:
-    """Alternates between the statements."""
+async def race_in_chains(url: URL) -> dict[str, list[Outcomes]]:
+    """Insert chains of overlapping visits, alternately with both statements."""
     first = datetime.now(UTC) + timedelta(days=200)
-    chain = [n * 3 % CLIENTS * STEP for n in range(CLIENTS)]  # neighbours in time do not come one after the other
-    rounds: dict[str, list[Answers]] = {name: [] for name in STATEMENTS}
+    chain = [n * 3 % CLIENTS * STEP for n in range(CLIENTS)]  # neighbours in time are not started one after the other
+    rounds: dict[str, list[Outcomes]] = {name: [] for name in STATEMENTS}
     async with connected(url, CLIENTS) as connections:
         for number in range(CHAIN_ROUNDS):
             for turn, (name, statement) in enumerate(STATEMENTS.items()):
@@ -256,17 +257,17 @@ async def race_in_chains(url: URL) -> dict[str, list[Answers]]:
 
 async def race_once_with_statements(
     connections: Sequence[Connection], statement: str, starts: Sequence[datetime]
-) -> Answers:
+) -> Outcomes:
     doctor = await connections[0].fetchval("SELECT id FROM doctors")
     patients = await connections[0].fetch("SELECT id FROM users WHERE role = 'patient' ORDER BY id")
-    line = asyncio.Barrier(len(connections))
+    barrier = asyncio.Barrier(len(connections))
 
     async def run(connection: Connection, patient: UUID, start: datetime) -> tuple[str, float]:
         prepared = await connection.prepare(statement)
-        await line.wait()
+        await barrier.wait()
         started = perf_counter()
         try:
-            # Several round trips to a transaction, as in the application.
+            # As in the application, a transaction takes several round trips.
             async with connection.transaction():
                 inserted = await prepared.fetchval(uuid7(), doctor, patient, start, start + VISIT)
             outcome = "won" if inserted else "refused"
@@ -278,34 +279,34 @@ async def race_once_with_statements(
             outcome = "timed out"
         return outcome, perf_counter() - started
 
-    async with asyncio.timeout(2 * MAX_RACE), asyncio.TaskGroup() as group:
-        runs = [
+    async with asyncio.timeout(2 * MAX_RACE_SECONDS), asyncio.TaskGroup() as group:
+        tasks = [
             group.create_task(run(connection, patient["id"], start))
             for connection, patient, start in zip(connections, patients, starts, strict=True)
         ]
-    return [each.result() for each in runs]
+    return [each.result() for each in tasks]
 
 
-def times(answers: Answers, outcome: str) -> list[float]:
-    return [seconds for each, seconds in answers if each == outcome]
+def times(outcomes: Outcomes, outcome: str) -> list[float]:
+    return [seconds for each, seconds in outcomes if each == outcome]
 
 
-def to_race(name: str, urls: Sequence[URL], rounds: Sequence[list[Answers]]) -> Race:
-    """Counts the deadlocks, too; nobody may be connected any more who could cause one."""
-    deadlocks = [asyncio.run(take_deadlocks(url)) for url in urls]
+def to_race(name: str, urls: Sequence[URL], rounds: Sequence[list[Outcomes]]) -> Race:
+    """Combine the rounds of both databases with their deadlocks. All connections of the race must be closed."""
+    deadlocks = [asyncio.run(read_and_reset_deadlocks(url)) for url in urls]
     return Race(name, *(Side(*side) for side in zip((GUARDED, UNIQUE), rounds, deadlocks, strict=True)))
 
 
 def winners(side: Side) -> list[int]:
-    return sorted({len(times(answers, "won")) for answers in side.rounds})
+    return sorted({len(times(outcomes, "won")) for outcomes in side.rounds})
 
 
 def failures(side: Side) -> int:
-    return sum(outcome not in {"won", "refused"} for answers in side.rounds for outcome, _ in answers)
+    return sum(outcome not in {"won", "refused"} for outcomes in side.rounds for outcome, _ in outcomes)
 
 
 def compare(race: Race) -> dict[str, list[float]]:
-    """The ratios of the losers' response times, round by round; NaN where a side has no losers."""
+    """Return the ratios of the losers' response times for each round, or NaN if a side has no losers."""
 
     def ratios(measure: Callable[[list[float]], float]) -> list[float]:
         pairs = [
@@ -318,7 +319,7 @@ def compare(race: Race) -> dict[str, list[float]]:
 
 
 def is_fair(race: Race) -> bool:
-    """Whether exactly one has won each round, and nobody saw a deadlock or an error."""
+    """Return whether exactly one booking succeeded in each round, without deadlocks and errors."""
     return all(winners(side) == [1] and failures(side) == side.deadlocks == 0 for side in (race.guarded, race.unique))
 
 
@@ -333,20 +334,21 @@ def race_table(races: Iterable[Race]) -> str:
             counts = [str(len(side.rounds)), won, str(failures(side)), str(side.deadlocks)]
             rows.append([race.name, side.guard, *counts, *compared])
     return (
-        f"{CLIENTS} at once for the same slot; the losers' times as the median (and range) of ratios:\n\n{table(rows)}"
+        f"{CLIENTS} bookings of the same slot at once; the losers' times as median (and range) of ratios:\n\n"
+        f"{table(rows)}"
     )
 
 
-def chain_table(chains: dict[str, list[Answers]]) -> str:
-    rows = [["statement", "rounds", "booked", "refused", "deadlock", "timed out", "slowest answer"]]
+def chain_table(chains: dict[str, list[Outcomes]]) -> str:
+    rows = [["statement", "rounds", "booked", "refused", "deadlock", "timed out", "slowest response"]]
     for name, rounds in chains.items():
         counts = [
-            str(sum(len(times(answers, outcome)) for answers in rounds))
+            str(sum(len(times(outcomes, outcome)) for outcomes in rounds))
             for outcome in ("won", "refused", "deadlock", "timed out")
         ]
-        slowest = max(seconds for answers in rounds for _, seconds in answers)
+        slowest = max(seconds for outcomes in rounds for _, seconds in outcomes)
         rows.append([f"`{name}`", str(len(rounds)), *counts, f"{slowest:.2f} s"])
-    return f"{CLIENTS} at once for a chain of overlapping visits, under the exclusion constraints:\n\n{table(rows)}"
+    return f"A chain of {CLIENTS} overlapping visits at once, with the exclusion constraints:\n\n{table(rows)}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The booking endpoint as one writes it for speed alone, on raw asyncpg: a yardstick, not an application.
+"""The booking endpoint with raw asyncpg, written only for speed: the lower bound that the application is compared with.
 
-It does what the application does for a booking that finds its time free, and no more: it checks the token and its
-session, takes the `Idempotency-Key`, asks the same rules, inserts under the same guard, records who did it, and keeps
-the answer, in one transaction. There is no error but a failing assertion, nothing is logged, measured or limited, and
-no header is set. `benchmarks/booking.py` serves it with uvicorn; `DATABASE_URL` says from where.
+It does what the application does for a booking that succeeds, in one transaction: check the token and its session,
+store the `Idempotency-Key`, check the same rules, insert under the same constraints, write the audit event, and store
+the response. Failures are assertion errors. Nothing is logged, measured or limited, and no security headers are set.
+`benchmarks/booking.py` serves it with uvicorn and sets `DATABASE_URL`.
 """
 
 import json
@@ -38,7 +38,7 @@ TAKE_KEY = """
 INSERT INTO idempotency_keys (user_id, key, request_hash, created_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING RETURNING 1
 """
-PLAN = """
+SCHEDULE = """
 SELECT users.name, doctors.time_zone, doctors.schedule_version, visit_types.name AS visit_type, duration_minutes,
     buffer_before_minutes, buffer_after_minutes, starts, ends, recurrence, last_ends
 FROM doctors JOIN users ON users.id = doctors.id
@@ -56,11 +56,11 @@ RECORD = """
 INSERT INTO audit_events (id, occurred_at, actor_id, actor_role, action, outcome, patient_id, object_id, address)
 VALUES ($1, $2, $3, $4, 'book_appointment', 'ok', $3, $5, $6)
 """
-KEEP_ANSWER = "UPDATE idempotency_keys SET status = 201, etag = $3, body = $4 WHERE user_id = $1 AND key = $2"
+STORE_RESPONSE = "UPDATE idempotency_keys SET status = 201, etag = $3, body = $4 WHERE user_id = $1 AND key = $2"
 
 
 class NewAppointment(BaseModel):
-    """What is to be booked."""
+    """The body of a booking."""
 
     doctor_id: UUID
     start_time: AwareDatetime
@@ -70,7 +70,7 @@ class NewAppointment(BaseModel):
 
 @asynccontextmanager
 async def open_pool(app: FastAPI) -> AsyncIterator[None]:
-    """Connections, for as long as the server runs."""
+    """Open a pool of connections for the lifetime of the server."""
     url = SETTINGS.database_url.replace("postgresql+asyncpg", "postgresql")
     async with asyncpg.create_pool(url, min_size=1, max_size=SETTINGS.database_pool_size) as app.state.pool:
         yield
@@ -81,7 +81,7 @@ app = FastAPI(lifespan=open_pool)
 
 @app.get("/readyz")
 async def ready() -> None:
-    """Whoever started the server asks until this is answered."""
+    """Respond once the server is ready: `tests/servers.py` polls this route."""
 
 
 @app.post("/appointments")
@@ -91,7 +91,7 @@ async def book_appointment(
     authorization: Annotated[str, Header()],
     idempotency_key: Annotated[str, Header()],
 ) -> Response:
-    """Books, and answers as the application does."""
+    """Book the appointment and respond like the application."""
     now = datetime.now(UTC)
     lifetime = timedelta(minutes=SETTINGS.access_token_minutes)
     key = SETTINGS.secret_key.get_secret_value()
@@ -102,31 +102,31 @@ async def book_appointment(
         assert actor["role"] == "patient"
         assert await connection.fetchval(TAKE_KEY, caller.user_id, idempotency_key, request_hash, now)
         wall = body.start_time.astimezone(UTC).replace(tzinfo=None)
-        rows = await connection.fetch(PLAN, body.doctor_id, body.visit_type_id, wall - DAY, wall + 2 * DAY)
-        answer = await _book(connection, body, caller.user_id, actor["name"], rows, now)
+        rows = await connection.fetch(SCHEDULE, body.doctor_id, body.visit_type_id, wall - DAY, wall + 2 * DAY)
+        response = await _insert(connection, body, caller.user_id, actor["name"], rows, now)
         await connection.execute(
             RECORD,
             uuid7(),
             now,
             caller.user_id,
             actor["role"],
-            UUID(answer["id"]),
+            UUID(response["id"]),
             request.client and request.client.host,
         )
-        content = json.dumps(answer)
-        await connection.execute(KEEP_ANSWER, caller.user_id, idempotency_key, '"1"', content)
+        content = json.dumps(response)
+        await connection.execute(STORE_RESPONSE, caller.user_id, idempotency_key, '"1"', content)
     return Response(content, 201, {"ETag": '"1"'}, media_type="application/json")
 
 
-async def _book(
+async def _insert(
     connection: Any, body: NewAppointment, patient_id: UUID, patient: str, rows: list[Any], now: datetime
 ) -> dict[str, Any]:
-    plan = rows[0]
+    schedule = rows[0]
     length, before, after = (
-        plan[name] * MINUTE for name in ("duration_minutes", "buffer_before_minutes", "buffer_after_minutes")
+        schedule[name] * MINUTE for name in ("duration_minutes", "buffer_before_minutes", "buffer_after_minutes")
     )
     rules = Rules(
-        ZoneInfo(plan["time_zone"]),
+        ZoneInfo(schedule["time_zone"]),
         tuple(Availability(row["starts"], row["ends"], row["recurrence"], row["last_ends"]) for row in rows),
     )
     visit_type = VisitType(length, body.visit_type_id, before, after, before + length + after)
@@ -134,13 +134,13 @@ async def _book(
     assert check_booking(rules, visit_type, (first, first + length), (), to_instant(now)) is None
     id_ = uuid7()
     start = body.start_time.astimezone(UTC)
-    end = start + timedelta(minutes=plan["duration_minutes"])
-    busy_start = start - timedelta(minutes=plan["buffer_before_minutes"])
-    busy_end = end + timedelta(minutes=plan["buffer_after_minutes"])
+    end = start + timedelta(minutes=schedule["duration_minutes"])
+    busy_start = start - timedelta(minutes=schedule["buffer_before_minutes"])
+    busy_end = end + timedelta(minutes=schedule["buffer_after_minutes"])
     assert await connection.fetchval(
         BOOK,
         *(id_, body.doctor_id, patient_id, start, end, busy_start, busy_end, body.reason, body.visit_type_id, now),
-        plan["schedule_version"],
+        schedule["schedule_version"],
     )
     return {
         "id": str(id_),
@@ -149,12 +149,12 @@ async def _book(
         "visit_type_id": str(body.visit_type_id),
         "start_time": start.isoformat(),
         "end_time": end.isoformat(),
-        "time_zone": plan["time_zone"],
+        "time_zone": schedule["time_zone"],
         "status": "booked",
         "reason": body.reason,
-        "doctor": {"id": str(body.doctor_id), "name": plan["name"]},
+        "doctor": {"id": str(body.doctor_id), "name": schedule["name"]},
         "patient": {"id": str(patient_id), "name": patient},
-        "visit_type": {"id": str(body.visit_type_id), "name": plan["visit_type"]},
+        "visit_type": {"id": str(body.visit_type_id), "name": schedule["visit_type"]},
         "created_at": now.isoformat(),
         "cancelled_at": None,
         "cancelled_by": None,

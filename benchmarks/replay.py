@@ -1,10 +1,10 @@
-"""The database's own limit: the statements of bookings, as the application has sent them, by pgbench.
+"""Record the statements of bookings and replay them with pgbench, to measure the limit of the database itself.
 
-They are recorded from the application itself while it makes real bookings, one after the other and in-process, with
-their values; so the replay cannot drift from it. pgbench, which comes with the server, then plays the same bookings on
-a database in which nobody has made them, over many connections, as prepared statements in the same transactions.
+Statements and values are recorded from the application while it books, one booking after the other and in-process. So
+the replay always matches the code. pgbench, which comes with the server, then replays the bookings on a database
+without them, over several connections, as prepared statements in the same transactions.
 
-pgbench reads the values of each booking from a table. What that takes is measured alone, and taken off.
+pgbench reads the values of each booking from a table. The time of that is measured separately and subtracted.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from app.adapters.mail import print_mail
 from app.core import clock
 from app.core.settings import Settings
 from app.main import create_app, open_resources
-from benchmarks.databases import connected
+from benchmarks.databases import connect_to
 from tests.postgres import PostgresServer
 from tests.statements import observing
 
 type Statement = tuple[str, tuple[Any, ...]]
-"""What was sent, and its values."""
+"""The SQL of a statement and its parameters."""
 
 CONNECTIONS, THREADS = 8, 2
-MAX_REPLAY = 120  # seconds
+MAX_REPLAY_SECONDS = 120
 TABLE = "replayed_bookings"
 READ_VALUES = f"\\set i :i + 1\n\\set n :i * {CONNECTIONS} + :client_id\nSELECT * FROM {TABLE} WHERE n = :n \\gset\n"
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -39,52 +39,52 @@ _PARAMETER = re.compile(r"\$(\d+)")
 async def record_bookings(
     settings: Settings, bookings: Sequence[tuple[dict[str, str], dict[str, str]]]
 ) -> list[list[Statement]]:
-    """The statements of each booking, given as its headers and its body; they are made, one after the other."""
+    """Make the bookings, given as headers and bodies, one after the other. Return the statements of each."""
     app = create_app(settings)
     recorded = []
-    # Without its lifespan, in which the audit trail is sealed: those statements belong to no booking.
+    # Without the lifespan, because the jobs that it starts send statements that do not belong to a booking.
     async with open_resources(settings, clock.now, print_mail) as app.state.resources:
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://bench") as client:
             for headers, body in bookings:
-                with _listening() as statements:
-                    answer = await client.post("/appointments", headers=headers, json=body)
-                if answer.status_code != 201:
-                    raise RuntimeError(f"not a booking: {answer.status_code} {answer.text}")
+                with _record_statements() as statements:
+                    response = await client.post("/appointments", headers=headers, json=body)
+                if response.status_code != 201:
+                    raise RuntimeError(f"unexpected response: {response.status_code} {response.text}")
                 recorded.append(statements)
     return recorded
 
 
 @contextmanager
-def _listening() -> Iterator[list[Statement]]:
-    seen: list[Statement] = []
+def _record_statements() -> Iterator[list[Statement]]:
+    statements: list[Statement] = []
 
-    with observing(lambda statement, values: seen.append((statement, values))):
-        yield seen
+    with observing(lambda statement, values: statements.append((statement, values))):
+        yield statements
 
 
 async def prepare_replay(url: URL, recorded: Sequence[Sequence[Statement]], folder: Path) -> tuple[Path, Path]:
-    """Puts the values into the database; returns the scripts that play a booking, and that read its values only."""
+    """Store the values in the database. Return two scripts: one replays a booking, one only reads its values."""
     texts = {tuple(statement for statement, _ in each) for each in recorded}
     if len(texts) != 1:
         raise RuntimeError(f"bookings differ in their statements: {texts}")
-    rows = [[_written(value) for _, values in each for value in values] for each in recorded]
+    rows = [[_to_text(value) for _, values in each for value in values] for each in recorded]
     columns = [f"v{number}" for number in range(len(rows[0]))]
-    async with connected(url) as connection:
+    async with connect_to(url) as connection:
         await connection.execute(
             f"CREATE TABLE {TABLE} (n integer PRIMARY KEY, {', '.join(f'{name} text' for name in columns)})"
         )
         records = [(number, *row) for number, row in enumerate(rows)]
         await connection.copy_records_to_table(TABLE, records=records)
         await connection.execute("ANALYZE")
-    # pgbench knows no NULL; a value that is missing once is missing always, or the bookings would not be alike.
+    # A variable of pgbench cannot be NULL. A value is NULL in all bookings or in none, because all are alike.
     missing = {name for number, name in enumerate(columns) if all(row[number] is None for row in rows)}
     names = iter(columns)
     lines = [_script(statement, [next(names) for _ in values], missing) for statement, values in recorded[0]]
-    whole, values_only = folder / "booking.sql", folder / "values.sql"
-    whole.write_text("\n".join([READ_VALUES, "BEGIN;", *lines, "COMMIT;", ""]))
-    values_only.write_text(READ_VALUES)
-    return whole, values_only
+    booking_script, values_script = folder / "booking.sql", folder / "values.sql"
+    booking_script.write_text("\n".join([READ_VALUES, "BEGIN;", *lines, "COMMIT;", ""]))
+    values_script.write_text(READ_VALUES)
+    return booking_script, values_script
 
 
 def _script(statement: str, names: Sequence[str], missing: set[str]) -> str:
@@ -95,22 +95,22 @@ def _script(statement: str, names: Sequence[str], missing: set[str]) -> str:
     return _PARAMETER.sub(variable, " ".join(statement.split())) + ";"
 
 
-def _written(value: Any) -> str | None:
+def _to_text(value: Any) -> str | None:
     if value is None:
         return None
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def replay(server: PostgresServer, url: URL, scripts: tuple[Path, Path], count: int) -> float:
-    """Seconds for ``count`` bookings, if the database had nothing else to do; the first ones, each of them once."""
-    whole, values_only = [await _seconds_each(server, url, script, count) for script in scripts]
+    """Replay the first ``count`` bookings once and return the seconds, without the time to read the values."""
+    booking_seconds, values_seconds = [await _seconds_each(server, url, script, count) for script in scripts]
     await count_bookings(url, count)
-    return (whole - values_only) * count
+    return (booking_seconds - values_seconds) * count
 
 
 async def count_bookings(url: URL, count: int) -> None:
-    """Raises an error unless there are as many bookings as were played."""
-    async with connected(url) as connection:
+    """Raise ``RuntimeError`` unless the database contains ``count`` appointments."""
+    async with connect_to(url) as connection:
         booked = await connection.fetchval("SELECT count(*) FROM appointments")
     if booked != count:
         raise RuntimeError(f"{booked} bookings instead of {count}")
@@ -126,12 +126,12 @@ async def _seconds_each(server: PostgresServer, url: URL, script: Path, count: i
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        async with asyncio.timeout(MAX_REPLAY):
+        async with asyncio.timeout(MAX_REPLAY_SECONDS):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
-    found = re.search(r"^tps = ([\d.]+)", output.decode(), re.MULTILINE)
-    if process.returncode or not found:
-        raise RuntimeError(f"pgbench has failed: {output.decode()}")
-    return 1 / float(found[1])
+    match = re.search(r"^tps = ([\d.]+)", output.decode(), re.MULTILINE)
+    if process.returncode or not match:
+        raise RuntimeError(f"pgbench failed: {output.decode()}")
+    return 1 / float(match[1])

@@ -1,15 +1,15 @@
-"""What authentication and the middlewares cost, together.
+"""Measure the cost of authentication and middleware together.
 
-Two uvicorn processes on loopback, on one PostgreSQL database: the application, and the bare routes of
-`benchmarks/bare.py`. `GET /auth/me` asks who calls (a signed token, and one statement for its session and account) and
-passes every middleware, then reads the caller's account. It is held against a bare route that reads the same account,
-and against one that does nothing at all.
+Two uvicorn processes run on loopback with one PostgreSQL database: the application, and the bare routes of
+`benchmarks/bare.py`. `GET /auth/me` passes all middleware, authenticates (a signed token, and one statement for its
+session and account), and reads the caller's account. It is compared with a bare route that reads the same account, and
+with one that does nothing.
 
-They take turns in every round, in changing order, after a first round that does not count. What is compared, within
-the round, is the CPU that the server process uses for an answer, user and system. The log is at `warning`, and no rate
-is counted, for all requests come from one address.
+The routes are measured alternately in every round, in changing order, after a first round that is not counted. The CPU
+time of the server process per response, user and system, is compared within the round. The log level is `warning`, and
+rate limits are off, because all requests come from one address.
 
-The claim, which the exit status follows: at most 2.5 times the CPU of the bare route that does the same.
+Claim: the route uses at most 2.5 times the CPU of the bare route that does the same. The exit status is 0 if it holds.
 """
 
 import sys
@@ -31,14 +31,14 @@ from tests.postgres import PostgresServer
 from tests.servers import Server, serve
 
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 9, 21
-REQUESTS, CONNECTIONS, PEOPLE = 1500, 4, 100
-AUTHENTICATED, SAME_READING, NOTHING = "authenticated", "the same reading", "nothing"
+REQUESTS, CONNECTIONS, PATIENTS = 1500, 4, 100
+AUTHENTICATED, SAME_READ, NOTHING = "authenticated", "same read", "nothing"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claim holds."""
+    """Run the comparison and print the results. Return 0 if the claim holds, else 1."""
     options = read_options(
-        "routes", "Compare routes.", arguments, fewest=MIN_ROUNDS, usual=DEFAULT_ROUNDS, most=MAX_ROUNDS
+        "routes", "Compare routes.", arguments, minimum=MIN_ROUNDS, default=DEFAULT_ROUNDS, maximum=MAX_ROUNDS
     )
     stop_on_sigterm()
     with tempfile.TemporaryDirectory() as folder, closing(PostgresServer()) as server:
@@ -49,32 +49,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def compare(url: str, folder: Path, rounds: int) -> list[Comparison]:
     await migrate(url)
-    clinic = await load_clinic(url, now=datetime.now(UTC), doctors=1, patients=PEOPLE)
+    clinic = await load_clinic(url, now=datetime.now(UTC), doctors=1, patients=PATIENTS)
     tokens = await log_in(url, clinic.patients, settings_for(url))
-    own = [write_request("GET", "/auth/me", headers={"Authorization": f"Bearer {token}"}) for token in tokens]
-    read = [write_request("GET", f"/users/{user}") for user in clinic.patients]
+    own_requests = [write_request("GET", "/auth/me", headers={"Authorization": f"Bearer {token}"}) for token in tokens]
+    read_requests = [write_request("GET", f"/users/{user}") for user in clinic.patients]
     async with AsyncExitStack() as stack:
         log = stack.enter_context((folder / "log").open("wb"))
         application = await stack.enter_async_context(serve(url, 1, stderr=log))
         bare = await stack.enter_async_context(serve(url, 1, stderr=log, app="benchmarks.bare:app"))
 
-        def asking(servers: Sequence[Server], requests: Sequence[bytes]) -> Callable[[], Awaitable[Run]]:
-            many = list(islice(cycle(requests), REQUESTS))
-            return partial(send_all, servers, many, status=200, connections=CONNECTIONS)
+        def send_many(servers: Sequence[Server], requests: Sequence[bytes]) -> Callable[[], Awaitable[Run]]:
+            repeated = list(islice(cycle(requests), REQUESTS))
+            return partial(send_all, servers, repeated, status=200, connections=CONNECTIONS)
 
         runs = await take_turns(
             {
-                AUTHENTICATED: asking(application, own),
-                SAME_READING: asking(bare, read),
-                NOTHING: asking(bare, [write_request("GET", "/nothing")]),
+                AUTHENTICATED: send_many(application, own_requests),
+                SAME_READ: send_many(bare, read_requests),
+                NOTHING: send_many(bare, [write_request("GET", "/nothing")]),
             },
             rounds,
         )
-    cpu = {name: [run.cpu_each for run in each] for name, each in runs.items()}
+    cpu = {name: [run.cpu_per_request for run in each] for name, each in runs.items()}
     return [
         Comparison(
             "CPU of an authenticated route, compared with a bare route that does the same",
-            ratios(cpu[AUTHENTICATED], cpu[SAME_READING]),
+            ratios(cpu[AUTHENTICATED], cpu[SAME_READ]),
             at_most=2.5,
         ),
         Comparison(

@@ -1,23 +1,28 @@
-"""Searching the earliest visits, from a hundred doctors to a hundred thousand.
+"""Measure searches for the earliest visits among 100 to 100,000 doctors.
 
-PostgreSQL has a database of each size with the same kinds of doctors, SQLite has two smaller ones. Every bound has
-been looked at, as the job beside the requests does, and PostgreSQL has cleaned up after that. `GET /search/slots` is
-asked in-process, past the sockets, until it has answered (what it has found out of bounds is written down after
-that), for ten visits: with anybody; with a specialist; with a specialist who speaks one language and works in one
-mode; and on Tuesdays and Thursdays after 16:00, on the clocks of several places, with anybody and with a specialist
-who speaks Spanish. Beside it the search page, `GET /`, and `GET /doctors`, by a part of a name and a language. All
-variants of a question (specialties, languages, places) are asked in each round, each of all sizes in changing order,
-and what is compared is what they take in the middle, after a first round that does not count. A time is a ratio to the
-one among 100 doctors beside it.
+There is a PostgreSQL database for each of four sizes, and an SQLite database for two, with the same mix of doctors. All
+bounds of the search index are up to date, as the background job keeps them, and PostgreSQL has been vacuumed.
 
-Then bounds go stale, but for those of the 100 doctors: before each round the next visit with two thousand doctors (at
-most a third of them) is booked, past the application. The same is asked again, each variant once in a round, for what a
-search has found out of bounds is not stale any more when it is asked again.
+`GET /search/slots` is called in-process, without sockets, for ten visits. The time ends with the response, because
+bounds are updated after it. The queries are:
 
-The claims, which the exit status follows: a search among 100,000 doctors takes at most twice as long as among 100, and
-half of the searches take less than 10 ms, before and after the bookings; the latter among the most on SQLite, too. The
-worst case is measured beside them: a time at which nobody starts, so that as many calendars are looked at as ever may
-be. The server keeps what it has read in ``BUFFERS`` of memory.
+- any doctor;
+- a specialist;
+- a specialist with a language and a mode;
+- Tuesdays and Thursdays after 16:00, in several time zones, with any doctor, and with a specialist who speaks Spanish.
+
+The search page (`GET /`) and `GET /doctors`, by a part of a name and a language, are measured as well. Every variant of
+a query (specialties, languages, time zones) is sent in each round to all sizes in changing order. The medians over the
+variants are compared within the round, with those of 100 doctors. The first round is not counted.
+
+Then the same is measured with stale bounds: before each round the next visit of 2,000 doctors (at most a third) is
+booked without the application, except among the 100 doctors. Each variant is sent only once per round, because a search
+updates the stale bounds that it finds.
+
+Claims: with fresh and stale bounds, a search among 100,000 doctors takes at most twice as long as among 100. Half of
+the searches take less than 10 ms, also with the largest SQLite database. The exit status is 0 if the claims hold. The
+worst case is measured without a claim: at the requested time no visit starts, so a search scans as many calendars as
+its limit allows. The server has ``SHARED_BUFFERS`` of cache.
 """
 
 import sys
@@ -51,7 +56,7 @@ from app.scheduling.intervals import from_instant
 from app.services.slots import list_slots
 from benchmarks.clinics import SPECIALTIES, Clinic, load_clinic
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, stop_on_sigterm, take_turns
-from benchmarks.databases import BUFFERS, as_text, clean_up, create_database
+from benchmarks.databases import SHARED_BUFFERS, as_text, create_database, vacuum_and_checkpoint
 from tests.databases import migrate, settings_for
 from tests.postgres import PostgresServer
 
@@ -59,22 +64,22 @@ NOW = datetime(2026, 11, 25, 14, 7, tzinfo=UTC)
 SMALLEST, LARGEST = 100, 100_000
 SIZES = {"PostgreSQL": (SMALLEST, 1_000, 10_000, LARGEST), "SQLite": (SMALLEST, 10_000)}
 MIN_ROUNDS, DEFAULT_ROUNDS, MAX_ROUNDS = 5, 7, 30
-ASKED = 9  # times a round, at the least, while bounds are fresh
-BOOKED = 2_000  # before a round
-TIMES_THE_SMALLEST = 2.0
+MIN_REQUESTS = 9  # per query and round, with fresh bounds
+BOOKED_PER_ROUND = 2_000  # doctors whose next visit is booked
+MAX_SLOWDOWN = 2.0
 TEN_MILLISECONDS = 0.01
 WORST, LISTING, PAGE = "worst case", "doctors by a part of their names and a language", "the search page, a specialty"
 PATHS = {LISTING: "/doctors", PAGE: "/"}
 
 type Parameters = Mapping[str, str]
 type Times = Mapping[str, Sequence[Mapping[int, float]]]
-"""What a question takes, in seconds: round by round, among so many doctors."""
+"""For each query and round, the seconds by number of doctors."""
 
 _ZONES = ("America/New_York", "America/Chicago", "Europe/London", "Europe/Berlin")
-_LATE = {"days": "tuesday,thursday", "between": "16:00-24:00"}
+_AFTERNOONS = {"days": "tuesday,thursday", "between": "16:00-24:00"}
 _SPECIALTIES = list(SPECIALTIES)[:9]
 
-QUESTIONS: Mapping[str, Sequence[Parameters]] = {
+QUERIES: Mapping[str, Sequence[Parameters]] = {
     "any doctor": [{}],
     "a specialist": [{"specialty": each} for each in _SPECIALTIES],
     "a specialist, a language, a mode": [
@@ -83,9 +88,9 @@ QUESTIONS: Mapping[str, Sequence[Parameters]] = {
         for language in ("es", "fr", "de")
         for mode in ("video", "in_person")
     ],
-    "days and hours": [_LATE | {"time_zone": zone} for zone in _ZONES],
+    "days and hours": [_AFTERNOONS | {"time_zone": zone} for zone in _ZONES],
     "days and hours, a specialist, a language": [
-        _LATE | {"time_zone": zone, "specialty": specialty, "language": "es"}
+        _AFTERNOONS | {"time_zone": zone, "specialty": specialty, "language": "es"}
         for zone in _ZONES
         for specialty in _SPECIALTIES
     ],
@@ -93,47 +98,47 @@ QUESTIONS: Mapping[str, Sequence[Parameters]] = {
     LISTING: [{"q": each, "language": "en"} for each in ("ama", "son", "lee", "ito")],
     WORST: [{"from": (NOW + timedelta(days=20, minutes=minute)).isoformat()} for minute in (1, 2, 3)],
 }
-USUAL = [each for each in QUESTIONS if each != WORST]
+ORDINARY = [each for each in QUERIES if each != WORST]
 
 
 class Stopwatch:
-    """Passes requests on, and notes when the answer was complete: what is done after it keeps nobody waiting."""
+    """ASGI middleware that notes when a response is complete, because clients do not wait for the work after it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.answered = 0.0
+        self.responded_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one on."""
+        """Pass a request to the application."""
 
-        async def note(message: Message) -> None:
+        async def note_time(message: Message) -> None:
             await send(message)
-            self.answered = perf_counter()
+            self.responded_at = perf_counter()
 
-        await self.app(scope, receive, note)
+        await self.app(scope, receive, note_time)
 
 
 @dataclass(frozen=True, slots=True)
-class Town:
-    """A clinic that can be searched."""
+class SearchClinic:
+    """A loaded clinic and a client of its application."""
 
     clinic: Clinic
     client: httpx2.AsyncClient
     stopwatch: Stopwatch
     resources: Resources
-    chance: Random
+    random: Random
 
     async def time(self, path: str, parameters: Parameters) -> float:
-        """How long an answer takes, in seconds."""
+        """Send a request and return the seconds until its response is complete."""
         started = perf_counter()
-        answer = await self.client.get(path, params={"limit": "10", **parameters})
-        answer.raise_for_status()
-        return self.stopwatch.answered - started
+        response = await self.client.get(path, params={"limit": "10", **parameters})
+        response.raise_for_status()
+        return self.stopwatch.responded_at - started
 
     async def book(self) -> None:
-        """Books the next visit with some doctors, each for a patient of her own."""
+        """Book the next visit of some doctors without the application, each for the doctor's own patient."""
         doctors = range(len(self.clinic.practices))
-        chosen = self.chance.sample(doctors, min(BOOKED, len(doctors) // 3))
+        chosen = self.random.sample(doctors, min(BOOKED_PER_ROUND, len(doctors) // 3))
         rows = [visit for number in chosen if (visit := await self._next_visit(number))]
         async with self.resources.database.write() as transaction:
             await transaction.execute(insert(Appointment), rows)
@@ -170,26 +175,26 @@ class Town:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the comparison and prints it; the exit status is 0 if the claims hold."""
+    """Run the comparison and print the results. Return 0 if the claims hold, else 1."""
     options = read_options(
         "search",
-        "Search among ever more doctors.",
+        "Compare searches among different numbers of doctors.",
         arguments,
-        fewest=MIN_ROUNDS,
-        usual=DEFAULT_ROUNDS,
-        most=MAX_ROUNDS,
+        minimum=MIN_ROUNDS,
+        default=DEFAULT_ROUNDS,
+        maximum=MAX_ROUNDS,
     )
     stop_on_sigterm()
-    with tempfile.TemporaryDirectory() as folder, closing(PostgresServer(shared_buffers=BUFFERS)) as server:
+    with tempfile.TemporaryDirectory() as folder, closing(PostgresServer(shared_buffers=SHARED_BUFFERS)) as server:
         comparisons = uvloop.run(compare(Path(folder), server, options.rounds))
     print(result_table(comparisons))
     return record("search", comparisons, options.results)
 
 
 async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Comparison]:
-    """All databases, one after the other."""
+    """Compare the sizes on each database."""
 
-    async def url_of(database: str, size: int) -> str:
+    async def create(database: str, size: int) -> str:
         if database == "SQLite":
             return f"sqlite+aiosqlite:///{folder}/{size}.db"
         return as_text(await create_database(make_url(server.url), f"search_{size}"))
@@ -197,15 +202,15 @@ async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Com
     comparisons: list[Comparison] = []
     for database, sizes in SIZES.items():
         async with AsyncExitStack() as stack:
-            towns = {size: await open_town(stack, await url_of(database, size), size) for size in sizes}
-            fresh = await ask(towns, rounds)
-            stale = await ask(towns, rounds, busy=[towns[size] for size in sizes if size != SMALLEST])
-        comparisons += judge(database, fresh, stale)
+            clinics = {size: await open_clinic(stack, await create(database, size), size) for size in sizes}
+            fresh = await measure_all(clinics, rounds)
+            stale = await measure_all(clinics, rounds, booked=[clinics[size] for size in sizes if size != SMALLEST])
+        comparisons += to_comparisons(database, fresh, stale)
     return comparisons
 
 
-async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
-    """Loads it, and looks at all bounds; nothing is left to be done in the background."""
+async def open_clinic(stack: AsyncExitStack, url: str, size: int) -> SearchClinic:
+    """Load a clinic and compute all bounds, so that the background job has nothing left to do."""
     await migrate(url)
     clinic = await load_clinic(url, now=NOW, doctors=size, patients=1, appointments=2)
     app = create_app(settings_for(url), clock=lambda: NOW)
@@ -213,54 +218,56 @@ async def open_town(stack: AsyncExitStack, url: str, size: int) -> Town:
     stopwatch = Stopwatch(app)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(stopwatch), base_url="http://bench")
     resources: Resources = app.state.resources
-    town = Town(clinic, await stack.enter_async_context(client), stopwatch, resources, Random(size))
+    loaded = SearchClinic(clinic, await stack.enter_async_context(client), stopwatch, resources, Random(size))
     while True:
         async with resources.database.read() as transaction:
             if not await list_outdated(transaction, NOW, limit=1):
                 break
         await update_next_slots(resources.database, resources.processor, lambda: NOW)
     if is_postgresql(resources.database.engine):
-        await clean_up(make_url(url))
-    return town
+        await vacuum_and_checkpoint(make_url(url))
+    return loaded
 
 
-async def ask(towns: Mapping[int, Town], rounds: int, *, busy: Sequence[Town] = ()) -> Times:
-    """What every question takes in every town, in the middle of its variants."""
-    chance = Random(rounds)
+async def measure_all(
+    clinics: Mapping[int, SearchClinic], rounds: int, *, booked: Sequence[SearchClinic] = ()
+) -> Times:
+    """Measure every query with every clinic. The time of a query is the median over its variants."""
+    random = Random(rounds)
 
     async def book() -> None:
-        for town in busy:
-            await town.book()
+        for clinic in booked:
+            await clinic.book()
 
-    async def measure(question: str) -> Mapping[int, float]:
-        path, variants = PATHS.get(question, "/search/slots"), QUESTIONS[question]
-        times: dict[int, list[float]] = {size: [] for size in towns}
-        for parameters in variants if busy else islice(cycle(variants), max(len(variants), ASKED)):
-            for size in chance.sample(list(towns), len(towns)):
-                times[size].append(await towns[size].time(path, parameters))
+    async def measure(query: str) -> Mapping[int, float]:
+        path, variants = PATHS.get(query, "/search/slots"), QUERIES[query]
+        times: dict[int, list[float]] = {size: [] for size in clinics}
+        for parameters in variants if booked else islice(cycle(variants), max(len(variants), MIN_REQUESTS)):
+            for size in random.sample(list(clinics), len(clinics)):
+                times[size].append(await clinics[size].time(path, parameters))
         return {size: median(each) for size, each in times.items()}
 
-    return await take_turns({each: partial(measure, each) for each in QUESTIONS}, rounds, before=book)
+    return await take_turns({each: partial(measure, each) for each in QUERIES}, rounds, prepare=book)
 
 
-def judge(database: str, fresh: Times, stale: Times) -> Iterator[Comparison]:
-    """What the times say."""
+def to_comparisons(database: str, fresh: Times, stale: Times) -> Iterator[Comparison]:
+    """Yield the comparisons of the measured times."""
     largest = SIZES[database][-1]
     for when, times in (("", fresh), (", stale bounds", stale)):
         for size in SIZES[database][1:]:
-            bound = TIMES_THE_SMALLEST if size == LARGEST else None
-            where = f"{size:,} doctors{when}, {database}"
-            for question in USUAL:
-                compared = ratios(of_size(times[question], size), of_size(times[question], SMALLEST))
-                yield Comparison(f"{question}, compared with 100 doctors: {where}", compared, at_most=bound)
-            compared = ratios(of_size(times[WORST], size), of_size(times["any doctor"], size))
-            yield Comparison(f"{WORST}, compared with any doctor: {where}", compared)
-        for question in USUAL:
-            compared = [seconds / TEN_MILLISECONDS for seconds in of_size(times[question], largest)]
-            yield Comparison(f"{question}, compared with 10 ms: {largest:,} doctors{when}, {database}", compared)
-    rounds = [each for times in (fresh, stale) for each in zip(*(times[name] for name in USUAL), strict=True)]
-    compared = [median(times[largest] for times in each) / TEN_MILLISECONDS for each in rounds]
-    yield Comparison(f"median search, compared with 10 ms: {largest:,} doctors, {database}", compared, at_most=1)
+            bound = MAX_SLOWDOWN if size == LARGEST else None
+            sample = f"{size:,} doctors{when}, {database}"
+            for query in ORDINARY:
+                values = ratios(of_size(times[query], size), of_size(times[query], SMALLEST))
+                yield Comparison(f"{query}, compared with 100 doctors: {sample}", values, at_most=bound)
+            values = ratios(of_size(times[WORST], size), of_size(times["any doctor"], size))
+            yield Comparison(f"{WORST}, compared with any doctor: {sample}", values)
+        for query in ORDINARY:
+            values = [seconds / TEN_MILLISECONDS for seconds in of_size(times[query], largest)]
+            yield Comparison(f"{query}, compared with 10 ms: {largest:,} doctors{when}, {database}", values)
+    rounds = [each for times in (fresh, stale) for each in zip(*(times[name] for name in ORDINARY), strict=True)]
+    values = [median(times[largest] for times in each) / TEN_MILLISECONDS for each in rounds]
+    yield Comparison(f"median search, compared with 10 ms: {largest:,} doctors, {database}", values, at_most=1)
 
 
 def of_size(rounds: Sequence[Mapping[int, float]], size: int) -> list[float]:

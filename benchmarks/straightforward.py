@@ -1,10 +1,10 @@
-"""The booking endpoint as one would write it first, with the ORM: what the application is compared with.
+"""The booking endpoint as tutorials would write it, with the ORM, for comparison with the application.
 
-It keeps the same rows and answers the same, by the means that tutorials teach: the user is loaded as an entity, so are
-the doctor and her rules; the rules are asked with datetimes (`tests/scheduling/reference.py`); a SELECT looks whether
-the time is free; the appointment, the event of the audit trail and the kept answer are added to the session; headers
-are set by a middleware function. Two at once can both find the time free: only the guard of the table stops the
-second, and that as an error. `benchmarks/booking.py` serves it with uvicorn; `DATABASE_URL` says from where.
+It writes the same rows and sends the same response. The user, the doctor and the doctor's rules are loaded as entities.
+The rules are checked with datetimes (`tests/scheduling/reference.py`). A SELECT checks whether the time is free. The
+appointment, the audit event and the stored response are added to the session. A middleware function sets the headers.
+Two concurrent requests can both find the time free: then the constraint refuses the second with an error.
+`benchmarks/booking.py` serves it with uvicorn and sets `DATABASE_URL`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,7 +40,7 @@ from app.scheduling import availability, visits
 from app.scheduling.availability import Rules
 from app.scheduling.intervals import MINUTE
 from app.scheduling.status import AppointmentStatus
-from app.schemas.appointments import Appointment as Answer
+from app.schemas.appointments import Appointment as AppointmentResponse
 from app.schemas.appointments import Reference
 from tests.scheduling.reference import Diary, check
 
@@ -51,7 +51,7 @@ new_session = async_sessionmaker(engine, expire_on_commit=False)
 
 
 class NewAppointment(BaseModel):
-    """What is to be booked."""
+    """The body of a booking."""
 
     doctor_id: UUID
     start_time: AwareDatetime
@@ -61,7 +61,7 @@ class NewAppointment(BaseModel):
 
 @asynccontextmanager
 async def dispose(_app: FastAPI) -> AsyncIterator[None]:
-    """Gives the connections back when the server ends."""
+    """Close the connections when the server stops."""
     yield
     await engine.dispose()
 
@@ -71,14 +71,14 @@ app = FastAPI(lifespan=dispose)
 
 @app.middleware("http")
 async def set_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Sets the headers that every answer has."""
+    """Set the headers that every response of the application has."""
     response = await call_next(request)
     response.headers.update(DEFAULT_HEADERS | {"X-Request-ID": str(uuid4())})
     return response
 
 
 async def open_session() -> AsyncIterator[AsyncSession]:
-    """A session for the request."""
+    """Open a session for the request."""
     async with new_session() as session:
         yield session
 
@@ -87,7 +87,7 @@ Db = Annotated[AsyncSession, Depends(open_session)]
 
 
 async def get_user(session: Db, authorization: Annotated[str, Header()]) -> User:
-    """Who sent the token."""
+    """Return the user of the token, or raise a 401."""
     claims = read_access_token(
         authorization.removeprefix("Bearer "),
         key=SETTINGS.secret_key.get_secret_value(),
@@ -102,7 +102,7 @@ async def get_user(session: Db, authorization: Annotated[str, Header()]) -> User
 
 
 async def get_patient(user: Annotated[User, Depends(get_user)]) -> User:
-    """The same, if she may book."""
+    """Return the user of the token if they are a patient, or raise a 403."""
     if user.role is not Role.PATIENT:
         raise HTTPException(403)
     return user
@@ -110,25 +110,25 @@ async def get_patient(user: Annotated[User, Depends(get_user)]) -> User:
 
 @app.get("/readyz")
 async def ready() -> None:
-    """Whoever started the server asks until this is answered."""
+    """Respond once the server is ready: `tests/servers.py` polls this route."""
 
 
-@app.post("/appointments", status_code=201, response_model=Answer)
+@app.post("/appointments", status_code=201, response_model=AppointmentResponse)
 async def book_appointment(
     body: NewAppointment,
     request: Request,
     session: Db,
     patient: Annotated[User, Depends(get_patient)],
     idempotency_key: Annotated[str, Header()],
-) -> Answer | Response:
-    """Books, and answers as the application does."""
+) -> AppointmentResponse | Response:
+    """Book the appointment and respond like the application."""
     now = datetime.now(UTC)
     request_hash = sha256(await request.body()).hexdigest()
-    kept = await session.get(IdempotencyKey, (patient.id, idempotency_key))
-    if kept and kept.request_hash != request_hash:
+    stored = await session.get(IdempotencyKey, (patient.id, idempotency_key))
+    if stored and stored.request_hash != request_hash:
         raise HTTPException(422)
-    if kept:
-        return Response(kept.body, kept.status or 201, media_type="application/json")
+    if stored:
+        return Response(stored.body, stored.status or 201, media_type="application/json")
 
     doctor = await session.get(Doctor, body.doctor_id)
     visit_type = await session.get(VisitType, body.visit_type_id)
@@ -141,7 +141,7 @@ async def book_appointment(
         raise HTTPException(409, refusal)
     busy_start = start - timedelta(minutes=visit_type.buffer_before_minutes)
     busy_end = end + timedelta(minutes=visit_type.buffer_after_minutes)
-    taken = await session.scalars(
+    overlapping = await session.scalars(
         select(Appointment).where(
             Appointment.status.not_in([AppointmentStatus.CANCELLED, AppointmentStatus.NOSHOW]),
             or_(
@@ -154,7 +154,7 @@ async def book_appointment(
             ),
         )
     )
-    if taken.first():
+    if overlapping.first():
         raise HTTPException(409, "slot_taken")
 
     appointment = Appointment(
@@ -186,7 +186,7 @@ async def book_appointment(
     )
     await session.flush()
     await session.refresh(appointment)
-    answer = Answer(
+    response = AppointmentResponse(
         id=appointment.id,
         doctor_id=doctor.id,
         patient_id=patient.id,
@@ -212,29 +212,32 @@ async def book_appointment(
             request_hash=request_hash,
             status=201,
             etag='"1"',
-            body=answer.model_dump_json(),
+            body=response.model_dump_json(),
             created_at=now,
         )
     )
     await session.commit()
-    return answer
+    return response
 
 
 async def _diary(session: AsyncSession, doctor: Doctor, visit_type: VisitType, now: datetime) -> Diary:
-    open_when = await session.scalars(select(Availability).where(Availability.doctor_id == doctor.id))
-    away = await session.scalars(select(TimeOff).where(TimeOff.doctor_id == doctor.id))
+    availabilities = await session.scalars(select(Availability).where(Availability.doctor_id == doctor.id))
+    time_off = await session.scalars(select(TimeOff).where(TimeOff.doctor_id == doctor.id))
     rules = Rules(
         ZoneInfo(doctor.time_zone),
-        tuple(availability.Availability(each.starts, each.ends, each.recurrence, each.last_ends) for each in open_when),
-        tuple(availability.TimeOff(each.starts, each.ends) for each in away),
+        tuple(
+            availability.Availability(each.starts, each.ends, each.recurrence, each.last_ends)
+            for each in availabilities
+        ),
+        tuple(availability.TimeOff(each.starts, each.ends) for each in time_off),
         visits.BookingLimits(doctor.min_notice_minutes * MINUTE, doctor.max_advance_days, doctor.daily_limit),
     )
     lengths = visit_type.duration_minutes, visit_type.buffer_before_minutes, visit_type.buffer_after_minutes
-    kind = visits.VisitType(
+    engine_visit_type = visits.VisitType(
         visit_type.duration_minutes * MINUTE,
         visit_type.id,
         visit_type.buffer_before_minutes * MINUTE,
         visit_type.buffer_after_minutes * MINUTE,
         (visit_type.slot_step_minutes or sum(lengths)) * MINUTE,
     )
-    return Diary(rules, kind, (), now)
+    return Diary(rules, engine_visit_type, (), now)

@@ -1,4 +1,4 @@
-"""Runs the migrations on a connection passed by ``app.db.schema``, or on a new one if ``alembic`` itself is called."""
+"""Run the migrations on the connection passed by ``app.db.schema``, or on a new one if ``alembic`` itself is called."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Pictures of the pages for the documentation, taken in the system's Chromium from the demo clinic.
+"""Take the pictures of pages for the documentation, in the system's Chromium, with the demo clinic.
 
 The application runs in this process, on loopback, with a fresh SQLite file and a fixed clock, so the pictures depend
 only on the code. Pages with ids are left out, because ids are random.

@@ -1,4 +1,4 @@
-"""Add archives of the audit trail, whose events may be deleted. The downgrade keeps the events that are left."""
+"""Add archives of the audit trail. Archived events may be deleted. The downgrade keeps the events that remain."""
 
 import sqlalchemy as sa
 from alembic import op

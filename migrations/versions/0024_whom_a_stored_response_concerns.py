@@ -1,4 +1,4 @@
-"""Keep with a stored response whom it concerns. The audit trail had to guess it from the response."""
+"""Store with a response which patients and object it concerns, so that the audit trail need not guess it."""
 
 import sqlalchemy as sa
 from alembic import op
