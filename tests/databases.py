@@ -1,4 +1,4 @@
-"""Databases with the newest schema, empty, as many as there are tests that want one."""
+"""Create empty databases with the newest schema for tests, and the settings of tests."""
 
 import os
 from collections.abc import AsyncIterator
@@ -32,24 +32,24 @@ UNLIMITED: dict[str, Any] = {
 
 
 def settings_for(url: str, **changes: Any) -> Settings:
-    """The default settings, but for cheap hashing, which would otherwise be most of what the suite does, and limits.
+    """Return the default settings, with cheap hashing and without limits, unless ``changes`` set them.
 
-    A test asks more often from one address than any client may.
+    Hashing would otherwise take most of the time of the suite. Tests send more requests than one client may.
     """
-    quick: dict[str, Any] = {"password_memory_kib": 8, "password_passes": 1, "log_level": "warning"}
-    return Settings(_env_file=None, database_url=url, **quick | UNLIMITED | changes)
+    cheap: dict[str, Any] = {"password_memory_kib": 8, "password_passes": 1, "log_level": "warning"}
+    return Settings(_env_file=None, database_url=url, **cheap | UNLIMITED | changes)
 
 
-def both_databases(kept_together: str) -> list[pytest.ParameterSet]:
-    """Both databases, for a fixture of a whole module; the tests on one of them run in one worker."""
+def both_databases(group: str) -> list[pytest.ParameterSet]:
+    """Return both databases as parameters of a module's fixture. Tests of one database run in the same worker."""
     return [
-        pytest.param(backend, marks=pytest.mark.xdist_group(f"{kept_together} on {backend}"))
+        pytest.param(backend, marks=pytest.mark.xdist_group(f"{group} on {backend}"))
         for backend in ("sqlite", "postgresql")
     ]
 
 
 NO_POSTGRESQL = "TEST_NO_POSTGRESQL"
-"""Holds the reason why there is no server, where there is none."""
+"""The environment variable with the reason why there is no PostgreSQL server."""
 
 
 @asynccontextmanager
@@ -68,14 +68,14 @@ async def migrate(url: str) -> str:
 
 
 async def create_postgresql(name: str) -> str:
-    """A new database of the test server, with nothing in it."""
+    """Create an empty database on the test server, replace one with the same name, and return its URL."""
     await _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     return _server().set(database=name).render_as_string(hide_password=False)
 
 
 @asynccontextmanager
 async def temporary_postgresql() -> AsyncIterator[str]:
-    """A new database of the test server, with nothing in it, that is dropped in the end."""
+    """Create an empty database on the test server, and drop it at the end."""
     name = f"tests_{uuid4().hex}"
     try:
         yield await create_postgresql(name)
@@ -97,19 +97,19 @@ async def _administer(*statements: str) -> None:
 
 
 async def bypass_audit_guard(transaction: Transaction) -> None:
-    """Lets this transaction do to the audit trail what no application can."""
+    """Let this transaction change the audit trail, which triggers prevent otherwise."""
     if transaction.dialect.name == "postgresql":
-        # Only a superuser can: triggers rest.
+        # Only a superuser may set this. It disables triggers.
         await transaction.execute(text("SET LOCAL session_replication_role = replica"))
     else:
         for change in ("insert", "update", "delete"):
             await transaction.execute(text(f"DROP TRIGGER IF EXISTS audit_events_{change}"))
 
 
-EMPTY = ";".join(
+DELETE_ALL_ROWS = ";".join(
     [
         "BEGIN",
-        "SET LOCAL session_replication_role = replica",  # else the triggers of the audit trail refuse
+        "SET LOCAL session_replication_role = replica",  # the triggers of the audit trail would refuse
         *(f"DELETE FROM {table.name}" for table in User.metadata.sorted_tables),
         "COMMIT",
     ]
@@ -117,10 +117,10 @@ EMPTY = ";".join(
 
 
 async def delete_all_rows(url: str) -> None:
-    """Delete all rows of a PostgreSQL in one round trip; for a few rows this is quicker than TRUNCATE."""
+    """Delete all rows of a PostgreSQL database in one round trip. For few rows this is faster than TRUNCATE."""
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(EMPTY)
+        await connection.execute(DELETE_ALL_ROWS)
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""People who use the API."""
+"""Users of the API, and helpers that read its responses."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account and a token."""
+    """A user with an account and an access token."""
 
     client: httpx2.AsyncClient
     id: str
@@ -29,13 +29,13 @@ class Person:
     async def register(cls, client: httpx2.AsyncClient, role: str, **fields: str) -> "Person":
         email = f"{role}{next(_numbers)}@example.com"
         body = {"email": email, "password": PASSWORD, "name": f"A {role}", "role": role} | fields
-        answer = await client.post("/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
-        user = answer.json()
+        response = await client.post("/auth/register", json=body)
+        assert response.status_code == 201, response.text
+        user = response.json()
         return cls(client, user["id"], body["email"], user["name"], await log_in(client, body["email"]))
 
     async def log_in_again(self) -> "Person":
-        """The same person after another log-in, when the token has ended."""
+        """Return the same user with a new session and token."""
         return replace(self, token=await log_in(self.client, self.email))
 
     async def get(self, path: str, **options: Any) -> httpx2.Response:
@@ -58,55 +58,55 @@ class Person:
         return {"Authorization": f"Bearer {self.token}"}
 
     async def publish(self, start: str, end: str, recurrence: str | None = None) -> dict[str, Any]:
-        """As a doctor: publishes availability."""
+        """Publish availability as a doctor."""
         body = {"start_time": start, "end_time": end} | ({"recurrence": recurrence} if recurrence else {})
-        answer = await self.post("/doctors/availability", body)
-        assert answer.status_code == 201, answer.text
-        availability: dict[str, Any] = answer.json()
+        response = await self.post("/doctors/availability", body)
+        assert response.status_code == 201, response.text
+        availability: dict[str, Any] = response.json()
         return availability
 
     async def set_hours(self, **week: Any) -> dict[str, Any]:
-        """As a doctor: sets the weekly plan."""
-        answer = await self.put("/doctors/me/hours", week)
-        assert answer.status_code == 200, answer.text
-        changed: dict[str, Any] = answer.json()
+        """Set the weekly hours of a doctor."""
+        response = await self.put("/doctors/me/hours", week)
+        assert response.status_code == 200, response.text
+        changed: dict[str, Any] = response.json()
         return changed
 
     async def take_time_off(self, start: str, end: str, reason: str | None = None) -> dict[str, Any]:
-        """As a doctor: takes time off."""
+        """Add time off as a doctor."""
         body = {"start_time": start, "end_time": end} | ({"reason": reason} if reason else {})
-        answer = await self.post("/doctors/me/time-off", body)
-        assert answer.status_code == 201, answer.text
-        taken: dict[str, Any] = answer.json()
-        return taken
+        response = await self.post("/doctors/me/time-off", body)
+        assert response.status_code == 201, response.text
+        time_off: dict[str, Any] = response.json()
+        return time_off
 
     async def add_visit_type(self, **fields: Any) -> dict[str, Any]:
-        """As a doctor: offers a visit type."""
-        wanted = {"name": "Check-up", "duration_minutes": 30} | fields
-        answer = await self.post("/doctors/me/visit-types", wanted)
-        if answer.status_code == 409 and "name" not in fields:  # one more of them
-            answer = await self.post("/doctors/me/visit-types", wanted | {"name": f"Check-up {next(_numbers)}"})
-        assert answer.status_code == 201, answer.text
-        offered: dict[str, Any] = answer.json()
-        return offered
+        """Add a visit type as a doctor. Without a name in ``fields``, a free one is chosen."""
+        body = {"name": "Check-up", "duration_minutes": 30} | fields
+        response = await self.post("/doctors/me/visit-types", body)
+        if response.status_code == 409 and "name" not in fields:  # the default name is used already
+            response = await self.post("/doctors/me/visit-types", body | {"name": f"Check-up {next(_numbers)}"})
+        assert response.status_code == 201, response.text
+        visit_type: dict[str, Any] = response.json()
+        return visit_type
 
     async def update_profile(self, **fields: Any) -> dict[str, Any]:
-        """As a doctor: changes what she says of herself."""
-        answer = await self.patch("/doctors/me", fields)
-        assert answer.status_code == 200, answer.text
-        changed: dict[str, Any] = answer.json()
+        """Change the profile of a doctor."""
+        response = await self.patch("/doctors/me", fields)
+        assert response.status_code == 200, response.text
+        changed: dict[str, Any] = response.json()
         return changed
 
     async def try_to_book(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> httpx2.Response:
-        """As a patient: tries to book."""
+        """Send a booking as a patient, and return the response."""
         body = {"doctor_id": doctor.id, "start_time": start} | ({"end_time": end} if end else {}) | fields
         return await self.post("/appointments", body)
 
     async def book(self, doctor: "Person", start: str, end: str | None = None, **fields: Any) -> dict[str, Any]:
-        """As a patient: books."""
-        answer = await self.try_to_book(doctor, start, end, **fields)
-        assert answer.status_code == 201, answer.text
-        appointment: dict[str, Any] = answer.json()
+        """Book an appointment as a patient, and return it."""
+        response = await self.try_to_book(doctor, start, end, **fields)
+        assert response.status_code == 201, response.text
+        appointment: dict[str, Any] = response.json()
         return appointment
 
 
@@ -114,55 +114,55 @@ async def log_in(client: httpx2.AsyncClient, email: str, password: str = PASSWOR
     return (await get_tokens(client, email, password))["access_token"]
 
 
-async def get_tokens(client: httpx2.AsyncClient, email: str, password: str = PASSWORD, **more: str) -> dict[str, str]:
-    """What a log-in gives."""
-    answer = await client.post("/auth/login", data={"username": email, "password": password} | more)
-    assert answer.status_code == 200, answer.text
-    granted: dict[str, str] = answer.json()
-    return granted
+async def get_tokens(client: httpx2.AsyncClient, email: str, password: str = PASSWORD, **fields: str) -> dict[str, str]:
+    """Log in, and return the tokens."""
+    response = await client.post("/auth/login", data={"username": email, "password": password} | fields)
+    assert response.status_code == 200, response.text
+    tokens: dict[str, str] = response.json()
+    return tokens
 
 
 async def get_windows(client: httpx2.AsyncClient, doctor: Person, **query: str) -> list[tuple[str, str]]:
-    """The doctor's free windows, as everybody sees them."""
-    answer = await client.get(f"/doctors/{doctor.id}/availability", params=query)
-    assert answer.status_code == 200, answer.text
-    return [(window["start_time"], window["end_time"]) for window in answer.json()]
+    """Return the starts and ends of the doctor's free windows, as the public sees them."""
+    response = await client.get(f"/doctors/{doctor.id}/availability", params=query)
+    assert response.status_code == 200, response.text
+    return [(window["start_time"], window["end_time"]) for window in response.json()]
 
 
 async def get_slots(
-    asker: httpx2.AsyncClient | Person, doctor: Person, first: str, last: str, visit_type_id: str | None = None
+    caller: httpx2.AsyncClient | Person, doctor: Person, first: str, last: str, visit_type_id: str | None = None
 ) -> list[tuple[str, str, str]]:
-    """The start, the end and the start on the doctor's clock of what can be booked from ``first`` to ``last``."""
+    """Return the start, the end and the local start of each slot from ``first`` to ``last``."""
     query = {"from": first, "to": last} | ({"visit_type_id": visit_type_id} if visit_type_id else {})
-    answer = await asker.get(f"/doctors/{doctor.id}/slots", params=query)
-    assert answer.status_code == 200, answer.text
-    return [(slot["start_time"], slot["end_time"], slot["local_start"]) for slot in answer.json()]
+    response = await caller.get(f"/doctors/{doctor.id}/slots", params=query)
+    assert response.status_code == 200, response.text
+    return [(slot["start_time"], slot["end_time"], slot["local_start"]) for slot in response.json()]
 
 
 async def get_reasons(
-    asker: httpx2.AsyncClient | Person, doctor: Person, start: str, visit_type_id: str | None = None
+    caller: httpx2.AsyncClient | Person, doctor: Person, start: str, visit_type_id: str | None = None
 ) -> list[str]:
-    """The codes of all that speaks against a visit."""
+    """Return the codes of the reasons why a visit cannot be booked."""
     query = {"start_time": start} | ({"visit_type_id": visit_type_id} if visit_type_id else {})
-    answer = await asker.get(f"/doctors/{doctor.id}/explain", params=query)
-    assert answer.status_code == 200, answer.text
-    explanation = answer.json()
+    response = await caller.get(f"/doctors/{doctor.id}/explain", params=query)
+    assert response.status_code == 200, response.text
+    explanation = response.json()
     codes = [reason["code"] for reason in explanation["reasons"]]
     assert explanation["bookable"] is not bool(codes)
     return codes
 
 
-def next_page(answer: httpx2.Response) -> str | None:
-    """Where the ``Link`` header leads."""
-    url: str | None = answer.links.get("next", {}).get("url")
+def next_page(response: httpx2.Response) -> str | None:
+    """Return the URL of the next page from the ``Link`` header, or ``None`` on the last page."""
+    url: str | None = response.links.get("next", {}).get("url")
     return url
 
 
-def assert_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
-    """The answer must be this problem; returns it."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: dict[str, Any] = answer.json()
+def assert_problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that the response is this problem, and return its body."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
     assert body["code"] == code, body
     assert body["status"] == status
     assert body["type"] == "about:blank"
@@ -174,7 +174,7 @@ def assert_problem(answer: httpx2.Response, status: int, code: str) -> dict[str,
 async def make_admin(
     resources: Resources, client: httpx2.AsyncClient, now: datetime, email: str = "admin@example.com"
 ) -> Person:
-    """As the command line makes one: never over HTTP."""
+    """Create an administrator with the service, as the command line does: it is not possible over HTTP."""
     async with resources.database.write() as transaction:
         user = await accounts.register(
             transaction,

@@ -158,7 +158,7 @@ def _expand(theme: str, described: Mapping[str, Any]) -> Iterator[Case]:
 def _targets(described: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     if field_type := described.get("every"):
         for found in fields_of(field_type):
-            yield found.actor, found.send, {found.place: found.content, "where": f" {found.name}"}
+            yield found.actor, found.send, {found.location: found.content, "where": f" {found.name}"}
         return
     for actor, send in product(as_list(described.get("as", "nobody")), as_list(described["send"])):
         yield actor, send, {}

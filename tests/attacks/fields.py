@@ -1,4 +1,4 @@
-"""The fields that the API takes, by kind, from its OpenAPI document."""
+"""The fields of all requests of the API by type, read from the OpenAPI document."""
 
 import re
 from collections.abc import Iterator
@@ -10,46 +10,49 @@ from tests.access.table import TABLE
 from tests.openapi import Schema, find_body, make_example, read_document, resolve
 
 _IDS = {"change_id": "019abcde-f012-7890-8abc-def012345678", "user_id": "{other_patient}"}
-"""What stands for an id in a path, unless it is ``{hold}`` for ``{hold_id}``."""
+"""The values of path parameters whose placeholder is not the name without ``_id``, as ``{hold}`` for ``{hold_id}``."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A field of one route, and a request that is all right but for ``{each}`` in it."""
+class RouteField:
+    """A field of a route, and a valid request in which the field has the placeholder ``{each}``."""
 
     actor: str
     send: str
-    place: str
+    location: str
     """``json`` or ``query``."""
     name: str
     content: dict[str, Any]
     kind: str
 
 
-def fields_of(kind: str) -> list[Place]:
-    """The fields that take a ``string``, an ``integer``, an ``instant`` or an ``id``; perhaps only those in bodies."""
+def fields_of(kind: str) -> list[RouteField]:
+    """Return the fields of a type: ``string`` (which includes the next two), ``instant``, ``id`` or ``integer``.
+
+    With a suffix, as in ``string in a body``, return only fields of bodies.
+    """
     kind, _, in_body = kind.partition(" ")
-    places = [each for each in _places() if not in_body or each.place == "json"]
-    found = [each for each in places if kind == each.kind or (kind == "string" and each.kind != "integer")]
-    assert found, kind
-    return found
+    fields = [each for each in _list_fields() if not in_body or each.location == "json"]
+    matching = [each for each in fields if kind == each.kind or (kind == "string" and each.kind != "integer")]
+    assert matching, kind
+    return matching
 
 
 @cache
-def _places() -> tuple[Place, ...]:
+def _list_fields() -> tuple[RouteField, ...]:
     return tuple(
-        place
+        field
         for path, operations in read_document()["paths"].items()
         for method, operation in operations.items()
-        for place in _of(path, method.upper(), operation)
+        for field in _fields_of_operation(path, method.upper(), operation)
     )
 
 
-def _of(path: str, method: str, operation: Schema) -> Iterator[Place]:
+def _fields_of_operation(path: str, method: str, operation: Schema) -> Iterator[RouteField]:
     row = TABLE[f"{method} {path}"]
     actors = {
         "patient": "patient",
-        "doctor": "other_doctor" if "{visit_type_id}" in path else "doctor",  # whose visit type it is
+        "doctor": "other_doctor" if "{visit_type_id}" in path else "doctor",  # the owner of the visit type
         "administrator": "admin",
     }
     actor = "nobody" if row.pattern in {"public", "viewer"} else actors[row.owner]
@@ -57,12 +60,12 @@ def _of(path: str, method: str, operation: Schema) -> Iterator[Place]:
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "query":
             for kind in _kinds(parameter["schema"]):
-                yield Place(actor, send, "query", parameter["name"], {parameter["name"]: "{each}"}, kind)
+                yield RouteField(actor, send, "query", parameter["name"], {parameter["name"]: "{each}"}, kind)
     if body := find_body(operation):
         example = make_example(body)
-        for name, described in body["properties"].items():
-            for kind in _kinds(described):
-                yield Place(actor, send, "json", name, {**example, name: "{each}"}, kind)
+        for name, field_schema in body["properties"].items():
+            for kind in _kinds(field_schema):
+                yield RouteField(actor, send, "json", name, {**example, name: "{each}"}, kind)
 
 
 def _kinds(schema: Schema) -> set[str]:

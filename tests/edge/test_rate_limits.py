@@ -1,4 +1,4 @@
-"""Who asks too often is told when to come back; nobody else notices."""
+"""Rate limits by address and account, the headers about them, and refusals, which do not affect other clients."""
 
 import asyncio
 import json
@@ -26,40 +26,40 @@ from tests.people import Person, assert_problem
 from tests.routing import OPEN_TO_ALL, assemble, get_caller, list_all_routes, list_operations
 
 
-def refused(answer: httpx2.Response) -> None:
-    assert_problem(answer, 429, "too_many_requests")
-    assert 1 <= int(answer.headers["retry-after"]) <= 86400
+def assert_refused(response: httpx2.Response) -> None:
+    assert_problem(response, 429, "too_many_requests")
+    assert 1 <= int(response.headers["retry-after"]) <= 86400
 
 
-async def test_an_address_has_so_many_requests(start: Start) -> None:
+async def test_requests_per_address_are_limited(start: Start) -> None:
     app = await start(rate_limit_per_address="3/day")
     async with client_of(app) as client, client_of(app, "192.0.2.7") as other:
-        left = []
+        numbers_left = []
         for path in ("/doctors", "/nothing", "/docs"):
-            answer = await client.get(path)
-            assert answer.headers["ratelimit-policy"] == '"address";q=3;w=86400'
-            [(remaining, reset)] = re.findall(r'^"address";r=(\d+);t=(\d+)$', answer.headers["ratelimit"])
+            response = await client.get(path)
+            assert response.headers["ratelimit-policy"] == '"address";q=3;w=86400'
+            [(remaining, reset)] = re.findall(r'^"address";r=(\d+);t=(\d+)$', response.headers["ratelimit"])
             assert 1 <= int(reset) <= 86400
-            left.append(int(remaining))
-        assert left == [2, 1, 0]
-        answer = await client.get("/doctors")
-        refused(answer)
-        assert answer.headers["ratelimit"] == f'"address";r=0;t={answer.headers["retry-after"]}'
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "x-request-id" in answer.headers
+            numbers_left.append(int(remaining))
+        assert numbers_left == [2, 1, 0]
+        response = await client.get("/doctors")
+        assert_refused(response)
+        assert response.headers["ratelimit"] == f'"address";r=0;t={response.headers["retry-after"]}'
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "x-request-id" in response.headers
         assert (await other.get("/doctors")).status_code == 200
 
 
 @pytest.mark.parametrize("path", sorted(UNLIMITED_PATHS))
-async def test_whoever_watches_is_always_answered(start: Start, path: str) -> None:
+async def test_monitoring_is_not_limited(start: Start, path: str) -> None:
     async with client_of(await start(rate_limit_per_address="1/day", metrics_token="t" * 16)) as client:
         await client.get("/doctors")
         for _ in range(3):
-            answer = await client.get(path, headers={"Authorization": f"Bearer {'t' * 16}"})
-            assert answer.status_code == 200
-            assert "ratelimit" not in answer.headers
+            response = await client.get(path, headers={"Authorization": f"Bearer {'t' * 16}"})
+            assert response.status_code == 200
+            assert "ratelimit" not in response.headers
             assert "ratelimit" not in (await client.get(f"{path}/")).headers
-        refused(await client.get(f"{path}//"))
+        assert_refused(await client.get(f"{path}//"))
 
 
 @pytest.mark.parametrize(
@@ -74,45 +74,43 @@ async def test_whoever_watches_is_always_answered(start: Start, path: str) -> No
         ("nonsense", "<script>", True),
     ],
 )
-async def test_what_is_one_client(start: Start, one: str, other: str, same: bool) -> None:
+async def test_addresses_of_one_client_share_a_limit(start: Start, one: str, other: str, same: bool) -> None:
     app = await start(rate_limit_per_address="1/day")
     async with client_of(app, one) as first, client_of(app, other) as second:
         assert (await first.get("/doctors")).status_code == 200
         assert (await second.get("/doctors")).status_code == (429 if same else 200)
 
 
-class Pauses:
-    """Stands for ``asyncio`` where somebody is made to wait: a pause lasts until it is said to be over."""
+class Delays:
+    """Replaces ``asyncio`` in the middleware, so that delays last until ``finished`` is set."""
 
     def __init__(self) -> None:
-        self.begun = 0
-        self.over = asyncio.Event()
+        self.started = 0
+        self.finished = asyncio.Event()
 
     async def sleep(self, _seconds: float) -> None:
-        self.begun += 1
-        await self.over.wait()
+        self.started += 1
+        await self.finished.wait()
 
 
-async def test_who_asks_too_often_waits_for_the_refusal_and_nobody_else_does(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses = Pauses()
-    monkeypatch.setattr(edge_limits, "asyncio", pauses)
+async def test_refusals_are_delayed_but_other_clients_are_not(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    delays = Delays()
+    monkeypatch.setattr(edge_limits, "asyncio", delays)
     monkeypatch.setattr(edge_limits, "MAX_DELAYED", 2)
     app = await start(rate_limit_per_address="1/day")
     async with client_of(app) as client, client_of(app, "192.0.2.7") as other, asyncio.timeout(60):
         assert (await client.get("/doctors")).status_code == 200
         waiting = [asyncio.create_task(client.get("/doctors")) for _ in range(2)]
-        while pauses.begun < 2:  # noqa: ASYNC110 - what is waited for is a count
+        while delays.started < 2:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
         assert (await other.get("/doctors")).status_code == 200
-        beyond = await client.get("/doctors")
-        refused(beyond)
-        assert beyond.headers["connection"] == "close"
-        assert not any(each.done() for each in waiting), "the one that found no room to wait was answered before them"
-        pauses.over.set()
+        undelayed = await client.get("/doctors")
+        assert_refused(undelayed)
+        assert undelayed.headers["connection"] == "close"
+        assert not any(each.done() for each in waiting), "a refusal beyond MAX_DELAYED is sent before the delayed ones"
+        delays.finished.set()
         for each in waiting:
-            refused(await each)
+            assert_refused(await each)
 
 
 BROWSER_CHOICES = {"POST /language", "POST /preferences"}
@@ -147,7 +145,7 @@ def sends_secret(route: APIRoute) -> bool:
 
 LIMITED = [route for route in list_all_routes() if must_be_limited(route)]
 LIMITED_NAMES = {route.name for route in LIMITED}
-# A page has the name of the operation of the API that does the same.
+# A page route has the same name as the API operation that does the same.
 LIMITED_PATHS = {
     route.path for route in list_all_routes() if route.name in LIMITED_NAMES and "POST" in (route.methods or ())
 }
@@ -156,48 +154,48 @@ LIMITED_PATHS = {
 def test_routes_with_credentials_have_the_lower_limit(assembled: FastAPI) -> None:
     routes = credential_routes(assembled)
     assert {route.path for route in routes} == LIMITED_PATHS
-    assert not any(route.param_convertors for route in routes), "their paths are compared as they are"
+    assert not any(route.param_convertors for route in routes), "paths are compared as text"
 
 
 @pytest.mark.parametrize("path", sorted(LIMITED_PATHS))
-async def test_the_lower_limit_counts_all_routes_with_credentials_together(start: Start, path: str) -> None:
+async def test_routes_with_credentials_share_the_lower_limit(start: Start, path: str) -> None:
     async with client_of(await start(rate_limit_login="2/day")) as client:
-        for left in (1, 0):
-            answer = await client.post(path)
-            assert answer.headers["ratelimit"].startswith(f'"login";r={left};')
-            assert answer.status_code in {303, 401, 403, 422}  # nothing is sent along
-        refused(await client.post(path, json={"email": "ann@example.com"}))
+        for remaining in (1, 0):
+            response = await client.post(path)
+            assert response.headers["ratelimit"].startswith(f'"login";r={remaining};')
+            assert response.status_code in {303, 401, 403, 422}  # the request is empty
+        assert_refused(await client.post(path, json={"email": "ann@example.com"}))
         for other in LIMITED_PATHS:
-            refused(await client.post(other))
-            refused(await client.post(f"{other}/"))
+            assert_refused(await client.post(other))
+            assert_refused(await client.post(f"{other}/"))
         assert (await client.get("/doctors")).status_code == 200
 
 
-async def test_an_account_has_so_many_requests_from_wherever(start: Start) -> None:
+async def test_requests_per_account_are_limited_across_addresses(start: Start) -> None:
     app = await start(rate_limit_per_account="2/day")
     async with client_of(app) as client, client_of(app, "192.0.2.7") as elsewhere:
         ann, ben = [await Person.register(client, "patient") for _ in range(2)]
-        answer = await ann.get("/appointments")
-        assert answer.headers["ratelimit-policy"] == '"account";q=2;w=86400'
-        assert answer.headers["ratelimit"].startswith('"account";r=1;')
+        response = await ann.get("/appointments")
+        assert response.headers["ratelimit-policy"] == '"account";q=2;w=86400'
+        assert response.headers["ratelimit"].startswith('"account";r=1;')
         assert (await ann.get("/auth/me")).status_code == 200
-        refused(await ann.get("/auth/me"))
-        refused(await elsewhere.get("/auth/me", headers=ann.headers))
+        assert_refused(await ann.get("/auth/me"))
+        assert_refused(await elsewhere.get("/auth/me", headers=ann.headers))
         assert (await ben.get("/auth/me")).status_code == 200
         assert (await client.get("/doctors")).status_code == 200
 
 
-async def test_a_token_whose_session_has_ended_counts_against_nobody(start: Start) -> None:
+async def test_token_of_an_ended_session_is_not_counted(start: Start) -> None:
     async with client_of(await start(rate_limit_per_account="2/day")) as client:
         ann = await Person.register(client, "patient")
-        gone = await ann.log_in_again()
-        assert (await client.post("/auth/logout", headers=gone.headers)).status_code == 204
+        ended = await ann.log_in_again()
+        assert (await client.post("/auth/logout", headers=ended.headers)).status_code == 204
         for _ in range(3):
-            assert_problem(await gone.get("/auth/me"), 401, "not_authenticated")
+            assert_problem(await ended.get("/auth/me"), 401, "not_authenticated")
         assert (await ann.get("/auth/me")).status_code == 200
 
 
-async def test_a_forged_token_counts_against_nobody(start: Start) -> None:
+async def test_forged_token_is_not_counted(start: Start) -> None:
     async with client_of(await start(rate_limit_per_account="1/day")) as client:
         ann = await Person.register(client, "patient")
         forged = ann.token[:-4] + "AAAA"
@@ -208,7 +206,7 @@ async def test_a_forged_token_counts_against_nobody(start: Start) -> None:
         assert (await ann.get("/auth/me")).status_code == 200
 
 
-async def test_what_is_refused_changes_nothing(start: Start, database: Database) -> None:
+async def test_refused_request_changes_nothing(start: Start, database: Database) -> None:
     async with client_of(await start(rate_limit_per_account="1/day")) as client:
         doctor = await Person.register(client, "doctor")
         for day, status in (("08", 201), ("09", 429)):
@@ -218,47 +216,47 @@ async def test_what_is_refused_changes_nothing(start: Start, database: Database)
         assert await transaction.scalar(text("SELECT count(*) FROM availabilities")) == 1
 
 
-async def test_limits_may_be_switched_off(client: httpx2.AsyncClient) -> None:
-    answer = await client.get("/doctors")
-    assert "ratelimit" not in answer.headers
-    assert "ratelimit-policy" not in answer.headers
+async def test_limits_can_be_switched_off(client: httpx2.AsyncClient) -> None:
+    response = await client.get("/doctors")
+    assert "ratelimit" not in response.headers
+    assert "ratelimit-policy" not in response.headers
 
 
-async def test_behind_a_prefix_a_door_is_a_door(start: Start) -> None:
+async def test_routes_with_credentials_are_limited_behind_a_path_prefix(start: Start) -> None:
     app = await start(rate_limit_login="1/day")
     transport = httpx2.ASGITransport(app, root_path="/api")
     async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
         assert (await client.post("/api/auth/login")).status_code == 422
-        refused(await client.post("/api/auth/login"))
+        assert_refused(await client.post("/api/auth/login"))
 
 
 async def test_the_number_of_counters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "MAX_COUNTERS", 50)
-    counting = limits_of(rate_limit_per_address="1/day")
+    limiter = make_limiter(rate_limit_per_address="1/day")
     for number in range(500):
-        await counting.count_address(f"10.0.{number // 250}.{number % 250}", takes_credentials=False, quotas=[])
-    memory = counting._limiter.storage
-    assert isinstance(memory, rate_limits.BoundedMemory)
-    assert len(memory.storage) == len(memory.expirations) == 50
-    assert not memory.locks
-    with pytest.raises(DomainError):  # the latest are remembered
-        await counting.count_address("10.0.1.249", takes_credentials=False, quotas=[])
+        await limiter.count_address(f"10.0.{number // 250}.{number % 250}", takes_credentials=False, quotas=[])
+    storage = limiter._limiter.storage
+    assert isinstance(storage, rate_limits.BoundedMemory)
+    assert len(storage.storage) == len(storage.expirations) == 50
+    assert not storage.locks
+    with pytest.raises(DomainError):  # the newest counters are kept
+        await limiter.count_address("10.0.1.249", takes_credentials=False, quotas=[])
 
 
-async def test_whoever_waits_as_told_is_let_in() -> None:
-    counting = limits_of(rate_limit_per_address="3/second")
+async def test_request_after_retry_after_is_accepted() -> None:
+    limiter = make_limiter(rate_limit_per_address="3/second")
     for _ in range(3):
         with pytest.raises(DomainError) as refusal:
-            await ask_until_refused(counting)
+            await count_until_refused(limiter)
         assert refusal.value.retry_after
         await asyncio.sleep(refusal.value.retry_after)
-        await counting.count_address("192.0.2.1", takes_credentials=False, quotas=[])
+        await limiter.count_address("192.0.2.1", takes_credentials=False, quotas=[])
 
 
-async def ask_until_refused(counting: RateLimiter) -> None:
+async def count_until_refused(limiter: RateLimiter) -> None:
     while True:
-        await counting.count_address("192.0.2.1", takes_credentials=False, quotas=[])
+        await limiter.count_address("192.0.2.1", takes_credentials=False, quotas=[])
 
 
-def limits_of(**rates: str) -> RateLimiter:
+def make_limiter(**rates: str) -> RateLimiter:
     return RateLimiter(settings_for("sqlite:///never-opened.db", **rates))

@@ -1,8 +1,8 @@
-"""Schemathesis over the OpenAPI document, against a real server: every check it has, as four kinds of callers.
+"""Schemathesis sends requests that it generates from the OpenAPI document to a real server, as four kinds of callers.
 
-What people keep to themselves must be in none of the answers (``tests/fuzz/secrets.py``) and not in the log.
+All its checks are used. Secrets of users must be neither in a response (``tests/fuzz/secrets.py``) nor in the log.
 
-``FUZZ_EXAMPLES`` (per operation and phase) makes it longer; ``make fuzz`` does.
+``FUZZ_EXAMPLES`` sets the number of examples per operation and phase. ``make fuzz`` sets a high number.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ from tests.people import PASSWORD, Person, get_tokens
 from tests.servers import PATIENCE, ROOT, Server, clients, serve
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
-IN_SHORT = "FUZZ_EXAMPLES" not in os.environ
-SEED = ["--seed", "1"] if IN_SHORT else []  # a short run is to find the same things every time, a long one new ones
+IS_SHORT = "FUZZ_EXAMPLES" not in os.environ
+SEED = ["--seed", "1"] if IS_SHORT else []  # a short run is reproducible, a long one is random
 ADMIN = "admin-of-fuzz@example.com"
-# What ends the session that it is called in is tried last: all that came after it would be refused.
-LAST = "logout|end_sessions?|erase_account|end_sessions_of_user|remove_second_factor_of_user"
-# Not tomorrow: a long run goes on over midnight.
+# Operations that end the caller's session run last, because later requests would be refused.
+RUN_LAST = "logout|end_sessions?|erase_account|end_sessions_of_user|remove_second_factor_of_user"
+# Not tomorrow, because a long run may continue after midnight.
 FIRST_DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
 REASON = "a rash behind the left knee"
-LONGEST = 600  # seconds for anything that is waited for: a slow machine is no failure
+MAX_WAIT_SECONDS = 600  # so high that a slow machine does not cause failures
 
 
 @dataclass
 class Target:
-    """A server, and what it logs."""
+    """A server and its log."""
 
     server: Server
     log: Path
@@ -51,23 +51,23 @@ async def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             url = await stack.enter_async_context(temporary_postgresql())
         await migrate(url)
         await make_admin(url)
-        long_session = {"ACCESS_TOKEN_MINUTES": "1440", "SESSION_IDLE_MINUTES": "1440"}
+        session_settings = {"ACCESS_TOKEN_MINUTES": "1440", "SESSION_IDLE_MINUTES": "1440"}
         log = stack.enter_context((folder / "log").open("wb"))
         serving = serve(
             url,
             processes=1,
             stderr=log,
             LOG_LEVEL="info",
-            REQUEST_BODY_SECONDS=str(LONGEST),
+            REQUEST_BODY_SECONDS=str(MAX_WAIT_SECONDS),
             DATABASE_TIMEOUT_SECONDS=PATIENCE,
-            **long_session,
+            **session_settings,
         )
         [server] = await stack.enter_async_context(serving)
         yield Target(server, folder / "log")
 
 
 async def make_admin(url: str) -> None:
-    """On the command line, as every administrator is made."""
+    """Create an administrator on the command line."""
     command = [sys.executable, "-m", "app.cli", "create-admin", "--email", ADMIN, "--name", "X", "--password-stdin"]
     process = await asyncio.create_subprocess_exec(
         *command, env=os.environ | {"DATABASE_URL": url}, stdin=asyncio.subprocess.PIPE
@@ -76,47 +76,48 @@ async def make_admin(url: str) -> None:
     assert process.returncode == 0
 
 
-def keep(output: bytes) -> None:
-    """``FUZZ_LOG`` names a file for what a long run says."""
+def append_to_log(output: bytes) -> None:
+    """Append the output of Schemathesis to the file named by ``FUZZ_LOG``, if it is set."""
     if log := os.environ.get("FUZZ_LOG"):
         with Path(log).open("ab") as file:
             file.write(output)
 
 
-@pytest.mark.parametrize("role", ["patient", "doctor", "admin", "nobody"])
-async def test_no_request_finds_a_hole(
+@pytest.mark.parametrize("role", ["patient", "doctor", "admin", "anonymous"])
+async def test_generated_requests_pass_all_checks(
     target: Target, role: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     server = target.server
     phases = "examples,coverage,fuzzing,stateful"
-    if IN_SHORT and request.node.callspec.params["target"] == "sqlite":
-        phases = "examples,fuzzing,stateful"  # the values at the edges are the same ones that PostgreSQL gets
+    if IS_SHORT and request.node.callspec.params["target"] == "sqlite":
+        phases = "examples,fuzzing,stateful"  # boundary values are tested on PostgreSQL
     headers: list[str] = []
     secrets = [PASSWORD]
     async with clients([server]) as [client]:
         doctor = await Person.register(client, "doctor", email=f"doctor-of-{role}@example.com")
         patient = await Person.register(client, "patient", email=f"patient-of-{role}@example.com")
-        # Something to find: a week of open time and a visit in it.
+        # Data for the requests to find: a week of availability and a visit in it.
         await doctor.publish(FIRST_DAY.isoformat(), (FIRST_DAY + timedelta(days=7)).isoformat())
         await patient.book(doctor, (FIRST_DAY + timedelta(hours=10)).isoformat(), reason=REASON)
         secrets += [doctor.token, patient.token]
-        if role == "nobody":
+        if role == "anonymous":
             secrets += [doctor.email, patient.email, REASON]
         else:
             email = {"doctor": doctor.email, "patient": patient.email, "admin": ADMIN}[role]
-            granted = await get_tokens(client, email)
-            headers = ["--header", f"Authorization: Bearer {granted['access_token']}"]
-            secrets += [granted["access_token"], granted["refresh_token"]]
+            tokens = await get_tokens(client, email)
+            headers = ["--header", f"Authorization: Bearer {tokens['access_token']}"]
+            secrets += [tokens["access_token"], tokens["refresh_token"]]
     config = tmp_path / "expected.toml"
     write_config(config)
-    for some in ("--exclude-operation-id-regex", "--include-operation-id-regex"):
+    for option in ("--exclude-operation-id-regex", "--include-operation-id-regex"):
         command: list[str | Path] = [
             sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{server.url}/openapi.json",
-            # Cancelling with DELETE keeps the appointment, as cancelled; and with the same Idempotency-Key a request is
-            # answered as it was, even if what it made is gone. The checks would call that mistakes.
-            "--checks", "all", "--exclude-checks", "use_after_free,ensure_resource_availability", some, f"^({LAST})$",
-            "--phases", phases, "--max-examples", str(EXAMPLES), "--max-failures", "20", "--no-color", *SEED, *headers,
-            "--request-timeout", str(LONGEST), "--max-response-time", str(LONGEST),
+            # The excluded checks would report two intended behaviours: DELETE cancels an appointment without deleting
+            # it, and a repeated Idempotency-Key returns the first response even if its object no longer exists.
+            "--checks", "all", "--exclude-checks", "use_after_free,ensure_resource_availability",
+            option, f"^({RUN_LAST})$", "--phases", phases, "--max-examples", str(EXAMPLES), "--max-failures", "20",
+            "--no-color", *SEED, *headers,
+            "--request-timeout", str(MAX_WAIT_SECONDS), "--max-response-time", str(MAX_WAIT_SECONDS),
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -128,9 +129,9 @@ async def test_no_request_finds_a_hole(
             stderr=asyncio.subprocess.STDOUT,
         )
         output, _ = await process.communicate()
-        keep(output)
+        append_to_log(output)
         assert process.returncode == 0, output.decode()
         assert server.process.poll() is None
     logged = target.log.read_text()
-    for word in (*secrets, doctor.email, patient.email, REASON, "Traceback"):
-        assert word not in logged
+    for text in (*secrets, doctor.email, patient.email, REASON, "Traceback"):
+        assert text not in logged

@@ -107,7 +107,7 @@ PAGES: Table = {
         (ADMIN, "/office/trail?patient={patient}&actor=&action=reinstate_user"),
     ],
 }
-"""By the path of the route: the role that sees it, and the address. Names in braces are ids of ``World``."""
+"""For each path of a route, the roles and the addresses to open. Names in braces are ids of ``World``."""
 NO_PAGES = {"/start", "/sign-in/code", "/my/appointments/{appointment_id:uuid}/calendar.ics", "/my/account/export.json"}
 """Routes that redirect (the code form needs a pending log-in) or return a file."""
 REFUSED = [
@@ -118,13 +118,13 @@ REFUSED = [
     (PATIENT, "/office/users"),
     (ADMIN, "/office/trail?patient=nobody&from=never"),
 ]
-"""Error pages."""
+"""Roles and addresses that lead to error pages."""
 
 
-def pages_of(who: str) -> Iterator[tuple[str, bool]]:
-    """Return all addresses of this role, each with whether the page exists."""
+def pages_of(role: str) -> Iterator[tuple[str, bool]]:
+    """Yield the addresses to open with this role, and whether each is a page, not an error."""
     for row in (*PAGES.values(), REFUSED):
-        yield from ((where, row is not REFUSED) for visitor, where in row if visitor == who)
+        yield from ((path, row is not REFUSED) for row_role, path in row if row_role == role)
 
 
 LONG_NAME = "Dr Wilhelmina Anastasia von Schwarzenberg-Königshofen-Lilie"
@@ -133,7 +133,7 @@ RIGHT_TO_LEFT = "\N{ARABIC LETTER MEEM}\N{ARABIC LETTER HAH}\N{ARABIC LETTER MEE
 
 @dataclass
 class World:
-    """A clinic with a doctor who has one of everything, and with patients. It can grow."""
+    """A clinic with patients and with a doctor who has an example of every kind of record. ``grow`` adds more."""
 
     client: httpx2.AsyncClient
     people: dict[str, Person]
@@ -153,23 +153,25 @@ class World:
         )
         await doctor.set_hours(monday=[["00:00", "24:00"]], valid_from="2027-07-01", valid_to="2027-08-31")
         await doctor.update_profile(languages=["en", "de"], bio="Skin, hair and nails.", min_notice_minutes=30)
-        offered = await doctor.add_visit_type(duration_minutes=20, buffer_after_minutes=10)
-        world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": offered["id"]}
+        visit_type = await doctor.add_visit_type(duration_minutes=20, buffer_after_minutes=10)
+        world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": visit_type["id"]}
         await world.grow()
-        held = await patient.post(
+        hold = await patient.post(
             "/holds",
-            {"doctor_id": doctor.id, "visit_type_id": offered["id"], "start_time": "2026-12-11T18:00:00Z"},
+            {"doctor_id": doctor.id, "visit_type_id": visit_type["id"], "start_time": "2026-12-11T18:00:00Z"},
         )
-        world.ids["hold"] = held.json()["id"]
+        world.ids["hold"] = hold.json()["id"]
         await world.suspend_doctor()
         await doctor.take_time_off("2026-12-25T05:00:00Z", "2026-12-26T05:00:00Z", "Holiday")
-        invited = await admin.post(
+        invitation = await admin.post(
             "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
         )
-        world.ids["invitation"] = invited.json()["token"]
+        world.ids["invitation"] = invitation.json()["token"]
         async with resources.database.write() as transaction:
-            colleague, wish = UUID(world.ids["colleague"]), uuid7()
-            await replace_change(transaction, colleague, wish, name=LONG_NAME, specialty="Cardiology", now=clock.time)
+            colleague, change_id = UUID(world.ids["colleague"]), uuid7()
+            await replace_change(
+                transaction, colleague, change_id, name=LONG_NAME, specialty="Cardiology", now=clock.time
+            )
         return world
 
     async def grow(self) -> None:
@@ -180,10 +182,10 @@ class World:
             self.client, "doctor", name="Dr Amara Okafor", specialty="Cardiology", time_zone="Europe/Berlin"
         )
         await colleague.set_hours(monday=[["08:00", "12:00"]])
-        for who, hour in (patient, 14), (other, 15), (patient, 16):
+        for person, hour in (patient, 14), (other, 15), (patient, 16):
             for day in (4 + 7 * self.days, 7 + 7 * self.days):
-                booked = await self._book(who, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
-                self.ids["visit"] = booked["id"]
+                appointment = await self._book(person, doctor, f"2026-12-{day:02}T{hour}:00:00Z")
+                self.ids["visit"] = appointment["id"]
         self.ids["cancelled"] = self.ids["visit"]
         self.ids.setdefault("colleague", colleague.id)  # the change waits for review
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
@@ -199,30 +201,32 @@ class World:
         await suspended.publish("2026-12-09T14:00:00Z", "2026-12-09T18:00:00Z")
         self.ids["suspended"] = suspended.id
         self.ids["expected"] = (await self.people[PATIENT].book(suspended, "2026-12-09T15:00:00Z"))["id"]
-        answer = await self.people[ADMIN].post(
+        response = await self.people[ADMIN].post(
             f"/admin/users/{suspended.id}/suspend", {"reason": "Has left the practice"}
         )
-        assert answer.status_code == 200
+        assert response.status_code == 200
 
-    async def _book(self, who: Person, doctor: Person, start: str) -> dict[str, Any]:
-        return await who.book(doctor, start, visit_type_id=self.ids["visit_type"], reason="A mole that has changed")
+    async def _book(self, person: Person, doctor: Person, start: str) -> dict[str, Any]:
+        return await person.book(doctor, start, visit_type_id=self.ids["visit_type"], reason="A mole that has changed")
 
-    def address(self, where: str) -> str:
+    def address(self, path: str) -> str:
         """Return the address with the ids filled in."""
-        return where.format(**self.ids)
+        return path.format(**self.ids)
 
-    async def enter(self, forms: Forms, who: str) -> None:
+    async def enter(self, forms: Forms, role: str) -> None:
         """Sign a user of this role in. An administrator also gives a reason to view a patient's visits."""
-        if who == SIGNED_OUT:
+        if role == SIGNED_OUT:
             return
-        await forms.sign_in(self.people[who])
-        if who == ADMIN:
-            glass = f"/office/users/{self.ids['patient']}"
-            answer = await forms.send(f"{glass}/break-glass", on=f"{glass}?action=break-glass", reason="An emergency")
-            assert answer.status_code == 303
+        await forms.sign_in(self.people[role])
+        if role == ADMIN:
+            user_path = f"/office/users/{self.ids['patient']}"
+            response = await forms.send(
+                f"{user_path}/break-glass", on=f"{user_path}?action=break-glass", reason="An emergency"
+            )
+            assert response.status_code == 303
 
 
 async def weigh(client: httpx2.AsyncClient, page: httpx2.Response) -> int:
-    """Return how many bytes are sent for a page with its static files."""
-    needed = [await client.get(asset) for asset in set(re.findall(r"/static/[\w.]+", page.text))]
-    return sum(int(each.headers["Content-Length"]) for each in (page, *needed))
+    """Return the number of bytes of a page with its static files."""
+    files = [await client.get(asset) for asset in set(re.findall(r"/static/[\w.]+", page.text))]
+    return sum(int(each.headers["Content-Length"]) for each in (page, *files))

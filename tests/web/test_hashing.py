@@ -1,4 +1,4 @@
-"""No connection is held while a password is hashed, on any route of the API or the pages."""
+"""No route of the API or the pages holds a connection while it hashes a password."""
 
 import ast
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -25,46 +25,46 @@ from tests.routing import list_api_routes, list_operations, list_pages
 from tests.web.conftest import Forms
 
 APP = Path(__file__).parents[2] / "app"
-NEW = "another horse battery"
+NEW_PASSWORD = "another horse battery"
 
 
 class WatchedPasswords(Passwords):
-    """Hashes as usual, and records how many of the application's connections are in use meanwhile."""
+    """Hashes passwords, and records how many connections of the application are in use at that time."""
 
     def __init__(self, settings: Settings, resources: Resources) -> None:
         super().__init__(settings)
-        self.held: list[int] = []
+        self.connections_in_use: list[int] = []
         self._pool = resources.database.engine.sync_engine.pool
 
     async def hash(self, password: str) -> str:
-        self.held.append(self._pool.checkedout())  # type: ignore[attr-defined] # it is a queue pool
+        self.connections_in_use.append(self._pool.checkedout())  # type: ignore[attr-defined] # the type of the pool is QueuePool
         return await super().hash(password)
 
     async def matches(self, password: str, encoded: str | None) -> bool:
-        self.held.append(self._pool.checkedout())  # type: ignore[attr-defined] # it is a queue pool
+        self.connections_in_use.append(self._pool.checkedout())  # type: ignore[attr-defined] # the type of the pool is QueuePool
         return await super().matches(password, encoded)
 
 
 @dataclass
 class Caller:
-    """A patient with a session of the pages and one of the API."""
+    """A patient with a session on the pages and one in the API, and an administrator."""
 
     person: Person
     forms: Forms
     mails: list[Mail]
     admin: Person
 
-    async def invitation(self) -> dict[str, str]:
-        """The form with which a doctor accepts an invitation."""
-        sent = await self.admin.post("/admin/invitations", {"email": "guest@example.com"})
+    async def invite_doctor(self) -> dict[str, str]:
+        """Invite a doctor and return the form that accepts the invitation."""
+        response = await self.admin.post("/admin/invitations", {"email": "guest@example.com"})
         return {
-            "token": sent.json()["token"],
+            "token": response.json()["token"],
             "name": "Dr Guest",
             "password": PASSWORD,
             "time_zone": "Europe/Berlin",
         }
 
-    async def reset_token(self) -> str:
+    async def request_reset_token(self) -> str:
         await self.person.client.post("/auth/forgot-password", json={"email": self.person.email})
         return self.mails[-1].text.split("\n\n")[1]
 
@@ -78,16 +78,16 @@ def sign_in(caller: Caller) -> Awaitable[httpx2.Response]:
 
 
 async def reset_on_a_page(caller: Caller) -> httpx2.Response:
-    return await caller.forms.send("/reset", token=await caller.reset_token(), new_password=NEW)
+    return await caller.forms.send("/reset", token=await caller.request_reset_token(), new_password=NEW_PASSWORD)
 
 
 def change_on_a_page(caller: Caller) -> Awaitable[httpx2.Response]:
-    return caller.forms.send("/my/account/password", current_password=PASSWORD, new_password=NEW)
+    return caller.forms.send("/my/account/password", current_password=PASSWORD, new_password=NEW_PASSWORD)
 
 
 async def accept_on_a_page(caller: Caller) -> httpx2.Response:
-    typed = await caller.invitation()
-    return await caller.forms.send("/invitation", on=f"/invitation?token={typed['token']}", **typed)
+    form = await caller.invite_doctor()
+    return await caller.forms.send("/invitation", on=f"/invitation?token={form['token']}", **form)
 
 
 FORMS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
@@ -112,48 +112,48 @@ def test_every_page_that_hashes_has_a_form() -> None:
     assert set(list_hashing(list_pages())) == FORMS.keys()
 
 
-def test_a_route_hashes_only_by_naming_it_in_its_signature() -> None:
-    reading = {
+def test_hashing_is_used_only_through_the_dependency() -> None:
+    readers = {
         path.relative_to(APP).as_posix()
         for path in APP.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr == "passwords"
     }
-    assert reading == {"core/dependencies.py"}
+    assert readers == {"core/dependencies.py"}
 
 
 @contextmanager
-def watching(app: FastAPI) -> Iterator[None]:
-    """Check that passwords are hashed, and that no connection is held meanwhile."""
+def assert_no_connection_held(app: FastAPI) -> Iterator[None]:
+    """Check that passwords are hashed in the block, and that no connection is held at that time."""
     resources: Resources = app.state.resources
-    watched = WatchedPasswords(resources.settings, resources)
-    app.state.resources = replace(resources, passwords=watched)
+    passwords = WatchedPasswords(resources.settings, resources)
+    app.state.resources = replace(resources, passwords=passwords)
     try:
         yield
     finally:
-        watched.close()
-    assert watched.held, "no password was hashed"
-    assert set(watched.held) == {0}
+        passwords.close()
+    assert passwords.connections_in_use, "no password was hashed"
+    assert set(passwords.connections_in_use) == {0}
 
 
 @pytest.mark.parametrize("operation", FORMS)
-async def test_a_page_holds_no_connection_while_a_password_is_hashed(
+async def test_page_holds_no_connection_while_it_hashes_a_password(
     app: FastAPI, patient: Person, forms: Forms, mails: list[Mail], admin: Person, operation: str
 ) -> None:
     assert (await forms.sign_in(patient)).status_code == 303
-    with watching(app):
-        answer = await FORMS[operation](Caller(patient, forms, mails, admin))
-    assert answer.status_code < 400, answer.text
+    with assert_no_connection_held(app):
+        response = await FORMS[operation](Caller(patient, forms, mails, admin))
+    assert response.status_code < 400, response.text
 
 
 @pytest.mark.parametrize("operation", list_hashing(list_api_routes()))
-async def test_a_route_of_the_api_holds_no_connection_while_a_password_is_hashed(
+async def test_api_route_holds_no_connection_while_it_hashes_a_password(
     app: FastAPI, client: httpx2.AsyncClient, clock: SetClock, operation: str
 ) -> None:
     clinic = await make_clinic(client, app.state.resources, clock)
     caller = clinic.caller("patient", TABLE[operation])
     options = await prepare_request(operation, clinic, caller)
     method, path = target_of(operation, clinic.ids)
-    with watching(app):
-        answer = await client.request(method, path, headers=caller.person.headers, **options)
-    assert answer.status_code < 400, answer.text
+    with assert_no_connection_held(app):
+        response = await client.request(method, path, headers=caller.person.headers, **options)
+    assert response.status_code < 400, response.text
