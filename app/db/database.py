@@ -262,10 +262,10 @@ class Database:
                     async with self.write(permits) as transaction:
                         return await work(transaction)
                 except LockQueueFull as full:
-                    # All locks of the transaction, also those it had: permits are awaited in one order, while nothing
+                    # All locks of the transaction, even those it had: permits are awaited in one order, while nothing
                     # is held.
                     wanted = full.keys
-                    # From the first refusal on, so that queueing again does not prolong the wait in total.
+                    # Counted from the first refusal, so that queueing again does not extend the total wait.
                     deadline = deadline or asyncio.get_running_loop().time() + _pool_timeout(self.engine)
 
 
@@ -307,6 +307,8 @@ def _may_succeed_later(error: Exception) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause: Any = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, LookupError):  # Jinja's TemplateNotFound is an OSError, too
+        return False
     if isinstance(cause, (PoolTimeoutError, InterfaceError, OSError)):  # the pool is exhausted, or connecting failed
         return True
     # When the server has announced that it ends a connection but has not closed it yet, asyncpg rejects statements with

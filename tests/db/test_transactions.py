@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 from fastapi import FastAPI
+from jinja2 import TemplateNotFound
 from sqlalchemy import Insert, event, insert, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,7 +20,7 @@ from app.core.computing import Computation
 from app.core.dependencies import Resources
 from app.core.errors import DomainError
 from app.core.fair_locks import ClientFairLock, current_client
-from app.db.database import Database, Transaction
+from app.db.database import Database, Transaction, busy_if_away
 from app.db.engine import is_postgresql
 from app.models import PasswordReset
 from tests.databases import open_engine
@@ -345,6 +346,7 @@ async def test_request_takes_one_connection_at_a_time(doctor: Person, app: FastA
     engine = resources.database.engine
     taken = 0
     most_taken = 0
+    pool = engine.sync_engine.pool
 
     def take(*_: object) -> None:
         nonlocal taken, most_taken
@@ -355,8 +357,19 @@ async def test_request_takes_one_connection_at_a_time(doctor: Person, app: FastA
         nonlocal taken
         taken -= 1
 
-    event.listen(engine.sync_engine.pool, "checkout", take)
-    event.listen(engine.sync_engine.pool, "checkin", give_back)
+    event.listen(pool, "checkout", take)
+    event.listen(pool, "checkin", give_back)
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T10:00:00Z")
     await doctor.get("/doctors/me/appointments")
+    event.remove(pool, "checkout", take)
+    event.remove(pool, "checkin", give_back)
     assert (most_taken, taken) == (1, 0)
+
+
+def test_missing_template_is_not_an_unavailable_database() -> None:
+    """Jinja's error is an ``OSError``, like a connection that is refused."""
+    with pytest.raises(TemplateNotFound), busy_if_away():
+        raise TemplateNotFound("missing.html")
+    with pytest.raises(DomainError) as refused, busy_if_away():
+        raise ConnectionRefusedError
+    assert refused.value.code == "busy"
