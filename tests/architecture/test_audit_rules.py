@@ -74,7 +74,7 @@ def test_every_other_route_that_needs_a_caller_is_recorded() -> None:
     assert without == set.union(*UNRECORDED.values())
 
 
-def test_an_answer_that_names_a_patient_is_recorded() -> None:
+def test_response_that_names_a_patient_is_recorded() -> None:
     for route in list_all_routes():
         if route.response_model is not None and open_audit not in list_dependencies(route):
             shown = json.dumps(TypeAdapter(route.response_model).json_schema())
@@ -89,7 +89,7 @@ def test_the_caller_is_known_before_the_audit_trail_and_the_key_need_them() -> N
         assert all(callers & set(called[:number]) for number in needing), route.path
 
 
-def test_the_audit_trail_is_open_before_a_stored_answer_is_repeated() -> None:
+def test_audit_trail_is_open_before_a_stored_response_is_replayed() -> None:
     for route in list_all_routes():
         called = list_dependencies(route)
         for repeating in (reserve_key, answer_once):

@@ -59,7 +59,7 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
                 continue
             if any(word in said.lower() for word in words):
                 naming.add(relative(path))
-    # The settings know the URLs that an operator may write.
+    # The settings parse database URLs, which name the dialect.
     assert {name for name in naming if not name.startswith("db/")} == {
         "core/settings.py",
         "models/appointment.py",
@@ -97,7 +97,7 @@ def test_a_service_has_at_most_ten_use_cases(path: Path) -> None:
     assert len([function for function in functions if not function.name.startswith("_")]) <= MAX_USE_CASES
 
 
-def test_no_module_has_a_name_that_fits_everything() -> None:
+def test_no_module_has_a_catch_all_name() -> None:
     assert not [
         path for path in SOURCES if path.stem in {"utils", "helpers", "common", "misc", "manager", "base_repository"}
     ]

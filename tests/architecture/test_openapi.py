@@ -1,4 +1,4 @@
-"""The OpenAPI document is a promise: a change of it is seen in a review, and every operation is explained."""
+"""The OpenAPI document matches its snapshot, so that a review shows each change, and explains every operation."""
 
 import json
 import os
@@ -20,8 +20,8 @@ OPERATIONS = {
 }
 
 
-def test_the_document_is_as_it_was_promised() -> None:
-    """After a wanted change: UPDATE_SNAPSHOT=1 pytest tests/architecture/test_openapi.py"""
+def test_document_matches_the_snapshot() -> None:
+    """After an intended change: UPDATE_SNAPSHOT=1 pytest tests/architecture/test_openapi.py"""
     if os.environ.get("UPDATE_SNAPSHOT"):
         SNAPSHOT.write_text(json.dumps(DOCUMENT, indent=1, ensure_ascii=False) + "\n")
     assert json.loads(SNAPSHOT.read_text()) == DOCUMENT
@@ -65,7 +65,7 @@ def test_every_error_is_a_problem_with_a_known_code(operation: dict[str, Any]) -
 @pytest.mark.parametrize(
     "operation", [o for o in OPERATIONS.values() if "security" in o], ids=lambda operation: operation["operationId"]
 )
-def test_a_protected_operation_tells_of_401(operation: dict[str, Any]) -> None:
+def test_protected_operation_documents_401(operation: dict[str, Any]) -> None:
     assert "401" in operation["responses"]
 
 

@@ -77,7 +77,7 @@ def test_every_page_names_the_caller_of_its_area() -> None:
     assert named.keys() >= EXCEPTIONS.keys() | OUTSIDE.keys()
 
 
-def test_every_form_is_checked_and_a_get_is_no_form() -> None:
+def test_every_post_checks_its_form_and_no_get_does() -> None:
     for page in list_pages():
         assert page.methods in ({"GET"}, {"POST"}), page.path
         assert (receive_form in every_dependency(page)) == (page.methods == {"POST"}), page.path

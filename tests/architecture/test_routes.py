@@ -63,7 +63,7 @@ WITHOUT_A_KEY = {
         "POST /auth/confirm-email",
         "POST /auth/resend-confirmation",
     },
-    "the answer contains a secret, which must not be stored": {
+    "the response contains a secret, which must not be stored": {
         "POST /auth/second-factor",
         "POST /auth/second-factor/confirm",
         "POST /auth/second-factor/recovery-codes",

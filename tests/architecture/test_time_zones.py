@@ -33,7 +33,7 @@ def ask(module: str, folder: Path) -> str:
     ).stdout.strip()
 
 
-def test_the_host_would_be_asked_first(tmp_path: Path) -> None:
+def test_host_data_are_used_without_the_application(tmp_path: Path) -> None:
     assert ask("zoneinfo", tmp_path) == "2027-01-05T12:00:00-08:00"
 
 
@@ -49,7 +49,7 @@ def test_every_program_that_reads_zones_imports_the_application(folder: str) -> 
         assert "ZoneInfo" not in source or folder == "app" or "from app." in source, path
 
 
-def test_this_process_reads_nothing_else() -> None:
+def test_search_path_of_time_zones_is_empty() -> None:
     assert zoneinfo.TZPATH == ()
     assert {"localtime", "Factory"}.isdisjoint(TIME_ZONES)
 
@@ -64,5 +64,5 @@ def test_this_process_reads_nothing_else() -> None:
         ("America/Havana", "2027-01-05T12:00:00-04:00"),
     ],
 )
-def test_zones_whose_rules_have_changed_lately(zone: str, noon: str) -> None:
+def test_recently_changed_zones_have_their_new_rules(zone: str, noon: str) -> None:
     assert datetime(2027, 1, 5, 12, tzinfo=ZoneInfo(zone)).isoformat() == noon

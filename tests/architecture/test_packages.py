@@ -1,4 +1,4 @@
-"""The table of rooms in docs/architecture.md is what the code imports: no more, and no less."""
+"""The table of packages in docs/architecture.md matches the imports of the code exactly."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ TABLE_ROW = re.compile(r"^\| (?P<paths>`app/[^|]*) \| [^|]* \| (?P<imports>[^|]*
 CODE = re.compile(r"`([^`]*)`")
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     """``app.web.kit.forms`` is in ``web.kit``, ``app.db.engine`` in ``db``."""
     parts = module.split(".")[1:]
     if parts == ["core", "dependencies"]:
@@ -23,7 +23,7 @@ def room_of(module: str) -> str:
 def documented() -> dict[str, set[str]]:
     rows = TABLE_ROW.finditer((ROOT / "docs/architecture.md").read_text())
     return {
-        room_of(path.removesuffix(".py").replace("/", ".") + ("" if path.endswith(".py") else ".any")): set(
+        package_of(path.removesuffix(".py").replace("/", ".") + ("" if path.endswith(".py") else ".any")): set(
             CODE.findall(row["imports"])
         )
         for row in rows
@@ -33,7 +33,7 @@ def documented() -> dict[str, set[str]]:
 
 def imported() -> dict[str, set[str]]:
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "app").rglob("*.py")}
-    rooms: dict[str, set[str]] = defaultdict(set)
+    packages: dict[str, set[str]] = defaultdict(set)
     for module in modules:
         if module.endswith("__init__"):
             continue
@@ -43,15 +43,17 @@ def imported() -> dict[str, set[str]]:
             for node in ast.walk(tree)
             if (isinstance(node, ast.Import) and any(alias.name.startswith("app") for alias in node.names))
             or (isinstance(node, ast.ImportFrom) and (node.level or node.module == "app"))
-        ], f"{module}: write from app.room import name"
+        ], f"{module}: write from app.package import name"
         targets = [
             f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in modules else str(node.module)
             for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("app")
             for alias in node.names
         ]
-        rooms[room_of(module)] |= {room_of(f"{target}.x" if target == "app.models" else target) for target in targets}
-    return {room: found - {room} for room, found in rooms.items()}
+        packages[package_of(module)] |= {
+            package_of(f"{target}.x" if target == "app.models" else target) for target in targets
+        }
+    return {package: found - {package} for package, found in packages.items()}
 
 
 def test_every_room_imports_what_the_table_says() -> None:
