@@ -1,12 +1,15 @@
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 
 import httpx2
 import pytest
+from coverage import Coverage
 from fastapi import FastAPI
 
 from app.adapters.mail import Mail
@@ -18,13 +21,14 @@ from app.main import create_app, open_resources
 from tests.databases import NO_POSTGRESQL, create_postgresql, delete_all_rows, migrate, settings_for
 from tests.people import Person, make_admin
 from tests.postgres import PostgresServer
+from tests.registrations import Registrations
 from tests.statements import observing
 
 SERVER = pytest.StashKey[PostgresServer]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Only once, before the workers start: they would trip over each other while unpacking.
+    # Once, before the workers start: if each of them unpacked the server, they would interfere with each other.
     if hasattr(config, "workerinput") or os.environ.get("TEST_DATABASE_URL"):
         return
     try:
@@ -43,6 +47,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         del os.environ["TEST_DATABASE_URL"]
 
 
+MEASURED = {"api", "jobs", "scheduling", "search", "services"}
+"""The directories whose tests on SQLite reach every branch that must be covered."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure coverage only where it is needed: a test takes half as long again under coverage."""
+    coverage = Coverage.current()
+    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    if coverage is None or (directory in MEASURED and "postgresql" not in item.name):
+        return (yield)
+    coverage.stop()
+    try:
+        return (yield)
+    finally:
+        coverage.start()
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -53,6 +75,23 @@ async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     await migrate(f"sqlite+aiosqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sqlite") / "test.db"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_engines() -> Iterator[None]:
+    """Let all tests of a worker share the application's engines.
+
+    An engine caches the SQL that it has compiled. Compiling it again for each test took half of the suite's time.
+    The pool is still the test's own: the application disposes of it when it stops.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.main.create_engine", cache(create_engine))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -74,13 +113,16 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def schema_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database with the newest schema; what an earlier test left in it may still be there."""
-    if backend == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
-        return f"sqlite+aiosqlite:///{tmp_path}/test.db"
-    url: str = request.getfixturevalue("postgresql_url")
-    return url
+def schema_url(backend: str, request: pytest.FixtureRequest) -> str:
+    """A database with the newest schema, which may still contain rows of an earlier test."""
+    if backend == "postgresql":
+        url: str = request.getfixturevalue("postgresql_url")
+        return url
+    path: Path = request.getfixturevalue("sqlite_path")
+    for leftover in path.parent.glob("test.db*"):  # also the write-ahead log of a test that did not close the file
+        leftover.unlink()
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite+aiosqlite:///{path}"
 
 
 @pytest.fixture
@@ -92,7 +134,7 @@ async def database_url(schema_url: str, backend: str) -> str:
 
 
 class SetClock:
-    """A clock that shows what it is told to."""
+    """A clock that the tests set and advance."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -116,7 +158,7 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture
 def mails() -> list[Mail]:
-    """What the application has sent, but for the codes that confirm addresses."""
+    """The messages that the application has sent, except those that confirm an address."""
     return []
 
 
@@ -128,7 +170,7 @@ def confirmations() -> list[Mail]:
 
 @pytest.fixture(scope="session")
 def assembled() -> FastAPI:
-    """The application without resources; made once, because its first request puts all routes together."""
+    """The application without resources; created once, because its first request builds all routes."""
     return create_app(settings_for("sqlite:///never-opened.db"))
 
 
@@ -150,14 +192,14 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def make_client(app: FastAPI) -> httpx2.AsyncClient:
-    """An unexpected exception comes out as an answer, as it would for a real client."""
+    """Return a client that gets an unexpected exception as a 500, like a real client."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="http://testserver")
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """Transactions beside the application's."""
+    """Transactions that are separate from those of the application."""
     engine = create_engine(database_url, pool_size=5, timeout=10)
     yield Database(engine)
     await engine.dispose()
@@ -165,7 +207,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """The SQL of every statement, on whatever engine, in order."""
+    """The SQL of every statement on any engine, in order."""
     seen: list[str] = []
 
     with observing(lambda statement, _: seen.append(statement)):
@@ -177,7 +219,7 @@ type CountStatements = Callable[[], int]
 
 @pytest.fixture
 def count_statements(statements: list[str]) -> CountStatements:
-    """How many statements there were since it was asked before."""
+    """Returns how many statements were sent since the last call."""
 
     def count() -> int:
         number = len([each for each in statements if not each.startswith("BEGIN")])
@@ -190,12 +232,40 @@ def count_statements(statements: list[str]) -> CountStatements:
 type Register = Callable[..., Awaitable[Person]]
 
 
+@pytest.fixture(scope="session")
+def registrations() -> Registrations:
+    return Registrations()
+
+
+type Restore = Callable[[Hashable, Callable[[], Awaitable[Person]]], Awaitable[Person]]
+
+
 @pytest.fixture
-def register(client: httpx2.AsyncClient) -> Register:
-    """Registers somebody and logs in."""
+def restore(
+    registrations: Registrations,
+    client: httpx2.AsyncClient,
+    settings: Settings,
+    clock: SetClock,
+    confirmations: list[Mail],
+) -> Restore:
+    """Register a user, or restore the one that an earlier test registered in the same way."""
+
+    async def restore(described: Hashable, register: Callable[[], Awaitable[Person]]) -> Person:
+        key = (settings.model_dump_json(), settings.secret_key, clock.time, described)
+        return await registrations.register(key, register, client, confirmations, settings.database_url)
+
+    return restore
+
+
+@pytest.fixture
+def register(client: httpx2.AsyncClient, restore: Restore) -> Register:
+    """Register a user, and log in."""
+    numbers: Counter[Hashable] = Counter()
 
     async def register(role: str = "patient", **fields: str) -> Person:
-        return await Person.register(client, role, **fields)
+        described = (role, tuple(sorted(fields.items())))
+        numbers[described] += 1
+        return await restore((*described, numbers[described]), partial(Person.register, client, role, **fields))
 
     return register
 
@@ -205,7 +275,7 @@ type ConfirmEmail = Callable[[Person], Awaitable[Person]]
 
 @pytest.fixture
 def confirm_email(confirmations: list[Mail]) -> ConfirmEmail:
-    """Confirms the address of somebody with the newest code that was sent there."""
+    """Confirms a person's address with the newest code that was sent to it."""
 
     async def confirm_email(person: Person) -> Person:
         token = [read_token(mail) for mail in confirmations if mail.to == person.email][-1]
@@ -217,7 +287,7 @@ def confirm_email(confirmations: list[Mail]) -> ConfirmEmail:
 
 
 def read_token(mail: Mail) -> str:
-    """The code that stands by itself in a message."""
+    """Return the code in a message, which is its second paragraph."""
     return mail.text.split("\n\n")[1]
 
 
@@ -227,8 +297,8 @@ async def doctor(register: Register) -> Person:
 
 
 @pytest.fixture
-async def admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock) -> Person:
-    return await make_admin(app.state.resources, client, clock.time)
+async def admin(app: FastAPI, client: httpx2.AsyncClient, clock: SetClock, restore: Restore) -> Person:
+    return await restore("administrator", partial(make_admin, app.state.resources, client, clock.time))
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
 """Create empty databases with the newest schema for tests, and the settings of tests."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -106,21 +107,59 @@ async def bypass_audit_guard(transaction: Transaction) -> None:
             await transaction.execute(text(f"DROP TRIGGER IF EXISTS audit_events_{change}"))
 
 
-DELETE_ALL_ROWS = ";".join(
-    [
-        "BEGIN",
-        "SET LOCAL session_replication_role = replica",  # the triggers of the audit trail would refuse
-        *(f"DELETE FROM {table.name}" for table in User.metadata.sorted_tables),
-        "COMMIT",
-    ]
-)
+TABLES = User.metadata.sorted_tables
+"""In an order that satisfies the foreign keys."""
 
 
 async def delete_all_rows(url: str) -> None:
-    """Delete all rows of a PostgreSQL database in one round trip. For few rows this is faster than TRUNCATE."""
+    """Delete all rows of a PostgreSQL database. For few rows this is faster than TRUNCATE."""
+    # The triggers of the audit trail would refuse.
+    await run_script(
+        url, ["SET LOCAL session_replication_role = replica", *(f"DELETE FROM {table}" for table in TABLES)]
+    )
+
+
+async def run_script(url: str, statements: Iterable[str]) -> None:
+    """Run the statements in one transaction and, on PostgreSQL, in one round trip."""
+    script = ";".join(["BEGIN", *statements, "COMMIT"])
+    if is_sqlite(url):
+        with closing(sqlite3.connect(make_url(url).database or "")) as connection:
+            connection.executescript(script)
+    else:
+        async with open_driver(url) as connection:
+            await connection.execute(script)
+
+
+async def dump_rows(url: str) -> list[str]:
+    """Return an ``INSERT`` statement for each row of the database, in an order that satisfies the foreign keys."""
+    if is_sqlite(url):
+        with closing(sqlite3.connect(make_url(url).database or "")) as connection:
+            return [row for table in TABLES for (row,) in connection.execute(_select_inserts(table))]
+    selects = (
+        f"SELECT format('INSERT INTO {table} SELECT * FROM json_populate_record(NULL::{table}, %L)', "
+        f"row_to_json({table})) FROM {table}"
+        for table in TABLES
+    )
+    async with open_driver(url) as connection:
+        return [row for (row,) in await connection.fetch(" UNION ALL ".join(selects))]
+
+
+def _select_inserts(table: Table) -> str:
+    names = ", ".join(column.name for column in table.columns)
+    values = " || ', ' || ".join(f"quote({column.name})" for column in table.columns)
+    return f"SELECT 'INSERT INTO {table} ({names}) VALUES (' || {values} || ')' FROM {table}"
+
+
+def is_sqlite(url: str) -> bool:
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+@asynccontextmanager
+async def open_driver(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect to PostgreSQL without SQLAlchemy."""
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(DELETE_ALL_ROWS)
+        yield connection
     finally:
         await connection.close()

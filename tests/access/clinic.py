@@ -64,7 +64,7 @@ class Clinic:
 
     @property
     def database(self) -> Database:
-        """Transactions beside the requests."""
+        """Transactions that are separate from those of the requests."""
         return self.resources.database
 
     def caller(self, column: Column, row: Row) -> Caller:
@@ -91,7 +91,7 @@ class Clinic:
         """Return the rows of each table as sorted texts, without conversion by the column types."""
         state: State = {table.name: [] for table in TABLES}
         async with self.database.read() as transaction:
-            # One statement is quicker than one for each table, and this is read some hundred times.
+            # One statement is quicker than one for each table, and this is read several hundred times.
             query = " UNION ALL ".join(
                 f"SELECT '{table.name}', {_text_of_row(table, transaction.dialect.name)} FROM {table.name} t"
                 for table in TABLES

@@ -134,8 +134,9 @@ async def test_doctor_is_found_again_after_choosing_a_known_time_zone(
 
 
 async def test_unknown_time_zone_is_logged_once(
-    client: httpx2.AsyncClient, doctor: Person, database: Database, caplog: pytest.LogCaptureFixture
+    client: httpx2.AsyncClient, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
+    doctor = await Person.register(client, "doctor")  # not the doctor of other tests: it is logged once per process
     caplog.set_level(logging.WARNING, time_zones.__name__)
     await set_unknown_time_zone(database, doctor)
     for _ in range(2):

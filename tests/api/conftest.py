@@ -34,13 +34,13 @@ def _format_id(id_: UUID | None) -> str | None:
 @pytest.fixture
 def read_new_events(database: Database) -> ReadNewEvents:
     """Returns the audit events since the last call, without those of ``SETUP_ACTIONS``."""
-    read = 0
+    read: set[UUID] = set()
 
     async def read_new_events() -> list[RecordedEvent]:
-        nonlocal read
         async with database.read() as transaction:
             events = (await transaction.execute(select(AuditEvent).order_by(AuditEvent.id))).all()
-        new, read = events[read:], len(events)
+        new = [each for each in events if each.id not in read]
+        read.update(each.id for each in new)
         return [
             RecordedEvent(
                 each.action,

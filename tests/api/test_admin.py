@@ -15,6 +15,22 @@ REASON = {"reason": "Asked for by the clinic"}
 NOON = "2026-12-08T17:00:00Z"
 
 
+@pytest.fixture
+async def doctor(admin: Person, register: Register, clock: SetClock) -> Person:
+    """Registered a minute after the administrator."""
+    clock.advance(minutes=1)
+    assert admin.token
+    return await register("doctor", name="Dr Amara Okafor", specialty="Dermatology")
+
+
+@pytest.fixture
+async def patient(doctor: Person, register: Register, clock: SetClock) -> Person:
+    """Registered a minute after the doctor."""
+    clock.advance(minutes=1)
+    assert doctor.token
+    return await register("patient", name="Ann Lee")
+
+
 async def test_accounts_are_listed_newest_first(admin: Person, doctor: Person, patient: Person) -> None:
     listed = (await admin.get("/admin/users")).json()
     assert [each["id"] for each in listed] == [patient.id, doctor.id, admin.id]
@@ -25,8 +41,8 @@ async def test_accounts_are_listed_newest_first(admin: Person, doctor: Person, p
         "role": "doctor",
         "specialty": "Dermatology",
         "status": "active",
-        "created_at": "2026-12-01T08:00:00Z",
-        "approved_at": "2026-12-01T08:00:00Z",
+        "created_at": "2026-12-01T08:01:00Z",
+        "approved_at": "2026-12-01T08:01:00Z",
         "email_confirmed_at": None,
         "suspended_at": None,
         "erased_at": None,
@@ -58,7 +74,7 @@ async def test_suspension_takes_effect_at_once(
     booked = await patient.book(doctor, NOON)
     suspended = await admin.post(f"/admin/users/{doctor.id}/suspend", REASON)
     assert suspended.json()["status"] == "suspended"
-    assert suspended.json()["suspended_at"] == "2026-12-01T08:00:00Z"
+    assert suspended.json()["suspended_at"] == "2026-12-01T08:02:00Z"
     assert_problem(await doctor.get("/doctors/me"), 401, "not_authenticated")
     assert_problem(
         await client.post("/auth/login", data={"username": doctor.email, "password": PASSWORD}),
@@ -193,7 +209,7 @@ class TestWithDoctorApproval:
         assert [each["id"] for each in (await admin.get("/admin/users?status=unapproved")).json()] == [doctor.id]
 
         approved = (await admin.post(f"/admin/users/{doctor.id}/approve", REASON)).json()
-        assert (approved["status"], approved["approved_at"]) == ("active", "2026-12-01T08:00:00Z")
+        assert (approved["status"], approved["approved_at"]) == ("active", "2026-12-01T08:02:00Z")
         assert len((await client.get("/doctors")).json()) == 1
         await patient.book(doctor, NOON)
 

@@ -31,6 +31,19 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1280, "height": 800}
 
 
+@pytest.fixture(params=["sqlite"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Pages run on SQLite only: the tests of the services and of the API send the same statements to PostgreSQL.
+
+    A test of a page that sends statements of its own is marked with ``on_both_databases``.
+    """
+    name: str = request.param
+    return name
+
+
+on_both_databases = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests with a browser on one worker per database, however many workers there are."""
     for item in items:

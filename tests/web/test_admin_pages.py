@@ -13,7 +13,7 @@ from app.adapters.mail import Mail
 from app.core.settings import Settings
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
-from tests.web.conftest import DESK, PHONE, Forms, OpenTab
+from tests.web.conftest import DESK, PHONE, Forms, OpenTab, on_both_databases
 from tests.web.markup import read_hidden
 
 REASON = "Asked for by the clinic"
@@ -227,6 +227,7 @@ def read_rows(page: str) -> list[str]:
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
 
 
+@on_both_databases
 async def test_accounts_are_paged(admin_forms: Forms, register: Register) -> None:
     for _ in range(2):
         await register("patient")

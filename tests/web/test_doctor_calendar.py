@@ -92,7 +92,7 @@ async def test_status_change_can_be_undone(
     assert (await forms.send(f"{address}/{action}", on=TUESDAY, form_key="another")).status_code == 303
 
 
-async def test_undo_is_offered_ten_minutes_in_the_day_and_all_day_with_the_visit(
+async def test_undo_is_offered_for_ten_minutes_in_the_list_and_all_day_on_the_page(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
 ) -> None:
     [visit] = await fill_day(doctor, patient)

@@ -9,7 +9,7 @@ from playwright.async_api import ViewportSize
 from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.axe import find_violations
-from tests.web.conftest import DESK, OpenTab, Tab
+from tests.web.conftest import DESK, OpenTab, Tab, on_both_databases
 from tests.web.doctor import FROM_RIGHT, MAX_NAME, fill_day, open_practice
 from tests.web.test_every_page import MIN_TARGET_PIXELS, NARROW, SMALL_TARGETS
 
@@ -58,6 +58,7 @@ async def visits(doctor: Person, register: Register) -> list[dict[str, Any]]:
     return visits
 
 
+@on_both_databases
 async def test_doctor_sets_up_a_practice_and_sees_a_patient(
     open_tab: OpenTab, doctor: Person, patient: Person, clock: SetClock
 ) -> None:

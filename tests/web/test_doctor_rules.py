@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Register
 from tests.people import Person
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 from tests.web.doctor import fill_day, open_practice
 
 HOURS, TIME_OFF, VISIT_TYPES = "/practice/hours", "/practice/hours/time-off", "/practice/profile/visit-types"
@@ -195,6 +195,7 @@ async def test_invalid_time_off_is_shown_again(client: httpx2.AsyncClient) -> No
         assert expected in refused.text
 
 
+@on_both_databases
 async def test_extra_hours_apply_once_or_repeatedly(doctor: Person, forms: Forms, client: httpx2.AsyncClient) -> None:
     extra = f"{HOURS}/extra"
     typed = {"day": "2026-12-05", "opens": "22:00", "closes": "02:00"}
@@ -266,6 +267,7 @@ async def test_whole_days_are_shown_without_times(doctor: Person, client: httpx2
     assert "00:00\u201300:00" not in (await client.get("/practice/week?day=2026-12-12")).text
 
 
+@on_both_databases
 async def test_visit_type_is_added_changed_and_withdrawn(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
@@ -289,6 +291,7 @@ async def test_visit_type_is_added_changed_and_withdrawn(
     assert (await client.get(f"{VISIT_TYPES}/{visit_type['id']}")).status_code == 404
 
 
+@on_both_databases
 async def test_profile_is_changed_and_invalid_values_are_shown_again(
     doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app.services import search
 from tests.conftest import Register
+from tests.web.conftest import on_both_databases
 from tests.web.markup import read_text
 
 
@@ -31,6 +32,7 @@ async def test_clinic_without_slots_says_so(client: httpx2.AsyncClient, register
     assert not read_filter_links(page)
 
 
+@on_both_databases
 async def test_search_without_results_offers_to_remove_each_filter(
     client: httpx2.AsyncClient, register: Register
 ) -> None:

@@ -29,7 +29,7 @@ NEW_PASSWORD = "another horse battery"
 
 
 class WatchedPasswords(Passwords):
-    """Passwords that record how many connections of the application are in use while they hash."""
+    """Hashes passwords, and records how many connections of the application are in use at that time."""
 
     def __init__(self, settings: Settings, resources: Resources) -> None:
         super().__init__(settings)

@@ -10,7 +10,7 @@ from app.core.settings import Settings
 from app.web.kit.lists import MAX_LISTED
 from tests.conftest import Register, SetClock
 from tests.people import Person, log_in
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 from tests.web.doctor import MAX_NAME, open_practice
 from tests.web.table import MAX_BYTES, weigh
 
@@ -56,6 +56,7 @@ async def test_page_of_many_planned_hours_stays_light(doctor: Person, client: ht
     assert f"And {MANY + 2 - MAX_LISTED} later changes." in shown.text
 
 
+@on_both_databases
 async def test_lists_of_windows_time_off_and_visit_types_are_complete(
     doctor: Person, client: httpx2.AsyncClient
 ) -> None:
@@ -84,6 +85,7 @@ async def test_past_windows_and_time_off_are_not_listed(
             assert (await client.get(page)).text.count("/remove") == listed
 
 
+@on_both_databases
 async def test_lists_of_visits_are_complete(
     doctor: Person, admin: Person, register: Register, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
@@ -121,6 +123,7 @@ async def test_day_with_visits_of_ten_minutes_stays_light(
     assert await weigh(client, shown) < MAX_BYTES
 
 
+@on_both_databases
 async def test_list_of_sessions_is_complete(doctor: Person, client: httpx2.AsyncClient) -> None:
     for _ in range(MANY):
         await log_in(client, doctor.email)
@@ -134,6 +137,7 @@ class TestAdministration:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"doctor_approval": "required"})
 
+    @on_both_databases
     async def test_lists_of_accounts_and_audit_events_are_complete(
         self, forms: Forms, admin: Person, register: Register, client: httpx2.AsyncClient
     ) -> None:

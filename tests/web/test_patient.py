@@ -10,7 +10,7 @@ from app.adapters.mail import Mail
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.clinic import LONG_NAME, Clinic, open_clinic
-from tests.web.conftest import DESK, OpenTab, Tab
+from tests.web.conftest import DESK, OpenTab, Tab, on_both_databases
 
 SENTENCE = "Tuesday 8 December, 10:30\u201311:00, 30 minutes, with Dr Amara Okafor"
 SENTENCE_WITH_CLOCK = SENTENCE.replace("11:00,", "11:00 (New York time),")
@@ -81,6 +81,7 @@ async def test_patient_searches_books_moves_and_cancels(open_tab: OpenTab, mails
     assert not mails
 
 
+@on_both_databases
 async def test_one_of_two_patients_picking_the_same_time_gets_it(
     open_tab: OpenTab, clinic: Clinic, patient: Person, register: Register
 ) -> None:
@@ -232,6 +233,7 @@ async def test_chosen_language_is_kept_and_sets_the_first_day_of_the_week(open_t
     assert await tab.page.get_by_role("button", name="10:30, Dienstag, 8. Dezember").count() == 1
 
 
+@on_both_databases
 async def test_patient_manages_their_account(open_tab: OpenTab, patient: Person, confirm_email: ConfirmEmail) -> None:
     await confirm_email(patient)
     tab = await open_tab()

@@ -6,7 +6,7 @@ import pytest
 from app.core.settings import Settings
 from tests.conftest import Register
 from tests.people import Person
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 from tests.web.markup import read_hidden
 
 REASON = "The licence was checked"
@@ -45,6 +45,7 @@ async def test_doctor_is_told_about_the_approval_until_it_is_given(
     assert "Patients can now book this visit type." in (await client.get("/practice/profile/visit-types")).text
 
 
+@on_both_databases
 async def test_administrator_accepts_or_declines_a_new_name(
     forms: Forms, client: httpx2.AsyncClient, admin: Person, doctor: Person
 ) -> None:

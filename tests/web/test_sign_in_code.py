@@ -11,7 +11,7 @@ from app.core.security import Passwords
 from app.services.login_throttle import FREE_ATTEMPTS
 from tests.conftest import ConfirmEmail, Register, SetClock
 from tests.people import PASSWORD, Person
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 from tests.web.markup import find_defects
 from tests.web.table import MAX_BYTES, weigh
 
@@ -90,7 +90,7 @@ async def test_pending_sign_in_is_bound_to_its_browser(
     assert not await is_signed_in(client)
 
 
-async def test_other_cookies_are_no_pending_sign_in(forms: Forms, client: httpx2.AsyncClient, patient: Person) -> None:
+async def test_other_cookie_is_not_a_pending_sign_in(forms: Forms, client: httpx2.AsyncClient, patient: Person) -> None:
     for name in ("session", "forms", "device", None):
         client.cookies.clear()
         await forms.sign_in(patient)
@@ -173,6 +173,7 @@ async def test_wrong_codes_are_throttled(forms: Forms, patient: Person, enroll: 
     assert (await forms.sign_in(patient)).headers["location"] == CODE
 
 
+@on_both_databases
 async def test_renewed_password_hash_keeps_the_pending_sign_in(
     forms: Forms, patient: Person, enroll: Enroll, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ KEPT = "Your entries are kept for 30 minutes."
 
 
 def test_no_text_asks_to_call_the_practice() -> None:
-    # The system knows no telephone numbers.
+    # The system stores no telephone numbers.
     texts = [*MESSAGES.values(), *(detail for _, detail in ERRORS.values())]
     assert not [sentence for sentence in texts if "call the practice" in sentence.lower()]
 
@@ -39,7 +39,7 @@ async def test_form_too_long_for_a_draft_is_not_promised_to_be_kept(forms: Forms
     assert KEPT not in (await client.get("/sign-in?next=/visit/pick")).text
 
 
-async def test_visit_past_its_cut_off_refers_to_the_practice(
+async def test_pages_of_a_visit_past_its_cut_off_refer_to_the_practice(
     forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, clock: SetClock
 ) -> None:
     await doctor.set_hours(monday=[["09:00", "12:00"]])

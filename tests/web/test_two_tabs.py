@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Register
 from tests.people import Person
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 from tests.web.doctor import open_practice
 
 
@@ -32,6 +32,7 @@ def read_saved_values(html: str) -> list[tuple[str, str]]:
     return re.findall(r"<div><dt>([^<]+)</dt><dd><bdi>([^<]*)</bdi></dd></div>", html)
 
 
+@on_both_databases
 async def test_profile_saved_in_another_tab_is_not_overwritten(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
@@ -60,6 +61,7 @@ async def test_cleared_field_is_shown_as_empty(doctor: Person, forms: Forms, cli
     assert read_saved_values((await forms.send("/practice/profile", **opened)).text) == [("Specialty", "Empty")]
 
 
+@on_both_databases
 async def test_visit_type_saved_in_another_tab_is_not_overwritten(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:
