@@ -40,8 +40,8 @@ from app.scheduling.tie_break import ring_position
 
 type Row = dict[str, Any]
 
-BATCH_ROWS = 5000
-MAX_STATEMENT_SECONDS = 300
+BATCH_ROWS = 5000  # rows
+MAX_STATEMENT_SECONDS = 300  # seconds
 DAYS_BEFORE, DAYS_AFTER = 180, 60  # the days around the given time on which there are appointments
 MIN_NOTICE_DAYS = 4  # more than any visit type requires
 SESSION_LENGTH = timedelta(days=1)

@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
     busy = choose_bookings()
-    check_results_match(busy)
+    compare_answers(busy)
     times = run(list_queries(busy), options.rounds)
     print(reference_table(times), "", growth_table(times), "", sep="\n")
     comparisons = compare(times)
@@ -106,7 +106,7 @@ def to_diary(busy: Sequence[BusyPeriod]) -> Diary:
     return Diary(RULES, VISIT, to_bookings(busy), at(NOW))
 
 
-def check_results_match(busy: Sequence[BusyPeriod]) -> None:
+def compare_answers(busy: Sequence[BusyPeriod]) -> None:
     for appointments, span in (((), WEEK), ((), MONTH), (busy, MONTH)):
         listed = [(at(start), at(end)) for start, end in slots(RULES, VISIT, appointments, span, NOW)]
         if listed != reference.slots(to_diary(appointments), *map(at, span)):

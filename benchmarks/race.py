@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"{loser} loser, {race.name}, compared with a unique index",
             ratios,
             at_most=MAX_SLOWDOWN,
-            also_holds=is_correct(race),
+            also_holds=is_fair(race),
         )
         for race in races
         for loser, ratios in compare(race).items()
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @asynccontextmanager
-async def open_connections(url: URL, count: int = 1) -> AsyncIterator[list[Connection]]:
+async def connected(url: URL, count: int = 1) -> AsyncIterator[list[Connection]]:
     milliseconds = str(MAX_WAIT_SECONDS * 1000)
     settings = {"lock_timeout": milliseconds, "statement_timeout": milliseconds}
     async with AsyncExitStack() as stack:
@@ -154,19 +154,19 @@ async def open_connections(url: URL, count: int = 1) -> AsyncIterator[list[Conne
 
 
 async def create_databases(server: URL, guarded: URL, unique: URL) -> None:
-    async with open_connections(server) as [connection]:
+    async with connected(server) as [connection]:
         for url in (guarded, unique):
             await connection.execute(f'CREATE DATABASE "{url.database}"')
             engine = create_engine(as_text(url), pool_size=1, timeout=MAX_WAIT_SECONDS)
             await upgrade(engine)
             await engine.dispose()
-    async with open_connections(unique) as [connection]:
+    async with connected(unique) as [connection]:
         await connection.execute(UNIQUE_INDEX)
 
 
 async def read_and_reset_deadlocks(url: URL) -> int:
     """Return the number of deadlocks in the database since the last call."""
-    async with open_connections(url) as [connection]:
+    async with connected(url) as [connection]:
         # A connection may report its counts only when it ends.
         await connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
@@ -233,7 +233,7 @@ async def race_with_statements(urls: Sequence[URL]) -> list[list[Outcomes]]:
     first = datetime.now(UTC) + timedelta(days=100)
     rounds: list[list[Outcomes]] = [[] for _ in urls]
     async with AsyncExitStack() as stack:
-        sides = [await stack.enter_async_context(open_connections(url, CLIENTS)) for url in urls]
+        sides = [await stack.enter_async_context(connected(url, CLIENTS)) for url in urls]
         for number in range(STATEMENT_ROUNDS + 1):
             starts = [first + number * VISIT] * CLIENTS
             for connections, results in zip(sides, rounds, strict=True):
@@ -246,7 +246,7 @@ async def race_in_chains(url: URL) -> dict[str, list[Outcomes]]:
     first = datetime.now(UTC) + timedelta(days=200)
     chain = [n * 3 % CLIENTS * STEP for n in range(CLIENTS)]  # neighbours in time are not started one after the other
     rounds: dict[str, list[Outcomes]] = {name: [] for name in STATEMENTS}
-    async with open_connections(url, CLIENTS) as connections:
+    async with connected(url, CLIENTS) as connections:
         for number in range(CHAIN_ROUNDS):
             for turn, (name, statement) in enumerate(STATEMENTS.items()):
                 day = first + timedelta(days=number * len(STATEMENTS) + turn)
@@ -318,7 +318,7 @@ def compare(race: Race) -> dict[str, list[float]]:
     return {"median": ratios(median), "slowest": ratios(max)}
 
 
-def is_correct(race: Race) -> bool:
+def is_fair(race: Race) -> bool:
     """Return whether exactly one booking succeeded in each round, without deadlocks and errors."""
     return all(winners(side) == [1] and failures(side) == side.deadlocks == 0 for side in (race.guarded, race.unique))
 

@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Comparison]:
     """Compare the sizes on each database."""
 
-    async def create_url(database: str, size: int) -> str:
+    async def create(database: str, size: int) -> str:
         if database == "SQLite":
             return f"sqlite+aiosqlite:///{folder}/{size}.db"
         return as_text(await create_database(make_url(server.url), f"search_{size}"))
@@ -202,7 +202,7 @@ async def compare(folder: Path, server: PostgresServer, rounds: int) -> list[Com
     comparisons: list[Comparison] = []
     for database, sizes in SIZES.items():
         async with AsyncExitStack() as stack:
-            clinics = {size: await open_clinic(stack, await create_url(database, size), size) for size in sizes}
+            clinics = {size: await open_clinic(stack, await create(database, size), size) for size in sizes}
             fresh = await measure_all(clinics, rounds)
             stale = await measure_all(clinics, rounds, booked=[clinics[size] for size in sizes if size != SMALLEST])
         comparisons += to_comparisons(database, fresh, stale)
@@ -256,12 +256,12 @@ def to_comparisons(database: str, fresh: Times, stale: Times) -> Iterator[Compar
     for when, times in (("", fresh), (", stale bounds", stale)):
         for size in SIZES[database][1:]:
             bound = MAX_SLOWDOWN if size == LARGEST else None
-            label = f"{size:,} doctors{when}, {database}"
+            sample = f"{size:,} doctors{when}, {database}"
             for query in ORDINARY:
                 values = ratios(of_size(times[query], size), of_size(times[query], SMALLEST))
-                yield Comparison(f"{query}, compared with 100 doctors: {label}", values, at_most=bound)
+                yield Comparison(f"{query}, compared with 100 doctors: {sample}", values, at_most=bound)
             values = ratios(of_size(times[WORST], size), of_size(times["any doctor"], size))
-            yield Comparison(f"{WORST}, compared with any doctor: {label}", values)
+            yield Comparison(f"{WORST}, compared with any doctor: {sample}", values)
         for query in ORDINARY:
             values = [seconds / TEN_MILLISECONDS for seconds in of_size(times[query], largest)]
             yield Comparison(f"{query}, compared with 10 ms: {largest:,} doctors{when}, {database}", values)

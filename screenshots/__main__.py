@@ -32,23 +32,23 @@ MAX_BYTES = 150_000
 
 async def main() -> int:
     """Take all pictures. The exit status is 0 if each could be taken and is small enough."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
         print("no Chromium here; apt-get install chromium", file=sys.stderr)
         return 1
-    is_too_large = False
+    heavy = False
     with tempfile.TemporaryDirectory() as folder:
         async with serving(f"sqlite+aiosqlite:///{folder}/demo.db") as address, async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            browser = await playwright.chromium.launch(executable_path=found, args=FLAGS)
             for scene in SCENES:
                 for view in scene.views:
                     path = PICTURES / f"{scene.name}-{view.name}.png"
                     await take(browser, address, scene, view, path)
                     size = path.stat().st_size
-                    is_too_large |= size > MAX_BYTES
+                    heavy |= size > MAX_BYTES
                     print(f"{path.name:<32} {size // 1000:>4} KB{' TOO LARGE' if size > MAX_BYTES else ''}")
             await browser.close()
-    return int(is_too_large)
+    return int(heavy)
 
 
 @asynccontextmanager
@@ -102,9 +102,9 @@ async def take(browser: Browser, address: str, scene: Scene, view: View, path: P
     )
     await context.add_cookies([{"name": "zone", "value": scene.zone, "url": address}])
     page = await context.new_page()
-    if scene.email:
+    if scene.who:
         await page.goto("/sign-in")
-        await page.fill("#username", scene.email)
+        await page.fill("#username", scene.who)
         await page.fill("#password", PASSWORD)
         await page.click("main form button")
     await scene.go(page)

@@ -36,12 +36,12 @@ DESK_LIGHT, DESK_DARK = View("desk", DESK, "light"), View("desk-dark", DESK, "da
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A page, how to open it, and the user who is signed in."""
+    """A page, how to get to it, and who sees it."""
 
     name: str
     views: tuple[View, ...]
     go: Go
-    email: str | None = None
+    who: str | None = None
     """The e-mail address of the user, or ``None`` without a log-in."""
     zone: str = "Europe/Berlin"
 
@@ -55,22 +55,22 @@ def at(path: str) -> Go:
     return go
 
 
-async def open_cardiologist(page: Page) -> None:
+async def go_to_the_cardiologist(page: Page) -> None:
     """Open a doctor's page through the search, as a patient would."""
     await page.goto("/?specialty=Cardiology")
     await page.click("text=Dr Ifeoma Adichie")
 
 
-async def choose_slot(page: Page) -> None:
-    """Choose the doctor's fifth slot."""
-    await open_cardiologist(page)
+async def pick_a_time(page: Page) -> None:
+    """Press the doctor's fifth free time."""
+    await go_to_the_cardiologist(page)
     await page.locator("button[name=start]").nth(4).click()
 
 
 SCENES = (
     Scene("search", (DESK_LIGHT, DESK_DARK), at("/")),
-    Scene("times", (DESK_LIGHT, PHONE_LIGHT), open_cardiologist),
-    Scene("confirm", (PHONE_LIGHT,), choose_slot, PATIENT),
+    Scene("times", (DESK_LIGHT, PHONE_LIGHT), go_to_the_cardiologist),
+    Scene("confirm", (PHONE_LIGHT,), pick_a_time, PATIENT),
     Scene("appointments", (PHONE_DARK,), at("/my/appointments"), PATIENT),
     Scene("day", (DESK_LIGHT,), at("/practice/day"), DOCTOR),
     Scene("week", (DESK_DARK,), at("/practice/week"), DOCTOR),

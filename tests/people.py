@@ -1,4 +1,4 @@
-"""Users of the API, and functions that read its responses."""
+"""Users of the API, and helpers that read its responses."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

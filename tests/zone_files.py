@@ -1,4 +1,4 @@
-"""Time-zone files like those of an operating system, with other rules than the pinned package."""
+"""Time-zone files like those of an operating system, with rules that differ from those of the pinned package."""
 
 from pathlib import Path
 from struct import pack

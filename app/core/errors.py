@@ -198,7 +198,7 @@ FIELD_ERRORS = {
     "unknown_time_zone": "must be the name of an IANA time zone, like America/New_York",
     "unreadable": "cannot be read",
     "visit_length": "must be 5 minutes to 12 hours after start_time",
-    "whole_number": "must be a whole number in digits",
+    "whole_number": "must be a whole number, written in digits",
     "with_valid_to": "must not be given with valid_to",
     "wrong_code": "is not the code that the authenticator should show now",
     "wrong_password": "is not your password",

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     cors_credentials: bool = False
     trusted_proxies: str = ""
-    # For ten seconds, so that no client can spend the requests of a minute at once (ADR 0021).
+    # Per ten seconds, so that no client can use up a minute's requests at once (ADR 0021).
     rate_limit_per_address: str = "200/10 second"
     rate_limit_login: str = "20/10 second"
     rate_limit_per_account: str = "100/10 second"

@@ -115,7 +115,7 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
                 if is_postgresql(engine):
                     # SQLite has taken its one write lock already; this is the same for PostgreSQL.
                     await transaction.execute(_LOCK_MIGRATIONS)
-                    # Only now: waiting for another migration blocks no requests, but waiting for a table does.
+                    # Not set earlier: waiting for another migration blocks no requests, but waiting for a table does.
                     await transaction.execute(_SET_LOCK_TIMEOUT, {"seconds": f"{LOCK_TIMEOUT_SECONDS}s"})
                 await transaction.run_sync(run)
         except DomainError as error:

@@ -11,7 +11,7 @@ from app.core.addresses import bounded_network, read_address
 from app.core.settings import Settings
 
 RESERVED_DESCRIPTORS = 100
-"""File descriptors that are kept free for other uses than connections of clients and of the database."""
+"""File descriptors that are kept free for uses other than connections of clients and of the database."""
 DESCRIPTORS_PER_DATABASE_CONNECTION = 4  # SQLite opens a database, a log and an index file for each
 # With a very low `ulimit -n` the server still answers.
 MIN_CONNECTIONS = 10

@@ -134,7 +134,7 @@ async def open_audit(request: Request) -> AuditRecorder:
     trail = AuditRecorder(_event(request, caller, await get_client(request)))
 
     async def record(response: Response) -> None:
-        # Read only now: the events of a GET are written in a second transaction (ADR 0029).
+        # Not read earlier: the events of a GET are written in a second transaction (ADR 0029).
         transaction, now = request.state.transaction, request.state.now
         replayed = "Idempotency-Replayed" in response.headers
         changes_nothing = replayed or request.method in _SAFE_METHODS

@@ -107,9 +107,9 @@ def _guard(table: Table, name: str, person: str, start: str, end: str) -> None:
     ExcludeConstraint((c[person], "="), (period, "&&"), where=text(OCCUPIES_TIME), name=name).ddl_if(
         dialect="postgresql"
     )
-    # The triggers scan this index, from the start of the new period on.
+    # The triggers scan this index, beginning at the start of the new period.
     Index(f"{name}_idx", c[person], c[end], sqlite_where=text(OCCUPIES_TIME)).ddl_if(dialect="sqlite")
-    # A row is not in its own way when it is updated.
+    # An updated row does not conflict with itself.
     for change, itself in (("INSERT", "NEW.id"), ("UPDATE", "OLD.id")):
         trigger = f"""
 CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {table.name}

@@ -257,7 +257,7 @@ async def change_active(
     Lowers the lower bounds of the search index if time becomes free.
     """
     active = and_(_own(actor), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
-    # Locked in one order, against deadlocks. Both statements below name the locked ids, so an appointment that is
+    # Locked in one order, to avoid deadlocks. Both statements below name the locked ids, so an appointment that is
     # booked meanwhile is in neither of them.
     locked = (
         select(Appointment.id, Appointment.patient_id, Appointment.doctor_id, Appointment.start_time)

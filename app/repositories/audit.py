@@ -142,7 +142,7 @@ async def write_seals(transaction: Transaction, seals: Sequence[tuple[UUID, Head
 
 
 async def list_sealed(transaction: Transaction, *, after: int | None, limit: int) -> Sequence[AuditRecord]:
-    """Return sealed events after a position, or from the first one on, in the order of the chain."""
+    """Return sealed events in the order of the chain, starting after a position or with the first one."""
     position = _TABLE.c.position
     found = _RECORD.where(position.is_not(None) if after is None else position > after)
     return [_record(row) for row in await transaction.execute(found.order_by(position).limit(limit))]

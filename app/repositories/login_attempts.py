@@ -61,7 +61,7 @@ async def block(transaction: Transaction, key_hash: str, until: datetime) -> Non
 
 
 async def get_block(transaction: Transaction, key_hash: str) -> datetime | None:
-    """Return until when attempts are blocked; ``None`` if none were counted."""
+    """Return the time until which attempts are blocked; ``None`` if none were counted."""
     blocked_until: datetime | None = await transaction.scalar(
         select(LoginAttempt.blocked_until).where(LoginAttempt.key_hash == key_hash)
     )
@@ -77,7 +77,7 @@ async def forget_attempts(transaction: Transaction, key_hashes: Sequence[str]) -
 
 async def forget_group(transaction: Transaction, group_hash: str) -> None:
     """Delete all counters of a group, which resets them."""
-    # Locked in the order in which they are counted, networks before the group, against deadlocks.
+    # Locked in the order in which they are counted, networks before the group, to avoid deadlocks.
     keys = select(LoginAttempt.key_hash).where(LoginAttempt.group_hash == group_hash)
     in_order = keys.order_by(LoginAttempt.key_hash == group_hash, LoginAttempt.key_hash).with_for_update()
     found = (await transaction.scalars(in_order)).all()

@@ -29,7 +29,7 @@ Processes whose clocks differ by less keep each other's bounds, which hide at mo
 DISTANT_PAST = from_instant(0)
 """The lower bound of an offer about which nothing is known."""
 _REACH = timedelta(days=2)
-"""How long before freed time a visit may start that becomes possible by it.
+"""How long before freed time a visit that it makes possible may start.
 
 The longest visit and a buffer extend into the freed time, and if the day was full, the whole day becomes free.
 """

@@ -103,7 +103,7 @@ async def find_credentials(
 
 async def lock_user(transaction: Transaction, *user_ids: UUID) -> None:
     """Lock accounts against changes and log-ins until the transaction ends."""
-    # In one order, against deadlocks. With `key_share` (FOR NO KEY UPDATE), inserts that refer to the account, such as
+    # In one order, to avoid deadlocks. With `key_share` (FOR NO KEY UPDATE), inserts that refer to the account, such as
     # bookings, do not wait.
     ordered = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
     await transaction.execute(ordered.with_for_update(key_share=True))
@@ -162,7 +162,7 @@ async def find_reset_recipient(transaction: Transaction, email: str, now: dateti
 async def insert_password_reset(
     transaction: Transaction, user_id: UUID | None, *, token_hash: str, expires_at: datetime
 ) -> None:
-    """Store a reset token. Without an account it cannot be used; it is stored so that the request takes as long."""
+    """Store a reset token. Without an account it cannot be used, and is stored only to take the same time."""
     await transaction.execute(
         insert(PasswordReset).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at)
     )

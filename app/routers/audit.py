@@ -41,7 +41,7 @@ async def list_audit_events(
     """List who has read or changed whose data, newest first.
 
     To find out who saw a patient's data, filter by `patient_id`: every request that returned data of the patient is an
-    event of this patient, except reads that repeat one of the ten minutes before. Reading the trail with this filter is
+    event of this patient, except reads repeated within ten minutes. Reading the trail with this filter is
     recorded, too, as an event of the patient.
     """
     found = await audit.page_events(

@@ -69,7 +69,7 @@ async def list_doctors(
 async def get_own_practice(response: Response, actor: DoctorActor, transaction: DbTransaction) -> wire.OwnPractice:
     """Get your own profile as a doctor.
 
-    It contains what patients see, and in `pending_change` what an administrator has still to decide. The `ETag` is the
+    It contains what patients see, and in `pending_change` what an administrator still has to decide. The `ETag` is the
     version of the profile including the pending change.
     """
     doctor, review = await doctor_profile.get_profile(transaction, actor.id)

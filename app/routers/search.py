@@ -55,7 +55,7 @@ async def search_slots(
     start. Slots that start together are ordered by a tie-break that is the same for all callers but differs from time
     to time, so that no doctor is always listed first.
 
-    `Searched-Until` says up to when the response is complete, also if the list is empty. A search is limited in the
+    `Searched-Until` says up to when the response is complete, even if the list is empty. A search is limited in the
     number of calendars and in time. If few doctors match, `Searched-Until` can be earlier than the last slot of the
     page; after it, further slots may exist that are not listed.
 

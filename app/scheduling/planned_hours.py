@@ -32,7 +32,7 @@ class PlannedHours:
 
     @property
     def is_closed_for_good(self) -> bool:
-        """Whether there are no hours from ``first`` on, without an end."""
+        """Whether there are no hours on or after ``first``."""
         return self.last is None and self.is_closed
 
 

@@ -1,4 +1,4 @@
-"""The tie-break of searches: in which order visits are listed that start at the same time.
+"""The tie-break of searches: the order in which visits that start at the same time are listed.
 
 Each offer has a fixed, random position on a ring. The order starts at another position for each instant, so the offer
 that is last at 9:00 is rarely last at 10:00 as well. The order is the same for every caller. An offer comes first with

@@ -20,7 +20,7 @@ class BookingLimits:
     min_notice: int = 0
     """Shortest time between booking and start, in microseconds."""
     max_advance_days: int | None = None
-    """How many days after today the last day is that can be booked, in the doctor's zone."""
+    """How many days ahead of today can be booked, in the doctor's zone; 0 means today only."""
     per_day: int | None = None
     """How many visits may start on one day, in the doctor's zone."""
 

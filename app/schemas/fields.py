@@ -231,7 +231,7 @@ LoginName = Annotated[
     AfterValidator(_refuse_unsafe),
     AfterValidator(_read_email_if_it_is_one),
 ]
-"""The address at log-in. Normalized as at registration, but a text that is no address is accepted, not an error."""
+"""The address at log-in. Normalized as at registration, but a text that is not an address is accepted, not an error."""
 
 Secret = Annotated[SecretStr, AfterValidator(_refuse_unsafe_secret)]
 """A password or a token. Checked for unsafe characters, because pydantic accepts lone surrogates in a SecretStr."""

@@ -144,7 +144,7 @@ async def request_password_reset(
     loop = asyncio.get_running_loop()
     end = loop.time() + MIN_RESET_SECONDS.total_seconds()
     async with database.write() as transaction:
-        # Each request stores a row, also for an unknown address, so each request also deletes expired ones (ADR 0005).
+        # Each request stores a row, even for an unknown address, so each request also deletes expired ones (ADR 0005).
         await users.delete_expired_password_resets(transaction, now)
         user = await users.find_user(transaction, email) if submission else None
         is_repeated = submission and user and not await submission.accept(transaction, user.id, now)

@@ -90,7 +90,7 @@ async def get_agenda(
         visits,
         # By the start, which is unique: two visits that occupy time cannot begin together.
         {each.start: (each.busy_start, each.busy_end) for each in busy if each.start in starts},
-        # Not every other busy period is a hold: it may be a visit of the day before whose buffer extends into the span.
+        # The rest are not all holds: one may be a visit of the day before whose buffer extends into the span.
         [(each.start, each.busy_end) for each in busy if each.start not in starts and span[0] <= each.start < span[1]],
         frozenset(find_conflicting(schedule.rules, ahead)),
     )

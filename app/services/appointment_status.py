@@ -151,7 +151,7 @@ def find_undo_refusal(appointment: AppointmentRecord, now: datetime) -> Refusal 
 def check_change(
     action: Action, appointment: AppointmentRecord, actor: Actor, versions: frozenset[int] | None, now: datetime
 ) -> None:
-    """Raise why the actor cannot do this with the appointment now.
+    """Raise the reason why the actor cannot do this with the appointment now, if there is one.
 
     ``version_mismatch`` if it has none of ``versions``, else the codes of ``check_action``.
     """

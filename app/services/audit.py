@@ -158,7 +158,7 @@ async def verify(
             f"position {written_down.position} is archived: check it with --archive FILE --head {written_down}"
         )
     if written_down and written_down.position == archived.position and written_down != archived:
-        raise BrokenChainError(f"position {archived.position} has another hash than was written down")
+        raise BrokenChainError(f"position {archived.position} does not have the hash that was written down")
     while True:
         async with database.read() as transaction:
             batch = await audit.list_sealed(transaction, after=head.position or None, limit=BATCH)
@@ -169,8 +169,8 @@ async def verify(
             head = follow(key, head, event)
             if written_down and head.position == written_down.position and head != written_down:
                 raise BrokenChainError(
-                    f"position {head.position} has another hash than was written down: the chain was cut off before "
-                    "it and has grown anew"
+                    f"position {head.position} does not have the hash that was written down: the chain was cut off "
+                    "before it and then continued"
                 )
         progress(head.position)
     if written_down and head.position < written_down.position:

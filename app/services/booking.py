@@ -370,7 +370,7 @@ async def _insert(
 async def _raise_conflict(
     transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
 ) -> None:
-    """Raise why a visit could not be inserted, if another appointment or hold is in the way.
+    """Raise the reason why a visit could not be inserted, if another appointment or hold is in the way.
 
     If nothing is raised, an expired hold or a hold of the patient is in the way, or what was in the way has just gone,
     or the rules have changed.

@@ -35,7 +35,7 @@ async def find_affected(
 
 
 async def find_booked(transaction: Transaction, actor: Actor, *, since: datetime, until: datetime) -> Affected:
-    """Return all appointments of the doctor in ``[since, until)``: those that time off then would affect."""
+    """Return all appointments of the doctor in ``[since, until)``: those that time off in this span would affect."""
     upcoming = await appointments.list_upcoming(transaction, actor.id, since=since, until=until)
     found = [(from_instant(visit[0]), appointment_id) for appointment_id, visit in upcoming]
     listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)

@@ -40,7 +40,7 @@ _A_YEAR = 366 * DAY
 
 @dataclass(frozen=True, slots=True)
 class PlannedWeeks:
-    """A doctor's weekly hours from one day on, and those that are planned for later."""
+    """A doctor's weekly hours that apply on one day, and those that are planned for later."""
 
     doctor: DoctorRecord
     current: PlannedHours
@@ -279,7 +279,7 @@ def _rule(first: Interval, recurrence: str | None, zone: ZoneInfo) -> Availabili
         return Availability(starts, ends)
     if fault := find_error(recurrence, starts):
         raise invalid_field("recurrence", "recurrence", reason=fault)
-    if ends.fold:  # every other occurrence would end an hour earlier, as clocks go
+    if ends.fold:  # all other occurrences would end an hour earlier on the clock
         raise invalid_field("end_time", "recurs_in_repeated_hour")
     # Computed once, so that no expansion has to count from the first occurrence (ADR 0012).
     last_starts = find_last(recurrence, starts, zone)

@@ -65,7 +65,7 @@ class SearchResult:
     matches: Sequence[Match]
     more: bool
     searched_until: int
-    """No match that starts before this instant is missing."""
+    """The matches are complete up to this instant."""
     bound_updates: Sequence[BoundUpdate]
     """What the search has learned about lower bounds, for ``save_bound_updates``."""
 

@@ -60,7 +60,7 @@ class FactorUsed(Enum):
 async def check(
     transaction: Transaction, settings: Settings, user_id: UUID, otp: str | None, now: datetime
 ) -> FactorUsed:
-    """Check a code of the account's second factor and mark it as used. Returns what it is a code of.
+    """Check a code of the account's second factor and mark it as used. Returns the kind of factor.
 
     Raises ``second_factor_required`` if the account has a second factor and ``otp`` is ``None``, and
     ``invalid_second_factor`` for a wrong code.

@@ -318,7 +318,7 @@ async def refresh(database: Database, settings: Settings, *, token: str, client:
             await record(transaction, stolen, now=now)
             error = ReusedTokenError((await users.get_user(transaction, found.user_id)).email)
     if grant is None:
-        # Raised only now: inside the transaction, it would roll back the end of the session.
+        # Raised after the transaction: inside it, the error would roll back the end of the session.
         raise error
     return grant
 

@@ -61,7 +61,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class NextSlot:
-    """The next slot or, if there is none, until when was searched and the reason."""
+    """The next slot or, if there is none, how far the search went and the reason."""
 
     doctor: DoctorRecord
     slot: Interval | None
@@ -204,7 +204,7 @@ async def next_listing_start(
 ) -> bool:
     """Return whether the doctor has open time after a listing that ended at ``after``, and before the horizon.
 
-    Recurring availabilities are searched for a year from now, so that following a listing ends some time. Also returns
+    Recurring availabilities are searched for a year from now, so that following a listing ends eventually. Also returns
     ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
     """
     # All later rules: a single availability may lie more than a year ahead.
@@ -232,7 +232,7 @@ async def find_next_slot(
     now: datetime,
     moving: AppointmentRecord | None = None,
 ) -> NextSlot:
-    """Return the first slot of ``list_slots`` from ``start`` (default: now) on, within a year.
+    """Return the first slot of ``list_slots`` at or after ``start`` (default: now), within a year.
 
     The calendar is read in parts, because the slot is usually in the first one. Raises ``busy`` if the ``computation``
     has too little time.

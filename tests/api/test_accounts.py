@@ -302,7 +302,7 @@ async def test_reset_token_goes_to_the_address_as_registered(client: httpx2.Asyn
     assert mails[-1].to == ANN["email"]
 
 
-async def test_known_and_unknown_addresses_take_the_same_statements(
+async def test_known_and_unknown_addresses_send_the_same_statements(
     client: httpx2.AsyncClient, patient: Person, statements: list[str]
 ) -> None:
     async def log_in_with(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Windows and limits at midnight, and days that start at other instants than in UTC."""
+"""Windows and limits at midnight, and days that do not start at midnight UTC."""
 
 from datetime import UTC, datetime
 

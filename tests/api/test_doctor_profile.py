@@ -34,7 +34,7 @@ async def test_public_profile_lacks_the_private_fields(client: httpx2.AsyncClien
     assert (await client.get("/doctors")).json() == [profile | {"next_available": None}]
 
 
-async def test_fields_left_out_of_a_change_stay(client: httpx2.AsyncClient, doctor: Person) -> None:
+async def test_fields_left_out_of_a_change_keep_their_values(client: httpx2.AsyncClient, doctor: Person) -> None:
     expected = (await client.get(f"/doctors/{doctor.id}")).json()
     changes: tuple[dict[str, object], ...] = (
         {},

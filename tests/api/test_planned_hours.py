@@ -1,4 +1,4 @@
-"""Weekly hours that apply later or for some weeks."""
+"""Weekly hours that apply later or for a few weeks."""
 
 from typing import Any
 

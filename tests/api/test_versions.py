@@ -1,4 +1,4 @@
-"""Versions of resources that are resource as a whole: an outdated change is refused."""
+"""Versions of resources that are edited as a whole: an outdated change is refused."""
 
 import asyncio
 from dataclasses import dataclass

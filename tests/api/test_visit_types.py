@@ -59,7 +59,7 @@ async def test_visit_types_are_created_and_listed(
         assert_problem(await client.get(f"/doctors/{unknown}/visit-types"), 404, "not_found")
 
 
-async def test_fields_left_out_of_a_change_stay(doctor: Person) -> None:
+async def test_fields_left_out_of_a_change_keep_their_values(doctor: Person) -> None:
     offered = await doctor.add_visit_type(name="Call", duration_minutes=25, **FULL)
     path = f"/doctors/me/visit-types/{offered['id']}"
     expected = dict(offered)

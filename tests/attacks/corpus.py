@@ -1,7 +1,7 @@
 """Read the cases from the YAML files in this folder, and expand them.
 
 ``each`` sends a case once per value, which replaces ``{each}``. ``as`` and ``send`` may be lists. ``every`` sends the
-values in every field of a type that the OpenAPI document knows. A tag (``!repeat``, ``!token``…) is a value that is
+values in every field of that type in the OpenAPI document. A tag (``!repeat``, ``!token``…) is a value that is
 computed when it is sent.
 """
 
@@ -168,7 +168,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 def substitute(what: Any, values: Mapping[str, Any], *, partly: bool = False) -> Any:
-    """Replace names in braces by their values; ``partly`` list_sent_values names that have no value."""
+    """Replace names in braces by their values; ``partly`` keeps names that have no value."""
 
     match what:
         case str():

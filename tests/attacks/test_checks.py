@@ -57,7 +57,7 @@ def test_unexpected_response_fails(response: httpx2.Response) -> None:
         check_response(case, response, ["hostile value"])
 
 
-def test_response_with_another_body_than_required_fails() -> None:
+def test_response_whose_body_differs_from_the_required_one_fails() -> None:
     with pytest.raises(AssertionError):
         check_response(replace(CASE, equals=[]), httpx2.Response(200, json=[1]), [])
 
@@ -88,7 +88,7 @@ def test_sent_values_are_collected_from_all_levels() -> None:
 
 
 def test_forged_token_without_changes_is_valid() -> None:
-    """Otherwise the forged tokens would be refused for another reason than their changes."""
+    """Otherwise the forged tokens would be refused for a reason other than their changes."""
     now, lifetime = datetime(2026, 12, 1, tzinfo=UTC), timedelta(minutes=30)
     claims = AccessClaims(uuid7(), uuid7())
     token = issue_access_token(claims, key=SECRET_KEY, now=now, lifetime=lifetime)

@@ -9,7 +9,7 @@ from tests.demo.clinic import DemoClinic, new_database
 
 @pytest.fixture(scope="package", params=both_databases("demo"))
 async def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DemoClinic]:
-    """Filled once, because that takes some seconds. Every test must leave it unchanged."""
+    """Filled once, because that takes several seconds. Every test must leave it unchanged."""
     async with new_database(request.param, tmp_path_factory.mktemp("demo")) as url, open_engine(url) as engine:
         clinic = DemoClinic(Database(engine), settings_for(url), "")
         clinic.printed = await clinic.fill()

@@ -83,7 +83,7 @@ def read_rows() -> Iterator[Row]:
 
 
 def split_numbers(row: Row) -> Iterator[str]:
-    """Yield single numbers, also for a range that is written as its first and last number."""
+    """Yield single numbers, including those of a range that is written as its first and last number."""
     for part in row.numbers.split(", "):
         first, _, last = part.partition("\N{EN DASH}")
         start, _, from_ = first.rpartition(".")

@@ -12,7 +12,7 @@ URL = "sqlite+aiosqlite:///./unused.db"
 
 
 class Peer:
-    """A connection as far as ``Connections`` knows it."""
+    """A connection with only the methods that ``Connections`` calls."""
 
     def __init__(self) -> None:
         self.closed = False

@@ -82,7 +82,7 @@ async def test_addresses_of_one_client_share_a_limit(start: Start, one: str, oth
 
 
 class Delays:
-    """A replacement for ``asyncio`` in the middleware, so that delays last until ``finished`` is set."""
+    """Replaces ``asyncio`` in the middleware, so that delays last until ``finished`` is set."""
 
     def __init__(self) -> None:
         self.started = 0

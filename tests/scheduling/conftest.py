@@ -1,5 +1,5 @@
 from hypothesis import settings
 
-# Without deadlines, because a busy machine is no failure.
+# Without deadlines, so that a busy machine does not fail the tests.
 settings.register_profile("scheduling", settings.default, deadline=None)
 settings.load_profile("scheduling")

@@ -112,7 +112,7 @@ def planned(*periods: tuple[dict[int, list[DayWindow]], str, str | None]) -> lis
     [
         ([], [("2026-06-01", None)]),
         ([(OFFICE, "2026-06-01", None)], [("2026-06-01", None)]),
-        # The last period is replaced without an end, if the new one has no last day.
+        # New hours without a last day replace the last period and all days after it.
         ([(OFFICE, "2026-06-01", "2026-06-30")], [("2026-06-01", None)]),
         ([(OFFICE, "2026-06-01", None), (SUMMER, "2026-07-01", None)], [("2026-06-01", "2026-06-30")]),
         (

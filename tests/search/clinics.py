@@ -52,7 +52,7 @@ class Query:
     days: tuple[str, ...] | None = None
     between: tuple[str, str] | None = None
     time_zone: str | None = "UTC"
-    """``None`` is the zone of each doctor."""
+    """``None`` stands for each doctor's own zone."""
     first_day: date | None = None
     first: datetime | None = None
     last: datetime | None = None

@@ -38,7 +38,7 @@ def settings(database_url: str, budget: float) -> Settings:
 
 
 @tiny_budget
-async def test_search_over_budget_says_until_when_it_searched(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_search_over_budget_says_how_far_it_went(client: httpx2.AsyncClient, register: Register) -> None:
     for number in range(4):
         await open_doctor(register, f"Dr {number}")
     response = await client.get("/search/slots")

@@ -225,7 +225,7 @@ async def test_hour_that_occurs_twice_is_found_twice_on_the_day_clocks_go_back(
     assert not failures
 
 
-async def test_empty_page_says_until_when_was_searched(client: httpx2.AsyncClient, register: Register) -> None:
+async def test_empty_page_says_how_far_the_search_went(client: httpx2.AsyncClient, register: Register) -> None:
     await register("doctor")
     response = await client.get("/search/slots")
     assert response.json() == []

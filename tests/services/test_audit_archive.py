@@ -136,7 +136,7 @@ async def test_archived_head_is_checked_in_the_file(database: Database, heads: l
     with pytest.raises(ArchivedHeadError, match="position 4 is archived: check it with --archive"):
         await verify(database, written_down=heads[3])
     assert (await verify(database, written_down=heads[6])).archived == 7
-    with pytest.raises(BrokenChainError, match="position 7 has another hash"):
+    with pytest.raises(BrokenChainError, match="position 7 does not have the hash"):
         await verify(database, written_down=Head(7, "ab" * 32))
     with pytest.raises(BrokenChainError, match="does not have the head"):
         verify_file(KEY, lines, written_down=Head(4, "ab" * 32))

@@ -68,7 +68,7 @@ async def count(database: Database, query: str) -> int | None:
         return number
 
 
-async def test_log_in_without_a_connection_is_busy_and_no_failed_attempt(
+async def test_log_in_without_a_connection_is_busy_and_not_a_failed_attempt(
     one_connection: Database, database: Database, passwords: InterruptedPasswords, settings: Settings, ann: UserRecord,
     clock: SetClock,
 ) -> None:  # fmt: skip

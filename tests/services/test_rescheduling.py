@@ -19,7 +19,7 @@ from tests.services.interruptions import NOW, change_schedule_version, interrupt
 
 TEN, NOON = datetime(2026, 12, 8, 10, tzinfo=UTC), datetime(2026, 12, 8, 12, tzinfo=UTC)
 
-# On SQLite a transaction excludes all other writers from its first statement on.
+# On SQLite a transaction excludes all other writers as soon as its first statement runs.
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 

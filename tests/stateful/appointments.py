@@ -17,7 +17,7 @@ ACTIONS = {
     "complete": (ACTIVE, "fulfilled", timedelta(0)),
     "no-show": (ACTIVE, "noshow", timedelta(0)),
 }
-"""The states from which an action is allowed, the state to which it leads, and its earliest time, from the start on."""
+"""The states from which an action is allowed, its target state, and its earliest time relative to the start."""
 
 
 class Refused(Exception):  # noqa: N818 - it is an expected result, not an error

@@ -41,7 +41,7 @@ def five_minutes(first: int, last: int) -> st.SearchStrategy[timedelta]:
 
 
 def starts_in_zone(zone: str) -> st.SearchStrategy[datetime]:
-    """Return the time at which an example begins: mostly some days before a clock change."""
+    """Return the time at which an example begins: mostly a few days before a clock change."""
     days = st.dates(date(2010, 1, 1), date(2035, 12, 31))
     if changes := days_of_change(zone):
         days = st.one_of(st.sampled_from(changes), st.sampled_from(changes), days)

@@ -52,6 +52,6 @@ def test_services_agree_with_the_model(database_runner: DatabaseRunner) -> None:
             max_examples=EXAMPLES,
             stateful_step_count=30,
             derandomize=IS_SHORT_RUN,
-            deadline=None,  # because a busy machine is no failure
+            deadline=None,  # so that a busy machine does not fail the test
         ),
     )

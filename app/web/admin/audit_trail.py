@@ -34,7 +34,7 @@ router = page_router()
 _SHOWN = 40
 _KEY = TypeAdapter(tuple[Instant, UUID])
 
-# Tried from the left, because `LoginName` accepts every text, also that of an id.
+# Tried from the left, because `LoginName` accepts every text, including an id.
 type _Who = Annotated[UUID | LoginName, Field(union_mode="left_to_right")]
 # The bounds are naive on purpose: the field holds a wall time in the time zone of the page.
 type _WallTime = Annotated[NaiveDatetime, Field(ge=datetime(FIRST_YEAR, 1, 1), lt=datetime(LAST_YEAR + 1, 1, 1))]  # noqa: DTZ001

@@ -67,7 +67,7 @@ async def _deciding(page: Page, transaction: DbTransaction, form: Form, user_id:
     try:
         yield form.read(ChangeDecision)
     except DomainError as error:
-        # The form cannot be shown again: it would be about another change than the one that was read (ADR 0038).
+        # The form cannot be shown again: it would be about a different change from the one that was read (ADR 0038).
         if review.change is None or error.code == "not_found":
             raise
         raise refuse(page, "admin/review.html", form, error, review=review, user_id=user_id) from error

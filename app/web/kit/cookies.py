@@ -45,7 +45,7 @@ class Cookies:
 
     def drop(self, response: Response, name: str) -> None:
         """Delete a cookie."""
-        # With the same attributes: a browser ignores a `__Host-` cookie without Secure, also one that deletes.
+        # With the same attributes: a browser ignores a `__Host-` cookie without Secure, even to delete it.
         response.delete_cookie(self._name(name), secure=self._production, httponly=True, samesite="lax")
 
     def unseal(self, name: str, now: datetime, lasts: timedelta | None = None) -> Any:
