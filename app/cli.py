@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core import clock
@@ -35,7 +35,19 @@ from app.services.time_zones import OlderTimeZonesError, register_release
 MAX_MIGRATION_SECONDS = 3600
 PROGRESS_EVENTS = 100_000
 """The number of audit events after which progress is reported."""
+_LENGTHS = {
+    "too_short": "must have at least {min_length} characters",
+    "too_long": "must have at most {max_length} characters",
+}
+"""Used for passwords, whose length pydantic counts in items."""
+
+
+class InvalidAccountError(Exception):
+    """The address, the name or the password of a new account cannot be used."""
+
+
 _REFUSALS = (
+    InvalidAccountError,
     InvalidSettingsError,
     UnavailableDatabaseError,
     UnknownSchemaError,
@@ -54,8 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asyncio.run(options.command(read_settings(), options))
     except DomainError as error:
-        reasons = [f"{each.field} {each.message}" for each in error.errors] or [str(error.__cause__ or "")]
-        print("\n  ".join([error.detail, *filter(None, reasons)]), file=sys.stderr)
+        fields = [f"{each.field}: {each.message}" for each in error.errors]
+        cause = f"\n  {error.__cause__}" if error.__cause__ else ""
+        print("\n".join(fields) or error.detail + cause, file=sys.stderr)
         return 1
     except _REFUSALS as error:
         # The operator can do something about these, so they are shown without a traceback.
@@ -131,10 +144,10 @@ async def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
 
 
 async def _create_admin(settings: Settings, options: argparse.Namespace) -> None:
-    email: str = TypeAdapter(Email).validate_python(options.email)
-    name: str = TypeAdapter(Name).validate_python(options.name)
+    email = _read(TypeAdapter[str](Email), "email", options.email)
+    name = _read(TypeAdapter[str](Name), "name", options.name)
     typed = sys.stdin.readline().rstrip("\n") if options.password_stdin else getpass.getpass("Password: ")
-    password = TypeAdapter(NewPassword).validate_python(typed)
+    password = _read(TypeAdapter[SecretStr](NewPassword), "password", typed)
     passwords = Passwords(settings)
     try:
         async with _engine(settings) as engine:
@@ -155,6 +168,18 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
     finally:
         passwords.close()
     print(f"{email} is now an administrator.")
+
+
+def _read[T](adapter: TypeAdapter[T], field: str, value: str) -> T:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        # Without the input, which may be a password.
+        found = error.errors(include_input=False)[0]
+        message = found["msg"].removeprefix("Value error, ")
+        if found["type"] in _LENGTHS:
+            message = _LENGTHS[found["type"]].format(**found["ctx"])
+        raise InvalidAccountError(f"{field}: {message}") from None
 
 
 async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -> None:

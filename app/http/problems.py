@@ -66,8 +66,9 @@ _MAX_ERRORS = 20  # a small request can have thousands of errors
 # Used where pydantic's own message would quote the value or is hard to understand.
 _MESSAGES = {
     "uuid_parsing": "must be a UUID",
-    "too_short": "is too short",
-    "too_long": "is too long",
+    # Of a list or a password, so a length and not a number of characters.
+    "too_short": "must have a length of at least {min_length}",
+    "too_long": "must have a length of at most {max_length}",
 }
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
@@ -185,7 +186,8 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
         case "value_error":
             return FieldError(field, "value_error", str(error["ctx"]["error"]))
         case code:
-            return FieldError(field, code, _MESSAGES.get(code, error["msg"]))
+            message = _MESSAGES[code].format(**error.get("ctx", {})) if code in _MESSAGES else error["msg"]
+            return FieldError(field, code, message)
 
 
 async def _on_framework_error(request: Request, error: HTTPException) -> ProblemResponse:

@@ -57,9 +57,9 @@ async def test_administrator_is_created(
 @pytest.mark.parametrize(
     ("password", "email", "message"),
     [
-        ("short", "root@example.com", "at least 8"),
-        ("password1", "root@example.com", "most common"),
-        ("correct horse battery", "nobody", "e-mail address"),
+        ("short", "root@example.com", "password: must have at least 8 characters"),
+        ("password1", "root@example.com", "password: This password is one of the most common"),
+        ("correct horse battery", "nobody", "email: must be an e-mail address"),
     ],
 )
 async def test_administrator_with_invalid_email_or_weak_password_is_not_created(
