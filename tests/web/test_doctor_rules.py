@@ -141,7 +141,7 @@ async def test_planned_hours_are_listed_kept_and_cancelled(
     assert planned["monday"] == planned["later"][1]["monday"] == [["09:00", "12:00"], ["13:00", "16:00"]]
     html = (await client.get(HOURS)).text
     listed = html[html.index("Current and planned hours") :]
-    assert "Monday \u2013 Tuesday: 08:00\u201311:00" in listed
+    assert "Monday \u2013 Tuesday: 08:00\u2013\u206011:00" in listed
     assert listed.index("In effect until Wednesday 30 June 2027") < listed.index("Thursday 1 July 2027 \u2013")
     assert "Same as today" in listed[listed.index("From Wednesday 1 September 2027") :]
     assert listed.count("Cancel these planned hours") == 1
@@ -227,9 +227,9 @@ async def test_extra_windows_show_their_recurrence(doctor: Person, client: httpx
     listed = (await client.get(f"{HOURS}/extra")).text.partition('<ul class="rules">')[2]
     shown = re.findall(r'<p class="(?:rule figures|soft)">([^<]+)</p>', listed)
     assert shown == [
-        "Sunday 6 December, 22:00\u201323:00",
+        "Sunday 6 December, 22:00\u2013\u206023:00",
         "Every week on Monday and Sunday until Wednesday 31 March 2027",
-        "Monday 7 December, 20:00\u201321:00",
+        "Monday 7 December, 20:00\u2013\u206021:00",
         "FREQ=MONTHLY;COUNT=2;BYDAY=MO,TU;BYSETPOS=2 until Tuesday 5 January 2027",
         "Next: Monday 7 December; Tuesday 5 January 2027",
         "Saturday 12 December, all day",
@@ -254,7 +254,7 @@ async def test_whole_days_are_shown_without_times(doctor: Person, client: httpx2
         "Thursday 10 December",
         "Monday 14 December \u2013 Tuesday 15 December",
         "Thursday 17 December, 00:00 \u2013 Friday 18 December, 11:00",
-        "Monday 21 December, 11:00\u201313:00",
+        "Monday 21 December, 11:00\u2013\u206013:00",
     ]
     assert '<span class="visually-hidden">: Thursday 10 December</span>' in listed
     preview = (await client.get(f"{TIME_OFF}/preview?first=2026-12-24&last=2026-12-26")).text
@@ -264,7 +264,7 @@ async def test_whole_days_are_shown_without_times(doctor: Person, client: httpx2
     assert "Saturday: all day" in (await client.get(HOURS)).text
     assert "Open all day" in (await client.get("/practice/day?day=2026-12-12")).text
     assert "Time off all day" in (await client.get("/practice/day?day=2026-12-14")).text
-    assert "00:00\u201300:00" not in (await client.get("/practice/week?day=2026-12-12")).text
+    assert "00:00\u2013\u206000:00" not in (await client.get("/practice/week?day=2026-12-12")).text
 
 
 @on_both_databases

@@ -12,7 +12,7 @@ from tests.people import PASSWORD, Person
 from tests.web.clinic import LONG_NAME, Clinic, open_clinic
 from tests.web.conftest import DESK, OpenTab, Tab, on_both_databases
 
-SENTENCE = "Tuesday 8 December, 10:30\u201311:00, 30 minutes, with Dr Amara Okafor"
+SENTENCE = "Tuesday 8 December, 10:30\u2013\u206011:00, 30 minutes, with Dr Amara Okafor"
 SENTENCE_WITH_CLOCK = SENTENCE.replace("11:00,", "11:00 (New York time),")
 
 
@@ -72,7 +72,7 @@ async def test_patient_searches_books_moves_and_cancels(open_tab: OpenTab, mails
     assert await tab.heading() == "Move the visit to this time?"
     await tab.press("Move the visit")
     assert "The visit has been moved." in await tab.text()
-    assert "Friday 11 December, 09:00\u201309:30" in await tab.text()
+    assert "Friday 11 December, 09:00\u2013\u206009:30" in await tab.text()
     await tab.press("Cancel the visit")
     await tab.fill(reason="I am down with a cold")
     await tab.press("Cancel the visit")

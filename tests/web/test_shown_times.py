@@ -93,8 +93,8 @@ async def test_clinic_in_one_time_zone_names_no_zones(client: httpx2.AsyncClient
 NINE_IN_NEW_YORK = "2026-12-08T14:00:00Z"
 SENTENCES = {
     "en": "Tuesday, December 8, 9:00 \u2013\u2060 9:30 AM (New York time), 30 minutes, with Dr York",
-    "de": "Dienstag, 8. Dezember, 09:00\u201309:30 Uhr (New York), 30 Minuten, bei Dr York",
-    "es": "martes 8 de diciembre, 9:00\u20139:30 (hora de Nueva York), 30 minutos, con Dr York",
+    "de": "Dienstag, 8. Dezember, 09:00\u2013\u206009:30 Uhr (New York), 30 Minuten, bei Dr York",
+    "es": "martes 8 de diciembre, 9:00\u2013\u20609:30 (hora de Nueva York), 30 minutos, con Dr York",
 }
 
 
@@ -152,8 +152,8 @@ async def test_video_visit_shows_the_times_of_both_time_zones(
     await forms.sign_in(patient)
     visit, texts = await book_on_pages(forms, doctor, "2026-12-08T06:00:00Z", type=visit_type)
     for page in (*texts, read_text(await client.get(visit)), read_text(await client.get("/my/appointments"))):
-        assert "06:00\u201306:30 (London time)" in page
-        assert "11:30\u201312:00 (Kolkata time)" in page
+        assert "06:00\u2013\u206006:30 (London time)" in page
+        assert "11:30\u2013\u206012:00 (Kolkata time)" in page
     [event] = Calendar.from_ical((await client.get(f"{visit}/calendar.ics")).text).walk("VEVENT")
     assert "(London time)" in str(event["DESCRIPTION"])
     assert "(Kolkata time)" in str(event["DESCRIPTION"])
@@ -225,8 +225,8 @@ def test_span_of_days_names_each_year_once(language: str, first: date, last: dat
         ("en_US", 0, 1440, "12:00 AM \u2013\u2060 12:00 AM"),
         ("en_US", 600, 540, "10:00 AM \u2013\u2060 9:00 AM"),
         ("es_MX", 450, 470, "7:30\u2013\u20607:50 a.m."),
-        ("en_GB", 540, 1440, "09:00\u201300:00"),
-        ("de_DE", 450, 470, "07:30\u201307:50"),
+        ("en_GB", 540, 1440, "09:00\u2013\u206000:00"),
+        ("de_DE", 450, 470, "07:30\u2013\u206007:50"),
     ],
 )
 def test_range_of_times_does_not_break_and_names_am_or_pm(country: str, start: int, end: int, expected: str) -> None:

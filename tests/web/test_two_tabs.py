@@ -87,7 +87,7 @@ async def test_weekly_hours_saved_in_another_tab_are_not_overwritten(
     await doctor.set_hours(monday=[["07:00", "11:00"]], saturday=[["00:00", "24:00"]])
     refused = await forms.send(hours, **opened | {"friday_1_to": "18:00"})
     assert refused.status_code == 412
-    assert ("Monday", "07:00\N{EN DASH}11:00") in read_saved_values(refused.text)
+    assert ("Monday", "07:00\u2013\u206011:00") in read_saved_values(refused.text)
     again = read_fields(refused.text)
     assert (again["monday_0_from"], again["friday_1_to"]) == ("09:00", "18:00")
     assert (await doctor.get("/doctors/me/hours")).json()["monday"] == [["07:00", "11:00"]]

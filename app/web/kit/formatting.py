@@ -23,6 +23,8 @@ NAMED_UTC = ZoneInfo("Etc/UTC")
 _MINUTE, _A_DAY = timedelta(minutes=1), timedelta(days=1)
 _MINUTES_OF_DAY = 1440
 _SPACES = re.compile(r"\s")
+_DASH = "\N{EN DASH}\N{WORD JOINER}"
+"""The dash of a range. Without the joiner, a line could break after it."""
 _PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
 _STATUSES = {
     AppointmentStatus.PENDING: N_("Reserved for you"),
@@ -147,7 +149,7 @@ class Formatter:
         """10:30 to 11:00 with a dash, or 10:30 to 11:00 AM, from minutes after midnight."""
         if _has_12_hours(self.locale):
             return _format_interval(start, end, self.locale)
-        return f"{self.time_of_day(start)}\N{EN DASH}{self.time_of_day(end)}"
+        return f"{self.time_of_day(start)}{_DASH}{self.time_of_day(end)}"
 
     def moment(self, moment: datetime, zone: ZoneInfo, place: str | None = None) -> str:
         """Tuesday 8 December, 10:30; with the ``place`` of the time zone if one is given."""
@@ -162,7 +164,7 @@ class Formatter:
         edges = [_minutes_of(moment.astimezone(zone)) for moment in (start, end)]
         # A range can share AM or PM only if neither end needs the name of its zone.
         is_named = (first, last) != tuple(map(self.time_of_day, edges))
-        return self.at_place(f"{first}\N{EN DASH}{last}" if is_named else self.hours(*edges), place)
+        return self.at_place(f"{first}{_DASH}{last}" if is_named else self.hours(*edges), place)
 
     def at_place(self, time: str, place: str | None) -> str:
         """10:30 (Berlin time); without a ``place``, the time alone."""
@@ -295,8 +297,7 @@ def _format_interval(start: int, end: int, locale: Locale) -> str:
         text = format_interval(_time_at(start), _time_at(end), "hm", locale=locale)
     else:
         text = " \N{EN DASH} ".join(_format_time(edge, locale, "short") for edge in (start, end))
-    # No line breaks inside: a dash allows a break after it, even before a no-break space.
-    return _SPACES.sub("\N{NARROW NO-BREAK SPACE}", text).replace("\N{EN DASH}", "\N{EN DASH}\N{WORD JOINER}")
+    return _SPACES.sub("\N{NARROW NO-BREAK SPACE}", text).replace("\N{EN DASH}", _DASH)
 
 
 @lru_cache(2000)  # a page with a week of times formats the same seven days hundreds of times
