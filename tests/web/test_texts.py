@@ -1,6 +1,7 @@
 """The texts of the pages and their translations."""
 
 import re
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from app.http.problems import PROBLEMS
+from app.web.kit.audit_actions import list_actions
 from app.web.kit.error_texts import MESSAGES
+from app.web.kit.formatting import Formatter
 from app.web.kit.languages import CATALOGUES, LANGUAGES, choose_locale
 from app.web.kit.pages import TEMPLATES
 
@@ -83,3 +86,8 @@ def test_every_problem_has_a_text() -> None:
 )
 def test_locale_follows_the_chosen_language_and_the_browser(chosen: str | None, accepted: str, locale: str) -> None:
     assert choose_locale(chosen, accepted) == Locale.parse(locale)
+
+
+def test_umlauts_are_sorted_with_their_letters() -> None:
+    texts = list(list_actions(Formatter(Locale("de"), date(2026, 12, 1))).values())
+    assert texts.index("\u00c4rztin oder Arzt eingeladen") < texts.index("Buchbarkeit einer Zeit gepr\u00fcft")

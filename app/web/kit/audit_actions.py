@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.core.audit_actions import AuditAction
+from app.core.text import search_key
 from app.web.kit.formatting import Formatter
 from app.web.kit.languages import N_
 
@@ -121,5 +122,8 @@ def describe_outcome(formatter: Formatter, outcome: str) -> str:
 def list_actions(formatter: Formatter) -> dict[str, str]:
     """Return the texts of all actions by action, in alphabetical order of the texts."""
     return dict(
-        sorted(((action, formatter.gettext(text)) for action, text in ACTIONS.items()), key=lambda each: each[1])
+        sorted(
+            ((action, formatter.gettext(text)) for action, text in ACTIONS.items()),
+            key=lambda each: search_key(each[1]),
+        )
     )
