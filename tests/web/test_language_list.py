@@ -49,14 +49,24 @@ async def test_languages_are_ticked_and_cleared(forms: Forms, client: httpx2.Asy
     await doctor.update_profile(languages=["de", "sq"])
     await forms.sign_in(doctor)
     page = "/practice/profile"
-    hidden = dict.fromkeys(re.findall(r'type="hidden" name="(speaks_[^"]+)"', (await client.get(page)).text), "")
-    assert hidden.keys() == {"speaks_de", "speaks_sq"}
+    shown = (await client.get(page)).text
+    [listed] = re.findall(r'type="hidden" name="listed" value="([^"]*)"', shown)
+    assert set(listed.split()) == {"de", "sq"}
     typed = {"name": "Dr Amara Okafor", "time_zone": "America/New_York", "default_visit_minutes": "30"}
     typed |= {"min_notice_minutes": "0", "cancel_cutoff_minutes": "0"}
-    saved = await forms.send(page, **typed, **hidden | {"speaks_de": "yes", "speaks_tr": "yes"})
+    saved = await forms.send(page, **typed, listed=listed, speaks_de="yes", speaks_tr="yes")
     assert saved.status_code == 303
     assert set((await doctor.get("/doctors/me")).json()["languages"]) == {"de", "tr"}
     crowded = {f"speaks_{tag}": "yes" for tag in re.findall(r'name="speaks_([^"]+)"', (await client.get(page)).text)}
-    refused = await forms.send(page, **typed, **crowded)
+    refused = await forms.send(page, **typed, **crowded, listed="")
     assert refused.status_code == 422
     assert 'id="languages-error"' in refused.text
+
+
+async def test_cleared_language_stays_cleared_when_the_form_is_shown_again(forms: Forms, doctor: Person) -> None:
+    await doctor.update_profile(languages=["de", "gu"])
+    await forms.sign_in(doctor)
+    refused = await forms.send("/practice/profile", name=" ", listed="de gu", speaks_de="yes")
+    assert refused.status_code == 422
+    boxes = dict(re.findall(r'name="speaks_([^"]+)" value="yes"( checked)?>', refused.text))
+    assert (boxes["de"], boxes["gu"]) == (" checked", "")

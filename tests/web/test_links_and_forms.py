@@ -48,6 +48,9 @@ class LinksAndForms(HTMLParser):
             self._form = Form(attributes.get("method", "get"), urljoin(self._page, attributes.get("action", "")))
             self.forms.append(self._form)
         elif self._form and tag in {"input", "button", "select", "textarea"} and "name" in attributes:
+            is_chosen = tag == "button" or attributes.get("type") == "radio"
+            # A form that sends a field twice is refused.
+            assert is_chosen or attributes["name"] not in self._form.fields, attributes["name"]
             self._form.fields.setdefault(attributes["name"], attributes.get("value", ""))
 
     def handle_endtag(self, tag: str) -> None:

@@ -45,6 +45,8 @@ LABELS: Mapping[str, str] = {
 # Each checkbox has a name of its own, because a form with the same field twice is refused (ADR 0006).
 _SPEAKS = "speaks_"
 """The prefix of the names of the language checkboxes; a BCP 47 tag follows."""
+_LISTED = "listed"
+"""The hidden field with the languages that were ticked when the form was shown. Browsers do not send cleared boxes."""
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
@@ -99,6 +101,7 @@ def _content(page: SignedInPage, form: Form, review: ProfileReview) -> dict[str,
     return {
         "places": list_time_zones(page.formatter, time_zone, *unknown, UTC),
         "review": review,
+        "boxes": boxes,
         "languages": list_languages(page.formatter, boxes),
         "spoken": page.formatter.languages(tag for tag, ticked in boxes.items() if ticked),
     }
@@ -106,12 +109,16 @@ def _content(page: SignedInPage, form: Form, review: ProfileReview) -> dict[str,
 
 def _read_boxes(form: Form) -> dict[str, bool]:
     """Return whether each language that the form names is ticked, by its tag."""
-    return {name.removeprefix(_SPEAKS): bool(value) for name, value in form.values.items() if name.startswith(_SPEAKS)}
+    ticked = [name.removeprefix(_SPEAKS) for name, value in form.values.items() if name.startswith(_SPEAKS) and value]
+    if _LISTED not in form.values:
+        # The form has not been sent yet, so the stored languages are ticked.
+        ticked += form.value("languages").split()
+    return dict.fromkeys(form.value(_LISTED).split(), False) | dict.fromkeys(ticked, True)
 
 
 def _values(doctor: DoctorRecord) -> dict[str, str]:
     values = {name: getattr(doctor, name) for name in _FIELDS if name != "languages"}
-    values |= {f"{_SPEAKS}{tag}": "yes" for tag in doctor.languages}
+    values["languages"] = " ".join(doctor.languages)
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
