@@ -53,7 +53,7 @@ async def test_visits_of_others_are_not_found_and_pages_of_other_roles_are_refus
     await forms.sign_in(clinic.doctor)
     refused = await client.get("/my/appointments")
     assert refused.status_code == 403
-    assert "You do not have access to this page." in refused.text
+    assert "You do not have access to this page. If you have another account, sign in with it." in refused.text
     recorded = (await admin.get("/admin/audit")).json()
     assert [(each["action"], each["outcome"]) for each in recorded[:2]] == [
         ("list_appointments", "wrong_role"),

@@ -17,7 +17,7 @@ MESSAGES: Mapping[str, str] = {
     "set_up_second_factor": N_("Your account needs a second factor. Set it up first."),
     "email_not_confirmed": N_("First confirm your e-mail address with the code that we sent you."),
     "too_many_attempts": N_("There were too many attempts to sign in. Wait a while, or reset your password."),
-    "wrong_role": N_("You do not have access to this page."),
+    "wrong_role": N_("You do not have access to this page. If you have another account, sign in with it."),
     "not_found": N_("Not found, or you do not have access to it. It may have been removed."),
     "second_factor_exists": N_("You already have a second factor. Remove it before you set up another one."),
     "email_taken": N_("There is already an account with this e-mail address. Sign in, or reset your password."),
