@@ -36,10 +36,12 @@ class Registrations:
         url: str,
     ) -> Person:
         """Return what ``register`` returns, and leave the database, the cookies and ``confirmations`` as it does."""
+        key = (key, bool(client.cookies))  # a client that returns cookies is a browser
         if registration := self.known.get(key):
             await run_script(url, registration.inserts)
-            for cookie in registration.cookies:
-                client.cookies.jar.set_cookie(cookie)
+            if not client.cookies:  # otherwise the server would have kept the cookie that the client has
+                for cookie in registration.cookies:
+                    client.cookies.jar.set_cookie(cookie)
             confirmations += registration.confirmations
             return replace(registration.person, client=client)
         self.requested[key] += 1

@@ -81,9 +81,10 @@ async def test_search_for_a_repeated_audit_event_uses_an_index(
     assert f"audit_events_{column}_occurred_at_id_idx" in plan
 
 
-MANY_EVENTS = """
+MANY_EVENTS = f"""
 INSERT INTO audit_events (id, occurred_at, actor_id, action, outcome, patient_id)
-SELECT gen_random_uuid(), now() - n * interval '1 second', md5((n % 50)::text)::uuid, 'get_appointment', 'ok',
+SELECT gen_random_uuid(), timestamptz '{NOW}' - n * interval '1 second', md5((n % 50)::text)::uuid,
+  'get_appointment', 'ok',
   CASE WHEN n % 10 > 0 THEN md5((n % 2000)::text)::uuid END FROM generate_series(1, 20000) AS n"""
 """Some events concern no patient, as on a real server. Otherwise the planner would expect none of them."""
 EVENT = AuditRecord(
