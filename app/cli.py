@@ -146,7 +146,7 @@ async def _migrate(settings: Settings, _options: argparse.Namespace) -> None:
 async def _create_admin(settings: Settings, options: argparse.Namespace) -> None:
     email = _read(TypeAdapter[str](Email), "email", options.email)
     name = _read(TypeAdapter[str](Name), "name", options.name)
-    typed = sys.stdin.readline().rstrip("\n") if options.password_stdin else getpass.getpass("Password: ")
+    typed = sys.stdin.readline().rstrip("\n") if options.password_stdin else _ask_for_password()
     password = _read(TypeAdapter[SecretStr](NewPassword), "password", typed)
     passwords = Passwords(settings)
     try:
@@ -168,6 +168,13 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
     finally:
         passwords.close()
     print(f"{email} is now an administrator.")
+
+
+def _ask_for_password() -> str:
+    typed = getpass.getpass("Password: ")
+    if getpass.getpass("Repeat the password: ") != typed:
+        raise InvalidAccountError("password: the two entries differ")
+    return typed
 
 
 def _read[T](adapter: TypeAdapter[T], field: str, value: str) -> T:

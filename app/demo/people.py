@@ -91,7 +91,7 @@ DOCTORS = (
         ),
         {"min_notice_minutes": 120, "max_advance_days": 60, "cancel_cutoff_minutes": 24 * 60},
         conference="Cardiology congress in Chicago",
-        shows="visit types, limits, a conference: GET /doctors/me/appointments?conflicting=true",
+        shows="visit types, limits, visits during a conference: /practice/hours/conflicts",
     ),
     DemoDoctor(
         "Dr Annika Feldmann",

@@ -83,6 +83,16 @@ async def test_password_is_prompted_for(database: Database, monkeypatch: pytest.
     assert await list_users(database) == [("root@example.com", "admin")]
 
 
+async def test_repeated_password_must_be_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = iter(["correct horse battery", "correct horse batterie"])
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: next(entries))
+    assert await run("create-admin", "--email", "root@example.com", "--name", "Root") == 1
+    assert "password: the two entries differ" in capsys.readouterr().err
+    assert await list_users(database) == []
+
+
 async def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert await run("migrate") == 0
     assert f"The database has the newest schema, {newest_revision()}." in capsys.readouterr().out

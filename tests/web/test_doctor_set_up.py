@@ -39,6 +39,7 @@ async def test_new_doctor_sees_the_steps_of_the_set_up(
     assert await read_steps(client, f"{DAY}?day=2027-01-01") == steps
     for address in steps:
         assert (await client.get(address)).status_code == 200
+    assert "No weekly hours at present" in (await client.get("/practice/hours")).text
     shown = (await client.get(DAY)).text
     assert len(re.findall(r'class="badge unapproved">To do<', shown)) == 2, "the required steps"
     assert len(re.findall(r'class="badge optional">To do<', shown)) == 2

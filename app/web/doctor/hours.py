@@ -191,7 +191,11 @@ def _format_dates(formatter: Formatter, period: PlannedHours, current: PlannedHo
     """Return the dates between which the hours apply, as text."""
     first, last = formatter.day(period.first), period.last and formatter.day(period.last)
     if period is current:
-        return formatter.gettext("In effect until %(day)s", day=last) if last else formatter.gettext("In effect now")
+        if last:
+            return formatter.gettext("In effect until %(day)s", day=last)
+        if period.is_closed:
+            return formatter.gettext("No weekly hours at present")
+        return formatter.gettext("In effect now")
     if last is None:
         return formatter.gettext("From %(day)s", day=first)
     return first if last == first else f"{first} \N{EN DASH} {last}"
