@@ -4,8 +4,6 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime-installed
 STAMP := .venv/.installed
 PORT ?= 8000
-# More than processors: many tests wait for servers, databases and time limits.
-TEST_WORKERS ?= $(shell python3 -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 # --no-strip-extras: older versions of pip treat a package with an extra as a different package, and would look for its
 # newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
@@ -43,7 +41,7 @@ migrate: $(RUNTIME) ## Migrate the database of DATABASE_URL to the newest schema
 	$(BIN)/python -m app.cli migrate
 
 test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL, and require 100 % branch coverage of scheduling and services
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov --cov-report= --durations=30
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= --durations=30
 	$(BIN)/coverage report --fail-under=100
 
 lint: $(STAMP) ## Check style, types, layers, dependencies, compose file and Dockerfile

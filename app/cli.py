@@ -74,12 +74,6 @@ def main(arguments: list[str] | None = None) -> int:
         # The operator can do something about these, so they are shown without a traceback.
         print(error, file=sys.stderr)
         return 1
-    except ValidationError as error:
-        # Without the input, which may be a password.
-        for each in error.errors(include_input=False):
-            field = "".join(f"{part}: ".upper() for part in each["loc"])
-            print(f"{field}{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
     return 0

@@ -76,7 +76,7 @@ def open_windows(rules: Rules, span: Interval) -> list[Interval]:
     return merge(clip(windows_between(rules, span), span))
 
 
-def find_windows_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
+def is_open_after(rules: Rules, after: int, until: int) -> Iterator[bool]:
     """Yield whether the doctor is open after ``after``: first for the first window of each rule, then for each month.
 
     Recurring availabilities are searched until ``until``. The caller may stop at the first true value, and may do

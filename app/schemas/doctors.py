@@ -26,6 +26,9 @@ from app.schemas.fields import (
     example,
 )
 
+MAX_LANGUAGES = 20
+"""The maximum number of languages in a profile."""
+
 _AMARA = {
     "id": AMARA,
     "name": "Dr Amara Okafor",
@@ -121,7 +124,7 @@ class DoctorChanges(Changes):
     name: Name = absent()
     specialty: Name | None = None
     time_zone: TimeZone = absent(description="Your hours keep their wall times; appointments keep their instants.")
-    languages: Annotated[list[Language], Field(max_length=20), AfterValidator(_drop_duplicates)] = absent()
+    languages: Annotated[list[Language], Field(max_length=MAX_LANGUAGES), AfterValidator(_drop_duplicates)] = absent()
     bio: Text | None = None
     default_visit_minutes: VisitMinutes = absent()
     min_notice_minutes: Notice = absent()

@@ -15,7 +15,7 @@ from app.repositories.bookings import HoldRecord
 from app.repositories.doctor_schedules import DoctorSchedule, get_doctor_schedule
 from app.repositories.doctors import DoctorRecord
 from app.repositories.visit_types import VisitTypeRecord
-from app.scheduling.availability import Rules, find_windows_after
+from app.scheduling.availability import Rules, is_open_after
 from app.scheduling.decisions import Refusal, check_booking, explain, find_horizon, free_windows, relevant_span, slots
 from app.scheduling.intervals import DAY, MINUTE, Interval, merge, to_instant
 from app.scheduling.visits import BookingLimits, BusyPeriod, VisitType
@@ -215,9 +215,7 @@ async def next_listing_start(
         return False
     last = to_instant(now) + MAX_SEARCH
     found: list[bool] = []
-    is_finished = await computation.run(
-        map(found.append, _up_to_first(find_windows_after(schedule.rules, after, last)))
-    )
+    is_finished = await computation.run(map(found.append, _up_to_first(is_open_after(schedule.rules, after, last))))
     return any(found) or (not is_finished and after < last)
 
 

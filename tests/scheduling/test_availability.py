@@ -11,7 +11,7 @@ from app.scheduling import availability
 from app.scheduling.availability import (
     Availability,
     Rules,
-    find_windows_after,
+    is_open_after,
     open_windows,
     time_off_windows,
     window,
@@ -252,4 +252,4 @@ def test_rules_for_alternate_weeks_do_not_share_cached_windows() -> None:
 def test_window_is_open_until_its_end(after: str, expected: bool) -> None:
     rules = Rules(NEW_YORK, (make_availability("2028-06-01T09:00", "2028-06-01T17:00"),))
     begin, until = span(after, "2027-12-01T00:00Z")
-    assert any(find_windows_after(rules, begin, until)) is expected
+    assert any(is_open_after(rules, begin, until)) is expected

@@ -1,9 +1,11 @@
 """The languages of the search, and those of a doctor's profile."""
 
 import re
+from string import ascii_lowercase
 
 import httpx2
 
+from app.schemas.doctors import MAX_LANGUAGES
 from app.web.kit.spoken_languages import _list_official
 from tests.people import Person
 from tests.web.conftest import Forms
@@ -70,3 +72,12 @@ async def test_cleared_language_stays_cleared_when_the_form_is_shown_again(forms
     assert refused.status_code == 422
     boxes = dict(re.findall(r'name="speaks_([^"]+)" value="yes"( checked)?>', refused.text))
     assert (boxes["de"], boxes["gu"]) == (" checked", "")
+
+
+async def test_form_lists_no_more_languages_than_a_profile_can_have(forms: Forms, doctor: Person) -> None:
+    await forms.sign_in(doctor)
+    listed = " ".join(f"q{first}{second}" for first in ascii_lowercase for second in ascii_lowercase)
+    refused = await forms.send("/practice/profile", name=" ", listed=listed)
+    assert refused.status_code == 422
+    shown = re.findall(r'name="speaks_(q[a-z]{2})"', refused.text)
+    assert len(shown) == MAX_LANGUAGES

@@ -139,6 +139,7 @@ async def test_booking_continues_after_the_session_has_ended(
     assert "draft" not in {cookie["name"] for cookie in await tab.page.context.cookies()}
 
 
+@on_both_databases
 async def test_back_button_and_repeated_form_book_once(open_tab: OpenTab, clinic: Clinic, patient: Person) -> None:
     tab = await open_tab()
     await tab.sign_in(patient.email)

@@ -7,7 +7,7 @@ from app.core.dependencies import Resources
 from tests.conftest import CountStatements, SetClock
 from tests.databases import settings_for
 from tests.people import PASSWORD, Person
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 
 
 async def test_session_cookie_and_access_token_are_not_interchangeable(
@@ -33,6 +33,7 @@ async def test_page_session_is_listed_and_ended_by_the_api(
     assert (await client.get("/start")).headers["location"] == "/sign-in?next=%2Fstart"
 
 
+@on_both_databases
 async def test_session_expires_after_an_hour_without_requests(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, clock: SetClock, count_statements: CountStatements
 ) -> None:

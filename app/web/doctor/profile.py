@@ -113,7 +113,9 @@ def _read_boxes(form: Form) -> dict[str, bool]:
     if _LISTED not in form.values:
         # The form has not been sent yet, so the stored languages are ticked.
         ticked += form.value("languages").split()
-    return dict.fromkeys(form.value(_LISTED).split(), False) | dict.fromkeys(ticked, True)
+    # A form lists no more languages than a profile can have. Each one is looked up and shown again.
+    listed = form.value(_LISTED).split()[: wire.MAX_LANGUAGES]
+    return dict.fromkeys(listed, False) | dict.fromkeys(ticked, True)
 
 
 def _values(doctor: DoctorRecord) -> dict[str, str]:
