@@ -72,6 +72,12 @@ def _is_measured(item: pytest.Item) -> bool:
     return "postgresql" not in item.name or directory == "services" or "races" in item.path.name
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more workers than processors: many tests wait for servers, databases and time limits."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors * 3 // 2)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -257,9 +263,15 @@ def restore(
 ) -> Restore:
     """Register a user, or restore the one that an earlier test registered in the same way."""
 
+    newest = ""
+
     async def restore(described: Hashable, register: Callable[[], Awaitable[Person]]) -> Person:
-        key = (settings.model_dump_json(), settings.secret_key, clock.time, described)
-        return await registrations.register(key, register, client, confirmations, settings.database_url)
+        nonlocal newest
+        secrets = (settings.secret_key, settings.audit_key, settings.metrics_token)  # masked in JSON
+        key = (settings.model_dump_json(), secrets, clock.time, described)
+        person = await registrations.register(key, register, client, confirmations, settings.database_url, newest)
+        newest = person.id
+        return person
 
     return restore
 
