@@ -1,5 +1,5 @@
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx2
@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.db.database import Database
 from app.models import AuditEvent
+from tests.people import Person
 
 SETUP_ACTIONS = {"register", "log_in"}
 """Actions with which every test begins."""
@@ -68,3 +69,10 @@ def connect_from(app: FastAPI) -> ConnectFrom:
         return httpx2.AsyncClient(transport=transport, base_url="http://testserver")
 
     return connect_from
+
+
+@pytest.fixture
+async def booked(doctor: Person, patient: Person) -> dict[str, Any]:
+    """A visit at ten in the morning of 8 December, in New York, where the doctor is."""
+    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
+    return await patient.book(doctor, "2026-12-08T15:00:00Z")

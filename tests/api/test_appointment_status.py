@@ -6,28 +6,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.api.appointment_actions import act, path
 from tests.conftest import Register, SetClock
 from tests.people import Person, assert_problem, get_windows
 
 TEN, HALF_PAST, ELEVEN = "2026-12-08T15:00:00Z", "2026-12-08T15:30:00Z", "2026-12-08T16:00:00Z"
-
-
-@pytest.fixture
-async def booked(doctor: Person, patient: Person) -> dict[str, Any]:
-    await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
-    return await patient.book(doctor, TEN)
-
-
-def path(appointment: dict[str, Any], action: str = "") -> str:
-    return f"/appointments/{appointment['id']}{action and '/'}{action}"
-
-
-async def act(
-    person: Person, appointment: dict[str, Any], action: str, body: Any = None, **headers: str
-) -> httpx2.Response:
-    if body is None and action in {"reschedule", "cancel"}:
-        body = {}
-    return await person.client.post(path(appointment, action), headers=person.headers | headers, json=body)
 
 
 async def test_appointment_is_arrived_and_then_fulfilled(
