@@ -91,10 +91,10 @@ PAGES: Table = {
         (ADMIN, "/office/users/{patient}"),
         (ADMIN, "/office/users/{doctor}"),
         (ADMIN, "/office/users/{suspended}"),
-        (ADMIN, "/office/users/{patient}?action=break-glass"),
-        (ADMIN, "/office/users/{doctor}?action=end-sessions"),
-        (ADMIN, "/office/users/{doctor}?action=erase"),
-        (ADMIN, "/office/users/{suspended}?action=erase"),
+        (ADMIN, "/office/users/{patient}?decision=break-glass"),
+        (ADMIN, "/office/users/{doctor}?decision=end-sessions"),
+        (ADMIN, "/office/users/{doctor}?decision=erase"),
+        (ADMIN, "/office/users/{suspended}?decision=erase"),
     ],
     "/office/users/{user_id:uuid}/profile-change": [(ADMIN, "/office/users/{colleague}/profile-change")],
     "/office/users/{user_id:uuid}/visits": [(ADMIN, "/office/users/{patient}/visits")],
@@ -221,7 +221,7 @@ class World:
         if role == ADMIN:
             user_path = f"/office/users/{self.ids['patient']}"
             response = await forms.send(
-                f"{user_path}/break-glass", on=f"{user_path}?action=break-glass", reason="An emergency"
+                f"{user_path}/break-glass", on=f"{user_path}?decision=break-glass", reason="An emergency"
             )
             assert response.status_code == 303
 

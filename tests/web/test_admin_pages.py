@@ -26,12 +26,12 @@ async def admin_forms(forms: Forms, admin: Person) -> Forms:
     return forms
 
 
-async def decide(admin_forms: Forms, person: Person, action: str, **fields: str) -> httpx2.Response:
+async def decide(admin_forms: Forms, person: Person, decision: str, **fields: str) -> httpx2.Response:
     account = f"/office/users/{person.id}"
-    shown = await admin_forms.client.get(f"{account}?action={action}")
+    shown = await admin_forms.client.get(f"{account}?decision={decision}")
     key = re.search(r'name="form_key" value="([^"]+)"', shown.text)
     fields |= {"form_key": key[1]} if key else {}
-    return await admin_forms.send(f"{account}/{action}", on=f"{account}?action={action}", **fields)
+    return await admin_forms.send(f"{account}/{decision}", on=f"{account}?decision={decision}", **fields)
 
 
 async def list_events(admin: Person, action: str) -> list[tuple[Any, ...]]:
@@ -71,7 +71,7 @@ async def test_repeated_suspension_succeeds_and_can_be_lifted(
     for _ in range(2):  # the second submission
         done = await admin_forms.send(
             f"/office/users/{patient.id}/suspend",
-            f"/office/users/{patient.id}?action=suspend",
+            f"/office/users/{patient.id}?decision=suspend",
             reason=REASON,
             form_key="k",
         )
@@ -90,12 +90,12 @@ async def test_decision_page_explains_the_effects_for_the_role(
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z")
 
-    async def read(person: Person, action: str) -> str:
-        return (await admin_forms.client.get(f"/office/users/{person.id}?action={action}")).text
+    async def read(person: Person, decision: str) -> str:
+        return (await admin_forms.client.get(f"/office/users/{person.id}?decision={decision}")).text
 
-    for action in ("erase", "suspend", "reinstate"):
-        assert "doctor" not in (await read(patient, action)).partition("<main")[2].partition("</main>")[0]
-        assert "patient&#39;s visits" not in await read(doctor, action)
+    for decision in ("erase", "suspend", "reinstate"):
+        assert "doctor" not in (await read(patient, decision)).partition("<main")[2].partition("</main>")[0]
+        assert "patient&#39;s visits" not in await read(doctor, decision)
     assert "hours and time off" in await read(doctor, "erase")
     shown = await read(doctor, "suspend")
     assert "This doctor has 1 upcoming visit." in shown
@@ -105,7 +105,7 @@ async def test_decision_page_explains_the_effects_for_the_role(
 
 
 async def test_administrator_cannot_suspend_their_own_account(admin_forms: Forms, admin: Person) -> None:
-    assert "action=suspend" not in (await admin_forms.client.get(f"/office/users/{admin.id}")).text
+    assert "decision=suspend" not in (await admin_forms.client.get(f"/office/users/{admin.id}")).text
     refused = await decide(admin_forms, admin, "suspend", reason=REASON)
     assert refused.status_code == 409
     assert "You cannot do this with your own account." in refused.text
@@ -122,7 +122,7 @@ async def test_administrator_removes_a_lost_second_factor(
     assert (await patient.get("/auth/me")).status_code == 401
     assert (await decide(admin_forms, patient, "remove-second-factor")).status_code == 303
     assert mails[-1].subject == "Your second factor was removed"
-    assert "action=remove-second-factor" not in (await admin_forms.client.get(f"/office/users/{patient.id}")).text
+    assert "decision=remove-second-factor" not in (await admin_forms.client.get(f"/office/users/{patient.id}")).text
 
 
 async def test_break_glass_access_needs_a_reason_and_expires(
@@ -130,7 +130,7 @@ async def test_break_glass_access_needs_a_reason_and_expires(
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z", reason="A mole")
-    visits, reason_form = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?action=break-glass"
+    visits, reason_form = f"/office/users/{patient.id}/visits", f"/office/users/{patient.id}?decision=break-glass"
     assert (await admin_forms.client.get(visits)).headers["location"] == reason_form
     assert (await decide(admin_forms, patient, "break-glass")).status_code == 422
     assert (await decide(admin_forms, doctor, "break-glass", reason=REASON)).status_code == 404
@@ -149,7 +149,7 @@ async def test_break_glass_access_needs_a_reason_and_expires(
 
 async def test_redirects_are_not_recorded_as_access(admin_forms: Forms, admin: Person, patient: Person) -> None:
     response = await admin_forms.client.get(f"/office/users/{patient.id}/visits")
-    assert response.headers["location"] == f"/office/users/{patient.id}?action=break-glass"
+    assert response.headers["location"] == f"/office/users/{patient.id}?decision=break-glass"
     assert await list_events(admin, "list_visits_behind_glass") == []
     response = await admin_forms.client.get(f"/office/users/{patient.id}/profile-change")
     assert response.status_code == 404
@@ -157,7 +157,7 @@ async def test_redirects_are_not_recorded_as_access(admin_forms: Forms, admin: P
     for _ in range(2):
         done = await admin_forms.send(
             f"/office/users/{patient.id}/suspend",
-            f"/office/users/{patient.id}?action=suspend",
+            f"/office/users/{patient.id}?decision=suspend",
             reason=REASON,
             form_key="k",
         )
@@ -203,8 +203,8 @@ async def test_audit_trail_names_the_account_of_a_decision(
     admin_forms: Forms, admin: Person, register: Register, client: httpx2.AsyncClient
 ) -> None:
     doctor = await register("doctor", name="Dr Amara Okafor")
-    for action in ("suspend", "reinstate", "approve"):
-        assert (await decide(admin_forms, doctor, action, reason=REASON)).status_code == 303
+    for decision in ("suspend", "reinstate", "approve"):
+        assert (await decide(admin_forms, doctor, decision, reason=REASON)).status_code == 303
     await client.post("/auth/login", data={"username": doctor.email, "password": "a wrong one"})
     await admin.patch("/auth/me", {"name": "Root"})
     page = (await admin_forms.client.get("/office/trail")).text
@@ -260,13 +260,13 @@ async def test_filters_are_collapsed_on_a_phone_unless_one_is_set(open_tab: Open
         assert await button.is_visible(), page
 
 
-@pytest.mark.parametrize("action", ["suspend", "break-glass"])
+@pytest.mark.parametrize("decision", ["suspend", "break-glass"])
 async def test_decision_is_restored_after_signing_in_again(
-    admin_forms: Forms, admin: Person, patient: Person, clock: SetClock, action: str
+    admin_forms: Forms, admin: Person, patient: Person, clock: SetClock, decision: str
 ) -> None:
     clock.advance(minutes=11)
     account = f"/office/users/{patient.id}"
-    form = f"{account}?action={action}"
+    form = f"{account}?decision={decision}"
     shown = (await admin_forms.client.get(form)).text
     token = read_hidden(shown, "form_token")
     sent_to = re.search(rf'action="({re.escape(account)}/[^"]+)"', shown)
@@ -282,7 +282,7 @@ async def test_decision_is_restored_after_signing_in_again(
     )
     assert signed_in.headers["location"] == form
     assert f">{REASON}</textarea>" in (await admin_forms.client.get(form)).text
-    assert (await decide(admin_forms, patient, action, reason=REASON)).status_code == 303
+    assert (await decide(admin_forms, patient, decision, reason=REASON)).status_code == 303
     assert REASON not in (await admin_forms.client.get(form)).text
 
 
@@ -291,19 +291,19 @@ async def test_doctor_with_visits_is_erased_only_after_suspension(
 ) -> None:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     await patient.book(doctor, "2026-12-08T17:00:00Z")
-    assert "action=erase" not in (await admin_forms.client.get(f"/office/users/{admin.id}")).text
+    assert "decision=erase" not in (await admin_forms.client.get(f"/office/users/{admin.id}")).text
     refused = await decide(admin_forms, doctor, "erase", reason=REASON)
     assert refused.status_code == 409
     assert "This doctor has 1 upcoming visit." in refused.text
     assert (await decide(admin_forms, doctor, "suspend", reason=REASON)).status_code == 303
     assert (
         "Deleting the account cancels them"
-        in (await admin_forms.client.get(f"/office/users/{doctor.id}?action=erase")).text
+        in (await admin_forms.client.get(f"/office/users/{doctor.id}?decision=erase")).text
     )
     assert (await decide(admin_forms, doctor, "erase", reason=REASON)).status_code == 303
     shown = (await admin_forms.client.get(f"/office/users/{doctor.id}")).text
     assert "The account has been deleted." in shown
-    assert "action=erase" not in shown
+    assert "decision=erase" not in shown
     assert (doctor.id, "ok", REASON) in await list_events(admin, "erase_user")
 
 

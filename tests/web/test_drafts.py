@@ -84,7 +84,9 @@ def list_pages() -> Iterator[tuple[str, str]]:
     """Return the role and the path of every page that needs a session."""
     rows = [row for rows in PAGES.values() for row in rows]
     preview = (DOCTOR, "/practice/hours/time-off/preview?first=2026-12-24&last=2026-12-24")
-    suspend = [(ADMIN, f"/office/users/{{doctor}}?action={action}") for action in ("suspend", "reinstate", "approve")]
+    suspend = [
+        (ADMIN, f"/office/users/{{doctor}}?decision={decision}") for decision in ("suspend", "reinstate", "approve")
+    ]
     yield from ((role, path) for role, path in [*rows, preview, *suspend] if role in {PATIENT, DOCTOR, ADMIN})
 
 

@@ -104,7 +104,7 @@ async def test_lists_of_visits_are_complete(
 
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
-    await forms.send(f"{account}/break-glass", on=f"{account}?action=break-glass", reason="An emergency")
+    await forms.send(f"{account}/break-glass", on=f"{account}?decision=break-glass", reason="An emergency")
     found = await collect_rows(client, f"{account}/visits", r'class="row visit-row">\s+<.+>\s+<.+datetime="([^"]+)"')
     assert len(found) == len(set(found)) == MANY
 

@@ -97,7 +97,7 @@ async def test_approval_of_a_changed_profile_is_refused_and_shows_the_changes(
 ) -> None:
     doctor = await register("doctor")
     await forms.sign_in(admin)
-    question = f"/office/users/{doctor.id}?action=approve"
+    question = f"/office/users/{doctor.id}?decision=approve"
     shown = (await client.get(question)).text
     version = read_hidden(shown, "content_version")
     await doctor.update_profile(name="Prof Eminent", specialty="Neurosurgery")

@@ -139,7 +139,7 @@ async def test_administrator_returns_to_the_decisions_of_an_account(
 ) -> None:
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
-    for action, reason in (("suspend", "Asked for it"), ("reinstate", "Asked for it again"), ("end-sessions", "")):
-        done = await forms.send(f"{account}/{action}", on=f"{account}?action={action}", reason=reason)
+    for decision, reason in (("suspend", "Asked for it"), ("reinstate", "Asked for it again"), ("end-sessions", "")):
+        done = await forms.send(f"{account}/{decision}", on=f"{account}?decision={decision}", reason=reason)
         assert done.headers["location"] == f"{account}#decide"
         assert 'id="decide"' in (await client.get(account)).text

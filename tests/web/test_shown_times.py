@@ -192,7 +192,7 @@ async def test_administrator_sees_the_time_zone_of_a_visit(
     await patient.book(doctors["York"], NINE_IN_NEW_YORK)
     await forms.sign_in(admin)
     account = f"/office/users/{patient.id}"
-    await forms.send(f"{account}/break-glass", on=f"{account}?action=break-glass", reason="An emergency")
+    await forms.send(f"{account}/break-glass", on=f"{account}?decision=break-glass", reason="An emergency")
     assert "09:00 (New York time)" in read_text(await client.get(f"{account}/visits"))
 
 

@@ -35,7 +35,7 @@ async def test_account_links_to_the_upcoming_visits(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, visits: str, visit: str, admin: Person
 ) -> None:
     account = f"/office/users/{doctor.id}"
-    for page in (account, f"{account}?action=erase"):
+    for page in (account, f"{account}?decision=erase"):
         shown = (await client.get(page)).text
         assert "This doctor has 1 upcoming visit." in shown
         assert f'href="{visits}"' in shown

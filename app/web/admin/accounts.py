@@ -48,7 +48,7 @@ _MAX_LISTED, _MAX_WAITING = 30, 10
 
 
 @dataclass(frozen=True, slots=True)
-class AccountAction:
+class AccountDecision:
     """A decision about an account. It is confirmed on a page of its own that explains the consequences."""
 
     button: str
@@ -66,18 +66,18 @@ class AccountAction:
         return formatter.gettext(self.meaning if isinstance(self.meaning, str) else self.meaning[role])
 
 
-type ActionName = Literal[
+type DecisionName = Literal[
     "approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "erase", "break-glass"
 ]
 _REINSTATE = N_("Signing in is possible again, with the same password as before.")
 _ERASE_ADMIN = N_("An administrator's account cannot be deleted. Another administrator can suspend it.")
-ACTIONS: Mapping[ActionName, AccountAction] = {
-    "approve": AccountAction(
+DECISIONS: Mapping[DecisionName, AccountDecision] = {
+    "approve": AccountDecision(
         N_("Approve"),
         N_("Patients can find this doctor, and can book once the doctor has published hours."),
         N_("Approved. Patients can now find this doctor."),
     ),
-    "suspend": AccountAction(
+    "suspend": AccountDecision(
         N_("Suspend"),
         {
             Role.PATIENT: N_(
@@ -92,7 +92,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
         N_("The account has been suspended. All sessions have ended."),
         is_destructive=True,
     ),
-    "reinstate": AccountAction(
+    "reinstate": AccountDecision(
         N_("Lift the suspension"),
         {
             Role.PATIENT: _REINSTATE,
@@ -104,7 +104,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
         },
         N_("The suspension has been lifted. Signing in is possible again."),
     ),
-    "end-sessions": AccountAction(
+    "end-sessions": AccountDecision(
         N_("End all sessions"),
         N_("This signs the account out on all devices. Signing in again is possible immediately."),
         N_("All sessions have ended."),
@@ -112,7 +112,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
         needs_reason=False,
         once=False,
     ),
-    "remove-second-factor": AccountAction(
+    "remove-second-factor": AccountDecision(
         N_("Remove the second factor"),
         N_(
             "For an account owner who has lost the app and the recovery codes. First make sure that the request really "
@@ -124,7 +124,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
         needs_reason=False,
         once=False,
     ),
-    "erase": AccountAction(
+    "erase": AccountDecision(
         N_("Delete the account"),
         {
             Role.PATIENT: N_(
@@ -143,7 +143,7 @@ ACTIONS: Mapping[ActionName, AccountAction] = {
         N_("The account has been deleted."),
         is_destructive=True,
     ),
-    "break-glass": AccountAction(
+    "break-glass": AccountDecision(
         N_("Show the visits"),
         N_(
             "Administrators may view a patient's visits only in an emergency. Your access and your reason are recorded "
@@ -221,31 +221,36 @@ async def _list_waiting(transaction: DbTransaction) -> list[AccountRecord]:
 
 @router.get("/office/users/{user_id:uuid}")
 async def get_account(
-    page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, action: ActionName | None = None
+    page: AdminPage,
+    user_id: UUID,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    decision: DecisionName | None = None,
 ) -> Response:
-    """Show an account; with ``action``, show the page that confirms this decision."""
+    """Show an account; with ``decision``, show the page that confirms this decision."""
     account = trail.about_account(await accounts.get_account(transaction, user_id))
-    if action:
-        decision = await _decision(transaction, account, action, now)
+    if decision:
+        described = await _describe_decision(transaction, account, decision, now)
         form = restore(page).renew(account.reviewed_content)
-        return page.render("admin/decision.html", **decision, form=form)
+        return page.render("admin/decision.html", **described, form=form)
     return page.render(
         "admin/account.html",
         account=account,
         upcoming=await _count_upcoming(transaction, account, now) if account.status is AccountStatus.SUSPENDED else 0,
         review=await get_profile_review(transaction, user_id) if account.role is Role.DOCTOR else None,
-        actions=_possible_actions(page, account),
+        decisions=_list_possible_decisions(page, account),
         roles=ROLES,
         statuses=STATUSES,
     )
 
 
-async def _decision(
-    transaction: DbTransaction, account: AccountRecord, name: ActionName, now: datetime
+async def _describe_decision(
+    transaction: DbTransaction, account: AccountRecord, name: DecisionName, now: datetime
 ) -> Mapping[str, Any]:
     upcoming = await _count_upcoming(transaction, account, now) if name in {"erase", "suspend"} else 0
     choices = {"roles": ROLES, "statuses": STATUSES}
-    return {"account": account, "name": name, "action": ACTIONS[name], "upcoming": upcoming, **choices}
+    return {"account": account, "name": name, "decision": DECISIONS[name], "upcoming": upcoming, **choices}
 
 
 async def _count_upcoming(transaction: DbTransaction, account: AccountRecord, now: datetime) -> int:
@@ -253,11 +258,11 @@ async def _count_upcoming(transaction: DbTransaction, account: AccountRecord, no
     return len(await list_upcoming(transaction, account.id, since=now)) if account.role is Role.DOCTOR else 0
 
 
-def _possible_actions(page: Page, account: AccountRecord) -> Mapping[str, AccountAction]:
+def _list_possible_decisions(page: Page, account: AccountRecord) -> Mapping[str, AccountDecision]:
     """Return the decisions that would change something. Whether one is allowed is checked when it is made."""
     if account.status is AccountStatus.ERASED:
         return {}
-    names: list[ActionName] = []
+    names: list[DecisionName] = []
     if account.status is AccountStatus.UNAPPROVED:
         names.append("approve")
     if account.status is AccountStatus.SUSPENDED:
@@ -271,12 +276,12 @@ def _possible_actions(page: Page, account: AccountRecord) -> Mapping[str, Accoun
     # Administrators can only be suspended (see `_ERASE_ADMIN`).
     if account.role is not Role.ADMIN:
         names.append("erase")
-    return {name: ACTIONS[name] for name in names}
+    return {name: DECISIONS[name] for name in names}
 
 
 @asynccontextmanager
 async def deciding(
-    page: Page, transaction: DbTransaction, form: Form, trail: AuditRecorder, user_id: UUID, name: ActionName
+    page: Page, transaction: DbTransaction, form: Form, trail: AuditRecorder, user_id: UUID, name: DecisionName
 ) -> AsyncIterator[AccountRecord]:
     """Yield the account. If the decision is refused, show its page again with what was typed.
 
@@ -291,12 +296,12 @@ async def deciding(
             account = await accounts.get_account(transaction, user_id)
             form = form.renew(account.reviewed_content)
         # Recorded although it is refused: the page shows the account again.
-        decision = await _decision(transaction, trail.about_account(account), name, page.now)
-        raise refuse(page, "admin/decision.html", form, error, shown_by=get_account, **decision) from error
+        described = await _describe_decision(transaction, trail.about_account(account), name, page.now)
+        raise refuse(page, "admin/decision.html", form, error, shown_by=get_account, **described) from error
 
 
-def _done(page: Page, user_id: UUID, name: ActionName) -> Response:
-    return page.redirect(f"/office/users/{user_id}#decide", page.gettext(ACTIONS[name].message))
+def _done(page: Page, user_id: UUID, name: DecisionName) -> Response:
+    return page.redirect(f"/office/users/{user_id}#decide", page.gettext(DECISIONS[name].message))
 
 
 @router.post("/office/users/{user_id:uuid}/approve")

@@ -12,7 +12,7 @@ from app.http.paging import read_cursor
 from app.schemas import admin as wire
 from app.schemas.fields import Cursor
 from app.services import administration
-from app.web.admin.accounts import ACTIONS, deciding
+from app.web.admin.accounts import DECISIONS, deciding
 from app.web.kit.auth import AdminPage, FreshAdminPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.forms import SentForm
@@ -25,7 +25,7 @@ router = page_router()
 GLASS = "glass"
 """The sealed cookie of an administrator who has given a reason: the session, the patient and the reason."""
 _KEY = TypeAdapter(UUID)
-_BREAK_GLASS = ACTIONS["break-glass"]
+_BREAK_GLASS = DECISIONS["break-glass"]
 _ACCESS_LIFETIME = timedelta(minutes=10)
 
 
@@ -62,7 +62,7 @@ async def list_visits_behind_glass(
             return page.render(
                 "admin/break_glass.html", patient=patient, count=len(visits), visits=listed, more=more, why=why
             )
-    return page.redirect(f"/office/users/{user_id}?action=break-glass")
+    return page.redirect(f"/office/users/{user_id}?decision=break-glass")
 
 
 def _session_of(page: SignedInPage) -> str:
