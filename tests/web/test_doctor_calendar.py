@@ -204,6 +204,30 @@ async def test_week_of_a_clock_change_has_the_rows_of_its_longest_day(
         assert shown.count("ground missing") == missing, day
 
 
+async def test_week_leaves_out_long_gaps_between_hours(
+    doctor: Person, patient: Person, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    await doctor.set_hours(monday=[["17:30", "01:00"]], tuesday=[["17:30", "01:00"]], wednesday=[["12:00", "13:00"]])
+    await patient.book(doctor, "2026-12-01T22:30:00Z", "2026-12-01T23:30:00Z")
+    await forms.sign_in(doctor)
+    for day, rows, cuts in (
+        ("2026-12-01", ["00:00", "12:00", *(f"{hour}:00" for hour in range(13, 24))], ["12:00"]),
+        # A week without hours shows the usual ones.
+        ("2026-11-24", [f"{hour:02}:00" for hour in range(8, 18)], []),
+    ):
+        shown = (await client.get(f"/practice/week?day={day}")).text
+        labels = re.findall(r'<span class="r\d+( cut)?">(\d\d:00)', shown)
+        assert [label for _, label in labels] == rows, day
+        assert [label for cut, label in labels if cut] == cuts, day
+    shown = (await client.get("/practice/week")).text
+    # The visit from 23:30 to 00:30 is the last row of Tuesday and the first one of Wednesday.
+    assert re.findall(r'<div class="block r(\d+) s1">', shown) == [("25"), ("0")]
+    assert 'class="now' not in shown
+    clock.time = datetime(2026, 12, 1, 11, 30, tzinfo=UTC)
+    await forms.sign_in(doctor)
+    assert 'class="now r3 p0"' in (await client.get("/practice/week")).text
+
+
 async def test_printed_day_names_the_doctor_the_date_and_the_time_of_printing(
     doctor: Person, forms: Forms, client: httpx2.AsyncClient
 ) -> None:

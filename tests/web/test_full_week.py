@@ -74,6 +74,35 @@ async def test_short_visits_share_a_link_to_the_day(
     assert all(f'id="row-{row}"' in day for _, row in days)
 
 
+async def test_combined_visits_show_the_status_that_they_share(
+    register: Register, forms: Forms, client: httpx2.AsyncClient, clock: SetClock
+) -> None:
+    doctor = await open_practice(register)
+    await fill_week(doctor, register, number=13, minutes=10)
+    clock.time = datetime(2026, 12, 2, 8, 0, tzinfo=UTC)
+    doctor = await doctor.log_in_again()
+    visits = [
+        each for each in (await doctor.get("/appointments?limit=50")).json() if each["start_time"] < "2026-12-02T08:30"
+    ]
+    for number, visit in enumerate(sorted(visits, key=lambda each: each["start_time"])):
+        # Completed until 08:30, one of three until 09:00, arrived until 09:30.
+        action = "complete" if number < 4 else "arrive" if number >= 6 else None
+        if action:
+            done = await doctor.post(f"/appointments/{visit['id']}/{action}", json=None)
+            assert done.status_code == 200, done.text
+    await doctor.take_time_off("2026-12-02T08:50:00Z", "2026-12-02T09:00:00Z")
+    await forms.sign_in(doctor)
+    shown = (await client.get(WEEK)).text
+    column = shown.partition('id="d2026-12-02"')[2].partition("</section>")[0]
+    combined = re.findall(r'<a class="patient ([a-z ]*)u\d+[^>]*><time>[\d:]+</time> 3 visits(.*?)</a>', column)
+    assert combined == [
+        ("fulfilled ", " <em>Completed</em>"),
+        (" ", ""),
+        ("arrived ", " <em>Arrived</em>"),
+        ("booked outside ", " <em>1 outside your hours</em>"),
+    ]
+
+
 async def test_phone_lists_the_next_visits_and_links_to_all(register: Register, open_tab: OpenTab) -> None:
     doctor = await open_practice(register)
     await fill_week(doctor, register, number=12, minutes=20)

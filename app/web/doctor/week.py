@@ -5,10 +5,12 @@ own, which the other days of the week show as closed. On the day on which the cl
 skipped hour are marked as missing.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import groupby, zip_longest
+from itertools import groupby, pairwise, zip_longest
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import Response
@@ -18,6 +20,7 @@ from app.http.audit import Audit
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.availabilities import count_availabilities
 from app.scheduling.intervals import HOUR, MINUTE, Interval, clip, from_instant, to_instant
+from app.scheduling.status import AppointmentStatus
 from app.scheduling.zones import wall_time
 from app.services import agenda
 from app.services.agenda import DAYS_OF_WEEK, Agenda
@@ -39,6 +42,8 @@ MAX_LISTED = 8
 """The number of visits of a day that a narrow screen lists. The page of the day has the others."""
 _VISIT_BYTES = 220  # of markup
 _DEFAULT_HOURS = 8, 18
+MAX_EMPTY_ROWS = 12
+"""The longest gap between rows with hours or visits that the grid shows. A longer one is left out."""
 _MINUTES_OF_HOUR = 60
 _A_DAY = timedelta(days=1)
 _A_WEEK = timedelta(days=DAYS_OF_WEEK)
@@ -53,10 +58,18 @@ class Piece:
 
     kind: str
     interval: Interval
-    visit: AppointmentRecord | None = None
-    """The visit; the first one of ``visits``."""
-    count: int = 1
-    """The number of visits."""
+    visits: Sequence[AppointmentRecord] = ()
+    """The visit, or all of ``visits``."""
+
+    @property
+    def status(self) -> AppointmentStatus | None:
+        """The status that all visits have; ``None`` if they differ."""
+        statuses = {visit.status for visit in self.visits}
+        return statuses.pop() if len(statuses) == 1 else None
+
+    def count_outside(self, conflicting: frozenset[UUID]) -> int:
+        """Return how many of the visits are ``conflicting``."""
+        return sum(visit.id in conflicting for visit in self.visits)
 
     @property
     def units(self) -> int:
@@ -129,6 +142,7 @@ async def list_doctors_appointments(
         has_hours=rules > 0,
         is_this_week=found.today in found.days,
         rows=axis.rows,
+        cuts=axis.cuts,
         columns=[_column(found, axis, day, to_instant(now), is_crowded=is_crowded) for day in found.days],
         statuses=STATUSES,
         conflicting=found.conflicting,
@@ -140,7 +154,11 @@ def _weigh(visit: AppointmentRecord) -> int:
 
 
 class Axis:
-    """The rows that all days of a week share: those of the longest day, from the first to the last one needed."""
+    """The rows that all days of a week share: those of the longest day, from the first to the last one needed.
+
+    A gap of more than ``MAX_EMPTY_ROWS`` is left out, for example the day between hours that end after midnight and
+    those that begin in the evening.
+    """
 
     def __init__(self, found: Agenda) -> None:
         self._days = found.days
@@ -150,29 +168,36 @@ class Axis:
         # On the day on which clocks go back, rows occur that no other day has.
         longest = max(self._cells.values(), key=len)
         self._indexes = {row: index for index, row in enumerate(longest)}
-        first, last = (self._indexes[hour * 60, 0] for hour in _DEFAULT_HOURS)
+        needed: set[int] = set()
         for day, span in found.days.items():
             for interval in clip([*found.open, *found.busy.values(), *found.held], span):
-                begin, end = self._find_rows(day, interval)
-                first, last = min(first, begin), max(last, end + 1)
-        # Only full hours are labelled, so the first row must be one.
-        while longest[first][0] % _MINUTES_OF_HOUR:
-            first -= 1
-        self._first = first
-        self.rows = longest[first:last]
+                first, last = self._find_indexes(day, interval)
+                # Only full hours are labelled, so the first row, and that after a gap, must be one.
+                while longest[first][0] % _MINUTES_OF_HOUR:
+                    first -= 1
+                needed.update(range(first, last + 1))
+        gaps = [(end, start) for end, start in pairwise(sorted(needed)) if start - end > MAX_EMPTY_ROWS + 1]
+        first, last = (self._indexes[hour * _MINUTES_OF_HOUR, 0] for hour in _DEFAULT_HOURS)
+        self._shown = [
+            index
+            for index in range(min({first, *needed}), max({last - 1, *needed}) + 1)
+            if not any(end < index < start for end, start in gaps)
+        ]
+        self.rows = [longest[index] for index in self._shown]
+        self.cuts = {self._shown.index(start) for _, start in gaps}
+        """The rows before which a gap is left out."""
 
     def find_rows(self, day: date, interval: Interval) -> tuple[int, int]:
-        """Return the first and the last row that an interval of this day touches, counted from the first shown row.
+        """Return the first and the last shown row that an interval of this day touches.
 
-        They may lie outside the shown rows.
+        The last row is before the first one if none of them is shown.
         """
-        first, last = self._find_rows(day, interval)
-        return first - self._first, last - self._first
+        first, last = self._find_indexes(day, interval)
+        return bisect_left(self._shown, first), bisect_right(self._shown, last) - 1
 
     def block(self, kind: str, day: date, interval: Interval, pieces: Sequence[Piece] = ()) -> Iterator[Block]:
         """Yield the block of the shown rows that an interval of this day touches, if there are any."""
         first, last = self.find_rows(day, interval)
-        first, last = max(first, 0), min(last, len(self.rows) - 1)
         if first <= last:
             yield Block(kind, first, last - first + 1, pieces)
 
@@ -183,7 +208,7 @@ class Axis:
             if shown not in own:
                 yield Block("missing", row, 1)
 
-    def _find_rows(self, day: date, interval: Interval) -> tuple[int, int]:
+    def _find_indexes(self, day: date, interval: Interval) -> tuple[int, int]:
         begin, cells = self._days[day][0], self._cells[day]
         # The end is not part of the interval: a visit that ends at 11:00 does not touch the row of 11:00.
         first, last = (interval[0] - begin) // _HALF, (interval[1] - 1 - begin) // _HALF
@@ -200,7 +225,7 @@ def _column(found: Agenda, axis: Axis, day: date, now: int, *, is_crowded: bool)
     busy = _list_busy(found, span)
     blocks = [_fold(axis, day, block, is_crowded=is_crowded) for block in _blocks(axis, day, span, busy)]
     windows, away = clip(found.open, span), clip(found.away, span)
-    row = axis.find_rows(day, (now, now + 1))[0] if span[0] <= now < span[1] else -1
+    row, last = axis.find_rows(day, (now, now + 1)) if span[0] <= now < span[1] else (0, -1)
     return Column(
         day,
         (span[1] - span[0]) // HOUR,
@@ -212,15 +237,15 @@ def _column(found: Agenda, axis: Axis, day: date, now: int, *, is_crowded: bool)
             *axis.missing(day),
         ],
         blocks,
-        (row, (now - span[0]) % _HALF // _UNIT) if 0 <= row < len(axis.rows) else None,
-        sum(piece.visit is not None for piece in busy),
+        (row, (now - span[0]) % _HALF // _UNIT) if row <= last else None,
+        sum(bool(piece.visits) for piece in busy),
         _list_unlisted(blocks, now),
     )
 
 
 def _list_unlisted(blocks: Sequence[Block], now: int) -> frozenset[Interval]:
     """Return all visits of a day but the next ``MAX_LISTED``; once the day is over, all but the first ones."""
-    shown = [piece.interval for block in blocks for piece in block.pieces if piece.visit]
+    shown = [piece.interval for block in blocks for piece in block.pieces if piece.visits]
     listed = [interval for interval in shown if interval[1] > now] or shown
     return frozenset(shown) - frozenset(listed[:MAX_LISTED])
 
@@ -234,7 +259,7 @@ def _list_busy(found: Agenda, span: Interval) -> list[Piece]:
             busy_start, busy_end = found.busy[start]
             pieces += (
                 Piece("buffer", (busy_start, start)),
-                Piece("visit", (start, end), visit),
+                Piece("visit", (start, end), [visit]),
                 Piece("buffer", (end, busy_end)),
             )
     inside = (replace(piece, interval=part) for piece in pieces for part in clip([piece.interval], span))
@@ -271,12 +296,10 @@ def _fold(axis: Axis, day: date, block: Block, *, is_crowded: bool) -> Block:
     end = block.pieces[0].interval[0]
     for _, together in groupby(busy, lambda piece: is_crowded or axis.find_rows(day, piece.interval)[0]):
         pieces = list(together)
-        visits = [piece.visit for piece in pieces if piece.visit]
+        visits = [visit for piece in pieces for visit in piece.visits]
         interval = pieces[0].interval[0], pieces[-1].interval[1]
         folded += _gap(end, interval[0])
-        folded.append(
-            Piece("visits", interval, visits[0], len(visits)) if visits else replace(pieces[0], interval=interval)
-        )
+        folded.append(Piece("visits", interval, visits) if visits else replace(pieces[0], interval=interval))
         end = interval[1]
     folded += _gap(end, block.pieces[-1].interval[1])
     return replace(block, pieces=folded)
