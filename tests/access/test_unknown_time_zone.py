@@ -6,7 +6,6 @@ from datetime import timedelta
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
 
 from app.core import time_zones
 from app.core.fair_locks import ClientFairLock
@@ -18,27 +17,17 @@ from app.repositories.search_offers import list_outdated
 from tests.access.clinic import make_clinic
 from tests.access.requests import prepare_request, target_of
 from tests.access.table import COLUMNS, TABLE, Column
+from tests.access.unknown_time_zone import UNKNOWN, set_unknown_time_zone
 from tests.conftest import Register, SetClock
 from tests.people import Person, assert_problem
 from tests.web.conftest import Forms
 from tests.web.table import ALL_ROLES, PATIENT, pages_of
 from tests.web.table import World as PagesWorld
 
-UNKNOWN = "Mars/Olympus"
-
 
 @pytest.fixture
 async def forms(client: httpx2.AsyncClient) -> Forms:
     return Forms(client)
-
-
-async def set_unknown_time_zone(database: Database, *doctors: Person) -> None:
-    async with database.write() as transaction:
-        for doctor in doctors:
-            await transaction.execute(
-                text("UPDATE doctors SET time_zone = :zone WHERE id = (SELECT id FROM users WHERE email = :email)"),
-                {"zone": UNKNOWN, "email": doctor.email},
-            )
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, "America", "../etc/passwd", "", "/etc/localtime", "a\0b", "é" * 64])

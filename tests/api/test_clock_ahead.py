@@ -16,13 +16,17 @@ from app.models import Offer
 from app.models.search_offer import ANY_LANGUAGE
 from app.repositories.search_bounds import MAX_CLOCK_DIFFERENCE
 from app.services.login_throttle import FREE_ATTEMPTS
-from tests.api.test_email_confirmation import confirm_with, resend
-from tests.api.test_invitations import accept, invite
-from tests.api.test_login_throttle import guess
-from tests.api.test_second_factor import log_in as log_in_with_code
-from tests.api.test_second_factor import set_up
-from tests.api.test_sessions import refresh
-from tests.api.test_undo import act
+from tests.api.account_requests import (
+    accept_invitation,
+    confirm_with_code,
+    guess,
+    invite,
+    log_in_with_code,
+    refresh,
+    resend_confirmation,
+    set_up_second_factor,
+)
+from tests.api.appointment_actions import act
 from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import Person, assert_problem, get_tokens, log_in
 from tests.search.searching import MORNING, find_doctors, find_starts, open_doctor
@@ -128,17 +132,17 @@ async def test_messages_are_not_refused_for_a_year(
     clock.time += YEAR
     ahead = await patient.log_in_again()
     for _ in range(settings.max_mails_per_hour):
-        assert (await resend(ahead)).status_code == 204
-    assert_problem(await resend(ahead), 429, "too_many_messages")
+        assert (await resend_confirmation(ahead)).status_code == 204
+    assert_problem(await resend_confirmation(ahead), 429, "too_many_messages")
     clock.time -= YEAR
     sent = len(confirmations)
-    assert (await resend(patient)).status_code == 204
+    assert (await resend_confirmation(patient)).status_code == 204
     assert len(confirmations) == sent + 1
 
 
 async def test_message_counts_from_the_future_are_deleted(patient: Person, clock: SetClock, database: Database) -> None:
     clock.time += YEAR
-    await resend(await patient.log_in_again())
+    await resend_confirmation(await patient.log_in_again())
     clock.time -= YEAR
     await clean_up(database, clock)
     async with database.read() as transaction:
@@ -149,11 +153,11 @@ async def test_confirmation_token_does_not_last_for_a_year(
     patient: Person, confirmations: list[Mail], clock: SetClock
 ) -> None:
     clock.time += YEAR
-    await resend(await patient.log_in_again())
+    await resend_confirmation(await patient.log_in_again())
     clock.time -= YEAR
-    assert_problem(await confirm_with(patient, read_token(confirmations[-1])), 422, "invalid_confirmation_token")
-    await resend(patient)
-    assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204
+    assert_problem(await confirm_with_code(patient, read_token(confirmations[-1])), 422, "invalid_confirmation_token")
+    await resend_confirmation(patient)
+    assert (await confirm_with_code(patient, read_token(confirmations[-1]))).status_code == 204
 
 
 class TestInvitations:
@@ -167,9 +171,9 @@ class TestInvitations:
         clock.time += YEAR
         sent = await invite(await admin.log_in_again())
         clock.time -= YEAR
-        assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+        assert_problem(await accept_invitation(client, sent["token"]), 422, "invalid_invitation_token")
         again = await invite(admin, "another@example.com")
-        assert (await accept(client, again["token"])).status_code == 201, (
+        assert (await accept_invitation(client, again["token"])).status_code == 201, (
             "the invitation from the future does not count as open"
         )
 
@@ -183,7 +187,7 @@ class TestInvitations:
         assert (await admin.delete(f"/admin/invitations/{sent['id']}")).status_code == 204
         assert (await admin.get("/admin/invitations")).json() == []
         clock.time += YEAR
-        assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+        assert_problem(await accept_invitation(client, sent["token"]), 422, "invalid_invitation_token")
 
 
 class TestCancellations:
@@ -244,7 +248,7 @@ async def test_second_factor_codes_are_not_refused_for_a_year(
     client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail, clock: SetClock
 ) -> None:
     """The clock of an authenticator on the same machine is ahead, too."""
-    totp, _ = await set_up(await confirm_email(patient), clock)
+    totp, _ = await set_up_second_factor(await confirm_email(patient), clock)
     clock.time += YEAR
     assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
     clock.time -= YEAR

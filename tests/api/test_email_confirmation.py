@@ -14,19 +14,12 @@ from app.jobs.cleanup import clean_up
 from app.models import MailCount
 from app.repositories.confirmations import CONFIRMATION_TOKEN_LIFETIME
 from app.repositories.mail_counts import HOUR
+from tests.api.account_requests import confirm_with_code, resend_confirmation
 from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
 
 HOURS = ("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
 TEN = "2026-12-08T15:00:00Z"
-
-
-async def confirm_with(person: Person, token: str) -> httpx2.Response:
-    return await person.post("/auth/confirm-email", {"token": token})
-
-
-async def resend(person: Person) -> httpx2.Response:
-    return await person.post("/auth/resend-confirmation", None)
 
 
 async def reset(person: Person, mails: list[Mail], new_password: str) -> None:
@@ -46,30 +39,30 @@ async def test_registration_sends_a_code_that_confirms_the_address_once(
     [mail] = confirmations
     assert mail.to == patient.email
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
-    assert (await confirm_with(patient, read_token(mail))).status_code == 204
+    assert (await confirm_with_code(patient, read_token(mail))).status_code == 204
     clock.advance(minutes=5)
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] == "2026-12-01T08:00:00Z"
-    assert_problem(await confirm_with(patient, read_token(mail)), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with_code(patient, read_token(mail)), 422, "invalid_confirmation_token")
 
 
 async def test_white_space_in_a_pasted_code_is_dropped(patient: Person, confirmations: list[Mail]) -> None:
     token = read_token(confirmations[0])
-    assert (await confirm_with(patient, f" {token[:9]}\r\n{token[9:]}\u200b\t")).status_code == 204
+    assert (await confirm_with_code(patient, f" {token[:9]}\r\n{token[9:]}\u200b\t")).status_code == 204
 
 
 async def test_confirmation_code_expires(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
     clock.time += CONFIRMATION_TOKEN_LIFETIME
     patient = await patient.log_in_again()
-    assert_problem(await confirm_with(patient, read_token(confirmations[0])), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with_code(patient, read_token(confirmations[0])), 422, "invalid_confirmation_token")
     assert (await patient.get("/auth/me")).json()["email_confirmed_at"] is None
 
 
 async def test_new_confirmation_code_replaces_the_earlier_one(patient: Person, confirmations: list[Mail]) -> None:
-    assert (await resend(patient)).status_code == 204
+    assert (await resend_confirmation(patient)).status_code == 204
     first, second = confirmations
-    assert_problem(await confirm_with(patient, read_token(first)), 422, "invalid_confirmation_token")
-    assert (await confirm_with(patient, read_token(second))).status_code == 204
-    assert (await resend(patient)).status_code == 204
+    assert_problem(await confirm_with_code(patient, read_token(first)), 422, "invalid_confirmation_token")
+    assert (await confirm_with_code(patient, read_token(second))).status_code == 204
+    assert (await resend_confirmation(patient)).status_code == 204
     assert len(confirmations) == 2, "there is nothing left to confirm"
 
 
@@ -78,10 +71,10 @@ async def test_confirmation_code_works_for_no_other_account(
 ) -> None:
     other = await register("patient")
     token = read_token(confirmations[0])
-    assert_problem(await confirm_with(other, token), 422, "invalid_confirmation_token")
+    assert_problem(await confirm_with_code(other, token), 422, "invalid_confirmation_token")
     response = await client.post("/auth/confirm-email", json={"token": token})
     assert_problem(response, 401, "not_authenticated")
-    assert (await confirm_with(patient, token)).status_code == 204
+    assert (await confirm_with_code(patient, token)).status_code == 204
 
 
 async def test_second_factor_needs_a_confirmed_address(patient: Person, confirm_email: ConfirmEmail) -> None:
@@ -129,7 +122,7 @@ class TestWithRequiredConfirmation:
     async def test_doctor_is_listed_once_confirmed(self, doctor: Person, confirm_email: ConfirmEmail) -> None:
         assert await list_doctor_names(doctor.client) == []
         assert_problem(await doctor.client.get(f"/doctors/{doctor.id}"), 404, "not_found")
-        assert_problem(await confirm_with(doctor, "a wrong one"), 422, "invalid_confirmation_token")
+        assert_problem(await confirm_with_code(doctor, "a wrong one"), 422, "invalid_confirmation_token")
         assert await list_doctor_names(doctor.client) == []
         await confirm_email(doctor)
         assert await list_doctor_names(doctor.client) == ["Dr Amara Okafor"]
@@ -168,21 +161,22 @@ async def test_sixth_code_within_an_hour_is_refused_with_retry_after(
     patient: Person, confirmations: list[Mail], clock: SetClock
 ) -> None:
     for _ in range(4):
-        assert (await resend(patient)).status_code == 204
+        assert (await resend_confirmation(patient)).status_code == 204
     clock.advance(minutes=20)
-    refused = await resend(patient)
+    refused = await resend_confirmation(patient)
     assert_problem(refused, 429, "too_many_messages")
     assert refused.headers["Retry-After"] == str(40 * 60)
     assert len(confirmations) == 5
-    assert (await confirm_with(patient, read_token(confirmations[-1]))).status_code == 204, "the last code still works"
+    confirmed = await confirm_with_code(patient, read_token(confirmations[-1]))
+    assert confirmed.status_code == 204, "the last code still works"
 
 
 async def test_codes_are_sent_again_after_an_hour(patient: Person, confirmations: list[Mail], clock: SetClock) -> None:
     for _ in range(5):
-        await resend(patient)
+        await resend_confirmation(patient)
     clock.time += HOUR
     patient = await patient.log_in_again()
-    assert (await resend(patient)).status_code == 204
+    assert (await resend_confirmation(patient)).status_code == 204
     assert len(confirmations) == 6
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -16,22 +15,9 @@ from app.db.database import Database
 from app.jobs.cleanup import clean_up
 from app.models import AuditEvent, Invitation, User
 from app.repositories.invitations import INVITATION_LIFETIME
+from tests.api.account_requests import GUEST, accept_invitation, invite
 from tests.conftest import SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem, make_admin
-
-GUEST = "guest@example.com"
-
-
-async def invite(admin: Person, email: str = GUEST, **fields: str) -> dict[str, Any]:
-    response = await admin.post("/admin/invitations", {"email": email, **fields})
-    assert response.status_code == 201, response.text
-    sent: dict[str, Any] = response.json()
-    return sent
-
-
-async def accept(client: httpx2.AsyncClient, token: str, **fields: str) -> httpx2.Response:
-    body = {"token": token, "name": "Dr Guest", "password": PASSWORD, "time_zone": "Europe/Berlin", **fields}
-    return await client.post("/auth/accept-invitation", json=body)
 
 
 async def count(database: Database, table: type[Invitation | User]) -> int:
@@ -48,7 +34,7 @@ async def test_invited_doctor_is_confirmed_and_approved(
     assert sent["path"] == f"/invitation?token={sent['token']}"
     [listed] = (await admin.get("/admin/invitations")).json()
     assert listed == {name: value for name, value in sent.items() if name not in {"token", "path"}}
-    response = await accept(client, sent["token"], specialty="Dermatology")
+    response = await accept_invitation(client, sent["token"], specialty="Dermatology")
     assert response.status_code == 201, response.text
     user = response.json()
     assert (user["email"], user["role"]) == (GUEST, "doctor")
@@ -62,14 +48,14 @@ async def test_invited_doctor_is_confirmed_and_approved(
         found = select(AuditEvent.action, AuditEvent.object_id).where(AuditEvent.action.contains("invit"))
         actions = {action: str(about) for action, about in await transaction.execute(found) if about}
     assert actions == {"invite_doctor": sent["id"], "accept_invitation": user["id"]}
-    assert (await accept(client, sent["token"])).json()["code"] == "invalid_invitation_token"
+    assert (await accept_invitation(client, sent["token"])).json()["code"] == "invalid_invitation_token"
 
 
 async def test_invited_doctor_needs_no_further_approval(
     client: httpx2.AsyncClient, admin: Person, settings: Settings
 ) -> None:
     assert settings.requires_doctor_approval
-    assert (await accept(client, (await invite(admin))["token"])).status_code == 201
+    assert (await accept_invitation(client, (await invite(admin))["token"])).status_code == 201
     assert len((await client.get("/doctors")).json()) == 1
 
 
@@ -86,7 +72,7 @@ async def test_invitation_expires_and_is_deleted(
     await clean_up(database, clock)
     assert await count(database, Invitation) == 1
     clock.time += timedelta(seconds=1)
-    assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
+    assert_problem(await accept_invitation(client, sent["token"]), 422, "invalid_invitation_token")
     admin = await admin.log_in_again()
     assert (await admin.get("/admin/invitations")).json() == []
     assert_problem(await admin.delete(f"/admin/invitations/{sent['id']}"), 404, "not_found")
@@ -97,10 +83,10 @@ async def test_invitation_expires_and_is_deleted(
 async def test_cancelled_or_replaced_invitation_is_refused(client: httpx2.AsyncClient, admin: Person) -> None:
     first = await invite(admin)
     second = await invite(admin, "Guest@Example.com")
-    assert_problem(await accept(client, first["token"]), 422, "invalid_invitation_token")
+    assert_problem(await accept_invitation(client, first["token"]), 422, "invalid_invitation_token")
     assert [each["id"] for each in (await admin.get("/admin/invitations")).json()] == [second["id"]]
     assert (await admin.delete(f"/admin/invitations/{second['id']}")).status_code == 204
-    assert_problem(await accept(client, second["token"]), 422, "invalid_invitation_token")
+    assert_problem(await accept_invitation(client, second["token"]), 422, "invalid_invitation_token")
     assert_problem(await admin.delete(f"/admin/invitations/{second['id']}"), 404, "not_found")
 
 
@@ -110,8 +96,8 @@ async def test_invitation_of_a_suspended_administrator_is_refused(
     colleague = await make_admin(app.state.resources, client, clock.time, "colleague@example.com")
     sent, kept = await invite(colleague), await invite(admin, "other@example.com")
     assert (await admin.post(f"/admin/users/{colleague.id}/suspend", {"reason": "Has left us"})).status_code == 200
-    assert_problem(await accept(client, sent["token"]), 422, "invalid_invitation_token")
-    assert (await accept(client, kept["token"])).status_code == 201
+    assert_problem(await accept_invitation(client, sent["token"]), 422, "invalid_invitation_token")
+    assert (await accept_invitation(client, kept["token"])).status_code == 201
 
 
 async def test_address_with_an_account_cannot_be_invited(
@@ -122,7 +108,7 @@ async def test_address_with_an_account_cannot_be_invited(
     sent = await invite(admin)
     registration = {"email": GUEST, "password": PASSWORD, "name": "Guest", "role": "patient"}
     assert (await client.post("/auth/register", json=registration)).status_code == 201
-    assert_problem(await accept(client, sent["token"]), 409, "email_taken")
+    assert_problem(await accept_invitation(client, sent["token"]), 409, "email_taken")
 
 
 async def test_open_invitations_are_bounded(admin: Person) -> None:
@@ -144,7 +130,8 @@ async def test_invitations_per_address_are_limited(
     assert_problem(response, 429, "too_many_messages")
     assert response.headers["Retry-After"] == "3600"
     assert len(mails) == settings.max_mails_per_hour
-    assert (await accept(client, newest["token"])).status_code == 201, "the refusal does not change the invitation"
+    accepted = await accept_invitation(client, newest["token"])
+    assert accepted.status_code == 201, "the refusal does not change the invitation"
 
 
 async def test_invalid_acceptance_changes_nothing(
@@ -158,16 +145,18 @@ async def test_invalid_acceptance_changes_nothing(
         ("password", "short"),
         ("specialty", ""),
     ):
-        assert_problem(await accept(client, sent["token"], **{field: value}), 422, "invalid_request")
+        assert_problem(await accept_invitation(client, sent["token"], **{field: value}), 422, "invalid_request")
         assert (await count(database, User), await count(database, Invitation)) == (1, 1)
-    assert (await accept(client, sent["token"])).status_code == 201
+    assert (await accept_invitation(client, sent["token"])).status_code == 201
 
 
 async def test_concurrent_acceptances_create_one_account(
     client: httpx2.AsyncClient, admin: Person, database: Database
 ) -> None:
     sent = await invite(admin)
-    responses = await asyncio.gather(*(accept(client, sent["token"], name=f"Dr Guest {number}") for number in range(4)))
+    responses = await asyncio.gather(
+        *(accept_invitation(client, sent["token"], name=f"Dr Guest {number}") for number in range(4))
+    )
     assert sorted(response.status_code for response in responses) == [201, 422, 422, 422]
     async with database.read() as transaction:
         doctors = select(func.count()).where(User.role == Role.DOCTOR)

@@ -16,13 +16,10 @@ from app.jobs.cleanup import clean_up
 from app.models import KnownDevice
 from app.repositories import login_attempts
 from app.services.login_throttle import FREE_ATTEMPTS, FREE_ATTEMPTS_OF_ALL
+from tests.api.account_requests import guess
 from tests.api.conftest import ConnectFrom
 from tests.conftest import SetClock
 from tests.people import PASSWORD, Person, assert_problem, log_in
-
-
-async def guess(client: httpx2.AsyncClient, email: str, password: str = "a wrong one") -> httpx2.Response:
-    return await client.post("/auth/login", data={"username": email, "password": password})
 
 
 async def guess_until_blocked(client: httpx2.AsyncClient, email: str) -> httpx2.Response:

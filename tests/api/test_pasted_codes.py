@@ -7,7 +7,7 @@ import pyotp
 import pytest
 
 from app.adapters.mail import Mail
-from tests.api.test_second_factor import log_in, set_up
+from tests.api.account_requests import log_in_with_code, set_up_second_factor
 from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
 from tests.web.conftest import Forms
@@ -30,20 +30,20 @@ async def patient(patient: Person, confirm_email: ConfirmEmail) -> Person:
 async def test_white_space_in_a_second_factor_code_is_dropped(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    totp, recovery_codes = await set_up(patient, clock)
+    totp, recovery_codes = await set_up_second_factor(patient, clock)
     failures = []
     for variant, insert_space in SPACES.items():
         clock.advance(seconds=30)  # each code of the app works once
-        response = await log_in(client, patient, otp=insert_space(totp.at(clock.time)))
+        response = await log_in_with_code(client, patient, otp=insert_space(totp.at(clock.time)))
         if response.status_code != 200:
             failures.append((variant, response.text))
     for variant, insert_space in SPACES.items():
-        response = await log_in(client, patient, otp=insert_space(recovery_codes.pop()))
+        response = await log_in_with_code(client, patient, otp=insert_space(recovery_codes.pop()))
         if response.status_code != 200:
             failures.append((variant, response.text))
     assert not failures
     for code in (recovery_codes.pop().replace("-", "\u2011"), recovery_codes.pop().replace("-", "")):
-        assert (await log_in(client, patient, otp=code)).status_code == 200
+        assert (await log_in_with_code(client, patient, otp=code)).status_code == 200
 
 
 async def test_white_space_in_the_first_code_is_dropped(patient: Person, clock: SetClock) -> None:
@@ -68,7 +68,7 @@ async def test_white_space_in_a_reset_token_is_dropped(
 
 async def test_code_of_white_space_only_is_refused(client: httpx2.AsyncClient, patient: Person) -> None:
     for otp in (" " * 10, "12 34 5", "\u200b" * 6):
-        assert_problem(await log_in(client, patient, otp=otp), 422, "invalid_request")
+        assert_problem(await log_in_with_code(client, patient, otp=otp), 422, "invalid_request")
 
 
 async def test_white_space_in_a_password_counts(client: httpx2.AsyncClient, patient: Person) -> None:
@@ -84,7 +84,7 @@ async def test_white_space_in_codes_on_the_pages_is_dropped(
     token = read_token(mails[-1])
     reset = await forms.send("/reset", token=f" {token[:20]}\n{token[20:]} ", new_password=PASSWORD)
     assert reset.headers["location"] == "/sign-in"
-    totp, codes = await set_up(await patient.log_in_again(), clock)
+    totp, codes = await set_up_second_factor(await patient.log_in_again(), clock)
     code = totp.at(clock.time)
     for typed in (f"{code[:3]} {code[3:]}", codes[0].replace("-", " "), f"{codes[1]} "):
         response = await forms.send("/sign-in", username=patient.email, password=PASSWORD, otp=typed)

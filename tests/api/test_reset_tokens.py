@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx2
 
 from app.adapters.mail import Mail
-from tests.api.test_second_factor import set_up
+from tests.api.account_requests import set_up_second_factor
 from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
 
@@ -78,7 +78,7 @@ async def test_setup_of_a_second_factor_ends_every_reset_token(
 ) -> None:
     await confirm_email(patient)
     token = await request_token(client, patient, mails)
-    await set_up(patient, clock)
+    await set_up_second_factor(patient, clock)
     assert_problem(await reset(client, token), 422, "invalid_reset_token")
 
 

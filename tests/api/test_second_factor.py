@@ -10,10 +10,9 @@ from sqlalchemy import text
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.database import Database
+from tests.api.account_requests import STEP_SECONDS, log_in_with_code, set_up_second_factor
 from tests.conftest import ConfirmEmail, SetClock
 from tests.people import PASSWORD, Person, assert_problem, get_tokens
-
-STEP_SECONDS = 30
 
 
 @pytest.fixture
@@ -26,82 +25,64 @@ async def doctor(doctor: Person, confirm_email: ConfirmEmail) -> Person:
     return await confirm_email(doctor)
 
 
-async def set_up(person: Person, clock: SetClock) -> tuple[pyotp.TOTP, list[str]]:
-    response = await person.post("/auth/second-factor", None)
-    assert response.status_code == 201, response.text
-    enrolment = response.json()
-    totp = pyotp.parse_uri(enrolment["provisioning_uri"])
-    assert isinstance(totp, pyotp.TOTP)
-    assert totp.secret == enrolment["secret"]
-    assert totp.name == person.email
-    response = await person.post("/auth/second-factor/confirm", {"otp": totp.at(clock.time)})
-    assert response.status_code == 200, response.text
-    clock.advance(seconds=STEP_SECONDS)  # the code of this step is used up
-    return totp, response.json()["recovery_codes"]
-
-
-async def log_in(client: httpx2.AsyncClient, person: Person, **otp: str) -> httpx2.Response:
-    return await client.post("/auth/login", data={"username": person.email, "password": PASSWORD} | otp)
-
-
 async def test_log_in_requires_a_code(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": False, "recovery_codes_left": 0}
-    totp, _ = await set_up(patient, clock)
+    totp, _ = await set_up_second_factor(patient, clock)
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": True, "recovery_codes_left": 10}
-    response = await log_in(client, patient)
+    response = await log_in_with_code(client, patient)
     assert_problem(response, 401, "second_factor_required")
-    assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
-    assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
+    assert_problem(await log_in_with_code(client, patient, otp="000000"), 401, "invalid_second_factor")
+    assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
     [current, *_] = (await patient.get("/auth/sessions")).json()
     assert current["second_factor"]
 
 
 async def test_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    totp, _ = await set_up(patient, clock)
+    totp, _ = await set_up_second_factor(patient, clock)
     code = totp.at(clock.time)
-    assert (await log_in(client, patient, otp=code)).status_code == 200
-    assert_problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
+    assert (await log_in_with_code(client, patient, otp=code)).status_code == 200
+    assert_problem(await log_in_with_code(client, patient, otp=code), 401, "invalid_second_factor")
     clock.advance(seconds=STEP_SECONDS)
-    assert_problem(await log_in(client, patient, otp=code), 401, "invalid_second_factor")
-    assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
+    assert_problem(await log_in_with_code(client, patient, otp=code), 401, "invalid_second_factor")
+    assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
 
 
 async def test_code_of_the_previous_or_next_step_is_accepted(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    totp, _ = await set_up(patient, clock)
+    totp, _ = await set_up_second_factor(patient, clock)
     for steps, status in ((-2, 401), (-1, 200), (0, 200), (1, 200), (2, 401)):
         clock.advance(minutes=5)
         code = totp.at(clock.time + timedelta(seconds=STEP_SECONDS * steps))
-        assert (await log_in(client, patient, otp=code)).status_code == status, steps
+        assert (await log_in_with_code(client, patient, otp=code)).status_code == status, steps
 
 
 async def test_recovery_code_works_once(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    _, codes = await set_up(patient, clock)
+    _, codes = await set_up_second_factor(patient, clock)
     assert len(set(codes)) == 10
-    assert (await log_in(client, patient, otp=codes[0])).status_code == 200
-    assert_problem(await log_in(client, patient, otp=codes[0]), 401, "invalid_second_factor")
-    assert (await log_in(client, patient, otp=codes[1].replace("-", "").lower())).status_code == 200
+    assert (await log_in_with_code(client, patient, otp=codes[0])).status_code == 200
+    assert_problem(await log_in_with_code(client, patient, otp=codes[0]), 401, "invalid_second_factor")
+    assert (await log_in_with_code(client, patient, otp=codes[1].replace("-", "").lower())).status_code == 200
     assert (await patient.get("/auth/second-factor")).json()["recovery_codes_left"] == 8
 
 
 async def test_recovery_code_of_another_account_is_refused(
     client: httpx2.AsyncClient, patient: Person, doctor: Person, clock: SetClock
 ) -> None:
-    _, codes = await set_up(patient, clock)
-    await set_up(doctor, clock)
-    assert_problem(await log_in(client, doctor, otp=codes[0]), 401, "invalid_second_factor")
-    assert (await log_in(client, patient, otp=codes[0])).status_code == 200
+    _, codes = await set_up_second_factor(patient, clock)
+    await set_up_second_factor(doctor, clock)
+    assert_problem(await log_in_with_code(client, doctor, otp=codes[0]), 401, "invalid_second_factor")
+    assert (await log_in_with_code(client, patient, otp=codes[0])).status_code == 200
 
 
 async def test_new_recovery_codes_replace_the_old_ones(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
     assert_problem(await patient.post("/auth/second-factor/recovery-codes", None), 404, "not_found")
-    _, old = await set_up(patient, clock)
+    _, old = await set_up_second_factor(patient, clock)
     new = (await patient.post("/auth/second-factor/recovery-codes", None)).json()["recovery_codes"]
-    assert_problem(await log_in(client, patient, otp=old[0]), 401, "invalid_second_factor")
-    assert (await log_in(client, patient, otp=new[0])).status_code == 200
+    assert_problem(await log_in_with_code(client, patient, otp=old[0]), 401, "invalid_second_factor")
+    assert (await log_in_with_code(client, patient, otp=new[0])).status_code == 200
 
 
 async def test_owner_is_notified_of_every_change(
@@ -111,11 +92,11 @@ async def test_owner_is_notified_of_every_change(
     await patient.post("/auth/second-factor", None)
     await patient.post("/auth/second-factor/confirm", {"otp": "000000"})
     assert mails == [], "nothing has changed"
-    totp, _ = await set_up(patient, clock)
-    await log_in(client, patient, otp=totp.at(clock.time))
+    totp, _ = await set_up_second_factor(patient, clock)
+    await log_in_with_code(client, patient, otp=totp.at(clock.time))
     [code, *_] = (await patient.post("/auth/second-factor/recovery-codes", None)).json()["recovery_codes"]
-    await log_in(client, patient, otp=code)
-    await log_in(client, patient, otp=code)
+    await log_in_with_code(client, patient, otp=code)
+    await log_in_with_code(client, patient, otp=code)
     await patient.delete("/auth/second-factor")
     assert [mail.subject for mail in mails] == [
         "A second factor was set up",
@@ -130,25 +111,25 @@ async def test_owner_is_notified_of_every_change(
 async def test_password_reset_does_not_bypass_the_second_factor(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock, mails: list[Mail]
 ) -> None:
-    totp, _ = await set_up(patient, clock)
+    totp, _ = await set_up_second_factor(patient, clock)
     await client.post("/auth/forgot-password", json={"email": patient.email})
     body = {"token": mails[-1].text.split("\n\n")[1], "new_password": PASSWORD}
     assert (await client.post("/auth/reset-password", json=body)).status_code == 204
-    assert_problem(await log_in(client, patient), 401, "second_factor_required")
-    assert (await log_in(client, patient, otp=totp.at(clock.time))).status_code == 200
+    assert_problem(await log_in_with_code(client, patient), 401, "second_factor_required")
+    assert (await log_in_with_code(client, patient, otp=totp.at(clock.time))).status_code == 200
 
 
 async def test_wrong_codes_are_throttled(client: httpx2.AsyncClient, patient: Person, clock: SetClock) -> None:
-    await set_up(patient, clock)
+    await set_up_second_factor(patient, clock)
     for _ in range(10):
-        assert_problem(await log_in(client, patient, otp="000000"), 401, "invalid_second_factor")
-    assert_problem(await log_in(client, patient, otp="000000"), 429, "too_many_attempts")
+        assert_problem(await log_in_with_code(client, patient, otp="000000"), 401, "invalid_second_factor")
+    assert_problem(await log_in_with_code(client, patient, otp="000000"), 429, "too_many_attempts")
 
 
 async def test_wrong_password_does_not_reveal_the_second_factor(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    totp, _ = await set_up(patient, clock)
+    totp, _ = await set_up_second_factor(patient, clock)
     form = {"username": patient.email, "password": "a wrong one"}
     assert_problem(await client.post("/auth/login", data=form), 401, "invalid_credentials")
     assert_problem(
@@ -158,7 +139,7 @@ async def test_wrong_password_does_not_reveal_the_second_factor(
 
 async def test_confirmation_ends_the_other_sessions(patient: Person, clock: SetClock) -> None:
     other = await patient.log_in_again()
-    await set_up(patient, clock)
+    await set_up_second_factor(patient, clock)
     assert_problem(await other.get("/auth/me"), 401, "not_authenticated")
     assert (await patient.get("/auth/me")).status_code == 200
 
@@ -169,7 +150,7 @@ async def test_unconfirmed_second_factor_changes_nothing(
     assert_problem(await patient.post("/auth/second-factor/confirm", {"otp": "000000"}), 404, "not_found")
     first = (await patient.post("/auth/second-factor", None)).json()["secret"]
     second = (await patient.post("/auth/second-factor", None)).json()["secret"]
-    assert (await log_in(client, patient)).status_code == 200
+    assert (await log_in_with_code(client, patient)).status_code == 200
     for code in ("000000", pyotp.TOTP(first).at(clock.time)):
         refused = assert_problem(
             await patient.post("/auth/second-factor/confirm", {"otp": code}), 422, "invalid_request"
@@ -184,9 +165,9 @@ async def test_unconfirmed_second_factor_changes_nothing(
 async def test_removed_second_factor_is_no_longer_required(
     client: httpx2.AsyncClient, patient: Person, clock: SetClock
 ) -> None:
-    await set_up(patient, clock)
+    await set_up_second_factor(patient, clock)
     assert (await patient.delete("/auth/second-factor")).status_code == 204
-    assert (await log_in(client, patient)).status_code == 200
+    assert (await log_in_with_code(client, patient)).status_code == 200
     assert (await patient.get("/auth/second-factor")).json() == {"enabled": False, "recovery_codes_left": 0}
 
 
@@ -203,7 +184,7 @@ async def test_changes_of_the_second_factor_require_a_fresh_log_in(patient: Pers
 async def test_secret_and_codes_are_not_readable_in_the_database(
     patient: Person, clock: SetClock, database: Database
 ) -> None:
-    totp, codes = await set_up(patient, clock)
+    totp, codes = await set_up_second_factor(patient, clock)
     async with database.read() as transaction:
         stored = await transaction.scalar(text("SELECT secret FROM second_factors"))
         hashes = (await transaction.execute(text("SELECT code_hash FROM recovery_codes"))).scalars().all()
@@ -215,11 +196,11 @@ class TestAfterTheKeyChanged:
     async def test_recovery_codes_work_after_the_key_changes(
         self, client: httpx2.AsyncClient, patient: Person, clock: SetClock, database: Database
     ) -> None:
-        totp, codes = await set_up(patient, clock)
+        totp, codes = await set_up_second_factor(patient, clock)
         async with database.write() as transaction:
             await transaction.execute(text("UPDATE second_factors SET secret = 'encrypted under another key'"))
-        assert_problem(await log_in(client, patient, otp=totp.at(clock.time)), 401, "invalid_second_factor")
-        assert (await log_in(client, patient, otp=codes[0])).status_code == 200
+        assert_problem(await log_in_with_code(client, patient, otp=totp.at(clock.time)), 401, "invalid_second_factor")
+        assert (await log_in_with_code(client, patient, otp=codes[0])).status_code == 200
 
 
 class TestWhenRequiredForStaff:
@@ -234,7 +215,7 @@ class TestWhenRequiredForStaff:
             assert_problem(await doctor.get(path), 403, "set_up_second_factor")
         for path in ("/auth/me", "/auth/sessions", "/auth/second-factor"):
             assert (await doctor.get(path)).status_code == 200
-        totp, _ = await set_up(doctor, clock)
+        totp, _ = await set_up_second_factor(doctor, clock)
         assert (await doctor.get("/doctors/me")).status_code == 200
         token = (await get_tokens(client, doctor.email, otp=totp.at(clock.time)))["access_token"]
         again = Person(client, doctor.id, doctor.email, doctor.name, token)
@@ -250,7 +231,7 @@ class TestWhenRequiredForStaff:
     async def test_doctor_who_removes_the_second_factor_must_set_up_another(
         self, doctor: Person, clock: SetClock
     ) -> None:
-        await set_up(doctor, clock)
+        await set_up_second_factor(doctor, clock)
         assert (await doctor.get("/doctors/me")).status_code == 200
         assert (await doctor.delete("/auth/second-factor")).status_code == 204
         for session in (doctor, await doctor.log_in_again()):
@@ -266,5 +247,5 @@ class TestWhenRequiredForEverybody:
         for method, path in (("GET", "/appointments"), ("GET", "/auth/me/export"), ("DELETE", "/auth/me")):
             response = await patient.client.request(method, path, headers=patient.headers)
             assert_problem(response, 403, "set_up_second_factor")
-        await set_up(patient, clock)
+        await set_up_second_factor(patient, clock)
         assert (await patient.get("/appointments")).status_code == 200

@@ -16,12 +16,9 @@ from app.core.settings import Settings
 from app.db.database import Database
 from app.jobs.cleanup import clean_up
 from app.main import open_resources
+from tests.api.account_requests import refresh
 from tests.conftest import CountStatements, Register, SetClock
 from tests.people import PASSWORD, Person, assert_problem, get_tokens, log_in
-
-
-async def refresh(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
-    return await client.post("/auth/refresh", json={"refresh_token": token})
 
 
 async def get_account(client: httpx2.AsyncClient, access_token: str) -> httpx2.Response:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.db.database import Database
+from tests.api.appointment_actions import act
 from tests.conftest import Register, SetClock
 from tests.people import Person, assert_problem, get_windows
 
@@ -19,12 +20,6 @@ STARTED_AT = datetime(2026, 12, 8, 15, tzinfo=UTC)
 async def booked(doctor: Person, patient: Person) -> dict[str, Any]:
     await doctor.publish("2026-12-08T14:00:00Z", "2026-12-08T22:00:00Z")
     return await patient.book(doctor, TEN)
-
-
-async def act(person: Person, appointment: dict[str, Any], action: str, **headers: str) -> httpx2.Response:
-    return await person.client.post(
-        f"/appointments/{appointment['id']}/{action}", headers=person.headers | headers, json={}
-    )
 
 
 async def get_appointment(person: Person, appointment: dict[str, Any]) -> dict[str, Any]:

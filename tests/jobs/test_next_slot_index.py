@@ -12,7 +12,7 @@ from app.core.fair_locks import ClientFairLock
 from app.db.database import Database
 from app.jobs.next_slot_index import update_next_slots
 from app.repositories.search_offers import list_outdated
-from tests.access.test_unknown_time_zone import set_unknown_time_zone
+from tests.access.unknown_time_zone import set_unknown_time_zone
 from tests.conftest import Register, SetClock
 from tests.search.searching import open_doctor
 

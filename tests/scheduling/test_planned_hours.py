@@ -13,7 +13,7 @@ from app.scheduling.availability import Availability
 from app.scheduling.hours import DayWindow, cut, to_availabilities
 from app.scheduling.planned_hours import PlannedHours, days_to_replace, to_planned_hours
 from app.scheduling.zones import midnight
-from tests.scheduling.test_hours import MONDAY, NINE_TO_FIVE, SATURDAY, TUESDAY, WEDNESDAY, days, quarters
+from tests.scheduling.weeks import MONDAY, NINE_TO_FIVE, SATURDAY, TUESDAY, WEDNESDAY, days, quarters
 
 TODAY = date(2026, 6, 1)
 

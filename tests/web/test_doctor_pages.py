@@ -9,9 +9,9 @@ from playwright.async_api import ViewportSize
 from tests.conftest import Register, SetClock
 from tests.people import Person
 from tests.web.axe import find_violations
-from tests.web.conftest import DESK, OpenTab, Tab, on_both_databases
+from tests.web.conftest import DESK, NARROW, OpenTab, Tab, on_both_databases
 from tests.web.doctor import FROM_RIGHT, MAX_NAME, fill_day, open_practice
-from tests.web.test_every_page import MIN_TARGET_PIXELS, NARROW, SMALL_TARGETS
+from tests.web.visible_faults import MIN_TARGET_PIXELS, SMALL_TARGETS
 
 PAPER = ViewportSize(width=718, height=1047)
 """An A4 page with margins of one centimetre."""

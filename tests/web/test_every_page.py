@@ -18,12 +18,11 @@ from tests.conftest import CountStatements, SetClock, make_client
 from tests.databases import delete_all_rows, settings_for
 from tests.people import Person, make_admin
 from tests.web.axe import find_violations
-from tests.web.conftest import DESK, Forms, OpenTab, Tab
+from tests.web.conftest import DESK, NARROW, Forms, OpenTab, Tab
 from tests.web.markup import find_defects
 from tests.web.table import ADMIN, ALL_ROLES, MAX_BYTES, NO_PAGES, PAGES, PATIENT, SIGNED_OUT, World, pages_of, weigh
+from tests.web.visible_faults import MIN_TARGET_PIXELS, MIN_TEXT_PIXELS, MOVING, SMALL_TARGETS, SMALL_TEXT
 
-MIN_TEXT_PIXELS, MIN_TARGET_PIXELS = 15, 44
-NARROW = ViewportSize(width=320, height=640)
 TABLET = ViewportSize(width=768, height=1024)
 ZOOMED = ViewportSize(width=640, height=400)
 """A desktop screen at 200 %."""
@@ -33,30 +32,6 @@ RANDOM = re.compile(
     r'|(?<=cursor=)[\w-]+|(?<=after=)[\w-]+|(?<=number">)[0-9a-f]{6}\b|(?<=[a-z])\d+(?=@)'
 )
 """Ids and values derived from them, and the numbers in e-mail addresses, which differ from test to test."""
-
-# Visible texts that are too small.
-SMALL_TEXT = """minimum => {
-  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const text = walker.currentNode, parent = text.parentElement;
-    if (text.data.trim() && parent.checkVisibility() && parseFloat(getComputedStyle(parent).fontSize) < minimum)
-      found.push(`small text: ${text.data.trim()}`);
-  }
-  return found;
-}"""
-
-# Elements that move although the visitor prefers reduced motion.
-MOVING = """() => [...document.querySelectorAll("*")].filter(each => {
-  const style = getComputedStyle(each);
-  return style.animationName !== "none" || parseFloat(style.transitionDuration) || style.scrollBehavior === "smooth";
-}).map(each => `moves: ${each.outerHTML.slice(0, 80)}`)"""
-
-# Targets that are too small for a finger. A checkbox in a label is as large as the label, which ticks it, too.
-SMALL_TARGETS = """minimum => [...document.querySelectorAll(
-  "button:not(.visually-hidden), .button, input:not([type=hidden]), select, textarea"
-)].filter(each => each.checkVisibility() && !(["checkbox", "radio"].includes(each.type) && !each.closest("label")))
-  .filter(each => (each.closest("label") ?? each).getBoundingClientRect().height < minimum)
-  .map(each => `small target: ${each.outerHTML.slice(0, 80)}`)"""
 
 
 @pytest.fixture

@@ -12,30 +12,12 @@ from tests.conftest import Register, SetClock
 from tests.people import Person, log_in
 from tests.web.conftest import Forms, on_both_databases
 from tests.web.doctor import MAX_NAME, open_practice
+from tests.web.long_lists import collect_rows
 from tests.web.table import MAX_BYTES, weigh
 
 MANY = 25
 MAX_A_DAY = 48  # eight hours of ten minutes each
 FIRST = datetime(2026, 12, 7, 8, tzinfo=UTC)
-
-
-async def collect_rows(client: httpx2.AsyncClient, path: str, row: str) -> list[str]:
-    """Return the matches of ``row`` on all pages of a list, in order."""
-    found: list[str] = []
-    pages = 0
-    more: str | None = path
-    while more:
-        response = await client.get(more)
-        assert response.status_code == 200, more
-        assert await weigh(client, response) < MAX_BYTES, more
-        found += re.findall(row, response.text)
-        link = re.search(
-            r'<p class="more"><a class="button quiet" href="([^"]+[?;](?:after|cursor)=[^"]+)"', response.text
-        )
-        more = link[1].replace("&amp;", "&") if link else None
-        pages += 1
-    assert pages > 1
-    return found
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import httpx2
 import pytest
 
 from app.web.kit.slots import MAX_TIMES
+from tests.api.wall_clock import WEEKDAYS
 from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.markup import find_defects
 from tests.web.table import MAX_BYTES, weigh
-
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ async def doctor(register: Register) -> Person:
     """A doctor who is open around the clock, in UTC."""
     doctor = await register("doctor", name="Dr Nadia Always", time_zone="UTC")
     await doctor.add_visit_type(duration_minutes=15)
-    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in DAYS})
+    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in WEEKDAYS})
     return doctor
 
 
@@ -85,7 +84,7 @@ async def test_visit_is_moved_within_a_crowded_week(
 
 async def test_week_with_few_slots_is_shown_at_once(client: httpx2.AsyncClient, register: Register) -> None:
     doctor = await register("doctor", time_zone="UTC")
-    await doctor.set_hours(**{day: [["09:00", "17:00"]] for day in DAYS[:5]})
+    await doctor.set_hours(**{day: [["09:00", "17:00"]] for day in WEEKDAYS[:5]})
     assert MAX_TIMES == 5 * 8 * 4
     for minutes, times, headings in ((15, 160, 7), (10, 48, 1)):
         await doctor.update_profile(default_visit_minutes=minutes)

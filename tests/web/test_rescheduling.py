@@ -7,11 +7,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.api.wall_clock import WEEKDAYS
 from tests.conftest import Register
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.table import MAX_BYTES, weigh
-from tests.web.test_many_slots import DAYS
 
 TUESDAY = [["09:00", "11:00"]]
 AT_TEN = "2026-12-08T10:00:00Z"
@@ -120,7 +120,7 @@ async def test_doctor_sees_as_many_whole_days_as_fit(
     forms: Forms, client: httpx2.AsyncClient, register: Register, patient: Person
 ) -> None:
     doctor = await register("doctor", time_zone="UTC")
-    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in DAYS})
+    await doctor.set_hours(**{day: [["00:00", "24:00"]] for day in WEEKDAYS})
     await forms.sign_in(doctor)
     for minutes, hour, days in ((5, 10, ["8"]), (15, 11, ["8"]), (30, 12, ["8", "9", "10"])):
         await doctor.update_profile(default_visit_minutes=minutes)

@@ -8,9 +8,9 @@ import pytest
 from tests.conftest import Register, SetClock
 from tests.people import PASSWORD, Person
 from tests.web.conftest import Forms
+from tests.web.long_lists import collect_rows
 from tests.web.markup import read_hidden
 from tests.web.table import RIGHT_TO_LEFT
-from tests.web.test_long_lists import collect_rows
 
 REASON = "The practice has closed"
 NOON = "2026-12-08T17:00:00Z"
