@@ -47,7 +47,7 @@ def _test(client: socket.socket, arguments: list[str]) -> None:
         code = pytest.main(arguments)
         os._exit(code)
     end = os.pidfd_open(child)
-    # Wait for the end of pytest, or for the client to close the socket when its time-out has expired.
+    # Wait until pytest ends, or until the client closes the socket because its time-out has expired.
     select.select([end, client.fileno()], [], [])
     try:
         os.killpg(child, signal.SIGKILL)

@@ -227,7 +227,7 @@ async def _archive_audit_trail(settings: Settings, options: argparse.Namespace) 
             digest = file_digest(file, "sha256").hexdigest()
         with gzip.open(path, "rb") as lines:
             audit_archive.verify_file(key, lines, written_down=part.end)
-        # Before the deletion: triggers allow the deletion of an event only if a recorded archive covers it (ADR 0032).
+        # Record the archive first: triggers let an event be deleted only if a recorded archive covers it (ADR 0032).
         await audit_archive.record_archive(database, key, part, file_sha256=digest, now=clock.now())
         deleted = await audit_archive.delete_archived(database, progress=_report("deleted"))
     print(f"{part.count} events are in {path}, up to head {part.end}; {deleted} were deleted from the database.")

@@ -16,10 +16,10 @@ Claim: exactly one booking succeeds in every round, there are no deadlocks and n
 bookings take at most twice as long as with the unique index, both the median and the slowest. The exit status is 0 if
 it holds.
 
-The second table shows why a booking is one INSERT with ON CONFLICT DO NOTHING (docs/booking.md). There 50 connections
-insert a chain of visits into the table with the exclusion constraints, each of which overlaps with its neighbours but
-not with all others. Without the clause, transactions that wait for one that is then refused find each other's rows and
-wait for each other: a deadlock.
+The second table shows why a booking is one INSERT with ON CONFLICT DO NOTHING (docs/booking.md). 50 connections insert
+a chain of visits into the table with the exclusion constraints. Each visit overlaps with its neighbours but not with
+all others. Without the clause, this ends in a deadlock: when a row is refused, the transactions that were waiting for
+it meet each other's rows and wait for each other.
 
 The server is temporary and runs without durability: waiting for a disk would take the same time on both sides and make
 them look more alike. Every wait in the database ends after 5 seconds, the application's default.

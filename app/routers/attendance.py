@@ -106,9 +106,9 @@ async def undo_status_change(
     """Undo your last change of status.
 
     You can undo an arrival, an outcome or your own cancellation. The appointment gets its earlier status back, as a new
-    version. Possible until the end of the day of the visit in your time zone, or of the day of the change if that is
-    later; then it is `too_late`. If the time has been booked since, the response is `slot_taken` or `patient_busy`, and
-    nothing changes. A cancellation by the patient cannot be undone.
+    version. You can do this until the end of the day of the visit in your time zone, or of the day of the change if
+    that is later. After that, the response is `too_late`. If the time has been booked since, the response is
+    `slot_taken` or `patient_busy`, and nothing changes. A cancellation by the patient cannot be undone.
     """
     restored = await appointment_status.undo_status_change(
         transaction, actor, appointment_id, versions=versions, now=now

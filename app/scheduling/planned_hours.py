@@ -16,7 +16,7 @@ _NEVER = date.max
 
 @dataclass(frozen=True, slots=True)
 class PlannedHours:
-    """Weekly hours that apply from ``first`` to ``last``, both included; without an end if ``last`` is ``None``.
+    """Weekly hours that apply from ``first`` to ``last``, both included, or indefinitely if ``last`` is ``None``.
 
     If the period is shorter than a week, ``hours`` is complete only for the days of the week that occur in it.
     """
@@ -59,7 +59,7 @@ def days_to_replace(periods: Sequence[PlannedHours], first: date) -> list[tuple[
     The new hours apply until the next period starts, and again wherever the replaced hours were to return after it.
     """
     replaced, *later = [period for period in periods if period.last is None or period.last >= first]
-    # The hours end and nothing is planned after them, so the new ones apply without an end (docs/time.md).
+    # The hours end and nothing is planned after them, so the new ones apply indefinitely (docs/time.md).
     if [period.is_closed_for_good for period in later] == [True]:
         return [(first, None)]
     returning = (period for period in later if _continues(replaced, period))

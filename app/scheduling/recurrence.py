@@ -74,7 +74,7 @@ def read_recurrence(text: str) -> str:
     if "COUNT" in found and "UNTIL" in found:
         raise ValueError("may have COUNT or UNTIL, not both")
     if int(found.get("COUNT", 1)) > MAX_OCCURRENCES:
-        raise ValueError(f"may have a COUNT of at most {MAX_OCCURRENCES}; omit it to recur without an end")
+        raise ValueError(f"may have a COUNT of at most {MAX_OCCURRENCES}; omit it to recur indefinitely")
     if int(found.get("INTERVAL", 1)) > _MAX_INTERVAL[frequency]:
         raise ValueError(f"may have, with FREQ={frequency}, an INTERVAL of at most {_MAX_INTERVAL[frequency]}")
     if "UNTIL" in found:

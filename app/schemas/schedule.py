@@ -114,7 +114,7 @@ class NewWeeklyHours(_Week):
     replace_later: bool = Field(
         False,
         strict=True,
-        description="Whether to replace all hours planned for later, too. Not together with `valid_to`.",
+        description="Whether to replace all hours planned for later, too. Cannot be combined with `valid_to`.",
     )
 
     model_config = example(**_WEEK, valid_from="2026-12-07")

@@ -117,7 +117,7 @@ async def change_name(
 
     Raises ``version_mismatch`` if ``versions`` (see ``core.versions``) does not contain that of ``get_wanted_name``.
     """
-    # The doctor before the account, as in every change of a doctor. In another order, two changes could deadlock.
+    # Lock the doctor before the account, like every change of a doctor. In another order, two changes could deadlock.
     if actor.role is Role.DOCTOR and not await doctors.lock_doctor(transaction, actor.id):
         raise DomainError("not_authenticated")
     if versions is not None:
@@ -202,7 +202,7 @@ async def reset_password(
     async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:
-        # Before the token is redeemed, which locks the account: a doctor is locked before the account.
+        # Do this before redeeming the token, which locks the account: a doctor is locked before the account.
         if user.role is Role.DOCTOR and user.email_confirmed_at is None:
             await list_if_confirmed(transaction, settings, user.id, now)
         # The token may have been used while the password was hashed.

@@ -94,9 +94,9 @@ async def undo_status_change(
     and ``version_mismatch``.
     """
     seen = await appointments.get_appointment(transaction, doctor, appointment_id)
-    # The account first, as in an erasure, which locks the account before it cancels appointments.
+    # Lock the account first. An erasure also locks the account before it cancels appointments.
     await users.lock_user(transaction, seen.patient_id)
-    # Before the appointment, as for moving: the UPDATE may take time that others want (ADR 0034).
+    # Lock the calendars before the appointment, as for a move: the UPDATE may take time that others want (ADR 0034).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(transaction, doctor, appointment_id, for_update=True)
     if versions is not None and before.version not in versions:

@@ -162,8 +162,8 @@ async def hold_time(
     for _ in range(_TRIES):
         accepted = await _accept(transaction, request, patient_id=patient.id, requested_at=now, now=now, limits=limits)
         appointment = replace(_appointment(accepted, patient, reason=None, now=now), status=AppointmentStatus.PENDING)
-        # All holds, not only those in the way: a patient has one at a time, which bounds what one account can block
-        # (ADR 0009).
+        # Release all holds, not only those in the way: a patient may have one at a time, so that one account cannot
+        # block many slots (ADR 0009).
         await bookings.release_holds(
             transaction, doctor_id=request.doctor_id, patient_id=patient.id, now=now, against=None
         )

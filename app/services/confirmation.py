@@ -52,7 +52,7 @@ async def confirm_email(transaction: Transaction, settings: Settings, actor: Act
 async def list_if_confirmed(transaction: Transaction, settings: Settings, doctor_id: UUID, now: datetime) -> None:
     """List a doctor whose address is being confirmed, unless an administrator must approve doctors."""
     if not settings.requires_doctor_approval:
-        # Before the account is changed: every change of a doctor locks the doctor before the account.
+        # This comes before the change of the account: every change of a doctor locks the doctor before the account.
         await accounts.approve_doctor(transaction, doctor_id, now)
 
 

@@ -54,7 +54,7 @@ def _counters(settings: Settings, what: str, client: Client, own_group: bool) ->
 
 async def count_attempt(transaction: Transaction, counters: Counters, now: datetime) -> None:
     """Count an attempt before it is checked. While it must wait, raises ``too_many_attempts`` and does not count it."""
-    # The network before the group, as everywhere: in another order, two requests could deadlock.
+    # Every request counts the network before the group: in another order, two requests could deadlock.
     for key_hash, free in ((counters.of_network, FREE_ATTEMPTS), (counters.of_group, FREE_ATTEMPTS_OF_ALL)):
         count = await login_attempts.count_attempt(transaction, key_hash, counters.of_group, now)
         if count is None:

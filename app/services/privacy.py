@@ -147,7 +147,7 @@ async def erase(
     if account.role is Role.DOCTOR:
         if not await doctors.lock_doctor(transaction, account.id):
             return ()  # The account was erased while this waited for the lock.
-        # From here on, no booking succeeds. Before the account is locked, as in every change of a doctor's rules.
+        # From here on, no booking succeeds. Lock the doctor before the account, like every change of a doctor's rules.
         await doctors.begin_rule_change(transaction, account.id)
         await users.lock_user(transaction, account.id)
         if not cancel_visits and await appointments.list_upcoming(transaction, account.id, since=now):
@@ -155,8 +155,8 @@ async def erase(
         cancelled = await cancel_all(transaction, account, now, by=by)
         await erasure.erase_doctor(transaction, account.id, now)
     else:
-        # The account before the appointments, as in `undo_status_change`. Bookings do not wait for this lock: one that
-        # is committed later stays, without a name (ADR 0015).
+        # Lock the account before the appointments, as in `undo_status_change`. Bookings do not wait for this lock: one
+        # that is committed later stays, without a name (ADR 0015).
         await users.lock_user(transaction, account.id)
         cancelled = await cancel_all(transaction, account, now, by=by)
         await erasure.erase_patient(transaction, account.id)

@@ -102,7 +102,7 @@ async def set_weekly_hours(
     """Replace the weekly hours from ``valid_from`` (default: today) on.
 
     With ``valid_to``, only these days are replaced. Without it, the new hours apply until the next planned hours
-    start, or without an end if there are none or if ``replace_later``. If the replaced hours were to return after an
+    start, or indefinitely if there are none or if ``replace_later``. If the replaced hours were to return after an
     interruption, the new hours do so instead. Other availabilities are not changed.
 
     Returns the weekly hours, and the appointments that lie outside the rules now. Raises ``version_mismatch`` if

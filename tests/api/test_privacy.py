@@ -131,7 +131,7 @@ async def test_export_of_a_doctor_contains_the_schedule_but_no_patients(
 async def test_erasure_leaves_no_personal_data(
     client: httpx2.AsyncClient, doctor: Person, patient: Person, database: Database, mails: list[Mail]
 ) -> None:
-    # Personal data in a cancellation of the doctor, stored responses, a reset, a hold and sessions.
+    # Leave personal data in a cancellation by the doctor, stored responses, a password reset, a hold and sessions.
     cancelled = (await patient.book(doctor, ONE, reason="Itching"))["id"]
     body, headers = {"reason": "Ann Lee is no patient of mine"}, doctor.headers | {"Idempotency-Key": "k"}
     await client.post(f"/appointments/{cancelled}/cancel", headers=headers, json=body)

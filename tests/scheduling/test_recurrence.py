@@ -96,7 +96,7 @@ PARTS_OF_WEEKLY = "may have, with FREQ=WEEKLY, INTERVAL, COUNT, UNTIL, WKST, BYM
         ("FREQ=WEEKLY;UNTIL=20260230", "has an UNTIL that does not exist"),
         ("FREQ=WEEKLY;UNTIL=20260301T250000Z", "has an UNTIL that does not exist"),
         ("FREQ=WEEKLY;COUNT=2;UNTIL=20260301", "may have COUNT or UNTIL, not both"),
-        ("FREQ=WEEKLY;COUNT=1001", "may have a COUNT of at most 1000; omit it to recur without an end"),
+        ("FREQ=WEEKLY;COUNT=1001", "may have a COUNT of at most 1000; omit it to recur indefinitely"),
         ("FREQ=DAILY;INTERVAL=32", "may have, with FREQ=DAILY, an INTERVAL of at most 31"),
         ("FREQ=WEEKLY;INTERVAL=53", "may have, with FREQ=WEEKLY, an INTERVAL of at most 52"),
         ("FREQ=MONTHLY;INTERVAL=25", "may have, with FREQ=MONTHLY, an INTERVAL of at most 24"),

@@ -100,7 +100,7 @@ class Calendars:
     def list_busy_periods(
         self, doctor: Doctor, viewer: UUID | None, moving: Appointment | None = None
     ) -> Iterator[tuple[Interval, datetime, UUID | None]]:
-        """Yield busy period, start and visit type of the appointments, and of the holds of others than ``viewer``."""
+        """Yield the busy period, start and visit type of each appointment, and of each hold of another patient."""
         for each in self.appointments.values():
             if each.doctor_id == doctor.id and each.occupies_time and each is not moving:
                 yield each.busy, each.current.start, each.current.visit_type_id

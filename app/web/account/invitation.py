@@ -88,7 +88,7 @@ async def accept_invitation(
         # Accepting has deleted the invitation, so a form that was sent twice finds none (ADR 0042).
         if not await was_accepted(page, submission):
             raise
-    # Signs in with the password, because a session stored for a second submission would be a secret at rest (ADR 0042).
+    # Sign in with the password again. To repeat the first response, its session would have to be stored (ADR 0042).
     signing_in = Form({"username": email, "password": form.value("password")})
     return await sign_in(page, signing_in, passwords, client, tasks)
 

@@ -52,7 +52,7 @@ async def list_visits_behind_glass(
     last = read_cursor(after, _KEY)
     match page.cookies.unseal(GLASS, now, _ACCESS_LIFETIME):
         case [session_id, patient_id, why] if [session_id, patient_id] == [_session_of(page), str(user_id)]:
-            # Each look is recorded with its reason, not only the first.
+            # Every look is recorded with the reason, not only the first.
             _note(trail, user_id, why)
             patient, visits = await administration.break_glass(transaction, user_id, now)
             ids = [each.id for each in visits]

@@ -37,7 +37,7 @@ class Cancellation(Decision):
     version: AppointmentVersion
 
 
-# A fresh sign-in also for reading, unlike the pages of accounts: these are the visits of patients (ADR 0045).
+# Reading requires a fresh sign-in too, unlike on the pages of accounts, because it shows patients' visits (ADR 0045).
 @router.get(_ALL)
 async def list_visits_of_suspended_doctor(
     page: FreshAdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
