@@ -47,6 +47,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.core.settings import OWASP_MEMORY_KIB, OWASP_PASSES, Settings
 from app.db.database import Database
 from app.models import Appointment
+from benchmarks.attack_requests import (
+    Targets,
+    book,
+    change_password,
+    find_next_slot,
+    guess_password,
+    list_patients,
+    list_slots,
+    search,
+    send_big_body,
+    send_deep_json,
+    send_headers,
+    send_slow_body,
+)
 from benchmarks.comparing import Comparison, add_rounds, make_parser, record, result_table, stop_on_sigterm, table
 from tests import databases
 from tests.databases import migrate
@@ -75,26 +89,6 @@ ATTACKS = (
 )  # fmt: skip
 LIMITS = {name: str(Settings.model_fields[name.lower()].default) for name in (*RATES, *OTHER_LIMITS)}
 UNLIMITED = httpx2.Limits(max_connections=None)
-BIG_BODY = b"x" * 9_000_000
-JSON = {"Content-Type": "application/json"}
-DEEP_JSON = b"[" * 32_000 + b"]" * 32_000
-HEADER = b"X-Header: %s\r\n" % (b"x" * 1000)
-HEADERS = 30_000_000 // len(HEADER)
-
-
-@dataclass(slots=True)
-class Targets:
-    """Accounts to attack with, and doctors to attack."""
-
-    accounts: list[str]
-    doctor: str
-    """The token of the doctor with many patients."""
-    limited_doctor: str
-    """The id of the same doctor, who has a daily limit."""
-    full_doctor: str
-    """The id of the doctor who is fully booked for a year."""
-    first: str
-    """The start of that year, and of the limited doctor's open day, as an ISO 8601 time."""
 
 
 @dataclass(slots=True)
@@ -306,11 +300,6 @@ async def attackers(url: str, attacks: Sequence[str], targets: Targets) -> Async
 
 async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     names = (f"{number}@example.com" for number in count())
-    change = {"current_password": "wrong", "new_password": "correct horse battery"}
-    changes = [
-        partial(lambda token, client: client.post("/auth/change-password", json=change, headers=bearer(token)), token)
-        for token in targets.accounts
-    ]
     full_doctor, first = f"/doctors/{targets.full_doctor}", datetime.fromisoformat(targets.first)
     listings = [
         {"from": begin.isoformat(), "to": (begin + LISTED_SPAN).isoformat()}
@@ -318,15 +307,15 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
     ]
     # For each attack: the concurrency per address, the number of addresses, and the requests that are repeated.
     attacks: dict[str, tuple[int, int, Sequence[Callable[[httpx2.AsyncClient], Coroutine[None, None, object]]]]] = {
-        "bodies": (1, ADDRESSES_PER_ATTACK, [lambda client: client.post("/appointments", content=BIG_BODY)]),
-        "json": (1, ADDRESSES_PER_ATTACK, [lambda client: register(client, DEEP_JSON)]),
-        "trickles": (TRICKLES, ADDRESSES_PER_ATTACK, [lambda client: register(client, trickle())]),
-        "passwords": (1, ADDRESSES_PER_ATTACK, [lambda client: log_in(client, next(names))]),
-        "headers": (1, ADDRESSES_PER_ATTACK, [lambda _: send_headers(url)]),
-        "searches": (SEARCHES, 1, [lambda client: client.get("/search/slots", params={"between": "03:00-03:05"})]),
-        "changes": (1, 1, changes),
-        "patients": (1, 1, [lambda client: list_patients(client, targets.doctor)]),
-        "next slot": (1, 1, [lambda client: client.get(f"{full_doctor}/next-slot", params={"from": targets.first})]),
+        "bodies": (1, ADDRESSES_PER_ATTACK, [send_big_body]),
+        "json": (1, ADDRESSES_PER_ATTACK, [send_deep_json]),
+        "trickles": (TRICKLES, ADDRESSES_PER_ATTACK, [send_slow_body]),
+        "passwords": (1, ADDRESSES_PER_ATTACK, [partial(guess_password, names)]),
+        "headers": (1, ADDRESSES_PER_ATTACK, [send_headers]),
+        "searches": (SEARCHES, 1, [search]),
+        "changes": (1, 1, [partial(change_password, token) for token in targets.accounts]),
+        "patients": (1, 1, [partial(list_patients, targets.doctor)]),
+        "next slot": (1, 1, [partial(find_next_slot, f"{full_doctor}/next-slot", targets.first)]),
         "slots": (1, 1, [partial(list_slots, f"{full_doctor}/slots", listing) for listing in listings]),
         "bookings": (1, 1, [partial(book, token, targets) for token in targets.accounts]),
     }
@@ -340,53 +329,10 @@ async def attack(url: str, chosen: Sequence[str], targets: Targets) -> None:
                     group.create_task(repeat(partial(send, client)))
 
 
-async def register(client: httpx2.AsyncClient, body: bytes | AsyncIterator[bytes]) -> None:
-    await client.post("/auth/register", content=body, headers=JSON)
-
-
-async def log_in(client: httpx2.AsyncClient, name: str) -> None:
-    await client.post("/auth/login", data={"username": name, "password": "w"})
-
-
-async def list_patients(client: httpx2.AsyncClient, doctor: str) -> None:
-    await client.get("/doctors/me/appointments?limit=100", headers=bearer(doctor))
-
-
-async def list_slots(path: str, listing: dict[str, str], client: httpx2.AsyncClient) -> None:
-    await client.get(path, params=listing)
-
-
-async def book(token: str, targets: Targets, client: httpx2.AsyncClient) -> None:
-    body = {"doctor_id": targets.limited_doctor, "start_time": targets.first}
-    await client.post("/appointments", json=body, headers=bearer(token))
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-async def send_headers(url: str) -> None:
-    """Send 30 MB of headers, or fewer if the server closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(url).port)
-    with suppress(OSError), closing(writer):
-        writer.write(b"GET /doctors HTTP/1.1\r\nHost: x\r\n")
-        for _ in range(HEADERS):
-            writer.write(HEADER)
-            await writer.drain()
-        writer.write(b"\r\n")
-        await reader.read(1)
-
-
 async def repeat(send: Callable[[], Coroutine[None, None, object]]) -> None:
     while True:
         with suppress(httpx2.HTTPError):  # the server may refuse the request by closing the connection
             await send()
-
-
-async def trickle() -> AsyncIterator[bytes]:
-    while True:
-        yield b" "
-        await asyncio.sleep(1)
 
 
 def percentiles(pairs: list[tuple[Round, Round]], percent: int) -> list[float]:
