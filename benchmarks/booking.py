@@ -142,7 +142,7 @@ async def send_bookings(servers: Sequence[Server], bookings: Iterator[BookingReq
 
 
 def spread_over_doctors(clinic: Clinic, doctors: Sequence[int], tokens: Mapping[UUID, str]) -> Iterator[BookingRequest]:
-    """Yield a booking with each doctor in turn, then the next with each, by each doctor's patients in turn."""
+    """Yield one booking with each doctor, then a second one with each, and so on. A doctor's patients take turns."""
     patients = {number: cycle(clinic.patients_of(number)) for number in doctors}
     for visits in zip(*(clinic.free_visits(number) for number in doctors), strict=False):
         for number, visit in zip(doctors, visits, strict=True):
@@ -152,7 +152,7 @@ def spread_over_doctors(clinic: Clinic, doctors: Sequence[int], tokens: Mapping[
 def one_doctor_at_a_time(
     clinic: Clinic, doctors: Sequence[int], tokens: Mapping[UUID, str]
 ) -> Iterator[BookingRequest]:
-    """Yield the bookings of a round with one doctor, by the doctor's patients in turn, then with the next doctor."""
+    """Yield the bookings of a round with one doctor, then with the next doctor. A doctor's patients take turns."""
     for number in doctors:
         patients = cycle(clinic.patients_of(number))
         visits = list(islice(clinic.free_visits(number), ONE_DOCTOR_BOOKINGS))

@@ -4,7 +4,7 @@ Statements and values are recorded from the application while it books, one book
 the replay always matches the code. pgbench, which comes with the server, then replays the bookings on a database
 without them, over several connections, as prepared statements in the same transactions.
 
-pgbench reads the values of each booking from a table. The time of that is measured separately and subtracted.
+pgbench reads the values of each booking from a table. The time that this takes is measured separately and subtracted.
 """
 
 import asyncio

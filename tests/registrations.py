@@ -42,7 +42,7 @@ class Registrations:
         ``newest`` is the id of the user who was registered last in this test. Users are never restored with an older
         id, because lists are in the order of ids.
         """
-        key = (key, client.cookies.get(DEVICE))  # a user is known on the browser that the cookie stands for
+        key = (key, client.cookies.get(DEVICE))  # the server knows the browser by this cookie
         registration = self.known.get(key)
         if registration and registration.person.id > newest:
             await run_script(url, registration.inserts)

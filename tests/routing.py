@@ -69,7 +69,7 @@ OPEN_TO_ALL = {"Public", "Viewer", "PublicPage"}
 
 
 def get_caller(route: APIRoute) -> str:
-    """Return the name of the route's only caller. ``Brief`` callers have the name of those that admit the same."""
+    """Return the name of the route's only caller; for a ``Brief`` caller, the name of the one that admits the same."""
     named = [CALLERS[call] for call in list_dependencies(route) if call in CALLERS]
     assert len(named) == 1, f"{list_operations(route)} names {named or 'no caller'}"
     return _SAME_CALLER.get(named[0], named[0])

@@ -55,7 +55,7 @@ CONTEXT_WORDS = (
 """Words that attackers try first on this service (OWASP ASVS 6.1.2). A password of only these words is weak."""
 
 MAX_QUEUED_HASHES = 10
-"""The maximum number of requests of one account that hash a password or wait for that. More are refused."""
+"""The maximum number of requests for one account that hash a password or wait to do so. More are refused."""
 
 _HEADER = {"alg": ALGORITHM, "typ": TOKEN_TYPE}
 _CLAIMS = frozenset({"iss", "aud", "sub", "sid", "iat", "exp"})
@@ -100,7 +100,7 @@ class Passwords:
     async def take_turn(self, account: str) -> AsyncIterator[None]:
         """Wait for the account's turn, and keep it inside the context.
 
-        The requests of one account are hashed one at a time, so that they cannot fill the shared queue. Raises
+        Requests for one account hash one at a time, so that they cannot fill the shared queue. Raises
         ``too_many_attempts`` if ``MAX_QUEUED_HASHES`` of them are hashing or waiting already.
         """
         queue = self._queues.setdefault(account, _AccountQueue())
@@ -203,7 +203,7 @@ def read_access_token(token: str, *, key: str, now: datetime, lifetime: timedelt
     try:
         signed = _SIGNED.decode_complete(token, key, algorithms=[ALGORITHM])
         payload = json.loads(signed["payload"])
-        # Accept exactly the header and the claims of ``issue_access_token``, so optional ones need no checks.
+        # Accept exactly the header and the claims of ``issue_access_token``, so no optional claim has to be checked.
         if signed["header"] != _HEADER or payload.keys() != _CLAIMS:
             raise DomainError("not_authenticated")
         return _claims(payload, int(now.timestamp()), int(lifetime.total_seconds()))

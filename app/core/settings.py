@@ -277,7 +277,7 @@ def read_settings() -> Settings:
 
 
 class _EnvironmentVariable(EnvSettingsSource):
-    """Reads only ``ENVIRONMENT``, even if it is empty: ignored, an empty one would turn production into development."""
+    """Reads only ``ENVIRONMENT``, even if it is empty. Otherwise an empty value would count as development."""
 
     def __call__(self) -> dict[str, Any]:
         return _environment_of(super().__call__())

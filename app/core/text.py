@@ -10,7 +10,7 @@ from confusable_homoglyphs.confusables import confusables_data
 # Embeddings, overrides and isolates (UAX #9) can make a name read as another one (CVE-2021-42574).
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 DIRECTION_MARKS = frozenset("\u061c\u200e\u200f")
-"""Invisible marks of a direction. Arabic and Hebrew keyboards have them, because people need them beside digits."""
+"""Invisible direction marks. Arabic and Hebrew keyboards have them, because people need them beside digits."""
 LINE_BREAKS = frozenset("\n\t")
 _NEWLINE = re.compile("\r\n|[\r\x85\u2028\u2029]")
 
@@ -107,7 +107,7 @@ _JOINERS = (
     "'`\u00b4\u00b7\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"
     "\u2018\u2019\u201a\u201b\u2032\u2035\ua78c\uff07"
 )
-# Characters that are invisible although their category is not that of invisible ones: fillers, variation selectors.
+# Invisible characters that the Unicode category does not identify as such: fillers, variation selectors.
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
 _FOLDED: Mapping[int, str] = MappingProxyType(
     str.maketrans(_PLAIN_LETTERS)

@@ -59,7 +59,7 @@ class Driver:
         self._proxied.close()
 
     async def invalidate(self) -> None:
-        """Close the connection, so that it is not used again. It must be released all the same."""
+        """Close the connection, so that it is not used again. It must still be released."""
         # Shielded, because a request that is cancelled must still close its connection.
         await asyncio.shield(self.connection.invalidate())
 

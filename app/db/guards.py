@@ -32,7 +32,7 @@ async def insert_or_ignore(
     Nothing is inserted if a unique constraint, an exclusion constraint or a guard trigger refuses the row. The
     transaction stays usable either way.
 
-    With ``source``, the row is the result of this query, whose columns are named as those of the table and whose
+    With ``source``, the row is the result of this query, whose columns are named like those of the table and whose
     parameters are ``values``. It may select no row. Pass the same object each time: the compiled statement is cached
     for it.
 

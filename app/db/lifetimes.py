@@ -1,7 +1,7 @@
 """Conditions on stored instants that stay correct if the server's clock was wrong for a while.
 
 A row that was written while the clock was ahead must not stay valid until the clock has caught up. So an instant counts
-only if it lies within its lifetime of now, before or after: at worst for twice its lifetime.
+only if it is at most one lifetime before or after now. At worst, such a row is valid for two lifetimes.
 
 Jobs that delete old rows keep sessions, invitations and other rows that people would miss, even if their instants are
 far in the future: the clock may be behind now, and then these rows are correct. Such sessions and invitations are

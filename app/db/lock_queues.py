@@ -31,7 +31,7 @@ class LockPermits:
         self._keys: frozenset[int] = frozenset()
 
     async def acquire(self, keys: frozenset[int]) -> None:
-        """Take a permit for each of these locks that the transaction has none for yet, without waiting.
+        """Take the permits for these locks that the transaction does not have yet, without waiting.
 
         Raises ``LockQueueFull`` if one of them has no permit left.
         """

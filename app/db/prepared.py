@@ -1,7 +1,7 @@
 """Statements that are compiled once and then sent by the driver itself (ADR 0025).
 
-SQLAlchemy writes the SQL and converts parameters and results. It compiles each statement once. What it would do again
-for each execution takes several times as long as the driver.
+SQLAlchemy writes the SQL and converts parameters and results. It compiles each statement once. Repeating that work for
+each execution would take several times as long as the driver's own work.
 """
 
 from collections import namedtuple

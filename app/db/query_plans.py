@@ -11,9 +11,9 @@ _FORCE_GENERIC_PLAN = Prepared(select(func.set_config("plan_cache_mode", "force_
 async def use_generic_plans(transaction: Transaction) -> None:
     """Use generic plans in this transaction: each statement is planned once, and not again for new values.
 
-    This is for statements with one good plan for all values, like a walk along an index, which is planned several
-    times longer than it runs. Such a statement must show the planner how few rows it needs, for example with a literal
-    LIMIT. On SQLite this does nothing.
+    This is for statements with one good plan for all values, such as a walk along an index: planning it takes several
+    times as long as running it. Such a statement must show the planner how few rows it needs, for example with a
+    literal LIMIT. On SQLite this does nothing.
     """
     if transaction.dialect.name == "postgresql":
         await transaction.fetch(_FORCE_GENERIC_PLAN, {})

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def prefixed(prefix: str, columns: Iterable[InstrumentedAttribute[Any] | ColumnElement[Any]]) -> list[Label[Any]]:
-    """Label columns with a prefix, where a statement selects those of several records."""
+    """Label columns with a prefix, for a statement that selects the columns of several records."""
     return [column.label(f"{prefix}{column.key}") for column in columns]
 
 
 def read_record[Record: "DataclassInstance"](
     record: type[Record], row: Any, prefix: str = "", *, without: tuple[str, ...] = (), **computed: Any
 ) -> Record:
-    """Make a dataclass from the columns of a row that are named as its fields, after the prefix.
+    """Make a dataclass from the columns of a row that are named like its fields, after the prefix.
 
     The order of the columns makes no difference. ``computed`` are the fields that are not columns, and ``without``
     those that keep their defaults. Raises ``TypeError`` if any other field has no column.

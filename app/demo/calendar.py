@@ -25,7 +25,7 @@ from app.services.booking import BookingRequest
 from app.services.slots import choose_visit_type
 
 OPENED = timedelta(days=15)
-"""How long ago the doctor has registered: before the first visit."""
+"""How long ago the doctor registered: before the first visit."""
 
 _BEFORE, _AFTER = 14 * DAY, 28 * DAY
 _VISITS = 40  # requests for visits

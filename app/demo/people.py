@@ -43,7 +43,7 @@ class DemoDoctor:
     holiday: tuple[int, int] | None = None
     """The first and the last day of a holiday, in days from today."""
     conference: str | None = None
-    """The reason of time off that is entered after patients have booked visits in it."""
+    """The reason for time off that is entered after patients have booked visits in it."""
     shows: str | None = None
     """What a user can see in this doctor's account."""
 
@@ -98,7 +98,7 @@ DOCTORS = (
         "General practice",
         "Europe/Berlin",
         _on("mon tue thu", (7.5, 11.5), (12, 15.5)) | _on("wed fri", (7.5, 12.5)),
-        "Family doctor in the third generation. Vaccinations without an appointment on Friday mornings.",
+        "Third-generation family doctor. Vaccinations without an appointment on Friday mornings.",
         ("de", "en"),
         (
             DemoVisitType(
@@ -140,7 +140,7 @@ DOCTORS = (
         "Pediatrics",
         "Europe/Madrid",
         _on("mon tue thu fri", (9, 14), (16, 19)) | _on("wed", (9, 14)),
-        "For children from birth to sixteen. Parents who work find me on every second Saturday.",
+        "For children from birth to sixteen. Open every second Saturday for parents who work.",
         ("es", "ca", "en"),
         (
             _visit(
@@ -367,7 +367,7 @@ PATIENT_CANCELS = (
     None,
 )
 DOCTOR_CANCELS = (
-    "I am called to an emergency",
+    "I have been called to an emergency",
     "I am ill myself, please book again",
     "The room is being repaired that day",
 )

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 class AccessLogMiddleware:
     """Middleware that logs and measures each request, and adds default headers to each response.
 
-    No text of a client appears in the log or in a metric label (ADR 0020): the operation is the name of the route, and
-    unknown methods, routes and addresses are ``unknown``.
+    No text that a client sends appears in the log or in a metric label (ADR 0020): the operation is the name of the
+    route, and unknown methods, routes and addresses are ``unknown``.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, production: bool) -> None:

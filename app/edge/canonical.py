@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class CanonicalPathMiddleware:
     """Middleware that answers ``HEAD`` like ``GET`` without a body, and ignores one slash at the end of a path.
 
-    RFC 9110 section 9.3.2 requires the former. The slash is removed without a redirect, because a redirect would be
-    built from the ``Host`` header. Only one literal slash is removed: ``//`` and ``%2F`` make a different path.
+    RFC 9110 section 9.3.2 requires this of ``HEAD``. The slash is removed without a redirect, because a redirect would
+    be built from the ``Host`` header. Only one literal slash is removed: ``//`` and ``%2F`` make a different path.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -44,7 +44,7 @@ class InFlightMiddleware:
             await self.app(scope, receive, send)
             return
         address = bounded_network(scope["client"][0] if scope["client"] else None)
-        # Set for every request, so that no search or write can be without the client that it counts for (ADR 0029).
+        # Set for every request, so that every search and every write counts for a client (ADR 0029).
         current_client.set(address)
         client = self._choose_client(scope, address)
         if client is None:

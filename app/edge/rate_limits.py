@@ -16,7 +16,7 @@ from app.http.routes import list_dependencies, list_routes
 # Monitoring may send as many requests as it needs, and must get responses while clients are refused.
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 REFUSAL_DELAY = 1.0
-"""Seconds before a refusal is sent. Without the delay, a flood of refusals would itself be much work."""
+"""Seconds before a refusal is sent. Without the delay, a flood of refusals would itself be a lot of work."""
 MAX_DELAYED = 500  # refusals that wait at a time, because each of their connections takes some memory
 
 

@@ -27,12 +27,12 @@ class Telemetry:
     """The providers of traces and metrics, and the configuration with which FastAPI uses them."""
 
     def __init__(self, endpoint: str) -> None:
-        """Send to the collector at ``endpoint``, an URL without a path.
+        """Send to the collector at ``endpoint``, a URL without a path.
 
         The SDK reads its other settings from the standard variables, such as ``OTEL_SERVICE_NAME`` and
         ``OTEL_EXPORTER_OTLP_HEADERS``.
         """
-        # The default also continues `baggage`, which may be any text of a client.
+        # The default also continues `baggage`, which may be any text that a client sends.
         propagate.set_global_textmap(_NewTracePropagator([]))
         # The lifespan of the application shuts the providers down.
         self._tracers = TracerProvider(shutdown_on_exit=False)

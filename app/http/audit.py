@@ -67,7 +67,7 @@ class AuditRecorder:
             self.concerns_patient(record.patient_id).add(record.id)
 
     def concerns_patient(self, patient_id: UUID) -> set[UUID]:
-        """Add a patient. Return the ids of the patient's records that were added so far, to add more."""
+        """Add a patient. Return the set of ids of the patient's records so far, to which the caller can add more."""
         return self._concerned.setdefault(patient_id, set())
 
     def shows(self, *records: OfPatient) -> None:

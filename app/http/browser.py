@@ -1,4 +1,4 @@
-"""Device cookies. Password guesses of others do not slow down a browser that has logged in before (ADR 0033)."""
+"""Device cookies. Password guesses by others do not slow down a browser that has logged in before (ADR 0033)."""
 
 from fastapi import Response
 

@@ -42,7 +42,7 @@ async def reserve_key(
     # A public route has no caller to scope the key to (ADR 0011).
     if key is None or caller is None:
         return
-    # If-Match belongs to the request: the same change of another version is a different request.
+    # If-Match belongs to the request: the same change to another version is a different request.
     head = f"{request.method} {request.scope['path']}\n{request.headers.get('If-Match', '')}\n".encode()
     request_hash = sha256(head + await _canonical_body(request)).hexdigest()
     transaction: Transaction = request.state.transaction
@@ -53,7 +53,7 @@ async def reserve_key(
             trail.restore(stored.concerns)
         headers = {"Idempotency-Replayed": "true"} | ({"ETag": stored.etag} if stored.etag else {})
         raise ReplayedResponse(Response(stored.body, stored.status, headers, media_type="application/json"))
-    # Before the commit: at no moment does the effect exist without its response (ADR 0011).
+    # Store the response before the commit, so that the effect never exists without its response (ADR 0011).
     request.state.before_commit.append(partial(_store, transaction, caller.id, key, trail))
 
 

@@ -48,7 +48,7 @@ def read_cursor[Key](cursor: str | None, key_type: TypeAdapter[Key]) -> Key | No
     try:
         # Cursors have no padding, because = would be quoted in URLs. The decoder ignores more padding than it needs.
         return key_type.validate_json(base64.urlsafe_b64decode(cursor.encode() + b"=="))
-    except ValueError:  # pydantic's is one too
+    except ValueError:  # pydantic's ValidationError is a ValueError, too
         raise invalid_field("cursor", "cursor") from None
 
 

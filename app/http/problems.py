@@ -66,7 +66,7 @@ _MAX_ERRORS = 20  # a small request can have thousands of errors
 # Used where pydantic's own message would quote the value or is hard to understand.
 _MESSAGES = {
     "uuid_parsing": "must be a UUID",
-    # Of a list or a password, so a length and not a number of characters.
+    # Also for lists, so the messages name a length and not a number of characters.
     "too_short": "must have a length of at least {min_length}",
     "too_long": "must have a length of at most {max_length}",
 }

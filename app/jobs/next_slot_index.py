@@ -31,6 +31,6 @@ async def update_next_slots(database: Database, processor: ClientFairLock, clock
             outdated = await list_outdated(transaction, now, limit=BATCH)
             computation = Computation(processor, CLIENT, writers=database.writers)
             updates = await find_bounds(transaction, computation, outdated, now)
-        # If nothing was saved, the next batch would be the same offers.
+        # If nothing was saved, the next batch would contain the same offers.
         if not updates or not await save_bound_updates(database, updates) or len(outdated) < BATCH:
             break

@@ -34,7 +34,8 @@ class RefreshToken(Base):
 
     __tablename__ = "refresh_tokens"
 
-    # Only the hash, so that a copy of the database contains no usable token. A repeated one is computed (ADR 0037).
+    # Only the hash, so that a copy of the database contains no usable token. If a refresh is repeated, the token is
+    # computed again (ADR 0037).
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     session_id: Mapped[UUID] = mapped_column(ForeignKey("login_sessions.id", ondelete="CASCADE"), index=True)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

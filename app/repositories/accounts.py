@@ -131,14 +131,14 @@ async def list_people(transaction: Transaction, user_ids: Collection[UUID]) -> d
 
 
 async def approve_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Approve a doctor, so that patients can book. An earlier approval keeps its time."""
+    """Approve a doctor, so that patients can book. If the doctor was approved earlier, that time is kept."""
     await transaction.execute(
         update(Doctor).where(Doctor.id == user_id).values(approved_at=func.coalesce(Doctor.approved_at, now))
     )
 
 
 async def suspend_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Suspend an account. An earlier suspension keeps its time."""
+    """Suspend an account. If it was suspended earlier, that time is kept."""
     await transaction.execute(
         update(User).where(User.id == user_id).values(suspended_at=func.coalesce(User.suspended_at, now))
     )

@@ -126,8 +126,8 @@ async def move_if_free(
     """Move an appointment. Returns ``False`` if the doctor's rules no longer have ``version`` (if given).
 
     Raises ``slot_taken`` or ``patient_busy`` if the time is not free. The transaction cannot be continued then, so the
-    appointment keeps its old time. Both calendars must be locked: an UPDATE has no ``ON CONFLICT DO NOTHING`` as an
-    INSERT has.
+    appointment keeps its old time. Both calendars must be locked: unlike an INSERT, an UPDATE has no ``ON CONFLICT DO
+    NOTHING``.
     """
     unchanged = None
     if version is not None:
@@ -310,9 +310,8 @@ async def release_holds(
 ) -> bool:
     """Delete the doctor's expired holds and the patient's own holds; return whether there were any.
 
-    ``against`` is a visit and its busy time: then only those of the patient's holds are deleted that overlap it,
-    otherwise all. Both calendars must be locked: two transactions that release time and occupy each other's could
-    deadlock.
+    If ``against``, a visit and its busy time, is given, the patient's holds are deleted only if they overlap it. Both
+    calendars must be locked: two transactions that release time and occupy each other's could deadlock.
     """
     own = Appointment.patient_id == patient_id
     if against is not None:

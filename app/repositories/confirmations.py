@@ -30,7 +30,7 @@ async def redeem_token(transaction: Transaction, user_id: UUID, *, token_hash: s
 
 
 async def confirm_email(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Mark the address of an account as confirmed. An earlier confirmation keeps its time."""
+    """Mark the address of an account as confirmed. If it was confirmed earlier, that time is kept."""
     await _confirm(transaction, user_id, now)
 
 

@@ -224,7 +224,7 @@ async def list_time_zones(transaction: Transaction) -> Sequence[str]:
 async def begin_rule_change(transaction: Transaction, doctor_id: UUID) -> None:
     """Begin a change of a doctor's rules. Every such change must call this first, in the same transaction.
 
-    It locks the doctor against other changes, lets bookings fail that were checked against the old rules (ADR 0003),
+    It locks the doctor against other changes, makes bookings that were checked against the old rules fail (ADR 0003),
     and discards the lower bounds of the search index. Raises ``not_authenticated`` if the account was erased while this
     waited for the lock.
     """

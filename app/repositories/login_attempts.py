@@ -27,7 +27,7 @@ MAX_DELETED_DEVICES = 10_000
 async def count_attempt(transaction: Transaction, key_hash: str, group_hash: str, now: datetime) -> int | None:
     """Count an attempt; return the number of attempts including this one.
 
-    While attempts are blocked, returns ``None`` and does not count. After a day without attempts, counting starts anew.
+    While attempts are blocked, returns ``None`` and does not count. A day without attempts resets the count.
     """
     return await upsert(
         transaction,

@@ -133,8 +133,8 @@ async def lower_bounds(transaction: Transaction, doctor_ids: Collection[UUID], f
 
 def _locked(doctor_ids: Collection[UUID]) -> Select[UUID]:
     # Locked in one order, so that two transactions that free time of the same doctors cannot deadlock. Only the row
-    # for any language is locked, as every writer locks that one first. The lock is a WITH query because that runs only
-    # once: run again for a row of another language, it would leave out rows that the statement has changed itself.
+    # for any language is locked, as every writer locks that one first. The lock is in a WITH query, which runs only
+    # once. A subquery may run again for each row, and would then leave out rows that the statement itself has changed.
     offers = select(Offer.id).where(Offer.doctor_id.in_(doctor_ids), Offer.language == ANY_LANGUAGE)
     locked = offers.order_by(Offer.id).with_for_update().cte("locked")
     return select(locked.c.id)

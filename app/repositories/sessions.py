@@ -63,7 +63,7 @@ _FOUND = (
     .where(
         _SESSIONS.c.id == bindparam("session_id"),
         _SESSIONS.c.user_id == bindparam("user_id"),
-        # Asked with every request, so that a suspension takes effect with its commit (ADR 0013).
+        # Checked with every request, so that a suspension takes effect with its commit (ADR 0013).
         _USERS.c.suspended_at.is_(None),
     )
 )
@@ -194,8 +194,7 @@ async def was_used_by(
 
 
 def _hash_client(client: Client) -> str:
-    # The client of the first use counts, not that of the log-in: a phone that has changed its network is no thief
-    # (ADR 0037).
+    # The client of the first use counts, not that of the log-in: a phone may have changed its network since (ADR 0037).
     return hash_token(f"{client.network}\n{client.user_agent}")
 
 

@@ -66,7 +66,7 @@ async def insert_user(transaction: Transaction, user: UserRecord, password_hash:
         "created_at": user.created_at,
         "email_confirmed_at": user.email_confirmed_at,
     }
-    # Without a look-up before: of two simultaneous registrations, only the constraint can tell which is the second.
+    # There is no look-up first: of two simultaneous registrations, only the constraint can tell which is the second.
     if not await insert_or_ignore(transaction, User, values):
         raise DomainError("email_taken")
 
@@ -117,7 +117,7 @@ async def is_erased(transaction: Transaction, user_id: UUID) -> bool:
 async def holds_password(
     transaction: Transaction, user_id: UUID, password_hash: str, *, to_change_it: bool = False
 ) -> bool:
-    """Return whether the account still has this password and may log in, and lock that until the transaction ends.
+    """Return whether the account still has this password and may log in, and lock it until the transaction ends.
 
     The lock is shared, unless ``to_change_it``: two transactions with a shared lock that both want to change the
     password would deadlock.

@@ -63,7 +63,7 @@ async def update_visit_type(
     transaction: Transaction, doctor_id: UUID, visit_type_id: UUID, changes: Mapping[str, Any]
 ) -> VisitTypeRecord:
     """Change a visit type of a doctor. Must be called after ``begin_rule_change``. Raises ``not_found``."""
-    # Without changes, an UPDATE that changes nothing still finds the row.
+    # An UPDATE must set something. Without changes, set a column to the value that it has.
     values = dict(changes) or {"doctor_id": doctor_id}
     if "name" in changes:
         name = changes["name"]

@@ -205,7 +205,7 @@ async def list_versions(
 ) -> Sequence[VersionRecord]:
     """List the versions of one of your appointments.
 
-    Oldest first. Each version says what the appointment was, since when, and who changed it.
+    Oldest first. Each version shows the state of the appointment, since when it applies, and who made the change.
     """
     appointment = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(appointment)
@@ -259,8 +259,8 @@ async def cancel_appointment_with_reason(
 ) -> AppointmentRecord:
     """Cancel one of your appointments, and give a reason.
 
-    The other party can read the reason. The body is optional. Otherwise the same as
-    `DELETE /appointments/{appointment_id}`.
+    The other party can read the reason. The body is optional. Otherwise, this works like `DELETE
+    /appointments/{appointment_id}`.
     """
     cancelled = await appointment_status.cancel_appointment(
         transaction, actor, appointment_id, reason=body.reason or None, versions=versions, now=now

@@ -39,7 +39,7 @@ async def arrive(
 ) -> AppointmentRecord:
     """Record that the patient has arrived.
 
-    Possible from 12 hours before the start; earlier is `too_early`.
+    You can do this from 12 hours before the start. Before that, the response is `too_early`.
     """
     return await _advance(Action.ARRIVE, appointment_id, response, actor, transaction, now, versions, trail)
 
@@ -61,7 +61,8 @@ async def complete(
 ) -> AppointmentRecord:
     """Record that the visit took place.
 
-    Possible from the start of the visit, with or without a recorded arrival; earlier is `too_early`.
+    You can do this from the start of the visit, with or without a recorded arrival. Before that, the response is
+    `too_early`.
     """
     return await _advance(Action.COMPLETE, appointment_id, response, actor, transaction, now, versions, trail)
 
@@ -83,7 +84,8 @@ async def no_show(
 ) -> AppointmentRecord:
     """Record that the patient did not come.
 
-    Possible from the start of the visit; earlier is `too_early`. The rest of the time can be booked again.
+    You can do this from the start of the visit. Before that, the response is `too_early`. The rest of the time can be
+    booked again.
     """
     return await _advance(Action.NO_SHOW, appointment_id, response, actor, transaction, now, versions, trail)
 

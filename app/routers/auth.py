@@ -237,7 +237,7 @@ async def logout(actor: AccountActor, response: Response, transaction: DbTransac
     Its access tokens and its refresh token stop working at once. The response tells browsers to clear the data that
     they have stored for this site (`Clear-Site-Data`).
     """
-    # This leaves the cookies: a known device stays known after a log-out (ADR 0041).
+    # This keeps the cookies: a known device stays known after a log-out (ADR 0041).
     response.headers.update(CLEAR_SITE_DATA)
     await sessions.end_session(transaction, actor, actor.get_login().session_id)
 

@@ -50,7 +50,7 @@ async def hold_time(
     """Hold a slot for 5 minutes.
 
     For example while you fill in a form. No one else can book the slot in the meantime. To book it, send the id of the
-    hold as `hold_id` to `POST /appointments`. A hold ends by itself at `expires_at`, when you release it, or when you
+    hold as `hold_id` to `POST /appointments`. A hold ends at `expires_at`, when you release it, or when you
     hold another slot: you can have one hold at a time.
     """
     held = await booking.hold_time(

@@ -109,7 +109,7 @@ async def withdraw_availability(
     response.headers["Link"] = _CONFLICTING
 
 
-# A PUT takes no `Idempotent`: hours that already hold are not written again (ADR 0036).
+# A PUT takes no `Idempotent`: hours that already apply are not written again (ADR 0036).
 @router.put(
     "/me/hours",
     responses={

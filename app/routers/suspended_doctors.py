@@ -44,7 +44,7 @@ async def list_visits_of_suspended_doctor(
     query: Annotated[PageQuery, Query()],
     request: Request,
     response: Response,
-    # Also for reading, unlike other lists: these are the visits of patients (ADR 0045).
+    # Unlike other lists, this one requires a fresh log-in, because it shows patients' visits (ADR 0045).
     _: FreshAdminActor,
     transaction: DbTransaction,
     now: Now,

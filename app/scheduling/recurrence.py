@@ -65,7 +65,7 @@ def read_recurrence(text: str) -> str:
         raise ValueError("must be an RFC 5545 rule with FREQ=DAILY, WEEKLY or MONTHLY, like FREQ=WEEKLY;BYDAY=MO,FR")
     frequency = next(frequency for frequency, parts in _PARTS.items() if parts is allowed)
     if not found.keys() <= allowed.keys():
-        raise ValueError(f"may have, with FREQ={frequency}, {', '.join(allowed)}")
+        raise ValueError(f"may have with FREQ={frequency} only {', '.join(allowed)}")
     for name, value in found.items():
         values = value.split(",") if name in _LISTS else [value]
         # ASCII, because \d also matches the digits of other scripts.
@@ -76,7 +76,7 @@ def read_recurrence(text: str) -> str:
     if int(found.get("COUNT", 1)) > MAX_OCCURRENCES:
         raise ValueError(f"may have a COUNT of at most {MAX_OCCURRENCES}; omit it to recur indefinitely")
     if int(found.get("INTERVAL", 1)) > _MAX_INTERVAL[frequency]:
-        raise ValueError(f"may have, with FREQ={frequency}, an INTERVAL of at most {_MAX_INTERVAL[frequency]}")
+        raise ValueError(f"may have an INTERVAL of at most {_MAX_INTERVAL[frequency]} with FREQ={frequency}")
     if "UNTIL" in found:
         _until(found["UNTIL"])
     if "BYSETPOS" in found and not {"BYDAY", "BYMONTHDAY"} & found.keys():

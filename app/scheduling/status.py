@@ -49,7 +49,7 @@ class Transition:
     sources: frozenset[AppointmentStatus]
     target: AppointmentStatus
     earliest: int | None = None
-    """When the action becomes possible, in microseconds after the start of the visit; ``None`` for at any time."""
+    """When the action becomes possible, in microseconds after the start of the visit; ``None`` if it always is."""
 
 
 EARLIEST_ARRIVAL = 12 * HOUR

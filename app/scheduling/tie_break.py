@@ -2,7 +2,7 @@
 
 Each offer has a fixed, random position on a ring. The order starts at another position for each instant, so the offer
 that is last at 9:00 is rarely last at 10:00 as well. The order is the same for every caller. An offer comes first with
-a probability proportional to the gap before its position. Shuffling anew for each instant would give every offer
+a probability proportional to the gap before its position. A new shuffle for each instant would give every offer
 exactly the same chance, but such an order could not be read from an index.
 """
 

@@ -168,7 +168,7 @@ class ExpectedVisit(ResponseBody):
     start_time: datetime
     end_time: datetime
     time_zone: str = Field(description="The doctor's IANA time zone.")
-    # No reason of the patient and no visit type: both can reveal an illness (ADR 0045).
+    # Without the patient's reason and the visit type: both can reveal an illness (ADR 0045).
     status: Status
     version: int = Field(description="Increases with every change. Send it in `If-Match`.")
 

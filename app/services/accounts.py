@@ -90,7 +90,7 @@ async def add_account(
     approved: bool,
     event: Event,
 ) -> None:
-    """Insert an account, the public entry of a doctor, and the ``event`` that created it into the audit trail.
+    """Insert an account, with the public entry if it is a doctor's, and record ``event`` in the audit trail.
 
     Raises ``email_taken`` if the address has an account.
     """

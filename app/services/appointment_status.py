@@ -30,7 +30,7 @@ async def cancel_appointment(
 
     ``by`` is recorded as the person who cancelled it; by default, the actor. Raises the codes of ``check_change``.
     """
-    # Only the row is locked, not the calendars: a cancellation takes no time, so it cannot wait in a circle.
+    # Only the row is locked, not the calendars: a cancellation occupies no time, so it cannot deadlock.
     before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
     # Before the version is compared, so that a client that repeats a cancellation does not get an error.
     if before.status is AppointmentStatus.CANCELLED:
@@ -96,7 +96,7 @@ async def undo_status_change(
     seen = await appointments.get_appointment(transaction, doctor, appointment_id)
     # Lock the account first. An erasure also locks the account before it cancels appointments.
     await users.lock_user(transaction, seen.patient_id)
-    # Lock the calendars before the appointment, as for a move: the UPDATE may take time that others want (ADR 0034).
+    # Lock the calendars before the appointment, as for a move: the UPDATE may occupy time that others want (ADR 0034).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(transaction, doctor, appointment_id, for_update=True)
     if versions is not None and before.version not in versions:

@@ -88,7 +88,7 @@ async def book_appointment(
                 existing=existing,
             )
         except DomainError as error:
-            # The patient has seen the doctor when the hold was created, so this reveals nothing.
+            # The patient saw the doctor when the hold was created, so this reveals nothing.
             if redeemed and error.code == "not_found" and not await doctors.find_doctor(transaction, request.doctor_id):
                 raise DomainError("doctor_unavailable") from error
             raise
@@ -185,7 +185,7 @@ async def hold_time(
 
 async def release_hold(transaction: Transaction, patient: Actor, hold_id: UUID) -> None:
     """Release a hold. Raises ``not_found`` if it does not exist or is not the patient's."""
-    # Without locking calendars: no other time is taken, so no circle of waiting transactions can form.
+    # The calendars are not locked: this occupies no other time, so it cannot deadlock.
     if not await bookings.delete_hold(transaction, hold_id, patient.id):
         raise DomainError("not_found")
 

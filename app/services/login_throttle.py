@@ -63,8 +63,8 @@ async def count_attempt(transaction: Transaction, counters: Counters, now: datet
             # either.
             raise DomainError("too_many_attempts", retry_after=max(1, ceil((until - now).total_seconds())))
         if count >= free:
-            # It only slows down and never locks: an account that guessing can disable will be disabled by guessing
-            # (ADR 0033). The exponent is bounded, because a larger one would overflow `timedelta`.
+            # It only slows down and never locks: otherwise anyone could lock an account by guessing (ADR 0033). The
+            # exponent is bounded, because a larger one would overflow `timedelta`.
             wait = min(timedelta(seconds=2 ** min(count - free, 30)), MAX_WAIT)
             await login_attempts.block(transaction, key_hash, now + wait)
 

@@ -18,7 +18,7 @@ REVIEWED = frozenset({"name", "specialty"})
 
 
 async def get_wanted_name(transaction: Transaction, user: UserRecord) -> str:
-    """Return the name that the account requested last, reviewed or not; ``change_name`` checks ``versions`` on it."""
+    """Return the name that the account requested last, reviewed or not; ``change_name`` compares ``versions`` to it."""
     if user.role is not Role.DOCTOR:
         return user.name
     return (await profile_changes.get_profile_review(transaction, user.id)).wanted[0]

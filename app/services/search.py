@@ -148,8 +148,8 @@ async def search_slots(
             chosen = [each for each in unfinished if each.scanned_until <= until]
         scans += len(chosen)
         await scanner.advance(chosen)
-    # A search that was cut lists the visits that it has found, even if earlier ones may be missing: `Searched-Until`
-    # says so (ADR 0022).
+    # A search that was cut short lists the visits that it has found, even if earlier ones may be missing:
+    # `Searched-Until` says so (ADR 0022).
     listed = matches if is_cut else final
     more = len(listed) > limit
     return SearchResult(

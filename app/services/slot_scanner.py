@@ -108,8 +108,8 @@ class SlotScanner:
                     visit_type_of(offer.doctor, offer.visit_type),
                     windows,
                     scanned_until=self._scanned_until(windows, max(bound, windows[0][0] if windows else self.last)),
-                    # Only if the scan covers everything from the bound on: one window that starts at or before the
-                    # bound, or now, as time that has passed need not be scanned.
+                    # Only if the scan covers everything from the bound on, except for time that has passed: there must
+                    # be one window, and it must start at or before the bound or now.
                     updates_bound=len(windows) == 1 and max(bound, to_instant(self._now)) >= windows[0][0],
                 )
             )

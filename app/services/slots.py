@@ -204,8 +204,8 @@ async def next_listing_start(
 ) -> bool:
     """Return whether the doctor has open time after a listing that ended at ``after``, and before the horizon.
 
-    Recurring availabilities are searched for a year from now, so that following a listing ends eventually. Also returns
-    ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
+    Recurring availabilities are searched for a year from now, so that a client that follows the links comes to an end.
+    Also returns ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
     """
     # All later rules: a single availability may lie more than a year ahead.
     schedule = await get_doctor_schedule(transaction, doctor_id, (after, _END_OF_TIME))
@@ -238,7 +238,7 @@ async def find_next_slot(
     first = max(to_instant(start or now), to_instant(now))
     until = first + MAX_SEARCH
     schedule, visit_type = await _get_schedule(transaction, doctor_id, (first, until), visit_type_id, moving)
-    # The hours and the notice period alone. The rule that refuses the first time within them is the reason.
+    # Only the hours and the notice period, to find the first time whose refusal can be explained.
     bare = replace(schedule.rules, time_off=(), limits=BookingLimits(schedule.rules.limits.min_notice))
     unlimited = replace(visit_type, limits=BookingLimits(visit_type.limits.min_notice))
     reason = None

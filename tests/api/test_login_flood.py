@@ -62,7 +62,7 @@ async def test_bookings_do_not_wait_for_forty_log_ins(
 async def test_log_ins_of_one_account_cannot_fill_the_hashing_queue(
     app: FastAPI, client: httpx2.AsyncClient, settings: Settings, patient: Person, doctor: Person
 ) -> None:
-    """At most ten log-ins of one account wait in the queue, so other accounts are served."""
+    """At most ten log-ins to one account wait in the queue, so other accounts are served."""
     passwords: Passwords = app.state.resources.passwords
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         with block_hashing(passwords, settings.password_workers):

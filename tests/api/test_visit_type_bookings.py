@@ -222,7 +222,7 @@ async def test_stricter_limit_of_visit_type_and_doctor_applies(
         found = await get_slots(client, doctor, f"{clock():%FT%TZ}", "2026-12-31T00:00:00Z", visit_type["id"])
         return found[0][0], found[-1][0]
 
-    # It is Tuesday, 1 December, 03:00 in New York; the stricter of both limits holds.
+    # It is Tuesday, 1 December, 03:00 in New York; the stricter of both limits applies.
     assert await first_and_last(rare) == ("2026-12-01T16:00:00Z", "2026-12-08T21:30:00Z")
     assert await first_and_last(early) == ("2026-12-01T17:00:00Z", "2026-12-09T21:30:00Z")
     assert_problem(

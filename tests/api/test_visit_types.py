@@ -35,7 +35,7 @@ FULL = {
 
 
 async def send(person: Person, method: str, path: str, body: str) -> httpx2.Response:
-    """Sends a body as it is, because a JSON library would not write all of them."""
+    """Sends a body as text, because a JSON library would not write all of the bodies."""
     headers = person.headers | {"Content-Type": "application/json"}
     return await person.client.request(method, path, content=body, headers=headers)
 

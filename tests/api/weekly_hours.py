@@ -16,7 +16,7 @@ WEEK = {
 
 
 def complete_week(**days: Any) -> dict[str, Any]:
-    """Weekly hours with the days that are not given closed."""
+    """Weekly hours in which every day that is not given is closed."""
     return {weekday: days.get(weekday, []) for weekday in WEEKDAYS}
 
 

@@ -121,7 +121,7 @@ def build_request(case: Case, clinic: Clinic) -> tuple[httpx2.Request, list[str]
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """A collection of all that thousands of tests have left takes a second, which would count for one request."""
+    """Collecting the garbage of thousands of tests takes a second, which would count as time of one request."""
     gc.disable()
     try:
         yield

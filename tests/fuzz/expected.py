@@ -1,4 +1,4 @@
-"""The statuses that a request may get that is valid by its schema: a configuration for Schemathesis."""
+"""A configuration for Schemathesis: the statuses with which a request that satisfies its schema may be answered."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The database lets the audit trail grow and refuses all other changes, even of raw SQL."""
+"""The database lets the audit trail grow and refuses all other changes, even by raw SQL."""
 
 import pytest
 from sqlalchemy import text

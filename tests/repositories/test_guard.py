@@ -1,4 +1,4 @@
-"""The database itself refuses double bookings, here of raw SQL that bypasses the application."""
+"""The database itself refuses double bookings, even by raw SQL that bypasses the application."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -47,7 +47,7 @@ def test_documented_window_on_the_clock_and_as_instants(row: list[str]) -> None:
     assert window(read_availability(on_the_clock), ZoneInfo(zone)) == read_interval(expected)
 
 
-@pytest.mark.parametrize("row", rows("Zone | Asked for on the clock | Matches, as instants"), ids=" ".join)
+@pytest.mark.parametrize("row", rows("Zone | Requested on the clock | Matches, as instants"), ids=" ".join)
 def test_documented_search_hours(row: list[str]) -> None:
     zone, on_the_clock, expected, *_ = row
     first, last = map(wall, both_ends(on_the_clock))

@@ -46,7 +46,7 @@ def test_supported_rules_are_written_canonically(text: str, canonical: str) -> N
 
 
 FREQUENCIES = "must be an RFC 5545 rule with FREQ=DAILY, WEEKLY or MONTHLY, like FREQ=WEEKLY;BYDAY=MO,FR"
-PARTS_OF_WEEKLY = "may have, with FREQ=WEEKLY, INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYDAY"
+PARTS_OF_WEEKLY = "may have with FREQ=WEEKLY only INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYDAY"
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ PARTS_OF_WEEKLY = "may have, with FREQ=WEEKLY, INTERVAL, COUNT, UNTIL, WKST, BYM
         ("FREQ=WEEKLY;BYSETPOS=1", PARTS_OF_WEEKLY),
         ("FREQ=WEEKLY;BYHOUR=9", PARTS_OF_WEEKLY),
         ("FREQ=WEEKLY;X-NAME=1", PARTS_OF_WEEKLY),
-        ("FREQ=DAILY;BYMONTHDAY=1", "may have, with FREQ=DAILY, INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYDAY"),
+        ("FREQ=DAILY;BYMONTHDAY=1", "may have with FREQ=DAILY only INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYDAY"),
         (
             "FREQ=MONTHLY;BYWEEKNO=1",
-            "may have, with FREQ=MONTHLY, INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYDAY, BYMONTHDAY, BYSETPOS",
+            "may have with FREQ=MONTHLY only INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYDAY, BYMONTHDAY, BYSETPOS",
         ),
         ("FREQ=WEEKLY;INTERVAL=0", "has a value that INTERVAL does not take"),
         ("FREQ=WEEKLY;INTERVAL=-1", "has a value that INTERVAL does not take"),
@@ -97,9 +97,9 @@ PARTS_OF_WEEKLY = "may have, with FREQ=WEEKLY, INTERVAL, COUNT, UNTIL, WKST, BYM
         ("FREQ=WEEKLY;UNTIL=20260301T250000Z", "has an UNTIL that does not exist"),
         ("FREQ=WEEKLY;COUNT=2;UNTIL=20260301", "may have COUNT or UNTIL, not both"),
         ("FREQ=WEEKLY;COUNT=1001", "may have a COUNT of at most 1000; omit it to recur indefinitely"),
-        ("FREQ=DAILY;INTERVAL=32", "may have, with FREQ=DAILY, an INTERVAL of at most 31"),
-        ("FREQ=WEEKLY;INTERVAL=53", "may have, with FREQ=WEEKLY, an INTERVAL of at most 52"),
-        ("FREQ=MONTHLY;INTERVAL=25", "may have, with FREQ=MONTHLY, an INTERVAL of at most 24"),
+        ("FREQ=DAILY;INTERVAL=32", "may have an INTERVAL of at most 31 with FREQ=DAILY"),
+        ("FREQ=WEEKLY;INTERVAL=53", "may have an INTERVAL of at most 52 with FREQ=WEEKLY"),
+        ("FREQ=MONTHLY;INTERVAL=25", "may have an INTERVAL of at most 24 with FREQ=MONTHLY"),
         ("FREQ=MONTHLY;BYSETPOS=1", "needs BYDAY or BYMONTHDAY beside BYSETPOS"),
     ],
 )

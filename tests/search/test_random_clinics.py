@@ -1,4 +1,4 @@
-"""A search in a random clinic finds what a list of every slot of every doctor has."""
+"""A search in a random clinic finds the slots that a list of every slot of every doctor contains."""
 
 import httpx2
 import pytest

@@ -212,7 +212,7 @@ class BaseMachine(RuleBasedStateMachine):
     ) -> T | None:
         """Run a service and the model, which must both succeed or refuse for the same reason.
 
-        Returns the result of the service, ``None`` if it has refused. The model is given the same.
+        Returns the result of the service, or ``None`` if it has refused. The model gets this result as its argument.
         """
         result, code = None, None
         try:

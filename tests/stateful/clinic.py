@@ -151,7 +151,7 @@ class Clinic(Calendars):
     def _release_overlapping_holds(
         self, doctor_id: UUID, patient_id: UUID, visit_type: VisitType, visit: Interval
     ) -> None:
-        """Release holds of the patient that overlap a visit which they book; holds of others prevent the booking."""
+        """Release holds of the patient that overlap the visit to be booked; holds of others prevent the booking."""
         for hold in [each for each in self.holds.values() if each.patient_id == patient_id]:
             if overlap(hold.visit, visit) or (
                 hold.doctor_id == doctor_id and overlap(hold.busy, visit_type.busy(visit))

@@ -1,4 +1,4 @@
-"""Random sequences of what doctors and patients do have the results that the model has.
+"""Random sequences of actions of doctors and patients have the same results as in the model.
 
 ``STATEFUL_EXAMPLES`` sets the number of sequences, which are then different in each run.
 """

@@ -214,7 +214,7 @@ class World:
         return path.format(**self.ids)
 
     async def enter(self, forms: Forms, role: str) -> None:
-        """Sign a user of this role in. An administrator also gives a reason to view a patient's visits."""
+        """Sign in as a user of this role. An administrator also gives a reason to view a patient's visits."""
         if role == SIGNED_OUT:
             return
         await forms.sign_in(self.people[role])

@@ -52,7 +52,7 @@ async def test_export_asks_to_sign_in_again_after_ten_minutes(
     assert (await forms.send("/sign-in", **typed)).headers["location"] == "/my/account/export.json"
     export = await client.get("/my/account/export.json")
     assert export.headers["content-disposition"] == 'attachment; filename="export.json"'
-    # The old session has ended. What remains is the session of the API and the new one.
+    # The old session has ended. Only the session of the API and the new one remain.
     assert len(export.json()["sessions"]) == 2
 
 

@@ -54,7 +54,7 @@ async def test_day_links_to_visits_with_a_changed_local_time(
     assert "2 visits have a different local time" in (await client.get("/practice/day")).text
     shown = (await client.get(PATH)).text
     assert "Agreed: Tuesday 8 December, 09:00" in shown
-    assert "Leave at 10:00" in shown
+    assert "Keep at 10:00" in shown
 
 
 @pytest.mark.usefixtures("zone_change")

@@ -90,7 +90,7 @@ async def test_doctor_sets_up_a_practice_and_sees_a_patient(
     clock.advance(minutes=42)
     await tab.go("/practice/day")
     await press(tab, "Complete", "Ann Lee")
-    assert "The visit of Ann Lee is completed." in await tab.text()
+    assert "The visit of Ann Lee is marked as completed." in await tab.text()
     await tab.page.go_back()
     assert await tab.page.locator("li.fulfilled").count() == 1  # there is no form left that could be sent again
 

@@ -1,4 +1,4 @@
-"""Pages of server errors show the request id, by which the log can be searched."""
+"""Pages for server errors show the request id, by which the log can be searched."""
 
 from unittest.mock import AsyncMock
 

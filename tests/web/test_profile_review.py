@@ -1,4 +1,4 @@
-"""Pages of the approval of doctors and of the review of their names and specialties."""
+"""Pages for the approval of doctors and for reviews of their names and specialties."""
 
 import httpx2
 import pytest

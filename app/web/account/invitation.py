@@ -47,7 +47,7 @@ async def show_invitation(page: PublicPage, transaction: DbTransaction, now: Now
             "username": invitation.email,
             "name": invitation.name or "",
             "specialty": invitation.specialty or "",
-            # A guess only where all clocks of the country agree: a wrong zone would go unnoticed (ADR 0043).
+            # Guess only if all clocks of the country agree: a wrong zone would go unnoticed (ADR 0043).
             "time_zone": invitation.time_zone or guess_time_zone(country, page.now) or "",
         }
     )

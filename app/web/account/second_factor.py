@@ -1,4 +1,4 @@
-"""The second factor of an account: an authenticator app (TOTP), and recovery codes for the case that it is lost."""
+"""The second factor of an account: an authenticator app (TOTP), and recovery codes in case it is lost."""
 
 from fastapi import BackgroundTasks, Response
 from pydantic import BaseModel, Field
@@ -70,7 +70,7 @@ async def confirm_second_factor(
             new = await second_factor.renew_recovery_codes(transaction, page.actor)
             return page.render("account/recovery_codes.html", codes=new.codes)
         user = await users.get_user(transaction, page.actor.id)
-        # The secret of the form is only drawn. The code was checked against the one in the database.
+        # The secret from the form is only used for the picture. The code was checked against the one in the database.
         picture = _draw(provisioning_uri(pending.secret, user.email))
         raise refuse(page, "account/second_factor_new.html", form, error, picture=picture) from error
     send_after_response(tasks, page.resources, second_factor_set_up_mail(new.address))

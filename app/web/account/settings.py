@@ -50,8 +50,8 @@ async def me(page: AccountPage, transaction: DbTransaction) -> Response:
     return page.render("account/settings.html", form=form, **content)
 
 
-# `AnyPage`, while the page itself is an `AccountPage`: as long as a required second factor is missing, the name can
-# only be looked at.
+# The page itself is an `AccountPage`, but this is an `AnyPage`: as long as a required second factor is missing, the
+# name is shown but cannot be changed.
 @router.post("/my/account")
 async def change_name(page: AnyPage, form: SentForm, transaction: DbTransaction, now: Now, _: Audit) -> Response:
     """Change the user's name. A doctor's new name may have to be reviewed first."""
@@ -171,7 +171,7 @@ async def export_account(page: FreshPage, transaction: DbTransaction, now: Now, 
 
 @router.post("/my/account/data")
 async def erase_account(page: FreshPage, form: SentForm, transaction: DbTransaction, now: Now, _: Audit) -> Response:
-    """Erase the account, and sign the user out."""
+    """Erase the account, and sign out."""
     try:
         form.read(Erasure)
         await privacy.erase(transaction, page.actor, now, by=page.actor.id)
@@ -181,11 +181,11 @@ async def erase_account(page: FreshPage, form: SentForm, transaction: DbTransact
 
 
 def leave(page: Page, message: str) -> Response:
-    """Redirect a visitor whose session has ended to the search, and clear what the browser stores of this site."""
+    """Redirect a visitor whose session has ended to the search, and clear what the browser stores for this site."""
     # A message for this account would not be shown to the visitor, who is signed out now.
     page.viewer = None
     response = page.redirect("/", message)
-    # It leaves the cookies: the language, the time zone and the known device belong to the browser (ADR 0041).
+    # This keeps the cookies: the language, the time zone and the known device belong to the browser (ADR 0041).
     response.headers.update(CLEAR_SITE_DATA)
     page.cookies.drop(response, SESSION)
     # The next person at this computer must not get the draft (ADR 0041).

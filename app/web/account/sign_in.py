@@ -140,7 +140,7 @@ def _find_pending(page: Page) -> tuple[PendingLogIn | None, str]:
 
 
 def _ask_again(page: Page, next_: str) -> Response:
-    """Redirect to the password form; a visitor who is signed in, since the form was sent twice, to ``/start``."""
+    """Redirect to the password form; a visitor who is signed in, because the form was sent twice, to ``/start``."""
     if page.viewer:
         return page.redirect("/start")
     message = page.gettext("Enter your password again, and then the code within five minutes.")
@@ -236,7 +236,7 @@ async def register(
 
 @router.post("/sign-out")
 async def logout(page: AccountPage, _form: SentForm, transaction: DbTransaction, _: Audit) -> Response:
-    """End the session, and clear what the browser stores of this site."""
+    """End the session, and clear what the browser stores for this site."""
     await sessions.end_session(transaction, page.actor, page.actor.get_login().session_id)
     return leave(page, page.gettext("You have signed out."))
 

@@ -96,7 +96,7 @@ async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: 
         zone=zone,
         days=_by_day(shown, zone),
         people=people,
-        # Other patients are named on the page of their account only, where looking is recorded (`docs/audit.md`).
+        # Other patients are named only on the page of their account, where every look is recorded (`docs/audit.md`).
         names={id_: name for id_, (name, role) in people.items() if role is not Role.PATIENT or id_ == patient_id},
         roles=ROLES,
         actions=list_actions(page.formatter),

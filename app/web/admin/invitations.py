@@ -68,7 +68,7 @@ async def invite_doctor(
     # The host comes from the administrator's own request, so only the administrator sees it. The message has the path.
     link = str(page.request.base_url).rstrip("/") + invitation_path(token)
     response = page.render("admin/invited.html", invitation=invitation, link=link)
-    # By hand, because only `redirect` does it by itself.
+    # The form was accepted: delete its draft, as `redirect` would.
     drop(page, response)
     return response
 

@@ -22,7 +22,7 @@ router = page_router()
 
 
 class ChangeDecision(wire.Decision):
-    """The reason of a decision, and the change that it is about."""
+    """The reason for a decision, and the change that it is about."""
 
     change: UUID
 

@@ -32,7 +32,7 @@ _ONE = _ALL + "/{appointment_id:uuid}"
 
 
 class Cancellation(Decision):
-    """The reason of a cancellation, and the version of the visit that the form was made for."""
+    """The reason for a cancellation, and the version of the visit that the form was made for."""
 
     version: AppointmentVersion
 

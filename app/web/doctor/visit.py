@@ -33,7 +33,7 @@ router = page_router()
 
 _DONE_MESSAGES: Mapping[Action, str] = {
     Action.ARRIVE: N_("%(patient)s has arrived."),
-    Action.COMPLETE: N_("The visit of %(patient)s is completed."),
+    Action.COMPLETE: N_("The visit of %(patient)s is marked as completed."),
     Action.NO_SHOW: N_("%(patient)s is marked as a no-show. The rest of the time is free again."),
 }
 
@@ -47,7 +47,7 @@ _UNDONE_MESSAGES: Mapping[AppointmentStatus, str] = {
 
 
 class Cancellation(Body):
-    """The reason of a cancellation, and the version of the visit that the form was made for."""
+    """The reason for a cancellation, and the version of the visit that the form was made for."""
 
     version: AppointmentVersion
     reason: Note | None = None

@@ -129,7 +129,7 @@ class Formatter:
     def clock(self, moment: datetime, zone: ZoneInfo) -> str:
         """10:30 or 10:30 AM, in a zone; with the abbreviation of the zone if the time is repeated that day."""
         shown = moment.astimezone(zone)
-        # The offsets also differ for a time that is skipped, but no instant is shown as one.
+        # The offsets also differ for a time that is skipped, but no instant has such a wall time.
         is_shown_twice = shown.replace(fold=0).utcoffset() != shown.replace(fold=1).utcoffset()
         is_named = is_shown_twice or zone is NAMED_UTC
         time_of_day = self.time_of_day(_minutes_of(shown))

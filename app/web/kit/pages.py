@@ -77,7 +77,7 @@ class Page:
         """Return the page as HTML. A message from the previous request is shown once."""
         message = None
         match self.cookies.unseal(FLASH, self.now, _FLASH_SECONDS):
-            # On a shared computer a message may be about the person before (ADR 0041).
+            # On a shared computer a message may be about the previous user (ADR 0041).
             case [level, text, of] if of in {None, self._viewer_id}:
                 message = level, text
         source = _ENVIRONMENTS[self.formatter.locale.language].get_template(template)

@@ -37,7 +37,7 @@ _ONE = "/my/appointments/{appointment_id:uuid}"
 
 
 class Cancellation(BaseModel):
-    """The reason of a cancellation, and the version of the visit that the form was made for."""
+    """The reason for a cancellation, and the version of the visit that the form was made for."""
 
     reason: Note | None = None
     version: int

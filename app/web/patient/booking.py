@@ -138,7 +138,7 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
         # Holding may have to wait for the calendar, which must not keep a connection (ADR 0044).
         return await resources.database.write_in_turn(hold)
     except DomainError:
-        return None  # the page of the pick shows the time and, if it cannot be held, the reason
+        return None  # the page of the picked time shows the time or the reason why it cannot be held
 
 
 def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
