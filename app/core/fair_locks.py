@@ -35,6 +35,6 @@ class ClientFairLock:
     @asynccontextmanager
     async def hold(self, client: str) -> AsyncIterator[None]:
         """Wait for the next turn of this client, and hold the lock inside the context."""
-        # The client's own semaphore first, so that at most one of its requests is in the queue for the lock.
+        # Take the client's own semaphore first, so that at most one of its requests is in the queue for the lock.
         async with self._clients.get(client), self._lock:
             yield

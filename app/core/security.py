@@ -174,7 +174,7 @@ def find_weakness(password: str, *, email: str, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """The claims of a valid access token. Whether the session still exists must be looked up in the database."""
+    """The claims of a valid access token. The caller must look up in the database whether the session still exists."""
 
     user_id: UUID
     session_id: UUID

@@ -71,7 +71,7 @@ class AuditRecorder:
         return self._concerned.setdefault(patient_id, set())
 
     def shows(self, *records: OfPatient) -> None:
-        """Add records that the response lists beside the change, like visits outside of new hours.
+        """Add records that the response lists in addition to the change, like visits outside of new hours.
 
         They are recorded as reads.
         """
@@ -117,7 +117,7 @@ class AuditRecorder:
         yield from self._events_of(self._concerned)
 
     def reads(self) -> Iterator[Event]:
-        """Yield an event for each patient whose records the response lists beside the change."""
+        """Yield an event for each patient whose records the response lists in addition."""
         return self._events_of(self._shown)
 
     def _events_of(self, patients: dict[UUID, set[UUID]]) -> Iterator[Event]:

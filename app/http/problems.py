@@ -44,7 +44,7 @@ RETRY = {"request_in_flight": {"Retry-After": "1"}}
 PROBLEMS: dict[str, tuple[HTTPStatus, str]] = {
     code: (STATUS[kind], detail) for code, (kind, detail) in ERRORS.items()
 } | {
-    # Refusals by the framework and the middleware, beside the errors of the domain.
+    # Refusals by the framework and the middleware, in addition to the errors of the domain.
     "no_such_path": (HTTPStatus.NOT_FOUND, "This path does not exist."),
     "method_not_allowed": (
         HTTPStatus.METHOD_NOT_ALLOWED,

@@ -42,7 +42,7 @@ class Offer(Base):
     tie_break: Mapped[int]
     """Its tie-break among the offers with a visit at ``not_before``; 0 if it is unknown whether it has one."""
     known_until: Mapped[datetime] = mapped_column(UtcDateTime)
-    """Until then, the next slot is later than the bound only if it has been booked."""
+    """Until then, the next slot can be later than the bound only because slots have been booked."""
     found_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the bound was found, by the clock of the process that found it; ``NULL`` while nothing is known."""
     revision: Mapped[UUID]

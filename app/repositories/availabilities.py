@@ -121,7 +121,7 @@ async def page_availabilities(
 async def page_extra_windows(
     transaction: Transaction, doctor_id: UUID, since: datetime, *, after: PageKey | None, limit: int
 ) -> Sequence[AvailabilityRecord]:
-    """Return a page of the availabilities beside the weekly hours that end after the wall time ``since``, by start."""
+    """Return a page of availabilities other than weekly hours that end after the wall time ``since``, by start."""
     extra = _RECORD.where(
         Availability.doctor_id == doctor_id, ~Availability.weekly_hours, Availability.last_ends > since
     )

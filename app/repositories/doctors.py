@@ -85,7 +85,7 @@ _FOUND_BY = frozenset({"specialty", "languages", "default_visit_minutes"})
 """The fields that are copied into the search index."""
 _RECORD = SUMMARY.add_columns(Doctor.languages, Doctor.bio)
 _ONE = literal_column("1", Integer)
-"""A literal, so that the planner knows the limit and optimizes for the first row."""
+"""A literal, so that the planner knows the limit and optimises for the first row."""
 
 
 def _each(key: InstrumentedAttribute[Any], listed: Select[*tuple[Any, ...]]) -> CTE:

@@ -32,7 +32,7 @@ ERASED = "Erased account"
 async def erase_patient(transaction: Transaction, user_id: UUID) -> None:
     """Delete a patient's holds and the texts of the patient's appointments. The appointments themselves remain."""
     own = Appointment.patient_id == user_id
-    # A hold is not a visit, so nothing of it has to be kept.
+    # A hold is not a visit, so no part of it has to be kept.
     await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
 

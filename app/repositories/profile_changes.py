@@ -56,7 +56,7 @@ _STANDING = (
 
 
 async def get_profile_review(transaction: Transaction, doctor_id: UUID) -> ProfileReview:
-    """Return the reviewed data of a doctor and the pending change. Raises ``not_found`` if it is not a doctor."""
+    """Return the reviewed data of a doctor and the pending change. Raises ``not_found`` for other accounts."""
     row = (await transaction.execute(_STANDING.where(Doctor.id == doctor_id))).one_or_none()
     if row is None:
         raise DomainError("not_found")

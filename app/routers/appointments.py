@@ -205,7 +205,7 @@ async def list_versions(
 ) -> Sequence[VersionRecord]:
     """List the versions of one of your appointments.
 
-    Oldest first. Each version shows the state of the appointment, since when it applies, and who made the change.
+    Oldest first. Each version shows the state of the appointment, when this state began, and who made the change.
     """
     appointment = await appointments.get_appointment(transaction, actor, appointment_id)
     trail.concerns(appointment)

@@ -127,7 +127,7 @@ def explain(
 def check_booking(
     rules: Rules, visit_type: VisitType, visit: Interval, busy: Sequence[BusyPeriod], now: int
 ) -> Refusal | None:
-    """Return why the rules refuse a visit, or ``None``. Whether the time is still free is decided by the insert.
+    """Return why the rules refuse a visit, or ``None``. The insert decides whether the time is still free.
 
     ``rules`` need only cover the visit. ``busy`` may be empty unless ``has_daily_limit``; then it must cover the
     ``relevant_span`` of the visit.

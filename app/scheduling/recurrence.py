@@ -80,7 +80,7 @@ def read_recurrence(text: str) -> str:
     if "UNTIL" in found:
         _until(found["UNTIL"])
     if "BYSETPOS" in found and not {"BYDAY", "BYMONTHDAY"} & found.keys():
-        raise ValueError("needs BYDAY or BYMONTHDAY beside BYSETPOS")
+        raise ValueError("needs BYDAY or BYMONTHDAY with BYSETPOS")
     return ";".join([f"FREQ={frequency}", *(f"{name}={value}" for name, value in found.items())])
 
 

@@ -125,7 +125,7 @@ async def remove_second_factor(transaction: Transaction, actor: Actor, user_id: 
 async def break_glass(
     transaction: Transaction, patient_id: UUID, now: datetime
 ) -> tuple[UserRecord, Sequence[AppointmentRecord]]:
-    """Return a patient and all their visits, for an administrator. Raises ``not_found`` if it is not a patient."""
+    """Return a patient and all their visits, for an administrator. Raises ``not_found`` for other accounts."""
     account = await accounts.get_account(transaction, patient_id)
     if account.role is not Role.PATIENT:
         raise DomainError("not_found")

@@ -148,7 +148,7 @@ async def verify(
     """Verify the chain, batch by batch, and call ``progress`` with the position after each batch.
 
     Raises ``BrokenChainError`` if a sealed event was changed, removed, inserted or moved. A chain whose end was cut off
-    can only be recognized with a head that was ``written_down`` elsewhere; raises ``ArchivedHeadError`` if that head is
+    can only be recognised with a head that was ``written_down`` elsewhere; raises ``ArchivedHeadError`` if that head is
     archived. Each batch is a transaction of its own, so a long verification does not block other transactions.
     """
     async with database.read() as transaction:

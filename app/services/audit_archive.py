@@ -96,7 +96,7 @@ def verify_file(key: bytes, lines: Iterable[bytes], *, written_down: Head | None
     """Verify the lines of a file that ``write_part`` has written.
 
     Raises ``BrokenChainError`` if a line was changed, or if ``written_down``, a head recorded elsewhere, is not in the
-    file. Whether lines are missing at the end is not checked: the caller must compare the end with the database.
+    file. It does not check whether lines are missing at the end: the caller must compare the end with the database.
     """
     heads = _follow_lines(key, lines)
     head = start = next(heads)

@@ -35,13 +35,13 @@ class BookingRequest:
     doctor_id: UUID
     start: datetime
     end: datetime | None = None
-    """If ``None``, the visit type decides, or the doctor's usual length."""
+    """If ``None``, the visit is as long as its visit type says, or has the doctor's usual length."""
     visit_type_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """A visit that the rules accept. Whether the time is free is decided by the database."""
+    """A visit that the rules accept. The database decides whether the time is free."""
 
     schedule: DoctorSchedule
     visit: Interval

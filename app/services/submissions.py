@@ -1,4 +1,4 @@
-"""Recognize forms that are sent twice, for example by a second tap (ADR 0042)."""
+"""Recognise forms that are sent twice, for example by a second tap (ADR 0042)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Recognize devices that have logged in by a cookie instead of their network, and count wrong codes separately."""
+"""Recognise devices that have logged in by a cookie instead of their network, and count wrong codes separately."""
 
 import sqlalchemy as sa
 from alembic import op

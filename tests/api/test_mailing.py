@@ -1,4 +1,4 @@
-"""A mailer that hangs or fails does not delay requests, and the log contains nothing of the message."""
+"""A mailer that hangs or fails does not delay requests, and the log contains no part of the message."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

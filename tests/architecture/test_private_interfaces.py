@@ -61,7 +61,7 @@ def named_in(nodes: list[ast.AST]) -> Iterator[str]:
 
 
 def foreign_private_names(nodes: list[ast.AST], ours: set[str]) -> Iterator[str]:
-    """The private names of libraries that a file uses: what it imports, and attributes that nothing of ours defines."""
+    """The private names of libraries that a file uses: its imports, and attributes that our code does not define."""
     for node in nodes:
         if isinstance(node, ast.Import):
             found = [part for alias in node.names if is_foreign(alias.name) for part in alias.name.split(".")]

@@ -79,7 +79,7 @@ def list_texts(response: httpx2.Response) -> Iterator[str]:
 
 
 def list_sent_values(sent: Any) -> Iterator[str]:
-    """Yield the values of a request that are long enough to be recognized, shortened to 40 characters."""
+    """Yield the values of a request that are long enough to be recognised, shortened to 40 characters."""
     match sent:
         case str():
             if len(sent) >= MIN_ECHO:

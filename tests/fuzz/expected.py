@@ -23,7 +23,7 @@ def write_config(path: Path) -> None:
 
 
 def list_statuses(operation: Schema) -> set[str]:
-    """Return the documented statuses beside success."""
+    """Return the documented statuses other than success."""
     responses = operation["responses"]
     statuses = {status for status in responses if status in OF_THE_STATE}
     schemas = [parameter["schema"] for parameter in operation.get("parameters", [])]

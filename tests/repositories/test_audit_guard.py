@@ -19,7 +19,7 @@ OTHER_VALUES = {
 
 @pytest.fixture(autouse=True)
 async def events(database: Database, backend: str) -> None:
-    """The first event is sealed, the second one is not."""
+    """The first event is sealed, and the second one is not."""
     for id_ in (FIRST, SECOND):
         await run(
             database,

@@ -100,7 +100,7 @@ PARTS_OF_WEEKLY = "may have with FREQ=WEEKLY only INTERVAL, COUNT, UNTIL, WKST, 
         ("FREQ=DAILY;INTERVAL=32", "may have an INTERVAL of at most 31 with FREQ=DAILY"),
         ("FREQ=WEEKLY;INTERVAL=53", "may have an INTERVAL of at most 52 with FREQ=WEEKLY"),
         ("FREQ=MONTHLY;INTERVAL=25", "may have an INTERVAL of at most 24 with FREQ=MONTHLY"),
-        ("FREQ=MONTHLY;BYSETPOS=1", "needs BYDAY or BYMONTHDAY beside BYSETPOS"),
+        ("FREQ=MONTHLY;BYSETPOS=1", "needs BYDAY or BYMONTHDAY with BYSETPOS"),
     ],
 )
 def test_unsupported_rules_are_refused(text: str, message: str) -> None:

@@ -259,7 +259,7 @@ async def _count_upcoming(transaction: DbTransaction, account: AccountRecord, no
 
 
 def _list_possible_decisions(page: Page, account: AccountRecord) -> Mapping[str, AccountDecision]:
-    """Return the decisions that would change something. Whether one is allowed is checked when it is made."""
+    """Return the decisions that would change something. A decision is only checked when it is made."""
     if account.status is AccountStatus.ERASED:
         return {}
     names: list[DecisionName] = []
